@@ -1,0 +1,54 @@
+"""One declaration of a model becomes its whole production life.
+
+The words of a declaration are imported from here; each is loaded when first used, so that
+`import ml_platform` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ml_platform.spec.examples import Examples, Label
+    from ml_platform.spec.features import Derived, Latest, Lookup, Since, Window
+    from ml_platform.spec.gates import (
+        AtLeast,
+        AtMost,
+        Latency,
+        Leakage,
+        NoWorseThanChampion,
+        OverfitGap,
+        Parity,
+        Reproduction,
+        Size,
+    )
+    from ml_platform.spec.partitions import Monthly
+    from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.spec.tables import Files, Table
+    from ml_platform.spec.training import LightGBM, Retrain, Split
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "examples": ("Examples", "Label"),
+    "features": ("Derived", "Latest", "Lookup", "Since", "Window"),
+    "gates": (
+        "AtLeast", "AtMost", "Latency", "Leakage", "NoWorseThanChampion", "OverfitGap", "Parity",
+        "Reproduction", "Size",
+    ),
+    "partitions": ("Monthly",),
+    "pipeline": ("ModelPipeline",),
+    "tables": ("Files", "Table"),
+    "training": ("LightGBM", "Retrain", "Split"),
+}  # fmt: skip
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [  # noqa: PLE0604 - one list for lazy loading and for the public surface
+    "__version__",
+    *sorted(_HOME_OF),
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"ml_platform.spec.{_HOME_OF[name]}"), name)

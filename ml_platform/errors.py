@@ -1,0 +1,86 @@
+"""Every error of the platform, as one tree.
+
+    PlatformError
+    ├── DeclarationError        a pipeline, table, feature or gate is declared wrongly
+    ├── NotFoundError           a pipeline, version, month or table that does not exist
+    ├── IngestionError          a file or a table cannot be taken in
+    │   └── FileRefused         one landed file cannot be read; the others go on
+    ├── LakeError               the lake cannot be opened, written or trusted
+    │   └── BlobError           a stored blob is missing or not what its name says
+    ├── TrainingError           a training set or a model cannot be made
+    ├── PromotionRefused        a version may not serve
+    └── OrderError              a partition is asked for before the one it follows
+
+Each message says what is wrong, where, and how to mend it.
+"""
+
+
+class PlatformError(Exception):
+    """Root of the tree. `remedy` is the last sentence of the message."""
+
+    def __init__(self, what: str, *, remedy: str = "") -> None:
+        self.what = what
+        self.remedy = remedy
+        super().__init__(f"{what} {remedy}".strip())
+
+
+class DeclarationError(PlatformError):
+    """A declaration is refused while it loads."""
+
+    def __init__(self, where: str, problem: str, *, remedy: str = "") -> None:
+        self.where = where
+        self.problem = problem
+        super().__init__(f"{where}: {problem}", remedy=remedy)
+
+
+class NotFoundError(PlatformError):
+    """Something was asked for by a name that nothing has."""
+
+    def __init__(self, kind: str, name: object, known: list[str] | None = None) -> None:
+        remedy = f"Known: {', '.join(known)}." if known else ""
+        super().__init__(f"There is no {kind} {name!r}.", remedy=remedy)
+
+
+class IngestionError(PlatformError):
+    """A table cannot be taken in."""
+
+
+class FileRefused(IngestionError):
+    """One landed file cannot be read. It stays where it is; other files go on.
+
+    `place` names the line, byte or column where reading ended, when it is known.
+    """
+
+    def __init__(self, path: str, problem: str, *, place: str = "", remedy: str = "") -> None:
+        self.path = path
+        self.problem = problem
+        self.place = place
+        at = f" ({place})" if place else ""
+        super().__init__(f"{path}{at}: {problem}", remedy=remedy)
+
+
+class LakeError(PlatformError):
+    """The lake cannot be opened, written or trusted."""
+
+
+class BlobError(LakeError):
+    """A stored blob is missing or damaged."""
+
+
+class TrainingError(PlatformError):
+    """A training set or a model cannot be made from this data."""
+
+
+class PromotionRefused(PlatformError):
+    """A version may not serve; `reasons` lists why, one sentence each."""
+
+    def __init__(self, pipeline: str, version: int, reasons: list[str]) -> None:
+        self.reasons = reasons
+        super().__init__(
+            f"{pipeline}@{version} is not promoted: {'; '.join(reasons)}.",
+            remedy=f"See `ml-platform models {pipeline}` for its verdicts.",
+        )
+
+
+class OrderError(PlatformError):
+    """A partition is asked for before the one it follows is decided (S33)."""

@@ -1,0 +1,77 @@
+"""Content-addressed blobs: a file's name is the SHA-256 of its bytes."""
+
+import hashlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ml_platform.errors import BlobError
+from ml_platform.settings import Settings
+
+
+class Blobs:
+    """Blobs in `<artifacts>/<first two digits>/<hash>`. Putting the same bytes twice is one file."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.folder = (settings or Settings()).artifacts
+
+    def path(self, digest: str) -> Path:
+        """Where a blob of that hash is or would be."""
+        return self.folder / digest[:2] / digest
+
+    def put_bytes(self, data: bytes) -> str:
+        """Store bytes; their hash."""
+        with self.writing() as path:
+            path.write_bytes(data)
+            return self.put_file(path)
+
+    @contextmanager
+    def writing(self) -> Iterator[Path]:
+        """A temporary path on the same disk, removed at the end unless `put_file` took it."""
+        incoming = self.folder / "incoming"
+        incoming.mkdir(parents=True, exist_ok=True)
+        path = incoming / uuid.uuid4().hex
+        try:
+            yield path
+        finally:
+            if path.is_dir():
+                shutil.rmtree(path)
+            path.unlink(missing_ok=True)
+
+    def put_file(self, path: Path) -> str:
+        """Move a finished file in; its hash. Safe against a kill: the rename is the last step."""
+        digest = file_hash(path)
+        target = self.path(digest)
+        if target.exists() and target.stat().st_size == path.stat().st_size:
+            path.unlink()
+            return digest
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as stream:
+            os.fsync(stream.fileno())
+        os.replace(path, target)
+        return digest
+
+    def whole(self, digest: str) -> bool:
+        """Whether the blob is there and its bytes are what its name says."""
+        path = self.path(digest)
+        return path.exists() and file_hash(path) == digest
+
+    def get(self, digest: str) -> Path:
+        """The path of a blob whose bytes were checked. Raises BlobError when missing or damaged."""
+        path = self.path(digest)
+        if not path.exists():
+            raise BlobError(f"The blob {digest[:12]} is not in {self.folder}.",
+                            remedy="Run the step that made it again: `ml-platform run`.")  # fmt: skip
+        if file_hash(path) != digest:
+            raise BlobError(f"The blob {path} is damaged: its bytes have another hash.",
+                            remedy="Delete the file and run the step that made it again.")  # fmt: skip
+        return path
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

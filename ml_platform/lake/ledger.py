@@ -1,0 +1,64 @@
+"""What was made, from which key: the record that lets any rerun be a resume (S31, S32)."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.transaction import Author, Transaction, write
+
+_TABLES = """
+CREATE SCHEMA IF NOT EXISTS platform;
+CREATE TABLE IF NOT EXISTS platform.materializations (
+    asset VARCHAR, partition VARCHAR, content_key VARCHAR, output VARCHAR, rows BIGINT,
+    details VARCHAR, run_id VARCHAR, recorded_at TIMESTAMPTZ);
+"""
+
+
+@dataclass(frozen=True)
+class Materialization:
+    """One output: which asset and partition, from which key, with what bytes or rows.
+
+    `output` is the hash of the blob or of what tells two outputs apart; empty for tables that
+    are told apart by their key. `details` are JSON values for people and later steps.
+    """
+
+    asset: str
+    partition: str
+    content_key: str
+    output: str
+    rows: int
+    details: dict[str, Any]
+    run_id: str
+    recorded_at: datetime
+
+
+def prepare(lake: Lake) -> None:
+    """Make the platform's own tables when they are missing."""
+    if lake.columns("platform", "materializations"):
+        return
+    with write(lake, Author("platform")) as tx:
+        for statement in _TABLES.split(";"):
+            if statement.strip():
+                tx.execute(statement)
+
+
+def record(tx: Transaction, author: Author, *, rows: int, output: str = "", details: dict[str, Any] | None = None) -> None:
+    """Add a row to the ledger, in the transaction that writes the output."""
+    tx.execute(
+        "INSERT INTO platform.materializations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [author.asset, author.partition, author.content_key, output, rows, json.dumps(details or {}),
+         author.run_id, datetime.now(timezone.utc)],
+    )  # fmt: skip
+
+
+def latest(lake: Lake, asset: str | None = None) -> dict[tuple[str, str], Materialization]:
+    """The newest record of every (asset, partition), or of one asset's partitions, in one query."""
+    found = lake.rows(
+        "SELECT asset, partition, content_key, output, rows, details, run_id, recorded_at "
+        "FROM platform.materializations WHERE ? IS NULL OR asset = ? "
+        "QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1",
+        [asset, asset],
+    )
+    return {(r[0], r[1]): Materialization(*r[:5], json.loads(r[5]), *r[6:]) for r in found}

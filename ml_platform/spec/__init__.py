@@ -1,0 +1,1 @@
+"""The vocabulary of declarations: words and their validation, no input or output."""

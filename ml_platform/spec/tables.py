@@ -1,0 +1,123 @@
+"""Tables: where rows come from, what they must look like and when they count as known."""
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import polars as pl
+
+from ml_platform.errors import DeclarationError
+from ml_platform.naming import check_identifier
+from ml_platform.spec.durations import microseconds
+from ml_platform.spec.vocabulary import word
+
+_FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+@word
+class Files:
+    """Files in the landing folder: a glob relative to it, such as `flights/*.csv`.
+
+    CSV, Parquet and NDJSON; CSV and NDJSON may be gzipped (`.gz`) or zipped (`.zip`). `format`
+    is taken from the suffix when it is not given. `nulls` are the CSV texts that mean "no value".
+    """
+
+    pattern: str
+    format: Literal["csv", "parquet", "ndjson"] | None = None
+    nulls: tuple[str, ...] = ("", "NA")
+    separator: str = ","
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.pattern)
+        where = f"Files({self.pattern!r})"
+        if path.is_absolute() or ".." in path.parts or not self.pattern:
+            raise DeclarationError(
+                where, "the pattern leaves the landing folder", remedy="Make it relative, without '..'."
+            )
+        if self.format is None and self.file_format is None:
+            raise DeclarationError(
+                where,
+                "its suffix tells no format",
+                remedy=f"End it in one of {', '.join(_FORMATS)} (or .gz, .zip), or pass format=.",
+            )
+
+    @property
+    def file_format(self) -> str | None:
+        """`csv`, `parquet` or `ndjson`."""
+        if self.format is not None:
+            return self.format
+        suffixes = [s for s in PurePosixPath(self.pattern).suffixes if s not in (".gz", ".zip")]
+        return _FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+@word
+class Table:
+    """One table of the lake: its files, contract and clocks (S1, S2, S5, S35).
+
+    contract:   a dataframely schema; its primary key is the table's key. Times in it are UTC.
+    clean:      a function of the raw frame, plus one frame for each name in `needs` (the current
+                rows of those validated tables), to the frame the contract describes. It must
+                keep the column `_row`, may drop rows, and works row by row. CSV columns arrive
+                as text; whatever the contract can cast need not be cast here.
+    event_time: the column that says when a row happened; None for a table without time, whose
+                versions are kept by arrival (S12).
+    known_at:   the column that says when the row became known; default `event_time`.
+    time_zone:  the zone of naive timestamps in the files; without it they are refused.
+    refresh:    rows are usable from the first multiple of this span (counted from 1970-01-01
+                UTC) at or after known_at: `"1d"` for a nightly load at midnight (S5).
+    on_conflict: the same key with other content, across files that both stand: refuse the
+                newcomer ("quarantine") or let the latest arrival win ("latest").
+    """
+
+    name: str
+    source: Files
+    contract: Any
+    clean: Callable[..., Any] | None = None
+    needs: tuple[str, ...] = ()
+    event_time: str | None = None
+    known_at: str | None = None
+    time_zone: str | None = None
+    refresh: str | None = None
+    on_conflict: Literal["quarantine", "latest"] = "quarantine"
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"Table({self.name!r})"
+        check_identifier(self.name, where)
+        if not (isinstance(self.contract, type) and hasattr(self.contract, "primary_key")):
+            raise DeclarationError(where, "contract= is not a dataframely schema", remedy="Pass the class.")
+        for role in ("event_time", "known_at"):
+            column = getattr(self, role)
+            if column is None:
+                continue
+            if column not in self.columns:
+                raise DeclarationError(where, f"{role}={column!r} is not in the contract",
+                                       remedy=f"Its columns: {', '.join(self.columns)}.")  # fmt: skip
+            if self.columns[column] != pl.Datetime("us", "UTC"):
+                raise DeclarationError(where, f"{role}={column!r} is {self.columns[column]}",
+                                       remedy='Declare it dy.Datetime(time_zone="UTC").')  # fmt: skip
+        if self.known_at is not None and self.event_time is None:
+            raise DeclarationError(where, "known_at= without event_time=", remedy="Declare event_time too.")
+        if self.refresh is not None:
+            microseconds(self.refresh, f"{where}.refresh")
+        if self.needs and self.clean is None:
+            raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads them.")
+        reserved = [column for column in self.columns if column.startswith("_")]
+        if reserved:
+            raise DeclarationError(where, f"column names beginning with _ are the platform's: {reserved}",
+                                   remedy="Rename them in clean.")  # fmt: skip
+
+    @property
+    def columns(self) -> dict[str, pl.DataType]:
+        """The contract's columns with their polars types, in order."""
+        return {name: column.dtype for name, column in self.contract.columns().items()}
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The contract's primary key; empty when it has none."""
+        return tuple(self.contract.primary_key())
+
+    @property
+    def known_column(self) -> str | None:
+        """The column that tells when a row became known: known_at, else event_time."""
+        return self.known_at or self.event_time

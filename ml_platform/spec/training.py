@@ -1,0 +1,68 @@
+"""How a model is trained, split and retrained (S17 to S20)."""
+
+from typing import Any
+
+from pydantic import Field
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.durations import microseconds
+from ml_platform.spec.vocabulary import word
+
+
+@word
+class LightGBM:
+    """Gradient-boosted trees. `rounds` is their number; `early_stopping` rounds without gain on validation end it.
+
+    `extra` passes further LightGBM parameters; one that it does not know is refused.
+    """
+
+    num_leaves: int = Field(default=31, ge=2, le=131_072)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+    rounds: int = Field(default=100, ge=1, le=100_000)
+    min_data_in_leaf: int = Field(default=20, ge=1)
+    early_stopping: int | None = Field(default=None, ge=1)
+    seed: int = 0
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+@word
+class Split:
+    """Three parts: train < validation < holdout (S18).
+
+    With time (`at`): `validation` and `holdout` are spans that end at the decision; the gaps
+    before them are none. Without time, or with `group`: shares between 0 and 1, whole groups
+    together, by a seeded hash of the group or key.
+    """
+
+    validation: str | float = "7d"
+    holdout: str | float = "14d"
+    group: str | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        spans = [isinstance(v, str) for v in (self.validation, self.holdout)]
+        if any(spans) != all(spans):
+            raise DeclarationError("Split", "one part is a span and the other a share", remedy="Use one kind.")
+        for name in ("validation", "holdout"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                microseconds(value, f"Split({name}=…)")
+            elif not 0 < value < 1:
+                raise DeclarationError("Split", f"{name}={value} is outside 0 to 1", remedy="It is a share of the rows.")
+        if not any(spans) and float(self.validation) + float(self.holdout) >= 1:
+            raise DeclarationError("Split", "validation and holdout leave nothing to train on",
+                                   remedy="Together they must stay below 1.")  # fmt: skip
+        if any(spans) and self.group is not None:
+            raise DeclarationError("Split", "group= goes with shares, not spans", remedy="Use shares such as 0.2.")
+
+    @property
+    def timed(self) -> bool:
+        return isinstance(self.holdout, str)
+
+
+@word
+class Retrain:
+    """When to train: after every `every` partitions, once `min_examples` labels are known (S20)."""
+
+    every: int = Field(default=1, ge=1)
+    min_examples: int = Field(default=1000, ge=1)
