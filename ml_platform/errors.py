@@ -7,8 +7,12 @@
     │   └── FileRefused         one landed file cannot be read; the others go on
     ├── LakeError               the lake cannot be opened, written or trusted
     │   └── BlobError           a stored blob is missing or not what its name says
+    ├── FeatureError            features cannot be computed from this data
     ├── TrainingError           a training set or a model cannot be made
+    ├── ScoringError            rows do not fit the model that shall score them
+    ├── EvaluationError         a metric or a gate cannot be computed
     ├── PromotionRefused        a version may not serve
+    ├── RollbackRefused         there is no champion to go back to, or no reason given
     └── OrderError              a partition is asked for before the one it follows
 
 Each message says what is wrong, where, and how to mend it.
@@ -56,7 +60,7 @@ class FileRefused(IngestionError):
         self.problem = problem
         self.place = place
         at = f" ({place})" if place else ""
-        super().__init__(f"{path}{at}: {problem}", remedy=remedy)
+        super().__init__(f"{path}{at}: {problem}.", remedy=remedy)
 
 
 class LakeError(PlatformError):
@@ -67,8 +71,16 @@ class BlobError(LakeError):
     """A stored blob is missing or damaged."""
 
 
+class FeatureError(PlatformError):
+    """Features cannot be computed exactly from this data, or not for this moment."""
+
+
 class TrainingError(PlatformError):
     """A training set or a model cannot be made from this data."""
+
+
+class ScoringError(PlatformError):
+    """Rows do not fit the model: a column is missing or has a type it was not trained on."""
 
 
 class PromotionRefused(PlatformError):
@@ -80,6 +92,14 @@ class PromotionRefused(PlatformError):
             f"{pipeline}@{version} is not promoted: {'; '.join(reasons)}.",
             remedy=f"See `ml-platform models {pipeline}` for its verdicts.",
         )
+
+
+class EvaluationError(PlatformError):
+    """A metric or a gate cannot be computed from these labels and scores."""
+
+
+class RollbackRefused(PlatformError):
+    """The champion stays: there is nothing to go back to, or no reason was given."""
 
 
 class OrderError(PlatformError):

@@ -20,6 +20,7 @@ class Settings(BaseSettings):
     catalog: SecretStr = SecretStr("")
     lock_timeout: float = 600.0  # seconds to wait for another writer
     memory_limit: str = "2GB"  # DuckDB's, per process
+    pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     threads: int = 0  # DuckDB's and the trainer's; 0: as many as there are cores
 
     @property

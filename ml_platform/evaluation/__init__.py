@@ -1,0 +1,1 @@
+"""Judging a candidate: metrics, intervals, gates, the model card."""

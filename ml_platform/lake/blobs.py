@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ml_platform.errors import BlobError
+from ml_platform.lake.faults import explained
 from ml_platform.settings import Settings
 
 
@@ -30,28 +31,34 @@ class Blobs:
 
     @contextmanager
     def writing(self) -> Iterator[Path]:
-        """A temporary path on the same disk, removed at the end unless `put_file` took it."""
+        """A temporary path on the same disk, removed at the end unless `put_file` took it.
+
+        Raises LakeError when the disk is full or not writable.
+        """
         incoming = self.folder / "incoming"
-        incoming.mkdir(parents=True, exist_ok=True)
         path = incoming / uuid.uuid4().hex
-        try:
-            yield path
-        finally:
-            if path.is_dir():
-                shutil.rmtree(path)
-            path.unlink(missing_ok=True)
+        with explained(self.folder):
+            incoming.mkdir(parents=True, exist_ok=True)
+            try:
+                yield path
+            finally:
+                if path.is_dir():
+                    shutil.rmtree(path)
+                path.unlink(missing_ok=True)
 
     def put_file(self, path: Path) -> str:
-        """Move a finished file in; its hash. Safe against a kill: the rename is the last step."""
+        """Move a finished file in; its hash. Safe against a kill: the rename is the last step.
+
+        A blob that is there already is replaced as well: that mends a damaged one, and its new
+        modification time keeps upkeep away until the caller has recorded the hash.
+        """
         digest = file_hash(path)
         target = self.path(digest)
-        if target.exists() and target.stat().st_size == path.stat().st_size:
-            path.unlink()
-            return digest
         target.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as stream:
             os.fsync(stream.fileno())
-        os.replace(path, target)
+        path.touch()
+        path.replace(target)
         return digest
 
     def whole(self, digest: str) -> bool:

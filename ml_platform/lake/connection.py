@@ -6,44 +6,74 @@ from BEGIN to COMMIT lose no write with 8 processes, and readers never wait.
 
 import importlib.util
 import os
+import re
+import tempfile
 import threading
+import uuid
+import weakref
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import duckdb
 import polars as pl
 import pyarrow as pa
 
 from ml_platform.errors import LakeError
+from ml_platform.lake.faults import explained
+from ml_platform.lake.locking import advisory_lock, file_lock
 from ml_platform.naming import literal
 from ml_platform.settings import Settings
 
 CATALOG = "lake"  # the name under which the lake is attached
+METADATA = f"__ducklake_metadata_{CATALOG}"  # DuckLake's name for the catalog's own tables
+_LOCKS = "lake_locks"  # the PostgreSQL catalog once more, for its advisory lock
+_PREPARED = f"FROM postgres_query('{_LOCKS}', 'SELECT 1 AS found WHERE to_regclass(''ducklake_snapshot'') IS NOT NULL')"
 
 
 class Lake:
     """The tables of the platform. Open it once per process; it may be shared by threads.
 
     Reads see the last committed snapshot and never block. Writes go through `write()`
-    (`ml_platform.lake.transaction`). Raises LakeError when the lake cannot be opened.
+    (`ml_platform.lake.transaction`). A forked child must open a lake of its own. Raises LakeError
+    when the lake cannot be opened.
     """
 
     def __init__(self, settings: Settings | None = None, *, read_only: bool = False) -> None:
         self.settings = settings or Settings()
         self.read_only = read_only
+        # Absolute, because the catalog remembers where its tables are for whoever attaches it elsewhere.
+        self.folder = self.settings.lake.resolve()
+        self._pid = os.getpid()
         self._local = threading.local()
-        self._root = _connect(self.settings, read_only)
+        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self._root = _start(self.settings, self.folder, read_only)
+        try:
+            self._attach()
+        except BaseException:
+            self._root.close()
+            raise
+
+    @property
+    def tables(self) -> Path:
+        """The folder of the tables' Parquet files."""
+        return self.folder / "tables"
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor; its default catalog is the lake, its time zone UTC."""
+        if os.getpid() != self._pid:
+            raise LakeError("This lake was opened before the process forked.",
+                            remedy="Open a Lake in the child, or start it with spawn.")  # fmt: skip
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._root.cursor()
             cursor.execute(f"USE {CATALOG}")
             cursor.execute("SET TimeZone = 'UTC'")
             self._local.cursor = cursor
+            self._cursors.add(cursor)
         return cursor
 
     def frame(self, sql: str, parameters: Sequence[Any] | None = None) -> pl.DataFrame:
@@ -72,60 +102,118 @@ class Lake:
         )
         return dict(found)
 
+    def locked(self, what: str) -> AbstractContextManager[None]:
+        """The write lock, held while `what` is done. Raises LakeError after `lock_timeout` seconds."""
+        timeout = self.settings.lock_timeout
+        if secret := self.settings.catalog.get_secret_value():
+            return advisory_lock(self._root, _LOCKS, f"catalog {hash(secret)}", what, timeout)
+        return file_lock(self.folder, what, timeout)
+
     def close(self) -> None:
-        """Let go of the catalog. Further use is an error."""
+        """Let go of the catalog, in all threads. Further use is an error."""
+        if os.getpid() != self._pid:
+            return
+        for cursor in list(self._cursors):
+            cursor.close()
         self._root.close()
 
+    def __enter__(self) -> Self:
+        return self
 
-def _connect(settings: Settings, read_only: bool) -> duckdb.DuckDBPyConnection:
-    folder = settings.lake
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _attach(self) -> None:
+        secret = self.settings.catalog.get_secret_value()
+        # OVERRIDE: a folder that was moved or mounted elsewhere still opens.
+        options = [f"DATA_PATH {literal(str(self.tables))}", "OVERRIDE_DATA_PATH true"]
+        options += ["READ_ONLY"] if self.read_only else []
+        catalog = self.folder / "catalog.sqlite"
+        if secret:
+            target = f"ducklake:postgres:{secret}"
+        else:
+            target = f"ducklake:sqlite:{catalog}"
+            options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
+        attach = "ATTACH {} AS " + f"{CATALOG} ({', '.join(options)})"
+        try:
+            if secret and not self.read_only:
+                self._root.execute(f"ATTACH {literal(secret)} AS {_LOCKS} (TYPE postgres)")
+            # Two processes that find no catalog must not both make one, nor see half of it.
+            if secret and not self.read_only and not self._root.execute(_PREPARED).fetchone():
+                with self.locked("a new lake"):
+                    self._root.execute(attach.format(literal(target)))
+                return
+            if not secret and not catalog.exists():
+                with self.locked("a new lake"):
+                    if not catalog.exists():
+                        self._make(catalog, attach)
+            self._root.execute(attach.format(literal(target)))
+        except duckdb.Error as error:
+            raise LakeError(f"The lake in {self.folder} cannot be opened: {_without_secret(str(error), secret)}",
+                            remedy="See `ml-platform doctor`.") from None  # fmt: skip
+
+
+    def _make(self, catalog: Path, attach: str) -> None:
+        unfinished = catalog.with_name("catalog.unfinished.sqlite")
+        for left in self.folder.glob("catalog.unfinished.sqlite*"):  # by a process that was killed right here
+            left.unlink()
+        self._root.execute(attach.format(literal(f"ducklake:sqlite:{unfinished}")))
+        self._root.execute(f"DETACH {CATALOG}")
+        unfinished.rename(catalog)
+
+
+def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     catalog = settings.catalog.get_secret_value()
     if not catalog and read_only and not (folder / "catalog.sqlite").exists():
         raise LakeError(f"There is no lake in {folder}.", remedy="Run a pipeline first: `ml-platform run PIPELINE`.")
-    try:
+    with explained(folder):
         if not read_only:
             (folder / "tables").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LakeError(f"The lake folder {folder} cannot be made: {error}.",
-                        remedy="Make it writable, or set ML_PLATFORM_DATA.") from error  # fmt: skip
+            (folder / "staging").mkdir(exist_ok=True)
+    # One folder a process, on the lake's own disk: DuckDB's default is `.tmp` where the command was
+    # typed, under names that two processes would share. DuckDB makes and removes it.
+    spill = Path(tempfile.gettempdir()) if read_only else folder / "staging"
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
+            "allow_unsigned_extensions": True,  # until `load_extensions` has loaded the wheels'
             "memory_limit": settings.memory_limit,
             "threads": settings.threads or os.cpu_count() or 1,
+            "temp_directory": str(spill / f"spill-{uuid.uuid4().hex}"),
         }
     )
-    load_extension(connection, "ducklake")
-    load_extension(connection, "postgres_scanner" if catalog else "sqlite_scanner")
-    connection.execute("SET TimeZone = 'UTC'")
-    options = [f"DATA_PATH {literal(str(folder / 'tables'))}"]
+    load_extensions(connection, ["ducklake", "postgres_scanner" if catalog else "sqlite_scanner"])
     if catalog:
-        target = f"ducklake:postgres:{catalog}"
         connection.execute("SET ducklake_max_retry_count = 200")
-    else:
-        target = f"ducklake:sqlite:{folder / 'catalog.sqlite'}"
-        options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
-    if read_only:
-        options.append("READ_ONLY")
-    try:
-        connection.execute(f"ATTACH {literal(target)} AS {CATALOG} ({', '.join(options)})")
-    except duckdb.Error as error:
-        raise LakeError(f"The lake in {folder} cannot be opened: {_without_secret(str(error), catalog)}.",
-                        remedy="See `ml-platform doctor`.") from None  # fmt: skip
+    connection.execute("SET TimeZone = 'UTC'")
     return connection
 
 
-def load_extension(connection: duckdb.DuckDBPyConnection, name: str) -> None:
-    """Load a DuckDB extension from its wheel; without a wheel for this version, from DuckDB's own store."""
+def load_extensions(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    """Load DuckDB extensions from their wheels; without a wheel for this version, from DuckDB's own store."""
+    # A file out of a wheel is trusted like the wheel's Python code. Checking its signature hashes it,
+    # 0.13 s each at every start; so that check is off for these, and on for whatever comes after.
+    wheels = {name: path for name in names if (path := _wheel(name)) is not None}
+    for path in wheels.values():
+        connection.execute(f"LOAD {literal(str(path))}")
+    connection.execute("SET GLOBAL allow_unsigned_extensions = false")
+    for name in names:
+        if name not in wheels:
+            connection.execute(f"INSTALL {name}; LOAD {name}")
+
+
+def _wheel(name: str) -> Path | None:
     spec = importlib.util.find_spec(f"duckdb_extension_{name}")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
         if path.exists():
-            connection.execute(f"LOAD {literal(str(path))}")
-            return
-    connection.execute(f"INSTALL {name}; LOAD {name}")
+            return path
+    return None
 
 
 def _without_secret(message: str, secret: str) -> str:
-    return message.replace(secret, "***") if secret else message
+    if not secret:
+        return message
+    message = message.replace(secret, "***")
+    return re.sub(r"(password\s*=\s*|://[^:@/\s]*:)('[^']*'|[^\s@'\"]+)", r"\1***", message)

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 from ml_platform.lake.connection import Lake
@@ -44,12 +44,14 @@ def prepare(lake: Lake) -> None:
                 tx.execute(statement)
 
 
-def record(tx: Transaction, author: Author, *, rows: int, output: str = "", details: dict[str, Any] | None = None) -> None:
+def record(
+    tx: Transaction, author: Author, *, rows: int, output: str = "", details: dict[str, Any] | None = None
+) -> None:
     """Add a row to the ledger, in the transaction that writes the output."""
     tx.execute(
         "INSERT INTO platform.materializations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [author.asset, author.partition, author.content_key, output, rows, json.dumps(details or {}),
-         author.run_id, datetime.now(timezone.utc)],
+         author.run_id, datetime.now(UTC)],
     )  # fmt: skip
 
 
@@ -61,4 +63,7 @@ def latest(lake: Lake, asset: str | None = None) -> dict[tuple[str, str], Materi
         "QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1",
         [asset, asset],
     )
-    return {(r[0], r[1]): Materialization(*r[:5], json.loads(r[5]), *r[6:]) for r in found}
+    return {
+        (asset, partition): Materialization(asset, partition, key, output, rows, json.loads(details), run_id, recorded_at)
+        for asset, partition, key, output, rows, details, run_id, recorded_at in found
+    }

@@ -5,22 +5,28 @@ lock only to register and commit.
 """
 
 import json
+import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import polars as pl
-from filelock import FileLock, Timeout
 
 from ml_platform.errors import LakeError
+from ml_platform.lake import files, snapshots
 from ml_platform.lake.connection import CATALOG, Lake
+from ml_platform.lake.faults import explained
+from ml_platform.lake.files import PARTITION
+from ml_platform.lake.staging import Rows, Staged, check_storable, described, stage
 from ml_platform.naming import literal, quoted
 
-PARTITION = "_partition"  # the column that every partitioned table is sliced by
+__all__ = ["PARTITION", "Author", "Rows", "Staged", "Transaction", "stage", "write"]
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")  # what stands for itself in a hive-style path
 
 
 @dataclass(frozen=True)
@@ -33,31 +39,15 @@ class Author:
     run_id: str = ""
 
 
-@dataclass(frozen=True)
-class Staged:
-    """Rows written to a Parquet file outside any transaction."""
-
-    path: Path
-
-
-Rows = pl.DataFrame | Staged
-
-
-def stage(lake: Lake, sql: str, parameters: list[Any] | None = None) -> Staged:
-    """The result of a query as a Parquet file in the lake's staging folder, streamed."""
-    folder = lake.settings.lake / "staging"
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{uuid.uuid4().hex}.parquet"
-    lake.connection.execute(f"COPY ({sql}) TO {literal(str(path))} (FORMAT parquet)", parameters)
-    return Staged(path)
-
-
 class Transaction:
-    """What may be done between BEGIN and COMMIT."""
+    """What may be done between BEGIN and COMMIT. `snapshot` is the data version, once committed."""
 
     def __init__(self, lake: Lake) -> None:
         self.lake = lake
+        self.snapshot: int | None = None
         self._staged: list[Path] = []
+        self._added: list[Path] = []
+        self._views: list[str] = []
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run any statement inside the transaction."""
@@ -77,24 +67,31 @@ class Transaction:
             self.execute(f"DELETE FROM {target}")
         else:
             self.execute(f"DELETE FROM {target} WHERE {PARTITION} = ?", [partition])
-        return self._insert(target, source, partition)
+        files.made_again(self.lake, schema, table, partition)
+        return self._put(schema, table, rows, source, partition)
 
     def append(self, schema: str, table: str, rows: Rows, *, partition: str | None = None, evolve: bool = False) -> int:
         """Add `rows` to a table, under the same rules as `replace`; the number of rows."""
         source = self._source(rows)
         self._fit(schema, table, source, partition is not None, evolve)
-        return self._insert(f"{quoted(schema)}.{quoted(table)}", source, partition)
+        return self._put(schema, table, rows, source, partition)
 
     def _source(self, rows: Rows) -> str:
         if isinstance(rows, Staged):
             self._staged.append(rows.path)
-            return f"read_parquet({literal(str(rows.path))})"
+            return f"read_parquet({literal(str(rows.path))}, hive_partitioning = false)"
         name = f"rows_{uuid.uuid4().hex}"
         self.lake.connection.register(name, rows.to_arrow())
+        self._views.append(name)
         return f"temp.main.{name}"
 
     def _fit(self, schema: str, table: str, source: str, partitioned: bool, evolve: bool) -> None:
-        incoming = {r[0]: r[1] for r in self.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+        incoming = described(self.lake, f"SELECT * FROM {source}")
+        if PARTITION in incoming:
+            raise LakeError(f"The rows for {schema}.{table} bring a column {PARTITION}, which the write sets.",
+                            remedy=f"Leave it out: SELECT * EXCLUDE ({PARTITION}).")  # fmt: skip
+        for name, kind in incoming.items():
+            check_storable(name, kind)
         existing = self.lake.columns(schema, table)
         target = f"{quoted(schema)}.{quoted(table)}"
         if not existing:
@@ -105,6 +102,9 @@ class Transaction:
             if partitioned:
                 self.execute(f"ALTER TABLE {target} SET PARTITIONED BY ({PARTITION})")
             return
+        if partitioned != (PARTITION in existing):
+            raise LakeError(f"{schema}.{table} is {'not ' if partitioned else ''}sliced into partitions.",
+                            remedy="Write it as it was made, or under another name.")  # fmt: skip
         for name, kind in incoming.items():
             if name not in existing:
                 if not evolve:
@@ -115,13 +115,48 @@ class Transaction:
                 raise LakeError(f"{schema}.{table}.{name} is {existing[name]} and the rows bring {kind}.",
                                 remedy="Keep the type, or give the column another name.")  # fmt: skip
 
-    def _insert(self, target: str, source: str, partition: str | None) -> int:
+    def _put(self, schema: str, table: str, rows: Rows, source: str, partition: str | None) -> int:
+        if isinstance(rows, Staged):
+            place = self._place(schema, table, partition)
+            if place is not None:
+                return self._register(schema, table, rows.path, place, partition is not None)
         extra = f", {literal(partition)} AS {PARTITION}" if partition is not None else ""
+        target = f"{quoted(schema)}.{quoted(table)}"
         count = self.execute(f"INSERT INTO {target} BY NAME SELECT *{extra} FROM {source}").fetchone()
         return int(count[0]) if count else 0
 
-    def clean_up(self) -> None:
-        for path in self._staged:
+    def _place(self, schema: str, table: str, partition: str | None) -> Path | None:
+        """Where DuckLake itself would put the file; None where a path could not say it."""
+        names = [schema, table, *([partition] if partition is not None else [])]
+        if "=" in str(self.lake.tables) or not all(_PLAIN.fullmatch(name) for name in names):
+            return None
+        folder = self.lake.tables / schema / table
+        return folder if partition is None else folder / f"{PARTITION}={partition}"
+
+    def _register(self, schema: str, table: str, staged: Path, folder: Path, partitioned: bool) -> int:
+        # The staged file becomes the table's own. INSERT would read and write it once more under the
+        # lock: 10M rows x 12 columns 6.9 s, registered 0.04 s (and 1.6 s to delete what it replaces).
+        count = int(self.lake.value("SELECT sum(num_rows) FROM parquet_file_metadata(?)", [str(staged)]))
+        if count == 0:
+            return 0
+        path = folder / f"ducklake-{uuid.uuid4()}.parquet"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._added.append(path)
+        try:
+            path.hardlink_to(staged)  # a link, not a move: the same rows may go to two tables
+        except OSError:
+            shutil.copyfile(staged, path)  # a disk without hard links
+        self.execute(
+            f"CALL ducklake_add_data_files({literal(CATALOG)}, {literal(table)}, {literal(str(path))}, "
+            f"schema => {literal(schema)}, allow_missing => true, hive_partitioning => {partitioned})"
+        )
+        return count
+
+    def clean_up(self, *, committed: bool) -> None:
+        """Let go of what the transaction held outside the catalog."""
+        for name in self._views:
+            self.lake.connection.unregister(name)
+        for path in [*self._staged, *([] if committed else self._added)]:
             path.unlink(missing_ok=True)
 
 
@@ -130,35 +165,50 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
     """A transaction under the write lock; committed at the end, rolled back when the body raises.
 
     The snapshot's message names the asset and partition; its extra info holds run id, content key
-    and `details` as JSON. Raises LakeError when the lock is not free within `lock_timeout`.
+    and `details` as JSON. Raises LakeError when the lock is not free within `lock_timeout`, when
+    this thread is writing already, and when the disk is full or not writable.
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
-    lock = FileLock(lake.settings.lake / "write.lock")
-    try:
-        lock.acquire(timeout=lake.settings.lock_timeout)
-    except Timeout:
-        raise LakeError(f"Another process has held the write lock for {lake.settings.lock_timeout:.0f} s.",
-                        remedy="`ml-platform doctor` tells which; or raise ML_PLATFORM_LOCK_TIMEOUT.") from None  # fmt: skip
-    except OSError as error:
-        raise LakeError(f"The lake folder {lake.settings.lake} is not writable: {error}.",
-                        remedy="Make it writable, or set ML_PLATFORM_DATA.") from error  # fmt: skip
-    transaction = Transaction(lake)
+    what = f"{author.asset} {author.partition}".strip()
+    mark = uuid.uuid4().hex
     info = {"partition": author.partition, "content_key": author.content_key, "run_id": author.run_id,
-            **(details or {})}  # fmt: skip
+            "commit": mark, **(details or {})}  # fmt: skip
+    transaction = Transaction(lake)
+    connection = lake.connection
+    committed = False
     try:
-        connection = lake.connection
-        connection.execute("BEGIN")
-        try:
-            yield transaction
-            connection.execute(
-                f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",
-                ["ml_platform", f"{author.asset} {author.partition}".strip(), json.dumps(info)],
-            )
-            connection.execute("COMMIT")
-        except BaseException:
-            connection.execute("ROLLBACK")
-            raise
+        with lake.locked(what), explained(lake.folder):
+            connection.execute("BEGIN")
+            try:
+                yield transaction
+                connection.execute(
+                    f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",
+                    ["ml_platform", what, json.dumps(info)],
+                )
+            except BaseException:
+                _roll_back(connection)
+                raise
+            transaction.snapshot = _commit(lake, mark)
+            committed = True
     finally:
-        lock.release()
-        transaction.clean_up()
+        transaction.clean_up(committed=committed)
+
+
+def _commit(lake: Lake, mark: str) -> int:
+    """COMMIT; the snapshot's id. An error after which the commit is found in the lake is none."""
+    try:
+        lake.connection.execute("COMMIT")
+    except BaseException:
+        _roll_back(lake.connection)
+        landed = snapshots.marked(lake, mark)
+        if landed is None:
+            raise
+        return landed
+    return snapshots.current(lake)
+
+
+def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:
+    # A commit that failed, or a fatal error, ended the transaction already; what ended it is the news.
+    with suppress(duckdb.Error):
+        connection.execute("ROLLBACK")

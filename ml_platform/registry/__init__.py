@@ -1,0 +1,1 @@
+"""The model store: bundles, versions, verdicts and the promotion log."""

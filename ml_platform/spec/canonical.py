@@ -9,6 +9,7 @@ import textwrap
 import types
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import polars as pl
@@ -20,6 +21,11 @@ def content_key(*parts: Any) -> str:
     """SHA-256, in hex, of the canonical JSON of `parts`."""
     text = json.dumps([canonical(part) for part in parts], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def libraries(*names: str) -> dict[str, str]:
+    """The installed versions of the distributions that compute something: part of its key (S31)."""
+    return {name: version(name) for name in names}
 
 
 def canonical(value: Any) -> Any:

@@ -58,6 +58,10 @@ class Lookup:
     def outputs(self) -> tuple[str, ...]:
         return tuple(f"{self.as_ or self.table}__{column}" for column in self.take)
 
+    @property
+    def status(self) -> str:
+        return f"{self.as_ or self.table}__status"
+
 
 @word
 class Latest:
@@ -86,6 +90,10 @@ class Latest:
     @property
     def outputs(self) -> tuple[str, ...]:
         return tuple(f"{self.prefix}__{column}" for column in self.take)
+
+    @property
+    def status(self) -> str:
+        return f"{self.prefix}__status"
 
 
 @word

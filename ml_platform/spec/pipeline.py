@@ -79,6 +79,10 @@ class ModelPipeline:
         """The partitions in order; `["all"]` for a pipeline without."""
         return self.partitions.keys(through) if self.partitions else [WHOLE]
 
+    def partition_keys_upto(self, partition: str) -> list[str]:
+        """The partitions from the first to this one, inclusive."""
+        return self.partition_keys(partition)
+
     @property
     def all_gates(self) -> tuple[Gate, ...]:
         """The declared gates and those that are always judged."""
@@ -197,6 +201,9 @@ class ModelPipeline:
         if self.split.timed and examples.at is None:
             raise DeclarationError(where, "the split is by time and the examples have none",
                                    remedy="Use Split(validation=0.1, holdout=0.2).")  # fmt: skip
+        if self.split.group is not None and self.split.group not in self.row_schema:
+            raise DeclarationError(f"ModelPipeline({self.name!r}).split", f"group={self.split.group!r} is no input",
+                                   remedy=f"Group by one of {', '.join(self.row_schema)}.")  # fmt: skip
         _ = self.task
         self._check_label(where)
 

@@ -1,0 +1,1 @@
+"""Training sets, the model fitted on them, and making it again."""

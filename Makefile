@@ -1,0 +1,52 @@
+# Everything goes through .venv, made from requirements.lock; a change of the lock makes it again.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+export DAGSTER_HOME ?= $(CURDIR)/.dagster
+export DAGSTER_DISABLE_TELEMETRY := 1
+export OMP_WAIT_POLICY := passive
+
+.PHONY: help install demo dev check test test-all bench lock clean
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/installed ## Make .venv from requirements.lock
+
+$(VENV)/installed: requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: install ## Six months of real New York flights become a champion, through Dagster
+	$(BIN)/ml-platform demo --through 2013-06
+
+dev: install ## The Dagster UI on 127.0.0.1:3000
+	mkdir -p $(DAGSTER_HOME)
+	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+
+check: install ## Lint, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: install ## The suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-all: install ## The suite and the slow tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
+
+bench: install ## The measurements of bench/README.md
+	$(BIN)/python -m bench.imports
+	$(BIN)/python -m bench.windows
+	$(BIN)/python -m bench.platform_tax
+
+lock: ## Resolve requirements.lock again
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile requirements.in --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
+
+clean: ## Remove everything that make made, but not the lake
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

@@ -1,0 +1,1 @@
+"""Real data for the examples, brought from installed packages into the landing folder."""

@@ -1,0 +1,88 @@
+"""Which pipelines there are: the modules named by the settings are imported and looked through."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from types import ModuleType
+
+from ml_platform.errors import DeclarationError, NotFoundError
+from ml_platform.settings import Settings
+from ml_platform.spec.canonical import canonical
+from ml_platform.spec.partitions import Monthly
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
+
+
+def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
+    """Every declared pipeline by name, in order of name.
+
+    Raises DeclarationError when two have one name, or define one table differently (S34).
+    """
+    found: dict[str, ModelPipeline] = {}
+    for module in _modules((settings or Settings()).pipelines):
+        for value in vars(module).values():
+            if isinstance(value, ModelPipeline) and found.setdefault(value.name, value) is not value:
+                raise DeclarationError(f"ModelPipeline({value.name!r})", "two pipelines have this name",
+                                       remedy="Rename one.")  # fmt: skip
+    check_shared_tables(found.values())
+    return dict(sorted(found.items()))
+
+
+def find(name: str, settings: Settings | None = None) -> ModelPipeline:
+    """The pipeline of that name. Raises NotFoundError, listing those there are."""
+    known = pipelines(settings)
+    if name not in known:
+        raise NotFoundError("pipeline", name, list(known))
+    return known[name]
+
+
+def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
+    """The tables of all pipelines by name. Raises DeclarationError for unequal definitions of one (S34)."""
+    tables: dict[str, tuple[Table, ModelPipeline]] = {}
+    for pipeline in declared:
+        for table in pipeline.tables:
+            first, owner = tables.setdefault(table.name, (table, pipeline))
+            if first is table:
+                continue
+            mine, theirs = canonical(table), canonical(first)
+            differing = sorted(name for name in mine if mine[name] != theirs[name])
+            if differing:
+                raise DeclarationError(
+                    f"Table({table.name!r})",
+                    f"{owner.name} and {pipeline.name} define it differently ({', '.join(differing)})",
+                    remedy="Import one definition in both, or rename one.",
+                )
+    slices_of(declared)
+    return {name: table for name, (table, _) in tables.items()}
+
+
+def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Monthly | None]:
+    """How each table is sliced: as the partitioned pipelines that use it; None when it is whole.
+
+    Tables without event time are whole. Raises DeclarationError when two pipelines slice one
+    table differently.
+    """
+    slices: dict[str, Monthly | None] = {}
+    for pipeline in declared:
+        for table in pipeline.tables:
+            mine = pipeline.partitions if table.event_time else None
+            before = slices.get(table.name)
+            if mine is not None and before is not None and canonical(mine) != canonical(before):
+                raise DeclarationError(f"Table({table.name!r})", "two pipelines slice it differently",
+                                       remedy="Give both pipelines the same partitions.")  # fmt: skip
+            slices[table.name] = mine or before
+    return slices
+
+
+def _modules(names: Iterable[str]) -> Iterable[ModuleType]:
+    for name in names:
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not name.startswith(error.name):
+                raise  # a module inside the declaration is missing: the trace tells where
+            raise DeclarationError("ML_PLATFORM_PIPELINES", f"there is no module {name!r}",
+                                   remedy="Name importable modules, as a JSON list.") from error  # fmt: skip
+        yield module
+        for inner in pkgutil.iter_modules(getattr(module, "__path__", [])):
+            yield importlib.import_module(f"{name}.{inner.name}")

@@ -1,0 +1,99 @@
+"""Floors and ceilings, whole and by slice (S24), and the gap between training and holdout."""
+
+import math
+
+import numpy as np
+import polars as pl
+
+from ml_platform.evaluation.candidate import Candidate, Finding, Part
+from ml_platform.evaluation.metrics import UNDEFINED
+from ml_platform.spec.gates import AtLeast, AtMost, OverfitGap, higher_is_better
+
+TRAIN_ROWS = 50_000  # scored for the gap, evenly spread: the error of a ROC AUC is then below 0.003
+
+
+def floor(gate: AtLeast, holdout: Part) -> list[Finding]:
+    """The point estimate reaches the floor; the interval is shown."""
+    return _bounded(gate.metric, gate.floor, gate.by, gate.min_rows, holdout)
+
+
+def ceiling(gate: AtMost, holdout: Part) -> list[Finding]:
+    """The point estimate stays at or below the ceiling; the interval is shown."""
+    return _bounded(gate.metric, gate.ceiling, gate.by, gate.min_rows, holdout)
+
+
+def _bounded(metric: str, bound: float, by: str | None, min_rows: int, holdout: Part) -> list[Finding]:
+    if by is None:
+        return [_judged(metric, bound, holdout, "", "the holdout")]
+    column = holdout.frame[by]
+    codes, levels = _levels(column)
+    counts = np.bincount(codes, minlength=len(levels))
+    findings = []
+    for code, level in enumerate(levels):
+        name = f"{by}={level}"
+        if counts[code] < min_rows:
+            detail = f"Not judged: {counts[code]} rows, fewer than {min_rows}."
+            findings.append(Finding(metric, None, detail, threshold=bound, rows=int(counts[code]), slice=name,
+                                    about=_about(metric, bound, name)))  # fmt: skip
+        else:
+            findings.append(_judged(metric, bound, holdout.where(codes == code), name, name))
+    return [_outcome(metric, bound, by, findings, len(holdout)), *findings]
+
+
+def _judged(metric: str, bound: float, part: Part, name: str, where: str) -> Finding:
+    found = part.interval(metric)
+    about = _about(metric, bound, name)
+    if found.value is None:
+        # A slice that cannot be measured is like one that is too small; a holdout that cannot is no evidence.
+        detail = f"{metric} is undefined on {where}: {UNDEFINED[metric]}."
+        return Finding(metric, None if name else False, f"Not judged: {detail}" if name else detail, threshold=bound,
+                       rows=len(part), slice=name, about=about)  # fmt: skip
+    passed = found.value >= bound if higher_is_better(metric) else found.value <= bound
+    shown = f" (95 % interval {found.low:.4g} to {found.high:.4g})" if found.low is not None else ""
+    relation = {(True, True): "reaches", (True, False): "is below", (False, True): "is within",
+                (False, False): "is above"}[higher_is_better(metric), passed]  # fmt: skip
+    detail = f"{metric} {found.value:.4g}{shown} on {where}, {len(part)} rows, {relation} {bound:g}."
+    return Finding(metric, passed, detail, found.value, bound, found.low, found.high, len(part), name, about)
+
+
+def _about(metric: str, bound: float, name: str) -> str:
+    return f"{metric} at {'least' if higher_is_better(metric) else 'most'} {bound:g} for {name}" if name else ""
+
+
+def _outcome(metric: str, bound: float, by: str, slices: list[Finding], rows: int) -> Finding:
+    """The gate over all its slices: the worst of those judged; not judged when none could be."""
+    judged = [f for f in slices if f.value is not None]
+    failed = [f.slice for f in judged if not f.passed]
+    unjudged = len(slices) - len(judged)
+    counted = f"{len(judged)} slices judged, {unjudged} not judged."
+    if not judged:
+        return Finding(metric, None, f"Not judged: no slice of {by} has enough rows. {counted}", threshold=bound,
+                       rows=rows)  # fmt: skip
+    worst = (min if higher_is_better(metric) else max)(judged, key=lambda f: f.value if f.value is not None else 0.0)
+    problem = f"Failed for {', '.join(failed)}. " if failed else ""
+    detail = f"{problem}{counted} The worst is {worst.slice}: {metric} {worst.value:.4g}."
+    return Finding(metric, not failed, detail, worst.value, bound, worst.low, worst.high, rows)
+
+
+def _levels(column: pl.Series) -> tuple["np.ndarray[tuple[int], np.dtype[np.int64]]", list[str]]:
+    """A code for each row, and what the codes mean, in order; null is a level of its own."""
+    text = column.cast(pl.String).fill_null("null")
+    levels = text.unique().sort()
+    codes = text.replace_strict(levels, np.arange(len(levels)), return_dtype=pl.Int64)
+    return codes.to_numpy(), levels.to_list()
+
+
+def overfit_gap(gate: OverfitGap, candidate: Candidate) -> Finding:
+    """How much better the metric is on train than on holdout; its interval is that of the holdout."""
+    train, holdout = candidate.train.thinned(TRAIN_ROWS).scored(candidate.predictor), candidate.holdout
+    sign = 1 if higher_is_better(gate.metric) else -1
+    learned, found = train.value(gate.metric), holdout.interval(gate.metric)
+    if math.isnan(learned) or found.value is None:
+        where = "train" if math.isnan(learned) else "the holdout"
+        detail = f"{gate.metric} is undefined on {where}: {UNDEFINED[gate.metric]}."
+        return Finding(gate.metric, False, detail, threshold=gate.at_most, rows=len(holdout))
+    gap = sign * (learned - found.value)
+    low, high = (sorted(sign * (learned - end) for end in (found.low, found.high))
+                 if found.low is not None and found.high is not None else (None, None))  # fmt: skip
+    detail = f"{gate.metric} is {learned:.4g} on train and {found.value:.4g} on the holdout: a gap of {gap:.4g}."
+    return Finding(gate.metric, gap <= gate.at_most, detail, gap, gate.at_most, low, high, len(holdout))

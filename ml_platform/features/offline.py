@@ -1,0 +1,143 @@
+"""Features of many examples at once, in DuckDB, numpy and polars, at a bounded memory.
+
+The examples are taken in batches in order of time, so that a batch reads only the rows that can
+count for it; tables are streamed, never held.
+"""
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from ml_platform.errors import FeatureError
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.derived import derive, layers
+from ml_platform.features.forms import SinceForm, WindowForm
+from ml_platform.features.picks import picks
+from ml_platform.features.places import Integers
+from ml_platform.features.relations import TIMELESS, Batch, micros, plain, relation
+from ml_platform.features.windows import windows
+from ml_platform.naming import quoted
+
+BATCH = 500_000  # examples held at once
+
+
+def compute(
+    connection: duckdb.DuckDBPyConnection,
+    definition: FeatureDefinition,
+    examples: str,
+    tables: Mapping[str, str],
+    *,
+    batch: int = BATCH,
+) -> str:
+    """The features of `examples`: the name of a temporary table with the columns of `definition.schema`.
+
+    examples: a table or query with the columns of `definition.row_schema`, one row per example.
+    tables:   a validated relation (all versions of its rows) for each table of the definition.
+
+    The session's time zone must be UTC. The caller drops the table. Raises FeatureError where
+    values cannot be summed exactly or an example has no `at`.
+    """
+    mark = secrets.token_hex(6)
+    source, target = f"temp.main.examples_{mark}", f"temp.main.features_{mark}"
+    own = ", ".join(quoted(name) for name in definition.row_schema)
+    order = quoted(definition.at) if definition.at else "1"
+    connection.execute(
+        f"CREATE TEMP TABLE {source} AS SELECT row_number() OVER (ORDER BY {order}) - 1 AS _place, {own} "
+        f"FROM {relation(examples)}"
+    )
+    try:
+        count = _count(connection, definition, source)
+        since = available_since(connection, definition, tables)
+        for first in range(0, max(count, 1), batch):
+            sql = f"SELECT {own} FROM {source} WHERE _place >= {first} AND _place < {first + batch} ORDER BY _place"
+            frame = _features(connection, definition, connection.execute(sql).pl(), tables, since)
+            connection.register("_made", plain(frame).to_arrow())
+            verb = f"INSERT INTO {target}" if first else f"CREATE TEMP TABLE {target} AS"
+            connection.execute(f"{verb} SELECT * FROM _made")
+            connection.unregister("_made")
+    finally:
+        connection.execute(f"DROP TABLE {source}")
+    return target
+
+
+def available_since(
+    connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, tables: Mapping[str, str]
+) -> dict[str, datetime | None]:
+    """When the first row of each table with time became usable; None: never (S14).
+
+    What a table gives is null for `at` up to and including that moment. A Lookup is not: before
+    the first arrival it assumes the first version (S12).
+    """
+    found: dict[str, datetime | None] = {}
+    for name, table in definition.tables.items():
+        if table.timed:
+            row = connection.execute(f"SELECT min(_usable_at) FROM {relation(tables[name])}").fetchone()
+            found[name] = row[0] if row else None
+    return found
+
+
+def examples_sql(definition: FeatureDefinition, relation_: str, start: datetime | None, end: datetime | None) -> str:
+    """A query of one row per example with start ≤ at < end, from the validated relation of the examples.
+
+    Inputs are as of the version that had arrived by `at`, else the first (S6, S12). Examples
+    without time: the current rows; `start` and `end` are not used.
+    """
+    own = ", ".join(quoted(name) for name in definition.row_schema)
+    source = relation(relation_)
+    if definition.at is None:
+        return f"SELECT {own} FROM {source} WHERE _superseded_at IS NULL"
+    assert start is not None and end is not None
+    at, keys = quoted(definition.at), ", ".join(quoted(name) for name in definition.keys)
+    chosen = (
+        f"SELECT {own}, row_number() OVER (PARTITION BY {keys} ORDER BY _arrival <= {at} DESC, "
+        f"CASE WHEN _arrival <= {at} THEN _arrival END DESC, _arrival, _file, _row) AS _choice FROM {source}"
+    )
+    return (
+        f"SELECT {own} FROM ({chosen}) WHERE _choice = 1 "
+        f"AND {at} >= TIMESTAMPTZ '{start.isoformat()}' AND {at} < TIMESTAMPTZ '{end.isoformat()}'"
+    )
+
+
+def _count(connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, source: str) -> int:
+    at = quoted(definition.at) if definition.at else "1"
+    row = connection.execute(f"SELECT count(*), count({at}) FROM {source}").fetchone()
+    assert row is not None
+    if row[0] != row[1]:
+        raise FeatureError(f"{definition.examples}: {row[0] - row[1]} examples have no {definition.at}.",
+                           remedy="An example needs its prediction time.")  # fmt: skip
+    return int(row[0])
+
+
+def _features(
+    connection: duckdb.DuckDBPyConnection,
+    definition: FeatureDefinition,
+    frame: pl.DataFrame,
+    tables: Mapping[str, str],
+    since: Mapping[str, datetime | None],
+) -> pl.DataFrame:
+    frame = frame.with_columns(pl.col(name).cast(dtype) for name, dtype in definition.row_schema.items())
+    early = derive(frame, layers([form for form in definition.derived if form.early]))
+    batch = Batch(connection, early, _at(definition, frame), tables)
+    joined = windows(definition, batch) | picks(definition, batch)
+    for form in definition.joined:
+        if isinstance(form, WindowForm | SinceForm):
+            began = since[form.table]
+            known = pl.col(definition.at or "") > began if began is not None else pl.lit(False)
+            for output in form.outputs:
+                joined[output] = frame.select(pl.when(known).then(joined[output]).alias(output))[output]
+    wide = early.with_columns(**joined)
+    wide = derive(wide, layers([form for form in definition.derived if not form.early]))
+    return wide.select(pl.col(name).cast(dtype) for name, dtype in definition.schema.items())
+
+
+def _at(definition: FeatureDefinition, frame: pl.DataFrame) -> Integers:
+    if definition.at is None:
+        return np.full(len(frame), TIMELESS, np.int64)
+    return np.asarray(frame[definition.at].dt.epoch("us").to_numpy(), np.int64)
+
+
+__all__ = ["BATCH", "available_since", "compute", "examples_sql", "micros"]

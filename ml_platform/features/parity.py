@@ -1,0 +1,170 @@
+"""The proof that serving computes what training saw: replay through the online state, compared bit for bit."""
+
+import heapq
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.derived import derive, layers
+from ml_platform.features.forms import On, WindowForm
+from ml_platform.features.offline import available_since
+from ml_platform.features.online import OnlineState
+from ml_platform.features.relations import plain, relation
+from ml_platform.naming import quoted
+
+SHOWN = 100  # differences kept in a report
+_PLATFORM = ("_file", "_row", "_arrival", "_known_at", "_usable_at", "_superseded_at")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One cell in which batch and online disagree. `example` holds its key and `at`."""
+
+    example: dict[str, Any]
+    column: str
+    batch: Any
+    online: Any
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """`differing` counts cells; `differences` shows the first of them. `rows_fed` went through the state."""
+
+    examples: int
+    cells: int
+    rows_fed: int
+    differing: int
+    differences: tuple[Difference, ...]
+
+    @property
+    def identical(self) -> bool:
+        return self.differing == 0
+
+
+def parity(
+    connection: duckdb.DuckDBPyConnection,
+    definition: FeatureDefinition,
+    examples: pl.DataFrame,
+    tables: Mapping[str, str],
+    batch: pl.DataFrame,
+) -> ParityReport:
+    """Replay the rows that matter to `examples` through an OnlineState and compare with `batch`.
+
+    examples: the columns of row_schema. batch: `compute`'s columns for (at least) these examples.
+    Only rows whose keys the examples touch are fed, in order of knowledge.
+    """
+    names = (*definition.keys, *([definition.at] if definition.at else []))
+    examples = examples.select(list(definition.row_schema)).sort(definition.at or list(definition.keys))
+    online, fed = _replay(connection, definition, examples, tables)
+    outputs = [*definition.outputs, *definition.status_columns]
+    theirs = examples.select(names).join(
+        batch.select(*names, *outputs).unique(names, keep="any"), on=names, how="left", nulls_equal=True,
+        maintain_order="left",
+    )  # fmt: skip
+    found: list[Difference] = []
+    differing = 0
+    for column in outputs:
+        for index in np.flatnonzero(~_equal(theirs[column], online[column])).tolist():
+            differing += 1
+            if len(found) < SHOWN:
+                example = examples.select(names).row(index, named=True)
+                found.append(Difference(example, column, theirs[column][index], online[column][index]))
+    return ParityReport(len(examples), len(examples) * len(outputs), fed, differing, tuple(found))
+
+
+def _replay(
+    connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, examples: pl.DataFrame, tables: Mapping[str, str]
+) -> tuple[pl.DataFrame, int]:
+    state = OnlineState(definition)
+    for name, moment in available_since(connection, definition, tables).items():
+        state.begin(name, moment)
+    news = []
+    wide = derive(examples, layers([form for form in definition.derived if form.early]))
+    for name in definition.tables:
+        rows = _touched(connection, definition, name, wide, tables[name])
+        if definition.tables[name].timed:
+            news.append(_messages(name, definition.tables[name].key, rows))
+        else:  # versions of rows without time may be learnt ahead
+            for _, _, table, row in _messages(name, definition.tables[name].key, rows):
+                state.learn(table, row)
+    fed = 0
+    waiting = heapq.merge(*news, key=lambda message: message[:2])
+    following = next(waiting, None)
+    made = []
+    for example in examples.iter_rows(named=True):
+        while following is not None and following[0] <= example[definition.at or ""]:
+            state.learn(following[2], following[3])
+            fed += 1
+            following = next(waiting, None)
+        made.append(state.features(example))
+    schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
+    return pl.DataFrame(made, schema=schema, orient="row"), fed
+
+
+def _touched(
+    connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, name: str, examples: pl.DataFrame, sql: str
+) -> pl.DataFrame:
+    table = definition.tables[name]
+    columns = ", ".join(f"e.{quoted(column)}" for column in (*table.columns, *_PLATFORM))
+    conditions, registered = [], []
+    for on in dict.fromkeys(form.on for form in definition.joined if form.table == name):
+        recent = _recent(definition, name, on, examples)
+        if not on:
+            conditions.append(recent)
+            continue
+        view = f"touched_{secrets.token_hex(6)}"
+        keys = examples.select(own for own, _ in on).drop_nulls().unique()
+        connection.register(view, plain(keys).to_arrow())
+        registered.append(view)
+        same = " AND ".join(f"e.{quoted(theirs)} = {view}.{quoted(own)}" for own, theirs in on)
+        conditions.append(f"({recent} AND EXISTS (SELECT 1 FROM {view} WHERE {same}))")
+    rows = connection.execute(
+        f"SELECT {columns} FROM {relation(sql)} e WHERE e._usable_at IS NOT NULL AND ({' OR '.join(conditions)})"
+    ).pl()
+    for view in registered:
+        connection.unregister(view)
+    return rows.with_columns(pl.col(column).cast(dtype) for column, dtype in table.columns.items())
+
+
+def _recent(definition: FeatureDefinition, name: str, on: On, examples: pl.DataFrame) -> str:
+    """A condition that leaves out rows too old for any window, where nothing else reads this join."""
+    forms = [form for form in definition.joined if form.table == name and form.on == on]
+    windows = [form for form in forms if isinstance(form, WindowForm)]
+    if len(windows) < len(forms) or definition.at is None or not len(examples):
+        return "true"
+    longest = timedelta(microseconds=max(span for form in windows for span in form.spans))
+    oldest = f"TIMESTAMPTZ '{(examples[definition.at].min() - longest).isoformat()}'"
+    event = quoted(definition.tables[name].event_time or "")
+    return f"(e._known_at >= {oldest} OR e.{event} >= {oldest})"
+
+
+def _messages(name: str, key: tuple[str, ...], rows: pl.DataFrame) -> Iterator[tuple[datetime, int, str, dict[str, Any]]]:
+    """New versions at `_usable_at`, and ends that no new version brings about, in order of time."""
+    seen = rows.filter(pl.col("_superseded_at").is_null() | (pl.col("_superseded_at") > pl.col("_usable_at")))
+    ends = seen.filter(pl.col("_superseded_at").is_not_null())
+    if key:
+        follows = seen.select(*key, pl.col("_usable_at").alias("_superseded_at"))
+        ends = ends.join(follows, on=[*key, "_superseded_at"], how="anti")
+    begins = seen.with_columns(_superseded_at=pl.lit(None, rows.schema["_superseded_at"]))
+    both = pl.concat([
+        begins.with_columns(_moment=pl.col("_usable_at"), _kind=pl.lit(0)),
+        ends.with_columns(_moment=pl.col("_superseded_at"), _kind=pl.lit(1)),
+    ]).sort("_moment", "_kind", "_arrival")  # fmt: skip
+    for row in both.iter_rows(named=True):
+        yield row["_moment"], row["_kind"], name, row
+
+
+def _equal(a: pl.Series, b: pl.Series) -> Any:
+    """Whether each cell has the same bits; null equals null and NaN equals NaN."""
+    same = a.eq_missing(b)
+    if a.dtype.is_float():
+        signs = (pl.Series(np.signbit(a.fill_null(0.0).to_numpy())) == pl.Series(np.signbit(b.fill_null(0.0).to_numpy())))
+        same = same & (signs | a.is_nan().fill_null(False))
+    return same.to_numpy()

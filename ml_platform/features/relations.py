@@ -1,0 +1,107 @@
+"""Reading validated relations: rows matched to the groups of one batch of examples."""
+
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+
+import duckdb
+import numpy as np
+import polars as pl
+
+from ml_platform.features.forms import On
+from ml_platform.features.places import ALWAYS, NEVER, Integers, Places
+from ml_platform.naming import quoted
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+TIMELESS = 2**61  # `at` of examples without time, in microseconds: after everything
+
+
+@dataclass
+class Batch:
+    """Some examples with their early features, and what joins share."""
+
+    connection: duckdb.DuckDBPyConnection
+    frame: pl.DataFrame
+    at: Integers
+    tables: Mapping[str, str]
+    _groups: dict[tuple[str, ...], tuple[Integers, pl.DataFrame]] = field(default_factory=dict)
+    _places: dict[tuple[str, ...], Places] = field(default_factory=dict)
+
+    def places(self, on: On) -> Places:
+        """The examples in order of (group, at), where a group is a value of the join columns."""
+        own = tuple(name for name, _ in on)
+        if own not in self._places:
+            self._places[own] = Places(self._group(own)[0], self.at)
+        return self._places[own]
+
+    def _group(self, own: tuple[str, ...]) -> tuple[Integers, pl.DataFrame]:
+        if own not in self._groups:
+            if own:
+                known = self.frame.select(own).drop_nulls().unique().with_row_index("_group")
+                joined = self.frame.select(own).join(known, on=list(own), how="left", maintain_order="left")
+                group = joined["_group"].cast(pl.Int64).fill_null(-1).to_numpy()
+            else:
+                known, group = pl.DataFrame({"_group": [0]}), np.zeros(len(self.frame), np.int64)
+            self._groups[own] = group, known
+        return self._groups[own]
+
+    @contextmanager
+    def joined(self, table: str, on: On) -> Iterator[str]:
+        """A FROM clause: the table's rows as `e` with their group as `k._group`; others are left out."""
+        source = relation(self.tables[table])
+        own = tuple(name for name, _ in on)
+        if not on:
+            yield f"{source} e CROSS JOIN (SELECT 0::BIGINT AS _group) k"
+            return
+        name = f"groups_{secrets.token_hex(6)}"
+        self.connection.register(name, plain(self._group(own)[1]).to_arrow())
+        try:
+            yield f"{source} e JOIN {name} k ON " + " AND ".join(
+                f"e.{quoted(theirs)} = k.{quoted(mine)}" for mine, theirs in on
+            )
+        finally:
+            self.connection.unregister(name)
+
+    def reach(self, start: str, end: str = "e._superseded_at", span: int = 0) -> str:
+        """A condition that keeps rows with start < the last `at`, and end null or ≥ the first `at` - span."""
+        if len(self.at) == 0:
+            return "false"
+        last, first = _moment(int(self.at.max())), _moment(int(self.at.min()) - span)
+        return f"{start} < {last} AND ({end} IS NULL OR {end} >= {first})"
+
+
+def relation(sql: str) -> str:
+    """`sql`, a table's name or a query, as it may stand after FROM."""
+    text = sql.strip().rstrip(";")
+    return f"({text})" if " " in text else text
+
+
+def micros(column: str) -> str:
+    """A timestamp column as microseconds since 1970."""
+    return f"epoch_us({column})"
+
+
+def superseded() -> str:
+    """The last moment for which the row counts; NEVER for a current row."""
+    return f"coalesce(epoch_us(e._superseded_at), {NEVER})"
+
+
+def plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with text instead of categories: the lake has no ENUM."""
+    return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
+
+
+def microseconds_of(moment: datetime) -> int:
+    """An aware moment as microseconds since 1970."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def _moment(at: int) -> str:
+    least, greatest = microseconds_of(datetime(1, 1, 3, tzinfo=timezone.utc)), 253_402_214_400_000_000  # 9999-12-31
+    moment = _EPOCH + timedelta(microseconds=max(least, min(at, greatest)))
+    return f"TIMESTAMPTZ '{moment.isoformat()}'" if at < greatest else "TIMESTAMPTZ 'infinity'"
+
+
+__all__ = ["ALWAYS", "NEVER", "TIMELESS", "Batch", "micros", "microseconds_of", "plain", "relation", "superseded"]

@@ -1,0 +1,169 @@
+"""What the online state keeps of one key: rows in order, with sums and extremes that answer at once.
+
+A timeline holds the rows that count now; the state adds and removes them as it learns.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any
+
+_FAN = 32  # values that one value of the level above stands for
+
+
+class Ladder:
+    """The least (or greatest) of any stretch of a list, through levels of stretches of 32."""
+
+    def __init__(self, choose: Callable[..., float]) -> None:
+        self._choose = choose
+        self._levels: list[list[float]] = [[]]
+
+    def insert(self, index: int, value: float) -> None:
+        below = self._levels[0]
+        below.insert(index, value)
+        if index < len(below) - 1 or len(self._levels) == 1:
+            self._raise(index)
+            return
+        for level in self._levels[1:]:  # at the end: each level has one value to look at
+            index //= _FAN
+            if index < len(level):
+                level[index] = self._choose(level[index], value)
+            else:
+                level.append(value)
+        if len(self._levels[-1]) > _FAN:
+            self._raise(len(below) - 1)
+
+    def remove(self, index: int) -> None:
+        del self._levels[0][index]
+        self._raise(index)
+
+    def between(self, first: int, end: int) -> float | None:
+        """Of the values first ≤ index < end; None when there are none."""
+        found: list[float] = []
+        for level in self._levels:
+            if end - first <= 2 * _FAN:
+                found += level[first:end]
+                break
+            low, high = -(-first // _FAN), end // _FAN
+            found += level[first : low * _FAN]
+            found += level[high * _FAN : end]
+            first, end = low, high
+        return self._choose(found) if found else None
+
+    def _raise(self, index: int) -> None:
+        """Make the levels above right again from `index` on."""
+        below = self._levels[0]
+        for height in range(1, 64):
+            if len(below) <= _FAN:
+                del self._levels[height:]
+                return
+            if height == len(self._levels):
+                self._levels.append([])
+                index = 0
+            index //= _FAN
+            level = self._levels[height]
+            level[index:] = [
+                self._choose(below[start : start + _FAN]) for start in range(index * _FAN, len(below), _FAN)
+            ]
+            below = level
+
+
+class Column:
+    """One column of a window's rows: n, Σu and Σu² up to each row, and their extremes."""
+
+    def __init__(self, wanted: frozenset[str]) -> None:
+        self.units: list[int | None] = []
+        self._n, self._s, self._r = [0], [0], [0]
+        self._extremes = {
+            name: Ladder(choose) for name, choose in (("min", min), ("max", max)) if name in wanted
+        }
+        self._sums, self._squares = bool({"sum", "mean", "std"} & wanted), "std" in wanted
+
+    def insert(self, index: int, value: tuple[int, float] | None) -> None:
+        """`value` is (units, the value itself); None is a null."""
+        unit = None if value is None else value[0]
+        self.units.insert(index, unit)
+        if index == len(self.units) - 1:
+            self._n.append(self._n[-1] + (unit is not None))
+            if self._sums:
+                self._s.append(self._s[-1] + (unit or 0))
+            if self._squares:
+                self._r.append(self._r[-1] + (unit or 0) ** 2)
+        else:
+            self._recount(index)
+        for name, ladder in self._extremes.items():
+            worst = float("inf") if name == "min" else float("-inf")
+            ladder.insert(index, worst if value is None else value[1])
+
+    def remove(self, index: int) -> None:
+        del self.units[index]
+        self._recount(index)
+        for ladder in self._extremes.values():
+            ladder.remove(index)
+
+    def sums(self, first: int, end: int) -> tuple[int, int, int]:
+        """n, Σu and Σu² of the rows first ≤ index < end."""
+        n = self._n[end] - self._n[first]
+        s = self._s[end] - self._s[first] if self._sums else 0
+        return n, s, self._r[end] - self._r[first] if self._squares else 0
+
+    def extreme(self, name: str, first: int, end: int) -> float | None:
+        return self._extremes[name].between(first, end)
+
+    def _recount(self, index: int) -> None:
+        rows = self.units[index:]
+        known = [0 if u is None else u for u in rows]
+        self._n[index:] = accumulate((u is not None for u in rows), initial=self._n[index])
+        if self._sums:
+            self._s[index:] = accumulate(known, initial=self._s[index])
+        if self._squares:
+            self._r[index:] = accumulate((u * u for u in known), initial=self._r[index])
+
+
+class WindowTimeline:
+    """The rows of one key in order of their clock."""
+
+    def __init__(self, columns: dict[Any, frozenset[str]]) -> None:
+        self.clocks: list[int] = []
+        self.columns = {name: Column(wanted) for name, wanted in columns.items()}
+        self._marks: list[Any] = []
+
+    def add(self, clock: int, mark: Any, values: dict[Any, tuple[int, float] | None]) -> None:
+        """`mark` tells the row from others."""
+        index = bisect_right(self.clocks, clock)
+        self.clocks.insert(index, clock)
+        self._marks.insert(index, mark)
+        for name, column in self.columns.items():
+            column.insert(index, values[name])
+
+    def remove(self, clock: int, mark: Any) -> None:
+        index = self._marks.index(mark, bisect_left(self.clocks, clock))
+        del self.clocks[index], self._marks[index]
+        for column in self.columns.values():
+            column.remove(index)
+
+    def stretch(self, start: int, end: int) -> tuple[int, int]:
+        """The rows with start ≤ clock < end, as indexes."""
+        return bisect_left(self.clocks, start), bisect_left(self.clocks, end)
+
+
+class PickTimeline:
+    """The rows of one key in the order of S10: event time, knowledge, arrival, key."""
+
+    def __init__(self) -> None:
+        self._order: list[tuple[Any, ...]] = []
+        self._values: list[dict[str, Any]] = []
+
+    def add(self, order: tuple[Any, ...], values: dict[str, Any]) -> None:
+        index = bisect_right(self._order, order)
+        self._order.insert(index, order)
+        self._values.insert(index, values)
+
+    def remove(self, order: tuple[Any, ...]) -> None:
+        index = bisect_left(self._order, order)
+        del self._order[index], self._values[index]
+
+    def latest(self, until: int) -> tuple[int, dict[str, Any]] | None:
+        """Event time and values of the last row with event time ≤ `until`."""
+        index = bisect_left(self._order, (until + 1,)) - 1
+        return (self._order[index][0], self._values[index]) if index >= 0 else None

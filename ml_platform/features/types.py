@@ -1,0 +1,38 @@
+"""Polars types as JSON values that outlive the polars that made them (S15)."""
+
+from typing import Any
+
+import polars as pl
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.expressions import type_names
+
+
+def type_form(dtype: Any, where: str) -> Any:
+    """`dtype` as JSON. Raises DeclarationError, naming `where`, for what features cannot carry."""
+    if isinstance(dtype, pl.Datetime):
+        return ["Datetime", dtype.time_unit, dtype.time_zone]
+    if isinstance(dtype, pl.Duration):
+        return ["Duration", dtype.time_unit]
+    if isinstance(dtype, pl.Decimal):
+        return ["Decimal", dtype.precision, dtype.scale]
+    if isinstance(dtype, pl.Enum | pl.Categorical):
+        return "String"  # levels belong to the model; tables hold text
+    for name, known in type_names.items():
+        if dtype == known:
+            return name
+    raise DeclarationError(where, f"a feature cannot hold {dtype}", remedy=f"Use one of {', '.join(type_names)}.")
+
+
+def type_of(form: Any) -> pl.DataType:
+    """The polars type that `type_form` wrote."""
+    match form:
+        case ["Datetime", unit, zone]:
+            return pl.Datetime(unit, zone)
+        case ["Duration", unit]:
+            return pl.Duration(unit)
+        case ["Decimal", precision, scale]:
+            return pl.Decimal(precision, scale)
+        case _:
+            found: pl.DataType = type_names[form]()
+            return found

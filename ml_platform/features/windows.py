@@ -1,0 +1,199 @@
+"""Windows of a batch of examples (S9, S13): one pass over the rows of each join, in any order."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import pyarrow as pa
+
+from ml_platform.errors import FeatureError
+from ml_platform.features.arithmetic import NUMERIC, Floats, RunningSums, means_of, stds_of, sums_of, units
+from ml_platform.features.definition import FeatureDefinition, TableForm
+from ml_platform.features.forms import WindowForm
+from ml_platform.features.places import Extremes, Integers, Places
+from ml_platform.features.relations import Batch, micros, superseded
+from ml_platform.naming import quoted
+from ml_platform.spec.expressions import columns_read, from_portable
+
+_ROWS = 1 << 20  # rows of a table at once
+
+
+def windows(definition: FeatureDefinition, batch: Batch) -> dict[str, pl.Series]:
+    """Every window output for the examples of `batch`, in their order."""
+    passes: dict[str, list[WindowForm]] = {}
+    for form in definition.joined:
+        if isinstance(form, WindowForm):
+            passes.setdefault(json.dumps([form.table, form.on, form.clock, form.where]), []).append(form)
+    found: dict[str, pl.Series] = {}
+    for forms in passes.values():
+        found.update(_Pass(forms, definition.tables[forms[0].table], batch).run())
+    return found
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one table that share a fate: the places they cover for one span."""
+
+    first: Integers
+    end: Integers
+    kept: npt.NDArray[np.bool_]
+
+
+class _Pass:
+    """The windows that read the same rows: one table, join, clock and condition."""
+
+    def __init__(self, forms: list[WindowForm], table: TableForm, batch: Batch) -> None:
+        self.forms, self.table, self.batch = forms, table, batch
+        self.head = forms[0]
+        self.places: Places = batch.places(self.head.on)
+        self.spans = sorted({span for form in forms for span in form.spans})
+        self.columns = sorted({form.of for form in forms if form.of is not None})
+        self.cells: dict[tuple[str | None, float, int], _Cell] = {}
+        for form in forms:
+            for span in form.spans:
+                at = (form.of, form.resolution, span)
+                self.cells.setdefault(at, _Cell(self.places.size, form)).want(form.aggregates)
+
+    def run(self) -> dict[str, pl.Series]:
+        if self.places.size:
+            for rows in self._rows():
+                self._take(rows)
+        found = {}
+        rank = pl.Series(self.places.place_of)
+        for form in self.forms:
+            for output, aggregate, span in form.named():
+                series = self.cells[form.of, form.resolution, span].result(aggregate, output)
+                found[output] = series.gather(rank)
+        return found
+
+    def _rows(self) -> Iterator[pa.RecordBatch]:
+        head, where = self.head, self.head.where
+        clock = "e._known_at" if head.clock == "known_at" else f"e.{quoted(self.table.event_time or '')}"
+        chosen = [f"k._group AS _group, {micros(clock)} AS _clock, {micros('e._usable_at')} AS _usable, "
+                  f"{superseded()} AS _end"]  # fmt: skip
+        for index, column in enumerate(self.columns):
+            numeric = any(form.of == column and NUMERIC & set(form.aggregates) for form in self.forms)
+            value = f"CAST(e.{quoted(column)} AS DOUBLE)" if numeric else f"if(e.{quoted(column)} IS NULL, NULL, 0e0)"
+            chosen.append(f"{value} AS _of{index}")
+        chosen += [f"e.{quoted(column)}" for column in sorted(columns_read(where) if where else ())]
+        with self.batch.joined(head.table, head.on) as source:
+            sql = (
+                f"SELECT {', '.join(chosen)} FROM {source} WHERE {clock} IS NOT NULL "
+                f"AND {self.batch.reach('e._usable_at')} AND {self.batch.reach(clock, clock, self.spans[-1])}"
+            )
+            for rows in self.batch.connection.execute(sql).to_arrow_reader(_ROWS):
+                if rows.num_rows:
+                    yield self._where(rows) if where else rows
+
+    def _where(self, rows: pa.RecordBatch) -> Any:
+        assert self.head.where is not None
+        frame = pl.from_arrow(rows)
+        assert isinstance(frame, pl.DataFrame)
+        read = columns_read(self.head.where)
+        typed = frame.with_columns(pl.col(name).cast(self.table.columns[name]) for name in sorted(read))
+        return typed.filter(from_portable(self.head.where)).drop(read).to_arrow()
+
+    def _take(self, rows: Any) -> None:
+        group, clock, usable, until = (_integers(rows[name]) for name in ("_group", "_clock", "_usable", "_end"))
+        keys = self.places.keys(group, np.maximum(clock, usable))
+        order = np.argsort(keys)
+        group, clock, until = group[order], clock[order], until[order]
+        first = self.places.after(keys[order])
+        values = {column: _Values(rows[f"_of{index}"], order) for index, column in enumerate(self.columns)}
+        for span in self.spans:
+            end = self.places.after(self.places.keys(group, np.minimum(clock + span, until)))
+            part = _Part(first, end, end > first)
+            for (of, resolution, width), cell in self.cells.items():
+                if width == span:
+                    cell.add(part, values[of] if of is not None else None, resolution)
+
+
+class _Values:
+    """One column of some rows, in the order of their keys. Units are made once."""
+
+    def __init__(self, column: Any, order: Integers) -> None:
+        nulls = column.null_count
+        self.present = np.asarray(column.is_valid())[order] if nulls else None
+        filled = column.fill_null(0.0) if nulls else column
+        self.values: Floats = np.asarray(filled, np.float64)[order]
+        self._units: dict[float, Integers] = {}
+
+    def units(self, resolution: float, where: str) -> Integers:
+        if resolution not in self._units:
+            self._units[resolution] = units(self.values, resolution, where)
+        return self._units[resolution]
+
+
+class _Cell:
+    """All that is asked of one column, resolution and span."""
+
+    def __init__(self, size: int, form: WindowForm) -> None:
+        self.size, self.resolution = size, form.resolution
+        self.where = f"Window({form.table!r}, of={form.of!r})"
+        self.count = np.zeros(size + 1, np.int64)
+        self.sums: dict[str, RunningSums] = {}
+        self.extremes: dict[str, Extremes] = {}
+        self._frame: pl.DataFrame | None = None
+
+    def want(self, aggregates: tuple[str, ...]) -> None:
+        if {"sum", "mean", "std"} & set(aggregates):
+            self.sums.setdefault("s", RunningSums(self.size, squared=False))
+        if "std" in aggregates:
+            self.sums.setdefault("r", RunningSums(self.size, squared=True))
+        if "min" in aggregates:
+            self.extremes.setdefault("min", Extremes(self.size, np.minimum, np.inf, np.float64))
+        if "max" in aggregates:
+            self.extremes.setdefault("max", Extremes(self.size, np.maximum, -np.inf, np.float64))
+
+    def add(self, part: _Part, values: _Values | None, resolution: float) -> None:
+        kept = part.kept if values is None or values.present is None else part.kept & values.present
+        if kept.all():
+            kept = np.True_
+        first, end = _chosen(part.first, kept), _chosen(part.end, kept)
+        np.add.at(self.count, first, 1)
+        np.subtract.at(self.count, end, 1)
+        if values is None:
+            return
+        for sums in self.sums.values():
+            sums.add(first, end, _chosen(values.units(resolution, self.where), kept))
+        if self.extremes:
+            chosen = _chosen(values.values, kept) + 0.0  # no negative zero: its order is undefined
+            if not np.isfinite(chosen).all():
+                raise FeatureError(f"{self.where}: NaN or infinity has no place in an order.",
+                                   remedy="Refuse it in the contract (allow_nan, allow_inf).")  # fmt: skip
+            for extreme in self.extremes.values():
+                extreme.add(first, end, chosen)
+
+    def result(self, aggregate: str, output: str) -> pl.Series:
+        if self._frame is None:
+            counts = np.cumsum(self.count)
+            columns: dict[str, Any] = {"n": pl.Series(counts).cast(pl.Int128)}
+            columns |= {name: sums.result(self.where, counts) for name, sums in self.sums.items()}
+            columns |= {name: extreme.result() for name, extreme in self.extremes.items()}
+            self._frame = pl.DataFrame(columns)
+        frame = self._frame
+        counts = frame["n"]
+        match aggregate:
+            case "count":
+                return counts.cast(pl.Int64).alias(output)
+            case "sum":
+                return pl.Series(output, sums_of(frame["s"], self.resolution))
+            case "mean":
+                found, least = means_of(counts, frame["s"], self.resolution), 1
+            case "std":
+                found, least = stds_of(counts, frame["s"], frame["r"], self.resolution), 2
+            case _:
+                found, least = frame[aggregate].to_numpy(), 1
+        return frame.select(pl.when(counts >= least).then(pl.Series(output, found)))[output]
+
+
+def _chosen(values: Any, kept: Any) -> Any:
+    return values if kept is np.True_ else values[kept]
+
+
+def _integers(column: Any) -> Integers:
+    return np.asarray(column, np.int64)

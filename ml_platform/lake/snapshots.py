@@ -1,0 +1,56 @@
+"""Data versions: every commit is a snapshot of all tables, with a number that only grows."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ml_platform.lake.connection import CATALOG, Lake
+
+# Content keys never hold these numbers (S31): two lakes with the same content have other ones.
+_COLUMNS = "snapshot_id, snapshot_time, commit_message, commit_extra_info"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One commit. `what` is the asset and partition written, `info` run id, content key and details."""
+
+    number: int
+    at: datetime
+    what: str
+    info: dict[str, Any]
+
+
+def current(lake: Lake) -> int:
+    """The newest data version; read older ones with `SELECT … FROM table AT (VERSION => number)`."""
+    return int(lake.value(f"SELECT id FROM {CATALOG}.current_snapshot()"))
+
+
+def history(lake: Lake, *, limit: int = 100) -> list[Snapshot]:
+    """The newest commits, newest first."""
+    found = lake.rows(f"SELECT {_COLUMNS} FROM {CATALOG}.snapshots() ORDER BY snapshot_id DESC LIMIT ?", [limit])
+    return [_snapshot(row) for row in found]
+
+
+def of_run(lake: Lake, run_id: str) -> list[Snapshot]:
+    """What a run committed, oldest first: where to look before repeating a write that seemed to fail."""
+    found = lake.rows(
+        f"SELECT {_COLUMNS} FROM {CATALOG}.snapshots() "
+        "WHERE json_extract_string(commit_extra_info, '$.run_id') = ? ORDER BY snapshot_id",
+        [run_id],
+    )
+    return [_snapshot(row) for row in found]
+
+
+def marked(lake: Lake, mark: str) -> int | None:
+    """The snapshot whose transaction carried that mark, or None when it never landed."""
+    number = lake.value(
+        f"SELECT max(snapshot_id) FROM {CATALOG}.snapshots() "
+        "WHERE json_extract_string(commit_extra_info, '$.commit') = ?",
+        [mark],
+    )
+    return None if number is None else int(number)
+
+
+def _snapshot(row: tuple[Any, ...]) -> Snapshot:
+    return Snapshot(row[0], row[1], row[2] or "", json.loads(row[3]) if row[3] else {})

@@ -1,0 +1,56 @@
+"""Long work before the lock: results that wait in a Parquet file until a transaction takes them."""
+
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ml_platform.errors import LakeError
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.faults import explained
+from ml_platform.naming import literal
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows written to a Parquet file outside any transaction. The write that takes it removes it."""
+
+    path: Path
+
+
+Rows = pl.DataFrame | Staged
+
+
+def stage(lake: Lake, sql: str, parameters: list[Any] | None = None) -> Staged:
+    """The result of a query as a Parquet file in the lake's staging folder, streamed.
+
+    Raises LakeError when a column's type would come back from Parquet as another one.
+    """
+    for name, kind in described(lake, sql, parameters).items():
+        check_storable(name, kind)
+    folder = lake.folder / "staging"
+    path = folder / f"{uuid.uuid4().hex}.parquet"
+    with explained(folder):
+        try:
+            lake.connection.execute(f"COPY ({sql}\n) TO {literal(str(path))} (FORMAT parquet)", parameters)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    return Staged(path)
+
+
+def described(lake: Lake, sql: str, parameters: list[Any] | None = None) -> dict[str, str]:
+    """Column → DuckDB type of a query's result."""
+    return {row[0]: row[1] for row in lake.rows(f"DESCRIBE {sql}", parameters)}
+
+
+def check_storable(name: str, kind: str) -> None:
+    """Raise LakeError for a type that Parquet keeps inexactly: 128-bit integers become doubles.
+
+    DuckDB's sum() of integers is such a one.
+    """
+    if "HUGEINT" in kind:
+        raise LakeError(f"Column {name!r} is {kind}, which Parquet would round to a double.",
+                        remedy="Cast it to BIGINT or DECIMAL(38, 0) in the query.")  # fmt: skip

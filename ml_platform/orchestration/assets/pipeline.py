@@ -1,0 +1,44 @@
+"""A pipeline's own assets: features, predictions, performance, decision, and the way to a champion."""
+
+from collections.abc import Callable
+
+import dagster as dg
+
+from ml_platform.orchestration.partitions import partition_of, partitions_of
+from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.orchestration.results import column_schema, materialized
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import pipeline_steps
+from ml_platform.steps.pipeline_steps import Step
+from ml_platform.steps.progress import announce
+
+
+def pipeline_assets(pipeline: ModelPipeline) -> list[dg.AssetsDefinition]:
+    """One asset a step, in the order in which they run."""
+    return [_asset(pipeline, step) for step in pipeline_steps.steps_of(pipeline)]
+
+
+def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
+    key = [pipeline.name, step.name]
+    metadata = {"dagster/table_name": f"lake.{step.table}"} if step.table else {}
+    if step.name == "features":
+        metadata["dagster/column_schema"] = column_schema({**pipeline.row_schema, **pipeline.feature_schema})  # type: ignore[assignment]  # Dagster takes any metadata value
+
+    @dg.asset(
+        key=key, group_name=pipeline.name, owners=list(pipeline.owners), kinds=set(step.kinds),
+        deps=[dg.AssetKey(list(upstream)) for upstream in step.upstream],
+        partitions_def=partitions_of(pipeline.partitions), description=step.description, metadata=metadata,
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=about) for name, about in step.checks
+        ],
+    )  # fmt: skip
+    def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        partition = partition_of(context, pipeline.partitions)
+        announce("/".join(key), partition)
+        outcome = step.run(workspace.workspace(), pipeline, partition, context.run_id)
+        context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
+        return materialized(key, outcome)
+
+    return run_step
+
+

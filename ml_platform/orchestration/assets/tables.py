@@ -1,0 +1,78 @@
+"""Raw, validated and quarantine assets: one factory for every table of every pipeline."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from ml_platform.ingestion.checks import Reference, check_names
+from ml_platform.orchestration.partitions import partition_of, partitions_of
+from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.orchestration.results import column_schema, materialized
+from ml_platform.spec.partitions import Monthly
+from ml_platform.spec.tables import Table
+from ml_platform.steps import tables as steps
+from ml_platform.steps.progress import announce
+
+# Reading files and committing to the lake may meet a passing fault; a bad file is not one.
+RETRY = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def table_assets(
+    table: Table, slices: Monthly | None, owners: Sequence[str], references: list[Reference]
+) -> list[dg.AssetsDefinition]:
+    """The raw asset of a table, and its validated and quarantine assets."""
+    return [_raw(table, owners), _validated(table, slices, owners, references)]
+
+
+def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
+    key = ["raw", table.name]
+
+    @dg.asset(
+        key=key, group_name="raw", owners=list(owners), kinds={"duckdb", table.source.file_format or "csv"},
+        retry_policy=RETRY,
+        description=f"{table.description or table.name}: every row of every file that landed as "
+                    f"`{table.source.pattern}`, as it came, with its file and row number.",
+    )  # fmt: skip
+    def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+        announce("/".join(key), "all")
+        outcome = steps.ingest(workspace.workspace(), table, context.run_id, context.log.info)
+        return materialized(key, outcome)
+
+    return raw
+
+
+def _validated(
+    table: Table, slices: Monthly | None, owners: Sequence[str], references: list[Reference]
+) -> dg.AssetsDefinition:
+    key, refused = ["validated", table.name], ["quarantine", table.name]
+    upstream = [dg.AssetKey(["raw", table.name]), *(dg.AssetKey(["validated", need]) for need in table.needs)]
+    told = {name: column.description or "" for name, column in table.contract.columns().items()}
+    rules = ", ".join(table.key) or "the whole row"
+
+    @dg.multi_asset(
+        name=f"validated__{table.name}",
+        specs=[
+            dg.AssetSpec(
+                key, deps=upstream, group_name="validated", owners=list(owners), kinds={"duckdb", "polars"},
+                description=f"{table.description or table.name}: the rows that keep the contract "
+                            f"`{table.contract.__name__}`, one version each (key: {rules}).",
+                metadata={"dagster/column_schema": column_schema(table.columns, told),
+                          "dagster/table_name": f"lake.validated.{table.name}"},
+            ),
+            dg.AssetSpec(
+                refused, deps=upstream, group_name="validated", owners=list(owners), kinds={"duckdb"},
+                description=f"Rows of {table.name} that were refused, with rule, reason and file.",
+                metadata={"dagster/table_name": f"lake.quarantine.{table.name}"},
+            ),
+        ],
+        check_specs=[dg.AssetCheckSpec(name, asset=key, description=about) for name, about in check_names(table)],
+        partitions_def=partitions_of(slices), retry_policy=RETRY,
+    )  # fmt: skip
+    def validated(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
+        partition = partition_of(context, slices)
+        announce("/".join(key), partition)
+        good, bad = steps.validate(workspace.workspace(), table, references, partition, context.run_id)
+        yield materialized(key, good)
+        yield materialized(refused, bad)
+
+    return validated

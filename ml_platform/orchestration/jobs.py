@@ -1,0 +1,32 @@
+"""The two jobs of a pipeline: a failing gate can never stop scoring or monitoring."""
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from ml_platform.orchestration.partitions import partitions_of
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps.pipeline_steps import steps_of
+
+PIPELINE_TAG = "ml_platform/pipeline"  # dagster.yaml lets one run of a pipeline go at a time
+
+
+def data_job(pipeline: ModelPipeline) -> UnresolvedAssetJobDefinition:
+    """From landed files to predictions, performance and the decision."""
+    tables = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
+    own = [[pipeline.name, step.name] for step in steps_of(pipeline) if step.job == "data"]
+    return _job(pipeline, "data", [*tables, *own], "Ingest, validate, compute features, score, measure, decide.")
+
+
+def train_job(pipeline: ModelPipeline) -> UnresolvedAssetJobDefinition:
+    """From the training set to a judged candidate and, when it passes, the champion."""
+    own = [[pipeline.name, step.name] for step in steps_of(pipeline) if step.job == "train"]
+    return _job(pipeline, "train", own, "Train a candidate, judge it by the gates, promote it if it passes.")
+
+
+def _job(pipeline: ModelPipeline, kind: str, keys: list[list[str]], about: str) -> UnresolvedAssetJobDefinition:
+    return dg.define_asset_job(
+        f"{pipeline.name}_{kind}",
+        selection=dg.AssetSelection.assets(*(dg.AssetKey(key) for key in keys)),
+        description=about, tags={PIPELINE_TAG: pipeline.name},
+        partitions_def=partitions_of(pipeline.partitions),
+    )  # fmt: skip

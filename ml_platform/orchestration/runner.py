@@ -1,0 +1,75 @@
+"""Running a pipeline through Dagster from the terminal: only what is stale, partition by partition (S32)."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import dagster as dg
+
+from ml_platform.discovery import pipelines
+from ml_platform.errors import PlatformError
+from ml_platform.orchestration.build import build_definitions
+from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import progress
+
+_QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One Dagster run: its job, partition, id, and the steps that failed with their reasons."""
+
+    job: str
+    partition: str
+    run_id: str
+    failures: tuple[str, ...]
+
+
+class RunFailed(PlatformError):
+    """A run had failing steps; `run` says which."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        super().__init__(f"The run {run.run_id} of {run.job} for {run.partition} failed: {'; '.join(run.failures)}",
+                         remedy="What was made before it stays; mend the cause and run again.")  # fmt: skip
+
+
+class Runner:
+    """Executes the jobs of a pipeline in this process, on the Dagster instance of DAGSTER_HOME."""
+
+    def __init__(self, pipeline: ModelPipeline, settings: Settings, on_step: Callable[[str, str], None]) -> None:
+        declared = pipelines(settings)
+        self._definitions = build_definitions(declared.values())
+        self._pipeline = pipeline
+        self._on_step = on_step
+
+    def run(self, job: str, partition: str, only: list[list[str]] | None = None) -> Run:
+        """Run the job `data` or `train` for one partition. Raises RunFailed when a step fails."""
+        name = f"{self._pipeline.name}_{job}"
+        definition = self._definitions.resolve_job_def(name)
+        with dg.DagsterInstance.get() as instance, self._listening():
+            result = definition.execute_in_process(
+                instance=instance, run_config=_QUIET, raise_on_error=False,
+                partition_key=partition if self._pipeline.partitions else None,
+                asset_selection=[dg.AssetKey(key) for key in only] if only else None,
+            )  # fmt: skip
+        failures = tuple(_reason(event) for event in result.all_node_events if event.is_step_failure)
+        run = Run(name, partition, result.run_id, failures)
+        if not result.success:
+            raise RunFailed(run)
+        return run
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        progress.listen(self._on_step)
+        try:
+            yield
+        finally:
+            progress.listen(None)
+
+
+def _reason(event: dg.DagsterEvent) -> str:
+    error = event.step_failure_data.error
+    cause = error.cause if error and error.cause else error
+    return f"{event.step_key}: {cause.message.strip() if cause else 'no reason given'}"

@@ -1,0 +1,47 @@
+"""What a gate is called: its key in the registry, and a sentence for people."""
+
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.gates import (
+    AtLeast,
+    AtMost,
+    Gate,
+    Latency,
+    Leakage,
+    NoWorseThanChampion,
+    OverfitGap,
+    Parity,
+    Reproduction,
+    Size,
+)
+
+
+def gate_key(gate: Gate) -> str:
+    """The content key of the definition: another floor is another gate."""
+    return content_key(gate)
+
+
+def in_words(gate: Gate) -> str:
+    """The gate as a phrase, such as "roc_auc at least 0.62 for each origin"."""
+    match gate:
+        case AtLeast(metric=metric, floor=bound, by=by):
+            return f"{metric} at least {bound:g}" + _for_each(by)
+        case AtMost(metric=metric, ceiling=bound, by=by):
+            return f"{metric} at most {bound:g}" + _for_each(by)
+        case NoWorseThanChampion(metric=metric, tolerance=tolerance):
+            return f"{metric} no worse than the champion's by {tolerance:g}"
+        case OverfitGap(metric=metric, at_most=bound):
+            return f"{metric} on train better than on holdout by at most {bound:g}"
+        case Latency(p99_ms=bound):
+            return f"p99 of scoring one row at most {bound:g} ms"
+        case Size(mb=bound):
+            return f"bundle at most {bound:g} MB"
+        case Leakage(feature=feature, model=model):
+            return f"no feature alone reaches {feature:g} and the model stays below {model:g}"
+        case Reproduction():
+            return "training again gives the same bytes"
+        case Parity(examples=examples):
+            return f"{examples} examples replayed through the serving state give the same bits"
+
+
+def _for_each(by: str | None) -> str:
+    return f" for each {by}" if by else ""

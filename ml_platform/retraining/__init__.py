@@ -1,0 +1,1 @@
+"""When to train again: policies and the decisions they make."""

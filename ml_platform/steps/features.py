@@ -1,0 +1,68 @@
+"""The features step: a partition's examples with every declared feature, as known at their time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from ml_platform.features import CODE_VERSION, offline
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.staging import described, stage
+from ml_platform.lake.transaction import Author, write
+from ml_platform.naming import quoted
+from ml_platform.spec.canonical import content_key, libraries
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import reading
+from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
+
+
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+    """From the definition and the validated partitions that can matter."""
+    definition = FeatureDefinition.of(pipeline)
+    reads = reading.validated(ws, pipeline, definition, *window_of(pipeline, partition))
+    return content_key("features", CODE_VERSION, definition.key, partition, reads, libraries("duckdb", "polars"))
+
+
+def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Compute the partition out of core, then replace it in one short transaction."""
+    definition = FeatureDefinition.of(pipeline)
+    with computed(ws, definition, *window_of(pipeline, partition)) as table:
+        types = described(ws.lake, f"FROM {table}")
+        staged = stage(ws.lake, f"FROM {table}")
+    with write(ws.lake, author) as tx:
+        _drop_retyped(ws, pipeline.name, types)
+        rows = tx.replace(pipeline.name, "features", staged, partition=partition, evolve=True)
+        outcome = Outcome(rows, metadata={"features": len(definition.outputs), **_nulls(ws, pipeline, partition)})
+        record(tx, author, outcome)
+    return outcome
+
+
+@contextmanager
+def computed(ws: Workspace, definition: FeatureDefinition, start: datetime | None, end: datetime | None) -> Iterator[str]:
+    """A temporary table of the examples with start <= at < end and their features, while the context is open."""
+    tables = {name: f"validated.{quoted(name)}" for name in [definition.examples, *definition.tables]}
+    examples = offline.examples_sql(definition, tables[definition.examples], start, end)
+    table = offline.compute(ws.lake.connection, definition, examples, tables)
+    try:
+        yield table
+    finally:
+        ws.lake.connection.execute(f"DROP TABLE {table}")
+
+
+def _drop_retyped(ws: Workspace, schema: str, types: dict[str, str]) -> None:
+    """A feature that was declared again with another type: its old values are stale everywhere."""
+    for name, there in ws.lake.columns(schema, "features").items():
+        if name in types and types[name] != there:
+            ws.lake.connection.execute(f"ALTER TABLE {quoted(schema)}.features DROP COLUMN {quoted(name)}")
+
+
+def _nulls(ws: Workspace, pipeline: ModelPipeline, partition: str) -> dict[str, Any]:
+    """The features with most nulls: what to look at first when a join finds nothing."""
+    names = list(pipeline.model_columns)
+    shares = ws.lake.rows(
+        f"SELECT {', '.join(f'1 - count({quoted(n)}) / greatest(count(*), 1)' for n in names)} "
+        f"FROM {quoted(pipeline.name)}.features WHERE _partition = ?",
+        [partition],
+    )[0]
+    worst = sorted(zip(shares, names, strict=True), reverse=True)[:5]
+    return {"most nulls": [{"feature": name, "null share": round(share, 4)} for share, name in worst]}

@@ -1,0 +1,180 @@
+"""The last two training steps: the verdicts of the gates, and the champion."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import polars as pl
+
+from ml_platform.errors import OrderError, PromotionRefused
+from ml_platform.evaluation import gates
+from ml_platform.evaluation.candidate import Candidate, Champion, Compared
+from ml_platform.evaluation.stored import stored_candidate, stored_champion
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.parity import parity
+from ml_platform.ingestion.checks import CheckResult
+from ml_platform.lake.transaction import Author
+from ml_platform.naming import quoted
+from ml_platform.registry import bundle as bundles
+from ml_platform.registry import promotions, verdicts, versions
+from ml_platform.registry.gates import gate_key, in_words
+from ml_platform.registry.verdicts import Verdict
+from ml_platform.registry.versions import Version
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import deciding, features, reading, scoring
+from ml_platform.steps.training import HELD_BACK, stored_training_set, version_of
+from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
+
+CODE_VERSION = 1  # of how candidates are judged and promoted; part of the content keys (S31)
+
+
+def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: int | None) -> int | None:
+    """The champion that a candidate of this partition has to beat: the last one before its end.
+
+    A pipeline without partitions has one moment only: the champion before `version` became it.
+    """
+    end = window_of(pipeline, partition)[1]
+    if end is not None:
+        return promotions.champion_at(ws.lake, pipeline.name, scoring.just_before(end))
+    for entry in reversed(promotions.history(ws.lake, pipeline.name)):
+        if entry.version == version and entry.action == "promoted":
+            return entry.previous
+    return promotions.champion_at(ws.lake, pipeline.name)
+
+
+def verdicts_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+    """From the version, the gates and the champion it is compared with."""
+    version = version_of(ws, pipeline, partition)
+    if version is None:
+        return content_key("verdicts", HELD_BACK)
+    before = incumbent(ws, pipeline, partition, version.version)
+    return content_key("verdicts", CODE_VERSION, version.content_key, list(pipeline.all_gates), before)
+
+
+def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Judge the candidate by every gate; what was measured before is not measured again (S23)."""
+    version = version_of(ws, pipeline, partition)
+    if version is None:
+        reason = deciding.of(ws, pipeline, partition).reason
+        told = {"outcome": HELD_BACK, "reason": reason}
+        checks = tuple(_check(gate, in_words(gate), None, "Held back: no candidate to judge.")
+                       for gate in pipeline.all_gates)  # fmt: skip
+        return recorded_alone(ws, author, Outcome(0, HELD_BACK, metadata=told, checks=checks))
+    found = gates.evaluate(ws.lake, author, pipeline.all_gates, _candidate(ws, pipeline, partition, version))
+    own = {v.gate_key: v for v in found if v.slice == ""}
+    passed = sum(v.passed is not False for v in own.values())
+    checks = tuple(_check(gate, in_words(gate), own[gate_key(gate)], own[gate_key(gate)].detail)
+                   for gate in pipeline.all_gates)  # fmt: skip
+    told = {"version": version.name, "passed": passed, "gates": len(own),
+            "verdicts": [{"gate": v.gate, "slice": v.slice, "value": v.value, "threshold": v.threshold, "low": v.low,
+                          "high": v.high, "passed": _word(v.passed), "detail": v.detail} for v in found]}  # fmt: skip
+    return recorded_alone(ws, author, Outcome(len(found), metadata=told, checks=checks))
+
+
+def check_name(gate_text: str) -> str:
+    """A gate's phrase as the name of an asset check: letters, digits and underscores."""
+    return "".join(c if c.isalnum() else "_" for c in gate_text).strip("_")
+
+
+def champion_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+    """From the version, its verdicts and the champion before. Raises OrderError while the one before is undecided."""
+    _refuse_out_of_order(ws, pipeline, partition)
+    version = version_of(ws, pipeline, partition)
+    if version is None:
+        return content_key("champion", HELD_BACK, partition)
+    keys = {gate_key(gate) for gate in pipeline.all_gates}
+    evidence = sorted((v.gate_key, v.slice, str(v.passed))
+                      for v in verdicts.of(ws.lake, pipeline.name, version.version) if v.gate_key in keys)  # fmt: skip
+    before = incumbent(ws, pipeline, partition, version.version)
+    return content_key("champion", CODE_VERSION, version.content_key, evidence, sorted(keys), before)
+
+
+def make_champion(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Promote the candidate if every verdict allows it; otherwise keep the champion, and say why."""
+    version = version_of(ws, pipeline, partition)
+    end = window_of(pipeline, partition)[1]
+    moment = end or (version.decided_at if version else None)
+    if version is None:
+        why = deciding.of(ws, pipeline, partition).reason
+        told = {"outcome": HELD_BACK, "reason": why}
+        return recorded_alone(ws, author, _with_champion(ws, pipeline, moment, Outcome(1, HELD_BACK, metadata=told)))
+    assert moment is not None  # every version knows when it was decided
+    try:
+        promotions.promote(ws.lake, author, pipeline.name, version.version, pipeline.all_gates, partition=partition,
+                           effective_at=moment, reason="every gate passed", actor="platform")  # fmt: skip
+        told = {"outcome": "promoted", "candidate": version.name}
+    except PromotionRefused as refusal:
+        reason = "; ".join(refusal.reasons)
+        promotions.keep(ws.lake, author, pipeline.name, partition=partition, effective_at=moment, reason=reason,
+                        actor="platform")  # fmt: skip
+        told = {"outcome": "kept", "candidate": version.name, "reason": reason}
+    return recorded_alone(ws, author, _with_champion(ws, pipeline, moment, Outcome(1, metadata=told)))
+
+
+def _with_champion(ws: Workspace, pipeline: ModelPipeline, moment: datetime | None, outcome: Outcome) -> Outcome:
+    serving = promotions.champion_at(ws.lake, pipeline.name, moment)
+    outcome.metadata["champion"] = f"{pipeline.name}@{serving}" if serving else "none"
+    return outcome
+
+
+def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str) -> None:
+    """S33: a partition is decided only when the one before it is, if that one has any examples."""
+    before = pipeline.partition_keys_upto(partition)[:-1]
+    if not before:
+        return
+    decided = reading.own(ws, pipeline, "champion", before[-1:])
+    if not decided:
+        raise OrderError(f"{pipeline.name}/champion for {partition} follows {before[-1]}, which is undecided.",
+                         remedy=f"Materialize {pipeline.name} for {before[-1]} first.")  # fmt: skip
+
+
+def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version) -> Candidate:
+    stored = stored_training_set(ws, pipeline, partition)
+    assert stored is not None  # a version was trained on one
+    threads = ws.settings.threads
+    candidate = stored_candidate(ws.blobs, pipeline, stored, version.bundle, version.version, threads=threads)
+    holdout = candidate.holdout.frame
+
+    def replay(examples: int) -> Compared:
+        definition = FeatureDefinition.of(pipeline)
+        tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
+        chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
+        return parity(ws.lake.connection, definition, chosen.select(list(definition.row_schema)), tables, chosen)
+
+    champion = _champion(ws, pipeline, partition, version, holdout)
+    return replace(candidate, champion=champion, parity=replay)
+
+
+def _champion(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version, holdout: pl.DataFrame
+) -> Champion | None:
+    """The version to beat, with the candidate's holdout under its own features where these are others."""
+    number = incumbent(ws, pipeline, partition, version.version)
+    if number is None or number == version.version:
+        return None
+    champion = versions.version(ws.lake, pipeline.name, number)
+    definition = FeatureDefinition.from_json(bundles.load(ws.blobs, champion.bundle).definition)
+    theirs = None
+    if definition.key != FeatureDefinition.of(pipeline).key:
+        on = [*definition.keys, *([definition.at] if definition.at else [])]
+        start = holdout[definition.at].min() if definition.at else None
+        with features.computed(ws, definition, start, version.decided_at if definition.at else None) as table:
+            rows = ws.lake.frame(f"FROM {table}")
+        theirs = holdout.select(on).join(rows, on=on, how="left", maintain_order="left")
+    return stored_champion(ws.blobs, champion, holdout=theirs, threads=ws.settings.threads)
+
+
+def _word(passed: bool | None) -> str:
+    return {True: "passed", False: "failed", None: "not judged"}[passed]
+
+
+def _check(gate: object, words: str, verdict: Verdict | None, detail: str) -> CheckResult:
+    passed = verdict is None or verdict.passed is not False
+    told = {"gate": words}
+    if verdict is not None:
+        told |= {"low": verdict.low, "high": verdict.high, "rows": verdict.rows, "verdict": _word(verdict.passed)}
+    return CheckResult(
+        name=check_name(words), passed=passed, severity="error", value=verdict.value if verdict else None,
+        threshold=verdict.threshold if verdict else None, description=detail,
+        metadata={name: item for name, item in told.items() if item is not None},
+    )  # fmt: skip

@@ -1,0 +1,117 @@
+"""The performance step: what the predictions of a partition turned out to be worth (S21, S30)."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml_platform.evaluation.candidate import Part
+from ml_platform.evaluation.metrics import metrics_of
+from ml_platform.lake.transaction import Author, write
+from ml_platform.naming import literal, quoted
+from ml_platform.registry import bundle as bundles
+from ml_platform.registry import versions
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.examples import Label
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import reading
+from ml_platform.steps.scoring import key_text
+from ml_platform.steps.workspace import Outcome, Workspace, record
+from ml_platform.training.labels import labelled
+from ml_platform.training.training_set import watermark
+
+CODE_VERSION = 1  # of how performance is measured; part of its content key (S31)
+SCHEMA = {
+    "version": pl.Int64(), "role": pl.String(), "sliced_by": pl.String(), "slice": pl.String(), "metric": pl.String(),
+    "value": pl.Float64(), "low": pl.Float64(), "high": pl.Float64(), "rows": pl.Int64(), "unlabelled": pl.Int64(),
+}  # fmt: skip
+MIN_SLICE = 50  # rows; fewer tell more of chance than of the model
+_EVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+    """From the predictions and the labels there are by now."""
+    if isinstance(pipeline.examples.label, Label):
+        answers = reading.labels(ws, pipeline, None)
+    else:
+        answers = [r for r in reading.labels(ws, pipeline, None) if r.partition == partition]
+    reads = reading.own(ws, pipeline, "predictions", [partition])
+    return content_key("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads, answers)
+
+
+def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Every metric of the task per version and role, over all rows and per slice that a gate names."""
+    told: dict[str, Any] = {}
+    rows: list[dict[str, Any]] = []
+    for (version, role), part, unlabelled in _parts(ws, pipeline, partition):
+        identity = {"version": version, "role": role, "unlabelled": unlabelled}
+        if len(part) == 0:
+            continue
+        overall = _measured(pipeline.task, part)
+        rows += [{**identity, "sliced_by": "", "slice": "", **found} for found in overall]
+        if role == "champion":
+            told.update({found["metric"]: found["value"] for found in overall if found["value"] is not None})
+            told.update({"champion": f"{pipeline.name}@{version}", "labelled": len(part), "unlabelled": unlabelled})
+        for by in _slicers(pipeline):
+            rows += [{**identity, "sliced_by": by, **found} for found in _by_slice(pipeline.task, part, by)]
+    with write(ws.lake, author) as tx:
+        frame = pl.DataFrame(rows, schema=SCHEMA)
+        outcome = Outcome(tx.replace(pipeline.name, "performance", frame, partition=partition), metadata=told)
+        record(tx, author, outcome)
+    return outcome
+
+
+def _slicers(pipeline: ModelPipeline) -> list[str]:
+    return sorted({by for gate in pipeline.gates if (by := getattr(gate, "by", None))})
+
+
+def _parts(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[tuple[tuple[int, str], Part, int]]:
+    """Per (version, role): the labelled predictions, and how many have no label yet."""
+    examples, slicers = pipeline.examples, _slicers(pipeline)
+    features = f"(SELECT * FROM {quoted(pipeline.name)}.features WHERE _partition = {literal(partition)})"
+    moment = watermark(ws.lake, pipeline, [partition]) if isinstance(examples.label, Label) else _EVER
+    if not ws.lake.value(f"SELECT count(*) FROM {quoted(pipeline.name)}.predictions WHERE _partition = ?", [partition]):
+        return []
+    with labelled(ws.lake, ws.blobs, pipeline, features, moment) as relation:
+        columns = dict.fromkeys([*examples.keys, *slicers, "_label"])
+        answers = ws.lake.frame(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}")
+    answers = answers.select(*slicers, "_label", key=key_text(examples.keys))
+    predictions = ws.lake.frame(
+        f"SELECT key, score, scores, version, role FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? "
+        "QUALIFY row_number() OVER (PARTITION BY key, version, role ORDER BY at DESC NULLS LAST) = 1",
+        [partition],
+    )
+    joined = predictions.join(answers, on="key", how="left").sort("key")
+    parts = []
+    for (version, role), rows in joined.group_by("version", "role", maintain_order=True):
+        known = rows.filter(pl.col("_label").is_not_null())
+        classes = _classes(ws, pipeline, int(str(version)))
+        scores = np.array(known["scores"].to_list()) if classes else known["score"].to_numpy()
+        part = Part(known.select(slicers), known["_label"], scores, classes)
+        parts.append(((int(str(version)), str(role)), part, rows.height - known.height))
+    return parts
+
+
+def _classes(ws: Workspace, pipeline: ModelPipeline, version: int) -> tuple[str, ...]:
+    if pipeline.task != "multiclass":
+        return ()
+    return bundles.load(ws.blobs, versions.version(ws.lake, pipeline.name, version).bundle).classes
+
+
+def _measured(task: str, part: Part) -> list[dict[str, Any]]:
+    found = []
+    for metric in metrics_of(task):
+        interval = part.interval(metric)
+        found.append({"metric": metric, "value": interval.value, "low": interval.low, "high": interval.high,
+                      "rows": len(part)})  # fmt: skip
+    return found
+
+
+def _by_slice(task: str, part: Part, by: str) -> list[dict[str, Any]]:
+    found = []
+    for value in part.frame[by].drop_nulls().unique().sort():
+        mask = (part.frame[by] == value).fill_null(False).to_numpy()
+        if mask.sum() >= MIN_SLICE:
+            found += [{"slice": str(value), **row} for row in _measured(task, part.where(mask))]
+    return found

@@ -1,0 +1,71 @@
+"""A pipeline's own steps, in order: what each is called, reads, makes and checks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ml_platform.lake.transaction import Author
+from ml_platform.registry.gates import in_words
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import deciding, features, judging, performance, scoring, training
+from ml_platform.steps.workspace import Outcome, Workspace, resumed
+
+Upstream = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One asset of a pipeline: `key` from the ledger alone, `make` the work (S31).
+
+    `table` is the lake table it fills, `schema.name`; `checks` are names and descriptions.
+    """
+
+    name: str
+    job: Literal["data", "train"]
+    description: str
+    kinds: tuple[str, ...]
+    upstream: tuple[Upstream, ...]
+    key: Callable[[Workspace, ModelPipeline, str], str]
+    make: Callable[[Workspace, ModelPipeline, str, Author], Outcome]
+    table: str | None = None
+    checks: tuple[tuple[str, str], ...] = ()
+
+    def run(self, ws: Workspace, pipeline: ModelPipeline, partition: str, run_id: str) -> Outcome:
+        """Do the work, or nothing when its content key is already there."""
+        key = self.key(ws, pipeline, partition)
+        author = Author(f"{pipeline.name}/{self.name}", partition, key, run_id)
+        outcome = resumed(ws, author, self.table, lambda: self.make(ws, pipeline, partition, author))
+        return Outcome(outcome.rows, outcome.status, outcome.output, outcome.metadata, outcome.checks, key)
+
+
+def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
+    """Every step of the pipeline, upstream first."""
+    name = pipeline.name
+    own = lambda *steps: tuple((name, step) for step in steps)  # noqa: E731 - a word for the eight lines below
+    tables = tuple(("validated", table.name) for table in pipeline.tables if not _only_needed(pipeline, table.name))
+    gates = tuple((judging.check_name(in_words(gate)), f"Gate: {in_words(gate)}.") for gate in pipeline.all_gates)
+    return (
+        Step("features", "data", "One row per example with every declared feature, as known at its prediction time.",
+             ("duckdb", "polars"), tables, features.key, features.make, f"{name}.features"),
+        Step("predictions", "data", "The champion of the start of the partition scores its examples.",
+             ("lightgbm",), own("features"), scoring.key, scoring.make, f"{name}.predictions"),
+        Step("performance", "data", "What the predictions were worth, once labels are known, with 95 % intervals.",
+             ("duckdb",), own("predictions"), performance.key, performance.make, f"{name}.performance"),
+        Step("decision", "data", "Whether to train after this partition, with evidence and reason.",
+             ("duckdb",), own("features", "performance"), deciding.key, deciding.make, f"{name}.decisions"),
+        Step("training_set", "train", "Features and labels as known at the decision: the blob that reproduces a model.",
+             ("parquet",), own("decision"), training.training_set_key, training.make_training_set),
+        Step("candidate", "train", "A trained version that no gate has judged yet.",
+             ("lightgbm",), own("training_set"), training.candidate_key, training.make_candidate),
+        Step("verdicts", "train", "What every gate found about the candidate; the checks show the same rows.",
+             ("duckdb",), own("candidate"), judging.verdicts_key, judging.make_verdicts, checks=gates),
+        Step("champion", "train", "The version that serves from the end of this partition: promoted, or kept and why.",
+             ("lightgbm",), own("verdicts"), judging.champion_key, judging.make_champion),
+    )  # fmt: skip
+
+
+def _only_needed(pipeline: ModelPipeline, table: str) -> bool:
+    """Whether a table only helps to clean others: no feature, example or label reads it."""
+    label = getattr(pipeline.examples.label, "table", None)
+    read = {getattr(feature, "table", None) for feature in pipeline.features}
+    return table not in {pipeline.examples.table, label, *read}

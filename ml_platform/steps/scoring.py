@@ -1,0 +1,129 @@
+"""The predictions step: the champion of the start of a partition scores its examples (S21)."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.transaction import Author, write
+from ml_platform.naming import quoted
+from ml_platform.registry import bundle as bundles
+from ml_platform.registry import versions
+from ml_platform.registry.predictor import Predictor
+from ml_platform.registry.promotions import champion_at
+from ml_platform.spec.canonical import content_key, libraries
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import features, reading
+from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
+
+CODE_VERSION = 1  # of how predictions are made from scores; part of their content key (S31)
+SCHEMA = {
+    "pipeline": pl.String(), "key": pl.String(), "at": pl.Datetime("us", "UTC"), "score": pl.Float64(),
+    "scores": pl.List(pl.Float64()), "class": pl.String(), "version": pl.Int64(), "role": pl.String(),
+    "run_id": pl.String(),
+}  # fmt: skip
+THRESHOLD = 0.5  # of P(true), for the class of a binary prediction
+
+
+def serving(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
+    """The champion at the start of the partition; the present one for a pipeline without partitions."""
+    return champion_at(ws.lake, pipeline.name, window_of(pipeline, partition)[0])
+
+
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+    """From the feature rows and the bytes of the champion."""
+    champion = serving(ws, pipeline, partition)
+    bundle = versions.version(ws.lake, pipeline.name, champion).bundle if champion else None
+    reads = reading.own(ws, pipeline, "features", [partition])
+    return content_key("predictions", CODE_VERSION, champion, bundle, reads, libraries("lightgbm"))
+
+
+def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Score the partition. Without a champion there is nothing to score with: no rows, and it says so."""
+    champion = serving(ws, pipeline, partition)
+    if champion is None:
+        rows, told = pl.DataFrame(schema=SCHEMA), {"champion": "none yet"}
+    else:
+        version = versions.version(ws.lake, pipeline.name, champion)
+        bundle = bundles.load(ws.blobs, version.bundle)
+        frame = _examples(ws, pipeline, partition, bundle, version.training_set)
+        rows = scored(pipeline, frame, Predictor(bundle, threads=ws.settings.threads), champion, author.run_id)
+        told = {"champion": f"{pipeline.name}@{champion}"}
+        if rows.height:
+            told["mean score"] = str(round(float(np.mean(rows["score"].to_numpy())), 4))
+    if pipeline.partitions is None:
+        rows = _with_earlier(ws, pipeline, rows)
+    with write(ws.lake, author) as tx:
+        outcome = Outcome(tx.replace(pipeline.name, "predictions", rows, partition=partition), metadata=told)
+        record(tx, author, outcome)
+    return outcome
+
+
+def scored(
+    pipeline: ModelPipeline, frame: pl.DataFrame, predictor: Predictor, version: int, run_id: str, role: str = "champion"
+) -> pl.DataFrame:
+    """Prediction rows (SCHEMA) for a frame of features. `score` is P(true), P(the class) or the value."""
+    scores = predictor.scores(frame)
+    several = predictor.task == "multiclass"
+    best = scores.argmax(axis=1) if several else None
+    if several:
+        classes = [predictor.classes[place] for place in best]  # type: ignore[union-attr]  # an array, as `several`
+    elif predictor.task == "binary":
+        classes = ["true" if score >= THRESHOLD else "false" for score in scores]
+    else:
+        classes = [None] * len(scores)
+    at = pipeline.examples.at
+    return frame.select(
+        pipeline=pl.lit(pipeline.name), key=key_text(pipeline.examples.keys), at=pl.col(at) if at else pl.lit(None),
+        score=pl.Series(scores.max(axis=1) if several else scores),
+        scores=pl.Series(scores.tolist(), dtype=SCHEMA["scores"]) if several else pl.lit(None),
+        version=pl.lit(version), role=pl.lit(role), run_id=pl.lit(run_id),
+    ).with_columns(pl.Series("class", classes, dtype=pl.String)).cast(pl.Schema(SCHEMA)).select(list(SCHEMA))  # fmt: skip
+
+
+def key_text(keys: tuple[str, ...]) -> pl.Expr:
+    """An example's key as text: the value itself, or a JSON object for a composite key."""
+    if len(keys) == 1:
+        return pl.col(keys[0]).cast(pl.String)
+    return pl.struct(keys).struct.json_encode()
+
+
+def feature_rows(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition
+) -> pl.DataFrame:
+    """The partition's examples with the features of `definition`: as stored, or computed when it is not today's."""
+    if definition.key == FeatureDefinition.of(pipeline).key:
+        listed = ", ".join(quoted(name) for name in definition.schema)
+        frame = ws.lake.frame(f"SELECT {listed} FROM {quoted(pipeline.name)}.features WHERE _partition = ?", [partition])
+    else:
+        with features.computed(ws, definition, *window_of(pipeline, partition)) as table:
+            frame = ws.lake.frame(f"FROM {table}")
+    order = [definition.at] if definition.at else []
+    return frame.cast(pl.Schema(definition.schema)).sort([*order, *definition.keys])
+
+
+def _examples(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, bundle: bundles.Bundle, training_set: str
+) -> pl.DataFrame:
+    frame = feature_rows(ws, pipeline, partition, FeatureDefinition.from_json(bundle.definition))
+    if pipeline.partitions is not None:
+        return frame
+    # Without partitions the champion scores what it was not trained on: its holdout and the unlabelled.
+    trained = pl.scan_parquet(ws.blobs.get(training_set)).filter(pl.col("_part") != "holdout")
+    on = [*pipeline.examples.keys, *([pipeline.examples.at] if pipeline.examples.at else [])]
+    return frame.join(trained.select(on).collect(), on=on, how="anti", maintain_order="left")
+
+
+def _with_earlier(ws: Workspace, pipeline: ModelPipeline, rows: pl.DataFrame) -> pl.DataFrame:
+    """What earlier champions predicted stays; the same version predicting again replaces its own rows."""
+    if not ws.lake.columns(pipeline.name, "predictions"):
+        return rows
+    earlier = ws.lake.frame(f"SELECT * EXCLUDE (_partition) FROM {quoted(pipeline.name)}.predictions")
+    kept = earlier.cast(pl.Schema(SCHEMA)).join(rows.select("version").unique(), on="version", how="anti")
+    return pl.concat([kept, rows])
+
+
+def just_before(moment: datetime | None) -> datetime | None:
+    """The last microsecond before a moment."""
+    return None if moment is None else moment - timedelta(microseconds=1)

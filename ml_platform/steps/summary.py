@@ -1,0 +1,95 @@
+"""What happened, in rows: for `status`, `models`, the end of a run."""
+
+from typing import Any
+
+from ml_platform.lake import ledger
+from ml_platform.naming import quoted
+from ml_platform.registry import promotions, verdicts, versions
+from ml_platform.registry.gates import gate_key
+from ml_platform.spec.gates import METRICS
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps.workspace import Workspace
+
+_HEADLINE = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "rmse"}
+
+
+def headline(pipeline: ModelPipeline) -> str:
+    """The metric that stands for the pipeline: its first gate's, else the usual one of its task."""
+    metrics = (getattr(gate, "metric", None) for gate in pipeline.gates)
+    return next((metric for metric in metrics if metric in METRICS), _HEADLINE[pipeline.task])
+
+
+def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+    """Per partition that was run: rows, quarantined, the realised metric of the version decided in it, gates, champion.
+
+    `<metric>_next` is what the champion of the end of the partition was worth on the next one; None
+    until its labels are known. For a pipeline without partitions it is `<metric>`, on what it scored.
+    """
+    name, metric = pipeline.name, headline(pipeline)
+    made = ledger.latest(ws.lake)
+    table = pipeline.examples.table
+    partitions = [p for p in pipeline.partition_keys() if (f"{name}/features", p) in made]
+    realised = _realised(ws, name, metric)
+    rows = []
+    for partition in partitions:
+        later = [p for p in pipeline.partition_keys() if p > partition][:1]
+        judged = made.get((f"{name}/verdicts", partition))
+        champion = made.get((f"{name}/champion", partition))
+        told = judged.details["metadata"] if judged else {}
+        decided = champion.details["metadata"] if champion else {}
+        validated = made.get((f"validated/{table}", partition)) or made.get((f"validated/{table}", "all"))
+        rows.append({
+            "partition": partition,
+            "rows": validated.rows if validated else None,
+            "quarantined": sum(
+                m.details.get("quarantined", 0) for (asset, p), m in made.items()
+                if asset in {f"validated/{t.name}" for t in pipeline.tables} and p == partition),
+            f"{metric}_next" if pipeline.partitions else metric:
+                realised.get(later[0] if later else partition) if later or not pipeline.partitions else None,
+            "gates": f"{told['passed']} of {told['gates']}" if "gates" in told else None,
+            "decision": decided.get("outcome"),
+            "champion": decided.get("champion"),
+        })  # fmt: skip
+    return rows
+
+
+def _realised(ws: Workspace, name: str, metric: str) -> dict[str, float]:
+    if not ws.lake.columns(name, "performance"):
+        return {}
+    return dict(ws.lake.rows(
+        f"SELECT _partition, arg_max(value, version) FROM {quoted(name)}.performance "
+        "WHERE sliced_by = '' AND role = 'champion' AND metric = ? GROUP BY _partition", [metric]))  # fmt: skip
+
+
+def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+    """Every version, newest first, with its headline metric, gates and whether it serves."""
+    champion = promotions.champion_at(ws.lake, pipeline.name)
+    metric = headline(pipeline)
+    keys = [gate_key(gate) for gate in pipeline.all_gates]
+    served = {entry.version: entry for entry in promotions.history(ws.lake, pipeline.name) if entry.action != "kept"}
+    rows = []
+    for version in reversed(versions.versions(ws.lake, pipeline.name)):
+        found = {v.gate_key: v.passed for v in verdicts.of(ws.lake, pipeline.name, version.version) if v.slice == ""}
+        rows.append({
+            "version": version.name,
+            "serves": version.version == champion,
+            "partition": version.partition,
+            f"holdout_{metric}": version.metrics["holdout"].get(metric),
+            "gates_passed": sum(found.get(key) is not False and key in found for key in keys),
+            "gates": len(keys),
+            "promoted": served[version.version].effective_at if version.version in served else None,
+            "training_set": version.training_set[:12],
+            "bundle": version.bundle[:12],
+            "seconds": version.durations.get("total"),
+        })  # fmt: skip
+    return rows
+
+
+def verdict_rows(ws: Workspace, pipeline: ModelPipeline, number: int) -> list[dict[str, Any]]:
+    """Every verdict on a version. Raises NotFoundError for a version that does not exist."""
+    versions.version(ws.lake, pipeline.name, number)
+    return [
+        {"gate": v.gate, "slice": v.slice or None, "value": v.value, "threshold": v.threshold, "low": v.low,
+         "high": v.high, "passed": {True: "passed", False: "failed", None: "not judged"}[v.passed], "detail": v.detail}
+        for v in verdicts.of(ws.lake, pipeline.name, number)
+    ]  # fmt: skip

@@ -1,0 +1,59 @@
+"""The steps of a table: taking files in, and making a partition of the validated table."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ml_platform.errors import IngestionError
+from ml_platform.ingestion import checks, raw, validated
+from ml_platform.ingestion.checks import Reference
+from ml_platform.lake import files
+from ml_platform.lake.transaction import Author
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.features import Lookup, join_keys
+from ml_platform.spec.tables import Table
+from ml_platform.steps.workspace import Outcome, Workspace
+
+
+def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None]) -> Outcome:
+    """Take in every file that waits. A file that cannot be read stays where it is and is named; the others go on."""
+    report = raw.ingest(ws.lake, table, run_id, on_file=say)
+    known = ws.lake.rows(
+        "SELECT sha256, rows FROM platform.files WHERE table_name = ? AND status = 'ingested' ORDER BY path", [table.name]
+    )
+    told = {"files": len(known), "new": len(report.ingested), "replaced": len(report.replaced)}
+    refused = [{"file": r.path, "why": r.error} for r in [*report.refused, *report.waiting]]
+    if refused:
+        told["refused"] = refused
+        for item in refused:
+            say(f"refused: {item['why']}")
+    rows = sum(count or 0 for _, count in known)
+    return Outcome(rows, "made" if report.ingested else "unchanged", metadata=told,
+                   content_key=content_key("raw", [digest for digest, _ in known]))  # fmt: skip
+
+
+def validate(
+    ws: Workspace, table: Table, references: list[Reference], partition: str, run_id: str
+) -> tuple[Outcome, Outcome]:
+    """Make a partition of the validated table and of its quarantine; the outcome of each."""
+    author = Author(f"validated/{table.name}", partition, run_id=run_id)
+    report = validated.build_validated(ws.lake, table, ws.slices.get(table.name), partition, author)
+    status = "unchanged" if report.unchanged else "made"
+    told = {"versions": report.versions, "quarantined": report.quarantined, "duplicates": report.duplicates,
+            "files": report.files}  # fmt: skip
+    found = tuple(checks.run_checks(ws.lake, table, partition, references))
+    good = Outcome(report.rows, status, metadata=told, checks=found, content_key=report.content_key)
+    bad = Outcome(report.quarantined, status, metadata={"by rule": report.by_rule}, content_key=report.content_key)
+    return good, bad
+
+
+def references_of(pipelines: list[ModelPipeline], table: str) -> list[Reference]:
+    """Where a table's rows point to: the Lookups of examples that are its rows."""
+    found = {}
+    for pipeline in pipelines:
+        for feature in pipeline.features:
+            if pipeline.examples.table == table and isinstance(feature, Lookup):
+                on = {o: t for o, t in join_keys(feature.on).items() if o in pipeline.table(table).columns}
+                if on:
+                    found[feature.table, tuple(on.items())] = Reference(feature.table, on)
+    return list(found.values())

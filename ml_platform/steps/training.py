@@ -1,0 +1,103 @@
+"""The training steps: the training set as known at the decision, and the candidate fitted on it."""
+
+from typing import Any
+
+from ml_platform.evaluation.metrics import scorecard
+from ml_platform.evaluation.stored import bounds
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.transaction import Author
+from ml_platform.registry.predictor import Predictor
+from ml_platform.registry.versions import Training, Version, by_key, register
+from ml_platform.spec.canonical import content_key, libraries
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import deciding, reading
+from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
+from ml_platform.training import candidate as candidates
+from ml_platform.training import training_set
+from ml_platform.training.trainer import part
+from ml_platform.training.training_set import TrainingSet
+
+HELD_BACK = "held back"
+
+
+def training_set_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+    """From the feature rows so far and the labels known by the decision; of nothing when it was held back."""
+    if not deciding.of(ws, pipeline, partition).fired:
+        return content_key("training_set", HELD_BACK)
+    end = window_of(pipeline, partition)[1]
+    reads = [*reading.own(ws, pipeline, "features", pipeline.partition_keys_upto(partition)),
+             *reading.labels(ws, pipeline, end)]  # fmt: skip
+    return content_key("training_set", training_set.declaration(pipeline), end, reads, libraries("polars", "pyarrow"))
+
+
+def make_training_set(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Store the training set as a blob; a held-back partition has none (S21)."""
+    decision = deciding.of(ws, pipeline, partition)
+    if not decision.fired:
+        return recorded_alone(ws, author, _held_back(decision.reason))
+    built = training_set.build(ws.lake, ws.blobs, pipeline, decided_at=window_of(pipeline, partition)[1],
+                               partitions_upto=pipeline.partition_keys_upto(partition))  # fmt: skip
+    told = {**built.parts, "immature": built.immature, "decided at": built.decided_at.isoformat(),
+            "megabytes": round(built.bytes / 1e6, 1), "set": built.to_details()}  # fmt: skip
+    return recorded_alone(ws, author, Outcome(built.rows, output=built.digest, metadata=told))
+
+
+def stored_training_set(ws: Workspace, pipeline: ModelPipeline, partition: str) -> TrainingSet | None:
+    """The training set on record for the partition; None when its decision was held back."""
+    made = reading.latest(ws, pipeline, "training_set", partition)
+    return TrainingSet.from_details(made.details["metadata"]["set"]) if made.output else None
+
+
+def candidate_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+    """From the bytes of the training set, the trainer and the feature definition (S22)."""
+    stored = stored_training_set(ws, pipeline, partition)
+    if stored is None:
+        return content_key("candidate", HELD_BACK)
+    return content_key("candidate", candidates.declaration(pipeline), FeatureDefinition.of(pipeline).key,
+                       stored.digest, libraries("lightgbm", "polars", "pyarrow"))  # fmt: skip
+
+
+def make_candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Fit, bundle and register; the version is an integer given once per content key."""
+    stored = stored_training_set(ws, pipeline, partition)
+    if stored is None:
+        return recorded_alone(ws, author, _held_back(deciding.of(ws, pipeline, partition).reason))
+    known = by_key(ws.lake, pipeline.name, author.content_key)
+    if known is None or not ws.blobs.whole(known.bundle):
+        known = register(ws.lake, author, _trained(ws, pipeline, partition, author, stored))
+    return recorded_alone(ws, author, _told(known))
+
+
+def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Version | None:
+    """The version that was trained after the partition; None when it was held back."""
+    return by_key(ws.lake, pipeline.name, reading.latest(ws, pipeline, "candidate", partition).content_key)
+
+
+def _trained(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author, stored: TrainingSet
+) -> Training:
+    made = candidates.make(ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(),
+                           threads=ws.settings.threads)  # fmt: skip
+    holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
+    scores = Predictor(made.bundle, threads=ws.settings.threads).scores(holdout)
+    metrics = scorecard(pipeline.task, holdout["_label"], scores, made.bundle.classes)
+    return Training(
+        pipeline=pipeline.name, content_key=author.content_key, partition=partition, training_set=stored.digest,
+        bundle=made.digest, bounds=bounds(stored, pipeline.split),
+        decided_at=stored.decided_at, parameters={**made.record["parameters"], "rounds": made.record["rounds"]},
+        metrics={"holdout": metrics, "evaluations": made.record["evaluations"], "bytes": made.record["bytes"]},
+        environment=made.record["environment"], code_version=str(made.record["code_version"]),
+        durations=made.record["durations"], run_id=author.run_id,
+    )  # fmt: skip
+
+
+def _told(version: Version) -> Outcome:
+    holdout: dict[str, Any] = version.metrics["holdout"]
+    told = {"version": version.name, **{f"holdout {name}": value for name, value in holdout.items() if value is not None},
+            "bundle": version.bundle[:12], "kilobytes": round(version.metrics["bytes"] / 1e3),
+            "seconds": version.durations.get("total")}  # fmt: skip
+    return Outcome(1, output=version.bundle, metadata=told)
+
+
+def _held_back(reason: str) -> Outcome:
+    return Outcome(0, status=HELD_BACK, metadata={"outcome": HELD_BACK, "reason": reason})

@@ -1,0 +1,19 @@
+"""Upkeep of the lake and the blobs: what is still referred to is known here."""
+
+from dataclasses import asdict
+from typing import Any
+
+from ml_platform.lake import upkeep
+from ml_platform.steps.workspace import Workspace
+
+_DIGESTS = """
+    SELECT output FROM platform.materializations WHERE output <> ''
+    UNION SELECT training_set FROM registry.versions UNION SELECT bundle FROM registry.versions
+    UNION SELECT digest FROM platform.screenings WHERE digest IS NOT NULL
+"""
+
+
+def maintain(ws: Workspace, *, keep_days: float) -> dict[str, Any]:
+    """Merge, expire and clean; blobs that no version, ledger row or screening names are removed."""
+    referenced = {digest for (digest,) in ws.lake.rows(_DIGESTS)}
+    return asdict(upkeep.maintain(ws.lake, keep_days=keep_days, referenced=referenced))

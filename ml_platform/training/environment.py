@@ -1,0 +1,42 @@
+"""Where a model was made: what may change its bytes (LightGBM promises them on one machine only)."""
+
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+LIBRARIES = ("lightgbm", "numpy", "polars", "pyarrow", "duckdb")
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """Libraries, interpreter, system, processor and threads; the same on every run of one machine."""
+    return {
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "threads": threads or os.cpu_count() or 1,
+    }
+
+
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs between two environments, a phrase each."""
+    flat_then, flat_now = _flat(then), _flat(now)
+    return [f"{name} was {flat_then.get(name)} and is {flat_now.get(name)}"
+            for name in sorted({*flat_then, *flat_now}) if flat_then.get(name) != flat_now.get(name)]  # fmt: skip
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {**{k: v for k, v in values.items() if k != "libraries"}, **values.get("libraries", {})}
+
+
+def _cpu() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass  # not Linux
+    return platform.processor() or "unknown"

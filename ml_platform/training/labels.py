@@ -1,0 +1,156 @@
+"""Labels as they stood at the moment of the decision (S6, S17, S18).
+
+Each function gives a SQL relation of the examples it is handed, with `_label` and `_label_known_at`
+added; both are null where no label was known yet.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml_platform.errors import TrainingError
+from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.connection import Lake
+from ml_platform.naming import literal, quoted
+from ml_platform.spec.durations import microseconds
+from ml_platform.spec.examples import Label
+from ml_platform.spec.expressions import columns_read, to_portable
+from ml_platform.spec.features import join_keys
+from ml_platform.spec.pipeline import ModelPipeline
+
+_NEWEST = "_known_at DESC, _arrival DESC, _file DESC, _row DESC"
+
+
+@contextmanager
+def labelled(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, examples: str, decided_at: datetime) -> Iterator[str]:
+    """`examples` (a SQL relation of the pipeline's feature rows) with their labels, while the context is open."""
+    label = pipeline.examples.label
+    moment = moment_sql(decided_at)
+    if isinstance(label, Label) and label.value is None:
+        yield _presence(pipeline, label, examples, moment)
+        return
+    with blobs.writing() as path:
+        if isinstance(label, Label):
+            on = join_keys(label.on)
+            _write_values(lake, pipeline, path, list(on.values()), decided_at)
+        else:
+            on = {key: key for key in pipeline.examples.keys}
+            _write_values(lake, pipeline, path, list(on), decided_at)
+        matches = " AND ".join(f"f.{quoted(own)} = l.k{place}" for place, own in enumerate(on))
+        yield (f"(SELECT f.*, l._label, l._label_known_at FROM {examples} f "
+               f"LEFT JOIN read_parquet({literal(str(path))}) l ON {matches})")  # fmt: skip
+
+
+def moment_sql(moment: datetime) -> str:
+    """A UTC time as a SQL literal."""
+    return f"TIMESTAMPTZ {literal(moment.isoformat())}"
+
+
+def label_table(pipeline: ModelPipeline) -> str:
+    """The table in which the labels are."""
+    label = pipeline.examples.label
+    return label.table if isinstance(label, Label) else pipeline.examples.table
+
+
+def _standing(pipeline: ModelPipeline, table: str, columns: Sequence[str], moment: str, lake: Lake) -> str:
+    """The version of each row that stood at `moment`; of two that overlap (refresh), the later."""
+    relation = f"validated.{quoted(table)}"
+    condition = f"_known_at < {moment} AND (_superseded_at IS NULL OR _superseded_at >= {moment})"
+    key = pipeline.table(table).key
+    newest = ""
+    overlap = f"SELECT 1 FROM {relation} WHERE {condition} AND _superseded_at IS NOT NULL LIMIT 1"
+    if key and lake.value(overlap) is not None:  # rare, and the ranking costs a sort of the table
+        newest = f" QUALIFY row_number() OVER (PARTITION BY {', '.join(map(quoted, key))} ORDER BY {_NEWEST}) = 1"
+    listed = ", ".join(dict.fromkeys([*map(quoted, columns), "_known_at", "_arrival", "_file", "_row"]))
+    return f"SELECT {listed} FROM {relation} WHERE {condition}{newest}"
+
+
+def _write_values(lake: Lake, pipeline: ModelPipeline, path: Path, on: list[str], decided_at: datetime) -> None:
+    """Evaluate the label expression on the standing rows, streamed into a Parquet file: k0, k1, …, _label, …"""
+    label, name = pipeline.examples.label, label_table(pipeline)
+    table = pipeline.table(name)
+    expression = label.value if isinstance(label, Label) else pipeline.examples.label_expression
+    assert expression is not None
+    read = sorted(columns_read(to_portable(expression, "label")))
+    clock = [table.event_time] if table.event_time else []
+    rows = _standing(pipeline, name, [*dict.fromkeys([*on, *read, *clock])], moment_sql(decided_at), lake)
+    if isinstance(label, Label) and set(on) != set(table.key):
+        # Several rows may answer: the latest event does, as for a Latest feature (S10).
+        order = f"{quoted(table.event_time)} DESC NULLS LAST, {_NEWEST}" if table.event_time else _NEWEST
+        rows = (f"SELECT * FROM ({rows}) QUALIFY row_number() OVER "
+                f"(PARTITION BY {', '.join(map(quoted, on))} ORDER BY {order}) = 1")  # fmt: skip
+    answers = [f"{quoted(column)} AS k{place}" for place, column in enumerate(on)]
+    operands = [f"{quoted(column)} AS c{place}" for place, column in enumerate(read)]
+    needed = ", ".join([*answers, *operands, "_known_at"])
+    keys = [pl.col(f"k{place}") for place in range(len(on))]
+    back = {f"c{place}": column for place, column in enumerate(read)}
+    typed = {column: table.columns[column] for column in read}
+    writer: pq.ParquetWriter | None = None
+    try:
+        for batch in _frames(lake, f"SELECT {needed} FROM ({rows})"):
+            values = batch.select(list(back)).rename(back).cast(pl.Schema(typed)).select(_label=expression)
+            out = pl.concat([batch.select(*keys, _label_known_at=pl.col("_known_at")), values], how="horizontal")
+            arrow = out.to_arrow()
+            writer = writer or pq.ParquetWriter(path, arrow.schema, compression="none")
+            writer.write_table(arrow)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _frames(lake: Lake, sql: str) -> Iterator[pl.DataFrame]:
+    """The result as frames, one at least, so that its types are known."""
+    reader = lake.stream(sql)
+    empty = True
+    for batch in reader:
+        empty = False
+        yield _frame(pa.Table.from_batches([batch]))
+    if empty:
+        yield _frame(reader.schema.empty_table())
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame
+
+
+def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str) -> str:
+    """A row there means true; with `matures_after`, none by then means false, known from then on.
+
+    A corrected row was there from its first version on, so the first one's clock counts.
+    """
+    on, table, at = join_keys(label.on), pipeline.table(label.table), pipeline.examples.at
+    theirs = ", ".join(map(quoted, on.values()))
+    key = ", ".join(map(quoted, dict.fromkeys([*table.key, *on.values()])))
+    stands = f"_superseded_at IS NULL OR _superseded_at >= {moment}"
+    reports = (f"SELECT {theirs}, min(known) AS known FROM (SELECT {key}, min(_known_at) AS known, "
+               f"bool_or({stands}) AS stands FROM validated.{quoted(label.table)} WHERE _known_at < {moment} "
+               f"GROUP BY {key}) WHERE stands GROUP BY {theirs}")  # fmt: skip
+    matches = " AND ".join(f"f.{quoted(own)} = l.{quoted(other)}" for own, other in on.items())
+    if label.matures_after is None:
+        value, known = "CASE WHEN l.known IS NOT NULL THEN true END", "l.known"
+    else:
+        assert at is not None  # the declaration was refused otherwise
+        ripe = f"(f.{quoted(at)} + to_microseconds({microseconds(label.matures_after)}))"
+        value = f"CASE WHEN l.known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
+        known = f"CASE WHEN l.known <= {ripe} THEN l.known WHEN {ripe} < {moment} THEN {ripe} END"
+    return (f"(SELECT f.*, {value} AS _label, {known} AS _label_known_at FROM {examples} f "
+            f"LEFT JOIN ({reports}) l ON {matches})")  # fmt: skip
+
+
+def check_labels(frame: pl.DataFrame) -> None:
+    """Raise TrainingError for labels that are NaN or infinite: LightGBM would take them silently."""
+    label = frame["_label"]
+    if not label.dtype.is_float():
+        return
+    bad = frame.filter(~pl.col("_label").is_finite()).group_by("_part").len().sort("_part")
+    if bad.height:
+        listed = ", ".join(f"{count} in {part}" for part, count in bad.iter_rows())
+        raise TrainingError(f"Labels that are NaN or infinite: {listed}.",
+                            remedy="Mend the label expression, or refuse such rows in the contract.")  # fmt: skip

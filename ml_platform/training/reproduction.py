@@ -1,0 +1,120 @@
+"""Making a model again: in a fresh process, from its stored training set and plan, to the same bytes (S16).
+
+As a program: `python -m ml_platform.training.reproduction ARTIFACTS TRAINING_SET BUNDLE`, one JSON line out.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_platform.errors import BlobError, PlatformError, TrainingError
+from ml_platform.lake.blobs import Blobs
+from ml_platform.settings import Settings
+
+if TYPE_CHECKING:
+    from ml_platform.registry.bundle import Bundle
+    from ml_platform.training.trainer import FittedModel
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Whether training again gave the stored model. `expected` and `actual` are SHA-256 of the model texts.
+
+    `detail` names the first difference, and what differs in the environment if anything does.
+    """
+
+    identical: bool
+    expected: str
+    actual: str
+    detail: str
+
+
+def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
+    """Train again in a fresh process and compare model, levels and classes.
+
+    Raises BlobError when a blob is missing or damaged, TrainingError when training itself fails.
+    """
+    package = str(Path(__file__).parents[2])
+    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+    done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
+        [sys.executable, "-m", __name__, str(blobs.folder.absolute()), training_set, bundle],
+        # Threads that spin while they wait take the cores from whatever else runs.
+        env={"OMP_WAIT_POLICY": "passive", **os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    try:
+        answer = json.loads(done.stdout.splitlines()[-1])
+    except (IndexError, ValueError):
+        last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
+        raise TrainingError(f"The fresh process ended with code {done.returncode}: {last}.",
+                            remedy="See `ml-platform doctor`.") from None  # fmt: skip
+    if "refused" in answer:
+        raise (BlobError if answer["kind"] == "BlobError" else TrainingError)(answer["refused"])
+    return Reproduction(**answer)
+
+
+def reproduce_here(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
+    """The same in this process."""
+    from ml_platform.registry.bundle import load
+    from ml_platform.training.environment import differences, environment
+    from ml_platform.training.plan import Plan
+    from ml_platform.training.trainer import fit
+
+    stored = load(blobs, bundle)
+    if stored.training_set != training_set:
+        raise TrainingError(f"The bundle {bundle[:12]} was fitted on {stored.training_set[:12]}, "
+                            f"not on {training_set[:12]}.", remedy="Give its own training set.")  # fmt: skip
+    threads = int(stored.versions["threads"])
+    fitted = fit(blobs.get(training_set), Plan.from_json(stored.training), threads=threads)
+    first = _first_difference(stored, fitted)
+    moved = differences(stored.versions, environment(threads))
+    detail = first or "The same bytes."
+    if moved:
+        detail += f" Since then: {'; '.join(moved)}."
+    return Reproduction(not first, _hash(stored.model), _hash(fitted.model), detail)
+
+
+def _first_difference(stored: "Bundle", fitted: "FittedModel") -> str:
+    if dict(stored.levels) != fitted.levels:
+        names = [n for n in sorted({*stored.levels, *fitted.levels}) if stored.levels.get(n) != fitted.levels.get(n)]
+        return f"The levels of {', '.join(names)} differ."
+    if stored.classes != fitted.classes:
+        return f"The classes were {list(stored.classes)} and are {list(fitted.classes)}."
+    if stored.model == fitted.model:
+        return ""
+    pairs = zip_longest(stored.model.decode().splitlines(), fitted.model.decode().splitlines(), fillvalue="(end)")
+    number, old, new = next((n, a, b) for n, (a, b) in enumerate(pairs, 1) if a != b)
+    return f"Line {number} of the model was {_short(old)!r} and is {_short(new)!r}."
+
+
+def _short(line: str) -> str:
+    return line if len(line) <= 80 else f"{line[:80]}…"
+
+
+def _hash(model: bytes) -> str:
+    return hashlib.sha256(model).hexdigest()
+
+
+def main(arguments: list[str]) -> int:
+    """The fresh process: prints the outcome, or what was refused, as one JSON line."""
+    # LightGBM imports scikit-learn when it can, at twice the price of all else, and this never uses it.
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # the documented way to make an import fail
+    folder, training_set, bundle = arguments
+    blobs = Blobs(Settings(data=Path(folder).parent))
+    blobs.folder = Path(folder)
+    try:
+        answer = asdict(reproduce_here(blobs, training_set, bundle))
+    except PlatformError as error:
+        answer = {"refused": str(error), "kind": type(error).__name__}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

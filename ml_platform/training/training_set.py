@@ -1,0 +1,249 @@
+"""The training set: examples, their features and labels as known at the decision, as one blob (S16 to S18)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ml_platform.errors import TrainingError
+from ml_platform.features.types import type_form, type_of
+from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.connection import Lake
+from ml_platform.naming import literal, quoted
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.training.labels import check_labels, label_table, labelled, moment_sql
+from ml_platform.training.splits import PARTS, part_sql
+
+CODE_VERSION = 1  # of how a training set is made; part of its content key (S31)
+ROW_GROUP = 100_000  # rows; fixed, so that equal rows are equal bytes
+EXTRA = ("_label", "_label_known_at", "_part")
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What could be trained on at a moment: counts, and why it is too little if it is.
+
+    `immature` examples were made before the decision and had no known label by then.
+    """
+
+    decided_at: datetime
+    parts: Mapping[str, int]
+    immature: int
+    needed: int
+
+    @property
+    def labelled(self) -> int:
+        """Examples with a known label, over all parts."""
+        return sum(self.parts.values())
+
+    @property
+    def enough(self) -> bool:
+        """Whether a training can be made: enough labels, and no part empty."""
+        return not self.lacking
+
+    @property
+    def lacking(self) -> str:
+        """Why not, as a sentence; empty when there is enough."""
+        if self.labelled < self.needed:
+            return f"{self.labelled} labels are known and {self.needed} are needed"
+        empty = [part for part in PARTS if not self.parts[part]]
+        return f"no labelled example is in the part {' and '.join(empty)}" if empty else ""
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A stored training set. Rows are in order of (at, key).
+
+    columns: name → polars type of what is stored: row_schema, features, then `_label`,
+             `_label_known_at` and `_part` (train, validation, holdout).
+    parts:   rows in each part. bounds: least and greatest `at` of each, ISO; empty without time.
+    """
+
+    digest: str
+    decided_at: datetime
+    rows: int
+    parts: dict[str, int]
+    immature: int
+    columns: dict[str, str]
+    bounds: dict[str, tuple[str, str]] = field(default_factory=dict)
+    bytes: int = 0
+
+    def to_details(self) -> dict[str, Any]:
+        """As JSON values, for the ledger."""
+        return {**asdict(self), "decided_at": self.decided_at.isoformat(),
+                "bounds": {part: list(span) for part, span in self.bounds.items()}}  # fmt: skip
+
+    @classmethod
+    def from_details(cls, details: Mapping[str, Any]) -> "TrainingSet":
+        """What `to_details` wrote."""
+        bounds = {part: (low, high) for part, (low, high) in details["bounds"].items()}
+        return cls(**{**details, "decided_at": datetime.fromisoformat(details["decided_at"]), "bounds": bounds})
+
+
+def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
+    """The parts of the declaration that a training set depends on besides its inputs, for its content key."""
+    return (CODE_VERSION, pipeline.examples, pipeline.split, list(pipeline.feature_schema))
+
+
+def readiness(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None,
+              partitions_upto: Sequence[str]) -> Readiness:  # fmt: skip
+    """Count what `build` would find, without making anything. For the decision to train."""
+    moment = decided_at or watermark(lake, pipeline, partitions_upto)
+    with _examples(lake, blobs, pipeline, moment, partitions_upto) as relation:
+        part = part_sql(pipeline.split, moment, pipeline.examples.at, pipeline.examples.keys)
+        rows = lake.rows(f"SELECT {part}, count(*), count(_label) FROM {relation} GROUP BY ALL")
+    parts = dict.fromkeys(PARTS, 0) | {name: known for name, _, known in rows}
+    return Readiness(moment, parts, sum(count - known for _, count, known in rows), pipeline.retrain.min_examples)
+
+
+def build(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None,
+          partitions_upto: Sequence[str]) -> TrainingSet:  # fmt: skip
+    """Join the feature rows of those partitions with the labels known before `decided_at`, and store them.
+
+    None decides at the watermark of the data. Feature values are those of the features table; labels
+    are of the row versions that stood then (S6). Raises TrainingError for labels that nothing can
+    be learnt from: NaN or infinite, of one class in the train or holdout part, or an empty part.
+    """
+    moment = decided_at or watermark(lake, pipeline, partitions_upto)
+    stored = {n: type_of(type_form(t, n)) for n, t in {**pipeline.row_schema, **pipeline.feature_schema}.items()}
+    schema = {**stored, "_label": _label_type(pipeline),
+              "_label_known_at": pl.Datetime("us", "UTC"), "_part": pl.String()}  # fmt: skip
+    at, keys = pipeline.examples.at, pipeline.examples.keys
+    part = part_sql(pipeline.split, moment, at, keys)
+    order = ", ".join(map(quoted, ([at] if at else []) + list(keys)))
+    listed = ", ".join(part + " AS _part" if name == "_part" else quoted(name) for name in schema)
+    summary = _Summary(pipeline)
+    with blobs.writing() as path, _examples(lake, blobs, pipeline, moment, partitions_upto) as relation:
+        total = int(lake.value(f"SELECT count(*) FROM {relation}"))
+        writer: pq.ParquetWriter | None = None
+        try:
+            query = f"SELECT {listed} FROM {relation} WHERE _label IS NOT NULL ORDER BY {order}"
+            for frame in _row_groups(lake.stream(query), schema):
+                check_labels(frame)
+                summary.add(frame)
+                arrow = frame.to_arrow()
+                writer = writer or pq.ParquetWriter(path, arrow.schema, compression="lz4", use_dictionary=False)
+                writer.write_table(arrow, row_group_size=ROW_GROUP)
+        finally:
+            if writer is not None:
+                writer.close()
+        summary.check()
+        size = path.stat().st_size
+        digest = blobs.put_file(path)
+    return TrainingSet(digest, moment, summary.rows, summary.parts, total - summary.rows,
+                       {name: str(dtype) for name, dtype in schema.items()}, summary.bounds, size)  # fmt: skip
+
+
+def watermark(lake: Lake, pipeline: ModelPipeline, partitions: Sequence[str]) -> datetime:
+    """One microsecond after the last thing that happened: the decision time of data without partitions."""
+    table = f"validated.{quoted(label_table(pipeline))}"
+    times = [f"SELECT greatest(max(_known_at), max(_superseded_at)) AS t FROM {table}"]
+    if pipeline.examples.at:
+        times.append(f"SELECT max({quoted(pipeline.examples.at)}) FROM {_features(pipeline, partitions)}")
+    last: datetime | None = lake.value(f"SELECT max(t) FROM ({' UNION ALL '.join(times)})")
+    if last is None:
+        raise TrainingError(f"{pipeline.name} has no examples.", remedy="Land files and build its features first.")
+    return last + timedelta(microseconds=1)
+
+
+def _features(pipeline: ModelPipeline, partitions: Sequence[str]) -> str:
+    names = ", ".join(literal(name) for name in partitions)
+    return f"(SELECT * FROM {quoted(pipeline.name)}.features WHERE _partition IN ({names}))"
+
+
+@contextmanager
+def _examples(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, moment: datetime,
+              partitions: Sequence[str]) -> Iterator[str]:  # fmt: skip
+    relation = _features(pipeline, partitions)
+    if pipeline.examples.at:
+        relation = f"(SELECT * FROM {relation} WHERE {quoted(pipeline.examples.at)} < {moment_sql(moment)})"
+    with labelled(lake, blobs, pipeline, relation, moment) as found:
+        yield found
+
+
+def _label_type(pipeline: ModelPipeline) -> pl.DataType:
+    return {"binary": pl.Boolean(), "multiclass": pl.String(), "regression": pl.Float64()}[pipeline.task]
+
+
+def _row_groups(reader: pa.RecordBatchReader, schema: Mapping[str, pl.DataType]) -> Iterator[pl.DataFrame]:
+    """The rows in frames of exactly ROW_GROUP rows, whatever pieces they came in; the last may be short."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in reader:
+        waiting.append(batch)
+        rows += batch.num_rows
+        while rows >= ROW_GROUP:
+            table = pa.Table.from_batches(waiting)
+            yield _frame(table.slice(0, ROW_GROUP), schema)
+            waiting = table.slice(ROW_GROUP).to_batches()
+            rows -= ROW_GROUP
+    if rows:
+        yield _frame(pa.Table.from_batches(waiting), schema)
+
+
+def _frame(table: pa.Table, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame.cast(pl.Schema(schema)).rechunk()
+
+
+class _Summary:
+    """What the parts hold, gathered while the rows pass."""
+
+    def __init__(self, pipeline: ModelPipeline) -> None:
+        self.at = pipeline.examples.at
+        self.task = pipeline.task
+        self.early_stopping = pipeline.trainer.early_stopping is not None
+        self.rows = 0
+        self.parts = dict.fromkeys(PARTS, 0)
+        self._times: dict[str, tuple[datetime, datetime]] = {}
+        self._answers: dict[str, set[Any]] = {part: set() for part in PARTS}
+        self._floats = [n for n, t in pipeline.model_columns.items() if t.is_float()]
+        self._infinite: dict[str, int] = {}
+
+    def add(self, frame: pl.DataFrame) -> None:
+        self.rows += frame.height
+        for (part,), rows in frame.group_by("_part"):
+            name = str(part)
+            self.parts[name] += rows.height
+            if len(self._answers[name]) < 2:
+                self._answers[name].update(rows["_label"].unique().head(2).to_list())
+            if self.at:
+                self._extend(name, rows[self.at].min(), rows[self.at].max())
+        counts = frame.select(pl.col(self._floats).is_infinite().sum()).row(0, named=True)
+        for name, count in counts.items():
+            if count:
+                self._infinite[name] = self._infinite.get(name, 0) + count
+
+    def _extend(self, part: str, low: Any, high: Any) -> None:
+        known = self._times.get(part, (low, high))
+        self._times[part] = (min(known[0], low), max(known[1], high))
+
+    @property
+    def bounds(self) -> dict[str, tuple[str, str]]:
+        """Least and greatest prediction time of each part."""
+        return {part: (low.isoformat(), high.isoformat()) for part, (low, high) in sorted(self._times.items())}
+
+    def check(self) -> None:
+        """Raise TrainingError for what cannot be learnt from or judged on."""
+        if self._infinite:
+            listed = ", ".join(f"{name} ({count} rows)" for name, count in sorted(self._infinite.items()))
+            raise TrainingError(f"Features are infinite: {listed}.",
+                                remedy="Guard divisions in Derived, or refuse the rows in the contract.")  # fmt: skip
+        empty = [part for part in PARTS if not self.parts[part]]
+        if empty:
+            found = ", ".join(f"{part} {count}" for part, count in self.parts.items())
+            raise TrainingError(f"No labelled example is in the part {' and '.join(empty)} (rows: {found}).",
+                                remedy="Wait for labels, or change Split(validation=…, holdout=…).")  # fmt: skip
+        judged = PARTS if self.early_stopping else ("train", "holdout")
+        single = [part for part in judged if len(self._answers[part]) == 1]
+        if single:
+            what = "one value" if self.task == "regression" else "one class"
+            listed = ", ".join(f"{part} (always {next(iter(self._answers[part]))!r})" for part in single)
+            raise TrainingError(f"The label has {what} in {listed}.",
+                                remedy="Check the label expression, or widen that part in Split(…).")  # fmt: skip

@@ -1,0 +1,66 @@
+"""The model card and the importance of features."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ml_platform.evaluation.bootstrap import Interval
+from ml_platform.evaluation.card import model_card
+from ml_platform.evaluation.explanation import importance
+from ml_platform.evaluation.gates import judge
+from ml_platform.registry.versions import Version
+from ml_platform.spec.gates import AtLeast, Size
+from ml_platform_tests.evaluation.candidates import candidate
+
+MOMENT = datetime(2013, 4, 1, tzinfo=UTC)
+VERSION = Version(
+    pipeline="delays", content_key="c0", partition="2013-03", training_set="5e7", bundle="b0",
+    bounds={"train": {"first": "2013-01-01", "last": "2013-03-10", "rows": 70_000}}, decided_at=MOMENT,
+    parameters={"num_leaves": 31}, metrics={}, environment={"lightgbm": "4.6"}, code_version="abc", durations={},
+    run_id="r1", version=3, created_at=MOMENT,
+)  # fmt: skip
+
+
+def test_the_card_tells_data_metrics_gates_slices_and_limits() -> None:
+    verdicts = [v for g in (AtLeast("roc_auc", 0.6, by="origin"), Size(mb=1)) for v in judge(g, candidate())]
+    card = model_card(
+        VERSION, description="Will it land late?", owners=["team:operations"],
+        metrics={"roc_auc": Interval(0.74512, 0.7401, 0.7502), "f1": Interval(None, None, None)},
+        verdicts=verdicts, features={"hour": None, "temp": MOMENT}, importance={"hour": 0.75, "temp": 0.25},
+        limits=["Not for other airports."],
+    )  # fmt: skip
+    assert card.startswith("# delays@3\n\nWill it land late?\n")
+    for line in (
+        "| roc_auc | 0.7451 | 0.7401 to 0.7502 |", "| f1 | – | – |", "| train | 2013-01-01 | 2013-03-10 | 70000 |",
+        "| hour | 75.0% |", "| temp | 2013-04-01 00:00 UTC |", "- Not for other airports.", "| num_leaves | 31 |",
+    ):  # fmt: skip
+        assert line in card.splitlines()
+    assert "| bundle at most 1 MB | 1.5 | 1 | **failed** |" in card
+    assert "| origin=EWR | roc_auc |" in card
+    assert "| hour | 2013" not in card
+
+
+def test_what_is_not_there_has_no_section_and_a_bar_does_not_break_a_table() -> None:
+    nothing: dict[str, Any] = {"metrics": {}, "verdicts": [], "features": {}, "importance": {}}
+    card = model_card(VERSION, description="a", owners=["team:a|b"], **nothing)
+    assert "## Gates" not in card and "## Limits" not in card and "team:a\\|b" in card
+
+
+def test_importance_is_the_share_of_gain_that_lightgbm_reports() -> None:
+    import lightgbm
+
+    generator = np.random.default_rng(0)
+    x = generator.random((500, 3))
+    y = x[:, 0] + 0.3 * x[:, 1] > 0.6
+    data = lightgbm.Dataset(x, y, feature_name=["strong", "weak", "unused"])
+    booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1, "num_leaves": 4}, data, 10)
+    gain = dict(zip(booster.feature_name(), booster.feature_importance("gain"), strict=True))
+    shares = importance(booster.model_to_string())
+    assert next(iter(shares)) == "strong" and sum(shares.values()) == pytest.approx(1)
+    assert shares == pytest.approx({name: value / sum(gain.values()) for name, value in gain.items()}, abs=1e-4)
+
+
+def test_a_model_without_a_split_gives_zeros() -> None:
+    assert importance("feature_names=a b\nsplit_feature=\nsplit_gain=\nend of trees\n") == {"a": 0.0, "b": 0.0}

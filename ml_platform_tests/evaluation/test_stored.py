@@ -1,0 +1,93 @@
+"""From what training stored to a judged champion: the way a candidate takes in a run."""
+
+from datetime import datetime
+
+import pytest
+
+from ml_platform.errors import PromotionRefused
+from ml_platform.evaluation.gates import evaluate, judge
+from ml_platform.evaluation.stored import bounds, stored_candidate, stored_champion
+from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.transaction import Author
+from ml_platform.registry import versions
+from ml_platform.registry.promotions import champion_at, promote
+from ml_platform.registry.versions import Training, Version
+from ml_platform.settings import Settings
+from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanChampion, OverfitGap, Size
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.training import LightGBM, Split
+from ml_platform.training import candidate, training_set
+from ml_platform.training.training_set import TrainingSet
+from ml_platform_tests.evaluation.candidates import Outcome
+from ml_platform_tests.training import scenario
+from ml_platform_tests.training.scenario import MONTHS, D
+
+AUTHOR = Author("trips_late/candidate", partition="2013-02", run_id="r1")
+
+
+def trained(lake: Lake, settings: Settings, pipeline: ModelPipeline) -> tuple[TrainingSet, Version]:
+    blobs = Blobs(settings)
+    scenario.fill(lake, pipeline, scenario.rows())
+    stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
+    made = candidate.make(blobs, pipeline, stored, "{}", threads=1)
+    return stored, versions.register(lake, AUTHOR, Training(
+        pipeline=pipeline.name, content_key=made.digest, partition="2013-02", training_set=stored.digest,
+        bundle=made.digest, bounds=bounds(stored, pipeline.split), decided_at=D,
+        parameters=made.record["parameters"], metrics={}, environment=made.record["environment"],
+        code_version=str(made.record["code_version"]), durations=made.record["durations"], run_id="r1",
+    ))  # fmt: skip
+
+
+def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake, settings: Settings) -> None:
+    gates = (AtLeast("roc_auc", 0.7), AtLeast("roc_auc", 0.6, by="city", min_rows=50), OverfitGap("roc_auc", 0.3),
+             NoWorseThanChampion("roc_auc", 0.01), Latency(p99_ms=100), Size(mb=5))  # fmt: skip
+    pipeline = scenario.pipeline(gates=gates)
+    stored, version = trained(lake, settings, pipeline)
+    given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, version.version, threads=1)
+    blind = evaluate(lake, AUTHOR, pipeline.gates, given)
+    assert [v.gate for v in blind if v.passed is False] == []
+    with pytest.raises(PromotionRefused, match="no verdict on “training again gives the same bytes”"):
+        promote(lake, AUTHOR, pipeline.name, 1, pipeline.all_gates, partition="2013-02", effective_at=D,
+                reason="gates passed", actor="platform")  # fmt: skip
+    given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, version.version, threads=1,
+                             parity=lambda n: Outcome(compared=n))  # fmt: skip
+    verdicts = evaluate(lake, AUTHOR, pipeline.all_gates, given)
+    assert [v.gate for v in verdicts if v.passed is False] == [] and {v.snapshot for v in verdicts} == {stored.digest}
+    promote(lake, AUTHOR, pipeline.name, 1, pipeline.all_gates, partition="2013-02", effective_at=D,
+            reason="gates passed", actor="platform")  # fmt: skip
+    assert champion_at(lake, pipeline.name) == 1
+
+
+@pytest.mark.parametrize(("task", "gate"), [
+    ("multiclass", AtLeast("macro_f1", 0.4)), ("regression", AtMost("rmse", 6.0)),
+])  # fmt: skip
+def test_other_tasks_are_judged_the_same_way(lake: Lake, settings: Settings, task: str, gate: AtLeast | AtMost) -> None:
+    pipeline = scenario.pipeline(task)
+    stored, version = trained(lake, settings, pipeline)
+    given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, threads=1)
+    for asked in (gate, NoWorseThanChampion(gate.metric), OverfitGap(gate.metric, 50.0)):
+        assert [v.passed for v in judge(asked, given)] == [True], asked
+
+
+def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(lake: Lake, settings: Settings) -> None:
+    weak = scenario.pipeline(trainer=LightGBM(num_leaves=2, rounds=1))
+    stored, first = trained(lake, settings, weak)
+    strong = scenario.pipeline()
+    _, second = trained(lake, settings, strong)
+    champion = stored_champion(Blobs(settings), first, threads=1)
+    given = stored_candidate(Blobs(settings), strong, stored, second.bundle, 2, champion=champion, threads=1)
+    assert champion.cut_off is not None and given.holdout_start is not None and given.holdout_start > champion.cut_off
+    assert champion.cut_off == datetime.fromisoformat(stored.bounds["validation"][1])
+    verdict = judge(NoWorseThanChampion("roc_auc"), given)[0]
+    assert verdict.passed is True and verdict.value is not None and verdict.value > 0.02
+    assert "trips_late@1" in verdict.detail
+
+
+def test_shares_of_hashed_keys_have_no_cut_off_but_a_split_in_common(lake: Lake, settings: Settings) -> None:
+    pipeline = scenario.pipeline(split=Split(validation=0.2, holdout=0.3))
+    stored, version = trained(lake, settings, pipeline)
+    champion = stored_champion(Blobs(settings), version, threads=1)
+    given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, champion=champion, threads=1)
+    assert champion.cut_off is None and given.cut_off is None and given.split == champion.split
+    assert judge(NoWorseThanChampion("roc_auc", tolerance=0.01), given)[0].passed is True

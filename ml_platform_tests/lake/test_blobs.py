@@ -1,0 +1,40 @@
+import pytest
+
+from ml_platform.errors import BlobError
+from ml_platform.lake.blobs import Blobs
+from ml_platform.settings import Settings
+
+
+@pytest.fixture
+def blobs(settings: Settings) -> Blobs:
+    return Blobs(settings)
+
+
+def test_the_same_bytes_are_one_blob(blobs: Blobs) -> None:
+    assert blobs.put_bytes(b"abc") == blobs.put_bytes(b"abc")
+    assert len(list(blobs.folder.glob("??/*"))) == 1
+    assert blobs.get(blobs.put_bytes(b"abc")).read_bytes() == b"abc"
+
+
+def test_a_missing_blob_is_told_with_its_remedy(blobs: Blobs) -> None:
+    assert not blobs.whole("0" * 64)
+    with pytest.raises(BlobError, match=r"000000000000 is not in .*ml-platform run"):
+        blobs.get("0" * 64)
+
+
+def test_a_damaged_blob_of_the_same_size_is_found_and_mended_by_putting_it_again(blobs: Blobs) -> None:
+    # S31
+    digest = blobs.put_bytes(b"abc")
+    blobs.path(digest).write_bytes(b"abd")
+    assert not blobs.whole(digest)
+    with pytest.raises(BlobError, match="is damaged"):
+        blobs.get(digest)
+    assert blobs.put_bytes(b"abc") == digest
+    assert blobs.whole(digest)
+
+
+def test_a_write_that_fails_leaves_nothing(blobs: Blobs) -> None:
+    with pytest.raises(ZeroDivisionError), blobs.writing() as path:
+        path.write_bytes(b"half")
+        _ = 1 / 0
+    assert [path for path in blobs.folder.rglob("*") if path.is_file()] == []

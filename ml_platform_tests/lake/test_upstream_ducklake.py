@@ -1,0 +1,65 @@
+"""What DuckLake does and the lake relies on; a new version that does otherwise shows here first."""
+
+import duckdb
+import polars as pl
+import pytest
+
+from ml_platform.lake.connection import METADATA, Lake
+from ml_platform.lake.transaction import Author, stage, write
+
+
+def test_the_functions_of_upkeep_and_registration_exist_under_their_names(lake: Lake) -> None:
+    found = {
+        (name, parameter)
+        for name, parameters in lake.rows(
+            "SELECT function_name, parameters FROM duckdb_functions() WHERE function_name LIKE 'ducklake%'"
+        )
+        for parameter in parameters
+    }
+    assert {
+        ("ducklake_flush_inlined_data", "schema_name"), ("ducklake_rewrite_data_files", "delete_threshold"),
+        ("ducklake_merge_adjacent_files", "max_file_size"), ("ducklake_expire_snapshots", "versions"),
+        ("ducklake_cleanup_old_files", "older_than"), ("ducklake_delete_orphaned_files", "older_than"),
+        ("ducklake_add_data_files", "hive_partitioning"), ("ducklake_add_data_files", "allow_missing"),
+        ("ducklake_set_commit_message", "extra_info"),
+    } <= found  # fmt: skip
+
+
+def test_the_catalog_is_of_the_format_whose_tables_we_read(lake: Lake) -> None:
+    assert lake.value(f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = 'version'") == "1.0"
+
+
+def test_a_registered_file_under_its_table_is_kept_by_a_relative_path(lake: Lake) -> None:
+    # So that a lake that is moved still finds it.
+    with write(lake, Author("s/t")) as tx:
+        tx.replace("s", "t", stage(lake, "SELECT 1 AS v FROM range(9)"), partition="a")
+    ((path, relative, partition),) = lake.rows(
+        f"SELECT path, path_is_relative, partition_value FROM {METADATA}.ducklake_data_file "
+        f"JOIN {METADATA}.ducklake_file_partition_value USING (data_file_id)"
+    )
+    assert path.startswith("_partition=a/ducklake-")
+    assert (bool(relative), partition) == (True, "a")
+
+
+def test_deleting_a_whole_partition_drops_its_files_and_writes_none(lake: Lake) -> None:
+    for _ in range(2):
+        with write(lake, Author("s/t")) as tx:
+            tx.replace("s", "t", pl.DataFrame({"v": range(100)}), partition="a")
+    assert lake.value(f"SELECT count(*) FROM {METADATA}.ducklake_delete_file") == 0
+    assert lake.value(f"SELECT count(*) FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL") == 1
+
+
+def test_a_delete_still_fails_on_a_file_that_is_missing(lake: Lake) -> None:
+    # When this passes no more, `set_aside_damaged` need not edit the catalog.
+    with write(lake, Author("s/t")) as tx:
+        tx.replace("s", "t", pl.DataFrame({"v": range(100)}), partition="a")
+    for path in lake.tables.rglob("*.parquet"):
+        path.unlink()
+    with pytest.raises(duckdb.Error, match="No such file"):
+        lake.connection.execute("DELETE FROM s.t WHERE _partition = 'a'")
+
+
+def test_parquet_still_rounds_128_bit_integers(lake: Lake) -> None:
+    path = lake.folder / "staging" / "wide.parquet"
+    lake.connection.execute(f"COPY (SELECT 1::HUGEINT AS v) TO '{path}' (FORMAT parquet)")
+    assert lake.rows(f"SELECT typeof(v) FROM read_parquet('{path}')") == [("DOUBLE",)]
