@@ -65,21 +65,24 @@ def finite(value: float, where: str) -> float:
 
 def _beyond(value: float, resolution: float | None, where: str) -> FeatureError:
     at = f" at a resolution of {resolution}" if resolution is not None and math.isfinite(value) else ""
-    return FeatureError(f"{where}: the value {value} cannot be summed exactly{at}.",
-                        remedy="Bound the column in the contract, or give the window a coarser resolution.")  # fmt: skip
+    return FeatureError(f"{where}: the value {value} has no exact sum{at}.",
+                        remedy="Bound the column in its contract, or take a coarser resolution.")  # fmt: skip
 
 
 def sum_of(s: int, resolution: float) -> float:
+    """0 for no values."""
     p, q = fraction(resolution)
     return s * p / q
 
 
 def mean_of(n: int, s: int, resolution: float) -> float | None:
+    """None for no values."""
     p, q = fraction(resolution)
     return s * p / (n * q) if n else None
 
 
 def std_of(n: int, s: int, r: int, resolution: float) -> float | None:
+    """The sample one; None under two values."""
     p, q = fraction(resolution)
     return math.sqrt((n * r - s * s) * p * p / (n * (n - 1) * q * q)) if n > 1 else None
 

@@ -38,6 +38,7 @@ class TableForm:
 
     @property
     def timed(self) -> bool:
+        """Whether rows have an event time; without, versions are kept by arrival."""
         return self.event_time is not None
 
 
@@ -92,6 +93,7 @@ class FeatureDefinition:
 
     @cached_property
     def key(self) -> str:
+        """The content key: SHA-256 of the JSON form."""
         return content_key(json.loads(self.to_json()))
 
     @property

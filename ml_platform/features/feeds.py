@@ -21,16 +21,18 @@ Key = tuple[Any, ...]
 class Entry(Protocol):
     """A row in one timeline, to be placed there or withdrawn."""
 
-    def place(self) -> None: ...
+    def place(self) -> None:
+        """Let the row count."""
 
-    def withdraw(self) -> None: ...
+    def withdraw(self) -> None:
+        """Let it count no more."""
 
 
 class Feed(Protocol):
     """The timelines of one join, by key."""
 
-    def entries(self, table: TableForm, row: Mapping[str, Any], mark: Any) -> list[Entry]:
-        """Where the row belongs."""
+    def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
+        """Where the row belongs. `moments` are its times in microseconds; `mark` tells it from others."""
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """The outputs for an example with this key; None: a part of the key is null."""
@@ -68,7 +70,7 @@ class WindowFeed:
 
     def __init__(self, forms: list[WindowForm], table: TableForm) -> None:
         head = forms[0]
-        self._forms, self._on = forms, head.on
+        self._forms, self._by = forms, [theirs for _, theirs in head.on]
         self._clock = "_known_at" if head.clock == "known_at" else table.event_time or ""
         self._where = from_portable(head.where) if head.where else None
         self._read = {name: table.columns[name] for name in sorted(columns_read(head.where) if head.where else ())}
@@ -79,18 +81,19 @@ class WindowFeed:
         self._timelines: dict[Key, WindowTimeline] = {}
         self._empty = WindowTimeline(self._columns)
 
-    def entries(self, table: TableForm, row: Mapping[str, Any], mark: Any) -> list[Entry]:
-        key = tuple(row[theirs] for _, theirs in self._on)
-        clock = row[self._clock]
-        if None in key or clock is None or not self._holds(row):
+    def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
+        """As Feed says; none for a row that `where=` leaves out."""
+        key = tuple([row[theirs] for theirs in self._by])
+        if None in key or not self._holds(row):
             return []
         timeline = self._timelines.get(key)
         if timeline is None:
             timeline = self._timelines[key] = WindowTimeline(self._columns)
         values = {cell: self._value(row, *cell) for cell in self._columns}
-        return [_WindowEntry(timeline, microseconds_of(clock), mark, values)]
+        return [_WindowEntry(timeline, moments[self._clock], mark, values)]
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
+        """As Feed says."""
         timeline = self._empty if key is None else self._timelines.get(key, self._empty)
         found: dict[str, Any] = {}
         for form in self._forms:
@@ -139,22 +142,25 @@ class WindowFeed:
 class PickFeed:
     """Latest and Since over the same rows (S10, S11)."""
 
-    def __init__(self, forms: list[JoinedForm]) -> None:
-        self._forms, self._on = forms, forms[0].on
+    def __init__(self, forms: list[JoinedForm], table: TableForm) -> None:
+        self._forms, self._on = forms, [theirs for _, theirs in forms[0].on]
+        self._key, self._event = table.key, table.event_time or ""
         self._take = sorted({column for form in forms for column in getattr(form, "take", ())})
         self._timelines: dict[Key, PickTimeline] = {}
         self._empty = PickTimeline()
 
-    def entries(self, table: TableForm, row: Mapping[str, Any], mark: Any) -> list[Entry]:
-        key = tuple(row[theirs] for _, theirs in self._on)
+    def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
+        """As Feed says."""
+        key = tuple([row[theirs] for theirs in self._on])
         if None in key:
             return []
         timeline = self._timelines.setdefault(key, PickTimeline())
-        times = (row[table.event_time or ""], row["_known_at"], row["_arrival"])
-        order = (*(microseconds_of(time) for time in times), *(row[name] for name in table.key), *mark)
+        times = (moments[self._event], moments["_known_at"], moments["_arrival"])
+        order = (*times, *(row[name] for name in self._key), *mark)
         return [_PickEntry(timeline, order, {name: row[name] for name in self._take})]
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
+        """As Feed says."""
         timeline = self._empty if key is None else self._timelines.get(key, self._empty)
         found: dict[str, Any] = {}
         for form in self._forms:
@@ -187,7 +193,7 @@ class LookupFeed:
     """Versions of rows without time (S12). They may be learnt ahead: the first stands for the time before it."""
 
     def __init__(self, forms: list[LookupForm]) -> None:
-        self._forms, self._on = forms, forms[0].on
+        self._forms, self._on = forms, [theirs for _, theirs in forms[0].on]
         self.table = forms[0].table
         self._take = sorted({column for form in forms for column in form.take})
         self._versions: dict[Key, list[_Version]] = {}
@@ -207,11 +213,12 @@ class LookupFeed:
         order = (microseconds_of(row["_arrival"]), *(row[name] for name in table.key), *mark)
         version = _Version(mark, usable, NEVER, order, {name: row[name] for name in self._take})
         self._current[identity] = version
-        key = tuple(row[theirs] for _, theirs in self._on)
+        key = tuple([row[theirs] for theirs in self._on])
         if None not in key:
             self._versions.setdefault(key, []).append(version)
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
+        """As Feed says."""
         versions = self._versions.get(key, []) if key is not None else []
         first = min((version.usable for version in versions), default=at)
         moment = max(at, first)

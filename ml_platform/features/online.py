@@ -68,8 +68,10 @@ class OnlineState:
                 self._tell(microseconds_of(row["_superseded_at"]), held[1], [])
             return
         moment = microseconds_of(usable)
+        times = {name: row[name] for name in ("_known_at", "_arrival", form.event_time or "")}
+        moments = {name: moment if time is usable else microseconds_of(time) for name, time in times.items()}
         self._begin(table, moment)
-        placed = [entry for feed in self._of_table[table] for entry in feed.entries(form, row, mark)]
+        placed = [entry for feed in self._of_table[table] for entry in feed.entries(row, moments, mark)]
         self._current[identity] = (mark, placed)
         self._tell(moment, held[1] if held else [], placed)
 
@@ -89,7 +91,8 @@ class OnlineState:
         if self._before:
             row = self._derived(row, self._before)
         found: dict[str, Any] = {}
-        for on, feed in (*self._feeds, *self._lookups):
+        feeds: list[tuple[On, Feed | LookupFeed]] = [*self._feeds, *self._lookups]
+        for on, feed in feeds:
             key = tuple(row[own] for own, _ in on)
             found.update(feed.answer(None if None in key else key, at))
         for form in definition.joined:
@@ -109,10 +112,11 @@ class OnlineState:
         if self.learnt is None or moment > self.learnt:
             self._settle(True)
             self._newest, self._settled, self.learnt = [], False, moment
-        fresh = {id(entry) for _, entries in self._newest for entry in entries}
-        if moment < self.learnt and not any(id(entry) in fresh for entry in withdrawn):
-            _apply(withdrawn, placed)  # late news: nothing that may be asked lies before it
-            return
+        if moment < self.learnt:
+            fresh = {id(entry) for _, entries in self._newest for entry in entries}
+            if not any(id(entry) in fresh for entry in withdrawn):
+                _apply(withdrawn, placed)  # late news: nothing that may be asked lies before it
+                return
         self._newest.append((withdrawn, placed))
         if self._settled:
             _apply(withdrawn, placed)
@@ -144,20 +148,16 @@ class OnlineState:
                 continue
             table: TableForm = self.definition.tables[name]
             windows = [form for form in forms if isinstance(form, WindowForm)]
-            feed: Feed = WindowFeed(windows, table) if windows else PickFeed(forms)
+            feed: Feed = WindowFeed(windows, table) if windows else PickFeed(forms, table)
             self._feeds.append((on, feed))
             self._of_table[name].append(feed)
 
     def _derived(self, row: dict[str, Any], steps: Any) -> dict[str, Any]:
-        schema = self._schema()
+        schema = self.definition.schema
         frame = pl.DataFrame({name: [value] for name, value in row.items()},
                              schema={name: schema[name] for name in row})  # fmt: skip
-        done = derive(frame, steps)
-        types = {name: schema[name] for name in done.columns if done.schema[name] != schema[name]}
-        return dict(done.cast(types).row(0, named=True)) if types else dict(done.row(0, named=True))
-
-    def _schema(self) -> dict[str, pl.DataType]:
-        return self.definition.schema
+        made = derive(frame, steps)
+        return made.row(0, named=True)
 
 
 def _apply(withdrawn: Iterable[Entry], placed: Iterable[Entry]) -> None:

@@ -23,6 +23,9 @@ SHOWN = 100  # differences kept in a report
 _PLATFORM = ("_file", "_row", "_arrival", "_known_at", "_usable_at", "_superseded_at")
 
 
+Message = tuple[datetime, int, str, dict[str, Any]]  # moment, 0 a version or 1 an end, table, row
+
+
 @dataclass(frozen=True)
 class Difference:
     """One cell in which batch and online disagree. `example` holds its key and `at`."""
@@ -45,6 +48,7 @@ class ParityReport:
 
     @property
     def identical(self) -> bool:
+        """Whether every cell has the same bits."""
         return self.differing == 0
 
 
@@ -57,13 +61,14 @@ def parity(
 ) -> ParityReport:
     """Replay the rows that matter to `examples` through an OnlineState and compare with `batch`.
 
-    examples: the columns of row_schema. batch: `compute`'s columns for (at least) these examples.
+    examples: the columns of row_schema. batch: `compute`'s columns for (at least) these examples; a
+    training set, which holds no statuses, is compared by the others.
     Only rows whose keys the examples touch are fed, in order of knowledge.
     """
     names = (*definition.keys, *([definition.at] if definition.at else []))
     examples = examples.select(list(definition.row_schema)).sort(definition.at or list(definition.keys))
     online, fed = _replay(connection, definition, examples, tables)
-    outputs = [*definition.outputs, *definition.status_columns]
+    outputs = [name for name in (*definition.outputs, *definition.status_columns) if name in batch.columns]
     theirs = examples.select(names).join(
         batch.select(*names, *outputs).unique(names, keep="any"), on=names, how="left", nulls_equal=True,
         maintain_order="left",
@@ -80,7 +85,10 @@ def parity(
 
 
 def _replay(
-    connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, examples: pl.DataFrame, tables: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    definition: FeatureDefinition,
+    examples: pl.DataFrame,
+    tables: Mapping[str, str],
 ) -> tuple[pl.DataFrame, int]:
     state = OnlineState(definition)
     for name, moment in available_since(connection, definition, tables).items():
@@ -140,12 +148,14 @@ def _recent(definition: FeatureDefinition, name: str, on: On, examples: pl.DataF
     if len(windows) < len(forms) or definition.at is None or not len(examples):
         return "true"
     longest = timedelta(microseconds=max(span for form in windows for span in form.spans))
-    oldest = f"TIMESTAMPTZ '{(examples[definition.at].min() - longest).isoformat()}'"
+    first = examples[definition.at].min()
+    assert isinstance(first, datetime)
+    oldest = f"TIMESTAMPTZ '{(first - longest).isoformat()}'"
     event = quoted(definition.tables[name].event_time or "")
     return f"(e._known_at >= {oldest} OR e.{event} >= {oldest})"
 
 
-def _messages(name: str, key: tuple[str, ...], rows: pl.DataFrame) -> Iterator[tuple[datetime, int, str, dict[str, Any]]]:
+def _messages(name: str, key: tuple[str, ...], rows: pl.DataFrame) -> Iterator[Message]:
     """New versions at `_usable_at`, and ends that no new version brings about, in order of time."""
     seen = rows.filter(pl.col("_superseded_at").is_null() | (pl.col("_superseded_at") > pl.col("_usable_at")))
     ends = seen.filter(pl.col("_superseded_at").is_not_null())
@@ -165,6 +175,6 @@ def _equal(a: pl.Series, b: pl.Series) -> Any:
     """Whether each cell has the same bits; null equals null and NaN equals NaN."""
     same = a.eq_missing(b)
     if a.dtype.is_float():
-        signs = (pl.Series(np.signbit(a.fill_null(0.0).to_numpy())) == pl.Series(np.signbit(b.fill_null(0.0).to_numpy())))
-        same = same & (signs | a.is_nan().fill_null(False))
+        first, second = (np.signbit(side.fill_null(0.0).to_numpy()) for side in (a, b))
+        same = same & (pl.Series(first == second) | a.is_nan().fill_null(False))
     return same.to_numpy()

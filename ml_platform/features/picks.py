@@ -114,7 +114,8 @@ class _Ranked:
             covers = until > first[over]
             over = over[covers]
             replaced.add(first[over], until[covers], rank[over])
-        return np.maximum(_carried(standing, places.groups, count), replaced.result())
+        found: Integers = np.maximum(_carried(standing, places.groups, count), replaced.result())
+        return found
 
 
 def _covered(form: JoinedForm, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:

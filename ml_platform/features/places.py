@@ -76,6 +76,7 @@ class Extremes:
                 self._operation.at(table, end[chosen] - (1 << int(level)), values[chosen])
 
     def result(self) -> npt.NDArray[np.generic]:
+        """The value at each place, and at one more that no row covers; neutral where none does."""
         for level in range(max(self._levels, default=0), 0, -1):
             table, below, half = self._levels.pop(level, None), self._level(level - 1), 1 << (level - 1)
             if table is not None:

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import duckdb
 import numpy as np
@@ -14,7 +14,7 @@ from ml_platform.features.forms import On
 from ml_platform.features.places import ALWAYS, NEVER, Integers, Places
 from ml_platform.naming import quoted
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TIMELESS = 2**61  # `at` of examples without time, in microseconds: after everything
 
 
@@ -99,7 +99,7 @@ def microseconds_of(moment: datetime) -> int:
 
 
 def _moment(at: int) -> str:
-    least, greatest = microseconds_of(datetime(1, 1, 3, tzinfo=timezone.utc)), 253_402_214_400_000_000  # 9999-12-31
+    least, greatest = microseconds_of(datetime(1, 1, 3, tzinfo=UTC)), 253_402_214_400_000_000  # 9999-12-31
     moment = _EPOCH + timedelta(microseconds=max(least, min(at, greatest)))
     return f"TIMESTAMPTZ '{moment.isoformat()}'" if at < greatest else "TIMESTAMPTZ 'infinity'"
 

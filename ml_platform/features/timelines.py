@@ -19,6 +19,7 @@ class Ladder:
         self._levels: list[list[float]] = [[]]
 
     def insert(self, index: int, value: float) -> None:
+        """Cheap at the end of the list."""
         below = self._levels[0]
         below.insert(index, value)
         if index < len(below) - 1 or len(self._levels) == 1:
@@ -34,6 +35,7 @@ class Ladder:
             self._raise(len(below) - 1)
 
     def remove(self, index: int) -> None:
+        """Costs what lies behind it."""
         del self._levels[0][index]
         self._raise(index)
 
@@ -96,6 +98,7 @@ class Column:
             ladder.insert(index, worst if value is None else value[1])
 
     def remove(self, index: int) -> None:
+        """Take the value out; sums behind it are made again."""
         del self.units[index]
         self._recount(index)
         for ladder in self._extremes.values():
@@ -108,6 +111,7 @@ class Column:
         return n, s, self._r[end] - self._r[first] if self._squares else 0
 
     def extreme(self, name: str, first: int, end: int) -> float | None:
+        """`min` or `max` of the same rows, infinite when all are null."""
         return self._extremes[name].between(first, end)
 
     def _recount(self, index: int) -> None:
@@ -137,6 +141,7 @@ class WindowTimeline:
             column.insert(index, values[name])
 
     def remove(self, clock: int, mark: Any) -> None:
+        """Take out the row that `add` was given."""
         index = self._marks.index(mark, bisect_left(self.clocks, clock))
         del self.clocks[index], self._marks[index]
         for column in self.columns.values():
@@ -155,11 +160,13 @@ class PickTimeline:
         self._values: list[dict[str, Any]] = []
 
     def add(self, order: tuple[Any, ...], values: dict[str, Any]) -> None:
+        """`order` begins with the event time and is unique."""
         index = bisect_right(self._order, order)
         self._order.insert(index, order)
         self._values.insert(index, values)
 
     def remove(self, order: tuple[Any, ...]) -> None:
+        """Take out the row that `add` was given."""
         index = bisect_left(self._order, order)
         del self._order[index], self._values[index]
 

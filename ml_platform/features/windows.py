@@ -40,7 +40,7 @@ class _Part:
 
     first: Integers
     end: Integers
-    kept: npt.NDArray[np.bool_]
+    kept: npt.NDArray[np.bool_]  # first < end: it covers any
 
 
 class _Pass:
@@ -151,17 +151,17 @@ class _Cell:
 
     def add(self, part: _Part, values: _Values | None, resolution: float) -> None:
         kept = part.kept if values is None or values.present is None else part.kept & values.present
-        if kept.all():
-            kept = np.True_
-        first, end = _chosen(part.first, kept), _chosen(part.end, kept)
+        whole = bool(kept.all())
+        first, end = (places if whole else places[kept] for places in (part.first, part.end))
         np.add.at(self.count, first, 1)
         np.subtract.at(self.count, end, 1)
         if values is None:
             return
         for sums in self.sums.values():
-            sums.add(first, end, _chosen(values.units(resolution, self.where), kept))
+            units_ = values.units(resolution, self.where)
+            sums.add(first, end, units_ if whole else units_[kept])
         if self.extremes:
-            chosen = _chosen(values.values, kept) + 0.0  # no negative zero: its order is undefined
+            chosen = values.values[kept] + 0.0  # no negative zero: its order is undefined
             if not np.isfinite(chosen).all():
                 raise FeatureError(f"{self.where}: NaN or infinity has no place in an order.",
                                    remedy="Refuse it in the contract (allow_nan, allow_inf).")  # fmt: skip
@@ -176,23 +176,19 @@ class _Cell:
             columns |= {name: extreme.result() for name, extreme in self.extremes.items()}
             self._frame = pl.DataFrame(columns)
         frame = self._frame
-        counts = frame["n"]
+        n, least = frame["n"], 0
         match aggregate:
             case "count":
-                return counts.cast(pl.Int64).alias(output)
+                found = n.cast(pl.Int64)
             case "sum":
-                return pl.Series(output, sums_of(frame["s"], self.resolution))
+                found = pl.Series(sums_of(frame["s"], self.resolution))
             case "mean":
-                found, least = means_of(counts, frame["s"], self.resolution), 1
+                found, least = pl.Series(means_of(n, frame["s"], self.resolution)), 1
             case "std":
-                found, least = stds_of(counts, frame["s"], frame["r"], self.resolution), 2
+                found, least = pl.Series(stds_of(n, frame["s"], frame["r"], self.resolution)), 2
             case _:
-                found, least = frame[aggregate].to_numpy(), 1
-        return frame.select(pl.when(counts >= least).then(pl.Series(output, found)))[output]
-
-
-def _chosen(values: Any, kept: Any) -> Any:
-    return values if kept is np.True_ else values[kept]
+                found, least = frame[aggregate], 1
+        return frame.select(pl.when(n >= least).then(found.alias(output)))[output]
 
 
 def _integers(column: Any) -> Integers:

@@ -8,7 +8,7 @@ from ml_platform.ingestion.times import INSTANT, blank, to_utc
 
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 _SAID = {
-    "dtype": "is not {article} {kind}",
+    "dtype": "is not {kind}",
     "zone": "is a local time and the table declares no time_zone",
     "gap": "does not exist in {zone}: the clocks skip it",
 }
@@ -32,7 +32,7 @@ def cast(frame: pl.DataFrame, types: dict[str, pl.DataType], zone: str | None) -
         columns.append(values.alias(name))
         for rule, where in why.items():
             if where.any():
-                said = _SAID[rule].format(kind=_named(kind), article=_article(kind), zone=zone)
+                said = _SAID[rule].format(kind=_named(kind), zone=zone)
                 failed.append(Failed(name, f"{name}|{rule}", where, said))
     return pl.DataFrame(columns), failed
 
@@ -67,25 +67,26 @@ def _converted(column: pl.Series, kind: pl.DataType) -> pl.Series:
     if text and kind == pl.Time:
         full = column.str.to_time("%H:%M:%S%.f", strict=False)
         return full.zip_with(full.is_not_null(), column.str.to_time("%H:%M", strict=False))
+    nothing = pl.Series(column.name, [None], dtype=kind).new_from_index(0, len(column))
+    if column.dtype.is_nested() and not kind.is_nested():
+        return nothing
     try:
-        return column.cast(kind, strict=False)
+        values = column.cast(kind, strict=False)
     except pl.exceptions.PolarsError:  # no way from this type to that one
-        return pl.Series(column.name, [None], dtype=kind).new_from_index(0, len(column))
+        return nothing
+    return values if values.dtype == kind else nothing
 
 
 def _named(kind: pl.DataType) -> str:
     if kind.is_integer():
-        return f"whole number of {kind}"
+        return f"a whole number of {kind}"
     if kind.is_float() or kind.is_decimal():
-        return "number"
+        return "a number"
     if isinstance(kind, pl.Datetime):
-        return "time (ISO 8601)"
+        return "a time (ISO 8601)"
     if kind == pl.Boolean:
-        return "truth value (true or false)"
+        return "a truth value (true or false)"
     if isinstance(kind, pl.Enum):
         return f"one of {', '.join(kind.categories.to_list()[:20])}"
-    return str(kind)
+    return f"a {kind}"
 
-
-def _article(kind: pl.DataType) -> str:
-    return "" if isinstance(kind, pl.Enum) else "a"

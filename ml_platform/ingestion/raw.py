@@ -170,10 +170,8 @@ def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], No
         batch: list[_Read] = []
         size, since = 0, time.monotonic()
         for item in waiting:
-            if on_file is not None:
-                on_file(item.path)
             try:
-                done = _read(table, item, arrivals, now)
+                done = _read(table, item, arrivals, now, on_file)
             except FileNotFoundError:
                 continue
             except FileRefused as growing:
@@ -197,9 +195,14 @@ def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], No
                         report.waiting, rows)  # fmt: skip
 
 
-def _read(table: Table, item: _Waiting, arrivals: dict[tuple[str, str], datetime], now: datetime) -> _Read:
+def _read(
+    table: Table, item: _Waiting, arrivals: dict[tuple[str, str], datetime], now: datetime,
+    on_file: Callable[[str], None] | None,
+) -> _Read:  # fmt: skip
     """Raises FileRefused only for a file that changes while it is read, FileNotFoundError for one that left."""
     before = item.file.stat()
+    if on_file is not None:
+        on_file(item.path)
     digest, frame, error = "", None, None
     try:
         digest = file_hash(item.file)

@@ -60,22 +60,28 @@ def resolve(
 
     Within a step a key comes once. `content` includes `key`.
     """
-    first = pl.int_range(pl.len(), dtype=pl.Int64).first()
-    keyed = offers.select(first.over(*key).alias("key"), pl.len().over(*key).alias("count"))
+    ids = _identified(offers, key)
+    count = offers.select(pl.len().over(*key)).to_series().to_numpy()
     where = offers["_step"].to_numpy()
     last = {step.path: i for i, step in enumerate(steps)}
     final = np.array([i == last[step.path] for i, step in enumerate(steps)], dtype=bool)
-    simple = (keyed["count"].to_numpy() == 1) & final[where]
+    simple = (count == 1) & final[where]
     rows = np.flatnonzero(simple)
     contested = np.flatnonzero(~simple)
     if not len(contested):
         none = np.empty(0, dtype=np.int64)
         blank = np.full(len(rows), NONE)
         return Resolved(rows, blank, blank, blank, none, none, none)
-    contents = offers[contested].select(first.over(*content)).to_series().to_numpy()
-    machine = _Machine(keyed["key"].to_numpy()[contested], contents, where[contested], steps, latest)
+    contents = _identified(offers[contested], content)
+    machine = _Machine(ids[contested], contents, where[contested], steps, latest)
     machine.run()
     return machine.result(rows, contested)
+
+
+def _identified(frame: pl.DataFrame, columns: Sequence[str]) -> Ints:
+    """For each row the number of the first row that is equal in `columns`; nulls are equal."""
+    number = pl.Series("_number", np.arange(frame.height))
+    return frame.with_columns(number).select(pl.col("_number").first().over(*columns)).to_series().to_numpy()
 
 
 class _Machine:

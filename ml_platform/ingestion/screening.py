@@ -221,8 +221,10 @@ def as_json(raw: pl.DataFrame) -> pl.DataFrame:
             casts.append(column.cast(pl.String))
         elif kind.is_nested() and "Binary" in str(kind):
             casts.append(pl.Series(column.name, [None if v is None else str(v) for v in column], dtype=pl.String))
-        elif kind.is_decimal() or isinstance(kind, pl.Duration):
+        elif kind.is_decimal():
             casts.append(column.cast(pl.String))
+        elif isinstance(kind, pl.Duration):
+            casts.append(column.dt.to_string())
         else:
             casts.append(column)
     if not casts:

@@ -1,5 +1,6 @@
 """Reading one landed file: CSV as text, NDJSON and Parquet with their types."""
 
+import codecs
 import csv
 import json
 from collections import Counter
@@ -128,8 +129,10 @@ def _read_parquet(plain: Path, path: str) -> pl.DataFrame:
 
 
 def _read_ndjson(plain: Path, path: str) -> pl.DataFrame:
+    with plain.open("rb") as stream:
+        marked = stream.read(3) == codecs.BOM_UTF8
     try:
-        return pl.read_ndjson(plain, infer_schema_length=None)
+        return pl.read_ndjson(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError) as error:
         _name_the_line(plain, path)
         raise FileRefused(path, f"the objects do not fit one table: {_first_line(error)}",

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from ml_platform.errors import IngestionError
 from ml_platform.ingestion.files import FileVersion
 from ml_platform.ingestion.profile import profile, write_profile
 from ml_platform.ingestion.raw import Refusal
@@ -86,10 +87,12 @@ def touched(
 def validated_keys(
     lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
 ) -> dict[str, str] | None:
-    """The content key of every partition that some file has rows in; None while a file is not screened. Reads only."""
-    keys = needs_keys(lake, table) if keys is None else keys
-    state = screenings(lake, table, partitions, keys)
-    if state.waiting:
+    """The content key of every partition that some file has rows in. Reads only.
+
+    None while it cannot be told: a file is not screened, or a table in `needs` is not made.
+    """
+    state = _recorded(lake, table, partitions, keys)
+    if state is None:
         return None
     return {name: _key(table, state.key, plan) for name, plan in sorted(_plans(state).items())}
 
@@ -97,13 +100,23 @@ def validated_keys(
 def validated_key(
     lake: Lake, table: Table, partitions: Partitions | None, partition: str, keys: Mapping[str, str] | None = None
 ) -> str | None:
-    """The content key of one partition (S31), with or without rows; None while a file is not screened. Reads only."""
-    keys = needs_keys(lake, table) if keys is None else keys
-    every = validated_keys(lake, table, partitions, keys)
-    if every is None:
+    """The content key of one partition (S31), with or without rows; None as in `validated_keys`, which is cheaper."""
+    state = _recorded(lake, table, partitions, keys)
+    if state is None:
         return None
-    nothing = _Plan(partition, [], [], [])
-    return every.get(partition) or _key(table, screening_key(table, keys, partitions), nothing)
+    return _key(table, state.key, _plans(state).get(partition, _Plan(partition, [], [], [])))
+
+
+def _recorded(
+    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None
+) -> Screenings | None:
+    if keys is None:
+        try:
+            keys = needs_keys(lake, table)
+        except IngestionError:
+            return None
+    state = screenings(lake, table, partitions, keys)
+    return None if state.waiting else state
 
 
 def _plans(state: Screenings) -> dict[str, _Plan]:
@@ -167,7 +180,7 @@ def _build(
     *, again: bool,
 ) -> ValidatedReport:
     found = state.found
-    screened = _load(lake, partitions, plan, found)
+    screened = _load(lake, table, partitions, plan, found)
     own = pl.col(PARTITION) == plan.partition
     offers = screened.filter(RULE_HOLDS).drop(RULE, REASON, RAW)
     content = list(table.columns)
@@ -204,12 +217,13 @@ def _build(
 
 
 def _load(
-    lake: Lake, partitions: Partitions | None, plan: _Plan, found: Mapping[str, Screening]
+    lake: Lake, table: Table, partitions: Partitions | None, plan: _Plan, found: Mapping[str, Screening]
 ) -> pl.DataFrame:
     """The screened rows of the plan's files, with `_step`. Of a path with one version only the partition's rows."""
     blobs, several = Blobs(lake.settings), {step.path for step in plan.steps if step.position > 0}
     first = WHOLE if partitions is None else next(iter(partitions.keys()), WHOLE)
-    frames = []
+    texts = dict.fromkeys((RULE, REASON, PARTITION, RAW), pl.String())
+    frames = [pl.DataFrame(schema={**table.columns, ROW: pl.Int64(), **texts, "_step": pl.Int64()})]
     for i, (version, step) in enumerate(zip(plan.files, plan.steps, strict=True)):
         wanted = pl.scan_parquet(blobs.get(found[version.file_id].digest))
         homeless = pl.col(PARTITION) == ""
@@ -268,8 +282,8 @@ def _conflicts(lake: Lake, table: Table, offers: pl.DataFrame, plan: _Plan, reso
     keyed = ", ".join(table.key)
     reason = pl.concat_str(
         pl.lit(f"the key ({keyed}) of "), pl.lit(paths).gather(pl.col("_step")), pl.lit(" row "),
-        pl.col(ROW).cast(pl.String), pl.lit(" has other content in "), pl.lit(paths).gather(pl.col("winner")), pl.lit(" row "),
-        pl.col("winning_row").cast(pl.String), pl.lit(", which stands"),
+        pl.col(ROW).cast(pl.String), pl.lit(" has other content in "), pl.lit(paths).gather(pl.col("winner")),
+        pl.lit(" row "), pl.col("winning_row").cast(pl.String), pl.lit(", which stands"),
     )  # fmt: skip
     frame = frame.with_columns(reason.alias(REASON), pl.lit("conflict").alias(RULE))
     parts = []

@@ -11,8 +11,8 @@ import tempfile
 import threading
 import uuid
 import weakref
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -85,13 +85,43 @@ class Lake:
         return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """The result of a query as Python tuples."""
-        return self.connection.execute(sql, parameters).fetchall()
+        """The result of a query as Python tuples. Inside `reading()` the same question is asked once."""
+        remembered: dict[tuple[str, str], list[tuple[Any, ...]]] | None = getattr(self._local, "remembered", None)
+        if remembered is None:
+            return self.connection.execute(sql, parameters).fetchall()
+        question = (sql, repr(parameters))
+        if question not in remembered:
+            remembered[question] = self.connection.execute(sql, parameters).fetchall()
+        return remembered[question]
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """This thread's reads see one snapshot, and small ones (`rows`, `value`, `columns`) are remembered.
+
+        For working out content keys: a query of the ledger costs 10 ms, and a plan asks hundreds.
+        Nothing can be written meanwhile; nested contexts are one.
+        """
+        if getattr(self._local, "remembered", None) is not None:
+            yield
+            return
+        connection = self.connection
+        connection.execute("BEGIN")
+        self._local.remembered = {}
+        try:
+            yield
+        finally:
+            self._local.remembered = None
+            connection.execute("ROLLBACK")
+
+    @property
+    def held(self) -> bool:
+        """Whether this thread is inside `reading()`."""
+        return getattr(self._local, "remembered", None) is not None
 
     def value(self, sql: str, parameters: Sequence[Any] | None = None) -> Any:
         """The first column of the first row, or None when there is no row."""
-        row = self.connection.execute(sql, parameters).fetchone()
-        return row[0] if row else None
+        found = self.rows(sql, parameters)
+        return found[0][0] if found else None
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         """Column → DuckDB type, in order; empty when there is no such table."""
@@ -151,7 +181,6 @@ class Lake:
         except duckdb.Error as error:
             raise LakeError(f"The lake in {self.folder} cannot be opened: {_without_secret(str(error), secret)}",
                             remedy="See `ml-platform doctor`.") from None  # fmt: skip
-
 
     def _make(self, catalog: Path, attach: str) -> None:
         unfinished = catalog.with_name("catalog.unfinished.sqlite")

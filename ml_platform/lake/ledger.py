@@ -56,14 +56,19 @@ def record(
 
 
 def latest(lake: Lake, asset: str | None = None) -> dict[tuple[str, str], Materialization]:
-    """The newest record of every (asset, partition), or of one asset's partitions, in one query."""
+    """The newest record of every (asset, partition), or of one asset's partitions, in one query.
+
+    All are read either way, so that the question is the same each time (`Lake.reading`).
+    """
     found = lake.rows(
-        "SELECT asset, partition, content_key, output, rows, details, run_id, recorded_at "
-        "FROM platform.materializations WHERE ? IS NULL OR asset = ? "
-        "QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1",
-        [asset, asset],
+        "SELECT asset, partition, content_key, output, rows, details, run_id, recorded_at FROM platform.materializations "
+        "QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1"
     )
-    return {
-        (asset, partition): Materialization(asset, partition, key, output, rows, json.loads(details), run_id, recorded_at)
-        for asset, partition, key, output, rows, details, run_id, recorded_at in found
-    }
+    records = (_materialization(*row) for row in found if asset is None or row[0] == asset)
+    return {(record.asset, record.partition): record for record in records}
+
+
+def _materialization(
+    asset: str, partition: str, content_key: str, output: str, rows: int, details: str, run_id: str, at: datetime
+) -> Materialization:
+    return Materialization(asset, partition, content_key, output, rows, json.loads(details), run_id, at)

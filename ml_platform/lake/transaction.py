@@ -135,7 +135,7 @@ class Transaction:
 
     def _register(self, schema: str, table: str, staged: Path, folder: Path, partitioned: bool) -> int:
         # The staged file becomes the table's own. INSERT would read and write it once more under the
-        # lock: 10M rows x 12 columns 6.9 s, registered 0.04 s (and 1.6 s to delete what it replaces).
+        # lock: 10M rows x 12 columns 3.7 s, registered 0.1 s (2.4 s more to delete as many, either way).
         count = int(self.lake.value("SELECT sum(num_rows) FROM parquet_file_metadata(?)", [str(staged)]))
         if count == 0:
             return 0
@@ -170,6 +170,9 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
+    if lake.held:
+        raise LakeError("Nothing is written while this thread's reads are held at one snapshot.",
+                        remedy="Leave `Lake.reading()` first.")  # fmt: skip
     what = f"{author.asset} {author.partition}".strip()
     mark = uuid.uuid4().hex
     info = {"partition": author.partition, "content_key": author.content_key, "run_id": author.run_id,

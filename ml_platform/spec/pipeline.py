@@ -137,6 +137,7 @@ class ModelPipeline:
             schema[name] = types[name] = _type_of(expression, types, f"Derived({name}=…)")
         for feature in self.features:
             self._check_join(feature, types)
+        self._check_statuses(types)
         declared = [name for f in self.features for name in (f.expressions if isinstance(f, Derived) else f.outputs)]
         return {name: schema[name] for name in declared}
 
@@ -289,6 +290,17 @@ class ModelPipeline:
             if types[own] != table.columns[theirs]:
                 raise DeclarationError(where, f"joins {own} ({types[own]}) to {theirs} ({table.columns[theirs]})",
                                        remedy="Give both the same type.")  # fmt: skip
+
+    def _check_statuses(self, types: dict[str, pl.DataType]) -> None:
+        meant: dict[str, str] = {}
+        for feature in self.features:
+            if isinstance(feature, Lookup | Latest):
+                where, status = f"{type(feature).__name__}({feature.table!r})", feature.status
+                age = (feature.max_age, feature.offset) if isinstance(feature, Latest) else ()
+                reading = str(canonical([feature.table, join_keys(feature.on), age]))
+                if status in types or meant.setdefault(status, reading) != reading:
+                    raise DeclarationError(where, f"its status column {status!r} is already taken",
+                                           remedy="Give this feature a name of its own with as_=.")  # fmt: skip
 
     @cached_property
     def early_derived(self) -> frozenset[str]:

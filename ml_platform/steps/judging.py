@@ -1,6 +1,6 @@
 """The last two training steps: the verdicts of the gates, and the champion."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import polars as pl
@@ -10,7 +10,7 @@ from ml_platform.evaluation import gates
 from ml_platform.evaluation.candidate import Candidate, Champion, Compared
 from ml_platform.evaluation.stored import stored_candidate, stored_champion
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.parity import parity
+from ml_platform.features.parity import ParityReport, parity
 from ml_platform.ingestion.checks import CheckResult
 from ml_platform.lake.transaction import Author
 from ml_platform.naming import quoted
@@ -26,6 +26,28 @@ from ml_platform.steps.training import HELD_BACK, stored_training_set, version_o
 from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
 
 CODE_VERSION = 1  # of how candidates are judged and promoted; part of the content keys (S31)
+
+
+@dataclass(frozen=True)
+class _Replayed:
+    """A parity report in the words of the gate."""
+
+    report: ParityReport
+
+    @property
+    def compared(self) -> int:
+        return self.report.examples
+
+    @property
+    def differing(self) -> int:
+        return len({str(difference.example) for difference in self.report.differences})
+
+    @property
+    def detail(self) -> str:
+        fed = f"{self.report.cells:,} values compared after {self.report.rows_fed:,} rows went through the state."
+        first = [f"{d.column} of {d.example} is {d.batch!r} in batch and {d.online!r} online"
+                 for d in self.report.differences[:3]]  # fmt: skip
+        return f"{fed} {'; '.join(first)}".strip()
 
 
 def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: int | None) -> int | None:
@@ -139,7 +161,8 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
         definition = FeatureDefinition.of(pipeline)
         tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
         chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
-        return parity(ws.lake.connection, definition, chosen.select(list(definition.row_schema)), tables, chosen)
+        rows = chosen.select(list(definition.row_schema))
+        return _Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
 
     champion = _champion(ws, pipeline, partition, version, holdout)
     return replace(candidate, champion=champion, parity=replay)

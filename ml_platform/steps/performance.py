@@ -79,7 +79,7 @@ def _parts(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[tuple
     answers = answers.select(*slicers, "_label", key=key_text(examples.keys))
     predictions = ws.lake.frame(
         f"SELECT key, score, scores, version, role FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? "
-        "QUALIFY row_number() OVER (PARTITION BY key, version, role ORDER BY at DESC NULLS LAST) = 1",
+        "QUALIFY row_number() OVER (PARTITION BY key, version, role ORDER BY \"at\" DESC NULLS LAST) = 1",
         [partition],
     )
     joined = predictions.join(answers, on="key", how="left").sort("key")

@@ -1,14 +1,14 @@
 """A pipeline's own steps, in order: what each is called, reads, makes and checks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from ml_platform.lake.transaction import Author
 from ml_platform.registry.gates import in_words
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, judging, performance, scoring, training
-from ml_platform.steps.workspace import Outcome, Workspace, resumed
+from ml_platform.steps.workspace import Outcome, Workspace, already_made
 
 Upstream = tuple[str, str]
 
@@ -32,10 +32,11 @@ class Step:
 
     def run(self, ws: Workspace, pipeline: ModelPipeline, partition: str, run_id: str) -> Outcome:
         """Do the work, or nothing when its content key is already there."""
-        key = self.key(ws, pipeline, partition)
-        author = Author(f"{pipeline.name}/{self.name}", partition, key, run_id)
-        outcome = resumed(ws, author, self.table, lambda: self.make(ws, pipeline, partition, author))
-        return Outcome(outcome.rows, outcome.status, outcome.output, outcome.metadata, outcome.checks, key)
+        asset = f"{pipeline.name}/{self.name}"
+        with ws.lake.reading():
+            author = Author(asset, partition, self.key(ws, pipeline, partition), run_id)
+            made = already_made(ws, author, self.table)
+        return made or replace(self.make(ws, pipeline, partition, author), content_key=author.content_key)
 
 
 def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:

@@ -6,12 +6,12 @@ from typing import Literal
 
 from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.ingestion import raw, validated
-from ml_platform.lake import files, ledger
+from ml_platform.lake import ledger
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
-from ml_platform.steps.pipeline_steps import steps_of
-from ml_platform.steps.workspace import Workspace
+from ml_platform.steps.pipeline_steps import Step, steps_of
+from ml_platform.steps.workspace import Workspace, intact
 
 Job = Literal["data", "train"]
 
@@ -41,17 +41,24 @@ class Planner:
         `through` is the last partition, `only` the single one. Raises NotFoundError for a partition
         that the pipeline does not have, and OrderError for one that is not complete yet.
         """
-        self.pipeline.partition_keys(through or only)
-        if self._ingestion_is_stale():
-            yield Work("data", self.pipeline.partition_keys()[0], 0, 1, self._ingestion_assets())
-        partitions = self._wanted(through, only)
+        first = self.pipeline.partition_keys(through or only)[0]
+        with self.ws.lake.reading():
+            stale = self._stale_ingestion()
+        if stale:
+            yield Work("data", first, 0, 1, stale)
+        with self.ws.lake.reading():
+            partitions = self._wanted(through, only)
+            untouched = [p for p in partitions if not self._stale(p)]
+        jobs: tuple[Job, ...] = ("data", "train") if self.pipeline.partitions else ("data", "train", "data")
         for place, partition in enumerate(partitions):
-            if self._stale("data", partition):
-                yield Work("data", partition, place, len(partitions))
-            if self._stale("train", partition):
-                yield Work("train", partition, place, len(partitions))
-            if self.pipeline.partitions is None and self._stale("data", partition):
-                yield Work("data", partition, place, len(partitions))  # the new champion scores what waits
+            if partition in untouched:
+                continue
+            untouched = []  # what is made now may make any later partition stale
+            for job in jobs:  # without partitions the new champion scores what waits
+                with self.ws.lake.reading():
+                    stale = self._stale_assets(job, partition)
+                if stale:
+                    yield Work(job, partition, place, len(partitions), stale)
 
     def complete(self) -> list[str]:
         """The partitions whose data are complete, in order (S20).
@@ -82,46 +89,55 @@ class Planner:
                              remedy=f"Complete: {complete[0]} to {complete[-1]}." if complete else "Land files first.")  # fmt: skip
         return [only]
 
-    def _ingestion_is_stale(self) -> bool:
-        """Whether files wait, or some were never screened under today's contract and clean."""
+    def _stale_ingestion(self) -> list[list[str]]:
+        """The assets of tables with files that wait, or that were never screened as declared today.
+
+        Whole tables that others need to be cleaned are made here too, before anything is sliced.
+        """
+        stale: list[list[str]] = []
         for table in self.pipeline.tables:
-            look = raw.pending(self.ws.lake, table)
-            if not look.nothing or self._validated_keys(table) is None:
-                return True
-        return any(self._table_is_stale(table, WHOLE) for table in self.pipeline.tables if self._whole(table))
+            if not raw.pending(self.ws.lake, table).nothing:
+                stale.append(["raw", table.name])
+            unknown = validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name)) is None
+            if stale[-1:] == [["raw", table.name]] or unknown or (
+                self.ws.slices.get(table.name) is None and self._table_is_stale(table, WHOLE)
+            ):
+                stale += _layers(table)
+        needed = {need for table in self.pipeline.tables for need in table.needs}
+        if any(key == ["validated", name] for key in stale for name in needed):
+            stale += [key for table in self.pipeline.tables if table.needs for key in _layers(table) if key not in stale]
+        return stale
 
-    def _ingestion_assets(self) -> list[list[str]]:
-        layers = ("raw", "validated", "quarantine")
-        return [[layer, table.name] for table in self.pipeline.tables for layer in layers]
+    def _stale(self, partition: str) -> bool:
+        return bool(self._stale_assets("data", partition) or self._stale_assets("train", partition))
 
-    def _validated_keys(self, table: Table) -> dict[str, str] | None:
-        return validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name))
-
-    def _whole(self, table: Table) -> bool:
-        return self.ws.slices.get(table.name) is None
-
-    def _stale(self, job: Job, partition: str) -> bool:
-        if job == "data" and any(
-            self._table_is_stale(table, WHOLE if self._whole(table) else partition) for table in self.pipeline.tables
-        ):
-            return True
-        made, lost = ledger.latest(self.ws.lake), files.unusable(self.ws.lake)
+    def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
+        """The assets of a job that would change, and everything of the job after them."""
+        stale: list[list[str]] = []
+        if job == "data":
+            for table in self.pipeline.tables:
+                if self._table_is_stale(table, WHOLE if self.ws.slices.get(table.name) is None else partition):
+                    stale += _layers(table)
         for step in self._steps:
-            if step.job != job:
-                continue
-            last = made.get((f"{self.pipeline.name}/{step.name}", partition))
-            try:
-                if last is None or last.content_key != step.key(self.ws, self.pipeline, partition):
-                    return True
-            except (OrderError, NotFoundError):
-                return True  # something before it was never made
-            if last.output and not self.ws.blobs.whole(last.output):
+            if step.job == job and (stale or self._step_is_stale(step, partition)):
+                stale.append([self.pipeline.name, step.name])
+        return stale
+
+    def _step_is_stale(self, step: Step, partition: str) -> bool:
+        asset = f"{self.pipeline.name}/{step.name}"
+        last = ledger.latest(self.ws.lake, asset).get((asset, partition))
+        try:
+            if last is None or last.content_key != step.key(self.ws, self.pipeline, partition):
                 return True
-            if step.table and files.Slice(*step.table.split("."), partition) in lost:
-                return True
-        return False
+        except (OrderError, NotFoundError):
+            return True  # something before it was never made
+        return not intact(self.ws, last, step.table)
 
     def _table_is_stale(self, table: Table, partition: str) -> bool:
         last = ledger.latest(self.ws.lake, f"validated/{table.name}").get((f"validated/{table.name}", partition))
         key = validated.validated_key(self.ws.lake, table, self.ws.slices.get(table.name), partition)
-        return last is None or key is None or last.content_key != key
+        return last is None or key is None or last.content_key != key or not intact(self.ws, last, f"validated.{table.name}")
+
+
+def _layers(table: Table) -> list[list[str]]:
+    return [["validated", table.name], ["quarantine", table.name]]

@@ -1,6 +1,5 @@
 """What every step works with, and what it leaves behind."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -57,16 +56,16 @@ class Outcome:
     content_key: str = ""
 
 
-def resumed(ws: Workspace, author: Author, table: str | None, make: Callable[[], Outcome]) -> Outcome:
-    """The recorded outcome when the ledger holds this key for this asset and partition, else `make()`.
+def already_made(ws: Workspace, author: Author, table: str | None) -> Outcome | None:
+    """The recorded outcome when the ledger holds this key for this asset and partition (S31).
 
     A hit verifies that the output is there and whole: a blob by its hash, a partition of the lake
-    table `table` (`schema.name`) by its files (S31).
+    table `table` (`schema.name`) by its files.
     """
     last = ledger.latest(ws.lake, author.asset).get((author.asset, author.partition))
     if last is not None and last.content_key == author.content_key and intact(ws, last, table):
         return recorded(last)
-    return make()
+    return None
 
 
 def recorded(made: ledger.Materialization) -> Outcome:

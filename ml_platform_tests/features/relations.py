@@ -30,7 +30,9 @@ def stored(connection: duckdb.DuckDBPyConnection, name: str, rows: list[Row], sc
     return name
 
 
-def validated(connection: duckdb.DuckDBPyConnection, pipeline: ModelPipeline, tables: dict[str, list[Row]]) -> dict[str, str]:
+def validated(
+    connection: duckdb.DuckDBPyConnection, pipeline: ModelPipeline, tables: dict[str, list[Row]]
+) -> dict[str, str]:
     """The tables of a pipeline as validated relations."""
     return {
         table.name: stored(connection, f"v_{table.name}", tables.get(table.name, []), {**table.columns, **PLATFORM})
@@ -39,7 +41,10 @@ def validated(connection: duckdb.DuckDBPyConnection, pipeline: ModelPipeline, ta
 
 
 def batch_features(
-    connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, examples: list[Row], relations: dict[str, str],
+    connection: duckdb.DuckDBPyConnection,
+    definition: FeatureDefinition,
+    examples: list[Row],
+    relations: dict[str, str],
     **options: Any,
 ) -> pl.DataFrame:
     """`compute` over these examples, as a frame."""

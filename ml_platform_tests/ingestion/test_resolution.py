@@ -58,9 +58,8 @@ def naive(arrivals: list[tuple[int, dict[int, int]]], latest: bool) -> tuple[dic
     return history, refused, doubles
 
 
-files = st.lists(
-    st.tuples(st.integers(0, 2), st.dictionaries(st.integers(0, 4), st.integers(0, 2), max_size=5)), min_size=1, max_size=7
-)
+rows_of_a_file = st.dictionaries(st.integers(0, 4), st.integers(0, 2), max_size=5)  # key → content
+files = st.lists(st.tuples(st.integers(0, 2), rows_of_a_file), min_size=1, max_size=7)
 
 
 @settings(max_examples=300, deadline=None)

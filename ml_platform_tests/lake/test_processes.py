@@ -89,14 +89,15 @@ def test_a_forked_child_is_told_to_open_a_lake_of_its_own(lake: Lake) -> None:
 
 
 def test_plain_duckdb_reads_the_lake_from_anywhere_while_a_run_writes(
-    lake: Lake, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The recipe of the README: no data path, no platform.
-    both_halves(lake, 1)
+    with Lake(settings) as lake:
+        both_halves(lake, 1)
     writer = start("stop_inside", settings.data)
     assert hear(writer) == "inside"
     monkeypatch.chdir(tmp_path)
-    with duckdb.connect() as plain:
+    with duckdb.connect(config={"allow_unsigned_extensions": True}) as plain:
         load_extensions(plain, ["ducklake", "sqlite_scanner"])
         plain.execute(f"ATTACH 'ducklake:sqlite:{settings.lake}/catalog.sqlite' AS lake (READ_ONLY)")
         assert plain.execute("SELECT v, count(*) FROM lake.s.t GROUP BY 1").fetchall() == [(1, 1000)]

@@ -54,7 +54,9 @@ def test_staged_rows_are_those_that_an_insert_would_have_written(lake: Lake, par
         put(lake, rows, partition, table=table)
     for question in (
         "SELECT * FROM {} ORDER BY ALL", "SELECT count(*) FROM {} WHERE d > 5",
-        "SELECT max(d), min(ts), max(s) FROM {}", "SELECT count(*) FROM {} WHERE ts > '9000-01-01'", "SELECT count(*) FROM {} WHERE da < '1800-01-01'",
+        "SELECT max(d), min(ts), max(s) FROM {}",
+        "SELECT count(*) FROM {} WHERE ts > '9000-01-01'",
+        "SELECT count(*) FROM {} WHERE da < '1800-01-01'",
         "SELECT count(*) FROM {} WHERE s IS NULL", "SELECT count(*) FROM {} WHERE st.x = 1", "DESCRIBE {}",
     ):  # fmt: skip
         inserted, registered = (str(lake.rows(question.format(f"s.{t}"))) for t in ("inserted", "registered"))
@@ -130,6 +132,19 @@ def test_a_write_inside_a_write_is_refused_at_once(lake: Lake, settings: Setting
             pass
         tx.replace("s", "t", pl.DataFrame({"v": [5]}), partition="a")
     assert values(lake) == [("a", 5)]
+
+
+def test_nothing_is_written_while_reads_are_held_at_one_snapshot(lake: Lake) -> None:
+    put(lake, pl.DataFrame({"v": [1]}))
+    with lake.reading():
+        assert values(lake) == [("2013-01", 1)]
+        with pytest.raises(LakeError, match="held at one snapshot"):
+            put(lake, pl.DataFrame({"v": [2]}))
+        other = threading.Thread(target=put, args=(lake, pl.DataFrame({"v": [3]})))
+        other.start()
+        other.join()
+        assert values(lake) == [("2013-01", 1)]
+    assert values(lake) == [("2013-01", 3)]
 
 
 def test_threads_that_share_a_lake_write_one_after_another_and_lose_nothing(lake: Lake) -> None:

@@ -1,0 +1,87 @@
+"""Feature definitions as data (S15)."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, Window
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.spec.features import Feature
+from ml_platform_tests.features.scenario import pipeline
+
+DAY = 86_400_000_000
+
+
+def everything(*more: Feature) -> ModelPipeline:
+    local = pl.col("departs").dt.convert_time_zone("America/New_York")
+    return pipeline(
+        Derived(hour=local.dt.hour(), short=pl.col("carrier").str.slice(0, 1), warm=pl.col("weather__temp") > 20.5),
+        Lookup("planes", on="tail", take=["seats"]),
+        Latest("weather", on={"origin": "airport"}, take=["temp"], max_age="3h", offset="1d"),
+        Latest("weather", on={"origin": "airport"}, take=["temp"]),
+        Since("flights", on=("carrier", "origin")),
+        Window("flights", by={"short": "carrier"}, of="delay", agg=["mean", "std"], over=["3h", "7d"],
+               where=pl.col("delay").is_not_null() & (pl.col("origin") == "JFK"), resolution=0.01),
+        *more,
+    )  # fmt: skip
+
+
+def test_a_definition_survives_json_without_the_pipeline() -> None:
+    definition = FeatureDefinition.of(everything())
+    again = FeatureDefinition.from_json(definition.to_json())
+    assert again == definition and again.key == definition.key and again.to_json() == definition.to_json()
+    assert again.schema == definition.schema
+    assert again.outputs == everything().feature_schema and again.model_columns == everything().model_columns
+    assert set(again.status_columns) == {"planes__status", "weather__status", "weather_1d_ago__status"}
+
+
+def test_a_definition_holds_json_values_of_our_own_only() -> None:
+    text = FeatureDefinition.of(everything()).to_json()
+    for foreign in ("BinaryExpr", "TemporalExpr", "pickle", "dataframely"):  # polars' words change with its versions
+        assert foreign not in text
+    assert json.loads(text)["format"] == 1
+
+
+def test_another_format_is_refused() -> None:
+    with pytest.raises(ValueError, match="another format"):
+        FeatureDefinition.from_json('{"format": 99}')
+
+
+def test_the_key_follows_what_is_computed_and_nothing_else() -> None:  # S31
+    key = FeatureDefinition.of(everything()).key
+    assert FeatureDefinition.of(everything()).key == key
+    assert FeatureDefinition.of(replace(everything(), description="prose", owners=("team:x",))).key == key
+    for more in (Derived(x=pl.col("hour") + 1), Window("flights", agg=["count"], over=["3h"])):
+        assert FeatureDefinition.of(everything(more)).key != key
+
+
+def test_reading_back_in_time_is_limited_where_only_windows_read() -> None:
+    definition = FeatureDefinition.of(pipeline(
+        Window("flights", agg=["count"], over=["3h", "7d"]), Lookup("planes", on="tail", take=["seats"]),
+    ))  # fmt: skip
+    assert definition.reads("flights") == 7 * DAY
+    assert definition.reads("planes") is None and definition.reads("weather") == 0
+    assert FeatureDefinition.of(everything()).reads("flights") is None
+
+
+def test_only_the_columns_that_features_read_are_part_of_it() -> None:
+    tables = FeatureDefinition.of(everything()).tables
+    assert set(tables["planes"].columns) == {"tail", "seats"}
+    assert set(tables["flights"].columns) == {"flight", "departs", "carrier", "origin", "delay"}
+    assert not tables["planes"].timed and tables["weather"].key == ("airport", "seen")
+
+
+def test_serving_needs_the_json_and_no_training_library() -> None:
+    text = FeatureDefinition.of(everything()).to_json()
+    code = (
+        "import sys; from ml_platform.features.definition import FeatureDefinition; "
+        "from ml_platform.features.online import OnlineState; "
+        "state = OnlineState(FeatureDefinition.from_json(sys.stdin.read())); "
+        "assert not {'lightgbm', 'sklearn', 'pandas', 'dagster'} & set(sys.modules); print(len(state.definition.outputs))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True)
+    assert int(run.stdout) == len(everything().feature_schema)

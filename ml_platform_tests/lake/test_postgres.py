@@ -1,0 +1,160 @@
+"""The lake on a PostgreSQL catalog: a server of our own, on a free port of this machine."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from ml_platform.errors import LakeError
+from ml_platform.lake import files, ledger, snapshots
+from ml_platform.lake.connection import Lake, load_extensions
+from ml_platform.lake.query import ask
+from ml_platform.lake.transaction import Author, stage, write
+from ml_platform.lake.upkeep import maintain
+from ml_platform.settings import Settings
+from ml_platform_tests.lake.programs import finish, hear, kill, start
+
+# Slow: they need PostgreSQL's server programs, which a plain `make test` does not ask for.
+pytestmark = pytest.mark.slow
+
+
+def _programs() -> Path:
+    found = shutil.which("initdb")
+    places = [Path(found).resolve().parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for place in places:
+        if (place / "initdb").exists() and (place / "postgres").exists():
+            return place
+    pytest.fail("PostgreSQL's initdb and postgres were not found: install its server (apt-get install postgresql).")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[int]:
+    """The port of a running server. It refuses to run as root, so root gives it to another user."""
+    programs = _programs()
+    user = "nobody" if os.geteuid() == 0 else None
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="ml_platform_pg_"))  # pytest's own folders are closed to other users
+    try:
+        if user:
+            shutil.chown(folder, user)
+        subprocess.run(
+            [programs / "initdb", "-D", folder / "db", "-U", "ml", "--auth=trust", "-E", "UTF8", "--no-sync"],
+            user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        process = subprocess.Popen(
+            [programs / "postgres", "-D", folder / "db", "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"],
+            user=user, cwd=folder, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "ready to accept connections" in line:
+                    break
+            threading.Thread(target=process.stderr.read, daemon=True).start()
+            yield port
+        finally:
+            process.terminate()
+            process.wait(30)
+            process.stderr.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def settings(server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The one setting, read from the environment; a database a test."""
+    address = f"host=127.0.0.1 port={server} user=ml password=sesame"
+    name = f"lake{abs(hash(tmp_path))}"
+    with duckdb.connect(config={"allow_unsigned_extensions": True}) as plain:
+        load_extensions(plain, ["postgres_scanner"])
+        plain.execute(f"ATTACH '{address} dbname=postgres' AS pg (TYPE postgres)")
+        plain.execute(f"CALL postgres_execute('pg', 'CREATE DATABASE {name}', use_transaction => false)")
+    monkeypatch.setenv("ML_PLATFORM_CATALOG", f"{address} dbname={name}")
+    return Settings(data=tmp_path / "data", lock_timeout=1, threads=2)
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Iterator[Lake]:
+    with Lake(settings) as opened:
+        ledger.prepare(opened)
+        yield opened
+
+
+def put(lake: Lake, partition: str, value: int = 1) -> int | None:
+    author = Author("s/t", partition, str(value), "run")
+    with write(lake, author) as tx:
+        tx.replace("s", "t", stage(lake, f"SELECT {value}::BIGINT AS v FROM range(100)"), partition=partition)
+        ledger.record(tx, author, rows=100)
+    return tx.snapshot
+
+
+def test_the_lake_works_alike_on_postgresql(lake: Lake, settings: Settings) -> None:
+    first = put(lake, "a")
+    put(lake, "b")
+    assert put(lake, "a", 2) == snapshots.current(lake)
+    content = [("a", 2, 100), ("b", 1, 100)]
+    question = "SELECT _partition, v, count(*) FROM s.t GROUP BY ALL ORDER BY ALL"
+    assert lake.rows(question) == content
+    assert lake.rows(f"SELECT DISTINCT v FROM s.t AT (VERSION => {first})") == [(1,)]
+    assert ledger.latest(lake)["s/t", "a"].content_key == "2"
+    assert len(snapshots.of_run(lake, "run")) == 3
+    maintain(lake, keep_days=0)
+    with Lake(settings, read_only=True) as reader:
+        assert ask(reader, question).frame.rows() == content
+    assert not (lake.folder / "write.lock").exists()
+
+
+def test_four_processes_lose_nothing_on_postgresql(settings: Settings) -> None:
+    writers = [start("commit_many", settings.data, str(me), "20") for me in range(4)]
+    for writer in writers:
+        finish(writer)
+    with Lake(settings) as lake:
+        assert lake.rows("SELECT count(*), count(DISTINCT (who, number)) FROM s.many") == [(80, 80)]
+
+
+def test_a_killed_writer_gives_the_lock_back_on_postgresql(lake: Lake, settings: Settings) -> None:
+    put(lake, "a")
+    writer = start("stop_inside", settings.data)
+    assert hear(writer) == "inside"
+    assert lake.rows("SELECT DISTINCT v FROM s.t") == [(1,)]
+    with pytest.raises(LakeError, match="Another writer has held the lock of the PostgreSQL catalog for 1 s"):
+        put(lake, "a", 2)
+    kill(writer)
+    with Lake(settings.model_copy(update={"lock_timeout": 20})) as patient:
+        put(patient, "a", 2)
+    assert lake.rows("SELECT DISTINCT v FROM s.t") == [(2,)]
+
+
+def test_a_damaged_partition_is_made_again_on_postgresql(lake: Lake) -> None:
+    put(lake, "a")
+    for path in lake.tables.rglob("*.parquet"):
+        path.unlink()
+    assert files.set_aside_damaged(lake) == {files.Slice("s", "t", "a")}
+    put(lake, "a", 2)
+    assert files.unusable(lake) == set()
+    assert lake.rows("SELECT DISTINCT v FROM s.t") == [(2,)]
+
+
+def test_a_catalog_that_cannot_be_reached_is_told_without_its_password(tmp_path: Path) -> None:
+    for address in ("host=127.0.0.1 port=1 user=ml password=sesame dbname=x", "postgresql://ml:sesame@127.0.0.1:1/x"):
+        settings = Settings.model_validate({"data": tmp_path / "data", "catalog": address})
+        with pytest.raises(LakeError, match="cannot be opened") as told:
+            Lake(settings)
+        assert "sesame" not in str(told.value)
+
+
+def test_a_write_inside_a_write_is_refused_on_postgresql(lake: Lake, settings: Settings) -> None:
+    refused = pytest.raises(LakeError, match="would wait for itself")
+    with Lake(settings) as other, write(lake, Author("outer")), refused, write(other, Author("inner")) as tx:
+        tx.append("s", "t", pl.DataFrame({"v": [1]}))
