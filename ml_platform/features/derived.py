@@ -24,7 +24,13 @@ def layers(forms: Sequence[DerivedForm]) -> Layers:
 
 
 def derive(frame: pl.DataFrame, steps: Layers) -> pl.DataFrame:
-    """`frame` with the derived columns appended."""
+    """`frame` with the derived columns appended.
+
+    A single row is computed as two: polars divides a column by a literal as a product with its
+    reciprocal, but one row by one literal as a division, and the last bits differ.
+    """
+    single = frame.height == 1
+    wide = pl.concat([frame, frame]) if single else frame
     for expressions in steps:
-        frame = frame.with_columns(expressions)
-    return frame
+        wide = wide.with_columns(expressions)
+    return wide.head(1) if single else wide

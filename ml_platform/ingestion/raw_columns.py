@@ -82,5 +82,6 @@ def read_raw(lake: Lake, table: str, file_id: str, columns: str, rows: list[int]
     frame = found.with_columns(empty)
     back = {name: alias for alias, name in names.items()}
     frame = frame.select("r", *(back[name] for name in placed))
-    frame.columns = [ROW, *placed]
+    # A file's own column `_row` goes by its name in the raw table: ours must stay what it is.
+    frame.columns = [ROW, *(str(home) if name == ROW else name for name, (home, _) in placed.items())]
     return frame

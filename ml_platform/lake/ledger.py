@@ -61,7 +61,8 @@ def latest(lake: Lake, asset: str | None = None) -> dict[tuple[str, str], Materi
     All are read either way, so that the question is the same each time (`Lake.reading`).
     """
     found = lake.rows(
-        "SELECT asset, partition, content_key, output, rows, details, run_id, recorded_at FROM platform.materializations "
+        "SELECT asset, partition, content_key, output, rows, details, run_id, recorded_at "
+        "FROM platform.materializations "
         "QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1"
     )
     records = (_materialization(*row) for row in found if asset is None or row[0] == asset)

@@ -202,9 +202,13 @@ def _commit(lake: Lake, mark: str) -> int:
     """COMMIT; the snapshot's id. An error after which the commit is found in the lake is none."""
     try:
         lake.connection.execute("COMMIT")
-    except BaseException:
+    except BaseException as error:
         _roll_back(lake.connection)
-        landed = snapshots.marked(lake, mark)
+        try:
+            landed = snapshots.marked(lake, mark)
+        except duckdb.Error:
+            raise LakeError(f"It is not known whether the commit landed: {error}",
+                            remedy="Run again: what landed is found in the ledger and skipped.") from error  # fmt: skip
         if landed is None:
             raise
         return landed

@@ -163,6 +163,8 @@ class _Reader:
         )
 
     def read(self, node: Any) -> dict[str, Any]:
+        if not isinstance(node, dict):
+            raise self.refuse(str(node))
         kind, body = next(iter(node.items()))
         match kind:
             case "Column":

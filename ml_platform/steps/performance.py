@@ -88,7 +88,7 @@ def _parts(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[tuple
         known = rows.filter(pl.col("_label").is_not_null())
         classes = _classes(ws, pipeline, int(str(version)))
         scores = np.array(known["scores"].to_list()) if classes else known["score"].to_numpy()
-        part = Part(known.select(slicers), known["_label"], scores, classes)
+        part = Part(frame=known.select(slicers), labels=known["_label"], classes=classes, scores=scores)
         parts.append(((int(str(version)), str(role)), part, rows.height - known.height))
     return parts
 

@@ -51,8 +51,18 @@ def pipeline(*features: Feature, refresh: str | None = None, planes_refresh: str
     )  # fmt: skip
 
 
-def flight(number: int, departs: float, lands: float | None, delay: float | None = 1.0, *, carrier: str | None = "AA",
-           usable: float | None = None, until: float | None = None, arrival: float = -100.0, place: int = 0) -> Row:  # fmt: skip
+def flight(
+    number: int,
+    departs: float,
+    lands: float | None,
+    delay: float | None = 1.0,
+    *,
+    carrier: str | None = "AA",
+    usable: float | None = None,
+    until: float | None = None,
+    arrival: float = -100.0,
+    place: int = 0,
+) -> Row:
     """A version of a flight in the validated layout."""
     known = None if lands is None else hour(lands)
     return {

@@ -81,7 +81,8 @@ def test_serving_needs_the_json_and_no_training_library() -> None:
         "import sys; from ml_platform.features.definition import FeatureDefinition; "
         "from ml_platform.features.online import OnlineState; "
         "state = OnlineState(FeatureDefinition.from_json(sys.stdin.read())); "
-        "assert not {'lightgbm', 'sklearn', 'pandas', 'dagster'} & set(sys.modules); print(len(state.definition.outputs))"
+        "assert not {'lightgbm', 'sklearn', 'pandas', 'dagster'} & set(sys.modules); "
+        "print(len(state.definition.outputs))"
     )
     run = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True)
     assert int(run.stdout) == len(everything().feature_schema)

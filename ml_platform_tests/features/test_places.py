@@ -4,7 +4,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform.features.arithmetic import RunningSums, mean_of, means_of, std_of, stds_of, sum_of, sums_of, unit, units
+from ml_platform.features.arithmetic import (
+    RunningSums,
+    mean_of,
+    means_of,
+    std_of,
+    stds_of,
+    sum_of,
+    sums_of,
+    unit,
+    units,
+)
 from ml_platform.features.places import ALWAYS, NEVER, Extremes, Places
 
 

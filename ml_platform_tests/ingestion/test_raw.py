@@ -85,7 +85,8 @@ def test_columns_of_any_name_keep_it(scene: Scene) -> None:
     scene.account(table, scene.run(table))
     [version] = versions(scene.lake, "customers")
     raw = read_raw(scene.lake, "customers", version.file_id, version.columns)
-    assert raw.columns[1:] == [*names, "unnamed_14"]
+    assert raw.columns[1:] == ["_row::VARCHAR" if n == "_row" else n for n in [*names, "unnamed_14"]]
+    assert raw.row(0)[1:] == ("1", "Ada", *"cdefghijklm", "z")
 
 
 def test_a_column_whose_type_changes_is_kept_in_both(scene: Scene) -> None:
