@@ -2,7 +2,10 @@
 
 import importlib
 import pkgutil
+import sysconfig
+import traceback
 from collections.abc import Iterable
+from pathlib import Path
 from types import ModuleType
 
 from ml_platform.errors import DeclarationError, NotFoundError
@@ -11,6 +14,8 @@ from ml_platform.spec.canonical import canonical
 from ml_platform.spec.partitions import Monthly
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+
+_LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 
 
 def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
@@ -76,13 +81,40 @@ def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Monthly | None]:
 
 def _modules(names: Iterable[str]) -> Iterable[ModuleType]:
     for name in names:
-        try:
-            module = importlib.import_module(name)
-        except ModuleNotFoundError as error:
-            if error.name is None or not name.startswith(error.name):
-                raise  # a module inside the declaration is missing: the trace tells where
-            raise DeclarationError("ML_PLATFORM_PIPELINES", f"there is no module {name!r}",
-                                   remedy="Name importable modules, as a JSON list.") from error  # fmt: skip
+        module = _imported(name)
         yield module
         for inner in pkgutil.iter_modules(getattr(module, "__path__", [])):
-            yield importlib.import_module(f"{name}.{inner.name}")
+            yield _imported(f"{name}.{inner.name}")
+
+
+def _imported(name: str) -> ModuleType:
+    """The module; what fails in it is a DeclarationError with its file and line."""
+    try:
+        return importlib.import_module(name)
+    except DeclarationError as error:
+        place = _place(error)
+        if not place:
+            raise
+        raise DeclarationError(f"{place}: {error.where}", error.problem, remedy=error.remedy) from error
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{name}.".startswith(f"{error.name}."):
+            raise DeclarationError("ML_PLATFORM_PIPELINES", f"there is no module {name!r}",
+                                   remedy="Name importable modules, as a JSON list.") from error  # fmt: skip
+        raise DeclarationError(_place(error) or name, str(error), remedy="Install it, or correct the import.") from error
+    except SyntaxError as error:
+        raise DeclarationError(f"{error.filename}, line {error.lineno}", f"this is not Python: {error.msg}",
+                               remedy="Correct the line.") from error  # fmt: skip
+    except Exception as error:
+        raise DeclarationError(_place(error) or name, f"{type(error).__name__}: {error}",
+                               remedy="The module must import without errors.") from error  # fmt: skip
+
+
+def _place(error: BaseException) -> str:
+    """File and line where a declaration went wrong: the last one outside the platform's own machinery and libraries."""
+    ours = str(Path(__file__).parent)
+    declarations = str(Path(ours) / "pipelines")
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        own = frame.filename.startswith(ours) and not frame.filename.startswith(declarations)
+        if not own and "site-packages" not in frame.filename and not frame.filename.startswith(("<", *_LIBRARY)):
+            return f"{frame.filename}, line {frame.lineno}"
+    return ""

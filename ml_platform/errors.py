@@ -6,7 +6,8 @@
     ├── IngestionError          a file or a table cannot be taken in
     │   └── FileRefused         one landed file cannot be read; the others go on
     ├── LakeError               the lake cannot be opened, written or trusted
-    │   └── BlobError           a stored blob is missing or not what its name says
+    │   ├── BlobError           a stored blob is missing or not what its name says
+    │   └── QuestionRefused     a question to the lake is not reading, not SQL or fails
     ├── FeatureError            features cannot be computed from this data
     ├── TrainingError           a training set or a model cannot be made
     ├── ScoringError            rows do not fit the model that shall score them
@@ -34,7 +35,7 @@ class DeclarationError(PlatformError):
     def __init__(self, where: str, problem: str, *, remedy: str = "") -> None:
         self.where = where
         self.problem = problem
-        super().__init__(f"{where}: {problem}", remedy=remedy)
+        super().__init__(f"{where}: {problem.rstrip('.')}.", remedy=remedy)
 
 
 class NotFoundError(PlatformError):
@@ -69,6 +70,10 @@ class LakeError(PlatformError):
 
 class BlobError(LakeError):
     """A stored blob is missing or damaged."""
+
+
+class QuestionRefused(LakeError):
+    """A question to the lake is not one reading statement, is not SQL, or fails."""
 
 
 class FeatureError(PlatformError):

@@ -6,10 +6,6 @@ import typer
 
 from ml_platform.errors import NotFoundError
 
-PipelineName = Annotated[str, typer.Argument(help="Name of a pipeline; `ml-platform pipelines` lists them.")]
-VersionName = Annotated[str, typer.Argument(help="A model version, as pipeline@number, such as flight_delay@3.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys (docs/cli.md).")]
-
 
 def parse_version(text: str) -> tuple[str, int]:
     """`flight_delay@3` → ("flight_delay", 3). Raises NotFoundError for another form."""
@@ -17,3 +13,28 @@ def parse_version(text: str) -> tuple[str, int]:
     if not name or not number.isdecimal():
         raise NotFoundError("version", text, ["write it as pipeline@number, such as flight_delay@3"])
     return name, int(number)
+
+
+def _version(text: str) -> str:
+    try:
+        parse_version(text)
+    except NotFoundError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
+def _said(text: str) -> str:
+    if not text.strip():
+        raise typer.BadParameter("it is empty; the log is for whoever asks later")
+    return text
+
+
+PipelineName = Annotated[
+    str, typer.Argument(metavar="PIPELINE", help="Name of a pipeline; `ml-platform pipelines` lists them.")
+]
+VersionName = Annotated[
+    str,
+    typer.Argument(metavar="PIPELINE@N", callback=_version, help="A model version, such as flight_delay@3."),
+]
+Why = Annotated[str, typer.Option(help="The reason, for the log.", callback=_said)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys (docs/cli.md).")]

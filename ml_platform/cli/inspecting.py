@@ -1,18 +1,23 @@
-"""Commands that only read: pipelines, status, models, quarantine, sql, doctor."""
+"""Commands that show what was declared and what came of it: pipelines, status, models."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ml_platform.cli.arguments import AsJson, PipelineName
-from ml_platform.cli.output import console, emit
-from ml_platform.settings import Settings
+from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson, parse_version
+from ml_platform.cli.command import Command
+from ml_platform.cli.output import Rows, emit_json, emit_lines, emit_table, note, say
+
+if TYPE_CHECKING:
+    from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.steps.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (pipelines, status, models, quarantine, sql, doctor):
-        app.command()(command)
+    for command in (pipelines, status, models):
+        app.command(cls=Command)(command)
 
 
 def pipelines(as_json: AsJson = False) -> None:
@@ -23,95 +28,114 @@ def pipelines(as_json: AsJson = False) -> None:
         {"name": p.name, "task": p.task, "partitions": type(p.partitions).__name__ if p.partitions else None,
          "tables": [t.name for t in p.tables], "features": len(p.model_columns), "gates": len(p.all_gates),
          "owners": list(p.owners), "description": p.description}
-        for p in declared().values()
+        for p in declared(opening.settings()).values()
     ]  # fmt: skip
-    if not as_json:
-        rows = [{**row, "tables": ", ".join(row["tables"]), "owners": ", ".join(row["owners"])} for row in rows]
-    emit(rows, as_json=as_json, empty="No pipeline is declared in the modules of ML_PLATFORM_PIPELINES.")
+    if as_json:
+        emit_json(rows)
+        return
+    emit_table([{k: v for k, v in row.items() if k != "description"} for row in rows],
+               empty="No pipeline is declared in the modules of ML_PLATFORM_PIPELINES.")  # fmt: skip
 
 
 def status(
-    pipeline: Annotated[str | None, typer.Argument(help="Name of a pipeline; all of them without.")] = None,
+    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; all without.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Per partition: rows, quarantined rows, the champion, its AUC or other first metric, what is stale."""
-    from ml_platform.cli.opening import reading_workspace
-    from ml_platform.discovery import find
+    """Per partition: rows, quarantined rows, what the champion was worth afterwards, gates, decision, champion."""
     from ml_platform.discovery import pipelines as declared
     from ml_platform.steps.summary import months
 
-    wanted = [find(pipeline)] if pipeline else list(declared().values())
-    workspace = reading_workspace(Settings())
-    rows = [{"pipeline": one.name, **row} for one in wanted for row in months(workspace, one)]
-    emit(rows, as_json=as_json, empty="Nothing was run yet: `ml-platform run PIPELINE`.")
+    wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
+    workspace = opening.reading()
+    rows = {one.name: months(workspace, one) for one in wanted}
+    if as_json:
+        emit_json([{"pipeline": name, **row} for name, found in rows.items() for row in found])
+        return
+    for name, found in rows.items():
+        show_months(name, found)
+    for one in wanted:
+        _tell_waiting(workspace, one)
+
+
+def show_months(name: str, rows: Rows, title: str = "") -> None:
+    """The rows of `steps.summary.months` for people: the metric in the header, the champion's number alone."""
+    shown = []
+    for row in rows:
+        metric, kept = row["metric"], {k: v for k, v in row.items() if k not in ("metric", "realised")}
+        after = {f"{metric} next" if row["partition"] != "all" else metric: row["realised"]}
+        champion = (row["champion"] or "").removeprefix(name)
+        shown.append({"partition": kept.pop("partition"), "rows": kept.pop("rows"),
+                      "quarantined": kept.pop("quarantined"), **after, **kept, "champion": champion})  # fmt: skip
+    emit_table(shown, title=title or name, empty=f"Nothing was run yet: `ml-platform run {name}`.")
 
 
 def models(
-    pipeline: Annotated[str, typer.Argument(help="A pipeline, or one version of it as pipeline@number.")],
+    pipeline: Annotated[
+        str, typer.Argument(metavar="PIPELINE[@N]", help="A pipeline, or one version of it, as flight_delay@3.")
+    ],
+    history: Annotated[bool, typer.Option("--history", help="The log of champions instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The versions of a pipeline with metrics and gates; for pipeline@number, every verdict on that version."""
-    from ml_platform.cli.opening import reading_workspace
-    from ml_platform.discovery import find
-    from ml_platform.steps.summary import verdict_rows, version_rows
+    """The versions of a pipeline with metric and gates; of one version, every verdict; with --history, the promotions."""
+    from ml_platform.steps.summary import promotion_rows, version_facts, version_rows
 
-    name, _, number = pipeline.partition("@")
-    declared, workspace = find(name), reading_workspace(Settings())
-    if number:
-        from ml_platform.cli.arguments import parse_version
-
-        emit(verdict_rows(workspace, declared, parse_version(pipeline)[1]), as_json=as_json, title=pipeline)
+    name, at, _ = pipeline.partition("@")
+    number = parse_version(pipeline)[1] if at else None
+    if history and at:
+        raise typer.BadParameter(f"--history is of a pipeline: `ml-platform models {name} --history`")
+    found, workspace = opening.declared(name), opening.reading()
+    if number is not None:
+        facts = version_facts(workspace, found, number)
+        emit_json(facts) if as_json else _show_version(facts)
         return
-    emit(version_rows(workspace, declared), as_json=as_json, title=name,
-         empty=f"{name} has no version yet: `ml-platform run {name}`.")  # fmt: skip
+    rows = promotion_rows(workspace, found) if history else version_rows(workspace, found)
+    if as_json:
+        emit_json(rows)
+    elif history:
+        emit_table([{"from": row["effective_at"], **{k: row[k] for k in ("action", "version", "previous", "actor", "reason")}}
+                    for row in rows], title=f"{name}: champions", empty=f"{name} never had a champion.")  # fmt: skip
+    else:
+        _show_versions(name, rows)
 
 
-def quarantine(
-    pipeline: PipelineName,
-    replay: Annotated[bool, typer.Option("--replay", help="Screen the files again after a mended rule.")] = False,
-    rows: Annotated[int, typer.Option(help="Also show this many of the refused rows.", min=0, max=10_000)] = 0,
-    as_json: AsJson = False,
-) -> None:
-    """Refused rows by table, partition and rule; with --replay, what passes now after a rule was mended."""
-    from ml_platform.cli.opening import reading_workspace, writing_workspace
-    from ml_platform.discovery import find
-    from ml_platform.ingestion import quarantine as refused
-
-    declared = find(pipeline)
-    if replay:
-        from ml_platform.steps.tables import replay as screen_again
-
-        workspace = writing_workspace(Settings())
-        emit([vars(r) for t in declared.tables for r in screen_again(workspace, t)], as_json=as_json,
-             empty="Nothing is refused under another rule than today's.")  # fmt: skip
-        return
-    workspace = reading_workspace(Settings())
-    counted = [row for table in declared.tables for row in refused.counts(workspace.lake, table.name)]
-    emit(counted, as_json=as_json and not rows, empty="Nothing is in quarantine.")
-    if rows:
-        shown = [row for table in declared.tables for row in refused.rows(workspace.lake, table.name, limit=rows)]
-        emit(shown[:rows], as_json=as_json)
+def _show_versions(name: str, rows: Rows) -> None:
+    shown = [
+        {"version": row["version"].removeprefix(name), "serves": row["serves"] or None, "partition": row["partition"],
+         row["metric"]: row["holdout"], "gates": f"{row['gates_passed']} of {row['gates']}",
+         "promoted": row["promoted"], "bundle": row["bundle"][:8], "seconds": row["seconds"]}
+        for row in rows
+    ]  # fmt: skip
+    emit_table(shown, title=name, empty=f"{name} has no version yet: `ml-platform run {name}`.")
 
 
-def sql(
-    query: Annotated[str, typer.Argument(help='A SELECT, such as "FROM flight_delay.predictions LIMIT 5".')],
-    limit: Annotated[int, typer.Option(help="Rows at most.", min=1, max=1_000_000)] = 100,
-    as_json: AsJson = False,
-) -> None:
-    """Ask the lake in SQL, read-only, while runs write."""
-    from ml_platform.lake.query import ask
+def _show_version(facts: dict[str, Any]) -> None:
+    bounds = facts["bounds"]
+    parts = {part: bounds[part].get("rows") for part in ("train", "validation", "holdout") if part in bounds}
+    lines = {
+        "version": facts["version"], "serves": facts["serves"], "partition": facts["partition"],
+        "decided at": facts["decided_at"], "rows": [f"{rows:,} {part}" for part, rows in parts.items()],
+        "training set": facts["training_set"][:12], "bundle": facts["bundle"][:12],
+        "holdout": [f"{name} {value:.4g}" for name, value in facts["metrics"]["holdout"].items() if value is not None],
+    }  # fmt: skip
+    emit_lines(lines)
+    say("")
+    emit_table(
+        [{"verdict": v["passed"], "gate": v["slice"] and f"  {v['slice']}" or v["gate"], "value": v["value"],
+          "threshold": v["threshold"], "low": v["low"], "high": v["high"]} for v in facts["verdicts"]],
+        empty="No gate has judged it yet.",
+    )  # fmt: skip
+    for verdict in facts["verdicts"]:
+        if verdict["passed"] != "passed":
+            say(f"\n{verdict['passed']}: {verdict['gate']}", style="bold")
+            say(verdict["detail"])
 
-    answer = ask(Settings(), query, limit=limit)
-    emit(answer.rows, as_json=as_json, empty="No rows.")
-    if answer.cut and not as_json:
-        console.print(f"The first {limit} rows; --limit shows more.")
 
+def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
+    from ml_platform.ingestion import raw
 
-def doctor(as_json: AsJson = False) -> None:
-    """What could go wrong here: folders, lock, catalog, extensions, versions, declarations."""
-    from ml_platform.cli.health import examine
-
-    findings = examine(Settings())
-    emit([vars(finding) for finding in findings], as_json=as_json)
-    if any(finding.state == "bad" for finding in findings):
-        raise typer.Exit(1)
+    looks = [raw.pending(workspace.lake, table) for table in pipeline.tables]
+    waiting = sum(len(look.paths) for look in looks)
+    if waiting:
+        note(f"{waiting} files wait: `ml-platform run {pipeline.name}` takes them in.")
+    for refusal in (refusal for look in looks for refusal in look.refused):
+        note(f"refused: {refusal.error}")

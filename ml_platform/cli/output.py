@@ -1,6 +1,8 @@
-"""What commands print: a table for people, JSON for programs."""
+"""What commands print: tables and lines for people, JSON for programs, complaints on the other channel."""
 
 import json
+import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
@@ -8,57 +10,131 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from ml_platform.cli.layout import GAP, Column, fitted
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
+Rows = Sequence[Mapping[str, Any]]
 
-def emit(rows: Sequence[Mapping[str, Any]], *, as_json: bool, title: str = "", empty: str = "Nothing to show.") -> None:
-    """A list of rows: JSON with the rows' own keys, or a table with one column a key."""
-    if as_json:
-        sys.stdout.write(json.dumps(list(rows), default=_plain, indent=2) + "\n")
-        return
+
+def emit_json(value: Any) -> None:
+    """JSON on standard output: moments in ISO 8601, NaN and infinities as text, for JSON has none."""
+    sys.stdout.write(json.dumps(_jsonable(value), indent=2, allow_nan=False) + "\n")
+
+
+def emit_table(rows: Rows, *, title: str = "", empty: str = "Nothing to show.", exact: bool = False) -> None:
+    """One line a row; headers are the keys of the first. `exact`: as data, not as prose (`cell`)."""
     if not rows:
-        console.print(empty)
+        say(empty)
         return
-    table = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold", box=None,
-                  pad_edge=False)  # fmt: skip
-    for name in rows[0]:
-        numbers = all(isinstance(row[name], int | float) and not isinstance(row[name], bool)
-                      for row in rows if row[name] is not None)  # fmt: skip
-        table.add_column(name.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell(value) for value in row.values()))
-    console.print(table)
+    columns = [_column(name, [row[name] for row in rows], exact) for name in rows[0]]
+    widths = fitted(columns, _width())
+    if title:
+        say(title, style="bold")
+    if len(widths) < len(columns) and len(rows) == 1:
+        emit_lines(rows[0], exact=exact)
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for column, width in zip(columns, widths, strict=False):
+        table.add_column(Text(column.header), justify="right" if column.right else "left", width=width, no_wrap=True,
+                         overflow="ellipsis")  # fmt: skip
+    for cells in zip(*(column.cells for column in columns[: len(widths)]), strict=True):
+        table.add_row(*(Text(text) for text in cells))
+    console.print(table, width=sum(widths) + GAP * len(widths), crop=False)
+    if left_out := [column.header for column in columns[len(widths) :]]:
+        rest = f" and {len(left_out) - 5} more columns" if len(left_out) > 5 else ""
+        note(f"No room for {', '.join(left_out[:5])}{rest}: --json shows everything, a wider terminal more.")
 
 
-def emit_one(value: Mapping[str, Any], *, as_json: bool) -> None:
-    """One thing: JSON, or a line a key."""
-    if as_json:
-        sys.stdout.write(json.dumps(value, default=_plain, indent=2) + "\n")
-        return
+def emit_lines(value: Mapping[str, Any], *, exact: bool = False) -> None:
+    """One thing, a line a key."""
     width = max(map(len, value), default=0)
     for name, item in value.items():
-        console.print(f"[bold]{name.replace('_', ' '):<{width}}[/bold]  {cell(item)}")
+        line = Text(name.ljust(width) if exact else name.replace("_", " ").ljust(width), style="bold")
+        console.print(line.append(f"  {cell(item, exact=exact)}", style="not bold"), soft_wrap=True)
 
 
-def cell(value: Any) -> str:
-    """A value as people read it: numbers short, times in UTC to the second, nothing as a dash."""
+def say(text: str, *, style: str = "") -> None:
+    """A line for people, never folded by us."""
+    console.print(Text(text, style=style), soft_wrap=True)
+
+
+def note(text: str) -> None:
+    """A line beside the answer: on standard error, so that what is piped stays an answer."""
+    errors.print(Text(text, style="dim"), soft_wrap=True)
+
+
+def complain(what: str, remedy: str = "") -> None:
+    """What went wrong, and how to mend it."""
+    errors.print(Text("error ", style="bold red").append(what, style="default not bold"), soft_wrap=True)
+    if remedy:
+        errors.print(Text(f"      {remedy}"), soft_wrap=True)
+
+
+def cell(value: Any, *, exact: bool = False) -> str:
+    """A value as people read it: nothing as a dash, numbers short, moments in UTC without what is zero.
+
+    `exact` tells NULL from an empty text and groups no digits, for what may be a year or an id.
+    """
     match value:
-        case None | "":
-            return "–"
+        case None:
+            return "NULL" if exact else "–"
+        case "":
+            return "" if exact else "–"
         case bool():
-            return "yes" if value else "no"
+            return str(value).lower() if exact else "yes" if value else "no"
         case float():
-            return f"{value:.4g}"
+            return f"{value:.10g}" if exact else f"{value:.4g}"
         case int():
-            return f"{value:,}"
+            return str(value) if exact else f"{value:,}"
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M:%S}"
-        case list() | dict():
-            return json.dumps(value, default=_plain)
-    return str(value).replace("[", "\\[")
+            return _moment(value)
+        case bytes():
+            return f"\\x{value.hex()}"
+        case list() | dict() if exact:
+            return json.dumps(_jsonable(value), ensure_ascii=False)
+        case list():
+            return ", ".join(map(str, value)) or "–"
+    # What data hold must not reach the terminal as commands.
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime | date) else str(value)
+def _moment(value: datetime) -> str:
+    if value.microsecond:
+        return f"{value:%Y-%m-%d %H:%M:%S.%f}".rstrip("0")
+    if value.second:
+        return f"{value:%Y-%m-%d %H:%M:%S}"
+    return f"{value:%Y-%m-%d %H:%M}" if value.hour or value.minute else f"{value:%Y-%m-%d}"
+
+
+def _column(name: str, values: list[Any], exact: bool) -> Column:
+    known = [value for value in values if value is not None]
+    numbers = bool(known) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in known)
+    whole = numbers or all(isinstance(v, bool | date | datetime) for v in known)
+    floor = None if whole else 20 if exact else 12
+    return Column(name, [cell(value, exact=exact) for value in values], right=numbers, floor=floor)
+
+
+def _width() -> int | None:
+    """The terminal's width; None when nobody looks at one and none was given."""
+    return console.width if console.is_terminal or os.environ.get("COLUMNS", "").isdecimal() else None
+
+
+def _jsonable(value: Any) -> Any:
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case None | bool() | int() | float() | str():
+            return value
+        case datetime() | date():
+            return value.isoformat()
+        case bytes():
+            return value.hex()
+        case Mapping():
+            return {str(name): _jsonable(item) for name, item in value.items()}
+        case list() | tuple() | set():
+            return [_jsonable(item) for item in value]
+    return str(value)

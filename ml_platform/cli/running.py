@@ -1,24 +1,32 @@
 """Commands that run a pipeline: run, demo."""
 
+import os
 import time
-from typing import Annotated
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
-from ml_platform.cli.output import console, emit, errors
-from ml_platform.settings import Settings
-from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.cli.command import Command
+from ml_platform.cli.inspecting import show_months
+from ml_platform.cli.output import emit_json, errors, note, say
+from ml_platform.errors import PlatformError
 
-Through = Annotated[str | None, typer.Option(help="The last partition to run, such as 2013-06.")]
-Only = Annotated[str | None, typer.Option(help="Run just this partition.")]
+if TYPE_CHECKING:
+    from ml_platform.settings import Settings
+    from ml_platform.spec.pipeline import ModelPipeline
+
+Through = Annotated[str | None, typer.Option(metavar="MONTH", help="The last partition to run, such as 2013-06.")]
+Only = Annotated[str | None, typer.Option(metavar="MONTH", help="Run just this partition.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    app.command()(run)
-    app.command()(demo)
+    app.command(cls=Command)(run)
+    app.command(cls=Command)(demo)
 
 
 def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_json: AsJson = False) -> None:
@@ -26,44 +34,69 @@ def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_j
 
     Without options: every complete partition. A rerun is a resume; with nothing stale, nothing is launched.
     """
-    from ml_platform.discovery import find
+    if through and only:
+        raise typer.BadParameter("--through and --only exclude each other")
+    settings = opening.settings()
+    declared = opening.declared(pipeline)
+    check_dagster()
+    run_pipeline(declared, settings, through, only, quiet=as_json)
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.steps.summary import months
 
-    settings = Settings()
-    declared = find(pipeline, settings)
-    run_pipeline(declared, settings, through, only, quiet=as_json)
-    emit(months(workspace_for(settings), declared), as_json=as_json, title=pipeline)
+    rows = months(workspace_for(settings), declared)
+    if as_json:
+        emit_json([{"pipeline": pipeline, **row} for row in rows])
+    elif rows:
+        show_months(pipeline, rows)
+    else:
+        say(f"No partition of {pipeline} is complete yet: a file of {declared.examples.table} for a later one says "
+            f"that it is. `ml-platform land {pipeline} TABLE FILE…` lands files in {settings.landing}.")  # fmt: skip
 
 
-def demo(through: Annotated[str, typer.Option(help="The last month of 2013 to run.")] = "2013-06") -> None:
+def demo(
+    through: Annotated[str, typer.Option(metavar="MONTH", help="The last month of 2013 to run.")] = "2013-06",
+) -> None:
     """Land real flights of 2013 as monthly files and run `flight_delay` on them through Dagster."""
-    from ml_platform.discovery import find
+    settings = opening.settings()
+    declared = opening.declared("flight_delay")
+    declared.partition_keys(through)  # a month that does not exist is refused before anything lands
+    check_dagster()
     from ml_platform.demo.nyc_flights import land_months
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.steps.summary import months
 
-    settings = Settings()
-    declared = find("flight_delay", settings)
     workspace = workspace_for(settings)
     landed = land_months(workspace.lake, through)
-    console.print(f"{landed} files of 2013 landed in {settings.landing}." if landed else
-                  f"The files are in {settings.landing} already.")  # fmt: skip
+    say(f"{landed} files of 2013 landed in {settings.landing}." if landed else
+        f"The files are in {settings.landing} already.")  # fmt: skip
     run_pipeline(declared, settings, through, None)
-    emit(months(workspace, declared), as_json=False, title="flight_delay: New York, 2013")
-    console.print(
-        "\nWhat to open next:\n"
-        "  make dev                                  the same in Dagster's UI, http://127.0.0.1:3000\n"
-        "  .venv/bin/ml-platform models flight_delay  every version with its verdicts\n"
-        "  .venv/bin/ml-platform sql \"FROM flight_delay.predictions LIMIT 5\"\n",
-        markup=False,
-    )  # fmt: skip
+    show_months("flight_delay", months(workspace, declared), title="flight_delay: New York, 2013")
+    say("\nWhat to open next:\n"
+        "  make dev                                    the same in Dagster's UI, http://127.0.0.1:3000\n"
+        "  .venv/bin/ml-platform models flight_delay   every version with its gates\n"
+        "  .venv/bin/ml-platform sql \"FROM flight_delay.predictions LIMIT 5\"")  # fmt: skip
+
+
+def check_dagster() -> None:
+    """Dagster is installed and has a home: DAGSTER_HOME, or `.dagster` where the command was typed."""
+    if find_spec("dagster") is None:
+        raise PlatformError("Dagster is not installed, and runs go through it.",
+                            remedy="`pip install 'ml_platform[dagster]'`, or `make install`.")  # fmt: skip
+    home = os.environ.get("DAGSTER_HOME", "")
+    if not home and (Path.cwd() / ".dagster" / "dagster.yaml").exists():
+        os.environ["DAGSTER_HOME"] = home = str(Path.cwd() / ".dagster")
+    if not home or not Path(home).is_absolute() or not Path(home).is_dir():
+        raise PlatformError(f"DAGSTER_HOME is {home}, which is no existing absolute folder." if home else
+                            "DAGSTER_HOME is not set, and Dagster keeps its history of runs there.",
+                            remedy="export DAGSTER_HOME=/absolute/folder.")  # fmt: skip
 
 
 def run_pipeline(
-    pipeline: ModelPipeline, settings: Settings, through: str | None, only: str | None, *, quiet: bool = False
+    pipeline: "ModelPipeline", settings: "Settings", through: str | None, only: str | None, *, quiet: bool = False
 ) -> int:
     """Run what is stale, with progress on the terminal; how many Dagster runs were launched."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.steps.plan import Planner
 
@@ -86,10 +119,8 @@ def run_pipeline(
             launched += 1
     if not quiet:
         took = time.perf_counter() - started
-        errors.print(f"{launched} Dagster runs in {took:.1f} s." if launched else
-                     f"Everything is up to date; nothing was launched ({took:.1f} s).")  # fmt: skip
+        note(f"{launched} Dagster runs in {took:.1f} s." if launched else
+             f"Everything is up to date; nothing was launched ({took:.1f} s).")  # fmt: skip
         for problem in planner.problems():
             errors.print(f"[yellow]note[/yellow]  {problem}", soft_wrap=True)
     return launched
-
-

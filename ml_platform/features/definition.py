@@ -97,6 +97,11 @@ class FeatureDefinition:
         return content_key(json.loads(self.to_json()))
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells one example from another: keys and `at`, each column once."""
+        return tuple(dict.fromkeys([*self.keys, *([self.at] if self.at else [])]))
+
+    @property
     def status_columns(self) -> tuple[str, ...]:
         """`<prefix>__status` of every Lookup and Latest: ok, unknown, assumed or stale."""
         return tuple(dict.fromkeys(f.status for f in self.joined if isinstance(f, LookupForm | LatestForm)))

@@ -8,11 +8,12 @@ import polars as pl
 
 from ml_platform.features.arithmetic import NUMERIC, finite, mean_of, std_of, sum_of, unit
 from ml_platform.features.definition import TableForm
+from ml_platform.features.derived import HOLDS, condition, derive
 from ml_platform.features.forms import JoinedForm, LatestForm, LookupForm, SinceForm, WindowForm
 from ml_platform.features.places import NEVER
 from ml_platform.features.relations import microseconds_of
 from ml_platform.features.timelines import PickTimeline, WindowTimeline
-from ml_platform.spec.expressions import columns_read, from_portable
+from ml_platform.spec.expressions import columns_read
 
 _SECOND = 1e6  # microseconds
 Key = tuple[Any, ...]
@@ -72,12 +73,16 @@ class WindowFeed:
         head = forms[0]
         self._forms, self._by = forms, [theirs for _, theirs in head.on]
         self._clock = "_known_at" if head.clock == "known_at" else table.event_time or ""
-        self._where = from_portable(head.where) if head.where else None
+        self._where = condition(head.where) if head.where else None
         self._read = {name: table.columns[name] for name in sorted(columns_read(head.where) if head.where else ())}
         self._columns: dict[tuple[str | None, float], frozenset[str]] = {}
         for form in forms:
             cell = (form.of, form.resolution)
             self._columns[cell] = self._columns.get(cell, frozenset()) | set(form.aggregates)
+        # Whether a cell's values are numbers, and whether they are summed.
+        self._kinds = {cell: (bool(wanted & NUMERIC), bool(wanted & NUMERIC - {"min", "max"}))
+                       for cell, wanted in self._columns.items()}  # fmt: skip
+        self._named = [(form, form.named()) for form in forms]
         self._timelines: dict[Key, WindowTimeline] = {}
         self._empty = WindowTimeline(self._columns)
 
@@ -89,18 +94,18 @@ class WindowFeed:
         timeline = self._timelines.get(key)
         if timeline is None:
             timeline = self._timelines[key] = WindowTimeline(self._columns)
-        values = {cell: self._value(row, *cell) for cell in self._columns}
+        values = {cell: self._value(row, *cell, *kind) for cell, kind in self._kinds.items()}
         return [_WindowEntry(timeline, moments[self._clock], mark, values)]
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """As Feed says."""
         timeline = self._empty if key is None else self._timelines.get(key, self._empty)
         found: dict[str, Any] = {}
-        for form in self._forms:
+        for form, named in self._named:
             column = timeline.columns[form.of, form.resolution]
             stretch, sums = (0, 0), (0, 0, 0)
             span = None
-            for output, aggregate, width in form.named():
+            for output, aggregate, width in named:
                 if width != span:
                     span = width
                     stretch = timeline.stretch(at - width, at)
@@ -123,20 +128,18 @@ class WindowFeed:
         if self._where is None:
             return True
         frame = pl.DataFrame({name: [row[name]] for name in self._read}, schema=self._read)
-        return frame.select(self._where.alias("holds"))["holds"][0] is True
+        return derive(frame, self._where)[HOLDS][0] is True
 
-    def _value(self, row: Mapping[str, Any], of: str | None, resolution: float) -> tuple[int, float] | None:
-        if of is None:
-            return 0, 0.0
-        value = row[of]
+    def _value(
+        self, row: Mapping[str, Any], of: str | None, resolution: float, numeric: bool, summed: bool
+    ) -> tuple[int, float] | None:
+        value = row[of] if of is not None else 0.0
         if value is None:
             return None
-        wanted = self._columns[of, resolution] & NUMERIC
-        if not wanted:
+        if not numeric:
             return 0, 0.0
         where, number = f"Window({self._forms[0].table!r}, of={of!r})", float(value)
-        units = unit(number, resolution, where) if wanted - {"min", "max"} else 0
-        return units, finite(number, where)
+        return unit(number, resolution, where) if summed else 0, finite(number, where)
 
 
 class PickFeed:

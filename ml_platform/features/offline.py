@@ -18,9 +18,10 @@ from ml_platform.features.derived import derive, layers
 from ml_platform.features.forms import SinceForm, WindowForm
 from ml_platform.features.picks import picks
 from ml_platform.features.places import Integers
-from ml_platform.features.relations import TIMELESS, Batch, micros, plain, relation
+from ml_platform.features.relations import TIMELESS, Batch, plain, relation
 from ml_platform.features.windows import windows
 from ml_platform.naming import quoted
+from ml_platform.spec.expressions import columns_read
 
 BATCH = 500_000  # examples held at once
 
@@ -80,26 +81,38 @@ def available_since(
     return found
 
 
+def outputs_since(definition: FeatureDefinition, since: Mapping[str, datetime | None]) -> dict[str, datetime | None]:
+    """The available-since date of each output, from those of the tables; None: its table has no usable row yet.
+
+    What is derived has the latest date of what it reads. Outputs that depend on no table with time are left out.
+    """
+    found = {output: since[form.table] for form in definition.joined if form.table in since for output in form.outputs}
+    for derived in definition.derived:
+        dates = [found[name] for name in sorted(columns_read(derived.expression)) if name in found]
+        if dates:
+            known = [date for date in dates if date is not None]
+            found[derived.name] = max(known) if len(known) == len(dates) else None
+    return found
+
+
 def examples_sql(definition: FeatureDefinition, relation_: str, start: datetime | None, end: datetime | None) -> str:
     """A query of one row per example with start ≤ at < end, from the validated relation of the examples.
 
-    Inputs are as of the version that had arrived by `at`, else the first (S6, S12). Examples
-    without time: the current rows; `start` and `end` are not used.
+    None bounds nothing. Inputs are as of the version that had arrived by `at`, else the first (S6,
+    S12). Examples without time: the current rows; `start` and `end` are not used.
     """
     own = ", ".join(quoted(name) for name in definition.row_schema)
     source = relation(relation_)
     if definition.at is None:
         return f"SELECT {own} FROM {source} WHERE _superseded_at IS NULL"
-    assert start is not None and end is not None
     at, keys = quoted(definition.at), ", ".join(quoted(name) for name in definition.keys)
+    bounds = [f" AND {at} {sign} TIMESTAMPTZ '{moment.isoformat()}'"
+              for sign, moment in ((">=", start), ("<", end)) if moment is not None]  # fmt: skip
     chosen = (
         f"SELECT {own}, row_number() OVER (PARTITION BY {keys} ORDER BY _arrival <= {at} DESC, "
         f"CASE WHEN _arrival <= {at} THEN _arrival END DESC, _arrival, _file, _row) AS _choice FROM {source}"
     )
-    return (
-        f"SELECT {own} FROM ({chosen}) WHERE _choice = 1 "
-        f"AND {at} >= TIMESTAMPTZ '{start.isoformat()}' AND {at} < TIMESTAMPTZ '{end.isoformat()}'"
-    )
+    return f"SELECT {own} FROM ({chosen}) WHERE _choice = 1{''.join(bounds)}"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, source: str) -> int:
@@ -138,6 +151,3 @@ def _at(definition: FeatureDefinition, frame: pl.DataFrame) -> Integers:
     if definition.at is None:
         return np.full(len(frame), TIMELESS, np.int64)
     return np.asarray(frame[definition.at].dt.epoch("us").to_numpy(), np.int64)
-
-
-__all__ = ["BATCH", "available_since", "compute", "examples_sql", "micros"]

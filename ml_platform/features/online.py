@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-import polars as pl
-
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition, TableForm
-from ml_platform.features.derived import derive, layers
+from ml_platform.features.derived import OneRow
 from ml_platform.features.feeds import Entry, Feed, LookupFeed, PickFeed, WindowFeed
 from ml_platform.features.forms import JoinedForm, LookupForm, On, SinceForm, WindowForm
 from ml_platform.features.relations import TIMELESS, microseconds_of
@@ -36,8 +34,8 @@ class OnlineState:
         early = [form for form in definition.derived if form.early]
         if not joins & {form.name for form in early}:
             early = []
-        self._before = layers(early)
-        self._after = layers([form for form in definition.derived if form not in early])
+        self._before = OneRow(early, definition.schema)
+        self._after = OneRow([form for form in definition.derived if form not in early], definition.schema)
 
     def begin(self, table: str, moment: datetime | None) -> None:
         """Say when the first row of `table` became usable, where that row is not learnt (S14)."""
@@ -88,8 +86,7 @@ class OnlineState:
                                    remedy="Ask in order of time, or compute in batch.")  # fmt: skip
             self._settle(at > self.learnt)
         row = {name: example[name] for name in definition.row_schema}
-        if self._before:
-            row = self._derived(row, self._before)
+        row |= self._before.of(row)
         found: dict[str, Any] = {}
         feeds: list[tuple[On, Feed | LookupFeed]] = [*self._feeds, *self._lookups]
         for on, feed in feeds:
@@ -99,8 +96,7 @@ class OnlineState:
             if isinstance(form, WindowForm | SinceForm) and at <= self._began.get(form.table, TIMELESS):
                 found.update(dict.fromkeys(form.outputs))
         row |= found
-        if self._after:
-            row = self._derived(row, self._after)
+        row |= self._after.of(row)
         return {name: row[name] for name in (*definition.outputs, *definition.status_columns)}
 
     # -- what stands when ------------------------------------------------------------------
@@ -151,13 +147,6 @@ class OnlineState:
             feed: Feed = WindowFeed(windows, table) if windows else PickFeed(forms, table)
             self._feeds.append((on, feed))
             self._of_table[name].append(feed)
-
-    def _derived(self, row: dict[str, Any], steps: Any) -> dict[str, Any]:
-        schema = self.definition.schema
-        frame = pl.DataFrame({name: [value] for name, value in row.items()},
-                             schema={name: schema[name] for name in row})  # fmt: skip
-        made = derive(frame, steps)
-        return made.row(0, named=True)
 
 
 def _apply(withdrawn: Iterable[Entry], placed: Iterable[Entry]) -> None:

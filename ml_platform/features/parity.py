@@ -65,7 +65,7 @@ def parity(
     training set, which holds no statuses, is compared by the others.
     Only rows whose keys the examples touch are fed, in order of knowledge.
     """
-    names = (*definition.keys, *([definition.at] if definition.at else []))
+    names = definition.identity
     examples = examples.select(list(definition.row_schema)).sort(definition.at or list(definition.keys))
     online, fed = _replay(connection, definition, examples, tables)
     outputs = [name for name in (*definition.outputs, *definition.status_columns) if name in batch.columns]

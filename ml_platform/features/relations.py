@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.forms import On
-from ml_platform.features.places import ALWAYS, NEVER, Integers, Places
+from ml_platform.features.places import NEVER, Integers, Places
 from ml_platform.naming import quoted
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -103,5 +103,3 @@ def _moment(at: int) -> str:
     moment = _EPOCH + timedelta(microseconds=max(least, min(at, greatest)))
     return f"TIMESTAMPTZ '{moment.isoformat()}'" if at < greatest else "TIMESTAMPTZ 'infinity'"
 
-
-__all__ = ["ALWAYS", "NEVER", "TIMELESS", "Batch", "micros", "microseconds_of", "plain", "relation", "superseded"]

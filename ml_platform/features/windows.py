@@ -13,11 +13,12 @@ import pyarrow as pa
 from ml_platform.errors import FeatureError
 from ml_platform.features.arithmetic import NUMERIC, Floats, RunningSums, means_of, stds_of, sums_of, units
 from ml_platform.features.definition import FeatureDefinition, TableForm
+from ml_platform.features.derived import HOLDS, condition, derive
 from ml_platform.features.forms import WindowForm
 from ml_platform.features.places import Extremes, Integers, Places
 from ml_platform.features.relations import Batch, micros, superseded
 from ml_platform.naming import quoted
-from ml_platform.spec.expressions import columns_read, from_portable
+from ml_platform.spec.expressions import columns_read
 
 _ROWS = 1 << 20  # rows of a table at once
 
@@ -93,9 +94,9 @@ class _Pass:
         assert self.head.where is not None
         frame = pl.from_arrow(rows)
         assert isinstance(frame, pl.DataFrame)
-        read = columns_read(self.head.where)
-        typed = frame.with_columns(pl.col(name).cast(self.table.columns[name]) for name in sorted(read))
-        return typed.filter(from_portable(self.head.where)).drop(read).to_arrow()
+        read = sorted(columns_read(self.head.where))
+        typed = frame.with_columns(pl.col(name).cast(self.table.columns[name]) for name in read)
+        return derive(typed, condition(self.head.where)).filter(pl.col(HOLDS)).drop(HOLDS, *read).to_arrow()
 
     def _take(self, rows: Any) -> None:
         group, clock, usable, until = (_integers(rows[name]) for name in ("_group", "_clock", "_usable", "_end"))

@@ -3,60 +3,32 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 from filelock import FileLock
 
 from ml_platform.errors import FileRefused
 from ml_platform.ingestion import files as file_versions
-from ml_platform.ingestion.files import FileVersion, by_path, versions
-from ml_platform.ingestion.landing import declared_arrivals, land, landed
+from ml_platform.ingestion.files import FileVersion
+from ml_platform.ingestion.landing import declared_arrivals, land
 from ml_platform.ingestion.raw_columns import FILE, ROW, Placed, place, storable, types_in_duckdb
-from ml_platform.ingestion.sources import check_names, read
+from ml_platform.ingestion.scan import Pending, Refusal, Waiting, look, pending, read_key
+from ml_platform.ingestion.sources import check_names, missing_columns, read
+from ml_platform.ingestion.staged import staged
 from ml_platform.lake import ledger
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, Transaction, write
-from ml_platform.spec.canonical import canonical, content_key
+from ml_platform.lake.transaction import Author, Rows, Transaction, write
+from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.tables import Table
 
 __all__ = ["IngestReport", "Pending", "Refusal", "ingest", "land", "pending", "read_key", "table_lock"]
 
-READER_VERSION = 1  # raise it when files would be read differently
 _BATCH_SECONDS = 1.0
 _BATCH_BYTES = 256_000_000
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A file that was not taken in, and why in one message."""
-
-    path: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Pending:
-    """What an ingest would do. `nothing` does not count files that were refused and did not change."""
-
-    table: str
-    new: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    refused: list[Refusal] = field(default_factory=list)
-
-    @property
-    def nothing(self) -> bool:
-        """Whether no file waits."""
-        return not self.new and not self.changed
-
-    @property
-    def paths(self) -> list[str]:
-        """The files that wait, in the order in which they are read."""
-        return sorted([*self.new, *self.changed])
 
 
 @dataclass(frozen=True)
@@ -77,71 +49,11 @@ class IngestReport:
         return not self.ingested
 
 
-def read_key(table: Table) -> str:
-    """What decides how a file is read: when it changes, files are read anew."""
-    source = {"format": table.source.file_format, "separator": table.source.separator}
-    wanted = sorted(table.columns) if table.clean is None else []
-    return content_key(READER_VERSION, canonical(source), wanted)[:16]
-
-
-def pending(lake: Lake, table: Table) -> Pending:
-    """A look at the landing folder that writes nothing; contents are hashed only where size or time changed."""
-    return _look(lake, table)[0]
-
-
 def table_lock(lake: Lake, table: Table) -> FileLock:
     """One process at a time reads the files of a table."""
     folder = lake.settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{table.name}.lock", timeout=lake.settings.lock_timeout)
-
-
-@dataclass
-class _Waiting:
-    """A file to be read: where it is, and the versions of its path so far."""
-
-    file: Path
-    path: str
-    before: list[FileVersion]
-
-
-def _look(lake: Lake, table: Table) -> tuple[Pending, list[_Waiting], list[tuple[FileVersion, int, int]]]:
-    """Also the files to read, and unchanged ones whose size or time must be noted anew."""
-    known, key = by_path(versions(lake, table.name)), read_key(table)
-    look, waiting, touched = Pending(table.name), [], []
-    for path, file in landed(lake.settings, table).items():
-        before = known.get(path, [])
-        try:
-            match = _match(file, before)
-        except OSError:
-            continue  # it went away since the folder was listed
-        if match is not None:
-            version, stat = match
-            if (version.bytes, version.mtime_ns) != stat:
-                touched.append((version, *stat))
-            if version.read_key == key:
-                if version.status == "refused":
-                    look.refused.append(Refusal(path, version.error or ""))
-                continue
-        (look.changed if before else look.new).append(path)
-        waiting.append(_Waiting(file, path, before))
-    return look, waiting, touched
-
-
-def _match(file: Path, before: list[FileVersion]) -> tuple[FileVersion, tuple[int, int]] | None:
-    """The last or the standing version that has the file's content, with the file's size and time."""
-    last = before[-1:]
-    candidates = [*last, *(v for v in before[:-1] if v.status == "ingested")]
-    candidates = [v for v in candidates if v.sha256]  # without: it could not even be opened
-    if not candidates:
-        return None
-    stat = file.stat()
-    seen = stat.st_size, stat.st_mtime_ns
-    for version in last:
-        if version.sha256 and (version.bytes, version.mtime_ns) == seen:
-            return version, seen
-    digest = file_hash(file)
-    return next(((v, seen) for v in candidates if v.sha256 == digest), None)
 
 
 @dataclass
@@ -162,8 +74,8 @@ def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], No
     report = IngestReport(table.name, [], [], [], [], 0)
     rows = 0
     with table_lock(lake, table):
-        look, waiting, touched = _look(lake, table)
-        report.refused.extend(look.refused)
+        seen, waiting, touched = look(lake, table)
+        report.refused.extend(seen.refused)
         if touched:
             _note(lake, table, touched)
         now, arrivals = datetime.now(UTC), declared_arrivals(lake, table.name)
@@ -196,7 +108,7 @@ def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], No
 
 
 def _read(
-    table: Table, item: _Waiting, arrivals: dict[tuple[str, str], datetime], now: datetime,
+    table: Table, item: Waiting, arrivals: dict[tuple[str, str], datetime], now: datetime,
     on_file: Callable[[str], None] | None,
 ) -> _Read:  # fmt: skip
     """Raises FileRefused only for a file that changes while it is read, FileNotFoundError for one that left."""
@@ -249,47 +161,38 @@ def _check_columns(table: Table, frame: pl.DataFrame, path: str) -> None:
                           remedy="Land it with the contract's columns, or map them in clean.")  # fmt: skip
 
 
-def missing_columns(missing: list[str], present: list[str]) -> str:
-    """A sentence about contracted columns that a file lacks, with the likely new names."""
-    from difflib import get_close_matches
-
-    hints = []
-    for name in missing:
-        near = get_close_matches(name.lower(), [p.lower() for p in present], n=1, cutoff=0.75)
-        found = [p for p in present if near and p.lower() == near[0]]
-        hints.append(f"{name} (renamed to {found[0]!r}?)" if found else name)
-    return f"contracted columns are missing: {', '.join(hints)}"
-
-
 def _store(lake: Lake, table: Table, run_id: str, batch: list[_Read]) -> None:
     author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
+    existing = lake.columns("raw", table.name)  # under the table's lock nobody else adds columns
+    placed: list[tuple[_Read, Placed, Rows | None]] = []
+    for item in batch:
+        if item.frame is None:
+            placed.append((item, {}, None))
+            continue
+        columns = place(item.frame, existing, types_in_duckdb(lake, item.frame))
+        existing |= {home: kind for home, kind in columns.values() if home is not None}
+        placed.append((item, columns, staged(lake, _stored(item.frame, columns, item.version.file_id))))
     with write(lake, author, {"files": [item.version.path for item in batch]}) as tx:
-        for item in batch:
-            placed = _append(tx, table, item) if item.frame is not None else {}
-            _record(tx, table, item, json.dumps(placed), run_id)
+        for item, columns, rows in placed:
+            if rows is not None:
+                tx.append("raw", table.name, rows, evolve=True)
+            _record(tx, table, item, json.dumps(columns), run_id)
         taken = [item for item in batch if item.frame is not None]
         if taken:
             standing = tx.execute(
                 "SELECT path, sha256 FROM platform.files WHERE table_name = ? AND status = 'ingested' ORDER BY path",
                 [table.name],
             ).fetchall()
-            author = Author(author.asset, WHOLE, content_key("raw", [list(row) for row in standing]), run_id)
+            author = Author(author.asset, WHOLE, content_key("raw", [digest for _, digest in standing]), run_id)
             ledger.record(tx, author, rows=sum(item.version.rows for item in taken),
                           details={"files": [item.version.path for item in taken]})  # fmt: skip
 
 
-def _append(tx: Transaction, table: Table, item: _Read) -> Placed:
-    assert item.frame is not None
-    frame = item.frame
-    incoming = types_in_duckdb(tx.lake, frame)
-    placed = place(frame, tx.lake.columns("raw", table.name), incoming)
+def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
     kept = frame.select(name for name, (home, _) in placed.items() if home is not None)
     kept.columns = [home for home, _ in placed.values() if home is not None]
-    numbers = pl.Series(ROW, range(frame.height), dtype=pl.Int64)
-    ids = pl.Series(FILE, [item.version.file_id] * frame.height, dtype=pl.String)
-    kept = pl.DataFrame([*kept, ids, numbers])
-    tx.append("raw", table.name, kept, evolve=True)
-    return placed
+    ids = pl.Series(FILE, [file_id] * frame.height, dtype=pl.String)
+    return pl.DataFrame([*kept, ids, pl.Series(ROW, range(frame.height), dtype=pl.Int64)])
 
 
 def _record(tx: Transaction, table: Table, item: _Read, columns: str, run_id: str) -> None:

@@ -16,9 +16,9 @@ import polars as pl
 
 from ml_platform.errors import FileRefused
 from ml_platform.ingestion.casting import Failed, cast
-from ml_platform.ingestion.raw import missing_columns
 from ml_platform.ingestion.raw_columns import ROW
 from ml_platform.ingestion.reasons import LONGEST, reason
+from ml_platform.ingestion.sources import missing_columns
 from ml_platform.ingestion.times import INSTANT
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table

@@ -4,6 +4,7 @@ import codecs
 import csv
 import json
 from collections import Counter
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -76,6 +77,16 @@ def check_names(names: list[str], path: str, place: str) -> None:
     if twice:
         raise FileRefused(path, f"column names come twice: {', '.join(map(repr, twice))}", place=place,
                           remedy="Give each column a name of its own.")  # fmt: skip
+
+
+def missing_columns(missing: list[str], present: list[str]) -> str:
+    """A sentence about contracted columns that a file lacks, with the likely new names."""
+    hints = []
+    for name in missing:
+        near = get_close_matches(name.lower(), [p.lower() for p in present], n=1, cutoff=0.75)
+        found = [p for p in present if near and p.lower() == near[0]]
+        hints.append(f"{name} (renamed to {found[0]!r}?)" if found else name)
+    return f"contracted columns are missing: {', '.join(hints)}"
 
 
 def _read_csv_slowly(plain: Path, path: str, separator: str, width: int) -> pl.DataFrame:

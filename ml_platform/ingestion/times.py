@@ -1,6 +1,5 @@
 """Times of every form into UTC microseconds (S1)."""
 
-import re
 from dataclasses import dataclass
 
 import polars as pl
@@ -74,13 +73,3 @@ def _localized(naive: pl.Series, zone: str | None) -> tuple[pl.Series, dict[str,
     local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
     return local, {"gap": given & local.is_null()}
 
-
-def is_zone(name: str) -> bool:
-    """Whether `name` is a time zone of the IANA database."""
-    from zoneinfo import ZoneInfo
-
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return False
-    return bool(re.fullmatch(r"[A-Za-z0-9_+/-]+", name))

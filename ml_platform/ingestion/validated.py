@@ -8,12 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.errors import IngestionError
-from ml_platform.ingestion.files import FileVersion
+from ml_platform.ingestion.plans import Plan, key_of, plans, touched, validated_key, validated_keys
 from ml_platform.ingestion.profile import profile, write_profile
 from ml_platform.ingestion.raw import Refusal
 from ml_platform.ingestion.raw_columns import ROW, read_raw, storable
-from ml_platform.ingestion.resolution import Resolved, Step, resolve
+from ml_platform.ingestion.resolution import Resolved, resolve
 from ml_platform.ingestion.screened import (
     Screening,
     Screenings,
@@ -21,22 +20,20 @@ from ml_platform.ingestion.screened import (
     rule_version,
     screen_files,
     screening_key,
-    screenings,
 )
 from ml_platform.ingestion.screening import PARTITION, RAW, REASON, RULE, RULE_HOLDS, as_json
+from ml_platform.ingestion.staged import staged
 from ml_platform.ingestion.times import INSTANT
 from ml_platform.lake import ledger
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
-from ml_platform.spec.canonical import content_key
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 
 __all__ = ["ValidatedReport", "build_validated", "screening_key", "touched", "validated_key", "validated_keys"]
 
-RESOLUTION_VERSION = 1  # raise it when the same screenings would be resolved otherwise
 _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
 
@@ -65,96 +62,6 @@ class ValidatedReport:
     unchanged: bool = False
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """The file versions that matter to one partition, in the order in which they arrived."""
-
-    partition: str
-    files: list[FileVersion]
-    steps: list[Step]
-    final: list[bool]  # whether the file stands now
-
-
-def touched(
-    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
-) -> dict[str, list[str]]:
-    """Every partition that some file has rows in, with the file ids that matter to it. Screens what is not screened."""
-    keys = needs_keys(lake, table) if keys is None else keys
-    plans = _plans(screen_files(lake, table, partitions, keys))
-    return {name: [version.file_id for version in plan.files] for name, plan in sorted(plans.items())}
-
-
-def validated_keys(
-    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
-) -> dict[str, str] | None:
-    """The content key of every partition that some file has rows in. Reads only.
-
-    None while it cannot be told: a file is not screened, or a table in `needs` is not made.
-    """
-    state = _recorded(lake, table, partitions, keys)
-    if state is None:
-        return None
-    return {name: _key(table, state.key, plan) for name, plan in sorted(_plans(state).items())}
-
-
-def validated_key(
-    lake: Lake, table: Table, partitions: Partitions | None, partition: str, keys: Mapping[str, str] | None = None
-) -> str | None:
-    """The content key of one partition (S31), with or without rows; None as in `validated_keys`, which is cheaper."""
-    state = _recorded(lake, table, partitions, keys)
-    if state is None:
-        return None
-    return _key(table, state.key, _plans(state).get(partition, _Plan(partition, [], [], [])))
-
-
-def _recorded(
-    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None
-) -> Screenings | None:
-    if keys is None:
-        try:
-            keys = needs_keys(lake, table)
-        except IngestionError:
-            return None
-    state = screenings(lake, table, partitions, keys)
-    return None if state.waiting else state
-
-
-def _plans(state: Screenings) -> dict[str, _Plan]:
-    chains = state.standing
-    paths: dict[str, list[str]] = {}
-    for path, versions in chains.items():
-        for name in {name for version in versions for name in state.found[version.file_id].partitions}:
-            paths.setdefault(name, []).append(path)
-    return {name: _plan(name, {path: chains[path] for path in touching}) for name, touching in paths.items()}
-
-
-def _plan(partition: str, chains: dict[str, list[FileVersion]]) -> _Plan:
-    arriving = sorted((v.arrival, path, i) for path, versions in chains.items() for i, v in enumerate(versions))
-    number = {path: i for i, path in enumerate(dict.fromkeys(path for _, path, _ in arriving))}
-    return _Plan(
-        partition,
-        [chains[path][i] for _, path, i in arriving],
-        [Step(number[path], i) for _, path, i in arriving],
-        [i == len(chains[path]) - 1 for _, path, i in arriving],
-    )
-
-
-def _key(table: Table, base: str, plan: _Plan) -> str:
-    """Arrivals count only where they decide something, so that landing elsewhere gives the same key.
-
-    The order of arrival is in the order of the entries. The moment itself is there for replacements,
-    where "latest" lets an arrival correct another path's rows, and, declared, for tables without time.
-    """
-    several = len({step.path for step in plan.steps}) > 1
-    entries = []
-    for version, step in zip(plan.files, plan.steps, strict=True):
-        decides = step.position > 0 or (table.on_conflict == "latest" and several)
-        decides = decides or (table.event_time is None and version.declared)
-        entries.append([step.path, version.sha256, version.arrival if decides else None])
-    return content_key("validated", RESOLUTION_VERSION, base, plan.partition, table.known_at, table.refresh,
-                       table.on_conflict, entries)  # fmt: skip
-
-
 def build_validated(
     lake: Lake, table: Table, partitions: Partitions | None, partition: str, author: Author
 ) -> ValidatedReport:
@@ -165,8 +72,10 @@ def build_validated(
     """
     keys = needs_keys(lake, table)
     state = screen_files(lake, table, partitions, keys)
-    plan = _plans(state).get(partition, _Plan(partition, [], [], []))
-    key = _key(table, state.key, plan)
+    plan = plans(state).get(partition, Plan(partition, [], [], []))
+    if _drop_damaged(lake, plan, state):
+        state = screen_files(lake, table, partitions, keys)
+    key = key_of(table, state.key, plan)
     author = replace(author, asset=f"validated/{table.name}", partition=partition, content_key=key)
     last = ledger.latest(lake, author.asset).get((author.asset, partition))
     if last is not None and last.content_key == key:
@@ -175,8 +84,17 @@ def build_validated(
     return _build(lake, table, partitions, plan, state, author, again=last is not None)
 
 
+def _drop_damaged(lake: Lake, plan: Plan, state: Screenings) -> bool:
+    """Remove the plan's blobs whose bytes are not what their name says; whether there were any (S31)."""
+    blobs = Blobs(lake.settings)
+    damaged = [digest for v in plan.files if not blobs.whole(digest := state.found[v.file_id].digest)]
+    for digest in damaged:
+        blobs.path(digest).unlink(missing_ok=True)
+    return bool(damaged)
+
+
 def _build(
-    lake: Lake, table: Table, partitions: Partitions | None, plan: _Plan, state: Screenings, author: Author,
+    lake: Lake, table: Table, partitions: Partitions | None, plan: Plan, state: Screenings, author: Author,
     *, again: bool,
 ) -> ValidatedReport:
     found = state.found
@@ -208,8 +126,9 @@ def _build(
         "files": sorted(plan.files[i].path for i in final if plan.partition in found[plan.files[i].file_id].partitions),
     }  # fmt: skip
     profiled = profile(current.select(content), table.name, plan.partition, author.content_key)
+    put = staged(lake, rows)
     with write(lake, author) as tx:
-        tx.replace("validated", table.name, rows, partition=plan.partition, evolve=True)
+        tx.replace("validated", table.name, put, partition=plan.partition, evolve=True)
         tx.replace("quarantine", table.name, quarantine, partition=plan.partition, evolve=True)
         write_profile(tx, table.name, plan.partition, profiled, again=again)
         ledger.record(tx, author, rows=current.height, details=details)
@@ -217,7 +136,7 @@ def _build(
 
 
 def _load(
-    lake: Lake, table: Table, partitions: Partitions | None, plan: _Plan, found: Mapping[str, Screening]
+    lake: Lake, table: Table, partitions: Partitions | None, plan: Plan, found: Mapping[str, Screening]
 ) -> pl.DataFrame:
     """The screened rows of the plan's files, with `_step`. Of a path with one version only the partition's rows."""
     blobs, several = Blobs(lake.settings), {step.path for step in plan.steps if step.position > 0}
@@ -225,7 +144,7 @@ def _load(
     texts = dict.fromkeys((RULE, REASON, PARTITION, RAW), pl.String())
     frames = [pl.DataFrame(schema={**table.columns, ROW: pl.Int64(), **texts, "_step": pl.Int64()})]
     for i, (version, step) in enumerate(zip(plan.files, plan.steps, strict=True)):
-        wanted = pl.scan_parquet(blobs.get(found[version.file_id].digest))
+        wanted = pl.scan_parquet(blobs.path(found[version.file_id].digest))  # verified by _drop_damaged
         homeless = pl.col(PARTITION) == ""
         if step.path not in several:
             mine = pl.col(PARTITION) == plan.partition
@@ -235,7 +154,7 @@ def _load(
     return pl.concat(frames, rechunk=True)
 
 
-def _row_versions(table: Table, offers: pl.DataFrame, plan: _Plan, resolved: Resolved) -> pl.DataFrame:
+def _row_versions(table: Table, offers: pl.DataFrame, plan: Plan, resolved: Resolved) -> pl.DataFrame:
     """The row versions with `_file`, `_arrival`, `_known_at`, `_usable_at`, `_superseded_at` (S2, S5, S6)."""
     arrivals = pl.Series("arrival", [v.arrival for v in plan.files], dtype=INSTANT)
     files = pl.Series("file", [v.file_id for v in plan.files], dtype=pl.String)
@@ -252,9 +171,21 @@ def _row_versions(table: Table, offers: pl.DataFrame, plan: _Plan, resolved: Res
     frame = frame.with_columns(_refreshed(pl.col("_known_at"), table).alias("_usable_at"))
     successor = pl.when(pl.col("_by") >= 0).then(pl.col("_usable_at").gather(pl.col("_by").clip(lower_bound=0)))
     ended = pl.when(pl.col("_ended").is_not_null()).then(pl.coalesce(successor, _refreshed(pl.col("_ended"), table)))
-    frame = frame.with_columns(ended.alias("_superseded_at"))
+    frame = frame.with_columns(_earliest_end(frame.with_columns(ended.alias("_end"))).alias("_superseded_at"))
     stamps = ("_arrival", "_known_at", "_usable_at", "_superseded_at")
     return frame.select(*table.columns, "_file", ROW, *stamps, PARTITION)
+
+
+def _earliest_end(frame: pl.DataFrame) -> pl.Series:
+    """The first moment at which any later version stands: a correction may be known before the one it corrects."""
+    end, by = frame["_end"], frame["_by"]
+    corrected = by >= 0
+    while True:
+        later = pl.select(pl.when(corrected).then(end.gather(by.clip(lower_bound=0)))).to_series()
+        earlier = pl.select(pl.min_horizontal(end, later)).to_series()
+        if earlier.equals(end, null_equal=True):
+            return end
+        end = earlier
 
 
 def _at(arrivals: pl.Series, steps: Any) -> pl.Series:
@@ -272,7 +203,7 @@ def _refreshed(time: pl.Expr, table: Table) -> pl.Expr:
     return pl.min_horizontal(ticks.cast(INSTANT), pl.lit(_LAST_MOMENT, INSTANT))
 
 
-def _conflicts(lake: Lake, table: Table, offers: pl.DataFrame, plan: _Plan, resolved: Resolved) -> pl.DataFrame:
+def _conflicts(lake: Lake, table: Table, offers: pl.DataFrame, plan: Plan, resolved: Resolved) -> pl.DataFrame:
     """Rows refused for another file's row of the same key, with the reason and the row as it came."""
     mine, theirs = offers[resolved.refused], offers[resolved.winners]
     frame = mine.select(PARTITION, "_step", ROW).with_columns(
@@ -294,7 +225,7 @@ def _conflicts(lake: Lake, table: Table, offers: pl.DataFrame, plan: _Plan, reso
     return pl.concat(parts).select("_step", ROW, RULE, REASON, RAW) if parts else pl.DataFrame()
 
 
-def _quarantine(table: Table, refused: pl.DataFrame, conflicts: pl.DataFrame, plan: _Plan) -> pl.DataFrame:
+def _quarantine(table: Table, refused: pl.DataFrame, conflicts: pl.DataFrame, plan: Plan) -> pl.DataFrame:
     frame = refused.select("_step", ROW, RULE, REASON, RAW)
     if conflicts.width:
         frame = pl.concat([frame, conflicts])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, QuestionRefused
 from ml_platform.lake.connection import Lake
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\([^()]*\)\s*)?", re.IGNORECASE)
@@ -25,7 +25,7 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
     """The answer to one reading statement, without locks, from the last committed snapshot.
 
     The lake must be open read-only, which is what keeps functions called from a SELECT from writing.
-    Raises LakeError for anything but one reading statement, and for SQL that fails.
+    Raises QuestionRefused for anything but one reading statement, and for SQL that fails.
     """
     if not lake.read_only:
         raise LakeError("Questions are asked of a lake that was opened read-only.",
@@ -40,8 +40,8 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
         frame = (found if limit is None else found.limit(limit + 1)).pl()
     except duckdb.Error as error:
-        raise LakeError(f"The query failed: {error}",
-                        remedy="`SHOW ALL TABLES` lists what there is.") from None  # fmt: skip
+        raise QuestionRefused(f"The query failed: {error}",
+                              remedy="`SHOW ALL TABLES` lists what there is.") from None  # fmt: skip
     more = limit is not None and frame.height > limit
     return Answer(frame.head(limit) if limit is not None else frame, types, more)
 
@@ -53,11 +53,11 @@ def _one_reading(sql: str) -> tuple[bool, duckdb.Statement]:
         # EXPLAIN ANALYZE runs what it explains, so that must be reading too.
         statements = duckdb.extract_statements(sql[explain.end() :] if explain else sql)
     except duckdb.Error as error:
-        raise LakeError(f"This is not SQL: {error}", remedy="DuckDB's dialect is meant.") from None
+        raise QuestionRefused(f"This is not SQL: {error}", remedy="DuckDB's dialect is meant.") from None
     if len(statements) != 1:
-        raise LakeError(f"One statement at a time; these are {len(statements)}.", remedy="Ask them one by one.")
+        raise QuestionRefused(f"One statement at a time; these are {len(statements)}.", remedy="Ask them one by one.")
     kind = statements[0].type.name  # SHOW, DESCRIBE, SUMMARIZE, FROM and VALUES are SELECT to the parser
     if kind != "SELECT":
-        raise LakeError(f"Only reading is allowed here, and this is {kind}.",
-                        remedy="Tables change through pipelines only, so that every row has its origin.")  # fmt: skip
+        raise QuestionRefused(f"Only reading is allowed here, and this is {kind}.",
+                              remedy="Tables change through pipelines only, so that every row has its origin.")  # fmt: skip
     return explain is not None, statements[0]

@@ -65,6 +65,11 @@ class Examples:
         return (self.key,) if isinstance(self.key, str) else tuple(self.key)
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        """What tells one example from another (S16): key and `at`, each column once."""
+        return tuple(dict.fromkeys([*self.keys, *([self.at] if self.at else [])]))
+
+    @property
     def label_expression(self) -> pl.Expr | None:
         """The label over the example's own row; None when it lives in another table."""
         if isinstance(self.label, Label):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, Literal
+from zoneinfo import available_timezones
 
 import polars as pl
 
@@ -98,6 +99,9 @@ class Table:
                                        remedy='Declare it dy.Datetime(time_zone="UTC").')  # fmt: skip
         if self.known_at is not None and self.event_time is None:
             raise DeclarationError(where, "known_at= without event_time=", remedy="Declare event_time too.")
+        if self.time_zone is not None and self.time_zone not in available_timezones():
+            raise DeclarationError(where, f"time_zone={self.time_zone!r} is no time zone",
+                                   remedy="Use a name such as America/New_York.")  # fmt: skip
         if self.refresh is not None:
             microseconds(self.refresh, f"{where}.refresh")
         if self.needs and self.clean is None:

@@ -1,21 +1,118 @@
-"""How a word of the declaration is made: a frozen, type-checked dataclass."""
+"""How a word of the declaration is made: a frozen, type-checked dataclass that refuses in one sentence."""
 
-from collections.abc import Callable
-from typing import TypeVar, dataclass_transform
+import inspect
+from collections.abc import Sequence
+from functools import wraps
+from typing import Any, TypeVar, dataclass_transform
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+
+from ml_platform.errors import DeclarationError
 
 T = TypeVar("T")
+_UNKNOWN = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
+_MISSING = frozenset({"missing", "missing_argument", "missing_keyword_only_argument", "missing_positional_only_argument"})
+
+_WORDS = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "a Boolean", "list": "a list",
+          "tuple": "a list", "dict": "a mapping", "Expr": "a polars expression"}  # fmt: skip
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def word(cls: type[T]) -> type[T]:
     """A declaration word: positional or keyword arguments, types checked, unknown names refused.
 
-    Two words are compared by their canonical form, never by `==`: they may hold expressions.
+    Two words are compared by their canonical form, never by `==`: they may hold expressions. What
+    does not fit raises DeclarationError that names the word, the parameter and what is allowed.
     """
-    decorate: Callable[[type[T]], type[T]] = dataclass(
-        frozen=True, eq=False, config=ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-    )
-    return decorate(cls)
+    config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+    made: Any = dataclass(frozen=True, eq=False, config=config)(cls)
+    validated = made.__init__
+
+    @wraps(validated)
+    def __init__(self: T, *arguments: Any, **named: Any) -> None:
+        try:
+            validated(self, *arguments, **named)
+        except ValidationError as error:
+            raise _in_words(cls, arguments, named, error.errors(include_url=False)) from None
+
+    made.__init__ = __init__
+    return made  # type: ignore[no-any-return]  # it is `cls` itself
+
+
+def _in_words(
+    cls: type, arguments: tuple[Any, ...], named: dict[str, Any], errors: Sequence[ErrorDetails]
+) -> DeclarationError:
+    parameters = list(inspect.signature(cls).parameters)
+    called = arguments[0] if arguments else named.get(parameters[0])
+    where = f"{cls.__name__}({called!r})" if isinstance(called, str) else cls.__name__
+    takes = f"It takes {', '.join(parameters)}."
+    unknown = [str(error["loc"][-1]) for error in errors if error["type"] in _UNKNOWN]
+    if unknown:  # what is missing then is mostly what was misspelt
+        return DeclarationError(where, f"there is no parameter {', '.join(map(repr, unknown))}", remedy=takes)
+    if any(error["type"] == "unexpected_positional_argument" for error in errors):
+        return DeclarationError(where, "more values than parameters", remedy=takes)
+    missing = [_place(error, parameters) for error in errors if error["type"] in _MISSING]
+    if missing:
+        return DeclarationError(where, f"{', '.join(missing)} is missing", remedy=takes)
+    by_place: dict[str, list[ErrorDetails]] = {}
+    for error in errors:
+        by_place.setdefault(_place(error, parameters), []).append(error)
+    found = [_problem(place, alike) for place, alike in by_place.items()]
+    return DeclarationError(where, "; ".join(problem for problem, _ in found),
+                            remedy=" ".join(dict.fromkeys(remedy for _, remedy in found if remedy)))  # fmt: skip
+
+
+def _place(error: ErrorDetails, parameters: list[str]) -> str:
+    """`agg[0]`: the parameter and the item in it; which member of a union was tried is not the user's affair."""
+    first, *rest = error["loc"] or ("",)
+    name = parameters[first] if isinstance(first, int) and first < len(parameters) else str(first)
+    return f"{name}[{rest[0]}]" if rest and isinstance(rest[0], int) else name
+
+
+def _problem(place: str, alike: list[ErrorDetails]) -> tuple[str, str]:
+    """What is wrong with one parameter, and what is allowed."""
+    error = alike[0]
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    told = f"{place}={_short(value)}"
+    if len(alike) > 1:  # no member of a union fits
+        names = ", ".join(dict.fromkeys(_member(each) for each in alike))
+        return f"{told} is {_kind(value)}", f"Allowed: {names}."
+    match kind:
+        case "literal_error":
+            return f"{told} is not known", f"Allowed: {context['expected']}."
+        case "tuple_type" | "list_type":
+            return f"{told} is no list", f"Write [{_short(value)}]." if isinstance(value, str) else "Write a list."
+        case "dataclass_type" | "dataclass_exact_type":
+            return f"{told} is {_kind(value)}", f"Write {context['class_name']}(…)."
+        case "too_short":
+            return f"{told} is empty", f"At least {context['min_length']} is needed."
+        case "int_parsing" | "int_type" | "int_from_float":
+            return f"{told} is no whole number", ""
+        case "float_parsing" | "float_type":
+            return f"{told} is no number", ""
+        case "string_type":
+            return f"{told} is no text", ""
+    if error["msg"].startswith("Input should be "):
+        return f"{told} must be {error['msg'].removeprefix('Input should be ')}", ""
+    return f"{told} does not fit", f"{error['msg']}."
+
+
+def _member(error: ErrorDetails) -> str:
+    """The member of a union that an error is about, as people write it."""
+    for part in map(str, reversed(error["loc"][1:])):
+        name = part.removeprefix("is-instance[").removesuffix("]").partition("[")[0]
+        if name in _WORDS or name[:1].isupper():
+            return _WORDS.get(name, name)
+    return error["type"]
+
+
+def _kind(value: Any) -> str:
+    name = type(value).__name__
+    return _WORDS.get(name, "nothing" if value is None else f"a {name}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

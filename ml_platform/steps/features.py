@@ -20,7 +20,8 @@ def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
     """From the definition and the validated partitions that can matter."""
     definition = FeatureDefinition.of(pipeline)
     reads = reading.validated(ws, pipeline, definition, *window_of(pipeline, partition))
-    return content_key("features", CODE_VERSION, definition.key, partition, reads, libraries("duckdb", "polars"))
+    since = reading.available_since(ws, definition) if reads else {}
+    return content_key("features", CODE_VERSION, definition.key, partition, reads, since, libraries("duckdb", "polars"))
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

@@ -118,6 +118,9 @@ def make_champion(ws: Workspace, pipeline: ModelPipeline, partition: str, author
     moment = end or (version.decided_at if version else None)
     if version is None:
         why = deciding.of(ws, pipeline, partition).reason
+        if moment is not None:  # on record, so that a rollback after it leaves its predictions alone
+            promotions.keep(ws.lake, author, pipeline.name, partition=partition, effective_at=moment,
+                            reason=f"{HELD_BACK}: {why}", actor="platform")  # fmt: skip
         told = {"outcome": HELD_BACK, "reason": why}
         return recorded_alone(ws, author, _with_champion(ws, pipeline, moment, Outcome(1, HELD_BACK, metadata=told)))
     assert moment is not None  # every version knows when it was decided
@@ -179,7 +182,7 @@ def _champion(
     definition = FeatureDefinition.from_json(bundles.load(ws.blobs, champion.bundle).definition)
     theirs = None
     if definition.key != FeatureDefinition.of(pipeline).key:
-        on = [*definition.keys, *([definition.at] if definition.at else [])]
+        on = definition.identity
         start = holdout[definition.at].min() if definition.at else None
         with features.computed(ws, definition, start, version.decided_at if definition.at else None) as table:
             rows = ws.lake.frame(f"FROM {table}")

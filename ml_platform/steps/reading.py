@@ -79,6 +79,15 @@ def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> dict[str, _Span
     return {partition: _Span(first, last) for partition, first, last in rows}
 
 
+def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, datetime | None]:
+    """When each table that is read became available (S14): it decides features of partitions far from it."""
+    return {
+        name: ws.lake.value(f"SELECT min(_usable_at) FROM validated.{quoted(name)}")
+        for name, table in sorted(definition.tables.items())
+        if table.timed and ws.lake.columns("validated", name)
+    }
+
+
 def labels(ws: Workspace, pipeline: ModelPipeline, known_before: datetime | None) -> list[Read]:
     """The validated partitions that hold labels known before a moment (None: all)."""
     from ml_platform.training.labels import label_table

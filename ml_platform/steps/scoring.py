@@ -111,7 +111,7 @@ def _examples(
         return frame
     # Without partitions the champion scores what it was not trained on: its holdout and the unlabelled.
     trained = pl.scan_parquet(ws.blobs.get(training_set)).filter(pl.col("_part") != "holdout")
-    on = [*pipeline.examples.keys, *([pipeline.examples.at] if pipeline.examples.at else [])]
+    on = pipeline.examples.identity
     return frame.join(trained.select(on).collect(), on=on, how="anti", maintain_order="left")
 
 

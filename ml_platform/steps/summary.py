@@ -22,8 +22,8 @@ def headline(pipeline: ModelPipeline) -> str:
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """Per partition that was run: rows, quarantined, the realised metric of the version decided in it, gates, champion.
 
-    `<metric>_next` is what the champion of the end of the partition was worth on the next one; None
-    until its labels are known. For a pipeline without partitions it is `<metric>`, on what it scored.
+    `realised` is what the champion of the end of the partition was worth on the next one, in `metric`;
+    None until labels are known. For a pipeline without partitions it is on what the champion scored.
     """
     name, metric = pipeline.name, headline(pipeline)
     made = ledger.latest(ws.lake)
@@ -44,11 +44,11 @@ def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
             "quarantined": sum(
                 m.details.get("quarantined", 0) for (asset, p), m in made.items()
                 if asset in {f"validated/{t.name}" for t in pipeline.tables} and p == partition),
-            f"{metric}_next" if pipeline.partitions else metric:
-                realised.get(later[0] if later else partition) if later or not pipeline.partitions else None,
+            "metric": metric,
+            "realised": realised.get(later[0] if later else partition) if later or not pipeline.partitions else None,
             "gates": f"{told['passed']} of {told['gates']}" if "gates" in told else None,
             "decision": decided.get("outcome"),
-            "champion": decided.get("champion"),
+            "champion": None if decided.get("champion") == "none" else decided.get("champion"),
         })  # fmt: skip
     return rows
 
@@ -74,22 +74,39 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
             "version": version.name,
             "serves": version.version == champion,
             "partition": version.partition,
-            f"holdout_{metric}": version.metrics["holdout"].get(metric),
+            "metric": metric,
+            "holdout": version.metrics["holdout"].get(metric),
             "gates_passed": sum(found.get(key) is not False and key in found for key in keys),
             "gates": len(keys),
             "promoted": served[version.version].effective_at if version.version in served else None,
-            "training_set": version.training_set[:12],
-            "bundle": version.bundle[:12],
+            "training_set": version.training_set,
+            "bundle": version.bundle,
             "seconds": version.durations.get("total"),
         })  # fmt: skip
     return rows
 
 
-def verdict_rows(ws: Workspace, pipeline: ModelPipeline, number: int) -> list[dict[str, Any]]:
-    """Every verdict on a version. Raises NotFoundError for a version that does not exist."""
-    versions.version(ws.lake, pipeline.name, number)
-    return [
-        {"gate": v.gate, "slice": v.slice or None, "value": v.value, "threshold": v.threshold, "low": v.low,
-         "high": v.high, "passed": {True: "passed", False: "failed", None: "not judged"}[v.passed], "detail": v.detail}
-        for v in verdicts.of(ws.lake, pipeline.name, number)
-    ]  # fmt: skip
+def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[str, Any]:
+    """All that is on record about a version, with every verdict. Raises NotFoundError when it does not exist."""
+    found = versions.version(ws.lake, pipeline.name, number)
+    return {
+        "version": found.name,
+        "serves": promotions.champion_at(ws.lake, pipeline.name) == number,
+        **{name: getattr(found, name) for name in (
+            "partition", "decided_at", "created_at", "training_set", "bundle", "bounds", "parameters", "metrics",
+            "environment", "code_version", "durations", "run_id", "content_key")},
+        "verdicts": [
+            {"gate": v.gate, "slice": v.slice or None, "value": v.value, "threshold": v.threshold, "low": v.low,
+             "high": v.high, "passed": {True: "passed", False: "failed", None: "not judged"}[v.passed],
+             "rows": v.rows, "detail": v.detail}
+            for v in verdicts.of(ws.lake, pipeline.name, number)
+        ],
+    }  # fmt: skip
+
+
+def promotion_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+    """The promotion log, newest first."""
+    shown = ("seq", "pipeline", "action", "version", "previous", "partition", "effective_at", "actor", "reason",
+             "recorded_at", "run_id")  # fmt: skip
+    log = promotions.history(ws.lake, pipeline.name)
+    return [{name: getattr(entry, name) for name in shown} for entry in reversed(log)]

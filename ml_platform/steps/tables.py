@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ml_platform.errors import IngestionError
-from ml_platform.ingestion import checks, raw, validated
+from ml_platform.ingestion import checks, quarantine, raw, validated
 from ml_platform.ingestion.checks import Reference
 from ml_platform.lake import files
 from ml_platform.lake.transaction import Author
@@ -45,6 +45,11 @@ def validate(
     good = Outcome(report.rows, status, metadata=told, checks=found, content_key=report.content_key)
     bad = Outcome(report.quarantined, status, metadata={"by rule": report.by_rule}, content_key=report.content_key)
     return good, bad
+
+
+def replay(ws: Workspace, table: Table) -> quarantine.Replay:
+    """What today's contract and `clean` make of the table's refused rows."""
+    return quarantine.replay(ws.lake, table, ws.slices.get(table.name))
 
 
 def references_of(pipelines: list[ModelPipeline], table: str) -> list[Reference]:

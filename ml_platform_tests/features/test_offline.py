@@ -13,7 +13,7 @@ import pytest
 from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, Window
 from ml_platform.errors import DeclarationError, FeatureError
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.offline import available_since, compute, examples_sql
+from ml_platform.features.offline import available_since, compute, examples_sql, outputs_since
 from ml_platform_tests.features.relations import batch_features, connect, stored, validated
 from ml_platform_tests.features.scenario import DAY, Row, example, flight, hour, pipeline, plane, weather
 
@@ -136,6 +136,17 @@ def test_before_its_table_existed_a_feature_is_null_and_not_zero(connection: duc
     assert nothing[0]["flights_count_3h"] is None and nothing[0]["planes__status"] == "unknown"
 
 
+def test_every_output_has_the_date_of_the_tables_it_depends_on() -> None:  # S14
+    declared = pipeline(COUNT, Latest("weather", on={"origin": "airport"}, take=["temp"]),
+                        Lookup("planes", on="tail", take=["seats"]), Derived(hour=pl.col("departs").dt.hour()),
+                        Derived(both=pl.col("weather__temp") + pl.col("flights_count_3h")))  # fmt: skip
+    definition = FeatureDefinition.of(declared)
+    assert outputs_since(definition, {"flights": hour(3), "weather": hour(5)}) == {
+        "flights_count_3h": hour(3), "weather__temp": hour(5), "both": hour(5),
+    }  # fmt: skip
+    assert outputs_since(definition, {"flights": hour(3), "weather": None})["both"] is None
+
+
 def test_hours_of_a_zone_follow_its_daylight_saving(connection: duckdb.DuckDBPyConnection) -> None:  # S1, S7
     local = pl.col("departs").dt.convert_time_zone("America/New_York")
     declared = pipeline(Derived(next=pl.col("hour") + 1, hour=local.dt.hour(), day=local.dt.weekday()))
@@ -144,7 +155,7 @@ def test_hours_of_a_zone_follow_its_daylight_saving(connection: duckdb.DuckDBPyC
     assert [(row["hour"], row["next"], row["day"]) for row in rows] == [(23, 24, 6), (1, 2, 7), (3, 4, 7), (0, 1, 1)]
 
 
-def test_a_derived_column_may_be_a_key_and_may_read_what_was_joined(connection: duckdb.DuckDBPyConnection) -> None:  # S7
+def test_a_derived_column_may_be_a_key_or_read_what_was_joined(connection: duckdb.DuckDBPyConnection) -> None:  # S7
     declared = pipeline(
         Derived(prefix=pl.col("carrier").str.slice(0, 1), late=pl.col("flights__rows_count_3h_by_prefix") * 2),
         Window("flights", by={"prefix": "carrier"}, agg=["count"], over=["3h"]),
@@ -250,8 +261,8 @@ def test_examples_without_time_look_up_the_current_rows(connection: duckdb.DuckD
     rows = {
         "songs": [{"song": n, "artist": a, "genre": "x", **blank, **dict.fromkeys(times, far)}
                   for n, a in enumerate(("one", "two", None))],
-        "artists": [{"artist": "one", "born": 1950, **blank, **dict.fromkeys(times, hour(1)), "_superseded_at": hour(3)},
-                    {"artist": "one", "born": 1951, **blank, **dict.fromkeys(times, hour(3)), "_row": 1}],
+        "artists": [{"artist": "one", "born": 1950 + n, **blank, "_row": n, **dict.fromkeys(times, hour(1 + 2 * n)),
+                     "_superseded_at": hour(3) if n == 0 else None} for n in (0, 1)],
     }  # fmt: skip
     relations = validated(connection, declared, rows)
     sql = examples_sql(definition, relations["songs"], None, None)

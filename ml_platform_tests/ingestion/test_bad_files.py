@@ -3,12 +3,19 @@
 import gzip
 import io
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from ml_platform.ingestion.raw import ingest, pending
-from ml_platform.spec.tables import Files
+from ml_platform.ingestion import tables
+from ml_platform.ingestion.raw import IngestReport, ingest, pending
+from ml_platform.ingestion.validated import ValidatedReport
+from ml_platform.lake import ledger
+from ml_platform.lake.connection import Lake
+from ml_platform.settings import Settings
+from ml_platform.spec.tables import Files, Table
 from ml_platform_tests.ingestion.scene import Scene, customers
 
 GOOD = "id,name\n1,Ada\n2,Grace\n"
@@ -28,16 +35,16 @@ def _zip(*members: str) -> bytes:
 
 
 BAD = {
-    "empty": (b"", ["bad.csv", "the file is empty", "at least a header"]),
-    "only white space": (b"\n\n", ["bad.csv", "the file is empty"]),
-    "missing column": (b"id\n1\n", ["bad.csv (the header)", "columns are missing: name", "map them in clean"]),
+    "empty": (b"", ["the file is empty", "at least a header"]),
+    "only white space": (b"\n\n", ["the file is empty"]),
+    "missing column": (b"id\n1\n", [".csv (the header)", "columns are missing: name", "map them in clean"]),
     "renamed column": (b"id,Name\n1,Ada\n", ["missing: name (renamed to 'Name'?)"]),
     "duplicate names": (b"id,name,name\n1,a,b\n", ["(line 1)", "column names come twice: 'name'"]),
     "utf-16": ("id,name\n1,Ada\n".encode("utf-16"), ["(byte 0)", "UTF-16", "iconv -f UTF-16 -t UTF-8"]),
     "utf-16 without a mark": ("id,name\n1,Ada\n".encode("utf-16-le"), ["UTF-16 without a mark, or is binary"]),
     "latin-1": ("id,name\n1,Ada\n2,Zoë\n".encode("latin-1"), ["(byte 18, line 3)", "0xeb is not UTF-8", "iconv"]),
     "cut character": (b"id,name\n1,Zo\xc3", ["ends inside a character", "byte 13"]),
-    "binary garbage": (bytes(range(256)) * 40, ["bad.csv (byte ", "binary"]),
+    "binary garbage": (bytes(range(256)) * 40, ["(byte ", "binary"]),
     "short line": (b"id,name\n1,Ada\n2\n3,Joan\n", ["(line 3)", "1 cells where the header has 2", "land it again"]),
     "long line": (b"id,name\n1,Ada\n2,Grace,x\n", ["(line 3)", "3 cells where the header has 2"]),
     "open quote": (b'id,name\n1,Ada\n2,"Grace\n3,Joan\n', ["(line 3)", "a quote is opened and never closed"]),
@@ -48,45 +55,75 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_csv_is_named_with_place_and_remedy_and_the_others_go_on(scene: Scene, name: str) -> None:
-    content, expected = BAD[name]
-    bad, table = scene.put("customers/bad.csv", content), customers()
-    scene.put("customers/good.csv", GOOD)
-    report = scene.ingest(table)
-    assert report.ingested == ["customers/good.csv"]
-    [refusal] = report.refused
-    for part in expected:
+Landed = tuple[Scene, Table, IngestReport, list[ValidatedReport]]
+
+
+def _landed(folder: Path, table: Table, files: dict[str, bytes]) -> Iterator[Landed]:
+    """One lake in which good and bad files landed together and everything was made."""
+    with Lake(Settings(data=folder / "data", threads=2)) as lake:
+        ledger.prepare(lake)
+        tables.prepare(lake)
+        scene = Scene(lake)
+        for name, content in files.items():
+            scene.put(f"customers/{name}", content)
+        report = scene.ingest(table)
+        yield scene, table, report, scene.run(table)
+
+
+def _check(landed: Landed, file: str, content: bytes, expected: list[str]) -> None:
+    scene, table, report, reports = landed
+    [refusal] = [r for r in report.refused if r.path == f"customers/{file}"]
+    for part in [file, *expected]:
         assert part in refusal.error
-    assert bad.read_bytes() == content
-    assert scene.lake.rows("SELECT path, status FROM platform.files ORDER BY 1") == [
-        ("customers/bad.csv", "refused"), ("customers/good.csv", "ingested")]  # fmt: skip
-    scene.account(table, scene.run(table))
+    assert (scene.landing / "customers" / file).read_bytes() == content
+    assert scene.lake.rows("SELECT status, error FROM platform.files WHERE path = ?", [refusal.path]) == [
+        ("refused", refusal.error)]  # fmt: skip
+    scene.account(table, reports)
+
+
+@pytest.fixture(scope="module")
+def csvs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
+    bad = {f"{name}.csv": content for name, (content, _) in BAD.items()}
+    yield from _landed(tmp_path_factory.mktemp("csvs"), customers(), {**bad, "good.csv": GOOD.encode()})
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_csv_is_named_with_place_and_remedy(csvs: Landed, name: str) -> None:
+    _check(csvs, f"{name}.csv", BAD[name][0], BAD[name][1])
+
+
+def test_the_good_csv_among_the_bad_ones_is_taken_in(csvs: Landed) -> None:
+    scene, table, report, _ = csvs
+    assert report.ingested == ["customers/good.csv"]
     assert scene.validated(table)["name"].to_list() == ["Ada", "Grace"]
 
 
 PACKED = {
-    "truncated gzip": ("bad.csv.gz", _gz(GOOD * 1000)[:-20], ["truncated", "unpacked bytes", "Land the file again"]),
-    "damaged gzip": ("bad.csv.gz", b"\x1f\x8b" + b"garbage" * 20, ["not a sound gzip"]),
-    "text named .gz": ("bad.csv.gz", GOOD.encode(), ["not a sound gzip"]),
-    "two files in a zip": ("bad.csv.zip", _zip(GOOD, GOOD), ["2 files instead of one", "0.csv, 1.csv", "by itself"]),
-    "truncated zip": ("bad.csv.zip", _zip(GOOD)[:-30], ["not a sound zip"]),
-    "empty gzip": ("bad.csv.gz", _gz(""), ["the file is empty"]),
+    "truncated gzip": ("1.csv.gz", _gz(GOOD * 1000)[:-20], ["truncated", "unpacked bytes", "Land the file again"]),
+    "damaged gzip": ("2.csv.gz", b"\x1f\x8b" + b"garbage" * 20, ["not a sound gzip"]),
+    "text named .gz": ("3.csv.gz", GOOD.encode(), ["not a sound gzip"]),
+    "two files in a zip": ("4.csv.zip", _zip(GOOD, GOOD), ["2 files instead of one", "0.csv, 1.csv", "by itself"]),
+    "truncated zip": ("5.csv.zip", _zip(GOOD)[:-30], ["not a sound zip"]),
+    "empty gzip": ("6.csv.gz", _gz(""), ["the file is empty"]),
 }
 
 
-@pytest.mark.parametrize("name", PACKED)
-def test_a_bad_archive_is_named_and_the_others_go_on(scene: Scene, name: str) -> None:
-    file, content, expected = PACKED[name]
-    scene.put(f"customers/{file}", content)
-    scene.put("customers/good.csv.gz", _gz(GOOD))
-    scene.put("customers/good.csv.zip", _zip("id,name\n3,Joan\n"))
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
     table = customers(source=Files("customers/*.csv.*", format="csv"))
-    report = scene.ingest(table)
+    good = {"good.csv.gz": _gz(GOOD), "good.csv.zip": _zip("id,name\n3,Joan\n")}
+    bad = {file: content for file, content, _ in PACKED.values()}
+    yield from _landed(tmp_path_factory.mktemp("archives"), table, {**bad, **good})
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_bad_archive_is_named_with_place_and_remedy(archives: Landed, name: str) -> None:
+    _check(archives, *PACKED[name])
+
+
+def test_the_good_archives_among_the_bad_ones_are_taken_in(archives: Landed) -> None:
+    report = archives[2]
     assert report.ingested == ["customers/good.csv.gz", "customers/good.csv.zip"] and report.rows == 3
-    [refusal] = report.refused
-    for part in [file, *expected]:
-        assert part in refusal.error
 
 
 LINES = {
@@ -98,30 +135,37 @@ LINES = {
 }
 
 
+@pytest.fixture(scope="module")
+def ndjsons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
+    good = '\ufeff{"id":1,"name":"Ada"}\n\n{"id":2,"name":null}\n'
+    bad = {f"{name}.ndjson": content.encode() for name, (content, _) in LINES.items()}
+    table = customers(source=Files("customers/*.ndjson"))
+    yield from _landed(tmp_path_factory.mktemp("ndjsons"), table, {**bad, "good.ndjson": good.encode()})
+
+
 @pytest.mark.parametrize("name", LINES)
-def test_a_bad_ndjson_is_named_with_its_line(scene: Scene, name: str) -> None:
-    content, expected = LINES[name]
-    scene.put("customers/bad.ndjson", content)
-    scene.put("customers/good.ndjson", '\ufeff{"id":1,"name":"Ada"}\n\n{"id":2,"name":null}\n')
-    report = scene.ingest(customers(source=Files("customers/*.ndjson")))
+def test_a_bad_ndjson_is_named_with_its_line(ndjsons: Landed, name: str) -> None:
+    _check(ndjsons, f"{name}.ndjson", LINES[name][0].encode(), LINES[name][1])
+
+
+def test_the_good_ndjson_among_the_bad_ones_is_taken_in(ndjsons: Landed) -> None:
+    report = ndjsons[2]
     assert report.ingested == ["customers/good.ndjson"] and report.rows == 2
-    [refusal] = report.refused
-    for part in expected:
-        assert part in refusal.error
 
 
-@pytest.mark.parametrize(("damage", "expected"), [
-    (lambda whole: whole[:-10], "truncated"), (lambda whole: b"id,name" + whole, "not a Parquet file"),
-    (lambda whole: whole[:8] + bytes(len(whole) - 12) + whole[-4:], "cannot be read"),
-])  # fmt: skip
-def test_a_bad_parquet_file_is_named(scene: Scene, damage: object, expected: str) -> None:
-    whole = io.BytesIO()
-    pl.DataFrame({"id": range(100), "name": "Ada"}).write_parquet(whole)
-    scene.put("customers/bad.parquet", damage(whole.getvalue()))  # type: ignore[operator]  # a lambda above
-    scene.put("customers/good.parquet", whole.getvalue())
+def test_bad_parquet_files_are_named_and_the_others_go_on(scene: Scene) -> None:
+    packed = io.BytesIO()
+    pl.DataFrame({"id": range(100), "name": "Ada"}).write_parquet(packed)
+    whole = packed.getvalue()
+    scene.put("customers/cut.parquet", whole[:-10])
+    scene.put("customers/text.parquet", b"id,name" + whole)
+    scene.put("customers/zeros.parquet", whole[:8] + bytes(len(whole) - 12) + whole[-4:])
+    scene.put("customers/good.parquet", whole)
     report = scene.ingest(customers(source=Files("customers/*.parquet")))
     assert report.ingested == ["customers/good.parquet"]
-    assert expected in report.refused[0].error and "bad.parquet" in report.refused[0].error
+    said = {refusal.path: refusal.error for refusal in report.refused}
+    for file, part in (("cut", "is truncated"), ("text", "(byte 0): not a Parquet file"), ("zeros", "cannot be read")):
+        assert part in said[f"customers/{file}.parquet"]
 
 
 def test_a_header_without_rows_is_a_file_with_no_rows(scene: Scene) -> None:
@@ -133,15 +177,15 @@ def test_a_header_without_rows_is_a_file_with_no_rows(scene: Scene) -> None:
     assert (report.rows, report.quarantined) == (0, 0)
 
 
-@pytest.mark.parametrize("text", [
-    "\ufeffid,name\n1,Ada\n2,Grace\n", "id,name\r\n1,Ada\r\n2,Grace\r\n", "id,name\r\n1,Ada\n2,Grace\r\n",
-    "id,name\n1,Ada\n\n2,Grace", "id,name\r1,Ada\r2,Grace\r", '"id","name"\n"1","Ada"\n"2","Grace"\n',
-])  # fmt: skip
-def test_marks_and_line_ends_of_every_kind_read_the_same(scene: Scene, text: str) -> None:
-    table = customers()
-    scene.put("customers/a.csv", text)
-    scene.run(table)
-    assert scene.validated(table).select("id", "name").rows() == [(1, "Ada"), (2, "Grace")]
+def test_marks_and_line_ends_of_every_kind_read_the_same(scene: Scene) -> None:
+    texts = ["\ufeffid,name\n1,Ada\n2,Grace\n", "id,name\r\n1,Ada\r\n2,Grace\r\n", "id,name\r\n1,Ada\n2,Grace\r\n",
+             "id,name\n1,Ada\n\n2,Grace", "id,name\r1,Ada\r2,Grace\r",
+             '"id","name"\n"1","Ada"\n"2","Grace"\n']  # fmt: skip
+    for i, text in enumerate(texts):
+        scene.put(f"customers/{i}.csv", text)
+    [report] = scene.run(customers())
+    assert (report.rows, report.duplicates) == (2, 2 * (len(texts) - 1))
+    assert scene.validated(customers()).select("id", "name").rows() == [(1, "Ada"), (2, "Grace")]
 
 
 def test_quoted_newlines_separators_and_quotes_stay_in_their_cell(scene: Scene) -> None:
@@ -219,7 +263,7 @@ def test_a_changed_file_that_cannot_be_read_leaves_the_rows_that_stood(scene: Sc
     assert pending(scene.lake, table).nothing and scene.ingest(table).nothing
 
 
-def test_a_file_that_may_not_be_opened_is_tried_every_time(scene: Scene) -> None:
+def test_folders_and_broken_links_are_no_files_until_they_are(scene: Scene) -> None:
     folder = scene.landing / "customers"
     folder.mkdir(parents=True)
     (folder / "a.csv").symlink_to(folder / "b.txt")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import dataframely as dy
 import polars as pl
 import pytest
 
@@ -55,15 +56,15 @@ def test_s31_landing_on_a_fresh_machine_gives_the_same_keys(scene: Scene, elsewh
 
 def test_s31_a_correction_keys_by_its_arrival(scene: Scene, elsewhere: Scene) -> None:
     table = customers()
+    keys: dict[str, list[str | None]] = {"first": [], "corrected": []}
     for place, arrived in ((scene, MAR), (elsewhere, APR)):
         place.arrive(table, "c.csv", "id,name\n1,Ada\n", FEB)
         place.run(table)
-        assert validated_key(place.lake, table, None, "all") == validated_key(scene.lake, table, None, "all")
+        keys["first"].append(validated_key(place.lake, table, None, "all"))
         place.arrive(table, "c.csv", "id,name\n1,Grace\n", arrived)
         place.run(table)
-        place.arrive(table, "d.csv", "id,name\n2,Joan\n", APR)
-        place.run(table)
-    assert validated_key(scene.lake, table, None, "all") != validated_key(elsewhere.lake, table, None, "all")
+        keys["corrected"].append(validated_key(place.lake, table, None, "all"))
+    assert len(set(keys["first"])) == 1 and len(set(keys["corrected"])) == 2
 
 
 def test_s31_the_key_changes_with_what_matters_and_with_nothing_else() -> None:
@@ -75,8 +76,8 @@ def test_s31_the_key_changes_with_what_matters_and_with_nothing_else() -> None:
 
     base = key(readings())
     assert base == key(readings(description="other words", on_conflict="latest", refresh="1d"))
-    changed = [readings(clean=clean), readings(time_zone="UTC"), readings(contract=type("Reading", (readings().contract,), {
-        "more": __import__("dataframely").Int64(nullable=True)}))]  # fmt: skip
+    more = type("Reading", (readings().contract,), {"more": dy.Int64(nullable=True)})
+    changed = [readings(clean=clean), readings(time_zone="UTC"), readings(contract=more)]
     assert len({base, *map(key, changed)}) == 4
     needing = readings(clean=clean, needs=("customers",))
     assert key(needing, customers="a") != key(needing, customers="b")
@@ -154,8 +155,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(scene: Scene, elsewhere
     scene.account(table, scene.run(table))
     elsewhere.run(table)
     assert validated_keys(scene.lake, table, MONTHS) == validated_keys(elsewhere.lake, table, MONTHS)
-    both = [s.lake.frame("SELECT * EXCLUDE _arrival FROM validated.readings ORDER BY sensor, at") for s in (scene, elsewhere)]
-    assert both[0].equals(both[1])
+    rows = 'SELECT * EXCLUDE (_arrival) FROM validated.readings ORDER BY sensor, "at"'
+    assert scene.lake.frame(rows).equals(elsewhere.lake.frame(rows))
     assert scene.lake.value("SELECT count(*) FROM raw.readings") == 84
 
 
@@ -194,6 +195,6 @@ def test_real_flights_are_taken_in_whole(scene: Scene) -> None:
     assert january.height == 26_865 + 139 == scene.lake.value("SELECT count(*) FROM raw.flights")
     [(rule, reason)] = scene.lake.rows("SELECT rule, reason FROM quarantine.weather")
     assert (rule, reason) == ("wind_speed|max", "wind_speed is 1048.36058, which is above the maximum 250")
-    cancelled = scene.lake.value("SELECT count(*) FROM validated.flights WHERE arr_delay IS NULL AND _known_at IS NOT NULL")
-    assert cancelled == 0
+    never_landed = "SELECT count(*) FROM validated.flights WHERE arr_delay IS NULL AND _known_at IS NOT NULL"
+    assert scene.lake.value(never_landed) == 0
     assert scene.lake.value("SELECT min(_known_at) FROM validated.flights") > utc("2013-01-01")

@@ -7,7 +7,7 @@ import dataframely as dy
 import polars as pl
 import pytest
 
-from ml_platform.errors import FileRefused
+from ml_platform.errors import DeclarationError, FileRefused
 from ml_platform.ingestion.screening import PARTITION, RAW, REASON, RULE, Screened, screen
 from ml_platform.spec.tables import Files, Table
 from ml_platform_tests.ingestion.scene import MONTHS, Reading, customers, readings
@@ -129,6 +129,11 @@ def test_s1_naive_times_need_the_tables_zone() -> None:
                                               "the clocks skip it")}  # fmt: skip
     good = result.frame.filter(pl.col(RULE).is_null())
     assert good["at"].to_list() == [datetime(2013, 3, 10, 7, 30, tzinfo=UTC)]
+
+
+def test_a_time_zone_that_does_not_exist_is_refused_at_load() -> None:
+    with pytest.raises(DeclarationError, match="time_zone='Mars/Base' is no time zone"):
+        readings(time_zone="Mars/Base")
 
 
 def test_naive_times_that_clean_makes_are_local_too() -> None:

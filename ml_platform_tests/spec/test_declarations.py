@@ -101,7 +101,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         "declares no known_at"),
     # names
     "two features of one name": (featured(window(), window()), "already that of Window"),
-    "a feature named as an input": (featured(Derived(carrier=pl.col("seat_rows"))), "'carrier' is already that of an in"),
+    "a feature named as an input": (featured(Derived(carrier=pl.col("seat_rows"))), "'carrier' is already that"),
     "two derivations of one name": (featured(Derived(x=pl.col("seat_rows")), Derived(x=pl.col("carrier"))), "'x'"),
     "one status for two readings": (
         featured(Latest("flights", on="carrier", take=["delay"], as_="last"),

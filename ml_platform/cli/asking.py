@@ -1,0 +1,116 @@
+"""Commands that ask about rows and about this machine: sql, quarantine, doctor."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson, PipelineName
+from ml_platform.cli.command import Command
+from ml_platform.cli.output import Rows, emit_json, emit_table, note, say
+
+if TYPE_CHECKING:
+    from ml_platform.spec.pipeline import ModelPipeline
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    for command in (sql, quarantine, doctor):
+        app.command(cls=Command)(command)
+
+
+def sql(
+    query: Annotated[str, typer.Argument(metavar="SQL", help='Such as "FROM flight_delay.predictions LIMIT 5".')],
+    limit: Annotated[int, typer.Option(help="Rows at most.", min=1, max=1_000_000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the lake in SQL, read-only, while runs write."""
+    from ml_platform.lake.connection import Lake
+    from ml_platform.lake.query import ask
+
+    with Lake(opening.settings(), read_only=True) as lake:
+        answer = ask(lake, query, limit=limit)
+    rows = answer.frame.to_dicts()
+    if as_json:
+        emit_json(rows)
+    else:
+        emit_table(rows, exact=True, empty=f"No rows of {', '.join(answer.types)}.")
+    if answer.more:
+        note(f"These are the first {limit:,} rows; --limit shows more.")
+
+
+def quarantine(
+    pipeline: PipelineName,
+    replay: Annotated[bool, typer.Option("--replay", help="Judge the refused rows by today's rules.")] = False,
+    rows: Annotated[int, typer.Option(help="Show up to this many of the refused rows.", min=0, max=10_000)] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Refused rows by table, partition and rule; with --replay, how many pass now that a rule was mended."""
+    from ml_platform.ingestion import quarantine as refused
+
+    if replay and rows:
+        raise typer.BadParameter("--replay counts; it goes without --rows")
+    declared = opening.declared(pipeline)
+    if replay:
+        _replay(declared, as_json=as_json)
+        return
+    lake = opening.reading().lake
+    if rows:
+        shown = [
+            {"table": table.name, **row} for table in declared.tables for row in refused.rows(lake, table, limit=rows)
+        ][:rows]
+        emit_json(shown) if as_json else _show_refused(shown)
+        return
+    found = [asdict(count) for table in declared.tables for count in refused.counts(lake, table)]
+    if as_json:
+        emit_json(found)
+        return
+    emit_table(found, empty="Nothing is in quarantine.")
+    if found:
+        note("--rows 20 shows the rows; --replay tells what passes by today's rules.")
+
+
+def _show_refused(rows: Rows) -> None:
+    for row in rows:
+        say(f"{row['table']} {row['partition']}: {row['file']}, row {row['row']:,}", style="bold")
+        say(f"  {row['rule']}: {row['reason']}")
+        say(f"  {row['raw']}")
+    if not rows:
+        say("Nothing is in quarantine.")
+
+
+def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
+    from ml_platform.steps.tables import replay
+
+    workspace = opening.writing()
+    found = [replay(workspace, table) for table in declared.tables]
+    if as_json:
+        emit_json([asdict(one) for one in found])
+        return
+    shown = [{"table": one.table, "pass now": one.passing, "still refused": one.still, "stale": one.stale}
+             for one in found if one.passing or one.still or one.stale]  # fmt: skip
+    emit_table(shown, empty="Nothing is in quarantine.")
+    for refusal in (refusal for one in found for refusal in one.refused):
+        note(f"refused: {refusal.error}")
+    if any(one.stale for one in found):
+        say(f"`ml-platform run {declared.name}` makes the stale partitions again, and what was built on them.")
+    elif shown:
+        say("By today's rules the tables would be what they are.")
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """What could go wrong here: folders, disk, lock, catalog, damage, waiting files, versions, declarations."""
+    from ml_platform.cli.health import examine
+
+    findings = examine()
+    if as_json:
+        emit_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.state:<4}  {finding.name}: {finding.detail}",
+                style={"ok": "", "warn": "yellow", "bad": "red"}[finding.state])  # fmt: skip
+            if finding.remedy and finding.state != "ok":
+                say(f"      {finding.remedy}")
+    if any(finding.state == "bad" for finding in findings):
+        raise typer.Exit(1)

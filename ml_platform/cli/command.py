@@ -1,0 +1,41 @@
+"""How a command ends: wrong arguments are 2, what else a person can mend 1, an interrupt 130; never a trace."""
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+from ml_platform.cli.output import complain
+from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused
+
+WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
+
+
+class Command(TyperCommand):
+    """A command whose errors of the platform are messages. Anything else is a mistake of ours and keeps its trace."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WRONG_ARGUMENTS as error:
+            raise typer.BadParameter(str(error), ctx=ctx) from None
+        except PlatformError as error:
+            complain(error.what, error.remedy)
+        except KeyboardInterrupt:
+            complain("Stopped.", "What was made stays; the same command goes on from there.")
+            raise typer.Exit(130) from None
+        except Exception as error:
+            if not _of_duckdb(error):
+                raise
+            complain(f"The lake could not be read: {_first_line(error)}", "`ml-platform doctor` says what is damaged.")
+        raise typer.Exit(1)
+
+
+def _of_duckdb(error: Exception) -> bool:
+    duckdb = sys.modules.get("duckdb")  # not imported for this: what never ran cannot have failed
+    return duckdb is not None and isinstance(error, duckdb.Error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,22 @@
+"""Frames on their way into the lake: big ones become Parquet files before the write lock is taken."""
+
+import uuid
+
+import polars as pl
+
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.staging import Rows, stage
+
+_SMALL = 1_000_000  # bytes; what is smaller goes in with the transaction, and tiny tables into the catalog
+
+
+def staged(lake: Lake, frame: pl.DataFrame) -> Rows:
+    """`frame`, or the staged file of its rows when it is big. A write must take it."""
+    if frame.estimated_size() < _SMALL:
+        return frame
+    name = f"staging_{uuid.uuid4().hex}"
+    lake.connection.register(name, frame.to_arrow())
+    try:
+        return stage(lake, f"SELECT * FROM temp.main.{name}")
+    finally:
+        lake.connection.unregister(name)

@@ -1,0 +1,176 @@
+"""What a change makes stale: exactly what depends on it (S6, S31, S32)."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ml_platform import AtLeast, Derived
+from ml_platform.ingestion import validated
+from ml_platform.lake import files
+from ml_platform.registry import promotions, versions
+from ml_platform_tests import scenario
+from ml_platform_tests.steps.conftest import Opening
+from ml_platform_tests.steps.world import Made, World
+
+TRAINING = ["training_set", "candidate", "verdicts", "champion"]
+DATA = ["features", "predictions", "performance", "decision"]
+
+
+def _made(steps: list[Made], status: str = "made") -> dict[str, list[str]]:
+    """partition → the assets that were made, in order; without the pipeline's name."""
+    found: dict[str, list[str]] = {}
+    for asset, partition, said in steps:
+        if said == status:
+            found.setdefault(partition, []).append(asset.removeprefix("trip_delay/"))
+    return found
+
+
+def _training_set(world: World, month: str) -> str:
+    return world.keys()["trip_delay/training_set", month][1]
+
+
+def test_another_feature_is_computed_and_trained_on_but_no_table_is_validated_again(
+    opened: Opening, january: Path
+) -> None:
+    before = scenario.trips()
+    trips = opened(january, scenario.trips(features=[*before.features, Derived(far=pl.col("km") > 12)]))
+    made = trips.run("2024-01")
+    assert _made(made) == {"2024-01": [*DATA, *TRAINING]}
+    assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1, 2]
+    assert trips.run("2024-01") == []
+
+
+def test_a_feature_declared_again_with_another_type_takes_the_place_of_the_old_one(
+    opened: Opening, january: Path
+) -> None:
+    others = [feature for feature in scenario.trips().features if not isinstance(feature, Derived)]
+    hour = pl.col("ordered_at").dt.hour()
+    trips = opened(january, scenario.trips(features=[*others, Derived(hour=hour / 24)]))
+    trips.run("2024-01")
+    assert trips.ws.lake.columns("trip_delay", "features")["hour"] == "DOUBLE"
+    assert trips.run("2024-01") == []
+
+
+def test_another_gate_judges_again_and_trains_nothing_S23(opened: Opening, january: Path) -> None:
+    old = scenario.trips().gates
+    trips = opened(january, scenario.trips(gates=[*old, AtLeast("average_precision", 0.2)]))
+    assert _made(trips.run("2024-01")) == {"2024-01": ["verdicts", "champion"]}
+    told = trips.told("trip_delay/verdicts", "2024-01")
+    assert (told["passed"], told["gates"], told["version"]) == (8, 8, "trip_delay@1")
+    measured = trips.frame("SELECT gate, count(*) FROM registry.verdicts WHERE slice = '' GROUP BY gate")
+    assert set(measured["count_star()"]) == {1}, "measured again"
+    assert trips.run("2024-01") == []
+
+
+def test_another_clean_screens_again_and_keeps_the_model_when_the_rows_are_the_same(
+    opened: Opening, january: Path
+) -> None:
+    table = scenario.trips_table(clean=scenario.clean_trips_anew)
+    trips = opened(january, scenario.trips(tables=[table, scenario.traffic, scenario.drivers]))
+    made = _made(trips.run("2024-01"))
+    assert made["2024-01"][:2] == ["validated/trips", "features"]
+    assert "validated/traffic" not in made["2024-01"]
+    assert "candidate" not in made["2024-01"], "the training set has the same bytes"
+    assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1]
+
+
+def test_a_replaced_file_makes_what_depends_on_it_stale_and_nothing_else_S6(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    sets = {month: _training_set(trips, month) for month in ("2024-01", "2024-02")}
+    scores = trips.frame("FROM trip_delay.predictions ORDER BY key, version")
+    log = promotions.history(trips.ws.lake, "trip_delay")
+    # On 10 February it turns out that three trips of 28 January were later than said.
+    corrected = scenario.trip_rows("2024-01").with_columns(
+        late=pl.when(pl.int_range(pl.len()) % 10 == 3).then(pl.col("late") + 30).otherwise("late"))  # fmt: skip
+    trips.land("trips", "trips_2024-01.csv", corrected, datetime(2024, 2, 10, tzinfo=UTC))
+    made = _made(trips.run("2024-02"))
+    assert made["all"] == ["raw/trips"]
+    assert made["2024-01"][0] == "validated/trips"
+    assert "validated/trips" not in made["2024-02"]
+    assert not {"validated/traffic", "validated/drivers"} & {asset for assets in made.values() for asset in assets}
+    # The decision of 1 February did not know of it, that of 1 March did.
+    assert _training_set(trips, "2024-01") == sets["2024-01"]
+    assert "candidate" not in made["2024-01"]
+    assert _training_set(trips, "2024-02") != sets["2024-02"]
+    assert "candidate" in made["2024-02"]
+    assert promotions.history(trips.ws.lake, "trip_delay")[: len(log)] == log
+    # January had no champion; February's predictions were made with what was known, by the same version.
+    again = trips.frame("FROM trip_delay.predictions ORDER BY key, version")
+    early = pl.col("at") < datetime(2024, 2, 10, tzinfo=UTC)
+    assert again.filter(early).drop("run_id").equals(scores.filter(early).drop("run_id"))
+
+
+def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(
+    opened: Opening, february: Path
+) -> None:
+    inorder, late = opened(february), opened(None)
+    late.land_trips("2024-01", "2024-03")
+    late.run("2024-02")
+    # A month without rows: no examples, no predictions, and a decision that says so.
+    assert late.told("trip_delay/decision", "2024-02")["outcome"] == "held back"
+    assert late.told("trip_delay/champion", "2024-02")["champion"] == "trip_delay@1"
+    assert late.frame("SELECT count(*) FROM trip_delay.predictions WHERE _partition = '2024-02'").item() == 0
+    late.declare()
+    assert late.run("2024-02") == []
+    late.land_trips("2024-02")
+    made = _made(late.run("2024-02"))
+    assert set(made) == {"all", "2024-02"}, "January does not depend on February"
+    same = ("raw", "validated/drivers", "trip_delay/verdicts", "trip_delay/champion")
+    assert late.keys(without=same) == inorder.keys(without=same)
+    assert late.told("trip_delay/champion", "2024-02") == inorder.told("trip_delay/champion", "2024-02")
+
+
+@pytest.mark.parametrize("table", ["validated.trips", "trip_delay.features", "trip_delay.performance"])
+def test_rows_whose_file_is_lost_are_made_again_S31(opened: Opening, january: Path, table: str) -> None:
+    trips = opened(january)
+    keys, rows = trips.keys(), trips.frame(f"SELECT * EXCLUDE (_partition) FROM {table}")
+    schema, _, name = table.partition(".")
+    for path in (trips.ws.lake.tables / schema / name).rglob("*.parquet"):
+        path.unlink()
+    trips.declare()
+    made = _made(trips.run("2024-01"))
+    assert table.replace("trip_delay.", "").replace(".", "/") in made["2024-01"]
+    assert files.damaged(trips.ws.lake) == []
+    order = trips.frame(f"SELECT * EXCLUDE (_partition) FROM {table}").sort(rows.columns)
+    assert order.equals(rows.sort(rows.columns))
+    assert trips.keys() == keys
+    assert trips.run("2024-01") == []
+
+
+@pytest.mark.parametrize("step", ["training_set", "candidate"])
+@pytest.mark.parametrize("damage", ["missing", "cut"])
+def test_a_blob_that_is_lost_or_damaged_is_made_again_S31(
+    opened: Opening, january: Path, step: str, damage: str
+) -> None:
+    trips = opened(january)
+    digest = trips.keys()[f"trip_delay/{step}", "2024-01"][1]
+    blob = trips.ws.blobs.path(digest)
+    if damage == "missing":
+        blob.unlink()
+    else:
+        blob.write_bytes(blob.read_bytes()[:-1])
+    assert _made(trips.run("2024-01"))["2024-01"] == [step]
+    assert trips.ws.blobs.whole(digest)
+    assert trips.run("2024-01") == []
+
+
+def test_a_refused_file_is_named_and_the_others_go_on(opened: Opening, january: Path) -> None:
+    from ml_platform.steps.plan import Planner
+
+    trips = opened(january)
+    (trips.settings.landing / "trips" / "trips_2023-12.csv").write_bytes(b"\x00\x01\x02 no table")
+    made = trips.run("2024-01")
+    assert [asset for asset, _, _ in made] == ["raw/trips", "validated/trips"]
+    told = Planner(trips.ws, trips.pipeline).problems()
+    assert len(told) == 1 and "trips_2023-12.csv" in told[0]
+    assert trips.run("2024-01") == []
+
+
+def test_the_plan_knows_the_validated_keys_that_the_steps_record(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    recorded = {month: key for (asset, month), (key, _) in trips.keys().items() if asset == "validated/trips"}
+    planned = validated.validated_keys(trips.ws.lake, scenario.trips_, trips.ws.slices["trips"])
+    assert planned is not None
+    assert recorded == {month: planned[month] for month in recorded}
