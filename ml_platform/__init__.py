@@ -42,10 +42,11 @@ _HOMES = {
 }  # fmt: skip
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [  # noqa: PLE0604 - one list for lazy loading and for the public surface
-    "__version__",
-    *sorted(_HOME_OF),
-]
+__all__ = [
+    "AtLeast", "AtMost", "Derived", "Examples", "Files", "Label", "Latency", "Latest", "Leakage", "LightGBM", "Lookup",
+    "ModelPipeline", "Monthly", "NoWorseThanChampion", "OverfitGap", "Parity", "Reproduction", "Retrain", "Since",
+    "Size", "Split", "Table", "Window", "__version__",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

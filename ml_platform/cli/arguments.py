@@ -4,22 +4,17 @@ from typing import Annotated
 
 import typer
 
-from ml_platform.errors import NotFoundError
-
 
 def parse_version(text: str) -> tuple[str, int]:
-    """`flight_delay@3` → ("flight_delay", 3). Raises NotFoundError for another form."""
+    """`flight_delay@3` → ("flight_delay", 3). Raises BadParameter for another form."""
     name, _, number = text.partition("@")
-    if not name or not number.isdecimal():
-        raise NotFoundError("version", text, ["write it as pipeline@number, such as flight_delay@3"])
+    if not name or not number.isascii() or not number.isdecimal():
+        raise typer.BadParameter(f"{text!r} is no version. Write pipeline@number, such as flight_delay@3.")
     return name, int(number)
 
 
 def _version(text: str) -> str:
-    try:
-        parse_version(text)
-    except NotFoundError as error:
-        raise typer.BadParameter(str(error)) from None
+    parse_version(text)
     return text
 
 

@@ -12,7 +12,7 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName, VersionName, Why, parse_version
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import emit_json, emit_lines, emit_table, note
-from ml_platform.errors import DeclarationError, NotFoundError
+from ml_platform.errors import DeclarationError, IngestionError, NotFoundError
 
 if TYPE_CHECKING:
     from ml_platform.registry.promotions import Promotion
@@ -41,7 +41,11 @@ def land(
     known = {one.name: one for one in declared.tables}
     if table not in known:
         raise NotFoundError("table", table, list(known))
-    landed = put(opening.settings(), known[table], files, arrived=arrived.replace(tzinfo=UTC) if arrived else None)
+    moment = arrived.replace(tzinfo=UTC) if arrived else None
+    try:
+        landed = put(opening.settings(), known[table], files, arrived=moment)
+    except IngestionError as error:
+        raise typer.BadParameter(str(error)) from None
     rows = [{"table": table, "landed": str(path)} for path in landed]
     if as_json:
         emit_json(rows)

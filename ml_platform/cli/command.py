@@ -18,6 +18,9 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.ctx = error.ctx or ctx  # so that the command's usage is shown with it
+            raise
         except WRONG_ARGUMENTS as error:
             raise typer.BadParameter(str(error), ctx=ctx) from None
         except PlatformError as error:

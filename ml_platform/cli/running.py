@@ -38,6 +38,7 @@ def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_j
         raise typer.BadParameter("--through and --only exclude each other")
     settings = opening.settings()
     declared = opening.declared(pipeline)
+    declared.partition_keys(through or only)  # a month that does not exist is refused before anything is opened
     check_dagster()
     run_pipeline(declared, settings, through, only, quiet=as_json)
     from ml_platform.orchestration.resources import workspace_for

@@ -20,8 +20,8 @@ class CheckResult:
     name: str
     passed: bool
     severity: Literal["error", "warn"]
-    value: float
-    threshold: float
+    value: float | None
+    threshold: float | None
     description: str
     metadata: dict[str, Any] = field(default_factory=dict)
 

@@ -27,6 +27,7 @@ from ml_platform.ingestion.times import INSTANT
 from ml_platform.lake import ledger
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.files import whole
 from ml_platform.lake.transaction import Author, write
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.partitions import WHOLE, Partitions
@@ -67,8 +68,8 @@ def build_validated(
 ) -> ValidatedReport:
     """Make one partition: validated rows, quarantine, profile and ledger row in one transaction.
 
-    The content key is worked out here and replaces the author's. With the key already in the ledger
-    nothing is written and the report says `unchanged`.
+    The content key is worked out here and replaces the author's. With the key already in the ledger, and
+    the rows whole, nothing is written and the report says `unchanged`.
     """
     keys = needs_keys(lake, table)
     state = screen_files(lake, table, partitions, keys)
@@ -78,7 +79,8 @@ def build_validated(
     key = key_of(table, state.key, plan)
     author = replace(author, asset=f"validated/{table.name}", partition=partition, content_key=key)
     last = ledger.latest(lake, author.asset).get((author.asset, partition))
-    if last is not None and last.content_key == key:
+    there = all(whole(lake, layer, table.name, partition) for layer in ("validated", "quarantine"))
+    if last is not None and last.content_key == key and there:
         details = {k: v for k, v in last.details.items() if k != "refused"}
         return ValidatedReport(table.name, partition, key, refused=state.refused, unchanged=True, **details)
     return _build(lake, table, partitions, plan, state, author, again=last is not None)

@@ -11,7 +11,7 @@ from ml_platform.steps.workspace import Outcome
 Metadata = dict[str, Any]
 
 
-def materialized(key: list[str], outcome: Outcome, columns: dict[str, pl.DataType] | None = None) -> Any:
+def materialized(key: list[str], outcome: Outcome) -> dg.MaterializeResult[None]:
     """A MaterializeResult with row count, status, content key and the outcome's own metadata."""
     metadata: Metadata = {
         "dagster/row_count": outcome.rows,

@@ -27,6 +27,7 @@ class Decision:
 
     @property
     def fired(self) -> bool:
+        """Whether to train."""
         return self.outcome == "fired"
 
 

@@ -6,7 +6,7 @@ from ml_platform.errors import DeclarationError
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.expressions import to_portable
 from ml_platform.spec.features import On
-from ml_platform.spec.vocabulary import word
+from ml_platform.spec.vocabulary import Several, word
 
 
 @word
@@ -46,11 +46,11 @@ class Examples:
     """
 
     table: str
-    key: str | tuple[str, ...]
-    inputs: tuple[str, ...]
+    key: str | Several[str]
+    inputs: Several[str]
     label: pl.Expr | str | Label
     at: str | None = None
-    exclude: tuple[str, ...] = ()
+    exclude: Several[str] = ()
 
     def __post_init__(self) -> None:
         if isinstance(self.label, pl.Expr):

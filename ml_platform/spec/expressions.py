@@ -8,7 +8,7 @@ row-wise operations have a name: what looks at other rows or calls Python is ref
 import io
 import json
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -58,9 +58,9 @@ _FUNCTIONS: dict[tuple[str, str], tuple[str, _Build]] = {
     ("", "Log1p"): ("log1p", lambda a: a.log1p()),
     ("", "Log"): ("log", lambda a, base: a.log(base)),
     ("", "FillNull"): ("fill_null", lambda a, b: a.fill_null(b)),
-    ("", "Coalesce"): ("coalesce", lambda *parts: pl.coalesce(*parts)),
-    ("", "MinHorizontal"): ("least", lambda *parts: pl.min_horizontal(*parts)),
-    ("", "MaxHorizontal"): ("greatest", lambda *parts: pl.max_horizontal(*parts)),
+    ("", "Coalesce"): ("coalesce", pl.coalesce),
+    ("", "MinHorizontal"): ("least", pl.min_horizontal),
+    ("", "MaxHorizontal"): ("greatest", pl.max_horizontal),
     ("", "SumHorizontal"): (
         "sum_horizontal",
         lambda *parts, ignore_nulls: pl.sum_horizontal(*parts, ignore_nulls=ignore_nulls),
@@ -209,7 +209,7 @@ class _Reader:
             name = spec
         if (family, name) not in _FUNCTIONS:
             raise self.refuse(f"{family}.{name}".strip("."))
-        node = {
+        node: dict[str, Any] = {
             "op": _FUNCTIONS[family, name][0],
             "inputs": [self.read(item) for item in body["input"]],
         }
@@ -256,7 +256,7 @@ def from_portable(node: dict[str, Any]) -> pl.Expr:
         return pl.lit(timedelta(microseconds=node["duration_us"]))
     if "datetime" in node:
         moment = datetime.fromisoformat(node["datetime"])
-        return pl.lit(moment.astimezone(timezone.utc) if moment.tzinfo else moment)
+        return pl.lit(moment.astimezone(UTC) if moment.tzinfo else moment)
     if "date" in node:
         return pl.lit(date.fromisoformat(node["date"]))
     if "alias" in node:

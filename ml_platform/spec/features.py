@@ -10,9 +10,9 @@ from pydantic import Field
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.expressions import to_portable
-from ml_platform.spec.vocabulary import word
+from ml_platform.spec.vocabulary import Several, word
 
-On = str | tuple[str, ...] | Mapping[str, str]
+On = str | Several[str] | Mapping[str, str]
 Aggregate = Literal["count", "sum", "mean", "std", "min", "max"]
 OF_NUMBERS = ("sum", "mean", "std", "min", "max")
 
@@ -51,7 +51,7 @@ class Lookup:
 
     table: str
     on: On
-    take: tuple[str, ...]
+    take: Several[str]
     as_: str | None = None
 
     @property
@@ -73,7 +73,7 @@ class Latest:
 
     table: str
     on: On | None
-    take: tuple[str, ...]
+    take: Several[str]
     max_age: str | None = None
     offset: str | None = None
     as_: str | None = None
@@ -111,8 +111,8 @@ class Window:
     table: str
     by: On | None = None
     of: str | None = None
-    agg: tuple[Aggregate, ...] = ("count",)
-    over: tuple[str, ...] = Field(default=(), min_length=1, validate_default=True)
+    agg: Several[Aggregate] = ("count",)
+    over: Several[str] = Field(default=(), min_length=1, validate_default=True)
     clock: Literal["known_at", "event_time"] = "known_at"
     where: Any = None
     resolution: float = 1e-6

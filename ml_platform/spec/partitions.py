@@ -1,6 +1,6 @@
 """Slices of event time in UTC, start inclusive, end exclusive (S20)."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Protocol
 
 import polars as pl
@@ -46,7 +46,7 @@ class Monthly:
 
     def keys(self, through: str | None = None) -> list[str]:
         month = _month(self.since, "Monthly.since")
-        end = _month(self.until, "Monthly.until") if self.until else datetime.now(timezone.utc)
+        end = _month(self.until, "Monthly.until") if self.until else datetime.now(UTC)
         found = []
         while _next(month) <= end and (through is None or f"{month:%Y-%m}" <= through):
             found.append(f"{month:%Y-%m}")
@@ -61,7 +61,7 @@ class Monthly:
 
 def _month(text: str, where: str) -> datetime:
     try:
-        return datetime.strptime(text, "%Y-%m").replace(tzinfo=timezone.utc)
+        return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
     except ValueError:
         raise DeclarationError(where, "not a month", remedy="Write it as YYYY-MM, such as 2013-01.") from None
 

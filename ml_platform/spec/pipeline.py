@@ -26,7 +26,7 @@ from ml_platform.spec.gates import (
 from ml_platform.spec.partitions import WHOLE, Monthly
 from ml_platform.spec.tables import Table
 from ml_platform.spec.training import LightGBM, Retrain, Split
-from ml_platform.spec.vocabulary import word
+from ml_platform.spec.vocabulary import Several, word
 
 Task = Literal["binary", "multiclass", "regression"]
 _ALWAYS: tuple[type, ...] = (Leakage, Parity, Reproduction)
@@ -41,15 +41,15 @@ class ModelPipeline:
     """
 
     name: str
-    tables: tuple[Table, ...]
+    tables: Several[Table]
     examples: Examples
-    features: tuple[Feature, ...]
+    features: Several[Feature]
     trainer: LightGBM
-    gates: tuple[Gate, ...] = ()
+    gates: Several[Gate] = ()
     split: Split = Split()
     retrain: Retrain = Retrain()
     partitions: Monthly | None = None
-    owners: tuple[str, ...] = ()
+    owners: Several[str] = ()
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -107,12 +107,11 @@ class ModelPipeline:
         """The polars type of the label."""
         examples = self.examples
         if isinstance(examples.label, Label):
-            if examples.label.value is None:
-                return pl.Boolean()
             table, expression = self.table(examples.label.table), examples.label.value
         else:
             table, expression = self.table(examples.table), examples.label_expression
-        assert expression is not None
+        if expression is None:
+            return pl.Boolean()  # a row there means true
         return _type_of(expression, table.columns, f"ModelPipeline({self.name!r}).examples.label")
 
     @cached_property

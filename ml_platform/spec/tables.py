@@ -10,7 +10,7 @@ import polars as pl
 from ml_platform.errors import DeclarationError
 from ml_platform.naming import check_identifier
 from ml_platform.spec.durations import microseconds
-from ml_platform.spec.vocabulary import word
+from ml_platform.spec.vocabulary import Several, word
 
 _FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 
@@ -25,7 +25,7 @@ class Files:
 
     pattern: str
     format: Literal["csv", "parquet", "ndjson"] | None = None
-    nulls: tuple[str, ...] = ("", "NA")
+    nulls: Several[str] = ("", "NA")
     separator: str = ","
 
     def __post_init__(self) -> None:
@@ -74,7 +74,7 @@ class Table:
     source: Files
     contract: Any
     clean: Callable[..., Any] | None = None
-    needs: tuple[str, ...] = ()
+    needs: Several[str] = ()
     event_time: str | None = None
     known_at: str | None = None
     time_zone: str | None = None

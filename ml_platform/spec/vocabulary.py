@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from functools import wraps
-from typing import Any, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
@@ -12,6 +12,18 @@ from pydantic_core import ErrorDetails
 from ml_platform.errors import DeclarationError
 
 T = TypeVar("T")
+
+if TYPE_CHECKING:
+    Several = Sequence
+else:
+
+    class Several:
+        """`Several[str]`: a list or tuple as written, a tuple as kept, so that words never change."""
+
+        def __class_getitem__(cls, item: Any) -> Any:
+            return tuple[item, ...]
+
+
 _UNKNOWN = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
 _MISSING = frozenset({"missing", "missing_argument", "missing_keyword_only_argument", "missing_positional_only_argument"})
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
@@ -78,7 +79,7 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
     version = version_of(ws, pipeline, partition)
     if version is None:
         reason = deciding.of(ws, pipeline, partition).reason
-        told = {"outcome": HELD_BACK, "reason": reason}
+        told: dict[str, Any] = {"outcome": HELD_BACK, "reason": reason}
         checks = tuple(_check(gate, in_words(gate), None, "Held back: no candidate to judge.")
                        for gate in pipeline.all_gates)  # fmt: skip
         return recorded_alone(ws, author, Outcome(0, HELD_BACK, metadata=told, checks=checks))
@@ -183,7 +184,7 @@ def _champion(
     theirs = None
     if definition.key != FeatureDefinition.of(pipeline).key:
         on = definition.identity
-        start = holdout[definition.at].min() if definition.at else None
+        start: Any = holdout[definition.at].min() if definition.at else None
         with features.computed(ws, definition, start, version.decided_at if definition.at else None) as table:
             rows = ws.lake.frame(f"FROM {table}")
         theirs = holdout.select(on).join(rows, on=on, how="left", maintain_order="left")
@@ -196,7 +197,7 @@ def _word(passed: bool | None) -> str:
 
 def _check(gate: object, words: str, verdict: Verdict | None, detail: str) -> CheckResult:
     passed = verdict is None or verdict.passed is not False
-    told = {"gate": words}
+    told: dict[str, Any] = {"gate": words}
     if verdict is not None:
         told |= {"low": verdict.low, "high": verdict.high, "rows": verdict.rows, "verdict": _word(verdict.passed)}
     return CheckResult(

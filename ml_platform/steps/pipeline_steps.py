@@ -42,7 +42,10 @@ class Step:
 def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
     """Every step of the pipeline, upstream first."""
     name = pipeline.name
-    own = lambda *steps: tuple((name, step) for step in steps)  # noqa: E731 - a word for the eight lines below
+
+    def own(*steps: str) -> tuple[Upstream, ...]:
+        return tuple((name, step) for step in steps)
+
     tables = tuple(("validated", table.name) for table in pipeline.tables if not _only_needed(pipeline, table.name))
     gates = tuple((judging.check_name(in_words(gate)), f"Gate: {in_words(gate)}.") for gate in pipeline.all_gates)
     return (

@@ -136,7 +136,9 @@ class Planner:
     def _table_is_stale(self, table: Table, partition: str) -> bool:
         last = ledger.latest(self.ws.lake, f"validated/{table.name}").get((f"validated/{table.name}", partition))
         key = validated.validated_key(self.ws.lake, table, self.ws.slices.get(table.name), partition)
-        return last is None or key is None or last.content_key != key or not intact(self.ws, last, f"validated.{table.name}")
+        if last is None or key is None or last.content_key != key:
+            return True
+        return not all(intact(self.ws, last, f"{layer}.{table.name}") for layer in ("validated", "quarantine"))
 
 
 def _layers(table: Table) -> list[list[str]]:

@@ -1,16 +1,14 @@
 """The steps of a table: taking files in, and making a partition of the validated table."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Any
 
-from ml_platform.errors import IngestionError
 from ml_platform.ingestion import checks, quarantine, raw, validated
 from ml_platform.ingestion.checks import Reference
-from ml_platform.lake import files
 from ml_platform.lake.transaction import Author
 from ml_platform.spec.canonical import content_key
-from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.features import Lookup, join_keys
+from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.steps.workspace import Outcome, Workspace
 
@@ -21,7 +19,7 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
     known = ws.lake.rows(
         "SELECT sha256, rows FROM platform.files WHERE table_name = ? AND status = 'ingested' ORDER BY path", [table.name]
     )
-    told = {"files": len(known), "new": len(report.ingested), "replaced": len(report.replaced)}
+    told: dict[str, Any] = {"files": len(known), "new": len(report.ingested), "replaced": len(report.replaced)}
     refused = [{"file": r.path, "why": r.error} for r in [*report.refused, *report.waiting]]
     if refused:
         told["refused"] = refused

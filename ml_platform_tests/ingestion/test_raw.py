@@ -137,7 +137,7 @@ def test_ndjson_gzip_and_zip_read_as_their_plain_file(scene: Scene) -> None:
     assert scene.lake.rows("SELECT tags FROM raw.customers ORDER BY id") == [(["a"],), (None,)]
 
 
-def test_a_50_mb_cell_in_ndjson_and_parquet_is_just_a_cell(scene: Scene) -> None:
+def test_a_50_mb_cell_in_parquet_is_just_a_cell(scene: Scene) -> None:
     big = "x" * 50_000_000
     scene.put("customers/a.parquet", parquet(pl.DataFrame({"id": [1], "name": [big]})))
     table = customers(source=Files("customers/*.parquet"))

@@ -1,7 +1,5 @@
 """A pipeline's own assets: features, predictions, performance, decision, and the way to a champion."""
 
-from collections.abc import Callable
-
 import dagster as dg
 
 from ml_platform.orchestration.partitions import partition_of, partitions_of
@@ -32,7 +30,7 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
             dg.AssetCheckSpec(name, asset=key, description=about) for name, about in step.checks
         ],
     )  # fmt: skip
-    def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
         partition = partition_of(context, pipeline.partitions)
         announce("/".join(key), partition)
         outcome = step.run(workspace.workspace(), pipeline, partition, context.run_id)

@@ -33,7 +33,7 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
         description=f"{table.description or table.name}: every row of every file that landed as "
                     f"`{table.source.pattern}`, as it came, with its file and row number.",
     )  # fmt: skip
-    def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:
+    def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
         announce("/".join(key), "all")
         outcome = steps.ingest(workspace.workspace(), table, context.run_id, context.log.info)
         return materialized(key, outcome)
