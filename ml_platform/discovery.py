@@ -62,20 +62,25 @@ def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
 
 
 def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Monthly | None]:
-    """How each table is sliced: as the partitioned pipelines that use it; None when it is whole.
+    """How each table is sliced: as the pipelines that use it; None when it is whole.
 
     Tables without event time are whole. Raises DeclarationError when two pipelines slice one
-    table differently.
+    table differently, or one in slices and one not: no run would be about both.
     """
     slices: dict[str, Monthly | None] = {}
+    users: dict[str, ModelPipeline] = {}
     for pipeline in declared:
         for table in pipeline.tables:
-            mine = pipeline.partitions if table.event_time else None
-            before = slices.get(table.name)
-            if mine is not None and before is not None and canonical(mine) != canonical(before):
-                raise DeclarationError(f"Table({table.name!r})", "two pipelines slice it differently",
-                                       remedy="Give both pipelines the same partitions.")  # fmt: skip
-            slices[table.name] = mine or before
+            slices[table.name] = pipeline.partitions if table.event_time else None
+            first = users.setdefault(table.name, pipeline) if table.event_time else pipeline
+            if canonical(first.partitions) == canonical(pipeline.partitions):
+                continue
+            problem = "two pipelines slice it differently"
+            if first.partitions is None or pipeline.partitions is None:
+                sliced, whole = (first, pipeline) if first.partitions else (pipeline, first)
+                problem = f"{sliced.name} slices it and {whole.name} has no partitions"
+            raise DeclarationError(f"Table({table.name!r})", problem,
+                                   remedy="Give both pipelines the same partitions.")  # fmt: skip
     return slices
 
 

@@ -226,7 +226,7 @@ def customer_rows(taken_at: datetime = SNAPSHOT, *, settled: bool = True, count:
 
 def login_rows(taken_at: datetime = SNAPSHOT, count: int = 60) -> pl.DataFrame:
     """The logins of the four weeks before a snapshot."""
-    return _events(taken_at, count, "login", staying=9, leaving=3, lag=timedelta(seconds=2))
+    return _events(taken_at, count, "login", staying=8, leaving=4, lag=timedelta(seconds=2))
 
 
 def call_rows(taken_at: datetime = SNAPSHOT, count: int = 60) -> pl.DataFrame:

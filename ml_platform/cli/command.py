@@ -1,5 +1,6 @@
 """How a command ends: wrong arguments are 2, what else a person can mend 1, an interrupt 130; never a trace."""
 
+import errno
 import sys
 from typing import Any
 
@@ -28,6 +29,10 @@ class Command(TyperCommand):
         except KeyboardInterrupt:
             complain("Stopped.", "What was made stays; the same command goes on from there.")
             raise typer.Exit(130) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is None:  # a reader that went away is no fault; nor ours to name
+                raise
+            complain(f"{error.filename}: {error.strerror}.", "Check that the path exists, is writable and has room.")
         except Exception as error:
             if not _of_duckdb(error):
                 raise

@@ -161,7 +161,7 @@ def _opened(settings: "Settings", findings: list[Finding]) -> "Lake | None":
         findings.append(Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far"))
     except PlatformError as error:
         findings.append(Finding("lake", "bad", error.what,
-                                "Restore lake/catalog.sqlite from a copy; the data files beside it are whole."))  # fmt: skip
+                                "Restore lake/catalog.sqlite from a copy; the data files beside it are untouched."))  # fmt: skip
         return None
     return lake
 

@@ -187,6 +187,9 @@ def _screen(
 ) -> list[Any]:  # fmt: skip
     now = datetime.now(UTC)
     raw = read_raw(lake, table.name, version.file_id, version.columns)
+    if raw.height != version.rows:  # a data file of the lake was lost; to go on would lose the rows silently
+        raise IngestionError(f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
+                             remedy="Put the lost data file back; `ml-platform doctor` names it.")  # fmt: skip
     try:
         result = screen(table, raw, version.path, needs, partitions)
     except FileRefused as refused:

@@ -20,6 +20,22 @@ def gate_key(gate: Gate) -> str:
     return content_key(gate)
 
 
+def short_name(gate: Gate) -> str:
+    """The gate as an identifier that is unique in its pipeline, such as "roc_auc_at_least_0_62_by_origin"."""
+    match gate:
+        case AtLeast(metric=metric, floor=bound, by=by):
+            text = f"{metric}_at_least_{bound:g}" + (f"_by_{by}" if by else "")
+        case AtMost(metric=metric, ceiling=bound, by=by):
+            text = f"{metric}_at_most_{bound:g}" + (f"_by_{by}" if by else "")
+        case NoWorseThanChampion(metric=metric):
+            text = f"{metric}_no_worse_than_champion"
+        case OverfitGap(metric=metric):
+            text = f"{metric}_overfit_gap"
+        case _:
+            text = type(gate).__name__.lower()
+    return "".join(c if c.isalnum() else "_" for c in text)
+
+
 def in_words(gate: Gate) -> str:
     """The gate as a phrase, such as "roc_auc at least 0.62 for each origin"."""
     match gate:

@@ -322,16 +322,22 @@ class ModelPipeline:
             if by is not None and by not in {**self.row_schema, **self.feature_schema}:
                 raise DeclarationError(f"{where}.gates", f"by={by!r} is neither input nor feature",
                                        remedy=f"Slice by one of {', '.join(self.row_schema)}.")  # fmt: skip
-        forms = [str(canonical(gate)) for gate in self.gates]
-        if len(set(forms)) < len(forms):
-            raise DeclarationError(f"{where}.gates", "the same gate twice", remedy="Declare it once.")
+        judged = [_what_it_judges(gate) for gate in self.gates]
+        twice = next((what for what in judged if judged.count(what) > 1), None)
+        if twice is not None:
+            raise DeclarationError(f"{where}.gates", f"{twice[0]} twice for the same thing", remedy="Declare it once.")
+
+
+def _what_it_judges(gate: Gate) -> tuple[Any, ...]:
+    """Floors and ceilings may come in several heights; of any other gate one is enough."""
+    bound = getattr(gate, "floor", getattr(gate, "ceiling", None))
+    return type(gate).__name__, getattr(gate, "metric", None), getattr(gate, "by", None), bound
 
 
 def _claim(name: str, where: str, taken: dict[str, str]) -> None:
     if name in taken:
         raise DeclarationError(where, f"the name {name!r} is already that of {taken[name]}", remedy="Rename one (as_=).")
-    check_name = name.removeprefix("_")
-    if name.startswith("_") or not check_name:
+    if name.startswith("_"):
         raise DeclarationError(where, f"{name!r} begins with _", remedy="Those names are the platform's.")
     taken[name] = where
 

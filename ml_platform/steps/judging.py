@@ -17,10 +17,11 @@ from ml_platform.lake.transaction import Author
 from ml_platform.naming import quoted
 from ml_platform.registry import bundle as bundles
 from ml_platform.registry import promotions, verdicts, versions
-from ml_platform.registry.gates import gate_key, in_words
+from ml_platform.registry.gates import gate_key, in_words, short_name
 from ml_platform.registry.verdicts import Verdict
 from ml_platform.registry.versions import Version
 from ml_platform.spec.canonical import content_key
+from ml_platform.spec.gates import Gate
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, reading, scoring
 from ml_platform.steps.training import HELD_BACK, stored_training_set, version_of
@@ -92,11 +93,6 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
             "verdicts": [{"gate": v.gate, "slice": v.slice, "value": v.value, "threshold": v.threshold, "low": v.low,
                           "high": v.high, "passed": _word(v.passed), "detail": v.detail} for v in found]}  # fmt: skip
     return recorded_alone(ws, author, Outcome(len(found), metadata=told, checks=checks))
-
-
-def check_name(gate_text: str) -> str:
-    """A gate's phrase as the name of an asset check: letters, digits and underscores."""
-    return "".join(c if c.isalnum() else "_" for c in gate_text).strip("_")
 
 
 def champion_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
@@ -195,13 +191,13 @@ def _word(passed: bool | None) -> str:
     return {True: "passed", False: "failed", None: "not judged"}[passed]
 
 
-def _check(gate: object, words: str, verdict: Verdict | None, detail: str) -> CheckResult:
+def _check(gate: Gate, words: str, verdict: Verdict | None, detail: str) -> CheckResult:
     passed = verdict is None or verdict.passed is not False
     told: dict[str, Any] = {"gate": words}
     if verdict is not None:
         told |= {"low": verdict.low, "high": verdict.high, "rows": verdict.rows, "verdict": _word(verdict.passed)}
     return CheckResult(
-        name=check_name(words), passed=passed, severity="error", value=verdict.value if verdict else None,
+        name=short_name(gate), passed=passed, severity="error", value=verdict.value if verdict else None,
         threshold=verdict.threshold if verdict else None, description=detail,
         metadata={name: item for name, item in told.items() if item is not None},
     )  # fmt: skip

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ml_platform.lake.transaction import Author
-from ml_platform.registry.gates import in_words
+from ml_platform.registry.gates import in_words, short_name
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, judging, performance, scoring, training
 from ml_platform.steps.workspace import Outcome, Workspace, already_made
@@ -47,7 +47,7 @@ def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
         return tuple((name, step) for step in steps)
 
     tables = tuple(("validated", table.name) for table in pipeline.tables if not _only_needed(pipeline, table.name))
-    gates = tuple((judging.check_name(in_words(gate)), f"Gate: {in_words(gate)}.") for gate in pipeline.all_gates)
+    gates = tuple((short_name(gate), f"Gate: {in_words(gate)}.") for gate in pipeline.all_gates)
     return (
         Step("features", "data", "One row per example with every declared feature, as known at its prediction time.",
              ("duckdb", "polars"), tables, features.key, features.make, f"{name}.features"),

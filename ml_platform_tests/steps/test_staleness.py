@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from ml_platform import AtLeast, Derived
+from ml_platform.errors import IngestionError
 from ml_platform.ingestion import validated
 from ml_platform.lake import files
 from ml_platform.registry import promotions, versions
@@ -143,6 +144,18 @@ def test_a_table_made_by_hand_after_its_file_was_lost_is_not_taken_for_unchanged
     _lose(trips, "validated.trips")
     assert trips.step("validated/trips", "2024-01").status == "made"
     assert trips.frame("SELECT count(*) FROM validated.trips").item() == 400
+
+
+def test_raw_rows_that_are_lost_are_said_to_be_and_not_taken_for_none(opened: Opening, january: Path) -> None:
+    trips = opened(january)
+    rows = trips.frame("SELECT count(*) FROM validated.trips").item()
+    _lose(trips, "raw.trips")
+    assert trips.run("2024-01") == [], "what was screened stands"
+    table = scenario.trips_table(clean=scenario.clean_trips_anew)
+    trips.declare(scenario.trips(tables=[table, scenario.traffic, scenario.drivers]))
+    with pytest.raises(IngestionError, match=r"trips_2024-01.csv: raw.trips holds 0 of its 400 rows"):
+        trips.run("2024-01")
+    assert trips.frame("SELECT count(*) FROM validated.trips").item() == rows
 
 
 def _lose(world: World, table: str) -> None:

@@ -27,10 +27,11 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         deps=[dg.AssetKey(list(upstream)) for upstream in step.upstream],
         partitions_def=partitions_of(pipeline.partitions), description=step.description, metadata=metadata,
         check_specs=[
-            dg.AssetCheckSpec(name, asset=key, description=about) for name, about in step.checks
+            dg.AssetCheckSpec(name, asset=key, description=about, partitions_def=partitions_of(pipeline.partitions))
+            for name, about in step.checks
         ],
     )  # fmt: skip
-    def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
+    def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
         announce("/".join(key), partition)
         outcome = step.run(workspace.workspace(), pipeline, partition, context.run_id)

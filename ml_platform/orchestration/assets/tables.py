@@ -65,7 +65,10 @@ def _validated(
                 metadata={"dagster/table_name": f"lake.quarantine.{table.name}"},
             ),
         ],
-        check_specs=[dg.AssetCheckSpec(name, asset=key, description=about) for name, about in check_names(table)],
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=about, partitions_def=partitions_of(slices))
+            for name, about in check_names(table)
+        ],
         partitions_def=partitions_of(slices), retry_policy=RETRY,
     )  # fmt: skip
     def validated(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it

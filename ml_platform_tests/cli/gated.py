@@ -1,0 +1,21 @@
+"""`trip_delay`, which stops at a gate while it cleans drivers: for tests that need a run to be in its middle."""
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from ml_platform import Files, Table
+from ml_platform_tests import scenario
+
+
+def clean_drivers(drivers: pl.DataFrame) -> pl.DataFrame:
+    """As it came. TOWN_GATE names a FIFO: whoever reads it knows that the run is here, and the run waits for a word."""
+    if "TOWN_GATE" in os.environ:
+        Path(os.environ["TOWN_GATE"]).write_text("here\n")
+        Path(os.environ["TOWN_GATE"]).read_text()
+    return drivers
+
+
+drivers = Table("drivers", Files("drivers.csv"), contract=scenario.Drivers, clean=clean_drivers)
+trip_delay = scenario.trips(tables=[scenario.trips_, scenario.traffic, drivers])

@@ -1,0 +1,61 @@
+"""The asset graph as text that people can read and a test can compare.
+
+Written anew, after a change that is meant, by `python -m ml_platform_tests.orchestration.graph`.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import dagster as dg
+
+SNAPSHOT = Path(__file__).with_name("graph.txt")
+
+
+def graph(definitions: dg.Definitions) -> str:
+    """Assets with their partitions, kinds, owners and checks; what they depend on; jobs with their assets."""
+    lines: list[str] = []
+    for spec in sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key):
+        checks = sorted(c.name for c in _checks(definitions) if c.asset_key == spec.key)
+        lines.append(f"{spec.key.to_user_string()}  [{spec.group_name}]  {_slices(spec.partitions_def)}")
+        lines += _listed("from", (dep.asset_key.to_user_string() for dep in spec.deps))
+        lines += _listed("kinds", sorted(spec.kinds))
+        lines += _listed("owners", spec.owners)
+        lines += _listed("check", checks)
+    lines.append("")
+    repository = definitions.get_repository_def()
+    for job in sorted(repository.get_all_jobs(), key=lambda job: job.name):
+        if job.name.startswith("__"):
+            continue
+        lines.append(f"job {job.name}  {_slices(job.partitions_def)}  {dict(job.tags)}")
+        selected = job.asset_layer.selected_asset_keys
+        lines += _listed("runs", sorted(key.to_user_string() for key in selected))
+    return "\n".join(lines) + "\n"
+
+
+def _checks(definitions: dg.Definitions) -> list[dg.AssetCheckSpec]:
+    found = [spec for asset in definitions.assets or [] for spec in asset.check_specs]  # type: ignore[union-attr]  # ours are AssetsDefinitions
+    return sorted(found, key=lambda spec: (spec.asset_key, spec.name))
+
+
+def _slices(partitions: dg.PartitionsDefinition | None) -> str:
+    if partitions is None:
+        return "whole"
+    keys = partitions.get_partition_keys()
+    return f"{keys[0]} to {keys[-1]}"
+
+
+def _listed(what: str, values: Iterable[str]) -> list[str]:
+    return [f"    {what:7}{value}" for value in values]
+
+
+def definitions() -> dg.Definitions:
+    """The flights, and the churn of these tests, in one code location."""
+    from ml_platform.orchestration.build import build_definitions
+    from ml_platform.pipelines.flight_delay import flight_delay
+    from ml_platform_tests.orchestration.declared import churn
+
+    return build_definitions([churn, flight_delay])
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(graph(definitions()))
