@@ -105,7 +105,8 @@ def _imported(name: str) -> ModuleType:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise DeclarationError("ML_PLATFORM_PIPELINES", f"there is no module {name!r}",
                                    remedy="Name importable modules, as a JSON list.") from error  # fmt: skip
-        raise DeclarationError(_place(error) or name, str(error), remedy="Install it, or correct the import.") from error
+        remedy = "Install it, or correct the import."
+        raise DeclarationError(_place(error) or name, str(error), remedy=remedy) from error
     except SyntaxError as error:
         raise DeclarationError(f"{error.filename}, line {error.lineno}", f"this is not Python: {error.msg}",
                                remedy="Correct the line.") from error  # fmt: skip

@@ -119,7 +119,9 @@ def trips_table(**changes: Any) -> Table:
 trips_ = trips_table()
 traffic = Table("traffic", Files("traffic/*.csv"), contract=Traffic, event_time="observed_at", known_at="published_at")
 drivers = Table("drivers", Files("drivers.csv"), contract=Drivers)
-customers = Table("customers", Files("customers/*.csv"), contract=Customers, event_time="taken_at", known_at="settled_at")
+customers = Table(
+    "customers", Files("customers/*.csv"), contract=Customers, event_time="taken_at", known_at="settled_at"
+)
 logins = Table("logins", Files("logins/*.csv"), contract=Logins, event_time="at", known_at="logged_at")
 calls = Table("calls", Files("calls/*.csv"), contract=Calls, event_time="at", known_at="logged_at")
 plans = Table("plans", Files("plans.csv"), contract=Plans)

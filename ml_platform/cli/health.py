@@ -79,8 +79,8 @@ def _declared(settings: "Settings", findings: list[Finding]) -> "Iterator[ModelP
 
 
 def _folders(settings: "Settings") -> Iterator[Finding]:
-    for name in ("landing", "lake", "artifacts"):
-        folder: Path = getattr(settings, name)
+    for role in ("landing", "lake", "artifacts"):
+        name, folder = f"{role} folder", Path(getattr(settings, role))
         if not folder.exists():
             yield Finding(name, "ok" if _writable(_existing(folder)) else "bad", f"{folder} is not there yet",
                           f"{_existing(folder)} is not writable: make it so, or set ML_PLATFORM_DATA.")  # fmt: skip

@@ -105,12 +105,15 @@ def run_pipeline(
     started, launched = time.perf_counter(), 0
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
                TimeElapsedColumn())  # fmt: skip
-    with Progress(*columns, console=errors, transient=True, disable=quiet) as progress:
+    live = errors.is_terminal and not quiet
+    with Progress(*columns, console=errors, transient=True, disable=not live) as progress:
         task = progress.add_task("looking for what is stale", total=None)
         runner = None
         for wanted in planner.work(through, only):
             progress.update(task, total=wanted.of, completed=wanted.place,
                             description=f"{wanted.job} {wanted.partition}")  # fmt: skip
+            if not live and not quiet:
+                note(f"{wanted.job} {wanted.partition}")
             if runner is None:
                 from ml_platform.orchestration.runner import Runner
 
@@ -123,5 +126,5 @@ def run_pipeline(
         note(f"{launched} Dagster runs in {took:.1f} s." if launched else
              f"Everything is up to date; nothing was launched ({took:.1f} s).")  # fmt: skip
         for problem in planner.problems():
-            errors.print(f"[yellow]note[/yellow]  {problem}", soft_wrap=True)
+            note(f"refused: {problem}")
     return launched

@@ -3,7 +3,6 @@
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from ml_platform.orchestration.partitions import partitions_of
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.pipeline_steps import steps_of
 
@@ -28,5 +27,4 @@ def _job(pipeline: ModelPipeline, kind: str, keys: list[list[str]], about: str) 
         f"{pipeline.name}_{kind}",
         selection=dg.AssetSelection.assets(*(dg.AssetKey(key) for key in keys)),
         description=about, tags={PIPELINE_TAG: pipeline.name},
-        partitions_def=partitions_of(pipeline.partitions),
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """Running a pipeline through Dagster from the terminal: only what is stale, partition by partition (S32)."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,7 +41,9 @@ class Runner:
 
     def __init__(self, pipeline: ModelPipeline, settings: Settings, on_step: Callable[[str, str], None]) -> None:
         declared = pipelines(settings)
-        self._definitions = build_definitions(declared.values())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.PreviewWarning)  # for whoever upgrades Dagster, not for whoever runs
+            self._definitions = build_definitions(declared.values())
         self._pipeline = pipeline
         self._on_step = on_step
 
@@ -49,12 +52,18 @@ class Runner:
         name = f"{self._pipeline.name}_{job}"
         definition = self._definitions.resolve_job_def(name)
         with dg.DagsterInstance.get() as instance, self._listening():
-            result = definition.execute_in_process(
-                instance=instance, run_config=_QUIET, raise_on_error=False,
-                partition_key=partition if self._pipeline.partitions else None,
-                asset_selection=[dg.AssetKey(key) for key in only] if only else None,
-            )  # fmt: skip
-        failures = tuple(_reason(event) for event in result.all_node_events if event.is_step_failure)
+            try:
+                result = definition.execute_in_process(
+                    instance=instance, run_config=_QUIET, raise_on_error=False,
+                    partition_key=partition if self._pipeline.partitions else None,
+                    asset_selection=[dg.AssetKey(key) for key in only] if only else None,
+                )  # fmt: skip
+            except dg.DagsterExecutionInterruptedError:
+                raise KeyboardInterrupt from None
+        failed = [event for event in result.all_node_events if event.is_step_failure]
+        if any(_interrupted(event) for event in failed):
+            raise KeyboardInterrupt
+        failures = tuple(_reason(event) for event in failed)
         run = Run(name, partition, result.run_id, failures)
         if not result.success:
             raise RunFailed(run)
@@ -67,6 +76,12 @@ class Runner:
             yield
         finally:
             progress.listen(None)
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether the step failed because of Ctrl-C, which Dagster records under a name of its own."""
+    error = event.step_failure_data.error
+    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def _reason(event: dg.DagsterEvent) -> str:

@@ -156,7 +156,7 @@ flight_delay = ModelPipeline(
         Window("flights", by="dest", of="arr_delay", agg=["mean", "count"], over=["3h", "1d", "7d", "28d"]),
         Window("flights", by="tailnum", of="arr_delay", agg=["mean", "count"], over=["3h", "1d", "7d", "28d"]),
     ],
-    trainer=LightGBM(num_leaves=31, learning_rate=0.05, rounds=150),
+    trainer=LightGBM(num_leaves=31, learning_rate=0.1, rounds=80),
     split=Split(validation="2d", holdout="12d"),
     gates=[
         AtLeast("roc_auc", 0.66),

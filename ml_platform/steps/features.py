@@ -39,7 +39,9 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
 
 
 @contextmanager
-def computed(ws: Workspace, definition: FeatureDefinition, start: datetime | None, end: datetime | None) -> Iterator[str]:
+def computed(
+    ws: Workspace, definition: FeatureDefinition, start: datetime | None, end: datetime | None
+) -> Iterator[str]:
     """A temporary table of the examples with start <= at < end and their features, while the context is open."""
     tables = {name: f"validated.{quoted(name)}" for name in [definition.examples, *definition.tables]}
     examples = offline.examples_sql(definition, tables[definition.examples], start, end)

@@ -1,5 +1,7 @@
 """The last two training steps: the verdicts of the gates, and the champion."""
 
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -26,8 +28,28 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, reading, scoring
 from ml_platform.steps.training import HELD_BACK, stored_training_set, version_of
 from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
+from ml_platform.training.reproduction import Reproduction, reproduce
 
 CODE_VERSION = 1  # of how candidates are judged and promoted; part of the content keys (S31)
+
+
+class _Background:
+    """Work begun by `start`, or by `result` when nobody started it."""
+
+    def __init__(self, work: Callable[[], Reproduction]) -> None:
+        self._work = work
+        self._begun: Future[Reproduction] | None = None
+
+    def start(self) -> None:
+        if self._begun is None:
+            pool = ThreadPoolExecutor(1)
+            self._begun = pool.submit(self._work)
+            pool.shutdown(wait=False)
+
+    def result(self) -> Reproduction:
+        self.start()
+        assert self._begun is not None  # started above
+        return self._begun.result()
 
 
 @dataclass(frozen=True)
@@ -157,7 +179,11 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
     candidate = stored_candidate(ws.blobs, pipeline, stored, version.bundle, version.version, threads=threads)
     holdout = candidate.holdout.frame
 
+    # Training again is another process's work; it goes on while this one replays.
+    again = _Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
+
     def replay(examples: int) -> Compared:
+        again.start()
         definition = FeatureDefinition.of(pipeline)
         tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
         chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
@@ -165,7 +191,7 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
         return _Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
 
     champion = _champion(ws, pipeline, partition, version, holdout)
-    return replace(candidate, champion=champion, parity=replay)
+    return replace(candidate, champion=champion, parity=replay, reproduce=again.result)
 
 
 def _champion(

@@ -41,7 +41,7 @@ def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Every metric of the task per version and role, over all rows and per slice that a gate names."""
+    """Every metric of the task per version and role: over all rows, with intervals, and per slice that a gate names."""
     told: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     for (version, role), part, unlabelled in _parts(ws, pipeline, partition):
@@ -108,10 +108,16 @@ def _measured(task: str, part: Part) -> list[dict[str, Any]]:
     return found
 
 
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
 def _by_slice(task: str, part: Part, by: str) -> list[dict[str, Any]]:
     found = []
     for value in part.frame[by].drop_nulls().unique().sort():
         mask = (part.frame[by] == value).fill_null(False).to_numpy()
         if mask.sum() >= MIN_SLICE:
-            found += [{"slice": str(value), **row} for row in _measured(task, part.where(mask))]
+            rows = part.where(mask)
+            found += [{"slice": str(value), "metric": m, "value": _defined(rows.value(m)), "rows": len(rows)}
+                      for m in metrics_of(task)]  # fmt: skip
     return found

@@ -49,6 +49,9 @@ class Planner:
         with self.ws.lake.reading():
             partitions = self._wanted(through, only)
             untouched = [p for p in partitions if not self._stale(p)]
+            history = self._history(only) if only and not untouched else {}
+        for partition, stale in history.items():
+            yield Work("data", partition, 0, 1, stale)
         jobs: tuple[Job, ...] = ("data", "train") if self.pipeline.partitions else ("data", "train", "data")
         for place, partition in enumerate(partitions):
             if partition in untouched:
@@ -85,9 +88,14 @@ class Planner:
         if only is None:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
-            raise OrderError(f"{self.pipeline.name} has no complete data for {only}.",
-                             remedy=f"Complete: {complete[0]} to {complete[-1]}." if complete else "Land files first.")  # fmt: skip
+            remedy = f"Complete: {complete[0]} to {complete[-1]}." if complete else "Land files first."
+            raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
+
+    def _history(self, only: str) -> dict[str, list[list[str]]]:
+        """The tables of earlier partitions that are stale: the features of a single one look back on them."""
+        found = {p: self._stale_tables(p) for p in self.pipeline.partition_keys_upto(only)[:-1]}
+        return {partition: stale for partition, stale in found.items() if stale}
 
     def _stale_ingestion(self) -> list[list[str]]:
         """The assets of tables with files that wait, or that were never screened as declared today.
@@ -105,7 +113,8 @@ class Planner:
                 stale += _layers(table)
         needed = {need for table in self.pipeline.tables for need in table.needs}
         if any(key == ["validated", name] for key in stale for name in needed):
-            stale += [key for table in self.pipeline.tables if table.needs for key in _layers(table) if key not in stale]
+            needing = [table for table in self.pipeline.tables if table.needs]
+            stale += [key for table in needing for key in _layers(table) if key not in stale]
         return stale
 
     def _stale(self, partition: str) -> bool:
@@ -115,13 +124,18 @@ class Planner:
         """The assets of a job that would change, and everything of the job after them."""
         stale: list[list[str]] = []
         if job == "data":
-            for table in self.pipeline.tables:
-                if self._table_is_stale(table, WHOLE if self.ws.slices.get(table.name) is None else partition):
-                    stale += _layers(table)
+            stale += self._stale_tables(partition)
         for step in self._steps:
             if step.job == job and (stale or self._step_is_stale(step, partition)):
                 stale.append([self.pipeline.name, step.name])
         return stale
+
+    def _stale_tables(self, partition: str) -> list[list[str]]:
+        found: list[list[str]] = []
+        for table in self.pipeline.tables:
+            if self._table_is_stale(table, WHOLE if self.ws.slices.get(table.name) is None else partition):
+                found += _layers(table)
+        return found
 
     def _step_is_stale(self, step: Step, partition: str) -> bool:
         asset = f"{self.pipeline.name}/{step.name}"

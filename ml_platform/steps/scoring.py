@@ -61,8 +61,9 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
 
 
 def scored(
-    pipeline: ModelPipeline, frame: pl.DataFrame, predictor: Predictor, version: int, run_id: str, role: str = "champion"
-) -> pl.DataFrame:
+    pipeline: ModelPipeline, frame: pl.DataFrame, predictor: Predictor, version: int, run_id: str,
+    role: str = "champion",
+) -> pl.DataFrame:  # fmt: skip
     """Prediction rows (SCHEMA) for a frame of features. `score` is P(true), P(the class) or the value."""
     scores = predictor.scores(frame)
     several = predictor.task == "multiclass"
@@ -74,12 +75,14 @@ def scored(
     else:
         classes = [None] * len(scores)
     at = pipeline.examples.at
-    return frame.select(
+    columns = frame.select(
         pipeline=pl.lit(pipeline.name), key=key_text(pipeline.examples.keys), at=pl.col(at) if at else pl.lit(None),
         score=pl.Series(scores.max(axis=1) if several else scores),
         scores=pl.Series(scores.tolist(), dtype=SCHEMA["scores"]) if several else pl.lit(None),
         version=pl.lit(version), role=pl.lit(role), run_id=pl.lit(run_id),
-    ).with_columns(pl.Series("class", classes, dtype=pl.String)).cast(pl.Schema(SCHEMA)).select(list(SCHEMA))  # fmt: skip
+    )  # fmt: skip
+    columns = columns.with_columns(pl.Series("class", classes, dtype=pl.String))
+    return columns.cast(pl.Schema(SCHEMA)).select(list(SCHEMA))
 
 
 def key_text(keys: tuple[str, ...]) -> pl.Expr:
@@ -95,7 +98,8 @@ def feature_rows(
     """The partition's examples with the features of `definition`: as stored, or computed when it is not today's."""
     if definition.key == FeatureDefinition.of(pipeline).key:
         listed = ", ".join(quoted(name) for name in definition.schema)
-        frame = ws.lake.frame(f"SELECT {listed} FROM {quoted(pipeline.name)}.features WHERE _partition = ?", [partition])
+        table = f"{quoted(pipeline.name)}.features"
+        frame = ws.lake.frame(f"SELECT {listed} FROM {table} WHERE _partition = ?", [partition])
     else:
         with features.computed(ws, definition, *window_of(pipeline, partition)) as table:
             frame = ws.lake.frame(f"FROM {table}")

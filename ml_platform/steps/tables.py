@@ -17,7 +17,8 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
     """Take in every file that waits. A file that cannot be read stays where it is and is named; the others go on."""
     report = raw.ingest(ws.lake, table, run_id, on_file=say)
     known = ws.lake.rows(
-        "SELECT sha256, rows FROM platform.files WHERE table_name = ? AND status = 'ingested' ORDER BY path", [table.name]
+        "SELECT sha256, rows FROM platform.files WHERE table_name = ? AND status = 'ingested' ORDER BY path",
+        [table.name],
     )
     told: dict[str, Any] = {"files": len(known), "new": len(report.ingested), "replaced": len(report.replaced)}
     refused = [{"file": r.path, "why": r.error} for r in [*report.refused, *report.waiting]]

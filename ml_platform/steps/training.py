@@ -93,7 +93,8 @@ def _trained(
 
 def _told(version: Version) -> Outcome:
     holdout: dict[str, Any] = version.metrics["holdout"]
-    told = {"version": version.name, **{f"holdout {name}": value for name, value in holdout.items() if value is not None},
+    measured = {f"holdout {name}": value for name, value in holdout.items() if value is not None}
+    told = {"version": version.name, **measured,
             "bundle": version.bundle[:12], "kilobytes": round(version.metrics["bytes"] / 1e3),
             "seconds": version.durations.get("total")}  # fmt: skip
     return Outcome(1, output=version.bundle, metadata=told)

@@ -66,7 +66,7 @@ def plan(pipeline: ModelPipeline, training_set: TrainingSet) -> Plan:
         "min_data_in_leaf": trainer.min_data_in_leaf,
         "seed": trainer.seed,
         "deterministic": True,
-        "force_col_wise": True,  # fixed: LightGBM otherwise times both and may choose differently
+        "force_row_wise": True,  # fixed: LightGBM otherwise times both and may choose differently
         "verbosity": -1,
         **extra,
     }

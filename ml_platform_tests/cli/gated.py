@@ -1,11 +1,11 @@
-"""`trip_delay`, which stops at a gate while it cleans drivers: for tests that need a run to be in its middle."""
+"""`trip_delay`, which stops at a gate while it cleans drivers, and trains nothing: for stopping a run in its middle."""
 
 import os
 from pathlib import Path
 
 import polars as pl
 
-from ml_platform import Files, Table
+from ml_platform import Files, Retrain, Table
 from ml_platform_tests import scenario
 
 
@@ -18,4 +18,4 @@ def clean_drivers(drivers: pl.DataFrame) -> pl.DataFrame:
 
 
 drivers = Table("drivers", Files("drivers.csv"), contract=scenario.Drivers, clean=clean_drivers)
-trip_delay = scenario.trips(tables=[scenario.trips_, scenario.traffic, drivers])
+trip_delay = scenario.trips(tables=[scenario.trips_, scenario.traffic, drivers], retrain=Retrain(min_examples=100_000))

@@ -15,24 +15,23 @@ def graph(definitions: dg.Definitions) -> str:
     """Assets with their partitions, kinds, owners and checks; what they depend on; jobs with their assets."""
     lines: list[str] = []
     for spec in sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key):
-        checks = sorted(c.name for c in _checks(definitions) if c.asset_key == spec.key)
-        lines.append(f"{spec.key.to_user_string()}  [{spec.group_name}]  {_slices(spec.partitions_def)}")
+        kinds, slices = "+".join(sorted(spec.kinds)), _slices(spec.partitions_def)
+        lines.append(f"{spec.key.to_user_string()}  [{spec.group_name}] {kinds}, {slices}, {', '.join(spec.owners)}")
         lines += _listed("from", (dep.asset_key.to_user_string() for dep in spec.deps))
-        lines += _listed("kinds", sorted(spec.kinds))
-        lines += _listed("owners", spec.owners)
-        lines += _listed("check", checks)
+        lines += _listed("checks", (c.name for c in checks(definitions) if c.asset_key == spec.key))
     lines.append("")
     repository = definitions.get_repository_def()
     for job in sorted(repository.get_all_jobs(), key=lambda job: job.name):
         if job.name.startswith("__"):
             continue
-        lines.append(f"job {job.name}  {_slices(job.partitions_def)}  {dict(job.tags)}")
-        selected = job.asset_layer.selected_asset_keys
-        lines += _listed("runs", sorted(key.to_user_string() for key in selected))
+        tags = ", ".join(f"{name}={value}" for name, value in sorted(job.tags.items()))
+        lines.append(f"job {job.name}  {_slices(job.partitions_def)}, {tags}")
+        lines += _listed("runs", sorted(key.to_user_string() for key in job.asset_layer.selected_asset_keys))
     return "\n".join(lines) + "\n"
 
 
-def _checks(definitions: dg.Definitions) -> list[dg.AssetCheckSpec]:
+def checks(definitions: dg.Definitions) -> list[dg.AssetCheckSpec]:
+    """Every asset check, by asset and name."""
     found = [spec for asset in definitions.assets or [] for spec in asset.check_specs]  # type: ignore[union-attr]  # ours are AssetsDefinitions
     return sorted(found, key=lambda spec: (spec.asset_key, spec.name))
 
@@ -45,7 +44,8 @@ def _slices(partitions: dg.PartitionsDefinition | None) -> str:
 
 
 def _listed(what: str, values: Iterable[str]) -> list[str]:
-    return [f"    {what:7}{value}" for value in values]
+    names = list(values)
+    return [f"    {what:7} {', '.join(names)}"] if names else []
 
 
 def definitions() -> dg.Definitions:

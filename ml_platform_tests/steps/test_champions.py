@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ml_platform import AtLeast, NoWorseThanChampion, Retrain, Size
+from ml_platform import AtLeast, NoWorseThanChampion, Retrain
 from ml_platform.errors import OrderError, TrainingError
 from ml_platform.registry import promotions, verdicts, versions
 from ml_platform.registry.gates import gate_key
@@ -71,9 +71,7 @@ def _holdout(trips: World, number: int) -> pl.DataFrame:
     return pl.read_parquet(trips.ws.blobs.get(stored)).filter(pl.col("_part") == "holdout")
 
 
-def test_a_candidate_that_fails_a_gate_is_kept_out_and_the_old_champion_goes_on(
-    opened: Opening, january: Path
-) -> None:
+def test_a_candidate_that_fails_a_gate_is_kept_out_and_the_old_champion_goes_on(opened: Opening, january: Path) -> None:
     trips = opened(january, scenario.trips(gates=_with_gates(UNREACHED)))
     trips.land_trips("2024-04")
     trips.run("2024-02")
@@ -106,7 +104,7 @@ def test_what_was_rolled_back_is_not_promoted_again_by_itself_S26(opened: Openin
     assert trips.run() == [], "a rerun after a rollback launches nothing"
     assert _scored_by(trips, "2024-02") == [1]
     # Another gate judges February's candidate again. It passes, and still stays out.
-    trips.declare(scenario.trips(gates=_with_gates(Size(mb=4))))
+    trips.declare(scenario.trips(gates=_with_gates(AtLeast("average_precision", 0.2))))
     trips.run()
     told = trips.told(f"{NAME}/champion", "2024-02")
     assert told["outcome"] == "kept" and "rolled back by ada (complaints)" in told["reason"]
@@ -163,6 +161,16 @@ def test_a_month_is_decided_only_after_the_one_before_it_S33(opened: Opening, ja
     assert [asset for asset, _, _ in trips.made][-1] == f"{NAME}/verdicts"
     with pytest.raises(OrderError, match=r"no complete data for 2024-05.*2024-01 to 2024-03"):
         trips.run(only="2024-05")
+
+
+def test_a_single_month_has_the_features_it_has_after_those_before_it_S9(opened: Opening, february: Path) -> None:
+    single, inorder = opened(None), opened(february)
+    single.land_trips("2024-01", "2024-02", "2024-03")
+    with pytest.raises(OrderError, match="follows 2024-01, which is undecided"):
+        single.run(only="2024-02")
+    features = (f"{NAME}/features", "2024-02")
+    assert single.keys()[features] == inorder.keys()[features]
+    assert not [asset for asset, month, _ in single.made if month == "2024-01" and asset.startswith(NAME)]
 
 
 def test_a_step_without_the_one_before_it_says_which_to_make(opened: Opening, january: Path) -> None:

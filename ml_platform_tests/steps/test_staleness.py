@@ -103,9 +103,7 @@ def test_a_replaced_file_makes_what_depends_on_it_stale_and_nothing_else_S6(open
     assert again.filter(early).drop("run_id").equals(scores.filter(early).drop("run_id"))
 
 
-def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(
-    opened: Opening, february: Path
-) -> None:
+def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(opened: Opening, february: Path) -> None:
     inorder, late = opened(february), opened(None)
     late.land_trips("2024-01", "2024-03")
     late.run("2024-02")

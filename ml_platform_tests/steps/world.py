@@ -128,8 +128,8 @@ class World:
 
     def keys(self, *, without: tuple[str, ...] = ()) -> dict[tuple[str, str], tuple[str, str]]:
         """(asset, partition) → content key and output, of everything in the ledger but the layers `without`."""
-        made = ledger.latest(self.ws.lake)
-        return {place: (m.content_key, m.output) for place, m in made.items() if not place[0].startswith(without or "?")}
+        made = {place: m for place, m in ledger.latest(self.ws.lake).items() if not place[0].startswith(without or "?")}
+        return {place: (m.content_key, m.output) for place, m in made.items()}
 
     def told(self, asset: str, partition: str) -> dict[str, Any]:
         """The metadata that the ledger keeps of a step."""
@@ -141,7 +141,7 @@ class World:
 
 def world(folder: Path, *pipelines: ModelPipeline) -> World:
     """An empty platform in a folder."""
-    return World(Settings(data=folder, threads=2, lock_timeout=20), list(pipelines))
+    return World(Settings(data=folder, threads=1, lock_timeout=20), list(pipelines))
 
 
 def _step(pipeline: ModelPipeline, name: str) -> pipeline_steps.Step:

@@ -34,7 +34,7 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
     def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
         announce("/".join(key), partition)
-        outcome = step.run(workspace.workspace(), pipeline, partition, context.run_id)
+        outcome = step.run(workspace.workspace(), pipeline, partition, context.run.run_id)
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
         return materialized(key, outcome)
 

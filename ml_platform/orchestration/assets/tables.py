@@ -8,13 +8,11 @@ from ml_platform.ingestion.checks import Reference, check_names
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.results import column_schema, materialized
+from ml_platform.orchestration.retries import passing_faults_retried
 from ml_platform.spec.partitions import Monthly
 from ml_platform.spec.tables import Table
 from ml_platform.steps import tables as steps
 from ml_platform.steps.progress import announce
-
-# Reading files and committing to the lake may meet a passing fault; a bad file is not one.
-RETRY = dg.RetryPolicy(max_retries=2, delay=1, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 
 def table_assets(
@@ -29,13 +27,13 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
 
     @dg.asset(
         key=key, group_name="raw", owners=list(owners), kinds={"duckdb", table.source.file_format or "csv"},
-        retry_policy=RETRY,
         description=f"{table.description or table.name}: every row of every file that landed as "
                     f"`{table.source.pattern}`, as it came, with its file and row number.",
     )  # fmt: skip
     def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
         announce("/".join(key), "all")
-        outcome = steps.ingest(workspace.workspace(), table, context.run_id, context.log.info)
+        with passing_faults_retried():
+            outcome = steps.ingest(workspace.workspace(), table, context.run.run_id, context.log.info)
         return materialized(key, outcome)
 
     return raw
@@ -69,12 +67,13 @@ def _validated(
             dg.AssetCheckSpec(name, asset=key, description=about, partitions_def=partitions_of(slices))
             for name, about in check_names(table)
         ],
-        partitions_def=partitions_of(slices), retry_policy=RETRY,
+        partitions_def=partitions_of(slices),
     )  # fmt: skip
     def validated(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
         partition = partition_of(context, slices)
         announce("/".join(key), partition)
-        good, bad = steps.validate(workspace.workspace(), table, references, partition, context.run_id)
+        with passing_faults_retried():
+            good, bad = steps.validate(workspace.workspace(), table, references, partition, context.run.run_id)
         yield materialized(key, good)
         yield materialized(refused, bad)
 

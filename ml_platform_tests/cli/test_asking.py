@@ -1,0 +1,100 @@
+"""The commands that only read: their JSON keys (docs/cli.md), and what people see on 80 columns."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ml_platform.lake.connection import Lake
+from ml_platform.settings import Settings
+from ml_platform_tests.cli.terminal import answered, typed
+
+KEYS = {
+    ("pipelines",): "name task partitions tables features gates owners description",
+    ("status",): "pipeline partition rows quarantined metric realised gates decision champion",
+    ("status", "trip_delay"): "pipeline partition rows quarantined metric realised gates decision champion",
+    ("models", "trip_delay"):
+        "version serves partition metric holdout gates_passed gates promoted training_set bundle seconds",
+    ("models", "trip_delay", "--history"):
+        "seq pipeline action version previous partition effective_at actor reason recorded_at run_id",
+    ("quarantine", "trip_delay"): "table partition rule rows example",
+    ("quarantine", "trip_delay", "--rows", "5"): "table partition file row rule reason raw",
+    ("quarantine", "trip_delay", "--replay"): "table stale passing still refused",
+    ("doctor",): "name state detail remedy",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", KEYS, ids=" ".join)
+def test_the_json_of_a_command_has_the_documented_keys(untouched: Path, words: tuple[str, ...]) -> None:
+    rows = answered(*words)
+    assert all(list(row) == KEYS[words].split() for row in rows)
+    assert rows
+
+
+def test_the_json_of_a_version_holds_its_verdicts(untouched: Path) -> None:
+    facts = answered("models", "trip_delay@1")
+    assert list(facts) == ("version serves partition decided_at created_at training_set bundle bounds parameters metrics "
+                           "environment code_version durations run_id content_key verdicts").split()  # fmt: skip
+    assert {tuple(verdict) for verdict in facts["verdicts"]} == {
+        ("gate", "slice", "value", "threshold", "low", "high", "passed", "rows", "detail")}  # fmt: skip
+    assert {verdict["passed"] for verdict in facts["verdicts"]} <= {"passed", "failed", "not judged"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["pipelines", "status", "models trip_delay", "models trip_delay@1", "models trip_delay --history",
+     "quarantine trip_delay", "sql FROM+trip_delay.predictions+LIMIT+3", "sql FROM+trip_delay.features+LIMIT+3"],
+)  # fmt: skip
+def test_a_table_fits_80_columns_and_folds_no_word(untouched: Path, words: str) -> None:
+    shown = typed(*(word.replace("+", " ") for word in words.split())).stdout
+    tables = [line for line in shown.splitlines() if "  " in line and not line.startswith("holdout")]
+    assert tables
+    assert max(map(len, tables)) <= 80
+
+
+def test_reading_neither_waits_for_a_writer_nor_touches_the_lake(untouched: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in untouched.rglob("*.parquet")}
+    with Lake(Settings(data=untouched)) as lake, lake.locked("a long write"):
+        for words in ("status", "models trip_delay", "quarantine trip_delay", "sql SELECT+1"):
+            assert typed(*(word.replace("+", " ") for word in words.split())).exit_code == 0
+        (lock,) = [found for found in answered("doctor") if found["name"] == "write lock"]
+        assert lock["state"] == "warn" and "a long write" in lock["detail"]
+    assert {path: path.stat().st_mtime_ns for path in untouched.rglob("*.parquet")} == before
+
+
+def test_sql_shows_values_as_they_are(untouched: Path) -> None:
+    query = ("SELECT NULL AS nothing, '' AS empty, 2013 AS year, 0.1::DOUBLE AS tenth, true AS yes, "
+             "TIMESTAMPTZ '2024-01-02 03:04:05.5Z' AS moment, [1, 2] AS list, 'a\x1b[31m' AS red")  # fmt: skip
+    values = dict(line.split("  ", 1) for line in typed("sql", query).stdout.splitlines() if "  " in line)
+    table = typed("sql", f"{query} UNION ALL {query}").stdout
+    assert "\x1b[31m" not in table and "NULL" in table and "2013 " in table and "2,013" not in table
+    assert values or "2024-01-02 03:04:05.5" in table
+    assert answered("sql", query) == [{"nothing": None, "empty": "", "year": 2013, "tenth": 0.1, "yes": True,
+                                       "moment": "2024-01-02T03:04:05.500000+00:00", "list": [1, 2],
+                                       "red": "a\x1b[31m"}]  # fmt: skip
+    assert answered("sql", "SELECT 'nan'::DOUBLE AS a, '-inf'::DOUBLE AS b, 1.10::DECIMAL(9,2) AS c") == [
+        {"a": "nan", "b": "-inf", "c": "1.10"}]  # fmt: skip
+
+
+def test_what_has_no_room_is_named_and_one_wide_row_stands_upright(untouched: Path) -> None:
+    wide = ", ".join(f"'{'x' * 30}' AS column_{number}" for number in range(12))
+    several = typed("sql", f"SELECT {wide} FROM range(2)")
+    assert "No room for column_3" in several.stderr and "and 4 more columns" in several.stderr
+    one = typed("sql", f"SELECT {wide}")
+    assert "column_11" in one.stdout and "No room" not in one.stderr
+
+
+def test_a_cut_answer_says_so_beside_the_answer(untouched: Path) -> None:
+    result = typed("sql", "FROM range(5)", "--limit", "2", "--json")
+    assert len(json.loads(result.stdout)) == 2 and "first 2 rows" in result.stderr
+
+
+def test_status_tells_of_files_that_wait_and_of_refused_ones(platform: Path) -> None:
+    (platform / "landing" / "trips" / "trips_2024-04.csv").write_text("trip\n")
+    assert "1 files wait: `ml-platform run trip_delay`" in typed("status", "trip_delay").stderr
+
+
+def test_an_empty_platform_says_how_to_begin(here: Path) -> None:
+    result = typed("status")
+    assert result.exit_code == 1 and "There is no lake" in result.stderr and "ml-platform run" in result.stderr
+    assert [f["state"] for f in answered("doctor") if f["name"] == "lake"] == ["warn"]

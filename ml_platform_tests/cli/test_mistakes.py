@@ -1,0 +1,135 @@
+"""Wrong arguments get the usage and exit code 2, broken surroundings a message and 1; nobody gets a trace."""
+
+from pathlib import Path
+
+import pytest
+
+from ml_platform_tests.cli.terminal import typed
+
+ARGUMENTS = {
+    "an unknown pipeline": ("models trip_dely", "no pipeline 'trip_dely'"),
+    "an unknown pipeline to run": ("run trip_dely", "no pipeline 'trip_dely'"),
+    "no pipeline at all": ("run", "Missing argument 'PIPELINE'"),
+    "an unknown command": ("modells", "No such command"),
+    "an unknown option": ("status --jsn", "--jsn"),
+    "a version that is none": ("models trip_delay@x", "'trip_delay@x' is no version"),
+    "a version of other digits": ("models trip_delay@²", "is no version"),
+    "a version to promote without number": ("promote trip_delay --why good", "is no version"),
+    "a version that does not exist": ("models trip_delay@99", "no version 'trip_delay@99'"),
+    "a version to reproduce that does not exist": ("reproduce trip_delay@99", "no version 'trip_delay@99'"),
+    "a version to promote that does not exist": ("promote trip_delay@99 --why good", "no version 'trip_delay@99'"),
+    "the history of a version": ("models trip_delay@1 --history", "--history is of a pipeline"),
+    "an unknown table": ("land trip_delay trps pyproject.toml", "no table 'trps'"),
+    "a missing file": ("land trip_delay trips nowhere.csv", "nowhere.csv"),
+    "a file of another table": ("land trip_delay trips pyproject.toml", "is not one of trips"),
+    "a moment that is none": ("land trip_delay trips pyproject.toml --arrived 2024-02-30", "--arrived"),
+    "an unknown month": ("run trip_delay --through 2031-01", "no month '2031-01'"),
+    "a month that is none": ("run trip_delay --only 2024-13", "no month '2024-13'"),
+    "two ways to choose months": ("run trip_delay --only 2024-01 --through 2024-02", "exclude each other"),
+    "a span that is none": ("maintain --keep 7days", "'7days' is not a span of time"),
+    "a limit below one": ("sql SELECT+1 --limit -3", "--limit"),
+    "a query that writes": ("sql DELETE+FROM+trip_delay.features", "Only reading is allowed"),
+    "a query that is none": ("sql SELEKT+1", "not SQL"),
+    "a column that is not there": ("sql SELECT+nope+FROM+trip_delay.features", "nope"),
+    "a rollback without a reason": ("rollback trip_delay", "--why"),
+    "a rollback with an empty reason": ("rollback trip_delay --why +", "--why"),
+    "a rollback to version 0": ("rollback trip_delay --why bad --to 0", "--to"),
+    "counting and listing at once": ("quarantine trip_delay --replay --rows 3", "without --rows"),
+}
+
+
+@pytest.mark.parametrize(("words", "said"), ARGUMENTS.values(), ids=ARGUMENTS.keys())
+def test_a_wrong_argument_gets_the_usage(untouched: Path, words: str, said: str) -> None:
+    result = typed(*(word.replace("+", " ") for word in words.split()))
+    assert result.exit_code == 2
+    assert "Usage: ml-platform" in result.stderr and said in " ".join(result.stderr.replace("│", " ").split())
+    assert result.stdout == ""
+
+
+def test_a_damaged_catalog_is_a_message(here: Path) -> None:
+    (here / "lake").mkdir(parents=True)
+    (here / "lake" / "catalog.sqlite").write_bytes(b"rust" * 2000)
+    for words in (["status"], ["run", "trip_delay"], ["sql", "SELECT 1"]):
+        result = typed(*words)
+        assert result.exit_code == 1 and "cannot be opened" in result.stderr and "doctor" in result.stderr
+
+
+def test_a_lost_data_file_is_a_message(platform: Path) -> None:
+    for file in (platform / "lake" / "tables" / "registry").rglob("*.parquet"):
+        file.unlink()
+    result = typed("models", "trip_delay")
+    assert result.exit_code in (0, 1) and "Traceback" not in result.output
+
+
+def test_a_folder_that_cannot_be_written_is_a_message(here: Path) -> None:
+    here.write_text("a file where a folder should be")
+    for words in (["run", "trip_delay"], ["land", "trip_delay", "trips", "pyproject.toml"], ["maintain"]):
+        result = typed(*words)
+        assert result.exit_code in (1, 2) and result.stderr
+
+
+def test_a_run_without_a_home_for_dagster_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(here.parent)
+    for home in ("", "/nowhere/at/all"):
+        monkeypatch.setenv("DAGSTER_HOME", home)
+        result = typed("run", "trip_delay")
+        assert result.exit_code == 1 and "DAGSTER_HOME" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [("ML_PLATFORM_PIPELINES", "town", "not a JSON list"), ("ML_PLATFORM_PIPELINES", '["no.such"]', "no module 'no.such'"),
+     ("ML_PLATFORM_THREADS", "many", "ML_PLATFORM_THREADS")],
+)  # fmt: skip
+def test_a_wrong_setting_is_named(
+    here: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+    result = typed("pipelines")
+    assert result.exit_code == 1 and said in result.stderr
+
+
+HEAD = """import dataframely as dy
+from ml_platform import AtLeast, Examples, Files, LightGBM, ModelPipeline, Split, Table, Window
+
+class Rows(dy.Schema):
+    key = dy.Int64(primary_key=True)
+    good = dy.Bool()
+    size = dy.Float64()
+
+rows = Table("rows", Files("rows.csv"), contract=Rows)
+def declared(**changes):
+    fields = dict(name="p", tables=[rows], features=[], trainer=LightGBM(), split=Split(validation=0.1, holdout=0.1),
+                  examples=Examples("rows", key="key", inputs=["size"], label="good"))
+    return ModelPipeline(**{**fields, **changes})
+
+"""
+DECLARATIONS = {
+    "not Python": ("p = declared(", "line 15: this is not Python: '(' was never closed."),
+    "an unknown column": ('p = declared(examples=Examples("rows", key="key", inputs=["szie"], label="good"))',
+                          "inputs names 'szie', which rows does not have. Its columns: key, good, size."),
+    "an unknown parameter": ('w = Window("rows", by="key", ovr=["1d"])', "there is no parameter 'ovr'. It takes table,"),
+    "a value that is not among those": ('w = Window("rows", of="size", agg=["median"], over=["1d"])',
+                                        "agg[0]='median' is not known. Allowed: 'count', 'sum', 'mean'"),
+    "a text for a list": ('w = Window("rows", over="1d")', "over='1d' is no list. Write ['1d']."),
+    "a number out of range": ("t = LightGBM(num_leaves=1)", "num_leaves=1 must be greater than or equal to 2."),
+    "a word that is missing": ("p = ModelPipeline('p')", "tables, examples, features, trainer is missing."),
+    "a feature that is none": ('p = declared(features=["size"])',
+                               "features[0]='size' is a text. Allowed: Derived, Lookup, Latest, Window, Since."),
+    "a text for a number": ('g = AtLeast("roc_auc", "high")', "floor='high' is no number."),
+    "a name that is not defined": ("p = declard()", "line 15: NameError: name 'declard' is not defined."),
+    "a package that is not there": ("import no_such_package", "line 15: No module named 'no_such_package'."),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "said"), DECLARATIONS.values(), ids=DECLARATIONS.keys())
+def test_a_broken_declaration_is_one_sentence_with_file_and_line(
+    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, line: str, said: str
+) -> None:
+    name = f"declared_{abs(hash(request.node.name))}"  # a module that no other test has imported
+    (tmp_path / f"{name}.py").write_text(f"{HEAD}{line}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", f'["{name}"]')
+    result = typed("pipelines")
+    message = " ".join(result.stderr.split())
+    assert result.exit_code == 1 and said in message and f"{tmp_path / name}.py, line" in message

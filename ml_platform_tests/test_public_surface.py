@@ -1,0 +1,22 @@
+"""What can be imported from `ml_platform`, listed by hand: a word that comes or goes is meant."""
+
+import ml_platform
+
+WORDS = [
+    "AtLeast", "AtMost", "Derived", "Examples", "Files", "Label", "Latency", "Latest", "Leakage", "LightGBM", "Lookup",
+    "ModelPipeline", "Monthly", "NoWorseThanChampion", "OverfitGap", "Parity", "Reproduction", "Retrain", "Since",
+    "Size", "Split", "Table", "Window",
+]  # fmt: skip
+
+
+def test_the_public_surface_is_listed_by_hand() -> None:
+    assert sorted(ml_platform.__all__) == sorted(["__version__", *WORDS])
+
+
+def test_every_word_can_be_imported_and_says_what_it_is() -> None:
+    for word in WORDS:
+        assert getattr(ml_platform, word).__doc__, word
+
+
+def test_a_word_that_does_not_exist_is_an_attribute_error() -> None:
+    assert not hasattr(ml_platform, "Windows")
