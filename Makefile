@@ -34,9 +34,9 @@ check: install ## Lint, types, import rules
 	$(BIN)/lint-imports
 
 test: install ## The suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-all: install ## The suite and the slow tests
+test-all: install ## The suite and the slow tests; these want a PostgreSQL server installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow or not slow"
 
 bench: install ## The measurements of bench/README.md

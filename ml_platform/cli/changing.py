@@ -29,7 +29,7 @@ def land(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The table whose files these are.")],
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", exists=True, dir_okay=False, readable=True, help="Files to copy into the landing folder."),
+        typer.Argument(metavar="FILE…", exists=True, dir_okay=False, readable=True, help="Files to copy there."),
     ],
     arrived: Annotated[datetime | None, typer.Option(help="When they became available, UTC; default now.")] = None,
     as_json: AsJson = False,

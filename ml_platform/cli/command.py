@@ -30,7 +30,7 @@ class Command(TyperCommand):
             complain("Stopped.", "What was made stays; the same command goes on from there.")
             raise typer.Exit(130) from None
         except OSError as error:
-            if error.errno == errno.EPIPE or error.filename is None:  # a reader that went away is no fault; nor ours to name
+            if error.errno == errno.EPIPE or error.filename is None:  # whoever read our output went away
                 raise
             complain(f"{error.filename}: {error.strerror}.", "Check that the path exists, is writable and has room.")
         except Exception as error:

@@ -59,7 +59,8 @@ def _looked(look: _Look, lake: "Lake", declared: "list[ModelPipeline]") -> list[
     try:
         return list(look(lake, declared))
     except (PlatformError, duckdb.Error, OSError) as error:
-        return [Finding(look.__name__.strip("_"), "bad", str(error).splitlines()[0], "The lake may be half made: run a pipeline.")]
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        return [Finding(look.__name__.strip("_"), "bad", told, "The lake may be half made: run a pipeline.")]
 
 
 def _declared(settings: "Settings", findings: list[Finding]) -> "Iterator[ModelPipeline]":
@@ -124,8 +125,9 @@ def _dagster_home() -> Finding:
 
 
 def _catalog(settings: "Settings") -> Finding:
-    kind = "PostgreSQL, from ML_PLATFORM_CATALOG" if settings.catalog.get_secret_value() else "SQLite, in the lake's folder"
-    return Finding("catalog", "ok", kind)
+    if settings.catalog.get_secret_value():  # which may hold a password, so nothing of it is shown
+        return Finding("catalog", "ok", "PostgreSQL, from ML_PLATFORM_CATALOG")
+    return Finding("catalog", "ok", "SQLite, in the lake's folder")
 
 
 def _lock(settings: "Settings") -> Iterator[Finding]:
@@ -143,7 +145,9 @@ def _lock(settings: "Settings") -> Iterator[Finding]:
             yield Finding("write lock", "ok", "free")
     except Timeout:
         stop = f"`kill {told['pid']}`" if told.get("host") == socket.gethostname() else "stopping that process"
-        yield Finding("write lock", "warn", f"held by {who}", f"Writers wait for it; {stop} frees it, and loses nothing.")
+        yield Finding(
+            "write lock", "warn", f"held by {who}", f"Writers wait for it; {stop} frees it and loses nothing."
+        )
     except OSError as error:
         yield Finding("write lock", "bad", f"{path}: {error.strerror}", "Make the lake's folder writable.")
 
@@ -161,7 +165,7 @@ def _opened(settings: "Settings", findings: list[Finding]) -> "Lake | None":
         findings.append(Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far"))
     except PlatformError as error:
         findings.append(Finding("lake", "bad", error.what,
-                                "Restore lake/catalog.sqlite from a copy; the data files beside it are untouched."))  # fmt: skip
+                                "Restore lake/catalog.sqlite from a copy; the data files are as they were."))  # fmt: skip
         return None
     return lake
 
@@ -209,7 +213,7 @@ def _libraries(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
     moved = differences(last.environment, now)
     if moved:
         yield Finding("versions", "warn", f"since {last.name} was trained: {'; '.join(moved)}",
-                      "Trainings from now on are new versions; `make install` brings back what the lock names.")  # fmt: skip
+                      "New trainings are new versions; `make install` brings back what the lock names.")  # fmt: skip
     else:
         yield Finding("versions", "ok", f"as when {last.name} was trained: Python {now['python']}, "
                       + ", ".join(f"{name} {version}" for name, version in now["libraries"].items()))  # fmt: skip

@@ -76,7 +76,7 @@ def models(
     history: Annotated[bool, typer.Option("--history", help="The log of champions instead.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The versions of a pipeline with metric and gates; of one version, every verdict; with --history, the promotions."""
+    """The versions of a pipeline with their gates; of one version every verdict; with --history the promotions."""
     from ml_platform.steps.summary import promotion_rows, version_facts, version_rows
 
     name, at, _ = pipeline.partition("@")
@@ -92,8 +92,9 @@ def models(
     if as_json:
         emit_json(rows)
     elif history:
-        emit_table([{"from": row["effective_at"], **{k: row[k] for k in ("action", "version", "previous", "actor", "reason")}}
-                    for row in rows], title=f"{name}: champions", empty=f"{name} never had a champion.")  # fmt: skip
+        shown = ("action", "version", "previous", "actor", "reason")
+        emit_table([{"from": row["effective_at"], **{key: row[key] for key in shown}} for row in rows],
+                   title=f"{name}: champions", empty=f"{name} never had a champion.")  # fmt: skip
     else:
         _show_versions(name, rows)
 
@@ -120,7 +121,7 @@ def _show_version(facts: dict[str, Any]) -> None:
     emit_lines(lines)
     say("")
     emit_table(
-        [{"verdict": v["passed"], "gate": v["slice"] and f"  {v['slice']}" or v["gate"], "value": v["value"],
+        [{"verdict": v["passed"], "gate": f"  {v['slice']}" if v["slice"] else v["gate"], "value": v["value"],
           "threshold": v["threshold"], "low": v["low"], "high": v["high"]} for v in facts["verdicts"]],
         empty="No gate has judged it yet.",
     )  # fmt: skip

@@ -59,5 +59,5 @@ def _one_reading(sql: str) -> tuple[bool, duckdb.Statement]:
     kind = statements[0].type.name  # SHOW, DESCRIBE, SUMMARIZE, FROM and VALUES are SELECT to the parser
     if kind != "SELECT":
         raise QuestionRefused(f"Only reading is allowed here, and this is {kind}.",
-                              remedy="Tables change through pipelines only, so that every row has its origin.")  # fmt: skip
+                              remedy="Tables change through pipelines, so that every row has its origin.")  # fmt: skip
     return explain is not None, statements[0]

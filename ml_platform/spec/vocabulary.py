@@ -25,7 +25,7 @@ else:
 
 
 _UNKNOWN = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
-_MISSING = frozenset({"missing", "missing_argument", "missing_keyword_only_argument", "missing_positional_only_argument"})
+_MISSING = frozenset({"missing", "missing_argument"})
 
 _WORDS = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "a Boolean", "list": "a list",
           "tuple": "a list", "dict": "a mapping", "Expr": "a polars expression"}  # fmt: skip

@@ -13,7 +13,7 @@ from ml_platform_tests.steps.world import world
 
 @pytest.fixture(scope="session")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder after January to March have landed and the complete months were run; three trips of February are refused."""
+    """The data folder after January to March landed and ran as far as complete; three trips of February are refused."""
     folder = tmp_path_factory.mktemp("ran") / "data"
     made = world(folder, town.trip_delay, town.churn)
     made.land_trips("2024-01", "2024-02", "2024-03")

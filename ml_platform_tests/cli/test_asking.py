@@ -33,8 +33,10 @@ def test_the_json_of_a_command_has_the_documented_keys(untouched: Path, words: t
 
 def test_the_json_of_a_version_holds_its_verdicts(untouched: Path) -> None:
     facts = answered("models", "trip_delay@1")
-    assert list(facts) == ("version serves partition decided_at created_at training_set bundle bounds parameters metrics "
-                           "environment code_version durations run_id content_key verdicts").split()  # fmt: skip
+    assert " ".join(facts) == (
+        "version serves partition decided_at created_at training_set bundle bounds parameters metrics environment "
+        "code_version durations run_id content_key verdicts"
+    )
     assert {tuple(verdict) for verdict in facts["verdicts"]} == {
         ("gate", "slice", "value", "threshold", "low", "high", "passed", "rows", "detail")}  # fmt: skip
     assert {verdict["passed"] for verdict in facts["verdicts"]} <= {"passed", "failed", "not judged"}

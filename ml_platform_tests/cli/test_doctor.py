@@ -38,7 +38,7 @@ def test_a_champion_whose_bundle_is_damaged_is_named(platform: Path) -> None:
 
 def test_libraries_that_changed_since_the_last_training_are_named(platform: Path) -> None:
     with Lake(Settings(data=platform)) as lake, write(lake, Author("test")) as tx:
-        tx.execute("UPDATE registry.versions SET environment = replace(environment, '\"polars\": \"', '\"polars\": \"0')")
+        tx.execute("""UPDATE registry.versions SET environment = replace(environment, '"polars": "', '"polars": "0')""")
     assert finding("versions")["state"] == "warn" and "polars was 0" in finding("versions")["detail"]
 
 

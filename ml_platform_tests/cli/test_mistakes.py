@@ -78,7 +78,8 @@ def test_a_run_without_a_home_for_dagster_says_so(here: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
-    [("ML_PLATFORM_PIPELINES", "town", "not a JSON list"), ("ML_PLATFORM_PIPELINES", '["no.such"]', "no module 'no.such'"),
+    [("ML_PLATFORM_PIPELINES", "town", "not a JSON list"),
+     ("ML_PLATFORM_PIPELINES", '["no.such"]', "no module 'no.such'"),
      ("ML_PLATFORM_THREADS", "many", "ML_PLATFORM_THREADS")],
 )  # fmt: skip
 def test_a_wrong_setting_is_named(
@@ -108,7 +109,7 @@ DECLARATIONS = {
     "not Python": ("p = declared(", "line 15: this is not Python: '(' was never closed."),
     "an unknown column": ('p = declared(examples=Examples("rows", key="key", inputs=["szie"], label="good"))',
                           "inputs names 'szie', which rows does not have. Its columns: key, good, size."),
-    "an unknown parameter": ('w = Window("rows", by="key", ovr=["1d"])', "there is no parameter 'ovr'. It takes table,"),
+    "an unknown parameter": ('w = Window("rows", by="key", ovr=["1d"])', "there is no parameter 'ovr'. It takes"),
     "a value that is not among those": ('w = Window("rows", of="size", agg=["median"], over=["1d"])',
                                         "agg[0]='median' is not known. Allowed: 'count', 'sum', 'mean'"),
     "a text for a list": ('w = Window("rows", over="1d")', "over='1d' is no list. Write ['1d']."),
