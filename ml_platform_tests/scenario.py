@@ -1,7 +1,4 @@
-"""Two small worlds for the tests above the layers: `trips` by month, `churn` without partitions.
-
-Every frame is a function of its seed alone, so that two worlds with the same files are the same world.
-"""
+"""Two small worlds, the same wherever they are made: `trips` by month, `churn` without partitions."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,15 +26,13 @@ from ml_platform import (
     Window,
 )
 
-TRIP_MONTHS = ["2024-01", "2024-02", "2024-03", "2024-04", "2024-05"]
 DRIVERS = [f"d{number:02}" for number in range(12)]
 ZONES = ["harbour", "hill", "old town"]
+MONTHS = Monthly(since="2024-01", until="2024-06")
 SNAPSHOT = datetime(2024, 3, 1, tzinfo=UTC)
 
 
 class Trips(dy.Schema):
-    """One ordered trip."""
-
     trip = dy.Int64(primary_key=True)
     ordered_at = dy.Datetime(time_zone="UTC")
     driver = dy.String()
@@ -48,8 +43,6 @@ class Trips(dy.Schema):
 
 
 class Traffic(dy.Schema):
-    """How full one zone's streets are."""
-
     zone = dy.String(primary_key=True)
     observed_at = dy.Datetime(primary_key=True, time_zone="UTC")
     published_at = dy.Datetime(time_zone="UTC")
@@ -57,8 +50,6 @@ class Traffic(dy.Schema):
 
 
 class Drivers(dy.Schema):
-    """One driver."""
-
     driver = dy.String(primary_key=True)
     years = dy.Int32(nullable=True)
 
@@ -75,8 +66,6 @@ class Customers(dy.Schema):
 
 
 class Logins(dy.Schema):
-    """One login."""
-
     login = dy.Int64(primary_key=True)
     customer = dy.String()
     at = dy.Datetime(time_zone="UTC")
@@ -84,8 +73,6 @@ class Logins(dy.Schema):
 
 
 class Calls(dy.Schema):
-    """One call for support; written down the next day."""
-
     call = dy.Int64(primary_key=True)
     customer = dy.String()
     at = dy.Datetime(time_zone="UTC")
@@ -94,19 +81,15 @@ class Calls(dy.Schema):
 
 
 class Plans(dy.Schema):
-    """One plan of the price list."""
-
     plan = dy.String(primary_key=True)
     price = dy.Float64()
 
 
 def clean_trips(trips: pl.DataFrame) -> pl.DataFrame:
-    """As it came, without blanks around the zone."""
     return trips.with_columns(pl.col("zone").str.strip_chars())
 
 
 def clean_trips_anew(trips: pl.DataFrame) -> pl.DataFrame:
-    """Another way to write the same rows."""
     return trips.with_columns(pl.col("zone").str.strip_chars(" "))
 
 
@@ -119,9 +102,7 @@ def trips_table(**changes: Any) -> Table:
 trips_ = trips_table()
 traffic = Table("traffic", Files("traffic/*.csv"), contract=Traffic, event_time="observed_at", known_at="published_at")
 drivers = Table("drivers", Files("drivers.csv"), contract=Drivers)
-customers = Table(
-    "customers", Files("customers/*.csv"), contract=Customers, event_time="taken_at", known_at="settled_at"
-)
+customers = Table("customers", Files("customers/*.csv"), Customers, event_time="taken_at", known_at="settled_at")
 logins = Table("logins", Files("logins/*.csv"), contract=Logins, event_time="at", known_at="logged_at")
 calls = Table("calls", Files("calls/*.csv"), contract=Calls, event_time="at", known_at="logged_at")
 plans = Table("plans", Files("plans.csv"), contract=Plans)
@@ -132,7 +113,7 @@ def trips(name: str = "trip_delay", **changes: Any) -> ModelPipeline:
     fields: dict[str, Any] = {
         "description": "Whether a trip arrives more than ten minutes late.",
         "owners": ["team:town"],
-        "partitions": Monthly(since="2024-01", until="2024-06"),
+        "partitions": MONTHS,
         "tables": [trips_, traffic, drivers],
         "examples": Examples("trips", key="trip", at="ordered_at", inputs=["driver", "zone", "km"], exclude=["driver"],
                              label=pl.col("late") > 10),
@@ -178,7 +159,7 @@ def churn(**changes: Any) -> ModelPipeline:
 
 def trip_rows(month: str, count: int = 400) -> pl.DataFrame:
     """The trips ordered in a month, in order of time; 3 % never arrive."""
-    start, end = _window(month)
+    start, end = MONTHS.window(month)
     random = np.random.default_rng(int(month.replace("-", "")))
     seconds = np.sort(random.integers(0, int((end - start).total_seconds()), count))
     ordered = [start + timedelta(seconds=int(second)) for second in seconds]
@@ -200,7 +181,7 @@ def trip_rows(month: str, count: int = 400) -> pl.DataFrame:
 
 def traffic_rows(month: str) -> pl.DataFrame:
     """Every zone every third hour, published a quarter of an hour later."""
-    start, end = _window(month)
+    start, end = MONTHS.window(month)
     hours = int((end - start).total_seconds()) // 10_800
     times = [start + timedelta(hours=3 * hour) for hour in range(hours)]
     return pl.DataFrame([
@@ -245,10 +226,6 @@ def plan_rows() -> pl.DataFrame:
 def csv(frame: pl.DataFrame) -> str:
     """A frame as a landed file: times in ISO with their zone, nothing where there is no value."""
     return frame.write_csv(datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
-
-
-def _window(month: str) -> tuple[datetime, datetime]:
-    return Monthly(since="2024-01").window(month)
 
 
 def _jam(time: datetime, zone: int) -> float:

@@ -164,8 +164,8 @@ def _opened(settings: "Settings", findings: list[Finding]) -> "Lake | None":
         lake = Lake(settings, read_only=True)
         findings.append(Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far"))
     except PlatformError as error:
-        findings.append(Finding("lake", "bad", error.what,
-                                "Restore lake/catalog.sqlite from a copy; the data files are as they were."))  # fmt: skip
+        mend = "Restore lake/catalog.sqlite from a copy; the data files are as they were."
+        findings.append(Finding("lake", "bad", error.what, mend))
         return None
     return lake
 
