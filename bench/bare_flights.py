@@ -22,13 +22,36 @@ import polars as pl
 
 from ml_platform.pipelines.flight_delay import clean_flights, clean_weather, local_departure
 
-SPANS = {"carrier": ("3h", "1d", "7d", "28d"), "origin": ("3h", "1d", "7d"), "dest": ("3h", "1d", "7d", "28d"),
-         "tailnum": ("3h", "1d", "7d", "28d")}  # fmt: skip
+SPANS = {
+    "carrier": ("3h", "1d", "7d", "28d"),
+    "origin": ("3h", "1d", "7d"),
+    "dest": ("3h", "1d", "7d", "28d"),
+    "tailnum": ("3h", "1d", "7d", "28d"),
+}
 HOURS = {"3h": 3, "1d": 24, "7d": 168, "28d": 672}
 WEATHER = ["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"]
-KEPT = ["flight_id", "sched_dep", "sched_arr", "carrier", "origin", "dest", "tailnum", "distance", "arr_delay", "landed_at"]
-PARAMETERS = {"objective": "binary", "num_leaves": 31, "learning_rate": 0.05, "min_data_in_leaf": 20, "seed": 0,
-              "deterministic": True, "force_row_wise": True, "verbose": -1}  # fmt: skip
+KEPT = [
+    "flight_id",
+    "sched_dep",
+    "sched_arr",
+    "carrier",
+    "origin",
+    "dest",
+    "tailnum",
+    "distance",
+    "arr_delay",
+    "landed_at",
+]
+PARAMETERS = {
+    "objective": "binary",
+    "num_leaves": 31,
+    "learning_rate": 0.05,
+    "min_data_in_leaf": 20,
+    "seed": 0,
+    "deterministic": True,
+    "force_row_wise": True,
+    "verbose": -1,
+}
 
 
 def text(file: Path) -> pl.DataFrame:
@@ -44,23 +67,33 @@ def read_month(landing: Path, month: str, airports: pl.DataFrame) -> tuple[pl.Da
 
 
 def features(connection: duckdb.DuckDBPyConnection, start: datetime, end: datetime) -> pl.DataFrame:
-    connection.execute("CREATE OR REPLACE TEMP TABLE made AS SELECT * FROM flights WHERE sched_dep >= ? AND sched_dep < ?",
-                       [start, end])  # fmt: skip
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE made AS SELECT * FROM flights WHERE sched_dep >= ? AND sched_dep < ?",
+        [start, end],
+    )
     oldest = start - timedelta(days=29)
     for key, spans in SPANS.items():
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE running AS SELECT {key}, landed_at, sum(n) OVER w AS n, sum(s) OVER w AS s "
             f"FROM (SELECT {key}, landed_at, count(arr_delay) AS n, sum(arr_delay) AS s FROM flights "
             f"WHERE landed_at >= ? AND landed_at < ? AND {key} IS NOT NULL GROUP BY ALL) "
-            f"WINDOW w AS (PARTITION BY {key} ORDER BY landed_at)", [oldest, end])  # fmt: skip
+            f"WINDOW w AS (PARTITION BY {key} ORDER BY landed_at)",
+            [oldest, end],
+        )
         columns, joins = [], [f"ASOF LEFT JOIN running a ON x.{key} = a.{key} AND x.sched_dep > a.landed_at"]
         for span in spans:
-            joins.append(f"ASOF LEFT JOIN running b{span} ON x.{key} = b{span}.{key} "
-                         f"AND x.sched_dep - INTERVAL {HOURS[span]} HOUR > b{span}.landed_at")  # fmt: skip
+            joins.append(
+                f"ASOF LEFT JOIN running b{span} ON x.{key} = b{span}.{key} "
+                f"AND x.sched_dep - INTERVAL {HOURS[span]} HOUR > b{span}.landed_at"
+            )
             n, s = f"coalesce(a.n, 0) - coalesce(b{span}.n, 0)", f"coalesce(a.s, 0) - coalesce(b{span}.s, 0)"
-            columns += [f"CASE WHEN {n} > 0 THEN ({s}) / ({n}) END AS {key}_mean_{span}",
-                        f"({n})::BIGINT AS {key}_count_{span}"]  # fmt: skip
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE next AS SELECT x.*, {', '.join(columns)} FROM made x {' '.join(joins)}")
+            columns += [
+                f"CASE WHEN {n} > 0 THEN ({s}) / ({n}) END AS {key}_mean_{span}",
+                f"({n})::BIGINT AS {key}_count_{span}",
+            ]
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE next AS SELECT x.*, {', '.join(columns)} FROM made x {' '.join(joins)}"
+        )
         connection.execute("CREATE OR REPLACE TEMP TABLE made AS FROM next")
     listed = ", ".join(f"w.{name}" for name in WEATHER)
     frame = connection.execute(
@@ -68,15 +101,18 @@ def features(connection: duckdb.DuckDBPyConnection, start: datetime, end: dateti
         "ASOF LEFT JOIN weather w ON x.origin = w.origin AND x.sched_dep > w.published_at ORDER BY sched_dep, flight_id"
     ).pl()
     return frame.with_columns(
-        hour=local_departure.dt.hour() + local_departure.dt.minute() / 60, weekday=local_departure.dt.weekday(),
+        hour=local_departure.dt.hour() + local_departure.dt.minute() / 60,
+        weekday=local_departure.dt.weekday(),
         day_of_year=local_departure.dt.ordinal_day(),
         planned_minutes=(pl.col("sched_arr") - pl.col("sched_dep")).dt.total_minutes(),
-    )  # fmt: skip
+    )
 
 
 def matrix(frame: pl.DataFrame, levels: dict[str, list[str]]) -> pl.DataFrame:
-    coded = [pl.col(name).replace_strict({v: i for i, v in enumerate(known)}, default=None, return_dtype=pl.Int32)
-             for name, known in levels.items()]  # fmt: skip
+    coded = [
+        pl.col(name).replace_strict({v: i for i, v in enumerate(known)}, default=None, return_dtype=pl.Int32)
+        for name, known in levels.items()
+    ]
     return frame.drop("flight_id", "sched_dep", "sched_arr", "tailnum", "arr_delay", "landed_at").with_columns(coded)
 
 
@@ -124,18 +160,26 @@ def main(landing: Path, out: Path, months: list[str]) -> None:
         made.write_parquet(out / f"features_{month}.parquet")
         if booster is not None:
             score, value = judge(booster, levels, made)
-            made.select("flight_id", "sched_dep").with_columns(score=score).write_parquet(out / f"scores_{month}.parquet")
+            made.select("flight_id", "sched_dep").with_columns(score=score).write_parquet(
+                out / f"scores_{month}.parquet"
+            )
             found[month] = value
         everything = pl.scan_parquet([out / f"features_{m}.parquet" for m in months if m <= month])
         part = pl.when(pl.col("sched_dep") >= end - timedelta(days=12)).then(pl.lit("holdout"))
-        part = part.when(pl.col("sched_dep") >= end - timedelta(days=14)).then(pl.lit("validation")).otherwise(pl.lit("train"))
+        part = (
+            part.when(pl.col("sched_dep") >= end - timedelta(days=14))
+            .then(pl.lit("validation"))
+            .otherwise(pl.lit("train"))
+        )
         known = everything.filter(pl.col("landed_at") < end).with_columns(part=part).sort("sched_dep", "flight_id")
         file = out / f"training_{month}.parquet"
         known.collect().write_parquet(file)
         booster, levels = train(file)
         judge(booster, levels, pl.read_parquet(file).filter(pl.col("part") == "holdout").drop("part"))
         (out / f"model_{month}.txt").write_text(booster.model_to_string())
-        again = subprocess.run([sys.executable, "-m", "bench.bare_flights", "--again", file], check=True, capture_output=True, text=True)
+        again = subprocess.run(
+            [sys.executable, "-m", "bench.bare_flights", "--again", file], check=True, capture_output=True, text=True
+        )
         assert again.stdout == booster.model_to_string(), "training again gave another model"
     print(json.dumps(found))
 

@@ -40,8 +40,9 @@ def land(folder: Path, months: list[str], times: int) -> None:
 
 def timed(command: list[str], environment: dict[str, str]) -> dict[str, float]:
     begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, env={**os.environ, **environment}, stdout=subprocess.DEVNULL,
-                   stderr=subprocess.DEVNULL)  # fmt: skip
+    subprocess.run(
+        command, check=True, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {"wall": time.perf_counter() - begun, "cpu": cpu}
@@ -51,8 +52,10 @@ def ours(landed: Path, scratch: Path, months: list[str]) -> dict[str, float]:
     data, home = scratch / "data", scratch / "home"
     home.mkdir()
     subprocess.run(["cp", "-r", str(landed), str(data)], check=True)
-    return timed([sys.executable, "-m", "ml_platform.cli.main", "run", "flight_delay", "--through", months[-1], "--json"],
-                 {"ML_PLATFORM_DATA": str(data), "DAGSTER_HOME": str(home)})  # fmt: skip
+    return timed(
+        [sys.executable, "-m", "ml_platform.cli.main", "run", "flight_delay", "--through", months[-1], "--json"],
+        {"ML_PLATFORM_DATA": str(data), "DAGSTER_HOME": str(home)},
+    )
 
 
 def bare(landed: Path, scratch: Path, months: list[str]) -> dict[str, float]:
@@ -79,12 +82,17 @@ def main() -> None:
                 scratch.mkdir()
                 found[contender.__name__].append(contender(landed, scratch, months))
                 print(contender.__name__, found[contender.__name__][-1], file=sys.stderr)
-    middle = {who: {what: statistics.median(run[what] for run in runs) for what in ("wall", "cpu")}
-              for who, runs in found.items()}  # fmt: skip
+    middle = {
+        who: {what: statistics.median(run[what] for run in runs) for what in ("wall", "cpu")}
+        for who, runs in found.items()
+    }
     report: dict[str, Any] = {
-        "months": options.months, "times": options.times, "rounds": options.rounds, "median": middle,
+        "months": options.months,
+        "times": options.times,
+        "rounds": options.rounds,
+        "median": middle,
         "ratio": {what: middle["ours"][what] / middle["bare"][what] for what in ("wall", "cpu")},
-    }  # fmt: skip
+    }
     print(json.dumps(report, indent=2))
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n")

@@ -62,12 +62,17 @@ def by_hand(folder: Path, aggregates: tuple[str, ...]) -> dict[str, Any]:
         columns, joins = [], [f"ASOF LEFT JOIN running a ON x.{key} = a.{key} AND x.at > a.told_at"]
         for span, hours in SPANS.items():
             alias = f"b{hours}"
-            joins.append(f"ASOF LEFT JOIN running {alias} ON x.{key} = {alias}.{key} "
-                         f"AND x.at - INTERVAL {hours} HOUR > {alias}.told_at")  # fmt: skip
+            joins.append(
+                f"ASOF LEFT JOIN running {alias} ON x.{key} = {alias}.{key} "
+                f"AND x.at - INTERVAL {hours} HOUR > {alias}.told_at"
+            )
             n = f"coalesce(a.n, 0) - coalesce({alias}.n, 0)"
             s = f"coalesce(a.s, 0) - coalesce({alias}.s, 0)"
-            columns += [f"({n})::BIGINT AS count_{span}_{key}", f"{s} AS sum_{span}_{key}",
-                        f"CASE WHEN {n} > 0 THEN ({s}) / ({n}) END AS mean_{span}_{key}"]  # fmt: skip
+            columns += [
+                f"({n})::BIGINT AS count_{span}_{key}",
+                f"{s} AS sum_{span}_{key}",
+                f"CASE WHEN {n} > 0 THEN ({s}) / ({n}) END AS mean_{span}_{key}",
+            ]
         connection.execute(f"CREATE TABLE next AS SELECT x.*, {', '.join(columns)} FROM made x {' '.join(joins)}")
         connection.execute("DROP TABLE running; DROP TABLE made; ALTER TABLE next RENAME TO made")
     seconds = time.perf_counter() - begun
@@ -102,22 +107,32 @@ def ours(folder: Path, aggregates: tuple[str, ...]) -> dict[str, Any]:
 
     windows = [Window("events", by=key, of="value", agg=aggregates, over=tuple(SPANS)) for key in KEYS]
     pipeline = ModelPipeline(
-        "bench", features=tuple(windows), trainer=LightGBM(),
-        tables=(Table("requests", Files("r/*.parquet"), Requests, event_time="at"),
-                Table("events", Files("e/*.parquet"), Events, event_time="happened_at", known_at="told_at")),
+        "bench",
+        features=tuple(windows),
+        trainer=LightGBM(),
+        tables=(
+            Table("requests", Files("r/*.parquet"), Requests, event_time="at"),
+            Table("events", Files("e/*.parquet"), Events, event_time="happened_at", known_at="told_at"),
+        ),
         examples=Examples("requests", key="id", at="at", inputs=tuple(KEYS), label=pl.col("answer")),
-    )  # fmt: skip
+    )
     definition = FeatureDefinition.of(pipeline)
     begun = time.perf_counter()
     connection = duckdb.connect(config={"threads": THREADS})
     connection.execute("SET TimeZone = 'UTC'")
-    made = compute(connection, definition, f"SELECT * FROM '{folder / 'examples.parquet'}'",
-                   {"events": f"SELECT * FROM '{folder / 'events.parquet'}'"})  # fmt: skip
+    made = compute(
+        connection,
+        definition,
+        f"SELECT * FROM '{folder / 'examples.parquet'}'",
+        {"events": f"SELECT * FROM '{folder / 'events.parquet'}'"},
+    )
     seconds = time.perf_counter() - begun
     if "sum" not in aggregates:
         return {"seconds": seconds}
-    return {"seconds": seconds, "check": _check(connection, made, "events__value_count_{span}_by_{key}",
-                                                "events__value_sum_{span}_by_{key}")}  # fmt: skip
+    return {
+        "seconds": seconds,
+        "check": _check(connection, made, "events__value_count_{span}_by_{key}", "events__value_sum_{span}_by_{key}"),
+    }
 
 
 def _check(connection: duckdb.DuckDBPyConnection, table: str, *patterns: str) -> list[float]:
@@ -160,12 +175,22 @@ def main() -> None:
         beside = {aggregate: measure("ours", folder, (aggregate,)) for aggregate in ("std", "min", "max")}
     for mine, theirs in zip(rounds["ours"][0]["check"], rounds["by_hand"][0]["check"], strict=True):
         assert abs(mine - theirs) <= 1e-6 * max(1.0, abs(theirs)), (mine, theirs)
-    middle = {contender: {what: statistics.median(r[what] for r in found) for what in ("seconds", "mb")}
-              for contender, found in rounds.items()}  # fmt: skip
+    middle = {
+        contender: {what: statistics.median(r[what] for r in found) for what in ("seconds", "mb")}
+        for contender, found in rounds.items()
+    }
     ratios = {what: middle["ours"][what] / middle["by_hand"][what] for what in ("seconds", "mb")}
     alone = {aggregate: {what: found[what] for what in ("seconds", "mb")} for aggregate, found in beside.items()}
-    report = {"events": options.rows, "examples": options.rows // 6, "keys": len(KEYS), "spans": len(SPANS),
-              "rounds": options.rounds, "median": middle, "ratio": ratios, "alone": alone}  # fmt: skip
+    report = {
+        "events": options.rows,
+        "examples": options.rows // 6,
+        "keys": len(KEYS),
+        "spans": len(SPANS),
+        "rounds": options.rounds,
+        "median": middle,
+        "ratio": ratios,
+        "alone": alone,
+    }
     print(f"{options.rows:,} events, {options.rows // 6:,} examples, {len(KEYS)} keys x {len(SPANS)} spans")
     for contender, found in [*middle.items(), *((f"ours: {name} alone", found) for name, found in alone.items())]:
         print(f"  {contender:<20} {found['seconds']:7.1f} s {found['mb']:8.0f} MB")

@@ -32,21 +32,49 @@ _HOMES = {
     "examples": ("Examples", "Label"),
     "features": ("Derived", "Latest", "Lookup", "Since", "Window"),
     "gates": (
-        "AtLeast", "AtMost", "Latency", "Leakage", "NoWorseThanChampion", "OverfitGap", "Parity",
-        "Reproduction", "Size",
+        "AtLeast",
+        "AtMost",
+        "Latency",
+        "Leakage",
+        "NoWorseThanChampion",
+        "OverfitGap",
+        "Parity",
+        "Reproduction",
+        "Size",
     ),
     "partitions": ("Monthly",),
     "pipeline": ("ModelPipeline",),
     "tables": ("Files", "Table"),
     "training": ("LightGBM", "Retrain", "Split"),
-}  # fmt: skip
+}
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "AtLeast", "AtMost", "Derived", "Examples", "Files", "Label", "Latency", "Latest", "Leakage", "LightGBM", "Lookup",
-    "ModelPipeline", "Monthly", "NoWorseThanChampion", "OverfitGap", "Parity", "Reproduction", "Retrain", "Since",
-    "Size", "Split", "Table", "Window", "__version__",
-]  # fmt: skip
+    "AtLeast",
+    "AtMost",
+    "Derived",
+    "Examples",
+    "Files",
+    "Label",
+    "Latency",
+    "Latest",
+    "Leakage",
+    "LightGBM",
+    "Lookup",
+    "ModelPipeline",
+    "Monthly",
+    "NoWorseThanChampion",
+    "OverfitGap",
+    "Parity",
+    "Reproduction",
+    "Retrain",
+    "Since",
+    "Size",
+    "Split",
+    "Table",
+    "Window",
+    "__version__",
+]
 
 
 def __getattr__(name: str) -> Any:

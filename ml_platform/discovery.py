@@ -27,8 +27,9 @@ def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
     for module in _modules((settings or Settings()).pipelines):
         for value in vars(module).values():
             if isinstance(value, ModelPipeline) and found.setdefault(value.name, value) is not value:
-                raise DeclarationError(f"ModelPipeline({value.name!r})", "two pipelines have this name",
-                                       remedy="Rename one.")  # fmt: skip
+                raise DeclarationError(
+                    f"ModelPipeline({value.name!r})", "two pipelines have this name", remedy="Rename one."
+                )
     check_shared_tables(found.values())
     return dict(sorted(found.items()))
 
@@ -79,8 +80,7 @@ def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Monthly | None]:
             if first.partitions is None or pipeline.partitions is None:
                 sliced, whole = (first, pipeline) if first.partitions else (pipeline, first)
                 problem = f"{sliced.name} slices it and {whole.name} has no partitions"
-            raise DeclarationError(f"Table({table.name!r})", problem,
-                                   remedy="Give both pipelines the same partitions.")  # fmt: skip
+            raise DeclarationError(f"Table({table.name!r})", problem, remedy="Give both pipelines the same partitions.")
     return slices
 
 
@@ -103,16 +103,21 @@ def _imported(name: str) -> ModuleType:
         raise DeclarationError(f"{place}: {error.where}", error.problem, remedy=error.remedy) from error
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
-            raise DeclarationError("ML_PLATFORM_PIPELINES", f"there is no module {name!r}",
-                                   remedy="Name importable modules, as a JSON list.") from error  # fmt: skip
+            raise DeclarationError(
+                "ML_PLATFORM_PIPELINES",
+                f"there is no module {name!r}",
+                remedy="Name importable modules, as a JSON list.",
+            ) from error
         remedy = "Install it, or correct the import."
         raise DeclarationError(_place(error) or name, str(error), remedy=remedy) from error
     except SyntaxError as error:
-        raise DeclarationError(f"{error.filename}, line {error.lineno}", f"this is not Python: {error.msg}",
-                               remedy="Correct the line.") from error  # fmt: skip
+        raise DeclarationError(
+            f"{error.filename}, line {error.lineno}", f"this is not Python: {error.msg}", remedy="Correct the line."
+        ) from error
     except Exception as error:
-        raise DeclarationError(_place(error) or name, f"{type(error).__name__}: {error}",
-                               remedy="The module must import without errors.") from error  # fmt: skip
+        raise DeclarationError(
+            _place(error) or name, f"{type(error).__name__}: {error}", remedy="The module must import without errors."
+        ) from error
 
 
 def _place(error: BaseException) -> str:

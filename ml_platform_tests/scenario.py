@@ -94,8 +94,14 @@ def clean_trips_anew(trips: pl.DataFrame) -> pl.DataFrame:
 
 
 def trips_table(**changes: Any) -> Table:
-    fields: dict[str, Any] = {"contract": Trips, "clean": clean_trips, "event_time": "ordered_at",
-                              "known_at": "arrived_at", "description": "Trips of one town", **changes}  # fmt: skip
+    fields: dict[str, Any] = {
+        "contract": Trips,
+        "clean": clean_trips,
+        "event_time": "ordered_at",
+        "known_at": "arrived_at",
+        "description": "Trips of one town",
+        **changes,
+    }
     return Table("trips", Files("trips/*.csv"), **fields)
 
 
@@ -115,8 +121,14 @@ def trips(name: str = "trip_delay", **changes: Any) -> ModelPipeline:
         "owners": ["team:town"],
         "partitions": MONTHS,
         "tables": [trips_, traffic, drivers],
-        "examples": Examples("trips", key="trip", at="ordered_at", inputs=["driver", "zone", "km"], exclude=["driver"],
-                             label=pl.col("late") > 10),
+        "examples": Examples(
+            "trips",
+            key="trip",
+            at="ordered_at",
+            inputs=["driver", "zone", "km"],
+            exclude=["driver"],
+            label=pl.col("late") > 10,
+        ),
         "features": [
             Derived(hour=pl.col("ordered_at").dt.hour()),
             Lookup("drivers", on="driver", take=["years"]),
@@ -125,11 +137,15 @@ def trips(name: str = "trip_delay", **changes: Any) -> ModelPipeline:
         ],
         "trainer": LightGBM(num_leaves=7, rounds=15, learning_rate=0.2, min_data_in_leaf=10),
         "split": Split(validation="2d", holdout="9d"),
-        "gates": [AtLeast("roc_auc", 0.6), AtLeast("roc_auc", 0.5, by="zone", min_rows=30),
-                  NoWorseThanChampion("roc_auc", tolerance=0.2), Size(mb=5)],
+        "gates": [
+            AtLeast("roc_auc", 0.6),
+            AtLeast("roc_auc", 0.5, by="zone", min_rows=30),
+            NoWorseThanChampion("roc_auc", tolerance=0.2),
+            Size(mb=5),
+        ],
         "retrain": Retrain(every=1, min_examples=200),
         **changes,
-    }  # fmt: skip
+    }
     return ModelPipeline(name, **fields)
 
 
@@ -139,8 +155,9 @@ def churn(**changes: Any) -> ModelPipeline:
         "description": "Whether a customer leaves within a month.",
         "owners": ["team:care"],
         "tables": [customers, logins, calls, plans],
-        "examples": Examples("customers", key=("customer", "taken_at"), at="taken_at", inputs=["plan", "spending"],
-                             label="churned"),
+        "examples": Examples(
+            "customers", key=("customer", "taken_at"), at="taken_at", inputs=["plan", "spending"], label="churned"
+        ),
         "features": [
             Lookup("plans", on="plan", take=["price"]),
             Since("logins", on="customer"),
@@ -153,7 +170,7 @@ def churn(**changes: Any) -> ModelPipeline:
         "gates": [AtLeast("roc_auc", 0.55), Size(mb=5)],
         "retrain": Retrain(min_examples=30),
         **changes,
-    }  # fmt: skip
+    }
     return ModelPipeline("churn", **fields)
 
 
@@ -167,16 +184,27 @@ def trip_rows(month: str, count: int = 400) -> pl.DataFrame:
     km = np.round(random.gamma(3.0, 3.0, count), 1)
     jam = np.array([_jam(time, zone) for time, zone in zip(ordered, where, strict=True)])
     late = np.round(1.2 * km + 1.5 * who + 3 * jam - 18 + random.normal(0, 8, count), 1).clip(-100, 500)
-    frame = pl.DataFrame({
-        "trip": np.arange(count) + int(month.replace("-", "")) * 10_000, "ordered_at": ordered,
-        "driver": [DRIVERS[i] for i in who], "zone": [ZONES[i] for i in where], "km": km, "late": late,
-    })  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "trip": np.arange(count) + int(month.replace("-", "")) * 10_000,
+            "ordered_at": ordered,
+            "driver": [DRIVERS[i] for i in who],
+            "zone": [ZONES[i] for i in where],
+            "km": km,
+            "late": late,
+        }
+    )
     arrives = pl.Series(random.random(count) > 0.03)
     took = pl.duration(minutes=30 + pl.col("late").clip(-20).cast(pl.Int64))
     return frame.select(
-        "trip", "ordered_at", "driver", "zone", "km", arrived_at=pl.when(arrives).then(pl.col("ordered_at") + took),
+        "trip",
+        "ordered_at",
+        "driver",
+        "zone",
+        "km",
+        arrived_at=pl.when(arrives).then(pl.col("ordered_at") + took),
         late=pl.when(arrives).then("late"),
-    )  # fmt: skip
+    )
 
 
 def traffic_rows(month: str) -> pl.DataFrame:
@@ -184,10 +212,18 @@ def traffic_rows(month: str) -> pl.DataFrame:
     start, end = MONTHS.window(month)
     hours = int((end - start).total_seconds()) // 10_800
     times = [start + timedelta(hours=3 * hour) for hour in range(hours)]
-    return pl.DataFrame([
-        {"zone": zone, "observed_at": time, "published_at": time + timedelta(minutes=15),
-         "jam": round(_jam(time, number), 3)} for time in times for number, zone in enumerate(ZONES)
-    ])  # fmt: skip
+    return pl.DataFrame(
+        [
+            {
+                "zone": zone,
+                "observed_at": time,
+                "published_at": time + timedelta(minutes=15),
+                "jam": round(_jam(time, number), 3),
+            }
+            for time in times
+            for number, zone in enumerate(ZONES)
+        ]
+    )
 
 
 def driver_rows() -> pl.DataFrame:
@@ -198,13 +234,17 @@ def customer_rows(taken_at: datetime = SNAPSHOT, *, settled: bool = True, count:
     """Sixty customers on one day. Those that leave log in less and call more."""
     random, leaves = np.random.default_rng(7), _leaving(taken_at, count)
     spending = np.round(random.gamma(4.0, 10.0, count), 2)
-    return pl.DataFrame({
-        "customer": [f"c{number:03}" for number in range(count)], "taken_at": [taken_at] * count,
-        "plan": random.choice(["basic", "family", "pro"], count),
-        "spending": [None if number % 9 == 0 else float(spending[number]) for number in range(count)],
-        "churned": [bool(leaves[number]) if settled else None for number in range(count)],
-        "settled_at": [taken_at + timedelta(days=30) if settled else None] * count,
-    }, schema_overrides={"churned": pl.Boolean, "settled_at": pl.Datetime("us", "UTC")})  # fmt: skip
+    return pl.DataFrame(
+        {
+            "customer": [f"c{number:03}" for number in range(count)],
+            "taken_at": [taken_at] * count,
+            "plan": random.choice(["basic", "family", "pro"], count),
+            "spending": [None if number % 9 == 0 else float(spending[number]) for number in range(count)],
+            "churned": [bool(leaves[number]) if settled else None for number in range(count)],
+            "settled_at": [taken_at + timedelta(days=30) if settled else None] * count,
+        },
+        schema_overrides={"churned": pl.Boolean, "settled_at": pl.Datetime("us", "UTC")},
+    )
 
 
 def login_rows(taken_at: datetime = SNAPSHOT, count: int = 60) -> pl.DataFrame:
@@ -240,8 +280,9 @@ def _events(taken_at: datetime, count: int, name: str, *, staying: int, leaving:
     random, leaves = np.random.default_rng(int(f"{taken_at:%Y%m}") + len(name)), _leaving(taken_at, count)
     rows = [
         {"customer": f"c{number:03}", "at": taken_at - timedelta(seconds=int(random.integers(60, 28 * 86_400)))}
-        for number in range(count) for _ in range(random.poisson(leaving if leaves[number] else staying))
-    ]  # fmt: skip
+        for number in range(count)
+        for _ in range(random.poisson(leaving if leaves[number] else staying))
+    ]
     first = int(f"{taken_at:%Y%m}") * 10_000
     return pl.DataFrame(rows).select(
         (pl.int_range(pl.len()) + first).alias(name), "customer", "at", logged_at=pl.col("at") + lag

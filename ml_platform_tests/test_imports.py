@@ -10,8 +10,12 @@ SECONDS = 0.3  # beyond the start of the interpreter; measured 0.02
 
 def _loaded(program: str) -> set[str]:
     """The top-level modules that a fresh process has loaded after the program."""
-    done = subprocess.run([sys.executable, "-c", f"{program}\nimport sys; print(*sys.modules)"], capture_output=True,
-                          text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", f"{program}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return {name.partition(".")[0] for name in done.stdout.split()}
 
 

@@ -3,10 +3,30 @@
 import ml_platform
 
 WORDS = [
-    "AtLeast", "AtMost", "Derived", "Examples", "Files", "Label", "Latency", "Latest", "Leakage", "LightGBM", "Lookup",
-    "ModelPipeline", "Monthly", "NoWorseThanChampion", "OverfitGap", "Parity", "Reproduction", "Retrain", "Since",
-    "Size", "Split", "Table", "Window",
-]  # fmt: skip
+    "AtLeast",
+    "AtMost",
+    "Derived",
+    "Examples",
+    "Files",
+    "Label",
+    "Latency",
+    "Latest",
+    "Leakage",
+    "LightGBM",
+    "Lookup",
+    "ModelPipeline",
+    "Monthly",
+    "NoWorseThanChampion",
+    "OverfitGap",
+    "Parity",
+    "Reproduction",
+    "Retrain",
+    "Since",
+    "Size",
+    "Split",
+    "Table",
+    "Window",
+]
 
 
 def test_the_public_surface_is_listed_by_hand() -> None:

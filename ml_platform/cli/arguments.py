@@ -28,8 +28,7 @@ PipelineName = Annotated[
     str, typer.Argument(metavar="PIPELINE", help="Name of a pipeline; `ml-platform pipelines` lists them.")
 ]
 VersionName = Annotated[
-    str,
-    typer.Argument(metavar="PIPELINE@N", callback=_version, help="A model version, such as flight_delay@3."),
+    str, typer.Argument(metavar="PIPELINE@N", callback=_version, help="A model version, such as flight_delay@3.")
 ]
 Why = Annotated[str, typer.Option(help="The reason, for the log.", callback=_said)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys (docs/cli.md).")]

@@ -90,8 +90,11 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
     if as_json:
         emit_json([asdict(one) for one in found])
         return
-    shown = [{"table": one.table, "pass now": one.passing, "still refused": one.still, "stale": one.stale}
-             for one in found if one.passing or one.still or one.stale]  # fmt: skip
+    shown = [
+        {"table": one.table, "pass now": one.passing, "still refused": one.still, "stale": one.stale}
+        for one in found
+        if one.passing or one.still or one.stale
+    ]
     emit_table(shown, empty="Nothing is in quarantine.")
     for refusal in (refusal for one in found for refusal in one.refused):
         note(f"refused: {refusal.error}")
@@ -110,8 +113,10 @@ def doctor(as_json: AsJson = False) -> None:
         emit_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            say(f"{finding.state:<4}  {finding.name}: {finding.detail}",
-                style={"ok": "", "warn": "yellow", "bad": "red"}[finding.state])  # fmt: skip
+            say(
+                f"{finding.state:<4}  {finding.name}: {finding.detail}",
+                style={"ok": "", "warn": "yellow", "bad": "red"}[finding.state],
+            )
             if finding.remedy and finding.state != "ok":
                 say(f"      {finding.remedy}")
     if any(finding.state == "bad" for finding in findings):

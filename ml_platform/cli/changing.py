@@ -66,8 +66,17 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     find_version(lake, name, number)
     if promotions.champion_at(lake, name) == number:
         note(f"{version} is the champion already; nothing changed.")
-    entry = promotions.promote(lake, Author(f"{name}/champion"), name, number, declared.all_gates,
-                               partition="", reason=why, actor=getpass.getuser(), by_hand=True)  # fmt: skip
+    entry = promotions.promote(
+        lake,
+        Author(f"{name}/champion"),
+        name,
+        number,
+        declared.all_gates,
+        partition="",
+        reason=why,
+        actor=getpass.getuser(),
+        by_hand=True,
+    )
     _emit(_entry(entry), as_json=as_json)
 
 

@@ -74,8 +74,14 @@ def _declared(settings: "Settings", findings: list[Finding]) -> "Iterator[ModelP
     if found:
         findings.append(Finding("declarations", "ok", f"{', '.join(found)} from {', '.join(settings.pipelines)}"))
     else:
-        findings.append(Finding("declarations", "warn", f"no pipeline in {', '.join(settings.pipelines)}",
-                                "Name modules that declare some in ML_PLATFORM_PIPELINES."))  # fmt: skip
+        findings.append(
+            Finding(
+                "declarations",
+                "warn",
+                f"no pipeline in {', '.join(settings.pipelines)}",
+                "Name modules that declare some in ML_PLATFORM_PIPELINES.",
+            )
+        )
     yield from found.values()
 
 
@@ -83,8 +89,12 @@ def _folders(settings: "Settings") -> Iterator[Finding]:
     for role in ("landing", "lake", "artifacts"):
         name, folder = f"{role} folder", Path(getattr(settings, role))
         if not folder.exists():
-            yield Finding(name, "ok" if _writable(_existing(folder)) else "bad", f"{folder} is not there yet",
-                          f"{_existing(folder)} is not writable: make it so, or set ML_PLATFORM_DATA.")  # fmt: skip
+            yield Finding(
+                name,
+                "ok" if _writable(_existing(folder)) else "bad",
+                f"{folder} is not there yet",
+                f"{_existing(folder)} is not writable: make it so, or set ML_PLATFORM_DATA.",
+            )
         elif _writable(folder):
             yield Finding(name, "ok", f"{folder} is writable")
         else:
@@ -119,8 +129,12 @@ def _dagster_home() -> Finding:
     if not Path(home).is_absolute() or not Path(home).is_dir():
         return Finding("DAGSTER_HOME", "bad", f"{home} is not an existing absolute folder", remedy)
     if not (Path(home) / "dagster.yaml").exists():
-        return Finding("DAGSTER_HOME", "warn", f"{home} has no dagster.yaml: two runs of a pipeline may collide",
-                       "Copy the project's .dagster/dagster.yaml there.")  # fmt: skip
+        return Finding(
+            "DAGSTER_HOME",
+            "warn",
+            f"{home} has no dagster.yaml: two runs of a pipeline may collide",
+            "Copy the project's .dagster/dagster.yaml there.",
+        )
     return Finding("DAGSTER_HOME", "ok", home)
 
 
@@ -157,8 +171,14 @@ def _opened(settings: "Settings", findings: list[Finding]) -> "Lake | None":
     from ml_platform.lake.connection import Lake
 
     if not settings.catalog.get_secret_value() and not (settings.lake / "catalog.sqlite").exists():
-        findings.append(Finding("lake", "warn", f"there is none in {settings.lake} yet",
-                                "The first `ml-platform run PIPELINE` makes it."))  # fmt: skip
+        findings.append(
+            Finding(
+                "lake",
+                "warn",
+                f"there is none in {settings.lake} yet",
+                "The first `ml-platform run PIPELINE` makes it.",
+            )
+        )
         return None
     try:
         lake = Lake(settings, read_only=True)
@@ -175,8 +195,12 @@ def _damage(lake: "Lake", _: "list[ModelPipeline]") -> Iterator[Finding]:
 
     lost = sorted({f"{s.schema}.{s.table}" + (f" {s.partition}" if s.partition else "") for s in unusable(lake)})
     if lost:
-        yield Finding("data files", "bad", f"missing or cut short: {', '.join(lost)}",
-                      "`ml-platform run PIPELINE` makes them again.")  # fmt: skip
+        yield Finding(
+            "data files",
+            "bad",
+            f"missing or cut short: {', '.join(lost)}",
+            "`ml-platform run PIPELINE` makes them again.",
+        )
     else:
         yield Finding("data files", "ok", "all there, none cut short")
 
@@ -192,11 +216,18 @@ def _champions(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
         if champion is None:
             continue
         serving = version(lake, pipeline.name, champion)
-        gone = [kind for kind, digest in (("bundle", serving.bundle), ("training set", serving.training_set))
-                if not blobs.whole(digest)]  # fmt: skip
+        gone = [
+            kind
+            for kind, digest in (("bundle", serving.bundle), ("training set", serving.training_set))
+            if not blobs.whole(digest)
+        ]
         if gone:
-            yield Finding("champion", "bad", f"{serving.name}: its {' and '.join(gone)} is missing or damaged",
-                          f"`ml-platform run {pipeline.name}` makes it again.")  # fmt: skip
+            yield Finding(
+                "champion",
+                "bad",
+                f"{serving.name}: its {' and '.join(gone)} is missing or damaged",
+                f"`ml-platform run {pipeline.name}` makes it again.",
+            )
         else:
             yield Finding("champion", "ok", f"{serving.name} is whole")
 
@@ -212,11 +243,19 @@ def _libraries(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
     now = environment(int(last.environment.get("threads", 0)))
     moved = differences(last.environment, now)
     if moved:
-        yield Finding("versions", "warn", f"since {last.name} was trained: {'; '.join(moved)}",
-                      "New trainings are new versions; `make install` brings back what the lock names.")  # fmt: skip
+        yield Finding(
+            "versions",
+            "warn",
+            f"since {last.name} was trained: {'; '.join(moved)}",
+            "New trainings are new versions; `make install` brings back what the lock names.",
+        )
     else:
-        yield Finding("versions", "ok", f"as when {last.name} was trained: Python {now['python']}, "
-                      + ", ".join(f"{name} {version}" for name, version in now["libraries"].items()))  # fmt: skip
+        yield Finding(
+            "versions",
+            "ok",
+            f"as when {last.name} was trained: Python {now['python']}, "
+            + ", ".join(f"{name} {version}" for name, version in now["libraries"].items()),
+        )
 
 
 def _files(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:

@@ -25,16 +25,25 @@ def pipelines(as_json: AsJson = False) -> None:
     from ml_platform.discovery import pipelines as declared
 
     rows = [
-        {"name": p.name, "task": p.task, "partitions": type(p.partitions).__name__ if p.partitions else None,
-         "tables": [t.name for t in p.tables], "features": len(p.model_columns), "gates": len(p.all_gates),
-         "owners": list(p.owners), "description": p.description}
+        {
+            "name": p.name,
+            "task": p.task,
+            "partitions": type(p.partitions).__name__ if p.partitions else None,
+            "tables": [t.name for t in p.tables],
+            "features": len(p.model_columns),
+            "gates": len(p.all_gates),
+            "owners": list(p.owners),
+            "description": p.description,
+        }
         for p in declared(opening.settings()).values()
-    ]  # fmt: skip
+    ]
     if as_json:
         emit_json(rows)
         return
-    emit_table([{k: v for k, v in row.items() if k != "description"} for row in rows],
-               empty="No pipeline is declared in the modules of ML_PLATFORM_PIPELINES.")  # fmt: skip
+    emit_table(
+        [{k: v for k, v in row.items() if k != "description"} for row in rows],
+        empty="No pipeline is declared in the modules of ML_PLATFORM_PIPELINES.",
+    )
 
 
 def status(
@@ -64,8 +73,16 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
         metric, kept = row["metric"], {k: v for k, v in row.items() if k not in ("metric", "realised")}
         after = {f"{metric} next" if row["partition"] != "all" else metric: row["realised"]}
         champion = (row["champion"] or "").removeprefix(name)
-        shown.append({"partition": kept.pop("partition"), "rows": kept.pop("rows"),
-                      "quarantined": kept.pop("quarantined"), **after, **kept, "champion": champion})  # fmt: skip
+        shown.append(
+            {
+                "partition": kept.pop("partition"),
+                "rows": kept.pop("rows"),
+                "quarantined": kept.pop("quarantined"),
+                **after,
+                **kept,
+                "champion": champion,
+            }
+        )
     emit_table(shown, title=title or name, empty=f"Nothing was run yet: `ml-platform run {name}`.")
 
 
@@ -93,19 +110,29 @@ def models(
         emit_json(rows)
     elif history:
         shown = ("action", "version", "previous", "actor", "reason")
-        emit_table([{"from": row["effective_at"], **{key: row[key] for key in shown}} for row in rows],
-                   title=f"{name}: champions", empty=f"{name} never had a champion.")  # fmt: skip
+        emit_table(
+            [{"from": row["effective_at"], **{key: row[key] for key in shown}} for row in rows],
+            title=f"{name}: champions",
+            empty=f"{name} never had a champion.",
+        )
     else:
         _show_versions(name, rows)
 
 
 def _show_versions(name: str, rows: Rows) -> None:
     shown = [
-        {"version": row["version"].removeprefix(name), "serves": row["serves"] or None, "partition": row["partition"],
-         row["metric"]: row["holdout"], "gates": f"{row['gates_passed']} of {row['gates']}",
-         "promoted": row["promoted"], "bundle": row["bundle"][:8], "seconds": row["seconds"]}
+        {
+            "version": row["version"].removeprefix(name),
+            "serves": row["serves"] or None,
+            "partition": row["partition"],
+            row["metric"]: row["holdout"],
+            "gates": f"{row['gates_passed']} of {row['gates']}",
+            "promoted": row["promoted"],
+            "bundle": row["bundle"][:8],
+            "seconds": row["seconds"],
+        }
         for row in rows
-    ]  # fmt: skip
+    ]
     emit_table(shown, title=name, empty=f"{name} has no version yet: `ml-platform run {name}`.")
 
 
@@ -113,18 +140,31 @@ def _show_version(facts: dict[str, Any]) -> None:
     bounds = facts["bounds"]
     parts = {part: bounds[part].get("rows") for part in ("train", "validation", "holdout") if part in bounds}
     lines = {
-        "version": facts["version"], "serves": facts["serves"], "partition": facts["partition"],
-        "decided at": facts["decided_at"], "rows": [f"{rows:,} {part}" for part, rows in parts.items()],
-        "training set": facts["training_set"][:12], "bundle": facts["bundle"][:12],
+        "version": facts["version"],
+        "serves": facts["serves"],
+        "partition": facts["partition"],
+        "decided at": facts["decided_at"],
+        "rows": [f"{rows:,} {part}" for part, rows in parts.items()],
+        "training set": facts["training_set"][:12],
+        "bundle": facts["bundle"][:12],
         "holdout": [f"{name} {value:.4g}" for name, value in facts["metrics"]["holdout"].items() if value is not None],
-    }  # fmt: skip
+    }
     emit_lines(lines)
     say("")
     emit_table(
-        [{"verdict": v["passed"], "gate": f"  {v['slice']}" if v["slice"] else v["gate"], "value": v["value"],
-          "threshold": v["threshold"], "low": v["low"], "high": v["high"]} for v in facts["verdicts"]],
+        [
+            {
+                "verdict": v["passed"],
+                "gate": f"  {v['slice']}" if v["slice"] else v["gate"],
+                "value": v["value"],
+                "threshold": v["threshold"],
+                "low": v["low"],
+                "high": v["high"],
+            }
+            for v in facts["verdicts"]
+        ],
         empty="No gate has judged it yet.",
-    )  # fmt: skip
+    )
     for verdict in facts["verdicts"]:
         if verdict["passed"] != "passed":
             say(f"\n{verdict['passed']}: {verdict['gate']}", style="bold")

@@ -7,9 +7,12 @@ from ml_platform.cli import asking, changing, inspecting, running
 app = typer.Typer(
     name="ml-platform",
     help="One declaration of a model becomes its whole production life, over a DuckDB lake.",
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
-)  # fmt: skip
+)
 for module in (running, inspecting, asking, changing):
     module.register(app)
 

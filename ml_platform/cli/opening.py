@@ -28,8 +28,9 @@ def settings() -> "Settings":
         raise DeclarationError(name, first["msg"], remedy="Change or unset the variable.") from None
     except SettingsError:
         # Only lists are parsed before they are checked, and there is one.
-        raise DeclarationError("ML_PLATFORM_PIPELINES", "not a JSON list of modules",
-                               remedy="""Write it as '["package.module"]'.""") from None  # fmt: skip
+        raise DeclarationError(
+            "ML_PLATFORM_PIPELINES", "not a JSON list of modules", remedy="""Write it as '["package.module"]'."""
+        ) from None
 
 
 def declared(name: str) -> "ModelPipeline":

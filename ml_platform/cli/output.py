@@ -39,8 +39,13 @@ def emit_table(rows: Rows, *, title: str = "", empty: str = "Nothing to show.", 
         return
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
     for column, width in zip(columns, widths, strict=False):
-        table.add_column(Text(column.header), justify="right" if column.right else "left", width=width, no_wrap=True,
-                         overflow="ellipsis")  # fmt: skip
+        table.add_column(
+            Text(column.header),
+            justify="right" if column.right else "left",
+            width=width,
+            no_wrap=True,
+            overflow="ellipsis",
+        )
     for cells in zip(*(column.cells for column in columns[: len(widths)]), strict=True):
         table.add_row(*(Text(text) for text in cells))
     console.print(table, width=sum(widths) + GAP * len(widths), crop=False)

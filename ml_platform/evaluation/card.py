@@ -12,10 +12,16 @@ IMPORTANT = 20  # features listed with their importance
 
 
 def model_card(
-    version: Version, *, description: str, owners: Sequence[str], metrics: Mapping[str, Interval],
-    verdicts: Iterable[Verdict], features: Mapping[str, datetime | None], importance: Mapping[str, float],
+    version: Version,
+    *,
+    description: str,
+    owners: Sequence[str],
+    metrics: Mapping[str, Interval],
+    verdicts: Iterable[Verdict],
+    features: Mapping[str, datetime | None],
+    importance: Mapping[str, float],
     limits: Sequence[str] = (),
-) -> str:  # fmt: skip
+) -> str:
     """The card of a version.
 
     `metrics` are those of its holdout; `features` gives each feature's available-since (S14; None:
@@ -34,24 +40,43 @@ def model_card(
     late = {name: since for name, since in features.items() if since is not None}
     sections = {
         "": [description, *_table(("what", ""), facts.items())],
-        "Data": _table(("part", "first", "last", "rows"), (
-            (part, *(version.bounds[part][what] for what in ("first", "last", "rows")))
-            for part in PARTS if part in version.bounds)),
-        "Metrics on the holdout": _table(("metric", "value", "95 % interval"), (
-            (name, _number(i.value), _between(i.low, i.high)) for name, i in metrics.items())),
-        "Gates": _table(("gate", "value", "threshold", "outcome", "why"), (
-            (v.gate, _number(v.value), _number(v.threshold), _outcome(v.passed), v.detail)
-            for v in verdicts if v.slice == "")),
-        "Slices": _table(("slice", "metric", "value", "95 % interval", "rows", "outcome"), (
-            (v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v.passed))
-            for v in verdicts if v.slice)),
-        "Features": _table(("feature", "share of the gain"), (
-            (name, f"{share:.1%}") for name, share in list(importance.items())[:IMPORTANT])),
+        "Data": _table(
+            ("part", "first", "last", "rows"),
+            (
+                (part, *(version.bounds[part][what] for what in ("first", "last", "rows")))
+                for part in PARTS
+                if part in version.bounds
+            ),
+        ),
+        "Metrics on the holdout": _table(
+            ("metric", "value", "95 % interval"),
+            ((name, _number(i.value), _between(i.low, i.high)) for name, i in metrics.items()),
+        ),
+        "Gates": _table(
+            ("gate", "value", "threshold", "outcome", "why"),
+            (
+                (v.gate, _number(v.value), _number(v.threshold), _outcome(v.passed), v.detail)
+                for v in verdicts
+                if v.slice == ""
+            ),
+        ),
+        "Slices": _table(
+            ("slice", "metric", "value", "95 % interval", "rows", "outcome"),
+            (
+                (v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v.passed))
+                for v in verdicts
+                if v.slice
+            ),
+        ),
+        "Features": _table(
+            ("feature", "share of the gain"),
+            ((name, f"{share:.1%}") for name, share in list(importance.items())[:IMPORTANT]),
+        ),
         "Available since": _table(("feature", "null before"), ((name, _when(since)) for name, since in late.items())),
         "Parameters": _table(("parameter", "value"), version.parameters.items()),
         "Environment": _table(("what", "version"), version.environment.items()),
         "Limits": [f"- {limit}" for limit in limits],
-    }  # fmt: skip
+    }
     lines = [f"# {version.name}"]
     for title, body in sections.items():
         if any(body):

@@ -33,8 +33,17 @@ def _bounded(metric: str, bound: float, by: str | None, min_rows: int, holdout: 
         name = f"{by}={level}"
         if counts[code] < min_rows:
             detail = f"Not judged: {counts[code]} rows, fewer than {min_rows}."
-            findings.append(Finding(metric, None, detail, threshold=bound, rows=int(counts[code]), slice=name,
-                                    about=_about(metric, bound, name)))  # fmt: skip
+            findings.append(
+                Finding(
+                    metric,
+                    None,
+                    detail,
+                    threshold=bound,
+                    rows=int(counts[code]),
+                    slice=name,
+                    about=_about(metric, bound, name),
+                )
+            )
         else:
             findings.append(_judged(metric, bound, holdout.where(codes == code), name, name))
     return [_outcome(metric, bound, by, findings, len(holdout)), *findings]
@@ -46,12 +55,23 @@ def _judged(metric: str, bound: float, part: Part, name: str, where: str) -> Fin
     if found.value is None:
         # A slice that cannot be measured is like one that is too small; a holdout that cannot is no evidence.
         detail = f"{metric} is undefined on {where}: {UNDEFINED[metric]}."
-        return Finding(metric, None if name else False, f"Not judged: {detail}" if name else detail, threshold=bound,
-                       rows=len(part), slice=name, about=about)  # fmt: skip
+        return Finding(
+            metric,
+            None if name else False,
+            f"Not judged: {detail}" if name else detail,
+            threshold=bound,
+            rows=len(part),
+            slice=name,
+            about=about,
+        )
     passed = found.value >= bound if higher_is_better(metric) else found.value <= bound
     shown = f" (95 % interval {found.low:.4g} to {found.high:.4g})" if found.low is not None else ""
-    relation = {(True, True): "reaches", (True, False): "is below", (False, True): "is within",
-                (False, False): "is above"}[higher_is_better(metric), passed]  # fmt: skip
+    relation = {
+        (True, True): "reaches",
+        (True, False): "is below",
+        (False, True): "is within",
+        (False, False): "is above",
+    }[higher_is_better(metric), passed]
     detail = f"{metric} {found.value:.4g}{shown} on {where}, {len(part)} rows, {relation} {bound:g}."
     return Finding(metric, passed, detail, found.value, bound, found.low, found.high, len(part), name, about)
 
@@ -67,8 +87,9 @@ def _outcome(metric: str, bound: float, by: str, slices: list[Finding], rows: in
     unjudged = len(slices) - len(judged)
     counted = f"{len(judged)} slices judged, {unjudged} not judged."
     if not judged:
-        return Finding(metric, None, f"Not judged: no slice of {by} has enough rows. {counted}", threshold=bound,
-                       rows=rows)  # fmt: skip
+        return Finding(
+            metric, None, f"Not judged: no slice of {by} has enough rows. {counted}", threshold=bound, rows=rows
+        )
     worst = (min if higher_is_better(metric) else max)(judged, key=lambda f: f.value if f.value is not None else 0.0)
     problem = f"Failed for {', '.join(failed)}. " if failed else ""
     detail = f"{problem}{counted} The worst is {worst.slice}: {metric} {worst.value:.4g}."
@@ -93,7 +114,10 @@ def overfit_gap(gate: OverfitGap, candidate: Candidate) -> Finding:
         detail = f"{gate.metric} is undefined on {where}: {UNDEFINED[gate.metric]}."
         return Finding(gate.metric, False, detail, threshold=gate.at_most, rows=len(holdout))
     gap = sign * (learned - found.value)
-    low, high = (sorted(sign * (learned - end) for end in (found.low, found.high))
-                 if found.low is not None and found.high is not None else (None, None))  # fmt: skip
+    low, high = (
+        sorted(sign * (learned - end) for end in (found.low, found.high))
+        if found.low is not None and found.high is not None
+        else (None, None)
+    )
     detail = f"{gate.metric} is {learned:.4g} on train and {found.value:.4g} on the holdout: a gap of {gap:.4g}."
     return Finding(gate.metric, gap <= gate.at_most, detail, gap, gate.at_most, low, high, len(holdout))

@@ -56,11 +56,24 @@ def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:
     words, key = in_words(gate), gate_key(gate)
     return [
         Verdict(
-            candidate.pipeline, candidate.version, f.about or words, key, f.metric, f.slice, f.value, f.threshold,
-            f.low, f.high, f.passed, f.rows, f.detail, candidate.snapshot, f.measured,
+            candidate.pipeline,
+            candidate.version,
+            f.about or words,
+            key,
+            f.metric,
+            f.slice,
+            f.value,
+            f.threshold,
+            f.low,
+            f.high,
+            f.passed,
+            f.rows,
+            f.detail,
+            candidate.snapshot,
+            f.measured,
         )
         for f in findings
-    ]  # fmt: skip
+    ]
 
 
 def _measure(gate: Gate, candidate: Candidate) -> list[Finding]:

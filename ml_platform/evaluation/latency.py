@@ -37,6 +37,8 @@ def latency(gate: Latency, candidate: Candidate) -> Finding:
         if collecting:
             gc.enable()
     p99 = min(rounds)
-    detail = (f"The p99 of {len(rows)} single rows is {p99:.3g} ms, the smallest of {ROUNDS} rounds "
-              f"(the largest: {max(rounds):.3g} ms); allowed are {gate.p99_ms:g} ms.")  # fmt: skip
+    detail = (
+        f"The p99 of {len(rows)} single rows is {p99:.3g} ms, the smallest of {ROUNDS} rounds "
+        f"(the largest: {max(rounds):.3g} ms); allowed are {gate.p99_ms:g} ms."
+    )
     return Finding("p99_ms", p99 <= gate.p99_ms, detail, p99, gate.p99_ms, rows=len(rows))

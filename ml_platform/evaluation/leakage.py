@@ -28,8 +28,10 @@ def leakage(gate: Leakage, candidate: Candidate) -> list[Finding]:
     name = "r2" if candidate.task == "regression" else "roc_auc"
     targets = _targets(candidate.task, train, holdout)
     if not targets:
-        few = {"r2": f"{2 * MIN_CLASS} rows and labels that vary",
-               "roc_auc": f"a class with {MIN_CLASS} rows in it and as many outside it"}[name]  # fmt: skip
+        few = {
+            "r2": f"{2 * MIN_CLASS} rows and labels that vary",
+            "roc_auc": f"a class with {MIN_CLASS} rows in it and as many outside it",
+        }[name]
         detail = f"Not judged: a holdout of {len(holdout)} rows lacks {few}: too little to tell."
         return [Finding(name, None, detail, threshold=gate.feature, rows=len(holdout))]
     alone = {
@@ -52,16 +54,26 @@ def leakage(gate: Leakage, candidate: Candidate) -> list[Finding]:
     model = f"The model has {name} {whole:.4g} on the holdout; from {gate.model:g} on that is too good to be true."
     return [
         Finding(name, not said, detail, alone[best] if best else None, gate.feature, rows=len(holdout)),
-        Finding(name, whole < gate.model, model, whole, gate.model, rows=len(holdout), slice="model",
-                about=f"the model's {name} below {gate.model:g}"),
-    ]  # fmt: skip
+        Finding(
+            name,
+            whole < gate.model,
+            model,
+            whole,
+            gate.model,
+            rows=len(holdout),
+            slice="model",
+            about=f"the model's {name} below {gate.model:g}",
+        ),
+    ]
 
 
 def _targets(task: str, train: Rows, holdout: Part) -> list[tuple[Array, Array, Array]]:
     """(label on train, label on holdout, model score on holdout) as numbers; one a class, if it can be judged."""
     if task == "multiclass":
-        pairs = [((train.labels == c).to_numpy(), (holdout.labels == c).to_numpy(), holdout.scores[:, i])
-                 for i, c in enumerate(holdout.classes)]  # fmt: skip
+        pairs = [
+            ((train.labels == c).to_numpy(), (holdout.labels == c).to_numpy(), holdout.scores[:, i])
+            for i, c in enumerate(holdout.classes)
+        ]
     else:
         pairs = [(train.labels.to_numpy(), holdout.labels.to_numpy(), holdout.scores)]
     found = [(a.astype(float), b.astype(float), scores) for a, b, scores in pairs]

@@ -39,9 +39,7 @@ UNDEFINED = {
 }
 
 
-def metric(
-    name: str, labels: Any, scores: Any, *, classes: Sequence[str] = (), weights: Array | None = None
-) -> float:
+def metric(name: str, labels: Any, scores: Any, *, classes: Sequence[str] = (), weights: Array | None = None) -> float:
     """One metric, NaN when these rows do not define it (`UNDEFINED` says why).
 
     Raises EvaluationError for lengths that differ and for null, NaN or infinite labels and scores.
@@ -76,16 +74,19 @@ def statistic(name: str, labels: Any, scores: Any, classes: Sequence[str] = ()) 
     if len(labels) != len(scores):
         raise EvaluationError(f"{name}: {len(labels)} labels and {len(scores)} scores.", remedy="Give one score a row.")
     if not np.isfinite(scores).all():
-        raise EvaluationError(f"{name}: {int((~np.isfinite(scores)).sum())} scores are NaN or infinite.",
-                              remedy="Look at the features of those rows.")  # fmt: skip
+        raise EvaluationError(
+            f"{name}: {int((~np.isfinite(scores)).sum())} scores are NaN or infinite.",
+            remedy="Look at the features of those rows.",
+        )
     if classes:
         codes, scores = _coded(name, labels, scores, classes)
         return _CLASSES[name](codes, scores)
     try:
         numbers = labels.astype(float)
     except (TypeError, ValueError):
-        raise EvaluationError(f"{name}: labels of type {labels.dtype} without classes.",
-                              remedy="Give the classes of a multiclass task.") from None  # fmt: skip
+        raise EvaluationError(
+            f"{name}: labels of type {labels.dtype} without classes.", remedy="Give the classes of a multiclass task."
+        ) from None
     if not np.isfinite(numbers).all():
         raise EvaluationError(f"{name}: a label is null, NaN or infinite.", remedy="Only mature examples are judged.")
     if name in _REGRESSION:
@@ -99,8 +100,9 @@ def _coded(name: str, labels: Array, scores: Array, classes: Sequence[str]) -> t
     """Labels as positions in `classes`; a label that the model never saw gets a column of its own, with P = 0."""
     known = [*classes, *sorted(set(labels.tolist()) - set(classes), key=str)]
     if scores.ndim != 2 or scores.shape[1] != len(classes):
-        raise EvaluationError(f"{name}: scores of shape {scores.shape} for {len(classes)} classes.",
-                              remedy="Give one column a class.")  # fmt: skip
+        raise EvaluationError(
+            f"{name}: scores of shape {scores.shape} for {len(classes)} classes.", remedy="Give one column a class."
+        )
     if None in known:
         raise EvaluationError(f"{name}: a label is null.", remedy="Only mature examples are judged.")
     position = {label: code for code, label in enumerate(known)}

@@ -36,9 +36,16 @@ def bounds(training_set: TrainingSet, split: Split) -> dict[str, Any]:
 
 
 def stored_candidate(
-    blobs: Blobs, pipeline: ModelPipeline, training_set: TrainingSet, bundle: str, version: int, *,
-    champion: Champion | None = None, parity: Callable[[int], Compared] | None = None, threads: int = 0,
-) -> Candidate:  # fmt: skip
+    blobs: Blobs,
+    pipeline: ModelPipeline,
+    training_set: TrainingSet,
+    bundle: str,
+    version: int,
+    *,
+    champion: Champion | None = None,
+    parity: Callable[[int], Compared] | None = None,
+    threads: int = 0,
+) -> Candidate:
     """A stored version, ready to be judged. Raises BlobError when a blob is missing or damaged."""
     predictor, path = Predictor(load(blobs, bundle), threads=threads), blobs.get(training_set.digest)
     stored, found = pl.scan_parquet(path), bounds(training_set, pipeline.split)
@@ -50,18 +57,27 @@ def stored_candidate(
 
     timed = pipeline.split.timed
     return Candidate(
-        pipeline=pipeline.name, version=version, task=pipeline.task, columns=predictor.columns, predictor=predictor,
-        train=part("train", TRAIN_ROWS), holdout=part("holdout", training_set.parts["holdout"]).scored(predictor),
-        snapshot=training_set.digest, bundle_bytes=blobs.path(bundle).stat().st_size,
-        cut_off=_moment(found["cut_off"]), holdout_start=_moment(found["holdout"]["first"]) if timed else None,
-        split=found["split"], champion=champion, parity=parity,
+        pipeline=pipeline.name,
+        version=version,
+        task=pipeline.task,
+        columns=predictor.columns,
+        predictor=predictor,
+        train=part("train", TRAIN_ROWS),
+        holdout=part("holdout", training_set.parts["holdout"]).scored(predictor),
+        snapshot=training_set.digest,
+        bundle_bytes=blobs.path(bundle).stat().st_size,
+        cut_off=_moment(found["cut_off"]),
+        holdout_start=_moment(found["holdout"]["first"]) if timed else None,
+        split=found["split"],
+        champion=champion,
+        parity=parity,
         reproduce=lambda: reproduce(blobs, training_set.digest, bundle),
-    )  # fmt: skip
+    )
 
 
 def stored_champion(
     blobs: Blobs, version: Version, *, holdout: pl.DataFrame | None = None, threads: int = 0
-) -> Champion:  # fmt: skip
+) -> Champion:
     """The version that serves, as a rival. `holdout` as in Champion: needed when its features are others."""
     predictor = Predictor(load(blobs, version.bundle), threads=threads)
     return Champion(version.version, predictor, _moment(version.bounds["cut_off"]), version.bounds["split"], holdout)

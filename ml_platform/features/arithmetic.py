@@ -65,8 +65,10 @@ def finite(value: float, where: str) -> float:
 
 def _beyond(value: float, resolution: float | None, where: str) -> FeatureError:
     at = f" at a resolution of {resolution}" if resolution is not None and math.isfinite(value) else ""
-    return FeatureError(f"{where}: the value {value} has no exact sum{at}.",
-                        remedy="Bound the column in its contract, or take a coarser resolution.")  # fmt: skip
+    return FeatureError(
+        f"{where}: the value {value} has no exact sum{at}.",
+        remedy="Bound the column in its contract, or take a coarser resolution.",
+    )
 
 
 def sum_of(s: int, resolution: float) -> float:
@@ -148,11 +150,14 @@ class RunningSums:
     def result(self, where: str, counts: Integers) -> pl.Series:
         """The sum at each place, and at one more that nothing covers, as Int128."""
         found = {weight: np.cumsum(limb) for weight, limb in self._limbs.items()}
-        size = sum((float(_LIMB) ** weight * np.abs(limb.astype(np.float64)) for weight, limb in found.items()),
-                   start=np.zeros(1))  # fmt: skip
+        size = sum(
+            (float(_LIMB) ** weight * np.abs(limb.astype(np.float64)) for weight, limb in found.items()),
+            start=np.zeros(1),
+        )
         if self.squared and float((size * counts).max()) >= _WIDEST:
-            raise FeatureError(f"{where}: the squares in one window exceed 126 bits.",
-                               remedy="Give the window a coarser resolution.")  # fmt: skip
+            raise FeatureError(
+                f"{where}: the squares in one window exceed 126 bits.", remedy="Give the window a coarser resolution."
+            )
         total = pl.Series(np.zeros(self.size + 1, np.int64)).cast(pl.Int128)
         for weight in range(max(found, default=0), -1, -1):
             total = total * _whole(_LIMB)

@@ -9,15 +9,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from ml_platform.features.forms import (
-    KINDS,
-    DerivedForm,
-    JoinedForm,
-    LatestForm,
-    LookupForm,
-    SinceForm,
-    WindowForm,
-)
+from ml_platform.features.forms import KINDS, DerivedForm, JoinedForm, LatestForm, LookupForm, SinceForm, WindowForm
 from ml_platform.features.types import type_form, type_of
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.durations import microseconds
@@ -84,10 +76,16 @@ class FeatureDefinition:
             for name, expression in pipeline.derived
         )
         return cls(
-            examples=pipeline.examples.table, keys=pipeline.examples.keys, at=pipeline.examples.at,
-            row_schema=_stored_all(pipeline.row_schema), tables=tables, joined=joined, derived=derived,
-            outputs=_stored_all(pipeline.feature_schema), model_columns=_stored_all(pipeline.model_columns),
-        )  # fmt: skip
+            examples=pipeline.examples.table,
+            keys=pipeline.examples.keys,
+            at=pipeline.examples.at,
+            row_schema=_stored_all(pipeline.row_schema),
+            tables=tables,
+            joined=joined,
+            derived=derived,
+            outputs=_stored_all(pipeline.feature_schema),
+            model_columns=_stored_all(pipeline.model_columns),
+        )
 
     # -- what others ask -----------------------------------------------------------------
 
@@ -153,28 +151,38 @@ class FeatureDefinition:
             for name, t in data["tables"].items()
         }
         return cls(
-            examples=data["examples"], keys=tuple(data["keys"]), at=data["at"],
-            row_schema=_read_types(data["row_schema"]), tables=tables,
+            examples=data["examples"],
+            keys=tuple(data["keys"]),
+            at=data["at"],
+            row_schema=_read_types(data["row_schema"]),
+            tables=tables,
             joined=tuple(_read_form(form) for form in data["joined"]),
             derived=tuple(DerivedForm(**form) for form in data["derived"]),
-            outputs=_read_types(data["outputs"]), model_columns=_read_types(data["model_columns"]),
-        )  # fmt: skip
+            outputs=_read_types(data["outputs"]),
+            model_columns=_read_types(data["model_columns"]),
+        )
 
 
 def _form(feature: Feature) -> JoinedForm:
     match feature:
         case Window():
             return WindowForm(
-                feature.table, _on(feature.by), feature.of, tuple(feature.agg),
-                tuple(microseconds(span) for span in feature.over), feature.clock,
+                feature.table,
+                _on(feature.by),
+                feature.of,
+                tuple(feature.agg),
+                tuple(microseconds(span) for span in feature.over),
+                feature.clock,
                 to_portable(feature.where, "Window.where") if feature.where is not None else None,
-                float(feature.resolution), feature.outputs,
-            )  # fmt: skip
+                float(feature.resolution),
+                feature.outputs,
+            )
         case Latest():
             age = microseconds(feature.max_age) if feature.max_age else None
             offset = microseconds(feature.offset) if feature.offset else 0
-            return LatestForm(feature.table, _on(feature.on), tuple(feature.take), feature.outputs,
-                              feature.status, offset, age)  # fmt: skip
+            return LatestForm(
+                feature.table, _on(feature.on), tuple(feature.take), feature.outputs, feature.status, offset, age
+            )
         case Since():
             return SinceForm(feature.table, _on(feature.on), feature.outputs)
         case Lookup():

@@ -80,8 +80,10 @@ class WindowFeed:
             cell = (form.of, form.resolution)
             self._columns[cell] = self._columns.get(cell, frozenset()) | set(form.aggregates)
         # Whether a cell's values are numbers, and whether they are summed.
-        self._kinds = {cell: (bool(wanted & NUMERIC), bool(wanted & NUMERIC - {"min", "max"}))
-                       for cell, wanted in self._columns.items()}  # fmt: skip
+        self._kinds = {
+            cell: (bool(wanted & NUMERIC), bool(wanted & NUMERIC - {"min", "max"}))
+            for cell, wanted in self._columns.items()
+        }
         self._named = [(form, form.named()) for form in forms]
         self._timelines: dict[Key, WindowTimeline] = {}
         self._empty = WindowTimeline(self._columns)

@@ -106,8 +106,11 @@ def examples_sql(definition: FeatureDefinition, relation_: str, start: datetime 
     if definition.at is None:
         return f"SELECT {own} FROM {source} WHERE _superseded_at IS NULL"
     at, keys = quoted(definition.at), ", ".join(quoted(name) for name in definition.keys)
-    bounds = [f" AND {at} {sign} TIMESTAMPTZ '{moment.isoformat()}'"
-              for sign, moment in ((">=", start), ("<", end)) if moment is not None]  # fmt: skip
+    bounds = [
+        f" AND {at} {sign} TIMESTAMPTZ '{moment.isoformat()}'"
+        for sign, moment in ((">=", start), ("<", end))
+        if moment is not None
+    ]
     chosen = (
         f"SELECT {own}, row_number() OVER (PARTITION BY {keys} ORDER BY _arrival <= {at} DESC, "
         f"CASE WHEN _arrival <= {at} THEN _arrival END DESC, _arrival, _file, _row) AS _choice FROM {source}"
@@ -120,8 +123,10 @@ def _count(connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition,
     row = connection.execute(f"SELECT count(*), count({at}) FROM {source}").fetchone()
     assert row is not None
     if row[0] != row[1]:
-        raise FeatureError(f"{definition.examples}: {row[0] - row[1]} examples have no {definition.at}.",
-                           remedy="An example needs its prediction time.")  # fmt: skip
+        raise FeatureError(
+            f"{definition.examples}: {row[0] - row[1]} examples have no {definition.at}.",
+            remedy="An example needs its prediction time.",
+        )
     return int(row[0])
 
 

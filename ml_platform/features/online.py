@@ -82,8 +82,10 @@ class OnlineState:
         at = microseconds_of(example[definition.at]) if definition.at else TIMELESS
         if self.learnt is not None:
             if at < self.learnt:
-                raise FeatureError(f"{definition.at}={example[definition.at or '']} is before what was learnt.",
-                                   remedy="Ask in order of time, or compute in batch.")  # fmt: skip
+                raise FeatureError(
+                    f"{definition.at}={example[definition.at or '']} is before what was learnt.",
+                    remedy="Ask in order of time, or compute in batch.",
+                )
             self._settle(at > self.learnt)
         row = {name: example[name] for name in definition.row_schema}
         row |= self._before.of(row)

@@ -70,9 +70,12 @@ def parity(
     online, fed = _replay(connection, definition, examples, tables)
     outputs = [name for name in (*definition.outputs, *definition.status_columns) if name in batch.columns]
     theirs = examples.select(names).join(
-        batch.select(*names, *outputs).unique(names, keep="any"), on=names, how="left", nulls_equal=True,
+        batch.select(*names, *outputs).unique(names, keep="any"),
+        on=names,
+        how="left",
+        nulls_equal=True,
         maintain_order="left",
-    )  # fmt: skip
+    )
     found: list[Difference] = []
     differing = 0
     for column in outputs:
@@ -163,10 +166,12 @@ def _messages(name: str, key: tuple[str, ...], rows: pl.DataFrame) -> Iterator[M
         follows = seen.select(*key, pl.col("_usable_at").alias("_superseded_at"))
         ends = ends.join(follows, on=[*key, "_superseded_at"], how="anti")
     begins = seen.with_columns(_superseded_at=pl.lit(None, rows.schema["_superseded_at"]))
-    both = pl.concat([
-        begins.with_columns(_moment=pl.col("_usable_at"), _kind=pl.lit(0)),
-        ends.with_columns(_moment=pl.col("_superseded_at"), _kind=pl.lit(1)),
-    ]).sort("_moment", "_kind", "_arrival")  # fmt: skip
+    both = pl.concat(
+        [
+            begins.with_columns(_moment=pl.col("_usable_at"), _kind=pl.lit(0)),
+            ends.with_columns(_moment=pl.col("_superseded_at"), _kind=pl.lit(1)),
+        ]
+    ).sort("_moment", "_kind", "_arrival")
     for row in both.iter_rows(named=True):
         yield row["_moment"], row["_kind"], name, row
 

@@ -48,8 +48,10 @@ class _Ranked:
             order, reach = ["e._arrival"], ""
             clock = f"min({micros('e._usable_at')}) OVER (PARTITION BY k._group) AS _clock"
         order += [*(f"e.{quoted(column)}" for column in table.key), "e._file", "e._row"]
-        columns = [f"k._group AS _group, {clock}, {micros('e._usable_at')} AS _usable, {superseded()} AS _end",
-                   *(f"e.{quoted(column)}" for column in take)]  # fmt: skip
+        columns = [
+            f"k._group AS _group, {clock}, {micros('e._usable_at')} AS _usable, {superseded()} AS _end",
+            *(f"e.{quoted(column)}" for column in take),
+        ]
         batch.connection.execute(
             f"CREATE TEMP TABLE {self.name} AS SELECT row_number() OVER (ORDER BY {', '.join(order)}) - 1 AS _rank, "
             f"{', '.join(columns)} FROM {source} WHERE e._usable_at IS NOT NULL {reach}"
@@ -71,9 +73,13 @@ class _Ranked:
         else:
             doubtful, word = at - form.offset - clock > (form.max_age or NEVER), "stale"
         status = rows.select(
-            pl.when(pl.col("_clock").is_null()).then(pl.lit("unknown"))
-            .when(doubtful).then(pl.lit(word)).otherwise(pl.lit("ok")).alias("status")
-        )["status"]  # fmt: skip
+            pl.when(pl.col("_clock").is_null())
+            .then(pl.lit("unknown"))
+            .when(doubtful)
+            .then(pl.lit(word))
+            .otherwise(pl.lit("ok"))
+            .alias("status")
+        )["status"]
         fresh = status != "stale"
         found = {
             output: rows.select(pl.when(fresh).then(pl.col(column)))[column]

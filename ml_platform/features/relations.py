@@ -102,4 +102,3 @@ def _moment(at: int) -> str:
     least, greatest = microseconds_of(datetime(1, 1, 3, tzinfo=UTC)), 253_402_214_400_000_000  # 9999-12-31
     moment = _EPOCH + timedelta(microseconds=max(least, min(at, greatest)))
     return f"TIMESTAMPTZ '{moment.isoformat()}'" if at < greatest else "TIMESTAMPTZ 'infinity'"
-

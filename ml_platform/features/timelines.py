@@ -76,9 +76,7 @@ class Column:
     def __init__(self, wanted: frozenset[str]) -> None:
         self.units: list[int | None] = []
         self._n, self._s, self._r = [0], [0], [0]
-        self._extremes = {
-            name: Ladder(choose) for name, choose in (("min", min), ("max", max)) if name in wanted
-        }
+        self._extremes = {name: Ladder(choose) for name, choose in (("min", min), ("max", max)) if name in wanted}
         self._sums, self._squares = bool({"sum", "mean", "std"} & wanted), "std" in wanted
 
     def insert(self, index: int, value: tuple[int, float] | None) -> None:

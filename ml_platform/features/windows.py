@@ -74,8 +74,10 @@ class _Pass:
     def _rows(self) -> Iterator[pa.RecordBatch]:
         head, where = self.head, self.head.where
         clock = "e._known_at" if head.clock == "known_at" else f"e.{quoted(self.table.event_time or '')}"
-        chosen = [f"k._group AS _group, {micros(clock)} AS _clock, {micros('e._usable_at')} AS _usable, "
-                  f"{superseded()} AS _end"]  # fmt: skip
+        chosen = [
+            f"k._group AS _group, {micros(clock)} AS _clock, {micros('e._usable_at')} AS _usable, "
+            f"{superseded()} AS _end"
+        ]
         for index, column in enumerate(self.columns):
             numeric = any(form.of == column and NUMERIC & set(form.aggregates) for form in self.forms)
             value = f"CAST(e.{quoted(column)} AS DOUBLE)" if numeric else f"if(e.{quoted(column)} IS NULL, NULL, 0e0)"
@@ -164,8 +166,10 @@ class _Cell:
         if self.extremes:
             chosen = values.values[kept] + 0.0  # no negative zero: its order is undefined
             if not np.isfinite(chosen).all():
-                raise FeatureError(f"{self.where}: NaN or infinity has no place in an order.",
-                                   remedy="Refuse it in the contract (allow_nan, allow_inf).")  # fmt: skip
+                raise FeatureError(
+                    f"{self.where}: NaN or infinity has no place in an order.",
+                    remedy="Refuse it in the contract (allow_nan, allow_inf).",
+                )
             for extreme in self.extremes.values():
                 extreme.add(first, end, chosen)
 

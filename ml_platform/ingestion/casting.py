@@ -89,4 +89,3 @@ def _named(kind: pl.DataType) -> str:
     if isinstance(kind, pl.Enum):
         return f"one of {', '.join(kind.categories.to_list()[:20])}"
     return f"a {kind}"
-

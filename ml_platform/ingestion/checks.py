@@ -78,8 +78,15 @@ def _schema(s: _Subject) -> CheckResult:
         return CheckResult("schema", False, "error", len(refused), 0, said, meta)
     if extra:
         said = "; ".join(f"{path}: {', '.join(names)}" for path, names in list(extra.items())[:3])
-        return CheckResult("schema", False, "warn", len(extra), 0,
-                           f"{len(extra)} files have columns that the contract does not: {said}.", meta)  # fmt: skip
+        return CheckResult(
+            "schema",
+            False,
+            "warn",
+            len(extra),
+            0,
+            f"{len(extra)} files have columns that the contract does not: {said}.",
+            meta,
+        )
     return CheckResult("schema", True, "error", 0, 0, "Every file has the contract's columns and no others.", meta)
 
 
@@ -97,23 +104,30 @@ def _extra_columns(s: _Subject) -> dict[str, list[str]]:
 
 
 def _quarantine_share(s: _Subject) -> CheckResult:
-    rules = dict(s.lake.rows(
-        f"SELECT rule, count(*) FROM quarantine.{quoted(s.table.name)} WHERE _partition = ? GROUP BY ALL "
-        "ORDER BY 2 DESC, 1", [s.partition]))  # fmt: skip
+    rules = dict(
+        s.lake.rows(
+            f"SELECT rule, count(*) FROM quarantine.{quoted(s.table.name)} WHERE _partition = ? GROUP BY ALL "
+            "ORDER BY 2 DESC, 1",
+            [s.partition],
+        )
+    )
     bad, good = sum(rules.values()), _current(s)
     share = bad / (bad + good) if bad + good else 0.0
     said = f"{bad:,} of {bad + good:,} rows ({share:.2%}) are in quarantine"
     if rules:
         said += f", most by the rule {next(iter(rules))}"
-    return CheckResult("quarantine_share", share <= QUARANTINE_SHARE, "error", share, QUARANTINE_SHARE, f"{said}.",
-                       {"by rule": rules})  # fmt: skip
+    return CheckResult(
+        "quarantine_share", share <= QUARANTINE_SHARE, "error", share, QUARANTINE_SHARE, f"{said}.", {"by rule": rules}
+    )
 
 
 def _volume(s: _Subject) -> CheckResult:
     rows = _current(s)
     earlier = s.lake.value(
         "SELECT median(n) FROM (SELECT max(rows) AS n FROM platform.profiles WHERE table_name = ? AND partition < ? "
-        "GROUP BY partition)", [s.table.name, s.partition])  # fmt: skip
+        "GROUP BY partition)",
+        [s.table.name, s.partition],
+    )
     if rows == 0:
         return CheckResult("volume", False, "error", 0, 1, f"There are no rows in {s.partition}.")
     floor = VOLUME_DROP * earlier if earlier else 1.0
@@ -127,7 +141,9 @@ def _keys(s: _Subject) -> CheckResult:
     count, parts = s.lake.rows(
         f"SELECT count(*), list(DISTINCT parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS parts "
         f"FROM {validated} WHERE _superseded_at IS NULL GROUP BY {key} HAVING count(*) > 1 "
-        "AND list_contains(list(_partition), ?))", [s.partition])[0]  # fmt: skip
+        "AND list_contains(list(_partition), ?))",
+        [s.partition],
+    )[0]
     said = "Every key has one current row."
     if count:
         where = ", ".join(sorted({name for names in parts for name in names}))
@@ -146,7 +162,8 @@ def _references(s: _Subject) -> CheckResult:
             f"SELECT count(*), count(*) FILTER (NOT EXISTS (SELECT 1 FROM validated.{quoted(reference.table)} b "
             f"WHERE {own})) FROM validated.{quoted(s.table.name)} a "
             f"WHERE a._superseded_at IS NULL AND a._partition = ? AND {given}",
-            [s.partition])[0]  # fmt: skip
+            [s.partition],
+        )[0]
         share = unknown / total if total else 0.0
         worst = max(worst, share)
         told.append(f"{', '.join(reference.on)} → {reference.table}: {unknown:,} of {total:,} unknown ({share:.1%})")
@@ -156,11 +173,18 @@ def _references(s: _Subject) -> CheckResult:
 
 
 def _current(s: _Subject) -> int:
-    return int(s.lake.value(f"SELECT count(*) FROM validated.{quoted(s.table.name)} "
-                            "WHERE _partition = ? AND _superseded_at IS NULL", [s.partition]))  # fmt: skip
+    return int(
+        s.lake.value(
+            f"SELECT count(*) FROM validated.{quoted(s.table.name)} WHERE _partition = ? AND _superseded_at IS NULL",
+            [s.partition],
+        )
+    )
 
 
 _CHECKS: dict[str, Callable[[_Subject], CheckResult]] = {
-    "schema": _schema, "quarantine_share": _quarantine_share, "volume": _volume, "keys": _keys,
+    "schema": _schema,
+    "quarantine_share": _quarantine_share,
+    "volume": _volume,
+    "keys": _keys,
     "references": _references,
-}  # fmt: skip
+}

@@ -78,8 +78,10 @@ def _target(table: Table, file: Path) -> str:
     target = PurePosixPath(*fixed, file.name)
     whole = [f"{'/'.join(fixed)}/x/{file.name}" if "**" in pattern.parts else str(target), str(target)]
     if not any(PurePosixPath(path).match(str(pattern)) for path in whole):
-        raise IngestionError(f"{file.name} is not one of {table.name}'s files, {pattern}.",
-                             remedy="Rename it, or land it for the table it belongs to.")  # fmt: skip
+        raise IngestionError(
+            f"{file.name} is not one of {table.name}'s files, {pattern}.",
+            remedy="Rename it, or land it for the table it belongs to.",
+        )
     return str(target)
 
 
@@ -90,10 +92,11 @@ def _declare(lake: Lake, table: Table, files: list[tuple[str, str]], arrived: da
     now = datetime.now(UTC)
     with write(lake, Author(f"landing/{table.name}")) as tx:
         for path, digest in files:
-            tx.execute("DELETE FROM platform.landings WHERE table_name = ? AND path = ? AND sha256 = ?",
-                       [table.name, path, digest])  # fmt: skip
-            tx.execute("INSERT INTO platform.landings VALUES (?, ?, ?, ?, ?)",
-                       [table.name, path, digest, arrived, now])  # fmt: skip
+            tx.execute(
+                "DELETE FROM platform.landings WHERE table_name = ? AND path = ? AND sha256 = ?",
+                [table.name, path, digest],
+            )
+            tx.execute("INSERT INTO platform.landings VALUES (?, ?, ?, ?, ?)", [table.name, path, digest, arrived, now])
 
 
 def declared_arrivals(lake: Lake, table: str) -> dict[tuple[str, str], datetime]:

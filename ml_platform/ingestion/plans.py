@@ -102,5 +102,6 @@ def key_of(table: Table, base: str, plan: Plan) -> str:
         decides = step.position > 0 or (table.on_conflict == "latest" and several)
         decides = decides or (table.event_time is None and version.declared)
         entries.append([step.path, version.sha256, version.arrival if decides else None])
-    return content_key("validated", RESOLUTION_VERSION, base, plan.partition, table.known_at, table.refresh,
-                       table.on_conflict, entries)  # fmt: skip
+    return content_key(
+        "validated", RESOLUTION_VERSION, base, plan.partition, table.known_at, table.refresh, table.on_conflict, entries
+    )

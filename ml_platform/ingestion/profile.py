@@ -10,10 +10,21 @@ from ml_platform.lake.transaction import Transaction
 LEVELS = 50  # most frequent texts that are counted one by one
 _QUANTILES = {"q01": 0.01, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q99": 0.99}
 _SCHEMA = {
-    "table_name": pl.String, "partition": pl.String, "column_name": pl.String, "type": pl.String, "rows": pl.Int64,
-    "nulls": pl.Int64, "distinct": pl.Int64, "min": pl.String, "max": pl.String, "mean": pl.Float64,
-    "std": pl.Float64, **dict.fromkeys(_QUANTILES, pl.Float64), "levels": pl.String, "content_key": pl.String,
-}  # fmt: skip
+    "table_name": pl.String,
+    "partition": pl.String,
+    "column_name": pl.String,
+    "type": pl.String,
+    "rows": pl.Int64,
+    "nulls": pl.Int64,
+    "distinct": pl.Int64,
+    "min": pl.String,
+    "max": pl.String,
+    "mean": pl.Float64,
+    "std": pl.Float64,
+    **dict.fromkeys(_QUANTILES, pl.Float64),
+    "levels": pl.String,
+    "content_key": pl.String,
+}
 
 
 def profile(frame: pl.DataFrame, table: str, partition: str, content_key: str) -> pl.DataFrame:

@@ -103,14 +103,18 @@ def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], No
                 batch, size, since = [], 0, time.monotonic()
         if batch:
             _store(lake, table, run_id, batch)
-    return IngestReport(table.name, report.ingested, report.replaced, sorted(report.refused, key=lambda r: r.path),
-                        report.waiting, rows)  # fmt: skip
+    return IngestReport(
+        table.name, report.ingested, report.replaced, sorted(report.refused, key=lambda r: r.path), report.waiting, rows
+    )
 
 
 def _read(
-    table: Table, item: Waiting, arrivals: dict[tuple[str, str], datetime], now: datetime,
+    table: Table,
+    item: Waiting,
+    arrivals: dict[tuple[str, str], datetime],
+    now: datetime,
     on_file: Callable[[str], None] | None,
-) -> _Read:  # fmt: skip
+) -> _Read:
     """Raises FileRefused only for a file that changes while it is read, FileNotFoundError for one that left."""
     before = item.file.stat()
     if on_file is not None:
@@ -129,8 +133,12 @@ def _read(
     after = item.file.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         sizes = f"{before.st_size:,} to {after.st_size:,} bytes"
-        raise FileRefused(item.path, "it changed while it was read", place=sizes,
-                          remedy="It is left for the next scan; `ml-platform land` copies files whole.")  # fmt: skip
+        raise FileRefused(
+            item.path,
+            "it changed while it was read",
+            place=sizes,
+            remedy="It is left for the next scan; `ml-platform land` copies files whole.",
+        )
     standing = next((v for v in reversed(item.before) if v.status == "ingested"), None)
     number = max((v.version for v in item.before), default=0) + 1
     same = [v for v in item.before if v.sha256 == digest]
@@ -139,13 +147,20 @@ def _read(
     arrival = declared or (same[-1].arrival if same and same[-1] is item.before[-1] else now)
     version = FileVersion(
         file_id=file_versions.file_id(table.name, item.path, digest, number, len(same)),
-        path=item.path, version=number, sha256=digest, bytes=after.st_size, mtime_ns=after.st_mtime_ns,
-        rows=0 if frame is None else frame.height, columns="{}", arrival=arrival,
+        path=item.path,
+        version=number,
+        sha256=digest,
+        bytes=after.st_size,
+        mtime_ns=after.st_mtime_ns,
+        rows=0 if frame is None else frame.height,
+        columns="{}",
+        arrival=arrival,
         declared=declared is not None or (bool(same) and same[-1] is item.before[-1] and same[-1].declared),
         status="refused" if frame is None else "ingested",
         replaces=standing.file_id if standing is not None and frame is not None else None,
-        error=error, read_key=read_key(table),
-    )  # fmt: skip
+        error=error,
+        read_key=read_key(table),
+    )
     return _Read(version, frame, standing if frame is not None else None)
 
 
@@ -157,8 +172,12 @@ def _check_columns(table: Table, frame: pl.DataFrame, path: str) -> None:
         return  # what clean needs is its own affair: see screening
     missing = [name for name in table.columns if name not in frame.columns]
     if missing:
-        raise FileRefused(path, missing_columns(missing, frame.columns), place="the header",
-                          remedy="Land it with the contract's columns, or map them in clean.")  # fmt: skip
+        raise FileRefused(
+            path,
+            missing_columns(missing, frame.columns),
+            place="the header",
+            remedy="Land it with the contract's columns, or map them in clean.",
+        )
 
 
 def _store(lake: Lake, table: Table, run_id: str, batch: list[_Read]) -> None:
@@ -184,8 +203,12 @@ def _store(lake: Lake, table: Table, run_id: str, batch: list[_Read]) -> None:
                 [table.name],
             ).fetchall()
             author = Author(author.asset, WHOLE, content_key("raw", [digest for _, digest in standing]), run_id)
-            ledger.record(tx, author, rows=sum(item.version.rows for item in taken),
-                          details={"files": [item.version.path for item in taken]})  # fmt: skip
+            ledger.record(
+                tx,
+                author,
+                rows=sum(item.version.rows for item in taken),
+                details={"files": [item.version.path for item in taken]},
+            )
 
 
 def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
@@ -204,9 +227,27 @@ def _record(tx: Transaction, table: Table, item: _Read, columns: str, run_id: st
         )
     tx.execute(
         f"INSERT INTO platform.files VALUES ({', '.join('?' * 18)})",
-        [table.name, v.file_id, v.path, v.version, v.sha256, v.bytes, v.mtime_ns, v.rows, columns, v.arrival,
-         v.declared, v.status, v.replaces, None, v.error, v.read_key, run_id, now],
-    )  # fmt: skip
+        [
+            table.name,
+            v.file_id,
+            v.path,
+            v.version,
+            v.sha256,
+            v.bytes,
+            v.mtime_ns,
+            v.rows,
+            columns,
+            v.arrival,
+            v.declared,
+            v.status,
+            v.replaces,
+            None,
+            v.error,
+            v.read_key,
+            run_id,
+            now,
+        ],
+    )
 
 
 def _note(lake: Lake, table: Table, touched: list[tuple[FileVersion, int, int]]) -> None:

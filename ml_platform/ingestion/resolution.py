@@ -176,8 +176,9 @@ class _Machine:
         winners = np.where(self.current == NONE, NONE, self.version_row[self.current])
         keys = np.nonzero(other)[1]
         # Of the equal offers one is the row itself: its own, or that of the first path that restates it.
-        representative = np.where((equal & (offers == winners)).any(axis=0), winners,
-                                  offers[equal.argmax(axis=0), np.arange(offers.shape[1])])  # fmt: skip
+        representative = np.where(
+            (equal & (offers == winners)).any(axis=0), winners, offers[equal.argmax(axis=0), np.arange(offers.shape[1])]
+        )
         doubles = offers[equal & (offers != representative)]
         made, blank = slice(0, self.made), np.full(len(simple), NONE)
         by = self.version_by[made]

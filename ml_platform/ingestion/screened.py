@@ -60,15 +60,25 @@ def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Parti
     """
     missing = [name for name in table.needs if name not in needs_keys]
     if missing:
-        raise IngestionError(f"{table.name} needs {', '.join(missing)}, which has no content key yet.",
-                             remedy=f"Make validated/{missing[0]} first.")  # fmt: skip
+        raise IngestionError(
+            f"{table.name} needs {', '.join(missing)}, which has no content key yet.",
+            remedy=f"Make validated/{missing[0]} first.",
+        )
     sliced = type(partitions).__name__ if partitions is not None and table.event_time else WHOLE
     libraries = {name: library_version(name) for name in ("polars", "dataframely", "duckdb")}
     return content_key(
-        "screening", SCREENING_VERSION, libraries, table.contract, table.clean, list(table.source.nulls),
-        table.source.file_format, table.event_time, table.time_zone, sliced,
+        "screening",
+        SCREENING_VERSION,
+        libraries,
+        table.contract,
+        table.clean,
+        list(table.source.nulls),
+        table.source.file_format,
+        table.event_time,
+        table.time_zone,
+        sliced,
         {name: needs_keys[name] for name in table.needs},
-    )  # fmt: skip
+    )
 
 
 def needs_keys(lake: Lake, table: Table) -> dict[str, str]:
@@ -77,8 +87,9 @@ def needs_keys(lake: Lake, table: Table) -> dict[str, str]:
     for name in table.needs:
         made = ledger.latest(lake, f"validated/{name}")
         if not made:
-            raise IngestionError(f"{table.name} needs {name}, which is not validated yet.",
-                                 remedy=f"Make validated/{name} first.")  # fmt: skip
+            raise IngestionError(
+                f"{table.name} needs {name}, which is not validated yet.", remedy=f"Make validated/{name} first."
+            )
         found[name] = content_key(sorted([m.partition, m.content_key] for m in made.values()))
     return found
 
@@ -98,8 +109,10 @@ class Screenings:
         Where screening refuses a new version, the one before it stands on.
         """
         refused = {file_id for file_id, s in self.found.items() if s.error is not None}
-        chains = {path: chain(versions) for path, versions in by_path(
-            [v for v in self.versions if v.file_id not in refused]).items()}  # fmt: skip
+        chains = {
+            path: chain(versions)
+            for path, versions in by_path([v for v in self.versions if v.file_id not in refused]).items()
+        }
         return {path: versions for path, versions in chains.items() if versions}
 
     @property
@@ -182,14 +195,20 @@ def _needed(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
 
 
 def _screen(
-    lake: Lake, table: Table, version: FileVersion, partitions: Partitions | None, key: str,
+    lake: Lake,
+    table: Table,
+    version: FileVersion,
+    partitions: Partitions | None,
+    key: str,
     needs: Mapping[str, pl.DataFrame],
-) -> list[Any]:  # fmt: skip
+) -> list[Any]:
     now = datetime.now(UTC)
     raw = read_raw(lake, table.name, version.file_id, version.columns)
     if raw.height != version.rows:  # a data file of the lake was lost; to go on would lose the rows silently
-        raise IngestionError(f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
-                             remedy="Put the lost data file back; `ml-platform doctor` names it.")  # fmt: skip
+        raise IngestionError(
+            f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
+            remedy="Put the lost data file back; `ml-platform doctor` names it.",
+        )
     try:
         result = screen(table, raw, version.path, needs, partitions)
     except FileRefused as refused:
@@ -215,6 +234,7 @@ def _screen(
 def _keep(lake: Lake, table: Table, batch: list[list[Any]]) -> None:
     with write(lake, Author(f"screening/{table.name}")) as tx:
         for row in batch:
-            tx.execute("DELETE FROM platform.screenings WHERE table_name = ? AND file_id = ? AND screening_key = ?",
-                       row[:3])  # fmt: skip
+            tx.execute(
+                "DELETE FROM platform.screenings WHERE table_name = ? AND file_id = ? AND screening_key = ?", row[:3]
+            )
             tx.execute(f"INSERT INTO platform.screenings VALUES ({', '.join('?' * len(row))})", row)

@@ -53,8 +53,12 @@ def screen(
     missing = [name for name in types if name not in cleaned.columns]
     if missing:
         made_by = "clean's result" if table.clean else "the header"
-        raise FileRefused(path, missing_columns(missing, cleaned.columns), place=made_by,
-                          remedy="Let clean make every column of the contract.")  # fmt: skip
+        raise FileRefused(
+            path,
+            missing_columns(missing, cleaned.columns),
+            place=made_by,
+            remedy="Let clean make every column of the contract.",
+        )
     values, failed = cast(cleaned, types, table.time_zone)
     frame = values.with_columns(cleaned[ROW], *(pl.lit(None, pl.String).alias(name) for name in (RULE, REASON)))
     frame = _refuse_unreadable(frame, cleaned, failed)
@@ -96,8 +100,9 @@ def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.
             cleaned = cleaned.collect()
     except Exception as error:  # whatever the user's function raises is about this file; the others go on
         said = f"{name} raised {type(error).__name__}: {_first_line(error)}"
-        raise FileRefused(path, said, place=_place(error),
-                          remedy=f"Mend {name} or the file; it is screened again by itself.") from error  # fmt: skip
+        raise FileRefused(
+            path, said, place=_place(error), remedy=f"Mend {name} or the file; it is screened again by itself."
+        ) from error
     remedy = f"{name} works row by row: it keeps {ROW!r}, may drop rows, and makes none."
     if not isinstance(cleaned, pl.DataFrame):
         raise FileRefused(path, f"{name} returned {type(cleaned).__name__}, not a polars frame", remedy=remedy)
@@ -108,8 +113,12 @@ def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.
         raise FileRefused(path, f"{name} changed the column {ROW!r}", remedy=remedy)
     if rows.n_unique() < len(rows):
         twice = int(rows.filter(rows.is_duplicated())[0])
-        raise FileRefused(path, f"{name} returned row {twice} more than once: does a join in it multiply rows?",
-                          place=f"row {twice:,}", remedy=remedy)  # fmt: skip
+        raise FileRefused(
+            path,
+            f"{name} returned row {twice} more than once: does a join in it multiply rows?",
+            place=f"row {twice:,}",
+            remedy=remedy,
+        )
     return cleaned.sort(ROW)
 
 

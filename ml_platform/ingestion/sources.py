@@ -75,8 +75,12 @@ def check_names(names: list[str], path: str, place: str) -> None:
     """Refuse a file in which two columns have one name."""
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise FileRefused(path, f"column names come twice: {', '.join(map(repr, twice))}", place=place,
-                          remedy="Give each column a name of its own.")  # fmt: skip
+        raise FileRefused(
+            path,
+            f"column names come twice: {', '.join(map(repr, twice))}",
+            place=place,
+            remedy="Give each column a name of its own.",
+        )
 
 
 def missing_columns(missing: list[str], present: list[str]) -> str:
@@ -104,8 +108,9 @@ def _read_csv_slowly(plain: Path, path: str, separator: str, width: int) -> pl.D
                 if not row and width > 1:
                     continue
                 if len(row) != width and row:
-                    raise FileRefused(path, f"{len(row)} cells where the header has {width}", place=f"line {first:,}",
-                                      remedy=_AGAIN)  # fmt: skip
+                    raise FileRefused(
+                        path, f"{len(row)} cells where the header has {width}", place=f"line {first:,}", remedy=_AGAIN
+                    )
                 for column, cell in zip(columns, row or [""], strict=True):
                     column.append(cell)
         except StopIteration:
@@ -146,8 +151,11 @@ def _read_ndjson(plain: Path, path: str) -> pl.DataFrame:
         return pl.read_ndjson(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError) as error:
         _name_the_line(plain, path)
-        raise FileRefused(path, f"the objects do not fit one table: {_first_line(error)}",
-                          remedy="Give each field one type in all lines.") from None  # fmt: skip
+        raise FileRefused(
+            path,
+            f"the objects do not fit one table: {_first_line(error)}",
+            remedy="Give each field one type in all lines.",
+        ) from None
 
 
 def _name_the_line(plain: Path, path: str) -> None:
@@ -161,8 +169,9 @@ def _name_the_line(plain: Path, path: str) -> None:
             except ValueError as error:
                 raise FileRefused(path, f"not JSON: {error}", place=f"line {number:,}", remedy=_AGAIN) from None
             if not isinstance(value, dict):
-                raise FileRefused(path, f"a {type(value).__name__} where an object should be",
-                                  place=f"line {number:,}", remedy=_AGAIN)  # fmt: skip
+                raise FileRefused(
+                    path, f"a {type(value).__name__} where an object should be", place=f"line {number:,}", remedy=_AGAIN
+                )
 
 
 def _no_constant(name: str) -> float:

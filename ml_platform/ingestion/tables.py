@@ -7,20 +7,20 @@ TABLES = {
     # One row per file version. `version` counts the versions of a path from 1; `columns` is JSON:
     # name in the file -> [column in raw or null, polars type]; `read_key` says how it was read.
     "files": "table_name VARCHAR, file_id VARCHAR, path VARCHAR, version INTEGER, sha256 VARCHAR, bytes BIGINT, "
-             "mtime_ns BIGINT, rows BIGINT, columns VARCHAR, arrival TIMESTAMPTZ, declared BOOLEAN, status VARCHAR, "
-             "replaces VARCHAR, replaced_at TIMESTAMPTZ, error VARCHAR, read_key VARCHAR, run_id VARCHAR, "
-             "recorded_at TIMESTAMPTZ",
+    "mtime_ns BIGINT, rows BIGINT, columns VARCHAR, arrival TIMESTAMPTZ, declared BOOLEAN, status VARCHAR, "
+    "replaces VARCHAR, replaced_at TIMESTAMPTZ, error VARCHAR, read_key VARCHAR, run_id VARCHAR, "
+    "recorded_at TIMESTAMPTZ",
     # Arrivals declared by `land(arrived=)`, for contents that may not have been read yet.
     "landings": "table_name VARCHAR, path VARCHAR, sha256 VARCHAR, arrival TIMESTAMPTZ, recorded_at TIMESTAMPTZ",
     # One row per file version and screening key. `partitions` is JSON: partition ("" where no row
     # of the file tells one) -> counts; `error` says why `clean` or the contract refused the file.
     "screenings": "table_name VARCHAR, file_id VARCHAR, screening_key VARCHAR, digest VARCHAR, rows BIGINT, "
-                  "refused BIGINT, duplicates BIGINT, dropped BIGINT, partitions VARCHAR, error VARCHAR, "
-                  "recorded_at TIMESTAMPTZ",
+    "refused BIGINT, duplicates BIGINT, dropped BIGINT, partitions VARCHAR, error VARCHAR, "
+    "recorded_at TIMESTAMPTZ",
     "profiles": "table_name VARCHAR, partition VARCHAR, column_name VARCHAR, type VARCHAR, rows BIGINT, "
-                "nulls BIGINT, \"distinct\" BIGINT, min VARCHAR, max VARCHAR, mean DOUBLE, std DOUBLE, q01 DOUBLE, "
-                "q25 DOUBLE, q50 DOUBLE, q75 DOUBLE, q99 DOUBLE, levels VARCHAR, content_key VARCHAR",
-}  # fmt: skip
+    'nulls BIGINT, "distinct" BIGINT, min VARCHAR, max VARCHAR, mean DOUBLE, std DOUBLE, q01 DOUBLE, '
+    "q25 DOUBLE, q50 DOUBLE, q75 DOUBLE, q99 DOUBLE, levels VARCHAR, content_key VARCHAR",
+}
 
 
 def prepare(lake: Lake) -> None:

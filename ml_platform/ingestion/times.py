@@ -72,4 +72,3 @@ def _localized(naive: pl.Series, zone: str | None) -> tuple[pl.Series, dict[str,
         return pl.Series(naive.name, [None], dtype=INSTANT).new_from_index(0, len(naive)), {"zone": given}
     local = naive.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
     return local, {"gap": given & local.is_null()}
-

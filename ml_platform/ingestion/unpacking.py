@@ -38,11 +38,13 @@ def _gunzip(file: Path, path: str, plain: Path) -> None:
             with gzip.open(file, "rb") as source:
                 shutil.copyfileobj(source, target, _CHUNK)
         except EOFError:
-            raise FileRefused(path, "the gzip stream is truncated", place=f"after {target.tell():,} unpacked bytes",
-                              remedy=_AGAIN) from None  # fmt: skip
+            raise FileRefused(
+                path, "the gzip stream is truncated", place=f"after {target.tell():,} unpacked bytes", remedy=_AGAIN
+            ) from None
         except (gzip.BadGzipFile, zlib.error) as error:
-            raise FileRefused(path, f"not a sound gzip file: {error}", place=f"after {target.tell():,} unpacked bytes",
-                              remedy=_AGAIN) from None  # fmt: skip
+            raise FileRefused(
+                path, f"not a sound gzip file: {error}", place=f"after {target.tell():,} unpacked bytes", remedy=_AGAIN
+            ) from None
 
 
 def _unzip(file: Path, path: str, plain: Path) -> None:
@@ -50,9 +52,12 @@ def _unzip(file: Path, path: str, plain: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
             if len(members) != 1:
-                raise FileRefused(path, f"the zip holds {len(members)} files instead of one",
-                                  place=", ".join(m.filename for m in members[:3]),
-                                  remedy="Pack each file by itself.")  # fmt: skip
+                raise FileRefused(
+                    path,
+                    f"the zip holds {len(members)} files instead of one",
+                    place=", ".join(m.filename for m in members[:3]),
+                    remedy="Pack each file by itself.",
+                )
             with archive.open(members[0]) as source, plain.open("wb") as target:
                 shutil.copyfileobj(source, target, _CHUNK)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
@@ -62,9 +67,14 @@ def _unzip(file: Path, path: str, plain: Path) -> None:
 
 
 _MARKS = {
-    b"\xff\xfe\x00\x00": "UTF-32", b"\x00\x00\xfe\xff": "UTF-32", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16",
-    b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"PAR1": "Parquet",
-}  # fmt: skip
+    b"\xff\xfe\x00\x00": "UTF-32",
+    b"\x00\x00\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"PAR1": "Parquet",
+}
 
 
 def check_text(plain: Path, path: str) -> None:
@@ -77,8 +87,12 @@ def check_text(plain: Path, path: str) -> None:
             if start.startswith(mark):
                 raise FileRefused(path, f"the file is {kind}, not UTF-8 text", place="byte 0", remedy=_remedy(kind))
         if start.count(b"\0") > len(start) // 4:
-            raise FileRefused(path, "the file looks like UTF-16 without a mark, or is binary", place="byte "
-                              f"{start.index(0)}", remedy=_remedy("UTF-16"))  # fmt: skip
+            raise FileRefused(
+                path,
+                "the file looks like UTF-16 without a mark, or is binary",
+                place=f"byte {start.index(0)}",
+                remedy=_remedy("UTF-16"),
+            )
         stream.seek(0)
         _check_utf8(iter(lambda: stream.read(_CHUNK), b""), path)
 
@@ -94,19 +108,31 @@ def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
             at = offset - pending + error.start
             line = lines + chunk[: max(0, error.start - pending)].count(b"\n") + 1
             value = error.object[error.start]
-            raise FileRefused(path, f"byte 0x{value:02x} is not UTF-8 (latin-1 or binary?)",
-                              place=f"byte {at:,}, line {line:,}", remedy=_remedy("latin-1")) from None  # fmt: skip
+            raise FileRefused(
+                path,
+                f"byte 0x{value:02x} is not UTF-8 (latin-1 or binary?)",
+                place=f"byte {at:,}, line {line:,}",
+                remedy=_remedy("latin-1"),
+            ) from None
         if b"\0" in chunk:
             at = chunk.index(b"\0")
             line = lines + chunk[:at].count(b"\n") + 1
-            raise FileRefused(path, "there is a zero byte: the file is binary or damaged",
-                              place=f"byte {offset + at:,}, line {line:,}", remedy=_AGAIN)  # fmt: skip
+            raise FileRefused(
+                path,
+                "there is a zero byte: the file is binary or damaged",
+                place=f"byte {offset + at:,}, line {line:,}",
+                remedy=_AGAIN,
+            )
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         since_break = len(chunk) - last - 1 if last >= 0 else since_break + len(chunk)
         offset, lines = offset + len(chunk), lines + chunk.count(b"\n")
         if since_break > LONGEST_LINE:
-            raise FileRefused(path, f"a line is longer than {LONGEST_LINE:,} bytes", place=f"line {lines + 1:,}",
-                              remedy="Is a quote missing? Keep large objects in files of their own.")  # fmt: skip
+            raise FileRefused(
+                path,
+                f"a line is longer than {LONGEST_LINE:,} bytes",
+                place=f"line {lines + 1:,}",
+                remedy="Is a quote missing? Keep large objects in files of their own.",
+            )
     if decoder.getstate()[0]:
         raise FileRefused(path, "the file ends inside a character", place=f"byte {offset:,}", remedy=_AGAIN)
 

@@ -13,14 +13,7 @@ from ml_platform.ingestion.profile import profile, write_profile
 from ml_platform.ingestion.raw import Refusal
 from ml_platform.ingestion.raw_columns import ROW, read_raw, storable
 from ml_platform.ingestion.resolution import Resolved, resolve
-from ml_platform.ingestion.screened import (
-    Screening,
-    Screenings,
-    needs_keys,
-    rule_version,
-    screen_files,
-    screening_key,
-)
+from ml_platform.ingestion.screened import Screening, Screenings, needs_keys, rule_version, screen_files, screening_key
 from ml_platform.ingestion.screening import PARTITION, RAW, REASON, RULE, RULE_HOLDS, as_json
 from ml_platform.ingestion.staged import staged
 from ml_platform.ingestion.times import INSTANT
@@ -96,8 +89,14 @@ def _drop_damaged(lake: Lake, plan: Plan, state: Screenings) -> bool:
 
 
 def _build(
-    lake: Lake, table: Table, partitions: Partitions | None, plan: Plan, state: Screenings, author: Author,
-    *, again: bool,
+    lake: Lake,
+    table: Table,
+    partitions: Partitions | None,
+    plan: Plan,
+    state: Screenings,
+    author: Author,
+    *,
+    again: bool,
 ) -> ValidatedReport:
     found = state.found
     screened = _load(lake, table, partitions, plan, found)
@@ -121,12 +120,15 @@ def _build(
         overruled = offers[resolved.refused].filter(own).height
     current = rows.filter(pl.col("_superseded_at").is_null())
     details: dict[str, Any] = {
-        "rows": current.height, "versions": rows.height, "quarantined": quarantine.height,
+        "rows": current.height,
+        "versions": rows.height,
+        "quarantined": quarantine.height,
         "by_rule": dict(Counter(quarantine["rule"].to_list()).most_common()),
-        "duplicates": doubles + sum(c.duplicates for c in in_files), "dropped": sum(c.dropped for c in in_files),
+        "duplicates": doubles + sum(c.duplicates for c in in_files),
+        "dropped": sum(c.dropped for c in in_files),
         "overruled": overruled,
         "files": sorted(plan.files[i].path for i in final if plan.partition in found[plan.files[i].file_id].partitions),
-    }  # fmt: skip
+    }
     profiled = profile(current.select(content), table.name, plan.partition, author.content_key)
     put = staged(lake, rows)
     with write(lake, author) as tx:
@@ -208,16 +210,24 @@ def _refreshed(time: pl.Expr, table: Table) -> pl.Expr:
 def _conflicts(lake: Lake, table: Table, offers: pl.DataFrame, plan: Plan, resolved: Resolved) -> pl.DataFrame:
     """Rows refused for another file's row of the same key, with the reason and the row as it came."""
     mine, theirs = offers[resolved.refused], offers[resolved.winners]
-    frame = mine.select(PARTITION, "_step", ROW).with_columns(
-        theirs["_step"].alias("winner"), theirs[ROW].alias("winning_row")
-    ).filter(pl.col(PARTITION) == plan.partition)  # fmt: skip
+    frame = (
+        mine.select(PARTITION, "_step", ROW)
+        .with_columns(theirs["_step"].alias("winner"), theirs[ROW].alias("winning_row"))
+        .filter(pl.col(PARTITION) == plan.partition)
+    )
     paths = pl.Series([v.path for v in plan.files], dtype=pl.String)
     keyed = ", ".join(table.key)
     reason = pl.concat_str(
-        pl.lit(f"the key ({keyed}) of "), pl.lit(paths).gather(pl.col("_step")), pl.lit(" row "),
-        pl.col(ROW).cast(pl.String), pl.lit(" has other content in "), pl.lit(paths).gather(pl.col("winner")),
-        pl.lit(" row "), pl.col("winning_row").cast(pl.String), pl.lit(", which stands"),
-    )  # fmt: skip
+        pl.lit(f"the key ({keyed}) of "),
+        pl.lit(paths).gather(pl.col("_step")),
+        pl.lit(" row "),
+        pl.col(ROW).cast(pl.String),
+        pl.lit(" has other content in "),
+        pl.lit(paths).gather(pl.col("winner")),
+        pl.lit(" row "),
+        pl.col("winning_row").cast(pl.String),
+        pl.lit(", which stands"),
+    )
     frame = frame.with_columns(reason.alias(REASON), pl.lit("conflict").alias(RULE))
     parts = []
     for (step,), part in frame.group_by("_step", maintain_order=True):
@@ -233,7 +243,11 @@ def _quarantine(table: Table, refused: pl.DataFrame, conflicts: pl.DataFrame, pl
         frame = pl.concat([frame, conflicts])
     files = pl.Series([v.file_id for v in plan.files], dtype=pl.String)
     return frame.select(
-        pl.col(RAW).alias("row"), pl.lit(files).gather(pl.col("_step")).alias("_file"), ROW,
-        pl.col(RULE).alias("rule"), pl.col(REASON).alias("reason"), pl.lit(rule_version(table)).alias("rule_version"),
+        pl.col(RAW).alias("row"),
+        pl.lit(files).gather(pl.col("_step")).alias("_file"),
+        ROW,
+        pl.col(RULE).alias("rule"),
+        pl.col(REASON).alias("reason"),
+        pl.lit(rule_version(table)).alias("rule_version"),
         pl.lit(datetime.now(UTC), INSTANT).alias("quarantined_at"),
-    ).sort("_file", ROW)  # fmt: skip
+    ).sort("_file", ROW)

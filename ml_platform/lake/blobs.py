@@ -70,11 +70,15 @@ class Blobs:
         """The path of a blob whose bytes were checked. Raises BlobError when missing or damaged."""
         path = self.path(digest)
         if not path.exists():
-            raise BlobError(f"The blob {digest[:12]} is not in {self.folder}.",
-                            remedy="Run the step that made it again: `ml-platform run`.")  # fmt: skip
+            raise BlobError(
+                f"The blob {digest[:12]} is not in {self.folder}.",
+                remedy="Run the step that made it again: `ml-platform run`.",
+            )
         if file_hash(path) != digest:
-            raise BlobError(f"The blob {path} is damaged: its bytes have another hash.",
-                            remedy="Delete the file and run the step that made it again.")  # fmt: skip
+            raise BlobError(
+                f"The blob {path} is damaged: its bytes have another hash.",
+                remedy="Delete the file and run the step that made it again.",
+            )
         return path
 
 

@@ -65,8 +65,10 @@ class Lake:
     def connection(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor; its default catalog is the lake, its time zone UTC."""
         if os.getpid() != self._pid:
-            raise LakeError("This lake was opened before the process forked.",
-                            remedy="Open a Lake in the child, or start it with spawn.")  # fmt: skip
+            raise LakeError(
+                "This lake was opened before the process forked.",
+                remedy="Open a Lake in the child, or start it with spawn.",
+            )
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._root.cursor()
@@ -179,8 +181,10 @@ class Lake:
                         self._make(catalog, attach)
             self._root.execute(attach.format(literal(target)))
         except duckdb.Error as error:
-            raise LakeError(f"The lake in {self.folder} cannot be opened: {_without_secret(str(error), secret)}",
-                            remedy="See `ml-platform doctor`.") from None  # fmt: skip
+            raise LakeError(
+                f"The lake in {self.folder} cannot be opened: {_without_secret(str(error), secret)}",
+                remedy="See `ml-platform doctor`.",
+            ) from None
 
     def _make(self, catalog: Path, attach: str) -> None:
         unfinished = catalog.with_name("catalog.unfinished.sqlite")

@@ -39,12 +39,15 @@ def disk_fault(error: BaseException, path: Path) -> LakeError | None:
     else:
         return None
     if full:
-        return LakeError(f"The disk of {path} took no more: {_first_line(error)}.",
-                         remedy="Nothing was committed. Free space (`ml-platform maintain` removes leftovers) "
-                                "and run again.")  # fmt: skip
+        return LakeError(
+            f"The disk of {path} took no more: {_first_line(error)}.",
+            remedy="Nothing was committed. Free space (`ml-platform maintain` removes leftovers) and run again.",
+        )
     if unwritable:
-        return LakeError(f"{path} is not writable: {_first_line(error)}.",
-                         remedy="Make it writable, or set ML_PLATFORM_DATA to a folder that is.")  # fmt: skip
+        return LakeError(
+            f"{path} is not writable: {_first_line(error)}.",
+            remedy="Make it writable, or set ML_PLATFORM_DATA to a folder that is.",
+        )
     return None
 
 

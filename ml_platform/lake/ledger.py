@@ -50,9 +50,17 @@ def record(
     """Add a row to the ledger, in the transaction that writes the output."""
     tx.execute(
         "INSERT INTO platform.materializations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [author.asset, author.partition, author.content_key, output, rows, json.dumps(details or {}),
-         author.run_id, datetime.now(UTC)],
-    )  # fmt: skip
+        [
+            author.asset,
+            author.partition,
+            author.content_key,
+            output,
+            rows,
+            json.dumps(details or {}),
+            author.run_id,
+            datetime.now(UTC),
+        ],
+    )
 
 
 def latest(lake: Lake, asset: str | None = None) -> dict[tuple[str, str], Materialization]:

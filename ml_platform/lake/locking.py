@@ -51,12 +51,16 @@ def in_process_turn(name: str, what: str, timeout: float) -> Iterator[float]:
     """
     turn = _turns.setdefault(name, _Turn())
     if turn.owner == threading.get_ident():
-        raise LakeError(f"Writing {what} inside the write of {turn.what} would wait for itself.",
-                        remedy="Finish the outer write first, or use its transaction.")  # fmt: skip
+        raise LakeError(
+            f"Writing {what} inside the write of {turn.what} would wait for itself.",
+            remedy="Finish the outer write first, or use its transaction.",
+        )
     deadline = time.monotonic() + timeout
     if not turn.mutex.acquire(timeout=timeout):
-        raise LakeError(f"Another thread, writing {turn.what}, has held the write lock for {timeout:.0f} s.",
-                        remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.")  # fmt: skip
+        raise LakeError(
+            f"Another thread, writing {turn.what}, has held the write lock for {timeout:.0f} s.",
+            remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
+        )
     try:
         turn.owner, turn.what = threading.get_ident(), what
         yield max(0.0, deadline - time.monotonic())
@@ -109,8 +113,10 @@ def advisory_lock(
             except duckdb.Error as error:
                 if "lock timeout" not in str(error):
                     raise
-                raise LakeError(f"Another writer has held the lock of the PostgreSQL catalog for {timeout:.0f} s.",
-                                remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.") from None  # fmt: skip
+                raise LakeError(
+                    f"Another writer has held the lock of the PostgreSQL catalog for {timeout:.0f} s.",
+                    remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
+                ) from None
             yield
         finally:
             with suppress(duckdb.Error):
@@ -129,8 +135,12 @@ def holder(folder: Path) -> dict[str, str]:
 
 def _tell(folder: Path, what: str) -> None:
     # Beside the lock file, not in it: whoever tries for the lock empties it.
-    told = {"pid": os.getpid(), "host": socket.gethostname(), "what": what,
-            "since": datetime.now(UTC).isoformat(timespec="seconds")}  # fmt: skip
+    told = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "what": what,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     with suppress(OSError):
         (folder / "write.holder").write_text(json.dumps(told))
 

@@ -28,8 +28,9 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
     Raises QuestionRefused for anything but one reading statement, and for SQL that fails.
     """
     if not lake.read_only:
-        raise LakeError("Questions are asked of a lake that was opened read-only.",
-                        remedy="Lake(settings, read_only=True).")  # fmt: skip
+        raise LakeError(
+            "Questions are asked of a lake that was opened read-only.", remedy="Lake(settings, read_only=True)."
+        )
     explained, statement = _one_reading(sql)
     connection = lake.connection
     try:
@@ -40,8 +41,7 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
         frame = (found if limit is None else found.limit(limit + 1)).pl()
     except duckdb.Error as error:
-        raise QuestionRefused(f"The query failed: {error}",
-                              remedy="`SHOW ALL TABLES` lists what there is.") from None  # fmt: skip
+        raise QuestionRefused(f"The query failed: {error}", remedy="`SHOW ALL TABLES` lists what there is.") from None
     more = limit is not None and frame.height > limit
     return Answer(frame.head(limit) if limit is not None else frame, types, more)
 
@@ -58,6 +58,8 @@ def _one_reading(sql: str) -> tuple[bool, duckdb.Statement]:
         raise QuestionRefused(f"One statement at a time; these are {len(statements)}.", remedy="Ask them one by one.")
     kind = statements[0].type.name  # SHOW, DESCRIBE, SUMMARIZE, FROM and VALUES are SELECT to the parser
     if kind != "SELECT":
-        raise QuestionRefused(f"Only reading is allowed here, and this is {kind}.",
-                              remedy="Tables change through pipelines, so that every row has its origin.")  # fmt: skip
+        raise QuestionRefused(
+            f"Only reading is allowed here, and this is {kind}.",
+            remedy="Tables change through pipelines, so that every row has its origin.",
+        )
     return explain is not None, statements[0]

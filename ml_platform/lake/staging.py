@@ -52,5 +52,7 @@ def check_storable(name: str, kind: str) -> None:
     DuckDB's sum() of integers is such a one.
     """
     if "HUGEINT" in kind:
-        raise LakeError(f"Column {name!r} is {kind}, which Parquet would round to a double.",
-                        remedy="Cast it to BIGINT or DECIMAL(38, 0) in the query.")  # fmt: skip
+        raise LakeError(
+            f"Column {name!r} is {kind}, which Parquet would round to a double.",
+            remedy="Cast it to BIGINT or DECIMAL(38, 0) in the query.",
+        )

@@ -88,8 +88,10 @@ class Transaction:
     def _fit(self, schema: str, table: str, source: str, partitioned: bool, evolve: bool) -> None:
         incoming = described(self.lake, f"SELECT * FROM {source}")
         if PARTITION in incoming:
-            raise LakeError(f"The rows for {schema}.{table} bring a column {PARTITION}, which the write sets.",
-                            remedy=f"Leave it out: SELECT * EXCLUDE ({PARTITION}).")  # fmt: skip
+            raise LakeError(
+                f"The rows for {schema}.{table} bring a column {PARTITION}, which the write sets.",
+                remedy=f"Leave it out: SELECT * EXCLUDE ({PARTITION}).",
+            )
         for name, kind in incoming.items():
             check_storable(name, kind)
         existing = self.lake.columns(schema, table)
@@ -103,17 +105,23 @@ class Transaction:
                 self.execute(f"ALTER TABLE {target} SET PARTITIONED BY ({PARTITION})")
             return
         if partitioned != (PARTITION in existing):
-            raise LakeError(f"{schema}.{table} is {'not ' if partitioned else ''}sliced into partitions.",
-                            remedy="Write it as it was made, or under another name.")  # fmt: skip
+            raise LakeError(
+                f"{schema}.{table} is {'not ' if partitioned else ''}sliced into partitions.",
+                remedy="Write it as it was made, or under another name.",
+            )
         for name, kind in incoming.items():
             if name not in existing:
                 if not evolve:
-                    raise LakeError(f"{schema}.{table} has no column {name!r} and the rows do.",
-                                    remedy="Declare the column in the contract to add it on purpose.")  # fmt: skip
+                    raise LakeError(
+                        f"{schema}.{table} has no column {name!r} and the rows do.",
+                        remedy="Declare the column in the contract to add it on purpose.",
+                    )
                 self.execute(f"ALTER TABLE {target} ADD COLUMN {quoted(name)} {kind}")
             elif existing[name] != kind:
-                raise LakeError(f"{schema}.{table}.{name} is {existing[name]} and the rows bring {kind}.",
-                                remedy="Keep the type, or give the column another name.")  # fmt: skip
+                raise LakeError(
+                    f"{schema}.{table}.{name} is {existing[name]} and the rows bring {kind}.",
+                    remedy="Keep the type, or give the column another name.",
+                )
 
     def _put(self, schema: str, table: str, rows: Rows, source: str, partition: str | None) -> int:
         if isinstance(rows, Staged):
@@ -171,12 +179,19 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     if lake.held:
-        raise LakeError("Nothing is written while this thread's reads are held at one snapshot.",
-                        remedy="Leave `Lake.reading()` first.")  # fmt: skip
+        raise LakeError(
+            "Nothing is written while this thread's reads are held at one snapshot.",
+            remedy="Leave `Lake.reading()` first.",
+        )
     what = f"{author.asset} {author.partition}".strip()
     mark = uuid.uuid4().hex
-    info = {"partition": author.partition, "content_key": author.content_key, "run_id": author.run_id,
-            "commit": mark, **(details or {})}  # fmt: skip
+    info = {
+        "partition": author.partition,
+        "content_key": author.content_key,
+        "run_id": author.run_id,
+        "commit": mark,
+        **(details or {}),
+    }
     transaction = Transaction(lake)
     connection = lake.connection
     committed = False
@@ -186,8 +201,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
             try:
                 yield transaction
                 connection.execute(
-                    f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",
-                    ["ml_platform", what, json.dumps(info)],
+                    f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)", ["ml_platform", what, json.dumps(info)]
                 )
             except BaseException:
                 _roll_back(connection)
@@ -207,8 +221,10 @@ def _commit(lake: Lake, mark: str) -> int:
         try:
             landed = snapshots.marked(lake, mark)
         except duckdb.Error:
-            raise LakeError(f"It is not known whether the commit landed: {error}",
-                            remedy="Run again: what landed is found in the ledger and skipped.") from error  # fmt: skip
+            raise LakeError(
+                f"It is not known whether the commit landed: {error}",
+                remedy="Run again: what landed is found in the ledger and skipped.",
+            ) from error
         if landed is None:
             raise
         return landed

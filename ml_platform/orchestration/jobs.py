@@ -26,5 +26,6 @@ def _job(pipeline: ModelPipeline, kind: str, keys: list[list[str]], about: str) 
     return dg.define_asset_job(
         f"{pipeline.name}_{kind}",
         selection=dg.AssetSelection.assets(*(dg.AssetKey(key) for key in keys)),
-        description=about, tags={PIPELINE_TAG: pipeline.name},
-    )  # fmt: skip
+        description=about,
+        tags={PIPELINE_TAG: pipeline.name},
+    )

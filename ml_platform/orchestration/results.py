@@ -20,9 +20,11 @@ def materialized(key: list[str], outcome: Outcome) -> dg.MaterializeResult[None]
         **{name: shown(value) for name, value in outcome.metadata.items()},
     }
     return dg.MaterializeResult(
-        asset_key=dg.AssetKey(key), metadata=metadata, data_version=dg.DataVersion(outcome.content_key),
+        asset_key=dg.AssetKey(key),
+        metadata=metadata,
+        data_version=dg.DataVersion(outcome.content_key),
         check_results=[check_result(key, check) for check in outcome.checks],
-    )  # fmt: skip
+    )
 
 
 def check_result(key: list[str], check: CheckResult) -> dg.AssetCheckResult:
@@ -30,10 +32,13 @@ def check_result(key: list[str], check: CheckResult) -> dg.AssetCheckResult:
     severity = dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN
     metadata = {"value": check.value, "threshold": check.threshold, **check.metadata}
     return dg.AssetCheckResult(
-        asset_key=dg.AssetKey(key), check_name=check.name, passed=check.passed, severity=severity,
+        asset_key=dg.AssetKey(key),
+        check_name=check.name,
+        passed=check.passed,
+        severity=severity,
         description=check.description,
         metadata={name: shown(value) for name, value in metadata.items() if value is not None},
-    )  # fmt: skip
+    )
 
 
 def shown(value: Any) -> Any:

@@ -32,8 +32,10 @@ class RunFailed(PlatformError):
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        super().__init__(f"The run {run.run_id} of {run.job} for {run.partition} failed: {'; '.join(run.failures)}",
-                         remedy="What was made before it stays; mend the cause and run again.")  # fmt: skip
+        super().__init__(
+            f"The run {run.run_id} of {run.job} for {run.partition} failed: {'; '.join(run.failures)}",
+            remedy="What was made before it stays; mend the cause and run again.",
+        )
 
 
 class Runner:
@@ -54,10 +56,12 @@ class Runner:
         with dg.DagsterInstance.get() as instance, self._listening():
             try:
                 result = definition.execute_in_process(
-                    instance=instance, run_config=_QUIET, raise_on_error=False,
+                    instance=instance,
+                    run_config=_QUIET,
+                    raise_on_error=False,
                     partition_key=partition if self._pipeline.partitions else None,
                     asset_selection=[dg.AssetKey(key) for key in only] if only else None,
-                )  # fmt: skip
+                )
             except dg.DagsterExecutionInterruptedError:
                 raise KeyboardInterrupt from None
         failed = [event for event in result.all_node_events if event.is_step_failure]

@@ -24,8 +24,12 @@ from ml_platform import (
 )
 
 # Airports that fly to New York but are missing from the airports file: all in Puerto Rico.
-UNLISTED = {"SJU": "America/Puerto_Rico", "BQN": "America/Puerto_Rico", "PSE": "America/Puerto_Rico",
-            "STT": "America/Puerto_Rico"}  # fmt: skip
+UNLISTED = {
+    "SJU": "America/Puerto_Rico",
+    "BQN": "America/Puerto_Rico",
+    "PSE": "America/Puerto_Rico",
+    "STT": "America/Puerto_Rico",
+}
 
 
 class Flights(dy.Schema):
@@ -41,7 +45,9 @@ class Flights(dy.Schema):
     dest = dy.String(min_length=3, max_length=3, description="airport of arrival")
     distance = dy.Float64(min=1, max=10_000, description="miles flown")
     dep_delay = dy.Float64(nullable=True, min=-180, max=2880, description="minutes late at departure; null: cancelled")
-    arr_delay = dy.Float64(nullable=True, min=-180, max=2880, description="minutes late on landing; null: never landed there")
+    arr_delay = dy.Float64(
+        nullable=True, min=-180, max=2880, description="minutes late on landing; null: never landed there"
+    )
     landed_at = dy.Datetime(time_zone="UTC", nullable=True, description="scheduled arrival plus arr_delay")
 
 
@@ -119,13 +125,24 @@ def clean_weather(weather: pl.DataFrame) -> pl.DataFrame:
 airports = Table("airports", Files("airports.csv"), contract=Airports, description="Airports of the United States")
 planes = Table("planes", Files("planes.csv"), contract=Planes, description="Aircraft, from the FAA registry")
 flights = Table(
-    "flights", Files("flights/*.csv"), contract=Flights, clean=clean_flights, needs=["airports"],
-    event_time="sched_dep", known_at="landed_at", description="Departures from New York's airports",
-)  # fmt: skip
+    "flights",
+    Files("flights/*.csv"),
+    contract=Flights,
+    clean=clean_flights,
+    needs=["airports"],
+    event_time="sched_dep",
+    known_at="landed_at",
+    description="Departures from New York's airports",
+)
 weather = Table(
-    "weather", Files("weather/*.csv"), contract=Weather, clean=clean_weather,
-    event_time="observed_at", known_at="published_at", description="Hourly weather at New York's airports",
-)  # fmt: skip
+    "weather",
+    Files("weather/*.csv"),
+    contract=Weather,
+    clean=clean_weather,
+    event_time="observed_at",
+    known_at="published_at",
+    description="Hourly weather at New York's airports",
+)
 
 local_departure = pl.col("sched_dep").dt.convert_time_zone("America/New_York")
 
@@ -136,7 +153,9 @@ flight_delay = ModelPipeline(
     partitions=Monthly(since="2013-01", until="2014-01"),
     tables=[flights, weather, planes, airports],
     examples=Examples(
-        "flights", key="flight_id", at="sched_dep",
+        "flights",
+        key="flight_id",
+        at="sched_dep",
         inputs=["carrier", "flight", "origin", "dest", "tailnum", "distance", "sched_arr"],
         exclude=["tailnum", "flight", "sched_arr"],
         label=pl.col("arr_delay") > 15,
@@ -149,8 +168,12 @@ flight_delay = ModelPipeline(
             planned_minutes=(pl.col("sched_arr") - pl.col("sched_dep")).dt.total_minutes(),
         ),
         Lookup("planes", on="tailnum", take=["seats", "year"]),
-        Latest("weather", on="origin", take=["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip",
-                                             "pressure", "visib"], max_age="6h"),
+        Latest(
+            "weather",
+            on="origin",
+            take=["temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib"],
+            max_age="6h",
+        ),
         Window("flights", by="carrier", of="arr_delay", agg=["mean", "count"], over=["3h", "1d", "7d", "28d"]),
         Window("flights", by="origin", of="arr_delay", agg=["mean", "count"], over=["3h", "1d", "7d"]),
         Window("flights", by="dest", of="arr_delay", agg=["mean", "count"], over=["3h", "1d", "7d", "28d"]),
@@ -167,4 +190,4 @@ flight_delay = ModelPipeline(
         Size(mb=20),
     ],
     retrain=Retrain(every=1, min_examples=10_000),
-)  # fmt: skip
+)

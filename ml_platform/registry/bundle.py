@@ -19,8 +19,15 @@ from ml_platform.lake.blobs import Blobs
 
 FORMAT = 1  # raised when an older reader could not understand a newer bundle
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment
-_PARTS = ("features.json", "levels.json", "model.txt", "reference.json", "schema.json", "training.json",
-          "versions.json")  # fmt: skip
+_PARTS = (
+    "features.json",
+    "levels.json",
+    "model.txt",
+    "reference.json",
+    "schema.json",
+    "training.json",
+    "versions.json",
+)
 
 
 @dataclass(frozen=True)
@@ -62,9 +69,13 @@ class Bundle:
     @cached_property
     def packed(self) -> bytes:
         """The bundle's bytes; equal bundles have equal bytes."""
-        schema = {"format": FORMAT, "pipeline": self.pipeline, "task": self.task,
-                  "columns": [[name, dtype] for name, dtype in self.columns.items()],
-                  "classes": list(self.classes)}  # fmt: skip
+        schema = {
+            "format": FORMAT,
+            "pipeline": self.pipeline,
+            "task": self.task,
+            "columns": [[name, dtype] for name, dtype in self.columns.items()],
+            "classes": list(self.classes),
+        }
         parts = {
             "model.txt": self.model,
             "features.json": self.definition.encode(),
@@ -108,11 +119,15 @@ def load(blobs: Blobs, digest: str) -> Bundle:
             parts = {name: archive.read(name) for name in _PARTS}
             schema = json.loads(parts["schema.json"])
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise BlobError(f"The blob {digest[:12]} is no model bundle ({error}).",
-                        remedy="Name the digest that `ml-platform models` shows.") from None  # fmt: skip
+        raise BlobError(
+            f"The blob {digest[:12]} is no model bundle ({error}).",
+            remedy="Name the digest that `ml-platform models` shows.",
+        ) from None
     if schema["format"] > FORMAT:
-        raise BlobError(f"The bundle {digest[:12]} has format {schema['format']}; this version reads up to {FORMAT}.",
-                        remedy="Use the ml_platform that made it, or a newer one.")  # fmt: skip
+        raise BlobError(
+            f"The bundle {digest[:12]} has format {schema['format']}; this version reads up to {FORMAT}.",
+            remedy="Use the ml_platform that made it, or a newer one.",
+        )
     return Bundle(
         pipeline=schema["pipeline"],
         task=schema["task"],

@@ -15,8 +15,18 @@ import polars as pl
 from ml_platform.errors import ScoringError
 
 Levels = Mapping[str, Sequence[str]]  # text column → its levels; a level's code is its place
-_AS_THEY_ARE = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64,
-                pl.Float32, pl.Float64)  # fmt: skip
+_AS_THEY_ARE = (
+    pl.Int8,
+    pl.Int16,
+    pl.Int32,
+    pl.Int64,
+    pl.UInt8,
+    pl.UInt16,
+    pl.UInt32,
+    pl.UInt64,
+    pl.Float32,
+    pl.Float64,
+)
 
 
 def encode(frame: pl.DataFrame, columns: Sequence[str], levels: Levels) -> pl.DataFrame:
@@ -40,8 +50,10 @@ def _encoded(name: str, dtype: pl.DataType, levels: Sequence[str] | None) -> pl.
         return column.cast(pl.Float64 if levels is None else pl.Int32)
     if (levels is None) == (dtype == pl.String):
         learnt = "numbers" if levels is None else "text"
-        raise ScoringError(f"The column {name!r} is {dtype}; the model learnt {learnt}.",
-                           remedy="Give it the type the feature declares.")  # fmt: skip
+        raise ScoringError(
+            f"The column {name!r} is {dtype}; the model learnt {learnt}.",
+            remedy="Give it the type the feature declares.",
+        )
     if levels is not None:
         return column.cast(pl.Enum(levels), strict=False).to_physical().cast(pl.Int32)
     if dtype == pl.Boolean:
@@ -50,15 +62,19 @@ def _encoded(name: str, dtype: pl.DataType, levels: Sequence[str] | None) -> pl.
         return column
     if dtype.is_numeric():
         return column.cast(pl.Float64)
-    raise ScoringError(f"The column {name!r} is {dtype}, which no model may see.",
-                       remedy="Derive numbers from it (hours, seconds since …).")  # fmt: skip
+    raise ScoringError(
+        f"The column {name!r} is {dtype}, which no model may see.",
+        remedy="Derive numbers from it (hours, seconds since …).",
+    )
 
 
 def guard(frame: pl.DataFrame, columns: Sequence[str]) -> None:
     """Raise ScoringError unless `frame` is exactly `columns`, in order, all of number types LightGBM reads."""
     if frame.columns != list(columns):
-        raise ScoringError(f"The columns are {', '.join(frame.columns)} and not {', '.join(columns)}.",
-                           remedy="Select them by the model's names.")  # fmt: skip
+        raise ScoringError(
+            f"The columns are {', '.join(frame.columns)} and not {', '.join(columns)}.",
+            remedy="Select them by the model's names.",
+        )
     wrong = [f"{name} ({dtype})" for name, dtype in frame.schema.items() if dtype not in _AS_THEY_ARE]
     if wrong:
         raise ScoringError(f"LightGBM would end the process at {', '.join(wrong)}.", remedy="Encode them first.")
@@ -103,6 +119,8 @@ class RowEncoder:
                 self._value(row[name], codes)
             except (TypeError, ValueError, OverflowError):
                 learnt = "numbers" if codes is None else "text"
-                return ScoringError(f"The value {row[name]!r} of {name!r} does not fit: the model learnt {learnt}.",
-                                    remedy="Give it the type the feature declares.")  # fmt: skip
+                return ScoringError(
+                    f"The value {row[name]!r} of {name!r} does not fit: the model learnt {learnt}.",
+                    remedy="Give it the type the feature declares.",
+                )
         return ScoringError("The row cannot be read as numbers.")

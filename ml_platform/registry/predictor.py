@@ -30,8 +30,10 @@ class Predictor:
         self.threads = threads
         self._booster = lightgbm.Booster(model_str=bundle.model.decode())
         if tuple(self._booster.feature_name()) != self.columns:
-            raise ScoringError("The model's columns are not those of its bundle.",
-                               remedy="The bundle was put together wrongly; train again.")  # fmt: skip
+            raise ScoringError(
+                "The model's columns are not those of its bundle.",
+                remedy="The bundle was put together wrongly; train again.",
+            )
         self._rows = RowEncoder(self.columns, self.levels)
 
     def scores(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:

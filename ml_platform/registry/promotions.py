@@ -57,9 +57,18 @@ def champion_at(lake: Lake, pipeline: str, moment: datetime | None = None) -> in
 
 
 def promote(
-    lake: Lake, author: Author, pipeline: str, version: int, gates: Iterable[Gate], *,
-    partition: str, effective_at: datetime | None = None, reason: str, actor: str, by_hand: bool = False,
-) -> Promotion:  # fmt: skip
+    lake: Lake,
+    author: Author,
+    pipeline: str,
+    version: int,
+    gates: Iterable[Gate],
+    *,
+    partition: str,
+    effective_at: datetime | None = None,
+    reason: str,
+    actor: str,
+    by_hand: bool = False,
+) -> Promotion:
     """Make a version the champion from `effective_at` on, if every gate has a verdict and none failed.
 
     Idempotent: the entry that says the same already is returned. `by_hand` is a person's decision:
@@ -78,7 +87,11 @@ def promote(
             raise PromotionRefused(pipeline, version, [problem])
         for entry in log:
             if (entry.version, entry.action, entry.partition, entry.effective_at) == (
-                version, "promoted", partition, moment) and not by_hand:  # fmt: skip
+                version,
+                "promoted",
+                partition,
+                moment,
+            ) and not by_hand:
                 return entry
         serving = _serving(log, moment)
         if serving is not None and serving.version == version:
@@ -86,8 +99,18 @@ def promote(
         refusals = missing_or_failed(lake, pipeline, version, gates)
         if refusals:
             raise PromotionRefused(pipeline, version, refusals)
-        return _append(tx, pipeline, version, "promoted", serving.version if serving else None,
-                       partition, moment, reason, actor, author)  # fmt: skip
+        return _append(
+            tx,
+            pipeline,
+            version,
+            "promoted",
+            serving.version if serving else None,
+            partition,
+            moment,
+            reason,
+            actor,
+            author,
+        )
 
 
 def keep(
@@ -99,16 +122,18 @@ def keep(
         log = history(lake, pipeline)
         for entry in log:
             if (entry.action, entry.partition, entry.effective_at, entry.reason) == (
-                "kept", partition, effective_at, reason):  # fmt: skip
+                "kept",
+                partition,
+                effective_at,
+                reason,
+            ):
                 return entry
         serving = _serving(log, effective_at)
         stays = serving.version if serving else None
         return _append(tx, pipeline, stays, "kept", stays, partition, effective_at, reason, actor, author)
 
 
-def rollback(
-    lake: Lake, pipeline: str, *, why: str, actor: str, to: int | None = None, run_id: str = ""
-) -> Promotion:  # fmt: skip
+def rollback(lake: Lake, pipeline: str, *, why: str, actor: str, to: int | None = None, run_id: str = "") -> Promotion:
     """Go back to the champion before this one, or to the earlier champion `to`; effective at once.
 
     A second rollback goes back one further, never to what was just left. Raises RollbackRefused
@@ -124,15 +149,18 @@ def rollback(
         served = sorted({e.version for e in _changes(log) if e.version is not None})
         if len(served) < 2 or (to is None and len(standing) < 2):
             current = f"{pipeline}@{standing[-1]} is the first champion" if standing else f"{pipeline} has no champion"
-            raise RollbackRefused(f"{current}: there is nothing to go back to.",
-                                  remedy=f"Promote a version: `ml-platform promote {pipeline}@N`.")  # fmt: skip
+            raise RollbackRefused(
+                f"{current}: there is nothing to go back to.",
+                remedy=f"Promote a version: `ml-platform promote {pipeline}@N`.",
+            )
         target = standing[-2] if to is None else to
         if target == standing[-1] or target not in served:
             problem = "is the champion already" if target == standing[-1] else "was never the champion"
             others = ", ".join(str(v) for v in served if v != standing[-1])
             raise RollbackRefused(f"{pipeline}@{target} {problem}.", remedy=f"Earlier champions: {others}.")
-        return _append(tx, pipeline, target, "rolled_back", standing[-1], log[-1].partition, _now_in(log), why, actor,
-                       author)  # fmt: skip
+        return _append(
+            tx, pipeline, target, "rolled_back", standing[-1], log[-1].partition, _now_in(log), why, actor, author
+        )
 
 
 def missing_or_failed(lake: Lake, pipeline: str, version: int, gates: Iterable[Gate]) -> list[str]:
@@ -194,12 +222,31 @@ def _now_in(log: list[Promotion]) -> datetime:
 
 
 def _append(
-    tx: Transaction, pipeline: str, version: int | None, action: Action, previous: int | None, partition: str,
-    effective_at: datetime, reason: str, actor: str, author: Author,
-) -> Promotion:  # fmt: skip
+    tx: Transaction,
+    pipeline: str,
+    version: int | None,
+    action: Action,
+    previous: int | None,
+    partition: str,
+    effective_at: datetime,
+    reason: str,
+    actor: str,
+    author: Author,
+) -> Promotion:
     seq = int(tx.lake.value("SELECT coalesce(max(seq), 0) + 1 FROM registry.promotions"))
-    entry = Promotion(seq, pipeline, version, action, previous, partition, effective_at, reason, actor, author.run_id,
-                      datetime.now(UTC))  # fmt: skip
+    entry = Promotion(
+        seq,
+        pipeline,
+        version,
+        action,
+        previous,
+        partition,
+        effective_at,
+        reason,
+        actor,
+        author.run_id,
+        datetime.now(UTC),
+    )
     values = list(astuple(entry))
     tx.execute(f"INSERT INTO registry.promotions ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)
     return entry

@@ -72,12 +72,13 @@ def record(lake: Lake, author: Author, found: Sequence[Verdict]) -> list[Verdict
 def of(lake: Lake, pipeline: str, version: int) -> list[Verdict]:
     """The verdicts on a version, in the order of recording; the newest of each gate and slice."""
     rows = tables.read(
-        lake, "verdicts",
+        lake,
+        "verdicts",
         f"SELECT {', '.join(_COLUMNS)} FROM registry.verdicts WHERE pipeline = ? AND version = ? "
         "QUALIFY row_number() OVER (PARTITION BY gate_key, slice ORDER BY recorded_at DESC, rowid DESC) = 1 "
         "ORDER BY recorded_at, rowid",
         [pipeline, version],
-    )  # fmt: skip
+    )
     return [Verdict(*row) for row in rows]
 
 

@@ -64,8 +64,11 @@ def register(lake: Lake, author: Author, training: Training) -> Version:
         if known is not None:
             return known
         newest = lake.value("SELECT max(version) FROM registry.versions WHERE pipeline = ?", [training.pipeline])
-        made = Version(**{f.name: getattr(training, f.name) for f in fields(Training)},
-                       version=int(newest or 0) + 1, created_at=datetime.now(UTC))  # fmt: skip
+        made = Version(
+            **{f.name: getattr(training, f.name) for f in fields(Training)},
+            version=int(newest or 0) + 1,
+            created_at=datetime.now(UTC),
+        )
         values = {name: getattr(made, name) for name in _COLUMNS}
         values.update({name: json.dumps(values[name], sort_keys=True, allow_nan=False) for name in _JSON})
         marks = ", ".join("?" * len(_COLUMNS))

@@ -68,9 +68,7 @@ def contract_form(contract: Any) -> dict[str, Any]:
             **{key: function_source(v) if callable(v) else canonical(v) for key, v in settings.items()},
         }
     rules = {
-        name: str(rule.expr)
-        for name, rule in contract._validation_rules(with_cast=False).items()
-        if "|" not in name
+        name: str(rule.expr) for name, rule in contract._validation_rules(with_cast=False).items() if "|" not in name
     }
     return {"columns": columns, "rules": rules}
 

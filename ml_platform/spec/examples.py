@@ -30,8 +30,9 @@ class Label:
         if self.matures_after is not None:
             microseconds(self.matures_after, "Label.matures_after")
         if self.value is not None and self.matures_after is not None:
-            raise DeclarationError("Label", "matures_after= with value=",
-                                   remedy="An absence can only stand for false: leave value out.")  # fmt: skip
+            raise DeclarationError(
+                "Label", "matures_after= with value=", remedy="An absence can only stand for false: leave value out."
+            )
 
 
 @word
@@ -57,8 +58,11 @@ class Examples:
             to_portable(self.label, "Examples.label")
         unknown = sorted(set(self.exclude) - set(self.inputs))
         if unknown:
-            raise DeclarationError("Examples", f"exclude= names what is no input: {', '.join(unknown)}",
-                                   remedy="Only inputs can be excluded.")  # fmt: skip
+            raise DeclarationError(
+                "Examples",
+                f"exclude= names what is no input: {', '.join(unknown)}",
+                remedy="Only inputs can be excluded.",
+            )
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -18,10 +18,21 @@ from ml_platform.errors import DeclarationError
 type_names: dict[str, Any] = {
     name: getattr(pl, name)
     for name in (
-        "Boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64",
-        "Float32", "Float64", "String", "Date",
+        "Boolean",
+        "Int8",
+        "Int16",
+        "Int32",
+        "Int64",
+        "UInt8",
+        "UInt16",
+        "UInt32",
+        "UInt64",
+        "Float32",
+        "Float64",
+        "String",
+        "Date",
     )
-}  # fmt: skip
+}
 
 _BINARY: dict[str, tuple[str, Callable[[pl.Expr, pl.Expr], pl.Expr]]] = {
     # polars' word: (ours, how to build it)
@@ -95,14 +106,9 @@ _FUNCTIONS: dict[tuple[str, str], tuple[str, _Build]] = {
     ("StringExpr", "Slice"): ("slice", lambda a, start, length: a.str.slice(start, length)),
     ("StringExpr", "ConcatHorizontal"): (
         "concat_str",
-        lambda *parts, delimiter, ignore_nulls: pl.concat_str(
-            *parts, separator=delimiter, ignore_nulls=ignore_nulls
-        ),
+        lambda *parts, delimiter, ignore_nulls: pl.concat_str(*parts, separator=delimiter, ignore_nulls=ignore_nulls),
     ),
-    ("TemporalExpr", "ConvertTimeZone"): (
-        "convert_time_zone",
-        lambda a, inner: a.dt.convert_time_zone(inner),
-    ),
+    ("TemporalExpr", "ConvertTimeZone"): ("convert_time_zone", lambda a, inner: a.dt.convert_time_zone(inner)),
     ("TemporalExpr", "Year"): ("year", lambda a: a.dt.year()),
     ("TemporalExpr", "Month"): ("month", lambda a: a.dt.month()),
     ("TemporalExpr", "Day"): ("day", lambda a: a.dt.day()),
@@ -113,15 +119,17 @@ _FUNCTIONS: dict[tuple[str, str], tuple[str, _Build]] = {
     ("TemporalExpr", "Quarter"): ("quarter", lambda a: a.dt.quarter()),
     ("TemporalExpr", "OrdinalDay"): ("ordinal_day", lambda a: a.dt.ordinal_day()),
     ("TemporalExpr", "Date"): ("date", lambda a: a.dt.date()),
-    ("TemporalExpr", "TotalDays"): (
-        "total_days", lambda a, fractional: a.dt.total_days(fractional=fractional)),
-    ("TemporalExpr", "TotalHours"): (
-        "total_hours", lambda a, fractional: a.dt.total_hours(fractional=fractional)),
+    ("TemporalExpr", "TotalDays"): ("total_days", lambda a, fractional: a.dt.total_days(fractional=fractional)),
+    ("TemporalExpr", "TotalHours"): ("total_hours", lambda a, fractional: a.dt.total_hours(fractional=fractional)),
     ("TemporalExpr", "TotalMinutes"): (
-        "total_minutes", lambda a, fractional: a.dt.total_minutes(fractional=fractional)),
+        "total_minutes",
+        lambda a, fractional: a.dt.total_minutes(fractional=fractional),
+    ),
     ("TemporalExpr", "TotalSeconds"): (
-        "total_seconds", lambda a, fractional: a.dt.total_seconds(fractional=fractional)),
-}  # fmt: skip
+        "total_seconds",
+        lambda a, fractional: a.dt.total_seconds(fractional=fractional),
+    ),
+}
 _BUILD: dict[str, _Build] = {name: build for name, build in (*_BINARY.values(), *_FUNCTIONS.values())}
 
 
@@ -176,10 +184,7 @@ class _Reader:
             case "BinaryExpr":
                 if body["op"] not in _BINARY:
                     raise self.refuse(f"the operator {body['op']}")
-                return {
-                    "op": _BINARY[body["op"]][0],
-                    "inputs": [self.read(body["left"]), self.read(body["right"])],
-                }
+                return {"op": _BINARY[body["op"]][0], "inputs": [self.read(body["left"]), self.read(body["right"])]}
             case "Ternary":
                 parts = [self.read(body[part]) for part in ("predicate", "truthy", "falsy")]
                 return {"op": "when", "inputs": parts}
@@ -221,8 +226,7 @@ class _Reader:
         dtype = body["dtype"].get("Literal")
         if not isinstance(dtype, str) or dtype not in type_names:
             raise self.refuse(f"a cast to {dtype}")
-        return {"op": "cast", "inputs": [self.read(body["expr"])], "to": dtype,
-                "strict": body["options"] == "Strict"}  # fmt: skip
+        return {"op": "cast", "inputs": [self.read(body["expr"])], "to": dtype, "strict": body["options"] == "Strict"}
 
     def literal(self, node: dict[str, Any]) -> dict[str, Any]:
         expression = pl.Expr.deserialize(io.StringIO(json.dumps(node)), format="json")

@@ -36,8 +36,11 @@ class Derived:
         merged = {**(expressions or {}), **named}
         for name, expression in merged.items():
             if not isinstance(expression, pl.Expr):
-                raise DeclarationError(f"Derived({name}=…)", f"{type(expression).__name__} is not a polars expression",
-                                       remedy="Write it with pl.col(…).")  # fmt: skip
+                raise DeclarationError(
+                    f"Derived({name}=…)",
+                    f"{type(expression).__name__} is not a polars expression",
+                    remedy="Write it with pl.col(…).",
+                )
             to_portable(expression, f"Derived({name}=…)")
         object.__setattr__(self, "expressions", merged)
 
@@ -123,11 +126,15 @@ class Window:
         for span in self.over:
             microseconds(span, f"{where}.over")
         if self.of is None and set(self.agg) != {"count"}:
-            raise DeclarationError(where, f"agg={list(self.agg)} needs a column",
-                                   remedy='Name it with of=, or use agg=["count"].')  # fmt: skip
+            raise DeclarationError(
+                where, f"agg={list(self.agg)} needs a column", remedy='Name it with of=, or use agg=["count"].'
+            )
         if not 1e-9 <= self.resolution <= 1e9:
-            raise DeclarationError(where, f"resolution={self.resolution} is outside 1e-9 to 1e9",
-                                   remedy="Give the smallest difference that matters, in the column's unit.")  # fmt: skip
+            raise DeclarationError(
+                where,
+                f"resolution={self.resolution} is outside 1e-9 to 1e9",
+                remedy="Give the smallest difference that matters, in the column's unit.",
+            )
         if self.where is not None:
             if not isinstance(self.where, pl.Expr):
                 raise DeclarationError(where, "where= is not a polars expression", remedy="Write it with pl.col(…).")

@@ -30,8 +30,11 @@ def _check(gate: str, metric: str, bound: float | None, name: str) -> None:
         raise DeclarationError(gate, f"there is no metric {metric!r}", remedy=f"Known: {', '.join(METRICS)}.")
     _, _, low, high = METRICS[metric]
     if bound is not None and not low <= bound <= high:
-        raise DeclarationError(gate, f"{name}={bound} is outside what {metric} can be, {low} to {high}",
-                               remedy="No candidate could ever pass or fail it.")  # fmt: skip
+        raise DeclarationError(
+            gate,
+            f"{name}={bound} is outside what {metric} can be, {low} to {high}",
+            remedy="No candidate could ever pass or fail it.",
+        )
 
 
 @word
@@ -49,8 +52,11 @@ class AtLeast:
     def __post_init__(self) -> None:
         _check(f"AtLeast({self.metric!r})", self.metric, self.floor, "floor")
         if not higher_is_better(self.metric):
-            raise DeclarationError(f"AtLeast({self.metric!r})", "less is better for this metric",
-                                   remedy=f"Use AtMost({self.metric!r}, {self.floor}).")  # fmt: skip
+            raise DeclarationError(
+                f"AtLeast({self.metric!r})",
+                "less is better for this metric",
+                remedy=f"Use AtMost({self.metric!r}, {self.floor}).",
+            )
 
 
 @word
@@ -65,8 +71,11 @@ class AtMost:
     def __post_init__(self) -> None:
         _check(f"AtMost({self.metric!r})", self.metric, self.ceiling, "ceiling")
         if higher_is_better(self.metric):
-            raise DeclarationError(f"AtMost({self.metric!r})", "more is better for this metric",
-                                   remedy=f"Use AtLeast({self.metric!r}, {self.ceiling}).")  # fmt: skip
+            raise DeclarationError(
+                f"AtMost({self.metric!r})",
+                "more is better for this metric",
+                remedy=f"Use AtLeast({self.metric!r}, {self.ceiling}).",
+            )
 
 
 @word
@@ -79,8 +88,11 @@ class NoWorseThanChampion:
     def __post_init__(self) -> None:
         _check(f"NoWorseThanChampion({self.metric!r})", self.metric, None, "")
         if self.tolerance < 0:
-            raise DeclarationError(f"NoWorseThanChampion({self.metric!r})",
-                                   f"tolerance={self.tolerance} is below 0", remedy="Give 0 or more.")  # fmt: skip
+            raise DeclarationError(
+                f"NoWorseThanChampion({self.metric!r})",
+                f"tolerance={self.tolerance} is below 0",
+                remedy="Give 0 or more.",
+            )
 
 
 @word
@@ -93,8 +105,11 @@ class OverfitGap:
     def __post_init__(self) -> None:
         _check(f"OverfitGap({self.metric!r})", self.metric, None, "")
         if self.at_most <= 0:
-            raise DeclarationError(f"OverfitGap({self.metric!r})", f"at_most={self.at_most} is not above 0",
-                                   remedy="Some gap is normal; 0.05 to 0.15 is usual for a ROC AUC.")  # fmt: skip
+            raise DeclarationError(
+                f"OverfitGap({self.metric!r})",
+                f"at_most={self.at_most} is not above 0",
+                remedy="Some gap is normal; 0.05 to 0.15 is usual for a ROC AUC.",
+            )
 
 
 @word

@@ -37,8 +37,11 @@ class Monthly:
             if value is not None:
                 _month(value, f"Monthly({name}={value!r})")
         if self.until is not None and self.until <= self.since:
-            raise DeclarationError("Monthly", f"until={self.until!r} is not after since={self.since!r}",
-                                   remedy="`until` is the first month that is left out.")  # fmt: skip
+            raise DeclarationError(
+                "Monthly",
+                f"until={self.until!r} is not after since={self.since!r}",
+                remedy="`until` is the first month that is left out.",
+            )
 
     def window(self, key: str) -> tuple[datetime, datetime]:
         start = _month(key, f"month {key!r}")

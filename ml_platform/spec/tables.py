@@ -92,24 +92,32 @@ class Table:
             if column is None:
                 continue
             if column not in self.columns:
-                raise DeclarationError(where, f"{role}={column!r} is not in the contract",
-                                       remedy=f"Its columns: {', '.join(self.columns)}.")  # fmt: skip
+                raise DeclarationError(
+                    where,
+                    f"{role}={column!r} is not in the contract",
+                    remedy=f"Its columns: {', '.join(self.columns)}.",
+                )
             if self.columns[column] != pl.Datetime("us", "UTC"):
-                raise DeclarationError(where, f"{role}={column!r} is {self.columns[column]}",
-                                       remedy='Declare it dy.Datetime(time_zone="UTC").')  # fmt: skip
+                raise DeclarationError(
+                    where,
+                    f"{role}={column!r} is {self.columns[column]}",
+                    remedy='Declare it dy.Datetime(time_zone="UTC").',
+                )
         if self.known_at is not None and self.event_time is None:
             raise DeclarationError(where, "known_at= without event_time=", remedy="Declare event_time too.")
         if self.time_zone is not None and self.time_zone not in available_timezones():
-            raise DeclarationError(where, f"time_zone={self.time_zone!r} is no time zone",
-                                   remedy="Use a name such as America/New_York.")  # fmt: skip
+            raise DeclarationError(
+                where, f"time_zone={self.time_zone!r} is no time zone", remedy="Use a name such as America/New_York."
+            )
         if self.refresh is not None:
             microseconds(self.refresh, f"{where}.refresh")
         if self.needs and self.clean is None:
             raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads them.")
         reserved = [column for column in self.columns if column.startswith("_")]
         if reserved:
-            raise DeclarationError(where, f"column names beginning with _ are the platform's: {reserved}",
-                                   remedy="Rename them in clean.")  # fmt: skip
+            raise DeclarationError(
+                where, f"column names beginning with _ are the platform's: {reserved}", remedy="Rename them in clean."
+            )
 
     @property
     def columns(self) -> dict[str, pl.DataType]:

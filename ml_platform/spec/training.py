@@ -48,10 +48,13 @@ class Split:
             if isinstance(value, str):
                 microseconds(value, f"Split({name}=…)")
             elif not 0 < value < 1:
-                raise DeclarationError("Split", f"{name}={value} is outside 0 to 1", remedy="It is a share of the rows.")
+                raise DeclarationError(
+                    "Split", f"{name}={value} is outside 0 to 1", remedy="It is a share of the rows."
+                )
         if not any(spans) and float(self.validation) + float(self.holdout) >= 1:
-            raise DeclarationError("Split", "validation and holdout leave nothing to train on",
-                                   remedy="Together they must stay below 1.")  # fmt: skip
+            raise DeclarationError(
+                "Split", "validation and holdout leave nothing to train on", remedy="Together they must stay below 1."
+            )
         if any(spans) and self.group is not None:
             raise DeclarationError("Split", "group= goes with shares, not spans", remedy="Use shares such as 0.2.")
 

@@ -27,8 +27,16 @@ else:
 _UNKNOWN = frozenset({"unexpected_keyword_argument", "extra_forbidden"})
 _MISSING = frozenset({"missing", "missing_argument"})
 
-_WORDS = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "a Boolean", "list": "a list",
-          "tuple": "a list", "dict": "a mapping", "Expr": "a polars expression"}  # fmt: skip
+_WORDS = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "a Boolean",
+    "list": "a list",
+    "tuple": "a list",
+    "dict": "a mapping",
+    "Expr": "a polars expression",
+}
 
 
 @dataclass_transform(frozen_default=True, eq_default=False)
@@ -72,8 +80,11 @@ def _in_words(
     for error in errors:
         by_place.setdefault(_place(error, parameters), []).append(error)
     found = [_problem(place, alike) for place, alike in by_place.items()]
-    return DeclarationError(where, "; ".join(problem for problem, _ in found),
-                            remedy=" ".join(dict.fromkeys(remedy for _, remedy in found if remedy)))  # fmt: skip
+    return DeclarationError(
+        where,
+        "; ".join(problem for problem, _ in found),
+        remedy=" ".join(dict.fromkeys(remedy for _, remedy in found if remedy)),
+    )
 
 
 def _place(error: ErrorDetails, parameters: list[str]) -> str:

@@ -17,30 +17,50 @@ from ml_platform.training import training_set
 
 CODE_VERSION = 1  # of how decisions are made; part of their content key (S31)
 SCHEMA = {
-    "pipeline": pl.String(), "decided_at": pl.Datetime("us", "UTC"), "outcome": pl.String(), "reason": pl.String(),
-    "policy": pl.String(), "evidence": pl.String(), "run_id": pl.String(), "recorded_at": pl.Datetime("us", "UTC"),
-}  # fmt: skip
+    "pipeline": pl.String(),
+    "decided_at": pl.Datetime("us", "UTC"),
+    "outcome": pl.String(),
+    "reason": pl.String(),
+    "policy": pl.String(),
+    "evidence": pl.String(),
+    "run_id": pl.String(),
+    "recorded_at": pl.Datetime("us", "UTC"),
+}
 
 
 def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
     """From the policy, the decisions before, the feature rows and the labels known by the end of the partition."""
     upto, end = pipeline.partition_keys_upto(partition), window_of(pipeline, partition)[1]
     reads = [*reading.own(ws, pipeline, "features", upto), *reading.labels(ws, pipeline, end)]
-    return content_key("decision", CODE_VERSION, pipeline.retrain, training_set.declaration(pipeline), reads,
-                       _since_fired(ws, pipeline, partition))  # fmt: skip
+    return content_key(
+        "decision",
+        CODE_VERSION,
+        pipeline.retrain,
+        training_set.declaration(pipeline),
+        reads,
+        _since_fired(ws, pipeline, partition),
+    )
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
     """Decide by the declared policy and record evidence, outcome and reason."""
     end = window_of(pipeline, partition)[1]
-    ready = training_set.readiness(ws.lake, ws.blobs, pipeline, decided_at=end,
-                                   partitions_upto=pipeline.partition_keys_upto(partition))  # fmt: skip
+    ready = training_set.readiness(
+        ws.lake, ws.blobs, pipeline, decided_at=end, partitions_upto=pipeline.partition_keys_upto(partition)
+    )
     evidence = Evidence(_since_fired(ws, pipeline, partition), ready.labelled, ready.lacking)
     decision = decide(pipeline.retrain, evidence)
     seen = {"labelled": ready.labelled, "immature": ready.immature, **ready.parts, "since fired": evidence.since_fired}
-    row = {"pipeline": pipeline.name, "decided_at": ready.decided_at, "outcome": decision.outcome,
-           "reason": decision.reason, "policy": json.dumps(canonical(pipeline.retrain)), "evidence": json.dumps(seen),
-           "run_id": author.run_id, "recorded_at": stamp()}  # fmt: skip
+    row = {
+        "pipeline": pipeline.name,
+        "decided_at": ready.decided_at,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "policy": json.dumps(canonical(pipeline.retrain)),
+        "evidence": json.dumps(seen),
+        "run_id": author.run_id,
+        "recorded_at": stamp(),
+    }
     with write(ws.lake, author) as tx:
         tx.replace(pipeline.name, "decisions", pl.DataFrame([row], schema=SCHEMA), partition=partition)
         told: dict[str, Any] = {"outcome": decision.outcome, "reason": decision.reason, **seen}
@@ -52,13 +72,13 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
 def of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Decision:
     """The decision on record. Raises OrderError when there is none yet."""
     if ws.lake.columns(pipeline.name, "decisions"):
-        rows = ws.lake.rows(
-            f"SELECT outcome, reason FROM {pipeline.name}.decisions WHERE _partition = ?", [partition]
-        )
+        rows = ws.lake.rows(f"SELECT outcome, reason FROM {pipeline.name}.decisions WHERE _partition = ?", [partition])
         if rows:
             return Decision(*rows[0])
-    raise OrderError(f"{pipeline.name} has no decision for {partition}.",
-                     remedy=f"Materialize {pipeline.name}/decision for {partition} first.")  # fmt: skip
+    raise OrderError(
+        f"{pipeline.name} has no decision for {partition}.",
+        remedy=f"Materialize {pipeline.name}/decision for {partition} first.",
+    )
 
 
 def _since_fired(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:

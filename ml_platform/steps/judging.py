@@ -69,8 +69,10 @@ class _Replayed:
     @property
     def detail(self) -> str:
         fed = f"{self.report.cells:,} values compared after {self.report.rows_fed:,} rows went through the state."
-        first = [f"{d.column} of {d.example} is {d.batch!r} in batch and {d.online!r} online"
-                 for d in self.report.differences[:3]]  # fmt: skip
+        first = [
+            f"{d.column} of {d.example} is {d.batch!r} in batch and {d.online!r} online"
+            for d in self.report.differences[:3]
+        ]
         return f"{fed} {'; '.join(first)}".strip()
 
 
@@ -103,17 +105,34 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
     if version is None:
         reason = deciding.of(ws, pipeline, partition).reason
         told: dict[str, Any] = {"outcome": HELD_BACK, "reason": reason}
-        checks = tuple(_check(gate, in_words(gate), None, "Held back: no candidate to judge.")
-                       for gate in pipeline.all_gates)  # fmt: skip
+        checks = tuple(
+            _check(gate, in_words(gate), None, "Held back: no candidate to judge.") for gate in pipeline.all_gates
+        )
         return recorded_alone(ws, author, Outcome(0, HELD_BACK, metadata=told, checks=checks))
     found = gates.evaluate(ws.lake, author, pipeline.all_gates, _candidate(ws, pipeline, partition, version))
     own = {v.gate_key: v for v in found if v.slice == ""}
     passed = sum(v.passed is not False for v in own.values())
-    checks = tuple(_check(gate, in_words(gate), own[gate_key(gate)], own[gate_key(gate)].detail)
-                   for gate in pipeline.all_gates)  # fmt: skip
-    told = {"version": version.name, "passed": passed, "gates": len(own),
-            "verdicts": [{"gate": v.gate, "slice": v.slice, "value": v.value, "threshold": v.threshold, "low": v.low,
-                          "high": v.high, "passed": _word(v.passed), "detail": v.detail} for v in found]}  # fmt: skip
+    checks = tuple(
+        _check(gate, in_words(gate), own[gate_key(gate)], own[gate_key(gate)].detail) for gate in pipeline.all_gates
+    )
+    told = {
+        "version": version.name,
+        "passed": passed,
+        "gates": len(own),
+        "verdicts": [
+            {
+                "gate": v.gate,
+                "slice": v.slice,
+                "value": v.value,
+                "threshold": v.threshold,
+                "low": v.low,
+                "high": v.high,
+                "passed": _word(v.passed),
+                "detail": v.detail,
+            }
+            for v in found
+        ],
+    }
     return recorded_alone(ws, author, Outcome(len(found), metadata=told, checks=checks))
 
 
@@ -124,8 +143,11 @@ def champion_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
     if version is None:
         return content_key("champion", HELD_BACK, partition)
     keys = {gate_key(gate) for gate in pipeline.all_gates}
-    evidence = sorted((v.gate_key, v.slice, str(v.passed))
-                      for v in verdicts.of(ws.lake, pipeline.name, version.version) if v.gate_key in keys)  # fmt: skip
+    evidence = sorted(
+        (v.gate_key, v.slice, str(v.passed))
+        for v in verdicts.of(ws.lake, pipeline.name, version.version)
+        if v.gate_key in keys
+    )
     before = incumbent(ws, pipeline, partition, version.version)
     return content_key("champion", CODE_VERSION, version.content_key, evidence, sorted(keys), before)
 
@@ -138,19 +160,36 @@ def make_champion(ws: Workspace, pipeline: ModelPipeline, partition: str, author
     if version is None:
         why = deciding.of(ws, pipeline, partition).reason
         if moment is not None:  # on record, so that a rollback after it leaves its predictions alone
-            promotions.keep(ws.lake, author, pipeline.name, partition=partition, effective_at=moment,
-                            reason=f"{HELD_BACK}: {why}", actor="platform")  # fmt: skip
+            promotions.keep(
+                ws.lake,
+                author,
+                pipeline.name,
+                partition=partition,
+                effective_at=moment,
+                reason=f"{HELD_BACK}: {why}",
+                actor="platform",
+            )
         told = {"outcome": HELD_BACK, "reason": why}
         return recorded_alone(ws, author, _with_champion(ws, pipeline, moment, Outcome(1, HELD_BACK, metadata=told)))
     assert moment is not None  # every version knows when it was decided
     try:
-        promotions.promote(ws.lake, author, pipeline.name, version.version, pipeline.all_gates, partition=partition,
-                           effective_at=moment, reason="every gate passed", actor="platform")  # fmt: skip
+        promotions.promote(
+            ws.lake,
+            author,
+            pipeline.name,
+            version.version,
+            pipeline.all_gates,
+            partition=partition,
+            effective_at=moment,
+            reason="every gate passed",
+            actor="platform",
+        )
         told = {"outcome": "promoted", "candidate": version.name}
     except PromotionRefused as refusal:
         reason = "; ".join(refusal.reasons)
-        promotions.keep(ws.lake, author, pipeline.name, partition=partition, effective_at=moment, reason=reason,
-                        actor="platform")  # fmt: skip
+        promotions.keep(
+            ws.lake, author, pipeline.name, partition=partition, effective_at=moment, reason=reason, actor="platform"
+        )
         told = {"outcome": "kept", "candidate": version.name, "reason": reason}
     return recorded_alone(ws, author, _with_champion(ws, pipeline, moment, Outcome(1, metadata=told)))
 
@@ -168,8 +207,10 @@ def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str)
         return
     decided = reading.own(ws, pipeline, "champion", before[-1:])
     if not decided:
-        raise OrderError(f"{pipeline.name}/champion for {partition} follows {before[-1]}, which is undecided.",
-                         remedy=f"Materialize {pipeline.name} for {before[-1]} first.")  # fmt: skip
+        raise OrderError(
+            f"{pipeline.name}/champion for {partition} follows {before[-1]}, which is undecided.",
+            remedy=f"Materialize {pipeline.name} for {before[-1]} first.",
+        )
 
 
 def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version) -> Candidate:
@@ -223,7 +264,11 @@ def _check(gate: Gate, words: str, verdict: Verdict | None, detail: str) -> Chec
     if verdict is not None:
         told |= {"low": verdict.low, "high": verdict.high, "rows": verdict.rows, "verdict": _word(verdict.passed)}
     return CheckResult(
-        name=short_name(gate), passed=passed, severity="error", value=verdict.value if verdict else None,
-        threshold=verdict.threshold if verdict else None, description=detail,
+        name=short_name(gate),
+        passed=passed,
+        severity="error",
+        value=verdict.value if verdict else None,
+        threshold=verdict.threshold if verdict else None,
+        description=detail,
         metadata={name: item for name, item in told.items() if item is not None},
-    )  # fmt: skip
+    )

@@ -23,9 +23,17 @@ from ml_platform.training.training_set import watermark
 
 CODE_VERSION = 1  # of how performance is measured; part of its content key (S31)
 SCHEMA = {
-    "version": pl.Int64(), "role": pl.String(), "sliced_by": pl.String(), "slice": pl.String(), "metric": pl.String(),
-    "value": pl.Float64(), "low": pl.Float64(), "high": pl.Float64(), "rows": pl.Int64(), "unlabelled": pl.Int64(),
-}  # fmt: skip
+    "version": pl.Int64(),
+    "role": pl.String(),
+    "sliced_by": pl.String(),
+    "slice": pl.String(),
+    "metric": pl.String(),
+    "value": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+    "rows": pl.Int64(),
+    "unlabelled": pl.Int64(),
+}
 MIN_SLICE = 50  # rows; fewer tell more of chance than of the model
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -79,7 +87,7 @@ def _parts(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[tuple
     answers = answers.select(*slicers, "_label", key=key_text(examples.keys))
     predictions = ws.lake.frame(
         f"SELECT key, score, scores, version, role FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? "
-        "QUALIFY row_number() OVER (PARTITION BY key, version, role ORDER BY \"at\" DESC NULLS LAST) = 1",
+        'QUALIFY row_number() OVER (PARTITION BY key, version, role ORDER BY "at" DESC NULLS LAST) = 1',
         [partition],
     )
     joined = predictions.join(answers, on="key", how="left").sort("key")
@@ -103,8 +111,9 @@ def _measured(task: str, part: Part) -> list[dict[str, Any]]:
     found = []
     for metric in metrics_of(task):
         interval = part.interval(metric)
-        found.append({"metric": metric, "value": interval.value, "low": interval.low, "high": interval.high,
-                      "rows": len(part)})  # fmt: skip
+        found.append(
+            {"metric": metric, "value": interval.value, "low": interval.low, "high": interval.high, "rows": len(part)}
+        )
     return found
 
 
@@ -118,6 +127,8 @@ def _by_slice(task: str, part: Part, by: str) -> list[dict[str, Any]]:
         mask = (part.frame[by] == value).fill_null(False).to_numpy()
         if mask.sum() >= MIN_SLICE:
             rows = part.where(mask)
-            found += [{"slice": str(value), "metric": m, "value": _defined(rows.value(m)), "rows": len(rows)}
-                      for m in metrics_of(task)]  # fmt: skip
+            found += [
+                {"slice": str(value), "metric": m, "value": _defined(rows.value(m)), "rows": len(rows)}
+                for m in metrics_of(task)
+            ]
     return found

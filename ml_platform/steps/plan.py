@@ -107,8 +107,10 @@ class Planner:
             if not raw.pending(self.ws.lake, table).nothing:
                 stale.append(["raw", table.name])
             unknown = validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name)) is None
-            if stale[-1:] == [["raw", table.name]] or unknown or (
-                self.ws.slices.get(table.name) is None and self._table_is_stale(table, WHOLE)
+            if (
+                stale[-1:] == [["raw", table.name]]
+                or unknown
+                or (self.ws.slices.get(table.name) is None and self._table_is_stale(table, WHOLE))
             ):
                 stale += _layers(table)
         needed = {need for table in self.pipeline.tables for need in table.needs}

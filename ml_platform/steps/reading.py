@@ -65,9 +65,11 @@ def _overlapping(
     return {
         partition
         for partition, span in _spans(ws, pipeline, name).items()
-        if span.first is not None and span.first < end
-        and span.last is not None and (lookback is None or span.last + back >= start)
-    }  # fmt: skip
+        if span.first is not None
+        and span.first < end
+        and span.last is not None
+        and (lookback is None or span.last + back >= start)
+    }
 
 
 def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> dict[str, _Span]:
@@ -112,6 +114,8 @@ def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) ->
     """What a step made last for a partition. Raises OrderError when it never ran."""
     made = ledger.latest(ws.lake, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
     if made is None:
-        raise OrderError(f"{pipeline.name}/{step} was not made for {partition}.",
-                         remedy=f"Materialize {pipeline.name}/{step} for {partition} first.")  # fmt: skip
+        raise OrderError(
+            f"{pipeline.name}/{step} was not made for {partition}.",
+            remedy=f"Materialize {pipeline.name}/{step} for {partition} first.",
+        )
     return made

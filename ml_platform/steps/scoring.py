@@ -19,10 +19,16 @@ from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
 
 CODE_VERSION = 1  # of how predictions are made from scores; part of their content key (S31)
 SCHEMA = {
-    "pipeline": pl.String(), "key": pl.String(), "at": pl.Datetime("us", "UTC"), "score": pl.Float64(),
-    "scores": pl.List(pl.Float64()), "class": pl.String(), "version": pl.Int64(), "role": pl.String(),
+    "pipeline": pl.String(),
+    "key": pl.String(),
+    "at": pl.Datetime("us", "UTC"),
+    "score": pl.Float64(),
+    "scores": pl.List(pl.Float64()),
+    "class": pl.String(),
+    "version": pl.Int64(),
+    "role": pl.String(),
     "run_id": pl.String(),
-}  # fmt: skip
+}
 THRESHOLD = 0.5  # of P(true), for the class of a binary prediction
 
 
@@ -61,9 +67,13 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
 
 
 def scored(
-    pipeline: ModelPipeline, frame: pl.DataFrame, predictor: Predictor, version: int, run_id: str,
+    pipeline: ModelPipeline,
+    frame: pl.DataFrame,
+    predictor: Predictor,
+    version: int,
+    run_id: str,
     role: str = "champion",
-) -> pl.DataFrame:  # fmt: skip
+) -> pl.DataFrame:
     """Prediction rows (SCHEMA) for a frame of features. `score` is P(true), P(the class) or the value."""
     scores = predictor.scores(frame)
     several = predictor.task == "multiclass"
@@ -76,11 +86,15 @@ def scored(
         classes = [None] * len(scores)
     at = pipeline.examples.at
     columns = frame.select(
-        pipeline=pl.lit(pipeline.name), key=key_text(pipeline.examples.keys), at=pl.col(at) if at else pl.lit(None),
+        pipeline=pl.lit(pipeline.name),
+        key=key_text(pipeline.examples.keys),
+        at=pl.col(at) if at else pl.lit(None),
         score=pl.Series(scores.max(axis=1) if several else scores),
         scores=pl.Series(scores.tolist(), dtype=SCHEMA["scores"]) if several else pl.lit(None),
-        version=pl.lit(version), role=pl.lit(role), run_id=pl.lit(run_id),
-    )  # fmt: skip
+        version=pl.lit(version),
+        role=pl.lit(role),
+        run_id=pl.lit(run_id),
+    )
     columns = columns.with_columns(pl.Series("class", classes, dtype=pl.String))
     return columns.cast(pl.Schema(SCHEMA)).select(list(SCHEMA))
 
@@ -92,9 +106,7 @@ def key_text(keys: tuple[str, ...]) -> pl.Expr:
     return pl.struct(keys).struct.json_encode()
 
 
-def feature_rows(
-    ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition
-) -> pl.DataFrame:
+def feature_rows(ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition) -> pl.DataFrame:
     """The partition's examples with the features of `definition`: as stored, or computed when it is not today's."""
     if definition.key == FeatureDefinition.of(pipeline).key:
         listed = ", ".join(quoted(name) for name in definition.schema)

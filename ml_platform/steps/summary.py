@@ -38,27 +38,37 @@ def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
         told = judged.details["metadata"] if judged else {}
         decided = champion.details["metadata"] if champion else {}
         validated = made.get((f"validated/{table}", partition)) or made.get((f"validated/{table}", "all"))
-        rows.append({
-            "partition": partition,
-            "rows": validated.rows if validated else None,
-            "quarantined": sum(
-                m.details.get("quarantined", 0) for (asset, p), m in made.items()
-                if asset in {f"validated/{t.name}" for t in pipeline.tables} and p == partition),
-            "metric": metric,
-            "realised": realised.get(later[0] if later else partition) if later or not pipeline.partitions else None,
-            "gates": f"{told['passed']} of {told['gates']}" if "gates" in told else None,
-            "decision": decided.get("outcome"),
-            "champion": None if decided.get("champion") == "none" else decided.get("champion"),
-        })  # fmt: skip
+        rows.append(
+            {
+                "partition": partition,
+                "rows": validated.rows if validated else None,
+                "quarantined": sum(
+                    m.details.get("quarantined", 0)
+                    for (asset, p), m in made.items()
+                    if asset in {f"validated/{t.name}" for t in pipeline.tables} and p == partition
+                ),
+                "metric": metric,
+                "realised": realised.get(later[0] if later else partition)
+                if later or not pipeline.partitions
+                else None,
+                "gates": f"{told['passed']} of {told['gates']}" if "gates" in told else None,
+                "decision": decided.get("outcome"),
+                "champion": None if decided.get("champion") == "none" else decided.get("champion"),
+            }
+        )
     return rows
 
 
 def _realised(ws: Workspace, name: str, metric: str) -> dict[str, float]:
     if not ws.lake.columns(name, "performance"):
         return {}
-    return dict(ws.lake.rows(
-        f"SELECT _partition, arg_max(value, version) FROM {quoted(name)}.performance "
-        "WHERE sliced_by = '' AND role = 'champion' AND metric = ? GROUP BY _partition", [metric]))  # fmt: skip
+    return dict(
+        ws.lake.rows(
+            f"SELECT _partition, arg_max(value, version) FROM {quoted(name)}.performance "
+            "WHERE sliced_by = '' AND role = 'champion' AND metric = ? GROUP BY _partition",
+            [metric],
+        )
+    )
 
 
 def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
@@ -70,19 +80,21 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
     rows = []
     for version in reversed(versions.versions(ws.lake, pipeline.name)):
         found = {v.gate_key: v.passed for v in verdicts.of(ws.lake, pipeline.name, version.version) if v.slice == ""}
-        rows.append({
-            "version": version.name,
-            "serves": version.version == champion,
-            "partition": version.partition,
-            "metric": metric,
-            "holdout": version.metrics["holdout"].get(metric),
-            "gates_passed": sum(found.get(key) is not False and key in found for key in keys),
-            "gates": len(keys),
-            "promoted": served[version.version].effective_at if version.version in served else None,
-            "training_set": version.training_set,
-            "bundle": version.bundle,
-            "seconds": version.durations.get("total"),
-        })  # fmt: skip
+        rows.append(
+            {
+                "version": version.name,
+                "serves": version.version == champion,
+                "partition": version.partition,
+                "metric": metric,
+                "holdout": version.metrics["holdout"].get(metric),
+                "gates_passed": sum(found.get(key) is not False and key in found for key in keys),
+                "gates": len(keys),
+                "promoted": served[version.version].effective_at if version.version in served else None,
+                "training_set": version.training_set,
+                "bundle": version.bundle,
+                "seconds": version.durations.get("total"),
+            }
+        )
     return rows
 
 
@@ -92,21 +104,55 @@ def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[s
     return {
         "version": found.name,
         "serves": promotions.champion_at(ws.lake, pipeline.name) == number,
-        **{name: getattr(found, name) for name in (
-            "partition", "decided_at", "created_at", "training_set", "bundle", "bounds", "parameters", "metrics",
-            "environment", "code_version", "durations", "run_id", "content_key")},
+        **{
+            name: getattr(found, name)
+            for name in (
+                "partition",
+                "decided_at",
+                "created_at",
+                "training_set",
+                "bundle",
+                "bounds",
+                "parameters",
+                "metrics",
+                "environment",
+                "code_version",
+                "durations",
+                "run_id",
+                "content_key",
+            )
+        },
         "verdicts": [
-            {"gate": v.gate, "slice": v.slice or None, "value": v.value, "threshold": v.threshold, "low": v.low,
-             "high": v.high, "passed": {True: "passed", False: "failed", None: "not judged"}[v.passed],
-             "rows": v.rows, "detail": v.detail}
+            {
+                "gate": v.gate,
+                "slice": v.slice or None,
+                "value": v.value,
+                "threshold": v.threshold,
+                "low": v.low,
+                "high": v.high,
+                "passed": {True: "passed", False: "failed", None: "not judged"}[v.passed],
+                "rows": v.rows,
+                "detail": v.detail,
+            }
             for v in verdicts.of(ws.lake, pipeline.name, number)
         ],
-    }  # fmt: skip
+    }
 
 
 def promotion_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """The promotion log, newest first."""
-    shown = ("seq", "pipeline", "action", "version", "previous", "partition", "effective_at", "actor", "reason",
-             "recorded_at", "run_id")  # fmt: skip
+    shown = (
+        "seq",
+        "pipeline",
+        "action",
+        "version",
+        "previous",
+        "partition",
+        "effective_at",
+        "actor",
+        "reason",
+        "recorded_at",
+        "run_id",
+    )
     log = promotions.history(ws.lake, pipeline.name)
     return [{name: getattr(entry, name) for name in shown} for entry in reversed(log)]

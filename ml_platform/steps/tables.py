@@ -27,8 +27,12 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         for item in refused:
             say(f"refused: {item['why']}")
     rows = sum(count or 0 for _, count in known)
-    return Outcome(rows, "made" if report.ingested else "unchanged", metadata=told,
-                   content_key=content_key("raw", [digest for digest, _ in known]))  # fmt: skip
+    return Outcome(
+        rows,
+        "made" if report.ingested else "unchanged",
+        metadata=told,
+        content_key=content_key("raw", [digest for digest, _ in known]),
+    )
 
 
 def validate(
@@ -38,8 +42,12 @@ def validate(
     author = Author(f"validated/{table.name}", partition, run_id=run_id)
     report = validated.build_validated(ws.lake, table, ws.slices.get(table.name), partition, author)
     status = "unchanged" if report.unchanged else "made"
-    told = {"versions": report.versions, "quarantined": report.quarantined, "duplicates": report.duplicates,
-            "files": report.files}  # fmt: skip
+    told = {
+        "versions": report.versions,
+        "quarantined": report.quarantined,
+        "duplicates": report.duplicates,
+        "files": report.files,
+    }
     found = tuple(checks.run_checks(ws.lake, table, partition, references))
     good = Outcome(report.rows, status, metadata=told, checks=found, content_key=report.content_key)
     bad = Outcome(report.quarantined, status, metadata={"by rule": report.by_rule}, content_key=report.content_key)

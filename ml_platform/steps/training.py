@@ -25,8 +25,10 @@ def training_set_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> 
     if not deciding.of(ws, pipeline, partition).fired:
         return content_key("training_set", HELD_BACK)
     end = window_of(pipeline, partition)[1]
-    reads = [*reading.own(ws, pipeline, "features", pipeline.partition_keys_upto(partition)),
-             *reading.labels(ws, pipeline, end)]  # fmt: skip
+    reads = [
+        *reading.own(ws, pipeline, "features", pipeline.partition_keys_upto(partition)),
+        *reading.labels(ws, pipeline, end),
+    ]
     return content_key("training_set", training_set.declaration(pipeline), end, reads, libraries("polars", "pyarrow"))
 
 
@@ -35,10 +37,20 @@ def make_training_set(ws: Workspace, pipeline: ModelPipeline, partition: str, au
     decision = deciding.of(ws, pipeline, partition)
     if not decision.fired:
         return recorded_alone(ws, author, _held_back(decision.reason))
-    built = training_set.build(ws.lake, ws.blobs, pipeline, decided_at=window_of(pipeline, partition)[1],
-                               partitions_upto=pipeline.partition_keys_upto(partition))  # fmt: skip
-    told = {**built.parts, "immature": built.immature, "decided at": built.decided_at.isoformat(),
-            "megabytes": round(built.bytes / 1e6, 1), "set": built.to_details()}  # fmt: skip
+    built = training_set.build(
+        ws.lake,
+        ws.blobs,
+        pipeline,
+        decided_at=window_of(pipeline, partition)[1],
+        partitions_upto=pipeline.partition_keys_upto(partition),
+    )
+    told = {
+        **built.parts,
+        "immature": built.immature,
+        "decided at": built.decided_at.isoformat(),
+        "megabytes": round(built.bytes / 1e6, 1),
+        "set": built.to_details(),
+    }
     return recorded_alone(ws, author, Outcome(built.rows, output=built.digest, metadata=told))
 
 
@@ -53,8 +65,13 @@ def candidate_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str
     stored = stored_training_set(ws, pipeline, partition)
     if stored is None:
         return content_key("candidate", HELD_BACK)
-    return content_key("candidate", candidates.declaration(pipeline), FeatureDefinition.of(pipeline).key,
-                       stored.digest, libraries("lightgbm", "polars", "pyarrow"))  # fmt: skip
+    return content_key(
+        "candidate",
+        candidates.declaration(pipeline),
+        FeatureDefinition.of(pipeline).key,
+        stored.digest,
+        libraries("lightgbm", "polars", "pyarrow"),
+    )
 
 
 def make_candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
@@ -73,30 +90,40 @@ def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Versio
     return by_key(ws.lake, pipeline.name, reading.latest(ws, pipeline, "candidate", partition).content_key)
 
 
-def _trained(
-    ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author, stored: TrainingSet
-) -> Training:
-    made = candidates.make(ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(),
-                           threads=ws.settings.threads)  # fmt: skip
+def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author, stored: TrainingSet) -> Training:
+    made = candidates.make(
+        ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(), threads=ws.settings.threads
+    )
     holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
     scores = Predictor(made.bundle, threads=ws.settings.threads).scores(holdout)
     metrics = scorecard(pipeline.task, holdout["_label"], scores, made.bundle.classes)
     return Training(
-        pipeline=pipeline.name, content_key=author.content_key, partition=partition, training_set=stored.digest,
-        bundle=made.digest, bounds=bounds(stored, pipeline.split),
-        decided_at=stored.decided_at, parameters={**made.record["parameters"], "rounds": made.record["rounds"]},
+        pipeline=pipeline.name,
+        content_key=author.content_key,
+        partition=partition,
+        training_set=stored.digest,
+        bundle=made.digest,
+        bounds=bounds(stored, pipeline.split),
+        decided_at=stored.decided_at,
+        parameters={**made.record["parameters"], "rounds": made.record["rounds"]},
         metrics={"holdout": metrics, "evaluations": made.record["evaluations"], "bytes": made.record["bytes"]},
-        environment=made.record["environment"], code_version=str(made.record["code_version"]),
-        durations=made.record["durations"], run_id=author.run_id,
-    )  # fmt: skip
+        environment=made.record["environment"],
+        code_version=str(made.record["code_version"]),
+        durations=made.record["durations"],
+        run_id=author.run_id,
+    )
 
 
 def _told(version: Version) -> Outcome:
     holdout: dict[str, Any] = version.metrics["holdout"]
     measured = {f"holdout {name}": value for name, value in holdout.items() if value is not None}
-    told = {"version": version.name, **measured,
-            "bundle": version.bundle[:12], "kilobytes": round(version.metrics["bytes"] / 1e3),
-            "seconds": version.durations.get("total")}  # fmt: skip
+    told = {
+        "version": version.name,
+        **measured,
+        "bundle": version.bundle[:12],
+        "kilobytes": round(version.metrics["bytes"] / 1e3),
+        "seconds": version.durations.get("total"),
+    }
     return Outcome(1, output=version.bundle, metadata=told)
 
 

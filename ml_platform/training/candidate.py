@@ -33,8 +33,9 @@ def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
     return (CODE_VERSION, pipeline.trainer, list(pipeline.model_columns))
 
 
-def make(blobs: Blobs, pipeline: ModelPipeline, training_set: TrainingSet, definition: str, *,
-         threads: int = 0) -> Trained:  # fmt: skip
+def make(
+    blobs: Blobs, pipeline: ModelPipeline, training_set: TrainingSet, definition: str, *, threads: int = 0
+) -> Trained:
     """Fit the declared trainer on a stored training set and store the bundle.
 
     `definition` is the feature definition's JSON. Raises TrainingError when no model can be made,
@@ -45,18 +46,36 @@ def make(blobs: Blobs, pipeline: ModelPipeline, training_set: TrainingSet, defin
     fitted = fit(path, planned, threads=threads)
     done = time.perf_counter()
     parts: dict[str, Any] = {
-        "pipeline": pipeline.name, "task": planned.task, "columns": planned.columns, "levels": fitted.levels,
-        "classes": fitted.classes, "model": fitted.model, "definition": definition, "training": planned.to_json(),
+        "pipeline": pipeline.name,
+        "task": planned.task,
+        "columns": planned.columns,
+        "levels": fitted.levels,
+        "classes": fitted.classes,
+        "model": fitted.model,
+        "definition": definition,
+        "training": planned.to_json(),
         "versions": environment(threads),
-    }  # fmt: skip
+    }
     predictor = Predictor(Bundle(**parts, reference={}), threads=threads)
-    sketch = {"quantiles": list(reference.QUANTILES), "features": reference.features(path, planned.columns),
-              "scores": reference.scores(path, predictor)}  # fmt: skip
+    sketch = {
+        "quantiles": list(reference.QUANTILES),
+        "features": reference.features(path, planned.columns),
+        "scores": reference.scores(path, predictor),
+    }
     bundle = Bundle(**parts, reference=sketch)
     digest = save(blobs, bundle)
-    durations = {**fitted.durations, "sketch": round(time.perf_counter() - done, 4),
-                 "total": round(time.perf_counter() - started, 4)}  # fmt: skip
-    record = {"parameters": planned.parameters, "rounds": fitted.rounds, "evaluations": fitted.evaluations,
-              "environment": dict(bundle.versions), "code_version": CODE_VERSION, "durations": durations,
-              "bytes": bundle.size}  # fmt: skip
+    durations = {
+        **fitted.durations,
+        "sketch": round(time.perf_counter() - done, 4),
+        "total": round(time.perf_counter() - started, 4),
+    }
+    record = {
+        "parameters": planned.parameters,
+        "rounds": fitted.rounds,
+        "evaluations": fitted.evaluations,
+        "environment": dict(bundle.versions),
+        "code_version": CODE_VERSION,
+        "durations": durations,
+        "bytes": bundle.size,
+    }
     return Trained(bundle, digest, record)

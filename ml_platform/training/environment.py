@@ -24,8 +24,11 @@ def environment(threads: int) -> dict[str, Any]:
 def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two environments, a phrase each."""
     flat_then, flat_now = _flat(then), _flat(now)
-    return [f"{name} was {flat_then.get(name)} and is {flat_now.get(name)}"
-            for name in sorted({*flat_then, *flat_now}) if flat_then.get(name) != flat_now.get(name)]  # fmt: skip
+    return [
+        f"{name} was {flat_then.get(name)} and is {flat_now.get(name)}"
+        for name in sorted({*flat_then, *flat_now})
+        if flat_then.get(name) != flat_now.get(name)
+    ]
 
 
 def _flat(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,10 @@ def labelled(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, examples: str, d
             on = {key: key for key in pipeline.examples.keys}
             _write_values(lake, pipeline, path, list(on), decided_at)
         matches = " AND ".join(f"f.{quoted(own)} = l.k{place}" for place, own in enumerate(on))
-        yield (f"(SELECT f.*, l._label, l._label_known_at FROM {examples} f "
-               f"LEFT JOIN read_parquet({literal(str(path))}) l ON {matches})")  # fmt: skip
+        yield (
+            f"(SELECT f.*, l._label, l._label_known_at FROM {examples} f "
+            f"LEFT JOIN read_parquet({literal(str(path))}) l ON {matches})"
+        )
 
 
 def moment_sql(moment: datetime) -> str:
@@ -82,8 +84,10 @@ def _write_values(lake: Lake, pipeline: ModelPipeline, path: Path, on: list[str]
     if isinstance(label, Label) and set(on) != set(table.key):
         # Several rows may answer: the latest event does, as for a Latest feature (S10).
         order = f"{quoted(table.event_time)} DESC NULLS LAST, {_NEWEST}" if table.event_time else _NEWEST
-        rows = (f"SELECT * FROM ({rows}) QUALIFY row_number() OVER "
-                f"(PARTITION BY {', '.join(map(quoted, on))} ORDER BY {order}) = 1")  # fmt: skip
+        rows = (
+            f"SELECT * FROM ({rows}) QUALIFY row_number() OVER "
+            f"(PARTITION BY {', '.join(map(quoted, on))} ORDER BY {order}) = 1"
+        )
     answers = [f"{quoted(column)} AS k{place}" for place, column in enumerate(on)]
     operands = [f"{quoted(column)} AS c{place}" for place, column in enumerate(read)]
     needed = ", ".join([*answers, *operands, "_known_at"])
@@ -129,9 +133,11 @@ def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str)
     theirs = ", ".join(map(quoted, on.values()))
     key = ", ".join(map(quoted, dict.fromkeys([*table.key, *on.values()])))
     stands = f"_superseded_at IS NULL OR _superseded_at >= {moment}"
-    reports = (f"SELECT {theirs}, min(known) AS known FROM (SELECT {key}, min(_known_at) AS known, "
-               f"bool_or({stands}) AS stands FROM validated.{quoted(label.table)} WHERE _known_at < {moment} "
-               f"GROUP BY {key}) WHERE stands GROUP BY {theirs}")  # fmt: skip
+    reports = (
+        f"SELECT {theirs}, min(known) AS known FROM (SELECT {key}, min(_known_at) AS known, "
+        f"bool_or({stands}) AS stands FROM validated.{quoted(label.table)} WHERE _known_at < {moment} "
+        f"GROUP BY {key}) WHERE stands GROUP BY {theirs}"
+    )
     matches = " AND ".join(f"f.{quoted(own)} = l.{quoted(other)}" for own, other in on.items())
     if label.matures_after is None:
         value, known = "CASE WHEN l.known IS NOT NULL THEN true END", "l.known"
@@ -140,8 +146,10 @@ def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str)
         ripe = f"(f.{quoted(at)} + to_microseconds({microseconds(label.matures_after)}))"
         value = f"CASE WHEN l.known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
         known = f"CASE WHEN l.known <= {ripe} THEN l.known WHEN {ripe} < {moment} THEN {ripe} END"
-    return (f"(SELECT f.*, {value} AS _label, {known} AS _label_known_at FROM {examples} f "
-            f"LEFT JOIN ({reports}) l ON {matches})")  # fmt: skip
+    return (
+        f"(SELECT f.*, {value} AS _label, {known} AS _label_known_at FROM {examples} f "
+        f"LEFT JOIN ({reports}) l ON {matches})"
+    )
 
 
 def check_labels(frame: pl.DataFrame) -> None:
@@ -152,5 +160,7 @@ def check_labels(frame: pl.DataFrame) -> None:
     bad = frame.filter(~pl.col("_label").is_finite()).group_by("_part").len().sort("_part")
     if bad.height:
         listed = ", ".join(f"{count} in {part}" for part, count in bad.iter_rows())
-        raise TrainingError(f"Labels that are NaN or infinite: {listed}.",
-                            remedy="Mend the label expression, or refuse such rows in the contract.")  # fmt: skip
+        raise TrainingError(
+            f"Labels that are NaN or infinite: {listed}.",
+            remedy="Mend the label expression, or refuse such rows in the contract.",
+        )

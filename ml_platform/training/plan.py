@@ -16,15 +16,53 @@ OBJECTIVES: dict[Task, tuple[str, ...]] = {
 }
 # What the declaration or the platform sets by itself, and what would make a run depend on files or devices.
 _OURS = (
-    "num_leaves", "learning_rate", "num_iterations", "min_data_in_leaf", "early_stopping_round", "seed",
-    "data_random_seed", "deterministic", "force_row_wise", "force_col_wise", "num_threads", "num_class", "verbosity",
-    "categorical_feature", "device_type", "config", "task", "data", "valid", "input_model", "output_model",
-    "output_result", "snapshot_freq", "saved_feature_importance_type", "header", "label_column", "weight_column",
-    "group_column", "ignore_column", "two_round", "save_binary", "forcedsplits_filename", "forcedbins_filename",
-    "machines", "num_machines", "tree_learner", "predict_disable_shape_check", "pred_early_stop",
-    "start_iteration_predict", "num_iteration_predict", "predict_raw_score", "predict_leaf_index",
-    "predict_contrib", "is_enable_sparse", "pre_partition", "machine_list_filename",
-)  # fmt: skip
+    "num_leaves",
+    "learning_rate",
+    "num_iterations",
+    "min_data_in_leaf",
+    "early_stopping_round",
+    "seed",
+    "data_random_seed",
+    "deterministic",
+    "force_row_wise",
+    "force_col_wise",
+    "num_threads",
+    "num_class",
+    "verbosity",
+    "categorical_feature",
+    "device_type",
+    "config",
+    "task",
+    "data",
+    "valid",
+    "input_model",
+    "output_model",
+    "output_result",
+    "snapshot_freq",
+    "saved_feature_importance_type",
+    "header",
+    "label_column",
+    "weight_column",
+    "group_column",
+    "ignore_column",
+    "two_round",
+    "save_binary",
+    "forcedsplits_filename",
+    "forcedbins_filename",
+    "machines",
+    "num_machines",
+    "tree_learner",
+    "predict_disable_shape_check",
+    "pred_early_stop",
+    "start_iteration_predict",
+    "num_iteration_predict",
+    "predict_raw_score",
+    "predict_leaf_index",
+    "predict_contrib",
+    "is_enable_sparse",
+    "pre_partition",
+    "machine_list_filename",
+)
 
 
 @dataclass(frozen=True)
@@ -72,10 +110,19 @@ def plan(pipeline: ModelPipeline, training_set: TrainingSet) -> Plan:
     }
     columns = {name: str(dtype) for name, dtype in pipeline.model_columns.items()}
     if not columns:
-        raise TrainingError(f"{pipeline.name} has no model columns.",
-                            remedy="Declare inputs or features that are numbers or text.")  # fmt: skip
-    return Plan(pipeline.name, pipeline.task, columns, parameters, trainer.rounds, trainer.early_stopping,
-                training_set.digest, training_set.decided_at.isoformat())  # fmt: skip
+        raise TrainingError(
+            f"{pipeline.name} has no model columns.", remedy="Declare inputs or features that are numbers or text."
+        )
+    return Plan(
+        pipeline.name,
+        pipeline.task,
+        columns,
+        parameters,
+        trainer.rounds,
+        trainer.early_stopping,
+        training_set.digest,
+        training_set.decided_at.isoformat(),
+    )
 
 
 def check_extra(extra: Mapping[str, Any], task: Task) -> dict[str, Any]:
@@ -87,21 +134,27 @@ def check_extra(extra: Mapping[str, Any], task: Task) -> dict[str, Any]:
     principal = _principal_names()
     unknown = sorted(set(extra) - set(principal))
     if unknown:
-        raise TrainingError(f"LightGBM has no parameter {', '.join(map(repr, unknown))} (LightGBM(extra=…)).",
-                            remedy=_suggest(unknown, principal))  # fmt: skip
+        raise TrainingError(
+            f"LightGBM has no parameter {', '.join(map(repr, unknown))} (LightGBM(extra=…)).",
+            remedy=_suggest(unknown, principal),
+        )
     found: dict[str, Any] = {}
     for name, value in extra.items():
         target = principal[name]
         if target in _OURS:
-            raise TrainingError(f"LightGBM(extra=…) sets {name!r}, which the platform sets.",
-                                remedy="Use the words of LightGBM(…): num_leaves, rounds, seed, …")  # fmt: skip
+            raise TrainingError(
+                f"LightGBM(extra=…) sets {name!r}, which the platform sets.",
+                remedy="Use the words of LightGBM(…): num_leaves, rounds, seed, …",
+            )
         if target in found:
             raise TrainingError(f"LightGBM(extra=…) sets {target!r} twice, under two names.", remedy="Keep one.")
         found[target] = value
     objective = found.get("objective")
     if objective is not None and objective not in OBJECTIVES[task]:
-        raise TrainingError(f"The objective {objective!r} is none of a {task} task.",
-                            remedy=f"Use one of {', '.join(OBJECTIVES[task])}.")  # fmt: skip
+        raise TrainingError(
+            f"The objective {objective!r} is none of a {task} task.",
+            remedy=f"Use one of {', '.join(OBJECTIVES[task])}.",
+        )
     return found
 
 

@@ -38,8 +38,12 @@ def _sketch(column: pl.Series) -> dict[str, Any]:
         counts = column.drop_nulls().cast(pl.String).value_counts()
         counts = counts.sort(["count", column.name], descending=[True, False])
         named = dict(counts.head(TOP_LEVELS).iter_rows())
-        return {"rows": len(column), "nulls": column.null_count(), "levels": named,
-                "other": int(counts["count"].slice(TOP_LEVELS).sum())}  # fmt: skip
+        return {
+            "rows": len(column),
+            "nulls": column.null_count(),
+            "levels": named,
+            "other": int(counts["count"].slice(TOP_LEVELS).sum()),
+        }
     values = column.drop_nulls().cast(pl.Float64).drop_nans().to_numpy()
     return _numbers(values, len(column), len(column) - len(values))
 
@@ -52,5 +56,10 @@ def _numbers(values: npt.NDArray[np.float64], rows: int, nulls: int) -> dict[str
     quantiles = ordered[np.maximum(places, 0)]  # values that occur: nothing to round
     edges = np.unique(quantiles[3:12])
     counts = np.diff(np.searchsorted(ordered, edges), prepend=0, append=len(ordered))
-    return {"rows": rows, "nulls": nulls, "quantiles": quantiles.tolist(), "edges": edges.tolist(),
-            "counts": counts.tolist()}  # fmt: skip
+    return {
+        "rows": rows,
+        "nulls": nulls,
+        "quantiles": quantiles.tolist(),
+        "edges": edges.tolist(),
+        "counts": counts.tolist(),
+    }

@@ -46,14 +46,17 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
         [sys.executable, "-m", __name__, str(blobs.folder.absolute()), training_set, bundle],
         # Threads that spin while they wait take the cores from whatever else runs.
         env={"OMP_WAIT_POLICY": "passive", **os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     try:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
-        raise TrainingError(f"The fresh process ended with code {done.returncode}: {last}.",
-                            remedy="See `ml-platform doctor`.") from None  # fmt: skip
+        raise TrainingError(
+            f"The fresh process ended with code {done.returncode}: {last}.", remedy="See `ml-platform doctor`."
+        ) from None
     if "refused" in answer:
         raise (BlobError if answer["kind"] == "BlobError" else TrainingError)(answer["refused"])
     return Reproduction(**answer)
@@ -68,8 +71,10 @@ def reproduce_here(blobs: Blobs, training_set: str, bundle: str) -> Reproduction
 
     stored = load(blobs, bundle)
     if stored.training_set != training_set:
-        raise TrainingError(f"The bundle {bundle[:12]} was fitted on {stored.training_set[:12]}, "
-                            f"not on {training_set[:12]}.", remedy="Give its own training set.")  # fmt: skip
+        raise TrainingError(
+            f"The bundle {bundle[:12]} was fitted on {stored.training_set[:12]}, not on {training_set[:12]}.",
+            remedy="Give its own training set.",
+        )
     threads = int(stored.versions["threads"])
     fitted = fit(blobs.get(training_set), Plan.from_json(stored.training), threads=threads)
     first = _first_difference(stored, fitted)

@@ -30,14 +30,19 @@ def part_sql(split: Split, decided_at: datetime, at: str | None, keys: Sequence[
     low = float(split.holdout)
     high = low + float(split.validation)
     place = f"({_place_sql(split, keys)})"
-    return (f"CASE WHEN {place} < {low!r}::DOUBLE THEN 'holdout' "
-            f"WHEN {place} < {high!r}::DOUBLE THEN 'validation' ELSE 'train' END")  # fmt: skip
+    return (
+        f"CASE WHEN {place} < {low!r}::DOUBLE THEN 'holdout' "
+        f"WHEN {place} < {high!r}::DOUBLE THEN 'validation' ELSE 'train' END"
+    )
 
 
 def _place_sql(split: Split, keys: Sequence[str]) -> str:
     own = " || ".join(f"{_text(key)} || chr(31)" for key in keys)
-    text = own if split.group is None else f"CASE WHEN {quoted(split.group)} IS NULL THEN 'k' || {own} " \
-                                           f"ELSE 'g' || {_text(split.group)} END"  # fmt: skip
+    text = (
+        own
+        if split.group is None
+        else f"CASE WHEN {quoted(split.group)} IS NULL THEN 'k' || {own} ELSE 'g' || {_text(split.group)} END"
+    )
     digest = f"md5({literal(str(split.seed))} || chr(31) || {text})"
     return f"('0x' || left({digest}, {_DIGITS}))::BIGINT::DOUBLE / {float(16**_DIGITS)!r}"
 

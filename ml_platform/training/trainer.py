@@ -65,11 +65,19 @@ def fit(path: Path, plan: Plan, *, threads: int = 0) -> FittedModel:
             if classes:  # a class that train lacks has no number that LightGBM would take
                 rows = rows.filter(pl.col("_label").is_in(list(classes)))
             valid = [_dataset(rows, plan, levels, classes, parameters, data)]
-            callbacks = [lightgbm.early_stopping(plan.early_stopping, verbose=False),
-                         lightgbm.record_evaluation(evaluations)]  # fmt: skip
+            callbacks = [
+                lightgbm.early_stopping(plan.early_stopping, verbose=False),
+                lightgbm.record_evaluation(evaluations),
+            ]
         clock.lap("bin")
-        booster = lightgbm.train(parameters, data, num_boost_round=plan.rounds, valid_sets=valid,
-                                 valid_names=["validation"] if valid else None, callbacks=callbacks)  # fmt: skip
+        booster = lightgbm.train(
+            parameters,
+            data,
+            num_boost_round=plan.rounds,
+            valid_sets=valid,
+            valid_names=["validation"] if valid else None,
+            callbacks=callbacks,
+        )
     except lightgbm.basic.LightGBMError as error:
         raise TrainingError(f"LightGBM refuses: {error}.", remedy="See LightGBM(…) in the declaration.") from error
     except ScoringError as error:
@@ -92,8 +100,14 @@ def learn_levels(train: pl.DataFrame, plan: Plan) -> dict[str, list[str]]:
     return {name: train[name].drop_nulls().unique().sort().to_list() for name in text}
 
 
-def _dataset(rows: pl.DataFrame, plan: Plan, levels: dict[str, list[str]], classes: tuple[str, ...],
-             parameters: dict[str, Any], reference: "lightgbm.Dataset | None") -> "lightgbm.Dataset":  # fmt: skip
+def _dataset(
+    rows: pl.DataFrame,
+    plan: Plan,
+    levels: dict[str, list[str]],
+    classes: tuple[str, ...],
+    parameters: dict[str, Any],
+    reference: "lightgbm.Dataset | None",
+) -> "lightgbm.Dataset":
     import lightgbm
 
     if classes:
@@ -102,9 +116,15 @@ def _dataset(rows: pl.DataFrame, plan: Plan, levels: dict[str, list[str]], class
         label = rows["_label"].cast(pl.Float64).to_numpy()
     if not np.isfinite(label).all():
         raise TrainingError("Labels are null, NaN or infinite.", remedy="Build the training set again.")
-    data = lightgbm.Dataset(encode(rows, list(plan.columns), levels), label=label, reference=reference,
-                            feature_name=list(plan.columns), categorical_feature=list(levels),
-                            params=parameters, free_raw_data=True)  # fmt: skip
+    data = lightgbm.Dataset(
+        encode(rows, list(plan.columns), levels),
+        label=label,
+        reference=reference,
+        feature_name=list(plan.columns),
+        categorical_feature=list(levels),
+        params=parameters,
+        free_raw_data=True,
+    )
     return data.construct()
 
 

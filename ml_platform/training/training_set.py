@@ -75,8 +75,11 @@ class TrainingSet:
 
     def to_details(self) -> dict[str, Any]:
         """As JSON values, for the ledger."""
-        return {**asdict(self), "decided_at": self.decided_at.isoformat(),
-                "bounds": {part: list(span) for part, span in self.bounds.items()}}  # fmt: skip
+        return {
+            **asdict(self),
+            "decided_at": self.decided_at.isoformat(),
+            "bounds": {part: list(span) for part, span in self.bounds.items()},
+        }
 
     @classmethod
     def from_details(cls, details: Mapping[str, Any]) -> "TrainingSet":
@@ -90,8 +93,9 @@ def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
     return (CODE_VERSION, pipeline.examples, pipeline.split, list(pipeline.feature_schema))
 
 
-def readiness(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None,
-              partitions_upto: Sequence[str]) -> Readiness:  # fmt: skip
+def readiness(
+    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None, partitions_upto: Sequence[str]
+) -> Readiness:
     """Count what `build` would find, without making anything. For the decision to train."""
     moment = decided_at or watermark(lake, pipeline, partitions_upto)
     with _examples(lake, blobs, pipeline, moment, partitions_upto) as relation:
@@ -101,8 +105,9 @@ def readiness(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: 
     return Readiness(moment, parts, sum(count - known for _, count, known in rows), pipeline.retrain.min_examples)
 
 
-def build(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None,
-          partitions_upto: Sequence[str]) -> TrainingSet:  # fmt: skip
+def build(
+    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None, partitions_upto: Sequence[str]
+) -> TrainingSet:
     """Join the feature rows of those partitions with the labels known before `decided_at`, and store them.
 
     None decides at the watermark of the data. Feature values are those of the features table; labels
@@ -111,8 +116,12 @@ def build(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: date
     """
     moment = decided_at or watermark(lake, pipeline, partitions_upto)
     stored = {n: type_of(type_form(t, n)) for n, t in {**pipeline.row_schema, **pipeline.feature_schema}.items()}
-    schema = {**stored, "_label": _label_type(pipeline),
-              "_label_known_at": pl.Datetime("us", "UTC"), "_part": pl.String()}  # fmt: skip
+    schema = {
+        **stored,
+        "_label": _label_type(pipeline),
+        "_label_known_at": pl.Datetime("us", "UTC"),
+        "_part": pl.String(),
+    }
     at, keys = pipeline.examples.at, pipeline.examples.keys
     part = part_sql(pipeline.split, moment, at, keys)
     order = ", ".join(map(quoted, ([at] if at else []) + list(keys)))
@@ -135,8 +144,16 @@ def build(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: date
         summary.check()
         size = path.stat().st_size
         digest = blobs.put_file(path)
-    return TrainingSet(digest, moment, summary.rows, summary.parts, total - summary.rows,
-                       {name: str(dtype) for name, dtype in schema.items()}, summary.bounds, size)  # fmt: skip
+    return TrainingSet(
+        digest,
+        moment,
+        summary.rows,
+        summary.parts,
+        total - summary.rows,
+        {name: str(dtype) for name, dtype in schema.items()},
+        summary.bounds,
+        size,
+    )
 
 
 def watermark(lake: Lake, pipeline: ModelPipeline, partitions: Sequence[str]) -> datetime:
@@ -157,8 +174,9 @@ def _features(pipeline: ModelPipeline, partitions: Sequence[str]) -> str:
 
 
 @contextmanager
-def _examples(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, moment: datetime,
-              partitions: Sequence[str]) -> Iterator[str]:  # fmt: skip
+def _examples(
+    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, moment: datetime, partitions: Sequence[str]
+) -> Iterator[str]:
     relation = _features(pipeline, partitions)
     if pipeline.examples.at:
         relation = f"(SELECT * FROM {relation} WHERE {quoted(pipeline.examples.at)} < {moment_sql(moment)})"
@@ -233,17 +251,23 @@ class _Summary:
         """Raise TrainingError for what cannot be learnt from or judged on."""
         if self._infinite:
             listed = ", ".join(f"{name} ({count} rows)" for name, count in sorted(self._infinite.items()))
-            raise TrainingError(f"Features are infinite: {listed}.",
-                                remedy="Guard divisions in Derived, or refuse the rows in the contract.")  # fmt: skip
+            raise TrainingError(
+                f"Features are infinite: {listed}.",
+                remedy="Guard divisions in Derived, or refuse the rows in the contract.",
+            )
         empty = [part for part in PARTS if not self.parts[part]]
         if empty:
             found = ", ".join(f"{part} {count}" for part, count in self.parts.items())
-            raise TrainingError(f"No labelled example is in the part {' and '.join(empty)} (rows: {found}).",
-                                remedy="Wait for labels, or change Split(validation=…, holdout=…).")  # fmt: skip
+            raise TrainingError(
+                f"No labelled example is in the part {' and '.join(empty)} (rows: {found}).",
+                remedy="Wait for labels, or change Split(validation=…, holdout=…).",
+            )
         judged = PARTS if self.early_stopping else ("train", "holdout")
         single = [part for part in judged if len(self._answers[part]) == 1]
         if single:
             what = "one value" if self.task == "regression" else "one class"
             listed = ", ".join(f"{part} (always {next(iter(self._answers[part]))!r})" for part in single)
-            raise TrainingError(f"The label has {what} in {listed}.",
-                                remedy="Check the label expression, or widen that part in Split(…).")  # fmt: skip
+            raise TrainingError(
+                f"The label has {what} in {listed}.",
+                remedy="Check the label expression, or widen that part in Split(…).",
+            )

@@ -41,5 +41,8 @@ class Started:
 def started(*words: str, **environment: str) -> Started:
     """Start the command in a process of its own."""
     command = [sys.executable, "-m", "ml_platform.cli.main", *words]
-    return Started(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                    env={**os.environ, **environment}))  # fmt: skip
+    return Started(
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+        )
+    )

@@ -13,15 +13,20 @@ KEYS = {
     ("pipelines",): "name task partitions tables features gates owners description",
     ("status",): "pipeline partition rows quarantined metric realised gates decision champion",
     ("status", "trip_delay"): "pipeline partition rows quarantined metric realised gates decision champion",
-    ("models", "trip_delay"):
-        "version serves partition metric holdout gates_passed gates promoted training_set bundle seconds",
-    ("models", "trip_delay", "--history"):
-        "seq pipeline action version previous partition effective_at actor reason recorded_at run_id",
+    (
+        "models",
+        "trip_delay",
+    ): "version serves partition metric holdout gates_passed gates promoted training_set bundle seconds",
+    (
+        "models",
+        "trip_delay",
+        "--history",
+    ): "seq pipeline action version previous partition effective_at actor reason recorded_at run_id",
     ("quarantine", "trip_delay"): "table partition rule rows example",
     ("quarantine", "trip_delay", "--rows", "5"): "table partition file row rule reason raw",
     ("quarantine", "trip_delay", "--replay"): "table stale passing still refused",
     ("doctor",): "name state detail remedy",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("words", KEYS, ids=" ".join)
@@ -38,15 +43,24 @@ def test_the_json_of_a_version_holds_its_verdicts(untouched: Path) -> None:
         "code_version durations run_id content_key verdicts"
     )
     assert {tuple(verdict) for verdict in facts["verdicts"]} == {
-        ("gate", "slice", "value", "threshold", "low", "high", "passed", "rows", "detail")}  # fmt: skip
+        ("gate", "slice", "value", "threshold", "low", "high", "passed", "rows", "detail")
+    }
     assert {verdict["passed"] for verdict in facts["verdicts"]} <= {"passed", "failed", "not judged"}
 
 
 @pytest.mark.parametrize(
     "words",
-    ["pipelines", "status", "models trip_delay", "models trip_delay@1", "models trip_delay --history",
-     "quarantine trip_delay", "sql FROM+trip_delay.predictions+LIMIT+3", "sql FROM+trip_delay.features+LIMIT+3"],
-)  # fmt: skip
+    [
+        "pipelines",
+        "status",
+        "models trip_delay",
+        "models trip_delay@1",
+        "models trip_delay --history",
+        "quarantine trip_delay",
+        "sql FROM+trip_delay.predictions+LIMIT+3",
+        "sql FROM+trip_delay.features+LIMIT+3",
+    ],
+)
 def test_a_table_fits_80_columns_and_folds_no_word(untouched: Path, words: str) -> None:
     shown = typed(*(word.replace("+", " ") for word in words.split())).stdout
     tables = [line for line in shown.splitlines() if "  " in line and not line.startswith("holdout")]
@@ -65,16 +79,28 @@ def test_reading_neither_waits_for_a_writer_nor_touches_the_lake(untouched: Path
 
 
 def test_sql_shows_values_as_they_are(untouched: Path) -> None:
-    query = ("SELECT NULL AS nothing, '' AS empty, 2013 AS year, 0.1::DOUBLE AS tenth, true AS yes, "
-             "TIMESTAMPTZ '2024-01-02 03:04:05.5Z' AS moment, [1, 2] AS list, 'a\x1b[31m' AS red")  # fmt: skip
+    query = (
+        "SELECT NULL AS nothing, '' AS empty, 2013 AS year, 0.1::DOUBLE AS tenth, true AS yes, "
+        "TIMESTAMPTZ '2024-01-02 03:04:05.5Z' AS moment, [1, 2] AS list, 'a\x1b[31m' AS red"
+    )
     table = typed("sql", f"{query} UNION ALL {query}").stdout
     assert "\x1b[31m" not in table and "NULL" in table and "2013 " in table and "2,013" not in table
     assert "2024-01-02 03:04:05.5" in table
-    assert answered("sql", query) == [{"nothing": None, "empty": "", "year": 2013, "tenth": 0.1, "yes": True,
-                                       "moment": "2024-01-02T03:04:05.500000+00:00", "list": [1, 2],
-                                       "red": "a\x1b[31m"}]  # fmt: skip
+    assert answered("sql", query) == [
+        {
+            "nothing": None,
+            "empty": "",
+            "year": 2013,
+            "tenth": 0.1,
+            "yes": True,
+            "moment": "2024-01-02T03:04:05.500000+00:00",
+            "list": [1, 2],
+            "red": "a\x1b[31m",
+        }
+    ]
     assert answered("sql", "SELECT 'nan'::DOUBLE AS a, '-inf'::DOUBLE AS b, 1.10::DECIMAL(9,2) AS c") == [
-        {"a": "nan", "b": "-inf", "c": "1.10"}]  # fmt: skip
+        {"a": "nan", "b": "-inf", "c": "1.10"}
+    ]
 
 
 def test_a_plan_is_shown_as_it_is_drawn(untouched: Path) -> None:

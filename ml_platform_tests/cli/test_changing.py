@@ -37,8 +37,16 @@ def test_a_version_is_reproduced(platform: Path) -> None:
 
 def test_upkeep_tells_what_it_did(platform: Path) -> None:
     assert list(answered("maintain", "--keep", "1w")) == [
-        "files_merged", "files_written", "snapshots_expired", "files_removed", "orphans_removed", "leftovers_removed",
-        "blobs_removed", "bytes_freed", "seconds"]  # fmt: skip
+        "files_merged",
+        "files_written",
+        "snapshots_expired",
+        "files_removed",
+        "orphans_removed",
+        "leftovers_removed",
+        "blobs_removed",
+        "bytes_freed",
+        "seconds",
+    ]
 
 
 def test_after_a_rule_was_mended_replay_tells_what_passes_and_what_to_run(

@@ -78,10 +78,12 @@ def test_a_run_without_a_home_for_dagster_says_so(here: Path, monkeypatch: pytes
 
 @pytest.mark.parametrize(
     ("variable", "value", "said"),
-    [("ML_PLATFORM_PIPELINES", "town", "not a JSON list"),
-     ("ML_PLATFORM_PIPELINES", '["no.such"]', "no module 'no.such'"),
-     ("ML_PLATFORM_THREADS", "many", "ML_PLATFORM_THREADS")],
-)  # fmt: skip
+    [
+        ("ML_PLATFORM_PIPELINES", "town", "not a JSON list"),
+        ("ML_PLATFORM_PIPELINES", '["no.such"]', "no module 'no.such'"),
+        ("ML_PLATFORM_THREADS", "many", "ML_PLATFORM_THREADS"),
+    ],
+)
 def test_a_wrong_setting_is_named(
     here: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
@@ -107,20 +109,26 @@ def declared(**changes):
 """
 DECLARATIONS = {
     "not Python": ("p = declared(", "line 15: this is not Python: '(' was never closed."),
-    "an unknown column": ('p = declared(examples=Examples("rows", key="key", inputs=["szie"], label="good"))',
-                          "inputs names 'szie', which rows does not have. Its columns: key, good, size."),
+    "an unknown column": (
+        'p = declared(examples=Examples("rows", key="key", inputs=["szie"], label="good"))',
+        "inputs names 'szie', which rows does not have. Its columns: key, good, size.",
+    ),
     "an unknown parameter": ('w = Window("rows", by="key", ovr=["1d"])', "there is no parameter 'ovr'. It takes"),
-    "a value that is not among those": ('w = Window("rows", of="size", agg=["median"], over=["1d"])',
-                                        "agg[0]='median' is not known. Allowed: 'count', 'sum', 'mean'"),
+    "a value that is not among those": (
+        'w = Window("rows", of="size", agg=["median"], over=["1d"])',
+        "agg[0]='median' is not known. Allowed: 'count', 'sum', 'mean'",
+    ),
     "a text for a list": ('w = Window("rows", over="1d")', "over='1d' is no list. Write ['1d']."),
     "a number out of range": ("t = LightGBM(num_leaves=1)", "num_leaves=1 must be greater than or equal to 2."),
     "a word that is missing": ("p = ModelPipeline('p')", "tables, examples, features, trainer is missing."),
-    "a feature that is none": ('p = declared(features=["size"])',
-                               "features[0]='size' is a text. Allowed: Derived, Lookup, Latest, Window, Since."),
+    "a feature that is none": (
+        'p = declared(features=["size"])',
+        "features[0]='size' is a text. Allowed: Derived, Lookup, Latest, Window, Since.",
+    ),
     "a text for a number": ('g = AtLeast("roc_auc", "high")', "floor='high' is no number."),
     "a name that is not defined": ("p = declard()", "line 15: NameError: name 'declard' is not defined."),
     "a package that is not there": ("import no_such_package", "line 15: No module named 'no_such_package'."),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("line", "said"), DECLARATIONS.values(), ids=DECLARATIONS.keys())

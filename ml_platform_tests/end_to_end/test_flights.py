@@ -26,8 +26,12 @@ def test_every_landed_row_is_taken_in(flights: Platform) -> None:
 
 
 def test_months_are_cut_in_utc_and_no_flight_is_lost(flights: Platform) -> None:
-    landed = pl.concat([pl.read_csv(file, columns=["time_hour", "minute"], infer_schema=False)
-                        for file in sorted((flights.settings.landing / "flights").glob("*.csv"))])  # fmt: skip
+    landed = pl.concat(
+        [
+            pl.read_csv(file, columns=["time_hour", "minute"], infer_schema=False)
+            for file in sorted((flights.settings.landing / "flights").glob("*.csv"))
+        ]
+    )
     minutes = pl.duration(minutes=pl.col("minute").cast(pl.Int64))
     departs = pl.col("time_hour").str.to_datetime(time_zone="UTC") + minutes
     expected = dict(landed.group_by(departs.dt.strftime("%Y-%m")).len().rows())

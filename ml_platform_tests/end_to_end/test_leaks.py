@@ -33,20 +33,34 @@ def clean_with_arrival(flights: pl.DataFrame, airports: pl.DataFrame) -> pl.Data
 
 
 def _flights(**changes: Any) -> Table:
-    fields: dict[str, Any] = {"contract": declared.Flights, "clean": declared.clean_flights, "needs": ["airports"],
-                              "event_time": "sched_dep", "known_at": "landed_at", **changes}  # fmt: skip
+    fields: dict[str, Any] = {
+        "contract": declared.Flights,
+        "clean": declared.clean_flights,
+        "needs": ["airports"],
+        "event_time": "sched_dep",
+        "known_at": "landed_at",
+        **changes,
+    }
     return Table("flights", Files("flights/*.csv"), **fields)
 
 
 def _pipeline(table: Table, features: list[Any], inputs: tuple[str, ...] = ()) -> ModelPipeline:
     return ModelPipeline(
-        name="flight_delay", partitions=Monthly(since="2013-01", until="2014-01"), tables=[table, declared.airports],
-        examples=Examples("flights", key="flight_id", at="sched_dep",
-                          inputs=["carrier", "origin", "dest", "distance", "sched_arr", *inputs],
-                          label=pl.col("arr_delay") > 15),
-        features=features, trainer=declared.LightGBM(rounds=20), split=Split(validation="2d", holdout="8d"),
+        name="flight_delay",
+        partitions=Monthly(since="2013-01", until="2014-01"),
+        tables=[table, declared.airports],
+        examples=Examples(
+            "flights",
+            key="flight_id",
+            at="sched_dep",
+            inputs=["carrier", "origin", "dest", "distance", "sched_arr", *inputs],
+            label=pl.col("arr_delay") > 15,
+        ),
+        features=features,
+        trainer=declared.LightGBM(rounds=20),
+        split=Split(validation="2d", holdout="8d"),
         retrain=Retrain(min_examples=1_000),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("column", ["arr_delay", "landed_at", "dep_delay"])
@@ -72,8 +86,11 @@ def test_counting_flights_by_departure_is_refused_at_load_S4() -> None:
 def leaking(flights: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Every fourth flight of January, with the arrival declared as known at departure."""
     late_by = (pl.col("touched_down") - pl.col("sched_arr")).dt.total_minutes()
-    leak = _pipeline(_flights(contract=WithArrival, clean=clean_with_arrival), [Derived(late_by=late_by)],
-                     ("arr_time", "touched_down"))  # fmt: skip
+    leak = _pipeline(
+        _flights(contract=WithArrival, clean=clean_with_arrival),
+        [Derived(late_by=late_by)],
+        ("arr_time", "touched_down"),
+    )
     landed = flights.settings.landing
     with closing(world(tmp_path_factory.mktemp("leaking") / "data", leak)) as one:
         one.land("airports", "airports.csv", _text(landed / "airports.csv"))

@@ -42,21 +42,34 @@ def part(rows: int = 3000, seed: int = 0, **columns: Any) -> Part:
     generator = np.random.default_rng(seed)
     signal = generator.random(rows)
     label = generator.random(rows) < signal**2
-    frame = pl.DataFrame({
-        "signal": signal, "worse": (signal + generator.random(rows)) / 2, "noise": generator.random(rows),
-        "origin": generator.choice(["EWR", "JFK", "LGA"], rows),
-        **{name: make(label) if callable(make) else make for name, make in columns.items()},
-    })  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "signal": signal,
+            "worse": (signal + generator.random(rows)) / 2,
+            "noise": generator.random(rows),
+            "origin": generator.choice(["EWR", "JFK", "LGA"], rows),
+            **{name: make(label) if callable(make) else make for name, make in columns.items()},
+        }
+    )
     return Part(frame, pl.Series(label), (), signal)
 
 
 def candidate(**changes: Any) -> Candidate:
     train, holdout = part(seed=1), part(seed=2)
     plain: dict[str, Any] = {
-        "pipeline": "delays", "version": 4, "task": "binary", "columns": ("signal", "worse", "noise", "origin"),
-        "predictor": Column(), "train": train, "holdout": holdout, "snapshot": "5e7", "bundle_bytes": 1_500_000,
-        "cut_off": CUT_OFF, "holdout_start": HOLDOUT_START, "split": "by time",
-    }  # fmt: skip
+        "pipeline": "delays",
+        "version": 4,
+        "task": "binary",
+        "columns": ("signal", "worse", "noise", "origin"),
+        "predictor": Column(),
+        "train": train,
+        "holdout": holdout,
+        "snapshot": "5e7",
+        "bundle_bytes": 1_500_000,
+        "cut_off": CUT_OFF,
+        "holdout_start": HOLDOUT_START,
+        "split": "by time",
+    }
     return Candidate(**{**plain, **changes})
 
 

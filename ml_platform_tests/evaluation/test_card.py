@@ -16,26 +16,46 @@ from ml_platform_tests.evaluation.candidates import candidate
 
 MOMENT = datetime(2013, 4, 1, tzinfo=UTC)
 VERSION = Version(
-    pipeline="delays", content_key="c0", partition="2013-03", training_set="5e7", bundle="b0",
-    bounds={"train": {"first": "2013-01-01", "last": "2013-03-10", "rows": 70_000}}, decided_at=MOMENT,
-    parameters={"num_leaves": 31}, metrics={}, environment={"lightgbm": "4.6"}, code_version="abc", durations={},
-    run_id="r1", version=3, created_at=MOMENT,
-)  # fmt: skip
+    pipeline="delays",
+    content_key="c0",
+    partition="2013-03",
+    training_set="5e7",
+    bundle="b0",
+    bounds={"train": {"first": "2013-01-01", "last": "2013-03-10", "rows": 70_000}},
+    decided_at=MOMENT,
+    parameters={"num_leaves": 31},
+    metrics={},
+    environment={"lightgbm": "4.6"},
+    code_version="abc",
+    durations={},
+    run_id="r1",
+    version=3,
+    created_at=MOMENT,
+)
 
 
 def test_the_card_tells_data_metrics_gates_slices_and_limits() -> None:
     verdicts = [v for g in (AtLeast("roc_auc", 0.6, by="origin"), Size(mb=1)) for v in judge(g, candidate())]
     card = model_card(
-        VERSION, description="Will it land late?", owners=["team:operations"],
+        VERSION,
+        description="Will it land late?",
+        owners=["team:operations"],
         metrics={"roc_auc": Interval(0.74512, 0.7401, 0.7502), "f1": Interval(None, None, None)},
-        verdicts=verdicts, features={"hour": None, "temp": MOMENT}, importance={"hour": 0.75, "temp": 0.25},
+        verdicts=verdicts,
+        features={"hour": None, "temp": MOMENT},
+        importance={"hour": 0.75, "temp": 0.25},
         limits=["Not for other airports."],
-    )  # fmt: skip
+    )
     assert card.startswith("# delays@3\n\nWill it land late?\n")
     for line in (
-        "| roc_auc | 0.7451 | 0.7401 to 0.7502 |", "| f1 | – | – |", "| train | 2013-01-01 | 2013-03-10 | 70000 |",
-        "| hour | 75.0% |", "| temp | 2013-04-01 00:00 UTC |", "- Not for other airports.", "| num_leaves | 31 |",
-    ):  # fmt: skip
+        "| roc_auc | 0.7451 | 0.7401 to 0.7502 |",
+        "| f1 | – | – |",
+        "| train | 2013-01-01 | 2013-03-10 | 70000 |",
+        "| hour | 75.0% |",
+        "| temp | 2013-04-01 00:00 UTC |",
+        "- Not for other airports.",
+        "| num_leaves | 31 |",
+    ):
         assert line in card.splitlines()
     assert "| bundle at most 1 MB | 1.5 | 1 | **failed** |" in card
     assert "| origin=EWR | roc_auc |" in card

@@ -61,8 +61,7 @@ def test_a_sliced_floor_holds_in_every_slice_and_names_the_one_that_fails() -> N
     holdout = candidate().holdout
     blind = holdout.frame["origin"].to_numpy() == "JFK"
     scores = np.where(blind, holdout.frame["noise"].to_numpy(), holdout.scores)
-    whole, *slices = judge(AtLeast("roc_auc", 0.62, by="origin"),
-                           candidate(holdout=replace(holdout, scores=scores)))  # fmt: skip
+    whole, *slices = judge(AtLeast("roc_auc", 0.62, by="origin"), candidate(holdout=replace(holdout, scores=scores)))
     assert [(v.slice, v.passed) for v in slices] == [("origin=EWR", True), ("origin=JFK", False), ("origin=LGA", True)]
     assert slices[0].gate == "roc_auc at least 0.62 for origin=EWR"
     assert whole.gate == "roc_auc at least 0.62 for each origin"
@@ -116,8 +115,12 @@ def test_a_candidate_better_than_the_champion_passes_and_a_worse_one_does_not() 
     gate = NoWorseThanChampion("roc_auc", tolerance=0.01)
     better = outcome(gate, champion=champion())
     assert better.passed is True and better.low is not None and better.low > 0
-    worse = outcome(gate, champion=champion(predictor=Column("signal")), predictor=Column("worse"),
-                    holdout=replace(part(seed=2), scores=part(seed=2).frame["worse"].to_numpy()))  # fmt: skip
+    worse = outcome(
+        gate,
+        champion=champion(predictor=Column("signal")),
+        predictor=Column("worse"),
+        holdout=replace(part(seed=2), scores=part(seed=2).frame["worse"].to_numpy()),
+    )
     assert worse.passed is False and worse.high is not None and worse.high < 0
     assert better.value == pytest.approx(-worse.value)  # type: ignore[operator]
 

@@ -30,14 +30,18 @@ def test_honest_features_and_an_honest_model_pass() -> None:
     assert "signal" in whole.detail and whole.value is not None and 0.7 < whole.value < 0.95
 
 
-@pytest.mark.parametrize("make", [
-    lambda y: y.astype(float),
-    lambda y: -y.astype(float) * 1e9,
-    lambda y: np.where(y, "late", "on time"),
-    lambda y: y,
-    lambda y: pl.Series([None if late else 0.5 for late in y], dtype=pl.Float64),
-    lambda y: np.where(y, 0.5, np.arange(len(y)) % 2),
-], ids=["itself", "turned round", "in words", "as Boolean", "in the nulls", "in the middle"])  # fmt: skip
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda y: y.astype(float),
+        lambda y: -y.astype(float) * 1e9,
+        lambda y: np.where(y, "late", "on time"),
+        lambda y: y,
+        lambda y: pl.Series([None if late else 0.5 for late in y], dtype=pl.Float64),
+        lambda y: np.where(y, 0.5, np.arange(len(y)) % 2),
+    ],
+    ids=["itself", "turned round", "in words", "as Boolean", "in the nulls", "in the middle"],
+)
 def test_a_feature_that_tells_the_label_is_named(make: Any) -> None:
     verdict = outcome(with_feature(make))
     assert verdict.passed is False and "extra alone has roc_auc 1" in verdict.detail

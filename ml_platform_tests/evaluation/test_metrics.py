@@ -20,8 +20,9 @@ CLASSES = ("blues", "jazz", "rock")
 binary_rows = st.lists(st.tuples(st.booleans(), st.sampled_from(LEVELS), st.integers(0, 3)), min_size=1, max_size=30)
 class_rows = st.lists(
     st.tuples(st.sampled_from(CLASSES), st.tuples(*[st.sampled_from([1.0, 2.0, 3.0, 7.0])] * 3), st.integers(0, 3)),
-    min_size=1, max_size=30,
-)  # fmt: skip
+    min_size=1,
+    max_size=30,
+)
 values = st.floats(-1e6, 1e6, allow_subnormal=False).map(lambda x: round(x, 3))
 value_rows = st.lists(st.tuples(values, values, st.integers(0, 3)), min_size=1, max_size=30)
 
@@ -66,8 +67,11 @@ def test_multiclass_metrics_are_those_of_scikit_learn(rows: list[Any]) -> None:
     y, p = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
     p = p / p.sum(axis=1, keepdims=True)
     said = decisions("multiclass", p, CLASSES)
-    theirs = {"accuracy": sk.accuracy_score(y, said), "log_loss": sk.log_loss(y, p, labels=list(CLASSES)),
-              "macro_f1": sk.f1_score(y, said, average="macro")}  # fmt: skip
+    theirs = {
+        "accuracy": sk.accuracy_score(y, said),
+        "log_loss": sk.log_loss(y, p, labels=list(CLASSES)),
+        "macro_f1": sk.f1_score(y, said, average="macro"),
+    }
     assert scorecard("multiclass", y, p, CLASSES) == pytest.approx(theirs)
 
 
@@ -85,10 +89,13 @@ def test_regression_metrics_are_those_of_scikit_learn(rows: list[Any]) -> None:
 
 
 @unhurried
-@given(st.one_of(
-    st.tuples(st.just("binary"), binary_rows), st.tuples(st.just("multiclass"), class_rows),
-    st.tuples(st.just("regression"), value_rows),
-))  # fmt: skip
+@given(
+    st.one_of(
+        st.tuples(st.just("binary"), binary_rows),
+        st.tuples(st.just("multiclass"), class_rows),
+        st.tuples(st.just("regression"), value_rows),
+    )
+)
 def test_a_weight_counts_a_row_that_many_times(case: tuple[str, list[Any]]) -> None:
     task, rows = case
     y, p, weights = np.array([r[0] for r in rows]), np.array([r[1] for r in rows]), np.array([r[2] for r in rows])
@@ -96,7 +103,8 @@ def test_a_weight_counts_a_row_that_many_times(case: tuple[str, list[Any]]) -> N
     for name in metrics_of(task):
         repeated = metric(name, np.repeat(y, weights), np.repeat(p, weights, axis=0), classes=classes)
         assert metric(name, y, p, weights=weights, classes=classes) == pytest.approx(
-            repeated, rel=1e-9, abs=1e-9, nan_ok=True), name  # fmt: skip
+            repeated, rel=1e-9, abs=1e-9, nan_ok=True
+        ), name
 
 
 @unhurried
@@ -141,16 +149,19 @@ def test_a_class_that_the_model_never_saw_is_always_wrong() -> None:
     assert found["log_loss"] == pytest.approx(-math.log(np.finfo(float).eps) / 2)
 
 
-@pytest.mark.parametrize(("name", "labels", "scores", "classes", "problem"), [
-    ("roc_auc", [True, False], [0.1], (), "2 labels and 1 scores"),
-    ("roc_auc", [True, False], [0.1, math.nan], (), "1 scores are NaN or infinite"),
-    ("mae", [1.0, math.inf], [0.1, 1.0], (), "null, NaN or infinite"),
-    ("mae", [1.0, None], [0.1, 1.0], (), "null, NaN or infinite"),
-    ("brier", [2, 1], [0.1, 1.0], (), "neither true nor false"),
-    ("accuracy", ["a", "b"], [0.1, 1.0], (), "without classes"),
-    ("accuracy", ["a", None], [[0.1, 0.9]] * 2, ("a", "b"), "a label is null"),
-    ("accuracy", ["a", "b"], [0.1, 0.9], ("a", "b"), "one column a class"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "labels", "scores", "classes", "problem"),
+    [
+        ("roc_auc", [True, False], [0.1], (), "2 labels and 1 scores"),
+        ("roc_auc", [True, False], [0.1, math.nan], (), "1 scores are NaN or infinite"),
+        ("mae", [1.0, math.inf], [0.1, 1.0], (), "null, NaN or infinite"),
+        ("mae", [1.0, None], [0.1, 1.0], (), "null, NaN or infinite"),
+        ("brier", [2, 1], [0.1, 1.0], (), "neither true nor false"),
+        ("accuracy", ["a", "b"], [0.1, 1.0], (), "without classes"),
+        ("accuracy", ["a", None], [[0.1, 0.9]] * 2, ("a", "b"), "a label is null"),
+        ("accuracy", ["a", "b"], [0.1, 0.9], ("a", "b"), "one column a class"),
+    ],
+)
 def test_what_cannot_be_compared_is_refused(name: str, labels: Any, scores: Any, classes: Any, problem: str) -> None:
     with pytest.raises(EvaluationError, match=problem):
         metric(name, labels, scores, classes=classes)

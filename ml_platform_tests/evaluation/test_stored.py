@@ -31,37 +31,81 @@ def trained(lake: Lake, settings: Settings, pipeline: ModelPipeline) -> tuple[Tr
     scenario.fill(lake, pipeline, scenario.rows())
     stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     made = candidate.make(blobs, pipeline, stored, "{}", threads=1)
-    return stored, versions.register(lake, AUTHOR, Training(
-        pipeline=pipeline.name, content_key=made.digest, partition="2013-02", training_set=stored.digest,
-        bundle=made.digest, bounds=bounds(stored, pipeline.split), decided_at=D,
-        parameters=made.record["parameters"], metrics={}, environment=made.record["environment"],
-        code_version=str(made.record["code_version"]), durations=made.record["durations"], run_id="r1",
-    ))  # fmt: skip
+    return stored, versions.register(
+        lake,
+        AUTHOR,
+        Training(
+            pipeline=pipeline.name,
+            content_key=made.digest,
+            partition="2013-02",
+            training_set=stored.digest,
+            bundle=made.digest,
+            bounds=bounds(stored, pipeline.split),
+            decided_at=D,
+            parameters=made.record["parameters"],
+            metrics={},
+            environment=made.record["environment"],
+            code_version=str(made.record["code_version"]),
+            durations=made.record["durations"],
+            run_id="r1",
+        ),
+    )
 
 
 def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake, settings: Settings) -> None:
-    gates = (AtLeast("roc_auc", 0.7), AtLeast("roc_auc", 0.6, by="city", min_rows=50), OverfitGap("roc_auc", 0.3),
-             NoWorseThanChampion("roc_auc", 0.01), Latency(p99_ms=100), Size(mb=5))  # fmt: skip
+    gates = (
+        AtLeast("roc_auc", 0.7),
+        AtLeast("roc_auc", 0.6, by="city", min_rows=50),
+        OverfitGap("roc_auc", 0.3),
+        NoWorseThanChampion("roc_auc", 0.01),
+        Latency(p99_ms=100),
+        Size(mb=5),
+    )
     pipeline = scenario.pipeline(gates=gates)
     stored, version = trained(lake, settings, pipeline)
     given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, version.version, threads=1)
     blind = evaluate(lake, AUTHOR, pipeline.gates, given)
     assert [v.gate for v in blind if v.passed is False] == []
     with pytest.raises(PromotionRefused, match="no verdict on “training again gives the same bytes”"):
-        promote(lake, AUTHOR, pipeline.name, 1, pipeline.all_gates, partition="2013-02", effective_at=D,
-                reason="gates passed", actor="platform")  # fmt: skip
-    given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, version.version, threads=1,
-                             parity=lambda n: Outcome(compared=n))  # fmt: skip
+        promote(
+            lake,
+            AUTHOR,
+            pipeline.name,
+            1,
+            pipeline.all_gates,
+            partition="2013-02",
+            effective_at=D,
+            reason="gates passed",
+            actor="platform",
+        )
+    given = stored_candidate(
+        Blobs(settings),
+        pipeline,
+        stored,
+        version.bundle,
+        version.version,
+        threads=1,
+        parity=lambda n: Outcome(compared=n),
+    )
     verdicts = evaluate(lake, AUTHOR, pipeline.all_gates, given)
     assert [v.gate for v in verdicts if v.passed is False] == [] and {v.snapshot for v in verdicts} == {stored.digest}
-    promote(lake, AUTHOR, pipeline.name, 1, pipeline.all_gates, partition="2013-02", effective_at=D,
-            reason="gates passed", actor="platform")  # fmt: skip
+    promote(
+        lake,
+        AUTHOR,
+        pipeline.name,
+        1,
+        pipeline.all_gates,
+        partition="2013-02",
+        effective_at=D,
+        reason="gates passed",
+        actor="platform",
+    )
     assert champion_at(lake, pipeline.name) == 1
 
 
-@pytest.mark.parametrize(("task", "gate"), [
-    ("multiclass", AtLeast("macro_f1", 0.4)), ("regression", AtMost("rmse", 6.0)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("task", "gate"), [("multiclass", AtLeast("macro_f1", 0.4)), ("regression", AtMost("rmse", 6.0))]
+)
 def test_other_tasks_are_judged_the_same_way(lake: Lake, settings: Settings, task: str, gate: AtLeast | AtMost) -> None:
     pipeline = scenario.pipeline(task)
     stored, version = trained(lake, settings, pipeline)

@@ -30,8 +30,11 @@ def naive_features(pipeline: ModelPipeline, examples: list[Row], tables: dict[st
 
     An example has the columns of `pipeline.row_schema`; `tables` holds all versions of all rows.
     """
-    joined = [(feature, pipeline.table(feature.table), _rows_that_count(pipeline, feature, tables[feature.table]))
-              for feature in pipeline.features if not isinstance(feature, Derived)]  # fmt: skip
+    joined = [
+        (feature, pipeline.table(feature.table), _rows_that_count(pipeline, feature, tables[feature.table]))
+        for feature in pipeline.features
+        if not isinstance(feature, Derived)
+    ]
     return [_features_of(pipeline, example, joined) for example in examples]
 
 

@@ -12,8 +12,14 @@ from ml_platform.spec.pipeline import ModelPipeline
 
 Row = dict[str, Any]
 TIME = pl.Datetime("us", "UTC")
-PLATFORM = {"_file": pl.String(), "_row": pl.Int64(), "_arrival": TIME, "_known_at": TIME, "_usable_at": TIME,
-            "_superseded_at": TIME}  # fmt: skip
+PLATFORM = {
+    "_file": pl.String(),
+    "_row": pl.Int64(),
+    "_arrival": TIME,
+    "_known_at": TIME,
+    "_usable_at": TIME,
+    "_superseded_at": TIME,
+}
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -48,25 +54,47 @@ def batch_features(
     **options: Any,
 ) -> pl.DataFrame:
     """`compute` over these examples, as a frame."""
-    name = compute(connection, definition, stored(connection, "v_examples", examples, definition.row_schema), relations,
-                   **options)  # fmt: skip
+    name = compute(
+        connection, definition, stored(connection, "v_examples", examples, definition.row_schema), relations, **options
+    )
     frame = connection.execute(f"SELECT * FROM {name}").pl()
     connection.execute(f"DROP TABLE {name}")
     return frame
 
 
-def version(row: Row, known: datetime | None, *, usable: datetime | None = None, until: datetime | None = None,
-            arrival: datetime | None = None, place: int = 0) -> Row:  # fmt: skip
+def version(
+    row: Row,
+    known: datetime | None,
+    *,
+    usable: datetime | None = None,
+    until: datetime | None = None,
+    arrival: datetime | None = None,
+    place: int = 0,
+) -> Row:
     """`row` as a version in the validated layout."""
-    return {**row, "_file": "f", "_row": place, "_arrival": arrival or known, "_known_at": known,
-            "_usable_at": usable or known, "_superseded_at": until}  # fmt: skip
+    return {
+        **row,
+        "_file": "f",
+        "_row": place,
+        "_arrival": arrival or known,
+        "_known_at": known,
+        "_usable_at": usable or known,
+        "_superseded_at": until,
+    }
 
 
 def ghost(row: Row, moment: datetime | None = None) -> Row:
     """A version that was replaced when it became usable: no feature sees it, but since then its table exists (S14)."""
     moment = moment or datetime(2000, 1, 1, tzinfo=UTC)
-    return {**row, "_file": "ghost", "_row": 0, "_arrival": moment, "_known_at": moment, "_usable_at": moment,
-            "_superseded_at": moment}  # fmt: skip
+    return {
+        **row,
+        "_file": "ghost",
+        "_row": 0,
+        "_arrival": moment,
+        "_known_at": moment,
+        "_usable_at": moment,
+        "_superseded_at": moment,
+    }
 
 
 HOUR = timedelta(hours=1)

@@ -43,12 +43,16 @@ def pipeline(*features: Feature, refresh: str | None = None, planes_refresh: str
     """Delays of flights, with these features."""
     files = Files("*.csv")
     return ModelPipeline(
-        "airport", features=features, trainer=LightGBM(),
-        tables=(Table("flights", files, Flights, event_time="departs", known_at="lands", refresh=refresh),
-                Table("weather", files, Weather, event_time="seen"),
-                Table("planes", files, Planes, refresh=planes_refresh)),
+        "airport",
+        features=features,
+        trainer=LightGBM(),
+        tables=(
+            Table("flights", files, Flights, event_time="departs", known_at="lands", refresh=refresh),
+            Table("weather", files, Weather, event_time="seen"),
+            Table("planes", files, Planes, refresh=planes_refresh),
+        ),
         examples=Examples("flights", "flight", ("carrier", "origin", "tail"), label=pl.col("delay") > 15, at="departs"),
-    )  # fmt: skip
+    )
 
 
 def flight(
@@ -66,24 +70,50 @@ def flight(
     """A version of a flight in the validated layout."""
     known = None if lands is None else hour(lands)
     return {
-        "flight": number, "departs": hour(departs), "lands": known, "carrier": carrier, "origin": "JFK", "tail": "N1",
-        "delay": delay, "_file": "f", "_row": 100 * place + number, "_arrival": hour(arrival), "_known_at": known,
+        "flight": number,
+        "departs": hour(departs),
+        "lands": known,
+        "carrier": carrier,
+        "origin": "JFK",
+        "tail": "N1",
+        "delay": delay,
+        "_file": "f",
+        "_row": 100 * place + number,
+        "_arrival": hour(arrival),
+        "_known_at": known,
         "_usable_at": known if usable is None else hour(usable),
         "_superseded_at": None if until is None else hour(until),
-    }  # fmt: skip
+    }
 
 
 def weather(seen: float, temp: float | None, *, airport: str = "JFK", late: float = 0.0) -> Row:
     known = hour(seen + late)
-    return {"airport": airport, "seen": hour(seen), "temp": temp, "_file": "w", "_row": int(seen), "_arrival": known,
-            "_known_at": known, "_usable_at": known, "_superseded_at": None}  # fmt: skip
+    return {
+        "airport": airport,
+        "seen": hour(seen),
+        "temp": temp,
+        "_file": "w",
+        "_row": int(seen),
+        "_arrival": known,
+        "_known_at": known,
+        "_usable_at": known,
+        "_superseded_at": None,
+    }
 
 
-def plane(seats: int | None, arrival: float, *, usable: float | None = None, until: float | None = None,
-          tail: str = "N1") -> Row:  # fmt: skip
-    return {"tail": tail, "seats": seats, "_file": f"p{arrival}", "_row": 0, "_arrival": hour(arrival),
-            "_known_at": hour(arrival), "_usable_at": hour(arrival if usable is None else usable),
-            "_superseded_at": None if until is None else hour(until)}  # fmt: skip
+def plane(
+    seats: int | None, arrival: float, *, usable: float | None = None, until: float | None = None, tail: str = "N1"
+) -> Row:
+    return {
+        "tail": tail,
+        "seats": seats,
+        "_file": f"p{arrival}",
+        "_row": 0,
+        "_arrival": hour(arrival),
+        "_known_at": hour(arrival),
+        "_usable_at": hour(arrival if usable is None else usable),
+        "_superseded_at": None if until is None else hour(until),
+    }
 
 
 def example(number: int, at: float, *, carrier: str | None = "AA", tail: str | None = "N1") -> Row:

@@ -19,8 +19,10 @@ class Artists(dy.Schema):
 
 def songs() -> ModelPipeline:
     return ModelPipeline(
-        "songs", trainer=LightGBM(), split=Split(validation=0.1, holdout=0.2),
+        "songs",
+        trainer=LightGBM(),
+        split=Split(validation=0.1, holdout=0.2),
         tables=(Table("songs", Files("songs.csv"), Songs), Table("artists", Files("artists.csv"), Artists)),
         examples=Examples("songs", "song", ("artist",), label="genre"),
         features=(Lookup("artists", on="artist", take=["born"]), Derived(age=2023 - pl.col("artists__born"))),
-    )  # fmt: skip
+    )

@@ -79,11 +79,33 @@ def base(refresh: str | None, events_known: str | None, orders_refresh: str | No
 
 
 TEXTS = st.sampled_from(["a", "a", "a", "a", "a", "b", "b", "é", None])
-NUMBERS = st.sampled_from([
-    1.0, -1.0, 0.1, -0.3, 7.25, None, 0.0, 1e9, -1e9, 123456.789,  # also large against the resolution
-    4e-7, -4e-7, 1e-9,  # below the usual resolution
-    5e-7, 1.5e-6, -2.5e-6, 0.5, 1.5, 2.5, -0.5, 0.125, 500.0, 1500.0,  # halves of one
-])  # fmt: skip
+NUMBERS = st.sampled_from(
+    [
+        1.0,
+        -1.0,
+        0.1,
+        -0.3,
+        7.25,
+        None,
+        0.0,
+        1e9,
+        -1e9,
+        123456.789,  # also large against the resolution
+        4e-7,
+        -4e-7,
+        1e-9,  # below the usual resolution
+        5e-7,
+        1.5e-6,
+        -2.5e-6,
+        0.5,
+        1.5,
+        2.5,
+        -0.5,
+        0.125,
+        500.0,
+        1500.0,  # halves of one
+    ]
+)
 WHOLES = st.sampled_from([1, 2, 3, -1, 0, None, 1_000_000_000, -1_000_000_000])
 FLAGS = st.sampled_from([True, True, False, None])
 
@@ -101,31 +123,62 @@ AGES = st.sampled_from([None, None, "1h", "2h", "3h", "6h", "1d"])
 OFFSETS = st.sampled_from([None, None, None, "1h", "2h", "3h", "1d"])
 
 
-
 def _events(happened: st.SearchStrategy[datetime], told: st.SearchStrategy[Any]) -> st.SearchStrategy[Row]:
-    return st.fixed_dictionaries({"happened_at": happened, "told_at": told, "place": TEXTS, "value": NUMBERS,
-                                  "whole": WHOLES, "flag": FLAGS})  # fmt: skip
+    return st.fixed_dictionaries(
+        {"happened_at": happened, "told_at": told, "place": TEXTS, "value": NUMBERS, "whole": WHOLES, "flag": FLAGS}
+    )
 
 
 # Contents of rows by table; the later kinds of events tie, down to the arrival and the key (S10).
 CONTENTS: dict[str, list[st.SearchStrategy[Row]]] = {
-    "orders": [st.fixed_dictionaries({"placed_at": _times(*range(4, 13), 5, 5, 7, 7, 24, 30), "done_at": DELAYS,
-                                      "shop": TEXTS, "area": TEXTS, "amount": NUMBERS, "outcome": NUMBERS})],
-    "events": [_events(_times(*range(9)), DELAYS), _events(_times(2, 2, 5), DELAYS),
-               _events(st.just(START + timedelta(hours=2)), st.sampled_from([timedelta(), timedelta(hours=1)]))],
+    "orders": [
+        st.fixed_dictionaries(
+            {
+                "placed_at": _times(*range(4, 13), 5, 5, 7, 7, 24, 30),
+                "done_at": DELAYS,
+                "shop": TEXTS,
+                "area": TEXTS,
+                "amount": NUMBERS,
+                "outcome": NUMBERS,
+            }
+        )
+    ],
+    "events": [
+        _events(_times(*range(9)), DELAYS),
+        _events(_times(2, 2, 5), DELAYS),
+        _events(st.just(START + timedelta(hours=2)), st.sampled_from([timedelta(), timedelta(hours=1)])),
+    ],
     "shops": [st.fixed_dictionaries({"size": WHOLES, "style": TEXTS})],
     "rates": [st.fixed_dictionaries({"rate": NUMBERS})],
-}  # fmt: skip
-EVENT_ON: st.SearchStrategy[On | None] = st.sampled_from([
-    {"shop": "store"}, {"shop": "place"}, {"shop": "store", "area": "place"}, {"tag": "place"}, {"big": "flag"},
-    {"id": "number"}, None, None,
-])  # fmt: skip
+}
+EVENT_ON: st.SearchStrategy[On | None] = st.sampled_from(
+    [
+        {"shop": "store"},
+        {"shop": "place"},
+        {"shop": "store", "area": "place"},
+        {"tag": "place"},
+        {"big": "flag"},
+        {"id": "number"},
+        None,
+        None,
+    ]
+)
 ORDER_ON: st.SearchStrategy[On | None] = st.sampled_from(["shop", ("shop", "area"), {"shop": "area"}, "id", None])
-EVENT_WHERE = [None, None, None, None, pl.col("flag"), pl.col("value") > 0, pl.col("told_at") >= pl.col("happened_at"),
-               pl.col("whole").is_null() | (pl.col("place") != "b")]  # fmt: skip
+EVENT_WHERE = [
+    None,
+    None,
+    None,
+    None,
+    pl.col("flag"),
+    pl.col("value") > 0,
+    pl.col("told_at") >= pl.col("happened_at"),
+    pl.col("whole").is_null() | (pl.col("place") != "b"),
+]
 ORDER_WHERE = [None, None, pl.col("outcome").is_not_null(), pl.col("amount") > 0.5]
-WINDOWED = [("events", EVENT_ON, [None, "value", "value", "whole", "flag", "place", "told_at"], EVENT_WHERE),
-            ("orders", ORDER_ON, [None, "outcome", "amount", "id"], ORDER_WHERE)]  # fmt: skip
+WINDOWED = [
+    ("events", EVENT_ON, [None, "value", "value", "whole", "flag", "place", "told_at"], EVENT_WHERE),
+    ("orders", ORDER_ON, [None, "outcome", "amount", "id"], ORDER_WHERE),
+]
 AGGREGATES = st.lists(st.sampled_from(["sum", "mean", "std", "min", "max", "count"]), min_size=1, unique=True)
 SEVERAL_SPANS = st.lists(SPANS, min_size=1, max_size=3, unique=True)
 CLOCK = st.sampled_from(["known_at", "known_at", "event_time"])
@@ -138,8 +191,17 @@ def windows(draw: st.DrawFn, name: str | None) -> Feature:
     table, by, columns, filters = draw(st.sampled_from(WINDOWED))
     of = draw(st.sampled_from(columns))
     agg = ["count"] if of in (None, "place", "told_at") else draw(AGGREGATES)
-    return Window(table, by=draw(by), of=of, agg=tuple(agg), over=tuple(draw(SEVERAL_SPANS)), clock=draw(CLOCK),
-                  where=draw(st.sampled_from(filters)), resolution=draw(RESOLUTIONS), as_=name)  # fmt: skip
+    return Window(
+        table,
+        by=draw(by),
+        of=of,
+        agg=tuple(agg),
+        over=tuple(draw(SEVERAL_SPANS)),
+        clock=draw(CLOCK),
+        where=draw(st.sampled_from(filters)),
+        resolution=draw(RESOLUTIONS),
+        as_=name,
+    )
 
 
 def others(name: str | None) -> st.SearchStrategy[Feature]:
@@ -152,13 +214,17 @@ def others(name: str | None) -> st.SearchStrategy[Feature]:
         st.builds(Latest, events, EVENT_ON, st.just(("value", "number", "told_at")), **rest),
         st.builds(Latest, orders, ORDER_ON, st.just(("outcome", "shop")), **rest),
         st.builds(Since, events, EVENT_ON, named) | st.builds(Since, orders, ORDER_ON, named),
-        st.sampled_from(shops), st.sampled_from(rates),
-    )  # fmt: skip
+        st.sampled_from(shops),
+        st.sampled_from(rates),
+    )
 
 
 # The events' refresh and known_at, the orders' refresh.
-CLOCKS = st.tuples(st.sampled_from([None, None, None, "2h", "1d"]), st.sampled_from(["told_at", "told_at", None]),
-                   st.sampled_from([None, None, "3h"]))  # fmt: skip
+CLOCKS = st.tuples(
+    st.sampled_from([None, None, None, "2h", "1d"]),
+    st.sampled_from(["told_at", "told_at", None]),
+    st.sampled_from([None, None, "3h"]),
+)
 # The first has its own name and the others one that is given: what is drawn cannot clash.
 FEATURES = [st.sampled_from([windows(name), others(name)]) for name in (None, "f1", "f2")]
 
@@ -169,17 +235,30 @@ def pipelines(draw: st.DrawFn) -> ModelPipeline:
     shared = base(*draw(CLOCKS))
     joined = [draw(draw(kind)) for kind in FEATURES[: draw(st.integers(1, 3))]]
     read = [pl.col(output) for made in joined if isinstance(made, Window | Since) for output in made.outputs]
-    late = [Derived(ratio=(read[0] + 1) / pl.col("amount"), late=pl.coalesce("ratio", read[-1]) - pl.col("hour"))
-            for _ in range(bool(read) and draw(st.integers(0, 1)))]  # fmt: skip
+    late = [
+        Derived(ratio=(read[0] + 1) / pl.col("amount"), late=pl.coalesce("ratio", read[-1]) - pl.col("hour"))
+        for _ in range(bool(read) and draw(st.integers(0, 1)))
+    ]
     return ModelPipeline(**shared, features=(*late, EARLY, *joined))
 
 
 # What happens after a row first arrives, in hours from then: a correction, or a file that leaves the row out.
 STORIES: list[list[tuple[int, str]]] = [
-    [], [], [], [], [], [(1, "new")], [(3, "new")], [(6, "new")], [(1, "new"), (2, "new")],
-    [(2, "new"), (3, "new"), (7, "new")], [(8, "drop")], [(1, "new"), (7, "drop")], [(2, "drop"), (4, "new")],
+    [],
+    [],
+    [],
+    [],
+    [],
+    [(1, "new")],
+    [(3, "new")],
+    [(6, "new")],
+    [(1, "new"), (2, "new")],
+    [(2, "new"), (3, "new"), (7, "new")],
+    [(8, "drop")],
+    [(1, "new"), (7, "drop")],
+    [(2, "drop"), (4, "new")],
     [(1, "drop"), (2, "new"), (9, "drop")],
-]  # fmt: skip
+]
 LIVES = st.sampled_from([(hour, story) for hour in (0, 0, 0, 0, *range(-4, 7)) for story in STORIES])
 
 

@@ -24,10 +24,17 @@ def everything(*more: Feature) -> ModelPipeline:
         Latest("weather", on={"origin": "airport"}, take=["temp"], max_age="3h", offset="1d"),
         Latest("weather", on={"origin": "airport"}, take=["temp"]),
         Since("flights", on=("carrier", "origin")),
-        Window("flights", by={"short": "carrier"}, of="delay", agg=["mean", "std"], over=["3h", "7d"],
-               where=pl.col("delay").is_not_null() & (pl.col("origin") == "JFK"), resolution=0.01),
+        Window(
+            "flights",
+            by={"short": "carrier"},
+            of="delay",
+            agg=["mean", "std"],
+            over=["3h", "7d"],
+            where=pl.col("delay").is_not_null() & (pl.col("origin") == "JFK"),
+            resolution=0.01,
+        ),
         *more,
-    )  # fmt: skip
+    )
 
 
 def test_a_definition_survives_json_without_the_pipeline() -> None:
@@ -60,9 +67,9 @@ def test_the_key_follows_what_is_computed_and_nothing_else() -> None:  # S31
 
 
 def test_reading_back_in_time_is_limited_where_only_windows_read() -> None:
-    definition = FeatureDefinition.of(pipeline(
-        Window("flights", agg=["count"], over=["3h", "7d"]), Lookup("planes", on="tail", take=["seats"]),
-    ))  # fmt: skip
+    definition = FeatureDefinition.of(
+        pipeline(Window("flights", agg=["count"], over=["3h", "7d"]), Lookup("planes", on="tail", take=["seats"]))
+    )
     assert definition.reads("flights") == 7 * DAY
     assert definition.reads("planes") is None and definition.reads("weather") == 0
     assert FeatureDefinition.of(everything()).reads("flights") is None

@@ -25,8 +25,19 @@ _USUAL: Row = {"_superseded_at": None, "_arrival": moment(0), "_file": "f", "_ro
 def event(happened: float, told: float | None, value: float | None = 1.0, number: int = 0, **other: Any) -> Row:
     """An event of store "a" in place "p", usable when told."""
     known = None if told is None else moment(told)
-    row = {"store": "a", "number": number, "happened_at": moment(happened), "told_at": known, "place": "p",
-           "value": value, "whole": 1, "flag": True, "_known_at": known, "_usable_at": known, **_USUAL}  # fmt: skip
+    row = {
+        "store": "a",
+        "number": number,
+        "happened_at": moment(happened),
+        "told_at": known,
+        "place": "p",
+        "value": value,
+        "whole": 1,
+        "flag": True,
+        "_known_at": known,
+        "_usable_at": known,
+        **_USUAL,
+    }
     return {**row, **other}
 
 
@@ -78,8 +89,14 @@ def test_s9_s13_aggregates_ignore_nulls_and_are_the_nearest_doubles_of_exact_val
     n, total = 4, 1_000_000_000_600_000  # millionths
     squares = 100_000**2 + 200_000**2 + 300_000**2 + (10**15) ** 2
     variance = (n * squares - total**2) / (n * (n - 1) * 10**12)  # one division of two integers
-    assert found == {"w_count_1d": 4, "w_sum_1d": 1000000000.6, "w_mean_1d": 250000000.15, "w_std_1d": sqrt(variance),
-                     "w_min_1d": 0.1, "w_max_1d": 1e9}  # fmt: skip
+    assert found == {
+        "w_count_1d": 4,
+        "w_sum_1d": 1000000000.6,
+        "w_mean_1d": 250000000.15,
+        "w_std_1d": sqrt(variance),
+        "w_min_1d": 0.1,
+        "w_max_1d": 1e9,
+    }
 
 
 def test_s9_the_deviation_of_one_value_is_null_and_of_two_equal_ones_zero() -> None:
@@ -123,10 +140,18 @@ def test_s10_max_age_is_inclusive_and_counts_back_from_at_minus_offset() -> None
     rows = [event(4, 5, None), event(7, 5, 3.0, number=1)]
     latest = Latest("events", on={"shop": "store"}, take=("value",), max_age="3h", offset="2h")
     names = ("events_2h_ago__value", "events_2h_ago__status")
-    results = {hour: tuple(computed([latest], at(hour), events=rows)[name] for name in names)
-               for hour in (5, 6, 9 - LITTLE, 9, 12, 12 + LITTLE)}  # fmt: skip
-    assert results == {5: (None, "unknown"), 6: (None, "ok"), 9 - LITTLE: (None, "ok"), 9: (3.0, "ok"), 12: (3.0, "ok"),
-                       12 + LITTLE: (None, "stale")}  # fmt: skip
+    results = {
+        hour: tuple(computed([latest], at(hour), events=rows)[name] for name in names)
+        for hour in (5, 6, 9 - LITTLE, 9, 12, 12 + LITTLE)
+    }
+    assert results == {
+        5: (None, "unknown"),
+        6: (None, "ok"),
+        9 - LITTLE: (None, "ok"),
+        9: (3.0, "ok"),
+        12: (3.0, "ok"),
+        12 + LITTLE: (None, "stale"),
+    }
 
 
 def test_s11_since_counts_the_seconds_from_the_latest_usable_event() -> None:
@@ -139,8 +164,13 @@ def test_s11_since_counts_the_seconds_from_the_latest_usable_event() -> None:
 def test_s12_lookup_sees_what_had_arrived_else_the_first_version_as_assumed_and_nothing_once_dropped() -> None:
     rows = [shop(1, 5, superseded=8), shop(None, 8, superseded=12)]
     lookup = Lookup("shops", on="shop", take=("size",))
-    results = [(computed([lookup], at(hour), shops=rows)["shops__size"],
-                computed([lookup], at(hour), shops=rows)["shops__status"]) for hour in (4, 5, 7, 8, 12)]  # fmt: skip
+    results = [
+        (
+            computed([lookup], at(hour), shops=rows)["shops__size"],
+            computed([lookup], at(hour), shops=rows)["shops__status"],
+        )
+        for hour in (4, 5, 7, 8, 12)
+    ]
     assert results == [(1, "assumed"), (1, "ok"), (1, "ok"), (None, "ok"), (None, "unknown")]
     assert computed([lookup], at(9, shop="z"), shops=rows) == {"shops__size": None, "shops__status": "unknown"}
 
@@ -170,7 +200,10 @@ def test_s6_the_cases_hold_at_most_one_usable_version_of_a_row_at_any_moment(cas
         for one, other in combinations(case.tables[table.name], 2):
             if any(one[name] != other[name] for name in table.key):
                 continue
-            spans = [(row["_usable_at"], row["_superseded_at"] or datetime.max.replace(tzinfo=UTC))
-                     for row in (one, other) if row["_usable_at"]]  # fmt: skip
+            spans = [
+                (row["_usable_at"], row["_superseded_at"] or datetime.max.replace(tzinfo=UTC))
+                for row in (one, other)
+                if row["_usable_at"]
+            ]
             if len(spans) == 2 and all(start < end for start, end in spans):  # both are usable at some time
                 assert max(start for start, _ in spans) >= min(end for _, end in spans)

@@ -42,8 +42,9 @@ def test_a_delay_counts_from_the_landing_on_and_not_from_the_departure(connectio
     # FIELD_NOTES §5: counting by departure looks better offline and is worse when served.
     flights = [flight(0, -30, -29), flight(1, 9, 11, 40.0), flight(2, 9.5, 10, 20.0), flight(3, 9.9, None, None)]
     by_landing = Window("flights", by="carrier", of="delay", agg=["sum", "count"], over=["3h"], as_="landed")
-    by_departure = Window("flights", by="carrier", of="delay", agg=["sum", "count"], over=["3h"], clock="event_time",
-                          as_="departed")  # fmt: skip
+    by_departure = Window(
+        "flights", by="carrier", of="delay", agg=["sum", "count"], over=["3h"], clock="event_time", as_="departed"
+    )
     [row] = features(connection, pipeline(by_landing, by_departure), [example(9, 10.5)], flights=flights)
     assert (row["landed_sum_3h"], row["landed_count_3h"]) == (20.0, 1)
     # S9: a span on event_time is no way around S4: flight 1 is still in the air.
@@ -73,8 +74,12 @@ def test_a_nightly_table_is_usable_from_the_next_night_on(connection: duckdb.Duc
 
 def test_a_correction_counts_from_its_own_knowledge_on(connection: duckdb.DuckDBPyConnection) -> None:  # S6
     window = Window("flights", by="carrier", of="delay", agg=["sum", "count", "max"], over=["1d"], as_="f")
-    flights = [flight(0, -99, -98), flight(1, 1, 3, 10.0, until=5), flight(1, 1, 5, 30.0, place=1),
-               flight(2, 1, 4, 20.0, until=6)]  # the last is dropped at 6  # fmt: skip
+    flights = [
+        flight(0, -99, -98),
+        flight(1, 1, 3, 10.0, until=5),
+        flight(1, 1, 5, 30.0, place=1),
+        flight(2, 1, 4, 20.0, until=6),
+    ]  # the last is dropped at 6
     examples = [example(n, at) for n, at in enumerate((3, 4, 5, 5.5, 6, 7))]
     rows = features(connection, pipeline(window), examples, flights=flights)
     assert [row["f_sum_1d"] for row in rows] == [0.0, 10.0, 30.0, 50.0, 50.0, 30.0]
@@ -86,14 +91,23 @@ def test_weather_has_an_offset_and_an_age_at_which_it_is_stale(connection: duckd
     now = Latest("weather", on={"origin": "airport"}, take=["temp"], max_age="3h")
     then = Latest("weather", on={"origin": "airport"}, take=["temp"], max_age="1h", offset="2h")
     seen = [weather(1, 5.0, late=1), weather(4, None), weather(20, 9.0, airport="LGA")]
-    rows = features(connection, pipeline(now, then), [example(n, at) for n, at in enumerate((1.5, 3, 4.5, 7, 7.5))],
-                    weather=seen)  # fmt: skip
+    rows = features(
+        connection, pipeline(now, then), [example(n, at) for n, at in enumerate((1.5, 3, 4.5, 7, 7.5))], weather=seen
+    )
     assert [(r["weather__temp"], r["weather__status"]) for r in rows] == [
-        (None, "unknown"), (5.0, "ok"), (None, "ok"), (None, "ok"), (None, "stale"),
-    ]  # fmt: skip
+        (None, "unknown"),
+        (5.0, "ok"),
+        (None, "ok"),
+        (None, "ok"),
+        (None, "stale"),
+    ]
     assert [(r["weather_2h_ago__temp"], r["weather_2h_ago__status"]) for r in rows] == [
-        (None, "unknown"), (5.0, "ok"), (None, "stale"), (None, "ok"), (None, "stale"),
-    ]  # fmt: skip
+        (None, "unknown"),
+        (5.0, "ok"),
+        (None, "stale"),
+        (None, "ok"),
+        (None, "stale"),
+    ]
 
 
 def test_time_since_is_in_seconds(connection: duckdb.DuckDBPyConnection) -> None:  # S11
@@ -105,12 +119,19 @@ def test_time_since_is_in_seconds(connection: duckdb.DuckDBPyConnection) -> None
 
 def test_the_first_version_stands_for_the_time_before_it(connection: duckdb.DuckDBPyConnection) -> None:  # S12
     planes = [plane(100, 5, until=8), plane(200, 8, until=11)]  # dropped at 11
-    examples = [*(example(n, at) for n, at in enumerate((4, 5, 7.5, 8, 11))), example(9, 9, tail="N2"),
-                example(10, 9, tail=None)]  # fmt: skip
+    examples = [
+        *(example(n, at) for n, at in enumerate((4, 5, 7.5, 8, 11))),
+        example(9, 9, tail="N2"),
+        example(10, 9, tail=None),
+    ]
     rows = features(connection, pipeline(Lookup("planes", on="tail", take=["seats"])), examples, planes=planes)
     assert [(row["planes__seats"], row["planes__status"]) for row in rows] == [
-        (100, "assumed"), (100, "ok"), (100, "ok"), (200, "ok"), *[(None, "unknown")] * 3,
-    ]  # fmt: skip
+        (100, "assumed"),
+        (100, "ok"),
+        (100, "ok"),
+        (200, "ok"),
+        *[(None, "unknown")] * 3,
+    ]
 
 
 def test_a_version_without_time_waits_for_the_refresh_too(connection: duckdb.DuckDBPyConnection) -> None:  # S5, S12
@@ -118,13 +139,17 @@ def test_a_version_without_time_waits_for_the_refresh_too(connection: duckdb.Duc
     declared = pipeline(Lookup("planes", on="tail", take=["seats"]), planes_refresh="6h")
     rows = features(connection, declared, [example(n, at) for n, at in enumerate((5, 6, 8, 12))], planes=planes)
     assert [(row["planes__seats"], row["planes__status"]) for row in rows] == [
-        (100, "assumed"), (100, "ok"), (100, "ok"), (200, "ok"),
-    ]  # fmt: skip
+        (100, "assumed"),
+        (100, "ok"),
+        (100, "ok"),
+        (200, "ok"),
+    ]
 
 
 def test_before_its_table_existed_a_feature_is_null_and_not_zero(connection: duckdb.DuckDBPyConnection) -> None:  # S14
-    declared = pipeline(COUNT, Window("flights", agg=["count"], over=["1d"], as_="all"),
-                        Lookup("planes", on="tail", take=["seats"]))  # fmt: skip
+    declared = pipeline(
+        COUNT, Window("flights", agg=["count"], over=["1d"], as_="all"), Lookup("planes", on="tail", take=["seats"])
+    )
     tables = {"flights": [flight(1, 1, 3, carrier="UA"), flight(2, 1, None)], "planes": [plane(7, 9)]}
     rows = features(connection, declared, [example(n, at) for n, at in enumerate((2, 3, 3.001))], **tables)
     assert [row["flights_count_3h"] for row in rows] == [None, None, 0]  # of the table, not of the key
@@ -137,13 +162,19 @@ def test_before_its_table_existed_a_feature_is_null_and_not_zero(connection: duc
 
 
 def test_every_output_has_the_date_of_the_tables_it_depends_on() -> None:  # S14
-    declared = pipeline(COUNT, Latest("weather", on={"origin": "airport"}, take=["temp"]),
-                        Lookup("planes", on="tail", take=["seats"]), Derived(hour=pl.col("departs").dt.hour()),
-                        Derived(both=pl.col("weather__temp") + pl.col("flights_count_3h")))  # fmt: skip
+    declared = pipeline(
+        COUNT,
+        Latest("weather", on={"origin": "airport"}, take=["temp"]),
+        Lookup("planes", on="tail", take=["seats"]),
+        Derived(hour=pl.col("departs").dt.hour()),
+        Derived(both=pl.col("weather__temp") + pl.col("flights_count_3h")),
+    )
     definition = FeatureDefinition.of(declared)
     assert outputs_since(definition, {"flights": hour(3), "weather": hour(5)}) == {
-        "flights_count_3h": hour(3), "weather__temp": hour(5), "both": hour(5),
-    }  # fmt: skip
+        "flights_count_3h": hour(3),
+        "weather__temp": hour(5),
+        "both": hour(5),
+    }
     assert outputs_since(definition, {"flights": hour(3), "weather": None})["both"] is None
 
 
@@ -214,9 +245,12 @@ def test_a_value_without_an_exact_sum_is_refused_by_name(
 
 
 def test_no_examples_give_an_empty_table_of_the_right_columns(connection: duckdb.DuckDBPyConnection) -> None:
-    declared = pipeline(COUNT, Latest("weather", on={"origin": "airport"}, take=["temp"]),
-                        Lookup("planes", on="tail", take=["seats"]),
-                        Derived(two=pl.col("flights_count_3h") * 2))  # fmt: skip
+    declared = pipeline(
+        COUNT,
+        Latest("weather", on={"origin": "airport"}, take=["temp"]),
+        Lookup("planes", on="tail", take=["seats"]),
+        Derived(two=pl.col("flights_count_3h") * 2),
+    )
     assert features(connection, declared, []) == []
 
 
@@ -228,10 +262,14 @@ def test_an_example_without_its_time_is_refused(connection: duckdb.DuckDBPyConne
 def test_the_inputs_of_an_example_are_those_that_had_arrived_by_then(connection: duckdb.DuckDBPyConnection) -> None:
     # S6, S12: later corrections of a row do not reach into the past; before any arrival the first version stands.
     declared = pipeline(COUNT)
-    versions = [flight(1, 10, 12, carrier="AA", arrival=5, until=12),
-                flight(1, 10, 12, carrier="BB", arrival=8, place=1),
-                flight(1, 10, 12, carrier="CC", arrival=11, place=2), flight(2, 10, 12, carrier="DD", arrival=20),
-                flight(2, 10, 12, carrier="EE", arrival=30, place=1), flight(3, 24, 25)]  # fmt: skip
+    versions = [
+        flight(1, 10, 12, carrier="AA", arrival=5, until=12),
+        flight(1, 10, 12, carrier="BB", arrival=8, place=1),
+        flight(1, 10, 12, carrier="CC", arrival=11, place=2),
+        flight(2, 10, 12, carrier="DD", arrival=20),
+        flight(2, 10, 12, carrier="EE", arrival=30, place=1),
+        flight(3, 24, 25),
+    ]
     relations = validated(connection, declared, {"flights": versions})
     definition = FeatureDefinition.of(declared)
     sql = examples_sql(definition, relations["flights"], DAY, hour(24))
@@ -259,11 +297,22 @@ def test_examples_without_time_look_up_the_current_rows(connection: duckdb.DuckD
     far = datetime(2999, 1, 1, tzinfo=DAY.tzinfo)
     blank, times = {"_file": "f", "_row": 0, "_superseded_at": None}, ("_arrival", "_known_at", "_usable_at")
     rows = {
-        "songs": [{"song": n, "artist": a, "genre": "x", **blank, **dict.fromkeys(times, far)}
-                  for n, a in enumerate(("one", "two", None))],
-        "artists": [{"artist": "one", "born": 1950 + n, **blank, "_row": n, **dict.fromkeys(times, hour(1 + 2 * n)),
-                     "_superseded_at": hour(3) if n == 0 else None} for n in (0, 1)],
-    }  # fmt: skip
+        "songs": [
+            {"song": n, "artist": a, "genre": "x", **blank, **dict.fromkeys(times, far)}
+            for n, a in enumerate(("one", "two", None))
+        ],
+        "artists": [
+            {
+                "artist": "one",
+                "born": 1950 + n,
+                **blank,
+                "_row": n,
+                **dict.fromkeys(times, hour(1 + 2 * n)),
+                "_superseded_at": hour(3) if n == 0 else None,
+            }
+            for n in (0, 1)
+        ],
+    }
     relations = validated(connection, declared, rows)
     sql = examples_sql(definition, relations["songs"], None, None)
     name = compute(connection, definition, sql, relations)
@@ -278,6 +327,10 @@ def test_a_plain_table_name_serves_as_relation(connection: duckdb.DuckDBPyConnec
     definition = FeatureDefinition.of(declared)
     relations = validated(connection, declared, {"flights": [flight(1, 1, 2)]})
     stored(connection, "some_examples", [example(9, 3)], definition.row_schema)
-    name = compute(connection, definition, "memory.main.some_examples",
-                   {t: f"SELECT * FROM memory.main.{relation}" for t, relation in relations.items()})  # fmt: skip
+    name = compute(
+        connection,
+        definition,
+        "memory.main.some_examples",
+        {t: f"SELECT * FROM memory.main.{relation}" for t, relation in relations.items()},
+    )
     assert connection.execute(f"SELECT flights_count_3h FROM {name}").fetchall() == [(1,)]

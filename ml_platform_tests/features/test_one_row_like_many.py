@@ -9,12 +9,27 @@ from ml_platform.features.derived import derive
 
 a, b = pl.col("a"), pl.col("b")
 EXPRESSIONS = {
-    "divide by a literal": a / 60, "divide a literal": 60 / a, "divide columns": a / b, "floor divide": a // 7,
-    "modulo": a % 7, "sum of a quotient": b + a / 60, "power": a**2, "root": a.abs().sqrt(), "exp": (a / 100).exp(),
-    "log": a.abs().log(10), "log1p": a.abs().log1p(), "sin": a.sin(), "cos": a.cos(), "round": (a / 3).round(2),
-    "clip": a.clip(-5, 5), "least": pl.min_horizontal(a, b), "sum": pl.sum_horizontal(a, b),
-    "between": a.is_between(-1, b), "when": pl.when(a > b).then(a / 7).otherwise(b / 7), "negate": -a,
-}  # fmt: skip
+    "divide by a literal": a / 60,
+    "divide a literal": 60 / a,
+    "divide columns": a / b,
+    "floor divide": a // 7,
+    "modulo": a % 7,
+    "sum of a quotient": b + a / 60,
+    "power": a**2,
+    "root": a.abs().sqrt(),
+    "exp": (a / 100).exp(),
+    "log": a.abs().log(10),
+    "log1p": a.abs().log1p(),
+    "sin": a.sin(),
+    "cos": a.cos(),
+    "round": (a / 3).round(2),
+    "clip": a.clip(-5, 5),
+    "least": pl.min_horizontal(a, b),
+    "sum": pl.sum_horizontal(a, b),
+    "between": a.is_between(-1, b),
+    "when": pl.when(a > b).then(a / 7).otherwise(b / 7),
+    "negate": -a,
+}
 numbers = st.floats(-1e6, 1e6, allow_nan=False)
 
 

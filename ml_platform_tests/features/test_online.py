@@ -74,8 +74,10 @@ def test_a_first_version_may_be_learnt_ahead(connection: duckdb.DuckDBPyConnecti
     state.learn("planes", {**plane(200, 8), "_row": 1})
     found = [state.features(example(1, at)) for at in (4, 5, 8)]
     assert [(row["planes__seats"], row["planes__status"]) for row in found] == [
-        (100, "assumed"), (100, "ok"), (200, "ok"),
-    ]  # fmt: skip
+        (100, "assumed"),
+        (100, "ok"),
+        (200, "ok"),
+    ]
 
 
 def everything() -> ModelPipeline:
@@ -85,19 +87,23 @@ def everything() -> ModelPipeline:
         Latest("weather", on={"origin": "airport"}, take=["temp"], max_age="3h"),
         Since("flights", on=("carrier", "origin")),
         Lookup("planes", on="tail", take=["seats"]),
-        Derived(hour=pl.col("departs").dt.convert_time_zone("America/New_York").dt.hour(),
-                ratio=pl.col("f_sum_1d") / pl.col("planes__seats")),
-    )  # fmt: skip
+        Derived(
+            hour=pl.col("departs").dt.convert_time_zone("America/New_York").dt.hour(),
+            ratio=pl.col("f_sum_1d") / pl.col("planes__seats"),
+        ),
+    )
 
 
 def tables() -> dict[str, list[Row]]:
     carriers = ["AA", "BB", "CC", None]
     return {
-        "flights": [flight(n, n / 7, n / 7 + 1 + n % 3, None if n % 11 == 0 else n / 3, carrier=carriers[n % 4])
-                    for n in range(200)],
+        "flights": [
+            flight(n, n / 7, n / 7 + 1 + n % 3, None if n % 11 == 0 else n / 3, carrier=carriers[n % 4])
+            for n in range(200)
+        ],
         "weather": [weather(n, n / 2, late=0.5) for n in range(0, 20, 2)],
         "planes": [plane(100, 3)],
-    }  # fmt: skip
+    }
 
 
 def test_parity_feeds_what_the_examples_touch_and_finds_no_difference(connection: duckdb.DuckDBPyConnection) -> None:

@@ -52,8 +52,12 @@ def test_many_at_once_have_the_bits_of_one_at_a_time(largest: int) -> None:  # S
         n = np.append(np.full(10, 6), 0)
         found = s.result("", n), r.result("", n)
         counts = pl.Series(np.full(11, 6)).cast(pl.Int128)
-        made = zip(sums_of(found[0], resolution), means_of(counts, found[0], resolution),
-                   stds_of(counts, *found, resolution), strict=True)  # fmt: skip
+        made = zip(
+            sums_of(found[0], resolution),
+            means_of(counts, found[0], resolution),
+            stds_of(counts, *found, resolution),
+            strict=True,
+        )
         for place, (total, mean, std) in zip(range(10), made, strict=False):
             whole = [int(value) for value in values[spot == place]]
             one, square = sum(whole), sum(value * value for value in whole)

@@ -16,8 +16,13 @@ from ml_platform_tests.features.relations import batch_features, connect, ghost,
 from ml_platform_tests.features.strategies import Case, cases
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-GENERATED = settings(max_examples=150, deadline=None, derandomize=True, database=None,
-                     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])  # fmt: skip
+GENERATED = settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 
 
 @pytest.fixture(scope="module")

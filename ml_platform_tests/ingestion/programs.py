@@ -46,5 +46,6 @@ def die_after_screening() -> None:
 
 
 if __name__ == "__main__":
-    {"take_in": take_in, "die_after_some_files": die_after_some_files,
-     "die_after_screening": die_after_screening}[sys.argv[1]]()  # fmt: skip
+    {"take_in": take_in, "die_after_some_files": die_after_some_files, "die_after_screening": die_after_screening}[
+        sys.argv[1]
+    ]()

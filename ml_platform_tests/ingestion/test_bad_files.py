@@ -77,7 +77,8 @@ def _check(landed: Landed, file: str, content: bytes, expected: list[str]) -> No
         assert part in refusal.error
     assert (scene.landing / "customers" / file).read_bytes() == content
     assert scene.lake.rows("SELECT status, error FROM platform.files WHERE path = ?", [refusal.path]) == [
-        ("refused", refusal.error)]  # fmt: skip
+        ("refused", refusal.error)
+    ]
     scene.account(table, reports)
 
 
@@ -178,9 +179,14 @@ def test_a_header_without_rows_is_a_file_with_no_rows(scene: Scene) -> None:
 
 
 def test_marks_and_line_ends_of_every_kind_read_the_same(scene: Scene) -> None:
-    texts = ["\ufeffid,name\n1,Ada\n2,Grace\n", "id,name\r\n1,Ada\r\n2,Grace\r\n", "id,name\r\n1,Ada\n2,Grace\r\n",
-             "id,name\n1,Ada\n\n2,Grace", "id,name\r1,Ada\r2,Grace\r",
-             '"id","name"\n"1","Ada"\n"2","Grace"\n']  # fmt: skip
+    texts = [
+        "\ufeffid,name\n1,Ada\n2,Grace\n",
+        "id,name\r\n1,Ada\r\n2,Grace\r\n",
+        "id,name\r\n1,Ada\n2,Grace\r\n",
+        "id,name\n1,Ada\n\n2,Grace",
+        "id,name\r1,Ada\r2,Grace\r",
+        '"id","name"\n"1","Ada"\n"2","Grace"\n',
+    ]
     for i, text in enumerate(texts):
         scene.put(f"customers/{i}.csv", text)
     [report] = scene.run(customers())
@@ -228,7 +234,11 @@ def test_a_half_written_file_that_was_read_is_mended_by_the_whole_one(scene: Sce
     scene.put("customers/a.csv", GOOD + "3,Joan\n4,Hedy\n")
     scene.account(table, scene.run(table))
     assert scene.validated(table).filter(pl.col("_superseded_at").is_null())["name"].to_list() == [
-        "Ada", "Grace", "Joan", "Hedy"]  # fmt: skip
+        "Ada",
+        "Grace",
+        "Joan",
+        "Hedy",
+    ]
 
 
 def test_hidden_and_unfinished_files_are_not_looked_at(scene: Scene) -> None:

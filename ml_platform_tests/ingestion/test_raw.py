@@ -73,12 +73,28 @@ def test_extra_columns_are_kept_and_the_raw_table_grows(scene: Scene) -> None:
     scene.put("customers/b.csv", "id,name,note\n3,Joan,hi\n")
     scene.account(table, scene.run(table))
     assert scene.lake.rows("SELECT id, name, note FROM raw.customers ORDER BY id") == [
-        ("1", "Ada", None), ("2", "Grace", None), ("3", "Joan", "hi")]  # fmt: skip
+        ("1", "Ada", None),
+        ("2", "Grace", None),
+        ("3", "Joan", "hi"),
+    ]
 
 
 def test_columns_of_any_name_keep_it(scene: Scene) -> None:
-    names = ["id", "name", 'quo"te', "sp ace", "a'b; DROP TABLE raw.customers; --", "🎉", "select", "_file", "_row",
-             "Name", "ünïcode", "new\nline", "comma,"]  # fmt: skip
+    names = [
+        "id",
+        "name",
+        'quo"te',
+        "sp ace",
+        "a'b; DROP TABLE raw.customers; --",
+        "🎉",
+        "select",
+        "_file",
+        "_row",
+        "Name",
+        "ünïcode",
+        "new\nline",
+        "comma,",
+    ]
     header = ",".join('"' + name.replace('"', '""') + '"' for name in names)
     scene.put("customers/a.csv", header + ",\n" + ",".join(["1", "Ada", *"cdefghijklm", "z"]) + "\n")
     table = customers()
@@ -110,14 +126,29 @@ def test_a_column_whose_type_changes_is_kept_in_both(scene: Scene) -> None:
 
 def test_parquet_of_every_type_comes_back_as_it_went(scene: Scene) -> None:
     moment = datetime(2013, 1, 1, 5, 30, tzinfo=UTC)
-    frame = pl.DataFrame({
-        "id": [1], "name": ["Ada"], "naive": [moment.replace(tzinfo=None)], "zoned": [moment], "day": [moment.date()],
-        "time": [moment.time()], "bytes": [b"\x00\xff"], "list": [[1, None]], "struct": [{"a": 1, "b": "x"}],
-        "nan": [float("nan")], "yes": [True], "small": pl.Series([1], dtype=pl.UInt8),
-        "big": pl.Series([2**63], dtype=pl.UInt64), "exact": pl.Series(["1.25"]).cast(pl.Decimal(10, 2)),
-    })  # fmt: skip
-    odd = {"cat": pl.Series(["x"], dtype=pl.Categorical), "fine": pl.Series([moment]).dt.cast_time_unit("ns"),
-           "nothing": pl.Series([None])}  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "id": [1],
+            "name": ["Ada"],
+            "naive": [moment.replace(tzinfo=None)],
+            "zoned": [moment],
+            "day": [moment.date()],
+            "time": [moment.time()],
+            "bytes": [b"\x00\xff"],
+            "list": [[1, None]],
+            "struct": [{"a": 1, "b": "x"}],
+            "nan": [float("nan")],
+            "yes": [True],
+            "small": pl.Series([1], dtype=pl.UInt8),
+            "big": pl.Series([2**63], dtype=pl.UInt64),
+            "exact": pl.Series(["1.25"]).cast(pl.Decimal(10, 2)),
+        }
+    )
+    odd = {
+        "cat": pl.Series(["x"], dtype=pl.Categorical),
+        "fine": pl.Series([moment]).dt.cast_time_unit("ns"),
+        "nothing": pl.Series([None]),
+    }
     scene.put("customers/a.parquet", parquet(frame.with_columns(**odd)))
     table = customers(source=Files("customers/*.parquet"))
     scene.run(table)

@@ -35,8 +35,17 @@ def wide(**changes: object) -> Table:
 
 
 def row(**cells: str | None) -> dict[str, str | None]:
-    return {"id": "1", "share": "0.5", "code": "A", "kind": "red", "yes": "true", "day": "2013-01-01",
-            "price": "1.50", "odd": "3", **cells}  # fmt: skip
+    return {
+        "id": "1",
+        "share": "0.5",
+        "code": "A",
+        "kind": "red",
+        "yes": "true",
+        "day": "2013-01-01",
+        "price": "1.50",
+        "odd": "3",
+        **cells,
+    }
 
 
 def screened(table: Table, rows: list[dict[str, object]], **types: pl.DataType) -> Screened:
@@ -50,25 +59,28 @@ def refusals(result: Screened) -> dict[int, tuple[str, str]]:
     return {r: (rule, why) for r, rule, why in bad.select("_row", RULE, REASON).iter_rows()}
 
 
-@pytest.mark.parametrize(("cells", "rule", "why"), [
-    ({"id": "x"}, "id|dtype", "id is 'x', which is not a whole number of Int32"),
-    ({"id": "12.5"}, "id|dtype", "id is '12.5', which is not a whole number of Int32"),
-    ({"id": "99999999999"}, "id|dtype", "id is '99999999999', which is not a whole number of Int32"),
-    ({"id": ""}, "id|nullability", "id is missing"),
-    ({"share": "1.5"}, "share|max", "share is 1.5, which is above the maximum 1"),
-    ({"share": "-1e308"}, "share|min", "share is -1e+308, which is below the minimum 0"),
-    ({"share": "nan"}, "share|nan", "share is NaN, which is not a number (NaN)"),
-    ({"share": "-inf"}, "share|inf", "share is -inf, which is infinite"),
-    ({"share": "1e400"}, "share|inf", "share is inf, which is infinite"),
-    ({"share": "1,5"}, "share|dtype", "share is '1,5', which is not a number"),
-    ({"code": "ab"}, "code|regex", "code is ab, which does not match ^[A-Z]+$"),
-    ({"code": "ABCD"}, "code|max_length", "code is ABCD, which is longer than 3"),
-    ({"kind": "blue"}, "kind|dtype", "kind is 'blue', which is not one of red, green"),
-    ({"yes": "maybe"}, "yes|dtype", "yes is 'maybe', which is not a truth value (true or false)"),
-    ({"day": "2013-02-30"}, "day|dtype", "day is '2013-02-30', which is not a Date"),
-    ({"odd": "4"}, "odd|check", "odd is 4, which breaks the rule 'check' of its column"),
-    ({"code": "NA"}, "share_needs_code", "the rule 'share_needs_code' does not hold: share is 0.5, code is null"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("cells", "rule", "why"),
+    [
+        ({"id": "x"}, "id|dtype", "id is 'x', which is not a whole number of Int32"),
+        ({"id": "12.5"}, "id|dtype", "id is '12.5', which is not a whole number of Int32"),
+        ({"id": "99999999999"}, "id|dtype", "id is '99999999999', which is not a whole number of Int32"),
+        ({"id": ""}, "id|nullability", "id is missing"),
+        ({"share": "1.5"}, "share|max", "share is 1.5, which is above the maximum 1"),
+        ({"share": "-1e308"}, "share|min", "share is -1e+308, which is below the minimum 0"),
+        ({"share": "nan"}, "share|nan", "share is NaN, which is not a number (NaN)"),
+        ({"share": "-inf"}, "share|inf", "share is -inf, which is infinite"),
+        ({"share": "1e400"}, "share|inf", "share is inf, which is infinite"),
+        ({"share": "1,5"}, "share|dtype", "share is '1,5', which is not a number"),
+        ({"code": "ab"}, "code|regex", "code is ab, which does not match ^[A-Z]+$"),
+        ({"code": "ABCD"}, "code|max_length", "code is ABCD, which is longer than 3"),
+        ({"kind": "blue"}, "kind|dtype", "kind is 'blue', which is not one of red, green"),
+        ({"yes": "maybe"}, "yes|dtype", "yes is 'maybe', which is not a truth value (true or false)"),
+        ({"day": "2013-02-30"}, "day|dtype", "day is '2013-02-30', which is not a Date"),
+        ({"odd": "4"}, "odd|check", "odd is 4, which breaks the rule 'check' of its column"),
+        ({"code": "NA"}, "share_needs_code", "the rule 'share_needs_code' does not hold: share is 0.5, code is null"),
+    ],
+)
 def test_a_refused_row_says_which_rule_which_value_and_which_bound(cells: dict[str, str], rule: str, why: str) -> None:
     result = screened(wide(), [row(**cells), row(id="7")])
     [(found, told)] = refusals(result).values()
@@ -113,7 +125,12 @@ def test_s2_a_row_without_event_time_is_refused_and_goes_where_its_file_begins()
     times = ["2013-03-01T00:00:00Z", "2013-02-28T23:59:59Z", "", "soon", "9999-12-31T00:00:00Z"]
     result = screened(table, [{"at": t} for t in times])
     assert dict(result.frame.select("_row", PARTITION).iter_rows()) == {
-        0: "2013-03", 1: "2013-02", 2: "2013-02", 3: "2013-02", 4: "2013-02"}  # fmt: skip
+        0: "2013-03",
+        1: "2013-02",
+        2: "2013-02",
+        3: "2013-02",
+        4: "2013-02",
+    }
     assert {r: rule for r, (rule, _) in refusals(result).items()} == {2: "at|nullability", 3: "at|dtype", 4: "at|range"}
     assert "outside the years 1678 to 2261" in refusals(result)[4][1]
     assert screened(table, [{"at": "soon"}]).frame[PARTITION].to_list() == [""]
@@ -125,8 +142,9 @@ def test_s1_naive_times_need_the_tables_zone() -> None:
     rule, why = found[0]
     assert rule == "at|zone" and why.endswith("02:30:00', which is a local time and the table declares no time_zone")
     result = screened(readings(time_zone="America/New_York"), rows)
-    assert refusals(result) == {0: ("at|gap", "at is '2013-03-10 02:30:00', which does not exist in America/New_York: "
-                                              "the clocks skip it")}  # fmt: skip
+    assert refusals(result) == {
+        0: ("at|gap", "at is '2013-03-10 02:30:00', which does not exist in America/New_York: the clocks skip it")
+    }
     good = result.frame.filter(pl.col(RULE).is_null())
     assert good["at"].to_list() == [datetime(2013, 3, 10, 7, 30, tzinfo=UTC)]
 
@@ -178,13 +196,20 @@ def _nothing(raw: pl.DataFrame) -> None:
     return None
 
 
-@pytest.mark.parametrize(("clean", "parts"), [
-    (_raises, ["wide/a.csv (test_screening.py, line ", "_raises raised ColumnNotFoundError", "valeu", "Mend _raises"]),
-    (_no_row, ["_no_row dropped the column '_row'", "row by row"]),
-    (_new_rows, ["_new_rows changed the column '_row'"]),
-    (_twice, ["_twice returned row 0 more than once", "join"]), (_nothing, ["_nothing returned NoneType"]),
-    (_lacking, ["(clean's result)", "contracted columns are missing: value (renamed to 'Value'?)"]),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("clean", "parts"),
+    [
+        (
+            _raises,
+            ["wide/a.csv (test_screening.py, line ", "_raises raised ColumnNotFoundError", "valeu", "Mend _raises"],
+        ),
+        (_no_row, ["_no_row dropped the column '_row'", "row by row"]),
+        (_new_rows, ["_new_rows changed the column '_row'"]),
+        (_twice, ["_twice returned row 0 more than once", "join"]),
+        (_nothing, ["_nothing returned NoneType"]),
+        (_lacking, ["(clean's result)", "contracted columns are missing: value (renamed to 'Value'?)"]),
+    ],
+)
 def test_a_clean_that_fails_is_told_with_file_and_place(clean: object, parts: list[str]) -> None:
     rows = [{"sensor": "a", "at": "2013-01-01T00:00:00Z", "value": "1"}]
     with pytest.raises(FileRefused) as error:
@@ -200,8 +225,15 @@ def test_clean_is_not_asked_about_a_file_without_rows() -> None:
 
 
 def test_a_refused_row_of_any_type_is_kept_as_text() -> None:
-    raw = {"id": None, "name": b"\x00\xff", "inf": float("inf"), "span": timedelta(seconds=1), "list": [1, None],
-           "moment": datetime(2013, 1, 1, tzinfo=UTC), 'q"uote 🎉': "x"}  # fmt: skip
+    raw = {
+        "id": None,
+        "name": b"\x00\xff",
+        "inf": float("inf"),
+        "span": timedelta(seconds=1),
+        "list": [1, None],
+        "moment": datetime(2013, 1, 1, tzinfo=UTC),
+        'q"uote 🎉': "x",
+    }
     result = screened(customers(), [raw])
     kept = json.loads(result.frame[RAW][0])
     assert kept["name"] == "00ff" and kept["inf"] == "inf" and kept["list"] == [1, None] and kept['q"uote 🎉'] == "x"

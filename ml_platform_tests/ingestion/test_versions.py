@@ -39,10 +39,11 @@ def test_s6_a_correction_is_a_new_version_known_from_its_arrival(scene: Scene) -
     found = scene.validated(table)
     assert [(v, known.day, known.month, gone) for v, _, known, gone in stamps(found)] == [
         (1.0, 1, 1, None),  # unchanged: the old row, its file and its arrival
-        (2.0, 2, 1, MAR), (20.0, 1, 3, None),  # corrected: known from its arrival
+        (2.0, 2, 1, MAR),
+        (20.0, 1, 3, None),  # corrected: known from its arrival
         (3.0, 3, 1, MAR),  # dropped from the file
         (4.0, 4, 1, None),  # late but new: known as it says
-    ]  # fmt: skip
+    ]
     assert found.filter(pl.col("value") == 1)["_file"].to_list() == before["_file"].to_list()[:1]
     assert (report.rows, report.versions, report.duplicates) == (3, 5, 0)
     scene.account(table, [report])
@@ -104,8 +105,10 @@ def test_a_row_corrected_to_another_month_moves_there(scene: Scene) -> None:
     scene.account(table, scene.run(table))
     found = scene.validated(table).select("id", "_partition", "_known_at", "_superseded_at")
     assert found.rows() == [
-        (1, "2013-01", utc("2013-01-05"), MAR), (1, "2013-02", MAR, None),
-        (2, "2013-01", utc("2013-01-06"), None)]  # fmt: skip
+        (1, "2013-01", utc("2013-01-05"), MAR),
+        (1, "2013-02", MAR, None),
+        (2, "2013-01", utc("2013-01-06"), None),
+    ]
 
 
 def customers_seen() -> type:
@@ -135,8 +138,9 @@ def test_s35_other_content_across_standing_files_is_refused_naming_both(scene: S
     [report] = scene.run(table)
     assert (report.rows, report.quarantined, report.by_rule) == (2, 1, {"conflict": 1})
     [reason] = scene.quarantine(table)["reason"].to_list()
-    assert reason == ("the key (sensor, at) of readings/a.csv row 1 has other content "
-                      "in readings/b.csv row 0, which stands")  # fmt: skip
+    assert reason == (
+        "the key (sensor, at) of readings/a.csv row 1 has other content in readings/b.csv row 0, which stands"
+    )
     [row] = scene.quarantine(table)["row"].to_list()
     assert row == '{"sensor":"a","at":"2013-01-01T00:00:00Z","value":"9"}'
     scene.account(table, [report])
@@ -147,8 +151,10 @@ def test_s35_latest_lets_the_later_arrival_correct(scene: Scene) -> None:
     scene.arrive(table, "b.csv", HEAD + reading(1, 1), FEB)
     scene.arrive(table, "a.csv", HEAD + reading(1, 9), MAR)
     [report] = scene.run(table)
-    assert stamps(scene.validated(table)) == [(1.0, "readings/b.csv", utc("2013-01-01"), MAR),
-                                              (9.0, "readings/a.csv", MAR, None)]  # fmt: skip
+    assert stamps(scene.validated(table)) == [
+        (1.0, "readings/b.csv", utc("2013-01-01"), MAR),
+        (9.0, "readings/a.csv", MAR, None),
+    ]
     assert (report.rows, report.quarantined, report.overruled) == (1, 0, 1)
     scene.account(table, [report])
 
@@ -161,8 +167,10 @@ def test_a_refused_row_stands_once_its_rival_is_withdrawn(scene: Scene) -> None:
     scene.arrive(table, "a.csv", HEAD + reading(5, 5), APR)
     [report] = scene.run(table)
     assert report.quarantined == 0
-    assert stamps(scene.validated(table))[:2] == [(1.0, "readings/a.csv", utc("2013-01-01"), APR),
-                                                  (9.0, "readings/b.csv", APR, None)]  # fmt: skip
+    assert stamps(scene.validated(table))[:2] == [
+        (1.0, "readings/a.csv", utc("2013-01-01"), APR),
+        (9.0, "readings/b.csv", APR, None),
+    ]
 
 
 def test_s12_a_table_without_time_keeps_versions_by_arrival_and_unchanged_rows_their_first(scene: Scene) -> None:
@@ -172,8 +180,12 @@ def test_s12_a_table_without_time_keeps_versions_by_arrival_and_unchanged_rows_t
     scene.arrive(table, "c.csv", "id,name\n1,Ada\n2,Hopper\n3,Joan\n", MAR)
     scene.account(table, scene.run(table))
     found = scene.validated(table).select("id", "name", "_arrival", "_known_at", "_superseded_at")
-    assert found.rows() == [(1, "Ada", FEB, FEB, None), (2, "Grace", FEB, FEB, MAR),
-                            (2, "Hopper", MAR, MAR, None), (3, "Joan", MAR, MAR, None)]  # fmt: skip
+    assert found.rows() == [
+        (1, "Ada", FEB, FEB, None),
+        (2, "Grace", FEB, FEB, MAR),
+        (2, "Hopper", MAR, MAR, None),
+        (3, "Joan", MAR, MAR, None),
+    ]
 
 
 def test_a_table_without_key_tells_rows_apart_by_all_columns(scene: Scene) -> None:

@@ -58,7 +58,10 @@ def test_a_damaged_partition_is_made_again(lake: Lake, how: str) -> None:
     put(lake, "2013-02")
     assert files.unusable(lake) == set()
     assert lake.rows("SELECT _partition, sum(v) FROM s.t GROUP BY 1 ORDER BY 1") == [
-        ("2013-01", 4950), ("2013-02", 4950), ("2013-03", 4950)]  # fmt: skip
+        ("2013-01", 4950),
+        ("2013-02", 4950),
+        ("2013-03", 4950),
+    ]
 
 
 def test_rows_kept_in_the_catalog_are_whole(lake: Lake) -> None:

@@ -17,7 +17,10 @@ def test_the_latest_record_of_every_partition_counts(lake: Lake) -> None:
         record(lake, asset, partition, key)
     found = ledger.latest(lake)
     assert {place: row.content_key for place, row in found.items()} == {
-        ("a", "1"): "new", ("a", "2"): "x", ("b", "1"): "y"}  # fmt: skip
+        ("a", "1"): "new",
+        ("a", "2"): "x",
+        ("b", "1"): "y",
+    }
     assert found["a", "1"].details == {"key": "new"}
     assert found["a", "1"].recorded_at.utcoffset() is not None
     assert set(ledger.latest(lake, "b")) == {("b", "1")}

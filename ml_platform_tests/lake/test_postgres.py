@@ -50,12 +50,18 @@ def server() -> Iterator[int]:
             shutil.chown(folder, user)
         subprocess.run(
             [programs / "initdb", "-D", folder / "db", "-U", "ml", "--auth=trust", "-E", "UTF8", "--no-sync"],
-            user=user, cwd=folder, check=True, stdout=subprocess.DEVNULL,
-        )  # fmt: skip
+            user=user,
+            cwd=folder,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         process = subprocess.Popen(
             [programs / "postgres", "-D", folder / "db", "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"],
-            user=user, cwd=folder, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            user=user,
+            cwd=folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         try:
             assert process.stderr is not None
             for line in process.stderr:

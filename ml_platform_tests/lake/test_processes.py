@@ -68,7 +68,11 @@ def test_four_processes_that_commit_twenty_times_each_lose_nothing(settings: Set
         finish(writer)
     with Lake(settings) as lake:
         assert lake.rows("SELECT who, count(DISTINCT number) FROM s.many GROUP BY 1 ORDER BY 1") == [
-            (0, 20), (1, 20), (2, 20), (3, 20)]  # fmt: skip
+            (0, 20),
+            (1, 20),
+            (2, 20),
+            (3, 20),
+        ]
         assert lake.value("SELECT count(*) FROM s.many") == 80
 
 

@@ -26,23 +26,45 @@ def test_an_answer_is_cut_at_the_limit_and_says_so(reader: Lake) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["SHOW ALL TABLES", "DESCRIBE s.t", "SUMMARIZE s.t", "EXPLAIN FROM s.t", "explain analyze SELECT 1",
-            "WITH a AS (SELECT 1) FROM a", "VALUES (1)", "FROM lake.snapshots()",
-            "SELECT * FROM s.t AT (VERSION => 2)"],
-)  # fmt: skip
+    "sql",
+    [
+        "SHOW ALL TABLES",
+        "DESCRIBE s.t",
+        "SUMMARIZE s.t",
+        "EXPLAIN FROM s.t",
+        "explain analyze SELECT 1",
+        "WITH a AS (SELECT 1) FROM a",
+        "VALUES (1)",
+        "FROM lake.snapshots()",
+        "SELECT * FROM s.t AT (VERSION => 2)",
+    ],
+)
 def test_every_kind_of_reading_is_answered(reader: Lake, sql: str) -> None:
     assert ask(reader, sql).frame.width > 0
 
 
 @pytest.mark.parametrize(
-    "sql", ["DELETE FROM s.t", "INSERT INTO s.t VALUES (1, 'a')", "WITH a AS (SELECT 1) INSERT INTO s.t FROM a",
-            "COPY s.t TO 'out.csv'", "ATTACH 'x.db'", "SET threads = 1", "DROP TABLE s.t", "SELECT 1; SELECT 2", "",
-            "EXPLAIN ANALYZE COPY (SELECT 1) TO 'out.csv'", "EXPLAIN ANALYZE DELETE FROM s.t",
-            "CALL ducklake_cleanup_old_files('lake', cleanup_all => true)", "SELEC 1", "FROM nowhere",
-            "FROM ducklake_expire_snapshots('lake', older_than => now())",
-            "FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)",
-            "FROM ducklake_set_option('lake', 'parquet_compression', 'zstd')"],
-)  # fmt: skip
+    "sql",
+    [
+        "DELETE FROM s.t",
+        "INSERT INTO s.t VALUES (1, 'a')",
+        "WITH a AS (SELECT 1) INSERT INTO s.t FROM a",
+        "COPY s.t TO 'out.csv'",
+        "ATTACH 'x.db'",
+        "SET threads = 1",
+        "DROP TABLE s.t",
+        "SELECT 1; SELECT 2",
+        "",
+        "EXPLAIN ANALYZE COPY (SELECT 1) TO 'out.csv'",
+        "EXPLAIN ANALYZE DELETE FROM s.t",
+        "CALL ducklake_cleanup_old_files('lake', cleanup_all => true)",
+        "SELEC 1",
+        "FROM nowhere",
+        "FROM ducklake_expire_snapshots('lake', older_than => now())",
+        "FROM ducklake_delete_orphaned_files('lake', cleanup_all => true)",
+        "FROM ducklake_set_option('lake', 'parquet_compression', 'zstd')",
+    ],
+)
 def test_nothing_but_reading_is_done(
     reader: Lake, lake: Lake, sql: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,9 @@ def test_replacing_a_partition_leaves_the_others_alone(lake: Lake, kind: str) ->
     put(lake, rows_of(lake, kind, "SELECT 2 AS v FROM range(100)"), "2013-02")
     assert put(lake, rows_of(lake, kind, "SELECT 3 AS v FROM range(7)"), "2013-01") == 7
     assert lake.rows("SELECT _partition, v, count(*) FROM s.t GROUP BY ALL ORDER BY ALL") == [
-        ("2013-01", 3, 7), ("2013-02", 2, 100)]  # fmt: skip
+        ("2013-01", 3, 7),
+        ("2013-02", 2, 100),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["frame", "staged"])
@@ -53,12 +55,15 @@ def test_staged_rows_are_those_that_an_insert_would_have_written(lake: Lake, par
     for table, rows in (("inserted", lake.frame(TYPES)), ("registered", stage(lake, TYPES))):
         put(lake, rows, partition, table=table)
     for question in (
-        "SELECT * FROM {} ORDER BY ALL", "SELECT count(*) FROM {} WHERE d > 5",
+        "SELECT * FROM {} ORDER BY ALL",
+        "SELECT count(*) FROM {} WHERE d > 5",
         "SELECT max(d), min(ts), max(s) FROM {}",
         "SELECT count(*) FROM {} WHERE ts > '9000-01-01'",
         "SELECT count(*) FROM {} WHERE da < '1800-01-01'",
-        "SELECT count(*) FROM {} WHERE s IS NULL", "SELECT count(*) FROM {} WHERE st.x = 1", "DESCRIBE {}",
-    ):  # fmt: skip
+        "SELECT count(*) FROM {} WHERE s IS NULL",
+        "SELECT count(*) FROM {} WHERE st.x = 1",
+        "DESCRIBE {}",
+    ):
         inserted, registered = (str(lake.rows(question.format(f"s.{t}"))) for t in ("inserted", "registered"))
         assert inserted == registered
 

@@ -23,10 +23,19 @@ def used(lake: Lake) -> Lake:
         with write(lake, author) as tx:
             rows = stage(lake, f"SELECT i AS v, {number} AS w FROM range(200) t(i)")
             tx.replace("s", "t", rows, partition=f"p{number % 2}")
-            tx.append("s", "t", pl.DataFrame({"v": range(50), "w": [9] * 50}, schema_overrides={"w": pl.Int32}),
-                      partition=f"p{number % 2}")  # fmt: skip
-            tx.append("s", "t", stage(lake, "SELECT i AS v, 8 AS w, 'x' AS n FROM range(20) t(i)"),
-                      partition=f"p{number % 2}", evolve=True)  # fmt: skip
+            tx.append(
+                "s",
+                "t",
+                pl.DataFrame({"v": range(50), "w": [9] * 50}, schema_overrides={"w": pl.Int32}),
+                partition=f"p{number % 2}",
+            )
+            tx.append(
+                "s",
+                "t",
+                stage(lake, "SELECT i AS v, 8 AS w, 'x' AS n FROM range(20) t(i)"),
+                partition=f"p{number % 2}",
+                evolve=True,
+            )
             tx.append("s", "t", stage(lake, "SELECT i AS v, 8 AS w, 'x' AS n FROM range(20) t(i)"), partition="p0")
             ledger.record(tx, author, rows=290)
     return lake
@@ -66,9 +75,12 @@ def test_snapshots_that_are_young_or_named_stay_readable(used: Lake) -> None:
 
 
 def test_what_killed_runs_left_is_removed_once_it_is_old(used: Lake) -> None:
-    left = [used.tables / "s" / "t" / "_partition=p0" / "ducklake-left.parquet",
-            used.folder / "staging" / "left.parquet", used.folder / "staging" / "spill-left" / "x.tmp",
-            used.settings.artifacts / "incoming" / "left"]  # fmt: skip
+    left = [
+        used.tables / "s" / "t" / "_partition=p0" / "ducklake-left.parquet",
+        used.folder / "staging" / "left.parquet",
+        used.folder / "staging" / "spill-left" / "x.tmp",
+        used.settings.artifacts / "incoming" / "left",
+    ]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"PAR1")

@@ -17,12 +17,16 @@ def test_the_functions_of_upkeep_and_registration_exist_under_their_names(lake: 
         for parameter in parameters
     }
     assert {
-        ("ducklake_flush_inlined_data", "schema_name"), ("ducklake_rewrite_data_files", "delete_threshold"),
-        ("ducklake_merge_adjacent_files", "max_file_size"), ("ducklake_expire_snapshots", "versions"),
-        ("ducklake_cleanup_old_files", "older_than"), ("ducklake_delete_orphaned_files", "older_than"),
-        ("ducklake_add_data_files", "hive_partitioning"), ("ducklake_add_data_files", "allow_missing"),
+        ("ducklake_flush_inlined_data", "schema_name"),
+        ("ducklake_rewrite_data_files", "delete_threshold"),
+        ("ducklake_merge_adjacent_files", "max_file_size"),
+        ("ducklake_expire_snapshots", "versions"),
+        ("ducklake_cleanup_old_files", "older_than"),
+        ("ducklake_delete_orphaned_files", "older_than"),
+        ("ducklake_add_data_files", "hive_partitioning"),
+        ("ducklake_add_data_files", "allow_missing"),
         ("ducklake_set_commit_message", "extra_info"),
-    } <= found  # fmt: skip
+    } <= found
 
 
 def test_the_catalog_is_of_the_format_whose_tables_we_read(lake: Lake) -> None:

@@ -34,8 +34,10 @@ def test_everything_says_what_it_is(definitions: dg.Definitions) -> None:
 
 
 def test_tables_show_their_columns_before_they_are_made(definitions: dg.Definitions) -> None:
-    shown = {spec.key.to_user_string(): spec.metadata.get("dagster/column_schema") for spec in
-             definitions.resolve_all_asset_specs()}  # fmt: skip
+    shown = {
+        spec.key.to_user_string(): spec.metadata.get("dagster/column_schema")
+        for spec in definitions.resolve_all_asset_specs()
+    }
     columns = {column.name: column for column in shown["validated/flights"].columns}
     assert columns["landed_at"].type == "Datetime(time_unit='us', time_zone='UTC')"
     assert columns["landed_at"].description == "scheduled arrival plus arr_delay"

@@ -93,8 +93,13 @@ def test_checks_belong_to_the_month_and_the_materialization_they_are_about(
 
 
 def _event_id(instance: dg.DagsterInstance, asset: str, partition: str) -> int:
-    return instance.fetch_materializations(dg.AssetRecordsFilter(
-        dg.AssetKey(asset.split("/")), asset_partitions=[partition]), limit=1).records[0].storage_id  # fmt: skip
+    return (
+        instance.fetch_materializations(
+            dg.AssetRecordsFilter(dg.AssetKey(asset.split("/")), asset_partitions=[partition]), limit=1
+        )
+        .records[0]
+        .storage_id
+    )
 
 
 def test_the_listener_hears_every_step_in_order(platform: Platform) -> None:

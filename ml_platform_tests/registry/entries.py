@@ -16,20 +16,40 @@ GATES: tuple[Gate, ...] = (FLOOR, SIZE)
 
 def training(content_key: str = "c1", pipeline: str = "delays", **changes: Any) -> versions.Training:
     plain: dict[str, Any] = {
-        "pipeline": pipeline, "content_key": content_key, "partition": "2013-03", "training_set": "5e7",
-        "bundle": "b0", "bounds": {"train": {"rows": 10}}, "decided_at": None, "parameters": {"num_leaves": 31},
-        "metrics": {"roc_auc": 0.74, "f1": None}, "environment": {"cpu": "x86"}, "code_version": "abc",
-        "durations": {"fit": 1.5}, "run_id": "run-1",
-    }  # fmt: skip
+        "pipeline": pipeline,
+        "content_key": content_key,
+        "partition": "2013-03",
+        "training_set": "5e7",
+        "bundle": "b0",
+        "bounds": {"train": {"rows": 10}},
+        "decided_at": None,
+        "parameters": {"num_leaves": 31},
+        "metrics": {"roc_auc": 0.74, "f1": None},
+        "environment": {"cpu": "x86"},
+        "code_version": "abc",
+        "durations": {"fit": 1.5},
+        "run_id": "run-1",
+    }
     return versions.Training(**{**plain, **changes})
 
 
 def verdict(gate: Gate, version: int, passed: bool | None = True, **changes: Any) -> Verdict:
     plain: dict[str, Any] = {
-        "pipeline": "delays", "version": version, "gate": in_words(gate), "gate_key": gate_key(gate),
-        "metric": "m", "slice": "", "value": 0.7, "threshold": 0.68, "low": 0.69, "high": 0.71, "passed": passed,
-        "rows": 100, "detail": "As measured.", "snapshot": "5e7",
-    }  # fmt: skip
+        "pipeline": "delays",
+        "version": version,
+        "gate": in_words(gate),
+        "gate_key": gate_key(gate),
+        "metric": "m",
+        "slice": "",
+        "value": 0.7,
+        "threshold": 0.68,
+        "low": 0.69,
+        "high": 0.71,
+        "passed": passed,
+        "rows": 100,
+        "detail": "As measured.",
+        "snapshot": "5e7",
+    }
     return Verdict(**{**plain, **changes})
 
 

@@ -16,11 +16,22 @@ from ml_platform.registry.encoding import RowEncoder, encode, guard
 _MOMENT = datetime(2013, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("column", [
-    pl.Series("a", ["x"]), pl.Series("a", ["x"], dtype=pl.Categorical), pl.Series("a", ["x"], dtype=pl.Enum(["x"])),
-    pl.Series("a", [_MOMENT]), pl.Series("a", [_MOMENT.date()]), pl.Series("a", [None]), pl.Series("a", [True]),
-    pl.Series("a", [[1.0]]), pl.Series("a", [b"x"]), pl.Series("a", [Decimal("1.5")]),
-], ids=lambda column: str(column.dtype))  # fmt: skip
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series("a", ["x"]),
+        pl.Series("a", ["x"], dtype=pl.Categorical),
+        pl.Series("a", ["x"], dtype=pl.Enum(["x"])),
+        pl.Series("a", [_MOMENT]),
+        pl.Series("a", [_MOMENT.date()]),
+        pl.Series("a", [None]),
+        pl.Series("a", [True]),
+        pl.Series("a", [[1.0]]),
+        pl.Series("a", [b"x"]),
+        pl.Series("a", [Decimal("1.5")]),
+    ],
+    ids=lambda column: str(column.dtype),
+)
 def test_the_guard_refuses_what_would_end_the_process(column: pl.Series) -> None:
     with pytest.raises(ScoringError, match=r"at a \("):
         guard(column.to_frame(), ["a"])
@@ -33,10 +44,16 @@ def test_the_guard_refuses_another_order_and_other_columns() -> None:
             guard(frame, columns)
 
 
-@pytest.mark.parametrize("column", [
-    pl.Series("a", ["x"]), pl.Series("a", ["x"], dtype=pl.Categorical), pl.Series("a", [_MOMENT]),
-    pl.Series("a", [[1.0]]),
-], ids=lambda column: str(column.dtype))  # fmt: skip
+@pytest.mark.parametrize(
+    "column",
+    [
+        pl.Series("a", ["x"]),
+        pl.Series("a", ["x"], dtype=pl.Categorical),
+        pl.Series("a", [_MOMENT]),
+        pl.Series("a", [[1.0]]),
+    ],
+    ids=lambda column: str(column.dtype),
+)
 def test_a_number_column_that_holds_anything_else_is_refused_by_name(column: pl.Series) -> None:
     with pytest.raises(ScoringError, match="The column 'a' is"):
         encode(column.to_frame(), ["a"], {})
@@ -54,20 +71,26 @@ def test_missing_columns_and_names_are_refused() -> None:
         RowEncoder(["a", "b"], {}).encode({"a": 1})
 
 
-@pytest.mark.parametrize(("value", "levels"), [
-    ("1", {}), (_MOMENT, {}), ([1], {}), (1, {"a": ["1"]}), (True, {"a": ["x"]}),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "levels"), [("1", {}), (_MOMENT, {}), ([1], {}), (1, {"a": ["1"]}), (True, {"a": ["x"]})]
+)
 def test_a_row_with_a_value_of_another_type_is_refused_by_name(value: Any, levels: dict[str, list[str]]) -> None:
     with pytest.raises(ScoringError, match="of 'a' does not fit"):
         RowEncoder(["a"], levels).encode({"a": value})
 
 
-_ROWS = st.lists(st.fixed_dictionaries({
-    "level": st.none() | st.sampled_from(["", "b", "zz", "never", "emoji 🚕"]),
-    "flag": st.none() | st.booleans(),
-    "number": st.none() | st.floats(),
-    "count": st.none() | st.integers(-(2**63), 2**63 - 1),
-}), min_size=1, max_size=20)  # fmt: skip
+_ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "level": st.none() | st.sampled_from(["", "b", "zz", "never", "emoji 🚕"]),
+            "flag": st.none() | st.booleans(),
+            "number": st.none() | st.floats(),
+            "count": st.none() | st.integers(-(2**63), 2**63 - 1),
+        }
+    ),
+    min_size=1,
+    max_size=20,
+)
 
 
 @given(_ROWS)

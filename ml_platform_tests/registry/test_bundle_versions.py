@@ -61,11 +61,24 @@ def test_an_older_polars_reads_a_bundle_computes_its_features_and_scores_alike_s
     home = tmp_path / "older"
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
     python = home / "bin" / "python"
-    wanted = [f"polars=={OLDER}", "dataframely<2", "pydantic", "pydantic-settings", "lightgbm", "filelock", "duckdb",
-              "pyarrow"]  # fmt: skip
+    wanted = [
+        f"polars=={OLDER}",
+        "dataframely<2",
+        "pydantic",
+        "pydantic-settings",
+        "lightgbm",
+        "filelock",
+        "duckdb",
+        "pyarrow",
+    ]
     subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
-    done = subprocess.run([python, "-c", _READ, made.digest, inputs], cwd=Path(__file__).parents[2],
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = subprocess.run(
+        [python, "-c", _READ, made.digest, inputs],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     version, same, scores = json.loads(done.stdout.splitlines()[-1])
     assert (version, same) == (OLDER, True)

@@ -18,8 +18,13 @@ def closed(month: int) -> datetime:
 
 
 def promote(lake: Lake, version: int, month: int = 4, **changes: Any) -> Promotion:
-    plain: dict[str, Any] = {"partition": f"2013-{month - 1:02}", "effective_at": closed(month),
-                             "reason": "all gates passed", "actor": "platform", "gates": GATES}  # fmt: skip
+    plain: dict[str, Any] = {
+        "partition": f"2013-{month - 1:02}",
+        "effective_at": closed(month),
+        "reason": "all gates passed",
+        "actor": "platform",
+        "gates": GATES,
+    }
     plain.update(changes)
     return promotions.promote(lake, AUTHOR, "delays", version, plain.pop("gates"), **plain)
 
@@ -115,9 +120,17 @@ def test_promoting_again_adds_nothing(lake: Lake) -> None:
 
 def test_what_was_kept_is_on_record_and_changes_no_champion(lake: Lake) -> None:
     judged(lake, 1)
+
     def kept(month: int) -> Promotion:
-        return keep(lake, AUTHOR, "delays", partition=f"2013-{month - 1:02}", effective_at=closed(month),
-                    reason="held back", actor="platform")  # fmt: skip
+        return keep(
+            lake,
+            AUTHOR,
+            "delays",
+            partition=f"2013-{month - 1:02}",
+            effective_at=closed(month),
+            reason="held back",
+            actor="platform",
+        )
 
     assert kept(2).version is None
     promote(lake, 1, month=3)
@@ -130,8 +143,12 @@ def test_what_was_kept_is_on_record_and_changes_no_champion(lake: Lake) -> None:
 def test_entries_are_only_ever_added(lake: Lake) -> None:
     judged(lake, 3)
     seen: list[Promotion] = []
-    steps = [lambda: promote(lake, 1, month=2), lambda: promote(lake, 2, month=3), lambda: undo(lake),
-             lambda: promote(lake, 3, month=5)]  # fmt: skip
+    steps = [
+        lambda: promote(lake, 1, month=2),
+        lambda: promote(lake, 2, month=3),
+        lambda: undo(lake),
+        lambda: promote(lake, 3, month=5),
+    ]
     for step in steps:
         step()
         now = history(lake, "delays")
@@ -181,10 +198,13 @@ def test_a_rollback_may_name_its_target_and_be_taken_back(lake: Lake) -> None:
     assert undo(lake).version == 1
 
 
-@pytest.mark.parametrize(("to", "problem"), [
-    (2, "delays@2 is the champion already. Earlier champions: 1."),
-    (3, "delays@3 was never the champion. Earlier champions: 1."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("to", "problem"),
+    [
+        (2, "delays@2 is the champion already. Earlier champions: 1."),
+        (3, "delays@3 was never the champion. Earlier champions: 1."),
+    ],
+)
 def test_a_rollback_to_what_never_served_is_refused(lake: Lake, to: int, problem: str) -> None:
     judged(lake, 3)
     promote(lake, 1, month=2)

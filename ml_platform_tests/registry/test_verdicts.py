@@ -40,7 +40,10 @@ def test_slices_versions_and_gates_are_measured_apart(lake: Lake) -> None:
     verdicts.record(lake, AUTHOR, [verdict(FLOOR, 1)])
     verdicts.record(lake, AUTHOR, [verdict(FLOOR, 1, False, slice="origin=JFK"), verdict(FLOOR, 2), verdict(SIZE, 1)])
     assert [(v.gate_key, v.slice) for v in verdicts.of(lake, "delays", 1)] == [
-        (gate_key(FLOOR), ""), (gate_key(FLOOR), "origin=JFK"), (gate_key(SIZE), "")]  # fmt: skip
+        (gate_key(FLOOR), ""),
+        (gate_key(FLOOR), "origin=JFK"),
+        (gate_key(SIZE), ""),
+    ]
     assert len(verdicts.of(lake, "delays", 2)) == 1
 
 
@@ -57,17 +60,20 @@ def test_no_verdicts_is_an_empty_list(lake: Lake) -> None:
     assert verdicts.record(lake, AUTHOR, []) == []
 
 
-@pytest.mark.parametrize(("gate", "words"), [
-    (AtLeast("roc_auc", 0.68), "roc_auc at least 0.68"),
-    (AtLeast("roc_auc", 0.62, by="origin"), "roc_auc at least 0.62 for each origin"),
-    (AtMost("log_loss", 0.5), "log_loss at most 0.5"),
-    (NoWorseThanChampion("roc_auc", tolerance=0.01), "roc_auc no worse than the champion's by 0.01"),
-    (OverfitGap("roc_auc", at_most=0.1), "roc_auc on train better than on holdout by at most 0.1"),
-    (Latency(p99_ms=5), "p99 of scoring one row at most 5 ms"),
-    (Size(mb=20), "bundle at most 20 MB"),
-    (Leakage(), "no feature alone reaches 0.95 and the model stays below 0.99"),
-    (Reproduction(), "training again gives the same bytes"),
-    (Parity(), "50 examples replayed through the serving state give the same bits"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        (AtLeast("roc_auc", 0.68), "roc_auc at least 0.68"),
+        (AtLeast("roc_auc", 0.62, by="origin"), "roc_auc at least 0.62 for each origin"),
+        (AtMost("log_loss", 0.5), "log_loss at most 0.5"),
+        (NoWorseThanChampion("roc_auc", tolerance=0.01), "roc_auc no worse than the champion's by 0.01"),
+        (OverfitGap("roc_auc", at_most=0.1), "roc_auc on train better than on holdout by at most 0.1"),
+        (Latency(p99_ms=5), "p99 of scoring one row at most 5 ms"),
+        (Size(mb=20), "bundle at most 20 MB"),
+        (Leakage(), "no feature alone reaches 0.95 and the model stays below 0.99"),
+        (Reproduction(), "training again gives the same bytes"),
+        (Parity(), "50 examples replayed through the serving state give the same bits"),
+    ],
+)
 def test_every_gate_has_words(gate: Gate, words: str) -> None:
     assert in_words(gate) == words

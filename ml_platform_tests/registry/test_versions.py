@@ -13,8 +13,10 @@ from ml_platform_tests.registry.entries import AUTHOR, training
 
 
 def test_versions_count_from_one_for_each_pipeline(lake: Lake) -> None:
-    named = [versions.register(lake, AUTHOR, training(key, pipeline)).name
-             for key, pipeline in [("a", "delays"), ("b", "delays"), ("a", "churn")]]  # fmt: skip
+    named = [
+        versions.register(lake, AUTHOR, training(key, pipeline)).name
+        for key, pipeline in [("a", "delays"), ("b", "delays"), ("a", "churn")]
+    ]
     assert named == ["delays@1", "delays@2", "churn@1"]
 
 

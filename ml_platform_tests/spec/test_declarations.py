@@ -61,8 +61,13 @@ def declared(**changes: Any) -> ModelPipeline:
 
 
 def examples(**changes: Any) -> Examples:
-    whole = {"table": "flights", "key": "flight", "inputs": ("carrier",), "at": "departs",
-             "label": pl.col("delay") > 15}  # fmt: skip
+    whole = {
+        "table": "flights",
+        "key": "flight",
+        "inputs": ("carrier",),
+        "at": "departs",
+        "label": pl.col("delay") > 15,
+    }
     return Examples(**{**whole, **changes})
 
 
@@ -96,16 +101,22 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "a label column among inputs": (lambda: declared(examples=examples(inputs=("delay",))), "hold the outcome: delay"),
     "known_at among inputs": (lambda: declared(examples=examples(inputs=("lands",))), "hold the outcome: lands"),
     "a window over examples whose outcomes have no time": (
-        lambda: declared(features=(window(),),
-                         tables=(Table("flights", Files("f.csv"), Flights, event_time="departs"),)),
-        "declares no known_at"),
+        lambda: declared(
+            features=(window(),), tables=(Table("flights", Files("f.csv"), Flights, event_time="departs"),)
+        ),
+        "declares no known_at",
+    ),
     # names
     "two features of one name": (featured(window(), window()), "already that of Window"),
     "a feature named as an input": (featured(Derived(carrier=pl.col("seat_rows"))), "'carrier' is already that"),
     "two derivations of one name": (featured(Derived(x=pl.col("seat_rows")), Derived(x=pl.col("carrier"))), "'x'"),
     "one status for two readings": (
-        featured(Latest("flights", on="carrier", take=["delay"], as_="last"),
-                 Latest("flights", on=None, take=["arr_time"], as_="last")), "'last__status' is already taken.*as_"),
+        featured(
+            Latest("flights", on="carrier", take=["delay"], as_="last"),
+            Latest("flights", on=None, take=["arr_time"], as_="last"),
+        ),
+        "'last__status' is already taken.*as_",
+    ),
     "a column called status": (featured(Lookup("planes", on="carrier", take=["status"])), "'planes__status' is alre"),
     "tables of one name": (lambda: declared(tables=(FLIGHTS, FLIGHTS)), "tables declared twice: flights"),
     "a name of the platform's": (lambda: declared(name="registry"), "platform's own"),
@@ -114,9 +125,22 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     # cycles
     "derivations in a circle": (featured(Derived(a=pl.col("b") + 1, b=pl.col("a") + 1)), "a cycle: .*→"),
     "tables that need each other": (
-        lambda: declared(tables=(Table("flights", Files("f.csv"), Flights, clean=len, needs=("planes",),
-                                       event_time="departs", known_at="lands"),
-                                 Table("planes", Files("p.csv"), Planes, clean=len, needs=("flights",)))), "cycle"),
+        lambda: declared(
+            tables=(
+                Table(
+                    "flights",
+                    Files("f.csv"),
+                    Flights,
+                    clean=len,
+                    needs=("planes",),
+                    event_time="departs",
+                    known_at="lands",
+                ),
+                Table("planes", Files("p.csv"), Planes, clean=len, needs=("flights",)),
+            )
+        ),
+        "cycle",
+    ),
     # types
     "a join of unequal types": (featured(window(by={"seat_rows": "flight"})), r"seat_rows \(Int32\) to flight \(Int64"),
     "the mean of a text": (featured(window(of="carrier", agg=["mean"])), "of='carrier' is String"),
@@ -150,18 +174,24 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     # examples, labels, splits
     "a key that is not the table's": (lambda: declared(examples=examples(key="carrier")), "not the primary key"),
     "no time for partitions": (
-        lambda: declared(examples=examples(at=None), partitions=Monthly("2013-01")), "partitions need a prediction"),
+        lambda: declared(examples=examples(at=None), partitions=Monthly("2013-01")),
+        "partitions need a prediction",
+    ),
     "no time for a split by time": (lambda: declared(examples=examples(at=None)), "split is by time"),
     "a group that is no input": (
-        lambda: declared(split=Split(validation=0.1, holdout=0.2, group="delay")), "group='delay' is no input"),
+        lambda: declared(split=Split(validation=0.1, holdout=0.2, group="delay")),
+        "group='delay' is no input",
+    ),
     "an exclusion of what is no input": (lambda: examples(exclude=("delay",)), "no input: delay"),
     "a label that is a time": (lambda: declared(examples=examples(label="lands")), "the label is Datetime"),
     "a label on nothing": (
-        lambda: declared(examples=examples(label=Label("planes", on={"tail": "number"}))), "'tail' to 'number'"),
+        lambda: declared(examples=examples(label=Label("planes", on={"tail": "number"}))),
+        "'tail' to 'number'",
+    ),
     "an owner that is nobody": (lambda: declared(owners=("operations",)), "team:name"),
     "a file outside the landing folder": (lambda: Files("../secrets.csv"), "leaves the landing folder"),
     "a file of no known kind": (lambda: Files("flights.xlsx"), "no format"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("make", "message"), MISTAKES.values(), ids=MISTAKES.keys())

@@ -74,10 +74,23 @@ def test_the_columns_that_an_expression_reads_are_known() -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    [x.mean(), x.sum().over("s"), x.shift(1), x.cum_sum(), x.rank(), x.map_elements(abs, pl.Float64), pl.len(),
-     x.filter(b), x.sort(), pl.col("x", "y"), pl.all(), s.str.to_datetime(), x.cast(pl.Decimal(10, 2))],
+    [
+        x.mean(),
+        x.sum().over("s"),
+        x.shift(1),
+        x.cum_sum(),
+        x.rank(),
+        x.map_elements(abs, pl.Float64),
+        pl.len(),
+        x.filter(b),
+        x.sort(),
+        pl.col("x", "y"),
+        pl.all(),
+        s.str.to_datetime(),
+        x.cast(pl.Decimal(10, 2)),
+    ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_looks_at_other_rows_or_calls_python_is_refused_by_name(expression: pl.Expr) -> None:
     with pytest.raises(DeclarationError, match=r"Derived\(z=…\).*cannot be used"):
         to_portable(expression, "Derived(z=…)")

@@ -93,7 +93,9 @@ def test_a_candidate_without_a_verdict_is_not_promoted_S26(opened: Opening, janu
     assert promotions.champion_at(trips.ws.lake, NAME) == 1
     # Once it is judged, it is promoted: the verdicts are part of the key.
     assert [asset for asset, _, status in trips.run("2024-02") if status == "made"] == [
-        f"{NAME}/verdicts", f"{NAME}/champion"]  # fmt: skip
+        f"{NAME}/verdicts",
+        f"{NAME}/champion",
+    ]
     assert promotions.champion_at(trips.ws.lake, NAME) == 2
 
 
@@ -140,8 +142,16 @@ def test_too_few_labels_hold_a_month_back_and_the_next_one_has_enough_S20(opened
 
 def test_a_label_of_one_class_is_named_and_scoring_and_the_decision_are_made(opened: Opening, january: Path) -> None:
     examples = scenario.trips().examples
-    never = scenario.trips(examples=type(examples)("trips", key="trip", at="ordered_at", inputs=examples.inputs,
-                                                   exclude=examples.exclude, label=pl.col("late") > 5_000))  # fmt: skip
+    never = scenario.trips(
+        examples=type(examples)(
+            "trips",
+            key="trip",
+            at="ordered_at",
+            inputs=examples.inputs,
+            exclude=examples.exclude,
+            label=pl.col("late") > 5_000,
+        )
+    )
     trips = opened(january, never)
     with pytest.raises(TrainingError, match=r"one class in train \(always False\), holdout \(always False\)"):
         trips.run("2024-01")

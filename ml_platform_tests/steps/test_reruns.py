@@ -27,7 +27,8 @@ def test_steps_started_by_hand_with_a_hit_write_no_rows_and_say_unchanged_S32(op
     assert snapshots.current(trips.ws.lake) == before
     ledger_rows = trips.frame("SELECT asset, partition, rows FROM platform.materializations").rows()
     assert sorted(zip(*zip(*made, strict=True), rows, strict=True)) == sorted(
-        row for row in ledger_rows if not row[0].startswith("raw/"))  # fmt: skip
+        row for row in ledger_rows if not row[0].startswith("raw/")
+    )
 
 
 def test_taking_in_the_same_files_again_says_unchanged(opened: Opening, churned: Path) -> None:

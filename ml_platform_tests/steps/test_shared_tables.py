@@ -18,8 +18,9 @@ def _length() -> object:
     return scenario.trips(
         "trip_length",
         examples=Examples("trips", key="trip", at="ordered_at", inputs=["zone", "km"], label="late"),
-        features=[], gates=[],
-    )  # fmt: skip
+        features=[],
+        gates=[],
+    )
 
 
 def test_a_table_of_two_pipelines_is_taken_in_once_S34(opened: Opening, january: Path) -> None:
@@ -35,8 +36,11 @@ def test_a_table_of_two_pipelines_is_taken_in_once_S34(opened: Opening, january:
 def test_two_definitions_of_one_table_are_refused_S34() -> None:
     other = scenario.trips_table(on_conflict="latest", clean=scenario.clean_trips_anew)
     one, two = scenario.trips(), scenario.trips("others", tables=[other, scenario.traffic, scenario.drivers])
-    with pytest.raises(DeclarationError, match=r"Table\('trips'\): trip_delay and others define it differently "
-                                               r"\(clean, on_conflict\).*Import one definition"):  # fmt: skip
+    with pytest.raises(
+        DeclarationError,
+        match=r"Table\('trips'\): trip_delay and others define it differently "
+        r"\(clean, on_conflict\).*Import one definition",
+    ):
         check_shared_tables([one, two])
 
 
@@ -53,9 +57,13 @@ def test_one_table_is_sliced_one_way() -> None:
 
 
 def test_a_pipeline_without_partitions_over_a_table_in_months_is_refused() -> None:
-    whole = scenario.trips("others", partitions=None, features=[], gates=[],
-                           examples=Examples("trips", key="trip", at="ordered_at", inputs=["km"],
-                                             label=pl.col("late") > 10))  # fmt: skip
+    whole = scenario.trips(
+        "others",
+        partitions=None,
+        features=[],
+        gates=[],
+        examples=Examples("trips", key="trip", at="ordered_at", inputs=["km"], label=pl.col("late") > 10),
+    )
     for declared in ([scenario.trips(), whole], [whole, scenario.trips()]):
         with pytest.raises(DeclarationError, match=r"Table\('trips'\).*trip_delay slices it.*others has no partitions"):
             slices_of(declared)

@@ -84,7 +84,8 @@ def test_a_replaced_file_makes_what_depends_on_it_stale_and_nothing_else_S6(open
     log = promotions.history(trips.ws.lake, "trip_delay")
     # On 10 February it turns out that three trips of 28 January were later than said.
     corrected = scenario.trip_rows("2024-01").with_columns(
-        late=pl.when(pl.int_range(pl.len()) % 10 == 3).then(pl.col("late") + 30).otherwise("late"))  # fmt: skip
+        late=pl.when(pl.int_range(pl.len()) % 10 == 3).then(pl.col("late") + 30).otherwise("late")
+    )
     trips.land("trips", "trips_2024-01.csv", corrected, datetime(2024, 2, 10, tzinfo=UTC))
     made = _made(trips.run("2024-02"))
     assert made["all"] == ["raw/trips"]

@@ -87,8 +87,15 @@ class World:
         """What would be launched first, if anything."""
         return list(_first(Planner(self.ws, pipeline or self.pipeline).work(through)))
 
-    def run(self, through: str | None = None, *, only: str | None = None, kill_at: int | None = None,
-            pipeline: ModelPipeline | None = None, launched: list[Work] | None = None) -> list[Made]:  # fmt: skip
+    def run(
+        self,
+        through: str | None = None,
+        *,
+        only: str | None = None,
+        kill_at: int | None = None,
+        pipeline: ModelPipeline | None = None,
+        launched: list[Work] | None = None,
+    ) -> list[Made]:
         """Run what is stale. `kill_at`: the process ends before that step (from 0). What was made this time."""
         pipeline, began = pipeline or self.pipeline, len(self.made)
         for work in Planner(self.ws, pipeline).work(through, only):

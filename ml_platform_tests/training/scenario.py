@@ -76,27 +76,38 @@ def rows(count: int = 1200, seed: int = 1, days: int = 59) -> pl.DataFrame:
     city = random.choice(["oslo", "rome", "bonn", "graz"], count)
     late = np.round(km - 8 + 5 * (city == "rome") + random.normal(0, 4, count), 1)
     at = [SINCE + timedelta(minutes=int(m)) for m in minutes]
-    frame = pl.DataFrame({
-        "trip": np.arange(count), "at": at, "city": city, "rush": random.random(count) < 0.3, "km": km,
-        "riders": random.integers(1, 5, count), "ended": [t + _HOUR for t in at], "late": late,
-        "kind": np.where(late > 5, "bad", np.where(late > 0, "poor", "good")),
-    }).with_columns(pl.col("at", "ended").cast(pl.Datetime("us", "UTC")))  # fmt: skip
+    frame = pl.DataFrame(
+        {
+            "trip": np.arange(count),
+            "at": at,
+            "city": city,
+            "rush": random.random(count) < 0.3,
+            "km": km,
+            "riders": random.integers(1, 5, count),
+            "ended": [t + _HOUR for t in at],
+            "late": late,
+            "kind": np.where(late > 5, "bad", np.where(late > 0, "poor", "good")),
+        }
+    ).with_columns(pl.col("at", "ended").cast(pl.Datetime("us", "UTC")))
     holes = pl.Series(random.random(count))
     return frame.with_columns(
-        city=pl.when(holes > 0.05).then("city"), km=pl.when((holes < 0.9) | (holes > 0.95)).then("km"),
+        city=pl.when(holes > 0.05).then("city"),
+        km=pl.when((holes < 0.9) | (holes > 0.95)).then("km"),
         rush=pl.when(holes < 0.97).then("rush"),
-    )  # fmt: skip
+    )
 
 
 def validated(frame: pl.DataFrame, known: str | None, arrival: datetime = SINCE) -> pl.DataFrame:
     """`frame` in the layout of a validated table: one version of each row, known from its own clock."""
     at = pl.col(known) if known else pl.lit(arrival)
     return frame.with_columns(
-        _file=pl.lit("f1"), _row=pl.int_range(pl.len(), dtype=pl.Int64),
+        _file=pl.lit("f1"),
+        _row=pl.int_range(pl.len(), dtype=pl.Int64),
         _arrival=pl.lit(arrival).cast(pl.Datetime("us", "UTC")),
-        _known_at=at.cast(pl.Datetime("us", "UTC")), _usable_at=at.cast(pl.Datetime("us", "UTC")),
+        _known_at=at.cast(pl.Datetime("us", "UTC")),
+        _usable_at=at.cast(pl.Datetime("us", "UTC")),
         _superseded_at=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
-    )  # fmt: skip
+    )
 
 
 def features(frame: pl.DataFrame, declared: ModelPipeline) -> pl.DataFrame:
@@ -106,8 +117,13 @@ def features(frame: pl.DataFrame, declared: ModelPipeline) -> pl.DataFrame:
     )
 
 
-def fill(lake: Lake, declared: ModelPipeline, frame: pl.DataFrame, reported: pl.DataFrame | None = None,
-         versions: pl.DataFrame | None = None) -> None:  # fmt: skip
+def fill(
+    lake: Lake,
+    declared: ModelPipeline,
+    frame: pl.DataFrame,
+    reported: pl.DataFrame | None = None,
+    versions: pl.DataFrame | None = None,
+) -> None:
     """Write the feature rows of `frame` and the validated tables; `versions` stands for validated.trips."""
     feature_rows = features(frame, declared)
     month = pl.col("at").dt.strftime("%Y-%m") if declared.partitions else pl.lit("all")
@@ -121,5 +137,8 @@ def fill(lake: Lake, declared: ModelPipeline, frame: pl.DataFrame, reported: pl.
 
 
 def report_rows(rows_: list[tuple[int, int, datetime, float | None]]) -> pl.DataFrame:
-    return pl.DataFrame(rows_, schema={"report": pl.Int64, "trip": pl.Int64, "reported": pl.Datetime("us", "UTC"),
-                                       "loss": pl.Float64}, orient="row")  # fmt: skip
+    return pl.DataFrame(
+        rows_,
+        schema={"report": pl.Int64, "trip": pl.Int64, "reported": pl.Datetime("us", "UTC"), "loss": pl.Float64},
+        orient="row",
+    )

@@ -27,8 +27,9 @@ from ml_platform_tests.training.scenario import MONTHS, D
 TASKS = ("binary", "multiclass", "regression")
 
 
-def made(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, frame: pl.DataFrame | None = None,
-         threads: int = 2) -> tuple[TrainingSet, Trained, pl.DataFrame]:  # fmt: skip
+def made(
+    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, frame: pl.DataFrame | None = None, threads: int = 2
+) -> tuple[TrainingSet, Trained, pl.DataFrame]:
     scenario.fill(lake, pipeline, scenario.rows() if frame is None else frame)
     stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     found = candidate.make(blobs, pipeline, stored, "{}", threads=threads)
@@ -56,11 +57,17 @@ def test_a_model_learns_and_its_bundle_scores_as_it_did(lake: Lake, blobs: Blobs
 @pytest.mark.parametrize("task", TASKS)
 def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(lake: Lake, blobs: Blobs, task: str) -> None:
     _, found, rows = made(lake, blobs, scenario.pipeline(task))
-    strange = pl.DataFrame({
-        "city": [None, "never seen", "rome", "", "oslo"], "rush": [None, True, False, None, True],
-        "km": [None, float("nan"), 1e308, -0.0, float("inf")], "riders": [None, 2**62, -1, 0, 3],
-        "hour": [None, 0, 23, 5, 7], "far": [float("nan"), None, 0.1, 1e-320, float("-inf")],
-    }, schema={name: rows.schema[name] for name in found.bundle.columns})  # fmt: skip
+    strange = pl.DataFrame(
+        {
+            "city": [None, "never seen", "rome", "", "oslo"],
+            "rush": [None, True, False, None, True],
+            "km": [None, float("nan"), 1e308, -0.0, float("inf")],
+            "riders": [None, 2**62, -1, 0, 3],
+            "hour": [None, 0, 23, 5, 7],
+            "far": [float("nan"), None, 0.1, 1e-320, float("-inf")],
+        },
+        schema={name: rows.schema[name] for name in found.bundle.columns},
+    )
     frame = pl.concat([rows.select(list(found.bundle.columns)).head(300), strange])
     predictor = Predictor(found.bundle, threads=2)
     singles = np.array([predictor.score_row(row) for row in frame.iter_rows(named=True)])
@@ -149,8 +156,15 @@ def test_a_column_that_is_always_null_trains_and_has_an_empty_sketch(lake: Lake,
 def test_nothing_in_the_record_but_json_values(lake: Lake, blobs: Blobs) -> None:
     _, found, _ = made(lake, blobs, scenario.pipeline())
     assert json.loads(json.dumps(found.record)) == found.record
-    assert {*found.record} == {"parameters", "rounds", "evaluations", "environment", "code_version", "durations",
-                               "bytes"}  # fmt: skip
+    assert {*found.record} == {
+        "parameters",
+        "rounds",
+        "evaluations",
+        "environment",
+        "code_version",
+        "durations",
+        "bytes",
+    }
 
 
 # -- made again -------------------------------------------------------------------------------------

@@ -40,8 +40,16 @@ def test_an_objective_must_be_one_of_the_task() -> None:
 def test_extra_reaches_lightgbm_under_its_principal_name_and_nothing_is_changed_silently() -> None:
     pipeline = scenario.pipeline(trainer=LightGBM(extra={"reg_lambda": 2.0}))
     found = plan(pipeline, STORED)
-    defaults: dict[str, Any] = {"objective": "binary", "num_leaves": 31, "learning_rate": 0.1, "min_data_in_leaf": 20,
-                                "seed": 0, "deterministic": True, "force_row_wise": True, "verbosity": -1}  # fmt: skip
+    defaults: dict[str, Any] = {
+        "objective": "binary",
+        "num_leaves": 31,
+        "learning_rate": 0.1,
+        "min_data_in_leaf": 20,
+        "seed": 0,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
     assert found.parameters == {**defaults, "lambda_l2": 2.0}
 
 

@@ -67,8 +67,10 @@ def test_spans_are_ordered_and_complete_up_to_the_microsecond(ages: list[int], v
     edges = [holdout * day, holdout * day + 1, (holdout + validation) * day, (holdout + validation) * day + 1]
     frame = pl.DataFrame({"at": [D - timedelta(microseconds=age) for age in [*ages, *edges]]})
     found = parts(split, frame.cast(pl.Datetime("us", "UTC")), ("k",), at="at")
-    expected = ["holdout" if age <= holdout * day else "validation" if age <= (holdout + validation) * day else "train"
-                for age in [*ages, *edges]]  # fmt: skip
+    expected = [
+        "holdout" if age <= holdout * day else "validation" if age <= (holdout + validation) * day else "train"
+        for age in [*ages, *edges]
+    ]
     assert found == expected
 
 

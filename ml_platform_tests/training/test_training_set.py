@@ -40,8 +40,10 @@ def test_the_order_of_the_stored_columns_does_not_matter_s16(lake: Lake, blobs: 
     pipeline, frame = scenario.pipeline(), scenario.rows(300)
     scenario.fill(lake, pipeline, frame)
     first, _ = built(lake, blobs, pipeline)
-    lake.connection.execute("CREATE TABLE moved AS SELECT _partition, far, km, hour, "
-                            "* EXCLUDE (_partition, far, km, hour) FROM trips_late.features")  # fmt: skip
+    lake.connection.execute(
+        "CREATE TABLE moved AS SELECT _partition, far, km, hour, "
+        "* EXCLUDE (_partition, far, km, hour) FROM trips_late.features"
+    )
     lake.connection.execute("DROP TABLE trips_late.features")
     lake.connection.execute("CREATE TABLE trips_late.features AS FROM moved")
     assert built(lake, blobs, pipeline)[0].digest == first.digest
@@ -82,9 +84,12 @@ def test_rows_are_cut_at_the_same_places_however_they_arrive(
 def test_a_label_counts_only_when_known_before_the_decision_s18(lake: Lake, blobs: Blobs) -> None:
     pipeline = scenario.pipeline()
     frame = scenario.rows(600).with_columns(
-        ended=pl.when(pl.col("trip") % 10 == 0).then(pl.lit(D))  # known at the decision, not before it
-        .when(pl.col("trip") % 10 == 1).then(None).otherwise("ended")
-    )  # fmt: skip
+        ended=pl.when(pl.col("trip") % 10 == 0)
+        .then(pl.lit(D))  # known at the decision, not before it
+        .when(pl.col("trip") % 10 == 1)
+        .then(None)
+        .otherwise("ended")
+    )
     scenario.fill(lake, pipeline, frame)
     found, rows = built(lake, blobs, pipeline)
     assert found.immature == 120
@@ -103,11 +108,22 @@ def test_a_null_label_is_no_label_s17(lake: Lake, blobs: Blobs) -> None:
 
 def test_parts_follow_each_other_in_time_and_end_at_the_decision_s18(lake: Lake, blobs: Blobs) -> None:
     pipeline = scenario.pipeline()
-    edges = [SINCE, D - 21 * DAY - timedelta(microseconds=1), D - 21 * DAY, D - 14 * DAY - timedelta(microseconds=1),
-             D - 14 * DAY, D - 2 * timedelta(hours=1)]  # fmt: skip
-    frame = scenario.rows(12).with_columns(
-        at=pl.Series([edges[i // 2] for i in range(12)]).cast(pl.Datetime("us", "UTC")), late=pl.Series([-1.0, 1.0] * 6)
-    ).with_columns(ended=pl.col("at") + pl.duration(hours=1))  # fmt: skip
+    edges = [
+        SINCE,
+        D - 21 * DAY - timedelta(microseconds=1),
+        D - 21 * DAY,
+        D - 14 * DAY - timedelta(microseconds=1),
+        D - 14 * DAY,
+        D - 2 * timedelta(hours=1),
+    ]
+    frame = (
+        scenario.rows(12)
+        .with_columns(
+            at=pl.Series([edges[i // 2] for i in range(12)]).cast(pl.Datetime("us", "UTC")),
+            late=pl.Series([-1.0, 1.0] * 6),
+        )
+        .with_columns(ended=pl.col("at") + pl.duration(hours=1))
+    )
     scenario.fill(lake, pipeline, frame)
     found, rows = built(lake, blobs, pipeline)
     assert rows["_part"].to_list() == ["train"] * 4 + ["validation"] * 4 + ["holdout"] * 4
@@ -128,14 +144,16 @@ def corrected(frame: pl.DataFrame, trip: int, when: object, late: float) -> pl.D
     moment = pl.lit(when).cast(pl.Datetime("us", "UTC"))
     hit = pl.col("trip") == trip
     old = table.with_columns(_superseded_at=pl.when(hit).then(moment).otherwise("_superseded_at"))
-    new = table.filter(hit).with_columns(late=pl.lit(late), km=pl.lit(99.0), _file=pl.lit("f2"), _arrival=moment,
-                                         _known_at=moment, _usable_at=moment)  # fmt: skip
+    new = table.filter(hit).with_columns(
+        late=pl.lit(late), km=pl.lit(99.0), _file=pl.lit("f2"), _arrival=moment, _known_at=moment, _usable_at=moment
+    )
     return pl.concat([old, new])
 
 
-@pytest.mark.parametrize(("when", "label", "features"), [
-    (D, -5.0, "of the day"), (D - timedelta(microseconds=1), 77.0, "of the day"), (D + DAY, -5.0, "of the day"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("when", "label", "features"),
+    [(D, -5.0, "of the day"), (D - timedelta(microseconds=1), 77.0, "of the day"), (D + DAY, -5.0, "of the day")],
+)
 def test_labels_are_of_the_version_that_stood_then_and_features_as_they_were_computed_s6(
     lake: Lake, blobs: Blobs, when: object, label: float, features: str
 ) -> None:
@@ -153,7 +171,7 @@ def test_of_two_versions_that_overlap_until_the_refresh_the_later_known_counts_s
     pipeline, frame = scenario.pipeline("regression"), scenario.rows(300)
     versions = corrected(frame, 7, D - DAY, 77.0).with_columns(
         _superseded_at=pl.when(pl.col("_superseded_at").is_not_null()).then(pl.lit(D).cast(pl.Datetime("us", "UTC")))
-    )  # fmt: skip
+    )
     scenario.fill(lake, pipeline, frame, versions=versions)
     _, rows = built(lake, blobs, pipeline)
     assert rows.filter(pl.col("trip") == 7)["_label"].to_list() == [77.0]

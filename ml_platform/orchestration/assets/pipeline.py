@@ -23,14 +23,19 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         metadata["dagster/column_schema"] = column_schema({**pipeline.row_schema, **pipeline.feature_schema})  # type: ignore[assignment]  # Dagster takes any metadata value
 
     @dg.asset(
-        key=key, group_name=pipeline.name, owners=list(pipeline.owners), kinds=set(step.kinds),
+        key=key,
+        group_name=pipeline.name,
+        owners=list(pipeline.owners),
+        kinds=set(step.kinds),
         deps=[dg.AssetKey(list(upstream)) for upstream in step.upstream],
-        partitions_def=partitions_of(pipeline.partitions), description=step.description, metadata=metadata,
+        partitions_def=partitions_of(pipeline.partitions),
+        description=step.description,
+        metadata=metadata,
         check_specs=[
             dg.AssetCheckSpec(name, asset=key, description=about, partitions_def=partitions_of(pipeline.partitions))
             for name, about in step.checks
         ],
-    )  # fmt: skip
+    )
     def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
         announce("/".join(key), partition)
@@ -39,5 +44,3 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         return materialized(key, outcome)
 
     return run_step
-
-

@@ -26,10 +26,13 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
     key = ["raw", table.name]
 
     @dg.asset(
-        key=key, group_name="raw", owners=list(owners), kinds={"duckdb", table.source.file_format or "csv"},
+        key=key,
+        group_name="raw",
+        owners=list(owners),
+        kinds={"duckdb", table.source.file_format or "csv"},
         description=f"{table.description or table.name}: every row of every file that landed as "
-                    f"`{table.source.pattern}`, as it came, with its file and row number.",
-    )  # fmt: skip
+        f"`{table.source.pattern}`, as it came, with its file and row number.",
+    )
     def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
         announce("/".join(key), "all")
         with passing_faults_retried():
@@ -51,14 +54,24 @@ def _validated(
         name=f"validated__{table.name}",
         specs=[
             dg.AssetSpec(
-                key, deps=upstream, group_name="validated", owners=list(owners), kinds={"duckdb", "polars"},
+                key,
+                deps=upstream,
+                group_name="validated",
+                owners=list(owners),
+                kinds={"duckdb", "polars"},
                 description=f"{table.description or table.name}: the rows that keep the contract "
-                            f"`{table.contract.__name__}`, one version each (key: {rules}).",
-                metadata={"dagster/column_schema": column_schema(table.columns, told),
-                          "dagster/table_name": f"lake.validated.{table.name}"},
+                f"`{table.contract.__name__}`, one version each (key: {rules}).",
+                metadata={
+                    "dagster/column_schema": column_schema(table.columns, told),
+                    "dagster/table_name": f"lake.validated.{table.name}",
+                },
             ),
             dg.AssetSpec(
-                refused, deps=upstream, group_name="validated", owners=list(owners), kinds={"duckdb"},
+                refused,
+                deps=upstream,
+                group_name="validated",
+                owners=list(owners),
+                kinds={"duckdb"},
                 description=f"Rows of {table.name} that were refused, with rule, reason and file.",
                 metadata={"dagster/table_name": f"lake.quarantine.{table.name}"},
             ),
@@ -68,7 +81,7 @@ def _validated(
             for name, about in check_names(table)
         ],
         partitions_def=partitions_of(slices),
-    )  # fmt: skip
+    )
     def validated(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
         partition = partition_of(context, slices)
         announce("/".join(key), partition)

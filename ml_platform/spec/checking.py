@@ -1,0 +1,257 @@
+"""What a declaration must keep that no single word can see: each check names the culprit and the remedy."""
+
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.canonical import canonical
+from ml_platform.spec.examples import Label
+from ml_platform.spec.expressions import columns_read, to_portable
+from ml_platform.spec.features import Derived, Feature, Latest, Lookup, Since, Window, join_keys
+from ml_platform.spec.gates import METRICS, AtLeast, AtMost, Gate, NoWorseThanChampion, OverfitGap
+from ml_platform.spec.tables import Table
+
+if TYPE_CHECKING:
+    from ml_platform.spec.pipeline import ModelPipeline
+
+
+def check_tables(pipeline: "ModelPipeline", where: str) -> None:
+    """Names are unique, needs exist and form no cycle."""
+    names = [table.name for table in pipeline.tables]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DeclarationError(where, f"tables declared twice: {', '.join(twice)}", remedy="Name each once.")
+    needs = {table.name: set(table.needs) for table in pipeline.tables}
+    for table in pipeline.tables:
+        for need in table.needs:
+            pipeline.table(need)
+    try:
+        tuple(TopologicalSorter(needs).static_order())
+    except CycleError as error:
+        raise DeclarationError(
+            where, f"needs= of tables form a cycle: {' → '.join(error.args[1])}", remedy="Break it."
+        ) from None
+
+
+def check_examples(pipeline: "ModelPipeline", where: str) -> None:
+    """Key, inputs, prediction time, split and label fit the examples' table (S3)."""
+    examples, table = pipeline.examples, pipeline.table(pipeline.examples.table)
+    named = {"key": examples.keys, "inputs": examples.inputs, "at": (examples.at,) if examples.at else ()}
+    for role, columns in named.items():
+        for column in columns:
+            if column not in table.columns:
+                raise DeclarationError(
+                    where,
+                    f"{role} names {column!r}, which {table.name} does not have",
+                    remedy=f"Its columns: {', '.join(table.columns)}.",
+                )
+    if set(examples.keys) != set(table.key):
+        raise DeclarationError(
+            where,
+            f"key={list(examples.keys)} is not the primary key of {table.name}, {list(table.key)}",
+            remedy="One example is one row of its table.",
+        )
+    if examples.at and table.columns[examples.at] != pl.Datetime("us", "UTC"):
+        raise DeclarationError(
+            where,
+            f"at={examples.at!r} is {table.columns[examples.at]}",
+            remedy='Declare it dy.Datetime(time_zone="UTC").',
+        )
+    if pipeline.partitions and examples.at is None:
+        raise DeclarationError(where, "partitions need a prediction time", remedy="Name it with at=.")
+    if pipeline.split.timed and examples.at is None:
+        raise DeclarationError(
+            where, "the split is by time and the examples have none", remedy="Use Split(validation=0.1, holdout=0.2)."
+        )
+    if pipeline.split.group is not None and pipeline.split.group not in pipeline.row_schema:
+        raise DeclarationError(
+            f"ModelPipeline({pipeline.name!r}).split",
+            f"group={pipeline.split.group!r} is no input",
+            remedy=f"Group by one of {', '.join(pipeline.row_schema)}.",
+        )
+    _ = pipeline.task
+    _check_label(pipeline, where)
+
+
+def _check_label(pipeline: "ModelPipeline", where: str) -> None:
+    examples, table = pipeline.examples, pipeline.table(pipeline.examples.table)
+    if isinstance(examples.label, Label):
+        other = pipeline.table(examples.label.table)
+        for own, theirs in join_keys(examples.label.on).items():
+            if own not in pipeline.row_schema or theirs not in other.columns:
+                raise DeclarationError(
+                    f"{where}.label",
+                    f"on= joins {own!r} to {theirs!r}",
+                    remedy="The left is a key or input, the right a column there.",
+                )
+        if examples.label.matures_after and examples.at is None:
+            raise DeclarationError(f"{where}.label", "matures_after= needs a prediction time", remedy="Name at=.")
+        return
+    expression = examples.label_expression
+    assert expression is not None
+    read = columns_read(to_portable(expression, where))
+    leaking = sorted((read | ({table.known_at} if table.known_at else set())) & set(examples.inputs))
+    if leaking:
+        raise DeclarationError(
+            where,
+            f"inputs hold the outcome: {', '.join(leaking)}",
+            remedy="Remove what the label or known_at is made of.",
+        )
+
+
+def joined_outputs(pipeline: "ModelPipeline") -> list[tuple[str, dict[str, pl.DataType]]]:
+    """The outputs of every feature that reads a table, with their types; each is checked on the way."""
+    found: list[tuple[str, dict[str, pl.DataType]]] = []
+    for feature in pipeline.features:
+        if isinstance(feature, Derived):
+            continue
+        where, table = f"{type(feature).__name__}({feature.table!r})", pipeline.table(feature.table)
+        _check_clock(pipeline, feature, table, where)
+        taken = feature.take if isinstance(feature, Lookup | Latest) else ()
+        of = [feature.of] if isinstance(feature, Window) and feature.of else []
+        for column in (*taken, *of):
+            if column not in table.columns:
+                raise DeclarationError(
+                    where, f"there is no column {column!r}", remedy=f"Its columns: {', '.join(table.columns)}."
+                )
+        if isinstance(feature, Window):
+            _check_window(feature, table, where)
+            types: list[pl.DataType] = [
+                pl.Int64() if agg == "count" else pl.Float64() for _ in feature.over for agg in feature.agg
+            ]
+        elif isinstance(feature, Since):
+            types = [pl.Float64()]
+        else:
+            types = [table.columns[column] for column in feature.take]
+        found.append((where, dict(zip(feature.outputs, types, strict=True))))
+    return found
+
+
+def _check_clock(pipeline: "ModelPipeline", feature: Any, table: Table, where: str) -> None:
+    if isinstance(feature, Lookup):
+        if table.event_time is not None:
+            raise DeclarationError(where, f"{table.name} has a time axis", remedy="Use Latest.")
+        return
+    if table.event_time is None:
+        raise DeclarationError(where, f"{table.name} has no event_time", remedy="Use Lookup, or declare it.")
+    if pipeline.examples.at is None:
+        raise DeclarationError(where, "the examples have no prediction time", remedy="Name it with at=.")
+    if table.name == pipeline.examples.table and table.known_at in (None, pipeline.examples.at):
+        raise DeclarationError(
+            where,
+            f"{table.name} declares no known_at of its own, so its outcomes would count as known when they begin",
+            remedy="Declare the column that says when a row's outcome is known.",
+        )
+
+
+def _check_window(feature: Window, table: Table, where: str) -> None:
+    if feature.of is not None and feature.agg != ("count",):
+        dtype = table.columns[feature.of]
+        if not (dtype.is_numeric() or dtype == pl.Boolean):
+            raise DeclarationError(where, f"of={feature.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
+    if feature.where is not None and type_of(feature.where, table.columns, f"{where}.where") != pl.Boolean:
+        raise DeclarationError(f"{where}.where", "not a Boolean expression", remedy="Compare something.")
+
+
+def check_join(pipeline: "ModelPipeline", feature: Feature, types: dict[str, pl.DataType]) -> None:
+    """Both sides of a join exist, are inputs, and have one type."""
+    if isinstance(feature, Derived):
+        return
+    where, table = f"{type(feature).__name__}({feature.table!r})", pipeline.table(feature.table)
+    on = feature.by if isinstance(feature, Window) else feature.on
+    early = {name for name, _ in pipeline.derived if name in pipeline.early_derived}
+    for own, theirs in join_keys(on).items():
+        if own not in pipeline.row_schema and own not in early:
+            outcome = own in pipeline.table(pipeline.examples.table).columns
+            problem = f"joins on {own!r}, " + ("an outcome" if outcome else "which is no input")
+            raise DeclarationError(where, problem, remedy=f"Inputs: {', '.join(pipeline.row_schema)}.")
+        if theirs not in table.columns:
+            raise DeclarationError(
+                where,
+                f"joins on {theirs!r}, which {table.name} does not have",
+                remedy=f"Its columns: {', '.join(table.columns)}.",
+            )
+        if types[own] != table.columns[theirs]:
+            raise DeclarationError(
+                where,
+                f"joins {own} ({types[own]}) to {theirs} ({table.columns[theirs]})",
+                remedy="Give both the same type.",
+            )
+
+
+def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> None:
+    """`<prefix>__status` tells how one row was found: features that share it look for the same row."""
+    meant: dict[str, str] = {}
+    for feature in pipeline.features:
+        if isinstance(feature, Lookup | Latest):
+            where, status = f"{type(feature).__name__}({feature.table!r})", feature.status
+            age = (feature.max_age, feature.offset) if isinstance(feature, Latest) else ()
+            reading = str(canonical([feature.table, join_keys(feature.on), age]))
+            if status in types or meant.setdefault(status, reading) != reading:
+                raise DeclarationError(
+                    where,
+                    f"its status column {status!r} is already taken",
+                    remedy="Give this feature a name of its own with as_=.",
+                )
+
+
+def check_gates(pipeline: "ModelPipeline", where: str) -> None:
+    """Metrics fit the task, slices exist, nothing is judged twice."""
+    for gate in pipeline.gates:
+        if not isinstance(gate, AtLeast | AtMost | NoWorseThanChampion | OverfitGap):
+            continue
+        if pipeline.task not in METRICS[gate.metric][0]:
+            known = [name for name, (tasks, *_) in METRICS.items() if pipeline.task in tasks]
+            raise DeclarationError(
+                f"{where}.gates",
+                f"{gate.metric!r} is no metric of a {pipeline.task} task",
+                remedy=f"Use one of {', '.join(known)}.",
+            )
+        by = getattr(gate, "by", None)
+        if by is not None and by not in {**pipeline.row_schema, **pipeline.feature_schema}:
+            raise DeclarationError(
+                f"{where}.gates",
+                f"by={by!r} is neither input nor feature",
+                remedy=f"Slice by one of {', '.join(pipeline.row_schema)}.",
+            )
+    judged = [_what_it_judges(gate) for gate in pipeline.gates]
+    twice = next((what for what in judged if judged.count(what) > 1), None)
+    if twice is not None:
+        raise DeclarationError(f"{where}.gates", f"{twice[0]} twice for the same thing", remedy="Declare it once.")
+
+
+def _what_it_judges(gate: Gate) -> tuple[Any, ...]:
+    """Floors and ceilings may come in several heights; of any other gate one is enough."""
+    bound = getattr(gate, "floor", getattr(gate, "ceiling", None))
+    return type(gate).__name__, getattr(gate, "metric", None), getattr(gate, "by", None), bound
+
+
+def claim(name: str, where: str, taken: dict[str, str]) -> None:
+    """Note that `name` is taken by `where`. Raises DeclarationError when it was before."""
+    if name in taken:
+        raise DeclarationError(
+            where, f"the name {name!r} is already that of {taken[name]}", remedy="Rename one (as_=)."
+        )
+    if name.startswith("_"):
+        raise DeclarationError(where, f"{name!r} begins with _", remedy="Those names are the platform's.")
+    taken[name] = where
+
+
+def type_of(expression: pl.Expr, columns: dict[str, pl.DataType], where: str) -> pl.DataType:
+    """What the expression gives on those columns. Raises DeclarationError where it does not fit them."""
+    unknown = sorted(columns_read(to_portable(expression, where)) - columns.keys())
+    if unknown:
+        raise DeclarationError(
+            where,
+            f"reads {', '.join(unknown)}, which it may not or which does not exist",
+            remedy=f"It may read: {', '.join(columns)}.",
+        )
+    try:
+        # Run, not planned: a plan does not look whether a function fits the type it is applied to.
+        return pl.DataFrame(schema=columns).select(expression.alias("value")).schema["value"]
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise DeclarationError(
+            where, f"the expression does not fit its columns: {error}", remedy="See the types in the contract."
+        ) from error
