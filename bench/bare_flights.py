@@ -45,7 +45,7 @@ KEPT = [
 PARAMETERS = {
     "objective": "binary",
     "num_leaves": 31,
-    "learning_rate": 0.05,
+    "learning_rate": 0.1,
     "min_data_in_leaf": 20,
     "seed": 0,
     "deterministic": True,
@@ -121,7 +121,7 @@ def train(file: Path) -> tuple[lgb.Booster, dict[str, list[str]]]:
     levels = {name: sorted(frame[name].drop_nulls().unique()) for name in ("carrier", "origin", "dest")}
     label = (frame["arr_delay"] > 15).cast(pl.Int8).to_numpy()
     data = lgb.Dataset(matrix(frame, levels).to_arrow(), label, categorical_feature=list(levels))
-    return lgb.train({**PARAMETERS, "num_threads": 2}, data, 150), levels
+    return lgb.train({**PARAMETERS, "num_threads": 2}, data, 80), levels
 
 
 def auc(label: np.ndarray, score: np.ndarray) -> float:

@@ -26,7 +26,7 @@ def land(folder: Path, months: list[str], times: int) -> None:
     from ml_platform.lake.connection import Lake
     from ml_platform.settings import Settings
 
-    lake = Lake(Settings(data=folder))
+    lake = Lake(Settings(data=folder.resolve()))
     land_months(lake, months[-1])
     lake.close()
     if times == 1:
