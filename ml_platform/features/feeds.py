@@ -84,6 +84,7 @@ class WindowFeed:
             cell: (bool(wanted & NUMERIC), bool(wanted & NUMERIC - {"min", "max"}))
             for cell, wanted in self._columns.items()
         }
+        self._told = {form.of: f"Window({form.table!r}, of={form.of!r})" for form in forms}
         self._named = [(form, form.named()) for form in forms]
         self._timelines: dict[Key, WindowTimeline] = {}
         self._empty = WindowTimeline(self._columns)
@@ -140,7 +141,7 @@ class WindowFeed:
             return None
         if not numeric:
             return 0, 0.0
-        where, number = f"Window({self._forms[0].table!r}, of={of!r})", float(value)
+        where, number = self._told[of], float(value)
         return unit(number, resolution, where) if summed else 0, finite(number, where)
 
 

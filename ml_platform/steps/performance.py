@@ -7,34 +7,21 @@ import numpy as np
 import polars as pl
 
 from ml_platform.evaluation.candidate import Part
-from ml_platform.evaluation.metrics import metrics_of
 from ml_platform.lake.transaction import Author, write
+from ml_platform.monitoring.performance import SCHEMA, by_slice, measured
 from ml_platform.naming import literal, quoted
 from ml_platform.registry import bundle as bundles
 from ml_platform.registry import versions
+from ml_platform.serving.batch import key_text
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
-from ml_platform.steps.scoring import key_text
 from ml_platform.steps.workspace import Outcome, Workspace, record
 from ml_platform.training.labels import labelled
 from ml_platform.training.training_set import watermark
 
 CODE_VERSION = 1  # of how performance is measured; part of its content key (S31)
-SCHEMA = {
-    "version": pl.Int64(),
-    "role": pl.String(),
-    "sliced_by": pl.String(),
-    "slice": pl.String(),
-    "metric": pl.String(),
-    "value": pl.Float64(),
-    "low": pl.Float64(),
-    "high": pl.Float64(),
-    "rows": pl.Int64(),
-    "unlabelled": pl.Int64(),
-}
-MIN_SLICE = 50  # rows; fewer tell more of chance than of the model
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -56,13 +43,13 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
         identity = {"version": version, "role": role, "unlabelled": unlabelled}
         if len(part) == 0:
             continue
-        overall = _measured(pipeline.task, part)
+        overall = measured(pipeline.task, part)
         rows += [{**identity, "sliced_by": "", "slice": "", **found} for found in overall]
         if role == "champion":
             told.update({found["metric"]: found["value"] for found in overall if found["value"] is not None})
             told.update({"champion": f"{pipeline.name}@{version}", "labelled": len(part), "unlabelled": unlabelled})
         for by in _slicers(pipeline):
-            rows += [{**identity, "sliced_by": by, **found} for found in _by_slice(pipeline.task, part, by)]
+            rows += [{**identity, "sliced_by": by, **found} for found in by_slice(pipeline.task, part, by)]
     with write(ws.lake, author) as tx:
         frame = pl.DataFrame(rows, schema=SCHEMA)
         outcome = Outcome(tx.replace(pipeline.name, "performance", frame, partition=partition), metadata=told)
@@ -105,30 +92,3 @@ def _classes(ws: Workspace, pipeline: ModelPipeline, version: int) -> tuple[str,
     if pipeline.task != "multiclass":
         return ()
     return bundles.load(ws.blobs, versions.version(ws.lake, pipeline.name, version).bundle).classes
-
-
-def _measured(task: str, part: Part) -> list[dict[str, Any]]:
-    found = []
-    for metric in metrics_of(task):
-        interval = part.interval(metric)
-        found.append(
-            {"metric": metric, "value": interval.value, "low": interval.low, "high": interval.high, "rows": len(part)}
-        )
-    return found
-
-
-def _defined(value: float) -> float | None:
-    return None if np.isnan(value) else value
-
-
-def _by_slice(task: str, part: Part, by: str) -> list[dict[str, Any]]:
-    found = []
-    for value in part.frame[by].drop_nulls().unique().sort():
-        mask = (part.frame[by] == value).fill_null(False).to_numpy()
-        if mask.sum() >= MIN_SLICE:
-            rows = part.where(mask)
-            found += [
-                {"slice": str(value), "metric": m, "value": _defined(rows.value(m)), "rows": len(rows)}
-                for m in metrics_of(task)
-            ]
-    return found

@@ -12,24 +12,13 @@ from ml_platform.registry import bundle as bundles
 from ml_platform.registry import versions
 from ml_platform.registry.predictor import Predictor
 from ml_platform.registry.promotions import champion_at
+from ml_platform.serving.batch import SCHEMA, scored
 from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import features, reading
 from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
 
 CODE_VERSION = 1  # of how predictions are made from scores; part of their content key (S31)
-SCHEMA = {
-    "pipeline": pl.String(),
-    "key": pl.String(),
-    "at": pl.Datetime("us", "UTC"),
-    "score": pl.Float64(),
-    "scores": pl.List(pl.Float64()),
-    "class": pl.String(),
-    "version": pl.Int64(),
-    "role": pl.String(),
-    "run_id": pl.String(),
-}
-THRESHOLD = 0.5  # of P(true), for the class of a binary prediction
 
 
 def serving(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
@@ -64,46 +53,6 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
         outcome = Outcome(tx.replace(pipeline.name, "predictions", rows, partition=partition), metadata=told)
         record(tx, author, outcome)
     return outcome
-
-
-def scored(
-    pipeline: ModelPipeline,
-    frame: pl.DataFrame,
-    predictor: Predictor,
-    version: int,
-    run_id: str,
-    role: str = "champion",
-) -> pl.DataFrame:
-    """Prediction rows (SCHEMA) for a frame of features. `score` is P(true), P(the class) or the value."""
-    scores = predictor.scores(frame)
-    several = predictor.task == "multiclass"
-    best = scores.argmax(axis=1) if several else None
-    if several:
-        classes = [predictor.classes[place] for place in best]  # type: ignore[union-attr]  # an array, as `several`
-    elif predictor.task == "binary":
-        classes = ["true" if score >= THRESHOLD else "false" for score in scores]
-    else:
-        classes = [None] * len(scores)
-    at = pipeline.examples.at
-    columns = frame.select(
-        pipeline=pl.lit(pipeline.name),
-        key=key_text(pipeline.examples.keys),
-        at=pl.col(at) if at else pl.lit(None),
-        score=pl.Series(scores.max(axis=1) if several else scores),
-        scores=pl.Series(scores.tolist(), dtype=SCHEMA["scores"]) if several else pl.lit(None),
-        version=pl.lit(version),
-        role=pl.lit(role),
-        run_id=pl.lit(run_id),
-    )
-    columns = columns.with_columns(pl.Series("class", classes, dtype=pl.String))
-    return columns.cast(pl.Schema(SCHEMA)).select(list(SCHEMA))
-
-
-def key_text(keys: tuple[str, ...]) -> pl.Expr:
-    """An example's key as text: the value itself, or a JSON object for a composite key."""
-    if len(keys) == 1:
-        return pl.col(keys[0]).cast(pl.String)
-    return pl.struct(keys).struct.json_encode()
 
 
 def feature_rows(ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition) -> pl.DataFrame:

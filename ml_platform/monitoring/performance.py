@@ -1,0 +1,52 @@
+"""Realised performance: what predictions were worth, now that labels are known. No input or output."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml_platform.evaluation.candidate import Part
+from ml_platform.evaluation.metrics import metrics_of
+
+SCHEMA = {
+    "version": pl.Int64(),
+    "role": pl.String(),
+    "sliced_by": pl.String(),
+    "slice": pl.String(),
+    "metric": pl.String(),
+    "value": pl.Float64(),
+    "low": pl.Float64(),
+    "high": pl.Float64(),
+    "rows": pl.Int64(),
+    "unlabelled": pl.Int64(),
+}
+MIN_SLICE = 50  # rows; fewer tell more of chance than of the model
+
+
+def measured(task: str, part: Part) -> list[dict[str, Any]]:
+    """Every metric of the task with its 95 % interval."""
+    found = []
+    for metric in metrics_of(task):
+        interval = part.interval(metric)
+        found.append(
+            {"metric": metric, "value": interval.value, "low": interval.low, "high": interval.high, "rows": len(part)}
+        )
+    return found
+
+
+def _defined(value: float) -> float | None:
+    return None if np.isnan(value) else value
+
+
+def by_slice(task: str, part: Part, by: str) -> list[dict[str, Any]]:
+    """Every metric of the task in each slice of MIN_SLICE rows or more, without intervals."""
+    found = []
+    for value in part.frame[by].drop_nulls().unique().sort():
+        mask = (part.frame[by] == value).fill_null(False).to_numpy()
+        if mask.sum() >= MIN_SLICE:
+            rows = part.where(mask)
+            found += [
+                {"slice": str(value), "metric": m, "value": _defined(rows.value(m)), "rows": len(rows)}
+                for m in metrics_of(task)
+            ]
+    return found

@@ -1,0 +1,1 @@
+"""Predictions from a champion: what batch scoring and later services share."""

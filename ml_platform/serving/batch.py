@@ -1,0 +1,65 @@
+"""Prediction rows of many examples at once. No input or output."""
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ml_platform.evaluation.metrics import decisions
+from ml_platform.registry.predictor import Predictor
+from ml_platform.spec.pipeline import ModelPipeline
+
+SCHEMA = {
+    "pipeline": pl.String(),
+    "key": pl.String(),
+    "at": pl.Datetime("us", "UTC"),
+    "score": pl.Float64(),
+    "scores": pl.List(pl.Float64()),
+    "class": pl.String(),
+    "version": pl.Int64(),
+    "role": pl.String(),
+    "run_id": pl.String(),
+}
+
+
+def scored(
+    pipeline: ModelPipeline,
+    frame: pl.DataFrame,
+    predictor: Predictor,
+    version: int,
+    run_id: str,
+    role: str = "champion",
+) -> pl.DataFrame:
+    """Prediction rows (SCHEMA) for a frame of features, in its order.
+
+    `score` is P(true), P(the class) or the value; `scores` are all classes' for multiclass, else
+    null; `class` is what the metrics count as the decision, null for regression.
+    """
+    scores = predictor.scores(frame)
+    several = predictor.task == "multiclass"
+    at = pipeline.examples.at
+    rows = frame.select(
+        pipeline=pl.lit(pipeline.name),
+        key=key_text(pipeline.examples.keys),
+        at=pl.col(at) if at else pl.lit(None),
+        score=pl.Series(scores.max(axis=1) if several else scores),
+        scores=pl.Series(scores.tolist(), dtype=SCHEMA["scores"]) if several else pl.lit(None),
+        version=pl.lit(version),
+        role=pl.lit(role),
+        run_id=pl.lit(run_id),
+    )
+    rows = rows.with_columns(pl.Series("class", _classes(predictor, scores), dtype=pl.String))
+    return rows.cast(pl.Schema(SCHEMA)).select(list(SCHEMA))
+
+
+def key_text(keys: tuple[str, ...]) -> pl.Expr:
+    """An example's key as text: the value itself, or a JSON object for a composite key."""
+    if len(keys) == 1:
+        return pl.col(keys[0]).cast(pl.String)
+    return pl.struct(keys).struct.json_encode()
+
+
+def _classes(predictor: Predictor, scores: npt.NDArray[np.float64]) -> list[str | None]:
+    if predictor.task == "regression":
+        return [None] * len(scores)
+    decided = decisions(predictor.task, scores, predictor.classes)
+    return [str(one).lower() if predictor.task == "binary" else str(one) for one in decided]
