@@ -18,7 +18,11 @@ Array = npt.NDArray[Any]
 
 
 class Scorer(Protocol):
-    """What scores: `registry.bundle.Predictor`, or anything like it."""
+    """What scores: `registry.bundle.Predictor`, or anything like it. `classes` order its columns; () for one score."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The text labels of a multiclass task."""
 
     def scores(self, frame: pl.DataFrame) -> Array:
         """One score a row: P(true) or the value with shape (n,), P(class) with shape (n, classes)."""

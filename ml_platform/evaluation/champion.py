@@ -49,7 +49,8 @@ def _no_common_holdout(candidate: Candidate, champion: Champion) -> str:
 def _difference(metric: str, candidate: Candidate, champion: Champion) -> Interval:
     holdout = candidate.holdout
     frame = holdout.frame if champion.holdout is None else champion.holdout
-    theirs = statistic(metric, holdout.labels.to_numpy(), champion.predictor.scores(frame), holdout.classes)
+    # The champion's scores are in the order of its own classes, which may be others.
+    theirs = statistic(metric, holdout.labels.to_numpy(), champion.predictor.scores(frame), champion.predictor.classes)
     ours = holdout.statistic(metric)
     if higher_is_better(metric):
         return paired_difference(ours, theirs, len(holdout))

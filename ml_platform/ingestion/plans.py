@@ -69,6 +69,15 @@ def _recorded(
     return None if state.waiting else state
 
 
+def filled(lake: Lake, table: Table, partitions: Partitions | None) -> set[str]:
+    """The partitions that standing files have valid rows in; none while a file is not screened. Reads only."""
+    state = _recorded(lake, table, partitions, None)
+    if state is None:
+        return set()
+    last = [versions[-1].file_id for versions in state.standing.values()]
+    return {name for file_id in last for name, counts in state.found[file_id].partitions.items() if counts.rows}
+
+
 def plans(state: Screenings) -> dict[str, Plan]:
     """The plan of every partition that some standing file has rows in."""
     chains = state.standing

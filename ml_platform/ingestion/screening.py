@@ -204,12 +204,18 @@ def _refuse_by_contract(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
 
 
 def _sliced(frame: pl.DataFrame, table: Table, partitions: Partitions | None) -> pl.DataFrame:
-    """With `_partition`; a refused row without a usable time goes where the file begins, or to ""."""
+    """With `_partition`; a refused row without a usable time goes where the file begins, or to "".
+
+    So does one whose time lies outside those of the file's valid rows: its own partition may never be made.
+    """
     if partitions is None or table.event_time is None:
         return frame.with_columns(pl.lit(WHOLE).alias(PARTITION))
     time = pl.col(table.event_time).cast(INSTANT)
     usable = time.is_between(EARLIEST, LATEST, closed="left")
     known = frame.with_columns(pl.when(usable).then(partitions.key_of(time)).alias(PARTITION))
+    valid = pl.col(PARTITION).filter(RULE_HOLDS)
+    stray = ~RULE_HOLDS & ~pl.col(PARTITION).is_between(valid.min(), valid.max())
+    known = known.with_columns(pl.when(stray).then(valid.min()).otherwise(PARTITION).alias(PARTITION))
     return known.with_columns(pl.col(PARTITION).fill_null(pl.col(PARTITION).min()).fill_null(""))
 
 

@@ -86,6 +86,8 @@ def _check_label(pipeline: "ModelPipeline", where: str) -> None:
                     f"on= joins {own!r} to {theirs!r}",
                     remedy="The left is a key or input, the right a column there.",
                 )
+        if table.known_at in examples.inputs and table.known_at != examples.at:
+            raise DeclarationError(where, f"inputs hold the outcome: {table.known_at}", remedy="Remove known_at.")
         if examples.label.matures_after and examples.at is None:
             raise DeclarationError(f"{where}.label", "matures_after= needs a prediction time", remedy="Name at=.")
         return

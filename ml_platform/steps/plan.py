@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ml_platform.errors import NotFoundError, OrderError
-from ml_platform.ingestion import raw, validated
+from ml_platform.ingestion import plans, raw, validated
 from ml_platform.lake import ledger
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -66,14 +66,14 @@ class Planner:
     def complete(self) -> list[str]:
         """The partitions whose data are complete, in order (S20).
 
-        One is complete once a row of the examples' table lies after it. A pipeline without
+        One is complete once a valid row of the examples' table lies after it. A pipeline without
         partitions is complete once it has a file.
         """
         table = self.pipeline.table(self.pipeline.examples.table)
-        keys = validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name)) or {}
+        slices = self.ws.slices.get(table.name)
         if self.pipeline.partitions is None:
-            return [WHOLE] if keys else []
-        last = max(keys, default="")
+            return [WHOLE] if validated.validated_keys(self.ws.lake, table, slices) else []
+        last = max(plans.filled(self.ws.lake, table, slices), default="")
         return [partition for partition in self.pipeline.partition_keys() if partition < last]
 
     def problems(self) -> list[str]:

@@ -127,16 +127,17 @@ def _frame(table: pa.Table) -> pl.DataFrame:
 def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str) -> str:
     """A row there means true; with `matures_after`, none by then means false, known from then on.
 
-    A corrected row was there from its first version on, so the first one's clock counts.
+    A corrected row was there from its first version on, so the first one's clock counts. Of several
+    rows the first known at or after the prediction does.
     """
     on, table, at = join_keys(label.on), pipeline.table(label.table), pipeline.examples.at
     theirs = ", ".join(map(quoted, on.values()))
     key = ", ".join(map(quoted, dict.fromkeys([*table.key, *on.values()])))
     stands = f"_superseded_at IS NULL OR _superseded_at >= {moment}"
     reports = (
-        f"SELECT {theirs}, min(known) AS known FROM (SELECT {key}, min(_known_at) AS known, "
+        f"SELECT DISTINCT {theirs}, known FROM (SELECT {key}, min(_known_at) AS known, "
         f"bool_or({stands}) AS stands FROM validated.{quoted(label.table)} WHERE _known_at < {moment} "
-        f"GROUP BY {key}) WHERE stands GROUP BY {theirs}"
+        f"GROUP BY {key}) WHERE stands"
     )
     matches = " AND ".join(f"f.{quoted(own)} = l.{quoted(other)}" for own, other in on.items())
     if label.matures_after is None:
@@ -146,10 +147,10 @@ def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str)
         ripe = f"(f.{quoted(at)} + to_microseconds({microseconds(label.matures_after)}))"
         value = f"CASE WHEN l.known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
         known = f"CASE WHEN l.known <= {ripe} THEN l.known WHEN {ripe} < {moment} THEN {ripe} END"
-    return (
-        f"(SELECT f.*, {value} AS _label, {known} AS _label_known_at FROM {examples} f "
-        f"LEFT JOIN ({reports}) l ON {matches})"
-    )
+    join = f"LEFT JOIN ({reports}) l ON {matches}"
+    if at is not None:  # what was reported before the prediction is no outcome of it
+        join = f"ASOF LEFT JOIN ({reports}) l ON {matches} AND f.{quoted(at)} <= l.known"
+    return f"(SELECT f.*, {value} AS _label, {known} AS _label_known_at FROM {examples} f {join})"
 
 
 def check_labels(frame: pl.DataFrame) -> None:

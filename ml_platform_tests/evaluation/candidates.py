@@ -19,6 +19,7 @@ class Column:
     """A model that answers with one column of its row."""
 
     name: str = "signal"
+    classes: tuple[str, ...] = ()
 
     def scores(self, frame: pl.DataFrame) -> Any:
         return frame[self.name].to_numpy()
