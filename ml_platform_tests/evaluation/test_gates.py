@@ -255,3 +255,24 @@ def test_another_definition_of_the_gate_is_measured_anew(lake: Lake) -> None:
     author = Author("delays/gates")
     assert [v.passed for v in evaluate(lake, author, [AtLeast("roc_auc", 0.7)], candidate())] == [True]
     assert [v.passed for v in evaluate(lake, author, [AtLeast("roc_auc", 0.99)], candidate())] == [False]
+
+
+def test_the_champions_scores_are_read_in_the_order_of_its_own_classes() -> None:
+    class Classes(Column):
+        """P of a, b and c; `order` says which column is whose."""
+
+        def scores(self, frame: pl.DataFrame) -> Any:
+            p = np.random.default_rng(5).dirichlet(np.ones(3), frame.height)
+            return p[:, ["abc".index(name) for name in self.classes]]
+
+    def rated(order: str) -> Classes:
+        return Classes(classes=tuple(order))
+
+    holdout = part(seed=2)
+    labels = pl.Series(list("abc") * 1000)
+    ours = replace(holdout, labels=labels, classes=tuple("abc"), scores=rated("abc").scores(holdout.frame))
+    changes = {"task": "multiclass", "predictor": rated("abc"), "holdout": ours}
+    verdict = outcome(
+        NoWorseThanChampion("log_loss", tolerance=0.01), champion=champion(predictor=rated("cab")), **changes
+    )
+    assert verdict.passed is True and verdict.value == pytest.approx(0, abs=1e-12)

@@ -11,6 +11,7 @@ from ml_platform.errors import IngestionError
 from ml_platform.ingestion import validated
 from ml_platform.lake import files
 from ml_platform.registry import promotions, versions
+from ml_platform.steps.plan import Planner
 from ml_platform_tests import scenario
 from ml_platform_tests.steps.conftest import Opening
 from ml_platform_tests.steps.world import Made, World
@@ -202,3 +203,24 @@ def test_the_plan_knows_the_validated_keys_that_the_steps_record(opened: Opening
     planned = validated.validated_keys(trips.ws.lake, scenario.trips_, trips.ws.slices["trips"])
     assert planned is not None
     assert recorded == {month: planned[month] for month in recorded}
+
+
+def test_a_refused_row_of_a_far_time_completes_no_month_and_is_in_quarantine_S20(opened: Opening) -> None:
+    trips = opened(None)
+    rows = scenario.trip_rows("2024-01")
+    far = pl.lit(datetime(2031, 5, 1)).dt.replace_time_zone("UTC")
+    stray = rows.head(1).with_columns(
+        trip=pl.lit(1, pl.Int64), ordered_at=far.cast(rows.schema["ordered_at"]), km=pl.lit(-5.0)
+    )
+    trips.land_trips("2024-01")
+    trips.land("trips", "trips_2024-01.csv", pl.concat([rows, stray]), datetime(2024, 2, 1, tzinfo=UTC))
+    trips.run()
+    planner = Planner(trips.ws, trips.pipeline)
+    assert planner.complete() == []
+    assert list(validated.touched(trips.ws.lake, trips.tables["trips"], scenario.MONTHS)) == ["2024-01"]
+    # It waits with January, which the file is about, until a row of February completes it.
+    trips.land_trips("2024-02")
+    trips.run()
+    assert planner.complete() == ["2024-01"]
+    refused = trips.frame("SELECT rule, _partition FROM quarantine.trips").rows()
+    assert refused == [("km|min", "2024-01")]

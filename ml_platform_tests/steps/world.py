@@ -62,7 +62,7 @@ class World:
         outside.write_text(csv(frame))
         land(self.ws.lake, table, [outside], arrived=arrived or datetime(2024, 1, 1, tzinfo=UTC))
 
-    def land_trips(self, *months: str, **changed: pl.DataFrame) -> None:
+    def land_trips(self, *months: str) -> None:
         """The files of these months, each arriving when its month is over; drivers were there before."""
         if "drivers" in self.tables and not (self.settings.landing / "drivers.csv").exists():
             self.land("drivers", "drivers.csv", scenario.driver_rows())

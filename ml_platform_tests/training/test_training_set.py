@@ -250,6 +250,17 @@ def test_a_report_corrected_later_was_there_from_its_first_version_s6_s17(lake: 
     assert rows["_label_known_at"][0] == at[0] + DAY
 
 
+def test_a_report_from_before_the_prediction_is_no_answer_to_it_s17(lake: Lake, blobs: Blobs) -> None:
+    pipeline, frame = scenario.pipeline("absence"), scenario.rows(600)
+    at = frame["at"].to_list()
+    early = [(0, 0, at[0] - 3 * DAY, 1.0), (1, 1, at[1] - 3 * DAY, 1.0), (2, 1, at[1] + DAY, 1.0)]
+    later = [(n, n, at[n] + DAY, 1.0) for n in (*range(5, 20), *range(430, 470))]
+    scenario.fill(lake, pipeline, frame, scenario.report_rows([*early, *later]))
+    _, rows = built(lake, blobs, pipeline)
+    assert rows.head(2)["_label"].to_list() == [False, True]
+    assert rows["_label_known_at"][1] == at[1] + DAY
+
+
 # -- what is refused, and what is only counted ------------------------------------------------------
 
 
