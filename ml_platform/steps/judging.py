@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -25,7 +25,7 @@ from ml_platform.registry.versions import Version
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.gates import Gate
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import deciding, features, reading, scoring
+from ml_platform.steps import deciding, features, reading
 from ml_platform.steps.training import HELD_BACK, stored_training_set, version_of
 from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
 from ml_platform.training.reproduction import Reproduction, reproduce
@@ -83,7 +83,7 @@ def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: i
     """
     end = window_of(pipeline, partition)[1]
     if end is not None:
-        return promotions.champion_at(ws.lake, pipeline.name, scoring.just_before(end))
+        return promotions.champion_at(ws.lake, pipeline.name, end - timedelta(microseconds=1))
     for entry in reversed(promotions.history(ws.lake, pipeline.name)):
         if entry.version == version and entry.action == "promoted":
             return entry.previous
@@ -201,7 +201,7 @@ def _with_champion(ws: Workspace, pipeline: ModelPipeline, moment: datetime | No
 
 
 def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str) -> None:
-    """S33: a partition is decided only when the one before it is, if that one has any examples."""
+    """S33: a partition is decided only when the one before it is."""
     before = pipeline.partition_keys_upto(partition)[:-1]
     if not before:
         return

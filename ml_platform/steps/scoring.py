@@ -1,7 +1,5 @@
 """The predictions step: the champion of the start of a partition scores its examples (S21)."""
 
-from datetime import datetime, timedelta
-
 import numpy as np
 import polars as pl
 
@@ -87,8 +85,3 @@ def _with_earlier(ws: Workspace, pipeline: ModelPipeline, rows: pl.DataFrame) ->
     earlier = ws.lake.frame(f"SELECT * EXCLUDE (_partition) FROM {quoted(pipeline.name)}.predictions")
     kept = earlier.cast(pl.Schema(SCHEMA)).join(rows.select("version").unique(), on="version", how="anti")
     return pl.concat([kept, rows])
-
-
-def just_before(moment: datetime | None) -> datetime | None:
-    """The last microsecond before a moment."""
-    return None if moment is None else moment - timedelta(microseconds=1)
