@@ -46,7 +46,7 @@ bench: install ## The measurements of bench/README.md
 
 lock: ## Resolve requirements.lock again
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile requirements.in --generate-hashes --no-emit-index-url --no-header --quiet --no-emit-package pandas --output-file requirements.lock
+	$(BIN)/uv pip compile requirements.in --generate-hashes --no-emit-index-url --no-header --quiet --output-file requirements.lock
 
 clean: ## Remove everything that make made, but not the lake
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

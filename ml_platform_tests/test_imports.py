@@ -4,7 +4,8 @@ import subprocess
 import sys
 import time
 
-HEAVY = {"polars", "duckdb", "dagster", "lightgbm", "sklearn", "scipy", "pandas", "pyarrow", "fastapi", "evidently"}
+HEAVY = {"polars", "duckdb", "dagster", "lightgbm", "sklearn", "scipy", "pandas", "pyarrow", "fastapi"}
+HEAVY |= {"evidently", "matplotlib"}
 SECONDS = 0.3  # beyond the start of the interpreter; measured 0.02
 
 
@@ -47,7 +48,7 @@ def test_the_code_location_loads_no_trainer_and_no_report() -> None:
     quiet = "import warnings; warnings.simplefilter('ignore')"  # pinned in pyproject's filterwarnings
     loaded = _loaded(f"{quiet}\nfrom ml_platform.definitions import defs\ndefs()")
     assert "dagster" in loaded
-    assert not {"lightgbm", "sklearn", "scipy", "pandas", "evidently", "fastapi"} & loaded
+    assert not {"lightgbm", "sklearn", "scipy", "pandas", "evidently", "fastapi", "matplotlib", "apprise"} & loaded
 
 
 def test_steps_load_no_dagster() -> None:
