@@ -1,21 +1,19 @@
-"""How each kind of feature keeps rows online and answers from them."""
+"""What the online state asks of its feeds, and how windows keep rows and answer from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import polars as pl
 
-from ml_platform.features.arithmetic import NUMERIC, finite, mean_of, std_of, sum_of, unit
+from ml_platform.features.arithmetic import NUMERIC, finite, mean_of, std_of, sum_of, unit, units
 from ml_platform.features.definition import TableForm
 from ml_platform.features.derived import HOLDS, condition, derive
-from ml_platform.features.forms import JoinedForm, LatestForm, LookupForm, SinceForm, WindowForm
-from ml_platform.features.places import NEVER
-from ml_platform.features.relations import microseconds_of
-from ml_platform.features.timelines import PickTimeline, WindowTimeline
+from ml_platform.features.forms import WindowForm
+from ml_platform.features.timelines import WindowTimeline
 from ml_platform.spec.expressions import columns_read
 
-_SECOND = 1e6  # microseconds
 Key = tuple[Any, ...]
 
 
@@ -29,11 +27,35 @@ class Entry(Protocol):
         """Let it count no more."""
 
 
+@dataclass(frozen=True)
+class News:
+    """Rows that begin, in the validated layout: their times in microseconds by column, and each row's mark."""
+
+    frame: pl.DataFrame
+    moments: Mapping[str, pl.Series]
+    marks: list[Any]
+
+    def by_key(self, by: list[str], kept: pl.DataFrame, order: list[str]) -> Iterator[tuple[Key, list[int]]]:
+        """The rows of `kept` (which has `_place`) by the columns `by`, none of them null: key, places in `order`."""
+        listed = kept.drop_nulls(by).sort([*by, *order], maintain_order=True)
+        places = listed["_place"].to_list()
+        if not by:
+            yield from [((), places)] if places else []
+            return
+        start = 0
+        for *key, count in listed.group_by(by, maintain_order=True).len().iter_rows():
+            yield tuple(key), places[start : start + count]
+            start += count
+
+
 class Feed(Protocol):
     """The timelines of one join, by key."""
 
     def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
         """Where the row belongs. `moments` are its times in microseconds; `mark` tells it from others."""
+
+    def place_many(self, news: News) -> None:
+        """Let many rows count, as placing the entries of each does."""
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """The outputs for an example with this key; None: a part of the key is null."""
@@ -51,19 +73,6 @@ class _WindowEntry:
 
     def withdraw(self) -> None:
         self.timeline.remove(self.clock, self.mark)
-
-
-@dataclass(eq=False)
-class _PickEntry:
-    timeline: PickTimeline
-    order: tuple[Any, ...]
-    values: dict[str, Any]
-
-    def place(self) -> None:
-        self.timeline.add(self.order, self.values)
-
-    def withdraw(self) -> None:
-        self.timeline.remove(self.order)
 
 
 class WindowFeed:
@@ -94,11 +103,24 @@ class WindowFeed:
         key = tuple([row[theirs] for theirs in self._by])
         if None in key or not self._holds(row):
             return []
-        timeline = self._timelines.get(key)
-        if timeline is None:
-            timeline = self._timelines[key] = WindowTimeline(self._columns)
         values = {cell: self._value(row, *cell, *kind) for cell, kind in self._kinds.items()}
-        return [_WindowEntry(timeline, moments[self._clock], mark, values)]
+        return [_WindowEntry(self._timeline(key), moments[self._clock], mark, values)]
+
+    def place_many(self, news: News) -> None:
+        """As Feed says."""
+        frame, clocks = news.frame, news.moments[self._clock].to_list()
+        cells = {cell: self._values(frame, *cell, *kind) for cell, kind in self._kinds.items()}
+        kept = frame.select(*self._by, _clock=news.moments[self._clock], _place=pl.int_range(pl.len()))
+        if self._where is not None:
+            typed = frame.select(pl.col(name).cast(kind) for name, kind in self._read.items())
+            kept = kept.filter(derive(typed, self._where)[HOLDS].fill_null(False))
+        for key, places in news.by_key(self._by, kept, ["_clock"]):
+            values = {
+                cell: ([units[place] for place in places], [floats[place] for place in places])
+                for cell, (units, floats) in cells.items()
+            }
+            marks = [news.marks[place] for place in places]
+            self._timeline(key).extend([clocks[place] for place in places], marks, values)
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """As Feed says."""
@@ -127,6 +149,12 @@ class WindowFeed:
                         found[output] = column.extreme(aggregate, *stretch) if n else None
         return found
 
+    def _timeline(self, key: Key) -> WindowTimeline:
+        timeline = self._timelines.get(key)
+        if timeline is None:
+            timeline = self._timelines[key] = WindowTimeline(self._columns)
+        return timeline
+
     def _holds(self, row: Mapping[str, Any]) -> bool:
         if self._where is None:
             return True
@@ -144,96 +172,18 @@ class WindowFeed:
         where, number = self._told[of], float(value)
         return unit(number, resolution, where) if summed else 0, finite(number, where)
 
-
-class PickFeed:
-    """Latest and Since over the same rows (S10, S11)."""
-
-    def __init__(self, forms: list[JoinedForm], table: TableForm) -> None:
-        self._forms, self._on = forms, [theirs for _, theirs in forms[0].on]
-        self._key, self._event = table.key, table.event_time or ""
-        self._take = sorted({column for form in forms for column in getattr(form, "take", ())})
-        self._timelines: dict[Key, PickTimeline] = {}
-        self._empty = PickTimeline()
-
-    def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
-        """As Feed says."""
-        key = tuple([row[theirs] for theirs in self._on])
-        if None in key:
-            return []
-        timeline = self._timelines.setdefault(key, PickTimeline())
-        times = (moments[self._event], moments["_known_at"], moments["_arrival"])
-        order = (*times, *(row[name] for name in self._key), *mark)
-        return [_PickEntry(timeline, order, {name: row[name] for name in self._take})]
-
-    def answer(self, key: Key | None, at: int) -> dict[str, Any]:
-        """As Feed says."""
-        timeline = self._empty if key is None else self._timelines.get(key, self._empty)
-        found: dict[str, Any] = {}
-        for form in self._forms:
-            if isinstance(form, SinceForm):
-                last = timeline.latest(at)
-                found[form.outputs[0]] = None if last is None else (at - last[0]) / _SECOND
-            elif isinstance(form, LatestForm):
-                last = timeline.latest(at - form.offset)
-                if last is None:
-                    status = "unknown"
-                else:
-                    age = at - form.offset - last[0]
-                    status = "stale" if form.max_age is not None and age > form.max_age else "ok"
-                values = last[1] if last is not None and status == "ok" else {}
-                found.update(zip(form.outputs, (values.get(name) for name in form.take), strict=True))
-                found[form.status] = status
-        return found
-
-
-@dataclass(eq=False)
-class _Version:
-    mark: Any
-    usable: int
-    until: int
-    order: tuple[Any, ...]
-    values: dict[str, Any]
-
-
-class LookupFeed:
-    """Versions of rows without time (S12). They may be learnt ahead: the first stands for the time before it."""
-
-    def __init__(self, forms: list[LookupForm]) -> None:
-        self._forms, self._on = forms, [theirs for _, theirs in forms[0].on]
-        self.table = forms[0].table
-        self._take = sorted({column for form in forms for column in form.take})
-        self._versions: dict[Key, list[_Version]] = {}
-        self._current: dict[Any, _Version] = {}
-
-    def learn(self, table: TableForm, row: Mapping[str, Any], identity: Any, mark: Any) -> None:
-        """Take in a version, or its end, as OnlineState.learn does."""
-        held = self._current.get(identity)
-        if row["_superseded_at"] is not None:
-            if held is not None and held.mark == mark:
-                held.until = microseconds_of(row["_superseded_at"])
-                del self._current[identity]
-            return
-        usable = microseconds_of(row["_usable_at"])
-        if held is not None:
-            held.until = usable
-        order = (microseconds_of(row["_arrival"]), *(row[name] for name in table.key), *mark)
-        version = _Version(mark, usable, NEVER, order, {name: row[name] for name in self._take})
-        self._current[identity] = version
-        key = tuple([row[theirs] for theirs in self._on])
-        if None not in key:
-            self._versions.setdefault(key, []).append(version)
-
-    def answer(self, key: Key | None, at: int) -> dict[str, Any]:
-        """As Feed says."""
-        versions = self._versions.get(key, []) if key is not None else []
-        first = min((version.usable for version in versions), default=at)
-        moment = max(at, first)
-        seen = [version for version in versions if version.usable <= moment < version.until]
-        chosen = max(seen, key=lambda version: version.order, default=None)
-        status = "unknown" if chosen is None else "assumed" if at < first else "ok"
-        values = chosen.values if chosen is not None else {}
-        found: dict[str, Any] = {}
-        for form in self._forms:
-            found.update(zip(form.outputs, (values.get(name) for name in form.take), strict=True))
-            found[form.status] = status
-        return found
+    def _values(
+        self, frame: pl.DataFrame, of: str | None, resolution: float, numeric: bool, summed: bool
+    ) -> tuple[list[int | None], list[float]]:
+        """`_value` of many: the units, null where the value is, and the values."""
+        if of is None:
+            return [0] * frame.height, [0.0] * frame.height
+        missing = frame[of].is_null()
+        filled = np.zeros(frame.height)
+        if numeric:
+            filled = frame[of].cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0  # no negative zero
+        whole = units(filled, resolution, self._told[of]) if summed else np.zeros(frame.height, np.int64)
+        if not np.isfinite(filled).all():
+            finite(float(filled[~np.isfinite(filled)][0]), self._told[of])
+        counted = pl.select(pl.when(~missing).then(pl.Series(whole))).to_series()
+        return counted.to_list(), filled.tolist()

@@ -1,15 +1,30 @@
 """The online state: learns rows one at a time and answers what the batch would, bit for bit."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import polars as pl
 
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition, TableForm
 from ml_platform.features.derived import OneRow
-from ml_platform.features.feeds import Entry, Feed, LookupFeed, PickFeed, WindowFeed
+from ml_platform.features.feeds import Entry, Feed, News, WindowFeed
 from ml_platform.features.forms import JoinedForm, LookupForm, On, SinceForm, WindowForm
+from ml_platform.features.pick_feeds import LookupFeed, PickFeed
 from ml_platform.features.relations import TIMELESS, microseconds_of
+
+
+@dataclass(slots=True)
+class _Held:
+    """A row that counts: its entries, or where it stands among those that came with it."""
+
+    mark: Any
+    entries: list[Entry] | None
+    frame: pl.DataFrame | None = None
+    place: int = 0
 
 
 class OnlineState:
@@ -26,7 +41,7 @@ class OnlineState:
         self._feeds: list[tuple[On, Feed]] = []
         self._of_table: dict[str, list[Feed]] = {name: [] for name in definition.tables}
         self._lookups: list[tuple[On, LookupFeed]] = []
-        self._current: dict[tuple[str, Any], tuple[Any, list[Entry]]] = {}
+        self._current: dict[tuple[str, Any], _Held] = {}
         self._newest: list[tuple[list[Entry], list[Entry]]] = []  # (withdrawn, placed) at `learnt`
         self._settled = False  # whether `_newest` stands in the timelines
         self._make_feeds()
@@ -61,17 +76,53 @@ class OnlineState:
             return
         held = self._current.get(identity)
         if row["_superseded_at"] is not None:
-            if held is not None and held[0] == mark:
+            if held is not None and held.mark == mark:
                 del self._current[identity]
-                self._tell(microseconds_of(row["_superseded_at"]), held[1], [])
+                self._tell(microseconds_of(row["_superseded_at"]), self._entries(table, held), [])
             return
         moment = microseconds_of(usable)
-        times = {name: row[name] for name in ("_known_at", "_arrival", form.event_time or "")}
-        moments = {name: moment if time is usable else microseconds_of(time) for name, time in times.items()}
         self._begin(table, moment)
-        placed = [entry for feed in self._of_table[table] for entry in feed.entries(row, moments, mark)]
-        self._current[identity] = (mark, placed)
-        self._tell(moment, held[1] if held else [], placed)
+        placed = self._made(table, row, mark)
+        self._current[identity] = _Held(mark, placed)
+        self._tell(moment, self._entries(table, held) if held else [], placed)
+
+    def learn_many(self, table: str, rows: pl.DataFrame) -> None:
+        """Take in rows in order of knowledge, with the outcome of `learn` for each, at a tenth of its price.
+
+        Corrections, ends and what came with the newest moment go through `learn`.
+        """
+        plain = self._plain(table, rows)
+        if plain.any():
+            self._learn_plain(table, rows.filter(plain))
+        for row in rows.filter(~plain).iter_rows(named=True):
+            self.learn(table, row)
+
+    def _plain(self, table: str, rows: pl.DataFrame) -> pl.Series:
+        """Which of the rows just begin: nothing is known of their key, and something newer comes after them."""
+        begins = rows["_superseded_at"].is_null() & rows["_usable_at"].is_not_null()
+        newest: Any = rows["_usable_at"].filter(begins).dt.epoch("us").max()
+        if newest is None or not self.definition.tables[table].timed:
+            return pl.Series([False] * rows.height, dtype=pl.Boolean)
+        earlier = rows["_usable_at"].dt.epoch("us") != max(newest, self.learnt or newest)
+        identities = self._identities(table, rows)
+        times = Counter(identities)
+        alone = pl.Series([times[one] == 1 and one not in self._current for one in identities], dtype=pl.Boolean)
+        plain: pl.Series = begins & earlier.fill_null(False) & alone
+        return plain
+
+    def _learn_plain(self, table: str, rows: pl.DataFrame) -> None:
+        marks = list(rows.select("_file", "_row").iter_rows())
+        times = ("_known_at", "_arrival", self.definition.tables[table].event_time or "")
+        news = News(rows, {name: rows[name].dt.epoch("us") for name in times}, marks)
+        for feed in self._of_table[table]:
+            feed.place_many(news)
+        held = (_Held(mark, None, rows, place) for place, mark in enumerate(marks))
+        self._current.update(zip(self._identities(table, rows), held, strict=True))
+        self.begin(table, rows["_usable_at"].min())  # type: ignore[arg-type]  # of a column of moments it is one
+
+    def _identities(self, table: str, rows: pl.DataFrame) -> list[tuple[str, Any]]:
+        key = self.definition.tables[table].key or ("_file", "_row")
+        return [(table, one) for one in rows.select(key).iter_rows()]
 
     def features(self, example: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and statuses for an example's own columns, whose `at` is not before what was learnt.
@@ -102,6 +153,19 @@ class OnlineState:
         return {name: row[name] for name in (*definition.outputs, *definition.status_columns)}
 
     # -- what stands when ------------------------------------------------------------------
+
+    def _made(self, table: str, row: Mapping[str, Any], mark: Any) -> list[Entry]:
+        """The row's entries in every feed of its table."""
+        times = {name: row[name] for name in ("_known_at", "_arrival", self.definition.tables[table].event_time or "")}
+        moments = {name: microseconds_of(time) for name, time in times.items()}
+        return [entry for feed in self._of_table[table] for entry in feed.entries(row, moments, mark)]
+
+    def _entries(self, table: str, held: "_Held") -> list[Entry]:
+        """The entries of a row that counts; of one that came with many they are made only now."""
+        if held.entries is None:
+            assert held.frame is not None  # it came with many
+            held.entries = self._made(table, held.frame.row(held.place, named=True), held.mark)
+        return held.entries
 
     def _begin(self, table: str, moment: int) -> None:
         self._began[table] = min(moment, self._began.get(table, moment))

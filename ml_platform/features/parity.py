@@ -1,8 +1,7 @@
 """The proof that serving computes what training saw: replay through the online state, compared bit for bit."""
 
-import heapq
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,14 +15,12 @@ from ml_platform.features.derived import derive, layers
 from ml_platform.features.forms import On, WindowForm
 from ml_platform.features.offline import available_since
 from ml_platform.features.online import OnlineState
-from ml_platform.features.relations import plain, relation
+from ml_platform.features.relations import microseconds_of, plain, relation
 from ml_platform.naming import quoted
 
 SHOWN = 100  # differences kept in a report
+SINGLY = 25  # rows of each table that are fed one by one before an example; one costs what ten of many do
 _PLATFORM = ("_file", "_row", "_arrival", "_known_at", "_usable_at", "_superseded_at")
-
-
-Message = tuple[datetime, int, str, dict[str, Any]]  # moment, 0 a version or 1 an end, table, row
 
 
 @dataclass(frozen=True)
@@ -58,16 +55,19 @@ def parity(
     examples: pl.DataFrame,
     tables: Mapping[str, str],
     batch: pl.DataFrame,
+    *,
+    singly: int | None = SINGLY,
 ) -> ParityReport:
     """Replay the rows that matter to `examples` through an OnlineState and compare with `batch`.
 
     examples: the columns of row_schema. batch: `compute`'s columns for (at least) these examples; a
     training set, which holds no statuses, is compared by the others.
-    Only rows whose keys the examples touch are fed, in order of knowledge.
+    Only rows whose keys the examples touch are fed, in order of knowledge: the last `singly` of a table
+    before each example one by one (None: all), those before them many at once, as serving fills its state.
     """
     names = definition.identity
     examples = examples.select(list(definition.row_schema)).sort(definition.at or list(definition.keys))
-    online, fed = _replay(connection, definition, examples, tables)
+    online, fed = _replay(connection, definition, examples, tables, singly)
     outputs = [name for name in (*definition.outputs, *definition.status_columns) if name in batch.columns]
     theirs = examples.select(names).join(
         batch.select(*names, *outputs).unique(names, keep="any"),
@@ -92,31 +92,44 @@ def _replay(
     definition: FeatureDefinition,
     examples: pl.DataFrame,
     tables: Mapping[str, str],
+    singly: int | None,
 ) -> tuple[pl.DataFrame, int]:
     state = OnlineState(definition)
     for name, moment in available_since(connection, definition, tables).items():
         state.begin(name, moment)
     news = []
     wide = derive(examples, layers([form for form in definition.derived if form.early]))
-    for name in definition.tables:
-        rows = _touched(connection, definition, name, wide, tables[name])
-        if definition.tables[name].timed:
-            news.append(_messages(name, definition.tables[name].key, rows))
+    for name, table in definition.tables.items():
+        rows = _messages(table.key, _touched(connection, definition, name, wide, tables[name]))
+        if table.timed:
+            news.append(_Stream(name, rows))
         else:  # versions of rows without time may be learnt ahead
-            for _, _, table, row in _messages(name, definition.tables[name].key, rows):
-                state.learn(table, row)
-    fed = 0
-    waiting = heapq.merge(*news, key=lambda message: message[:2])
-    following = next(waiting, None)
+            state.learn_many(name, rows)
     made = []
     for example in examples.iter_rows(named=True):
-        while following is not None and following[0] <= example[definition.at or ""]:
-            state.learn(following[2], following[3])
-            fed += 1
-            following = next(waiting, None)
+        for stream in news:
+            stream.feed(state, until=example[definition.at or ""], singly=singly)
         made.append(state.features(example))
     schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
-    return pl.DataFrame(made, schema=schema, orient="row"), fed
+    return pl.DataFrame(made, schema=schema, orient="row"), sum(stream.fed for stream in news)
+
+
+class _Stream:
+    """What becomes known of one table, in order."""
+
+    def __init__(self, table: str, rows: pl.DataFrame) -> None:
+        self.table, self.rows, self.fed = table, rows, 0
+        self._moments = rows["_moment"].dt.epoch("us").to_numpy()
+
+    def feed(self, state: OnlineState, *, until: datetime, singly: int | None) -> None:
+        """Feed what is known by `until`: the last `singly` rows one by one (None: all), those before them at once."""
+        end = int(np.searchsorted(self._moments, microseconds_of(until), side="right"))
+        middle = self.fed if singly is None else max(self.fed, end - singly)
+        if middle > self.fed:
+            state.learn_many(self.table, self.rows.slice(self.fed, middle - self.fed))
+        for row in self.rows.slice(middle, end - middle).iter_rows(named=True):
+            state.learn(self.table, row)
+        self.fed = end
 
 
 def _touched(
@@ -158,22 +171,19 @@ def _recent(definition: FeatureDefinition, name: str, on: On, examples: pl.DataF
     return f"(e._known_at >= {oldest} OR e.{event} >= {oldest})"
 
 
-def _messages(name: str, key: tuple[str, ...], rows: pl.DataFrame) -> Iterator[Message]:
-    """New versions at `_usable_at`, and ends that no new version brings about, in order of time."""
+def _messages(key: tuple[str, ...], rows: pl.DataFrame) -> pl.DataFrame:
+    """New versions at `_usable_at`, and ends that no new version brings about, by `_moment`."""
     seen = rows.filter(pl.col("_superseded_at").is_null() | (pl.col("_superseded_at") > pl.col("_usable_at")))
     ends = seen.filter(pl.col("_superseded_at").is_not_null())
     if key:
         follows = seen.select(*key, pl.col("_usable_at").alias("_superseded_at"))
         ends = ends.join(follows, on=[*key, "_superseded_at"], how="anti")
     begins = seen.with_columns(_superseded_at=pl.lit(None, rows.schema["_superseded_at"]))
-    both = pl.concat(
-        [
-            begins.with_columns(_moment=pl.col("_usable_at"), _kind=pl.lit(0)),
-            ends.with_columns(_moment=pl.col("_superseded_at"), _kind=pl.lit(1)),
-        ]
-    ).sort("_moment", "_kind", "_arrival")
-    for row in both.iter_rows(named=True):
-        yield row["_moment"], row["_kind"], name, row
+    both = [
+        begins.with_columns(_moment=pl.col("_usable_at"), _kind=pl.lit(0)),
+        ends.with_columns(_moment=pl.col("_superseded_at"), _kind=pl.lit(1)),
+    ]
+    return pl.concat(both).sort("_moment", "_kind", "_arrival")
 
 
 def _equal(a: pl.Series, b: pl.Series) -> Any:

@@ -6,9 +6,11 @@ A timeline holds the rows that count now; the state adds and removes them as it 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from itertools import accumulate
+from operator import itemgetter
 from typing import Any
 
 _FAN = 32  # values that one value of the level above stands for
+_WORST = {"min": float("inf"), "max": float("-inf")}  # what a null is to an extreme
 
 
 class Ladder:
@@ -38,6 +40,19 @@ class Ladder:
         """Costs what lies behind it."""
         del self._levels[0][index]
         self._raise(index)
+
+    def extend(self, values: list[float]) -> None:
+        """Add many at the end."""
+        start = len(self._levels[0])
+        self._levels[0] += values
+        self._raise(start)
+
+    def cut(self, index: int) -> list[float]:
+        """Take out everything from `index` on, and give it back."""
+        gone = self._levels[0][index:]
+        del self._levels[0][index:]
+        self._raise(index)
+        return gone
 
     def between(self, first: int, end: int) -> float | None:
         """Of the values first ≤ index < end; None when there are none."""
@@ -92,8 +107,25 @@ class Column:
         else:
             self._recount(index)
         for name, ladder in self._extremes.items():
-            worst = float("inf") if name == "min" else float("-inf")
-            ladder.insert(index, worst if value is None else value[1])
+            ladder.insert(index, _WORST[name] if value is None else value[1])
+
+    def extend(self, units: list[int | None], values: list[float]) -> None:
+        """Add many at the end; `values` are looked at for extremes only, and where the unit is not null."""
+        index = len(self.units)
+        self.units += units
+        self._recount(index)
+        for name, ladder in self._extremes.items():
+            ladder.extend([_WORST[name] if u is None else v for u, v in zip(units, values, strict=True)])
+
+    def cut(self, index: int) -> tuple[list[int | None], list[float]]:
+        """Take out everything from `index` on, and give it back as `extend` takes it."""
+        units = self.units[index:]
+        del self.units[index:]
+        self._recount(index)
+        values = [0.0] * len(units)
+        for ladder in self._extremes.values():
+            values = ladder.cut(index)
+        return units, values
 
     def remove(self, index: int) -> None:
         """Take the value out; sums behind it are made again."""
@@ -138,6 +170,24 @@ class WindowTimeline:
         for name, column in self.columns.items():
             column.insert(index, values[name])
 
+    def extend(self, clocks: list[int], marks: list[Any], values: dict[Any, tuple[list[Any], list[float]]]) -> None:
+        """`add` many, in order of their clock; `values` are units (null: None) and the values themselves."""
+        index = bisect_right(self.clocks, clocks[0])
+        if index == len(self.clocks):
+            self.clocks += clocks
+            self._marks += marks
+            for name, column in self.columns.items():
+                column.extend(*values[name])
+            return
+        later, theirs = self.clocks[index:] + clocks, self._marks[index:] + marks
+        order = sorted(range(len(later)), key=later.__getitem__)
+        self.clocks[index:] = [later[place] for place in order]
+        self._marks[index:] = [theirs[place] for place in order]
+        for name, column in self.columns.items():
+            (units, floats), (new_units, new_floats) = column.cut(index), values[name]
+            units, floats = units + new_units, floats + new_floats
+            column.extend([units[place] for place in order], [floats[place] for place in order])
+
     def remove(self, clock: int, mark: Any) -> None:
         """Take out the row that `add` was given."""
         index = self._marks.index(mark, bisect_left(self.clocks, clock))
@@ -162,6 +212,15 @@ class PickTimeline:
         index = bisect_right(self._order, order)
         self._order.insert(index, order)
         self._values.insert(index, values)
+
+    def extend(self, rows: list[tuple[tuple[Any, ...], dict[str, Any]]]) -> None:
+        """`add` many: (order, values) each."""
+        rows = sorted(rows, key=itemgetter(0))
+        index = bisect_right(self._order, rows[0][0])
+        if index < len(self._order):
+            rows = sorted([*zip(self._order[index:], self._values[index:], strict=True), *rows], key=itemgetter(0))
+        self._order[index:] = [order for order, _ in rows]
+        self._values[index:] = [values for _, values in rows]
 
     def remove(self, order: tuple[Any, ...]) -> None:
         """Take out the row that `add` was given."""

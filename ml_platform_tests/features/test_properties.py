@@ -8,6 +8,7 @@ import duckdb
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import parity
@@ -17,7 +18,7 @@ from ml_platform_tests.features.strategies import Case, cases
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 GENERATED = settings(
-    max_examples=150,
+    max_examples=200,
     deadline=None,
     derandomize=True,
     database=None,
@@ -60,14 +61,14 @@ def test_the_batch_equals_the_rules_read_row_by_row(connection: duckdb.DuckDBPyC
 
 
 @GENERATED
-@given(case=cases())
-def test_replaying_rows_one_by_one_equals_the_batch_bit_for_bit(
-    connection: duckdb.DuckDBPyConnection, case: Case
+@given(case=cases(), singly=st.sampled_from([None, 0, 1, 3]))
+def test_replaying_rows_one_by_one_or_many_at_once_equals_the_batch_bit_for_bit(
+    connection: duckdb.DuckDBPyConnection, case: Case, singly: int | None
 ) -> None:
     definition = FeatureDefinition.from_json(FeatureDefinition.of(case.pipeline).to_json())
     relations = validated(connection, case.pipeline, case.tables)
     made = batch_features(connection, definition, case.examples, relations)
     examples = pl.DataFrame(case.examples, schema=definition.row_schema)
-    report = parity(connection, definition, examples, relations, made)
+    report = parity(connection, definition, examples, relations, made, singly=singly)
     assert report.differences == ()
     assert report.identical and report.examples == len(case.examples)
