@@ -10,7 +10,7 @@ import polars as pl
 from ml_platform.features.arithmetic import NUMERIC, finite, mean_of, std_of, sum_of, unit, units
 from ml_platform.features.definition import TableForm
 from ml_platform.features.derived import HOLDS, condition, derive
-from ml_platform.features.forms import WindowForm
+from ml_platform.features.forms import On, WindowForm
 from ml_platform.features.timelines import WindowTimeline
 from ml_platform.spec.expressions import columns_read
 
@@ -35,9 +35,10 @@ class News:
     moments: Mapping[str, pl.Series]
     marks: list[Any]
 
-    def by_key(self, by: list[str], kept: pl.DataFrame, order: list[str]) -> Iterator[tuple[Key, list[int]]]:
-        """The rows of `kept` (which has `_place`) by the columns `by`, none of them null: key, places in `order`."""
-        listed = kept.drop_nulls(by).sort([*by, *order], maintain_order=True)
+    def by_key(self, keys: "Keys", kept: pl.DataFrame, order: list[str]) -> Iterator[tuple[Key, list[int]]]:
+        """The rows of `kept` (which has `_place`) of each wanted key: the key, and the places in `order`."""
+        by = keys.by
+        listed = keys.wanted(kept).sort([*by, *order], maintain_order=True)
         places = listed["_place"].to_list()
         if not by:
             yield from [((), places)] if places else []
@@ -46,6 +47,33 @@ class News:
         for *key, count in listed.group_by(by, maintain_order=True).len().iter_rows():
             yield tuple(key), places[start : start + count]
             start += count
+
+
+class Keys:
+    """The table columns that a feed is joined by, and the keys that are asked for (None: all)."""
+
+    def __init__(self, by: list[str], known: pl.DataFrame | None) -> None:
+        self.by = by
+        self._known = known
+        self._set = set(known.iter_rows()) if known is not None else None
+
+    @classmethod
+    def of(cls, examples: pl.DataFrame | None, on: On) -> "Keys":
+        """The keys of some examples, under the table's names; all without examples."""
+        by = [theirs for _, theirs in on]
+        if examples is None or not on:
+            return cls(by, None)
+        return cls(by, examples.select(pl.col(own).alias(theirs) for own, theirs in on).drop_nulls().unique())
+
+    def of_row(self, row: Mapping[str, Any]) -> Key | None:
+        """The key of a row; None when a part of it is null or nobody asks for it."""
+        key = tuple([row[name] for name in self.by])
+        return None if None in key or (self._set is not None and key not in self._set) else key
+
+    def wanted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The rows whose key is whole and asked for."""
+        whole = frame.drop_nulls(self.by) if self.by else frame
+        return whole if self._known is None else whole.join(self._known, on=self.by, how="semi")
 
 
 class Feed(Protocol):
@@ -78,9 +106,9 @@ class _WindowEntry:
 class WindowFeed:
     """Windows over the same rows: one table, join, clock and condition (S9)."""
 
-    def __init__(self, forms: list[WindowForm], table: TableForm) -> None:
+    def __init__(self, forms: list[WindowForm], table: TableForm, keys: Keys) -> None:
         head = forms[0]
-        self._forms, self._by = forms, [theirs for _, theirs in head.on]
+        self._forms, self._keys = forms, keys
         self._clock = "_known_at" if head.clock == "known_at" else table.event_time or ""
         self._where = condition(head.where) if head.where else None
         self._read = {name: table.columns[name] for name in sorted(columns_read(head.where) if head.where else ())}
@@ -100,8 +128,8 @@ class WindowFeed:
 
     def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
         """As Feed says; none for a row that `where=` leaves out."""
-        key = tuple([row[theirs] for theirs in self._by])
-        if None in key or not self._holds(row):
+        key = self._keys.of_row(row)
+        if key is None or not self._holds(row):
             return []
         values = {cell: self._value(row, *cell, *kind) for cell, kind in self._kinds.items()}
         return [_WindowEntry(self._timeline(key), moments[self._clock], mark, values)]
@@ -110,11 +138,11 @@ class WindowFeed:
         """As Feed says."""
         frame, clocks = news.frame, news.moments[self._clock].to_list()
         cells = {cell: self._values(frame, *cell, *kind) for cell, kind in self._kinds.items()}
-        kept = frame.select(*self._by, _clock=news.moments[self._clock], _place=pl.int_range(pl.len()))
+        kept = frame.select(*self._keys.by, _clock=news.moments[self._clock], _place=pl.int_range(pl.len()))
         if self._where is not None:
             typed = frame.select(pl.col(name).cast(kind) for name, kind in self._read.items())
             kept = kept.filter(derive(typed, self._where)[HOLDS].fill_null(False))
-        for key, places in news.by_key(self._by, kept, ["_clock"]):
+        for key, places in news.by_key(self._keys, kept, ["_clock"]):
             values = {
                 cell: ([units[place] for place in places], [floats[place] for place in places])
                 for cell, (units, floats) in cells.items()

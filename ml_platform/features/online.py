@@ -2,8 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from itertools import compress, repeat
 from typing import Any
 
 import polars as pl
@@ -11,20 +11,13 @@ import polars as pl
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition, TableForm
 from ml_platform.features.derived import OneRow
-from ml_platform.features.feeds import Entry, Feed, News, WindowFeed
+from ml_platform.features.feeds import Entry, Feed, Keys, News, WindowFeed
 from ml_platform.features.forms import JoinedForm, LookupForm, On, SinceForm, WindowForm
 from ml_platform.features.pick_feeds import LookupFeed, PickFeed
 from ml_platform.features.relations import TIMELESS, microseconds_of
 
-
-@dataclass(slots=True)
-class _Held:
-    """A row that counts: its entries, or where it stands among those that came with it."""
-
-    mark: Any
-    entries: list[Entry] | None
-    frame: pl.DataFrame | None = None
-    place: int = 0
+# A row that counts: its mark and entries; of one that came with many, the frame and its place there instead.
+_Held = tuple[Any, list[Entry] | None, pl.DataFrame | None, int]
 
 
 class OnlineState:
@@ -32,9 +25,12 @@ class OnlineState:
 
     Rows are learnt in order of knowledge; what became known at the same microsecond as the last
     row counts only for later examples (S4), so an answer never depends on when it is asked.
+
+    With `only`, a frame that has the join columns, the state serves examples with these keys alone and
+    keeps no other rows.
     """
 
-    def __init__(self, definition: FeatureDefinition) -> None:
+    def __init__(self, definition: FeatureDefinition, only: pl.DataFrame | None = None) -> None:
         self.definition = definition
         self.learnt: int | None = None  # the moment of the newest knowledge
         self._began: dict[str, int] = {}
@@ -44,7 +40,7 @@ class OnlineState:
         self._current: dict[tuple[str, Any], _Held] = {}
         self._newest: list[tuple[list[Entry], list[Entry]]] = []  # (withdrawn, placed) at `learnt`
         self._settled = False  # whether `_newest` stands in the timelines
-        self._make_feeds()
+        self._make_feeds(only)
         joins = {own for form in definition.joined for own, _ in form.on}
         early = [form for form in definition.derived if form.early]
         if not joins & {form.name for form in early}:
@@ -76,14 +72,14 @@ class OnlineState:
             return
         held = self._current.get(identity)
         if row["_superseded_at"] is not None:
-            if held is not None and held.mark == mark:
+            if held is not None and held[0] == mark:
                 del self._current[identity]
                 self._tell(microseconds_of(row["_superseded_at"]), self._entries(table, held), [])
             return
         moment = microseconds_of(usable)
         self._begin(table, moment)
         placed = self._made(table, row, mark)
-        self._current[identity] = _Held(mark, placed)
+        self._current[identity] = (mark, placed, None, 0)
         self._tell(moment, self._entries(table, held) if held else [], placed)
 
     def learn_many(self, table: str, rows: pl.DataFrame) -> None:
@@ -91,33 +87,34 @@ class OnlineState:
 
         Corrections, ends and what came with the newest moment go through `learn`.
         """
-        plain = self._plain(table, rows)
+        identities = self._identities(table, rows)
+        plain = self._plain(table, rows, identities)
         if plain.any():
-            self._learn_plain(table, rows.filter(plain))
+            self._learn_plain(table, rows.filter(plain), compress(identities, plain))
         for row in rows.filter(~plain).iter_rows(named=True):
             self.learn(table, row)
 
-    def _plain(self, table: str, rows: pl.DataFrame) -> pl.Series:
+    def _plain(self, table: str, rows: pl.DataFrame, identities: list[tuple[str, Any]]) -> pl.Series:
         """Which of the rows just begin: nothing is known of their key, and something newer comes after them."""
         begins = rows["_superseded_at"].is_null() & rows["_usable_at"].is_not_null()
         newest: Any = rows["_usable_at"].filter(begins).dt.epoch("us").max()
         if newest is None or not self.definition.tables[table].timed:
             return pl.Series([False] * rows.height, dtype=pl.Boolean)
         earlier = rows["_usable_at"].dt.epoch("us") != max(newest, self.learnt or newest)
-        identities = self._identities(table, rows)
         times = Counter(identities)
-        alone = pl.Series([times[one] == 1 and one not in self._current for one in identities], dtype=pl.Boolean)
+        current = self._current
+        alone = pl.Series([times[one] == 1 and one not in current for one in identities], dtype=pl.Boolean)
         plain: pl.Series = begins & earlier.fill_null(False) & alone
         return plain
 
-    def _learn_plain(self, table: str, rows: pl.DataFrame) -> None:
+    def _learn_plain(self, table: str, rows: pl.DataFrame, identities: Iterable[tuple[str, Any]]) -> None:
         marks = list(rows.select("_file", "_row").iter_rows())
         times = ("_known_at", "_arrival", self.definition.tables[table].event_time or "")
         news = News(rows, {name: rows[name].dt.epoch("us") for name in times}, marks)
         for feed in self._of_table[table]:
             feed.place_many(news)
-        held = (_Held(mark, None, rows, place) for place, mark in enumerate(marks))
-        self._current.update(zip(self._identities(table, rows), held, strict=True))
+        held = zip(marks, repeat(None), repeat(rows), range(rows.height), strict=False)
+        self._current.update(zip(identities, held, strict=True))
         self.begin(table, rows["_usable_at"].min())  # type: ignore[arg-type]  # of a column of moments it is one
 
     def _identities(self, table: str, rows: pl.DataFrame) -> list[tuple[str, Any]]:
@@ -160,12 +157,13 @@ class OnlineState:
         moments = {name: microseconds_of(time) for name, time in times.items()}
         return [entry for feed in self._of_table[table] for entry in feed.entries(row, moments, mark)]
 
-    def _entries(self, table: str, held: "_Held") -> list[Entry]:
+    def _entries(self, table: str, held: _Held) -> list[Entry]:
         """The entries of a row that counts; of one that came with many they are made only now."""
-        if held.entries is None:
-            assert held.frame is not None  # it came with many
-            held.entries = self._made(table, held.frame.row(held.place, named=True), held.mark)
-        return held.entries
+        mark, entries, frame, place = held
+        if entries is not None:
+            return entries
+        assert frame is not None  # it came with many
+        return self._made(table, frame.row(place, named=True), mark)
 
     def _begin(self, table: str, moment: int) -> None:
         self._began[table] = min(moment, self._began.get(table, moment))
@@ -195,7 +193,7 @@ class OnlineState:
 
     # -- parts ---------------------------------------------------------------------------
 
-    def _make_feeds(self) -> None:
+    def _make_feeds(self, only: pl.DataFrame | None) -> None:
         passes: dict[Any, list[JoinedForm]] = {}
         for form in self.definition.joined:
             kind: Any = "pick"
@@ -210,7 +208,8 @@ class OnlineState:
                 continue
             table: TableForm = self.definition.tables[name]
             windows = [form for form in forms if isinstance(form, WindowForm)]
-            feed: Feed = WindowFeed(windows, table) if windows else PickFeed(forms, table)
+            keys = Keys.of(only, on)
+            feed: Feed = WindowFeed(windows, table, keys) if windows else PickFeed(forms, table, keys)
             self._feeds.append((on, feed))
             self._of_table[name].append(feed)
 

@@ -94,11 +94,11 @@ def _replay(
     tables: Mapping[str, str],
     singly: int | None,
 ) -> tuple[pl.DataFrame, int]:
-    state = OnlineState(definition)
+    wide = derive(examples, layers([form for form in definition.derived if form.early]))
+    state = OnlineState(definition, only=wide)
     for name, moment in available_since(connection, definition, tables).items():
         state.begin(name, moment)
     news = []
-    wide = derive(examples, layers([form for form in definition.derived if form.early]))
     for name, table in definition.tables.items():
         rows = _messages(table.key, _touched(connection, definition, name, wide, tables[name]))
         if table.timed:

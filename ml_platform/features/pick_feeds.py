@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.features.definition import TableForm
-from ml_platform.features.feeds import Entry, Key, News
+from ml_platform.features.feeds import Entry, Key, Keys, News
 from ml_platform.features.forms import JoinedForm, LatestForm, LookupForm, SinceForm
 from ml_platform.features.places import NEVER
 from ml_platform.features.relations import microseconds_of
@@ -32,8 +32,8 @@ class _PickEntry:
 class PickFeed:
     """Latest and Since over the same rows (S10, S11)."""
 
-    def __init__(self, forms: list[JoinedForm], table: TableForm) -> None:
-        self._forms, self._on = forms, [theirs for _, theirs in forms[0].on]
+    def __init__(self, forms: list[JoinedForm], table: TableForm, keys: Keys) -> None:
+        self._forms, self._keys = forms, keys
         self._key, self._event = table.key, table.event_time or ""
         self._take = sorted({column for form in forms for column in getattr(form, "take", ())})
         self._timelines: dict[Key, PickTimeline] = {}
@@ -41,8 +41,8 @@ class PickFeed:
 
     def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
         """As Feed says."""
-        key = tuple([row[theirs] for theirs in self._on])
-        if None in key:
+        key = self._keys.of_row(row)
+        if key is None:
             return []
         timeline = self._timelines.setdefault(key, PickTimeline())
         times = (moments[self._event], moments["_known_at"], moments["_arrival"])
@@ -56,8 +56,8 @@ class PickFeed:
         keys = [frame[name].to_list() for name in self._key]
         orders = [(*order, *mark) for order, mark in zip(zip(*times, *keys, strict=True), news.marks, strict=True)]
         values = frame.select(self._take).to_dicts() if self._take else [{}] * frame.height
-        kept = frame.select(*self._on, _place=pl.int_range(pl.len()))
-        for key, places in news.by_key(self._on, kept, ["_place"]):
+        kept = frame.select(*self._keys.by, _place=pl.int_range(pl.len()))
+        for key, places in news.by_key(self._keys, kept, ["_place"]):
             timeline = self._timelines.setdefault(key, PickTimeline())
             timeline.extend([(orders[place], values[place]) for place in places])
 

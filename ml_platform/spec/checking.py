@@ -164,6 +164,9 @@ def check_join(pipeline: "ModelPipeline", feature: Feature, types: dict[str, pl.
     where, table = f"{type(feature).__name__}({feature.table!r})", pipeline.table(feature.table)
     on = feature.by if isinstance(feature, Window) else feature.on
     early = {name for name, _ in pipeline.derived if name in pipeline.early_derived}
+    joined = list(join_keys(on).values())
+    if len(set(joined)) < len(joined):
+        raise DeclarationError(where, "joins two columns to the same one", remedy="Join each to a column of its own.")
     for own, theirs in join_keys(on).items():
         if own not in pipeline.row_schema and own not in early:
             outcome = own in pipeline.table(pipeline.examples.table).columns

@@ -95,6 +95,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "an event time that is no column": (lambda: Table("t", Files("t.csv"), Flights, event_time="when"), "'when'"),
     "where= over an unknown column": (featured(window(where=pl.col("nope") > 1)), "nope"),
     "a derivation of an unknown column": (featured(Derived(x=pl.col("nope") + 1)), "reads nope"),
+    "two columns joined to one": (featured(window(by={"carrier": "carrier", "flight": "carrier"})), "to the same one"),
     # outcomes (S3)
     "arr_time as a feature": (featured(Derived(x=pl.col("arr_time") / 60)), "reads arr_time, which it may not"),
     "a join on an outcome": (featured(window(by={"arr_time": "arr_time"})), "'arr_time', an outcome"),
