@@ -108,8 +108,9 @@ def _hash(model: bytes) -> str:
 
 def main(arguments: list[str]) -> int:
     """The fresh process: prints the outcome, or what was refused, as one JSON line."""
-    # LightGBM imports scikit-learn when it can, at twice the price of all else, and this never uses it.
-    sys.modules["sklearn"] = None  # type: ignore[assignment]  # the documented way to make an import fail
+    # LightGBM imports these when it can, at twice the price of all else, and this never uses them.
+    for unused in ("sklearn", "pandas"):
+        sys.modules[unused] = None  # type: ignore[assignment]  # the documented way to make an import fail
     folder, training_set, bundle = arguments
     blobs = Blobs(Settings(data=Path(folder).parent))
     blobs.folder = Path(folder)
