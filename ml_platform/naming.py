@@ -5,7 +5,7 @@ import re
 from ml_platform.errors import DeclarationError
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
-RESERVED = frozenset({"raw", "validated", "quarantine", "platform", "registry", "main", "all"})
+RESERVED = frozenset({"raw", "validated", "quarantine", "platform", "registry", "lineage", "main", "all"})
 
 
 def check_identifier(name: str, where: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree
 
 from ml_platform.cli.layout import GAP, Column, fitted
 
@@ -60,6 +61,11 @@ def emit_lines(value: Mapping[str, Any], *, exact: bool = False) -> None:
     for name, item in value.items():
         line = Text(name.ljust(width) if exact else name.replace("_", " ").ljust(width), style="bold")
         console.print(line.append(f"  {cell(item, exact=exact)}", style="not bold"), soft_wrap=True)
+
+
+def emit_tree(tree: Tree) -> None:
+    """A tree, a line a thing: cut at the terminal's width, whole where nobody looks at one."""
+    console.print(tree, width=_width() or 10_000, crop=False)
 
 
 def say(text: str, *, style: str = "") -> None:

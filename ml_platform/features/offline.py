@@ -5,7 +5,7 @@ count for it; tables are streamed, never held.
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import duckdb
@@ -95,13 +95,20 @@ def outputs_since(definition: FeatureDefinition, since: Mapping[str, datetime | 
     return found
 
 
-def examples_sql(definition: FeatureDefinition, relation_: str, start: datetime | None, end: datetime | None) -> str:
+def examples_sql(
+    definition: FeatureDefinition,
+    relation_: str,
+    start: datetime | None,
+    end: datetime | None,
+    carrying: Sequence[str] = (),
+) -> str:
     """A query of one row per example with start ≤ at < end, from the validated relation of the examples.
 
     None bounds nothing. Inputs are as of the version that had arrived by `at`, else the first (S6,
-    S12). Examples without time: the current rows; `start` and `end` are not used.
+    S12). Examples without time: the current rows; `start` and `end` are not used. `carrying`: further
+    columns of the chosen rows, such as where they came from.
     """
-    own = ", ".join(quoted(name) for name in definition.row_schema)
+    own = ", ".join(quoted(name) for name in [*definition.row_schema, *carrying])
     source = relation(relation_)
     if definition.at is None:
         return f"SELECT {own} FROM {source} WHERE _superseded_at IS NULL"

@@ -1,13 +1,14 @@
 """Which file versions matter to a partition, in which order, and the content key that follows (S31)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_platform.errors import IngestionError
 from ml_platform.ingestion.files import FileVersion
 from ml_platform.ingestion.resolution import Step
-from ml_platform.ingestion.screened import Screenings, needs_keys, screen_files, screenings
+from ml_platform.ingestion.screened import Screenings, keys_of, needs_keys, needs_reads, screen_files, screenings
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.recipes import Read, Recipe
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
@@ -97,6 +98,25 @@ def _plan(partition: str, chains: dict[str, list[FileVersion]]) -> Plan:
         [Step(number[path], i) for _, path, i in arriving],
         [i == len(chains[path]) - 1 for _, path, i in arriving],
     )
+
+
+def validated_recipe(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> Recipe | None:
+    """The recipe of one partition as `build_validated` would follow it; None as in `validated_keys`. Reads only."""
+    try:
+        needs = needs_reads(lake, table)
+    except IngestionError:
+        return None
+    state = _recorded(lake, table, partitions, keys_of(needs))
+    if state is None:
+        return None
+    return recipe_of(table, state.key, plans(state).get(partition, Plan(partition, [], [], [])), needs)
+
+
+def recipe_of(table: Table, base: str, plan: Plan, needs: Mapping[str, Sequence[Read]]) -> Recipe:
+    """The files of a plan, each content once, and the partitions of the tables in `needs`; `key_of` hashes both."""
+    files = [Read(f"raw/{table.name}", version.path, version.sha256) for version in plan.files]
+    reads = [*files, *(read for name in table.needs for read in needs[name])]
+    return Recipe(key_of(table, base, plan), tuple(dict.fromkeys(reads)))
 
 
 def key_of(table: Table, base: str, plan: Plan) -> str:

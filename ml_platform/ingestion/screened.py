@@ -18,6 +18,7 @@ from ml_platform.ingestion.screening import PARTITION, RULE_HOLDS, screen
 from ml_platform.lake import ledger
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.recipes import Read
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.spec.canonical import content_key
@@ -81,8 +82,8 @@ def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Parti
     )
 
 
-def needs_keys(lake: Lake, table: Table) -> dict[str, str]:
-    """The content keys of the tables in `needs`, from the ledger. Raises IngestionError when one is not made yet."""
+def needs_reads(lake: Lake, table: Table) -> dict[str, list[Read]]:
+    """The partitions of the tables in `needs`, from the ledger. Raises IngestionError when one is not made yet."""
     found = {}
     for name in table.needs:
         made = ledger.latest(lake, f"validated/{name}")
@@ -90,8 +91,18 @@ def needs_keys(lake: Lake, table: Table) -> dict[str, str]:
             raise IngestionError(
                 f"{table.name} needs {name}, which is not validated yet.", remedy=f"Make validated/{name} first."
             )
-        found[name] = content_key(sorted([m.partition, m.content_key] for m in made.values()))
+        found[name] = [Read(m.asset, m.partition, m.content_key) for _, m in sorted(made.items())]
     return found
+
+
+def keys_of(needs: Mapping[str, list[Read]]) -> dict[str, str]:
+    """One content key a table in `needs`, from those of its partitions."""
+    return {name: content_key([[r.partition, r.content_key] for r in reads]) for name, reads in needs.items()}
+
+
+def needs_keys(lake: Lake, table: Table) -> dict[str, str]:
+    """The content keys of the tables in `needs`. Raises IngestionError when one is not made yet."""
+    return keys_of(needs_reads(lake, table))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,20 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.ingestion.plans import Plan, key_of, plans, touched, validated_key, validated_keys
+from ml_platform.ingestion.plans import Plan, plans, recipe_of, touched, validated_key, validated_keys
 from ml_platform.ingestion.profile import profile, write_profile
 from ml_platform.ingestion.raw import Refusal
 from ml_platform.ingestion.raw_columns import ROW, read_raw, storable
 from ml_platform.ingestion.resolution import Resolved, resolve
-from ml_platform.ingestion.screened import Screening, Screenings, needs_keys, rule_version, screen_files, screening_key
+from ml_platform.ingestion.screened import (
+    Screening,
+    Screenings,
+    keys_of,
+    needs_reads,
+    rule_version,
+    screen_files,
+    screening_key,
+)
 from ml_platform.ingestion.screening import PARTITION, RAW, REASON, RULE, RULE_HOLDS, as_json
 from ml_platform.ingestion.staged import staged
 from ml_platform.ingestion.times import INSTANT
@@ -64,13 +72,15 @@ def build_validated(
     The content key is worked out here and replaces the author's. With the key already in the ledger, and
     the rows whole, nothing is written and the report says `unchanged`.
     """
-    keys = needs_keys(lake, table)
+    needs = needs_reads(lake, table)
+    keys = keys_of(needs)
     state = screen_files(lake, table, partitions, keys)
     plan = plans(state).get(partition, Plan(partition, [], [], []))
     if _drop_damaged(lake, plan, state):
         state = screen_files(lake, table, partitions, keys)
-    key = key_of(table, state.key, plan)
-    author = replace(author, asset=f"validated/{table.name}", partition=partition, content_key=key)
+    recipe = recipe_of(table, state.key, plan, needs)
+    key = recipe.content_key
+    author = replace(author, asset=f"validated/{table.name}", partition=partition, content_key=key, reads=recipe.reads)
     last = ledger.latest(lake, author.asset).get((author.asset, partition))
     there = all(whole(lake, layer, table.name, partition) for layer in ("validated", "quarantine"))
     if last is not None and last.content_key == key and there:

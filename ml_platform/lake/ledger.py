@@ -1,7 +1,7 @@
 """What was made, from which key: the record that lets any rerun be a resume (S31, S32)."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +13,9 @@ CREATE SCHEMA IF NOT EXISTS platform;
 CREATE TABLE IF NOT EXISTS platform.materializations (
     asset VARCHAR, partition VARCHAR, content_key VARCHAR, output VARCHAR, rows BIGINT,
     details VARCHAR, run_id VARCHAR, recorded_at TIMESTAMPTZ);
+CREATE TABLE IF NOT EXISTS platform.reads (
+    asset VARCHAR, partition VARCHAR, content_key VARCHAR,
+    reads STRUCT(asset VARCHAR, partition VARCHAR, content_key VARCHAR)[], recorded_at TIMESTAMPTZ);
 """
 
 
@@ -36,7 +39,7 @@ class Materialization:
 
 def prepare(lake: Lake) -> None:
     """Make the platform's own tables when they are missing."""
-    if lake.columns("platform", "materializations"):
+    if lake.columns("platform", "materializations") and lake.columns("platform", "reads"):
         return
     with write(lake, Author("platform")) as tx:
         for statement in _TABLES.split(";"):
@@ -47,7 +50,8 @@ def prepare(lake: Lake) -> None:
 def record(
     tx: Transaction, author: Author, *, rows: int, output: str = "", details: dict[str, Any] | None = None
 ) -> None:
-    """Add a row to the ledger, in the transaction that writes the output."""
+    """Add a row to the ledger and the reads behind it, in the transaction that writes the output."""
+    now = datetime.now(UTC)
     tx.execute(
         "INSERT INTO platform.materializations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         [
@@ -58,8 +62,23 @@ def record(
             rows,
             json.dumps(details or {}),
             author.run_id,
-            datetime.now(UTC),
+            now,
         ],
+    )
+    record_reads(tx, author, now)
+
+
+def record_reads(tx: Transaction, author: Author, at: datetime) -> None:
+    """Keep what an output was made from; nothing where files are taken in, for they come from outside.
+
+    One row an output, in a table that no plan reads: so few rows at a time that they need no file.
+    """
+    if author.asset.startswith("raw/"):
+        return
+    reads = [asdict(read) for read in author.reads]
+    tx.execute(
+        "INSERT INTO platform.reads VALUES (?, ?, ?, ?, ?)",
+        [author.asset, author.partition, author.content_key, reads, at],
     )
 
 

@@ -21,6 +21,7 @@ from ml_platform.lake import files, snapshots
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.faults import explained
 from ml_platform.lake.files import PARTITION
+from ml_platform.lake.recipes import Read
 from ml_platform.lake.staging import Rows, Staged, check_storable, described, stage
 from ml_platform.naming import literal, quoted
 
@@ -31,12 +32,16 @@ _PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")  # what stands for itself in a hive-sty
 
 @dataclass(frozen=True)
 class Author:
-    """Who commits, for the snapshot's message: the asset, its partition and content key, the run."""
+    """Who commits, for the snapshot's message: the asset, its partition and content key, the run.
+
+    `reads` is what the output is made from; the ledger keeps it as lineage.
+    """
 
     asset: str
     partition: str = ""
     content_key: str = ""
     run_id: str = ""
+    reads: tuple[Read, ...] = ()
 
 
 class Transaction:

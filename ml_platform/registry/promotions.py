@@ -146,7 +146,7 @@ def rollback(lake: Lake, pipeline: str, *, why: str, actor: str, to: int | None 
     with write(lake, author) as tx:
         log = history(lake, pipeline)
         standing = _standing(log)
-        served = sorted({e.version for e in _changes(log) if e.version is not None})
+        served = sorted({e.version for e in changes(log) if e.version is not None})
         if len(served) < 2 or (to is None and len(standing) < 2):
             current = f"{pipeline}@{standing[-1]} is the first champion" if standing else f"{pipeline} has no champion"
             raise RollbackRefused(
@@ -181,21 +181,21 @@ def missing_or_failed(lake: Lake, pipeline: str, version: int, gates: Iterable[G
     return refusals
 
 
-def _changes(log: list[Promotion]) -> list[Promotion]:
+def changes(log: list[Promotion]) -> list[Promotion]:
     """The entries that change the champion, in the order in which they take effect."""
     return sorted((e for e in log if e.action != "kept"), key=lambda e: (e.effective_at, e.seq))
 
 
 def _serving(log: list[Promotion], moment: datetime | None) -> Promotion | None:
     """The entry that made the champion of `moment`."""
-    due = [e for e in _changes(log) if moment is None or e.effective_at <= moment]
+    due = [e for e in changes(log) if moment is None or e.effective_at <= moment]
     return due[-1] if due else None
 
 
 def _standing(log: list[Promotion]) -> list[int]:
     """The champions that nobody rolled back, the present one last."""
     stack: list[int] = []
-    for entry in _changes(log):
+    for entry in changes(log):
         assert entry.version is not None  # only "kept" entries may have none
         if entry.action == "rolled_back" and entry.version in stack:
             del stack[stack.index(entry.version) + 1 :]

@@ -1,5 +1,6 @@
 """Slices of event time in UTC, start inclusive, end exclusive (S20)."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -71,3 +72,14 @@ def _month(text: str, where: str) -> datetime:
 
 def _next(month: datetime) -> datetime:
     return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
+
+
+def spanned(partitions: Iterable[str]) -> str:
+    """Partitions as people say them, months in a row as one: `2013-01 … 2013-03, 2013-05`."""
+    runs: list[list[str]] = []
+    for name in sorted(set(partitions)):
+        if runs and WHOLE != name == f"{_next(_month(runs[-1][-1], name)):%Y-%m}":
+            runs[-1].append(name)
+        else:
+            runs.append([name])
+    return ", ".join(run[0] if len(run) == 1 else f"{run[0]} … {run[-1]}" for run in runs)

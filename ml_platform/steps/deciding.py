@@ -7,9 +7,10 @@ import polars as pl
 
 from ml_platform.errors import OrderError
 from ml_platform.lake import ledger
+from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.retraining.policy import Decision, Evidence, decide
-from ml_platform.spec.canonical import canonical, content_key
+from ml_platform.spec.canonical import canonical
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
 from ml_platform.steps.workspace import Outcome, Workspace, record, stamp, window_of
@@ -28,17 +29,19 @@ SCHEMA = {
 }
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the policy, the decisions before, the feature rows and the labels known by the end of the partition."""
     upto, end = pipeline.partition_keys_upto(partition), window_of(pipeline, partition)[1]
     reads = [*reading.own(ws, pipeline, "features", upto), *reading.labels(ws, pipeline, end)]
-    return content_key(
+    ago = _since_fired(ws, pipeline, partition)
+    return recipe(
         "decision",
         CODE_VERSION,
         pipeline.retrain,
         training_set.declaration(pipeline),
         reads,
-        _since_fired(ws, pipeline, partition),
+        ago,
+        by_content=_last_fired(ws, pipeline, upto, ago),
     )
 
 
@@ -79,6 +82,11 @@ def of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Decision:
         f"{pipeline.name} has no decision for {partition}.",
         remedy=f"Materialize {pipeline.name}/decision for {partition} first.",
     )
+
+
+def _last_fired(ws: Workspace, pipeline: ModelPipeline, upto: list[str], ago: int | None) -> list[Read]:
+    """The decision that the policy counts from."""
+    return reading.own(ws, pipeline, "decision", [] if ago is None else [upto[-1 - ago]])
 
 
 def _since_fired(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:

@@ -7,21 +7,22 @@ from typing import Any
 
 from ml_platform.features import CODE_VERSION, offline
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.staging import described, stage
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
-from ml_platform.spec.canonical import content_key, libraries
+from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
 from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the definition and the validated partitions that can matter."""
     definition = FeatureDefinition.of(pipeline)
     reads = reading.validated(ws, pipeline, definition, *window_of(pipeline, partition))
     since = reading.available_since(ws, definition) if reads else {}
-    return content_key("features", CODE_VERSION, definition.key, partition, reads, since, libraries("duckdb", "polars"))
+    return recipe("features", CODE_VERSION, definition.key, partition, reads, since, libraries("duckdb", "polars"))
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

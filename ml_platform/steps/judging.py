@@ -15,6 +15,7 @@ from ml_platform.evaluation.stored import stored_candidate, stored_champion
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import ParityReport, parity
 from ml_platform.ingestion.checks import CheckResult
+from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.naming import quoted
 from ml_platform.registry import bundle as bundles
@@ -22,7 +23,6 @@ from ml_platform.registry import promotions, verdicts, versions
 from ml_platform.registry.gates import gate_key, in_words, short_name
 from ml_platform.registry.verdicts import Verdict
 from ml_platform.registry.versions import Version
-from ml_platform.spec.canonical import content_key
 from ml_platform.spec.gates import Gate
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, reading
@@ -90,13 +90,15 @@ def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: i
     return promotions.champion_at(ws.lake, pipeline.name)
 
 
-def verdicts_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+def verdicts_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the version, the gates and the champion it is compared with."""
     version = version_of(ws, pipeline, partition)
+    reads = reading.own(ws, pipeline, "candidate", [partition])
     if version is None:
-        return content_key("verdicts", HELD_BACK)
+        return recipe("verdicts", HELD_BACK, by_content=reads)
     before = incumbent(ws, pipeline, partition, version.version)
-    return content_key("verdicts", CODE_VERSION, version.content_key, list(pipeline.all_gates), before)
+    reads += _version_read(ws, pipeline, before)
+    return recipe("verdicts", CODE_VERSION, version.content_key, list(pipeline.all_gates), before, by_content=reads)
 
 
 def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
@@ -136,12 +138,13 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
     return recorded_alone(ws, author, Outcome(len(found), metadata=told, checks=checks))
 
 
-def champion_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+def champion_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the version, its verdicts and the champion before. Raises OrderError while the one before is undecided."""
     _refuse_out_of_order(ws, pipeline, partition)
     version = version_of(ws, pipeline, partition)
+    reads = [r for step in ("candidate", "verdicts") for r in reading.own(ws, pipeline, step, [partition])]
     if version is None:
-        return content_key("champion", HELD_BACK, partition)
+        return recipe("champion", HELD_BACK, partition, by_content=reads)
     keys = {gate_key(gate) for gate in pipeline.all_gates}
     evidence = sorted(
         (v.gate_key, v.slice, str(v.passed))
@@ -149,7 +152,8 @@ def champion_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
         if v.gate_key in keys
     )
     before = incumbent(ws, pipeline, partition, version.version)
-    return content_key("champion", CODE_VERSION, version.content_key, evidence, sorted(keys), before)
+    reads += _version_read(ws, pipeline, before)
+    return recipe("champion", CODE_VERSION, version.content_key, evidence, sorted(keys), before, by_content=reads)
 
 
 def make_champion(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
@@ -192,6 +196,10 @@ def make_champion(ws: Workspace, pipeline: ModelPipeline, partition: str, author
         )
         told = {"outcome": "kept", "candidate": version.name, "reason": reason}
     return recorded_alone(ws, author, _with_champion(ws, pipeline, moment, Outcome(1, metadata=told)))
+
+
+def _version_read(ws: Workspace, pipeline: ModelPipeline, number: int | None) -> list[Read]:
+    return [] if number is None else [reading.version(versions.version(ws.lake, pipeline.name, number))]
 
 
 def _with_champion(ws: Workspace, pipeline: ModelPipeline, moment: datetime | None, outcome: Outcome) -> Outcome:

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 
 from ml_platform.evaluation.candidate import Part
+from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.monitoring.performance import SCHEMA, by_slice, measured
 from ml_platform.naming import literal, quoted
 from ml_platform.registry import bundle as bundles
 from ml_platform.registry import versions
 from ml_platform.serving.batch import key_text
-from ml_platform.spec.canonical import content_key
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
@@ -25,14 +25,14 @@ CODE_VERSION = 1  # of how performance is measured; part of its content key (S31
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the predictions and the labels there are by now."""
     if isinstance(pipeline.examples.label, Label):
         answers = reading.labels(ws, pipeline, None)
     else:
         answers = [r for r in reading.labels(ws, pipeline, None) if r.partition == partition]
     reads = reading.own(ws, pipeline, "predictions", [partition])
-    return content_key("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads, answers)
+    return recipe("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads, answers)
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

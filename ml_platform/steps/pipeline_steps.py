@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ml_platform.lake.recipes import Recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.registry.gates import in_words, short_name
 from ml_platform.spec.pipeline import ModelPipeline
@@ -15,7 +16,7 @@ Upstream = tuple[str, str]
 
 @dataclass(frozen=True)
 class Step:
-    """One asset of a pipeline: `key` from the ledger alone, `make` the work (S31).
+    """One asset of a pipeline: `key` from the ledger alone, with the reads behind it; `make` the work (S31).
 
     `table` is the lake table it fills, `schema.name`; `checks` are names and descriptions.
     """
@@ -25,7 +26,7 @@ class Step:
     description: str
     kinds: tuple[str, ...]
     upstream: tuple[Upstream, ...]
-    key: Callable[[Workspace, ModelPipeline, str], str]
+    key: Callable[[Workspace, ModelPipeline, str], Recipe]
     make: Callable[[Workspace, ModelPipeline, str, Author], Outcome]
     table: str | None = None
     checks: tuple[tuple[str, str], ...] = ()
@@ -34,7 +35,8 @@ class Step:
         """Do the work, or nothing when its content key is already there."""
         asset = f"{pipeline.name}/{self.name}"
         with ws.lake.reading():
-            author = Author(asset, partition, self.key(ws, pipeline, partition), run_id)
+            recipe = self.key(ws, pipeline, partition)
+            author = Author(asset, partition, recipe.content_key, run_id, recipe.reads)
             made = already_made(ws, author, self.table)
         return made or replace(self.make(ws, pipeline, partition, author), content_key=author.content_key)
 

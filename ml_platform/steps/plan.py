@@ -143,7 +143,7 @@ class Planner:
         asset = f"{self.pipeline.name}/{step.name}"
         last = ledger.latest(self.ws.lake, asset).get((asset, partition))
         try:
-            if last is None or last.content_key != step.key(self.ws, self.pipeline, partition):
+            if last is None or last.content_key != step.key(self.ws, self.pipeline, partition).content_key:
                 return True
         except (OrderError, NotFoundError):
             return True  # something before it was never made

@@ -1,4 +1,4 @@
-"""Which partitions of which tables a step reads, with their content keys: the edges of lineage."""
+"""Which partitions of which tables a step reads, with their content keys: what its recipe is made of."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -6,20 +6,13 @@ from datetime import datetime, timedelta
 from ml_platform.errors import OrderError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake import ledger
+from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
+from ml_platform.registry.versions import Version
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.workspace import Workspace
 
 _FOREVER = timedelta(days=365_000)
-
-
-@dataclass(frozen=True)
-class Read:
-    """One partition of one asset, as it stood when it was read."""
-
-    asset: str
-    partition: str
-    content_key: str
 
 
 @dataclass(frozen=True)
@@ -108,6 +101,11 @@ def own(ws: Workspace, pipeline: ModelPipeline, step: str, partitions: list[str]
     asset = f"{pipeline.name}/{step}"
     made = ledger.latest(ws.lake, asset)
     return [Read(asset, p, made[asset, p].content_key) for p in partitions if (asset, p) in made]
+
+
+def version(found: Version) -> Read:
+    """A registered version as a read: its candidate, whose content key it has."""
+    return Read(f"{found.pipeline}/candidate", found.partition, found.content_key)
 
 
 def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) -> ledger.Materialization:

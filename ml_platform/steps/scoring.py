@@ -4,6 +4,7 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.registry import bundle as bundles
@@ -11,7 +12,7 @@ from ml_platform.registry import versions
 from ml_platform.registry.predictor import Predictor
 from ml_platform.registry.promotions import champion_at
 from ml_platform.serving.batch import SCHEMA, scored
-from ml_platform.spec.canonical import content_key, libraries
+from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import features, reading
 from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
@@ -24,12 +25,14 @@ def serving(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | Non
     return champion_at(ws.lake, pipeline.name, window_of(pipeline, partition)[0])
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the feature rows and the bytes of the champion."""
     champion = serving(ws, pipeline, partition)
-    bundle = versions.version(ws.lake, pipeline.name, champion).bundle if champion else None
+    version = versions.version(ws.lake, pipeline.name, champion) if champion else None
+    bundle = version.bundle if version else None
     reads = reading.own(ws, pipeline, "features", [partition])
-    return content_key("predictions", CODE_VERSION, champion, bundle, reads, libraries("lightgbm"))
+    scorer = [reading.version(version)] if version else []
+    return recipe("predictions", CODE_VERSION, champion, bundle, reads, libraries("lightgbm"), by_content=scorer)
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

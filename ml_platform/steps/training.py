@@ -5,10 +5,11 @@ from typing import Any
 from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.registry.predictor import Predictor
 from ml_platform.registry.versions import Training, Version, by_key, register
-from ml_platform.spec.canonical import content_key, libraries
+from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, reading
 from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
@@ -20,16 +21,24 @@ from ml_platform.training.training_set import TrainingSet
 HELD_BACK = "held back"
 
 
-def training_set_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+def training_set_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the feature rows so far and the labels known by the decision; of nothing when it was held back."""
+    decision = reading.own(ws, pipeline, "decision", [partition])
     if not deciding.of(ws, pipeline, partition).fired:
-        return content_key("training_set", HELD_BACK)
+        return recipe("training_set", HELD_BACK, by_content=decision)
     end = window_of(pipeline, partition)[1]
     reads = [
         *reading.own(ws, pipeline, "features", pipeline.partition_keys_upto(partition)),
         *reading.labels(ws, pipeline, end),
     ]
-    return content_key("training_set", training_set.declaration(pipeline), end, reads, libraries("polars", "pyarrow"))
+    return recipe(
+        "training_set",
+        training_set.declaration(pipeline),
+        end,
+        reads,
+        libraries("polars", "pyarrow"),
+        by_content=decision,
+    )
 
 
 def make_training_set(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
@@ -60,17 +69,19 @@ def stored_training_set(ws: Workspace, pipeline: ModelPipeline, partition: str) 
     return TrainingSet.from_details(made.details["metadata"]["set"]) if made.output else None
 
 
-def candidate_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> str:
+def candidate_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the bytes of the training set, the trainer and the feature definition (S22)."""
     stored = stored_training_set(ws, pipeline, partition)
+    reads = reading.own(ws, pipeline, "training_set", [partition])
     if stored is None:
-        return content_key("candidate", HELD_BACK)
-    return content_key(
+        return recipe("candidate", HELD_BACK, by_content=reads)
+    return recipe(
         "candidate",
         candidates.declaration(pipeline),
         FeatureDefinition.of(pipeline).key,
         stored.digest,
         libraries("lightgbm", "polars", "pyarrow"),
+        by_content=reads,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ml_platform.ingestion.checks import CheckResult
-from ml_platform.lake import files, ledger
+from ml_platform.lake import files, ledger, lineage
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction, write
@@ -29,7 +29,7 @@ class Workspace:
         from ml_platform.registry import tables as registry_tables
 
         lake = Lake(settings)
-        for prepare in (ledger.prepare, ingestion_tables.prepare, registry_tables.prepare):
+        for prepare in (ledger.prepare, ingestion_tables.prepare, registry_tables.prepare, lineage.prepare):
             prepare(lake)
         files.set_aside_damaged(lake)
         return cls(lake, Blobs(settings), slices)

@@ -34,6 +34,14 @@ ARGUMENTS = {
     "a rollback without a reason": ("rollback trip_delay", "--why"),
     "a rollback with an empty reason": ("rollback trip_delay --why +", "--why"),
     "a rollback to version 0": ("rollback trip_delay --why bad --to 0", "--to"),
+    "nothing to trace": ("lineage trip_delay", "one of --prediction, --model, --file and"),
+    "two things to trace": ("lineage trip_delay --model 1 --file drivers.csv", "one of --prediction, --model, --file"),
+    "a prediction that was not made": ("lineage trip_delay --prediction nope", "for the key 'nope'"),
+    "a version to trace that does not exist": ("lineage trip_delay --model 99", "no version 'trip_delay@99'"),
+    "a version to trace of no number": ("lineage trip_delay --model two", "--model"),
+    "a file that never landed": ("lineage trip_delay --file trips/nope.csv", "no file of trip_delay 'trips/nope.csv'"),
+    "a file of another pipeline": ("lineage trip_delay --file plans.csv", "no file of trip_delay 'plans.csv'"),
+    "a picture of what is recorded": ("lineage trip_delay --record --svg x.svg", "--svg draws"),
     "counting and listing at once": ("quarantine trip_delay --replay --rows 3", "without --rows"),
 }
 

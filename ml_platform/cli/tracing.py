@@ -1,0 +1,98 @@
+"""The command that traces: where a number came from, and what was built on a file."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson, PipelineName
+from ml_platform.cli.command import Command
+from ml_platform.cli.output import emit_json, emit_tree, note, say
+
+if TYPE_CHECKING:
+    from ml_platform.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command(cls=Command)(lineage)
+
+
+def lineage(
+    pipeline: PipelineName,
+    prediction: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The key of a prediction, as in the predictions table.")
+    ] = None,
+    model: Annotated[int | None, typer.Option(metavar="N", help="The number of a version.", min=1)] = None,
+    file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A landed file, by its path in the landing folder or any other.")
+    ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Add the lineage of outputs from before it was kept, where it is certain.")
+    ] = False,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Write the same as a picture, too.", dir_okay=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Where a prediction or a version came from, down to the rows of raw files; or what was built on a file."""
+    if sum(one is not None for one in (prediction, model, file)) + record != 1:
+        raise typer.BadParameter("give one of --prediction, --model, --file and --record")
+    if record:
+        if svg is not None:
+            raise typer.BadParameter("--svg draws a prediction, a version or a file")
+        _record(pipeline, as_json=as_json)
+        return
+    from ml_platform.cli import trees
+    from ml_platform.lake.lineage import graph
+    from ml_platform.steps import lineage as stories
+    from ml_platform.steps.lineage_picture import picture
+
+    declared, workspace = opening.declared(pipeline), opening.reading()
+    story: dict[str, Any]
+    with workspace.lake.reading():  # one moment, and what is asked twice is read once
+        if prediction is not None:
+            story = stories.of_prediction(workspace, declared, prediction)
+            shown = trees.of_prediction(story)
+        elif model is not None:
+            story = stories.of_version(workspace, declared, model)
+            shown = trees.of_version(story)
+        else:
+            story = stories.of_file(workspace, declared, _landed(workspace.settings, file or ""))
+            shown = trees.of_file(story)
+        if svg is not None:
+            svg.write_bytes(picture(graph(workspace.lake), story))
+    if as_json:
+        emit_json(story)
+        return
+    emit_tree(shown)
+    if missing := story["missing"]:
+        told = f"Made before lineage was kept: {_some(missing)}."
+        note(f"{told} `ml-platform lineage {pipeline} --record` adds what is certain.")
+
+
+def _record(name: str, *, as_json: bool) -> None:
+    from ml_platform.steps.recording import record_missing
+
+    declared = opening.declared(name)
+    done = record_missing(opening.writing(), declared)
+    if as_json:
+        emit_json(asdict(done))
+        return
+    say(f"{done.recorded:,} outputs of {name} have their lineage now.")
+    if done.lost:
+        note(f"Not certain any more, for what they were made from was replaced: {_some(done.lost)}.")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _landed(settings: "Settings", file: str) -> str:
+    """The path of a file relative to the landing folder, whichever way it was typed."""
+    folder = settings.landing.resolve()
+    path = Path(file).resolve()
+    typed_there = not Path(file).is_absolute() and (folder / file).is_file()
+    return file if typed_there or not path.is_relative_to(folder) else path.relative_to(folder).as_posix()

@@ -1,0 +1,67 @@
+"""One prediction, row by row: the feature row it scored, the validated row of its example, the row of the file."""
+
+from typing import Any
+
+from ml_platform.errors import NotFoundError
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.offline import examples_sql
+from ml_platform.lake.connection import Lake
+from ml_platform.naming import quoted
+from ml_platform.serving.batch import key_text
+from ml_platform.spec.pipeline import ModelPipeline
+
+Row = dict[str, Any]
+_SHOWN = '"key", "at", score, "class", version, role, _partition AS partition, run_id'
+
+
+def prediction_rows(lake: Lake, pipeline: ModelPipeline, key: str) -> list[Row]:
+    """The predictions of a key, the newest first. Raises NotFoundError when there is none."""
+    table = f"{quoted(pipeline.name)}.predictions"
+    there = bool(lake.columns(pipeline.name, "predictions"))
+    rows = _rows(lake, f'SELECT {_SHOWN} FROM {table} WHERE "key" = ?', [key]) if there else []
+    if not rows:
+        some = lake.rows(f'SELECT "key" FROM {table} ORDER BY "at" DESC NULLS LAST, "key" LIMIT 3') if there else []
+        raise NotFoundError(f"prediction of {pipeline.name} for the key", key, [*(one for (one,) in some), "…"])
+    return sorted(
+        rows, key=lambda r: (r["at"] is not None and r["at"].timestamp(), r["version"], r["role"] == "champion")
+    )[::-1]
+
+
+def feature_row(lake: Lake, pipeline: ModelPipeline, prediction: Row) -> Row | None:
+    """The stored feature row that a prediction scored; None when the partition no longer has it."""
+    keys, at = pipeline.examples.keys, pipeline.examples.at
+    table, listed = f"{quoted(pipeline.name)}.features", ", ".join(map(quoted, keys))
+    where, parameters = "_partition = ?", [prediction["partition"]]
+    if at is not None:
+        where, parameters = f"{where} AND {quoted(at)} = ?", [*parameters, prediction["at"]]
+    # A key is printed as polars prints it, so it is found as polars prints it.
+    frame = lake.frame(f"SELECT DISTINCT {listed} FROM {table} WHERE {where}", parameters)
+    found = frame.filter(key_text(keys) == prediction["key"]).rows()
+    if not found:
+        return None
+    same = " AND ".join(f"{quoted(name)} = ?" for name in keys)
+    rows = _rows(lake, f"SELECT * EXCLUDE (_partition) FROM {table} WHERE {where} AND {same}", [*parameters, *found[0]])
+    return rows[0]
+
+
+def example_rows(lake: Lake, definition: FeatureDefinition, features: Row) -> list[Row]:
+    """Where the row of an example came from: partition, file, row of the file (from 0), hash, arrival."""
+    table = f"validated.{quoted(definition.examples)}"
+    same = " AND ".join(f"{quoted(name)} = ?" for name in definition.keys)
+    chosen = examples_sql(
+        definition, f"(SELECT * FROM {table} WHERE {same})", None, None, ["_file", "_row", "_partition"]
+    )
+    mine = [features[name] for name in definition.keys]
+    where = ""
+    if definition.at is not None:
+        where, mine = f"WHERE e.{quoted(definition.at)} = ?", [*mine, features[definition.at]]
+    return _rows(
+        lake,
+        'SELECT f."table", e._partition AS partition, f.path AS file, e._row AS row, f.sha256, f.version, f.arrival, '
+        f'f.status FROM ({chosen}) e JOIN lineage.files f ON f.file_id = e._file AND f."table" = ? {where}',
+        [*mine[: len(definition.keys)], definition.examples, *mine[len(definition.keys) :]],
+    )
+
+
+def _rows(lake: Lake, sql: str, parameters: list[Any]) -> list[Row]:
+    return lake.frame(sql, parameters).to_dicts()
