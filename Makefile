@@ -43,6 +43,7 @@ bench: install ## The measurements of bench/README.md
 	$(BIN)/python -m bench.imports
 	$(BIN)/python -m bench.windows
 	$(BIN)/python -m bench.platform_tax
+	$(BIN)/python -m bench.ticks
 
 lock: ## Resolve requirements.lock again
 	$(BIN)/python -m pip install --quiet uv

@@ -14,6 +14,7 @@
     ├── EvaluationError         a metric or a gate cannot be computed
     ├── PromotionRefused        a version may not serve
     ├── RollbackRefused         there is no champion to go back to, or no reason given
+    ├── RetrainRefused          a person asks for a training that nothing can be made of
     └── OrderError              a partition is asked for before the one it follows
 
 Each message says what is wrong, where, and how to mend it.
@@ -105,6 +106,10 @@ class EvaluationError(PlatformError):
 
 class RollbackRefused(PlatformError):
     """The champion stays: there is nothing to go back to, or no reason was given."""
+
+
+class RetrainRefused(PlatformError):
+    """A training that a person asks for cannot be made: too few labels are known."""
 
 
 class OrderError(PlatformError):

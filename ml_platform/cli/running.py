@@ -110,6 +110,7 @@ def run_pipeline(
     """Run what is stale, with progress on the terminal; how many Dagster runs were launched."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    from ml_platform.orchestration.alive import at_the_terminal
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.steps.plan import Planner
 
@@ -123,7 +124,10 @@ def run_pipeline(
         TimeElapsedColumn(),
     )
     live = errors.is_terminal and not quiet
-    with Progress(*columns, console=errors, transient=True, disable=not live) as progress:
+    with (
+        at_the_terminal(settings, pipeline.name),
+        Progress(*columns, console=errors, transient=True, disable=not live) as progress,
+    ):
         task = progress.add_task("looking for what is stale", total=None)
         runner = None
         for wanted in planner.work(through, only):

@@ -55,19 +55,25 @@ def validated_key(
     state = _recorded(lake, table, partitions, keys)
     if state is None:
         return None
-    return key_of(table, state.key, plans(state).get(partition, Plan(partition, [], [], [])))
+    plan = lake.once(f"plans of {table.name}", lambda: plans(state)) if keys is None else plans(state)
+    return key_of(table, state.key, plan.get(partition, Plan(partition, [], [], [])))
 
 
 def _recorded(
     lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None
 ) -> Screenings | None:
     if keys is None:
-        try:
-            keys = needs_keys(lake, table)
-        except IngestionError:
-            return None
+        return lake.once(f"screenings of {table.name}", lambda: _recorded_now(lake, table, partitions))
     state = screenings(lake, table, partitions, keys)
     return None if state.waiting else state
+
+
+def _recorded_now(lake: Lake, table: Table, partitions: Partitions | None) -> Screenings | None:
+    try:
+        keys = needs_keys(lake, table)
+    except IngestionError:
+        return None
+    return _recorded(lake, table, partitions, keys)
 
 
 def filled(lake: Lake, table: Table, partitions: Partitions | None) -> set[str]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from importlib.metadata import version as library_version
 from typing import Any
 
 import polars as pl
@@ -21,7 +20,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.recipes import Read
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
-from ml_platform.spec.canonical import content_key
+from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 
@@ -66,11 +65,10 @@ def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Parti
             remedy=f"Make validated/{missing[0]} first.",
         )
     sliced = type(partitions).__name__ if partitions is not None and table.event_time else WHOLE
-    libraries = {name: library_version(name) for name in ("polars", "dataframely", "duckdb")}
     return content_key(
         "screening",
         SCREENING_VERSION,
-        libraries,
+        libraries("polars", "dataframely", "duckdb"),
         table.contract,
         table.clean,
         list(table.source.nulls),

@@ -11,11 +11,11 @@ import tempfile
 import threading
 import uuid
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 import duckdb
 import polars as pl
@@ -26,6 +26,8 @@ from ml_platform.lake.faults import explained
 from ml_platform.lake.locking import advisory_lock, file_lock
 from ml_platform.naming import literal
 from ml_platform.settings import Settings
+
+T = TypeVar("T")
 
 CATALOG = "lake"  # the name under which the lake is attached
 METADATA = f"__ducklake_metadata_{CATALOG}"  # DuckLake's name for the catalog's own tables
@@ -108,12 +110,21 @@ class Lake:
             return
         connection = self.connection
         connection.execute("BEGIN")
-        self._local.remembered = {}
+        self._local.remembered, self._local.made = {}, {}
         try:
             yield
         finally:
-            self._local.remembered = None
+            self._local.remembered = self._local.made = None
             connection.execute("ROLLBACK")
+
+    def once(self, what: str, make: Callable[[], T]) -> T:
+        """What `make` gives; inside `reading()` it is made once under that name, for whoever asks next."""
+        if getattr(self._local, "remembered", None) is None:
+            return make()
+        made: dict[str, Any] = self._local.made
+        if what not in made:
+            made[what] = make()
+        return cast(T, made[what])
 
     @property
     def held(self) -> bool:

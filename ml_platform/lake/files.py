@@ -70,7 +70,7 @@ def unusable(lake: Lake) -> set[Slice]:
 
     One call answers for all tables and partitions.
     """
-    return {damage.slice for damage in damaged(lake)} | _set_aside(lake)
+    return lake.once("unusable slices", lambda: {damage.slice for damage in damaged(lake)} | _set_aside(lake))
 
 
 def whole(lake: Lake, schema: str, table: str, partition: str | None = None) -> bool:

@@ -85,15 +85,24 @@ def record_reads(tx: Transaction, author: Author, at: datetime) -> None:
 def latest(lake: Lake, asset: str | None = None) -> dict[tuple[str, str], Materialization]:
     """The newest record of every (asset, partition), or of one asset's partitions, in one query.
 
-    All are read either way, so that the question is the same each time (`Lake.reading`).
+    All are read either way, so that inside `Lake.reading` one look answers every question.
     """
+    by_asset = lake.once("ledger", lambda: _by_asset(lake))
+    if asset is not None:
+        return dict(by_asset.get(asset, {}))
+    return {place: record for records in by_asset.values() for place, record in records.items()}
+
+
+def _by_asset(lake: Lake) -> dict[str, dict[tuple[str, str], Materialization]]:
     found = lake.rows(
         "SELECT asset, partition, content_key, output, rows, details, run_id, recorded_at "
         "FROM platform.materializations "
         "QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1"
     )
-    records = (_materialization(*row) for row in found if asset is None or row[0] == asset)
-    return {(record.asset, record.partition): record for record in records}
+    records: dict[str, dict[tuple[str, str], Materialization]] = {}
+    for row in found:
+        records.setdefault(row[0], {})[row[0], row[1]] = _materialization(*row)
+    return records
 
 
 def _materialization(

@@ -1,10 +1,16 @@
 """The workspace as a Dagster resource: one lake connection a process."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from typing import Self
 
 import dagster as dg
 
 from ml_platform.discovery import pipelines, slices_of
+from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.connection import Lake
+from ml_platform.orchestration.alive import marked
 from ml_platform.settings import Settings
 from ml_platform.steps.workspace import Workspace
 
@@ -15,6 +21,15 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
     dagster-duckdb's resource is not its base: that opens and closes a .duckdb file around every
     use, and a DuckLake attach costs 0.2 s and wants its extensions loaded first.
     """
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # type: ignore[override]  # the value is the resource, which opens the lake when asked
+        """Mark the run as alive while it goes."""
+        if context.run is None:
+            yield self
+            return
+        with marked(Settings(), context.run.run_id):
+            yield self
 
     def workspace(self) -> Workspace:
         """The process's workspace."""
@@ -30,3 +45,26 @@ def _opened(settings_json: str) -> Workspace:
 def workspace_for(settings: Settings) -> Workspace:
     """The workspace of these settings, opened once a process."""
     return _opened(settings.model_dump_json())
+
+
+@lru_cache(maxsize=4)
+def _opened_for_reading(settings_json: str, catalog: tuple[int, int]) -> Workspace:
+    settings = Settings()
+    return Workspace(Lake(settings, read_only=True), Blobs(settings), slices_of(pipelines(settings).values()))
+
+
+def reading_workspace_for(settings: Settings) -> Workspace | None:
+    """The workspace over a read-only lake, opened once a process; None while nothing was ever run.
+
+    A lake that was removed and made anew is another file, and is opened anew.
+    """
+    catalog = (0, 0)
+    if not settings.catalog.get_secret_value():
+        try:
+            found = (settings.lake / "catalog.sqlite").stat()
+        except FileNotFoundError:
+            return None
+        catalog = (found.st_dev, found.st_ino)
+    workspace = _opened_for_reading(settings.model_dump_json(), catalog)
+    # `land --arrived` makes a lake too; nothing was run in it before there is a ledger.
+    return workspace if workspace.lake.columns("platform", "materializations") else None

@@ -74,12 +74,12 @@ def of(lake: Lake, pipeline: str, version: int) -> list[Verdict]:
     rows = tables.read(
         lake,
         "verdicts",
-        f"SELECT {', '.join(_COLUMNS)} FROM registry.verdicts WHERE pipeline = ? AND version = ? "
-        "QUALIFY row_number() OVER (PARTITION BY gate_key, slice ORDER BY recorded_at DESC, rowid DESC) = 1 "
+        f"SELECT {', '.join(_COLUMNS)} FROM registry.verdicts WHERE pipeline = ? "
+        "QUALIFY row_number() OVER (PARTITION BY version, gate_key, slice ORDER BY recorded_at DESC, rowid DESC) = 1 "
         "ORDER BY recorded_at, rowid",
-        [pipeline, version],
+        [pipeline],
     )
-    return [Verdict(*row) for row in rows]
+    return [found for found in (Verdict(*row) for row in rows) if found.version == version]
 
 
 def _identity(verdict: Verdict) -> tuple[Any, ...]:

@@ -50,7 +50,7 @@ class Version(Training):
 
 _COLUMNS = [field.name for field in fields(Version)]
 _JSON = ("bounds", "parameters", "metrics", "environment", "durations")
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM registry.versions WHERE pipeline = ?"
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM registry.versions WHERE pipeline = ? ORDER BY version"
 
 
 def register(lake: Lake, author: Author, training: Training) -> Version:
@@ -78,23 +78,24 @@ def register(lake: Lake, author: Author, training: Training) -> Version:
 
 def versions(lake: Lake, pipeline: str) -> list[Version]:
     """All versions of a pipeline, oldest first."""
-    return _read(lake, f"{_SELECT} ORDER BY version", [pipeline])
+    return list(lake.once(f"versions of {pipeline}", lambda: _read(lake, pipeline)))
 
 
 def version(lake: Lake, pipeline: str, number: int) -> Version:
     """One version. Raises NotFoundError, which lists those there are."""
-    found = _read(lake, f"{_SELECT} AND version = ?", [pipeline, number])
-    if not found:
-        raise NotFoundError("version", f"{pipeline}@{number}", [v.name for v in versions(lake, pipeline)])
-    return found[0]
+    known = versions(lake, pipeline)
+    for found in known:
+        if found.version == number:
+            return found
+    raise NotFoundError("version", f"{pipeline}@{number}", [v.name for v in known])
 
 
 def by_key(lake: Lake, pipeline: str, content_key: str) -> Version | None:
     """The version trained from that content key, if any."""
-    found = _read(lake, f"{_SELECT} AND content_key = ?", [pipeline, content_key])
-    return found[0] if found else None
+    return next((found for found in versions(lake, pipeline) if found.content_key == content_key), None)
 
 
-def _read(lake: Lake, sql: str, parameters: list[Any]) -> list[Version]:
-    rows = (dict(zip(_COLUMNS, row, strict=True)) for row in tables.read(lake, "versions", sql, parameters))
+def _read(lake: Lake, pipeline: str) -> list[Version]:
+    found = tables.read(lake, "versions", _SELECT, [pipeline])
+    rows = (dict(zip(_COLUMNS, row, strict=True)) for row in found)
     return [Version(**{name: json.loads(v) if name in _JSON else v for name, v in row.items()}) for row in rows]

@@ -1,42 +1,120 @@
 """The decision to train: pure, so that it can be replayed over history."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from ml_platform.spec.training import Retrain
 
+Kind = Literal["fired", "held back", "forced"]
+
+
+@dataclass(frozen=True)
+class Performance:
+    """What the champion of a partition was worth there and on its holdout, in the headline metric."""
+
+    metric: str
+    realised: float
+    holdout: float
+    higher_is_better: bool
+
+    @property
+    def loss(self) -> float:
+        """By how much it was worse than on its holdout; negative when it was better."""
+        return self.holdout - self.realised if self.higher_is_better else self.realised - self.holdout
+
+
+@dataclass(frozen=True)
+class Forced:
+    """A person wants a training, and why."""
+
+    by: str
+    why: str
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the policy looks at: partitions since the last fired decision (None: never fired), and labels.
+    """What the policy looks at. None is what nobody could tell: no champion, no labels, no drift figure.
 
-    `lacking` says why no training could be made of the labels there are; empty when one could.
+    since_fired: partitions since the last training; None: there was none.
+    lacking:     why no training could be made of the labels there are; empty when one could.
     """
 
     since_fired: int | None
     labelled: int
     lacking: str
+    drift: float | None = None
+    performance: Performance | None = None
+    forced: Forced | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Fired or held back, with the reason in words."""
+    """Fired, held back or forced, with the reason in words."""
 
-    outcome: Literal["fired", "held back"]
+    outcome: Kind
     reason: str
 
     @property
     def fired(self) -> bool:
         """Whether to train."""
-        return self.outcome == "fired"
+        return self.outcome != "held back"
 
 
 def decide(policy: Retrain, evidence: Evidence) -> Decision:
-    """Train when it is due by the calendar and enough labels are known."""
+    """Train when a person says so, or when the policy finds a reason outside its cool-down; never without labels."""
     if evidence.lacking:
         return Decision("held back", f"{evidence.lacking}.")
-    if evidence.since_fired is None:
+    if evidence.forced:
+        return Decision("forced", f"{evidence.forced.by}: {evidence.forced.why}")
+    since = evidence.since_fired
+    if since is None:
         return Decision("fired", f"{evidence.labelled} labels are known and no earlier partition was trained on.")
-    if evidence.since_fired < policy.every:
-        return Decision("held back", f"Trained {evidence.since_fired} partitions ago; due every {policy.every}.")
-    return Decision("fired", f"Due: trained {evidence.since_fired} partitions ago, every {policy.every} is declared.")
+    found = list(_found(policy, evidence, since))
+    reasons = [words for fires, words in found if fires]
+    if reasons and since <= policy.cool_down:
+        cooling = f"Trained {_ago(since)}; the cool-down is {_partitions(policy.cool_down)}."
+        return Decision("held back", " ".join([cooling, "Otherwise:", *reasons]))
+    if reasons:
+        return Decision("fired", " ".join(reasons))
+    quiet = [words for _, words in found] or [f"Trained {_ago(since)}; no calendar is declared."]
+    return Decision("held back", " ".join(quiet))
+
+
+def _found(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[bool, str]]:
+    """What each declared reason says: whether it fires, and in words."""
+    if policy.every is not None:
+        if since >= policy.every:
+            yield True, f"Due: trained {_ago(since)}, every {policy.every} is declared."
+        else:
+            yield False, f"Trained {_ago(since)}; due every {policy.every}."
+    if policy.on_drift is not None:
+        if evidence.drift is None:
+            yield False, "There is no drift figure."
+        else:
+            fires = evidence.drift >= policy.on_drift
+            yield (
+                fires,
+                f"Drift {evidence.drift:.3f} {'reaches' if fires else 'is below'} the declared {policy.on_drift:g}.",
+            )
+    if policy.on_performance is not None:
+        if evidence.performance is None:
+            yield False, "There is no realised performance to compare."
+        else:
+            yield _compared(evidence.performance, policy.on_performance)
+
+
+def _compared(seen: Performance, margin: float) -> tuple[bool, str]:
+    fires = seen.loss > margin
+    told = f"{seen.metric} is {seen.realised:.4f} after {seen.holdout:.4f} on the holdout:"
+    if seen.loss <= 0:
+        return fires, f"{told} no worse."
+    return fires, f"{told} worse by {seen.loss:.4f}, {'more than' if fires else 'within'} the declared {margin:g}."
+
+
+def _ago(partitions: int) -> str:
+    return f"{_partitions(partitions)} ago"
+
+
+def _partitions(count: int) -> str:
+    return f"{count} partition{'' if count == 1 else 's'}"

@@ -9,6 +9,7 @@ import textwrap
 import types
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -25,7 +26,12 @@ def content_key(*parts: Any) -> str:
 
 def libraries(*names: str) -> dict[str, str]:
     """The installed versions of the distributions that compute something: part of its key (S31)."""
-    return {name: version(name) for name in names}
+    return {name: _installed(name) for name in names}
+
+
+@cache
+def _installed(name: str) -> str:
+    return version(name)
 
 
 def canonical(value: Any) -> Any:

@@ -12,6 +12,7 @@ from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import Derived, Feature, Latest, Lookup, Since, Window, join_keys
 from ml_platform.spec.gates import METRICS, AtLeast, AtMost, Gate, NoWorseThanChampion, OverfitGap
 from ml_platform.spec.tables import Table
+from ml_platform.spec.training import Retrain
 
 if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
@@ -225,6 +226,21 @@ def check_gates(pipeline: "ModelPipeline", where: str) -> None:
     twice = next((what for what in judged if judged.count(what) > 1), None)
     if twice is not None:
         raise DeclarationError(f"{where}.gates", f"{twice[0]} twice for the same thing", remedy="Declare it once.")
+
+
+def check_retrain(pipeline: "ModelPipeline", where: str) -> None:
+    """Without partitions every change of the data is one decision, so nothing can be counted or compared in them."""
+    if pipeline.partitions is not None:
+        return
+    default = Retrain()
+    for name in ("every", "on_drift", "on_performance", "cool_down"):
+        value = getattr(pipeline.retrain, name)
+        if value != getattr(default, name):
+            raise DeclarationError(
+                f"{where}.retrain",
+                f"{name}={value} is about partitions, and there are none",
+                remedy="Declare partitions=, or leave it out: what lands is decided about each time.",
+            )
 
 
 def _what_it_judges(gate: Gate) -> tuple[Any, ...]:

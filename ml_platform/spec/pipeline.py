@@ -54,6 +54,7 @@ class ModelPipeline:
         checking.check_examples(self, f"{where}.examples")
         _ = self.feature_schema  # checks every feature
         checking.check_gates(self, where)
+        checking.check_retrain(self, where)
 
     # -- what others ask -----------------------------------------------------------------
 

@@ -65,7 +65,34 @@ class Split:
 
 @word
 class Retrain:
-    """When to train: after every `every` partitions, once `min_examples` labels are known (S20)."""
+    """When to train, judged at the end of every partition (S20). Any one reason is enough.
 
-    every: int = Field(default=1, ge=1)
+    every:          the calendar: so many partitions after the last training; None: not by the calendar.
+    min_examples:   known labels below which nothing is trained, whatever the reason.
+    on_drift:       the partition's drift, weighted by importance into one figure (0 to 1), at or above this.
+    on_performance: the champion's headline metric on the partition, worse than on its holdout by more than this.
+    cool_down:      partitions after a training in which nothing fires; a person may.
+    """
+
+    every: int | None = Field(default=1, ge=1)
     min_examples: int = Field(default=1000, ge=1)
+    on_drift: float | None = Field(default=None, gt=0, le=1)
+    on_performance: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    cool_down: int = Field(default=0, ge=0)
+
+    def __post_init__(self) -> None:
+        if self.every is None:
+            return
+        if self.cool_down >= self.every:
+            raise DeclarationError(
+                "Retrain",
+                f"cool_down={self.cool_down} forbids what every={self.every} asks for",
+                remedy=f"Give a cool_down below {self.every}, or every=None.",
+            )
+        idle = [name for name in ("on_drift", "on_performance") if getattr(self, name) is not None]
+        if self.every == 1 and idle:
+            raise DeclarationError(
+                "Retrain",
+                f"every=1 trains after each partition, so {' and '.join(idle)} would never decide anything",
+                remedy="Give every=None, or a calendar such as every=6.",
+            )

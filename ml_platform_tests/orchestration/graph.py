@@ -12,7 +12,7 @@ SNAPSHOT = Path(__file__).with_name("graph.txt")
 
 
 def graph(definitions: dg.Definitions) -> str:
-    """Assets with their partitions, kinds, owners and checks; what they depend on; jobs with their assets."""
+    """Assets with their partitions, kinds, owners and checks; what they depend on; jobs, sensors, schedules."""
     lines: list[str] = []
     for spec in sorted(definitions.resolve_all_asset_specs(), key=lambda spec: spec.key):
         kinds, slices = "+".join(sorted(spec.kinds)), _slices(spec.partitions_def)
@@ -27,6 +27,13 @@ def graph(definitions: dg.Definitions) -> str:
         tags = ", ".join(f"{name}={value}" for name, value in sorted(job.tags.items()))
         lines.append(f"job {job.name}  {_slices(job.partitions_def)}, {tags}")
         lines += _listed("runs", sorted(key.to_user_string() for key in job.asset_layer.selected_asset_keys))
+    lines.append("")
+    for sensor in sorted(repository.sensor_defs, key=lambda sensor: sensor.name):
+        how = f"{sensor.default_status.value.lower()}, every {sensor.minimum_interval_seconds} s"
+        lines.append(f"sensor {sensor.name}  {sensor.job_name}, {how}")
+    for schedule in sorted(repository.schedule_defs, key=lambda schedule: schedule.name):
+        how = f"{schedule.default_status.value.lower()}, {schedule.cron_schedule} {schedule.execution_timezone}"
+        lines.append(f"schedule {schedule.name}  {schedule.job_name}, {how}")
     return "\n".join(lines) + "\n"
 
 

@@ -29,8 +29,10 @@ def test_everything_says_what_it_is(definitions: dg.Definitions) -> None:
     silent = [spec.key for spec in assets if not spec.description]
     silent += [spec.key for spec in graph.checks(definitions) if not spec.description]
     silent += [job.name for job in jobs if not job.description]
+    triggers = [*definitions.get_repository_def().sensor_defs, *definitions.get_repository_def().schedule_defs]
+    silent += [trigger.name for trigger in triggers if not trigger.description]
     assert silent == []
-    assert assets and jobs and graph.checks(definitions)
+    assert assets and jobs and triggers and graph.checks(definitions)
 
 
 def test_tables_show_their_columns_before_they_are_made(definitions: dg.Definitions) -> None:

@@ -119,7 +119,7 @@ def test_a_month_that_is_held_back_trains_nothing_and_says_so_S21(opened: Openin
     trips = opened(january, scenario.trips(retrain=Retrain(every=2, min_examples=200)))
     trips.run("2024-02")
     assert trips.told(f"{NAME}/decision", "2024-01")["outcome"] == "fired"
-    why = "Trained 1 partitions ago; due every 2."
+    why = "Trained 1 partition ago; due every 2."
     for step in ("decision", "training_set", "candidate", "verdicts", "champion"):
         told = trips.told(f"{NAME}/{step}", "2024-02")
         assert (told["outcome"], told["reason"]) == ("held back", why)

@@ -1,0 +1,74 @@
+"""Commands about when a model is trained again: decisions, retrain."""
+
+import getpass
+from typing import Annotated, Any
+
+import typer
+
+from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson, PipelineName, Why
+from ml_platform.cli.command import Command
+from ml_platform.cli.output import emit_json, emit_lines, emit_table, note
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    for command in (decisions, retrain):
+        app.command(cls=Command)(command)
+
+
+def decisions(pipeline: PipelineName, as_json: AsJson = False) -> None:
+    """Every decision to train or not, newest first: outcome, reason, evidence. None is ever changed."""
+    from ml_platform.steps.deciding import history
+
+    declared = opening.declared(pipeline)
+    rows = history(opening.reading(), declared)
+    if as_json:
+        emit_json([{"pipeline": pipeline, **row} for row in rows])
+        return
+    shown = [
+        {
+            "taken": row["recorded_at"].replace(second=0, microsecond=0),
+            "partition": row["partition"],
+            "outcome": row["outcome"],
+            "counts": row["counts"] or None,
+            "drift": row["evidence"].get("drift"),
+            "reason": row["reason"],
+        }
+        for row in rows
+    ]
+    emit_table(shown, title=pipeline, empty=f"{pipeline} has decided nothing yet: `ml-platform run {pipeline}`.")
+
+
+def retrain(
+    pipeline: PipelineName,
+    why: Why,
+    partition: Annotated[
+        str | None, typer.Option(metavar="MONTH", help="Train as of the end of this partition; default the newest.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a model trained though the policy held it back: a decision on record, under your name.
+
+    What is trained is still judged by every gate. Asking twice is asking once.
+    """
+    from ml_platform.retraining.policy import Forced
+    from ml_platform.steps.deciding import force, newest
+
+    declared = opening.declared(pipeline)
+    if partition is not None:
+        declared.partition_keys(partition)  # a month that does not exist is refused before anything is opened
+    workspace = opening.writing()
+    wanted = partition or newest(workspace, declared)
+    decision, new = force(workspace, declared, wanted, Forced(getpass.getuser(), why))
+    told: dict[str, Any] = {
+        "pipeline": pipeline,
+        "partition": wanted,
+        "outcome": decision.outcome,
+        "reason": decision.reason,
+        "new": new,
+    }
+    emit_json(told) if as_json else emit_lines(told)
+    if not new:
+        note(f"The decision of {wanted} was to train already; nothing changed.")
+    note(f"`ml-platform run {pipeline}` trains; where `dagster dev` runs, its sensor does so by itself.")

@@ -1,0 +1,206 @@
+"""What a tick asks Dagster for: the planner's next run, or a reason in words why none.
+
+Sensors, schedule and `ml-platform run` have one source of truth, the planner. A tick takes its next
+piece of work, once: not while a run of the pipeline is in flight, and not when the same state was
+run for before.
+"""
+
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from ml_platform.lake import snapshots
+from ml_platform.orchestration.alive import died, terminal_works
+from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.resources import reading_workspace_for
+from ml_platform.settings import Settings
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import deciding
+from ml_platform.steps.plan import Job, Planner, Work
+from ml_platform.steps.state import State, files, first_state, state_of
+from ml_platform.steps.workspace import Workspace
+
+STATE_TAG = "ml_platform/state"  # what a run started from: never run for twice
+WANTED_TAG = "ml_platform/wanted"  # what it was to make
+REASON_TAG = "ml_platform/reason"  # why it was started, in words
+DECISION_TAG = "ml_platform/decision"  # fired, held back or forced
+KILLED_TAG = "ml_platform/killed"  # its process was killed, so it did not fail by itself
+_IN_FLIGHT = [
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+_LOUD = json.dumps({"quiet": ""})  # the cursor after a tick that found something
+_ATTEMPTS = 3  # of a run that is killed each time: something kills it
+_LONG = timedelta(minutes=15)  # in flight: worth a look
+_PROCESS = uuid.uuid4().hex  # what was quiet for other code, or under another declaration, is looked at again
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A run to request or the reason why none; and the cursor to keep."""
+
+    request: dg.RunRequest | None
+    reason: str
+    cursor: str | None = None
+
+
+def due(
+    instance: dg.DagsterInstance,
+    pipeline: ModelPipeline,
+    job: Job,
+    cursor: str | None = None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Answer:
+    """The run of `job` that is due now, if any. Opens the lake for reading only."""
+    settings = Settings()
+    if busy := _busy(instance, pipeline, settings):
+        return Answer(None, busy, cursor)
+    ws = reading_workspace_for(settings)
+    if ws is None:
+        return _first(instance, pipeline, job, settings)
+    with ws.lake.reading():
+        return _planned(instance, ws, pipeline, job, cursor, warn)
+
+
+def _planned(
+    instance: dg.DagsterInstance,
+    ws: Workspace,
+    pipeline: ModelPipeline,
+    job: Job,
+    cursor: str | None,
+    warn: Callable[[str], None],
+) -> Answer:
+    seen = _fingerprint(ws, pipeline)
+    if _quiet(cursor, warn) == seen:
+        return Answer(None, _up_to_date(ws, pipeline), cursor)
+    for work in Planner(ws, pipeline).work():
+        state = state_of(ws, pipeline, work)
+        tried, attempt = _tried(instance, ws.settings, pipeline, work, state)
+        if work.job == job:
+            if tried:
+                return Answer(None, tried, _LOUD)
+            return Answer(_request(ws, pipeline, work, state, attempt), "", _LOUD)
+        if job == "train":
+            waits = tried or f"{pipeline.name}_data makes {work.partition} first."
+            return Answer(None, f"No training is due. {waits}", _LOUD)
+        if not tried:
+            return Answer(None, f"{pipeline.name}_train follows the decision of {work.partition} first.", _LOUD)
+        # A training that failed keeps nobody from scoring: the champion there is goes on.
+    return Answer(None, _up_to_date(ws, pipeline), json.dumps({"quiet": seen}))
+
+
+def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
+    """Before there is a lake: files that landed are taken in, which makes it."""
+    if job == "train" or not files(settings, pipeline.tables):
+        return Answer(None, f"Nothing was run yet, and no file of {pipeline.name} waits in {settings.landing}.")
+    assets = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
+    work = Work("data", pipeline.partition_keys()[0], 0, 1, assets)
+    state = first_state(settings, pipeline, work)
+    tried, attempt = _tried(instance, settings, pipeline, work, state)
+    return Answer(None, tried) if tried else Answer(_request(None, pipeline, work, state, attempt), "")
+
+
+def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Settings) -> str:
+    """Who works on the pipeline now, in words; empty when nobody does."""
+    if terminal_works(settings, pipeline.name):
+        return f"`ml-platform run {pipeline.name}` is at work at a terminal."
+    own = {dg.AssetKey([layer, t.name]) for t in pipeline.tables for layer in ("raw", "validated", "quarantine")}
+    for record in instance.get_run_records(dg.RunsFilter(statuses=_IN_FLIGHT)):
+        run = record.dagster_run
+        chosen = run.asset_selection or frozenset()
+        mine = run.tags.get(PIPELINE_TAG) == pipeline.name or any(key.path[0] == pipeline.name for key in chosen)
+        if not mine and not chosen & own:
+            continue
+        if _killed(instance, settings, run):
+            instance.report_run_failed(run, "The process of this run is gone; what it made before stays.")
+            continue
+        told = f"{run.job_name} is {run.status.value.lower().replace('_', ' ')} (run {run.run_id})."
+        since = datetime.now(UTC) - record.create_timestamp.replace(tzinfo=UTC)
+        return told if since < _LONG else f"{told} If its process is gone, end the run in the UI."
+    return ""
+
+
+def _killed(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRun) -> bool:
+    """Whether the process of the run was killed; put on record with the run."""
+    if KILLED_TAG in run.tags:
+        return True
+    if not died(settings, run.run_id):
+        return False
+    instance.add_run_tags(run.run_id, {KILLED_TAG: "true"})
+    return True
+
+
+def _tried(
+    instance: dg.DagsterInstance, settings: Settings, pipeline: ModelPipeline, work: Work, state: State
+) -> tuple[str, int]:
+    """What became of the run that had this state, in words, empty when it may go; and how often it was killed."""
+    remedy = "Mend the cause: a changed state runs by itself. Or re-execute that run, or `ml-platform run`."
+    what = f"{pipeline.name}_{work.job} for {work.partition}"
+    before = instance.get_runs(dg.RunsFilter(tags={STATE_TAG: state.key}), limit=10)
+    killed = [run for run in before if _killed(instance, settings, run)]
+    for run in before:
+        if run not in killed:
+            outcome = {"FAILURE": "failed", "CANCELED": "was stopped"}.get(run.status.value, "changed nothing")
+            return f"{what} {outcome} (run {run.run_id}) and nothing changed since. {remedy}", 0
+    if len(killed) >= _ATTEMPTS:
+        return f"{what} was killed {len(killed)} times (last run {killed[0].run_id}). {remedy}", 0
+    last = instance.get_runs(dg.RunsFilter(tags={PIPELINE_TAG: pipeline.name}), limit=1)
+    if last and last[0].tags.get(WANTED_TAG) == state.wanted and last[0].status == dg.DagsterRunStatus.SUCCESS:
+        return f"{what} ran (run {last[0].run_id}) and the same is stale again. {remedy}", 0
+    return "", len(killed)
+
+
+def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: State, killed: int) -> dg.RunRequest:
+    tags = {PIPELINE_TAG: pipeline.name, STATE_TAG: state.key, WANTED_TAG: state.wanted}
+    if work.job == "train" and ws is not None:
+        decision = deciding.of(ws, pipeline, work.partition)
+        tags |= {DECISION_TAG: decision.outcome, REASON_TAG: decision.reason}
+    else:
+        tags[REASON_TAG] = _why(work)
+    return dg.RunRequest(
+        run_key=f"{state.key}, killed {killed}" if killed else state.key,  # Dagster never takes a key twice
+        partition_key=work.partition if pipeline.partitions else None,
+        asset_selection=[dg.AssetKey(key) for key in work.only] if work.only else None,
+        tags=tags,
+    )
+
+
+def _why(work: Work) -> str:
+    """What a data run is for: the first things of it that are stale."""
+    landed = [name for layer, name in work.only or [] if layer == "raw"]
+    if landed:
+        return f"Files of {', '.join(landed)} landed."
+    return f"Stale for {work.partition}: {', '.join('/'.join(key) for key in (work.only or [])[:3])}, and what follows."
+
+
+def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:
+    refused = Planner(ws, pipeline).problems()
+    return " ".join(["Everything is up to date.", *(f"Refused: {problem}" for problem in refused)])
+
+
+def _fingerprint(ws: Workspace, pipeline: ModelPipeline) -> str:
+    """What has to change before anything can become stale: a commit, a file, the end of a partition, this process."""
+    landed, last = files(ws.settings, pipeline.tables), pipeline.partition_keys()[-1:]
+    return content_key(_PROCESS, snapshots.current(ws.lake), landed, last)
+
+
+def _quiet(cursor: str | None, warn: Callable[[str], None]) -> str | None:
+    """The fingerprint under which nothing was stale. What is no cursor of ours is ignored, and told."""
+    if not cursor:
+        return None
+    try:
+        kept = json.loads(cursor)["quiet"]
+    except (ValueError, TypeError, KeyError):
+        kept = None
+    if not isinstance(kept, str):
+        warn(f"The cursor {cursor[:80]!r} is not one that this sensor wrote. It is ignored and made anew.")
+        return None
+    return kept

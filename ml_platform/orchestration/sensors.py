@@ -1,0 +1,46 @@
+"""The sensors of a pipeline: one sees files land, one acts on decisions. Both ask the planner (`due`)."""
+
+import dagster as dg
+
+from ml_platform.orchestration.due import due
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps.plan import Job
+
+INTERVAL = 5  # seconds between ticks, at least
+
+
+def sensors_of(pipeline: ModelPipeline) -> list[dg.SensorDefinition]:
+    """The landing and the decision sensor, running from the start."""
+    return [
+        _sensor(
+            pipeline,
+            "landing",
+            "data",
+            "Sees files land, and runs what they touch: ingestion, features, predictions, performance, decision. "
+            "One run at a time, the oldest partition first.",
+        ),
+        _sensor(
+            pipeline,
+            "decisions",
+            "train",
+            "Acts on a decision that nothing was done about: trains where it fired or was forced, and puts on record "
+            "that a partition was held back. The run's tags hold the reason.",
+        ),
+    ]
+
+
+def _sensor(pipeline: ModelPipeline, name: str, job: Job, about: str) -> dg.SensorDefinition:
+    def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        answer = due(context.instance, pipeline, job, context.cursor, context.log.warning)
+        if answer.request is not None:
+            return dg.SensorResult(run_requests=[answer.request], cursor=answer.cursor)
+        return dg.SensorResult(skip_reason=answer.reason, cursor=answer.cursor)
+
+    return dg.SensorDefinition(
+        name=f"{pipeline.name}_{name}",
+        evaluation_fn=evaluate,
+        job_name=f"{pipeline.name}_{job}",
+        minimum_interval_seconds=INTERVAL,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=about,
+    )

@@ -1,0 +1,91 @@
+"""What a decision looks at besides labels: drift, realised performance, and whether a person asked for it."""
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+from ml_platform.lake.recipes import Read
+from ml_platform.naming import quoted
+from ml_platform.registry import versions
+from ml_platform.retraining.policy import Evidence, Forced, Performance
+from ml_platform.spec.gates import higher_is_better
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import reading
+from ml_platform.steps.summary import headline
+from ml_platform.steps.workspace import Workspace
+
+
+def monitored(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Read]:
+    """What monitoring found about the partition, by content key.
+
+    Nothing for a pipeline without partitions: there the champion is judged after the decision that made it.
+    """
+    if pipeline.partitions is None:
+        return []
+    return [read for step in ("performance", "drift") for read in reading.own(ws, pipeline, step, [partition])]
+
+
+def drift(ws: Workspace, pipeline: ModelPipeline, partition: str) -> float | None:
+    """The partition's drift, weighted by importance into one figure; None when nobody measured it."""
+    if pipeline.partitions is None or not ws.lake.columns(pipeline.name, "drift"):
+        return None
+    found = ws.lake.value(
+        f"SELECT psi FROM {quoted(pipeline.name)}.drift WHERE _partition = ? AND role = 'champion' AND feature = '' "
+        "ORDER BY version DESC LIMIT 1",
+        [partition],
+    )
+    return _number(found)
+
+
+def performance(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Performance | None:
+    """The headline metric of the partition's champion, there and on its holdout; None where one is missing."""
+    if pipeline.partitions is None or not ws.lake.columns(pipeline.name, "performance"):
+        return None
+    metric = headline(pipeline)
+    rows = ws.lake.rows(
+        f"SELECT version, value FROM {quoted(pipeline.name)}.performance WHERE _partition = ? "
+        "AND role = 'champion' AND sliced_by = '' AND metric = ? ORDER BY version DESC LIMIT 1",
+        [partition, metric],
+    )
+    if not rows:
+        return None
+    number, value = rows[0]
+    realised = _number(value)
+    holdout = _number(versions.version(ws.lake, pipeline.name, number).metrics["holdout"].get(metric))
+    if realised is None or holdout is None:
+        return None
+    return Performance(metric, realised, holdout, higher_is_better(metric))
+
+
+def forced(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Forced | None:
+    """Who asked for a training after this partition, and why. It stands when the partition is decided anew."""
+    if not ws.lake.columns(pipeline.name, "decisions"):
+        return None
+    rows = ws.lake.rows(
+        f"SELECT _partition, evidence FROM {quoted(pipeline.name)}.decisions WHERE outcome = 'forced' "
+        "QUALIFY row_number() OVER (PARTITION BY _partition ORDER BY recorded_at DESC, rowid DESC) = 1"
+    )
+    return next((from_json(text).forced for asked_for, text in rows if asked_for == partition), None)
+
+
+def to_json(evidence: Evidence, counts: dict[str, Any]) -> str:
+    """Evidence as it is stored, with counts that no policy looks at."""
+    return json.dumps({**counts, **asdict(evidence)})
+
+
+def from_json(text: str) -> Evidence:
+    """The evidence of a stored decision: what a policy needs to decide again."""
+    stored = json.loads(text)
+    return Evidence(
+        since_fired=stored["since_fired"],
+        labelled=stored["labelled"],
+        lacking=stored["lacking"],
+        drift=stored["drift"],
+        performance=Performance(**stored["performance"]) if stored["performance"] else None,
+        forced=Forced(**stored["forced"]) if stored["forced"] else None,
+    )
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)

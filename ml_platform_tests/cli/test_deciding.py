@@ -1,0 +1,69 @@
+"""The commands about when a model is trained again."""
+
+from pathlib import Path
+
+import pytest
+
+from ml_platform_tests.cli.terminal import answered, typed
+
+
+def test_decisions_are_listed_newest_first_with_their_evidence(untouched: Path) -> None:
+    rows = answered("decisions", "trip_delay")
+    assert [(row["partition"], row["outcome"]) for row in rows] == [("2024-02", "fired"), ("2024-01", "fired")]
+    assert list(rows[0]) == [
+        "pipeline",
+        "partition",
+        "decided_at",
+        "outcome",
+        "reason",
+        "policy",
+        "evidence",
+        "run_id",
+        "recorded_at",
+        "counts",
+    ]
+    assert rows[0]["evidence"]["since_fired"] == 1 and rows[0]["policy"]["every"] == 1
+    shown = typed("decisions", "trip_delay").stdout
+    assert "2024-02" in shown and "fired" in shown and "reason" in shown
+    assert "has decided nothing yet: `ml-platform run churn`" in typed("decisions", "churn").stdout
+
+
+def test_what_was_to_be_trained_already_is_not_forced(platform: Path) -> None:
+    told = answered("retrain", "trip_delay", "--why", "again")
+    assert (told["partition"], told["outcome"], told["new"]) == ("2024-02", "fired", False)
+    assert "nothing changed" in typed("retrain", "trip_delay", "--why", "again").stderr
+    assert len(answered("decisions", "trip_delay")) == 2
+
+
+def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ml_platform_tests.orchestration import patient
+    from ml_platform_tests.steps.world import world
+
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.patient"]')
+    monkeypatch.setenv("LOGNAME", "ada")
+    made = world(platform, patient.trip_delay)
+    made.run()
+    made.close()
+    told = answered("retrain", "trip_delay", "--why", "the bridge is closed", "--partition", "2024-02")
+    assert list(told) == ["pipeline", "partition", "outcome", "reason", "new"]
+    assert (told["outcome"], told["reason"], told["new"]) == ("forced", "ada: the bridge is closed", True)
+    assert answered("retrain", "trip_delay", "--why", "once more")["new"] is False
+    newest = answered("decisions", "trip_delay")[0]
+    assert newest["evidence"]["forced"] == {"by": "ada", "why": "the bridge is closed"} and newest["counts"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["retrain", "trip_delay"], 2, "--why"),
+        (["retrain", "trip_delay", "--why", " "], 2, "it is empty"),
+        (["retrain", "trip_delay", "--why", "x", "--partition", "2031-01"], 2, "There is no month '2031-01'"),
+        (["retrain", "trip_delay", "--why", "x", "--partition", "2024-04"], 1, "has no decision for 2024-04"),
+        (["retrain", "churn", "--why", "x"], 1, "has decided nothing yet"),
+        (["decisions", "chrun"], 2, "There is no pipeline 'chrun'"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words(untouched: Path, words: list[str], code: int, message: str) -> None:
+    result = typed(*words)
+    assert result.exit_code == code
+    assert message in " ".join(result.stderr.replace("│", " ").split())

@@ -1,0 +1,116 @@
+"""The policy alone: which evidence fires, what holds it back, and that the words say so (S20)."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ml_platform import Retrain
+from ml_platform.errors import DeclarationError
+from ml_platform.retraining.policy import Evidence, Forced, Performance, decide
+from ml_platform.steps.evidence import from_json, to_json
+
+WATCHFUL = Retrain(every=None, on_drift=0.2, on_performance=0.02, cool_down=2)
+
+
+def seen(**changes: Any) -> Evidence:
+    return Evidence(**{"since_fired": 5, "labelled": 1000, "lacking": "", **changes})
+
+
+def auc(realised: float, holdout: float = 0.75) -> Performance:
+    return Performance("roc_auc", realised, holdout, higher_is_better=True)
+
+
+CASES: list[tuple[Retrain, Evidence, str, str]] = [
+    (Retrain(), seen(since_fired=None), "fired", "1000 labels are known and no earlier partition was trained on."),
+    (Retrain(), seen(since_fired=1), "fired", "Due: trained 1 partition ago, every 1 is declared."),
+    (Retrain(every=6), seen(), "held back", "Trained 5 partitions ago; due every 6."),
+    (WATCHFUL, seen(drift=0.2), "fired", "Drift 0.200 reaches the declared 0.2."),
+    (WATCHFUL, seen(drift=0.19), "held back", "Drift 0.190 is below the declared 0.2."),
+    (WATCHFUL, seen(), "held back", "There is no drift figure. There is no realised performance to compare."),
+    (WATCHFUL, seen(performance=auc(0.72)), "fired", "worse by 0.0300, more than the declared 0.02."),
+    (WATCHFUL, seen(performance=auc(0.74)), "held back", "worse by 0.0100, within the declared 0.02."),
+    (WATCHFUL, seen(performance=auc(0.8)), "held back", "roc_auc is 0.8000 after 0.7500 on the holdout: no worse."),
+    (WATCHFUL, seen(drift=0.3, since_fired=2), "held back", "Trained 2 partitions ago; the cool-down is 2 partitions."),
+    (WATCHFUL, seen(drift=0.3, since_fired=2), "held back", "Otherwise: Drift 0.300 reaches the declared 0.2."),
+    (WATCHFUL, seen(drift=0.3, since_fired=3), "fired", "Drift 0.300 reaches"),
+    (WATCHFUL, seen(since_fired=1, forced=Forced("ada", "new runway")), "forced", "ada: new runway"),
+    (WATCHFUL, seen(lacking="3 labels are known and 9 are needed", forced=Forced("ada", "x")), "held back", "3 labels"),
+    (Retrain(every=None), seen(), "held back", "Trained 5 partitions ago; no calendar is declared."),
+    (Retrain(every=12, on_drift=0.2), seen(drift=0.25), "fired", "Drift 0.250 reaches the declared 0.2."),
+]
+
+
+@pytest.mark.parametrize(("policy", "evidence", "outcome", "words"), CASES)
+def test_the_outcome_and_its_reason_in_words(policy: Retrain, evidence: Evidence, outcome: str, words: str) -> None:
+    decision = decide(policy, evidence)
+    assert decision.outcome == outcome
+    assert words in decision.reason
+    assert decision.fired == (outcome != "held back")
+
+
+def test_an_error_is_worse_when_it_grows() -> None:
+    worse = Performance("rmse", 12.0, 10.0, higher_is_better=False)
+    decision = decide(Retrain(every=None, on_performance=1.5), seen(performance=worse))
+    assert decision.fired and "worse by 2.0000" in decision.reason
+
+
+EVIDENCE = st.builds(
+    Evidence,
+    since_fired=st.one_of(st.none(), st.integers(1, 20)),
+    labelled=st.integers(0, 5000),
+    lacking=st.sampled_from(["", "too few"]),
+    drift=st.one_of(st.none(), st.floats(0, 1)),
+    performance=st.one_of(st.none(), st.builds(auc, st.floats(0, 1), st.floats(0, 1))),
+    forced=st.one_of(st.none(), st.just(Forced("ada", "why"))),
+)
+
+
+@given(EVIDENCE)
+def test_the_rule_in_one_line(evidence: Evidence) -> None:
+    drifted = evidence.drift is not None and evidence.drift >= 0.2
+    worse = evidence.performance is not None and evidence.performance.holdout - evidence.performance.realised > 0.02
+    cold = evidence.since_fired is None or evidence.since_fired > 2
+    first = evidence.since_fired is None
+    expected = not evidence.lacking and (evidence.forced is not None or first or (cold and (drifted or worse)))
+    assert decide(WATCHFUL, evidence).fired == expected
+
+
+@given(EVIDENCE)
+def test_stored_evidence_gives_the_same_decision_again(evidence: Evidence) -> None:
+    again = from_json(to_json(evidence, {"immature": 3, "train": 10}))
+    assert again == evidence and decide(WATCHFUL, again) == decide(WATCHFUL, evidence)
+
+
+MISTAKES = {
+    "a cool-down longer than the calendar": (
+        lambda: Retrain(every=2, cool_down=2),
+        r"Retrain: cool_down=2 forbids what every=2 asks for. Give a cool_down below 2, or every=None.",
+    ),
+    "a trigger beside a training every time": (
+        lambda: Retrain(on_drift=0.2, on_performance=0.1),
+        "every=1 trains after each partition, so on_drift and on_performance would never decide anything.*every=6",
+    ),
+    "a threshold that everything reaches": (lambda: Retrain(every=None, on_drift=0), "on_drift.*greater than 0"),
+    "a threshold that nothing reaches": (lambda: Retrain(every=None, on_drift=1.5), "on_drift.*or equal to 1"),
+    "a threshold that is none": (lambda: Retrain(every=None, on_drift=float("nan")), "on_drift"),
+    "a margin below nothing": (lambda: Retrain(every=None, on_performance=-0.1), "on_performance.*or equal to 0"),
+    "no partition between trainings": (lambda: Retrain(every=0), "every.*or equal to 1"),
+    "a negative cool-down": (lambda: Retrain(every=9, cool_down=-1), "cool_down.*or equal to 0"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_policy_that_cannot_work_is_refused(mistake: str) -> None:
+    make, message = MISTAKES[mistake]
+    with pytest.raises(DeclarationError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("policy", [Retrain(every=3), Retrain(every=None, on_drift=0.1), Retrain(every=9, cool_down=1)])
+def test_partitions_cannot_be_counted_where_there_are_none(policy: Retrain) -> None:
+    from ml_platform_tests import scenario
+
+    with pytest.raises(DeclarationError, match=r"churn.*\.retrain: .* is about partitions, and there are none"):
+        scenario.churn(retrain=policy)
