@@ -1,29 +1,20 @@
 """Checks on a partition of a validated table. One list names them and tells what they look at."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
+from ml_platform.ingestion import against_history
+from ml_platform.ingestion.results import CheckResult
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
+from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 
+__all__ = ["CheckResult", "Reference", "check_names", "run_checks"]
+
 QUARANTINE_SHARE = 0.05  # of a partition's rows; more is a broken source rather than a few bad rows
-VOLUME_DROP = 0.5  # of the median of the earlier partitions
 REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does not know
-
-
-@dataclass(frozen=True)
-class CheckResult:
-    """One check: `value` against `threshold`, told in a sentence."""
-
-    name: str
-    passed: bool
-    severity: Literal["error", "warn"]
-    value: float | None
-    threshold: float | None
-    description: str
-    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -48,16 +39,19 @@ def check_names(table: Table) -> list[tuple[str, str]]:
     return [
         ("schema", "Every file has the contract's columns and was screened; files with further columns are named."),
         ("quarantine_share", f"At most {QUARANTINE_SHARE:.0%} of the rows are in quarantine."),
-        ("volume", f"There are rows, and at least {VOLUME_DROP:.0%} of the median of the earlier partitions."),
         ("keys", f"No key ({key}) has two current rows, in any partition."),
         ("references", f"At most {REFERENCE_SHARE:.0%} of the rows point to a key that the other table does not have."),
+        *against_history.check_names(table),
     ]
 
 
-def run_checks(lake: Lake, table: Table, partition: str, references: Sequence[Reference] = ()) -> list[CheckResult]:
+def run_checks(
+    lake: Lake, table: Table, partition: str, references: Sequence[Reference] = (), partitions: Partitions | None = None
+) -> list[CheckResult]:
     """Every check of `check_names`, in its order, on what the lake holds."""
     subject = _Subject(lake, table, partition, references)
-    return [_CHECKS[name](subject) for name, _ in check_names(table)]
+    found = [check(subject) for check in _CHECKS.values()]
+    return found + against_history.run_checks(lake, table, partitions, partition)
 
 
 def _schema(s: _Subject) -> CheckResult:
@@ -121,20 +115,6 @@ def _quarantine_share(s: _Subject) -> CheckResult:
     )
 
 
-def _volume(s: _Subject) -> CheckResult:
-    rows = _current(s)
-    earlier = s.lake.value(
-        "SELECT median(n) FROM (SELECT max(rows) AS n FROM platform.profiles WHERE table_name = ? AND partition < ? "
-        "GROUP BY partition)",
-        [s.table.name, s.partition],
-    )
-    if rows == 0:
-        return CheckResult("volume", False, "error", 0, 1, f"There are no rows in {s.partition}.")
-    floor = VOLUME_DROP * earlier if earlier else 1.0
-    said = f"{rows:,} rows" + (f"; the median of the earlier partitions is {earlier:,.0f}." if earlier else ".")
-    return CheckResult("volume", rows >= floor, "warn", rows, floor, said)
-
-
 def _keys(s: _Subject) -> CheckResult:
     key = ", ".join(quoted(name) for name in s.table.key or s.table.columns)
     validated = f"validated.{quoted(s.table.name)}"
@@ -184,7 +164,6 @@ def _current(s: _Subject) -> int:
 _CHECKS: dict[str, Callable[[_Subject], CheckResult]] = {
     "schema": _schema,
     "quarantine_share": _quarantine_share,
-    "volume": _volume,
     "keys": _keys,
     "references": _references,
 }

@@ -1,4 +1,4 @@
-"""A profile of each partition of a validated table, as rows: types, nulls, ranges, quantiles, levels."""
+"""A profile of each partition of a validated table, as rows: types, nulls, ranges, quantiles, levels, times."""
 
 import json
 from typing import Any
@@ -6,8 +6,12 @@ from typing import Any
 import polars as pl
 
 from ml_platform.lake.transaction import Transaction
+from ml_platform.spec.partitions import WHOLE
 
-LEVELS = 50  # most frequent texts that are counted one by one
+PROFILE_VERSION = 2  # raise it when the same rows would be profiled otherwise; `history` makes older ones again
+LEVELS = 200  # texts are counted one by one where there are no more, else those that 1/200 of the rows have
+FORMED = 20_000  # texts whose form is looked at; of more, evenly drawn ones
+DAYS = 1000  # longer spans are not counted by day
 _QUANTILES = {"q01": 0.01, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q99": 0.99}
 _SCHEMA = {
     "table_name": pl.String,
@@ -23,38 +27,81 @@ _SCHEMA = {
     "std": pl.Float64,
     **dict.fromkeys(_QUANTILES, pl.Float64),
     "levels": pl.String,
+    "forms": pl.String,
     "content_key": pl.String,
+    "version": pl.Int64,
+    "nans": pl.Int64,
+    "most_common": pl.Int64,
+    "hours": pl.String,
+    "days": pl.String,
 }
 
 
-def profile(frame: pl.DataFrame, table: str, partition: str, content_key: str) -> pl.DataFrame:
-    """One row per column of `frame`. Quantiles are of the finite values, by linear interpolation."""
-    about = {"table_name": table, "partition": partition, "content_key": content_key}
-    rows = [{**about, "column_name": column.name, **_one(column)} for column in frame]
+def profile(
+    frame: pl.DataFrame, table: str, partition: str, content_key: str, event_time: str | None = None
+) -> pl.DataFrame:
+    """One row per column of `frame`. Quantiles are of the finite values, by linear interpolation.
+
+    `forms` are shares of the rows by how the text is written, where there are more than LEVELS texts (JSON);
+    `most_common` counts the rows of the most frequent value, `hours` the values in each hour of the day
+    (UTC; JSON, 24 counts), `days` those of each day, of the event time only (JSON, date → count).
+    """
+    about = {"table_name": table, "partition": partition, "content_key": content_key, "version": PROFILE_VERSION}
+    rows = [{**about, "column_name": c.name, **_one(c, by_day=c.name == event_time)} for c in frame]
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
-def _one(column: pl.Series) -> dict[str, Any]:
+def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
     kind = column.dtype
     found: dict[str, Any] = {"type": str(kind), "rows": len(column), "nulls": column.null_count()}
     if kind.is_nested() or kind in (pl.Binary, pl.Null):
         return found
     values = column.drop_nulls()
-    found["distinct"] = values.n_unique()
+    counts = values.alias("value").value_counts(name="n")
+    found["distinct"], found["most_common"] = counts.height, counts["n"].max() or 0
     if kind.is_float():
+        found["nans"] = int(values.is_nan().sum())
         values = values.filter(values.is_finite())
     if len(values):
         found["min"], found["max"] = _text(values.min()), _text(values.max())
     if kind.is_numeric() and len(values):
         numbers = values.cast(pl.Float64)
         found["mean"], found["std"] = numbers.mean(), numbers.std()
+        ordered = numbers.sort()
         for name, share in _QUANTILES.items():
-            found[name] = numbers.quantile(share, "linear")
-    if kind in (pl.String, pl.Boolean, pl.Categorical) or isinstance(kind, pl.Enum):
-        text = values.cast(pl.String).alias("level")
-        top = text.value_counts().sort(["count", "level"], descending=[True, False]).head(LEVELS)
+            found[name] = ordered.quantile(share, "linear")
+    if _has_levels(kind, counts.height):
+        often = counts if counts.height <= LEVELS else counts.filter(pl.col("n") * LEVELS >= len(values))
+        top = often.select(pl.col("value").cast(pl.String), "n").sort(["n", "value"], descending=[True, False])
         found["levels"] = json.dumps({str(level)[:200]: count for level, count in top.iter_rows()}, ensure_ascii=False)
+    if kind == pl.String and counts.height > LEVELS:
+        found["forms"] = json.dumps(_forms(values))
+    if kind == pl.Datetime:
+        hours = dict(values.dt.hour().alias("hour").value_counts(name="n").iter_rows())
+        found["hours"] = json.dumps([hours.get(hour, 0) for hour in range(24)])
+    if by_day:
+        days = values.dt.date().alias("day").value_counts(name="n").sort("day")
+        if days.height <= DAYS:
+            found["days"] = json.dumps({f"{day:%Y-%m-%d}": count for day, count in days.iter_rows()})
     return found
+
+
+def _forms(values: pl.Series) -> dict[str, float]:
+    """The share of the values by how they are written, N104UW as A9A: for codes too many to be counted."""
+    some = values.gather_every(len(values) // FORMED + 1).alias("form").to_frame()
+    form = pl.col("form").str.slice(0, 40)
+    for letters, one in ((r"\p{Lu}+", "A"), (r"\p{Ll}+", "a"), (r"\d+", "9")):
+        form = form.str.replace_all(letters, one)
+    shares = some.group_by(form).agg(pl.len() / some.height)
+    often = shares.filter(pl.col("len") * LEVELS >= 1).sort(["len", "form"], descending=[True, False])
+    return {form: round(share, 6) for form, share in often.iter_rows()}
+
+
+def _has_levels(kind: pl.DataType, distinct: int) -> bool:
+    """Texts, truths and flags of 0 and 1: numbers with more values drift, and quantiles tell of them."""
+    if kind in (pl.String, pl.Boolean, pl.Categorical) or isinstance(kind, pl.Enum):
+        return True
+    return kind.is_integer() and distinct <= 2
 
 
 def _text(value: Any) -> str:
@@ -62,8 +109,16 @@ def _text(value: Any) -> str:
 
 
 def write_profile(tx: Transaction, table: str, partition: str, rows: pl.DataFrame, *, again: bool) -> None:
-    """Put the profile in the place of the partition's last one, if there was one (`again`)."""
+    """Put the profile in the place of the partition's last one, if there was one (`again`).
+
+    A table without partitions keeps the profiles of its earlier contents: they are its history.
+    """
     if again:
-        tx.execute("DELETE FROM platform.profiles WHERE table_name = ? AND partition = ?", [table, partition])
+        same = "table_name = ? AND partition = ?"
+        parameters = [table, partition]
+        if partition == WHOLE and rows.height:
+            same += " AND content_key = ?"
+            parameters.append(rows["content_key"][0])
+        tx.execute(f"DELETE FROM platform.profiles WHERE {same}", parameters)
     if rows.height:
-        tx.append("platform", "profiles", rows)
+        tx.append("platform", "profiles", rows, evolve=True)

@@ -17,17 +17,30 @@ TABLES = {
     "screenings": "table_name VARCHAR, file_id VARCHAR, screening_key VARCHAR, digest VARCHAR, rows BIGINT, "
     "refused BIGINT, duplicates BIGINT, dropped BIGINT, partitions VARCHAR, error VARCHAR, "
     "recorded_at TIMESTAMPTZ",
+    # One row per column, partition and, of a table without partitions, content. `levels`, `forms`,
+    # `hours` and `days` are JSON counts; `version` tells which code counted (`ingestion/profile.py`).
     "profiles": "table_name VARCHAR, partition VARCHAR, column_name VARCHAR, type VARCHAR, rows BIGINT, "
     'nulls BIGINT, "distinct" BIGINT, min VARCHAR, max VARCHAR, mean DOUBLE, std DOUBLE, q01 DOUBLE, '
-    "q25 DOUBLE, q50 DOUBLE, q75 DOUBLE, q99 DOUBLE, levels VARCHAR, content_key VARCHAR",
+    "q25 DOUBLE, q50 DOUBLE, q75 DOUBLE, q99 DOUBLE, levels VARCHAR, content_key VARCHAR, "
+    "version BIGINT, nans BIGINT, most_common BIGINT, forms VARCHAR, hours VARCHAR, days VARCHAR",
 }
 
 
 def prepare(lake: Lake) -> None:
-    """Make the tables of this package when they are missing."""
-    if all(lake.columns("platform", name) for name in TABLES):
+    """Make the tables of this package when they are missing, and the columns that older code did not have."""
+    there = {name: lake.columns("platform", name) for name in TABLES}
+    lacking = [
+        (name, c) for name, columns in TABLES.items() for c in columns.split(", ") if _name(c) not in there[name]
+    ]
+    if not lacking:
         return
     with write(lake, Author("platform")) as tx:
         tx.execute("CREATE SCHEMA IF NOT EXISTS platform")
         for name, columns in TABLES.items():
             tx.execute(f"CREATE TABLE IF NOT EXISTS platform.{name} ({columns})")
+        for name, column in lacking:
+            tx.execute(f"ALTER TABLE platform.{name} ADD COLUMN IF NOT EXISTS {column}")
+
+
+def _name(column: str) -> str:
+    return column.split()[0].strip('"')

@@ -139,7 +139,7 @@ def _build(
         "overruled": overruled,
         "files": sorted(plan.files[i].path for i in final if plan.partition in found[plan.files[i].file_id].partitions),
     }
-    profiled = profile(current.select(content), table.name, plan.partition, author.content_key)
+    profiled = profile(current.select(content), table.name, plan.partition, author.content_key, table.event_time)
     put = staged(lake, rows)
     with write(lake, author) as tx:
         tx.replace("validated", table.name, put, partition=plan.partition, evolve=True)

@@ -48,7 +48,7 @@ def validate(
         "duplicates": report.duplicates,
         "files": report.files,
     }
-    found = tuple(checks.run_checks(ws.lake, table, partition, references))
+    found = tuple(checks.run_checks(ws.lake, table, partition, references, ws.slices.get(table.name)))
     good = Outcome(report.rows, status, metadata=told, checks=found, content_key=report.content_key)
     bad = Outcome(report.quarantined, status, metadata={"by rule": report.by_rule}, content_key=report.content_key)
     return good, bad

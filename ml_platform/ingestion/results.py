@@ -1,0 +1,17 @@
+"""The result of a check, whoever made it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One check: `value` against `threshold`, told in a sentence."""
+
+    name: str
+    passed: bool
+    severity: Literal["error", "warn"]
+    value: float | None
+    threshold: float | None
+    description: str
+    metadata: dict[str, Any] = field(default_factory=dict)
