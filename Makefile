@@ -42,6 +42,7 @@ test-all: install ## The suite and the slow tests; these want a PostgreSQL serve
 bench: install ## The measurements of bench/README.md
 	$(BIN)/python -m bench.imports
 	$(BIN)/python -m bench.windows
+	$(BIN)/python -m bench.drift
 	$(BIN)/python -m bench.platform_tax
 	$(BIN)/python -m bench.ticks
 

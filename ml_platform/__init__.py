@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         Reproduction,
         Size,
     )
+    from ml_platform.spec.monitoring import Drift
     from ml_platform.spec.partitions import Monthly
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.tables import Files, Table
@@ -42,6 +43,7 @@ _HOMES = {
         "Reproduction",
         "Size",
     ),
+    "monitoring": ("Drift",),
     "partitions": ("Monthly",),
     "pipeline": ("ModelPipeline",),
     "tables": ("Files", "Table"),
@@ -53,6 +55,7 @@ __all__ = [
     "AtLeast",
     "AtMost",
     "Derived",
+    "Drift",
     "Examples",
     "Files",
     "Label",

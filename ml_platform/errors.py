@@ -12,6 +12,7 @@
     ├── TrainingError           a training set or a model cannot be made
     ├── ScoringError            rows do not fit the model that shall score them
     ├── EvaluationError         a metric or a gate cannot be computed
+    ├── ReportError             a report cannot be drawn
     ├── PromotionRefused        a version may not serve
     ├── RollbackRefused         there is no champion to go back to, or no reason given
     ├── RetrainRefused          a person asks for a training that nothing can be made of
@@ -102,6 +103,10 @@ class PromotionRefused(PlatformError):
 
 class EvaluationError(PlatformError):
     """A metric or a gate cannot be computed from these labels and scores."""
+
+
+class ReportError(PlatformError):
+    """A report cannot be drawn; the figures behind it are not concerned."""
 
 
 class RollbackRefused(PlatformError):

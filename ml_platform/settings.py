@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     lock_timeout: float = 600.0  # seconds to wait for another writer
     memory_limit: str = "2GB"  # DuckDB's, per process
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
+    reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
     threads: int = 0  # DuckDB's and the trainer's; 0: as many as there are cores
 
     @property
@@ -32,6 +33,11 @@ class Settings(BaseSettings):
     def lake(self) -> Path:
         """Parquet files of the tables, the SQLite catalog and the write lock."""
         return self.data / "lake"
+
+    @property
+    def reports(self) -> Path:
+        """Pages to read: `<pipeline>/<partition>/report.html`, with its figures as JSON beside it."""
+        return self.data / "reports"
 
     @property
     def artifacts(self) -> Path:

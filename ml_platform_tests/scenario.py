@@ -10,6 +10,7 @@ import polars as pl
 from ml_platform import (
     AtLeast,
     Derived,
+    Drift,
     Examples,
     Files,
     Latest,
@@ -29,6 +30,7 @@ from ml_platform import (
 DRIVERS = [f"d{number:02}" for number in range(12)]
 ZONES = ["harbour", "hill", "old town"]
 MONTHS = Monthly(since="2024-01", until="2024-06")
+NO_REPORT = Drift(report_rows=0)  # drawing one takes seconds, and is tested where it matters
 SNAPSHOT = datetime(2024, 3, 1, tzinfo=UTC)
 
 
@@ -144,6 +146,7 @@ def trips(name: str = "trip_delay", **changes: Any) -> ModelPipeline:
             Size(mb=5),
         ],
         "retrain": Retrain(every=1, min_examples=200),
+        "drift": NO_REPORT,
         **changes,
     }
     return ModelPipeline(name, **fields)
@@ -169,6 +172,7 @@ def churn(**changes: Any) -> ModelPipeline:
         "split": Split(validation=0.1, holdout=0.3),
         "gates": [AtLeast("roc_auc", 0.55), Size(mb=5)],
         "retrain": Retrain(min_examples=30),
+        "drift": NO_REPORT,
         **changes,
     }
     return ModelPipeline("churn", **fields)

@@ -6,6 +6,7 @@ WORDS = [
     "AtLeast",
     "AtMost",
     "Derived",
+    "Drift",
     "Examples",
     "Files",
     "Label",

@@ -24,6 +24,7 @@ import pyarrow as pa
 from ml_platform.errors import LakeError
 from ml_platform.lake.faults import explained
 from ml_platform.lake.locking import advisory_lock, file_lock
+from ml_platform.lake.pandas_stays_out import keep_pandas_out
 from ml_platform.naming import literal
 from ml_platform.settings import Settings
 
@@ -217,6 +218,7 @@ def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPy
     # One folder a process, on the lake's own disk: DuckDB's default is `.tmp` where the command was
     # typed, under names that two processes would share. DuckDB makes and removes it.
     spill = Path(tempfile.gettempdir()) if read_only else folder / "staging"
+    keep_pandas_out()
     connection = duckdb.connect(
         config={
             "autoinstall_known_extensions": False,

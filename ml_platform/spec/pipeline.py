@@ -13,6 +13,7 @@ from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import Derived, Feature
 from ml_platform.spec.gates import Gate, Leakage, Parity, Reproduction
+from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Monthly
 from ml_platform.spec.tables import Table
 from ml_platform.spec.training import LightGBM, Retrain, Split
@@ -38,6 +39,7 @@ class ModelPipeline:
     gates: Several[Gate] = ()
     split: Split = Split()
     retrain: Retrain = Retrain()
+    drift: Drift = Drift()
     partitions: Monthly | None = None
     owners: Several[str] = ()
     description: str = ""

@@ -10,7 +10,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.staging import described, stage
 from ml_platform.lake.transaction import Author, write
-from ml_platform.naming import quoted
+from ml_platform.naming import literal, quoted
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
@@ -51,6 +51,16 @@ def computed(
         yield table
     finally:
         ws.lake.connection.execute(f"DROP TABLE {table}")
+
+
+@contextmanager
+def relation(ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition) -> Iterator[str]:
+    """What to select from for a partition's features of `definition`: as stored, or computed when it is not today's."""
+    if definition.key == FeatureDefinition.of(pipeline).key:
+        yield f"(SELECT * FROM {quoted(pipeline.name)}.features WHERE _partition = {literal(partition)})"
+        return
+    with computed(ws, definition, *window_of(pipeline, partition)) as table:
+        yield table
 
 
 def _drop_retyped(ws: Workspace, schema: str, types: dict[str, str]) -> None:

@@ -57,6 +57,11 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
     return outcome
 
 
+def known_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> datetime:
+    """The moment up to which labels count: all there are; with a maturity, no later than the data themselves."""
+    return watermark(ws.lake, pipeline, [partition]) if isinstance(pipeline.examples.label, Label) else _EVER
+
+
 def _slicers(pipeline: ModelPipeline) -> list[str]:
     return sorted({by for gate in pipeline.gates if (by := getattr(gate, "by", None))})
 
@@ -65,10 +70,9 @@ def _parts(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[tuple
     """Per (version, role): the labelled predictions, and how many have no label yet."""
     examples, slicers = pipeline.examples, _slicers(pipeline)
     features = f"(SELECT * FROM {quoted(pipeline.name)}.features WHERE _partition = {literal(partition)})"
-    moment = watermark(ws.lake, pipeline, [partition]) if isinstance(examples.label, Label) else _EVER
     if not ws.lake.value(f"SELECT count(*) FROM {quoted(pipeline.name)}.predictions WHERE _partition = ?", [partition]):
         return []
-    with labelled(ws.lake, ws.blobs, pipeline, features, moment) as relation:
+    with labelled(ws.lake, ws.blobs, pipeline, features, known_by(ws, pipeline, partition)) as relation:
         columns = dict.fromkeys([*examples.keys, *slicers, "_label"])
         answers = ws.lake.frame(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}")
     answers = answers.select(*slicers, "_label", key=key_text(examples.keys))

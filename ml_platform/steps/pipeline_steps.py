@@ -6,9 +6,10 @@ from typing import Literal
 
 from ml_platform.lake.recipes import Recipe
 from ml_platform.lake.transaction import Author
+from ml_platform.monitoring.drift_checks import check_names
 from ml_platform.registry.gates import in_words, short_name
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import deciding, features, judging, performance, scoring, training
+from ml_platform.steps import deciding, drift, features, judging, performance, report, scoring, training
 from ml_platform.steps.workspace import Outcome, Workspace, already_made
 
 Upstream = tuple[str, str]
@@ -82,11 +83,32 @@ def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
             f"{name}.performance",
         ),
         Step(
+            "drift",
+            "data",
+            "How far the examples and the scores of the partition are from what its champion learnt from.",
+            ("duckdb", "polars"),
+            own("features", "predictions"),
+            drift.key,
+            drift.make,
+            f"{name}.drift",
+            checks=tuple(check_names(pipeline.drift)),
+        ),
+        Step(
+            "report",
+            "data",
+            "Drift and performance of the partition as a page to read: `ml-platform reports` serves it.",
+            ("evidently",),
+            own("performance", "drift"),
+            report.key,
+            report.make,
+            checks=report.CHECKS,
+        ),
+        Step(
             "decision",
             "data",
             "Whether to train after this partition, with evidence and reason.",
             ("duckdb",),
-            own("features", "performance"),
+            own("features", "performance", "drift"),
             deciding.key,
             deciding.make,
             f"{name}.decisions",

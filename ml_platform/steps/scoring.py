@@ -58,13 +58,9 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
 
 def feature_rows(ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition) -> pl.DataFrame:
     """The partition's examples with the features of `definition`: as stored, or computed when it is not today's."""
-    if definition.key == FeatureDefinition.of(pipeline).key:
-        listed = ", ".join(quoted(name) for name in definition.schema)
-        table = f"{quoted(pipeline.name)}.features"
-        frame = ws.lake.frame(f"SELECT {listed} FROM {table} WHERE _partition = ?", [partition])
-    else:
-        with features.computed(ws, definition, *window_of(pipeline, partition)) as table:
-            frame = ws.lake.frame(f"FROM {table}")
+    listed = ", ".join(quoted(name) for name in definition.schema)
+    with features.relation(ws, pipeline, partition, definition) as rows:
+        frame = ws.lake.frame(f"SELECT {listed} FROM {rows}")
     order = [definition.at] if definition.at else []
     return frame.cast(pl.Schema(definition.schema)).sort([*order, *definition.keys])
 

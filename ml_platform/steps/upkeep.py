@@ -10,6 +10,7 @@ _DIGESTS = """
     SELECT output FROM platform.materializations WHERE output <> ''
     UNION SELECT training_set FROM registry.versions UNION SELECT bundle FROM registry.versions
     UNION SELECT digest FROM platform.screenings WHERE digest IS NOT NULL
+    UNION SELECT unnest(regexp_extract_all(details, '"picture": "([0-9a-f]{64})"', 1)) FROM platform.materializations
 """
 
 

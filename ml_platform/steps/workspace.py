@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_platform.ingestion.checks import CheckResult
 from ml_platform.lake import files, ledger, lineage
-from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.blobs import Blobs, file_hash
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.settings import Settings
@@ -44,6 +44,7 @@ class Outcome:
     """What a step did: `made`, or `unchanged` when its content key was already there (S32).
 
     output:   digest of the blob that is the output, if it is one.
+    files:    path under the data folder → digest, of files outside lake and blobs that are the output.
     metadata: name → JSON value, for people; the same for a hit as for the making.
     checks:   results that become asset checks.
     """
@@ -54,6 +55,7 @@ class Outcome:
     metadata: dict[str, Any] = field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
     content_key: str = ""
+    files: dict[str, str] = field(default_factory=dict)
 
 
 def already_made(ws: Workspace, author: Author, table: str | None) -> Outcome | None:
@@ -71,11 +73,16 @@ def already_made(ws: Workspace, author: Author, table: str | None) -> Outcome | 
 def recorded(made: ledger.Materialization) -> Outcome:
     """The outcome that a ledger row tells of."""
     checks = tuple(CheckResult(**check) for check in made.details.get("checks", ()))
-    return Outcome(made.rows, "unchanged", made.output, made.details.get("metadata", {}), checks, made.content_key)
+    told, written = made.details.get("metadata", {}), made.details.get("written", {})
+    return Outcome(made.rows, "unchanged", made.output, told, checks, made.content_key, written)
 
 
 def intact(ws: Workspace, made: ledger.Materialization, table: str | None) -> bool:
-    """Whether what a ledger row speaks of can still be read."""
+    """Whether what a ledger row speaks of can still be read, and is what it was."""
+    for name, digest in made.details.get("written", {}).items():
+        path = ws.settings.data / name
+        if not path.is_file() or file_hash(path) != digest:
+            return False
     if made.output:
         return ws.blobs.whole(made.output)
     if table is None:
@@ -87,6 +94,8 @@ def intact(ws: Workspace, made: ledger.Materialization, table: str | None) -> bo
 def record(tx: Transaction, author: Author, outcome: Outcome) -> None:
     """Put an outcome into the ledger, in the transaction that writes its rows."""
     details = {"metadata": outcome.metadata, "checks": [asdict(check) for check in outcome.checks]}
+    if outcome.files:
+        details["written"] = outcome.files
     ledger.record(tx, author, rows=outcome.rows, output=outcome.output, details=details)
 
 

@@ -40,7 +40,7 @@ def test_every_asset_is_materialized_with_its_rows_and_data_version(
 ) -> None:
     lake = workspace_for(platform.settings).lake
     made = {place: m for place, m in ledger.latest(lake, None).items() if not place[0].startswith("raw/")}
-    assert len(made) == 4 + 8 + 3 + 8, "churn's tables and steps, and those of trips"
+    assert len(made) == 4 + 10 + 3 + 10, "churn's tables and steps, and those of trips"
     for (asset, partition), materialization in made.items():
         month = None if partition == "all" else partition
         metadata = _metadata(instance, asset, month)
@@ -104,7 +104,8 @@ def _event_id(instance: dg.DagsterInstance, asset: str, partition: str) -> int:
 
 def test_the_listener_hears_every_step_in_order(platform: Platform) -> None:
     january = [asset for asset, partition in platform.steps if partition == "2024-01"]
-    own = ["features", "predictions", "performance", "decision", "training_set", "candidate", "verdicts", "champion"]
+    own = ["features", "predictions", "performance", "drift", "report", "decision"]
+    own += ["training_set", "candidate", "verdicts", "champion"]
     assert [asset for asset in january if asset.startswith("trip_delay/")] == [f"trip_delay/{step}" for step in own]
 
 

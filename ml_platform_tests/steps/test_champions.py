@@ -18,7 +18,7 @@ from ml_platform_tests.steps.world import World
 
 NAME = "trip_delay"
 TABLES = ["validated/trips", "validated/traffic"]
-DATA = ["features", "predictions", "performance", "decision"]
+DATA = ["features", "predictions", "performance", "drift", "report", "decision"]
 UNREACHED = AtLeast("roc_auc", 0.999)
 
 
@@ -158,7 +158,7 @@ def test_a_label_of_one_class_is_named_and_scoring_and_the_decision_are_made(ope
     trips.made.clear()
     with pytest.raises(TrainingError, match="one class"):
         trips.run(only="2024-02")
-    assert [asset for asset, _, _ in trips.made][-4:] == [f"{NAME}/{step}" for step in DATA]
+    assert [asset for asset, _, _ in trips.made][-len(DATA) :] == [f"{NAME}/{step}" for step in DATA]
     assert trips.told(f"{NAME}/decision", "2024-02")["outcome"] == "fired"
     assert _scored_by(trips, "2024-02") == [1]
 

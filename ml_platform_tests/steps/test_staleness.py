@@ -17,7 +17,7 @@ from ml_platform_tests.steps.conftest import Opening
 from ml_platform_tests.steps.world import Made, World
 
 TRAINING = ["training_set", "candidate", "verdicts", "champion"]
-DATA = ["features", "predictions", "performance", "decision"]
+DATA = ["features", "predictions", "performance", "drift", "report", "decision"]
 
 
 def _made(steps: list[Made], status: str = "made") -> dict[str, list[str]]:

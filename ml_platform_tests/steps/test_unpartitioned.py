@@ -59,7 +59,8 @@ def test_a_second_snapshot_gives_a_new_version_and_earlier_predictions_stay_S6(o
     # Back to the first: it scores what waits, the second's predictions stay, and nothing is trained.
     promotions.rollback(churn.ws.lake, "churn", why="complaints", actor="ada")
     second = _predictions(churn, 2)
-    assert {asset for asset, _, _ in churn.run()} <= {"churn/predictions", "churn/performance", "churn/decision"}
+    again = ("predictions", "performance", "drift", "report", "decision")
+    assert {asset for asset, _, _ in churn.run()} <= {f"churn/{step}" for step in again}
     assert churn.run() == []
     assert _predictions(churn, 2).equals(second)
     assert promotions.champion_at(churn.ws.lake, "churn") == 1

@@ -1,0 +1,82 @@
+"""A folder of reports over HTTP, on this machine only: files below the folder, and pages made on request."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from ml_platform.errors import PlatformError
+
+Page = Callable[[str], str | None]  # path of a URL → HTML, or None when it is no page but a file
+
+
+class ReportServer(ThreadingHTTPServer):
+    """Serves on 127.0.0.1; port 0 takes a free one. Raises PlatformError when the port is taken."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, page: Page, port: int) -> None:
+        self.folder = folder.resolve()
+        self.page = page
+        try:
+            super().__init__(("127.0.0.1", port), _Handler)
+        except OSError as error:
+            raise PlatformError(
+                f"Port {port} of 127.0.0.1 cannot be used: {error.strerror}.", remedy="--port 0 takes a free one."
+            ) from None
+
+    @property
+    def url(self) -> str:
+        """Where it is to be found."""
+        return f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """GET and HEAD; whatever else is asked is not implemented."""
+
+    server: ReportServer
+    extensions_map = {  # noqa: RUF012  # as the base class has it; this machine's own table may say otherwise
+        "": "application/octet-stream",
+        ".html": "text/html; charset=utf-8",
+        ".json": "application/json",
+        ".svg": "image/svg+xml",
+    }
+
+    def send_head(self) -> BytesIO | BinaryIO | None:
+        path = unquote(urlsplit(self.path).path)
+        html = self.server.page(path)
+        if html is not None:
+            return self._made(html.encode())
+        if not self._served(path):
+            self.send_error(HTTPStatus.NOT_FOUND, "There is no such report")
+            return None
+        return super().send_head()
+
+    def _served(self, path: str) -> bool:
+        """Whether a file below the folder is meant; resolved, for neither `..` nor a link may lead out of it."""
+        parts = path.split("/")
+        if "\0" in path or any(part.startswith(".") for part in parts):
+            return False
+        wanted = self.server.folder.joinpath(*parts).resolve()
+        return wanted.is_relative_to(self.server.folder) and wanted.is_file()
+
+    def translate_path(self, path: str) -> str:
+        return str(self.server.folder.joinpath(*unquote(urlsplit(path).path).split("/")))
+
+    def end_headers(self) -> None:
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Cache-Control", "no-cache")  # a report that was drawn again is another under the same name
+        super().end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Silence: the terminal shows where to look, not who looked."""
+
+    def _made(self, body: bytes) -> BytesIO:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", self.extensions_map[".html"])
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        return BytesIO(body)

@@ -1,0 +1,67 @@
+"""The command that shows reports: reports."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson
+from ml_platform.cli.command import Command
+from ml_platform.cli.output import emit_json, note, say
+
+if TYPE_CHECKING:
+    from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.steps.workspace import Workspace
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command(cls=Command)(reports)
+
+
+def reports(
+    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; all without.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65_535, help="0: a free one. Default: that of ML_PLATFORM_REPORTS_URL.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve the reports of drift and performance on 127.0.0.1 until Ctrl-C; with --json, list them."""
+    from ml_platform.discovery import pipelines as declared
+    from ml_platform.steps.report_pages import reports as listed
+
+    wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
+    workspace = opening.reading()
+    if as_json:
+        emit_json([row for one in wanted for row in listed(workspace, one)])
+        return
+    _serve(workspace, wanted, port)
+
+
+def _serve(workspace: "Workspace", wanted: "list[ModelPipeline]", port: int | None) -> None:
+    from urllib.parse import urlsplit
+
+    from ml_platform.cli.report_server import ReportServer
+    from ml_platform.steps.report_pages import INDEX, index_page, overview_page
+    from ml_platform.steps.report_pages import reports as listed
+
+    def page(path: str) -> str | None:
+        name, _, rest = path.strip("/").partition("/")
+        if rest not in ("", INDEX):
+            return None
+        if name in ("", INDEX):
+            return overview_page({one.name: one.description for one in wanted})
+        found = next((one for one in wanted if one.name == name), None)
+        return None if found is None else index_page(found, listed(workspace, found))
+
+    settings = workspace.settings
+    if port is None:
+        port = urlsplit(settings.reports_url).port or 80
+    with ReportServer(settings.reports, page, port) as server:
+        where = f"{server.url}/{wanted[0].name}/" if len(wanted) == 1 else f"{server.url}/"
+        say(f"Reports: {where}")
+        note("Ctrl-C ends it.")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            note("Stopped.")

@@ -1,0 +1,93 @@
+"""Checks on a partition's drift. One list names them and tells what they look at."""
+
+from collections.abc import Mapping, Sequence
+
+from ml_platform.ingestion.checks import CheckResult
+from ml_platform.monitoring.drift import CAP, Found
+from ml_platform.spec.monitoring import Drift
+
+
+def check_names(drift: Drift) -> list[tuple[str, str]]:
+    """(name, what it looks at) of every check that `run_checks` reports."""
+    return [
+        (
+            "weighted_drift",
+            f"The model's columns have moved by a weighted PSI of at most {drift.weighted:g} since its training.",
+        ),
+        ("score_drift", f"The scores have moved by a PSI of at most {drift.score:g} since the champion's holdout."),
+        ("null_share", f"No column that the model uses has a null share that moved by more than {drift.nulls:.0%}."),
+    ]
+
+
+def run_checks(
+    drift: Drift,
+    columns: Sequence[Found],
+    scores: Sequence[Found],
+    importance: Mapping[str, float],
+    figure: float | None,
+) -> list[CheckResult]:
+    """Every check of `check_names`, in its order: warnings, for drift alone breaks nothing."""
+    reason = _unjudged(drift, columns)
+    if reason:
+        bounds = (drift.weighted, drift.score, drift.nulls)
+        named = zip(check_names(drift), bounds, strict=True)
+        return [CheckResult(name, True, "warn", None, bound, reason) for (name, _), bound in named]
+    return [_weighted(drift, columns, importance, figure), _score(drift, scores), _nulls(drift, columns, importance)]
+
+
+def _unjudged(drift: Drift, columns: Sequence[Found]) -> str:
+    """Why there is nothing to judge; empty when there is."""
+    if not columns:
+        return "No champion has scored this partition, so there is nothing to compare it with."
+    rows = max(one.rows for one in columns)
+    if rows < drift.min_rows:
+        return f"{rows:,} rows are too few to tell drift from chance; {drift.min_rows:,} are needed."
+    return ""
+
+
+def _weighted(
+    drift: Drift, columns: Sequence[Found], importance: Mapping[str, float], figure: float | None
+) -> CheckResult:
+    if figure is None:
+        return CheckResult("weighted_drift", True, "warn", None, drift.weighted, "No column could be compared.")
+    passed = figure <= drift.weighted
+    told = [one for one in columns if one.psi is not None]
+    told.sort(key=lambda one: -importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP))
+    most = ", ".join(
+        f"{one.name} (PSI {one.psi:.2f}, {importance.get(one.name, 0.0):.0%} of the gain)" for one in told[:3]
+    )
+    gone = [f"{one.name} is {one.status}" for one in columns if one.status in ("missing", "all null", "other type")]
+    said = f"The weighted PSI is {figure:.3f}, {'within' if passed else 'above'} {drift.weighted:g}; most by {most}."
+    return CheckResult("weighted_drift", passed, "warn", figure, drift.weighted, " ".join([said, *_sentence(gone)]))
+
+
+def _score(drift: Drift, scores: Sequence[Found]) -> CheckResult:
+    told = [one for one in scores if one.psi is not None]
+    if not told:
+        return CheckResult("score_drift", True, "warn", None, drift.score, "There are no scores to compare.")
+    worst = max(told, key=lambda one: one.psi or 0.0)
+    moved = worst.psi or 0.0
+    passed = moved <= drift.score
+    said = (
+        f"The PSI of the {worst.name} against the holdout's is {moved:.3f}, "
+        f"{'within' if passed else 'above'} {drift.score:g}"
+    )
+    if worst.distance is not None:
+        said += f"; it moved by {worst.distance:.2f} standard deviations"
+    return CheckResult("score_drift", passed, "warn", moved, drift.score, f"{said}.")
+
+
+def _nulls(drift: Drift, columns: Sequence[Found], importance: Mapping[str, float]) -> CheckResult:
+    used = [one for one in columns if one.null_change is not None and importance.get(one.name, 0.0) > 0]
+    if not used:
+        return CheckResult("null_share", True, "warn", None, drift.nulls, "No column that the model uses was compared.")
+    used.sort(key=lambda one: -abs(one.null_change or 0.0))
+    worst = abs(used[0].null_change or 0.0)
+    over = [one for one in used if abs(one.null_change or 0.0) > drift.nulls]
+    named = "; ".join(f"{one.name} from {one.reference_nulls:.1%} to {one.nulls:.1%}" for one in (over or used)[:5])
+    said = f"{len(over)} columns moved by more than {drift.nulls:.0%}: {named}." if over else f"At most {named}."
+    return CheckResult("null_share", not over, "warn", worst, drift.nulls, f"Null shares: {said}")
+
+
+def _sentence(facts: Sequence[str]) -> list[str]:
+    return [f"{'; '.join(facts)}."] if facts else []

@@ -1,0 +1,178 @@
+"""The Evidently report: the only file that imports Evidently and pandas, run in a process of its own.
+
+Evidently takes five seconds to import and has pandas with it, so it stays out of the platform's
+process: `report_worker` starts this module once and asks it for page after page. Frames come as
+Parquet files, questions and answers as lines of JSON.
+"""
+
+import json
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evidently import Dataset, Report
+
+SCORE, LABEL, DECISION = "predicted score", "true label", "predicted label"  # no feature is called like that
+
+
+def rendered(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Draw a report; what came of it.
+
+    The question: `reference` and `current` (Parquet files), `html` and `json` (where to write),
+    `columns` (name → number or level), `task`, `performance` (whether the labels are good for it),
+    `threshold` (PSI above which a column is called drifted) and `about` (kept in the JSON).
+
+    The answer: `columns` shown, `drifted` among them, `left out` with the reason for each column
+    that Evidently cannot draw, `performance` (shown or not) and, if it should have been, `why not`.
+    """
+    import pandas as pd
+
+    frames = [pd.read_parquet(question[side]) for side in ("current", "reference")]
+    kinds, performance, left_out, why_not = dict(question["columns"]), bool(question["performance"]), [], ""
+    try:
+        snapshot = _run(frames, kinds, question, performance)
+    except Exception as first:  # whatever a column or the labels did to it: find out which, and go on without
+        for name in list(kinds):
+            if problem := _problem(frames, name, kinds[name], question):
+                left_out.append({"column": name, "status": problem})
+                del kinds[name]
+        try:
+            if not left_out and performance:
+                raise first
+            snapshot = _run(frames, kinds, question, performance)
+        except Exception as second:
+            if not performance:
+                raise
+            performance, why_not = False, _words(second)
+            snapshot = _run(frames, kinds, question, performance)
+    found = snapshot.dict()
+    drifted = sum(_psi(found, name) > question["threshold"] for name in kinds)
+    answer = {"columns": len(kinds), "drifted": drifted, "left out": left_out, "performance": performance}
+    if why_not:
+        answer["why not"] = why_not
+    Path(question["html"]).write_text(_titled(snapshot.get_html_str(as_iframe=False), question["about"]))
+    result = {**question["about"], **answer, "metrics": found["metrics"]}
+    Path(question["json"]).write_text(json.dumps(_plain(result), indent=1, allow_nan=False))
+    return answer
+
+
+def _run(frames: Sequence[Any], kinds: Mapping[str, str], question: Mapping[str, Any], performance: bool) -> Any:
+    """An Evidently snapshot: prediction drift first, then performance, then every column."""
+    from evidently.presets import ClassificationPreset, DataDriftPreset, RegressionPreset
+
+    report, datasets = _report([], frames, kinds, question, performance)
+    metrics: list[Any] = [_drift_of(SCORE, question)]
+    if performance:
+        metrics.append(RegressionPreset() if question["task"] == "regression" else ClassificationPreset())
+    if kinds:
+        metrics.append(DataDriftPreset(columns=list(kinds), method="psi", threshold=question["threshold"]))
+    report.metrics = metrics
+    return report.run(*datasets)
+
+
+def _report(
+    metrics: list[Any], frames: Sequence[Any], kinds: Mapping[str, str], question: Mapping[str, Any], performance: bool
+) -> "tuple[Report, list[Dataset]]":
+    from evidently import BinaryClassification, DataDefinition, Dataset, MulticlassClassification, Regression, Report
+
+    tasks: dict[str, Any] = {}
+    if performance and question["task"] == "regression":
+        tasks["regression"] = [Regression(target=LABEL, prediction=SCORE)]
+    elif performance and question["task"] == "binary":
+        tasks["classification"] = [
+            BinaryClassification(target=LABEL, prediction_labels=DECISION, prediction_probas=SCORE, pos_label=1)
+        ]
+    elif performance:
+        tasks["classification"] = [MulticlassClassification(target=LABEL, prediction_labels=DECISION)]
+    definition = DataDefinition(
+        numerical_columns=[*(name for name, kind in kinds.items() if kind == "number"), SCORE],
+        categorical_columns=[name for name, kind in kinds.items() if kind == "level"],
+        **tasks,
+    )
+    datasets = [Dataset.from_pandas(frame, data_definition=definition) for frame in frames]
+    return Report(metrics, include_tests=False), datasets
+
+
+def _drift_of(column: str, question: Mapping[str, Any]) -> Any:
+    from evidently.metrics import ValueDrift
+
+    return ValueDrift(column=column, method="psi", threshold=question["threshold"])
+
+
+def _problem(frames: Sequence[Any], name: str, kind: str, question: Mapping[str, Any]) -> str:
+    """What Evidently says of one column alone; empty when it can draw it."""
+    try:
+        report, datasets = _report([_drift_of(name, question)], frames, {name: kind}, question, performance=False)
+        report.run(*datasets)
+    except Exception as error:
+        return _words(error)
+    return ""
+
+
+def _psi(found: Mapping[str, Any], column: str) -> float:
+    for metric in found["metrics"]:
+        config = metric.get("config", {})
+        if config.get("type", "").endswith("ValueDrift") and config.get("column") == column:
+            return float(metric["value"])
+    return 0.0
+
+
+def _words(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _titled(html: str, about: Mapping[str, Any]) -> str:
+    """A name for the tab, and a way back to the list of reports."""
+    from html import escape
+
+    name = escape(f"{about['pipeline']} {about['partition']}")
+    told = escape(str(about["told"]))
+    bar = (
+        '<div style="font:15px/1.5 system-ui,sans-serif;padding:14px 24px;border-bottom:1px solid #e3e8ee;'
+        f'color:#1f2933"><a href="../index.html" style="color:#2563eb">All reports</a> · <b>{name}</b> · {told}</div>'
+    )
+    html = html.replace("<head>", f"<head><title>{name}</title>", 1)
+    return html.replace("<body>", f"<body>{bar}", 1)
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: numbers of numpy as numbers, NaN and infinity as nothing, keys as text."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    return value if value is None or isinstance(value, str | int | float) else str(value)
+
+
+def main() -> None:
+    """Answer questions until there are no more: the end of standard input ends the process."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not be taken for an answer
+    warnings.simplefilter("ignore")
+    import evidently.metrics
+    import evidently.presets  # noqa: F401  # loaded before the first question, whose time is limited
+
+    _say(answers, {"ready": True})
+    for line in sys.stdin:
+        try:
+            answer = rendered(json.loads(line))
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {_words(error)}"}
+        _say(answers, answer)
+
+
+def _say(stream: Any, answer: Mapping[str, Any]) -> None:
+    stream.write(json.dumps(answer) + "\n")
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,248 @@
+"""The drift step: what the champion of a partition met there, against what it learnt from (S21, S29)."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ml_platform.evaluation.explanation import importance
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.ingestion.checks import CheckResult
+from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.transaction import Author, write
+from ml_platform.monitoring.drift import Found, Population, arrays, compared, kind_of, weighted
+from ml_platform.monitoring.drift_checks import run_checks
+from ml_platform.naming import literal, quoted
+from ml_platform.pictures.drift import drift_by_feature
+from ml_platform.registry import bundle as bundles
+from ml_platform.registry import versions
+from ml_platform.registry.bundle import Bundle
+from ml_platform.registry.predictor import Predictor
+from ml_platform.registry.versions import Version
+from ml_platform.spec.canonical import libraries
+from ml_platform.spec.monitoring import Drift
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import features, reading, scoring
+from ml_platform.steps.workspace import Outcome, Workspace, record
+
+CODE_VERSION = 1  # of how drift is measured; part of its content key (S31)
+ROLE = "champion"
+NO_CHAMPION = "no champion"
+SCHEMA = {
+    "version": pl.Int64(),
+    "role": pl.String(),
+    "feature": pl.String(),
+    "kind": pl.String(),
+    "psi": pl.Float64(),
+    "distance": pl.Float64(),
+    "nulls": pl.Float64(),
+    "reference_nulls": pl.Float64(),
+    "null_change": pl.Float64(),
+    "unseen": pl.Int64(),
+    "unseen_share": pl.Float64(),
+    "importance": pl.Float64(),
+    "status": pl.String(),
+    "rows": pl.Int64(),
+    "reference_rows": pl.Int64(),
+}
+_IN_PICTURE = 12
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A champion and the SQL relations of what it learnt from and of what it scored in a partition."""
+
+    version: Version
+    bundle: Bundle
+    train: str
+    holdout: str
+    current: str
+
+
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+    """From the feature rows, the predictions (and so the champion) and the thresholds."""
+    reads = reading.own(ws, pipeline, "features", [partition]) + reading.own(ws, pipeline, "predictions", [partition])
+    thresholds = replace(pipeline.drift, **{name: getattr(Drift(), name) for name in _OF_THE_REPORT})
+    return recipe("drift", CODE_VERSION, thresholds, reads, libraries("duckdb", "numpy", "polars"))
+
+
+_OF_THE_REPORT = ("report_rows", "report_columns", "seed")
+
+
+def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """A row a column, one a score, and the weighted figure; without a champion one row that says so."""
+    version = scored_by(ws, pipeline, partition)
+    if version is None:
+        row = {"feature": "", "kind": "weighted", "role": ROLE, "status": NO_CHAMPION, "rows": 0}
+        told: dict[str, Any] = {"champion": "none yet"}
+        return _written(ws, author, pipeline, [row], told, run_checks(pipeline.drift, [], [], {}, None))
+    with judged(ws, pipeline, partition, version) as subject:
+        columns = list(compared(*_populations(ws, subject), _names(pipeline, subject.bundle)))
+        scores = list(_scores(ws, pipeline, partition, subject))
+    weights = importance(subject.bundle.model.decode())
+    figure = weighted(columns, weights)
+    rows = [{**_row(one, version), "importance": weights.get(one.name, 0.0)} for one in columns]
+    rows += [{**_row(one, version), "kind": "score"} for one in scores]
+    rows.append(
+        {
+            "version": version,
+            "role": ROLE,
+            "feature": "",
+            "kind": "weighted",
+            "psi": figure,
+            "status": "ok" if figure is not None else "empty",
+            "rows": max((one.rows for one in columns), default=0),
+            "reference_rows": max((one.reference_rows for one in columns), default=0),
+        }
+    )
+    checks = run_checks(pipeline.drift, columns, scores, weights, figure)
+    told = _told(ws, pipeline, version, columns, scores, weights, figure)
+    return _written(ws, author, pipeline, rows, told, checks)
+
+
+def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
+    """The champion whose predictions there are; of several (no partitions) the one that serves."""
+    found = ws.lake.rows(
+        f"SELECT DISTINCT version FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? AND role = ?",
+        [partition, ROLE],
+    )
+    known = sorted(version for (version,) in found)
+    serving = scoring.serving(ws, pipeline, partition)
+    return serving if serving in known else known[-1] if known else None
+
+
+@contextmanager
+def judged(ws: Workspace, pipeline: ModelPipeline, partition: str, number: int) -> Iterator[Judged]:
+    """A version's reference and the examples that it scored, while the context is open.
+
+    Raises BlobError when its training set or bundle is missing or damaged.
+    """
+    version = versions.version(ws.lake, pipeline.name, number)
+    bundle = bundles.load(ws.blobs, version.bundle)
+    stored = f"read_parquet({literal(str(ws.blobs.get(version.training_set)))})"
+    definition = FeatureDefinition.from_json(bundle.definition)
+    with features.relation(ws, pipeline, partition, definition) as rows:
+        current = rows
+        if pipeline.partitions is None:  # as in scoring: what it was trained on says nothing
+            same = " AND ".join(f"f.{quoted(n)} IS NOT DISTINCT FROM t.{quoted(n)}" for n in definition.identity)
+            current = f"(SELECT f.* FROM {rows} f ANTI JOIN (FROM {stored} WHERE _part <> 'holdout') t ON {same})"
+        yield Judged(
+            version,
+            bundle,
+            f"(SELECT * FROM {stored} WHERE _part = 'train')",
+            f"(SELECT * FROM {stored} WHERE _part = 'holdout')",
+            current,
+        )
+
+
+def holdout_scores(ws: Workspace, subject: Judged) -> npt.NDArray[np.float64]:
+    """The scores of the version's holdout, in batches: shape (n,), or (n, classes)."""
+    predictor = Predictor(subject.bundle, threads=ws.settings.threads)
+    listed = ", ".join(map(quoted, predictor.columns))
+    batches = ws.lake.stream(f"SELECT {listed} FROM {subject.holdout}")
+    found = [predictor.scores(pl.DataFrame(pl.from_arrow(batch))) for batch in batches if batch.num_rows]
+    return np.concatenate(found) if found else np.empty((0, len(predictor.classes)) if predictor.classes else 0)
+
+
+def _populations(ws: Workspace, subject: Judged) -> tuple[Population, Population]:
+    def population(relation: str) -> Population:
+        (rows,) = ws.lake.rows(f"SELECT count(*) FROM {relation}")[0]
+        schema = ws.lake.frame(f"SELECT * FROM {relation} LIMIT 0").schema
+
+        def numbers(names: Sequence[str]) -> pl.DataFrame:
+            return ws.lake.frame(f"SELECT {', '.join(map(quoted, names))} FROM {relation}") if names else pl.DataFrame()
+
+        def levels(name: str) -> dict[str | None, int]:
+            return dict(ws.lake.rows(f"SELECT {quoted(name)}::VARCHAR, count(*) FROM {relation} GROUP BY 1"))
+
+        return Population(int(rows), {name: kind_of(dtype) for name, dtype in schema.items()}, numbers, levels)
+
+    return population(subject.train), population(subject.current)
+
+
+def _names(pipeline: ModelPipeline, bundle: Bundle) -> list[str]:
+    """The champion's columns, then those that are declared by now and that it does not know."""
+    return list(dict.fromkeys([*bundle.columns, *pipeline.model_columns]))
+
+
+def _scores(ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Judged) -> Iterator[Found]:
+    """The score against the holdout's; one for each class of a multiclass task."""
+    then = holdout_scores(ws, subject)
+    now = ws.lake.frame(
+        f"SELECT score, scores FROM {quoted(pipeline.name)}.predictions "
+        "WHERE _partition = ? AND version = ? AND role = ?",
+        [partition, subject.version.version, ROLE],
+    )
+    then_by, now_by = {"score": then}, {"score": now["score"]}
+    if subject.bundle.classes:
+        places = {f"score of {name}": place for place, name in enumerate(subject.bundle.classes)}
+        then_by = {name: then[:, place] for name, place in places.items()}
+        now_by = {name: now["scores"].list.get(place) for name, place in places.items()}
+    yield from compared(Population.of(pl.DataFrame(then_by)), Population.of(pl.DataFrame(now_by)), list(then_by))
+
+
+def _row(found: Found, version: int) -> dict[str, Any]:
+    return {
+        "version": version,
+        "role": ROLE,
+        "feature": found.name,
+        "kind": found.kind,
+        "null_change": found.null_change,
+        **{name: getattr(found, name) for name in ("psi", "distance", "nulls", "reference_nulls")},
+        **{name: getattr(found, name) for name in ("unseen", "unseen_share", "status", "rows", "reference_rows")},
+    }
+
+
+def _told(
+    ws: Workspace,
+    pipeline: ModelPipeline,
+    version: int,
+    columns: list[Found],
+    scores: list[Found],
+    weights: dict[str, float],
+    figure: float | None,
+) -> dict[str, Any]:
+    names, moved, shares = arrays(columns, weights, _IN_PICTURE)
+    by_name = {one.name: one for one in columns}
+    told: dict[str, Any] = {
+        "champion": f"{pipeline.name}@{version}",
+        "weighted drift": figure,
+        **{f"{one.name} psi": one.psi for one in scores},
+        "drifted columns": sum((one.psi or 0) > pipeline.drift.feature for one in columns),
+        "largest null change": max((abs(one.null_change or 0.0) for one in columns), default=0.0),
+        "rows with unseen levels": max((one.unseen_share or 0.0 for one in columns), default=0.0),
+        "most drifted": [
+            {
+                "column": name,
+                "psi": round(float(psi), 3),
+                "distance": by_name[name].distance,
+                "importance": round(float(share), 3),
+            }
+            for name, psi, share in zip(names, moved, shares, strict=True)
+        ],
+        "not compared": [{"column": one.name, "status": one.status} for one in columns if one.status != "ok"],
+    }
+    if names:
+        drawn = drift_by_feature(names, moved, shares, pipeline.drift.feature)
+        told["drift by feature"] = {"picture": ws.blobs.put_bytes(drawn)}
+    return {name: value for name, value in told.items() if value is not None and value != []}
+
+
+def _written(
+    ws: Workspace,
+    author: Author,
+    pipeline: ModelPipeline,
+    rows: list[dict[str, Any]],
+    told: dict[str, Any],
+    checks: Sequence[CheckResult],
+) -> Outcome:
+    with write(ws.lake, author) as tx:
+        frame = pl.DataFrame(rows, schema=SCHEMA)
+        count = tx.replace(pipeline.name, "drift", frame, partition=author.partition)
+        outcome = Outcome(count, metadata=told, checks=tuple(checks))
+        record(tx, author, outcome)
+    return outcome

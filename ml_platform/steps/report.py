@@ -1,0 +1,198 @@
+"""The report step: drift and performance of a partition as a page to read, drawn by Evidently from a sample."""
+
+import os
+import time
+import uuid
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from ml_platform.errors import ReportError
+from ml_platform.ingestion.checks import CheckResult
+from ml_platform.lake.blobs import file_hash
+from ml_platform.lake.faults import explained
+from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.transaction import Author
+from ml_platform.monitoring.report_worker import worker
+from ml_platform.naming import quoted
+from ml_platform.spec.canonical import libraries
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import reading
+from ml_platform.steps.drift import ROLE, judged
+from ml_platform.steps.report_pages import write_index
+from ml_platform.steps.report_sample import Sample, sampled
+from ml_platform.steps.summary import headline
+from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone
+
+CODE_VERSION = 1  # of how reports are drawn; part of their content key (S31)
+NOT_DRAWN = "not drawn"
+CHECKS = (("drawn", "The page could be drawn. No figure and no decision depends on it."),)
+_INSTALL = "Evidently is not installed: `pip install 'ml_platform[monitoring]'`, and the next run draws it."
+
+
+@dataclass(frozen=True)
+class _Figures:
+    """What the tables say of the champion in the partition."""
+
+    version: int
+    columns: dict[str, str]  # name → number or level, those that matter most first
+    unreadable: list[dict[str, str]]
+    beyond: int  # columns that matter less, and are not drawn
+    told: dict[str, Any]
+
+
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+    """From drift and performance, and so from labels, predictions and champion; and from what draws it."""
+    reads = [read for step in ("performance", "drift") for read in reading.own(ws, pipeline, step, [partition])]
+    drawn_with = {name: _installed(name) for name in ("evidently", "pandas")}
+    return recipe("report", CODE_VERSION, pipeline.drift, reads, libraries("duckdb", "polars"), drawn_with)
+
+
+def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Draw the page. What cannot be drawn is said, tried again by the next run, and stops nothing else."""
+    reading.latest(ws, pipeline, "drift", partition)
+    if not pipeline.drift.report_rows or _installed("evidently") is None:
+        why = _INSTALL if pipeline.drift.report_rows else "Drift(report_rows=0) is declared, so no report is drawn."
+        return recorded_alone(ws, author, Outcome(0, metadata={"report": why}, checks=_checked(why)))
+    figures = _figures(ws, pipeline, partition)
+    if figures is None:
+        why = "No champion scored the partition, so there is nothing to report."
+        told: dict[str, Any] = {"champion": "none yet", "report": why}
+        return recorded_alone(ws, author, Outcome(0, metadata=told, checks=_checked(why)))
+    worker().start()  # it loads while the sample is taken
+    began = time.perf_counter()
+    with judged(ws, pipeline, partition, figures.version) as subject:
+        sample = sampled(ws, pipeline, partition, subject, figures.columns)
+    try:
+        answer, files = _drawn(ws, pipeline, partition, figures, sample)
+    except ReportError as error:
+        told = {**figures.told, "report": str(error)}
+        return Outcome(0, NOT_DRAWN, metadata=told, checks=_checked(str(error), passed=False))
+    left_out = [*figures.unreadable, *sample.left_out, *answer["left out"]]
+    page = next(name for name in files if name.endswith(".html"))
+    why_not = sample.why_not or answer.get("why not", "")
+    told = {
+        **figures.told,
+        "report": {"path": str(ws.settings.data.resolve() / page)},
+        "open": {"url": f"{ws.settings.reports_url}/{pipeline.name}/{partition}/report.html"},
+        "performance drawn": answer["performance"],
+        **({"why no performance": why_not} if why_not else {}),
+        "rows drawn": sample.current.height,
+        "rows without label": sample.unlabelled,
+        "columns drawn": answer["columns"],
+        "columns beyond": figures.beyond,
+        **({"left out": left_out} if left_out else {}),
+        "megabytes": round((ws.settings.data / page).stat().st_size / 1e6, 2),
+        "seconds": round(time.perf_counter() - began, 2),
+    }
+    said = f"{answer['columns']} columns are drawn from {sample.current.height:,} rows."
+    outcome = recorded_alone(ws, author, Outcome(1, metadata=told, checks=_checked(said), files=files))
+    write_index(ws, pipeline)
+    return outcome
+
+
+def _checked(said: str, *, passed: bool = True) -> tuple[CheckResult, ...]:
+    ((name, _),) = CHECKS
+    return (CheckResult(name, passed, "warn", None, None, said),)
+
+
+def _figures(ws: Workspace, pipeline: ModelPipeline, partition: str) -> _Figures | None:
+    rows = ws.lake.rows(
+        "SELECT version, feature, kind, status, psi, importance, rows FROM "
+        f"{quoted(pipeline.name)}.drift WHERE _partition = ? AND role = ? "
+        'ORDER BY importance * least(psi, 1) DESC NULLS LAST, importance DESC NULLS LAST, "feature"',
+        [partition, ROLE],
+    )
+    scored = next((row for row in rows if row[2] == "weighted"), None)
+    if scored is None or scored[0] is None:
+        return None
+    version, number = f"{pipeline.name}@{scored[0]}", int(scored[0])
+    columns, unreadable = {}, []
+    for _, name, kind, status, psi, _, _ in rows:
+        if kind in ("number", "level") and psi is not None:
+            columns[name] = kind
+        elif kind not in ("weighted", "score"):
+            unreadable.append({"column": name, "status": status})
+    limit = pipeline.drift.report_columns
+    metric = headline(pipeline)
+    found = ws.lake.rows(
+        f"SELECT value FROM {quoted(pipeline.name)}.performance WHERE _partition = ? AND role = ? AND version = ? "
+        "AND sliced_by = '' AND metric = ?",
+        [partition, ROLE, number, metric],
+    )
+    scores = [row[4] for row in rows if row[2] == "score" and row[4] is not None]
+    told = {
+        "champion": version,
+        "rows": scored[6],
+        "weighted drift": scored[4],
+        "score psi": max(scores, default=None),
+        metric: found[0][0] if found else None,
+    }
+    kept = dict(list(columns.items())[:limit])
+    known = {name: value for name, value in told.items() if value is not None}
+    return _Figures(number, kept, unreadable, len(columns) - len(kept), known)
+
+
+def _drawn(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, figures: _Figures, sample: Sample
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The worker's answer, and the digests of the files by their path under the data folder."""
+    folder = ws.settings.reports / pipeline.name / partition
+    with explained(ws.settings.reports):
+        folder.mkdir(parents=True, exist_ok=True)
+        workplace = ws.lake.folder / "staging" / f"report-{uuid.uuid4().hex}"
+        workplace.mkdir()
+    try:
+        paths = {name: workplace / f"{name}.parquet" for name in ("reference", "current")}
+        sample.reference.write_parquet(paths["reference"])
+        sample.current.write_parquet(paths["current"])
+        shown = ", ".join(f"{name} {_short(value)}" for name, value in figures.told.items())
+        answer = worker().ask(
+            {
+                **{name: str(path.resolve()) for name, path in paths.items()},
+                **{kind: str((workplace / f"report.{kind}").resolve()) for kind in ("html", "json")},
+                "columns": sample.columns,
+                "task": pipeline.task,
+                "performance": not sample.why_not,
+                "threshold": pipeline.drift.feature,
+                "about": {
+                    "pipeline": pipeline.name,
+                    "partition": partition,
+                    "told": shown,
+                    "figures": figures.told,
+                    "rows": {"reference": sample.reference.height, "current": sample.current.height},
+                    "left out of the sample": [*figures.unreadable, *sample.left_out],
+                },
+            }
+        )
+        files = {}
+        for name in ("report.json", "report.html"):
+            files[str((folder / name).relative_to(ws.settings.data))] = file_hash(workplace / name)
+            _put(workplace / name, folder / name)
+        return answer, files
+    finally:
+        for left in workplace.iterdir():
+            left.unlink()
+        workplace.rmdir()
+
+
+def _put(source: Path, target: Path) -> None:
+    """Move a finished file to its place, whole or not at all, also to another disk."""
+    beside = target.with_name(f".{uuid.uuid4().hex}")
+    try:
+        os.link(source, beside)
+    except OSError:
+        beside.write_bytes(source.read_bytes())
+    beside.replace(target)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

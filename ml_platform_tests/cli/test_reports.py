@@ -1,0 +1,137 @@
+"""`ml-platform reports`: a real server on loopback, and the list for programs."""
+
+import http.client
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml_platform.cli.report_server import ReportServer
+from ml_platform.errors import PlatformError
+from ml_platform.lake.blobs import file_hash
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.ledger import record
+from ml_platform.lake.transaction import Author, write
+from ml_platform.settings import Settings
+from ml_platform_tests.cli.terminal import answered, started, typed
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[ReportServer]:
+    """A folder with one report and a secret beside it; page is made for `/` only."""
+    folder = tmp_path / "reports"
+    (folder / "trips" / "2024-02").mkdir(parents=True)
+    (folder / "trips" / "2024-02" / "report.html").write_text("<p>drift</p>")
+    (folder / "trips" / "2024-02" / "report.json").write_text('{"psi": 1}')
+    (folder / "trips" / ".half").write_text("half")
+    (tmp_path / "secret").write_text("secret")
+    (folder / "trips" / "link").symlink_to(tmp_path / "secret")
+    with ReportServer(folder, lambda path: "<p>all</p>" if path == "/" else None, 0) as made:
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def _ask(server: ReportServer, method: str, path: str) -> tuple[int, str | None, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    connection.request(method, path)
+    response = connection.getresponse()
+    found = response.status, response.getheader("Content-Type"), response.read()
+    connection.close()
+    return found
+
+
+def test_files_and_pages_come_with_their_types(server: ReportServer) -> None:
+    assert _ask(server, "GET", "/trips/2024-02/report.html") == (200, "text/html; charset=utf-8", b"<p>drift</p>")
+    assert _ask(server, "GET", "/trips/2024-02/report.json?x=1") == (200, "application/json", b'{"psi": 1}')
+    assert _ask(server, "GET", "/") == (200, "text/html; charset=utf-8", b"<p>all</p>")
+    assert _ask(server, "HEAD", "/") == (200, "text/html; charset=utf-8", b"")
+    assert _ask(server, "HEAD", "/trips/2024-02/report.html")[0::2] == (200, b"")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret",
+        "/trips/../../secret",
+        "/%2e%2e/secret",
+        "/trips/..%2f..%2fsecret",
+        "//etc/passwd",
+        "/trips/link",
+        "/trips/.half",
+        "/trips/2024-02",
+        "/trips/",
+        "/nothing.html",
+        "/%00",
+    ],
+)
+def test_nothing_leads_out_of_the_folder_and_no_folder_is_listed(server: ReportServer, path: str) -> None:
+    status, _, body = _ask(server, "GET", path)
+    assert status == 404
+    assert b"secret" not in body and b"root:" not in body
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+def test_only_reading_is_served(server: ReportServer, method: str) -> None:
+    assert _ask(server, method, "/trips/2024-02/report.html")[0] == 501
+
+
+def test_it_listens_on_loopback_and_a_taken_port_is_a_sentence(server: ReportServer) -> None:
+    assert server.server_address[0] == "127.0.0.1"
+    with pytest.raises(PlatformError, match=rf"Port {server.server_port} of 127.0.0.1 cannot be used.*--port 0"):
+        ReportServer(server.folder, lambda path: None, server.server_port)
+
+
+@pytest.fixture
+def reported(platform: Path) -> Path:
+    """The town with a report of January on record and in its place; the file."""
+    settings = Settings()
+    html = settings.reports / "trip_delay" / "2024-01" / "report.html"
+    html.parent.mkdir(parents=True)
+    html.write_text("<p>drift</p>")
+    html.with_suffix(".json").write_text("{}")
+    files = {str(path.relative_to(settings.data)): file_hash(path) for path in (html, html.with_suffix(".json"))}
+    told = {"champion": "trip_delay@1", "weighted drift": 0.31, "rows": 400, "open": {"url": "http://127.0.0.1:1/x"}}
+    author = Author("trip_delay/report", "2024-01", "k")
+    with Lake(settings) as lake, write(lake, author) as tx:
+        record(tx, author, rows=1, details={"metadata": told, "written": files})
+    return html
+
+
+def test_the_list_has_the_documented_keys(reported: Path) -> None:
+    (row,) = answered("reports", "trip_delay")
+    assert " ".join(row) == (
+        "pipeline partition champion rows weighted_drift score_psi metric realised html json url made_at"
+    )
+    assert (row["partition"], row["weighted_drift"], row["score_psi"]) == ("2024-01", 0.31, None)
+    assert Path(row["html"]) == reported.resolve()
+    reported.unlink()
+    assert answered("reports") == []
+
+
+def test_it_serves_until_ctrl_c_and_ends_cleanly(reported: Path) -> None:
+    serving = started("reports", "trip_delay", "--port", "0")
+    assert serving.process.stdout is not None
+    url = serving.process.stdout.readline().strip().removeprefix("Reports: ")
+    port = int(url.rsplit(":", 1)[1].split("/")[0])
+    assert url == f"http://127.0.0.1:{port}/trip_delay/"
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", "/trip_delay/")
+    page = connection.getresponse().read().decode()
+    assert 'href="2024-01/report.html"' in page and "0.310" in page and 'class="over"' in page
+    connection.request("GET", "/trip_delay/2024-01/report.html")
+    assert connection.getresponse().read() == b"<p>drift</p>"
+    connection.close()
+    os.kill(serving.process.pid, signal.SIGINT)
+    code, _, err = serving.end()
+    assert (code, "Traceback" in err) == (0, False)
+
+
+def test_an_unknown_pipeline_and_a_missing_lake_are_sentences(here: Path) -> None:
+    assert typed("reports", "nothing").exit_code == 2
+    assert typed("reports", "trip_delay").exit_code == 1

@@ -1,0 +1,158 @@
+"""The Evidently adapter, by its JSON: Evidently changes between versions, and this is what we rely on."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from ml_platform.monitoring.evidently_report import DECISION, LABEL, SCORE
+from ml_platform.monitoring.report_worker import ReportWorker
+
+
+@pytest.fixture(scope="module")
+def worker() -> Iterator[ReportWorker]:
+    made = ReportWorker()
+    yield made
+    made.close()
+
+
+def _frame(seed: int, rows: int = 300, task: str = "binary") -> pl.DataFrame:
+    random = np.random.default_rng(seed)
+    score = random.random(rows)
+    labels: dict[str, Any] = {
+        "binary": {LABEL: (random.random(rows) < score).astype(int), DECISION: (score > 0.5).astype(int)},
+        "multiclass": {LABEL: random.choice(["a", "b", "c"], rows), DECISION: random.choice(["a", "b", "c"], rows)},
+        "regression": {LABEL: score + random.normal(0, 0.1, rows), DECISION: score},
+    }[task]
+    return pl.DataFrame(
+        {
+            "steady": random.normal(0, 1, rows),
+            "moved": random.normal(seed * 2, 1, rows),
+            "level": pl.Series(random.choice(["x", "y", ""], rows)).replace({"": None}),
+            SCORE: score,
+            **labels,
+        }
+    )
+
+
+COLUMNS = {"steady": "number", "moved": "number", "level": "level"}
+
+
+def _ask(
+    worker: ReportWorker, folder: Path, reference: pl.DataFrame, current: pl.DataFrame, **changes: Any
+) -> tuple[dict[str, Any], dict[str, Any], str]:
+    """The answer, the JSON and the HTML."""
+    paths = {"reference": folder / "r.parquet", "current": folder / "c.parquet"}
+    reference.write_parquet(paths["reference"])
+    current.write_parquet(paths["current"])
+    question = {
+        **{name: str(path) for name, path in paths.items()},
+        "html": str(folder / "report.html"),
+        "json": str(folder / "report.json"),
+        "columns": COLUMNS,
+        "task": "binary",
+        "performance": True,
+        "threshold": 0.25,
+        "about": {"pipeline": "trips", "partition": "2024-02", "told": "weighted drift <0.2>"},
+        **changes,
+    }
+    answer = worker.ask(question)
+    return answer, json.loads((folder / "report.json").read_text()), (folder / "report.html").read_text()
+
+
+def _metrics(result: dict[str, Any], kind: str) -> dict[str, Any]:
+    """Column (or the metric's own name) → value, of the metrics of that kind."""
+    found = [m for m in result["metrics"] if m["config"]["type"].rsplit(":", 1)[-1] == kind]
+    return {m["config"].get("column", kind): m["value"] for m in found}
+
+
+def test_drift_of_columns_and_scores_and_performance_are_in_the_json(worker: ReportWorker, tmp_path: Path) -> None:
+    answer, result, html = _ask(worker, tmp_path, _frame(0), _frame(1))
+    assert answer == {"columns": 3, "drifted": 1, "left out": [], "performance": True}
+    psi = _metrics(result, "ValueDrift")
+    assert set(psi) == {"steady", "moved", "level", SCORE}
+    assert psi["moved"] > 1 > 0.25 > psi["steady"]
+    assert 0.6 < _metrics(result, "RocAuc")["RocAuc"] < 1
+    assert _metrics(result, "DriftedColumnsCount")["DriftedColumnsCount"]["count"] == 1
+    assert "<title>trips 2024-02</title>" in html and "weighted drift &lt;0.2&gt;" in html
+    assert len(html) < 6_000_000
+
+
+def test_a_page_loads_nothing_from_elsewhere(worker: ReportWorker, tmp_path: Path) -> None:
+    _, _, html = _ask(worker, tmp_path, _frame(0), _frame(1))
+    for loading in ('src="http', "src='http", "<link", "@import", "url(http"):
+        assert loading not in html, loading
+
+
+@pytest.mark.parametrize(("task", "metric"), [("multiclass", "Accuracy"), ("regression", "MAE")])
+def test_other_tasks_have_their_own_performance(worker: ReportWorker, tmp_path: Path, task: str, metric: str) -> None:
+    answer, result, _ = _ask(worker, tmp_path, _frame(0, task=task), _frame(1, task=task), task=task)
+    assert answer["performance"] is True
+    assert _metrics(result, metric)
+
+
+def test_without_labels_there_is_drift_and_no_performance(worker: ReportWorker, tmp_path: Path) -> None:
+    frames = [_frame(seed).drop(LABEL, DECISION) for seed in (0, 1)]
+    answer, result, _ = _ask(worker, tmp_path, *frames, performance=False)
+    assert (answer["performance"], _metrics(result, "RocAuc")) == (False, {})
+    assert SCORE in _metrics(result, "ValueDrift")
+
+
+def test_one_odd_column_is_left_out_and_named(worker: ReportWorker, tmp_path: Path) -> None:
+    odd = _frame(1).with_columns(steady=pl.lit(None, pl.Float64), level=pl.lit(None, pl.String))
+    answer, result, _ = _ask(worker, tmp_path, _frame(0), odd)
+    assert [(one["column"], "mpty" in one["status"]) for one in answer["left out"]] == [
+        ("steady", True),
+        ("level", True),
+    ]
+    assert (answer["columns"], answer["performance"]) == (1, True)
+    assert set(_metrics(result, "ValueDrift")) == {"moved", SCORE}
+    assert result["left out"] == answer["left out"]
+
+
+def test_a_constant_column_is_drawn(worker: ReportWorker, tmp_path: Path) -> None:
+    frames = [_frame(seed).with_columns(steady=pl.lit(5.0), level=pl.lit("x")) for seed in (0, 1)]
+    answer, result, _ = _ask(worker, tmp_path, *frames)
+    assert answer["columns"] + len(answer["left out"]) == 3
+    assert answer["performance"] is True
+    assert "moved" in _metrics(result, "ValueDrift")
+
+
+def test_labels_that_have_no_performance_cost_only_that(worker: ReportWorker, tmp_path: Path) -> None:
+    frames = [_frame(seed).with_columns(pl.lit("what?").alias(LABEL)) for seed in (0, 1)]
+    answer, result, _ = _ask(worker, tmp_path, *frames)
+    assert answer["performance"] is False and answer["why not"]
+    assert set(_metrics(result, "ValueDrift")) == {*COLUMNS, SCORE}
+
+
+@pytest.mark.slow
+def test_the_largest_report_is_under_6_MB_and_15_s(worker: ReportWorker, tmp_path: Path) -> None:
+    wide = {f"n{place}": "number" for place in range(20)} | {f"t{place}": "level" for place in range(5)}
+
+    def frame(seed: int) -> pl.DataFrame:
+        random = np.random.default_rng(seed)
+        narrow = _frame(seed, 50_000)
+        return narrow.with_columns(
+            *(pl.Series(f"n{p}", random.normal(seed, 1, 50_000)) for p in range(20)),
+            *(pl.Series(f"t{p}", random.integers(0, 31, 50_000)).cast(pl.String) for p in range(5)),
+        )
+
+    frames = [frame(0), frame(1)]
+    _ask(worker, tmp_path, _frame(0), _frame(1))
+    assert worker.pid is not None
+    before = _cpu_seconds(worker.pid)
+    answer, _, html = _ask(worker, tmp_path, *frames, columns=wide)
+    assert answer["columns"] == 25 and answer["performance"] is True
+    assert len(html.encode()) <= 6_000_000
+    assert _cpu_seconds(worker.pid) - before <= 15
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Of a process: what it used, whatever else the machine did meanwhile."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

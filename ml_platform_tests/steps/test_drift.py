@@ -1,0 +1,151 @@
+"""The drift step in a town: what the champion met, against what it learnt from (S21, S29)."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from scipy.stats import wasserstein_distance
+
+from ml_platform import Derived, Drift
+from ml_platform.lake.blobs import file_hash
+from ml_platform.steps import upkeep
+from ml_platform_tests import scenario
+from ml_platform_tests.steps.conftest import Opening
+from ml_platform_tests.steps.world import World
+
+NAME = "trip_delay"
+FEBRUARY = "2024-02"
+
+
+def _drift(world: World, partition: str) -> dict[str, dict[str, Any]]:
+    rows = world.frame(f"FROM {world.pipeline.name}.drift WHERE _partition = '{partition}'")
+    return {row["feature"] or row["kind"]: row for row in rows.to_dicts()}
+
+
+def _checks(world: World, partition: str) -> dict[str, dict[str, Any]]:
+    details = world.ws.lake.value(
+        "SELECT details FROM platform.materializations WHERE asset = ? AND partition = ? ORDER BY recorded_at DESC",
+        [f"{world.pipeline.name}/drift", partition],
+    )
+    return {check["name"]: check for check in json.loads(details)["checks"]}
+
+
+def test_every_column_the_score_and_the_weighted_figure_are_rows(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    rows = _drift(trips, FEBRUARY)
+    assert set(rows) == {*trips.pipeline.model_columns, "score", "weighted"}
+    assert {row["version"] for row in rows.values()} == {1}
+    assert {rows[name]["kind"] for name in ("km", "zone", "score")} == {"number", "level", "score"}
+    assert sum(row["importance"] or 0 for row in rows.values()) == pytest.approx(1)
+    features = [rows[name] for name in trips.pipeline.model_columns]
+    assert rows["weighted"]["psi"] == pytest.approx(sum(row["importance"] * min(row["psi"], 1) for row in features))
+    assert (rows["km"]["rows"], rows["score"]["rows"]) == (400, 400)
+    parts = trips.told(f"{NAME}/training_set", "2024-01")
+    assert (rows["km"]["reference_rows"], rows["score"]["reference_rows"]) == (parts["train"], parts["holdout"])
+
+
+def test_the_reference_is_the_train_part_of_the_champion_S29(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    digest = trips.keys()[f"{NAME}/training_set", "2024-01"][1]
+    train = pl.read_parquet(trips.ws.blobs.path(digest)).filter(pl.col("_part") == "train")
+    now = trips.frame(f"SELECT km FROM {NAME}.features WHERE _partition = '{FEBRUARY}'")["km"]
+    expected = wasserstein_distance(train["km"], now) / float(train["km"].to_numpy().std())
+    assert _drift(trips, FEBRUARY)["km"]["distance"] == pytest.approx(expected)
+
+
+def test_the_step_tells_figures_a_picture_and_sentences(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    told, checks = trips.told(f"{NAME}/drift", FEBRUARY), _checks(trips, FEBRUARY)
+    assert told["champion"] == f"{NAME}@1"
+    assert isinstance(told["weighted drift"], float) and isinstance(told["score psi"], float)
+    picture = trips.ws.blobs.get(told["drift by feature"]["picture"])
+    assert b"<svg" in picture.read_bytes()
+    assert list(checks) == ["weighted_drift", "score_drift", "null_share"]
+    assert {check["severity"] for check in checks.values()} == {"warn"}
+    assert checks["weighted_drift"]["value"] == told["weighted drift"]
+    assert checks["weighted_drift"]["threshold"] == 0.25
+    assert "of the gain" in checks["weighted_drift"]["description"]
+
+
+def test_the_picture_is_kept_by_upkeep(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    picture = trips.ws.blobs.path(trips.told(f"{NAME}/drift", FEBRUARY)["drift by feature"]["picture"])
+    stray = trips.ws.blobs.path(trips.ws.blobs.put_bytes(b"of nobody"))
+    for path in (picture, stray):
+        os.utime(path, (0, 0))
+    upkeep.maintain(trips.ws, keep_days=30)
+    assert picture.exists() and file_hash(picture) == picture.name
+    assert not stray.exists()
+
+
+def test_before_the_first_champion_there_is_a_row_that_says_so(opened: Opening, january: Path) -> None:
+    trips = opened(january)
+    assert {name: row["status"] for name, row in _drift(trips, "2024-01").items()} == {"weighted": "no champion"}
+    assert _drift(trips, "2024-01")["weighted"]["psi"] is None
+    assert trips.told(f"{NAME}/drift", "2024-01") == {"champion": "none yet"}
+    checks = _checks(trips, "2024-01")
+    assert all(check["passed"] for check in checks.values())
+    assert checks["score_drift"]["description"].startswith("No champion has scored this partition")
+
+
+def test_a_month_that_differs_fails_its_checks_and_stops_nothing(opened: Opening, january: Path) -> None:
+    trips = opened(january)
+    moved = scenario.trip_rows(FEBRUARY).with_columns(pl.col("km") * 3 + 40, zone=pl.lit("airport"))
+    trips.land("trips", f"trips_{FEBRUARY}.csv", moved, scenario.MONTHS.window(FEBRUARY)[1])
+    trips.run(FEBRUARY)
+    checks, rows = _checks(trips, FEBRUARY), _drift(trips, FEBRUARY)
+    assert [name for name, check in checks.items() if not check["passed"]] == [
+        "weighted_drift",
+        "score_drift",
+        "null_share",
+    ]
+    assert "km (PSI" in checks["weighted_drift"]["description"]
+    assert "traffic__jam from 0" in checks["null_share"]["description"]  # no traffic is known at the airport
+    assert (rows["zone"]["unseen"], rows["zone"]["unseen_share"]) == (1, 1.0)
+    assert rows["traffic__jam"]["status"] == "all null"
+    assert trips.told(f"{NAME}/decision", FEBRUARY)["outcome"] == "fired"
+
+
+def test_a_feature_that_the_champion_does_not_know_is_new(opened: Opening, february: Path) -> None:
+    features = [*scenario.trips().features, Derived(fare=pl.col("km") * 2)]
+    trips = opened(february, scenario.trips(features=features))
+    for step in ("features", "predictions", "drift"):  # as somebody might from the UI, before a training
+        trips.step(f"{NAME}/{step}", FEBRUARY)
+    assert trips.told(f"{NAME}/drift", FEBRUARY)["champion"] == f"{NAME}@1"
+    rows = _drift(trips, FEBRUARY)
+    assert (rows["fare"]["status"], rows["fare"]["importance"], rows["km"]["status"]) == ("new", 0.0, "ok")
+    assert trips.told(f"{NAME}/drift", FEBRUARY)["not compared"] == [{"column": "fare", "status": "new"}]
+
+
+def test_few_rows_are_not_judged(opened: Opening, february: Path) -> None:
+    trips = opened(february, scenario.trips(drift=Drift(min_rows=401, report_rows=0)))
+    assert f"{NAME}/drift" in {asset for asset, _, status in trips.run(FEBRUARY) if status == "made"}
+    checks = _checks(trips, FEBRUARY)
+    assert {check["value"] for check in checks.values()} == {None}
+    assert checks["weighted_drift"]["description"] == (
+        "400 rows are too few to tell drift from chance; 401 are needed."
+    )
+
+
+def test_another_threshold_measures_again_and_another_seed_of_the_report_does_not(
+    opened: Opening, february: Path
+) -> None:
+    trips = opened(february, scenario.trips(drift=Drift(seed=7, report_rows=0)))
+    assert f"{NAME}/drift" not in {asset for asset, _, status in trips.run(FEBRUARY) if status == "made"}
+    trips.declare(scenario.trips(drift=Drift(weighted=0.001, report_rows=0)))
+    made = {asset for asset, _, status in trips.run(FEBRUARY) if status == "made"}
+    assert made == {f"{NAME}/drift", f"{NAME}/report"}
+    assert not _checks(trips, FEBRUARY)["weighted_drift"]["passed"]
+
+
+def test_without_partitions_what_was_trained_on_is_left_out(opened: Opening, churned: Path) -> None:
+    churn = opened(churned, scenario.churn())
+    rows = _drift(churn, "all")
+    parts = churn.told("churn/training_set", "all")
+    assert (rows["spending"]["rows"], rows["spending"]["reference_rows"]) == (parts["holdout"], parts["train"])
+    # What is scored is the holdout, and that is the scores' reference.
+    assert rows["score"]["psi"] == 0 and rows["score"]["rows"] == parts["holdout"]
+    assert churn.run() == []
