@@ -16,6 +16,7 @@
     ├── PromotionRefused        a version may not serve
     ├── RollbackRefused         there is no champion to go back to, or no reason given
     ├── RetrainRefused          a person asks for a training that nothing can be made of
+    ├── DeliveryFailed          a channel did not take an alert
     └── OrderError              a partition is asked for before the one it follows
 
 Each message says what is wrong, where, and how to mend it.
@@ -115,6 +116,13 @@ class RollbackRefused(PlatformError):
 
 class RetrainRefused(PlatformError):
     """A training that a person asks for cannot be made: too few labels are known."""
+
+
+class DeliveryFailed(PlatformError):
+    """A channel did not take an alert."""
+
+    def __init__(self, channel: str, problem: str, *, remedy: str = "") -> None:
+        super().__init__(f"{channel}: {problem.rstrip('.')}.", remedy=remedy)
 
 
 class OrderError(PlatformError):

@@ -1,9 +1,13 @@
 """Where the platform keeps its things. Every field can be set as ML_PLATFORM_<NAME>."""
 
+import json
+import re
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
 
 
 class Settings(BaseSettings):
@@ -11,18 +15,31 @@ class Settings(BaseSettings):
 
     `catalog` is empty for the local SQLite catalog inside the lake folder, or a PostgreSQL
     connection string (`postgresql://…` or libpq `key=value` words) for many machines. It may
-    hold a password, so it is read from the environment and never printed.
+    hold a password, so it is read from the environment and never printed. So may `alerts`:
+    apprise addresses to which alerts go, between commas or as a JSON list; empty: the console.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ML_PLATFORM_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="ML_PLATFORM_", extra="ignore", hide_input_in_errors=True)
 
     data: Path = Path("data")
     catalog: SecretStr = SecretStr("")
+    alerts: SecretStr = SecretStr("")
     lock_timeout: float = 600.0  # seconds to wait for another writer
     memory_limit: str = "2GB"  # DuckDB's, per process
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
     threads: int = 0  # DuckDB's and the trainer's; 0: as many as there are cores
+
+    @field_validator("alerts")
+    @classmethod
+    def _readable(cls, alerts: SecretStr) -> SecretStr:
+        _addresses(alerts.get_secret_value())
+        return alerts
+
+    @property
+    def alert_addresses(self) -> list[str]:
+        """The addresses of `alerts`, each once. They hold secrets."""
+        return _addresses(self.alerts.get_secret_value())
 
     @property
     def landing(self) -> Path:
@@ -43,3 +60,16 @@ class Settings(BaseSettings):
     def artifacts(self) -> Path:
         """Content-addressed blobs: training sets, model bundles, screened files."""
         return self.data / "artifacts"
+
+
+def _addresses(text: str) -> list[str]:
+    """Raises ValueError for a JSON list that is none; its message does not hold the text."""
+    if not text.strip().startswith("["):
+        return list(dict.fromkeys(part for part in _BETWEEN.split(text.strip()) if part))
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = [None]
+    if not all(isinstance(item, str) for item in found):
+        raise ValueError("neither addresses between commas nor a JSON list of them")
+    return list(dict.fromkeys(found))

@@ -43,7 +43,7 @@ def examine() -> list[Finding]:
     if lake is None:
         return findings
     with lake:
-        for look in (_damage, _champions, _libraries):
+        for look in (_damage, _champions, _alerts, _libraries):
             findings += _looked(look, lake, declared)
         for pipeline in declared:
             findings += _looked(_files, lake, [pipeline])
@@ -203,6 +203,17 @@ def _damage(lake: "Lake", _: "list[ModelPipeline]") -> Iterator[Finding]:
         )
     else:
         yield Finding("data files", "ok", "all there, none cut short")
+
+
+def _alerts(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
+    from ml_platform.monitoring.delivery import deliveries
+
+    ends = [end for found in deliveries(lake).values() for end in found if end.state in ("failed", "given up")]
+    for channel in sorted({end.channel for end in ends}):
+        stuck = [end for end in ends if end.channel == channel]
+        lost = sum(end.state == "given up" for end in stuck)
+        detail = f"{len(stuck)} did not reach {channel}, {lost} given up. {stuck[-1].error}"
+        yield Finding("alerts", "warn", detail, "Correct ML_PLATFORM_ALERTS, then `ml-platform alerts --deliver`.")
 
 
 def _champions(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:

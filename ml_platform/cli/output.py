@@ -78,6 +78,13 @@ def note(text: str) -> None:
     errors.print(Text(text, style="dim"), soft_wrap=True)
 
 
+def alarm(line: str) -> None:
+    """An alert's line, `severity: title. text`, on standard error; coloured on a terminal."""
+    severity, _, told = line.partition(": ")
+    colour = "red" if severity == "error" else "yellow"
+    errors.print(Text("alert ", style=f"bold {colour}").append(told, style="default not bold"), soft_wrap=True)
+
+
 def complain(what: str, remedy: str = "") -> None:
     """What went wrong, and how to mend it."""
     errors.print(Text("error ", style="bold red").append(what, style="default not bold"), soft_wrap=True)

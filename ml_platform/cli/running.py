@@ -12,7 +12,7 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
 from ml_platform.cli.inspecting import show_months
-from ml_platform.cli.output import emit_json, errors, note, say
+from ml_platform.cli.output import alarm, emit_json, errors, note, say
 from ml_platform.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ def run_pipeline(
                     lambda asset, partition: progress.update(
                         task, description=f"{asset} {'' if partition == 'all' else partition}"
                     ),
+                    on_alert=alarm,
                 )
             runner.run(wanted.job, wanted.partition, wanted.only)
             launched += 1

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.ingestion import against_history
+from ml_platform.ingestion import against_history, files
 from ml_platform.ingestion.results import CheckResult
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
@@ -15,6 +15,7 @@ __all__ = ["CheckResult", "Reference", "check_names", "run_checks"]
 
 QUARANTINE_SHARE = 0.05  # of a partition's rows; more is a broken source rather than a few bad rows
 REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does not know
+REFUSED_FILES = "refused files"  # the metadata under which a check names them
 
 
 @dataclass(frozen=True)
@@ -55,19 +56,14 @@ def run_checks(
 
 
 def _schema(s: _Subject) -> CheckResult:
-    refused = s.lake.rows(
-        "SELECT path, error FROM platform.files WHERE table_name = ? AND status = 'refused' "
-        "AND (path, version) IN (SELECT path, max(version) FROM platform.files WHERE table_name = ? GROUP BY path) "
-        "UNION ALL SELECT f.path, x.error FROM (SELECT file_id, error FROM platform.screenings WHERE table_name = ? "
-        "QUALIFY row_number() OVER (PARTITION BY file_id ORDER BY recorded_at DESC) = 1) x "
-        "JOIN platform.files f ON f.file_id = x.file_id AND f.table_name = ? AND f.status = 'ingested' "
-        "WHERE x.error IS NOT NULL ORDER BY 1",
-        [s.table.name] * 4,
-    )
+    refused = files.refused(s.lake, s.table.name)
     extra = _extra_columns(s)
-    meta: dict[str, Any] = {"refused files": [{"file": p, "why": e} for p, e in refused], "extra columns": extra}
+    meta: dict[str, Any] = {
+        REFUSED_FILES: [{"file": file.path, "why": file.error} for file in refused],
+        "extra columns": extra,
+    }
     if refused:
-        first = f"{refused[0][1]}" + (f" And {len(refused) - 1} more." if len(refused) > 1 else "")
+        first = refused[0].error + (f" And {len(refused) - 1} more." if len(refused) > 1 else "")
         said = f"{len(refused)} files are refused: {first}"
         return CheckResult("schema", False, "error", len(refused), 0, said, meta)
     if extra:

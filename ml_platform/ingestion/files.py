@@ -36,6 +36,30 @@ class FileVersion:
     read_key: str
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A file version that was not taken in, or that `clean` or the contract refused as a whole."""
+
+    path: str
+    sha256: str
+    error: str
+
+
+def refused(lake: Lake, table: str) -> list[Refused]:
+    """The files whose newest version is refused as things stand, by path."""
+    rows = lake.rows(
+        "SELECT path, sha256, error FROM platform.files WHERE table_name = ? AND status = 'refused' "
+        "AND (path, version) IN (SELECT path, max(version) FROM platform.files WHERE table_name = ? GROUP BY path) "
+        "UNION ALL SELECT f.path, f.sha256, x.error FROM (SELECT file_id, error FROM platform.screenings "
+        "WHERE table_name = ? "
+        "QUALIFY row_number() OVER (PARTITION BY file_id ORDER BY recorded_at DESC) = 1) x "
+        "JOIN platform.files f ON f.file_id = x.file_id AND f.table_name = ? AND f.status = 'ingested' "
+        "WHERE x.error IS NOT NULL ORDER BY 1",
+        [table] * 4,
+    )
+    return [Refused(*row) for row in rows]
+
+
 def file_id(table: str, path: str, sha256: str, version: int, earlier: int) -> str:
     """16 hex digits. `earlier` counts the versions of the path that had the same content before."""
     again = f"\0{version}" if earlier else ""

@@ -49,6 +49,11 @@ class Damage:
     file_id: int
 
 
+def paths(lake: Lake) -> set[Path]:
+    """The files of the current snapshot, those that say what was deleted included."""
+    return {Path(path) for *_, path in lake.rows(_FILES, [f"{lake.tables}/"])}
+
+
 def damaged(lake: Lake) -> list[Damage]:
     """Every current data file that is missing or cut short: one query and one stat a file.
 

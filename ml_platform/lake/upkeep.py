@@ -13,7 +13,7 @@ from ml_platform.lake import snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import CATALOG, Lake
 
-_GRACE = timedelta(days=1)  # longer than any run: what is younger may belong to one
+GRACE = timedelta(days=1)  # longer than any run: what is younger may belong to one
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def maintain(
     keep_days: float = 30,
     keep_snapshots: Collection[int] = (),
     referenced: Collection[str] | None = None,
-    grace: timedelta = _GRACE,
+    grace: timedelta = GRACE,
 ) -> MaintenanceReport:
     """Merge small files, expire old snapshots, remove what nothing refers to.
 

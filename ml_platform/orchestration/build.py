@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import dagster as dg
 
 from ml_platform.discovery import check_shared_tables, slices_of
+from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.assets.pipeline import pipeline_assets
 from ml_platform.orchestration.assets.tables import table_assets
 from ml_platform.orchestration.jobs import data_job, train_job
@@ -31,7 +32,7 @@ def build_definitions(pipelines: Iterable[ModelPipeline]) -> dg.Definitions:
     return dg.Definitions(
         assets=assets,
         jobs=[job(pipeline) for pipeline in declared for job in (data_job, train_job)],
-        sensors=[sensor for pipeline in declared for sensor in sensors_of(pipeline)],
+        sensors=[sensor for pipeline in declared for sensor in sensors_of(pipeline)] + [alert_sensor(declared)],
         schedules=[schedule for pipeline in declared for schedule in schedules_of(pipeline)],
         resources={"workspace": WorkspaceResource()},
         executor=dg.in_process_executor,

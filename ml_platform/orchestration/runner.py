@@ -10,9 +10,10 @@ import dagster as dg
 from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.build import build_definitions
+from ml_platform.orchestration.resources import workspace_for
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import progress
+from ml_platform.steps import alerting, progress
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -41,13 +42,19 @@ class RunFailed(PlatformError):
 class Runner:
     """Executes the jobs of a pipeline in this process, on the Dagster instance of DAGSTER_HOME."""
 
-    def __init__(self, pipeline: ModelPipeline, settings: Settings, on_step: Callable[[str, str], None]) -> None:
+    def __init__(
+        self,
+        pipeline: ModelPipeline,
+        settings: Settings,
+        on_step: Callable[[str, str], None],
+        on_alert: Callable[[str], None] | None = None,
+    ) -> None:
         declared = pipelines(settings)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.PreviewWarning)  # for whoever upgrades Dagster, not for whoever runs
             self._definitions = build_definitions(declared.values())
-        self._pipeline = pipeline
-        self._on_step = on_step
+        self._pipeline, self._settings = pipeline, settings
+        self._on_step, self._on_alert = on_step, on_alert
 
     def run(self, job: str, partition: str, only: list[list[str]] | None = None) -> Run:
         """Run the job `data` or `train` for one partition. Raises RunFailed when a step fails."""
@@ -64,6 +71,8 @@ class Runner:
                 )
             except dg.DagsterExecutionInterruptedError:
                 raise KeyboardInterrupt from None
+            if self._on_alert is not None:  # what no channel took before
+                alerting.deliver(workspace_for(self._settings), self._on_alert)
         failed = [event for event in result.all_node_events if event.is_step_failure]
         if any(_interrupted(event) for event in failed):
             raise KeyboardInterrupt
@@ -75,7 +84,7 @@ class Runner:
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        progress.listen(self._on_step)
+        progress.listen(self._on_step, self._on_alert)
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """Upkeep of the lake and the blobs: what is still referred to is known here."""
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from ml_platform.lake import upkeep
@@ -14,7 +15,14 @@ _DIGESTS = """
 """
 
 
-def maintain(ws: Workspace, *, keep_days: float) -> dict[str, Any]:
-    """Merge, expire and clean; blobs that no version, ledger row or screening names are removed."""
-    referenced = {digest for (digest,) in ws.lake.rows(_DIGESTS)}
-    return asdict(upkeep.maintain(ws.lake, keep_days=keep_days, referenced=referenced))
+def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = upkeep.GRACE) -> dict[str, Any]:
+    """Merge, expire and clean; blobs that no version, ledger row or screening names are removed.
+
+    `grace`: what is younger stays, since a run may be about to record it.
+    """
+    return asdict(upkeep.maintain(ws.lake, keep_days=keep_days, referenced=referenced(ws), grace=grace))
+
+
+def referenced(ws: Workspace) -> set[str]:
+    """The digests of all blobs that something on record speaks of."""
+    return {digest for (digest,) in ws.lake.rows(_DIGESTS)}

@@ -26,10 +26,17 @@ class Workspace:
     def open(cls, settings: Settings, slices: dict[str, Monthly | None]) -> "Workspace":
         """Open the lake for writing and make the platform's tables when they are missing."""
         from ml_platform.ingestion import tables as ingestion_tables
+        from ml_platform.monitoring import alerts
         from ml_platform.registry import tables as registry_tables
 
         lake = Lake(settings)
-        for prepare in (ledger.prepare, ingestion_tables.prepare, registry_tables.prepare, lineage.prepare):
+        for prepare in (
+            ledger.prepare,
+            ingestion_tables.prepare,
+            registry_tables.prepare,
+            alerts.prepare,
+            lineage.prepare,
+        ):
             prepare(lake)
         files.set_aside_damaged(lake)
         return cls(lake, Blobs(settings), slices)

@@ -28,13 +28,15 @@ EXTRA = ("_label", "_label_known_at", "_part")
 class Readiness:
     """What could be trained on at a moment: counts, and why it is too little if it is.
 
-    `immature` examples were made before the decision and had no known label by then.
+    `immature` examples were made before the decision and had no known label by then. `single` names
+    the parts that need two different labels and have one, such as "holdout (always False)".
     """
 
     decided_at: datetime
     parts: Mapping[str, int]
     immature: int
     needed: int
+    single: Sequence[str] = ()
 
     @property
     def labelled(self) -> int:
@@ -43,7 +45,7 @@ class Readiness:
 
     @property
     def enough(self) -> bool:
-        """Whether a training can be made: enough labels, and no part empty."""
+        """Whether a training can be made: enough labels, no part empty, and different labels in each."""
         return not self.lacking
 
     @property
@@ -52,7 +54,9 @@ class Readiness:
         if self.labelled < self.needed:
             return f"{self.labelled} labels are known and {self.needed} are needed"
         empty = [part for part in PARTS if not self.parts[part]]
-        return f"no labelled example is in the part {' and '.join(empty)}" if empty else ""
+        if empty:
+            return f"no labelled example is in the part {' and '.join(empty)}"
+        return f"the labels are all the same in {', '.join(self.single)}" if self.single else ""
 
 
 @dataclass(frozen=True)
@@ -100,9 +104,18 @@ def readiness(
     moment = decided_at or watermark(lake, pipeline, partitions_upto)
     with _examples(lake, blobs, pipeline, moment, partitions_upto) as relation:
         part = part_sql(pipeline.split, moment, pipeline.examples.at, pipeline.examples.keys)
-        rows = lake.rows(f"SELECT {part}, count(*), count(_label) FROM {relation} GROUP BY ALL")
-    parts = dict.fromkeys(PARTS, 0) | {name: known for name, _, known in rows}
-    return Readiness(moment, parts, sum(count - known for _, count, known in rows), pipeline.retrain.min_examples)
+        rows = lake.rows(
+            f"SELECT {part}, count(*), count(_label), min(_label), max(_label) FROM {relation} GROUP BY ALL"
+        )
+    parts = dict.fromkeys(PARTS, 0) | {name: known for name, _, known, _, _ in rows}
+    only = {name: low for name, _, known, low, high in rows if known and low == high}
+    return Readiness(
+        moment,
+        parts,
+        sum(count - known for _, count, known, _, _ in rows),
+        pipeline.retrain.min_examples,
+        [f"{name} (always {only[name]!r})" for name in _judged(pipeline) if name in only],
+    )
 
 
 def build(
@@ -210,13 +223,18 @@ def _frame(table: pa.Table, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     return frame.cast(pl.Schema(schema)).rechunk()
 
 
+def _judged(pipeline: ModelPipeline) -> tuple[str, ...]:
+    """The parts whose labels must differ: those that are learnt from or judged on."""
+    return PARTS if pipeline.trainer.early_stopping is not None else ("train", "holdout")
+
+
 class _Summary:
     """What the parts hold, gathered while the rows pass."""
 
     def __init__(self, pipeline: ModelPipeline) -> None:
         self.at = pipeline.examples.at
         self.task = pipeline.task
-        self.early_stopping = pipeline.trainer.early_stopping is not None
+        self.judged = _judged(pipeline)
         self.rows = 0
         self.parts = dict.fromkeys(PARTS, 0)
         self._times: dict[str, tuple[datetime, datetime]] = {}
@@ -262,8 +280,7 @@ class _Summary:
                 f"No labelled example is in the part {' and '.join(empty)} (rows: {found}).",
                 remedy="Wait for labels, or change Split(validation=…, holdout=…).",
             )
-        judged = PARTS if self.early_stopping else ("train", "holdout")
-        single = [part for part in judged if len(self._answers[part]) == 1]
+        single = [part for part in self.judged if len(self._answers[part]) == 1]
         if single:
             what = "one value" if self.task == "regression" else "one class"
             listed = ", ".join(f"{part} (always {next(iter(self._answers[part]))!r})" for part in single)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from ml_platform import AtLeast, NoWorseThanChampion, Retrain
-from ml_platform.errors import OrderError, TrainingError
+from ml_platform.errors import OrderError
 from ml_platform.registry import promotions, verdicts, versions
 from ml_platform.registry.gates import gate_key
 from ml_platform.spec.gates import Gate
@@ -140,7 +140,7 @@ def test_too_few_labels_hold_a_month_back_and_the_next_one_has_enough_S20(opened
     assert second["outcome"] == "fired" and second["labelled"] > 500
 
 
-def test_a_label_of_one_class_is_named_and_scoring_and_the_decision_are_made(opened: Opening, january: Path) -> None:
+def test_a_label_of_one_class_holds_the_month_back_and_scoring_goes_on_S18(opened: Opening, january: Path) -> None:
     examples = scenario.trips().examples
     never = scenario.trips(
         examples=type(examples)(
@@ -153,14 +153,33 @@ def test_a_label_of_one_class_is_named_and_scoring_and_the_decision_are_made(ope
         )
     )
     trips = opened(january, never)
-    with pytest.raises(TrainingError, match=r"one class in train \(always False\), holdout \(always False\)"):
-        trips.run("2024-01")
-    trips.made.clear()
-    with pytest.raises(TrainingError, match="one class"):
-        trips.run(only="2024-02")
-    assert [asset for asset, _, _ in trips.made][-len(DATA) :] == [f"{NAME}/{step}" for step in DATA]
-    assert trips.told(f"{NAME}/decision", "2024-02")["outcome"] == "fired"
+    trips.run("2024-02")
+    why = "the labels are all the same in train (always False), holdout (always False)."
+    for month in ("2024-01", "2024-02"):
+        told = trips.told(f"{NAME}/decision", month)
+        assert (told["outcome"], told["reason"]) == ("held back", why)
     assert _scored_by(trips, "2024-02") == [1]
+    assert trips.run("2024-02") == []
+
+
+def test_a_month_of_one_class_keeps_the_champion_and_the_next_one_trains_again_S18(
+    opened: Opening, january: Path
+) -> None:
+    trips = opened(january)
+    punctual = scenario.trip_rows("2024-02").with_columns(pl.col("late").clip(upper_bound=5.0))
+    trips.land("trips", "trips_2024-02.csv", punctual, datetime(2024, 3, 1, tzinfo=UTC))
+    trips.land_trips("2024-04")
+    trips.run("2024-03")
+    told = trips.told(f"{NAME}/decision", "2024-02")
+    assert told["outcome"] == "held back" and "the same in holdout (always False)" in told["reason"]
+    assert trips.told(f"{NAME}/champion", "2024-02")["champion"] == f"{NAME}@1"
+    undefined = trips.frame(
+        f"SELECT value, rows FROM {NAME}.performance WHERE _partition = '2024-02' AND metric = 'roc_auc' "
+        "AND sliced_by = ''"
+    )
+    assert undefined.rows()[0][0] is None and undefined.rows()[0][1] > 300
+    assert trips.told(f"{NAME}/decision", "2024-03")["outcome"] == "fired"
+    assert _scored_by(trips, "2024-03") == [1]
 
 
 def test_a_month_is_decided_only_after_the_one_before_it_S33(opened: Opening, january: Path) -> None:

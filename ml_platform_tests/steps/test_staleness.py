@@ -105,6 +105,27 @@ def test_a_replaced_file_makes_what_depends_on_it_stale_and_nothing_else_S6(open
     assert again.filter(early).drop("run_id").equals(scores.filter(early).drop("run_id"))
 
 
+def test_a_file_replaced_after_it_was_used_is_stale_and_changes_no_past_prediction_or_model_S6(
+    opened: Opening, february: Path
+) -> None:
+    trips = opened(february)
+    scores = "SELECT * EXCLUDE (run_id) FROM trip_delay.predictions ORDER BY ALL"
+    before, models = trips.frame(scores), versions.versions(trips.ws.lake, "trip_delay")
+    log = promotions.history(trips.ws.lake, "trip_delay")
+    assert trips.planned("2024-02") == []
+    # In April somebody finds that January's file was wrong throughout.
+    wrong = scenario.trip_rows("2024-01").with_columns(pl.col("late") + 40)
+    trips.land("trips", "trips_2024-01.csv", wrong, datetime(2024, 4, 2, tzinfo=UTC))
+    assert [work.only for work in trips.planned("2024-02")] != []
+    made = _made(trips.run("2024-02"))
+    assert made["2024-01"][0] == "validated/trips"
+    assert "candidate" not in made["2024-01"] + made.get("2024-02", [])
+    assert trips.frame(scores).equals(before)
+    assert versions.versions(trips.ws.lake, "trip_delay") == models
+    assert promotions.history(trips.ws.lake, "trip_delay") == log
+    assert trips.planned("2024-02") == []
+
+
 def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(opened: Opening, february: Path) -> None:
     inorder, late = opened(february), opened(None)
     late.land_trips("2024-01", "2024-03")

@@ -101,7 +101,7 @@ class World:
         for work in Planner(self.ws, pipeline).work(through, only):
             if launched is not None:
                 launched.append(work)
-            for key in self._ordered(pipeline, work):
+            for key in self.ordered(pipeline, work):
                 if kill_at is not None and len(self.made) - began >= kill_at:
                     raise Killed
                 self.step(key, work.partition, pipeline=pipeline)
@@ -122,7 +122,8 @@ class World:
         self.made.append((key, partition, outcome.status))
         return outcome
 
-    def _ordered(self, pipeline: ModelPipeline, work: Work) -> list[str]:
+    def ordered(self, pipeline: ModelPipeline, work: Work) -> list[str]:
+        """The assets that a piece of work is about, upstream first."""
         wanted = {"/".join(key) for key in work.only or []}
         layers = [f"{layer}/{name}" for layer in ("raw", "validated") for name in self._by_need()]
         own = [f"{pipeline.name}/{step.name}" for step in pipeline_steps.steps_of(pipeline)]

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.results import column_schema, materialized
@@ -39,8 +40,10 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
     def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
         announce("/".join(key), partition)
-        outcome = step.run(workspace.workspace(), pipeline, partition, context.run.run_id)
+        ws = workspace.workspace()
+        outcome = step.run(ws, pipeline, partition, context.run.run_id)
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
+        tell_alerts(context, ws, key, partition, outcome)
         return materialized(key, outcome)
 
     return run_step

@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ml_platform.ingestion.checks import Reference, check_names
+from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.results import column_schema, materialized
 from ml_platform.orchestration.retries import passing_faults_retried
-from ml_platform.spec.partitions import Monthly
+from ml_platform.spec.partitions import WHOLE, Monthly
 from ml_platform.spec.tables import Table
 from ml_platform.steps import tables as steps
 from ml_platform.steps.progress import announce
@@ -34,9 +35,11 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
         f"`{table.source.pattern}`, as it came, with its file and row number.",
     )
     def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
-        announce("/".join(key), "all")
+        announce("/".join(key), WHOLE)
         with passing_faults_retried():
-            outcome = steps.ingest(workspace.workspace(), table, context.run.run_id, context.log.info)
+            ws = workspace.workspace()
+            outcome = steps.ingest(ws, table, context.run.run_id, context.log.info)
+            tell_alerts(context, ws, key, WHOLE, outcome)
         return materialized(key, outcome)
 
     return raw
@@ -86,7 +89,9 @@ def _validated(
         partition = partition_of(context, slices)
         announce("/".join(key), partition)
         with passing_faults_retried():
-            good, bad = steps.validate(workspace.workspace(), table, references, partition, context.run.run_id)
+            ws = workspace.workspace()
+            good, bad = steps.validate(ws, table, references, partition, context.run.run_id)
+            tell_alerts(context, ws, key, partition, good)
         yield materialized(key, good)
         yield materialized(refused, bad)
 

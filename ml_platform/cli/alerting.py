@@ -1,0 +1,83 @@
+"""The command about alerts: what was raised, what became of it, and what should have arrived."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson
+from ml_platform.cli.command import Command
+from ml_platform.cli.output import alarm, emit_json, note, say
+
+if TYPE_CHECKING:
+    from ml_platform.monitoring.delivery import Delivery
+    from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.steps.workspace import Workspace
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command(cls=Command)(alerts)
+
+
+def alerts(
+    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; all without.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="First look for data that should have arrived.")] = False,
+    deliver: Annotated[bool, typer.Option("--deliver", help="Then send what is due on the channels.")] = False,
+    limit: Annotated[int, typer.Option(help="Alerts at most, the newest first.", min=1, max=10_000)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """What was found alarming, newest first, and which channels know. Runs raise and deliver by themselves."""
+    from ml_platform.discovery import pipelines as declared
+    from ml_platform.steps import alerting
+
+    wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
+    workspace = opening.writing() if check or deliver else opening.reading()
+    if check:
+        alerting.check_freshness(workspace, wanted)
+    ends = alerting.deliver(workspace, alarm) if deliver else []
+    rows = _rows(workspace, wanted if pipeline else None)
+    if as_json:
+        emit_json(rows[:limit])
+    else:
+        for row in rows[:limit]:
+            _show(row)
+        if not rows:
+            say("Nothing alarming is on record.")
+        elif len(rows) > limit:
+            note(f"These are the newest {limit} of {len(rows):,}; --limit shows more.")
+    failed = sorted({end.error for end in ends if end.error})
+    for error in failed:
+        note(f"not delivered: {error}")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _rows(workspace: "Workspace", wanted: "list[ModelPipeline] | None") -> list[dict[str, Any]]:
+    from ml_platform.monitoring.alerts import raised
+    from ml_platform.monitoring.delivery import deliveries
+
+    about = {one.name for one in wanted or []}
+    tables = {f"{layer}/{table.name}" for one in wanted or [] for table in one.tables for layer in ("raw", "validated")}
+    found = deliveries(workspace.lake)
+    return [
+        {**asdict(item), "deliveries": [_told(end) for end in found.get(item.alert_id, [])]}
+        for item in raised(workspace.lake)
+        if wanted is None or item.asset in tables or item.asset.partition("/")[0] in about
+    ]
+
+
+def _told(end: "Delivery") -> dict[str, Any]:
+    return {name: value for name, value in asdict(end).items() if name != "alert_id"}
+
+
+def _show(row: dict[str, Any]) -> None:
+    say(
+        f"{row['raised_at']:%Y-%m-%d %H:%M}  {row['title']}", style="bold red" if row["severity"] == "error" else "bold"
+    )
+    say(f"  {row['text']}")
+    if row["link"]:
+        say(f"  {row['link']}")
+    ends = [f"{end['state']} ({end['channel']}, attempt {end['attempt']})" for end in row["deliveries"]]
+    say(f"  {'; '.join(ends) or 'not delivered yet'}", style="dim")

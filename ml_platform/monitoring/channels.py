@@ -1,0 +1,85 @@
+"""Channels: the console, and whatever apprise knows (mail, chat, web hooks) by its address.
+
+Addresses hold secrets: they come from ML_PLATFORM_ALERTS, and neither they nor parts of them are
+printed or stored. A channel is called by its scheme and the first digits of the address's hash.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from urllib.parse import unquote
+
+from ml_platform.errors import DeliveryFailed
+from ml_platform.monitoring.alerts import Alert
+from ml_platform.monitoring.delivery import Channel
+from ml_platform.settings import Settings
+
+CONSOLE = "console"
+_SHOWN = 20  # alerts in one message; the rest are counted
+_PARTS = re.compile(r"[/:@?&=,]+")
+
+
+def channels(settings: Settings, say: Callable[[str], None]) -> list[Channel]:
+    """The declared channels; the console, a line an alert through `say`, when there are none."""
+    declared = [_apprise(address) for address in settings.alert_addresses]
+    return declared or [Channel(CONSOLE, lambda items: _told(items, say))]
+
+
+def line(item: Alert) -> str:
+    """An alert as one line."""
+    return f"{item.severity}: {item.title}. {item.text}"
+
+
+def message(items: Sequence[Alert]) -> tuple[str, str]:
+    """Title and text of one message about all of them."""
+    if len(items) == 1:
+        return items[0].title, _body(items[0])
+    texts = [f"{item.title}\n{_body(item)}" for item in items[:_SHOWN]]
+    if len(items) > _SHOWN:
+        texts.append(f"And {len(items) - _SHOWN} more: `ml-platform alerts` lists them.")
+    return f"{len(items)} alerts: {items[0].title}, …", "\n\n".join(texts)
+
+
+def _body(item: Alert) -> str:
+    return f"{item.text}\n{item.link}".strip()
+
+
+def _told(items: Sequence[Alert], say: Callable[[str], None]) -> None:
+    for item in items:
+        say(line(item))
+
+
+def _apprise(address: str) -> Channel:
+    scheme = address.partition("://")[0] if "://" in address else "?"
+    name = f"{scheme} {hashlib.sha256(address.encode()).hexdigest()[:8]}"
+    return Channel(name, lambda items: _notify(address, name, items))
+
+
+def _notify(address: str, name: str, items: Sequence[Alert]) -> None:
+    try:
+        import apprise
+    except ModuleNotFoundError:
+        raise DeliveryFailed(
+            name,
+            "apprise is not installed",
+            remedy="`pip install 'ml_platform[monitoring]'`, or unset ML_PLATFORM_ALERTS.",
+        ) from None
+    notifier = apprise.Apprise(asset=apprise.AppriseAsset(app_id="ml_platform", app_url="", async_mode=False))
+    if not notifier.add(address):
+        raise DeliveryFailed(name, "apprise knows no such address", remedy="Correct it in ML_PLATFORM_ALERTS.")
+    title, body = message(items)
+    worst = "failure" if any(item.severity == "error" for item in items) else "warning"
+    with apprise.LogCapture(level=apprise.logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]  # apprise leaves it so
+        taken = notifier.notify(title=title, body=body, notify_type=apprise.NotifyType(worst))
+        said = log.getvalue().strip().splitlines()
+    if not taken:
+        why = _without(address, said[-1]) if said else "it gave no reason"
+        raise DeliveryFailed(name, why, remedy="It is tried again; `ml-platform alerts` shows its state.")
+
+
+def _without(address: str, text: str) -> str:
+    """The text with every part of the address blotted out; the scheme may stay."""
+    written = [part for part in _PARTS.split(address.partition("://")[2]) if part]
+    for part in sorted({*written, *map(unquote, written)}, key=len, reverse=True):
+        text = text.replace(part, "***")
+    return text

@@ -1,0 +1,41 @@
+"""Alerts of a run in Dagster's log or on the terminal, and the sensor that looks for what did not come."""
+
+from collections.abc import Callable, Iterable
+
+import dagster as dg
+
+from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps import alerting, progress
+from ml_platform.steps.workspace import Outcome, Workspace
+
+_EVERY = 900  # seconds: how late a failed delivery is tried again when nothing runs
+
+
+def tell_alerts(
+    context: dg.AssetExecutionContext, workspace: Workspace, key: list[str], partition: str, outcome: Outcome
+) -> None:
+    """Raise and deliver what a step is alarming for. Without channels: on the run's terminal, or its log."""
+    say: Callable[[str], None] = progress.alarm() or context.log.warning
+    alerting.told(workspace, "/".join(key), partition, outcome, context.run.run_id, say)
+
+
+def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
+    """Looks for data that should have arrived, and tries again what could not be delivered."""
+    declared = list(pipelines)
+
+    @dg.sensor(
+        name="alerts",
+        description="Raises an alert when a month or a table has no fresh data, and delivers what waits.",
+        minimum_interval_seconds=_EVERY,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def alerts(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SkipReason:
+        ws = workspace.workspace()
+        new = alerting.check_freshness(ws, declared)
+        done = alerting.deliver(ws, context.log.warning)
+        delivered = sum(one.state == "delivered" for one in done)
+        waiting = "; ".join(sorted({one.error for one in done if one.error}))
+        return dg.SkipReason(f"{len(new)} new alerts, {delivered} delivered. {waiting}".strip())
+
+    return alerts

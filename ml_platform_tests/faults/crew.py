@@ -1,0 +1,68 @@
+"""Processes that take orders: started once, because their imports cost more than what they are asked to do."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+class Worker:
+    """One process of `programs`; `said` is what it said on the way to its last answer."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "ml_platform_tests.faults.programs"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.said: list[Any] = []
+        assert self._line() == "ready"
+
+    def order(self, name: str, folder: Path, *arguments: Any) -> None:
+        """Have it begin."""
+        assert self.process.stdin is not None
+        self.said = []
+        self.process.stdin.write(f"{json.dumps([name, str(folder), *arguments])}\n")
+        self.process.stdin.flush()
+
+    def heard(self) -> Any:
+        """The next thing it says that is no answer."""
+        return self._line()
+
+    def done(self) -> Any:
+        """Wait for its answer. Raises AssertionError with the trace when it failed or died."""
+        while True:
+            told = self._line()
+            if isinstance(told, dict) and "failed" in told:
+                raise AssertionError(told["failed"])
+            if isinstance(told, dict) and "done" in told:
+                return told["done"]
+            self.said.append(told)
+
+    def kill(self) -> None:
+        """SIGKILL, and wait for the end."""
+        self.process.kill()
+        self.process.communicate(timeout=20)
+
+    def end(self) -> None:
+        """Let it end by itself."""
+        self.process.communicate(timeout=20)
+
+    def _line(self) -> Any:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise AssertionError(f"process {self.process.pid} ended with {self.process.wait(20)} before it answered")
+        return json.loads(line)
+
+
+@contextmanager
+def crew(size: int) -> Iterator[list[Worker]]:
+    """So many workers, ended at the end."""
+    workers: list[Worker] = []
+    try:
+        workers += [Worker() for _ in range(size)]
+        yield workers
+    finally:
+        for worker in workers:
+            worker.kill()

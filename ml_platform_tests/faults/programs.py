@@ -1,0 +1,102 @@
+"""What other processes do in these tests: `python -m ml_platform_tests.faults.programs`.
+
+A process reads orders, `[function, folder, argument…]` in JSON, one a line, and answers each with
+`{"done": …}` or `{"failed": trace}`. It may say things before that (`say`).
+"""
+
+import json
+import os
+import sys
+import traceback
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.transaction import Author, write
+from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.steps.plan import Planner
+from ml_platform_tests.faults import declared, sights
+from ml_platform_tests.steps.world import World
+
+_WAIT = 120.0  # seconds for the write lock: eleven processes share it here
+
+
+def world(folder: Path, *pipelines: ModelPipeline) -> World:
+    """The platform in a folder, with a longer wait for the lock than other tests have."""
+    return World(Settings(data=folder, threads=1, lock_timeout=_WAIT), list(pipelines))
+
+
+def say(what: object) -> None:
+    sys.stdout.write(f"{json.dumps(what)}\n")
+    sys.stdout.flush()
+
+
+def months_apart(folder: Path, month: str) -> None:
+    """Raw to features of one month, and the tables of the months before it, which its features read."""
+    with closing(world(folder, *declared.pipelines())) as made:
+        (pipeline,) = (p for p in made.pipelines if p.name == declared.APART)
+        for work in Planner(made.ws, pipeline).work(only=month):
+            if work.job == "train":
+                return
+            for key in made.ordered(pipeline, work):
+                made.step(key, work.partition, pipeline=pipeline)
+                if key == f"{declared.APART}/features":
+                    return
+
+
+def end_to_end(folder: Path, name: str) -> None:
+    """One of the four, from files to champion."""
+    with closing(world(folder, *declared.pipelines())) as made:
+        (pipeline,) = (p for p in made.pipelines if p.name == name)
+        made.run(declared.THROUGH, pipeline=pipeline)
+
+
+def write_beside(folder: Path, times: int) -> None:
+    """A writer that is no pipeline: as many commits of one row."""
+    with Lake(Settings(data=folder, threads=1, lock_timeout=_WAIT)) as lake:
+        for number in range(times):
+            with write(lake, Author("beside/rows", run_id="beside")) as tx:
+                tx.append("beside", "rows", pl.DataFrame({"number": [number]}))
+
+
+def look(folder: Path) -> list[int]:
+    """Read until the file `enough` is there; how many looks, and at how many parts of tables.
+
+    What was seen is said whenever it changed: a test knows what may be seen.
+    """
+    os.nice(10)  # it never rests, and the others have work to do
+    looks, parent = 0, os.getppid()
+    seen: dict[sights.Place, int] = {}
+    with Lake(Settings(data=folder, threads=1), read_only=True) as lake:
+        while not (folder / "enough").exists() and os.getppid() == parent:  # nobody else would end it
+            looks += 1
+            for place, rows in sights.rows_by_place(lake).items():
+                if seen.get(place) != rows:
+                    seen[place] = rows
+                    say({"saw": [*place, rows]})
+    return [looks, len(seen)]
+
+
+def run(folder: Path, through: str) -> int:
+    """A pipeline without a gate that depends on the machine's speed, to its champion; how many steps ran."""
+    with closing(world(folder, declared.trips(declared.APART))) as made:
+        say({"began": True})
+        return len(made.run(through))
+
+
+def _answer(order: list[Any]) -> dict[str, Any]:
+    name, folder, *arguments = order
+    try:
+        return {"done": globals()[name](Path(folder), *arguments)}
+    except Exception:
+        return {"failed": traceback.format_exc()}
+
+
+if __name__ == "__main__":
+    say("ready")
+    for line in sys.stdin:
+        say(_answer(json.loads(line)))

@@ -1,0 +1,96 @@
+"""SIGKILL at a random moment of a run, then the run again: as if it had never happened.
+
+The moment is drawn between the start of the run and a little more than it takes undisturbed. Afterwards
+upkeep without grace leaves no file that nothing refers to.
+"""
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_platform.steps import upkeep
+from ml_platform_tests.faults import declared, sights
+from ml_platform_tests.faults.conftest import REPEATS, Chance
+from ml_platform_tests.faults.crew import Worker, crew
+from ml_platform_tests.faults.programs import world
+
+NAME = declared.APART
+THROUGH = "2024-01"
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a run leaves, and how many seconds it took."""
+
+    rows: dict[sights.Place, int]
+    keys: dict[tuple[str, str], tuple[str, str]]
+    champions: list[Any]
+    seconds: float
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("landed") / "data"
+    with closing(world(folder, declared.trips(NAME))) as made:
+        made.land_trips("2024-01", "2024-02")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def again() -> Iterator[Worker]:
+    """The process that runs once more what was killed."""
+    with crew(1) as (worker,):
+        yield worker
+
+
+@pytest.fixture(scope="module")
+def undisturbed(landed: Path, again: Worker, tmp_path_factory: pytest.TempPathFactory) -> Left:
+    folder = shutil.copytree(landed, tmp_path_factory.mktemp("undisturbed") / "data")
+    with crew(1) as (fresh,):  # as fresh as those that are killed
+        began = _begun(fresh, folder)
+        fresh.done()
+        seconds = time.monotonic() - began
+    return _left(folder, seconds)
+
+
+@pytest.mark.parametrize("repeat", REPEATS)
+def test_a_run_killed_at_any_moment_ends_like_an_undisturbed_one_when_it_is_run_again(
+    repeat: int, landed: Path, undisturbed: Left, again: Worker, tmp_path: Path, chance: Chance
+) -> None:
+    folder = shutil.copytree(landed, tmp_path / "data")
+    moment = chance(repeat).uniform(0, 1.1 * undisturbed.seconds)
+    with crew(1) as (worker,):
+        began = _begun(worker, folder)
+        time.sleep(max(0.0, began + moment - time.monotonic()))  # the moment is what is tried
+        worker.kill()
+    again.order("run", folder, THROUGH)
+    print(f"killed after {moment:.2f} s of {undisturbed.seconds:.2f}; {again.done()} steps were left")  # noqa: T201 — as the seed
+    left = _left(folder, 0.0)
+    assert left.rows == undisturbed.rows
+    assert left.keys == undisturbed.keys
+    assert left.champions == undisturbed.champions
+    with closing(world(folder, declared.trips(NAME))) as made:
+        assert made.planned(THROUGH) == [], "something is stale"
+
+
+def _begun(worker: Worker, folder: Path) -> float:
+    """Order the run; when it had begun."""
+    worker.order("run", folder, THROUGH)
+    assert worker.heard() == {"began": True}
+    return time.monotonic()
+
+
+def _left(folder: Path, seconds: float) -> Left:
+    with closing(world(folder, declared.trips(NAME))) as made:
+        lake = made.ws.lake
+        upkeep.maintain(made.ws, keep_days=0, grace=timedelta(0))
+        assert sights.orphans(made.ws, upkeep.referenced(made.ws)) == []
+        assert sights.doubled(lake, [NAME]) == {}
+        return Left(sights.rows_by_place(lake), sights.keys(lake), sights.champions(lake, NAME), seconds)

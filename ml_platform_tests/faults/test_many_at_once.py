@@ -1,0 +1,104 @@
+"""Eleven processes on one lake: nothing fails, nothing is lost or doubled, and readers see whole parts only.
+
+Four make different months from raw to features, four run a pipeline each from files to champion, over
+the same tables; two read all the while, one writes beside them. What is left equals what one process
+makes alone.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_platform_tests.faults import declared, sights
+from ml_platform_tests.faults.conftest import REPEATS, Chance
+from ml_platform_tests.faults.crew import Worker, crew
+from ml_platform_tests.faults.programs import end_to_end, months_apart, world, write_beside
+
+TIMES = 25  # commits of the writer that is no pipeline
+
+
+@dataclass(frozen=True)
+class Sight:
+    """A lake, as two can be compared."""
+
+    rows: dict[sights.Place, int]
+    keys: dict[tuple[str, str], tuple[str, str]]
+    champions: dict[str, list[Any]]
+
+
+def _sight(folder: Path) -> Sight:
+    names = [*declared.END_TO_END, declared.APART]
+    with closing(world(folder, *declared.pipelines())) as made:
+        lake = made.ws.lake
+        assert sights.doubled(lake, names) == {}
+        beside = lake.rows("SELECT number, count(*) FROM beside.rows GROUP BY number ORDER BY number")
+        assert beside == [(number, 1) for number in range(TIMES)]
+        return Sight(
+            sights.rows_by_place(lake),
+            sights.keys(lake),
+            {name: sights.champions(lake, name) for name in declared.END_TO_END},
+        )
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files of five months, and a lake that knows when they arrived."""
+    folder = tmp_path_factory.mktemp("landed") / "data"
+    with closing(world(folder, *declared.pipelines())) as made:
+        made.land_trips(*declared.ALL_MONTHS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def alone(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Sight:
+    """What one process makes, one thing after the other."""
+    folder = shutil.copytree(landed, tmp_path_factory.mktemp("alone") / "data")
+    for month in declared.MONTHS:
+        months_apart(folder, month)
+    for name in declared.END_TO_END:
+        end_to_end(folder, name)
+    write_beside(folder, TIMES)
+    return _sight(folder)
+
+
+@pytest.fixture(scope="module")
+def workers() -> Iterator[list[Worker]]:
+    with crew(11) as started:
+        yield started
+
+
+@pytest.mark.parametrize("repeat", REPEATS)
+def test_many_processes_at_once_make_what_one_makes_alone(
+    repeat: int, landed: Path, alone: Sight, workers: list[Worker], tmp_path: Path, chance: Chance
+) -> None:
+    folder = shutil.copytree(landed, tmp_path / "data")
+    orders: list[tuple[Any, ...]] = [("months_apart", folder, month) for month in declared.MONTHS]
+    orders += [("end_to_end", folder, name) for name in declared.END_TO_END]
+    orders += [("write_beside", folder, TIMES)]
+    chance(repeat).shuffle(orders)
+    *busy, one, other = workers
+    for reader in (one, other):
+        reader.order("look", folder)
+    for worker, order in zip(busy, orders, strict=True):
+        worker.order(*order)
+    try:
+        for worker in busy:
+            worker.done()
+    finally:
+        (folder / "enough").touch()
+        looks = [reader.done() for reader in (one, other)]
+    assert all(count > 1 for count, _ in looks)
+    for reader in (one, other):
+        for told in reader.said:
+            *place, rows = told["saw"]
+            if place[0] != "beside":
+                assert rows == alone.rows[tuple(place)], f"a reader saw {rows} rows of {place}"
+    left = _sight(folder)
+    assert left.rows == alone.rows
+    assert left.keys == alone.keys
+    assert left.champions == alone.champions

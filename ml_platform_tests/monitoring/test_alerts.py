@@ -1,0 +1,228 @@
+"""Alerts reach a real web hook once, are tried again, and are never in a run's way."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import ValidationError
+
+from ml_platform.ingestion.checks import CheckResult
+from ml_platform.ingestion.files import Refused
+from ml_platform.lake.connection import Lake
+from ml_platform.monitoring import alerts, findings
+from ml_platform.monitoring.alerts import Alert, alert, raise_, raised
+from ml_platform.monitoring.channels import channels, message
+from ml_platform.monitoring.delivery import ATTEMPTS, BACK_OFF, LEASE, NEWS, Channel, Delivery, deliver, deliveries
+from ml_platform.monitoring.findings import Found
+from ml_platform.settings import Settings
+from ml_platform_tests.lake.programs import finish, hear
+from ml_platform_tests.monitoring.hook import Hook, hook
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Hook]:
+    with hook() as made:
+        yield made
+
+
+@pytest.fixture
+def called(server: Hook) -> Hook:
+    """The web hook, as if nobody had called it yet."""
+    server.got.clear()
+    server.refuses = False
+    return server
+
+
+@pytest.fixture
+def noted(lake: Lake) -> Lake:
+    """A lake with the tables of alerts."""
+    alerts.prepare(lake)
+    return lake
+
+
+def _alert(about: str = "roc_auc_at_least_0_7", version: str = "churn@3") -> Alert:
+    return alert("gate", "churn/verdicts", "all", about, evidence=version, title=f"Gate failed: {about}", text="It is.")
+
+
+def _settings(lake: Lake, *addresses: str) -> Settings:
+    return lake.settings.model_copy(update={"alerts": _secret(addresses)})
+
+
+def _secret(addresses: tuple[str, ...]) -> object:
+    return Settings(alerts=", ".join(addresses)).alerts
+
+
+def _send(lake: Lake, *addresses: str, at: timedelta = timedelta()) -> list[Delivery]:
+    return deliver(lake, channels(_settings(lake, *addresses), print), datetime.now(UTC) + at)
+
+
+def test_an_alert_is_delivered_once_however_often_it_is_raised_and_delivered(noted: Lake, called: Hook) -> None:
+    assert raise_(noted, [_alert()]) != []
+    assert raise_(noted, [_alert()]) == [], "the same finding"
+    assert [end.state for end in _send(noted, called.address)] == ["delivered"]
+    raise_(noted, [_alert()])
+    assert _send(noted, called.address) == _send(noted, called.address, at=2 * HOUR) == []
+    (got,) = called.got
+    assert (got["title"], got["message"], got["type"]) == ("Gate failed: roc_auc_at_least_0_7", "It is.", "failure")
+
+
+def test_another_version_that_fails_the_same_gate_is_another_alert(noted: Lake) -> None:
+    raise_(noted, [_alert(version="churn@3")])
+    assert len(raise_(noted, [_alert(version="churn@4"), _alert(version="churn@3")])) == 1
+    assert [item.evidence for item in raised(noted)] == ["churn@4", "churn@3"]
+
+
+def test_two_processes_that_deliver_at_once_send_it_once(noted: Lake, called: Hook) -> None:
+    raise_(noted, [_alert("a"), _alert("b")])
+    command = [sys.executable, "-m", "ml_platform_tests.monitoring.delivering", str(noted.settings.data)]
+    environment = {**os.environ, "ML_PLATFORM_ALERTS": called.address}
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(2)
+    ]
+    assert [hear(process) for process in processes] == ["ready", "ready"]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    assert sorted(int(finish(process)) for process in processes) == [0, 2]
+    assert called.titles == ["2 alerts: Gate failed: a, …"]
+
+
+def test_a_channel_that_is_down_is_tried_again_later_and_not_before(noted: Lake, called: Hook) -> None:
+    raise_(noted, [_alert()])
+    called.refuses = True
+    (end,) = _send(noted, called.address)
+    assert (end.state, end.attempt) == ("failed", 1) and "503" in end.error
+    called.refuses = False
+    assert _send(noted, called.address, at=BACK_OFF[0] / 2) == []
+    assert [end.state for end in _send(noted, called.address, at=BACK_OFF[0])] == ["delivered"]
+    assert len(called.got) == 1
+
+
+def test_nobody_at_the_address_is_given_up_in_the_end_and_says_so(noted: Lake) -> None:
+    raise_(noted, [_alert()])
+    with hook() as gone:
+        pass
+    ends = [_send(noted, gone.address, at=n * timedelta(days=2)) for n in range(ATTEMPTS + 2)]
+    assert [end.state for (end,) in ends[:ATTEMPTS]] == ["failed"] * (ATTEMPTS - 1) + ["given up"]
+    assert ends[ATTEMPTS:] == [[], []]
+    assert "Connection error" in ends[0][0].error
+
+
+def test_an_address_is_neither_shown_nor_stored(noted: Lake) -> None:
+    raise_(noted, [_alert()])
+    for address in ("json://caller:hushhush@127.0.0.1:9/in", "nonsense://hushhush"):
+        (end,) = _send(noted, address)
+        assert end.state == "failed"
+        told = f"{end} {noted.rows('FROM platform.alert_deliveries')} {_settings(noted, address)!r}"
+        assert "hushhush" not in told and "127.0.0.1" not in told
+    with pytest.raises(ValidationError) as refused:
+        Settings(alerts='["json://hushhush"')  # type: ignore[arg-type]  # as from the environment
+    assert "hushhush" not in str(refused.value)
+
+
+def test_an_installation_without_apprise_says_so(noted: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    raise_(noted, [_alert()])
+    (end,) = _send(noted, "json://127.0.0.1:9")
+    assert end.state == "failed" and "apprise is not installed" in end.error
+
+
+def test_one_channel_that_breaks_does_not_keep_another_from_hearing(noted: Lake, called: Hook) -> None:
+    def breaks(items: object) -> None:
+        raise ZeroDivisionError("json://hushhush")
+
+    raise_(noted, [_alert()])
+    good = channels(_settings(noted, called.address), print)
+    ends = deliver(noted, [Channel("bad", breaks), *good])
+    assert [end.state for end in ends] == ["failed", "delivered"]
+    assert ends[0].error == "The channel broke: ZeroDivisionError."
+
+
+def test_what_a_killed_process_was_sending_is_sent_again_when_its_claim_has_run_out(noted: Lake, called: Hook) -> None:
+    def killed(items: object) -> None:
+        raise KeyboardInterrupt
+
+    raise_(noted, [_alert()])
+    (channel,) = channels(_settings(noted, called.address), print)
+    with pytest.raises(KeyboardInterrupt):
+        deliver(noted, [Channel(channel.name, killed)])
+    assert deliver(noted, [channel], datetime.now(UTC) + LEASE / 2) == []
+    (end,) = deliver(noted, [channel], datetime.now(UTC) + LEASE)
+    assert (end.state, end.attempt) == ("delivered", 2)
+
+
+def test_a_channel_that_is_added_hears_of_what_is_new_and_not_of_the_past(noted: Lake, called: Hook) -> None:
+    raise_(noted, [_alert()])
+    assert _send(noted, called.address, at=NEWS + HOUR) == []
+    assert called.got == []
+
+
+def test_without_channels_the_console_hears_each_once(noted: Lake) -> None:
+    lines: list[str] = []
+    raise_(noted, [_alert("a"), _alert("b")])
+    for _ in range(2):
+        deliver(noted, channels(noted.settings, lines.append))
+    assert lines == ["error: Gate failed: a. It is.", "error: Gate failed: b. It is."]
+    assert {end.channel for found in deliveries(noted).values() for end in found} == {"console"}
+
+
+def test_many_alerts_are_one_message_that_counts_what_it_leaves_out() -> None:
+    title, body = message([_alert(str(number)) for number in range(23)])
+    assert title == "23 alerts: Gate failed: 0, …"
+    assert "Gate failed: 19" in body and "Gate failed: 20" not in body and "3 more" in body
+
+
+def test_addresses_are_written_between_commas_or_as_a_json_list() -> None:
+    both = ["mailto://a:b@c.d?to=e@f.g,h@i.j", "json://127.0.0.1"]
+    assert Settings(alerts=", ".join(both)).alert_addresses == both  # type: ignore[arg-type]  # as from the environment
+    assert Settings(alerts=str(both).replace("'", '"')).alert_addresses == both  # type: ignore[arg-type]  # likewise
+    assert Settings().alert_addresses == []
+
+
+# -- what is alarming ------------------------------------------------------------------------
+
+
+def _check(name: str, passed: bool = False, severity: str = "error", **metadata: object) -> CheckResult:
+    return CheckResult(name, passed, severity, 0.31, 0.25, f"{name} is so.", dict(metadata))  # type: ignore[arg-type]  # error or warn
+
+
+def _of(asset: str, *checks: CheckResult, key: str = "k1", **metadata: object) -> list[Alert]:
+    return findings.of_checks(Found(asset, "2024-01", key, metadata, checks, "run"))
+
+
+def test_failed_errors_are_alarming_and_warnings_are_not_except_for_drift() -> None:
+    checks = [_check("a"), _check("b", passed=True), _check("c", severity="warn")]
+    assert [item.about for item in _of("validated/trips", *checks)] == ["a"]
+    assert [(item.kind, item.about) for item in _of("trips/drift", *checks)] == [("drift", "a"), ("drift", "c")]
+    (gate,) = _of("churn/verdicts", _check("auc", gate="roc_auc at least 0.7"), version="churn@3")
+    assert gate.title == "Gate failed: churn@3, roc_auc at least 0.7"
+    assert "0.31" in gate.text and "`ml-platform models churn@3`" in gate.text
+
+
+def test_what_was_mended_and_fails_again_with_other_content_is_another_alert() -> None:
+    first, again = (_of("validated/trips", _check("volume"), key=key)[0] for key in ("k1", "k2"))
+    assert first.alert_id != again.alert_id
+    assert first.alert_id == _of("validated/trips", _check("volume"), key="k1")[0].alert_id
+
+
+def test_a_link_of_the_check_or_the_step_comes_with_the_alert() -> None:
+    report = {"url": "http://127.0.0.1:8001/r"}
+    assert _of("p/drift", _check("km"), report=report)[0].link == report["url"]
+    assert _of("p/drift", _check("km", page={"path": "/a/b.html"}), report=report)[0].link == "/a/b.html"
+
+
+def test_a_check_that_names_refused_files_is_told_by_file_and_once_for_all_partitions() -> None:
+    assert _of("validated/trips", _check("schema", **{"refused files": [{"file": "a.csv", "why": "x"}]})) == []
+    files = [Refused("a.csv", "1" * 64, "a.csv: no rows."), Refused("b.csv", "2" * 64, "b.csv: no rows.")]
+    first, second = findings.of_refused("trips", files, "run")
+    assert (first.title, first.asset) == ("Refused: a.csv", "raw/trips") and first.text.startswith("a.csv: no rows.")
+    assert first.alert_id != second.alert_id
+    other = findings.of_refused("trips", [Refused("a.csv", "3" * 64, "a.csv: no rows.")], "run")[0]
+    assert other.alert_id != first.alert_id

@@ -1,0 +1,75 @@
+"""No fresh data is noticed where data should come, and nowhere else."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ml_platform import Monthly
+from ml_platform.monitoring.alerts import Alert
+from ml_platform.monitoring.freshness import GRACE, stale
+from ml_platform_tests import scenario
+from ml_platform_tests.steps.world import World, world
+
+OPEN = scenario.trips(partitions=Monthly(since="2024-01"))
+FEBRUARY_ENDS = datetime(2024, 3, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[World]:
+    with closing(world(tmp_path / "data", OPEN)) as made:
+        yield made
+
+
+def _stale(town: World, moment: datetime) -> list[Alert]:
+    return stale(town.ws.lake, town.pipeline, town.ws.slices, moment)
+
+
+def _taken_in(town: World, *months: str) -> None:
+    town.land_trips(*months)
+    for layer in ("raw", "validated"):
+        for table in town.tables:
+            town.step(f"{layer}/{table}", months[0])
+
+
+def test_a_month_without_rows_some_days_after_its_end_is_alarming(town: World) -> None:
+    _taken_in(town, "2024-01")
+    assert _stale(town, FEBRUARY_ENDS + GRACE - timedelta(seconds=1)) == []
+    (found,) = _stale(town, FEBRUARY_ENDS + GRACE)
+    assert found.title == "No fresh data: trip_delay has no trips of 2024-02"
+    assert "ended on 01 March 2024" in found.text and "ml-platform land trip_delay trips" in found.text
+    again = _stale(town, FEBRUARY_ENDS + 2 * GRACE)
+    assert [item.alert_id for item in again] == [found.alert_id]
+    _taken_in(town, "2024-02")
+    assert _stale(town, FEBRUARY_ENDS + GRACE) == []
+
+
+def test_the_newest_month_speaks_for_those_before_it(town: World) -> None:
+    _taken_in(town, "2024-01")
+    (found,) = _stale(town, datetime(2024, 5, 20, tzinfo=UTC))
+    assert found.partition == "2024-04"
+
+
+def test_what_never_began_and_what_is_over_is_not_alarming(town: World) -> None:
+    assert _stale(town, datetime(2024, 5, 20, tzinfo=UTC)) == []
+    town.declare(scenario.trips())  # until June 2024
+    _taken_in(town, "2024-01")
+    assert _stale(town, datetime.now(UTC)) == []
+
+
+def test_a_table_that_comes_later_than_it_used_to_is_alarming(town: World) -> None:
+    # Traffic of one day lands every week, four weeks long.
+    first = datetime(2024, 1, 8, tzinfo=UTC)
+    rows = scenario.traffic_rows("2024-01")
+    for week in range(4):
+        day = first + timedelta(days=7 * week)
+        part = rows.filter(rows["observed_at"].dt.date() == day.date())
+        town.land("traffic", f"traffic_{week}.csv", part, day)
+    town.step("raw/traffic", "all")
+    last = first + timedelta(days=21)
+    assert _stale(town, last + timedelta(days=15)) == []
+    (found,) = _stale(town, last + timedelta(days=16))
+    assert (found.severity, found.asset) == ("warn", "raw/traffic")
+    assert "not arrived since 29 January 2024" in found.title and "every 7 days" in found.text

@@ -1,0 +1,101 @@
+"""A run tells of what it found alarming, once, and is not kept by a channel that is down."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ml_platform.discovery import find
+from ml_platform.monitoring.alerts import raised
+from ml_platform.monitoring.delivery import BACK_OFF, deliveries
+from ml_platform.orchestration.alerting import alert_sensor
+from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.orchestration.runner import Runner
+from ml_platform_tests.monitoring.hook import Hook, hook
+from ml_platform_tests.orchestration.platform import Platform, platform_in
+from ml_platform_tests.steps.world import world
+
+UNREACHED = "roc_auc_at_least_0_9999"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Hook]:
+    with hook() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def churned(server: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Churn ran twice while a web hook listened: one gate that no candidate passes, and one file that is no table."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ML_PLATFORM_ALERTS", server.address)
+        with platform_in(tmp_path_factory.mktemp("churned"), "ml_platform_tests.orchestration.declared") as made:
+            with closing(world(made.settings.data, find("churn"))) as landing:
+                landing.land_churn()
+            (made.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
+            made.run("churn")
+            yield made
+
+
+def test_a_run_tells_of_a_failed_gate_and_a_refused_file_once(churned: Platform, server: Hook) -> None:
+    assert churned.run("churn") == []
+    definition = Runner(find("churn"), churned.settings, lambda asset, partition: None)
+    definition.run("data", "all")
+    definition.run("train", "all")
+    found = {item.kind: item for item in raised(churned.ws.lake)}
+    assert set(found) == {"gate", "refused_file"} and len(raised(churned.ws.lake)) == 2
+    assert found["gate"].title == "Gate failed: churn@1, roc_auc at least 0.9999"
+    assert found["gate"].run_id == next(run.run_id for run in churned.runs if run.job == "churn_train")
+    assert "noise.csv" in found["refused_file"].title
+    assert server.titles == [found["refused_file"].title, found["gate"].title]
+
+
+def test_a_channel_that_is_down_does_not_fail_the_run_and_the_sensor_tries_again(
+    churned: Platform, server: Hook
+) -> None:
+    server.refuses, heard = True, len(server.got)
+    (churned.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00 other noise")
+    churned.run("churn")
+    newest = raised(churned.ws.lake)[0]
+    (end,) = deliveries(churned.ws.lake)[newest.alert_id]
+    assert (newest.kind, end.state) == ("refused_file", "failed")
+    server.refuses = False
+    _time_passes(churned)
+    with dg.build_sensor_context(resources={"workspace": WorkspaceResource()}) as context:
+        said = alert_sensor([find("churn")]).evaluate_tick(context)
+    assert said.skip_message is not None and "1 delivered" in said.skip_message
+    assert server.titles[heard:] == [newest.title]
+
+
+def test_the_end_of_the_next_run_tries_again_too(churned: Platform, server: Hook) -> None:
+    server.refuses, heard = True, len(server.got)
+    (churned.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x00 a third noise")
+    churned.run("churn")
+    server.refuses = False
+    _time_passes(churned)
+    lines: list[str] = []
+    Runner(find("churn"), churned.settings, lambda asset, partition: None, lines.append).run("train", "all")
+    assert server.titles[heard:] == ["Refused: logins/noise.csv"] and lines == []
+
+
+def _time_passes(platform: Platform) -> None:
+    """What failed once may be tried again."""
+    platform.ws.lake.connection.execute(
+        "UPDATE platform.alert_deliveries SET until = until - CAST(? AS INTERVAL)", [BACK_OFF[0]]
+    )
+
+
+def test_without_channels_whoever_runs_it_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ML_PLATFORM_ALERTS", raising=False)
+    with platform_in(tmp_path, "ml_platform_tests.orchestration.declared") as made:
+        with closing(world(made.settings.data, find("churn"))) as landing:
+            landing.land_churn()
+        (made.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
+        lines: list[str] = []
+        runner = Runner(find("churn"), made.settings, lambda asset, partition: None, lines.append)
+        for _ in range(2):
+            runner.run("data", "all", [["raw", "logins"]])
+        (line,) = lines
+        assert line.startswith("error: Refused: logins/noise.csv")
