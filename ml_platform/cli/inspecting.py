@@ -91,16 +91,27 @@ def models(
         str, typer.Argument(metavar="PIPELINE[@N]", help="A pipeline, or one version of it, as flight_delay@3.")
     ],
     history: Annotated[bool, typer.Option("--history", help="The log of champions instead.")] = False,
+    card: Annotated[bool, typer.Option("--card", help="The model card of a version, as Markdown.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The versions of a pipeline with their gates; of one version every verdict; with --history the promotions."""
+    """The versions of a pipeline with their gates; of one version every verdict or, with --card, its model card.
+
+    With --history the log of promotions.
+    """
     from ml_platform.steps.summary import promotion_rows, version_facts, version_rows
 
     name, at, _ = pipeline.partition("@")
     number = parse_version(pipeline)[1] if at else None
     if history and at:
         raise typer.BadParameter(f"--history is of a pipeline: `ml-platform models {name} --history`")
+    if card and (number is None or as_json):
+        raise typer.BadParameter(f"--card is one version's, as Markdown: `ml-platform models {name}@N --card`")
     found, workspace = opening.declared(name), opening.reading()
+    if card and number is not None:
+        from ml_platform.steps.card import card_of
+
+        say(card_of(workspace, found, number).rstrip())
+        return
     if number is not None:
         facts = version_facts(workspace, found, number)
         emit_json(facts) if as_json else _show_version(facts)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from ml_platform.evaluation.bootstrap import Interval
+from ml_platform.pictures.markdown import table
 from ml_platform.registry.verdicts import Verdict
 from ml_platform.registry.versions import Version
 from ml_platform.training.splits import PARTS
@@ -37,22 +38,21 @@ def model_card(
         "Code": version.code_version,
         "Made": f"{_when(version.created_at)}, run {version.run_id}",
     }
-    late = {name: since for name, since in features.items() if since is not None}
     sections = {
-        "": [description, *_table(("what", ""), facts.items())],
-        "Data": _table(
+        "": [description, *table(("what", ""), facts.items())],
+        "Data": table(
             ("part", "first", "last", "rows"),
             (
-                (part, *(version.bounds[part][what] for what in ("first", "last", "rows")))
+                (part, *(_told(version.bounds[part][what]) for what in ("first", "last", "rows")))
                 for part in PARTS
                 if part in version.bounds
             ),
         ),
-        "Metrics on the holdout": _table(
+        "Metrics on the holdout": table(
             ("metric", "value", "95 % interval"),
             ((name, _number(i.value), _between(i.low, i.high)) for name, i in metrics.items()),
         ),
-        "Gates": _table(
+        "Gates": table(
             ("gate", "value", "threshold", "outcome", "why"),
             (
                 (v.gate, _number(v.value), _number(v.threshold), _outcome(v.passed), v.detail)
@@ -60,7 +60,7 @@ def model_card(
                 if v.slice == ""
             ),
         ),
-        "Slices": _table(
+        "Slices": table(
             ("slice", "metric", "value", "95 % interval", "rows", "outcome"),
             (
                 (v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v.passed))
@@ -68,29 +68,34 @@ def model_card(
                 if v.slice
             ),
         ),
-        "Features": _table(
+        "Features": table(
             ("feature", "share of the gain"),
             ((name, f"{share:.1%}") for name, share in list(importance.items())[:IMPORTANT]),
         ),
-        "Available since": _table(("feature", "null before"), ((name, _when(since)) for name, since in late.items())),
-        "Parameters": _table(("parameter", "value"), version.parameters.items()),
-        "Environment": _table(("what", "version"), version.environment.items()),
+        "Available since": table(("null before", "features"), _by_date(features)),
+        "Parameters": table(("parameter", "value"), version.parameters.items()),
+        "Environment": table(("what", "version"), version.environment.items()),
         "Limits": [f"- {limit}" for limit in limits],
     }
     lines = [f"# {version.name}"]
     for title, body in sections.items():
         if any(body):
-            lines += ["", *([f"## {title}", ""] if title else []), *body]
+            lines += ["", *([f"## {title}"] if title else []), *body]
     return "\n".join(lines) + "\n"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    body = [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
-    return ["", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *body] if body else []
+def _by_date(features: Mapping[str, datetime | None]) -> list[tuple[str, str]]:
+    """Each available-since date with the features that have it, earliest first."""
+    dates: dict[datetime, list[str]] = {}
+    for name, since in features.items():
+        if since is not None:
+            dates.setdefault(since, []).append(name)
+    return [(_when(since), ", ".join(names)) for since, names in sorted(dates.items())]
 
 
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+def _told(bound: object) -> str:
+    """A bound of a part: an ISO moment to the minute, a number with separators."""
+    return f"{bound:,}" if isinstance(bound, int) else str(bound)[:16].replace("T", " ")
 
 
 def _number(value: float | None) -> str:

@@ -1,6 +1,5 @@
 """Running a pipeline through Dagster from the terminal: only what is stale, partition by partition (S32)."""
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,10 +48,7 @@ class Runner:
         on_step: Callable[[str, str], None],
         on_alert: Callable[[str], None] | None = None,
     ) -> None:
-        declared = pipelines(settings)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.PreviewWarning)  # for whoever upgrades Dagster, not for whoever runs
-            self._definitions = build_definitions(declared.values())
+        self._definitions = build_definitions(pipelines(settings).values())
         self._pipeline, self._settings = pipeline, settings
         self._on_step, self._on_alert = on_step, on_alert
 

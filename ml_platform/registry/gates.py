@@ -14,10 +14,28 @@ from ml_platform.spec.gates import (
     Size,
 )
 
+_FLOOR = "A floor for the metric on the holdout: data later than everything that the model was trained on."
+_WHY: dict[type, str] = {
+    AtLeast: _FLOOR,
+    AtMost: _FLOOR.replace("floor", "ceiling"),
+    NoWorseThanChampion: "The candidate and the version that serves are compared on the same rows, resampled together.",
+    OverfitGap: "A model that is much better on what it has seen than on what it has not has learnt by heart.",
+    Latency: "How long somebody waits for one prediction.",
+    Size: "What every service that serves the model has to load.",
+    Leakage: "What predicts too well usually knows the answer: a column written after the fact.",
+    Parity: "Examples are replayed one at a time, as a service would, and must get the same features to the bit.",
+    Reproduction: "The model is trained again from its stored training set in a fresh process; the bytes must agree.",
+}
+
 
 def gate_key(gate: Gate) -> str:
     """The content key of the definition: another floor is another gate."""
     return content_key(gate)
+
+
+def why(gate: Gate) -> str:
+    """What a gate is for, as a sentence for people who meet it for the first time."""
+    return _WHY[type(gate)]
 
 
 def short_name(gate: Gate) -> str:

@@ -11,9 +11,11 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.staging import described, stage
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import literal, quoted
+from ml_platform.pictures.markdown import ROWS
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
+from ml_platform.steps.showing import previewed
 from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
 
 
@@ -30,11 +32,14 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
     definition = FeatureDefinition.of(pipeline)
     with computed(ws, definition, *window_of(pipeline, partition)) as table:
         types = described(ws.lake, f"FROM {table}")
+        first = previewed(ws, ws.lake.frame(f"FROM {table} LIMIT {ROWS}"), _count(ws, table))
         staged = stage(ws.lake, f"FROM {table}")
     with write(ws.lake, author) as tx:
         _drop_retyped(ws, pipeline.name, types)
         rows = tx.replace(pipeline.name, "features", staged, partition=partition, evolve=True)
-        outcome = Outcome(rows, metadata={"features": len(definition.outputs), **_nulls(ws, pipeline, partition)})
+        told = {"features": len(definition.outputs), **_nulls(ws, pipeline, partition)}
+        told["preview"] = first
+        outcome = Outcome(rows, metadata=told)
         record(tx, author, outcome)
     return outcome
 
@@ -61,6 +66,10 @@ def relation(ws: Workspace, pipeline: ModelPipeline, partition: str, definition:
         return
     with computed(ws, definition, *window_of(pipeline, partition)) as table:
         yield table
+
+
+def _count(ws: Workspace, table: str) -> int:
+    return int(ws.lake.value(f"SELECT count(*) FROM {table}"))
 
 
 def _drop_retyped(ws: Workspace, schema: str, types: dict[str, str]) -> None:

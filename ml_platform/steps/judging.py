@@ -26,6 +26,9 @@ from ml_platform.registry.versions import Version
 from ml_platform.spec.gates import Gate
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, reading
+from ml_platform.steps.card import card_of
+from ml_platform.steps.picturing import judged
+from ml_platform.steps.showing import written
 from ml_platform.steps.training import HELD_BACK, stored_training_set, version_of
 from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
 from ml_platform.training.reproduction import Reproduction, reproduce
@@ -111,7 +114,8 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
             _check(gate, in_words(gate), None, "Held back: no candidate to judge.") for gate in pipeline.all_gates
         )
         return recorded_alone(ws, author, Outcome(0, HELD_BACK, metadata=told, checks=checks))
-    found = gates.evaluate(ws.lake, author, pipeline.all_gates, _candidate(ws, pipeline, partition, version))
+    candidate = _candidate(ws, pipeline, partition, version)
+    found = gates.evaluate(ws.lake, author, pipeline.all_gates, candidate)
     own = {v.gate_key: v for v in found if v.slice == ""}
     passed = sum(v.passed is not False for v in own.values())
     checks = tuple(
@@ -134,6 +138,8 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
             }
             for v in found
         ],
+        **judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}"),
+        "model card": written(ws, card_of(ws, pipeline, version.version)),
     }
     return recorded_alone(ws, author, Outcome(len(found), metadata=told, checks=checks))
 
@@ -205,6 +211,11 @@ def _version_read(ws: Workspace, pipeline: ModelPipeline, number: int | None) ->
 def _with_champion(ws: Workspace, pipeline: ModelPipeline, moment: datetime | None, outcome: Outcome) -> Outcome:
     serving = promotions.champion_at(ws.lake, pipeline.name, moment)
     outcome.metadata["champion"] = f"{pipeline.name}@{serving}" if serving else "none"
+    if serving:
+        version = versions.version(ws.lake, pipeline.name, serving)
+        told = {"trained after": version.partition, "trained in run": {"run": version.run_id}}
+        told |= {"bundle": {"blob": version.bundle}, "model card": written(ws, card_of(ws, pipeline, serving))}
+        outcome.metadata.update(told)
     return outcome
 
 

@@ -11,12 +11,15 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.monitoring.performance import SCHEMA, by_slice, measured
 from ml_platform.naming import literal, quoted
+from ml_platform.pictures.markdown import ROWS
 from ml_platform.registry import bundle as bundles
 from ml_platform.registry import versions
 from ml_platform.serving.batch import key_text
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
+from ml_platform.steps.picturing import by_month, judged
+from ml_platform.steps.showing import previewed
 from ml_platform.steps.workspace import Outcome, Workspace, record
 from ml_platform.training.labels import labelled
 from ml_platform.training.training_set import watermark
@@ -48,10 +51,14 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
         if role == "champion":
             told.update({found["metric"]: found["value"] for found in overall if found["value"] is not None})
             told.update({"champion": f"{pipeline.name}@{version}", "labelled": len(part), "unlabelled": unlabelled})
+            told |= judged(ws, pipeline.task, part, f"{partition} by @{version}")
         for by in _slicers(pipeline):
             rows += [{**identity, "sliced_by": by, **found} for found in by_slice(pipeline.task, part, by)]
+    frame = pl.DataFrame(rows, schema=SCHEMA)
+    told |= by_month(ws, pipeline, partition, frame)
+    if rows:
+        told["preview"] = previewed(ws, frame.head(ROWS), frame.height)
     with write(ws.lake, author) as tx:
-        frame = pl.DataFrame(rows, schema=SCHEMA)
         outcome = Outcome(tx.replace(pipeline.name, "performance", frame, partition=partition), metadata=told)
         record(tx, author, outcome)
     return outcome

@@ -7,7 +7,7 @@ from typing import Literal
 from ml_platform.lake.recipes import Recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.monitoring.drift_checks import check_names
-from ml_platform.registry.gates import in_words, short_name
+from ml_platform.registry.gates import in_words, short_name, why
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, drift, features, judging, performance, report, scoring, training
 from ml_platform.steps.workspace import Outcome, Workspace, already_made
@@ -50,7 +50,7 @@ def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
         return tuple((name, step) for step in steps)
 
     tables = tuple(("validated", table.name) for table in pipeline.tables if not _only_needed(pipeline, table.name))
-    gates = tuple((short_name(gate), f"Gate: {in_words(gate)}.") for gate in pipeline.all_gates)
+    gates = tuple((short_name(gate), f"{_sentence(in_words(gate))} {why(gate)}") for gate in pipeline.all_gates)
     return (
         Step(
             "features",
@@ -151,6 +151,10 @@ def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
             judging.make_champion,
         ),
     )
+
+
+def _sentence(phrase: str) -> str:
+    return f"The gate asks: {phrase}."
 
 
 def _only_needed(pipeline: ModelPipeline, table: str) -> bool:

@@ -1,5 +1,7 @@
 """The predictions step: the champion of the start of a partition scores its examples (S21)."""
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 
@@ -7,6 +9,8 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
+from ml_platform.pictures.holdout import histogram
+from ml_platform.pictures.markdown import ROWS
 from ml_platform.registry import bundle as bundles
 from ml_platform.registry import versions
 from ml_platform.registry.predictor import Predictor
@@ -15,6 +19,7 @@ from ml_platform.serving.batch import SCHEMA, scored
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import features, reading
+from ml_platform.steps.showing import drawn, previewed
 from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
 
 CODE_VERSION = 1  # of how predictions are made from scores; part of their content key (S31)
@@ -38,8 +43,9 @@ def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
     """Score the partition. Without a champion there is nothing to score with: no rows, and it says so."""
     champion = serving(ws, pipeline, partition)
+    told: dict[str, Any] = {"champion": "none yet"}
     if champion is None:
-        rows, told = pl.DataFrame(schema=SCHEMA), {"champion": "none yet"}
+        rows = pl.DataFrame(schema=SCHEMA)
     else:
         version = versions.version(ws.lake, pipeline.name, champion)
         bundle = bundles.load(ws.blobs, version.bundle)
@@ -47,9 +53,14 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
         rows = scored(pipeline, frame, Predictor(bundle, threads=ws.settings.threads), champion, author.run_id)
         told = {"champion": f"{pipeline.name}@{champion}"}
         if rows.height:
-            told["mean score"] = str(round(float(np.mean(rows["score"].to_numpy())), 4))
+            scores = rows["score"].to_numpy()
+            told["mean score"] = round(float(np.mean(scores)), 4)
+            told["scores"] = drawn(ws, lambda: histogram(scores, title=f"Scores of {partition} by {version.name}"))
+        told |= {"trained after": version.partition, "trained in run": {"run": version.run_id}}
     if pipeline.partitions is None:
         rows = _with_earlier(ws, pipeline, rows)
+    if rows.height:
+        told["preview"] = previewed(ws, rows.head(ROWS), rows.height)
     with write(ws.lake, author) as tx:
         outcome = Outcome(tx.replace(pipeline.name, "predictions", rows, partition=partition), metadata=told)
         record(tx, author, outcome)

@@ -6,10 +6,12 @@ from typing import Any
 from ml_platform.ingestion import checks, quarantine, raw, validated
 from ml_platform.ingestion.checks import Reference
 from ml_platform.lake.transaction import Author
+from ml_platform.pictures.markdown import ROWS, rows_table
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.features import Lookup, join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.steps.showing import preview
 from ml_platform.steps.workspace import Outcome, Workspace
 
 
@@ -21,6 +23,13 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         [table.name],
     )
     told: dict[str, Any] = {"files": len(known), "new": len(report.ingested), "replaced": len(report.replaced)}
+    told["landing folder"] = {"path": str(ws.settings.landing)}
+    if known:
+        newest = _newest_files(ws, table)
+        told["newest files"] = {"text": rows_table(newest, len(known))}
+        first = newest[0]
+        beginning = preview(ws, f"raw.{table.name}", rows=first["rows"], of=first["file_id"], column="_file")
+        told["preview"] = {"text": beginning}
     refused = [{"file": r.path, "why": r.error} for r in [*report.refused, *report.waiting]]
     if refused:
         told["refused"] = refused
@@ -35,6 +44,15 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
     )
 
 
+def _newest_files(ws: Workspace, table: Table) -> list[dict[str, Any]]:
+    """The files that stand, newest arrival first."""
+    return ws.lake.frame(
+        "SELECT path AS file, rows, arrival AS arrived, sha256, run_id AS run, file_id FROM platform.files "
+        f"WHERE table_name = ? AND status = 'ingested' ORDER BY arrival DESC, path DESC LIMIT {ROWS}",
+        [table.name],
+    ).to_dicts()
+
+
 def validate(
     ws: Workspace, table: Table, references: list[Reference], partition: str, run_id: str
 ) -> tuple[Outcome, Outcome]:
@@ -42,15 +60,18 @@ def validate(
     author = Author(f"validated/{table.name}", partition, run_id=run_id)
     report = validated.build_validated(ws.lake, table, ws.slices.get(table.name), partition, author)
     status = "unchanged" if report.unchanged else "made"
-    told = {
+    told: dict[str, Any] = {
         "versions": report.versions,
         "quarantined": report.quarantined,
         "duplicates": report.duplicates,
         "files": report.files,
     }
+    told["preview"] = {"text": preview(ws, f"validated.{table.name}", rows=report.rows, of=partition)}
     found = tuple(checks.run_checks(ws.lake, table, partition, references, ws.slices.get(table.name)))
     good = Outcome(report.rows, status, metadata=told, checks=found, content_key=report.content_key)
-    bad = Outcome(report.quarantined, status, metadata={"by rule": report.by_rule}, content_key=report.content_key)
+    refused = quarantine.rows(ws.lake, table, partition=partition, limit=ROWS) if report.quarantined else []
+    told_bad = {"by rule": report.by_rule, "preview": {"text": rows_table(refused, report.quarantined)}}
+    bad = Outcome(report.quarantined, status, metadata=told_bad, content_key=report.content_key)
     return good, bad
 
 

@@ -2,16 +2,23 @@
 
 from typing import Any
 
+import polars as pl
+
+from ml_platform.evaluation.explanation import importance
 from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
+from ml_platform.pictures.importance import importance as picture
+from ml_platform.pictures.markdown import ROWS
+from ml_platform.registry import bundle as bundles
 from ml_platform.registry.predictor import Predictor
 from ml_platform.registry.versions import Training, Version, by_key, register
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, reading
+from ml_platform.steps.showing import drawn, previewed
 from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
 from ml_platform.training import candidate as candidates
 from ml_platform.training import training_set
@@ -56,7 +63,8 @@ def make_training_set(ws: Workspace, pipeline: ModelPipeline, partition: str, au
     told = {
         **built.parts,
         "immature": built.immature,
-        "decided at": built.decided_at.isoformat(),
+        "decided at": {"time": built.decided_at.isoformat()},
+        "preview": previewed(ws, pl.scan_parquet(ws.blobs.path(built.digest)).head(ROWS).collect(), built.rows),
         "megabytes": round(built.bytes / 1e6, 1),
         "set": built.to_details(),
     }
@@ -93,7 +101,7 @@ def make_candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, autho
     known = by_key(ws.lake, pipeline.name, author.content_key)
     if known is None or not ws.blobs.whole(known.bundle):
         known = register(ws.lake, author, _trained(ws, pipeline, partition, author, stored))
-    return recorded_alone(ws, author, _told(known))
+    return recorded_alone(ws, author, _told(ws, known))
 
 
 def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Version | None:
@@ -125,13 +133,17 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
     )
 
 
-def _told(version: Version) -> Outcome:
+def _told(ws: Workspace, version: Version) -> Outcome:
     holdout: dict[str, Any] = version.metrics["holdout"]
     measured = {f"holdout {name}": value for name, value in holdout.items() if value is not None}
+    shares = importance(bundles.load(ws.blobs, version.bundle).model.decode())
     told = {
         "version": version.name,
         **measured,
-        "bundle": version.bundle[:12],
+        "what it looks at": drawn(ws, lambda: picture(shares)),
+        "bundle": {"blob": version.bundle},
+        "training set": {"blob": version.training_set},
+        "trained in run": {"run": version.run_id},
         "kilobytes": round(version.metrics["bytes"] / 1e3),
         "seconds": version.durations.get("total"),
     }

@@ -10,15 +10,19 @@ from ml_platform.steps.workspace import Workspace
 _DIGESTS = """
     SELECT output FROM platform.materializations WHERE output <> ''
     UNION SELECT training_set FROM registry.versions UNION SELECT bundle FROM registry.versions
+    UNION SELECT unnest(regexp_extract_all(details, '"([0-9a-f]{64})"', 1)) FROM (
+        SELECT details FROM platform.materializations
+        QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1)
     UNION SELECT digest FROM platform.screenings WHERE digest IS NOT NULL
-    UNION SELECT unnest(regexp_extract_all(details, '"picture": "([0-9a-f]{64})"', 1)) FROM platform.materializations
 """
 
 
 def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = upkeep.GRACE) -> dict[str, Any]:
     """Merge, expire and clean; blobs that no version, ledger row or screening names are removed.
 
-    `grace`: what is younger stays, since a run may be about to record it.
+    `grace`: what is younger stays, since a run may be about to record it. Of pictures and texts for people
+    those of the newest record of each asset and partition stay: no hit shows an older one, and Dagster keeps
+    what it once showed in its own log.
     """
     return asdict(upkeep.maintain(ws.lake, keep_days=keep_days, referenced=referenced(ws), grace=grace))
 

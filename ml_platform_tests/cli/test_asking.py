@@ -129,3 +129,12 @@ def test_an_empty_platform_says_how_to_begin(here: Path) -> None:
     result = typed("status")
     assert result.exit_code == 1 and "There is no lake" in result.stderr and "ml-platform run" in result.stderr
     assert [f["state"] for f in answered("doctor") if f["name"] == "lake"] == ["warn"]
+
+
+def test_a_model_card_is_markdown_of_one_version(untouched: Path) -> None:
+    card = typed("models", "trip_delay@1", "--card")
+    assert card.exit_code == 0
+    assert card.stdout.startswith("# trip_delay@1\n") and "## Gates" in card.stdout
+    for words in (("trip_delay", "--card"), ("trip_delay@1", "--card", "--json")):
+        refused = typed("models", *words)
+        assert refused.exit_code == 2 and "models trip_delay@N --card" in refused.stderr

@@ -50,9 +50,9 @@ def test_the_card_tells_data_metrics_gates_slices_and_limits() -> None:
     for line in (
         "| roc_auc | 0.7451 | 0.7401 to 0.7502 |",
         "| f1 | – | – |",
-        "| train | 2013-01-01 | 2013-03-10 | 70000 |",
+        "| train | 2013-01-01 | 2013-03-10 | 70,000 |",
         "| hour | 75.0% |",
-        "| temp | 2013-04-01 00:00 UTC |",
+        "| 2013-04-01 00:00 UTC | temp |",
         "- Not for other airports.",
         "| num_leaves | 31 |",
     ):

@@ -2,10 +2,13 @@
 
 import dagster as dg
 
+from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
+from ml_platform.orchestration.checks import check_specs
 from ml_platform.orchestration.partitions import partition_of, partitions_of
+from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
-from ml_platform.orchestration.results import column_schema, materialized
+from ml_platform.orchestration.results import Metadata, materialized
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import pipeline_steps
 from ml_platform.steps.pipeline_steps import Step
@@ -19,9 +22,8 @@ def pipeline_assets(pipeline: ModelPipeline) -> list[dg.AssetsDefinition]:
 
 def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
     key = [pipeline.name, step.name]
-    metadata = {"dagster/table_name": f"lake.{step.table}"} if step.table else {}
-    if step.name == "features":
-        metadata["dagster/column_schema"] = column_schema({**pipeline.row_schema, **pipeline.feature_schema})  # type: ignore[assignment]  # Dagster takes any metadata value
+    metadata: Metadata = {"dagster/table_name": f"lake.{step.table}"} if step.table else {}
+    about = columns.of_step(pipeline, step.name)
 
     @dg.asset(
         key=key,
@@ -30,12 +32,9 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         kinds=set(step.kinds),
         deps=[dg.AssetKey(list(upstream)) for upstream in step.upstream],
         partitions_def=partitions_of(pipeline.partitions),
-        description=step.description,
-        metadata=metadata,
-        check_specs=[
-            dg.AssetCheckSpec(name, asset=key, description=about, partitions_def=partitions_of(pipeline.partitions))
-            for name, about in step.checks
-        ],
+        description=step_description(pipeline, step),
+        metadata={**metadata, **about},
+        check_specs=check_specs(key, step.checks, pipeline.partitions),
     )
     def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
@@ -44,6 +43,6 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         outcome = step.run(ws, pipeline, partition, context.run.run_id)
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
         tell_alerts(context, ws, key, partition, outcome)
-        return materialized(key, outcome)
+        return materialized(key, outcome, ws.blobs, about)
 
     return run_step

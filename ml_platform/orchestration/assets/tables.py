@@ -5,10 +5,13 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ml_platform.ingestion.checks import Reference, check_names
+from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
+from ml_platform.orchestration.checks import check_specs
 from ml_platform.orchestration.partitions import partition_of, partitions_of
+from ml_platform.orchestration.prose import quarantine_description, raw_description, validated_description
 from ml_platform.orchestration.resources import WorkspaceResource
-from ml_platform.orchestration.results import column_schema, materialized
+from ml_platform.orchestration.results import materialized
 from ml_platform.orchestration.retries import passing_faults_retried
 from ml_platform.spec.partitions import WHOLE, Monthly
 from ml_platform.spec.tables import Table
@@ -31,8 +34,8 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
         group_name="raw",
         owners=list(owners),
         kinds={"duckdb", table.source.file_format or "csv"},
-        description=f"{table.description or table.name}: every row of every file that landed as "
-        f"`{table.source.pattern}`, as it came, with its file and row number.",
+        description=raw_description(table),
+        metadata={"dagster/table_name": f"lake.raw.{table.name}"},
     )
     def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
         announce("/".join(key), WHOLE)
@@ -40,7 +43,7 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
             ws = workspace.workspace()
             outcome = steps.ingest(ws, table, context.run.run_id, context.log.info)
             tell_alerts(context, ws, key, WHOLE, outcome)
-        return materialized(key, outcome)
+        return materialized(key, outcome, ws.blobs)
 
     return raw
 
@@ -50,8 +53,7 @@ def _validated(
 ) -> dg.AssetsDefinition:
     key, refused = ["validated", table.name], ["quarantine", table.name]
     upstream = [dg.AssetKey(["raw", table.name]), *(dg.AssetKey(["validated", need]) for need in table.needs)]
-    told = {name: column.description or "" for name, column in table.contract.columns().items()}
-    rules = ", ".join(table.key) or "the whole row"
+    shape, refused_shape = columns.of_validated(table), columns.of_quarantine()
 
     @dg.multi_asset(
         name=f"validated__{table.name}",
@@ -62,27 +64,20 @@ def _validated(
                 group_name="validated",
                 owners=list(owners),
                 kinds={"duckdb", "polars"},
-                description=f"{table.description or table.name}: the rows that keep the contract "
-                f"`{table.contract.__name__}`, one version each (key: {rules}).",
-                metadata={
-                    "dagster/column_schema": column_schema(table.columns, told),
-                    "dagster/table_name": f"lake.validated.{table.name}",
-                },
+                description=validated_description(table),
+                metadata={**shape, "dagster/table_name": f"lake.validated.{table.name}"},
             ),
             dg.AssetSpec(
                 refused,
                 deps=upstream,
-                group_name="validated",
+                group_name="quarantine",
                 owners=list(owners),
                 kinds={"duckdb"},
-                description=f"Rows of {table.name} that were refused, with rule, reason and file.",
-                metadata={"dagster/table_name": f"lake.quarantine.{table.name}"},
+                description=quarantine_description(table),
+                metadata={**refused_shape, "dagster/table_name": f"lake.quarantine.{table.name}"},
             ),
         ],
-        check_specs=[
-            dg.AssetCheckSpec(name, asset=key, description=about, partitions_def=partitions_of(slices))
-            for name, about in check_names(table)
-        ],
+        check_specs=check_specs(key, check_names(table), slices),
         partitions_def=partitions_of(slices),
     )
     def validated(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
@@ -92,7 +87,7 @@ def _validated(
             ws = workspace.workspace()
             good, bad = steps.validate(ws, table, references, partition, context.run.run_id)
             tell_alerts(context, ws, key, partition, good)
-        yield materialized(key, good)
-        yield materialized(refused, bad)
+        yield materialized(key, good, ws.blobs, shape)
+        yield materialized(refused, bad, ws.blobs, refused_shape)
 
     return validated

@@ -1,0 +1,80 @@
+"""Tables as Markdown: for cards and previews. Whatever a cell holds, the table stays a table."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+LENGTH, TOLD = 60, 600  # of a cell of data, of a finding; longer texts are cut
+WIDE = 8  # columns; a wider table is shown upright, a line a column
+ROWS, UPRIGHT_ROWS = 8, 4  # shown in either way
+LINES = 120  # of a table
+
+_MEANING = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_")  # what Markdown would read as more than itself
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of a table of our own words, an empty one before it; none at all without rows."""
+    return _table(heads, [[plain(value) for value in row] for row in rows])
+
+
+def plain(value: object) -> str:
+    """A text of our own in a cell: what would end the cell is kept from it."""
+    return str(value).replace("|", "\\|").replace("\n", " ")
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]], total: int | None = None) -> str:
+    """The first of some rows of data, with a note of how many there are; a wide table is turned upright."""
+    if not rows:
+        return "No rows."
+    names = list(rows[0])
+    upright = len(names) > WIDE
+    shown = rows[: UPRIGHT_ROWS if upright else ROWS]
+    told = [[escaped(name), *(cell(row[name]) for row in shown)] for name in names]
+    if upright:
+        heads, body = ["column", *(f"row {number}" for number in range(1, len(shown) + 1))], told[:LINES]
+    else:
+        heads, *body = ([row[place] for row in told] for place in range(len(shown) + 1))
+    lines = _table(heads, body)
+    left = f"{len(shown)} of {total:,} rows" if total is not None and total > len(shown) else ""
+    hidden = f"{len(names) - LINES} more columns" if upright and len(names) > LINES else ""
+    note = "; ".join(part for part in (left, hidden) if part)
+    return "\n".join([*lines, *(["", f"*{note}*"] if note else [])]).strip() + "\n"
+
+
+def listing(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Findings, a line each, with their texts whole: columns are those that any row has."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    body = [[cell(row.get(name), TOLD) for name in names] for row in rows[:LINES]]
+    more = ["", f"*and {len(rows) - LINES:,} more*"] if len(rows) > LINES else []
+    return "\n".join([*_table([escaped(name) for name in names], body), *more]).strip() + "\n"
+
+
+def cell(value: Any, length: int = LENGTH) -> str:
+    """A value of data: nothing as a dash, numbers short, bytes in hex, texts cut and stripped of meaning."""
+    match value:
+        case None:
+            return "–"
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:.6g}"
+        case int():
+            return str(value)
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
+        case bytes():
+            return f"0x{value[:20].hex()}" + ("…" if len(value) > 20 else "")
+    return escaped(str(value), length)
+
+
+def escaped(text: str, length: int = LENGTH) -> str:
+    """One line of at most `length` characters that Markdown reads as text."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text[: length * 4]).split())
+    line = line if len(line) <= length else f"{line[: length - 1]}…"
+    return _MEANING.sub(lambda found: f"\\{found[0]}", line)
+
+
+def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+    lines = [f"| {' | '.join(cells)} |" for cells in body]
+    return ["", f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}", *lines] if lines else []
