@@ -30,7 +30,8 @@ def graph(definitions: dg.Definitions) -> str:
     lines.append("")
     for sensor in sorted(repository.sensor_defs, key=lambda sensor: sensor.name):
         how = f"{sensor.default_status.value.lower()}, every {sensor.minimum_interval_seconds} s"
-        lines.append(f"sensor {sensor.name}  {sensor.job_name}, {how}")
+        launches = ", ".join(target.job_name for target in sensor.targets) or "no job"
+        lines.append(f"sensor {sensor.name}  {launches}, {how}")
     for schedule in sorted(repository.schedule_defs, key=lambda schedule: schedule.name):
         how = f"{schedule.default_status.value.lower()}, {schedule.cron_schedule} {schedule.execution_timezone}"
         lines.append(f"schedule {schedule.name}  {schedule.job_name}, {how}")
