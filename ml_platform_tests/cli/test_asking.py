@@ -137,4 +137,4 @@ def test_a_model_card_is_markdown_of_one_version(untouched: Path) -> None:
     assert card.stdout.startswith("# trip_delay@1\n") and "## Gates" in card.stdout
     for words in (("trip_delay", "--card"), ("trip_delay@1", "--card", "--json")):
         refused = typed("models", *words)
-        assert refused.exit_code == 2 and "models trip_delay@N --card" in refused.stderr
+        assert refused.exit_code == 2 and "--card is one version's, as Markdown" in refused.stderr

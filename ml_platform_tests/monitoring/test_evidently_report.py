@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -85,8 +86,15 @@ def test_drift_of_columns_and_scores_and_performance_are_in_the_json(worker: Rep
 
 def test_a_page_loads_nothing_from_elsewhere(worker: ReportWorker, tmp_path: Path) -> None:
     _, _, html = _ask(worker, tmp_path, _frame(0), _frame(1))
-    for loading in ('src="http', "src='http", "<link", "@import", "url(http"):
-        assert loading not in html, loading
+    loaded: list[str] = []
+
+    class Tags(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag != "a":
+                loaded.extend(value or "" for name, value in attrs if name in ("src", "href"))
+
+    Tags().feed(html)
+    assert [address for address in loaded if not address.startswith("data:")] == []
 
 
 @pytest.mark.parametrize(("task", "metric"), [("multiclass", "Accuracy"), ("regression", "MAE")])
