@@ -70,14 +70,7 @@ class Blobs:
 
         For plans, which ask often. What is about to be used is read whole each time (`get`).
         """
-        path = self.path(digest)
-        try:
-            seen = path.stat()
-        except FileNotFoundError:
-            return False
-        if time.time_ns() - seen.st_mtime_ns < _SETTLED:
-            return file_hash(path) == digest
-        return _hash_of(path, seen.st_size, seen.st_mtime_ns, seen.st_ino) == digest
+        return unchanged(self.path(digest), digest)
 
     def get(self, digest: str) -> Path:
         """The path of a blob whose bytes were checked. Raises BlobError when missing or damaged."""
@@ -93,6 +86,17 @@ class Blobs:
                 remedy="Delete the file and run the step that made it again.",
             )
         return path
+
+
+def unchanged(path: Path, digest: str) -> bool:
+    """Whether the file is there with that hash; read once a process while nobody touches it."""
+    try:
+        seen = path.stat()
+    except FileNotFoundError:
+        return False
+    if time.time_ns() - seen.st_mtime_ns < _SETTLED:
+        return file_hash(path) == digest
+    return _hash_of(path, seen.st_size, seen.st_mtime_ns, seen.st_ino) == digest
 
 
 @lru_cache(maxsize=10_000)

@@ -179,8 +179,8 @@ class Graph:
         The versions of a file are read together.
         """
         standing = self._standing.get((read.asset, read.partition))
-        if standing is None:
-            return False
+        if standing is None or read.asset.endswith("/decision"):
+            return False  # a decision says that something is made, and not of what
         same = standing.output != "" and read in self.nodes and self.nodes[read].output == standing.output
         return not (standing.place in together or same) or self._is_stale(standing.place)
 

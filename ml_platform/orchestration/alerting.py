@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import dagster as dg
 
+from ml_platform.errors import PlatformError
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import alerting, progress
@@ -15,9 +16,15 @@ _EVERY = 900  # seconds: how late a failed delivery is tried again when nothing 
 def tell_alerts(
     context: dg.AssetExecutionContext, workspace: Workspace, key: list[str], partition: str, outcome: Outcome
 ) -> None:
-    """Raise and deliver what a step is alarming for. Without channels: on the run's terminal, or its log."""
+    """Raise and deliver what a step is alarming for. Without channels: on the run's terminal, or its log.
+
+    A step whose work is done does not fail for an alert that could not be written: the log says so.
+    """
     say: Callable[[str], None] = progress.alarm() or context.log.warning
-    alerting.told(workspace, "/".join(key), partition, outcome, context.run.run_id, say)
+    try:
+        alerting.told(workspace, "/".join(key), partition, outcome, context.run.run_id, say)
+    except PlatformError as error:
+        context.log.error(f"No alert could be raised: {error}")
 
 
 def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:

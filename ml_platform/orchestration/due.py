@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from ml_platform.discovery import pipelines
 from ml_platform.lake import snapshots
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
@@ -84,6 +85,8 @@ def _planned(
     for work in Planner(ws, pipeline).work():
         state = state_of(ws, pipeline, work)
         tried, attempt = _tried(instance, ws.settings, pipeline, work, state)
+        if tried and work.only == [[pipeline.name, "report"]]:
+            continue  # nothing is made of a page, so one that could not be drawn keeps nothing back
         if work.job == job:
             if tried:
                 return Answer(None, tried, _LOUD)
@@ -116,8 +119,10 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
     for record in instance.get_run_records(dg.RunsFilter(statuses=_IN_FLIGHT)):
         run = record.dagster_run
         chosen = run.asset_selection or frozenset()
-        mine = run.tags.get(PIPELINE_TAG) == pipeline.name or any(key.path[0] == pipeline.name for key in chosen)
-        if not mine and not chosen & own:
+        other = run.tags.get(PIPELINE_TAG)
+        mine = other == pipeline.name or any(key.path[0] == pipeline.name for key in chosen)
+        touched = chosen & own if chosen else _shares_tables(pipeline, other)
+        if not mine and not touched:
             continue
         if _killed(instance, settings, run):
             instance.report_run_failed(run, "The process of this run is gone; what it made before stays.")
@@ -126,6 +131,12 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
         since = datetime.now(UTC) - record.create_timestamp.replace(tzinfo=UTC)
         return told if since < _LONG else f"{told} If its process is gone, end the run in the UI."
     return ""
+
+
+def _shares_tables(pipeline: ModelPipeline, other: str | None) -> bool:
+    """Whether a run of all assets of another pipeline's job takes in tables of this one."""
+    declared = pipelines().get(other or "")
+    return declared is not None and bool({t.name for t in declared.tables} & {t.name for t in pipeline.tables})
 
 
 def _killed(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRun) -> bool:

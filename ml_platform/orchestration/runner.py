@@ -55,8 +55,8 @@ class Runner:
     def run(self, job: str, partition: str, only: list[list[str]] | None = None) -> Run:
         """Run the job `data` or `train` for one partition. Raises RunFailed when a step fails."""
         name = f"{self._pipeline.name}_{job}"
-        definition = self._definitions.resolve_job_def(name)
         with dg.DagsterInstance.get() as instance, self._listening():
+            definition = self._definitions.resolve_job_def(name)  # which asks the instance in whose context it stands
             try:
                 result = definition.execute_in_process(
                     instance=instance,

@@ -122,7 +122,7 @@ def _key(ws: Workspace, pipeline: ModelPipeline, partition: str, request: Forced
     reads = [
         *reading.own(ws, pipeline, "features", upto),
         *reading.labels(ws, pipeline, end),
-        *evidences.monitored(ws, pipeline, partition),
+        *evidences.watched(ws, pipeline, partition),
     ]
     ago = _since_fired(ws, pipeline, partition)
     return recipe(
@@ -148,7 +148,7 @@ def _evidence(ws: Workspace, pipeline: ModelPipeline, partition: str, ready: Rea
         labelled=ready.labelled,
         lacking=ready.lacking,
         drift=evidences.drift(ws, pipeline, partition),
-        performance=evidences.performance(ws, pipeline, partition),
+        performance=evidences.performance(ws, pipeline, partition) if pipeline.retrain.on_performance else None,
         forced=evidences.forced(ws, pipeline, partition),
     )
 

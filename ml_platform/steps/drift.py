@@ -27,6 +27,7 @@ from ml_platform.spec.canonical import libraries
 from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import features, reading, scoring
+from ml_platform.steps.showing import drawn
 from ml_platform.steps.workspace import Outcome, Workspace, record
 
 CODE_VERSION = 1  # of how drift is measured; part of its content key (S31)
@@ -227,8 +228,7 @@ def _told(
         "not compared": [{"column": one.name, "status": one.status} for one in columns if one.status != "ok"],
     }
     if names:
-        drawn = drift_by_feature(names, moved, shares, pipeline.drift.feature)
-        told["drift by feature"] = {"picture": ws.blobs.put_bytes(drawn)}
+        told["drift by feature"] = drawn(ws, lambda: drift_by_feature(names, moved, shares, pipeline.drift.feature))
     return {name: value for name, value in told.items() if value is not None and value != []}
 
 

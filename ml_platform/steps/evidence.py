@@ -5,57 +5,61 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.registry import versions
 from ml_platform.retraining.policy import Evidence, Forced, Performance
 from ml_platform.spec.gates import higher_is_better
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
+from ml_platform.steps.performance import realised
 from ml_platform.steps.summary import headline
-from ml_platform.steps.workspace import Workspace
+from ml_platform.steps.workspace import Workspace, window_of
 
 
-def monitored(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Read]:
-    """What monitoring found about the partition, by content key.
+def watched(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Any]:
+    """What of monitoring the policy looks at, for the decision's key; other monitoring changes no decision.
 
     Nothing for a pipeline without partitions: there the champion is judged after the decision that made it.
     """
+    policy, found = pipeline.retrain, list[Any]()
     if pipeline.partitions is None:
-        return []
-    return [read for step in ("performance", "drift") for read in reading.own(ws, pipeline, step, [partition])]
+        return found
+    if policy.on_drift is not None:
+        found += reading.own(ws, pipeline, "drift", [partition])
+    if policy.on_performance is not None:
+        found += [headline(pipeline), *reading.own(ws, pipeline, "predictions", [partition])]
+    return found
 
 
 def drift(ws: Workspace, pipeline: ModelPipeline, partition: str) -> float | None:
-    """The partition's drift, weighted by importance into one figure; None when nobody measured it."""
+    """The partition's drift, weighted by importance into one figure; None when nobody measured it on enough rows."""
     if pipeline.partitions is None or not ws.lake.columns(pipeline.name, "drift"):
         return None
     found = ws.lake.value(
         f"SELECT psi FROM {quoted(pipeline.name)}.drift WHERE _partition = ? AND role = 'champion' AND feature = '' "
-        "ORDER BY version DESC LIMIT 1",
-        [partition],
+        "AND rows >= ? ORDER BY version DESC LIMIT 1",
+        [partition, pipeline.drift.min_rows],
     )
     return _number(found)
 
 
 def performance(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Performance | None:
-    """The headline metric of the partition's champion, there and on its holdout; None where one is missing."""
-    if pipeline.partitions is None or not ws.lake.columns(pipeline.name, "performance"):
+    """The headline metric of the partition's champion, there and on its holdout; None where one is missing.
+
+    From the labels known by the end of the partition, as everything a decision looks at: one that came
+    later is in the performance table and takes no decision back (S6).
+    """
+    metric, end = headline(pipeline), window_of(pipeline, partition)[1]
+    if end is None or not ws.lake.columns(pipeline.name, "predictions"):
         return None
-    metric = headline(pipeline)
-    rows = ws.lake.rows(
-        f"SELECT version, value FROM {quoted(pipeline.name)}.performance WHERE _partition = ? "
-        "AND role = 'champion' AND sliced_by = '' AND metric = ? ORDER BY version DESC LIMIT 1",
-        [partition, metric],
-    )
-    if not rows:
+    found = realised(ws, pipeline, partition, metric, end)
+    if found is None:
         return None
-    number, value = rows[0]
-    realised = _number(value)
+    number, value = found
     holdout = _number(versions.version(ws.lake, pipeline.name, number).metrics["holdout"].get(metric))
-    if realised is None or holdout is None:
+    if math.isnan(value) or holdout is None:
         return None
-    return Performance(metric, realised, holdout, higher_is_better(metric))
+    return Performance(metric, value, holdout, higher_is_better(metric))
 
 
 def forced(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Forced | None:

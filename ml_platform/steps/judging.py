@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.errors import OrderError, PromotionRefused
+from ml_platform.errors import BlobError, OrderError, PromotionRefused
 from ml_platform.evaluation import gates
 from ml_platform.evaluation.candidate import Candidate, Champion, Compared
 from ml_platform.evaluation.stored import stored_candidate, stored_champion
@@ -139,7 +139,7 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
             for v in found
         ],
         **judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}"),
-        "model card": written(ws, card_of(ws, pipeline, version.version)),
+        "model card": _card(ws, pipeline, version.version),
     }
     return recorded_alone(ws, author, Outcome(len(found), metadata=told, checks=checks))
 
@@ -214,9 +214,17 @@ def _with_champion(ws: Workspace, pipeline: ModelPipeline, moment: datetime | No
     if serving:
         version = versions.version(ws.lake, pipeline.name, serving)
         told = {"trained after": version.partition, "trained in run": {"run": version.run_id}}
-        told |= {"bundle": {"blob": version.bundle}, "model card": written(ws, card_of(ws, pipeline, serving))}
+        told |= {"bundle": {"blob": version.bundle}, "model card": _card(ws, pipeline, serving)}
         outcome.metadata.update(told)
     return outcome
+
+
+def _card(ws: Workspace, pipeline: ModelPipeline, version: int) -> dict[str, str] | str:
+    """The model card, stored; a sentence where its bundle cannot be read: a decision does not fail for that."""
+    try:
+        return written(ws, card_of(ws, pipeline, version))
+    except BlobError as error:
+        return str(error)
 
 
 def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str) -> None:

@@ -42,7 +42,7 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
     """Every metric of the task per version and role: over all rows, with intervals, and per slice that a gate names."""
     told: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
-    for (version, role), part, unlabelled in _parts(ws, pipeline, partition):
+    for (version, role), part, unlabelled in _parts(ws, pipeline, partition, known_by(ws, pipeline, partition)):
         identity = {"version": version, "role": role, "unlabelled": unlabelled}
         if len(part) == 0:
             continue
@@ -69,17 +69,28 @@ def known_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> datetime
     return watermark(ws.lake, pipeline, [partition]) if isinstance(pipeline.examples.label, Label) else _EVER
 
 
+def realised(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, metric: str, moment: datetime
+) -> tuple[int, float] | None:
+    """The version that scored as champion and its metric (NaN: undefined), by the labels known before `moment`."""
+    parts = _parts(ws, pipeline, partition, moment)
+    found = [(number, part.value(metric)) for (number, role), part, _ in parts if role == "champion" and len(part)]
+    return max(found, default=None)
+
+
 def _slicers(pipeline: ModelPipeline) -> list[str]:
     return sorted({by for gate in pipeline.gates if (by := getattr(gate, "by", None))})
 
 
-def _parts(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[tuple[tuple[int, str], Part, int]]:
+def _parts(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, moment: datetime
+) -> list[tuple[tuple[int, str], Part, int]]:
     """Per (version, role): the labelled predictions, and how many have no label yet."""
     examples, slicers = pipeline.examples, _slicers(pipeline)
     features = f"(SELECT * FROM {quoted(pipeline.name)}.features WHERE _partition = {literal(partition)})"
     if not ws.lake.value(f"SELECT count(*) FROM {quoted(pipeline.name)}.predictions WHERE _partition = ?", [partition]):
         return []
-    with labelled(ws.lake, ws.blobs, pipeline, features, known_by(ws, pipeline, partition)) as relation:
+    with labelled(ws.lake, ws.blobs, pipeline, features, moment) as relation:
         columns = dict.fromkeys([*examples.keys, *slicers, "_label"])
         answers = ws.lake.frame(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}")
     answers = answers.select(*slicers, "_label", key=key_text(examples.keys))

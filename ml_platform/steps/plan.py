@@ -123,12 +123,13 @@ class Planner:
         return bool(self._stale_assets("data", partition) or self._stale_assets("train", partition))
 
     def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
-        """The assets of a job that would change, and everything of the job after them."""
+        """The assets of a job that would change, and those of the job that are made of them."""
         stale: list[list[str]] = []
         if job == "data":
             stale += self._stale_tables(partition)
         for step in self._steps:
-            if step.job == job and (stale or self._step_is_stale(step, partition)):
+            made_of = [list(upstream) for upstream in step.upstream]
+            if step.job == job and (any(key in stale for key in made_of) or self._step_is_stale(step, partition)):
                 stale.append([self.pipeline.name, step.name])
         return stale
 

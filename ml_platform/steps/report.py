@@ -46,7 +46,9 @@ def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From drift and performance, and so from labels, predictions and champion; and from what draws it."""
     reads = [read for step in ("performance", "drift") for read in reading.own(ws, pipeline, step, [partition])]
     drawn_with = {name: _installed(name) for name in ("evidently", "pandas")}
-    return recipe("report", CODE_VERSION, pipeline.drift, reads, libraries("duckdb", "polars"), drawn_with)
+    return recipe(
+        "report", CODE_VERSION, pipeline.drift, headline(pipeline), reads, libraries("duckdb", "polars"), drawn_with
+    )
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

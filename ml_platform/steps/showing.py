@@ -17,10 +17,13 @@ UNDRAWN = "not drawn: matplotlib is missing; `pip install 'ml_platform[monitorin
 
 
 def drawn(ws: Workspace, draw: Callable[[], bytes]) -> dict[str, str] | str:
-    """The picture that `draw` gives, stored; a sentence where the drawing library is not installed."""
+    """The picture that `draw` gives, stored; a sentence where it cannot be drawn."""
     if find_spec("matplotlib") is None:
         return UNDRAWN
-    return {"picture": ws.blobs.put_bytes(draw())}
+    try:
+        return {"picture": ws.blobs.put_bytes(draw())}
+    except (ValueError, ArithmeticError) as error:  # odd values, such as NaN: no step fails for its picture
+        return f"not drawn: {error}"
 
 
 def written(ws: Workspace, text: str) -> dict[str, str]:

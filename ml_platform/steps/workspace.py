@@ -6,7 +6,7 @@ from typing import Any
 
 from ml_platform.ingestion.checks import CheckResult
 from ml_platform.lake import files, ledger, lineage
-from ml_platform.lake.blobs import Blobs, file_hash
+from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.settings import Settings
@@ -86,10 +86,8 @@ def recorded(made: ledger.Materialization) -> Outcome:
 
 def intact(ws: Workspace, made: ledger.Materialization, table: str | None) -> bool:
     """Whether what a ledger row speaks of can still be read, and is what it was."""
-    for name, digest in made.details.get("written", {}).items():
-        path = ws.settings.data / name
-        if not path.is_file() or file_hash(path) != digest:
-            return False
+    if not all(unchanged(ws.settings.data / name, digest) for name, digest in made.details.get("written", {}).items()):
+        return False
     if made.output:
         return ws.blobs.whole(made.output)
     if table is None:

@@ -87,7 +87,7 @@ class Ticking:
     def settle(self, *sensors: str, rounds: int = 60) -> list[Ran]:
         """Let the sensors tick in turn, and execute what they ask for, until none asks; what ran."""
         began = len(self.ran)
-        names = sensors or tuple(sensor.name for sensor in self.repository.sensor_defs)
+        names = sensors or tuple(sensor.name for sensor in self.repository.sensor_defs if sensor.targets)
         for _ in range(rounds):
             asked = False
             for name in names:

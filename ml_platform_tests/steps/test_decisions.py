@@ -40,6 +40,7 @@ def _drifted(trips: World, month: str, figure: float | None, key: str = "k") -> 
             "distance": 0.0,
             "importance": 1.0,
             "status": "ok",
+            "rows": 400,
         }
         for name, psi in features
     ]
@@ -76,7 +77,8 @@ def test_the_champions_month_is_compared_with_its_holdout(opened: Opening, febru
     trips = opened(february)
     seen = evidence.performance(trips.ws, trips.pipeline, FEBRUARY)
     assert seen is not None and seen.metric == "roc_auc"
-    assert seen.realised == trips.told(f"{NAME}/performance", FEBRUARY)["roc_auc"]
+    # By the labels known at the end of February; the performance table counts those of its last trips too.
+    assert seen.realised == pytest.approx(trips.told(f"{NAME}/performance", FEBRUARY)["roc_auc"], abs=0.002)
     assert seen.holdout == trips.told(f"{NAME}/candidate", "2024-01")["holdout roc_auc"]
     assert evidence.performance(trips.ws, trips.pipeline, "2024-01") is None, "no champion scored it"
     assert 0.03 < seen.loss < 0.05
@@ -92,12 +94,14 @@ def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(opened: 
     watchful = scenario.trips(retrain=Retrain(every=None, min_examples=200, on_drift=0.25))
     trips = opened(january, watchful)
     trips.run(FEBRUARY)
-    assert deciding.of(trips.ws, watchful, FEBRUARY).reason == "There is no drift figure."
+    assert deciding.of(trips.ws, watchful, "2024-01").outcome == "fired", "no champion scored January"
+    assert deciding.of(trips.ws, watchful, FEBRUARY).reason.startswith("Drift 0.")
     _drifted(trips, FEBRUARY, 0.24)
-    trips.run(FEBRUARY)
+    trips.step(f"{NAME}/decision", FEBRUARY)
     assert deciding.of(trips.ws, watchful, FEBRUARY).reason == "Drift 0.240 is below the declared 0.25."
     _drifted(trips, FEBRUARY, 0.25, "another")
-    trips.run(FEBRUARY)
+    for step in ("decision", "training_set", "candidate", "verdicts", "champion"):
+        trips.step(f"{NAME}/{step}", FEBRUARY)
     assert trips.told(f"{NAME}/decision", FEBRUARY)["drift"] == 0.25
     assert promotions.champion_at(trips.ws.lake, NAME) == 2
     assert _rows(trips)[-3:] == [(FEBRUARY, "held back"), (FEBRUARY, "held back"), (FEBRUARY, "fired")]
@@ -168,7 +172,7 @@ def test_a_training_that_was_forced_counts_for_the_cool_down(opened: Opening, ja
     deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
     trips.run("2024-03")
     _drifted(trips, "2024-03", 0.5)
-    trips.run("2024-03")
+    trips.step(f"{NAME}/decision", "2024-03")
     decision = deciding.of(trips.ws, trips.pipeline, "2024-03")
     assert decision.outcome == "held back"
     assert decision.reason.startswith("Trained 1 partition ago; the cool-down is 1 partition. Otherwise: Drift 0.500")
