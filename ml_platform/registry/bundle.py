@@ -19,15 +19,7 @@ from ml_platform.lake.blobs import Blobs
 
 FORMAT = 1  # raised when an older reader could not understand a newer bundle
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment
-_PARTS = (
-    "features.json",
-    "levels.json",
-    "model.txt",
-    "reference.json",
-    "schema.json",
-    "training.json",
-    "versions.json",
-)
+_PARTS = ("features.json", "levels.json", "model.txt", "schema.json", "training.json", "versions.json")
 
 
 @dataclass(frozen=True)
@@ -41,7 +33,6 @@ class Bundle:
     classes:      the answers in the order of the scores: text labels for multiclass, else empty.
     definition:   the feature definition as its own JSON text (`FeatureDefinition.to_json`).
     training:     the training plan and the training set's digest (`ml_platform.training.plan`).
-    reference:    a sketch of the train part's features and the holdout's scores (S29).
     versions:     libraries and machine the model was made with.
     """
 
@@ -53,7 +44,6 @@ class Bundle:
     model: bytes
     definition: str
     training: Mapping[str, Any]
-    reference: Mapping[str, Any]
     versions: Mapping[str, Any]
 
     @property
@@ -82,7 +72,6 @@ class Bundle:
             "levels.json": _json({name: list(known) for name, known in self.levels.items()}),
             "schema.json": _json(schema),
             "training.json": _json(self.training),
-            "reference.json": _json(self.reference),
             "versions.json": _json(self.versions),
         }
         buffer = io.BytesIO()
@@ -137,7 +126,6 @@ def load(blobs: Blobs, digest: str) -> Bundle:
         model=parts["model.txt"],
         definition=parts["features.json"].decode(),
         training=json.loads(parts["training.json"]),
-        reference=json.loads(parts["reference.json"]),
         versions=json.loads(parts["versions.json"]),
     )
 

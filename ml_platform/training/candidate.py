@@ -1,4 +1,4 @@
-"""A candidate: fit, sketch and bundle, with the record of how it was made."""
+"""A candidate: fit and bundle, with the record of how it was made."""
 
 import time
 from dataclasses import dataclass
@@ -6,9 +6,7 @@ from typing import Any
 
 from ml_platform.lake.blobs import Blobs
 from ml_platform.registry.bundle import Bundle, save
-from ml_platform.registry.predictor import Predictor
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.training import reference
 from ml_platform.training.environment import environment
 from ml_platform.training.plan import CODE_VERSION, plan
 from ml_platform.training.trainer import fit
@@ -44,7 +42,6 @@ def make(
     started = time.perf_counter()
     planned, path = plan(pipeline, training_set), blobs.get(training_set.digest)
     fitted = fit(path, planned, threads=threads)
-    done = time.perf_counter()
     parts: dict[str, Any] = {
         "pipeline": pipeline.name,
         "task": planned.task,
@@ -56,19 +53,9 @@ def make(
         "training": planned.to_json(),
         "versions": environment(threads),
     }
-    predictor = Predictor(Bundle(**parts, reference={}), threads=threads)
-    sketch = {
-        "quantiles": list(reference.QUANTILES),
-        "features": reference.features(path, planned.columns),
-        "scores": reference.scores(path, predictor),
-    }
-    bundle = Bundle(**parts, reference=sketch)
+    bundle = Bundle(**parts)
     digest = save(blobs, bundle)
-    durations = {
-        **fitted.durations,
-        "sketch": round(time.perf_counter() - done, 4),
-        "total": round(time.perf_counter() - started, 4),
-    }
+    durations = {**fitted.durations, "total": round(time.perf_counter() - started, 4)}
     record = {
         "parameters": planned.parameters,
         "rounds": fitted.rounds,
