@@ -51,6 +51,7 @@ class Lake:
         self.folder = self.settings.lake.resolve()
         self._pid = os.getpid()
         self._local = threading.local()
+        self._there: set[tuple[str, str]] = set()
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self._root = _start(self.settings, self.folder, read_only)
         try:
@@ -145,6 +146,12 @@ class Lake:
             [CATALOG, schema, table],
         )
         return dict(found)
+
+    def has(self, schema: str, table: str) -> bool:
+        """Whether there is such a table. A yes is remembered: no table of the platform's own is ever dropped."""
+        if (schema, table) not in self._there and self.columns(schema, table):
+            self._there.add((schema, table))
+        return (schema, table) in self._there
 
     def locked(self, what: str) -> AbstractContextManager[None]:
         """The write lock, held while `what` is done. Raises LakeError after `lock_timeout` seconds."""

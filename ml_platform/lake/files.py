@@ -109,7 +109,7 @@ def set_aside_damaged(lake: Lake) -> set[Slice]:
 
 def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> None:
     """A slice was replaced: inside that transaction, it is usable again."""
-    if not lake.columns("platform", "lost"):
+    if not lake.has("platform", "lost"):
         return
     lake.connection.execute(
         "DELETE FROM platform.lost WHERE schema_name = ? AND table_name = ? AND (? IS NULL OR partition = ?)",
@@ -118,7 +118,7 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
 
 
 def _set_aside(lake: Lake) -> set[Slice]:
-    if not lake.columns("platform", "lost"):
+    if not lake.has("platform", "lost"):
         return set()
     return {Slice(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}
 

@@ -39,7 +39,7 @@ class Materialization:
 
 def prepare(lake: Lake) -> None:
     """Make the platform's own tables when they are missing."""
-    if lake.columns("platform", "materializations") and lake.columns("platform", "reads"):
+    if lake.has("platform", "materializations") and lake.has("platform", "reads"):
         return
     with write(lake, Author("platform")) as tx:
         for statement in _TABLES.split(";"):

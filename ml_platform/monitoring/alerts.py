@@ -69,7 +69,7 @@ def alert(
 
 def prepare(lake: Lake) -> None:
     """Make the tables of alerts when one is missing; any number of processes may do so at once."""
-    if all(lake.columns("platform", name) for name in _TABLES):
+    if all(lake.has("platform", name) for name in _TABLES):
         return
     with write(lake, AUTHOR) as tx:
         tx.execute("CREATE SCHEMA IF NOT EXISTS platform")
@@ -98,7 +98,7 @@ def _unknown(lake: Lake, found: Sequence[Alert]) -> list[Alert]:
 
 def raised(lake: Lake) -> list[Alert]:
     """Every alert, newest first; none in a lake from before there were alerts."""
-    if not lake.columns("platform", "alerts"):
+    if not lake.has("platform", "alerts"):
         return []
     rows = lake.rows(f"SELECT {', '.join(COLUMNS)} FROM platform.alerts ORDER BY raised_at DESC, rowid DESC")
     return [Alert(*row) for row in rows]

@@ -54,7 +54,7 @@ def deliver(lake: Lake, channels: Sequence[Channel], now: datetime | None = None
 
 def deliveries(lake: Lake) -> dict[str, list[Delivery]]:
     """alert_id → the state of each channel that was tried."""
-    if not lake.columns("platform", "alert_deliveries"):
+    if not lake.has("platform", "alert_deliveries"):
         return {}
     found: dict[str, list[Delivery]] = {}
     for row in lake.rows(f"{_NEWEST} ORDER BY channel"):

@@ -58,7 +58,7 @@ def _empty_partition(
 
 def _out_of_rhythm(lake: Lake, table: str, moment: datetime) -> Alert | None:
     """A table whose newest file is older than twice the usual span between arrivals and than any such span."""
-    if not lake.columns("platform", "files"):
+    if not lake.has("platform", "files"):
         return None
     rows = lake.rows(
         "SELECT date_trunc('day', arrival) AS day FROM platform.files WHERE table_name = ? AND status <> 'refused' "

@@ -24,7 +24,7 @@ _TABLES = {
 
 def prepare(lake: Lake) -> None:
     """Make the registry's tables when one is missing; any number of processes may do so at once."""
-    if all(lake.columns(SCHEMA, table) for table in _TABLES):
+    if all(lake.has(SCHEMA, table) for table in _TABLES):
         return
     with write(lake, Author(SCHEMA)) as tx:
         tx.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
@@ -34,4 +34,4 @@ def prepare(lake: Lake) -> None:
 
 def read(lake: Lake, table: str, sql: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     """The rows of a query on one of the tables; none while the table does not exist."""
-    return lake.rows(sql, parameters) if lake.columns(SCHEMA, table) else []
+    return lake.rows(sql, parameters) if lake.has(SCHEMA, table) else []
