@@ -11,7 +11,7 @@ from ml_platform.serving import batch
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.spec.wording import in_words, made_of
-from ml_platform.steps import deciding
+from ml_platform.steps import deciding, drift
 
 SCHEMA, LINEAGE = "dagster/column_schema", "dagster/column_lineage"
 
@@ -38,6 +38,23 @@ _PERFORMANCE = {
     "high": "upper end of its 95 % interval",
     "rows": "labelled predictions that count",
     "unlabelled": "predictions without a label so far",
+}
+_DRIFT = {
+    "version": "the champion that scored the partition",
+    "role": "champion or challenger",
+    "feature": "the column; empty: the weighted figure of all",
+    "kind": "number, level, score or weighted",
+    "psi": "population stability index against the reference, nulls being a bin of their own",
+    "distance": "Wasserstein distance in standard deviations of the reference, or Jensen-Shannon for levels",
+    "nulls": "share of nulls here",
+    "reference_nulls": "share of nulls in the reference",
+    "null_change": "the difference of the two",
+    "unseen": "how many levels the reference does not have",
+    "unseen_share": "share of the rows with such a level",
+    "importance": "the feature's share of the model's gain",
+    "status": "ok, or why it could not be compared",
+    "rows": "examples of the partition",
+    "reference_rows": "rows of the reference",
 }
 _DECISIONS = {
     "pipeline": "whose decision it is",
@@ -182,5 +199,6 @@ _STEPS: dict[str, Callable[[ModelPipeline], dict[str, Any]]] = {
     "features": _features,
     "predictions": _predictions,
     "performance": lambda _: {SCHEMA: schema(performance.SCHEMA, _PERFORMANCE)},
+    "drift": lambda _: {SCHEMA: schema(drift.SCHEMA, _DRIFT)},
     "decision": lambda _: {SCHEMA: schema(deciding.SCHEMA, _DECISIONS)},
 }

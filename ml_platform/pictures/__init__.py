@@ -1,1 +1,1 @@
-"""Pictures of what was computed: functions of arrays that give SVG. No input or output."""
+"""Pictures of what was computed: functions of values that give SVG or Markdown. No input or output."""

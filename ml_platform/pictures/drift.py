@@ -7,11 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ml_platform.pictures.canvas import BLUE, ORANGE, QUIET, svg
+from ml_platform.pictures.importance import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LONGEST = 34  # characters of a name; the end tells more than the beginning
+_LONGEST = 34  # characters of a name
 
 
 def drift_by_feature(
@@ -26,13 +27,10 @@ def drift_by_feature(
         for place, part, moved, share in zip(places, parts, psi, importance, strict=True):
             text = f"  PSI {moved:.2f}, {share:.0%} of the gain"
             axes.text(part, place, text, va="center", fontsize=8, color=QUIET)
-        axes.set_yticks(places, [_short(name) for name in names])
+        axes.set_yticks(places, [shortened(name, _LONGEST) for name in names])
         axes.set_xlim(0, max(0.01, float(max(parts, default=0))) * 1.6)
         axes.set_xlabel(f"part of the weighted drift; orange: PSI above {threshold:g}")
         axes.grid(visible=False, axis="y")
 
     return svg(draw, width=6.4, height=0.9 + 0.24 * max(len(names), 3))
 
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"…{name[1 - _LONGEST :]}"

@@ -14,7 +14,6 @@ from ml_platform.spec.vocabulary import Several, word
 
 On = str | Several[str] | Mapping[str, str]
 Aggregate = Literal["count", "sum", "mean", "std", "min", "max"]
-OF_NUMBERS = ("sum", "mean", "std", "min", "max")
 
 
 def join_keys(on: On | None) -> dict[str, str]:
