@@ -33,4 +33,3 @@ def drift_by_feature(
         axes.grid(visible=False, axis="y")
 
     return svg(draw, width=6.4, height=0.9 + 0.24 * max(len(names), 3))
-
