@@ -28,5 +28,5 @@ class Drift:
     nulls: float = Field(default=0.1, gt=0, le=1)
     min_rows: int = Field(default=200, ge=1)
     report_rows: int = Field(default=5_000, ge=0, le=50_000)
-    report_columns: int = Field(default=20, ge=1, le=25)
+    report_columns: int = Field(default=12, ge=1, le=25)
     seed: int = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,6 @@ from ml_platform.registry.bundle import Bundle
 from ml_platform.registry.predictor import Predictor
 from ml_platform.registry.versions import Version
 from ml_platform.spec.canonical import libraries
-from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import features, reading, scoring
 from ml_platform.steps.showing import drawn
@@ -51,6 +50,7 @@ SCHEMA = {
     "reference_rows": pl.Int64(),
 }
 _IN_PICTURE = 12
+_THRESHOLDS = ("weighted", "score", "feature", "nulls", "min_rows")  # the rest of Drift is about the report
 
 
 @dataclass(frozen=True)
@@ -67,11 +67,8 @@ class Judged:
 def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     """From the feature rows, the predictions (and so the champion) and the thresholds."""
     reads = reading.own(ws, pipeline, "features", [partition]) + reading.own(ws, pipeline, "predictions", [partition])
-    thresholds = replace(pipeline.drift, **{name: getattr(Drift(), name) for name in _OF_THE_REPORT})
+    thresholds = [getattr(pipeline.drift, name) for name in _THRESHOLDS]
     return recipe("drift", CODE_VERSION, thresholds, reads, libraries("duckdb", "numpy", "polars"))
-
-
-_OF_THE_REPORT = ("report_rows", "report_columns", "seed")
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

@@ -24,6 +24,7 @@ from ml_platform.registry.gates import gate_key, in_words, short_name
 from ml_platform.registry.verdicts import Verdict
 from ml_platform.registry.versions import Version
 from ml_platform.spec.gates import Gate
+from ml_platform.spec.gates import Reproduction as ReproductionGate
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, reading
 from ml_platform.steps.card import card_of
@@ -115,6 +116,10 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
         )
         return recorded_alone(ws, author, Outcome(0, HELD_BACK, metadata=told, checks=checks))
     candidate = _candidate(ws, pipeline, partition, version)
+    # Training again goes on in another process; what people look at is drawn before it is waited for.
+    quick = [gate for gate in pipeline.all_gates if not isinstance(gate, ReproductionGate)]
+    gates.evaluate(ws.lake, author, quick, candidate)
+    pictures = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
     found = gates.evaluate(ws.lake, author, pipeline.all_gates, candidate)
     own = {v.gate_key: v for v in found if v.slice == ""}
     passed = sum(v.passed is not False for v in own.values())
@@ -138,7 +143,7 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
             }
             for v in found
         ],
-        **judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}"),
+        **pictures,
         "model card": _card(ws, pipeline, version.version),
     }
     return recorded_alone(ws, author, Outcome(len(found), metadata=told, checks=checks))

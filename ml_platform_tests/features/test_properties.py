@@ -18,7 +18,7 @@ from ml_platform_tests.features.strategies import Case, cases
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 GENERATED = settings(
-    max_examples=200,
+    max_examples=120,
     deadline=None,
     derandomize=True,
     database=None,

@@ -8,7 +8,7 @@ from ml_platform.pictures.drift import drift_by_feature
 def test_each_feature_is_named_with_its_figures() -> None:
     drawn = drift_by_feature(["short", "a" * 50], np.array([0.3, 9.0]), np.array([0.6, 0.4]), 0.25).decode()
     assert "short" in drawn and "PSI 0.30, 60% of the gain" in drawn and "PSI 9.00, 40% of the gain" in drawn
-    assert "…" + "a" * 33 in drawn and "a" * 40 not in drawn
+    assert "a" * 16 + "…" + "a" * 17 in drawn and "a" * 40 not in drawn
 
 
 def test_the_same_figures_give_the_same_bytes() -> None:
