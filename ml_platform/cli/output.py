@@ -49,7 +49,10 @@ def emit_table(rows: Rows, *, title: str = "", empty: str = "Nothing to show.", 
         )
     for cells in zip(*(column.cells for column in columns[: len(widths)]), strict=True):
         table.add_row(*(Text(text) for text in cells))
-    console.print(table, width=sum(widths) + GAP * len(widths), crop=False)
+    total = sum(widths) + GAP * len(widths)
+    # Rich cuts at its own width, which is 80 where nobody looks: what is piped is not cut.
+    wide = console if total <= console.width else Console(width=total, highlight=False)
+    wide.print(table, width=total, crop=False)
     if left_out := [column.header for column in columns[len(widths) :]]:
         rest = f" and {len(left_out) - 5} more columns" if len(left_out) > 5 else ""
         note(f"No room for {', '.join(left_out[:5])}{rest}: --json shows everything, a wider terminal more.")

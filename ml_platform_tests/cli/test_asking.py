@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_platform.cli.output import emit_table
 from ml_platform.lake.connection import Lake
 from ml_platform.settings import Settings
 from ml_platform_tests.cli.terminal import answered, typed
@@ -138,3 +139,11 @@ def test_a_model_card_is_markdown_of_one_version(untouched: Path) -> None:
     for words in (("trip_delay", "--card"), ("trip_delay@1", "--card", "--json")):
         refused = typed("models", *words)
         assert refused.exit_code == 2 and "--card is one version's, as Markdown" in refused.stderr
+
+
+def test_what_is_piped_is_not_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    emit_table([{"partition": "2013-01", "reason": "because " * 30}])
+    emit_table([{"partition": "2013-01", "reason": "because " * 30}] * 2)
+    told = capsys.readouterr().out
+    assert "…" not in told and told.count("because") == 90 and told.count("2013-01") == 3
