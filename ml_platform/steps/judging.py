@@ -1,8 +1,6 @@
 """The last two training steps: the verdicts of the gates, and the champion."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +11,7 @@ from ml_platform.evaluation import gates
 from ml_platform.evaluation.candidate import Candidate, Champion, Compared
 from ml_platform.evaluation.stored import stored_candidate, stored_champion
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.parity import ParityReport, parity
+from ml_platform.features.parity import parity
 from ml_platform.ingestion.checks import CheckResult
 from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author
@@ -29,55 +27,13 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, reading
 from ml_platform.steps.card import card_of
 from ml_platform.steps.picturing import judged
+from ml_platform.steps.proofs import Background, Replayed
 from ml_platform.steps.showing import written
 from ml_platform.steps.training import HELD_BACK, stored_training_set, version_of
 from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
-from ml_platform.training.reproduction import Reproduction, reproduce
+from ml_platform.training.reproduction import reproduce
 
 CODE_VERSION = 1  # of how candidates are judged and promoted; part of the content keys (S31)
-
-
-class _Background:
-    """Work begun by `start`, or by `result` when nobody started it."""
-
-    def __init__(self, work: Callable[[], Reproduction]) -> None:
-        self._work = work
-        self._begun: Future[Reproduction] | None = None
-
-    def start(self) -> None:
-        if self._begun is None:
-            pool = ThreadPoolExecutor(1)
-            self._begun = pool.submit(self._work)
-            pool.shutdown(wait=False)
-
-    def result(self) -> Reproduction:
-        self.start()
-        assert self._begun is not None  # started above
-        return self._begun.result()
-
-
-@dataclass(frozen=True)
-class _Replayed:
-    """A parity report in the words of the gate."""
-
-    report: ParityReport
-
-    @property
-    def compared(self) -> int:
-        return self.report.examples
-
-    @property
-    def differing(self) -> int:
-        return len({str(difference.example) for difference in self.report.differences})
-
-    @property
-    def detail(self) -> str:
-        fed = f"{self.report.cells:,} values compared after {self.report.rows_fed:,} rows went through the state."
-        first = [
-            f"{d.column} of {d.example} is {d.batch!r} in batch and {d.online!r} online"
-            for d in self.report.differences[:3]
-        ]
-        return f"{fed} {'; '.join(first)}".strip()
 
 
 def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: int | None) -> int | None:
@@ -253,7 +209,7 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
     holdout = candidate.holdout.frame
 
     # Training again is another process's work; it goes on while this one replays.
-    again = _Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
+    again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
 
     def replay(examples: int) -> Compared:
         again.start()
@@ -261,7 +217,7 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
         tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
         chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
         rows = chosen.select(list(definition.row_schema))
-        return _Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
+        return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
 
     champion = _champion(ws, pipeline, partition, version, holdout)
     return replace(candidate, champion=champion, parity=replay, reproduce=again.result)

@@ -12,7 +12,10 @@ import pytest
 from ml_platform_tests.orchestration import browser
 from ml_platform_tests.orchestration.platform import Platform
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(browser.CHROMIUM is None, reason="no Chromium is installed")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(browser.CHROMIUM is None, reason="2026-11: Chromium is no Python package"),
+]
 
 
 @pytest.fixture(scope="module")

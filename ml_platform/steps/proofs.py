@@ -1,0 +1,51 @@
+"""What a candidate proves itself with: training again, beside other work, and the replay in the words of its gate."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from ml_platform.features.parity import ParityReport
+from ml_platform.training.reproduction import Reproduction
+
+
+class Background:
+    """Work begun by `start`, or by `result` when nobody started it."""
+
+    def __init__(self, work: Callable[[], Reproduction]) -> None:
+        self._work = work
+        self._begun: Future[Reproduction] | None = None
+
+    def start(self) -> None:
+        if self._begun is None:
+            pool = ThreadPoolExecutor(1)
+            self._begun = pool.submit(self._work)
+            pool.shutdown(wait=False)
+
+    def result(self) -> Reproduction:
+        self.start()
+        assert self._begun is not None  # started above
+        return self._begun.result()
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A parity report in the words of the gate."""
+
+    report: ParityReport
+
+    @property
+    def compared(self) -> int:
+        return self.report.examples
+
+    @property
+    def differing(self) -> int:
+        return len({str(difference.example) for difference in self.report.differences})
+
+    @property
+    def detail(self) -> str:
+        fed = f"{self.report.cells:,} values compared after {self.report.rows_fed:,} rows went through the state."
+        first = [
+            f"{d.column} of {d.example} is {d.batch!r} in batch and {d.online!r} online"
+            for d in self.report.differences[:3]
+        ]
+        return f"{fed} {'; '.join(first)}".strip()
