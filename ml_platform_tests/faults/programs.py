@@ -92,7 +92,7 @@ def _answer(order: list[Any]) -> dict[str, Any]:
     name, folder, *arguments = order
     try:
         return {"done": globals()[name](Path(folder), *arguments)}
-    except Exception:
+    except Exception:  # told to whoever gave the order, who fails with it
         return {"failed": traceback.format_exc()}
 
 
