@@ -73,7 +73,7 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
         return recorded_alone(ws, author, Outcome(0, HELD_BACK, metadata=told, checks=checks))
     candidate = _candidate(ws, pipeline, partition, version)
     # Training again goes on in another process; what people look at is drawn before it is waited for.
-    quick = [gate for gate in pipeline.all_gates if not isinstance(gate, ReproductionGate)]
+    quick = [gate for gate in pipeline.all_gates if gates.turn(gate) == 0]
     gates.evaluate(ws.lake, author, quick, candidate)
     pictures = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
     found = gates.evaluate(ws.lake, author, pipeline.all_gates, candidate)
@@ -202,17 +202,17 @@ def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str)
 
 
 def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version) -> Candidate:
+    again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
+    unmeasured = gates.waiting(ws.lake, pipeline.all_gates, pipeline.name, version.version)
+    if any(isinstance(gate, ReproductionGate) for gate in unmeasured):
+        again.start()  # another process's work, which goes on while this one loads and replays
     stored = stored_training_set(ws, pipeline, partition)
     assert stored is not None  # a version was trained on one
     threads = ws.settings.threads
     candidate = stored_candidate(ws.blobs, pipeline, stored, version.bundle, version.version, threads=threads)
     holdout = candidate.holdout.frame
 
-    # Training again is another process's work; it goes on while this one replays.
-    again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
-
     def replay(examples: int) -> Compared:
-        again.start()
         definition = FeatureDefinition.of(pipeline)
         tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
         chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
