@@ -10,6 +10,7 @@ from ml_platform.lake import ledger
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.steps import deciding
 from ml_platform.steps.pipeline_steps import Step, steps_of
 from ml_platform.steps.workspace import Workspace, intact
 
@@ -125,6 +126,8 @@ class Planner:
     def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
         """The assets of a job that would change, and those of the job that are made of them."""
         stale: list[list[str]] = []
+        if job == "train" and self._nothing_to_train(partition):
+            return stale
         if job == "data":
             stale += self._stale_tables(partition)
         for step in self._steps:
@@ -132,6 +135,12 @@ class Planner:
             if step.job == job and (any(key in stale for key in made_of) or self._step_is_stale(step, partition)):
                 stale.append([self.pipeline.name, step.name])
         return stale
+
+    def _nothing_to_train(self, partition: str) -> bool:
+        """Whether the decision was held back and nothing was ever trained there that it takes back (S21)."""
+        asset = f"{self.pipeline.name}/training_set"
+        made = ledger.latest(self.ws.lake, asset)
+        return (asset, partition) not in made and deciding.held_back(self.ws, self.pipeline, partition)
 
     def _stale_tables(self, partition: str) -> list[list[str]]:
         found: list[list[str]] = []
