@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 def check_tables(pipeline: "ModelPipeline", where: str) -> None:
     """Names are unique, needs exist and form no cycle."""
+    ruled = [table.name for table in pipeline.tables if table.complete is not None]
+    if ruled and pipeline.partitions is None:
+        raise DeclarationError(
+            where, f"complete= of {ruled[0]} is about partitions, and there are none", remedy="Leave it out."
+        )
     names = [table.name for table in pipeline.tables]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

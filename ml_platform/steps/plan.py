@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ml_platform.errors import NotFoundError, OrderError
-from ml_platform.ingestion import plans, raw, validated
+from ml_platform.ingestion import completeness, raw, validated
 from ml_platform.lake import ledger
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -65,17 +65,21 @@ class Planner:
                     yield Work(job, partition, place, len(partitions), stale)
 
     def complete(self) -> list[str]:
-        """The partitions whose data are complete, in order (S20).
+        """The partitions whose data are complete, in order, by the rules of the tables (S20).
 
-        One is complete once a valid row of the examples' table lies after it. A pipeline without
-        partitions is complete once it has a file.
+        A pipeline without partitions is complete once it has a file.
         """
+        if self.pipeline.partitions is not None:
+            return completeness.complete(self.ws.lake, self.pipeline, self.ws.slices)
         table = self.pipeline.table(self.pipeline.examples.table)
-        slices = self.ws.slices.get(table.name)
+        return [WHOLE] if validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name)) else []
+
+    def awaited(self) -> list[str]:
+        """What the next partition that is over waits for, a sentence each."""
         if self.pipeline.partitions is None:
-            return [WHOLE] if validated.validated_keys(self.ws.lake, table, slices) else []
-        last = max(plans.filled(self.ws.lake, table, slices), default="")
-        return [partition for partition in self.pipeline.partition_keys() if partition < last]
+            return []
+        with self.ws.lake.reading():
+            return completeness.awaited(self.ws.lake, self.pipeline, self.ws.slices)
 
     def problems(self) -> list[str]:
         """What a person should know: files that are refused, each with place and remedy."""
@@ -89,7 +93,8 @@ class Planner:
         if only is None:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
-            remedy = f"Complete: {complete[0]} to {complete[-1]}." if complete else "Land files first."
+            known = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
+            remedy = " ".join([*known, *completeness.awaited(self.ws.lake, self.pipeline, self.ws.slices)])
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 
