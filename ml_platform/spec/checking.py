@@ -10,7 +10,7 @@ from ml_platform.spec.canonical import canonical
 from ml_platform.spec.durations import shortest
 from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
-from ml_platform.spec.features import Derived, Feature, Latest, Lookup, Since, Window, join_keys
+from ml_platform.spec.features import COUNTED, Derived, Feature, Latest, Lookup, Since, Window, join_keys
 from ml_platform.spec.gates import METRICS, AtLeast, AtMost, Gate, NoWorseThanChampion, OverfitGap
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
@@ -129,7 +129,7 @@ def joined_outputs(pipeline: "ModelPipeline") -> list[tuple[str, dict[str, pl.Da
         if isinstance(feature, Window):
             _check_window(feature, table, where)
             types: list[pl.DataType] = [
-                pl.Int64() if agg == "count" else pl.Float64() for _ in feature.over for agg in feature.agg
+                pl.Int64() if agg in COUNTED else pl.Float64() for _ in feature.over for agg in feature.agg
             ]
         elif isinstance(feature, Since):
             types = [pl.Float64()]
@@ -157,10 +157,13 @@ def _check_clock(pipeline: "ModelPipeline", feature: Any, table: Table, where: s
 
 
 def _check_window(feature: Window, table: Table, where: str) -> None:
-    if feature.of is not None and feature.agg != ("count",):
-        dtype = table.columns[feature.of]
-        if not (dtype.is_numeric() or dtype == pl.Boolean):
-            raise DeclarationError(where, f"of={feature.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
+    dtype = table.columns[feature.of] if feature.of is not None else pl.Null()
+    if "n_unique" in feature.agg and dtype.is_nested():
+        raise DeclarationError(
+            where, f"of={feature.of!r} is {dtype}", remedy="n_unique counts plain values: text, numbers, dates."
+        )
+    if not COUNTED.issuperset(feature.agg) and not (dtype.is_numeric() or dtype == pl.Boolean):
+        raise DeclarationError(where, f"of={feature.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
     if feature.where is not None and type_of(feature.where, table.columns, f"{where}.where") != pl.Boolean:
         raise DeclarationError(f"{where}.where", "not a Boolean expression", remedy="Compare something.")
 
