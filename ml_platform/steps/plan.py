@@ -7,6 +7,7 @@ from typing import Literal
 from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.ingestion import completeness, raw, validated
 from ml_platform.lake import ledger
+from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
@@ -63,6 +64,16 @@ class Planner:
                     stale = self._stale_assets(job, partition)
                 if stale:
                     yield Work(job, partition, place, len(partitions), stale)
+        if only is None and isinstance(self.pipeline.examples.label, Label):
+            yield from self._answered(partitions)
+
+    def _answered(self, partitions: list[str]) -> Iterator[Work]:
+        """The partitions that labels of later ones answer, which were made meanwhile."""
+        for place, partition in enumerate(partitions):
+            with self.ws.lake.reading():
+                stale = self._stale_assets("data", partition)
+            if stale:
+                yield Work("data", partition, place, len(partitions), stale)
 
     def complete(self) -> list[str]:
         """The partitions whose data are complete, in order, by the rules of the tables (S20).
