@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ml_platform.spec.completeness import Marker, Watermark
     from ml_platform.spec.examples import Examples, Label
     from ml_platform.spec.features import Derived, Latest, Lookup, Since, Window
     from ml_platform.spec.gates import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "completeness": ("Marker", "Watermark"),
     "examples": ("Examples", "Label"),
     "features": ("Derived", "Latest", "Lookup", "Since", "Window"),
     "gates": (
@@ -66,6 +68,7 @@ __all__ = [
     "Leakage",
     "LightGBM",
     "Lookup",
+    "Marker",
     "ModelPipeline",
     "Monthly",
     "NoWorseThanChampion",
@@ -77,6 +80,7 @@ __all__ = [
     "Size",
     "Split",
     "Table",
+    "Watermark",
     "Weekly",
     "Window",
     "__version__",

@@ -17,6 +17,7 @@ WORDS = [
     "Leakage",
     "LightGBM",
     "Lookup",
+    "Marker",
     "ModelPipeline",
     "Monthly",
     "NoWorseThanChampion",
@@ -28,6 +29,7 @@ WORDS = [
     "Size",
     "Split",
     "Table",
+    "Watermark",
     "Weekly",
     "Window",
 ]

@@ -184,10 +184,13 @@ def _show_version(facts: dict[str, Any]) -> None:
 
 def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     from ml_platform.ingestion import raw
+    from ml_platform.steps.plan import Planner
 
     looks = [raw.pending(workspace.lake, table) for table in pipeline.tables]
     waiting = sum(len(look.paths) for look in looks)
     if waiting:
         note(f"{waiting} files wait: `ml-platform run {pipeline.name}` takes them in.")
+    for awaited in Planner(workspace, pipeline).awaited():
+        note(awaited)
     for refusal in (refusal for look in looks for refusal in look.refused):
         note(f"refused: {refusal.error}")

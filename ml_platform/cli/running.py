@@ -51,8 +51,8 @@ def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_j
         show_months(pipeline, rows)
     else:
         say(
-            f"No partition of {pipeline} is complete yet: a file of {declared.examples.table} for a later one says "
-            f"that it is. `ml-platform land {pipeline} TABLE FILE…` lands files in {settings.landing}."
+            f"No partition of {pipeline} is complete yet. `ml-platform land {pipeline} TABLE FILE…` lands files in "
+            f"{settings.landing}."
         )
 
 
@@ -156,6 +156,8 @@ def run_pipeline(
             if launched
             else f"Everything is up to date; nothing was launched ({took:.1f} s)."
         )
+        for awaited in planner.awaited():
+            note(awaited)
         for problem in planner.problems():
             note(f"refused: {problem}")
     return launched

@@ -35,7 +35,7 @@ class _Subject:
     references: Sequence[Reference]
 
 
-def check_names(table: Table) -> list[tuple[str, str]]:
+def check_names(table: Table, partitions: Partitions | None = None) -> list[tuple[str, str]]:
     """(name, what it looks at) of every check that `run_checks` reports."""
     key = ", ".join(table.key) or "all columns"
     return [
@@ -43,7 +43,7 @@ def check_names(table: Table) -> list[tuple[str, str]]:
         ("quarantine_share", f"At most {QUARANTINE_SHARE:.0%} of the rows are in quarantine."),
         ("keys", f"No key ({key}) has two current rows, in any partition."),
         ("references", f"At most {REFERENCE_SHARE:.0%} of the rows point to a key that the other table does not have."),
-        *against_history.check_names(table),
+        *against_history.check_names(table, partitions),
     ]
 
 
@@ -55,7 +55,7 @@ def run_checks(
     past = history(lake, table, partitions, partition)  # which may profile again what older code did
     with lake.reading():
         found = [check(subject) for check in _CHECKS.values()]
-    return found + against_history.run_checks(lake, table, past)
+    return found + against_history.run_checks(lake, table, partitions, past)
 
 
 def _schema(s: _Subject) -> CheckResult:

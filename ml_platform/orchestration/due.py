@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from ml_platform.discovery import pipelines
+from ml_platform.ingestion.completeness import markers
 from ml_platform.lake import snapshots
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
@@ -199,7 +200,8 @@ def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:
 
 def _fingerprint(ws: Workspace, pipeline: ModelPipeline) -> str:
     """What has to change before anything can become stale: a commit, a file, the end of a partition, this process."""
-    landed, last = files(ws.settings, pipeline.tables), pipeline.partition_keys()[-1:]
+    landed = [*files(ws.settings, pipeline.tables), *markers(ws.lake, pipeline)]
+    last = pipeline.partition_keys()[-1:]
     return content_key(_PROCESS, snapshots.current(ws.lake), landed, last)
 
 

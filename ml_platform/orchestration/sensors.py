@@ -23,8 +23,8 @@ def sensors_of(pipeline: ModelPipeline) -> list[dg.SensorDefinition]:
             pipeline,
             "decisions",
             "train",
-            "Acts on a decision that nothing was done about: trains where it fired or was forced, and puts on record "
-            "that a partition was held back. The run's tags hold the reason.",
+            "Acts on a decision that nothing was done about: trains where it fired or was forced. The run's tags hold "
+            "the reason. Where it was held back nothing runs.",
         ),
     ]
 

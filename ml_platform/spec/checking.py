@@ -7,10 +7,12 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.canonical import canonical
+from ml_platform.spec.durations import shortest
 from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import COUNTED, Derived, Feature, Latest, Lookup, Since, Window, join_keys
 from ml_platform.spec.gates import METRICS, AtLeast, AtMost, Gate, NoWorseThanChampion, OverfitGap
+from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.spec.training import Retrain
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 def check_tables(pipeline: "ModelPipeline", where: str) -> None:
     """Names are unique, needs exist and form no cycle."""
+    ruled = [table.name for table in pipeline.tables if table.complete is not None]
+    if ruled and pipeline.partitions is None:
+        raise DeclarationError(
+            where, f"complete= of {ruled[0]} is about partitions, and there are none", remedy="Leave it out."
+        )
     names = [table.name for table in pipeline.tables]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -234,6 +241,7 @@ def check_gates(pipeline: "ModelPipeline", where: str) -> None:
 def check_retrain(pipeline: "ModelPipeline", where: str) -> None:
     """Without partitions every change of the data is one decision, so nothing can be counted or compared in them."""
     if pipeline.partitions is not None:
+        _check_calendar(pipeline.retrain, pipeline.partitions, f"{where}.retrain")
         return
     default = Retrain()
     for name in ("every", "on_drift", "on_performance", "cool_down"):
@@ -244,6 +252,20 @@ def check_retrain(pipeline: "ModelPipeline", where: str) -> None:
                 f"{name}={value} is about partitions, and there are none",
                 remedy="Declare partitions=, or leave it out: what lands is decided about each time.",
             )
+
+
+def _check_calendar(retrain: Retrain, slices: Partitions, where: str) -> None:
+    """A cool-down is over before the calendar asks again."""
+    if not isinstance(retrain.every, str):
+        return
+    start, end = slices.window(slices.since)
+    most = -(-shortest(retrain.every) // (end - start)) - 1
+    if retrain.cool_down > max(most, 0):
+        raise DeclarationError(
+            where,
+            f"cool_down={retrain.cool_down} {slices.unit}s forbid what every={retrain.every!r} asks for",
+            remedy=f"Give a cool_down of at most {max(most, 0)}, or every=None.",
+        )
 
 
 def _what_it_judges(gate: Gate) -> tuple[Any, ...]:

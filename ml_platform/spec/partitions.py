@@ -68,6 +68,10 @@ class Partitions:
         """The key of the slice that each UTC time of the column lies in."""
         return time.dt.strftime(self.form)
 
+    def alike(self, key: str, other: str) -> bool:
+        """Whether the rows of two slices should look alike: hours do at the same time of the day."""
+        return True
+
     def _start(self, hour: datetime) -> datetime:
         """Where the slice of a whole hour begins."""
         raise NotImplementedError
@@ -143,6 +147,9 @@ class Hourly(Partitions):
     unit: ClassVar[str] = "hour"
     form: ClassVar[str] = "%Y-%m-%dT%H"
     written: ClassVar[str] = "YYYY-MM-DDTHH in UTC, such as 2013-01-07T15"
+
+    def alike(self, key: str, other: str) -> bool:
+        return key[-3:] == other[-3:]
 
     def _start(self, hour: datetime) -> datetime:
         return hour

@@ -193,8 +193,7 @@ def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str)
     before = pipeline.partition_keys_upto(partition)[:-1]
     if not before:
         return
-    decided = reading.own(ws, pipeline, "champion", before[-1:])
-    if not decided:
+    if not reading.own(ws, pipeline, "champion", before[-1:]) and not deciding.held_back(ws, pipeline, before[-1]):
         raise OrderError(
             f"{pipeline.name}/champion for {partition} follows {before[-1]}, which is undecided.",
             remedy=f"Materialize {pipeline.name} for {before[-1]} first.",

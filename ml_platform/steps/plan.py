@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ml_platform.errors import NotFoundError, OrderError
-from ml_platform.ingestion import plans, raw, validated
+from ml_platform.ingestion import completeness, raw, validated
 from ml_platform.lake import ledger
+from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.steps import deciding
 from ml_platform.steps.pipeline_steps import Step, steps_of
 from ml_platform.steps.workspace import Workspace, intact
 
@@ -62,19 +64,33 @@ class Planner:
                     stale = self._stale_assets(job, partition)
                 if stale:
                     yield Work(job, partition, place, len(partitions), stale)
+        if only is None and isinstance(self.pipeline.examples.label, Label):
+            yield from self._answered(partitions)
+
+    def _answered(self, partitions: list[str]) -> Iterator[Work]:
+        """The partitions that labels of later ones answer, which were made meanwhile."""
+        for place, partition in enumerate(partitions):
+            with self.ws.lake.reading():
+                stale = self._stale_assets("data", partition)
+            if stale:
+                yield Work("data", partition, place, len(partitions), stale)
 
     def complete(self) -> list[str]:
-        """The partitions whose data are complete, in order (S20).
+        """The partitions whose data are complete, in order, by the rules of the tables (S20).
 
-        One is complete once a valid row of the examples' table lies after it. A pipeline without
-        partitions is complete once it has a file.
+        A pipeline without partitions is complete once it has a file.
         """
+        if self.pipeline.partitions is not None:
+            return completeness.complete(self.ws.lake, self.pipeline, self.ws.slices)
         table = self.pipeline.table(self.pipeline.examples.table)
-        slices = self.ws.slices.get(table.name)
+        return [WHOLE] if validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name)) else []
+
+    def awaited(self) -> list[str]:
+        """What the next partition that is over waits for, a sentence each."""
         if self.pipeline.partitions is None:
-            return [WHOLE] if validated.validated_keys(self.ws.lake, table, slices) else []
-        last = max(plans.filled(self.ws.lake, table, slices), default="")
-        return [partition for partition in self.pipeline.partition_keys() if partition < last]
+            return []
+        with self.ws.lake.reading():
+            return completeness.awaited(self.ws.lake, self.pipeline, self.ws.slices)
 
     def problems(self) -> list[str]:
         """What a person should know: files that are refused, each with place and remedy."""
@@ -88,7 +104,8 @@ class Planner:
         if only is None:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
-            remedy = f"Complete: {complete[0]} to {complete[-1]}." if complete else "Land files first."
+            known = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
+            remedy = " ".join([*known, *completeness.awaited(self.ws.lake, self.pipeline, self.ws.slices)])
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 
@@ -125,6 +142,8 @@ class Planner:
     def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
         """The assets of a job that would change, and those of the job that are made of them."""
         stale: list[list[str]] = []
+        if job == "train" and self._nothing_to_train(partition):
+            return stale
         if job == "data":
             stale += self._stale_tables(partition)
         for step in self._steps:
@@ -132,6 +151,12 @@ class Planner:
             if step.job == job and (any(key in stale for key in made_of) or self._step_is_stale(step, partition)):
                 stale.append([self.pipeline.name, step.name])
         return stale
+
+    def _nothing_to_train(self, partition: str) -> bool:
+        """Whether the decision was held back and nothing was ever trained there that it takes back (S21)."""
+        asset = f"{self.pipeline.name}/training_set"
+        made = ledger.latest(self.ws.lake, asset)
+        return (asset, partition) not in made and deciding.held_back(self.ws, self.pipeline, partition)
 
     def _stale_tables(self, partition: str) -> list[list[str]]:
         found: list[list[str]] = []

@@ -198,13 +198,13 @@ def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(ope
     assert trained[1:] == [("trip_delay_train", "2024-02", True), ("trip_delay_train", "2024-03", True)]
 
 
-def test_a_held_back_month_is_put_on_record_by_a_run_and_what_a_person_forces_is_trained_once(opened: Opening) -> None:
+def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_once(opened: Opening) -> None:
     trips = opened("patient")
     _land(trips, "2024-03")
     trips.settle()
-    assert trips.ran[-1] == ("trip_delay_train", "2024-02", True)
-    assert trips.tags[-1][DECISION_TAG] == "held back"
-    assert trips.tags[-1][REASON_TAG] == "Trained 1 partition ago; no calendar is declared."
+    assert [run for run in trips.ran if run[0] == "trip_delay_train"] == [("trip_delay_train", "2024-01", True)]
+    decision = deciding.of(trips.ws, find("trip_delay"), "2024-02")
+    assert (decision.outcome, decision.reason) == ("held back", "Trained 1 partition ago; no calendar is declared.")
     last = promotions.history(trips.ws.lake, "trip_delay")[-1]
     assert (last.action, last.partition) == ("kept", "2024-02")
     assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1]

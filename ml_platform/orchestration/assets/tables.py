@@ -77,7 +77,7 @@ def _validated(
                 metadata={**refused_shape, "dagster/table_name": f"lake.quarantine.{table.name}"},
             ),
         ],
-        check_specs=check_specs(key, check_names(table), slices),
+        check_specs=check_specs(key, check_names(table, slices), slices),
         partitions_def=partitions_of(slices),
     )
     def validated(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
