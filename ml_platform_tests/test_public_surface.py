@@ -20,6 +20,7 @@ WORDS = [
     "NoWorseThanChampion",
     "OverfitGap",
     "Parity",
+    "PipelineComponent",
     "Reproduction",
     "Retrain",
     "Since",
