@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform_tests.orchestration.projects import component, project
+from ml_platform_tests.orchestration.projects import project
 from ml_platform_tests.scenario import csv
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +56,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def run(shop: Path) -> Run:
     """Run a command of the project's environment in its folder; what it printed. Fails where the command does."""
     python = shop / ".venv" / "bin" / "python"
@@ -88,13 +88,23 @@ def _customers(count: int = 400) -> pl.DataFrame:
     ).with_columns(settled_at=pl.col("taken_at").dt.offset_by("30d"))
 
 
-def test_a_project_with_the_wheel_finds_the_component_scaffolds_a_pipeline_and_runs_it(shop: Path, run: Run) -> None:
-    listed = {one["key"]: one for one in json.loads(run("dagster_dg_cli.cli", "list", "components", "--json"))}
-    assert "One declared model" in listed["ml_platform.PipelineComponent"]["summary"]
-
+@pytest.fixture(scope="module")
+def churn(shop: Path, run: Run) -> Path:
+    """The folder that a person had scaffolded."""
     run("dagster_dg_cli.cli", "scaffold", "defs", "ml_platform.PipelineComponent", "churn")
-    assert "successfully" in run("dagster_dg_cli.cli", "check", "defs")  # and the YAML before it
+    return shop / "src" / "shop" / "defs" / "churn"
 
+
+def test_a_project_with_the_wheel_finds_the_component_and_what_it_scaffolds_loads(churn: Path, run: Run) -> None:
+    listed = {one["key"]: one for one in json.loads(run("dagster_dg_cli.cli", "list", "components", "--json"))["items"]}
+    assert "One declared model" in listed["ml_platform.PipelineComponent"]["summary"]
+    assert sorted(path.name for path in churn.iterdir()) == ["declaration.py", "defs.yaml"]
+    said = run("dagster_dg_cli.cli", "check", "defs")
+    assert "YAML validated successfully" in said and "definitions loaded successfully" in said
+
+
+@pytest.mark.slow
+def test_what_was_scaffolded_runs_from_a_file_to_a_champion(shop: Path, churn: Path, run: Run) -> None:
     landing = shop / "data" / "landing" / "churn"
     landing.mkdir(parents=True)
     (landing / "2026-01.csv").write_text(csv(_customers()))
@@ -102,14 +112,4 @@ def test_a_project_with_the_wheel_finds_the_component_scaffolds_a_pipeline_and_r
 
     (shop / ".env").write_text("""ML_PLATFORM_PIPELINES='["shop.defs.churn.declaration"]'\n""")
     (row,) = json.loads(run("ml_platform.cli.main", "run", "churn", "--json"))
-    assert (row["rows"], row["quarantined"], row["champion"]) == (400, 0, 1)
-    assert json.loads(run("ml_platform.cli.main", "sql", "SELECT count(*) AS n FROM churn.predictions", "--json"))
-
-
-@pytest.mark.slow
-def test_one_defs_yaml_beside_a_declaration_is_a_whole_project(shop: Path, run: Run) -> None:
-    component(shop / "src" / "shop" / "defs" / "delays", "ml_platform.pipelines.flight_delay:flight_delay")
-    assert "validated successfully" in run("dagster_dg_cli.cli", "check", "yaml")
-    found = json.loads(run("dagster_dg_cli.cli", "list", "defs", "--json"))
-    assert "flight_delay/champion" in {asset["key"] for asset in found["assets"]}
-    assert str(shop) in run("dagster_dg_cli.cli", "list", "component-tree")
+    assert (row["rows"], row["quarantined"], row["champion"]) == (400, 0, "churn@1")
