@@ -53,6 +53,11 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run([*pip, "install", "--quiet", "--no-index", "--no-deps", wheel], check=True, timeout=120)
     (packages / "shop.pth").write_text(f"{root / 'src'}\n{sysconfig.get_path('purelib')}\n")
     (root / ".dagster").mkdir()
+    asked = [environment / "bin" / "python", "-P", "-c", "import ml_platform; print(ml_platform.__file__)"]
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    imported = subprocess.run(asked, env=own, capture_output=True, text=True, check=True).stdout
+    assert Path(imported.strip()).is_relative_to(packages)
+    assert (packages / "ml_platform" / "py.typed").exists()
     return root
 
 
