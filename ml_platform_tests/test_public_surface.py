@@ -23,6 +23,7 @@ WORDS = [
     "NoWorseThanChampion",
     "OverfitGap",
     "Parity",
+    "PipelineComponent",
     "Reproduction",
     "Retrain",
     "Since",

@@ -7,7 +7,7 @@ run for before.
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,7 +18,7 @@ from ml_platform.ingestion.completeness import markers
 from ml_platform.lake import snapshots
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
-from ml_platform.orchestration.resources import reading_workspace_for
+from ml_platform.orchestration.resources import reading_workspace_for, settings_of
 from ml_platform.settings import Settings
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
@@ -60,9 +60,13 @@ def due(
     job: Job,
     cursor: str | None = None,
     warn: Callable[[str], None] = lambda _: None,
+    addresses: Sequence[str] = (),
 ) -> Answer:
-    """The run of `job` that is due now, if any. Opens the lake for reading only."""
-    settings = Settings()
+    """The run of `job` that is due now, if any. Opens the lake for reading only.
+
+    `addresses` are those of all pipelines of the code location; empty: the environment names them.
+    """
+    settings = settings_of(addresses)
     if busy := _busy(instance, pipeline, settings):
         return Answer(None, busy, cursor)
     ws = reading_workspace_for(settings)
@@ -122,7 +126,7 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
         chosen = run.asset_selection or frozenset()
         other = run.tags.get(PIPELINE_TAG)
         mine = other == pipeline.name or any(key.path[0] == pipeline.name for key in chosen)
-        touched = chosen & own if chosen else _shares_tables(pipeline, other)
+        touched = chosen & own if chosen else _shares_tables(pipeline, other, settings)
         if not mine and not touched:
             continue
         if _killed(instance, settings, run):
@@ -134,9 +138,9 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
     return ""
 
 
-def _shares_tables(pipeline: ModelPipeline, other: str | None) -> bool:
+def _shares_tables(pipeline: ModelPipeline, other: str | None, settings: Settings) -> bool:
     """Whether a run of all assets of another pipeline's job takes in tables of this one."""
-    declared = pipelines().get(other or "")
+    declared = pipelines(settings).get(other or "")
     return declared is not None and bool({t.name for t in declared.tables} & {t.name for t in pipeline.tables})
 
 
