@@ -70,10 +70,10 @@ class Planner:
                 if stale:
                     yield Work(job, partition, place, len(partitions), stale)
 
-    def left(self) -> list[str]:
-        """The settled partitions that would predict, decide or train otherwise today."""
+    def left(self, *jobs: Job) -> list[str]:
+        """The settled partitions that would be otherwise today: in any of these jobs, of both without."""
         with self.ws.lake.reading():
-            return [p for p in self.complete() if self._plan("data", p)[1] or self._plan("train", p)[1]]
+            return [p for p in self.complete() if any(self._plan(job, p)[1] for job in jobs or ("data", "train"))]
 
     def complete(self) -> list[str]:
         """The partitions whose data are complete, in order (S20).

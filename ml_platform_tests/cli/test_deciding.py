@@ -42,14 +42,15 @@ def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: p
     monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.patient"]')
     monkeypatch.setenv("LOGNAME", "ada")
     made = world(platform, patient.trip_delay)
-    made.run()
+    made.run(recompute=True)
     made.close()
     told = answered("retrain", "trip_delay", "--why", "the bridge is closed", "--partition", "2024-02")
     assert list(told) == ["pipeline", "partition", "outcome", "reason", "new"]
     assert (told["outcome"], told["reason"], told["new"]) == ("forced", "ada: the bridge is closed", True)
     assert answered("retrain", "trip_delay", "--why", "once more")["new"] is False
     newest = answered("decisions", "trip_delay")[0]
-    assert newest["evidence"]["forced"] == {"by": "ada", "why": "the bridge is closed"} and newest["counts"]
+    assert newest["evidence"]["forced"] == {"by": "ada", "why": "the bridge is closed", "replaces": ""}
+    assert newest["counts"]
 
 
 @pytest.mark.parametrize(
