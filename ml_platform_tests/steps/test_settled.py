@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from ml_platform import AtLeast, Derived, Drift, LightGBM, ModelPipeline, Retrain
-from ml_platform.registry import promotions, versions
+from ml_platform.registry import promotions, verdicts, versions
 from ml_platform.retraining.policy import Forced
 from ml_platform.steps import deciding, drift, judging, report, scoring
 from ml_platform.steps.plan import Planner
@@ -88,6 +88,8 @@ def test_another_feature_is_computed_for_the_past_and_trained_on_when_somebody_a
     assert _retrained(trips, "far trips")
     assert _made(trips.run()) == [(asset, FEBRUARY) for asset in TRAINING]
     assert promotions.champion_at(trips.ws.lake, NAME) == 3
+    beaten = next(v for v in verdicts.of(trips.ws.lake, NAME, 3) if v.gate.startswith("roc_auc no worse"))
+    assert beaten.passed and f"{NAME}@2" in beaten.detail, "the one that it replaces"
     assert "far" in trips.pipeline.model_columns and trips.run() == []
     assert Planner(trips.ws, trips.pipeline).left("train") == [JANUARY], "February trained on it"
     assert _left(trips) == [JANUARY, FEBRUARY], "and was scored without it"
