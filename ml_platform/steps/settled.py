@@ -43,9 +43,13 @@ def outdated_training(ws: Workspace, pipeline: ModelPipeline, partition: str) ->
 
 
 def _made(ws: Workspace, pipeline: ModelPipeline, partition: str) -> _Made:
-    steps = (*_DATA, *_TRAIN, "performance", "report")
-    found = {step: ledger.latest(ws.lake, f"{pipeline.name}/{step}") for step in steps}
-    return {step: rows[asset, p] for step, rows in found.items() for asset, p in rows if p == partition}
+    found: _Made = {}
+    for step in (*_DATA, *_TRAIN, "performance", "report"):
+        asset = f"{pipeline.name}/{step}"
+        record = ledger.latest(ws.lake, asset).get((asset, partition))
+        if record is not None:
+            found[step] = record
+    return found
 
 
 def _had_no_examples(made: _Made) -> bool:
