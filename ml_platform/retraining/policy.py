@@ -28,10 +28,11 @@ class Performance:
 
 @dataclass(frozen=True)
 class Forced:
-    """A person wants a training, and why."""
+    """A person wants a training, and why; `replaces` marks the one that was made before, if that is settled."""
 
     by: str
     why: str
+    replaces: str = ""
 
 
 @dataclass(frozen=True)

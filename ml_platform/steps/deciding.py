@@ -59,11 +59,12 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
 def force(ws: Workspace, pipeline: ModelPipeline, partition: str, request: Forced) -> tuple[Decision, bool]:
     """Decide that a training follows this partition because a person wants it; the decision, and whether it is new.
 
-    One that fired already stands, so asking twice is asking once. Raises OrderError for a partition
-    that was never decided, and RetrainRefused when there is too little to train on.
+    One that fired already stands, so asking twice is asking once, but for one whose training is settled and
+    which `request` replaces. Raises OrderError for a partition that was never decided, and RetrainRefused when
+    there is too little to train on.
     """
     standing = of(ws, pipeline, partition)
-    if standing.fired:
+    if standing.fired and not request.replaces:
         return standing, False
     asset = f"{pipeline.name}/decision"
     with ws.lake.reading():
@@ -76,7 +77,7 @@ def force(ws: Workspace, pipeline: ModelPipeline, partition: str, request: Force
             remedy="Land more labels, or declare a lower min_examples in Retrain.",
         )
     seen = _timing(ws, pipeline, partition, request)
-    outcome = _judged(ws, pipeline, author, seen, ready, unless_fired=True)
+    outcome = _judged(ws, pipeline, author, seen, ready, unless_fired=not request.replaces)
     return of(ws, pipeline, partition), outcome.status == "made"
 
 

@@ -25,6 +25,7 @@ from ml_platform.spec.gates import Gate
 from ml_platform.spec.gates import Reproduction as ReproductionGate
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, reading
+from ml_platform.steps import evidence as evidences
 from ml_platform.steps.card import card_of
 from ml_platform.steps.picturing import judged
 from ml_platform.steps.proofs import Background, Replayed
@@ -39,15 +40,17 @@ CODE_VERSION = 1  # of how candidates are judged and promoted; part of the conte
 def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: int | None) -> int | None:
     """The champion that a candidate of this partition has to beat: the last one before its end.
 
-    A pipeline without partitions has one moment only: the champion before `version` became it.
+    Where a person has a settled training replaced, and in a pipeline without partitions, which has one moment
+    only: the champion before `version` became it.
     """
     end = window_of(pipeline, partition)[1]
-    if end is not None:
+    request = evidences.forced(ws, pipeline, partition)
+    if end is not None and not (request and request.replaces):
         return promotions.champion_at(ws.lake, pipeline.name, end - timedelta(microseconds=1))
     for entry in reversed(promotions.history(ws.lake, pipeline.name)):
         if entry.version == version and entry.action == "promoted":
             return entry.previous
-    return promotions.champion_at(ws.lake, pipeline.name)
+    return promotions.champion_at(ws.lake, pipeline.name, end)
 
 
 def verdicts_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:

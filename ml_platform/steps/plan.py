@@ -1,4 +1,4 @@
-"""What is stale: content keys are compared before anything is launched (S32)."""
+"""What is stale: content keys are compared before anything is launched (S32). What is settled stands (S6)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,9 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.steps import deciding
 from ml_platform.steps.pipeline_steps import Step, steps_of
+from ml_platform.steps.settled import settled_steps
 from ml_platform.steps.workspace import Workspace, intact
+from ml_platform.training.labels import label_table
 
 Job = Literal["data", "train"]
 
@@ -30,11 +32,16 @@ class Work:
 
 
 class Planner:
-    """Finds what has to run for a pipeline. It only reads; what it yields is run by the caller in between."""
+    """Finds what has to run for a pipeline. It only reads; what it yields is run by the caller in between.
 
-    def __init__(self, ws: Workspace, pipeline: ModelPipeline) -> None:
+    What settled partitions predicted, decided and trained is left as it is, unless `recompute` carries every
+    change through the past.
+    """
+
+    def __init__(self, ws: Workspace, pipeline: ModelPipeline, *, recompute: bool = False) -> None:
         self.ws = ws
         self.pipeline = pipeline
+        self._recompute = recompute
         self._steps = steps_of(pipeline)
 
     def work(self, through: str | None = None, only: str | None = None) -> Iterator[Work]:
@@ -74,6 +81,11 @@ class Planner:
                 stale = self._stale_assets("data", partition)
             if stale:
                 yield Work("data", partition, place, len(partitions), stale)
+
+    def left(self, *jobs: Job) -> list[str]:
+        """The settled partitions that would be otherwise today: in any of these jobs, of both without."""
+        with self.ws.lake.reading():
+            return [p for p in self.complete() if any(self._plan(job, p)[1] for job in jobs or ("data", "train"))]
 
     def complete(self) -> list[str]:
         """The partitions whose data are complete, in order, by the rules of the tables (S20).
@@ -141,16 +153,32 @@ class Planner:
 
     def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
         """The assets of a job that would change, and those of the job that are made of them."""
-        stale: list[list[str]] = []
+        return self._plan(job, partition)[0]
+
+    def _plan(self, job: Job, partition: str) -> tuple[list[list[str]], list[list[str]]]:
+        """The stale assets of a job, and those that are left as they are because they are settled."""
         if job == "train" and self._nothing_to_train(partition):
-            return stale
+            return [], []
+        stale: list[list[str]] = []
+        left: list[list[str]] = []
         if job == "data":
             stale += self._stale_tables(partition)
+        settled = frozenset() if self._recompute else settled_steps(self.ws, self.pipeline, partition)
         for step in self._steps:
-            made_of = [list(upstream) for upstream in step.upstream]
-            if step.job == job and (any(key in stale for key in made_of) or self._step_is_stale(step, partition)):
-                stale.append([self.pipeline.name, step.name])
-        return stale
+            if step.job != job:
+                continue
+            asset, made_of = [self.pipeline.name, step.name], [list(upstream) for upstream in step.upstream]
+            if step.name == "performance":  # through settled predictions, too
+                made_of.append(["validated", label_table(self.pipeline)])
+            follows = any(key in stale for key in made_of)
+            if step.name not in settled or (step.name == "report" and follows):
+                if follows or self._step_is_stale(step, partition):
+                    stale.append(asset)
+            elif self._is_lost(step, partition):
+                stale.append(asset)
+            elif any(key in [*stale, *left] for key in made_of) or self._step_is_stale(step, partition):
+                left.append(asset)
+        return stale, left
 
     def _nothing_to_train(self, partition: str) -> bool:
         """Whether the decision was held back and nothing was ever trained there that it takes back (S21)."""
@@ -166,14 +194,28 @@ class Planner:
         return found
 
     def _step_is_stale(self, step: Step, partition: str) -> bool:
-        asset = f"{self.pipeline.name}/{step.name}"
-        last = ledger.latest(self.ws.lake, asset).get((asset, partition))
-        try:
-            if last is None or last.content_key != step.key(self.ws, self.pipeline, partition).content_key:
-                return True
-        except (OrderError, NotFoundError):
-            return True  # something before it was never made
+        last = self._record(step, partition)
+        if last is None or last.content_key != self._key(step, partition):
+            return True
         return not intact(self.ws, last, step.table)
+
+    def _is_lost(self, step: Step, partition: str) -> bool:
+        """Whether what is on record cannot be read any more, and can be made again as it was."""
+        last = self._record(step, partition)
+        if last is None or intact(self.ws, last, step.table):
+            return False
+        return last.content_key == self._key(step, partition)
+
+    def _record(self, step: Step, partition: str) -> ledger.Materialization | None:
+        asset = f"{self.pipeline.name}/{step.name}"
+        return ledger.latest(self.ws.lake, asset).get((asset, partition))
+
+    def _key(self, step: Step, partition: str) -> str | None:
+        """The content key of today; None while something before it was never made."""
+        try:
+            return step.key(self.ws, self.pipeline, partition).content_key
+        except (OrderError, NotFoundError):
+            return None
 
     def _table_is_stale(self, table: Table, partition: str) -> bool:
         last = ledger.latest(self.ws.lake, f"validated/{table.name}").get((f"validated/{table.name}", partition))

@@ -16,7 +16,7 @@ from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, d
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.registry import promotions, versions
 from ml_platform.retraining.policy import Forced
-from ml_platform.steps import deciding
+from ml_platform.steps import deciding, drift, features, judging, scoring
 from ml_platform_tests import scenario
 from ml_platform_tests.orchestration import patient
 from ml_platform_tests.orchestration.ticking import Ticking, ticking_in
@@ -273,6 +273,20 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
     trips.cursors[LANDING] = "{"
     assert len(trips.tick(LANDING)) == 1
     assert trips.cursors[LANDING] == '{"quiet": ""}', "it is not told again"
+
+
+def test_newer_code_starts_no_storm(opened: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips = opened("patient")
+    for module in (scoring, drift, deciding, judging):
+        monkeypatch.setattr(module, "CODE_VERSION", 99)
+    assert trips.settle() == []
+    assert trips.skipped[LANDING] == "Everything is up to date."
+    # Other features are made for the months gone by, once; nothing is scored, decided or trained anew.
+    monkeypatch.setattr(features, "CODE_VERSION", 99)
+    trips.cursors.clear()
+    assert trips.settle() == [("trip_delay_data", "2024-01", True)]
+    rows = trips.ws.lake.rows("SELECT asset FROM platform.materializations ORDER BY recorded_at DESC LIMIT 1")
+    assert rows == [("trip_delay/features",)]
 
 
 def test_a_refused_file_is_in_the_reason(opened: Opening) -> None:

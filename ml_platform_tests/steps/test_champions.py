@@ -108,7 +108,7 @@ def test_what_was_rolled_back_is_not_promoted_again_by_itself_S26(opened: Openin
     assert _scored_by(trips, "2024-02") == [1]
     # Another gate judges February's candidate again. It passes, and still stays out.
     trips.declare(scenario.trips(gates=_with_gates(AtLeast("average_precision", 0.2))))
-    trips.run()
+    trips.run(recompute=True)
     told = trips.told(f"{NAME}/champion", "2024-02")
     assert told["outcome"] == "kept" and "rolled back by ada (complaints)" in told["reason"]
     assert promotions.champion_at(trips.ws.lake, NAME) == 1
@@ -136,7 +136,7 @@ def test_a_month_that_is_held_back_trains_nothing_and_says_so_S21(opened: Openin
 
 def test_too_few_labels_hold_a_month_back_and_the_next_one_has_enough_S20(opened: Opening, january: Path) -> None:
     trips = opened(january, scenario.trips(retrain=Retrain(min_examples=500)))
-    trips.run("2024-02")
+    trips.run("2024-02", recompute=True)
     first, second = (trips.told(f"{NAME}/decision", month) for month in ("2024-01", "2024-02"))
     assert first["outcome"] == "held back" and "500 are needed" in first["reason"]
     assert second["outcome"] == "fired" and second["labelled"] > 500
@@ -155,7 +155,7 @@ def test_a_label_of_one_class_holds_the_month_back_and_scoring_goes_on_S18(opene
         )
     )
     trips = opened(january, never)
-    trips.run("2024-02")
+    trips.run("2024-02", recompute=True)
     why = "the labels are all the same in train (always False), holdout (always False)."
     for month in ("2024-01", "2024-02"):
         told = trips.told(f"{NAME}/decision", month)
