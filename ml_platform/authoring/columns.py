@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from ml_platform.authoring.dialect import no_header
 from ml_platform.authoring.identifiers import column_names
 from ml_platform.authoring.kinds import NULLS, TOKENS, Reading, converted, naive, read
 from ml_platform.authoring.opened import Opened
@@ -72,6 +73,7 @@ def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None
             remedy=f"Its columns: {', '.join(opened.names[:50])}.",
         )
     found = list(_looked(opened, drop, dates, NULLS))
+    _check_names(opened, found)
     tokens = sorted({token for column in found for token in column.reading.tokens})
     if tokens:  # they mean no value in the whole file, so also among the levels of a text
         every = (*NULLS, *tokens)
@@ -80,6 +82,14 @@ def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None
             for c in found
         ]
     return found
+
+
+def _check_names(opened: Opened, columns: list[Column]) -> None:
+    """Raise FileRefused when at least half of the columns of words hold their own name as a value."""
+    words = [column for column in columns if column.kind == "text" and column.levels]
+    own = [column.name for column in words if column.name.strip() in column.levels]
+    if opened.format == "csv" and own and 2 * len(own) >= len(words):
+        raise no_header(opened.path, own, opened.separator, len(opened.names))
 
 
 def _holds(column: Column, tokens: list[str]) -> bool:

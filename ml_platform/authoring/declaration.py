@@ -22,9 +22,9 @@ from ml_platform.authoring.uses import Use
 
 _LONG_LEVEL = 40  # characters of a level that stands in a constant of its own
 _FLOORS = {
-    "binary": "A constant prediction has a ROC AUC of 0.5.",
-    "multiclass": "Always predicting how frequent the classes are has a log loss of {constant:.3f}.",
-    "regression": "Always predicting the mean has an R² of 0.",
+    "binary": "A constant prediction has a ROC AUC of 0.5. Raise the floor once you know what is possible.",
+    "multiclass": "Always predicting the shares of the classes has a log loss of {constant:.3f}. Lower it later.",
+    "regression": "Always predicting the mean has an R² of 0. Raise the floor once you know what is possible.",
 }
 
 
@@ -147,7 +147,7 @@ def _pipeline(draft: Draft) -> str:
         Item(_trainer(draft.opened.rows), "trainer="),
         Item(call("Split", **{k: _part(getattr(parts, k)) for k in ("validation", "holdout")}), "split="),
     ]
-    said = f"{_FLOORS[roles.task].format(constant=_entropy(draft))} Raise the floor once you know what is possible."
+    said = _FLOORS[roles.task].format(constant=_entropy(draft))
     floor = {
         "binary": 'AtLeast("roc_auc", 0.55)',
         "multiclass": f'AtMost("log_loss", {0.97 * _entropy(draft):.3f})',

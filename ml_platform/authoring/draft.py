@@ -112,7 +112,7 @@ def _parts(roles: Roles, rows: int, zone: str) -> Parts:
     wanted = max(_JUDGED, math.ceil(_JUDGED_OF_A_CLASS / _rarest(roles)))
     day = timedelta(days=1)
     holdout = max(14, math.ceil(wanted / rows * ((high - low) / day + 1)))
-    least = math.ceil(4 * 1.5 * holdout * rows / ((high - low) / day + 1))
+    least = math.ceil(2 * 1.5 * holdout * rows / ((high - low) / day + 1))
     if months >= _MONTHS and rows / months >= _ROWS_A_MONTH and least <= 0.6 * rows:
         finished = high < datetime.now(UTC) - _STILL_COMING
         trained = low + (high - low) * (least / rows)

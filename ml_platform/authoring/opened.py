@@ -80,6 +80,8 @@ def opened(file: Path) -> Iterator[Opened]:
             _stage_csv(file, plain, cut, len(names), staged)
         else:
             names = _stage_typed(file, plain, kind, staged)
+        if ROW in names:
+            raise AuthoringError(f"{file.name} has a column {ROW!r}, a name of the platform's.", remedy="Rename it.")
         rows = pq.read_metadata(staged).num_rows if staged.exists() else 0
         if rows < FEWEST_ROWS:
             raise AuthoringError(
@@ -149,8 +151,5 @@ def _check_width(path: str, width: int) -> None:
     if width < 2:
         raise AuthoringError(
             f"{path} has one column: there is nothing to predict it from.",
-            remedy=f"Are its cells separated by something else than {', '.join(map(repr, SEPARATORS_SHOWN))}?",
+            remedy="Are its cells separated by something else than a comma, a semicolon, a tab or a bar?",
         )
-
-
-SEPARATORS_SHOWN = (",", ";", "tab", "|")

@@ -89,7 +89,7 @@ def docstring(said: str, depth: int = 0) -> str:
     said = said.removesuffix('"') + "'" if said.endswith('"') else said
     if len(margin) + len(said) + 6 <= WIDTH:
         return f'{margin}"""{said}"""'
-    lines = textwrap.wrap(said, WIDTH - len(margin) - 3)
+    lines = textwrap.wrap(said, WIDTH - len(margin) - 9)  # so that it is two lines at least
     return "\n".join([f'{margin}"""{lines[0]}', *(f"{margin}{line}" for line in lines[1:]), f'{margin}"""'])
 
 

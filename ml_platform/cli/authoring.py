@@ -146,7 +146,7 @@ class _Choices:
     def refuse_what_is_missing(self) -> None:
         """Raises BadParameter when nobody could be asked for a flag that was not given."""
         if self.missing:
-            told = ", ".join(f"{flag} (a guess: {shlex.quote(guess)})" for flag, guess in self.missing.items())
+            told = ", ".join(f"{flag} (a guess: {guess})" for flag, guess in self.missing.items())
             raise typer.BadParameter(f"nobody can be asked here, and missing is {told}. --yes takes the guesses.")
 
     def _said(self, flag: str, given: str | None, guess: str, question: str) -> str:
@@ -214,7 +214,7 @@ def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Plac
     if roles.task == "regression" and roles.target.kind == "integer" and roles.target.levels:
         say(f"  {roles.target.distinct} whole numbers: --task multiclass would take them for classes")
     for flag, guess in taken.items():
-        say(f"  guessed: {flag} {shlex.quote(guess)}")
+        say(f"  guessed: {flag} {guess}")
     for reason, rows in proof.refused.items():
         say(f"  {rows:,} of {proof.screened:,} rows will go to quarantine: {reason}")
     say("")
