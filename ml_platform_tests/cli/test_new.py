@@ -125,7 +125,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "one column": (_cells(["a"], lambda n: [n]), "", "nothing to predict it from"),
     "names that come twice": (_cells(["a", "a", "b"], lambda n: [n, n, n]), "", "column names come twice: 'a'"),
     "numbers for names": (
-        _cells(["5.1", "3.5", "setosa"], lambda n: [n / 10, n / 7, "x"]), "", "looks like data and not like names: '5.1'",
+        _cells(["5.1", "3.5", "setosa"], lambda n: [n / 10, n, "x"]), "", "looks like data and not like names: '5.1'",
     ),
     "words for names": (
         _cells(["red", "yes", "new"], lambda n: [["red", "blue"][n % 2], ["yes", "no"][n % 2], ["new", "old"][n % 2]]),
@@ -146,10 +146,13 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
         _cells(["key", "price", "left"], lambda n: [f"k{n}", ["1,5", "2.25"][n % 2] + str(n), _at_random(n)]),
         "", "column 'price': its numbers are written in more than one way",
     ),
-    "a target of one value": (_cells(NAMES, lambda n: [f"k{n}", n % 7, "yes"]), "--target left", "'left' has one value, 'yes'"),
+    "a target of one value": (
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, "yes"]), "--target left", "'left' has one value, 'yes'",
+    ),
     "a target that is a key": (_cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target key", "it is a key"),
     "a rare second value": (
-        _cells(NAMES, lambda n: [f"k{n}", n % 7, "yes" if n == 3 else "no"]), "--target left", "the next value comes 1 times",
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, "yes" if n == 3 else "no"]), "--target left",
+        "the next value comes 1 times",
     ),
     "a key that comes twice": (
         _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--key size", "60 rows have 7 different values of it",
