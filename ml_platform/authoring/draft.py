@@ -122,7 +122,7 @@ def _parts(roles: Roles, rows: int, zone: str) -> Parts:
             least,
             f"{low:%Y-%m}",
             f"{_next_month(high):%Y-%m}" if finished else None,
-            f"{_next_month(trained):%Y-%m}" if _next_month(trained) < high.date().replace(day=1) else None,
+            f"{trained:%Y-%m}" if f"{trained:%Y-%m}" < f"{high:%Y-%m}" else None,
         )
     times = at.sample.cast(pl.Datetime("us", "UTC")).sort()
     last = times[-1]

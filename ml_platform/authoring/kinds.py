@@ -152,8 +152,8 @@ def _decided(
 ) -> Reading:
     kind, style = whole[0]
     tokens = tuple(texts.filter(~fits[kind, style]).sort())
-    rivals = [form for form in whole[1:] if form[0] == kind and form[1] and style]
-    if kind in ("date", "moment") and rivals and dates is None:
+    swapped = style.translate(str.maketrans("dm", "md"))
+    if style and (kind, swapped) in whole[1:] and dates is None:
         problem = f"its dates, such as {texts[0]!r}, could be day first or month first"
         return Reading("text", problem=(problem, "Say which with --dates dmy or --dates mdy."))
     remarks: tuple[str, ...] = ()

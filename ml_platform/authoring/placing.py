@@ -68,14 +68,13 @@ def publish(files: Mapping[Path, str]) -> None:
             os.link(hidden, file)  # refuses where something is, unlike a rename
             made.append(file)
     except BaseException as error:
-        for path in reversed(made):
-            path.rmdir() if path.is_dir() else path.unlink()
-        if isinstance(error, FileExistsError):
+        for path in [*(hidden for hidden, _ in waiting), *reversed(made)]:
+            path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
+        if isinstance(error, FileExistsError) and error.filename2 is not None:
             raise AuthoringError(f"{error.filename2} exists already.", remedy="Choose another name.") from None
         raise
-    finally:
-        for hidden, _ in waiting:
-            hidden.unlink(missing_ok=True)
+    for hidden, _ in waiting:
+        hidden.unlink()
 
 
 def _folders(package: str) -> list[Path]:

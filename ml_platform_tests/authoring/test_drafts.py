@@ -149,7 +149,7 @@ COLUMN = st.sampled_from(sorted(VALUES)).flatmap(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.dictionaries(NAME.map(lambda name: f"{name}?"), COLUMN, min_size=1, max_size=5))
 def test_whatever_the_columns_hold_and_are_called_the_draft_takes_its_own_rows(
     columns: dict[str, tuple[list[str], str | None, object]],

@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ml_platform.discovery import find
 from ml_platform.settings import Settings
+from ml_platform_tests import scenario
 from ml_platform_tests.authoring import tables
 from ml_platform_tests.cli.terminal import answered, typed
 from ml_platform_tests.steps.world import World
@@ -50,7 +52,7 @@ def test_two_commands_and_a_run_make_a_judged_candidate(team: Path, tmp_path: Pa
     landed = answered(*told["next"][0].replace("'Accounts 2025.csv'", "Accounts 2025.csv").split(maxsplit=4)[1:])
     assert landed[0]["landed"].endswith("landing/accounts_2025/Accounts 2025.csv")
 
-    declared = find("churn")
+    declared = replace(find("churn"), drift=scenario.NO_REPORT)  # drawing one takes seconds
     with closing(World(Settings(threads=1, lock_timeout=20), [declared])) as world:
         world.run()
         champion = world.told("churn/champion", "all")
