@@ -15,8 +15,8 @@ LONGEST = 40  # characters of a column name, so that a line of the declaration h
 _SIGNS = {"€": " eur", "$": " usd", "£": " gbp", "%": " pct", "#": " number ", "&": " and ", "ß": "ss", "°": " deg"}
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _IMPORTED = frozenset({"dy", "pl", "local_time"})  # what a declaration calls something else
-# What a contract calls its own methods, and `l`, which a linter takes for 1.
-_TAKEN = frozenset(name for name in dir(dy.Schema) if not name.startswith("_")) | {"l"}
+# What a contract calls its own methods, the module its types come from, and `l`, which a linter takes for 1.
+_TAKEN = frozenset(name for name in dir(dy.Schema) if not name.startswith("_")) | {"dy", "l"}
 
 
 def column_names(names: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ All is decided on the different texts of a column and how often each comes, neve
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -50,7 +50,7 @@ class Reading:
     kind:     boolean, integer, number, date, moment or text.
     style:    of numbers "", "comma" (1.234,5) or "thousands" (1,234.5); of times "" (ISO 8601) or a strftime form.
     tokens:   texts that mean no value here.
-    strays:   texts that are not of the kind.
+    strays:   texts that are not of the kind, three at most.
     problem:  why it cannot be decided, and the remedy; empty when it could.
     """
 
@@ -58,9 +58,8 @@ class Reading:
     style: str = ""
     tokens: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
-    stray_rows: int = 0
     problem: tuple[str, str] | None = None
-    remarks: tuple[str, ...] = field(default=())
+    remarks: tuple[str, ...] = ()
 
 
 def read(
@@ -89,7 +88,7 @@ def read(
     if outside <= STRAYS * total:
         tokens = tuple(texts.filter(~fits[best] & texts.is_in(TOKENS)).sort())
         remark = f"{outside} of {total:,} values are no {best[0]} ({told}): their rows go to quarantine"
-        return Reading(*best, tokens, tuple(strays.head(3)), outside, remarks=(remark,))
+        return Reading(*best, tokens, tuple(strays.head(3)), remarks=(remark,))
     if outside < total / 2:
         remark = f"mixed: {1 - outside / total:.0%} are written as {best[0]}, the rest is text such as {told}"
         return Reading("text", remarks=(remark,))

@@ -1,7 +1,7 @@
 """The command that writes the first draft of a pipeline: new."""
 
+import json
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,14 +9,13 @@ import typer
 
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson
+from ml_platform.cli.choosing import Choices, on_a_terminal
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import emit_json, emit_table, note, say
-from ml_platform.errors import AuthoringError
 
 if TYPE_CHECKING:
     from ml_platform.authoring.columns import Column
     from ml_platform.authoring.draft import Draft
-    from ml_platform.authoring.opened import Opened
     from ml_platform.authoring.placing import Place
     from ml_platform.authoring.proof import Proof
 
@@ -75,12 +74,13 @@ def new(
         columns = look(file, drop=tuple(drop or ()), dates=dates)
         if not as_json:
             emit_table([_seen(column) for column in columns], title=f"{file.path}: {file.rows:,} rows")
-        choices = _Choices(file, columns, name, ask=not as_json and not yes and _on_a_terminal(), yes=yes)
+        choices = Choices(file, columns, name, ask=not as_json and not yes and on_a_terminal(), yes=yes)
         moment = choices.at(at)
         identity = choices.key(key, moment)
-        chosen = roles(identity, moment, choices.target(target, identity, moment), task)
+        wanted = choices.target(target, identity, moment)
         zone = choices.zone(time_zone, moment)
         choices.refuse_what_is_missing()
+        chosen = roles(identity, moment, wanted, task)
         tables = {table.name for pipeline in known.values() for table in pipeline.tables}
         draft = drafted(name, table_name(file.stem, name, tables), file, uses(columns, chosen), chosen, zone)
         text = declaration(draft)
@@ -92,74 +92,6 @@ def new(
         emit_json(_told(draft, proof, where, following))
     else:
         _explain(draft, proof, choices.taken, where, following)
-
-
-class _Choices:
-    """Key, time, target and zone: as given, as answered on a terminal, or as guessed with --yes."""
-
-    def __init__(self, file: "Opened", columns: "list[Column]", name: str, *, ask: bool, yes: bool) -> None:
-        self.file, self.columns, self.name, self._ask, self._yes = file, columns, name, ask, yes
-        self.missing: dict[str, str] = {}
-        self.taken: dict[str, str] = {}
-
-    def at(self, given: str | None) -> "Column | None":
-        from ml_platform.authoring.roles import check_at, guess_at, named
-
-        guess = guess_at(self.columns)
-        if given is None and guess is None:
-            return None
-        said = self._said("--at", given, guess.name if guess else "none", "Prediction time (none: rows have no time)")
-        return None if said == "none" else check_at(named(self.columns, said, "--at"))
-
-    def key(self, given: list[str] | None, at: "Column | None") -> "tuple[Column, ...]":
-        from ml_platform.authoring.roles import check_key, guess_key, named
-
-        if not given:
-            guess = " ".join(shlex.quote(column.name) for column in guess_key(self.file, self.columns, at)) or "row"
-            given = shlex.split(self._said("--key", None, guess, "Key (row: the number of the row)"))
-        if given == ["row"] and not any("row" in (column.name, column.clean) for column in self.columns):
-            return ()
-        return check_key(self.file, [named(self.columns, one, "--key") for one in given])
-
-    def target(self, given: str | None, key: "tuple[Column, ...]", at: "Column | None") -> "Column":
-        from ml_platform.authoring.roles import guess_target, named
-
-        guess = guess_target(self.columns, self.name, [*key, *([at] if at is not None else [])])
-        if given is None and guess is None:
-            raise AuthoringError(
-                f"No column of {self.file.path} reads like a target: all are keys, times, constants or free text.",
-                remedy="Name it with --target.",
-            )
-        said = self._said("--target", given, guess.name if guess else "", "Target, what is to be predicted")
-        return named(self.columns, said, "--target")
-
-    def zone(self, given: str | None, at: "Column | None") -> str:
-        from zoneinfo import available_timezones
-
-        if given is None and not any(c.naive and (c.kind == "moment" or c is at) for c in self.columns):
-            return "UTC"
-        said = self._said("--time-zone", given, "UTC", "Time zone of times without an offset")
-        if said not in available_timezones():
-            raise typer.BadParameter(f"--time-zone: {said!r} is no time zone. Use a name such as America/New_York.")
-        return said
-
-    def refuse_what_is_missing(self) -> None:
-        """Raises BadParameter when nobody could be asked for a flag that was not given."""
-        if self.missing:
-            told = ", ".join(f"{flag} (a guess: {guess})" for flag, guess in self.missing.items())
-            raise typer.BadParameter(f"nobody can be asked here, and missing is {told}. --yes takes the guesses.")
-
-    def _said(self, flag: str, given: str | None, guess: str, question: str) -> str:
-        if given is not None:
-            return given
-        if self._ask:
-            return str(typer.prompt(question, default=guess, err=True))
-        (self.taken if self._yes else self.missing)[flag] = guess
-        return guess
-
-
-def _on_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _seen(column: "Column") -> dict[str, Any]:
@@ -186,8 +118,6 @@ def _values(column: "Column") -> str:
 
 def _following(draft: "Draft", source: Path, where: "Place", packages: list[str]) -> list[str]:
     """The commands that make a judged candidate of it."""
-    import json
-
     found = []
     if not where.found:
         module = where.module.rpartition(".")[0] or where.module

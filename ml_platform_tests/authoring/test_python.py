@@ -42,9 +42,10 @@ def test_every_column_gets_an_identifier_of_its_own(names: list[str]) -> None:
 
 
 def test_names_read_as_people_would_write_them() -> None:
-    told = ["Monthly Charges (€)", "customerID", "Größe", "class", "filter", "2nd", "年龄", "a b", "a_b", "_x"]
+    told = ["Monthly Charges (€)", "customerID", "Größe", "class", "filter", "2nd", "年龄", "a b", "a_b", "_x", "dy"]
     assert column_names(told) == [
         "monthly_charges_eur", "customer_id", "grosse", "class_", "filter_", "n2nd", "column_7", "a_b", "a_b_2", "x",
+        "dy_",
     ]  # fmt: skip
 
 
