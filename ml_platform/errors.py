@@ -2,6 +2,7 @@
 
     PlatformError
     ├── DeclarationError        a pipeline, table, feature or gate is declared wrongly
+    ├── AuthoringError          no declaration can be written from this file, or not there
     ├── NotFoundError           a pipeline, version, partition or table that does not exist
     ├── IngestionError          a file or a table cannot be taken in
     │   └── FileRefused         one landed file cannot be read; the others go on
@@ -39,6 +40,10 @@ class DeclarationError(PlatformError):
         self.where = where
         self.problem = problem
         super().__init__(f"{where}: {problem.rstrip('.')}.", remedy=remedy)
+
+
+class AuthoringError(PlatformError):
+    """A declaration cannot be written: the file does not carry one, or the place is taken."""
 
 
 class NotFoundError(PlatformError):

@@ -2,7 +2,7 @@
 
 import typer
 
-from ml_platform.cli import alerting, asking, changing, deciding, inspecting, reporting, running, tracing
+from ml_platform.cli import alerting, asking, authoring, changing, deciding, inspecting, reporting, running, tracing
 
 app = typer.Typer(
     name="ml-platform",
@@ -13,7 +13,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (running, inspecting, tracing, reporting, alerting, asking, deciding, changing):
+for module in (authoring, running, inspecting, tracing, reporting, alerting, asking, deciding, changing):
     module.register(app)
 
 

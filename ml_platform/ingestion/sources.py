@@ -39,20 +39,24 @@ def read(file: Path, path: str, source: Files) -> pl.DataFrame:
 
 
 def _read_csv(plain: Path, path: str, separator: str) -> pl.DataFrame:
-    names = _header(plain, path, separator)
-    kinds = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(len(names)))
-    listed = ", ".join(f"'c{i}'" for i in range(len(names)))
-    sql = (
-        f"SELECT * FROM read_csv({literal(str(plain))}, auto_detect=false, header=true, columns={{{kinds}}}, "
-        f"delim={literal(separator)}, quote='\"', escape='\"', strict_mode=true, force_not_null=[{listed}], "
-        f"max_line_size={LONGEST_LINE}, buffer_size={4 * LONGEST_LINE})"
-    )
+    names = header(plain, path, separator)
     try:
-        frame = _reader().cursor().execute(sql).pl()
+        frame = _reader().cursor().execute(csv_sql(plain, separator, len(names))).pl()
     except duckdb.Error:
         frame = _read_csv_slowly(plain, path, separator, len(names))
     frame.columns = names
     return frame
+
+
+def csv_sql(plain: Path, separator: str, width: int) -> str:
+    """The query that reads a plain CSV of `width` columns as text, named c0, c1, …; it fails on a broken line."""
+    kinds = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(width))
+    listed = ", ".join(f"'c{i}'" for i in range(width))
+    return (
+        f"SELECT * FROM read_csv({literal(str(plain))}, auto_detect=false, header=true, columns={{{kinds}}}, "
+        f"delim={literal(separator)}, quote='\"', escape='\"', strict_mode=true, force_not_null=[{listed}], "
+        f"max_line_size={LONGEST_LINE}, buffer_size={4 * LONGEST_LINE})"
+    )
 
 
 @cache
@@ -60,7 +64,8 @@ def _reader() -> duckdb.DuckDBPyConnection:
     return duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
 
 
-def _header(plain: Path, path: str, separator: str) -> list[str]:
+def header(plain: Path, path: str, separator: str) -> list[str]:
+    """The column names of a plain CSV. Raises FileRefused for a broken first line and for names that come twice."""
     with plain.open(encoding="utf-8-sig", newline="") as stream:
         try:
             cells = next(csv.reader(stream, delimiter=separator, strict=True))

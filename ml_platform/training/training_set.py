@@ -251,9 +251,8 @@ class _Summary:
                 self._answers[name].update(rows["_label"].unique().head(2).to_list())
             if self.at:
                 self._extend(name, rows[self.at].min(), rows[self.at].max())
-        counts = frame.select(pl.col(self._floats).is_infinite().sum()).row(0, named=True)
-        for name, count in counts.items():
-            if count:
+        for name in self._floats:
+            if count := int(frame[name].is_infinite().sum()):
                 self._infinite[name] = self._infinite.get(name, 0) + count
 
     def _extend(self, part: str, low: Any, high: Any) -> None:

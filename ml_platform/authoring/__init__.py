@@ -1,0 +1,1 @@
+"""Writing a declaration for a table that nobody has declared yet: look, guess, write, prove."""

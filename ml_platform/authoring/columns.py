@@ -1,0 +1,205 @@
+"""What each column of an opened file holds, as one value a column: one of them in memory at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import polars as pl
+
+from ml_platform.authoring.dialect import no_header
+from ml_platform.authoring.identifiers import column_names
+from ml_platform.authoring.kinds import NULLS, TOKENS, Reading, converted, naive, read
+from ml_platform.authoring.opened import Opened
+from ml_platform.errors import AuthoringError
+
+LEVELS = 30  # texts that are listed; of more, how many there are
+SAMPLE = 20_000  # rows that are compared with the target
+NUMBERS, TIMES = ("integer", "number"), ("date", "moment")
+
+
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column as it was seen.
+
+    name:    in the file; `clean` as the declaration calls it.
+    reading: its kind and how it is written; kind `empty` holds no value, `other` is nested or binary.
+    low, high: the smallest and greatest value; of a text its shortest and longest length.
+    levels:  the values, most frequent first, where there are no more than LEVELS.
+    common:  the most frequent value, as the file writes it.
+    padded:  blanks stand around some texts.
+    naive:   times without an offset from UTC.
+    nans:    some numbers of a typed file are NaN, counted as null here.
+    mark:    equal for columns with equal values in equal rows, and different otherwise but for chance.
+    sample:  typed values of evenly spread rows, the same rows for all columns.
+    """
+
+    place: int
+    name: str
+    clean: str
+    reading: Reading
+    rows: int
+    nulls: int
+    distinct: int
+    low: Any
+    high: Any
+    levels: tuple[Any, ...]
+    level_rows: tuple[int, ...]
+    common: str
+    padded: bool
+    naive: bool
+    nans: bool
+    mark: int
+    sample: pl.Series = field(repr=False)
+
+    @property
+    def kind(self) -> str:
+        return self.reading.kind
+
+    @property
+    def unique(self) -> bool:
+        """Each row has a value of its own."""
+        return self.nulls == 0 and self.distinct == self.rows
+
+
+def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None) -> list[Column]:
+    """The columns of the file but those named in `drop`.
+
+    Raises AuthoringError for a column whose dates or numbers are written in more than one way.
+    """
+    unknown = sorted(set(drop) - set(opened.names))
+    if unknown:
+        raise AuthoringError(
+            f"--drop names {', '.join(map(repr, unknown))}, which {opened.path} does not have.",
+            remedy=f"Its columns: {', '.join(opened.names[:50])}.",
+        )
+    found = list(_looked(opened, drop, dates, NULLS))
+    _check_names(opened, found)
+    tokens = sorted({token for column in found for token in column.reading.tokens})
+    if tokens:  # they mean no value in the whole file, so also among the levels of a text
+        every = (*NULLS, *tokens)
+        found = [
+            _one(opened, c.place, c.name, c.clean, dates, every) if c.kind == "text" and _holds(c, tokens) else c
+            for c in found
+        ]
+    return found
+
+
+def _check_names(opened: Opened, columns: list[Column]) -> None:
+    """Raise FileRefused when at least half of the columns of words hold their own name as a value."""
+    words = [column for column in columns if column.kind == "text" and column.levels]
+    own = [column.name for column in words if column.name.strip() in column.levels]
+    if opened.format == "csv" and own and 2 * len(own) >= len(words):
+        raise no_header(opened.path, own, opened.separator, len(opened.names))
+
+
+def _holds(column: Column, tokens: list[str]) -> bool:
+    return not column.levels or any(level in tokens for level in column.levels)
+
+
+def _looked(opened: Opened, drop: tuple[str, ...], dates: str | None, nulls: tuple[str, ...]) -> Iterator[Column]:
+    for place, (name, clean) in enumerate(zip(opened.names, column_names(opened.names), strict=True)):
+        if name not in drop:
+            yield _one(opened, place, name, clean, dates, nulls)
+
+
+def _one(opened: Opened, place: int, name: str, clean: str, dates: str | None, nulls: tuple[str, ...]) -> Column:
+    values = opened.column(place)
+    kind = values.dtype
+    padded = False
+    if kind == pl.String:
+        stripped = values.str.strip_chars()
+        padded = bool((stripped != values).any())
+        none = nulls if opened.format == "csv" else ("",)
+        # A null is matched before blanks are stripped, as the ingest does.
+        values = pl.select(
+            pl.when(~values.is_in(none) & (stripped != "")).then(stripped if padded else values).alias(name)
+        ).to_series()
+        return _of_text(opened, place, name, clean, dates, values, padded)
+    if kind.is_nested() or kind in (pl.Binary, pl.Time, pl.Duration, pl.Object):
+        return _column(place, name, clean, Reading("other"), values.is_null(), values.null_count())
+    nans = False
+    if kind.is_decimal() or kind.is_float():
+        values = values.cast(pl.Float64)
+        nans = bool(values.is_nan().any())
+        values = values.fill_nan(None)
+    elif kind.is_integer():
+        values = values.cast(pl.Int64)
+    is_naive = kind == pl.Date or (isinstance(kind, pl.Datetime) and kind.time_zone is None)
+    if isinstance(kind, pl.Datetime):
+        values = values.dt.replace_time_zone("UTC") if is_naive else values.dt.convert_time_zone("UTC")
+    names = {pl.Boolean: "boolean", pl.Int64: "integer", pl.Float64: "number", pl.Date: "date", pl.Null: "empty"}
+    reading = Reading(names.get(type(values.dtype), "moment"))
+    return _column(place, name, clean, reading, values, values.null_count(), naive=is_naive, nans=nans)
+
+
+def _of_text(
+    opened: Opened, place: int, name: str, clean: str, dates: str | None, values: pl.Series, padded: bool
+) -> Column:
+    counts = values.drop_nulls().alias("text").value_counts(sort=True, name="n")
+    texts = counts["text"]
+    if not len(texts):
+        return _column(place, name, clean, Reading("empty"), values, len(values))
+    reading = read(texts, counts["n"], name, dates=dates, semicolons=opened.separator == ";")
+    if opened.format != "csv" and reading.kind != "text":
+        reading = Reading("text")  # a typed file says itself what is a number
+    if reading.problem is not None:
+        problem, remedy = reading.problem
+        raise AuthoringError(f"{opened.path}, column {name!r}: {problem}.", remedy=remedy)
+    typed = converted(texts, reading.kind, reading.style)
+    known = texts.filter(typed.is_not_null())
+    if reading.kind != "text":
+        pairs = pl.DataFrame({"text": texts, "typed": typed})
+        values = pl.DataFrame({"text": values}).join(pairs, on="text", how="left", maintain_order="left")["typed"]
+    column = _column(place, name, clean, reading, values, values.null_count(), padded=padded)
+    return replace(column, common=str(known[0]), naive=naive(known, reading.kind, reading.style))
+
+
+def _column(
+    place: int,
+    name: str,
+    clean: str,
+    reading: Reading,
+    values: pl.Series,
+    nulls: int,
+    *,
+    padded: bool = False,
+    naive: bool = False,
+    nans: bool = False,
+) -> Column:
+    values = values.alias(clean)
+    known = values.drop_nulls()
+    counts = known.alias("value").value_counts(name="n").sort(["n", "value"], descending=[True, False])
+    few = counts.height <= LEVELS
+    measured = known.str.len_chars() if values.dtype == pl.String else known
+    return Column(
+        place=place,
+        name=name,
+        clean=clean,
+        reading=reading,
+        rows=len(values),
+        nulls=nulls,
+        distinct=counts.height,
+        low=measured.min() if len(known) else None,
+        high=measured.max() if len(known) else None,
+        levels=tuple(counts["value"]) if few else (),
+        level_rows=tuple(counts["n"]) if few else (),
+        common=str(counts["value"][0]) if len(known) else "",
+        padded=padded,
+        naive=naive,
+        nans=nans,
+        mark=_mark(values),
+        sample=values.gather_every(-(-len(values) // SAMPLE) or 1),
+    )
+
+
+def _mark(values: pl.Series) -> int:
+    if values.dtype.is_nested() or values.dtype == pl.Null:
+        return 0
+    odd = pl.int_range(len(values), dtype=pl.UInt64, eager=True) * 2 + 1
+    return int((values.hash(seed=1) * odd).sum())
+
+
+def tokens_of(columns: list[Column]) -> tuple[str, ...]:
+    """The texts besides "" and "NA" that mean no value in this file."""
+    found = {token for column in columns for token in column.reading.tokens}
+    return tuple(token for token in TOKENS if token in found)

@@ -1,0 +1,190 @@
+"""The contract of a draft and its `clean`, as Python."""
+
+import math
+import re
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from typing import Any
+
+from ml_platform.authoring.columns import NUMBERS, Column
+from ml_platform.authoring.draft import Draft
+from ml_platform.authoring.python import Bracketed, Item, Source, call, docstring, mapping, text, written
+
+_REGEX = 85  # characters of a list of levels that still reads on its line
+_TYPES = {
+    "boolean": "dy.Bool",
+    "integer": "dy.Int64",
+    "number": "dy.Float64",
+    "date": "dy.Date",
+    "moment": "dy.Datetime",
+}
+_SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
+
+
+def contract(draft: Draft) -> str:
+    """The class. Bounds are wider than what was seen, levels are those seen."""
+    said = f"One row of {draft.opened.path[:40]}. Levels are those seen, bounds are wider: correct them."
+    lines = [f"class {draft.contract}(dy.Schema):", docstring(said, 1), ""]
+    if draft.row is not None:
+        told = call("dy.Int64", primary_key="True", description=text("number of the row in its file, from 0"))
+        lines.append(written(told, f"{draft.row} = ", depth=1))
+    lines += [written(_column(column, draft), f"{column.clean} = ", depth=1) for column in draft.columns]
+    return "\n".join(lines)
+
+
+def _column(column: Column, draft: Draft) -> Bracketed:
+    at = column is draft.roles.at
+    named: dict[str, str] = {}
+    if column.clean in draft.keys:
+        named["primary_key"] = "True"
+    elif column.nulls or column.reading.strays:
+        named["nullable"] = "True"
+    if at or column.kind == "moment":
+        named["time_zone"] = text("UTC")
+    if column.kind in NUMBERS and column.clean not in draft.keys and column.distinct > 1:
+        named |= _bounds(column)
+    if column.kind == "text":
+        named |= _texts(column, draft)
+    if told := _description(column, named):
+        named["description"] = text(told)
+    return call("dy.Datetime" if at else _TYPES.get(column.kind, "dy.String"), **named)
+
+
+def _texts(column: Column, draft: Draft) -> dict[str, str]:
+    chosen = {use.column.clean for role in ("input", "target") for use in draft.of(role)}
+    if column.clean in chosen and column.levels and all(_plain(level) for level in column.levels):
+        levels = "|".join(_SPECIAL.sub(r"\\\g<0>", level) for level in sorted(column.levels))
+        if len(levels) <= _REGEX:
+            return {"regex": f'{"r" if chr(92) in levels else ""}"^({levels})$"'}
+    return {"max_length": str(_rounded(2 * column.high))} if column.high else {}
+
+
+def _plain(level: str) -> bool:
+    return level.isprintable() and '"' not in level
+
+
+def _rounded(length: int) -> int:
+    step: int = 10 ** max(0, len(str(length)) - 1)
+    return -(-length // step) * step
+
+
+def _description(column: Column, named: dict[str, str]) -> str:
+    told = [column.name[:60]] if column.name != column.clean else []
+    if "min" in named and named["max"] != "1":
+        told.append(f"{_short(column.low)} to {_short(column.high)} so far")
+    return ": ".join(told)
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _bounds(column: Column) -> dict[str, str]:
+    """One seen span beyond either end, rounded outward; not below 0 where nothing is. Flags keep to 0 and 1."""
+    low, high = column.low, column.high
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return {}
+    if column.kind == "integer" and (low, high) == (0, 1):
+        return {"min": "0", "max": "1"}
+    first, last = Decimal(repr(low)), Decimal(repr(high))
+    span = last - first
+    step = Decimal(10) ** span.adjusted()
+    lower = ((first - span) / step).to_integral_value(ROUND_FLOOR) * step
+    upper = ((last + span) / step).to_integral_value(ROUND_CEILING) * step
+    lower, upper = max(lower, Decimal(0)) if low >= 0 else lower, min(upper, Decimal(0)) if high <= 0 else upper
+    if column.kind == "integer" and not (lower >= -(2**63) and upper < 2**63):
+        return {}
+    if not (math.isfinite(float(lower)) and math.isfinite(float(upper))):
+        return {}
+    return {"min": _number(lower), "max": _number(upper)}
+
+
+def _number(value: Decimal) -> str:
+    whole = value == value.to_integral_value() and abs(value) < 10**15
+    if not whole:
+        return repr(float(value))
+    return f"{int(value):_}" if abs(value) >= 10_000 else str(int(value))
+
+
+def names(draft: Draft) -> str:
+    """The mapping of the file's names to ours; empty when they are the same."""
+    if not draft.names:
+        return ""
+    said = "# What the file calls its columns, and what they are called here."
+    return f"{said}\n{written(mapping(draft.names), 'NAMES = ')}"
+
+
+def clean(draft: Draft) -> str:
+    """The function `clean_<table>`; empty when the rows fit the contract as they come."""
+    steps = {column.clean: step for column in draft.columns if (step := _cleaning(column)) is not None}
+    if draft.row is not None:
+        steps[draft.row] = 'pl.col("_row")'
+    if not steps and not draft.names:
+        return ""
+    lines = [f"def clean_{draft.table}(rows: pl.DataFrame) -> pl.DataFrame:", docstring(_said(draft), 1)]
+    made = Bracketed("rows.with_columns(", tuple(Item(step, f"{name}=") for name, step in steps.items()))
+    if not steps:
+        lines.append("    return rows.rename(NAMES, strict=False)")
+    else:
+        if draft.names:
+            lines.append("    rows = rows.rename(NAMES, strict=False)")
+        lines.append(written(made, "return ", depth=1))
+    used = [helper for name, helper in _HELPERS.items() if any(name in _calls(step) for step in steps.values())]
+    return "\n\n\n".join([*used, "\n".join(lines)])
+
+
+_HELPERS = {
+    "_stripped": '''def _stripped(texts: pl.Expr) -> pl.Expr:
+    """Texts without blanks around them; blanks alone are no value."""
+    return texts.str.strip_chars().replace("", None)''',
+    "_point": '''def _point(texts: pl.Expr) -> pl.Expr:
+    """Numbers as 1.234,5 with a decimal point; others stay, so that the contract refuses them by name."""
+    return texts.str.replace_all(r"\\.(\\d{3})\\b", "$1").str.replace(",", ".", literal=True)''',
+    "_joined": '''def _joined(texts: pl.Expr) -> pl.Expr:
+    """Numbers as 1,234.5 without the commas; others stay, so that the contract refuses them by name."""
+    return texts.str.replace_all(r",(\\d{3})\\b", "$1")''',
+    "_iso": '''def _iso(texts: pl.Expr, form: str, iso: str) -> pl.Expr:
+    """Times of that form in ISO 8601; others stay, so that the contract refuses them by name."""
+    return pl.coalesce(texts.str.to_datetime(form, strict=False).dt.strftime(iso), texts)''',
+}
+
+
+def _cleaning(column: Column) -> Source | None:
+    """What is done to a column; None when nothing is."""
+    own: Source = f"pl.col({text(column.clean)})"
+    style = column.reading.style
+    if column.nans:
+        return f"{own}.fill_nan(None)"
+    if column.padded:
+        own = call("_stripped", own)
+    if style in ("comma", "thousands"):
+        return call("_point" if style == "comma" else "_joined", own)
+    if style:
+        iso = "%Y-%m-%d" if column.kind == "date" else "%Y-%m-%d %H:%M:%S"
+        return call("_iso", own, text(style), text(iso))
+    return own if column.padded else None
+
+
+def _calls(step: Source) -> set[str]:
+    """The functions that an expression calls."""
+    if isinstance(step, str):
+        return set()
+    return {step.opening.removesuffix("(")}.union(*(_calls(item.value) for item in step.items))
+
+
+def _said(draft: Draft) -> str:
+    done = []
+    if draft.names:
+        done.append("columns get the names of the contract")
+    if any(column.padded for column in draft.columns):
+        done.append("blanks around texts go")
+    styles = {column.reading.style for column in draft.columns} - {""}
+    if styles & {"comma", "thousands"}:
+        done.append("numbers get a decimal point")
+    if styles - {"comma", "thousands"}:
+        done.append("dates become ISO 8601")
+    if any(column.nans for column in draft.columns):
+        done.append("NaN means no value")
+    if draft.row is not None:
+        done.append("a row's number is its key")
+    told = ", ".join(done)
+    return f"{told[0].upper()}{told[1:]}."

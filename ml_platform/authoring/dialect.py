@@ -1,0 +1,74 @@
+"""How a CSV is written: what separates its cells, and whether its first line names them."""
+
+import csv
+import re
+from collections import Counter
+from itertools import islice, pairwise
+from pathlib import Path
+
+from ml_platform.errors import FileRefused
+
+SEPARATORS = (",", ";", "\t", "|")
+_LINES = 50
+_VALUE = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T].*)?", re.IGNORECASE)
+
+
+def separator(plain: Path) -> str:
+    """The separator under which the first lines have the most cells, as many in each; a comma for a single column."""
+    best, found = (0.0, 1), ","
+    for candidate in SEPARATORS:
+        widths = [len(row) for row in _first_rows(plain, candidate)]
+        if not widths or widths[0] < 2:
+            continue
+        width, count = Counter(widths).most_common(1)[0]
+        score = (round(count / len(widths), 1) if width == widths[0] else 0.0, widths[0])
+        if score > best:
+            best, found = score, candidate
+    return found
+
+
+def check_header(plain: Path, path: str, separator: str) -> None:
+    """Raise FileRefused when the first line looks like data: a value stands where a name should.
+
+    Numbers that count up (0, 1, 2 …) and years are names that tables do have.
+    """
+    rows = _first_rows(plain, separator)
+    if len(rows) < 2:
+        return
+    first, below = rows[0], rows[1:]
+    numbered = [cell.strip() for cell in first if _VALUE.fullmatch(cell.strip())]
+    if _counts_up(numbered) or all(re.fullmatch(r"(18|19|20)\d\d", cell) for cell in numbered):
+        return
+    for place, cell in enumerate(first):
+        told = [row[place].strip() for row in below if len(row) > place and row[place].strip()]
+        valued = sum(_VALUE.fullmatch(value) is not None for value in told)
+        if _VALUE.fullmatch(cell.strip()) and told and 2 * valued > len(told):
+            raise no_header(path, [cell], separator, len(first))
+
+
+def no_header(path: str, cells: list[str], separator: str, width: int) -> FileRefused:
+    """The refusal of a file whose first line holds values, with the command that puts names before it."""
+    names = separator.join(f"column_{place}" for place in range(1, min(width, 3) + 1))
+    more = f"{separator}…" if width > 3 else ""
+    told = ", ".join(repr(cell[:40]) for cell in cells[:3])
+    return FileRefused(
+        path,
+        f"the first line looks like data and not like names: {told}",
+        place="line 1",
+        remedy=f"Put the names before it: (echo '{names}{more}'; cat {path}) > named.csv, and use that.",
+    )
+
+
+def _counts_up(cells: list[str]) -> bool:
+    whole = [int(cell) for cell in cells if cell.isascii() and cell.isdecimal()]
+    steps = {after - before for before, after in pairwise(whole)}
+    return len(whole) == len(cells) and steps == {1} and whole[0] in (0, 1)
+
+
+def _first_rows(plain: Path, separator: str) -> list[list[str]]:
+    with plain.open(encoding="utf-8-sig", newline="") as stream:
+        try:
+            rows = csv.reader(stream, delimiter=separator, strict=True)
+            return [row for row in islice(rows, _LINES) if row]
+        except csv.Error:
+            return []

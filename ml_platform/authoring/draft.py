@@ -1,0 +1,150 @@
+"""A draft: all that a declaration says, decided and not yet written."""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from ml_platform.authoring.columns import Column, tokens_of
+from ml_platform.authoring.identifiers import class_name, unused
+from ml_platform.authoring.kinds import NULLS
+from ml_platform.authoring.opened import Opened
+from ml_platform.authoring.roles import Roles
+from ml_platform.authoring.uses import Use
+from ml_platform.errors import AuthoringError
+
+_MONTHS, _ROWS_A_MONTH = 3, 200  # from which on a month is worth a partition
+_JUDGED, _JUDGED_OF_A_CLASS = 200, 30  # rows that a holdout by time should have
+_STILL_COMING = timedelta(days=60)  # after the last row a file counts as finished
+_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """How examples are sliced and split: `since`, `until` and `first` (a month that can be trained) only in months."""
+
+    validation: str | float
+    holdout: str | float
+    min_examples: int
+    since: str | None = None
+    until: str | None = None
+    first: str | None = None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is written down about one file. `row` names the key that counts rows, where no column is a key."""
+
+    name: str
+    table: str
+    opened: Opened
+    uses: list[Use]
+    roles: Roles
+    zone: str
+    parts: Parts
+    row: str | None
+
+    @property
+    def contract(self) -> str:
+        return class_name(self.table)
+
+    @property
+    def columns(self) -> list[Column]:
+        """Those of the contract."""
+        return [use.column for use in self.uses if use.role != "left out"]
+
+    @property
+    def keys(self) -> list[str]:
+        return [column.clean for column in self.roles.key] if self.row is None else [self.row]
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The texts that mean no value, where they are more than Files takes for that by itself."""
+        more = tokens_of(self.columns) if self.opened.format == "csv" else ()
+        return (*NULLS, *more) if more else ()
+
+    @property
+    def naive(self) -> bool:
+        """Whether some time says no offset, so that the table must name a zone."""
+        return any(column.naive and (column.kind == "moment" or column is self.roles.at) for column in self.columns)
+
+    def of(self, role: str) -> list[Use]:
+        """The uses of that role, in the file's order."""
+        return [use for use in self.uses if use.role == role]
+
+    @property
+    def names(self) -> dict[str, str]:
+        """File's name → ours, where they differ: of the contract's columns, and of others that would be in the way."""
+        ours = {column.clean for column in self.columns}
+        return {
+            use.column.name: use.column.clean
+            for use in self.uses
+            if use.column.name != use.column.clean and (use.role != "left out" or use.column.name in ours)
+        }
+
+
+def drafted(name: str, table: str, opened: Opened, uses: list[Use], roles: Roles, zone: str) -> Draft:
+    """The draft. Raises AuthoringError when no column is left to predict from."""
+    if not any(use.role == "input" for use in uses) and roles.at is None:
+        reasons = "; ".join(f"{use.column.name}: {use.why}" for use in uses if use.why)[:500]
+        raise AuthoringError(
+            f"No column of {opened.path} is left to predict {roles.target.name!r} from ({reasons}).",
+            remedy="Add columns that are known before the prediction.",
+        )
+    row = None if roles.key else unused("row", [use.column.clean for use in uses])
+    return Draft(name, table, opened, uses, roles, zone, _parts(roles, opened.rows, zone), row)
+
+
+def moment(value: date, zone: str, *, naive: bool) -> datetime:
+    """A date or time of a file as a moment in UTC."""
+    whole = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day, tzinfo=UTC)
+    return whole.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC) if naive else whole
+
+
+def _parts(roles: Roles, rows: int, zone: str) -> Parts:
+    at = roles.at
+    if at is None or at.distinct < 20:
+        return Parts(0.1, 0.2, max(10, rows // 2))
+    low, high = (moment(value, zone, naive=at.naive) for value in (at.low, at.high))
+    months = (high.year - low.year) * 12 + high.month - low.month + 1
+    wanted = max(_JUDGED, math.ceil(_JUDGED_OF_A_CLASS / _rarest(roles)))
+    day = timedelta(days=1)
+    holdout = max(14, math.ceil(wanted / rows * ((high - low) / day + 1)))
+    least = math.ceil(2 * 1.5 * holdout * rows / ((high - low) / day + 1))
+    if months >= _MONTHS and rows / months >= _ROWS_A_MONTH and least <= 0.6 * rows:
+        finished = high < datetime.now(UTC) - _STILL_COMING
+        trained = low + (high - low) * (least / rows)
+        return Parts(
+            f"{math.ceil(holdout / 2)}d",
+            f"{holdout}d",
+            least,
+            f"{low:%Y-%m}",
+            f"{_next_month(high):%Y-%m}" if finished else None,
+            f"{trained:%Y-%m}" if f"{trained:%Y-%m}" < f"{high:%Y-%m}" else None,
+        )
+    times = at.sample.cast(pl.Datetime("us", "UTC")).sort()
+    last = times[-1]
+    tail, before = (last - times[int(len(times) * share)] for share in (0.8, 0.7))
+    return Parts(_span(before - tail), _span(tail), max(10, rows // 2))
+
+
+def _rarest(roles: Roles) -> float:
+    """The share of the rarest class that is worth a word; 1 for a number."""
+    if roles.task == "regression":
+        return 1.0
+    shares = [count / roles.target.rows for count in roles.target.level_rows]
+    return max(min(shares), 0.002)
+
+
+def _span(length: timedelta) -> str:
+    """At least `length`, in the largest unit of which it has ten or more; a second at least."""
+    for name, unit in _UNITS:
+        if length >= 10 * unit:
+            return f"{math.ceil(length / unit)}{name}"
+    return f"{max(1, math.ceil(length / timedelta(seconds=1)))}s"
+
+
+def _next_month(day: date) -> date:
+    return date(day.year + day.month // 12, day.month % 12 + 1, 1)

@@ -1,0 +1,155 @@
+"""A file of rows, opened: checked, unpacked, and staged by column so that one column at a time is in memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+
+from ml_platform.authoring.dialect import check_header, separator
+from ml_platform.errors import AuthoringError, FileRefused
+from ml_platform.ingestion import sources
+from ml_platform.ingestion.raw_columns import ROW, storable
+from ml_platform.ingestion.unpacking import check_text, unpacked
+from ml_platform.naming import literal
+from ml_platform.spec.tables import Files
+
+MOST_COLUMNS = 1000
+FEWEST_ROWS = 50
+_PACKED = (".gz", ".zip")
+_WORKBOOKS = (".xls", ".xlsx", ".ods")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The columns of a file, by place. `suffix` is what its name ends in, packing included."""
+
+    path: str
+    stem: str
+    suffix: str
+    format: str
+    separator: str
+    names: list[str]
+    rows: int
+    staged: Path
+
+    def column(self, place: int) -> pl.Series:
+        """One column whole: text as it came for a CSV, else with its type."""
+        name = f"c{place}"
+        return storable(pl.read_parquet(self.staged, columns=[name]))[name].alias(self.names[place])
+
+    def sample(self, rows: int) -> pl.DataFrame:
+        """At most so many rows, evenly spread, as an ingest reads them: under the file's names, with `_row`."""
+        every = max(1, -(-self.rows // rows))
+        frame = storable(pl.scan_parquet(self.staged).with_row_index(ROW).gather_every(every).collect())
+        frame.columns = [ROW, *self.names]
+        return frame.with_columns(pl.col(ROW).cast(pl.Int64))
+
+    def distinct(self, places: list[int]) -> int:
+        """How many combinations of these columns there are."""
+        frame = pl.read_parquet(self.staged, columns=[f"c{place}" for place in places])
+        return frame.n_unique()
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Opened]:
+    """`file`, CSV, Parquet or NDJSON by its suffix (anything else counts as CSV), while the context is open.
+
+    Raises FileRefused for what cannot be read whole, AuthoringError for too few rows or too many columns.
+    """
+    suffixes = file.suffixes
+    packed = suffixes[-1] if suffixes and suffixes[-1] in _PACKED else ""
+    inner = suffixes[:-1] if packed else suffixes
+    suffix = f"{inner[-1] if inner else ''}{packed}"
+    if suffix.lower() in _WORKBOOKS:
+        raise FileRefused(file.name, "this is a workbook", remedy="Save the sheet as CSV.")
+    kind = (Files(f"x{suffix}", format=None).file_format if _known(suffix) else None) or "csv"
+    with TemporaryDirectory(prefix="new-") as folder, _plain(file) as plain:
+        staged = Path(folder) / "columns.parquet"
+        cut = ","
+        if kind == "csv":
+            check_text(plain, file.name)
+            cut = separator(plain)
+            check_header(plain, file.name, cut)
+            names = sources.header(plain, file.name, cut)
+            _check_width(file.name, len(names))
+            _stage_csv(file, plain, cut, len(names), staged)
+        else:
+            names = _stage_typed(file, plain, kind, staged)
+        if ROW in names:
+            raise AuthoringError(f"{file.name} has a column {ROW!r}, a name of the platform's.", remedy="Rename it.")
+        rows = pq.read_metadata(staged).num_rows if staged.exists() else 0
+        if rows < FEWEST_ROWS:
+            raise AuthoringError(
+                f"{file.name} has {rows} rows, too few to learn from and to judge on.",
+                remedy=f"{FEWEST_ROWS} are the least; some hundreds are better.",
+            )
+        stem = file.name[: len(file.name) - len(suffix)] if suffix else file.name
+        yield Opened(file.name, stem, suffix, kind, cut, names, rows, staged)
+
+
+@contextmanager
+def _plain(file: Path) -> Iterator[Path]:
+    try:
+        with unpacked(file, file.name) as plain:
+            if plain.stat().st_size == 0:
+                raise FileRefused(file.name, "the file is empty", remedy="Give one with a header and rows.")
+            yield plain
+    except PermissionError as error:
+        raise FileRefused(file.name, f"it cannot be opened: {error.strerror}", remedy="Make it readable.") from None
+
+
+def _known(suffix: str) -> bool:
+    return suffix.removesuffix(".gz").removesuffix(".zip") in (".csv", ".parquet", ".pq", ".ndjson", ".jsonl")
+
+
+def _stage_csv(file: Path, plain: Path, cut: str, width: int, staged: Path) -> None:
+    """Streamed by DuckDB; where it stops, the reader of the ingest reads on or names the broken line."""
+    target = literal(str(staged))
+    try:
+        with duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(staged.parent)}) as connection:
+            connection.execute(f"COPY ({sources.csv_sql(plain, cut, width)}) TO {target} (FORMAT parquet)")
+    except duckdb.Error:
+        frame = sources.read(plain, file.name, Files("x.csv", format="csv", separator=cut))
+        _write(frame, staged)
+
+
+def _stage_typed(file: Path, plain: Path, kind: str, staged: Path) -> list[str]:
+    if kind == "ndjson":
+        frame = sources.read(plain, file.name, Files("x", format="ndjson"))
+        names = frame.columns
+        _check_width(file.name, len(names))
+        _write(frame, staged)
+        return names
+    try:
+        lazy = pl.scan_parquet(plain, hive_partitioning=False, glob=False)
+        names = lazy.collect_schema().names()
+        _check_width(file.name, len(names))
+        lazy.rename({name: f"c{place}" for place, name in enumerate(names)}).sink_parquet(staged)
+    except (pl.exceptions.PolarsError, OSError):
+        sources.read(plain, file.name, Files("x", format="parquet"))  # it says what is wrong
+        raise
+    return names
+
+
+def _write(frame: pl.DataFrame, staged: Path) -> None:
+    frame.columns = [f"c{place}" for place in range(frame.width)]
+    frame.write_parquet(staged)
+
+
+def _check_width(path: str, width: int) -> None:
+    if width > MOST_COLUMNS:
+        raise AuthoringError(
+            f"{path} has {width:,} columns, more than a declaration that people read: {MOST_COLUMNS:,}.",
+            remedy="Keep those that may matter (duckdb -c \"COPY (SELECT a, b FROM '…') TO 'less.csv'\"), or turn "
+            "columns that are one measure at many times into rows.",
+        )
+    if width < 2:
+        raise AuthoringError(
+            f"{path} has one column: there is nothing to predict it from.",
+            remedy="Are its cells separated by something else than a comma, a semicolon, a tab or a bar?",
+        )

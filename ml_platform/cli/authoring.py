@@ -1,0 +1,188 @@
+"""The command that writes the first draft of a pipeline: new."""
+
+import json
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson
+from ml_platform.cli.choosing import Choices, on_a_terminal
+from ml_platform.cli.command import Command
+from ml_platform.cli.output import emit_json, emit_table, note, say
+
+if TYPE_CHECKING:
+    from ml_platform.authoring.columns import Column
+    from ml_platform.authoring.draft import Draft
+    from ml_platform.authoring.placing import Place
+    from ml_platform.authoring.proof import Proof
+
+_SOURCE = typer.Option("--from", metavar="FILE", help="CSV, Parquet or NDJSON.", exists=True, dir_okay=False)
+_KEY = typer.Option(metavar="COLUMN", help="What names a row; several times for several columns; `row`: its number.")
+_AT = typer.Option(metavar="COLUMN", help="The prediction time; `none`: the rows have no time.")
+_TARGET = typer.Option(metavar="COLUMN", help="What is to be predicted.")
+_TASK = typer.Option(help="What kind of answer it is, if not the one that its values suggest.")
+_ZONE = typer.Option(metavar="ZONE", help="Of times without an offset, such as Europe/Berlin.")
+_DATES = typer.Option(help="Day first or month first, where a file leaves it open.")
+_DROP = typer.Option(metavar="COLUMN", help="Leave a column out; several times for several.")
+_TO = typer.Option(metavar="FOLDER", help="Where the module goes; default the first package of pipelines.")
+_YES = typer.Option("--yes", "-y", help="Take the guesses for what is not given.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the app."""
+    app.command(cls=Command)(new)
+
+
+def new(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the pipeline and its module, such as churn.")],
+    source: Annotated[Path, _SOURCE],
+    key: Annotated[list[str] | None, _KEY] = None,
+    at: Annotated[str | None, _AT] = None,
+    target: Annotated[str | None, _TARGET] = None,
+    task: Annotated[Literal["binary", "multiclass", "regression"] | None, _TASK] = None,
+    time_zone: Annotated[str | None, _ZONE] = None,
+    dates: Annotated[Literal["dmy", "mdy"] | None, _DATES] = None,
+    drop: Annotated[list[str] | None, _DROP] = None,
+    to: Annotated[Path | None, _TO] = None,
+    yes: Annotated[bool, _YES] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the declaration of a pipeline for a file, and its tests: look, guess, ask, write.
+
+    Nothing is overwritten, nothing runs and nothing lands; the next commands are printed.
+    """
+    from ml_platform.authoring.columns import look
+    from ml_platform.authoring.declaration import declaration
+    from ml_platform.authoring.draft import drafted
+    from ml_platform.authoring.identifiers import check_name, table_name
+    from ml_platform.authoring.opened import opened
+    from ml_platform.authoring.placing import place, publish
+    from ml_platform.authoring.promises import promises
+    from ml_platform.authoring.proof import prove
+    from ml_platform.authoring.roles import roles
+    from ml_platform.authoring.uses import uses
+    from ml_platform.discovery import pipelines
+
+    settings = opening.settings()
+    known = pipelines(settings)
+    check_name(name, known)
+    where = place(name, to, settings.pipelines)
+    with opened(source) as file:
+        columns = look(file, drop=tuple(drop or ()), dates=dates)
+        if not as_json:
+            emit_table([_seen(column) for column in columns], title=f"{file.path}: {file.rows:,} rows")
+        choices = Choices(file, columns, name, ask=not as_json and not yes and on_a_terminal(), yes=yes)
+        moment = choices.at(at)
+        identity = choices.key(key, moment)
+        wanted = choices.target(target, identity, moment)
+        zone = choices.zone(time_zone, moment)
+        choices.refuse_what_is_missing()
+        chosen = roles(identity, moment, wanted, task)
+        tables = {table.name for pipeline in known.values() for table in pipeline.tables}
+        draft = drafted(name, table_name(file.stem, name, tables), file, uses(columns, chosen), chosen, zone)
+        text = declaration(draft)
+        proof = prove(text, draft)
+        tests = promises(draft, where.module, proof.pipeline)
+    publish({where.declaration: text, where.tests: tests})
+    following = _following(draft, source, where, settings.pipelines)
+    if as_json:
+        emit_json(_told(draft, proof, where, following))
+    else:
+        _explain(draft, proof, choices.taken, where, following)
+
+
+def _seen(column: "Column") -> dict[str, Any]:
+    return {
+        "column": column.name,
+        "type": column.kind,
+        "nulls": column.nulls,
+        "distinct": column.distinct,
+        "values": _values(column),
+        "remarks": "; ".join(column.reading.remarks),
+    }
+
+
+def _values(column: "Column") -> str:
+    if column.kind == "text" and not column.levels:
+        return f"{column.low} to {column.high} characters"
+    if column.kind in ("text", "boolean"):
+        return ", ".join(map(str, column.levels[:8])) + (", …" if len(column.levels) > 8 else "")
+    if not column.distinct:
+        return ""
+    low, high = (f"{value:g}" if isinstance(value, float) else str(value) for value in (column.low, column.high))
+    return f"{low} to {high}"
+
+
+def _following(draft: "Draft", source: Path, where: "Place", packages: list[str]) -> list[str]:
+    """The commands that make a judged candidate of it."""
+    found = []
+    if not where.found:
+        module = where.module.rpartition(".")[0] or where.module
+        names = json.dumps(list(dict.fromkeys([*packages, module])))
+        found.append(f"export ML_PLATFORM_PIPELINES={shlex.quote(names)}  # {module} must be importable: PYTHONPATH")
+    through = f" --through {draft.parts.first}" if draft.parts.first else ""
+    return [
+        *found,
+        f"ml-platform land {draft.name} {draft.table} {shlex.quote(str(source))}",
+        f"ml-platform run {draft.name}{through}",
+    ]
+
+
+def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Place", following: list[str]) -> None:
+    roles = draft.roles
+    answer = (
+        f", {roles.positive!r} against the rest" if roles.task == "binary" and roles.target.kind != "boolean" else ""
+    )
+    say("")
+    say(f"{roles.task} of {roles.target.name!r}{answer}", style="bold")
+    for use in draft.uses:
+        if use.why:
+            say(f"  no input: {use.column.name} – {use.why}")
+    if roles.task == "regression" and roles.target.kind == "integer" and roles.target.levels:
+        say(f"  {roles.target.distinct} whole numbers: --task multiclass would take them for classes")
+    for flag, guess in taken.items():
+        say(f"  guessed: {flag} {guess}")
+    for reason, rows in proof.refused.items():
+        say(f"  {rows:,} of {proof.screened:,} rows will go to quarantine: {reason}")
+    say("")
+    emit_table([{"written": str(path)} for path in (where.declaration, where.tests)])
+    say("\nRead it, then:\n" + "\n".join(f"  {command}" for command in following))
+    if draft.parts.first:
+        note("--through: the first months that can be trained; without it, all of them.")
+
+
+def _told(draft: "Draft", proof: "Proof", where: "Place", following: list[str]) -> dict[str, Any]:
+    roles = draft.roles
+    columns = [
+        {
+            "column": use.column.name,
+            "name": use.column.clean,
+            "type": use.column.kind,
+            "nulls": use.column.nulls,
+            "distinct": use.column.distinct,
+            "low": use.column.low,
+            "high": use.column.high,
+            "levels": use.column.levels,
+            "role": use.role,
+            "remarks": [*use.column.reading.remarks, *([use.why] if use.why else [])],
+        }
+        for use in draft.uses
+    ]
+    return {
+        "pipeline": draft.name,
+        "table": draft.table,
+        "rows": draft.opened.rows,
+        "task": roles.task,
+        "key": draft.keys,
+        "at": roles.at.clean if roles.at else None,
+        "target": roles.target.clean,
+        "positive": roles.positive,
+        "time_zone": draft.zone if draft.naive else None,
+        "columns": columns,
+        "quarantined": [{"reason": reason, "rows": rows} for reason, rows in proof.refused.items()],
+        "written": [str(where.declaration), str(where.tests)],
+        "next": following,
+    }

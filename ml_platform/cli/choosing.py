@@ -1,0 +1,91 @@
+"""What `new` has to be told: as flags, as answers on a terminal, or as guesses that are taken."""
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import typer
+
+from ml_platform.errors import AuthoringError
+
+if TYPE_CHECKING:
+    from ml_platform.authoring.columns import Column
+    from ml_platform.authoring.opened import Opened
+
+
+def on_a_terminal() -> bool:
+    """Whether somebody can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+class Choices:
+    """Key, time, target and zone: as given, as answered on a terminal, or as guessed with --yes."""
+
+    def __init__(self, file: "Opened", columns: "list[Column]", name: str, *, ask: bool, yes: bool) -> None:
+        self.file, self.columns, self.name, self._ask, self._yes = file, columns, name, ask, yes
+        self.missing: dict[str, str] = {}
+        self.taken: dict[str, str] = {}
+
+    def at(self, given: str | None) -> "Column | None":
+        from ml_platform.authoring.roles import check_at, guess_at, named
+
+        guess = guess_at(self.columns)
+        if given is None and guess is None:
+            return None
+        said = self._said("--at", given, guess.name if guess else "none", "Prediction time (none: rows have no time)")
+        return None if said == "none" else check_at(named(self.columns, said, "--at"))
+
+    def key(self, given: list[str] | None, at: "Column | None") -> "tuple[Column, ...]":
+        from ml_platform.authoring.roles import check_key, guess_key, named
+
+        if not given:
+            guess = " ".join(shlex.quote(column.name) for column in guess_key(self.file, self.columns, at)) or "row"
+            given = self._several(self._said("--key", None, guess, "Key (row: the number of the row)"))
+        if given == ["row"] and not any("row" in (column.name, column.clean) for column in self.columns):
+            return ()
+        return check_key(self.file, [named(self.columns, one, "--key") for one in given])
+
+    def target(self, given: str | None, key: "tuple[Column, ...]", at: "Column | None") -> "Column":
+        from ml_platform.authoring.roles import guess_target, named
+
+        guess = guess_target(self.columns, self.name, [*key, *([at] if at is not None else [])])
+        if given is None and guess is None:
+            raise AuthoringError(
+                f"No column of {self.file.path} reads like a target: all are keys, times, constants or free text.",
+                remedy="Name it with --target.",
+            )
+        said = self._said("--target", given, guess.name if guess else "", "Target, what is to be predicted")
+        return named(self.columns, said, "--target")
+
+    def zone(self, given: str | None, at: "Column | None") -> str:
+        from zoneinfo import available_timezones
+
+        if given is None and not any(c.naive and (c.kind == "moment" or c is at) for c in self.columns):
+            return "UTC"
+        said = self._said("--time-zone", given, "UTC", "Time zone of times without an offset")
+        if said not in available_timezones():
+            raise typer.BadParameter(f"--time-zone: {said!r} is no time zone. Use a name such as America/New_York.")
+        return said
+
+    def refuse_what_is_missing(self) -> None:
+        """Raises BadParameter when nobody could be asked for a flag that was not given."""
+        if self.missing:
+            told = ", ".join(f"{flag} (a guess: {guess})" for flag, guess in self.missing.items())
+            raise typer.BadParameter(f"nobody can be asked here, and missing is {told}. --yes takes the guesses.")
+
+    def _several(self, said: str) -> list[str]:
+        """The columns of an answer: one, or several in the quotes of a shell."""
+        if any(said in (column.name, column.clean) for column in self.columns):
+            return [said]
+        try:
+            return shlex.split(said)
+        except ValueError:
+            raise AuthoringError(f"The key {said!r} does not read.", remedy="Quote names that hold blanks.") from None
+
+    def _said(self, flag: str, given: str | None, guess: str, question: str) -> str:
+        if given is not None:
+            return given
+        if self._ask:
+            return str(typer.prompt(question, default=guess, err=True))
+        (self.taken if self._yes else self.missing)[flag] = guess
+        return guess

@@ -1,0 +1,168 @@
+"""A draft loads, takes the rows it was made from, and reads like the rest of the repository."""
+
+import subprocess
+import sys
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ml_platform.authoring.promises import promises
+from ml_platform_tests.authoring import tables
+from ml_platform_tests.authoring.drafting import Written, written
+
+ROWS = 60
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def messy(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return written(tables.messy(tmp_path_factory.mktemp("messy") / "Messy Orders 2025.csv"))
+
+
+@pytest.fixture(scope="module")
+def sales(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return written(tables.sales(tmp_path_factory.mktemp("sales") / "sales.csv"))
+
+
+@pytest.fixture(scope="module")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> Written:
+    return written(tables.flowers(tmp_path_factory.mktemp("flowers") / "flowers.csv"), "species")
+
+
+def test_every_row_of_a_messy_file_is_taken(messy: Written) -> None:
+    assert messy.proof.refused == {} and messy.proof.screened == 400
+    types = messy.proof.pipeline.table("things").columns
+    assert types["ordered_at"] == pl.Datetime("us", "UTC") and types["first_seen"] == pl.Date()
+    assert types["monthly_charges_eur"] == types["weight_kg"] == pl.Float64()
+    assert types["quantity"] == pl.Int64() and types["zip"] == pl.String()
+
+
+def test_each_column_is_used_for_what_it_is(messy: Written) -> None:
+    roles = {use.column.name: use.role for use in messy.draft.uses}
+    assert roles["Order ID"] == "key" and roles["Ordered At"] == "at" and roles["class"] == "target"
+    assert messy.use("Empty") == ("excluded", "no value in any row")
+    assert messy.use("Batch") == ("excluded", "constant: 'B1' in all rows")
+    assert messy.use("weight kg") == ("excluded", "the same as weight_kg")
+    assert messy.use("First Seen")[0] == "outcome", "a date may lie after the prediction"
+    assert "nearly unique" in messy.use("Zip")[1]
+    assert set(messy.proof.pipeline.examples.inputs) == {
+        "monthly_charges_eur", "region", "is_member", "quantity", "weight_kg", "refunded",
+    }  # fmt: skip
+
+
+def test_texts_for_no_value_are_declared_for_the_whole_file(messy: Written) -> None:
+    assert messy.column("Quantity").nulls > 0
+    assert messy.proof.pipeline.table("things").source.nulls == ("", "NA", "n/a")
+
+
+def test_two_columns_that_add_up_to_the_target_are_suspects(sales: Written) -> None:
+    assert sales.use("shop") == ("outcome", "leak suspect: shop + web is the target")
+    assert sales.use("web")[0] == "outcome"
+    assert sales.proof.pipeline.task == "regression" and "sales" not in sales.proof.pipeline.row_schema
+
+
+def test_a_column_that_alone_tells_the_target_is_a_suspect(tmp_path: Path) -> None:
+    rows = [[f"k{n}", n % 7, "closed" if n % 3 else "open", "yes" if n % 3 else "no"] for n in range(200)]
+    one = written(tables.write(tmp_path / "accounts.csv", ["key", "size", "state", "left"], rows), "left")
+    assert one.use("state")[0] == "outcome" and "alone it predicts the target" in one.use("state")[1]
+    assert "state (leak suspect" in one.text
+
+
+def test_months_are_partitions_where_there_are_enough_rows_in_them(sales: Written, messy: Written) -> None:
+    assert sales.proof.pipeline.partitions is not None
+    assert (sales.draft.parts.since, sales.draft.parts.until) == ("2024-01", "2024-06")
+    assert messy.proof.pipeline.partitions is None and messy.proof.pipeline.split.timed
+    assert sales.proof.pipeline.table("things").time_zone is None, "its times name their offset"
+    assert messy.proof.pipeline.table("things").time_zone == "UTC"
+
+
+def test_without_a_unique_column_the_row_number_is_the_key_and_says_so(flowers: Written) -> None:
+    assert flowers.proof.pipeline.examples.keys == ("row",) and flowers.proof.refused == {}
+    assert "name a real one before a second file lands" in flowers.text
+    assert flowers.proof.pipeline.task == "multiclass" and not flowers.proof.pipeline.split.timed
+
+
+def test_a_key_may_need_the_time_too(tmp_path: Path) -> None:
+    rows = [[f"2024-01-{day:02}", f"shop {shop}", day * shop, day % 2] for day in range(1, 29) for shop in range(1, 5)]
+    one = written(tables.write(tmp_path / "days.csv", ["date", "shop", "sold", "holiday"], rows), "sold")
+    assert one.proof.pipeline.examples.keys == ("date", "shop") and "shop" in one.proof.pipeline.examples.inputs
+
+
+def test_drafts_are_as_the_linter_and_the_formatter_want_them(messy: Written, sales: Written, flowers: Written) -> None:
+    for one in (messy, sales, flowers):
+        module = "ml_platform.pipelines.flight_delay"  # one that is there: the linter sorts imports by that
+        for name, text in (
+            ("ml_platform/pipelines/draft.py", one.text),
+            ("ml_platform_tests/pipelines/test_draft.py", promises(one.draft, module, one.proof.pipeline)),
+        ):
+            for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
+                done = subprocess.run(
+                    [sys.executable, "-m", "ruff", *command, "--stdin-filename", name, "-"],
+                    input=text, capture_output=True, text=True, cwd=ROOT,
+                )  # fmt: skip
+                assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{text}"
+
+
+def test_parquet_and_ndjson_keep_their_types(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {
+            "Id": range(100),
+            "seen": [datetime(2024, 1, 1) + timedelta(days=n) for n in range(100)],
+            "share": [None if n % 9 == 0 else float("nan") if n % 11 == 0 else n / 7 for n in range(100)],
+            "zone": ["a", "b"] * 50,
+            "tags": [["x"]] * 100,
+            "ok": [n % 3 == 0 for n in range(100)],
+        }
+    )
+    frame.write_parquet(tmp_path / "things.parquet")
+    frame.drop("tags").fill_nan(None).write_ndjson(tmp_path / "things.jsonl")
+    parquet, ndjson = written(tmp_path / "things.parquet", "ok"), written(tmp_path / "things.jsonl", "ok")
+    assert parquet.use("tags") == ("left out", "nested or binary")
+    for one in (parquet, ndjson):
+        assert one.proof.refused == {} and one.proof.screened == 100
+        assert one.proof.pipeline.task == "binary" and one.proof.pipeline.examples.keys == ("id",)
+
+
+WORDS = st.sampled_from(["a", "red", "Not known", " padded ", "it's", 'say "hi"', "a|b", "(x)", "1a", "ä€", "x\ny"])
+VALUES = {
+    "whole": st.integers(-(10**12), 10**12).map(str),
+    "number": st.floats(-1e9, 1e9).map(repr),
+    "comma": st.floats(-1e6, 1e6).map(lambda x: f"{x:.2f}".replace(".", ",")),
+    "thousands": st.integers(10**6, 10**9).map(lambda x: f"{x:,}"),
+    "word": WORDS,
+    "text": st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"), max_size=12),
+    "truth": st.sampled_from(["true", "False"]),
+    "day": st.dates(date(1900, 1, 1), date(2100, 1, 1)).map(lambda day: f"{day:%Y-%m-%d}"),
+    "German day": st.dates(date(1900, 1, 1), date(2100, 1, 1)).map(lambda day: f"{day:%d.%m.%Y}"),
+    "moment": st.datetimes(datetime(1900, 1, 1), datetime(2100, 1, 1)).map(lambda at: f"{at:%Y-%m-%d %H:%M:%S}"),
+}
+NAME = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r\n"), min_size=1, max_size=25)
+COLUMN = st.sampled_from(sorted(VALUES)).flatmap(
+    lambda kind: st.tuples(
+        st.lists(VALUES[kind], min_size=1, max_size=ROWS), st.sampled_from(["", "NA", "n/a", None]), st.randoms()
+    )
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(NAME.map(lambda name: f"{name}?"), COLUMN, min_size=1, max_size=5))
+def test_whatever_the_columns_hold_and_are_called_the_draft_takes_its_own_rows(
+    columns: dict[str, tuple[list[str], str | None, object]],
+) -> None:
+    cells = {}
+    for name, (values, gap, dice) in columns.items():
+        drawn = [dice.choice(values) for _ in range(ROWS)]  # type: ignore[attr-defined]  # a random.Random
+        cells[name] = [gap if gap is not None and dice.random() < 0.2 else value for value in drawn]  # type: ignore[attr-defined]
+    cells["sold"] = ["12", "15", "7"] * (ROWS // 3)
+    cells["answer"] = ["Yes", "No"] * (ROWS // 2)
+    with TemporaryDirectory() as folder:
+        file = tables.write(Path(folder) / "things.csv", list(cells), zip(*cells.values(), strict=True))
+        one = written(file, "answer", timed=False)
+    strays = any(use.column.reading.strays for use in one.draft.uses)
+    assert strays or one.proof.refused == {}, one.text
+    assert one.proof.pipeline.task == "binary"

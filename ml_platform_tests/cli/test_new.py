@@ -1,0 +1,218 @@
+"""`ml-platform new`: from a file to a judged candidate, or one sentence about why not and nothing written."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ml_platform.discovery import find
+from ml_platform.settings import Settings
+from ml_platform_tests import scenario
+from ml_platform_tests.authoring import tables
+from ml_platform_tests.cli.terminal import answered, typed
+from ml_platform_tests.steps.world import World
+
+NAMES = ["key", "size", "left"]
+
+
+@pytest.fixture
+def team(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty package of pipelines of our own, which the settings name first, and the folder we are in."""
+    package = tmp_path / f"team_{os.urandom(4).hex()}"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", json.dumps([package.name]))
+    monkeypatch.chdir(tmp_path)
+    return package
+
+
+def _plain(count: int = 60) -> list[list[object]]:
+    return [[f"k{n}", n % 7, "yes" if n % 3 else "no"] for n in range(count)]
+
+
+def _written(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.rglob("*") if path.name != "__init__.py" and path.suffix != ".pyc")
+
+
+def test_two_commands_and_a_run_make_a_judged_candidate(team: Path, tmp_path: Path) -> None:
+    rows = [[f"k{n}", (n * 37) % 100, n % 5, "yes" if (n * 37) % 100 > 60 - 8 * (n % 5) else "no"] for n in range(400)]
+    noisy = [[*row[:3], ("yes", "no")[n % 2] if n % 6 == 0 else row[3]] for n, row in enumerate(rows)]
+    tables.write(tmp_path / "Accounts 2025.csv", ["Account No.", "Age", "Plan", "Left?"], noisy)
+    told = answered("new", "churn", "--from", "Accounts 2025.csv", "--target", "Left?", "--yes")
+    assert (told["task"], told["key"], told["positive"]) == ("binary", ["account_no"], "yes")
+    assert told["quarantined"] == [] and told["next"][-1] == "ml-platform run churn"
+    landed = answered(*told["next"][0].replace("'Accounts 2025.csv'", "Accounts 2025.csv").split(maxsplit=4)[1:])
+    assert landed[0]["landed"].endswith("landing/accounts_2025/Accounts 2025.csv")
+
+    declared = replace(find("churn"), drift=scenario.NO_REPORT)  # drawing one takes seconds
+    with closing(World(Settings(threads=1, lock_timeout=20), [declared])) as world:
+        world.run()
+        champion = world.told("churn/champion", "all")
+    assert champion["candidate"] == "churn@1" and champion["outcome"] == "promoted", champion
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *told["written"][1:]],
+        capture_output=True, text=True, env={**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"},
+    )  # fmt: skip
+    assert done.returncode == 0 and "4 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_what_was_seen_and_guessed_is_said(team: Path, tmp_path: Path) -> None:
+    tables.messy(tmp_path / "orders.csv")
+    result = typed("new", "refunds", "--from", "orders.csv", "--target", "Refunded", "--yes")
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.stdout.split())
+    for text in ("orders.csv: 400 rows", "binary of 'Refunded', 'ja' against the rest", "guessed: --at Ordered At"):
+        assert text in said
+    assert "guessed: --time-zone UTC" in said and "no input: weight kg – the same as weight_kg" in said
+    assert _written(team) == ["refunds.py", "test_refunds.py", "tests"]
+
+
+def test_where_nobody_can_be_asked_the_missing_flags_are_named(team: Path, tmp_path: Path) -> None:
+    tables.messy(tmp_path / "orders.csv")
+    result = typed("new", "refunds", "--from", "orders.csv", "--key", "Order ID")
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2 and _written(team) == []
+    assert "--at (a guess: Ordered At), --target (a guess: class), --time-zone (a guess: UTC)" in said
+
+
+def test_on_a_terminal_it_asks_and_takes_the_answers(team: Path, tmp_path: Path) -> None:
+    tables.flowers(tmp_path / "flowers.csv")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "ml_platform.cli.main", "new", "petals", "--from", "flowers.csv"]
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
+    with subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, text=True, env=env) as process:
+        os.close(theirs)
+        os.write(ours, b"\npetal.length\n")  # the key as guessed, another target
+        out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0, out
+    assert "regression of 'petal.length'" in out and "guessed" not in out
+    assert 'label="petal_length"' in (team / "petals.py").read_text()
+
+
+def _empty(file: Path) -> None:
+    file.write_text("")
+
+
+def _binary(file: Path) -> None:
+    file.write_bytes(b"a,b\n" + bytes(range(256)) * 50)
+
+
+def _latin(file: Path) -> None:
+    file.write_bytes(b"key,size,left\n" + "Köln,1,yes\n".encode("latin-1") * 60)
+
+
+def _cells(names: list[str], cell: Callable[[int], list[object]], count: int = 60) -> Callable[[Path], object]:
+    return lambda file: tables.write(file, names, (cell(n) for n in range(count)))
+
+
+def _at_random(n: int) -> str:
+    return "yes" if n * 7919 % 13 > 6 else "no"
+
+
+BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "no content": (_empty, "", "the file is empty"),
+    "no text": (_binary, "", "not UTF-8"),
+    "latin-1": (_latin, "", "iconv -f latin-1 -t UTF-8"),
+    "three rows": (_cells(NAMES, lambda n: [n, n, "yes"], 3), "", "3 rows, too few"),
+    "one column": (_cells(["a"], lambda n: [n]), "", "nothing to predict it from"),
+    "names that come twice": (_cells(["a", "a", "b"], lambda n: [n, n, n]), "", "column names come twice: 'a'"),
+    "numbers for names": (
+        _cells(["5.1", "3.5", "setosa"], lambda n: [n / 10, n, "x"]), "", "looks like data and not like names: '5.1'",
+    ),
+    "words for names": (
+        _cells(["red", "yes", "new"], lambda n: [["red", "blue"][n % 2], ["yes", "no"][n % 2], ["new", "old"][n % 2]]),
+        "", "looks like data and not like names: 'red'",
+    ),
+    "ten thousand columns": (
+        _cells([f"c{n}" for n in range(10_000)], lambda n: [n] * 10_000), "", "10,000 columns, more than",
+    ),
+    "dates in two ways": (
+        _cells(["key", "day", "left"], lambda n: [f"k{n}", ["2024-01-31", "31.01.2024"][n % 2], _at_random(n)]),
+        "", "column 'day': its dates are written in more than one way: '2024-01-31' and '31.01.2024'",
+    ),
+    "days that could be months": (
+        _cells(["key", "day", "left"], lambda n: [f"k{n}", f"0{n % 9 + 1}/02/2024", _at_random(n)]),
+        "", "--dates dmy or --dates mdy",
+    ),
+    "decimal commas and points": (
+        _cells(["key", "price", "left"], lambda n: [f"k{n}", ["1,5", "2.25"][n % 2] + str(n), _at_random(n)]),
+        "", "column 'price': its numbers are written in more than one way",
+    ),
+    "a target of one value": (
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, "yes"]), "--target left", "'left' has one value, 'yes'",
+    ),
+    "a target that is a key": (_cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target key", "it is a key"),
+    "a rare second value": (
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, "yes" if n == 3 else "no"]), "--target left",
+        "the next value comes 1 times",
+    ),
+    "a key that comes twice": (
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--key size", "60 rows have 7 different values of it",
+    ),
+    "a time that is none": (
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--at size", "is integer and no time",
+    ),
+    "a column that is not there": (
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target gone", "--target names 'gone'",
+    ),
+    "a task that does not fit": (
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target size --task binary", "binary needs two",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "flags", "said"), BAD.values(), ids=BAD.keys())
+def test_a_file_that_carries_no_declaration_is_refused_in_a_sentence(
+    team: Path, tmp_path: Path, make: Callable[[Path], object], flags: str, said: str
+) -> None:
+    make(tmp_path / "things.csv")
+    result = typed("new", "draft", "--from", "things.csv", "--yes", *flags.split())
+    assert result.exit_code == 1 and said in " ".join(result.stderr.split()), result.output
+    assert _written(team) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Draft", "not a usable name"), ("class", "already means something"), ("raw", "the platform's own"),
+        ("test_it", "without test_"), ("taken", "exists already"),
+    ],
+)  # fmt: skip
+def test_a_name_that_cannot_be_one_is_refused_before_the_file_is_read(
+    team: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    (team / "taken.py").write_text("kept = 1\n")
+    (tmp_path / "things.csv").write_text("")
+    result = typed("new", name, "--from", "things.csv", "--yes")
+    assert result.exit_code == 1 and said in result.stderr
+    assert _written(team) == ["taken.py"] and (team / "taken.py").read_text() == "kept = 1\n"
+
+
+def test_a_missing_file_is_a_wrong_argument(team: Path) -> None:
+    result = typed("new", "draft", "--from", "nowhere.csv")
+    assert result.exit_code == 2 and "nowhere.csv" in result.stderr
+
+
+def test_a_pipeline_is_not_declared_twice(team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables.write(tmp_path / "things.csv", NAMES, _plain())
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", json.dumps([team.name, "ml_platform_tests.cli.town"]))
+    result = typed("new", "trip_delay", "--from", "things.csv", "--yes")
+    assert result.exit_code == 1 and "There is a pipeline 'trip_delay' already" in result.stderr
+
+
+def test_a_folder_of_ones_own_is_named_in_the_next_commands(team: Path, tmp_path: Path) -> None:
+    tables.write(tmp_path / "things.csv", NAMES, _plain())
+    (tmp_path / "elsewhere").mkdir()
+    told = answered("new", "draft", "--from", "things.csv", "--target", "left", "--to", "elsewhere", "--yes")
+    assert told["written"] == [str(tmp_path / "elsewhere" / f) for f in ("draft.py", "tests/test_draft.py")]
+    assert told["next"][0].startswith("export ML_PLATFORM_PIPELINES=") and '"draft"' in told["next"][0]
