@@ -129,7 +129,7 @@ def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_dat
     trips.land("trips", "trips_2024-02.csv", corrected, datetime(2024, 2, 10, tzinfo=UTC))
     trips.run(FEBRUARY)
     assert _rows(trips)[-1:] == [(FEBRUARY, "forced")]
-    trips.run(FEBRUARY, recompute=True)
+    trips.run(only=FEBRUARY, recompute=True)
     assert deciding.of(trips.ws, trips.pipeline, FEBRUARY) == decision
     assert _rows(trips)[-2:] == [(FEBRUARY, "forced"), (FEBRUARY, "forced")]
 

@@ -163,7 +163,7 @@ def test_a_file_that_is_replaced_after_it_was_used_is_told_apart_by_its_hash(ope
     assert ("validated/trips", "2024-02", "stands") in _states(before["built"]), "the past is kept (S6)"
     assert (f"{NAME}/features", "2024-02", "stale") in _states(before["built"])
 
-    trips.run("2024-02")
+    trips.run("2024-02", recompute=True)
     story = lineage.of_file(trips.ws, trips.pipeline, path)
     assert (f"{NAME}/features", "2024-02", "stands") in _states(story["contents"][0]["built"])
     assert (f"{NAME}/features", "2024-02", "superseded") in _states(story["contents"][1]["built"])
