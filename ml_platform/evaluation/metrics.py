@@ -33,6 +33,7 @@ UNDEFINED = {
     "brier": "there are no rows",
     "log_loss": "there are no rows",
     "macro_f1": "there are no rows",
+    "min_class_recall": "there are no rows",
     "mae": "there are no rows",
     "rmse": "there are no rows",
     "r2": "the labels do not vary",
@@ -163,6 +164,19 @@ def _macro_f1(codes: Array, p: Array) -> Statistic:
     return weighted
 
 
+def _min_class_recall(codes: Array, p: Array) -> Statistic:
+    """The recall of the class that is found worst, of those that occur among the labels of the weighted rows."""
+    right, width = p.argmax(axis=1) == codes, p.shape[1]
+
+    def weighted(weights: Array) -> float:
+        hits = np.bincount(codes[right], weights[right], minlength=width)
+        labels = np.bincount(codes, weights, minlength=width)
+        occurs = labels > 0
+        return float(np.min(hits[occurs] / labels[occurs])) if occurs.any() else math.nan
+
+    return weighted
+
+
 def _rmse(y: Array, p: Array) -> Statistic:
     """Root of the mean squared error."""
     squared = _mean((y - p) ** 2)
@@ -197,6 +211,7 @@ _CLASSES: dict[str, Callable[[Array, Array], Statistic]] = {
     "accuracy": lambda codes, p: _mean(p.argmax(axis=1) == codes),
     "log_loss": lambda codes, p: _mean(-np.log(_clipped(p[np.arange(len(codes)), codes]))),
     "macro_f1": _macro_f1,
+    "min_class_recall": _min_class_recall,
 }
 _REGRESSION: dict[str, Callable[[Array, Array], Statistic]] = {
     "mae": lambda y, p: _mean(np.abs(y - p)),
