@@ -105,6 +105,10 @@ class Part(Rows):
             self._intervals[metric] = interval(self.statistic(metric), len(self))
         return self._intervals[metric]
 
+    def of_class(self, name: str) -> "Part":
+        """The rows whose label is that class; their accuracy is its recall."""
+        return self.where((self.labels == name).to_numpy())
+
     def value(self, metric: str) -> float:
         """The metric without an interval; NaN where these rows do not define it."""
         return self.statistic(metric)(np.ones(len(self)))

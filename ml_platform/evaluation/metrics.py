@@ -50,8 +50,11 @@ def metric(name: str, labels: Any, scores: Any, *, classes: Sequence[str] = (), 
 
 
 def scorecard(task: str, labels: Any, scores: Any, classes: Sequence[str] = ()) -> dict[str, float | None]:
-    """Every metric of the task; None where these rows do not define it."""
+    """Every metric of the task, and with classes the recall of each; None where these rows do not define it."""
     found = {name: metric(name, labels, scores, classes=classes) for name in metrics_of(task)}
+    if classes:
+        labels, said = np.asarray(labels), decisions(task, scores, classes)
+        found |= {f"recall of {name}": float(np.mean(said[labels == name] == name)) for name in np.unique(labels)}
     return {name: None if math.isnan(value) else value for name, value in found.items()}
 
 
