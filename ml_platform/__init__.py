@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         Size,
     )
     from ml_platform.spec.monitoring import Drift
-    from ml_platform.spec.partitions import Monthly
+    from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.tables import Files, Table
     from ml_platform.spec.training import LightGBM, Retrain, Split
@@ -44,7 +44,7 @@ _HOMES = {
         "Size",
     ),
     "monitoring": ("Drift",),
-    "partitions": ("Monthly",),
+    "partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "pipeline": ("ModelPipeline",),
     "tables": ("Files", "Table"),
     "training": ("LightGBM", "Retrain", "Split"),
@@ -54,10 +54,12 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AtLeast",
     "AtMost",
+    "Daily",
     "Derived",
     "Drift",
     "Examples",
     "Files",
+    "Hourly",
     "Label",
     "Latency",
     "Latest",
@@ -75,6 +77,7 @@ __all__ = [
     "Size",
     "Split",
     "Table",
+    "Weekly",
     "Window",
     "__version__",
 ]

@@ -11,7 +11,7 @@ from types import ModuleType
 from ml_platform.errors import DeclarationError, NotFoundError
 from ml_platform.settings import Settings
 from ml_platform.spec.canonical import canonical
-from ml_platform.spec.partitions import Monthly
+from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 
@@ -62,13 +62,13 @@ def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
     return {name: table for name, (table, _) in tables.items()}
 
 
-def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Monthly | None]:
+def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Partitions | None]:
     """How each table is sliced: as the pipelines that use it; None when it is whole.
 
     Tables without event time are whole. Raises DeclarationError when two pipelines slice one
     table differently, or one in slices and one not: no run would be about both.
     """
-    slices: dict[str, Monthly | None] = {}
+    slices: dict[str, Partitions | None] = {}
     users: dict[str, ModelPipeline] = {}
     for pipeline in declared:
         for table in pipeline.tables:

@@ -2,7 +2,7 @@
 
     PlatformError
     ├── DeclarationError        a pipeline, table, feature or gate is declared wrongly
-    ├── NotFoundError           a pipeline, version, month or table that does not exist
+    ├── NotFoundError           a pipeline, version, partition or table that does not exist
     ├── IngestionError          a file or a table cannot be taken in
     │   └── FileRefused         one landed file cannot be read; the others go on
     ├── LakeError               the lake cannot be opened, written or trusted

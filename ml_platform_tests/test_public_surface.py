@@ -5,10 +5,12 @@ import ml_platform
 WORDS = [
     "AtLeast",
     "AtMost",
+    "Daily",
     "Derived",
     "Drift",
     "Examples",
     "Files",
+    "Hourly",
     "Label",
     "Latency",
     "Latest",
@@ -26,6 +28,7 @@ WORDS = [
     "Size",
     "Split",
     "Table",
+    "Weekly",
     "Window",
 ]
 

@@ -44,7 +44,7 @@ def retrain(
     pipeline: PipelineName,
     why: Why,
     partition: Annotated[
-        str | None, typer.Option(metavar="MONTH", help="Train as of the end of this partition; default the newest.")
+        str | None, typer.Option(metavar="PARTITION", help="Train as of the end of this partition; default the newest.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -57,7 +57,7 @@ def retrain(
 
     declared = opening.declared(pipeline)
     if partition is not None:
-        declared.partition_keys(partition)  # a month that does not exist is refused before anything is opened
+        declared.partition_keys(partition)  # a partition that does not exist is refused before anything is opened
     workspace = opening.writing()
     wanted = partition or newest(workspace, declared)
     decision, new = force(workspace, declared, wanted, Forced(getpass.getuser(), why))

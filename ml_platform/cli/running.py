@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ml_platform.settings import Settings
     from ml_platform.spec.pipeline import ModelPipeline
 
-Through = Annotated[str | None, typer.Option(metavar="MONTH", help="The last partition to run, such as 2013-06.")]
-Only = Annotated[str | None, typer.Option(metavar="MONTH", help="Run just this partition.")]
+Through = Annotated[str | None, typer.Option(metavar="PARTITION", help="The last partition to run, such as 2013-06.")]
+Only = Annotated[str | None, typer.Option(metavar="PARTITION", help="Run just this partition.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +39,7 @@ def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_j
         raise typer.BadParameter("--through and --only exclude each other")
     settings = opening.settings()
     declared = opening.declared(pipeline)
-    declared.partition_keys(through or only)  # a month that does not exist is refused before anything is opened
+    declared.partition_keys(through or only)  # a partition that does not exist is refused before anything is opened
     check_dagster()
     run_pipeline(declared, settings, through, only, quiet=as_json)
     from ml_platform.orchestration.resources import workspace_for

@@ -13,7 +13,7 @@ from ml_platform.ingestion.history import History, history
 from ml_platform.ingestion.results import CheckResult
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
-from ml_platform.spec.partitions import WHOLE, Partitions
+from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Partitions
 from ml_platform.spec.tables import Table
 
 Severity = Literal["error", "warn"]
@@ -40,7 +40,7 @@ def _by_extent(finding: Finding) -> Severity:
     return "error" if finding.value >= _SEVERE_LEVELS else "warn"
 
 
-def _checks(table: Table) -> Iterable[_Check]:
+def _checks(table: Table, partitions: Partitions | None) -> Iterable[_Check]:
     """Those that the table's columns allow. An error means that the values mean something else than before."""
     yield _Check(
         "volume",
@@ -49,7 +49,7 @@ def _checks(table: Table) -> Iterable[_Check]:
         "There are about as many rows as usual",
         _warn,
     )
-    if table.event_time:
+    if table.event_time and not isinstance(partitions, Daily | Hourly):  # of a day or less, volume tells it all
         yield _Check(
             "rows_by_day",
             "No day is missing, half there, or there twice, by what its weekday usually has.",
@@ -57,6 +57,7 @@ def _checks(table: Table) -> Iterable[_Check]:
             "Every day has about the rows that its weekday usually has",
             _warn,
         )
+    if table.event_time:
         yield _Check(
             "freshness",
             "When the last file of a partition came, its newest row was about as old as usual.",
@@ -121,21 +122,23 @@ def _checks(table: Table) -> Iterable[_Check]:
         )
 
 
-def check_names(table: Table) -> list[tuple[str, str]]:
+def check_names(table: Table, partitions: Partitions | None) -> list[tuple[str, str]]:
     """(name, what it looks at) of every check that `run_checks` reports."""
-    return [(check.name, check.about) for check in _checks(table)]
+    return [(check.name, check.about) for check in _checks(table, partitions)]
 
 
 def run_checks(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> list[CheckResult]:
     """Every check of `check_names`, in its order. Pictures of the worst columns are stored as blobs."""
     found, blobs = history(lake, table, partitions, partition), Blobs(lake.settings)
-    return [_result(check, found, blobs) for check in _checks(table)]
+    return [_result(check, found, blobs) for check in _checks(table, partitions)]
 
 
 def _result(check: _Check, found: History, blobs: Blobs) -> CheckResult:
     meta: dict[str, Any] = {"history": _told(found), "how": inspect.cleandoc(check.judge.__doc__ or "")}
     if check.name == "volume" and not found.now.rows:
-        return CheckResult("volume", False, "error", 0, 1, f"There are no rows in {found.now.partition}.", meta)
+        usual = rhythm.no_rows_are_usual(found)
+        said = f"There are no rows in {found.now.partition}{', which is nothing unusual' if usual else ''}."
+        return CheckResult("volume", usual, "error", 0, 1, said, meta)
     if not found.earlier:
         said = "There is no history yet to compare with."
         return CheckResult(check.name, True, "warn", None, None, said, meta)

@@ -34,7 +34,7 @@ class _Subject:
     references: Sequence[Reference]
 
 
-def check_names(table: Table) -> list[tuple[str, str]]:
+def check_names(table: Table, partitions: Partitions | None = None) -> list[tuple[str, str]]:
     """(name, what it looks at) of every check that `run_checks` reports."""
     key = ", ".join(table.key) or "all columns"
     return [
@@ -42,7 +42,7 @@ def check_names(table: Table) -> list[tuple[str, str]]:
         ("quarantine_share", f"At most {QUARANTINE_SHARE:.0%} of the rows are in quarantine."),
         ("keys", f"No key ({key}) has two current rows, in any partition."),
         ("references", f"At most {REFERENCE_SHARE:.0%} of the rows point to a key that the other table does not have."),
-        *against_history.check_names(table),
+        *against_history.check_names(table, partitions),
     ]
 
 

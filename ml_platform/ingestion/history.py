@@ -84,11 +84,16 @@ class Profile:
 
 @dataclass(frozen=True)
 class History:
-    """A partition and the earlier ones that have rows, in order. `event`: the column of the event time."""
+    """A partition and the earlier ones that have rows, in order. `event`: the column of the event time.
+
+    Earlier partitions are those that should look alike: of hours, those of the same time of the day. `empty`
+    of them had no rows.
+    """
 
     now: Profile
     earlier: tuple[Profile, ...] = ()
     event: str | None = None
+    empty: int = 0
 
 
 def history(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> History:
@@ -96,19 +101,35 @@ def history(lake: Lake, table: Table, partitions: Partitions | None, partition: 
 
     Profiles that an older version of the code wrote are made again from the validated rows first.
     """
-    made, arrivals = _made(lake, table), _arrivals(lake, table)
-    profiled = _profiled(lake, table, partition)
-    if _mend(lake, table, partition, made, profiled):
-        profiled = _profiled(lake, table, partition)
+    filled = _filled(lake, table, partitions, partition)
+    names = [partition, *[name for name, rows in filled.items() if rows and name != partition][-_LONGEST:]]
+    made, arrivals = _made(lake, table, names), _arrivals(lake, table)
+    profiled = _profiled(lake, table, names)
+    if _mend(lake, table, made, profiled):
+        profiled = _profiled(lake, table, names)
     present = next(((name, key) for name, key in reversed(made) if name == partition), None)
-    now, earlier = Profile(partition, {}), []
+    start, end = partitions.window(partition) if partitions and partition != WHOLE else (None, None)
+    now, earlier = Profile(partition, {}, span=end - start if start and end else None, end=end), []
     for which, columns in profiled.items():
         found = _profile(table, partitions, which[0], columns, made.get(which, {}), arrivals)
         if which == present:
             now = found
         elif found.rows:
             earlier.append(found)
-    return History(now, tuple(earlier[-_LONGEST:]), table.event_time)
+    empty = sum(not rows for name, rows in filled.items() if name != partition)
+    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty)
+
+
+def _filled(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:
+    """The rows of the partitions up to this one that should look like it, in order; of a whole table its own."""
+    if partitions is None or partition == WHOLE:
+        return {}
+    rows = lake.rows(
+        "SELECT partition, arg_max(rows, recorded_at) FROM platform.materializations "
+        "WHERE asset = ? AND partition <= ? AND partition <> ? GROUP BY partition ORDER BY partition",
+        [f"validated/{table.name}", partition, WHOLE],
+    )
+    return {name: count for name, count in rows if partitions.alike(name, partition)}
 
 
 def _profile(
@@ -136,13 +157,13 @@ def _profile(
     )
 
 
-def _mend(lake: Lake, table: Table, partition: str, made: Mapping[Which, Any], profiled: Mapping[Which, Any]) -> bool:
+def _mend(lake: Lake, table: Table, made: Mapping[Which, Any], profiled: Mapping[Which, Any]) -> bool:
     """Profile again what has no profile of today's version: a lake that older code filled. Whether there was any."""
     content = ", ".join(quoted(name) for name in table.columns)
     missing = [
         (name, key)
         for name, key in dict(made.keys()).items()  # the newest content of each partition
-        if name <= partition and (name, key) not in profiled and made[name, key]["rows"]
+        if (name, key) not in profiled and made[name, key]["rows"]
     ]
     for name, key in missing:
         rows = lake.frame(
@@ -155,13 +176,13 @@ def _mend(lake: Lake, table: Table, partition: str, made: Mapping[Which, Any], p
     return bool(missing)
 
 
-def _profiled(lake: Lake, table: Table, partition: str) -> dict[Which, dict[str, Column]]:
+def _profiled(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dict[str, Column]]:
     """The profiled columns of each content: the partitions in order, contents as they were made."""
     fields = ", ".join(quoted(name) for name in FIELDS)
     rows = lake.rows(
         f"SELECT partition, content_key, {fields} FROM platform.profiles WHERE table_name = ? AND version = ? "
-        "AND partition <= ? AND (partition = ?) = (? = ?) ORDER BY partition, rowid",
-        [table.name, PROFILE_VERSION, partition, WHOLE, partition, WHOLE],
+        "AND list_contains(?, partition) ORDER BY partition, rowid",
+        [table.name, PROFILE_VERSION, list(names)],
     )
     found: dict[Which, dict[str, Column]] = {}
     for name, key, *values in rows:
@@ -190,12 +211,12 @@ def column(values: Sequence[Any]) -> Column:
     )
 
 
-def _made(lake: Lake, table: Table) -> dict[Which, dict[str, Any]]:
-    """What the ledger tells of every content that a partition ever had, the newest last."""
+def _made(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dict[str, Any]]:
+    """What the ledger tells of every content that these partitions ever had, the newest last."""
     rows = lake.rows(
         "SELECT partition, content_key, details FROM platform.materializations WHERE asset = ? "
-        "ORDER BY recorded_at, rowid",
-        [f"validated/{table.name}"],
+        "AND list_contains(?, partition) ORDER BY recorded_at, rowid",
+        [f"validated/{table.name}", list(names)],
     )
     found: dict[Which, dict[str, Any]] = {}
     for partition, key, details in rows:

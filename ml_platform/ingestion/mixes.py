@@ -3,6 +3,7 @@
 Pure functions over profiles, like `distribution`: shares are compared, so that the number of rows does not matter.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
@@ -14,6 +15,8 @@ from ml_platform.ingestion.profile import LEVELS
 from ml_platform.ingestion.tolerance import Tolerance
 
 _LEVEL_SHARE = 0.01  # of the rows; levels that come or go below it are business as usual
+_NO_CHANCE = 5  # so many values neither come nor stay away by chance
+_SAMPLED = 1.5  # times the variation that two samples of one mix have
 _MIX = Tolerance(floor=0.1, cap=0.3)  # total variation distance to the nearest earlier partition
 _HOURS = Tolerance(floor=1.0, cap=1.5)  # hours; daylight saving moves a day's flights by half of one
 _TEXT = str(pl.String())
@@ -23,8 +26,8 @@ _SHOWN = 16  # levels in a picture
 def levels(history: History) -> list[Finding]:
     """The share of the rows in levels that came or went, and how far the mix of levels moved.
 
-    A level counts when it has 1 % of the values and no earlier partition has it, or the other way round.
-    The mix is compared with the nearest earlier partition, by total variation distance: half the sum
+    A level counts when it has 1 % of the values, five at least, and no earlier partition has it, or the other
+    way round. The mix is compared with the nearest earlier partition, by total variation distance: half the sum
     of the differences of the shares, from 0 (the same) to 1 (nothing in common). Texts that are too many
     to be counted are judged by how they are written, N104UW as A9A.
     """
@@ -35,26 +38,32 @@ def levels(history: History) -> list[Finding]:
         if all(c.levels for c in everything) or (now.type == _TEXT and any(c.levels for c in everything)):
             rare = 1 / LEVELS if any(c.distinct > LEVELS for c in everything) else 0.0
             found.append(
-                _mixed(now.name, "levels", [_often(c.shares, rare) for c in earlier], _often(now.shares, rare))
+                _mixed(
+                    now.name, "levels", [_often(c.shares, rare) for c in earlier], _often(now.shares, rare), now.values
+                )
             )
         if all(c.forms for c in everything):
-            found.append(_mixed(now.name, "forms", [c.forms for c in earlier], now.forms))
+            found.append(_mixed(now.name, "forms", [c.forms for c in earlier], now.forms, now.values))
     return found
 
 
-def _mixed(name: str, kind: str, mixes: Sequence[Mapping[str, float]], mix: Mapping[str, float]) -> Finding:
+def _mixed(
+    name: str, kind: str, mixes: Sequence[Mapping[str, float]], mix: Mapping[str, float], values: int
+) -> Finding:
     """One mix of shares against the earlier ones: whichever is nearer to its limit, what came and went or the whole."""
     known = {level: median(m.get(level, 0.0) for m in mixes) for level in {name for m in mixes for name in m}}
-    new = {level: share for level, share in mix.items() if share >= _LEVEL_SHARE and level not in known}
-    always = {level for level in known if all(m.get(level, 0.0) >= _LEVEL_SHARE for m in mixes)}
+    least = max(_LEVEL_SHARE, _NO_CHANCE / values)
+    new = {level: share for level, share in mix.items() if share >= least and level not in known}
+    always = {level for level in known if all(m.get(level, 0.0) >= least for m in mixes)}
     gone = {level: known[level] for level in always if level not in mix}
     moved = min(_variation(mix, m) for m in mixes)
     allowed = _MIX.of([min(_variation(m, o) for o in mixes[:i]) for i, m in enumerate(mixes) if i])
+    allowed = max(allowed, _SAMPLED * math.sqrt(len(known) / (math.pi * values)))  # few rows are never mixed alike
     turnover = max(sum(new.values()), sum(gone.values()))
     told = [f"{_some(new)} appeared ({sum(new.values()):.1%} of the values)"] if new else []
     told += [f"{_some(gone)} vanished ({sum(gone.values()):.1%} before)"] if gone else []
-    value, threshold = turnover, _LEVEL_SHARE
-    if not told or moved / allowed > turnover / _LEVEL_SHARE:
+    value, threshold = turnover, least
+    if not told or moved / allowed > turnover / least:
         value, threshold = moved, allowed
         told.append(f"{moved:.1%} of the values changed their {kind[:-1]}, at most {allowed:.1%} may")
     often = sorted({*known, *mix}, key=lambda level: (-max(known.get(level, 0.0), mix.get(level, 0.0)), level))[:_SHOWN]

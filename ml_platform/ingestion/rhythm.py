@@ -14,6 +14,8 @@ from ml_platform.ingestion.tolerance import Tolerance, movements
 
 _VOLUME = Tolerance(floor=0.3, cap=0.7)  # log2 of the ratio: from 0.81 and 1.23 times to 0.62 and 1.62 times
 _DAY = Tolerance(floor=0.5, cap=0.8)  # log2 of a day's rows by its weekday's: 1.41 to 1.74 times, down to 0.57
+_FEW = 5  # rows; where so many are usual, none is one time in 150
+_ONE_DAY = timedelta(days=1)
 _SAME_DAYS = 3  # so many of a weekday are needed to tell what it usually has
 _REPEATS = 0.01  # of the rows offered, beyond the usual
 _CHANCE = 4.0  # standard deviations of a count
@@ -23,20 +25,39 @@ _LATE = Tolerance(floor=0.1, cap=0.25)  # of the partition's length
 def volume(history: History) -> list[Finding]:
     """Rows a day, or rows where the table is not sliced, against the median of the earlier partitions.
 
-    Told as a ratio, of the greater to the smaller.
+    Of days, those of the same weekday, once there are three. Told as a ratio, of the greater to the smaller;
+    a difference that may be chance, up to three standard deviations of a count, is none.
     """
-    now, earlier = history.now, [p for p in history.earlier if p.rows]
+    now, earlier = history.now, _comparable(history)
     if not now.rows or not earlier:
         return []
     rates = [_rate(p) for p in earlier]
     usual, logs = median(rates), [math.log2(rate) for rate in rates]
     allowed = _VOLUME.of(movements(logs))
-    moved = abs(math.log2(_rate(now) / usual))
+    expected = now.rows * usual / _rate(now)
+    moved = 0.0 if _chance(now.rows, expected, 3.0) else abs(math.log2(_rate(now) / usual))
     unit = "rows a day" if now.span else "rows"
     low, high = usual / 2**allowed, usual * 2**allowed
     said = f"{_rate(now):,.4g} {unit} ({now.rows:,} in all); usual are {usual:,.4g}, from {low:,.4g} to {high:,.4g}."
     draw = series(unit, [*rates, _rate(now)], low, high)
     return [Finding("rows", 2**moved, 2**allowed, f"{usual:,.0f}", f"{_rate(now):,.0f}", said, draw)]
+
+
+def no_rows_are_usual(history: History) -> bool:
+    """Whether a partition without rows is nothing to wonder at: half of those before had none, or next to none."""
+    counts = [*(p.rows for p in _comparable(history)), *[0] * history.empty]
+    if not counts:
+        return history.now.span is not None and history.now.span < _ONE_DAY
+    return median(counts) <= _FEW
+
+
+def _comparable(history: History) -> list[Profile]:
+    """The earlier partitions with rows; where a partition is a day, those of its weekday when there are enough."""
+    found = [p for p in history.earlier if p.rows]
+    if history.now.span != _ONE_DAY or history.now.end is None:
+        return found
+    same = [p for p in found if p.end is not None and p.end.weekday() == history.now.end.weekday()]
+    return same if len(same) >= _SAME_DAYS else found
 
 
 def rows_by_day(history: History) -> list[Finding]:
@@ -94,9 +115,14 @@ def _compared(earlier: Sequence[dict[date, int]], days: dict[date, int]) -> dict
 
 def _off(rows: int, usual: float) -> float:
     """log2 of the ratio; 0 where the difference may be chance."""
-    if abs(rows - usual) <= _CHANCE * math.sqrt(max(rows, usual)):
+    if _chance(rows, usual, _CHANCE):
         return 0.0
     return math.log2((rows + 1) / (usual + 1))
+
+
+def _chance(rows: float, usual: float, deviations: float) -> bool:
+    """Whether two counts may differ by chance."""
+    return abs(rows - usual) <= deviations * math.sqrt(max(rows, usual))
 
 
 def repeats(history: History) -> list[Finding]:
@@ -115,7 +141,8 @@ def repeats(history: History) -> list[Finding]:
 def freshness(history: History) -> list[Finding]:
     """How old the newest row was when the last file came, against the usual: late, or cut off early.
 
-    In lengths of the partition; no clock is asked, so that a replay of history finds the same.
+    In lengths of the partition; no clock is asked, so that a replay of history finds the same. By chance the
+    newest of n rows is four nths older.
     """
     now, span = history.now, history.now.span
     ages = [age for p in history.earlier if (age := _age(p)) is not None]
@@ -123,7 +150,7 @@ def freshness(history: History) -> list[Finding]:
     if age is None or span is None or not ages:
         return []
     shares = [a / span for a in ages]
-    usual, allowed = median(shares), _LATE.of(movements(shares))
+    usual, allowed = median(shares), _LATE.of(movements(shares)) + _CHANCE / max(now.rows, 1)
     late = max(0.0, age / span - usual)
     said = (
         f"The newest row was {_told(age)} old when the last file came; usual are {_told(usual * span)}, "

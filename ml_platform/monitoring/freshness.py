@@ -1,49 +1,65 @@
 """No fresh data: a partition that should have rows by now, or a table that arrives later than it used to.
 
-Quiet about what is over (`Monthly(until=…)` in the past) and about what never began.
+Quiet about what is over (`until=` in the past) and about what never began.
 """
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import median
+from typing import Literal
 
 from ml_platform.ingestion.plans import filled
 from ml_platform.lake.connection import Lake
 from ml_platform.monitoring.alerts import Alert, alert
-from ml_platform.spec.partitions import Monthly
+from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
 
-GRACE = timedelta(days=3)  # after the end of a partition, for its last files
-DAYS_BEFORE = 4  # days with arrivals from which a rhythm can be told
+GRACE: dict[type[Partitions], timedelta] = {  # after the end of a partition, for its last files
+    Monthly: timedelta(days=3),
+    Weekly: timedelta(days=2),
+    Daily: timedelta(hours=12),
+    Hourly: timedelta(hours=2),
+}
+BEFORE = 4  # days, or hours, with arrivals from which a rhythm can be told
+Unit = Literal["day", "hour"]
 _PATIENCE = 2.0  # times the usual span between arrivals, and more than the longest there was
 
 
 def stale(
-    lake: Lake, pipeline: ModelPipeline, slices: Mapping[str, Monthly | None], now: datetime | None = None
+    lake: Lake, pipeline: ModelPipeline, slices: Mapping[str, Partitions | None], now: datetime | None = None
 ) -> list[Alert]:
     """What should have arrived by `now` and has not."""
     moment = now or datetime.now(UTC)
-    until = pipeline.partitions.until if pipeline.partitions else None
-    if until is not None and f"{moment:%Y-%m}" > until:  # in the month of its end the last files are still awaited
+    if pipeline.partitions is not None and _over(pipeline.partitions, moment):
         return []
-    late = [found for table in pipeline.tables if (found := _out_of_rhythm(lake, table.name, moment)) is not None]
+    unit: Unit = "hour" if isinstance(pipeline.partitions, Hourly) else "day"
+    late = [found for table in pipeline.tables if (found := _out_of_rhythm(lake, table.name, moment, unit)) is not None]
     empty = _empty_partition(lake, pipeline, slices, moment)
     return late if empty is None else [empty, *late]
 
 
+def _over(slices: Partitions, moment: datetime) -> bool:
+    """Whether nothing more is awaited: in the slice after the last one its files still are, and long enough to tell."""
+    if slices.until is None:
+        return False
+    end, later = slices.window(slices.until)
+    return moment >= max(later, end + 2 * GRACE[type(slices)])
+
+
 def _empty_partition(
-    lake: Lake, pipeline: ModelPipeline, slices: Mapping[str, Monthly | None], moment: datetime
+    lake: Lake, pipeline: ModelPipeline, sliced: Mapping[str, Partitions | None], moment: datetime
 ) -> Alert | None:
     """The newest partition that ended GRACE ago, when the examples' table has earlier rows and none there or after."""
     if pipeline.partitions is None:
         return None
-    ended = [p for p in pipeline.partition_keys() if pipeline.partitions.window(p)[1] + GRACE <= moment]
+    slices, now = pipeline.partitions, pipeline.partitions.at(moment - GRACE[type(pipeline.partitions)])
+    ended = [p for p in pipeline.partition_keys() if p < now]
     table = pipeline.examples.table
-    have = filled(lake, pipeline.table(table), slices.get(table))
+    have = filled(lake, pipeline.table(table), sliced.get(table))
     if not ended or not have or max(have) >= ended[-1]:
         return None
-    awaited, end = ended[-1], pipeline.partitions.window(ended[-1])[1]
+    awaited, end = ended[-1], slices.window(ended[-1])[1]
     return alert(
         "no_fresh_data",
         f"{pipeline.name}/features",
@@ -51,26 +67,27 @@ def _empty_partition(
         table,
         evidence=max(have),
         title=f"No fresh data: {pipeline.name} has no {table} of {awaited}",
-        text=f"{awaited} ended on {end:%d %B %Y}, and the newest rows of {table} are of {max(have)}. "
+        text=f"{awaited} ended on {_day(end)}, and the newest rows of {table} are of {max(have)}. "
         f"Land its files: `ml-platform land {pipeline.name} {table} FILE…`.",
     )
 
 
-def _out_of_rhythm(lake: Lake, table: str, moment: datetime) -> Alert | None:
+def _out_of_rhythm(lake: Lake, table: str, moment: datetime, unit: Unit) -> Alert | None:
     """A table whose newest file is older than twice the usual span between arrivals and than any such span."""
     if not lake.has("platform", "files"):
         return None
     rows = lake.rows(
-        "SELECT date_trunc('day', arrival) AS day FROM platform.files WHERE table_name = ? AND status <> 'refused' "
-        "GROUP BY day ORDER BY day",
+        f"SELECT date_trunc('{unit}', arrival) AS came FROM platform.files "
+        "WHERE table_name = ? AND status <> 'refused' GROUP BY came ORDER BY came",
         [table],
     )
-    days = [day for (day,) in rows]
-    if len(days) < DAYS_BEFORE:
+    came = [moment for (moment,) in rows]
+    if len(came) < BEFORE:
         return None
-    spans = [(after - before).days for before, after in pairwise(days)]
+    long = timedelta(hours=1) if unit == "hour" else timedelta(days=1)
+    spans = [(after - before) // long for before, after in pairwise(came)]
     limit = max(_PATIENCE * median(spans), *spans) + 1
-    waited = (moment - days[-1]).days
+    waited = (moment - came[-1]) // long
     if waited <= limit:
         return None
     return alert(
@@ -78,9 +95,14 @@ def _out_of_rhythm(lake: Lake, table: str, moment: datetime) -> Alert | None:
         f"raw/{table}",
         "all",
         table,
-        evidence=f"{days[-1]:%Y-%m-%d}",
+        evidence=f"{came[-1]:%Y-%m-%d}" if unit == "day" else f"{came[-1]:%Y-%m-%dT%H}",
         severity="warn",
-        title=f"No fresh data: {table} has not arrived since {days[-1]:%d %B %Y}",
-        text=f"That is {waited} days ago; it used to come every {median(spans):g} days, and within {max(spans)} at "
-        "the most. Look at what delivers it.",
+        title=f"No fresh data: {table} has not arrived since {_day(came[-1])}",
+        text=f"That is {waited} {unit}s ago; it used to come every {median(spans):g} {unit}s, and within {max(spans)} "
+        "at the most. Look at what delivers it.",
     )
+
+
+def _day(moment: datetime) -> str:
+    """The day, with the hour where it is not midnight."""
+    return f"{moment:%d %B %Y}" if moment.hour == 0 else f"{moment:%d %B %Y, %H:%M} UTC"

@@ -33,7 +33,7 @@ def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="alerts",
-        description="Raises an alert when a month or a table has no fresh data, and delivers what waits.",
+        description="Raises an alert when a partition or a table has no fresh data, and delivers what waits.",
         minimum_interval_seconds=_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )

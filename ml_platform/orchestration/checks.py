@@ -6,10 +6,10 @@ from collections.abc import Iterable
 import dagster as dg
 
 from ml_platform.orchestration.partitions import partitions_of
-from ml_platform.spec.partitions import Monthly
+from ml_platform.spec.partitions import Partitions
 
 
-def check_specs(key: list[str], named: Iterable[tuple[str, str]], slices: Monthly | None) -> list[dg.AssetCheckSpec]:
+def check_specs(key: list[str], named: Iterable[tuple[str, str]], slices: Partitions | None) -> list[dg.AssetCheckSpec]:
     """One spec for each (name, what it looks at), by partition like its asset.
 
     Dagster 1.13 calls partitioned checks a preview, once a check at every start; that is for whoever

@@ -1,19 +1,26 @@
-"""Dagster's partitions from the declaration's."""
+"""How assets are sliced, as Dagster knows it."""
 
 import dagster as dg
 
-from ml_platform.spec.partitions import WHOLE, Monthly
+from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partitions, Weekly
+
+_BEGINS: dict[type[Partitions], str] = {  # when a slice does, as cron says it, in UTC
+    Monthly: "0 0 1 * *",
+    Weekly: "0 0 * * 1",
+    Daily: "0 0 * * *",
+    Hourly: "0 * * * *",
+}
 
 
-def partitions_of(slices: Monthly | None) -> dg.TimeWindowPartitionsDefinition | None:
-    """Months in UTC with keys such as 2013-01; None for what is whole."""
+def partitions_of(slices: Partitions | None) -> dg.TimeWindowPartitionsDefinition | None:
+    """Dagster's slices with the platform's keys; None for what is whole."""
     if slices is None:
         return None
     return dg.TimeWindowPartitionsDefinition(
-        start=slices.since, end=slices.until, fmt="%Y-%m", cron_schedule="0 0 1 * *", timezone="UTC"
+        start=slices.since, end=slices.until, fmt=slices.form, cron_schedule=_BEGINS[type(slices)], timezone="UTC"
     )
 
 
-def partition_of(context: dg.AssetExecutionContext, slices: Monthly | None) -> str:
+def partition_of(context: dg.AssetExecutionContext, slices: Partitions | None) -> str:
     """The partition that this step is about: the run's, or `all` for an asset that is whole."""
     return context.partition_key if slices is not None else WHOLE

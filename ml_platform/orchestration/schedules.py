@@ -1,11 +1,18 @@
-"""The calendar of a pipeline in months: an alternative to its landing sensor, for who wants runs at fixed hours."""
+"""The calendar of a pipeline with partitions: an alternative to its landing sensor, for runs at fixed hours."""
 
 import dagster as dg
 
 from ml_platform.orchestration.due import due
+from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
 
-CRON = "*/10 0-5 1 * *"  # UTC: every ten minutes of the first six hours of a month, a run each time one is due
+# UTC: every ten minutes of the first six hours after a partition, or of each hour; a run each time one is due.
+CRON: dict[type[Partitions], str] = {
+    Monthly: "*/10 0-5 1 * *",
+    Weekly: "*/10 0-5 * * 1",
+    Daily: "*/10 0-5 * * *",
+    Hourly: "*/10 * * * *",
+}
 
 
 def schedules_of(pipeline: ModelPipeline) -> list[dg.ScheduleDefinition]:
@@ -21,11 +28,11 @@ def schedules_of(pipeline: ModelPipeline) -> list[dg.ScheduleDefinition]:
         dg.ScheduleDefinition(
             name=f"{pipeline.name}_calendar",
             job_name=f"{pipeline.name}_data",
-            cron_schedule=CRON,
+            cron_schedule=CRON[type(pipeline.partitions)],
             execution_timezone="UTC",
             execution_fn=evaluate,
             default_status=dg.DefaultScheduleStatus.STOPPED,
-            description="Runs what is due after the end of a month, whether or not the landing sensor is on. "
+            description="Runs what is due after the end of a partition, whether or not the landing sensor is on. "
             "With both on, whoever asks first starts the run.",
         )
     ]

@@ -1,8 +1,10 @@
 """Slices of event time in UTC, start inclusive, end exclusive (S20)."""
 
+from bisect import bisect_right
 from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import ClassVar
 
 import polars as pl
 
@@ -12,74 +14,186 @@ from ml_platform.spec.vocabulary import word
 WHOLE = "all"  # the one slice of whatever is not partitioned
 
 
-class Partitions(Protocol):
-    """A way to slice time: keys sort as their slices do."""
-
-    def window(self, key: str) -> tuple[datetime, datetime]:
-        """Start (inclusive) and end (exclusive) of the slice, in UTC."""
-
-    def keys(self, through: str | None = None) -> list[str]:
-        """Every slice from the first to `through` or to the last that has ended by now."""
-
-    def key_of(self, time: pl.Expr) -> pl.Expr:
-        """The key of the slice that each UTC time of the column lies in."""
-
-
 @word
-class Monthly:
-    """Calendar months in UTC: from `since` (inclusive) to `until` (exclusive; default: the last that ended)."""
+class Partitions:
+    """Slices of time in UTC from `since` (inclusive) to `until` (exclusive; default: the last that ended).
+
+    `Monthly`, `Weekly`, `Daily` and `Hourly` are the words of it. A key is the start of its slice, so keys
+    sort as slices do.
+    """
 
     since: str
     until: str | None = None
 
+    unit: ClassVar[str]  # what one is called
+    form: ClassVar[str]  # of a key, for strftime
+    written: ClassVar[str]  # the same for people
+
     def __post_init__(self) -> None:
-        for name in ("since", "until"):
-            value = getattr(self, name)
+        name = type(self).__name__
+        for parameter in ("since", "until"):
+            value = getattr(self, parameter)
             if value is not None:
-                _month(value, f"Monthly({name}={value!r})")
+                self._parsed(value, f"{name}({parameter}={value!r})")
         if self.until is not None and self.until <= self.since:
             raise DeclarationError(
-                "Monthly",
+                name,
                 f"until={self.until!r} is not after since={self.since!r}",
-                remedy="`until` is the first month that is left out.",
+                remedy=f"`until` is the first {self.unit} that is left out.",
             )
 
     def window(self, key: str) -> tuple[datetime, datetime]:
-        start = _month(key, f"month {key!r}")
-        return start, _next(start)
+        """Start (inclusive) and end (exclusive) of the slice. Raises DeclarationError for what is no key."""
+        start = self._parsed(key, f"{self.unit} {key!r}")
+        return start, self._next(start)
 
     def keys(self, through: str | None = None) -> list[str]:
-        month = _month(self.since, "Monthly.since")
-        end = _month(self.until, "Monthly.until") if self.until else datetime.now(UTC)
-        found = []
-        while _next(month) <= end and (through is None or f"{month:%Y-%m}" <= through):
-            found.append(f"{month:%Y-%m}")
-            month = _next(month)
-        if through is not None and through not in found:
-            raise NotFoundError("month", through, [self.since, f"to {found[-1] if found else self.since}"])
-        return found
+        """Every slice from the first to `through` or to the last that has ended by now.
+
+        Raises NotFoundError when `through` is none of them.
+        """
+        found = _keys(type(self), self.since, self.until or self.at(datetime.now(UTC)))  # type: ignore[arg-type]  # a class is hashable: mypy looks at its instances
+        if through is None:
+            return list(found)
+        upto = bisect_right(found, through)
+        if upto == 0 or found[upto - 1] != through:
+            raise NotFoundError(self.unit, through, [self.since, f"to {found[-1] if found else self.since}"])
+        return list(found[:upto])
+
+    def at(self, moment: datetime) -> str:
+        """The key of the slice that a UTC moment lies in."""
+        return self._start(moment.replace(minute=0, second=0, microsecond=0)).strftime(self.form)
 
     def key_of(self, time: pl.Expr) -> pl.Expr:
-        return time.dt.strftime("%Y-%m")
+        """The key of the slice that each UTC time of the column lies in."""
+        return time.dt.strftime(self.form)
+
+    def alike(self, key: str, other: str) -> bool:
+        """Whether the rows of two slices should look alike: hours do at the same time of the day."""
+        return True
+
+    def _start(self, hour: datetime) -> datetime:
+        """Where the slice of a whole hour begins."""
+        raise NotImplementedError
+
+    def _next(self, start: datetime) -> datetime:
+        """Where the slice after the one that begins at `start` does."""
+        raise NotImplementedError
+
+    def _parsed(self, text: str, where: str) -> datetime:
+        remedy = f"Write it as {self.written}."
+        try:
+            start = datetime.strptime(text, self.form).replace(tzinfo=UTC)
+        except ValueError:
+            article = "an" if self.unit[0] in "aeioh" else "a"
+            raise DeclarationError(where, f"not {article} {self.unit}", remedy=remedy) from None
+        if self.at(start) != text:
+            raise DeclarationError(where, f"its {self.unit} is called {self.at(start)}", remedy=remedy)
+        return start
 
 
-def _month(text: str, where: str) -> datetime:
-    try:
-        return datetime.strptime(text, "%Y-%m").replace(tzinfo=UTC)
-    except ValueError:
-        raise DeclarationError(where, "not a month", remedy="Write it as YYYY-MM, such as 2013-01.") from None
+@word
+class Monthly(Partitions):
+    """Calendar months, such as `2013-01`: from `since` to `until` (exclusive; default: the last that ended)."""
+
+    unit: ClassVar[str] = "month"
+    form: ClassVar[str] = "%Y-%m"
+    written: ClassVar[str] = "YYYY-MM, such as 2013-01"
+
+    def _start(self, hour: datetime) -> datetime:
+        return hour.replace(day=1, hour=0)
+
+    def _next(self, start: datetime) -> datetime:
+        return start.replace(year=start.year + start.month // 12, month=start.month % 12 + 1)
 
 
-def _next(month: datetime) -> datetime:
-    return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
+@word
+class Weekly(Partitions):
+    """Weeks, each called by its Monday, such as `2013-01-07`: from `since` to `until` (exclusive)."""
+
+    unit: ClassVar[str] = "week"
+    form: ClassVar[str] = "%Y-%m-%d"
+    written: ClassVar[str] = "its Monday, YYYY-MM-DD, such as 2013-01-07"
+
+    def _start(self, hour: datetime) -> datetime:
+        return hour.replace(hour=0) - timedelta(days=hour.weekday())
+
+    def key_of(self, time: pl.Expr) -> pl.Expr:
+        return super().key_of(time.dt.truncate("1w"))  # to the Monday
+
+    def _next(self, start: datetime) -> datetime:
+        return start + timedelta(days=7)
+
+
+@word
+class Daily(Partitions):
+    """Days, such as `2013-01-07`: from `since` to `until` (exclusive; default: the last that ended)."""
+
+    unit: ClassVar[str] = "day"
+    form: ClassVar[str] = "%Y-%m-%d"
+    written: ClassVar[str] = "YYYY-MM-DD, such as 2013-01-07"
+
+    def _start(self, hour: datetime) -> datetime:
+        return hour.replace(hour=0)
+
+    def _next(self, start: datetime) -> datetime:
+        return start + timedelta(days=1)
+
+
+@word
+class Hourly(Partitions):
+    """Hours, such as `2013-01-07T15`: from `since` to `until` (exclusive; default: the last that ended)."""
+
+    unit: ClassVar[str] = "hour"
+    form: ClassVar[str] = "%Y-%m-%dT%H"
+    written: ClassVar[str] = "YYYY-MM-DDTHH in UTC, such as 2013-01-07T15"
+
+    def alike(self, key: str, other: str) -> bool:
+        return key[-3:] == other[-3:]
+
+    def _start(self, hour: datetime) -> datetime:
+        return hour
+
+    def _next(self, start: datetime) -> datetime:
+        return start + timedelta(hours=1)
 
 
 def spanned(partitions: Iterable[str]) -> str:
-    """Partitions as people say them, months in a row as one: `2013-01 … 2013-03, 2013-05`."""
+    """Partitions as people say them, those in a row as one: `2013-01 … 2013-03, 2013-05`.
+
+    How long a slice is, is told by the keys: several days that are Mondays all are weeks.
+    """
+    names = sorted(set(partitions))
+    kind = _kind([name for name in names if name != WHOLE])
     runs: list[list[str]] = []
-    for name in sorted(set(partitions)):
-        if runs and WHOLE != name == f"{_next(_month(runs[-1][-1], name)):%Y-%m}":
+    for name in names:
+        if runs and WHOLE not in (name, runs[-1][-1]) and _follows(kind, runs[-1][-1]) == name:
             runs[-1].append(name)
         else:
             runs.append([name])
     return ", ".join(run[0] if len(run) == 1 else f"{run[0]} … {run[-1]}" for run in runs)
+
+
+def _kind(names: list[str]) -> type[Partitions]:
+    lengths = {len(name) for name in names}
+    if lengths == {len("2013-01-07T15")}:
+        return Hourly
+    if lengths == {len("2013-01-07")}:
+        return Weekly if all(datetime.fromisoformat(name).weekday() == 0 for name in names) else Daily
+    return Monthly
+
+
+def _follows(kind: type[Partitions], key: str) -> str:
+    slices = kind(key)
+    return slices.at(slices.window(key)[1])
+
+
+@lru_cache(maxsize=16)
+def _keys(kind: type[Partitions], since: str, until: str) -> tuple[str, ...]:
+    """From one (inclusive) to another (exclusive). Kept: a year has many hours, and every step asks for them."""
+    slices, key = kind(since), since
+    found = []
+    while key < until:
+        found.append(key)
+        key = slices.at(slices.window(key)[1])
+    return tuple(found)

@@ -14,7 +14,7 @@ from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import Derived, Feature
 from ml_platform.spec.gates import Gate, Leakage, Parity, Reproduction
 from ml_platform.spec.monitoring import Drift
-from ml_platform.spec.partitions import WHOLE, Monthly
+from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Weekly
 from ml_platform.spec.tables import Table
 from ml_platform.spec.training import LightGBM, Retrain, Split
 from ml_platform.spec.vocabulary import Several, word
@@ -40,7 +40,7 @@ class ModelPipeline:
     split: Split = Split()
     retrain: Retrain = Retrain()
     drift: Drift = Drift()
-    partitions: Monthly | None = None
+    partitions: Monthly | Weekly | Daily | Hourly | None = None
     owners: Several[str] = ()
     description: str = ""
 

@@ -57,11 +57,11 @@ def by_month(ws: Workspace, pipeline: ModelPipeline, partition: str, rows: pl.Da
     here = rows.filter(sliced_by="", role="champion", metric=metric).drop_nulls("value").sort("version").tail(1)
     own = [Month(partition, *row) for row in here.select("value", "low", "high", "version").iter_rows()]
     known = [month for month in champions(ws.lake, pipeline.name, metric) if month.partition < partition] + own
-    if not own or len(known) < 2:
+    if pipeline.partitions is None or not own or len(known) < 2:
         return {}
     bounds = [_bound(gate) for gate in pipeline.gates if getattr(gate, "metric", None) == metric]
     bound = next((bound for bound in bounds if bound is not None), None)
-    return {f"{metric} by month": drawn(ws, lambda: months.by_month(metric, known, bound))}
+    return {f"{metric} by {pipeline.partitions.unit}": drawn(ws, lambda: months.by_month(metric, known, bound))}
 
 
 def champions(lake: Lake, pipeline: str, metric: str) -> list[Month]:

@@ -48,7 +48,7 @@ def _own(ws: Workspace, pipeline: ModelPipeline, name: str, start: datetime) -> 
     slices = ws.slices.get(name)
     if name != pipeline.examples.table or slices is None:
         return set()
-    return {f"{start:%Y-%m}"}
+    return {slices.at(start)}
 
 
 def _overlapping(

@@ -10,7 +10,7 @@ from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.settings import Settings
-from ml_platform.spec.partitions import Monthly
+from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -20,10 +20,10 @@ class Workspace:
 
     lake: Lake
     blobs: Blobs
-    slices: dict[str, Monthly | None] = field(default_factory=dict)
+    slices: dict[str, Partitions | None] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, settings: Settings, slices: dict[str, Monthly | None]) -> "Workspace":
+    def open(cls, settings: Settings, slices: dict[str, Partitions | None]) -> "Workspace":
         """Open the lake for writing and make the platform's tables when they are missing."""
         from ml_platform.ingestion import tables as ingestion_tables
         from ml_platform.monitoring import alerts

@@ -5,9 +5,12 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
+from ml_platform import Hourly
 from ml_platform.ingestion import tables
+from ml_platform.ingestion.checks import run_checks
 from ml_platform.ingestion.history import history
 from ml_platform.ingestion.profile import PROFILE_VERSION
+from ml_platform.ingestion.validated import build_validated
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.transaction import Author, write
 from ml_platform.spec.tables import Table
@@ -163,3 +166,26 @@ def test_a_partition_without_rows_fails_its_volume_alone(scene: Scene) -> None:
     found = checked(scene, table, "2013-02")
     assert (found["volume"].passed, found["volume"].severity) == (False, "error")
     assert all(check.passed for name, check in found.items() if name != "volume")
+
+
+def test_an_hour_is_compared_with_the_same_hour_of_earlier_days(scene: Scene) -> None:
+    table, slices = readings(), Hourly("2013-01-01T00", until="2013-02-01T00")
+    rows = [  # busy by day, quiet at night, and nothing at 3 o'clock
+        f"a,{datetime(2013, 1, day, hour, minute, tzinfo=UTC):%Y-%m-%dT%H:%M:%SZ},{(minute + hour) % 7}\n"
+        for day in range(1, 6)
+        for hour in range(24)
+        for minute in range(60 if 8 <= hour < 20 else 6 if hour != 3 else 0)
+    ]
+    scene.put("readings/days.csv", HEAD + "".join(rows))
+    scene.ingest(table)
+    for key in slices.keys("2013-01-05T12"):
+        if key[-2:] not in ("12", "06", "03"):
+            continue
+        build_validated(scene.lake, table, slices, key, Author("validated/readings", key))
+    seen = history(scene.lake, table, slices, "2013-01-05T12")
+    assert [p.partition for p in seen.earlier] == [f"2013-01-0{day}T12" for day in range(1, 5)]
+    for hour in ("12", "06", "03"):
+        found = run_checks(scene.lake, table, f"2013-01-05T{hour}", (), slices)
+        assert [check.description for check in found if not check.passed] == []
+    assert "nothing unusual" in next(c.description for c in found if c.name == "volume")
+    assert "rows_by_day" not in {c.name for c in found}

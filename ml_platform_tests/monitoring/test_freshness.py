@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform import Monthly
+from ml_platform import Hourly, Monthly
 from ml_platform.monitoring.alerts import Alert
-from ml_platform.monitoring.freshness import GRACE, stale
+from ml_platform.monitoring.freshness import GRACE as GRACES
+from ml_platform.monitoring.freshness import stale
 from ml_platform_tests import scenario
 from ml_platform_tests.steps.world import World, world
 
 OPEN = scenario.trips(partitions=Monthly(since="2024-01"))
+GRACE = GRACES[Monthly]
 FEBRUARY_ENDS = datetime(2024, 3, 1, tzinfo=UTC)
 
 
@@ -73,3 +75,19 @@ def test_a_table_that_comes_later_than_it_used_to_is_alarming(town: World) -> No
     (found,) = _stale(town, last + timedelta(days=16))
     assert (found.severity, found.asset) == ("warn", "raw/traffic")
     assert "not arrived since 29 January 2024" in found.title and "every 7 days" in found.text
+
+
+def test_an_hour_is_alarming_some_hours_after_its_end_and_for_a_while_after_the_last(town: World) -> None:
+    last = scenario.trip_rows("2024-01")["ordered_at"].max()
+    assert isinstance(last, datetime)  # on 31 January, some time after 23:00
+    until = (last + timedelta(hours=2)).strftime("%Y-%m-%dT%H")
+    town.declare(scenario.trips(partitions=Hourly(since="2024-01-01T00", until=until)))
+    town.land("trips", "trips.csv", scenario.trip_rows("2024-01"), last + timedelta(minutes=1))
+    for key in ("raw/trips", "validated/trips"):
+        town.step(key, "2024-01-01T00")
+    ends = Hourly(until).window(until)[0]
+    assert _stale(town, ends + GRACES[Hourly] - timedelta(seconds=1)) == []
+    (found,) = _stale(town, ends + GRACES[Hourly])
+    assert found.partition == (last + timedelta(hours=1)).strftime("%Y-%m-%dT%H")
+    assert f"{ends:%d %B %Y}" in found.text
+    assert _stale(town, ends + 2 * GRACES[Hourly]) == []

@@ -13,14 +13,14 @@ from ml_platform.orchestration.prose import quarantine_description, raw_descript
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.results import materialized
 from ml_platform.orchestration.retries import passing_faults_retried
-from ml_platform.spec.partitions import WHOLE, Monthly
+from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.steps import tables as steps
 from ml_platform.steps.progress import announce
 
 
 def table_assets(
-    table: Table, slices: Monthly | None, owners: Sequence[str], references: list[Reference]
+    table: Table, slices: Partitions | None, owners: Sequence[str], references: list[Reference]
 ) -> list[dg.AssetsDefinition]:
     """The raw asset of a table, and its validated and quarantine assets."""
     return [_raw(table, owners), _validated(table, slices, owners, references)]
@@ -49,7 +49,7 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
 
 
 def _validated(
-    table: Table, slices: Monthly | None, owners: Sequence[str], references: list[Reference]
+    table: Table, slices: Partitions | None, owners: Sequence[str], references: list[Reference]
 ) -> dg.AssetsDefinition:
     key, refused = ["validated", table.name], ["quarantine", table.name]
     upstream = [dg.AssetKey(["raw", table.name]), *(dg.AssetKey(["validated", need]) for need in table.needs)]
@@ -77,7 +77,7 @@ def _validated(
                 metadata={**refused_shape, "dagster/table_name": f"lake.quarantine.{table.name}"},
             ),
         ],
-        check_specs=check_specs(key, check_names(table), slices),
+        check_specs=check_specs(key, check_names(table, slices), slices),
         partitions_def=partitions_of(slices),
     )
     def validated(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
