@@ -28,7 +28,7 @@ SEED = 20_240_101
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 WEEKS = 18  # over which customers are looked at: 391 a week
 SETTLED = timedelta(days=14)
-LOGINS, CALLS = 0.1, 0.02  # a customer and day, on average
+LOGINS, CALLS = 0.2, 0.02  # a customer and day, on average
 
 
 def customers(settings: Settings) -> pl.DataFrame:

@@ -39,7 +39,7 @@ def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Every metric of the task per version and role: over all rows, with intervals; by class; per slice that a gate names."""
+    """Every metric of the task per version and role: whole, with intervals; by class; per slice of a gate."""
     told: dict[str, Any] = {}
     rows: list[dict[str, Any]] = []
     for (version, role), part, unlabelled in _parts(ws, pipeline, partition, known_by(ws, pipeline, partition)):
