@@ -2,7 +2,8 @@
 
     python -m bench.bike_decay [--data FOLDER]
 
-Both run through the platform on the same landed hours, the second as it is declared, gates and all; FOLDER keeps what was made, so that a second time is quick.
+Both run through the platform on the same landed hours, the second as it is declared, gates and all.
+FOLDER keeps what was made, so that a second time is quick.
 """
 
 import argparse

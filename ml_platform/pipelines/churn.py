@@ -83,7 +83,7 @@ churn = ModelPipeline(
     name="churn",
     description="Will a customer leave within two weeks of a snapshot?",
     owners=["team:customers"],
-    partitions=Weekly(since="2024-01-01", until="2024-05-06"),
+    partitions=Weekly(since="2024-01-01", until="2024-04-29"),
     tables=[snapshots, logins, calls, contracts],
     examples=Examples("customers", key="customer", at="taken_at", inputs=KNOWN, label="churned"),
     features=[
