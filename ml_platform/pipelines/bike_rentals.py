@@ -7,6 +7,7 @@ from ml_platform import (
     AtLeast,
     AtMost,
     Derived,
+    Drift,
     Examples,
     Files,
     Latency,
@@ -94,8 +95,9 @@ bike_rentals = ModelPipeline(
         AtLeast("r2", 0.75),
         AtMost("mae", 60),
         NoWorseThanChampion("mae", tolerance=3),
-        Latency(p99_ms=5),
+        Latency(p99_ms=10),
         Size(mb=5),
     ],
+    drift=Drift(weighted=0.9, score=0.9, nulls=0.2),  # rentals rise and fall with the season: .2 to .85 is usual
     retrain=Retrain(every=1, min_examples=2_000),
 )

@@ -64,7 +64,7 @@ snapshots = Table(
     clean=clean_customers,
     event_time="taken_at",
     known_at="settled_at",
-    description="Customers as they were looked at; the time of each look is generated",
+    description="Customers, each looked at once, on a generated day",
 )
 logins = Table(
     "logins", Files("logins/*.csv"), contract=Logins, event_time="at", description="Logins of customers (generated)"

@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
 from ml_platform import AtLeast, Drift, Monthly, Retrain
 from ml_platform.demo.capital_bikes import deliveries
 from ml_platform.demo.example import land_missing
-from ml_platform.pipelines.bike_rentals import bike_rentals
+from ml_platform.pipelines.bike_rentals import bike_rentals, clean_rentals
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform_tests.pipelines.fitting import judged
 from ml_platform_tests.steps.world import World, world
 
 NO_REPORT = Drift(report_rows=0)
@@ -77,3 +79,41 @@ def test_guests_and_members_among_the_inputs_are_refused_by_the_leakage_gate(
         champion = one.told("bike_rentals/champion", "2011-01")
         assert champion["outcome"] == "kept"
         assert "registered alone has r2 0.9" in champion["reason"]
+
+
+def with_lags(hours: pl.DataFrame) -> pl.DataFrame:
+    """The contract's columns and, written down from the rules, what the declared lags and windows give."""
+    rows = bike_rentals.table("rentals").contract.validate(clean_rentals(hours), cast=True).sort("hour")
+    for offset, name in ((timedelta(days=1), "1d"), (timedelta(days=7), "7d")):
+        then = rows.select(hour="hour", **{f"rentals_{name}_ago__cnt": "cnt"})
+        rows = (
+            rows.with_columns(then=pl.col("hour") - offset)
+            .join_asof(then.rename({"hour": "then"}).sort("then"), on="then", tolerance="1h")
+            .drop("then")
+        )
+    at, known = (rows[name].dt.epoch("s").to_numpy() for name in ("hour", "counted_at"))
+    total = np.append(0, np.cumsum(rows["cnt"].to_numpy()))
+    for name, days in (("3h", 1 / 8), ("1d", 1), ("7d", 7), ("28d", 28)):
+        first, last = np.searchsorted(known, at - days * 86_400), np.searchsorted(known, at)
+        mean = (total[last] - total[first]) / np.maximum(last - first, 1)
+        rows = rows.with_columns(
+            pl.Series(f"rentals__cnt_mean_{name}", np.where(last > first, mean, np.nan)).fill_nan(None)
+        )
+    return rows
+
+
+def test_the_year_after_a_model_decays_and_training_it_again_mends_it(hours: pl.DataFrame, tmp_path: Path) -> None:
+    rows = with_lags(hours)
+    month = rows["hour"].dt.strftime("%Y-%m")
+    september = month == "2012-09"
+    old, new = (
+        judged(
+            bike_rentals,
+            rows.filter((month < until) | september),
+            september.filter((month < until) | september),
+            tmp_path,
+        )
+        for until in ("2012-01", "2012-09")
+    )
+    assert old["r2"] < 0.75 and new["r2"] > 0.88
+    assert old["mae"] > 1.5 * new["mae"]

@@ -75,6 +75,7 @@ def test_the_recall_of_each_class_is_a_verdict_a_row_of_performance_and_a_pictur
     assert "picture" in judged_storms.told("storm_status/performance", "all")["recall by class"]
 
 
+@pytest.mark.slow
 def test_the_wind_is_refused_because_it_defines_a_hurricane(storms: pl.DataFrame, tmp_path: Path) -> None:
     inputs = (*storm_status.examples.inputs, "wind")
     leaking = replace(
