@@ -88,7 +88,7 @@ def demo(
 
 def example(
     name: Annotated[
-        str | None, typer.Argument(metavar="[PIPELINE]", help="The pipeline to try; without, what there is is listed.")
+        str | None, typer.Argument(metavar="PIPELINE", help="The pipeline to try; without, what there is is listed.")
     ] = None,
     through: Through = None,
     as_json: AsJson = False,

@@ -57,7 +57,7 @@ def _listed(what: str, values: Iterable[str]) -> list[str]:
 
 
 def definitions() -> dg.Definitions:
-    """The pipelines that come along: by the month, by the week and whole; of two and of more classes, and of numbers."""
+    """The pipelines that come along: by month, by week and whole; of two classes, of more and of numbers."""
     from ml_platform.discovery import pipelines
     from ml_platform.orchestration.build import build_definitions
     from ml_platform.settings import Settings
