@@ -105,9 +105,15 @@ def test_logs_are_seen_as_they_were_known_when_a_customer_was_looked_at(january:
 def test_weeks_without_settled_answers_are_held_back_and_then_there_is_a_champion(
     customers: pl.DataFrame, tmp_path: Path
 ) -> None:
-    declared = replace(churn, partitions=WEEKS, drift=NO_REPORT, retrain=Retrain(every=4, min_examples=1_500))
+    declared = replace(
+        churn,
+        partitions=WEEKS,
+        drift=NO_REPORT,
+        gates=[AtLeast("roc_auc", 0.75)],
+        retrain=Retrain(every=4, min_examples=1_500),
+    )
     with closing(world(tmp_path / "data", declared)) as one:
         land_missing(one.ws.lake, deliveries(customers, WEEKS, WEEKS.keys()[-1]))
         one.run()
         told = [one.told("churn/champion", week)["outcome"] for week in WEEKS.keys()]  # noqa: SIM118 - no mapping
-        assert told == ["held back"] * 5 + ["promoted"]
+        assert told == ["held back"] * 5 + ["promoted"], one.told("churn/champion", "2024-02-05")["reason"]
