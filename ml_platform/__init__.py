@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ml_platform.orchestration.component import PipelineComponent
+    from ml_platform.spec.completeness import Marker, Watermark
     from ml_platform.spec.examples import Examples, Label
     from ml_platform.spec.features import Derived, Latest, Lookup, Since, Window
     from ml_platform.spec.gates import (
@@ -30,9 +32,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "examples": ("Examples", "Label"),
-    "features": ("Derived", "Latest", "Lookup", "Since", "Window"),
-    "gates": (
+    "orchestration.component": ("PipelineComponent",),
+    "spec.completeness": ("Marker", "Watermark"),
+    "spec.examples": ("Examples", "Label"),
+    "spec.features": ("Derived", "Latest", "Lookup", "Since", "Window"),
+    "spec.gates": (
         "AtLeast",
         "AtMost",
         "Latency",
@@ -43,11 +47,11 @@ _HOMES = {
         "Reproduction",
         "Size",
     ),
-    "monitoring": ("Drift",),
-    "partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
-    "pipeline": ("ModelPipeline",),
-    "tables": ("Files", "Table"),
-    "training": ("LightGBM", "Retrain", "Split"),
+    "spec.monitoring": ("Drift",),
+    "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
+    "spec.pipeline": ("ModelPipeline",),
+    "spec.tables": ("Files", "Table"),
+    "spec.training": ("LightGBM", "Retrain", "Split"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -66,17 +70,20 @@ __all__ = [
     "Leakage",
     "LightGBM",
     "Lookup",
+    "Marker",
     "ModelPipeline",
     "Monthly",
     "NoWorseThanChampion",
     "OverfitGap",
     "Parity",
+    "PipelineComponent",
     "Reproduction",
     "Retrain",
     "Since",
     "Size",
     "Split",
     "Table",
+    "Watermark",
     "Weekly",
     "Window",
     "__version__",
@@ -86,4 +93,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"ml_platform.spec.{_HOME_OF[name]}"), name)
+    return getattr(import_module(f"ml_platform.{_HOME_OF[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The words too, though they are not loaded yet: Dagster finds the component by looking through them."""
+    return sorted({*globals(), *__all__})

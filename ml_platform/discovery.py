@@ -15,6 +15,7 @@ from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 
+VARIABLE = "ML_PLATFORM_PIPELINES"
 _LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 
 
@@ -24,12 +25,11 @@ def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
     Raises DeclarationError when two have one name, or define one table differently (S34).
     """
     found: dict[str, ModelPipeline] = {}
-    for module in _modules((settings or Settings()).pipelines):
-        for value in vars(module).values():
-            if isinstance(value, ModelPipeline) and found.setdefault(value.name, value) is not value:
-                raise DeclarationError(
-                    f"ModelPipeline({value.name!r})", "two pipelines have this name", remedy="Rename one."
-                )
+    for value in _declared((settings or Settings()).pipelines):
+        if found.setdefault(value.name, value) is not value:
+            raise DeclarationError(
+                f"ModelPipeline({value.name!r})", "two pipelines have this name", remedy="Rename one."
+            )
     check_shared_tables(found.values())
     return dict(sorted(found.items()))
 
@@ -84,15 +84,41 @@ def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Partitions | None]
     return slices
 
 
-def _modules(names: Iterable[str]) -> Iterable[ModuleType]:
+def pipeline_at(address: str, *, named_by: str = VARIABLE) -> ModelPipeline:
+    """The pipeline at `package.module:name`.
+
+    Raises DeclarationError when there is none; it names `named_by`, the setting that holds the address,
+    or the file and line in the module where importing it failed.
+    """
+    module_name, _, name = address.partition(":")
+    if not all(part.isidentifier() for part in (*module_name.split("."), name)):
+        raise DeclarationError(named_by, f"{address!r} is no address", remedy="Write package.module:name.")
+    module = _imported(module_name, named_by)
+    found = vars(module).get(name)
+    if isinstance(found, ModelPipeline):
+        return found
+    there = sorted(known for known, value in vars(module).items() if isinstance(value, ModelPipeline))
+    problem = f"{address!r} is no ModelPipeline but {found!r:.60}"
+    if name not in vars(module):
+        problem = f"there is no {name!r} in {module.__file__ or module_name}"
+    raise DeclarationError(
+        named_by, problem, remedy=f"Pipelines there: {', '.join(there) or 'none; declare a ModelPipeline'}."
+    )
+
+
+def _declared(names: Iterable[str]) -> Iterable[ModelPipeline]:
+    """The pipelines of modules, of packages and the modules in them, and at addresses."""
     for name in names:
+        if ":" in name:
+            yield pipeline_at(name)
+            continue
         module = _imported(name)
-        yield module
-        for inner in pkgutil.iter_modules(getattr(module, "__path__", [])):
-            yield _imported(f"{name}.{inner.name}")
+        inner = pkgutil.iter_modules(getattr(module, "__path__", []))
+        for one in (module, *(_imported(f"{name}.{found.name}") for found in inner)):
+            yield from (value for value in vars(one).values() if isinstance(value, ModelPipeline))
 
 
-def _imported(name: str) -> ModuleType:
+def _imported(name: str, named_by: str = VARIABLE) -> ModuleType:
     """The module; what fails in it is a DeclarationError with its file and line."""
     try:
         return importlib.import_module(name)
@@ -104,9 +130,11 @@ def _imported(name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise DeclarationError(
-                "ML_PLATFORM_PIPELINES",
+                named_by,
                 f"there is no module {name!r}",
-                remedy="Name importable modules, as a JSON list.",
+                remedy="Name importable modules, as a JSON list."
+                if named_by == VARIABLE
+                else "Name one that can be imported.",
             ) from error
         remedy = "Install it, or correct the import."
         raise DeclarationError(_place(error) or name, str(error), remedy=remedy) from error

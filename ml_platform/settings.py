@@ -19,7 +19,12 @@ class Settings(BaseSettings):
     apprise addresses to which alerts go, between commas or as a JSON list; empty: the console.
     """
 
-    model_config = SettingsConfigDict(env_prefix="ML_PLATFORM_", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ML_PLATFORM_",
+        env_file=".env",  # of the working directory, as Dagster reads it
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
 
     data: Path = Path("data")
     catalog: SecretStr = SecretStr("")

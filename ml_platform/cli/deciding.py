@@ -50,17 +50,20 @@ def retrain(
 ) -> None:
     """Have a model trained though the policy held it back: a decision on record, under your name.
 
-    What is trained is still judged by every gate. Asking twice is asking once.
+    What is trained is still judged by every gate. Asking twice is asking once. After a change of the
+    declaration this is how its first model is made: what past partitions trained stands.
     """
     from ml_platform.retraining.policy import Forced
     from ml_platform.steps.deciding import force, newest
+    from ml_platform.steps.settled import outdated_training
 
     declared = opening.declared(pipeline)
     if partition is not None:
         declared.partition_keys(partition)  # a partition that does not exist is refused before anything is opened
     workspace = opening.writing()
     wanted = partition or newest(workspace, declared)
-    decision, new = force(workspace, declared, wanted, Forced(getpass.getuser(), why))
+    replaces = outdated_training(workspace, declared, wanted)
+    decision, new = force(workspace, declared, wanted, Forced(getpass.getuser(), why, replaces))
     told: dict[str, Any] = {
         "pipeline": pipeline,
         "partition": wanted,

@@ -11,6 +11,7 @@ from ml_platform.cli.output import Rows, emit_json, emit_lines, emit_table, note
 
 if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.steps.plan import Planner
     from ml_platform.steps.workspace import Workspace
 
 
@@ -182,12 +183,29 @@ def _show_version(facts: dict[str, Any]) -> None:
             say(verdict["detail"])
 
 
+def tell_left(planner: "Planner") -> None:
+    """Say in one line that settled partitions would be otherwise today, and what to do; nothing where none would."""
+    left, name = planner.left(), planner.pipeline.name
+    if left:
+        which = f"{len(left)} settled partitions keep" if len(left) > 1 else f"{left[0]} is settled and keeps"
+        note(
+            f"{which} predictions, decisions and models of before a change: `ml-platform retrain {name}` trains "
+            f"on the change, `ml-platform run {name} --recompute` carries it through the past."
+        )
+
+
 def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     from ml_platform.ingestion import raw
+    from ml_platform.steps.plan import Planner
+
+    planner = Planner(workspace, pipeline)
+    tell_left(planner)
 
     looks = [raw.pending(workspace.lake, table) for table in pipeline.tables]
     waiting = sum(len(look.paths) for look in looks)
     if waiting:
         note(f"{waiting} files wait: `ml-platform run {pipeline.name}` takes them in.")
+    for awaited in planner.awaited():
+        note(awaited)
     for refusal in (refusal for look in looks for refusal in look.refused):
         note(f"refused: {refusal.error}")

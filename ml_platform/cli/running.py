@@ -11,7 +11,7 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
-from ml_platform.cli.inspecting import show_months
+from ml_platform.cli.inspecting import show_months, tell_left
 from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say
 from ml_platform.errors import PlatformError
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 Through = Annotated[str | None, typer.Option(metavar="PARTITION", help="The last partition to run, such as 2013-06.")]
 Only = Annotated[str | None, typer.Option(metavar="PARTITION", help="Run just this partition.")]
+Recompute = Annotated[
+    bool,
+    typer.Option("--recompute", help="Carry every change through settled partitions: new predictions, new models."),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,10 +34,17 @@ def register(app: typer.Typer) -> None:
     app.command(cls=Command)(example)
 
 
-def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_json: AsJson = False) -> None:
+def run(
+    pipeline: PipelineName,
+    through: Through = None,
+    only: Only = None,
+    recompute: Recompute = False,
+    as_json: AsJson = False,
+) -> None:
     """Bring a pipeline up to date through Dagster: what is stale is made, the rest is left alone.
 
     Without options: every complete partition. A rerun is a resume; with nothing stale, nothing is launched.
+    What settled partitions predicted, decided and trained stands after any change, until you --recompute it.
     """
     if through and only:
         raise typer.BadParameter("--through and --only exclude each other")
@@ -41,7 +52,7 @@ def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_j
     declared = opening.declared(pipeline)
     declared.partition_keys(through or only)  # a partition that does not exist is refused before anything is opened
     check_dagster()
-    run_pipeline(declared, settings, through, only, quiet=as_json)
+    run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json)
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.steps.summary import months
 
@@ -52,8 +63,8 @@ def run(pipeline: PipelineName, through: Through = None, only: Only = None, as_j
         show_months(pipeline, rows)
     else:
         say(
-            f"No partition of {pipeline} is complete yet: a file of {declared.examples.table} for a later one says "
-            f"that it is. `ml-platform land {pipeline} TABLE FILE…` lands files in {settings.landing}."
+            f"No partition of {pipeline} is complete yet. `ml-platform land {pipeline} TABLE FILE…` lands files in "
+            f"{settings.landing}."
         )
 
 
@@ -139,7 +150,13 @@ def check_dagster() -> None:
 
 
 def run_pipeline(
-    pipeline: "ModelPipeline", settings: "Settings", through: str | None, only: str | None, *, quiet: bool = False
+    pipeline: "ModelPipeline",
+    settings: "Settings",
+    through: str | None,
+    only: str | None,
+    *,
+    recompute: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Run what is stale, with progress on the terminal; how many Dagster runs were launched."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -148,7 +165,7 @@ def run_pipeline(
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.steps.plan import Planner
 
-    planner = Planner(workspace_for(settings), pipeline)
+    planner = Planner(workspace_for(settings), pipeline, recompute=recompute)
     started, launched = time.perf_counter(), 0
     columns = (
         SpinnerColumn(),
@@ -190,6 +207,10 @@ def run_pipeline(
             if launched
             else f"Everything is up to date; nothing was launched ({took:.1f} s)."
         )
+        for awaited in planner.awaited():
+            note(awaited)
+        if planner.complete()[-1:] == planner.left("train")[-1:]:  # a change that no model has learnt from yet
+            tell_left(planner)
         for problem in planner.problems():
             note(f"refused: {problem}")
     return launched

@@ -33,21 +33,25 @@ def evaluate(lake: Lake, author: Author, gates: Iterable[Gate], candidate: Candi
     A gate that broke before is judged again; one that was measured never is.
     """
     gates = list(gates)
-    stored = verdicts.of(lake, candidate.pipeline, candidate.version)
-    measured = {v.gate_key for v in stored if v.slice == "" and v.measured}
-    waiting = [gate for gate in gates if gate_key(gate) not in measured]
-    judged = {gate_key(gate): judge(gate, candidate) for gate in sorted(waiting, key=_turn)}
-    new = [v for gate in waiting for v in judged[gate_key(gate)]]
+    left = waiting(lake, gates, candidate.pipeline, candidate.version)
+    judged = {gate_key(gate): judge(gate, candidate) for gate in sorted(left, key=turn)}
+    new = [v for gate in left for v in judged[gate_key(gate)]]
     if new:
         verdicts.record(lake, author, new)
-        stored = verdicts.of(lake, candidate.pipeline, candidate.version)
     keys = {gate_key(gate) for gate in gates}
-    return [v for v in stored if v.gate_key in keys]
+    return [v for v in verdicts.of(lake, candidate.pipeline, candidate.version) if v.gate_key in keys]
 
 
-def _turn(gate: Gate) -> int:
-    """Latency while nothing else runs; then parity, which has the training begin again; last what waits for that."""
-    return {Latency: 0, Parity: 1, Reproduction: 3}.get(type(gate), 2)
+def waiting(lake: Lake, gates: Iterable[Gate], pipeline: str, version: int) -> list[Gate]:
+    """The gates that were not measured for this version yet."""
+    stored = verdicts.of(lake, pipeline, version)
+    measured = {v.gate_key for v in stored if v.slice == "" and v.measured}
+    return [gate for gate in gates if gate_key(gate) not in measured]
+
+
+def turn(gate: Gate) -> int:
+    """0: beside a training that goes on in another process; 1: waits for its end; 2: while nothing else runs."""
+    return {Reproduction: 1, Latency: 2}.get(type(gate), 0)
 
 
 def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:

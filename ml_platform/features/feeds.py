@@ -10,8 +10,9 @@ import polars as pl
 from ml_platform.features.arithmetic import NUMERIC, finite, mean_of, std_of, sum_of, unit, units
 from ml_platform.features.definition import TableForm
 from ml_platform.features.derived import HOLDS, condition, derive
+from ml_platform.features.distinct import told_apart
 from ml_platform.features.forms import On, WindowForm
-from ml_platform.features.timelines import WindowTimeline
+from ml_platform.features.timelines import DISTINCT, WindowTimeline
 from ml_platform.spec.expressions import columns_read
 
 Key = tuple[Any, ...]
@@ -94,7 +95,7 @@ class _WindowEntry:
     timeline: WindowTimeline
     clock: int
     mark: Any
-    values: dict[Any, tuple[int, float] | None]
+    values: dict[Any, Any]
 
     def place(self) -> None:
         self.timeline.add(self.clock, self.mark, self.values)
@@ -112,15 +113,16 @@ class WindowFeed:
         self._clock = "_known_at" if head.clock == "known_at" else table.event_time or ""
         self._where = condition(head.where) if head.where else None
         self._read = {name: table.columns[name] for name in sorted(columns_read(head.where) if head.where else ())}
-        self._columns: dict[tuple[str | None, float], frozenset[str]] = {}
+        cells: dict[tuple[str | None, float], frozenset[str]] = {}
         for form in forms:
             cell = (form.of, form.resolution)
-            self._columns[cell] = self._columns.get(cell, frozenset()) | set(form.aggregates)
+            cells[cell] = cells.get(cell, frozenset()) | set(form.aggregates) - DISTINCT
         # Whether a cell's values are numbers, and whether they are summed.
         self._kinds = {
-            cell: (bool(wanted & NUMERIC), bool(wanted & NUMERIC - {"min", "max"}))
-            for cell, wanted in self._columns.items()
+            cell: (bool(wanted & NUMERIC), bool(wanted & NUMERIC - {"min", "max"})) for cell, wanted in cells.items()
         }
+        self._distinct = sorted({form.of for form in forms if form.of is not None and DISTINCT & set(form.aggregates)})
+        self._columns: dict[Any, frozenset[str]] = {**cells, **dict.fromkeys(self._distinct, DISTINCT)}
         self._told = {form.of: f"Window({form.table!r}, of={form.of!r})" for form in forms}
         self._named = [(form, form.named()) for form in forms]
         self._timelines: dict[Key, WindowTimeline] = {}
@@ -131,21 +133,23 @@ class WindowFeed:
         key = self._keys.of_row(row)
         if key is None or not self._holds(row):
             return []
-        values = {cell: self._value(row, *cell, *kind) for cell, kind in self._kinds.items()}
+        values: dict[Any, Any] = {cell: self._value(row, *cell, *kind) for cell, kind in self._kinds.items()}
+        values |= {of: told_apart(row[of]) for of in self._distinct}
         return [_WindowEntry(self._timeline(key), moments[self._clock], mark, values)]
 
     def place_many(self, news: News) -> None:
         """As Feed says."""
         frame, clocks = news.frame, news.moments[self._clock].to_list()
+        cells: dict[Any, tuple[list[Any], ...]]
         cells = {cell: self._values(frame, *cell, *kind) for cell, kind in self._kinds.items()}
+        cells |= {of: ([told_apart(value) for value in frame[of].to_list()],) for of in self._distinct}
         kept = frame.select(*self._keys.by, _clock=news.moments[self._clock], _place=pl.int_range(pl.len()))
         if self._where is not None:
             typed = frame.select(pl.col(name).cast(kind) for name, kind in self._read.items())
             kept = kept.filter(derive(typed, self._where)[HOLDS].fill_null(False))
         for key, places in news.by_key(self._keys, kept, ["_clock"]):
             values = {
-                cell: ([units[place] for place in places], [floats[place] for place in places])
-                for cell, (units, floats) in cells.items()
+                cell: tuple([listed[place] for place in places] for listed in lists) for cell, lists in cells.items()
             }
             marks = [news.marks[place] for place in places]
             self._timeline(key).extend([clocks[place] for place in places], marks, values)
@@ -173,6 +177,8 @@ class WindowFeed:
                         found[output] = mean_of(n, s, form.resolution)
                     case "std":
                         found[output] = std_of(n, s, r, form.resolution)
+                    case "n_unique":
+                        found[output] = timeline.distinct[form.of].between(*stretch)
                     case _:
                         found[output] = column.extreme(aggregate, *stretch) if n else None
         return found

@@ -9,7 +9,10 @@ from itertools import accumulate
 from operator import itemgetter
 from typing import Any
 
+from ml_platform.features.distinct import DistinctColumn
+
 _FAN = 32  # values that one value of the level above stands for
+DISTINCT = frozenset({"n_unique"})  # what is asked of a column whose values are told apart
 _WORST = {"min": float("inf"), "max": float("-inf")}  # what a null is to an extreme
 
 
@@ -159,40 +162,41 @@ class WindowTimeline:
 
     def __init__(self, columns: dict[Any, frozenset[str]]) -> None:
         self.clocks: list[int] = []
-        self.columns = {name: Column(wanted) for name, wanted in columns.items()}
+        self.columns = {name: Column(wanted) for name, wanted in columns.items() if wanted != DISTINCT}
+        self.distinct = {name: DistinctColumn() for name, wanted in columns.items() if wanted == DISTINCT}
+        self._all: list[tuple[Any, Any]] = [*self.columns.items(), *self.distinct.items()]
         self._marks: list[Any] = []
 
-    def add(self, clock: int, mark: Any, values: dict[Any, tuple[int, float] | None]) -> None:
-        """`mark` tells the row from others."""
+    def add(self, clock: int, mark: Any, values: dict[Any, Any]) -> None:
+        """`mark` tells the row from others; `values` are those of each column, as it takes them."""
         index = bisect_right(self.clocks, clock)
         self.clocks.insert(index, clock)
         self._marks.insert(index, mark)
-        for name, column in self.columns.items():
+        for name, column in self._all:
             column.insert(index, values[name])
 
-    def extend(self, clocks: list[int], marks: list[Any], values: dict[Any, tuple[list[Any], list[float]]]) -> None:
-        """`add` many, in order of their clock; `values` are units (null: None) and the values themselves."""
+    def extend(self, clocks: list[int], marks: list[Any], values: dict[Any, tuple[list[Any], ...]]) -> None:
+        """`add` many, in order of their clock; `values` are what `extend` of each column takes."""
         index = bisect_right(self.clocks, clocks[0])
         if index == len(self.clocks):
             self.clocks += clocks
             self._marks += marks
-            for name, column in self.columns.items():
+            for name, column in self._all:
                 column.extend(*values[name])
             return
         later, theirs = self.clocks[index:] + clocks, self._marks[index:] + marks
         order = sorted(range(len(later)), key=later.__getitem__)
         self.clocks[index:] = [later[place] for place in order]
         self._marks[index:] = [theirs[place] for place in order]
-        for name, column in self.columns.items():
-            (units, floats), (new_units, new_floats) = column.cut(index), values[name]
-            units, floats = units + new_units, floats + new_floats
-            column.extend([units[place] for place in order], [floats[place] for place in order])
+        for name, column in self._all:
+            lists = [old + new for old, new in zip(column.cut(index), values[name], strict=True)]
+            column.extend(*([both[place] for place in order] for both in lists))
 
     def remove(self, clock: int, mark: Any) -> None:
         """Take out the row that `add` was given."""
         index = self._marks.index(mark, bisect_left(self.clocks, clock))
         del self.clocks[index], self._marks[index]
-        for column in self.columns.values():
+        for _, column in self._all:
             column.remove(index)
 
     def stretch(self, start: int, end: int) -> tuple[int, int]:

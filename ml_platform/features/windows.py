@@ -14,6 +14,7 @@ from ml_platform.errors import FeatureError
 from ml_platform.features.arithmetic import NUMERIC, Floats, RunningSums, means_of, stds_of, sums_of, units
 from ml_platform.features.definition import FeatureDefinition, TableForm
 from ml_platform.features.derived import HOLDS, condition, derive
+from ml_platform.features.distinct import DistinctCounts
 from ml_platform.features.forms import WindowForm
 from ml_platform.features.places import Extremes, Integers, Places
 from ml_platform.features.relations import Batch, micros, superseded
@@ -52,41 +53,66 @@ class _Pass:
         self.head = forms[0]
         self.places: Places = batch.places(self.head.on)
         self.spans = sorted({span for form in forms for span in form.spans})
-        self.columns = sorted({form.of for form in forms if form.of is not None})
+        summed = [form for form in forms if set(form.aggregates) != {"n_unique"}]
+        self.columns = sorted({form.of for form in summed if form.of is not None})
         self.cells: dict[tuple[str | None, float, int], _Cell] = {}
-        for form in forms:
+        for form in summed:
             for span in form.spans:
                 at = (form.of, form.resolution, span)
                 self.cells.setdefault(at, _Cell(self.places.size, form)).want(form.aggregates)
+        told: dict[str, set[int]] = {}
+        for form in forms:
+            if form.of is not None and "n_unique" in form.aggregates:
+                told.setdefault(form.of, set()).update(form.spans)
+        self.distinct = {of: DistinctCounts(self.places.size, sorted(spans)) for of, spans in told.items()}
 
     def run(self) -> dict[str, pl.Series]:
-        if self.places.size:
-            for rows in self._rows():
+        if self.places.size and self.cells:
+            for rows in self._rows(self._numbers()):
                 self._take(rows)
+        if self.places.size:
+            for of, counts in self.distinct.items():
+                value, start = f"e.{quoted(of)}", f"greatest({self.clock}, e._usable_at)"
+                order = f"ORDER BY k._group, {value}, {start}"
+                for rows in self._rows([f"{value} AS _of"], f"AND {value} IS NOT NULL", order):
+                    self._tell_apart(rows, counts)
         found = {}
         rank = pl.Series(self.places.place_of)
         for form in self.forms:
             for output, aggregate, span in form.named():
-                series = self.cells[form.of, form.resolution, span].result(aggregate, output)
+                if aggregate == "n_unique":
+                    series = pl.Series(output, self.distinct[form.of or ""].result(span))
+                else:
+                    series = self.cells[form.of, form.resolution, span].result(aggregate, output)
                 found[output] = series.gather(rank)
         return found
 
-    def _rows(self) -> Iterator[pa.RecordBatch]:
-        head, where = self.head, self.head.where
-        clock = "e._known_at" if head.clock == "known_at" else f"e.{quoted(self.table.event_time or '')}"
-        chosen = [
-            f"k._group AS _group, {micros(clock)} AS _clock, {micros('e._usable_at')} AS _usable, "
-            f"{superseded()} AS _end"
-        ]
+    @property
+    def clock(self) -> str:
+        return "e._known_at" if self.head.clock == "known_at" else f"e.{quoted(self.table.event_time or '')}"
+
+    def _numbers(self) -> list[str]:
+        """What is counted and summed, as doubles `_of0`, `_of1`, …"""
+        chosen = []
         for index, column in enumerate(self.columns):
             numeric = any(form.of == column and NUMERIC & set(form.aggregates) for form in self.forms)
             value = f"CAST(e.{quoted(column)} AS DOUBLE)" if numeric else f"if(e.{quoted(column)} IS NULL, NULL, 0e0)"
             chosen.append(f"{value} AS _of{index}")
+        return chosen
+
+    def _rows(self, values: list[str], only: str = "", order: str = "") -> Iterator[pa.RecordBatch]:
+        head, where, clock = self.head, self.head.where, self.clock
+        chosen = [
+            f"k._group AS _group, {micros(clock)} AS _clock, {micros('e._usable_at')} AS _usable, "
+            f"{superseded()} AS _end",
+            *values,
+        ]
         chosen += [f"e.{quoted(column)}" for column in sorted(columns_read(where) if where else ())]
         with self.batch.joined(head.table, head.on) as source:
             sql = (
                 f"SELECT {', '.join(chosen)} FROM {source} WHERE {clock} IS NOT NULL "
-                f"AND {self.batch.reach('e._usable_at')} AND {self.batch.reach(clock, clock, self.spans[-1])}"
+                f"AND {self.batch.reach('e._usable_at')} AND {self.batch.reach(clock, clock, self.spans[-1])} "
+                f"{only} {order}"
             )
             for rows in self.batch.connection.execute(sql).to_arrow_reader(_ROWS):
                 if rows.num_rows:
@@ -113,6 +139,17 @@ class _Pass:
             for (of, resolution, width), cell in self.cells.items():
                 if width == span:
                     cell.add(part, values[of] if of is not None else None, resolution)
+
+    def _tell_apart(self, rows: Any, counts: DistinctCounts) -> None:
+        """As `_take`, of rows in order of (group, value, start)."""
+        group, clock, usable, until = (_integers(rows[name]) for name in ("_group", "_clock", "_usable", "_end"))
+        first = self.places.after(self.places.keys(group, np.maximum(clock, usable)))
+        ends = {
+            span: self.places.after(self.places.keys(group, np.minimum(clock + span, until))) for span in counts.spans
+        }
+        values = pl.from_arrow(rows.select(["_group", "_of"]))
+        assert isinstance(values, pl.DataFrame)
+        counts.add(values, first, ends)
 
 
 class _Values:

@@ -9,7 +9,7 @@ import polars as pl
 
 from ml_platform.ingestion import distribution, mixes, rhythm
 from ml_platform.ingestion.findings import ENOUGH, Finding
-from ml_platform.ingestion.history import History, history
+from ml_platform.ingestion.history import History
 from ml_platform.ingestion.results import CheckResult
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
@@ -127,9 +127,9 @@ def check_names(table: Table, partitions: Partitions | None) -> list[tuple[str, 
     return [(check.name, check.about) for check in _checks(table, partitions)]
 
 
-def run_checks(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> list[CheckResult]:
+def run_checks(lake: Lake, table: Table, partitions: Partitions | None, found: History) -> list[CheckResult]:
     """Every check of `check_names`, in its order. Pictures of the worst columns are stored as blobs."""
-    found, blobs = history(lake, table, partitions, partition), Blobs(lake.settings)
+    blobs = Blobs(lake.settings)
     return [_result(check, found, blobs) for check in _checks(table, partitions)]
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.ingestion import against_history, files
+from ml_platform.ingestion.history import history
 from ml_platform.ingestion.results import CheckResult
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
@@ -51,8 +52,10 @@ def run_checks(
 ) -> list[CheckResult]:
     """Every check of `check_names`, in its order, on what the lake holds."""
     subject = _Subject(lake, table, partition, references)
-    found = [check(subject) for check in _CHECKS.values()]
-    return found + against_history.run_checks(lake, table, partitions, partition)
+    past = history(lake, table, partitions, partition)  # which may profile again what older code did
+    with lake.reading():
+        found = [check(subject) for check in _CHECKS.values()]
+    return found + against_history.run_checks(lake, table, partitions, past)
 
 
 def _schema(s: _Subject) -> CheckResult:

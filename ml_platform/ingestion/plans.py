@@ -78,11 +78,21 @@ def _recorded_now(lake: Lake, table: Table, partitions: Partitions | None) -> Sc
 
 def filled(lake: Lake, table: Table, partitions: Partitions | None) -> set[str]:
     """The partitions that standing files have valid rows in; none while a file is not screened. Reads only."""
+    return set(filled_by(lake, table, partitions))
+
+
+def filled_by(lake: Lake, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
+    """The same, each with the digests of the screened files that have the rows."""
     state = _recorded(lake, table, partitions, None)
+    found: dict[str, list[str]] = {}
     if state is None:
-        return set()
-    last = [versions[-1].file_id for versions in state.standing.values()]
-    return {name for file_id in last for name, counts in state.found[file_id].partitions.items() if counts.rows}
+        return found
+    for versions in state.standing.values():
+        screening = state.found[versions[-1].file_id]
+        for name, counts in screening.partitions.items():
+            if counts.rows:
+                found.setdefault(name, []).append(screening.digest)
+    return found
 
 
 def plans(state: Screenings) -> dict[str, Plan]:

@@ -12,8 +12,10 @@ from typing import Literal
 from ml_platform.ingestion.plans import filled
 from ml_platform.lake.connection import Lake
 from ml_platform.monitoring.alerts import Alert, alert
+from ml_platform.spec.completeness import Marker
 from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
 
 GRACE: dict[type[Partitions], timedelta] = {  # after the end of a partition, for its last files
     Monthly: timedelta(days=3),
@@ -57,7 +59,7 @@ def _empty_partition(
     ended = [p for p in pipeline.partition_keys() if p < now]
     table = pipeline.examples.table
     have = filled(lake, pipeline.table(table), sliced.get(table))
-    if not ended or not have or max(have) >= ended[-1]:
+    if not ended or not have or max(have) >= ended[-1] or _marked(lake, pipeline.table(table), ended[-1]):
         return None
     awaited, end = ended[-1], slices.window(ended[-1])[1]
     return alert(
@@ -70,6 +72,12 @@ def _empty_partition(
         text=f"{awaited} ended on {_day(end)}, and the newest rows of {table} are of {max(have)}. "
         f"Land its files: `ml-platform land {pipeline.name} {table} FILE…`.",
     )
+
+
+def _marked(lake: Lake, table: Table, partition: str) -> bool:
+    """Whether a landed file says that the partition is all there, rows or none."""
+    rule = table.complete
+    return isinstance(rule, Marker) and (lake.settings.landing / rule.of(partition)).is_file()
 
 
 def _out_of_rhythm(lake: Lake, table: str, moment: datetime, unit: Unit) -> Alert | None:

@@ -32,13 +32,13 @@ def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
     declared = list(pipelines)
 
     @dg.sensor(
-        name="alerts",
+        name="ml_platform_alerts",
         description="Raises an alert when a partition or a table has no fresh data, and delivers what waits.",
         minimum_interval_seconds=_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
-    def alerts(context: dg.SensorEvaluationContext, workspace: WorkspaceResource) -> dg.SkipReason:
-        ws = workspace.workspace()
+    def alerts(context: dg.SensorEvaluationContext, ml_platform_workspace: WorkspaceResource) -> dg.SkipReason:
+        ws = ml_platform_workspace.workspace()
         new = alerting.check_freshness(ws, declared)
         done = alerting.deliver(ws, context.log.warning)
         delivered = sum(one.state == "delivered" for one in done)

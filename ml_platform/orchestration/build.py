@@ -1,6 +1,6 @@
 """Every pipeline → Definitions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
@@ -9,7 +9,7 @@ from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.assets.pipeline import pipeline_assets
 from ml_platform.orchestration.assets.tables import table_assets
 from ml_platform.orchestration.jobs import data_job, train_job
-from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.orchestration.resources import KEY, WorkspaceResource
 from ml_platform.orchestration.schedules import schedules_of
 from ml_platform.orchestration.sensors import sensors_of
 from ml_platform.spec.pipeline import ModelPipeline
@@ -17,8 +17,17 @@ from ml_platform.steps.tables import references_of
 
 
 def build_definitions(pipelines: Iterable[ModelPipeline]) -> dg.Definitions:
-    """All that Dagster knows of the pipelines; a table that several share is ingested once (S34)."""
+    """All that Dagster knows of the pipelines of the environment; a table that several share is ingested once (S34)."""
     declared = list(pipelines)
+    return dg.Definitions.merge(
+        shared_definitions(declared, WorkspaceResource()),
+        *(pipeline_definitions(pipeline) for pipeline in declared),
+        dg.Definitions(executor=dg.in_process_executor),
+    )
+
+
+def shared_definitions(declared: list[ModelPipeline], workspace: WorkspaceResource) -> dg.Definitions:
+    """What a code location has once, whichever pipelines use it: the assets of all tables, the sensor of alerts."""
     tables, slices = check_shared_tables(declared), slices_of(declared)
     owners = {
         name: sorted({o for p in declared if any(t.name == name for t in p.tables) for o in p.owners})
@@ -27,13 +36,17 @@ def build_definitions(pipelines: Iterable[ModelPipeline]) -> dg.Definitions:
     assets: list[dg.AssetsDefinition] = []
     for name, table in tables.items():
         assets += table_assets(table, slices[name], owners[name], references_of(declared, name))
-    for pipeline in declared:
-        assets += pipeline_assets(pipeline)
+    return dg.Definitions(assets=assets, sensors=[alert_sensor(declared)], resources={KEY: workspace})
+
+
+def pipeline_definitions(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> dg.Definitions:
+    """A pipeline's own assets, jobs, sensors and schedules; they want the resource of `shared_definitions`.
+
+    `addresses` are those of all pipelines of the code location; empty: the environment names them.
+    """
     return dg.Definitions(
-        assets=assets,
-        jobs=[job(pipeline) for pipeline in declared for job in (data_job, train_job)],
-        sensors=[sensor for pipeline in declared for sensor in sensors_of(pipeline)] + [alert_sensor(declared)],
-        schedules=[schedule for pipeline in declared for schedule in schedules_of(pipeline)],
-        resources={"workspace": WorkspaceResource()},
-        executor=dg.in_process_executor,
+        assets=pipeline_assets(pipeline),
+        jobs=[data_job(pipeline), train_job(pipeline)],
+        sensors=sensors_of(pipeline, addresses),
+        schedules=schedules_of(pipeline, addresses),
     )

@@ -7,17 +7,18 @@ run for before.
 
 import json
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
 from ml_platform.discovery import pipelines
+from ml_platform.ingestion.completeness import markers
 from ml_platform.lake import snapshots
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
-from ml_platform.orchestration.resources import reading_workspace_for
+from ml_platform.orchestration.resources import reading_workspace_for, settings_of
 from ml_platform.settings import Settings
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
@@ -59,9 +60,13 @@ def due(
     job: Job,
     cursor: str | None = None,
     warn: Callable[[str], None] = lambda _: None,
+    addresses: Sequence[str] = (),
 ) -> Answer:
-    """The run of `job` that is due now, if any. Opens the lake for reading only."""
-    settings = Settings()
+    """The run of `job` that is due now, if any. Opens the lake for reading only.
+
+    `addresses` are those of all pipelines of the code location; empty: the environment names them.
+    """
+    settings = settings_of(addresses)
     if busy := _busy(instance, pipeline, settings):
         return Answer(None, busy, cursor)
     ws = reading_workspace_for(settings)
@@ -121,7 +126,7 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
         chosen = run.asset_selection or frozenset()
         other = run.tags.get(PIPELINE_TAG)
         mine = other == pipeline.name or any(key.path[0] == pipeline.name for key in chosen)
-        touched = chosen & own if chosen else _shares_tables(pipeline, other)
+        touched = chosen & own if chosen else _shares_tables(pipeline, other, settings)
         if not mine and not touched:
             continue
         if _killed(instance, settings, run):
@@ -133,9 +138,9 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
     return ""
 
 
-def _shares_tables(pipeline: ModelPipeline, other: str | None) -> bool:
+def _shares_tables(pipeline: ModelPipeline, other: str | None, settings: Settings) -> bool:
     """Whether a run of all assets of another pipeline's job takes in tables of this one."""
-    declared = pipelines().get(other or "")
+    declared = pipelines(settings).get(other or "")
     return declared is not None and bool({t.name for t in declared.tables} & {t.name for t in pipeline.tables})
 
 
@@ -199,7 +204,8 @@ def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:
 
 def _fingerprint(ws: Workspace, pipeline: ModelPipeline) -> str:
     """What has to change before anything can become stale: a commit, a file, the end of a partition, this process."""
-    landed, last = files(ws.settings, pipeline.tables), pipeline.partition_keys()[-1:]
+    landed = [*files(ws.settings, pipeline.tables), *markers(ws.lake, pipeline)]
+    last = pipeline.partition_keys()[-1:]
     return content_key(_PROCESS, snapshots.current(ws.lake), landed, last)
 
 

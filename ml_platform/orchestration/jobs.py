@@ -28,4 +28,6 @@ def _job(pipeline: ModelPipeline, kind: str, keys: list[list[str]], about: str) 
         selection=dg.AssetSelection.assets(*(dg.AssetKey(key) for key in keys)),
         description=about,
         tags={PIPELINE_TAG: pipeline.name},
+        # A step of its own process costs seconds, and a project that this is part of may want that for its own jobs.
+        executor_def=dg.in_process_executor,
     )

@@ -1,11 +1,12 @@
 """The workspace as a Dagster resource: one lake connection a process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Self
 
 import dagster as dg
+from pydantic import Field
 
 from ml_platform.discovery import pipelines, slices_of
 from ml_platform.lake.blobs import Blobs
@@ -14,13 +15,20 @@ from ml_platform.orchestration.alive import marked
 from ml_platform.settings import Settings
 from ml_platform.steps.workspace import Workspace
 
+KEY = "ml_platform_workspace"  # of the resource: a project that these definitions are part of has resources of its own
+
 
 class WorkspaceResource(dg.ConfigurableResource[Workspace]):
     """Opens the lake that the settings (environment) name; the connection is kept for the process.
 
     dagster-duckdb's resource is not its base: that opens and closes a .duckdb file around every
     use, and a DuckLake attach costs 0.2 s and wants its extensions loaded first.
+
+    `pipelines` are the addresses of all pipelines of the code location, where it names them
+    itself; empty: the environment does.
     """
+
+    pipelines: list[str] = Field(default=[])
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # type: ignore[override]  # the value is the resource, which opens the lake when asked
@@ -28,28 +36,37 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
         if context.run is None:
             yield self
             return
-        with marked(Settings(), context.run.run_id):
+        with marked(self.settings(), context.run.run_id):
             yield self
+
+    def settings(self) -> Settings:
+        """Those of the environment, with the pipelines of this code location."""
+        return settings_of(self.pipelines)
 
     def workspace(self) -> Workspace:
         """The process's workspace."""
-        return workspace_for(Settings())
+        return workspace_for(self.settings())
+
+
+def settings_of(addresses: Sequence[str]) -> Settings:
+    """The settings of the environment; where there are `addresses`, the pipelines are those."""
+    return Settings(pipelines=list(addresses)) if addresses else Settings()
 
 
 @lru_cache(maxsize=4)
-def _opened(settings_json: str) -> Workspace:
-    settings = Settings()
+def _opened(settings_json: str, addresses: tuple[str, ...]) -> Workspace:
+    settings = settings_of(addresses)
     return Workspace.open(settings, slices_of(pipelines(settings).values()))
 
 
 def workspace_for(settings: Settings) -> Workspace:
     """The workspace of these settings, opened once a process."""
-    return _opened(settings.model_dump_json())
+    return _opened(settings.model_dump_json(), tuple(settings.pipelines))
 
 
 @lru_cache(maxsize=4)
-def _opened_for_reading(settings_json: str, catalog: tuple[int, int]) -> Workspace:
-    settings = Settings()
+def _opened_for_reading(settings_json: str, addresses: tuple[str, ...], catalog: tuple[int, int]) -> Workspace:
+    settings = settings_of(addresses)
     return Workspace(Lake(settings, read_only=True), Blobs(settings), slices_of(pipelines(settings).values()))
 
 
@@ -65,6 +82,6 @@ def reading_workspace_for(settings: Settings) -> Workspace | None:
         except FileNotFoundError:
             return None
         catalog = (found.st_dev, found.st_ino)
-    workspace = _opened_for_reading(settings.model_dump_json(), catalog)
+    workspace = _opened_for_reading(settings.model_dump_json(), tuple(settings.pipelines), catalog)
     # `land --arrived` makes a lake too; nothing was run in it before there is a ledger.
     return workspace if workspace.lake.columns("platform", "materializations") else None

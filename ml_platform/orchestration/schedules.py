@@ -1,5 +1,7 @@
 """The calendar of a pipeline with partitions: an alternative to its landing sensor, for runs at fixed hours."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from ml_platform.orchestration.due import due
@@ -15,13 +17,13 @@ CRON: dict[type[Partitions], str] = {
 }
 
 
-def schedules_of(pipeline: ModelPipeline) -> list[dg.ScheduleDefinition]:
-    """The schedule of a pipeline with partitions; it is stopped until somebody starts it."""
+def schedules_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[dg.ScheduleDefinition]:
+    """The schedule of a pipeline with partitions; it is stopped until somebody starts it. `addresses` as for `due`."""
     if pipeline.partitions is None:
         return []
 
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        answer = due(context.instance, pipeline, "data")
+        answer = due(context.instance, pipeline, "data", addresses=addresses)
         return answer.request or dg.SkipReason(answer.reason)
 
     return [

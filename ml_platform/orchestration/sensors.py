@@ -1,5 +1,7 @@
 """The sensors of a pipeline: one sees files land, one acts on decisions. Both ask the planner (`due`)."""
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from ml_platform.orchestration.due import due
@@ -9,11 +11,12 @@ from ml_platform.steps.plan import Job
 INTERVAL = 5  # seconds between ticks, at least
 
 
-def sensors_of(pipeline: ModelPipeline) -> list[dg.SensorDefinition]:
-    """The landing and the decision sensor, running from the start."""
+def sensors_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[dg.SensorDefinition]:
+    """The landing and the decision sensor, running from the start; `addresses` as for `due`."""
     return [
         _sensor(
             pipeline,
+            addresses,
             "landing",
             "data",
             "Sees files land, and runs what they touch: ingestion, features, predictions, performance, decision. "
@@ -21,17 +24,18 @@ def sensors_of(pipeline: ModelPipeline) -> list[dg.SensorDefinition]:
         ),
         _sensor(
             pipeline,
+            addresses,
             "decisions",
             "train",
-            "Acts on a decision that nothing was done about: trains where it fired or was forced, and puts on record "
-            "that a partition was held back. The run's tags hold the reason.",
+            "Acts on a decision that nothing was done about: trains where it fired or was forced. The run's tags hold "
+            "the reason. Where it was held back nothing runs.",
         ),
     ]
 
 
-def _sensor(pipeline: ModelPipeline, name: str, job: Job, about: str) -> dg.SensorDefinition:
+def _sensor(pipeline: ModelPipeline, addresses: Sequence[str], name: str, job: Job, about: str) -> dg.SensorDefinition:
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        answer = due(context.instance, pipeline, job, context.cursor, context.log.warning)
+        answer = due(context.instance, pipeline, job, context.cursor, context.log.warning, addresses)
         if answer.request is not None:
             return dg.SensorResult(run_requests=[answer.request], cursor=answer.cursor)
         return dg.SensorResult(skip_reason=answer.reason, cursor=answer.cursor)

@@ -1,11 +1,13 @@
 """Where pictures are drawn: one look for all of them, and the same bytes for the same values."""
 
 import io
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Text
 
 # Readable on Dagster's light and dark pages: a white ground of their own, few inks, no frame.
 INK, QUIET, GRID = "#1f2933", "#6b7785", "#e3e8ee"
@@ -32,6 +34,9 @@ _STYLE: Any = {  # matplotlib lists every key in the type
     "svg.hashsalt": "ml_platform",  # names inside the file that do not change from run to run
 }
 
+_EDGE, _LINE, _TICK = 0.14, 0.2, 0.06  # inches: of free ground, for a line of text, for the mark beside a label
+_LETTER = 0.58  # width of a letter by its height, in the widest of the usual sans-serif fonts
+
 
 def svg(draw: Callable[["Axes"], None], *, width: float = 4.6, height: float = 2.8) -> bytes:
     """What `draw` puts on one pair of axes, as SVG; width and height in inches. No pyplot: nothing is kept."""
@@ -39,8 +44,40 @@ def svg(draw: Callable[["Axes"], None], *, width: float = 4.6, height: float = 2
     from matplotlib.figure import Figure
 
     with rc_context(_STYLE):
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
-        draw(figure.subplots())
+        figure = Figure(figsize=(width, height), facecolor="white")
+        axes = figure.subplots()
+        draw(axes)
+        left, right, bottom, top = _margins(axes)
+        figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
+
+
+def _margins(axes: "Axes") -> tuple[float, float, float, float]:
+    """Room for the labels, in inches: left, right, bottom, top.
+
+    From the number of their letters: matplotlib's own layouts draw everything once to measure it,
+    which takes as long as drawing does.
+    """
+    if not axes.axison:
+        return _EDGE, _EDGE, _EDGE, _EDGE
+    beside = max((_long(label) for label in axes.get_yticklabels()), default=0.0)
+    below = max((_tall(label) for label in axes.get_xticklabels()), default=0.0)
+    return (
+        _EDGE + _TICK + beside + (_LINE if axes.get_ylabel() else 0.0),
+        _EDGE,
+        _EDGE + below + (_LINE if axes.get_xlabel() else 0.0),
+        _EDGE + (_LINE if axes.get_title(loc="left") else 0.0),
+    )
+
+
+def _long(label: "Text") -> float:
+    """How far a line of text reaches to the side, in inches."""
+    return len(label.get_text()) * float(label.get_fontsize()) * _LETTER / 72
+
+
+def _tall(label: "Text") -> float:
+    """How far a line of text reaches down, in inches: one that is turned, by a part of its length."""
+    turned = math.sin(math.radians(label.get_rotation()))
+    return float(label.get_fontsize()) * 1.2 / 72 + _long(label) * turned

@@ -19,7 +19,7 @@ def importance(shares: Mapping[str, float]) -> bytes:
             axes.text(value, place, f" {value:.1f}", va="center", color=QUIET, fontsize=7)
         axes.set_yticks(range(len(names)), [shortened(name) for name in names], fontsize=7)
         axes.set(title="What the model looks at", xlabel="share of the gain of all splits, %")
-        axes.margins(y=0.01)
+        axes.margins(x=0.08, y=0.01)  # the figures stand beside the bars
         axes.grid(visible=False, axis="y")
 
     return svg(draw, width=6.2, height=0.8 + 0.2 * max(len(values), 3))

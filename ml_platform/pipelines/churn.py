@@ -1,4 +1,4 @@
-"""Will a customer leave within two weeks? Week by week, retrained every four (IBM's Telco sample)"""
+"""Will a customer leave within two weeks? Week by week, retrained every month (IBM's Telco sample)"""
 
 import dataframely as dy
 import polars as pl
@@ -109,5 +109,5 @@ churn = ModelPipeline(
         Size(mb=2),
     ],
     drift=Drift(nulls=0.3),  # the logs begin with the first week: of early examples, more had not logged in yet
-    retrain=Retrain(every=4, min_examples=2_000),
+    retrain=Retrain(every="1mo", min_examples=2_000),
 )

@@ -52,7 +52,12 @@ def history(lake: Lake, pipeline: str) -> list[Promotion]:
 
 def champion_at(lake: Lake, pipeline: str, moment: datetime | None = None) -> int | None:
     """The version that serves at `moment`, inclusive; None as moment: after every entry; None found: no champion."""
-    serving = _serving(history(lake, pipeline), moment)
+    return serving_at(history(lake, pipeline), moment)
+
+
+def serving_at(log: list[Promotion], moment: datetime | None = None) -> int | None:
+    """The same by a log that was read already."""
+    serving = _serving(log, moment)
     return serving.version if serving else None
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+from ml_platform.spec.durations import period
 from ml_platform.spec.training import Retrain
 
 Kind = Literal["fired", "held back", "forced"]
@@ -26,10 +28,11 @@ class Performance:
 
 @dataclass(frozen=True)
 class Forced:
-    """A person wants a training, and why."""
+    """A person wants a training, and why; `replaces` marks the one that was made before, if that is settled."""
 
     by: str
     why: str
+    replaces: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,15 +40,19 @@ class Evidence:
     """What the policy looks at. None is what nobody could tell: no champion, no labels, no drift figure.
 
     since_fired: partitions since the last training; None: there was none.
+    labelled:    known labels; None: nobody counted them, because nothing could have fired.
     lacking:     why no training could be made of the labels there are; empty when one could.
+    ends:        the end of the partition. trained: the end of the partition that was trained on last. UTC.
     """
 
     since_fired: int | None
-    labelled: int
+    labelled: int | None
     lacking: str
     drift: float | None = None
     performance: Performance | None = None
     forced: Forced | None = None
+    ends: datetime | None = None
+    trained: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -81,10 +88,28 @@ def decide(policy: Retrain, evidence: Evidence) -> Decision:
     return Decision("held back", " ".join(quiet))
 
 
+def quiet(policy: Retrain, evidence: Evidence) -> bool:
+    """Whether the calendar is the only reason declared, and not due: then no label, drift or metric matters."""
+    if evidence.since_fired is None or evidence.forced is not None:
+        return False
+    watches = policy.on_drift is not None or policy.on_performance is not None
+    return not watches and not _due(policy, evidence, evidence.since_fired)
+
+
+def _due(policy: Retrain, evidence: Evidence, since: int) -> bool:
+    """Whether the calendar asks for a training."""
+    if policy.every is None:
+        return False
+    if isinstance(policy.every, int):
+        return since >= policy.every
+    assert evidence.ends is not None and evidence.trained is not None  # trained before, in partitions
+    return period(policy.every, evidence.ends) > period(policy.every, evidence.trained)
+
+
 def _found(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[bool, str]]:
     """What each declared reason says: whether it fires, and in words."""
     if policy.every is not None:
-        if since >= policy.every:
+        if _due(policy, evidence, since):
             yield True, f"Due: trained {_ago(since)}, every {policy.every} is declared."
         else:
             yield False, f"Trained {_ago(since)}; due every {policy.every}."

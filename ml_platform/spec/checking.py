@@ -7,10 +7,12 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.canonical import canonical
+from ml_platform.spec.durations import shortest
 from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
-from ml_platform.spec.features import Derived, Feature, Latest, Lookup, Since, Window, join_keys
+from ml_platform.spec.features import COUNTED, Derived, Feature, Latest, Lookup, Since, Window, join_keys
 from ml_platform.spec.gates import METRICS, AtLeast, AtMost, Gate, NoWorseThanChampion, OverfitGap
+from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.spec.training import Retrain
 
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
 
 def check_tables(pipeline: "ModelPipeline", where: str) -> None:
     """Names are unique, needs exist and form no cycle."""
+    ruled = [table.name for table in pipeline.tables if table.complete is not None]
+    if ruled and pipeline.partitions is None:
+        raise DeclarationError(
+            where, f"complete= of {ruled[0]} is about partitions, and there are none", remedy="Leave it out."
+        )
     names = [table.name for table in pipeline.tables]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -122,7 +129,7 @@ def joined_outputs(pipeline: "ModelPipeline") -> list[tuple[str, dict[str, pl.Da
         if isinstance(feature, Window):
             _check_window(feature, table, where)
             types: list[pl.DataType] = [
-                pl.Int64() if agg == "count" else pl.Float64() for _ in feature.over for agg in feature.agg
+                pl.Int64() if agg in COUNTED else pl.Float64() for _ in feature.over for agg in feature.agg
             ]
         elif isinstance(feature, Since):
             types = [pl.Float64()]
@@ -150,10 +157,13 @@ def _check_clock(pipeline: "ModelPipeline", feature: Any, table: Table, where: s
 
 
 def _check_window(feature: Window, table: Table, where: str) -> None:
-    if feature.of is not None and feature.agg != ("count",):
-        dtype = table.columns[feature.of]
-        if not (dtype.is_numeric() or dtype == pl.Boolean):
-            raise DeclarationError(where, f"of={feature.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
+    dtype = table.columns[feature.of] if feature.of is not None else pl.Null()
+    if "n_unique" in feature.agg and dtype.is_nested():
+        raise DeclarationError(
+            where, f"of={feature.of!r} is {dtype}", remedy="n_unique counts plain values: text, numbers, dates."
+        )
+    if not COUNTED.issuperset(feature.agg) and not (dtype.is_numeric() or dtype == pl.Boolean):
+        raise DeclarationError(where, f"of={feature.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
     if feature.where is not None and type_of(feature.where, table.columns, f"{where}.where") != pl.Boolean:
         raise DeclarationError(f"{where}.where", "not a Boolean expression", remedy="Compare something.")
 
@@ -231,6 +241,7 @@ def check_gates(pipeline: "ModelPipeline", where: str) -> None:
 def check_retrain(pipeline: "ModelPipeline", where: str) -> None:
     """Without partitions every change of the data is one decision, so nothing can be counted or compared in them."""
     if pipeline.partitions is not None:
+        _check_calendar(pipeline.retrain, pipeline.partitions, f"{where}.retrain")
         return
     default = Retrain()
     for name in ("every", "on_drift", "on_performance", "cool_down"):
@@ -241,6 +252,20 @@ def check_retrain(pipeline: "ModelPipeline", where: str) -> None:
                 f"{name}={value} is about partitions, and there are none",
                 remedy="Declare partitions=, or leave it out: what lands is decided about each time.",
             )
+
+
+def _check_calendar(retrain: Retrain, slices: Partitions, where: str) -> None:
+    """A cool-down is over before the calendar asks again."""
+    if not isinstance(retrain.every, str):
+        return
+    start, end = slices.window(slices.since)
+    most = -(-shortest(retrain.every) // (end - start)) - 1
+    if retrain.cool_down > max(most, 0):
+        raise DeclarationError(
+            where,
+            f"cool_down={retrain.cool_down} {slices.unit}s forbid what every={retrain.every!r} asks for",
+            remedy=f"Give a cool_down of at most {max(most, 0)}, or every=None.",
+        )
 
 
 def _what_it_judges(gate: Gate) -> tuple[Any, ...]:

@@ -1,12 +1,17 @@
-"""Spans of time as people write them: `90s`, `30m`, `3h`, `7d`, `2w`."""
+"""Spans of time as people write them: `90s`, `30m`, `3h`, `7d`, `2w`; and calendars: `6h`, `1d`, `1w`, `1mo`."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from ml_platform.errors import DeclarationError
 
 SECOND = 1_000_000  # microseconds
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND, "w": 604_800 * SECOND}
 _SPAN = re.compile(r"([0-9]+)([smhdw])")
+_CALENDAR = re.compile(r"([1-9][0-9]*)(h|d|w|mo)")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MONDAY = datetime(1969, 12, 29, tzinfo=UTC)  # of the week of the epoch
+_LENGTHS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(days=7), "mo": timedelta(days=28)}
 
 
 def microseconds(span: str, where: str = "duration") -> int:
@@ -23,3 +28,30 @@ def microseconds(span: str, where: str = "duration") -> int:
             remedy="Write a positive whole number and a unit: 90s, 30m, 3h, 7d or 2w.",
         )
     return int(match[1]) * _UNITS[match[2]]
+
+
+def period(calendar: str, moment: datetime, where: str = "calendar") -> int:
+    """The number of the calendar period that a UTC moment lies in: `1d` counts days, `3mo` quarters of a year.
+
+    Periods follow one another from 1970 on: hours and days from 1 January, weeks from a Monday, months from
+    January. Raises DeclarationError for what is no calendar.
+    """
+    count, unit = _calendar(calendar, where)
+    if unit == "mo":
+        return ((moment.year - 1970) * 12 + moment.month - 1) // count
+    return (moment - (_MONDAY if unit == "w" else _EPOCH)) // (count * _LENGTHS[unit])
+
+
+def shortest(calendar: str, where: str = "calendar") -> timedelta:
+    """How long the shortest period of a calendar is. Raises as `period` does."""
+    count, unit = _calendar(calendar, where)
+    return count * _LENGTHS[unit]
+
+
+def _calendar(text: str, where: str) -> tuple[int, str]:
+    match = _CALENDAR.fullmatch(text)
+    if match is None:
+        raise DeclarationError(
+            where, f"{text!r} is no calendar", remedy="Write a positive whole number and a unit: 6h, 1d, 1w or 1mo."
+        )
+    return int(match[1]), match[2]

@@ -13,7 +13,8 @@ from ml_platform.spec.expressions import to_portable
 from ml_platform.spec.vocabulary import Several, word
 
 On = str | Several[str] | Mapping[str, str]
-Aggregate = Literal["count", "sum", "mean", "std", "min", "max"]
+Aggregate = Literal["count", "sum", "mean", "std", "min", "max", "n_unique"]
+COUNTED = frozenset({"count", "n_unique"})  # whole numbers, of values of any type
 
 
 def join_keys(on: On | None) -> dict[str, str]:
@@ -103,7 +104,8 @@ class Window:
     """Aggregates over the rows with at - over <= clock < at that are usable at `at` (S9).
 
     by:         join columns as in Lookup; None: all rows.
-    of:         the column aggregated; None: rows are counted.
+    of:         the column aggregated; None: rows are counted. n_unique takes any plain type, the number
+                of its different values.
     where:      a polars expression over the table's own columns: rows where it is true count.
     resolution: sums accumulate as whole multiples of it (S13), in the unit of `of`.
 

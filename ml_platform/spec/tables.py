@@ -9,6 +9,7 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.naming import check_identifier
+from ml_platform.spec.completeness import Marker, Watermark
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.vocabulary import Several, word
 
@@ -66,6 +67,9 @@ class Table:
     time_zone:  the zone of naive timestamps in the files; without it they are refused.
     refresh:    rows are usable from the first multiple of this span (counted from 1970-01-01
                 UTC) at or after known_at: `"1d"` for a nightly load at midnight (S5).
+    complete:   when a partition has all its rows: `Watermark("2h")` once a valid row lies two hours after its
+                end, `Marker("done/rows_{partition}")` once that file landed. Without, the examples' table has
+                `Watermark()`, and no other table is waited for (S20).
     on_conflict: the same key with other content, across files that both stand: refuse the
                 newcomer ("quarantine") or let the latest arrival win ("latest").
     """
@@ -79,6 +83,7 @@ class Table:
     known_at: str | None = None
     time_zone: str | None = None
     refresh: str | None = None
+    complete: Watermark | Marker | None = None
     on_conflict: Literal["quarantine", "latest"] = "quarantine"
     description: str = ""
 
@@ -111,6 +116,12 @@ class Table:
             )
         if self.refresh is not None:
             microseconds(self.refresh, f"{where}.refresh")
+        if isinstance(self.complete, Watermark) and self.event_time is None:
+            raise DeclarationError(where, "complete=Watermark without event_time=", remedy="Give a Marker.")
+        if isinstance(self.complete, Marker) and PurePosixPath(self.complete.of("x")).match(self.source.pattern):
+            raise DeclarationError(
+                where, f"the marker {self.complete.path} is one of its files", remedy="Put it elsewhere."
+            )
         if self.needs and self.clean is None:
             raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads them.")
         reserved = [column for column in self.columns if column.startswith("_")]

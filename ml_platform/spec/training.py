@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from ml_platform.errors import DeclarationError
-from ml_platform.spec.durations import microseconds
+from ml_platform.spec.durations import microseconds, shortest
 from ml_platform.spec.vocabulary import word
 
 
@@ -67,14 +67,15 @@ class Split:
 class Retrain:
     """When to train, judged at the end of every partition (S20). Any one reason is enough.
 
-    every:          the calendar: so many partitions after the last training; None: not by the calendar.
+    every:          the calendar: so many partitions after the last training; or in a later period than it, in
+                    UTC: "1d", "1w" (from Monday), "1mo", which may hold many partitions; None: not by the calendar.
     min_examples:   known labels below which nothing is trained, whatever the reason.
     on_drift:       the partition's drift, weighted by importance into one figure (0 to 1), at or above this.
     on_performance: the champion's headline metric on the partition, worse than on its holdout by more than this.
     cool_down:      partitions after a training in which nothing fires; a person may.
     """
 
-    every: int | None = Field(default=1, ge=1)
+    every: int | str | None = 1
     min_examples: int = Field(default=1000, ge=1)
     on_drift: float | None = Field(default=None, gt=0, le=1)
     on_performance: float | None = Field(default=None, ge=0, allow_inf_nan=False)
@@ -83,6 +84,11 @@ class Retrain:
     def __post_init__(self) -> None:
         if self.every is None:
             return
+        if isinstance(self.every, str):
+            shortest(self.every, f"Retrain(every={self.every!r})")
+            return
+        if self.every < 1:
+            raise DeclarationError("Retrain", f"every={self.every} must be greater than or equal to 1")
         if self.cool_down >= self.every:
             raise DeclarationError(
                 "Retrain",

@@ -70,7 +70,14 @@ _LISTED = {
     "fill_null": "first known of ",
 }
 _SUFFIX = {"is_null": "is missing", "is_not_null": "is there", "is_nan": "is not a number", "is_finite": "is finite"}
-_AGGREGATES = {"mean": "mean", "sum": "sum", "std": "standard deviation", "min": "least", "max": "greatest"}
+_AGGREGATES = {
+    "mean": "mean",
+    "sum": "sum",
+    "std": "standard deviation",
+    "min": "least",
+    "max": "greatest",
+    "n_unique": "number of different values",
+}
 _UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 

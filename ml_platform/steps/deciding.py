@@ -6,6 +6,7 @@ a partition is the one that counts.
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import polars as pl
@@ -15,7 +16,8 @@ from ml_platform.lake import files, ledger
 from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
-from ml_platform.retraining.policy import Decision, Evidence, Forced, decide
+from ml_platform.registry import promotions
+from ml_platform.retraining.policy import Decision, Evidence, Forced, decide, quiet
 from ml_platform.spec.canonical import canonical
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import evidence as evidences
@@ -43,19 +45,26 @@ def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Decide by the declared policy and record evidence, outcome and reason."""
-    ready = _readiness(ws, pipeline, partition)
-    return _take(ws, pipeline, author, ready, _evidence(ws, pipeline, partition, ready))
+    """Decide by the declared policy and record evidence, outcome and reason.
+
+    While only a calendar could ask for a training and does not, nothing is looked at. What is held back is put
+    into the promotion log too: a rollback after it leaves its predictions alone.
+    """
+    seen = _timing(ws, pipeline, partition, evidences.forced(ws, pipeline, partition))
+    if quiet(pipeline.retrain, seen):
+        return _take(ws, pipeline, author, seen, seen.ends, {})
+    return _judged(ws, pipeline, author, seen, _readiness(ws, pipeline, partition))
 
 
 def force(ws: Workspace, pipeline: ModelPipeline, partition: str, request: Forced) -> tuple[Decision, bool]:
     """Decide that a training follows this partition because a person wants it; the decision, and whether it is new.
 
-    One that fired already stands, so asking twice is asking once. Raises OrderError for a partition
-    that was never decided, and RetrainRefused when there is too little to train on.
+    One that fired already stands, so asking twice is asking once, but for one whose training is settled and
+    which `request` replaces. Raises OrderError for a partition that was never decided, and RetrainRefused when
+    there is too little to train on.
     """
     standing = of(ws, pipeline, partition)
-    if standing.fired:
+    if standing.fired and not request.replaces:
         return standing, False
     asset = f"{pipeline.name}/decision"
     with ws.lake.reading():
@@ -67,8 +76,8 @@ def force(ws: Workspace, pipeline: ModelPipeline, partition: str, request: Force
             f"{pipeline.name} is not retrained after {partition}: {ready.lacking}.",
             remedy="Land more labels, or declare a lower min_examples in Retrain.",
         )
-    seen = replace(_evidence(ws, pipeline, partition, ready), forced=request)
-    outcome = _take(ws, pipeline, author, ready, seen, unless_fired=True)
+    seen = _timing(ws, pipeline, partition, request)
+    outcome = _judged(ws, pipeline, author, seen, ready, unless_fired=not request.replaces)
     return of(ws, pipeline, partition), outcome.status == "made"
 
 
@@ -81,6 +90,12 @@ def of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Decision:
             remedy=f"Materialize {pipeline.name}/decision for {partition} first.",
         )
     return found
+
+
+def held_back(ws: Workspace, pipeline: ModelPipeline, partition: str) -> bool:
+    """Whether it was decided that nothing is trained after the partition."""
+    found = ws.lake.once(f"decisions of {pipeline.name}", lambda: _counting(ws, pipeline)).get(partition)
+    return found is not None and not found.fired
 
 
 def _counting(ws: Workspace, pipeline: ModelPipeline) -> dict[str, Decision]:
@@ -118,23 +133,18 @@ def history(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
 
 
 def _key(ws: Workspace, pipeline: ModelPipeline, partition: str, request: Forced | None) -> Recipe:
-    upto, end = pipeline.partition_keys_upto(partition), window_of(pipeline, partition)[1]
+    seen, upto = _timing(ws, pipeline, partition, request), pipeline.partition_keys_upto(partition)
+    ago, end = seen.since_fired, seen.ends
+    last = _last_fired(ws, pipeline, upto, ago)
+    if quiet(pipeline.retrain, seen):
+        return recipe("decision", CODE_VERSION, pipeline.retrain, "not due", partition, ago, by_content=last)
     reads = [
         *reading.own(ws, pipeline, "features", upto),
         *reading.labels(ws, pipeline, end),
         *evidences.watched(ws, pipeline, partition),
     ]
-    ago = _since_fired(ws, pipeline, partition)
-    return recipe(
-        "decision",
-        CODE_VERSION,
-        pipeline.retrain,
-        training_set.declaration(pipeline),
-        reads,
-        ago,
-        request,
-        by_content=_last_fired(ws, pipeline, upto, ago),
-    )
+    declared = training_set.declaration(pipeline)
+    return recipe("decision", CODE_VERSION, pipeline.retrain, declared, reads, ago, request, by_content=last)
 
 
 def _readiness(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Readiness:
@@ -142,29 +152,60 @@ def _readiness(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Readin
     return training_set.readiness(ws.lake, ws.blobs, pipeline, decided_at=end, partitions_upto=upto)
 
 
-def _evidence(ws: Workspace, pipeline: ModelPipeline, partition: str, ready: Readiness) -> Evidence:
-    return Evidence(
-        since_fired=_since_fired(ws, pipeline, partition),
+def _timing(ws: Workspace, pipeline: ModelPipeline, partition: str, request: Forced | None) -> Evidence:
+    """What the calendar looks at, and who asked."""
+    ago, end = _since_fired(ws, pipeline, partition), window_of(pipeline, partition)[1]
+    trained = None
+    if ago is not None:
+        trained = window_of(pipeline, pipeline.partition_keys_upto(partition)[-1 - ago])[1]
+    return Evidence(ago, labelled=None, lacking="", forced=request, ends=end, trained=trained)
+
+
+def _judged(
+    ws: Workspace,
+    pipeline: ModelPipeline,
+    author: Author,
+    timing: Evidence,
+    ready: Readiness,
+    *,
+    unless_fired: bool = False,
+) -> Outcome:
+    """Decide on all the evidence there is."""
+    performance = pipeline.retrain.on_performance is not None
+    seen = replace(
+        timing,
         labelled=ready.labelled,
         lacking=ready.lacking,
-        drift=evidences.drift(ws, pipeline, partition),
-        performance=evidences.performance(ws, pipeline, partition) if pipeline.retrain.on_performance else None,
-        forced=evidences.forced(ws, pipeline, partition),
+        drift=evidences.drift(ws, pipeline, author.partition),
+        performance=evidences.performance(ws, pipeline, author.partition) if performance else None,
     )
+    counts = {"immature": ready.immature, **ready.parts}
+    return _take(ws, pipeline, author, seen, ready.decided_at, counts, unless_fired=unless_fired)
 
 
 def _take(
     ws: Workspace,
     pipeline: ModelPipeline,
     author: Author,
-    ready: Readiness,
     seen: Evidence,
+    decided_at: datetime | None,
+    counts: dict[str, int],
     *,
     unless_fired: bool = False,
 ) -> Outcome:
     """Add the decision to the history, unless a process that was faster did: then it is that one."""
     decision = decide(pipeline.retrain, seen)
-    counts = {"immature": ready.immature, **ready.parts}
+    if not decision.fired and seen.ends is not None:
+        reason = f"{decision.outcome}: {decision.reason}"
+        promotions.keep(
+            ws.lake,
+            author,
+            pipeline.name,
+            partition=author.partition,
+            effective_at=seen.ends,
+            reason=reason,
+            actor="platform",
+        )
     with write(ws.lake, author) as tx:
         if made := already_made(ws, author, f"{pipeline.name}.decisions"):
             return made
@@ -172,7 +213,7 @@ def _take(
             return Outcome(0, "unchanged")
         row = {
             "pipeline": pipeline.name,
-            "decided_at": ready.decided_at,
+            "decided_at": decided_at,
             "outcome": decision.outcome,
             "reason": decision.reason,
             "policy": json.dumps(canonical(pipeline.retrain)),
@@ -182,7 +223,8 @@ def _take(
         }
         tx.append(pipeline.name, "decisions", pl.DataFrame([row], schema=SCHEMA), partition=author.partition)
         files.made_again(ws.lake, pipeline.name, "decisions", author.partition)
-        told = {"outcome": decision.outcome, "reason": decision.reason, "labelled": seen.labelled, **counts}
+        labelled = {} if seen.labelled is None else {"labelled": seen.labelled}
+        told = {"outcome": decision.outcome, "reason": decision.reason, **labelled, **counts}
         outcome = Outcome(1, metadata={**told, **_monitoring(seen)})
         record(tx, author, outcome)
     return outcome

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from ml_platform.naming import quoted
@@ -75,7 +76,8 @@ def forced(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Forced | N
 
 def to_json(evidence: Evidence, counts: dict[str, Any]) -> str:
     """Evidence as it is stored, with counts that no policy looks at."""
-    return json.dumps({**counts, **asdict(evidence)})
+    moments = {name: moment.isoformat() for name in ("ends", "trained") if (moment := getattr(evidence, name))}
+    return json.dumps({**counts, **asdict(evidence), **moments})
 
 
 def from_json(text: str) -> Evidence:
@@ -88,7 +90,13 @@ def from_json(text: str) -> Evidence:
         drift=stored["drift"],
         performance=Performance(**stored["performance"]) if stored["performance"] else None,
         forced=Forced(**stored["forced"]) if stored["forced"] else None,
+        ends=_moment(stored.get("ends")),
+        trained=_moment(stored.get("trained")),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _number(value: float | None) -> float | None:

@@ -25,6 +25,7 @@ from ml_platform.spec.gates import Gate
 from ml_platform.spec.gates import Reproduction as ReproductionGate
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding, features, reading
+from ml_platform.steps import evidence as evidences
 from ml_platform.steps.card import card_of
 from ml_platform.steps.picturing import judged
 from ml_platform.steps.proofs import Background, Replayed
@@ -39,15 +40,17 @@ CODE_VERSION = 1  # of how candidates are judged and promoted; part of the conte
 def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: int | None) -> int | None:
     """The champion that a candidate of this partition has to beat: the last one before its end.
 
-    A pipeline without partitions has one moment only: the champion before `version` became it.
+    Where a person has a settled training replaced, and in a pipeline without partitions, which has one moment
+    only: the champion before `version` became it.
     """
     end = window_of(pipeline, partition)[1]
-    if end is not None:
+    request = evidences.forced(ws, pipeline, partition)
+    if end is not None and not (request and request.replaces):
         return promotions.champion_at(ws.lake, pipeline.name, end - timedelta(microseconds=1))
     for entry in reversed(promotions.history(ws.lake, pipeline.name)):
         if entry.version == version and entry.action == "promoted":
             return entry.previous
-    return promotions.champion_at(ws.lake, pipeline.name)
+    return promotions.champion_at(ws.lake, pipeline.name, end)
 
 
 def verdicts_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
@@ -73,7 +76,7 @@ def make_verdicts(ws: Workspace, pipeline: ModelPipeline, partition: str, author
         return recorded_alone(ws, author, Outcome(0, HELD_BACK, metadata=told, checks=checks))
     candidate = _candidate(ws, pipeline, partition, version)
     # Training again goes on in another process; what people look at is drawn before it is waited for.
-    quick = [gate for gate in pipeline.all_gates if not isinstance(gate, ReproductionGate)]
+    quick = [gate for gate in pipeline.all_gates if gates.turn(gate) == 0]
     gates.evaluate(ws.lake, author, quick, candidate)
     pictures = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
     found = gates.evaluate(ws.lake, author, pipeline.all_gates, candidate)
@@ -193,8 +196,7 @@ def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str)
     before = pipeline.partition_keys_upto(partition)[:-1]
     if not before:
         return
-    decided = reading.own(ws, pipeline, "champion", before[-1:])
-    if not decided:
+    if not reading.own(ws, pipeline, "champion", before[-1:]) and not deciding.held_back(ws, pipeline, before[-1]):
         raise OrderError(
             f"{pipeline.name}/champion for {partition} follows {before[-1]}, which is undecided.",
             remedy=f"Materialize {pipeline.name} for {before[-1]} first.",
@@ -202,17 +204,17 @@ def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str)
 
 
 def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version) -> Candidate:
+    again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
+    unmeasured = gates.waiting(ws.lake, pipeline.all_gates, pipeline.name, version.version)
+    if any(isinstance(gate, ReproductionGate) for gate in unmeasured):
+        again.start()  # another process's work, which goes on while this one loads and replays
     stored = stored_training_set(ws, pipeline, partition)
     assert stored is not None  # a version was trained on one
     threads = ws.settings.threads
     candidate = stored_candidate(ws.blobs, pipeline, stored, version.bundle, version.version, threads=threads)
     holdout = candidate.holdout.frame
 
-    # Training again is another process's work; it goes on while this one replays.
-    again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
-
     def replay(examples: int) -> Compared:
-        again.start()
         definition = FeatureDefinition.of(pipeline)
         tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
         chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)

@@ -1,6 +1,6 @@
 """The performance step: what the predictions of a partition turned out to be worth (S21, S30)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from ml_platform.pictures.markdown import ROWS
 from ml_platform.registry import bundle as bundles
 from ml_platform.registry import versions
 from ml_platform.serving.batch import key_text
+from ml_platform.spec.durations import microseconds
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import reading
 from ml_platform.steps.picturing import by_month, judged
 from ml_platform.steps.showing import previewed
-from ml_platform.steps.workspace import Outcome, Workspace, record
+from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
 from ml_platform.training.labels import labelled
 from ml_platform.training.training_set import watermark
 
@@ -29,18 +30,36 @@ _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-    """From the predictions and the labels there are by now."""
+    """From the predictions and the labels there are by now; where an absence is one, from those it matures with."""
+    reads = reading.own(ws, pipeline, "predictions", [partition])
+    matures = matures_at(pipeline, partition)
+    if matures is not None:
+        start = window_of(pipeline, partition)[0]
+        mature = (reading.reached(ws, pipeline) or matures) > matures
+        answers = reading.labels(ws, pipeline, matures, known_from=start) if mature else []
+        return recipe("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads, answers, mature)
     if isinstance(pipeline.examples.label, Label):
         answers = reading.labels(ws, pipeline, None)
     else:
         answers = [r for r in reading.labels(ws, pipeline, None) if r.partition == partition]
-    reads = reading.own(ws, pipeline, "predictions", [partition])
     return recipe("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads, answers)
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Every metric of the task per version and role: whole, with intervals; by class; per slice of a gate."""
-    told: dict[str, Any] = {}
+    """Every metric of the task per version and role: whole, with intervals; by class; per slice of a gate.
+
+    Where an absence is a label, nothing is measured before all of the partition's are known: what is known first
+    are the reports alone, and a metric over those would mislead.
+    """
+    matures, reached = matures_at(pipeline, partition), reading.reached(ws, pipeline)
+    if matures is not None and (reached is None or reached <= matures):
+        with write(ws.lake, author) as tx:
+            none = pl.DataFrame(schema=SCHEMA)
+            told: dict[str, Any] = {"labels": f"known from {matures:%Y-%m-%d %H:%M} UTC on"}
+            outcome = Outcome(tx.replace(pipeline.name, "performance", none, partition=partition), metadata=told)
+            record(tx, author, outcome)
+        return outcome
+    told = {}
     rows: list[dict[str, Any]] = []
     for (version, role), part, unlabelled in _parts(ws, pipeline, partition, known_by(ws, pipeline, partition)):
         identity = {"version": version, "role": role, "unlabelled": unlabelled}
@@ -66,8 +85,19 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
 
 
 def known_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> datetime:
-    """The moment up to which labels count: all there are; with a maturity, no later than the data themselves."""
+    """The moment up to which labels count: the maturity of the partition's last, where absences are labels."""
+    matures = matures_at(pipeline, partition)
+    if matures is not None:
+        return matures
     return watermark(ws.lake, pipeline, [partition]) if isinstance(pipeline.examples.label, Label) else _EVER
+
+
+def matures_at(pipeline: ModelPipeline, partition: str) -> datetime | None:
+    """When the last label of a partition is known at the latest; None where absences are no labels (S17)."""
+    label, end = pipeline.examples.label, window_of(pipeline, partition)[1]
+    if end is None or not isinstance(label, Label) or label.matures_after is None:
+        return None
+    return end + timedelta(microseconds=microseconds(label.matures_after))
 
 
 def realised(

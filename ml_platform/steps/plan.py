@@ -1,17 +1,21 @@
-"""What is stale: content keys are compared before anything is launched (S32)."""
+"""What is stale: content keys are compared before anything is launched (S32). What is settled stands (S6)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from ml_platform.errors import NotFoundError, OrderError
-from ml_platform.ingestion import plans, raw, validated
+from ml_platform.ingestion import completeness, raw, validated
 from ml_platform.lake import ledger
+from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.steps import deciding
 from ml_platform.steps.pipeline_steps import Step, steps_of
+from ml_platform.steps.settled import settled_steps
 from ml_platform.steps.workspace import Workspace, intact
+from ml_platform.training.labels import label_table
 
 Job = Literal["data", "train"]
 
@@ -28,11 +32,16 @@ class Work:
 
 
 class Planner:
-    """Finds what has to run for a pipeline. It only reads; what it yields is run by the caller in between."""
+    """Finds what has to run for a pipeline. It only reads; what it yields is run by the caller in between.
 
-    def __init__(self, ws: Workspace, pipeline: ModelPipeline) -> None:
+    What settled partitions predicted, decided and trained is left as it is, unless `recompute` carries every
+    change through the past.
+    """
+
+    def __init__(self, ws: Workspace, pipeline: ModelPipeline, *, recompute: bool = False) -> None:
         self.ws = ws
         self.pipeline = pipeline
+        self._recompute = recompute
         self._steps = steps_of(pipeline)
 
     def work(self, through: str | None = None, only: str | None = None) -> Iterator[Work]:
@@ -62,19 +71,38 @@ class Planner:
                     stale = self._stale_assets(job, partition)
                 if stale:
                     yield Work(job, partition, place, len(partitions), stale)
+        if only is None and isinstance(self.pipeline.examples.label, Label):
+            yield from self._answered(partitions)
+
+    def _answered(self, partitions: list[str]) -> Iterator[Work]:
+        """The partitions that labels of later ones answer, which were made meanwhile."""
+        for place, partition in enumerate(partitions):
+            with self.ws.lake.reading():
+                stale = self._stale_assets("data", partition)
+            if stale:
+                yield Work("data", partition, place, len(partitions), stale)
+
+    def left(self, *jobs: Job) -> list[str]:
+        """The settled partitions that would be otherwise today: in any of these jobs, of both without."""
+        with self.ws.lake.reading():
+            return [p for p in self.complete() if any(self._plan(job, p)[1] for job in jobs or ("data", "train"))]
 
     def complete(self) -> list[str]:
-        """The partitions whose data are complete, in order (S20).
+        """The partitions whose data are complete, in order, by the rules of the tables (S20).
 
-        One is complete once a valid row of the examples' table lies after it. A pipeline without
-        partitions is complete once it has a file.
+        A pipeline without partitions is complete once it has a file.
         """
+        if self.pipeline.partitions is not None:
+            return completeness.complete(self.ws.lake, self.pipeline, self.ws.slices)
         table = self.pipeline.table(self.pipeline.examples.table)
-        slices = self.ws.slices.get(table.name)
+        return [WHOLE] if validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name)) else []
+
+    def awaited(self) -> list[str]:
+        """What the next partition that is over waits for, a sentence each."""
         if self.pipeline.partitions is None:
-            return [WHOLE] if validated.validated_keys(self.ws.lake, table, slices) else []
-        last = max(plans.filled(self.ws.lake, table, slices), default="")
-        return [partition for partition in self.pipeline.partition_keys() if partition < last]
+            return []
+        with self.ws.lake.reading():
+            return completeness.awaited(self.ws.lake, self.pipeline, self.ws.slices)
 
     def problems(self) -> list[str]:
         """What a person should know: files that are refused, each with place and remedy."""
@@ -88,7 +116,8 @@ class Planner:
         if only is None:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
-            remedy = f"Complete: {complete[0]} to {complete[-1]}." if complete else "Land files first."
+            known = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
+            remedy = " ".join([*known, *completeness.awaited(self.ws.lake, self.pipeline, self.ws.slices)])
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 
@@ -124,14 +153,38 @@ class Planner:
 
     def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
         """The assets of a job that would change, and those of the job that are made of them."""
+        return self._plan(job, partition)[0]
+
+    def _plan(self, job: Job, partition: str) -> tuple[list[list[str]], list[list[str]]]:
+        """The stale assets of a job, and those that are left as they are because they are settled."""
+        if job == "train" and self._nothing_to_train(partition):
+            return [], []
         stale: list[list[str]] = []
+        left: list[list[str]] = []
         if job == "data":
             stale += self._stale_tables(partition)
+        settled = frozenset() if self._recompute else settled_steps(self.ws, self.pipeline, partition)
         for step in self._steps:
-            made_of = [list(upstream) for upstream in step.upstream]
-            if step.job == job and (any(key in stale for key in made_of) or self._step_is_stale(step, partition)):
-                stale.append([self.pipeline.name, step.name])
-        return stale
+            if step.job != job:
+                continue
+            asset, made_of = [self.pipeline.name, step.name], [list(upstream) for upstream in step.upstream]
+            if step.name == "performance":  # through settled predictions, too
+                made_of.append(["validated", label_table(self.pipeline)])
+            follows = any(key in stale for key in made_of)
+            if step.name not in settled or (step.name == "report" and follows):
+                if follows or self._step_is_stale(step, partition):
+                    stale.append(asset)
+            elif self._is_lost(step, partition):
+                stale.append(asset)
+            elif any(key in [*stale, *left] for key in made_of) or self._step_is_stale(step, partition):
+                left.append(asset)
+        return stale, left
+
+    def _nothing_to_train(self, partition: str) -> bool:
+        """Whether the decision was held back and nothing was ever trained there that it takes back (S21)."""
+        asset = f"{self.pipeline.name}/training_set"
+        made = ledger.latest(self.ws.lake, asset)
+        return (asset, partition) not in made and deciding.held_back(self.ws, self.pipeline, partition)
 
     def _stale_tables(self, partition: str) -> list[list[str]]:
         found: list[list[str]] = []
@@ -141,14 +194,28 @@ class Planner:
         return found
 
     def _step_is_stale(self, step: Step, partition: str) -> bool:
-        asset = f"{self.pipeline.name}/{step.name}"
-        last = ledger.latest(self.ws.lake, asset).get((asset, partition))
-        try:
-            if last is None or last.content_key != step.key(self.ws, self.pipeline, partition).content_key:
-                return True
-        except (OrderError, NotFoundError):
-            return True  # something before it was never made
+        last = self._record(step, partition)
+        if last is None or last.content_key != self._key(step, partition):
+            return True
         return not intact(self.ws, last, step.table)
+
+    def _is_lost(self, step: Step, partition: str) -> bool:
+        """Whether what is on record cannot be read any more, and can be made again as it was."""
+        last = self._record(step, partition)
+        if last is None or intact(self.ws, last, step.table):
+            return False
+        return last.content_key == self._key(step, partition)
+
+    def _record(self, step: Step, partition: str) -> ledger.Materialization | None:
+        asset = f"{self.pipeline.name}/{step.name}"
+        return ledger.latest(self.ws.lake, asset).get((asset, partition))
+
+    def _key(self, step: Step, partition: str) -> str | None:
+        """The content key of today; None while something before it was never made."""
+        try:
+            return step.key(self.ws, self.pipeline, partition).content_key
+        except (OrderError, NotFoundError):
+            return None
 
     def _table_is_stale(self, table: Table, partition: str) -> bool:
         last = ledger.latest(self.ws.lake, f"validated/{table.name}").get((f"validated/{table.name}", partition))

@@ -83,16 +83,33 @@ def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, d
     }
 
 
-def labels(ws: Workspace, pipeline: ModelPipeline, known_before: datetime | None) -> list[Read]:
-    """The validated partitions that hold labels known before a moment (None: all)."""
+def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
+    """The newest event time of the validated examples, for a pipeline with partitions; None without rows."""
+    table = pipeline.table(pipeline.examples.table)
+    if not ws.lake.columns("validated", table.name):
+        return None
+    sql = f"SELECT max({quoted(table.event_time or '')}) FROM validated.{quoted(table.name)}"
+    newest: datetime | None = ws.lake.once(f"newest of {table.name}", lambda: ws.lake.value(sql))
+    return newest
+
+
+def labels(
+    ws: Workspace, pipeline: ModelPipeline, known_before: datetime | None, *, known_from: datetime | None = None
+) -> list[Read]:
+    """The validated partitions that hold labels known before a moment (None: all) and not before another."""
     from ml_platform.training.labels import label_table
 
     name = label_table(pipeline)
     made = ledger.latest(ws.lake, f"validated/{name}")
     matter = {partition for _, partition in made}
     if known_before is not None:
-        known = ws.lake.rows(f"SELECT _partition, min(_known_at) FROM validated.{quoted(name)} GROUP BY _partition")
-        matter &= {partition for partition, first in known if first is not None and first < known_before}
+        sql = f"SELECT _partition, min(_known_at), max(_known_at) FROM validated.{quoted(name)} GROUP BY _partition"
+        known = ws.lake.once(f"labels of {name}", lambda: ws.lake.rows(sql))
+        matter &= {
+            partition
+            for partition, first, last in known
+            if first is not None and first < known_before and (known_from is None or last >= known_from)
+        }
     return [Read(f"validated/{name}", p, made[f"validated/{name}", p].content_key) for p in sorted(matter)]
 
 

@@ -1,5 +1,6 @@
 """What happened, in rows: for `status`, `models`, the end of a run."""
 
+from datetime import datetime
 from typing import Any
 
 from ml_platform.lake import ledger
@@ -8,7 +9,7 @@ from ml_platform.registry import promotions, verdicts, versions
 from ml_platform.registry.gates import gate_key
 from ml_platform.spec.gates import METRICS
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.workspace import Workspace
+from ml_platform.steps.workspace import Workspace, window_of
 
 _HEADLINE = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "rmse"}
 
@@ -29,7 +30,7 @@ def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     made = ledger.latest(ws.lake)
     table = pipeline.examples.table
     partitions = [p for p in pipeline.partition_keys() if (f"{name}/features", p) in made]
-    realised = _realised(ws, name, metric)
+    realised, log = _realised(ws, name, metric), promotions.history(ws.lake, name)
     rows = []
     for partition in partitions:
         later = [p for p in pipeline.partition_keys() if p > partition][:1]
@@ -52,11 +53,25 @@ def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 if later or not pipeline.partitions
                 else None,
                 "gates": f"{told['passed']} of {told['gates']}" if "gates" in told else None,
-                "decision": decided.get("outcome"),
-                "champion": None if decided.get("champion") == "none" else decided.get("champion"),
+                "decision": decided.get("outcome") or _held_back(made.get((f"{name}/decision", partition))),
+                "champion": _champion(name, log, window_of(pipeline, partition)[1], decided),
             }
         )
     return rows
+
+
+def _held_back(decision: ledger.Materialization | None) -> str | None:
+    """The decision of a partition after which nothing was trained; None while a training is to come."""
+    outcome = decision.details["metadata"]["outcome"] if decision else None
+    return outcome if outcome == "held back" else None
+
+
+def _champion(name: str, log: list[promotions.Promotion], end: datetime | None, decided: dict[str, Any]) -> str | None:
+    """The version that serves from the end of a partition, as it was decided; else by the log."""
+    if decided:
+        return None if decided["champion"] == "none" else str(decided["champion"])
+    serving = promotions.serving_at(log, end)
+    return f"{name}@{serving}" if serving else None
 
 
 def _realised(ws: Workspace, name: str, metric: str) -> dict[str, float]:

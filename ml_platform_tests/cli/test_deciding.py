@@ -35,6 +35,19 @@ def test_what_was_to_be_trained_already_is_not_forced(platform: Path) -> None:
     assert len(answered("decisions", "trip_delay")) == 2
 
 
+def test_after_a_change_the_past_stands_and_a_model_of_it_is_asked_for_once(
+    platform: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.cli.retuned"]')
+    told = typed("run", "trip_delay").stderr
+    assert "nothing was launched" in told
+    assert "2 settled partitions keep predictions, decisions and models of before a change" in " ".join(told.split())
+    assert "`ml-platform run trip_delay --recompute`" in typed("status", "trip_delay").stderr.replace("\n", " ")
+    asked = answered("retrain", "trip_delay", "--why", "smaller trees")
+    assert (asked["partition"], asked["outcome"], asked["new"]) == ("2024-02", "forced", True)
+    assert answered("retrain", "trip_delay", "--why", "smaller trees")["new"] is False
+
+
 def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ml_platform_tests.orchestration import patient
     from ml_platform_tests.steps.world import world
@@ -42,14 +55,15 @@ def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: p
     monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.patient"]')
     monkeypatch.setenv("LOGNAME", "ada")
     made = world(platform, patient.trip_delay)
-    made.run()
+    made.run(recompute=True)
     made.close()
     told = answered("retrain", "trip_delay", "--why", "the bridge is closed", "--partition", "2024-02")
     assert list(told) == ["pipeline", "partition", "outcome", "reason", "new"]
     assert (told["outcome"], told["reason"], told["new"]) == ("forced", "ada: the bridge is closed", True)
     assert answered("retrain", "trip_delay", "--why", "once more")["new"] is False
     newest = answered("decisions", "trip_delay")[0]
-    assert newest["evidence"]["forced"] == {"by": "ada", "why": "the bridge is closed"} and newest["counts"]
+    assert newest["evidence"]["forced"] == {"by": "ada", "why": "the bridge is closed", "replaces": ""}
+    assert newest["counts"]
 
 
 @pytest.mark.parametrize(

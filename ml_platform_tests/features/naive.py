@@ -195,6 +195,8 @@ def _aggregate(feature: Window, agg: str, rows: list[Row]) -> int | float | None
     numbers = [row[feature.of] for row in rows if row[feature.of] is not None]  # S9: nulls of `of` are ignored
     if agg == "count":
         return len(numbers)
+    if agg == "n_unique":  # S9: how many different ones; empty: 0. Choice: -0.0 is 0.0.
+        return len(set(numbers))
     if agg != "sum" and not numbers:  # S9: empty: count 0, sum 0, the rest null
         return None
     # Choice: least and greatest are the values themselves, not their multiples; -0.0 is 0.0.

@@ -179,7 +179,10 @@ WINDOWED = [
     ("events", EVENT_ON, [None, "value", "value", "whole", "flag", "place", "told_at"], EVENT_WHERE),
     ("orders", ORDER_ON, [None, "outcome", "amount", "id"], ORDER_WHERE),
 ]
-AGGREGATES = st.lists(st.sampled_from(["sum", "mean", "std", "min", "max", "count"]), min_size=1, unique=True)
+AGGREGATES = st.lists(
+    st.sampled_from(["sum", "mean", "std", "min", "max", "count", "n_unique"]), min_size=1, unique=True
+)
+COUNTS_ALONE = st.lists(st.sampled_from(["count", "n_unique"]), min_size=1, unique=True)
 SEVERAL_SPANS = st.lists(SPANS, min_size=1, max_size=3, unique=True)
 CLOCK = st.sampled_from(["known_at", "known_at", "event_time"])
 EARLY = Derived(tag=pl.col("shop").fill_null("b"), big=pl.col("amount") > 1, hour=pl.col("placed_at").dt.hour())
@@ -190,7 +193,7 @@ def windows(draw: st.DrawFn, name: str | None) -> Feature:
     """Over the events, or the outcomes of other examples."""
     table, by, columns, filters = draw(st.sampled_from(WINDOWED))
     of = draw(st.sampled_from(columns))
-    agg = ["count"] if of in (None, "place", "told_at") else draw(AGGREGATES)
+    agg = ["count"] if of is None else draw(COUNTS_ALONE if of in ("place", "told_at") else AGGREGATES)
     return Window(
         table,
         by=draw(by),

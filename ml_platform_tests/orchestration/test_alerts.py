@@ -63,7 +63,7 @@ def test_a_channel_that_is_down_does_not_fail_the_run_and_the_sensor_tries_again
     assert (newest.kind, end.state) == ("refused_file", "failed")
     server.refuses = False
     _time_passes(churned)
-    with dg.build_sensor_context(resources={"workspace": WorkspaceResource()}) as context:
+    with dg.build_sensor_context(resources={"ml_platform_workspace": WorkspaceResource()}) as context:
         said = alert_sensor([find("churn")]).evaluate_tick(context)
     assert said.skip_message is not None and "1 delivered" in said.skip_message
     assert server.titles[heard:] == [newest.title]

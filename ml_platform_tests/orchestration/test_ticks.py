@@ -16,7 +16,7 @@ from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, d
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.registry import promotions, versions
 from ml_platform.retraining.policy import Forced
-from ml_platform.steps import deciding
+from ml_platform.steps import deciding, drift, features, judging, scoring
 from ml_platform_tests import scenario
 from ml_platform_tests.orchestration import patient
 from ml_platform_tests.orchestration.ticking import Ticking, ticking_in
@@ -198,13 +198,13 @@ def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(ope
     assert trained[1:] == [("trip_delay_train", "2024-02", True), ("trip_delay_train", "2024-03", True)]
 
 
-def test_a_held_back_month_is_put_on_record_by_a_run_and_what_a_person_forces_is_trained_once(opened: Opening) -> None:
+def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_once(opened: Opening) -> None:
     trips = opened("patient")
     _land(trips, "2024-03")
     trips.settle()
-    assert trips.ran[-1] == ("trip_delay_train", "2024-02", True)
-    assert trips.tags[-1][DECISION_TAG] == "held back"
-    assert trips.tags[-1][REASON_TAG] == "Trained 1 partition ago; no calendar is declared."
+    assert [run for run in trips.ran if run[0] == "trip_delay_train"] == [("trip_delay_train", "2024-01", True)]
+    decision = deciding.of(trips.ws, find("trip_delay"), "2024-02")
+    assert (decision.outcome, decision.reason) == ("held back", "Trained 1 partition ago; no calendar is declared.")
     last = promotions.history(trips.ws.lake, "trip_delay")[-1]
     assert (last.action, last.partition) == ("kept", "2024-02")
     assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1]
@@ -273,6 +273,20 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
     trips.cursors[LANDING] = "{"
     assert len(trips.tick(LANDING)) == 1
     assert trips.cursors[LANDING] == '{"quiet": ""}', "it is not told again"
+
+
+def test_newer_code_starts_no_storm(opened: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips = opened("patient")
+    for module in (scoring, drift, deciding, judging):
+        monkeypatch.setattr(module, "CODE_VERSION", 99)
+    assert trips.settle() == []
+    assert trips.skipped[LANDING] == "Everything is up to date."
+    # Other features are made for the months gone by, once; nothing is scored, decided or trained anew.
+    monkeypatch.setattr(features, "CODE_VERSION", 99)
+    trips.cursors.clear()
+    assert trips.settle() == [("trip_delay_data", "2024-01", True)]
+    rows = trips.ws.lake.rows("SELECT asset FROM platform.materializations ORDER BY recorded_at DESC LIMIT 1")
+    assert rows == [("trip_delay/features",)]
 
 
 def test_a_refused_file_is_in_the_reason(opened: Opening) -> None:

@@ -1,14 +1,15 @@
 """The policy alone: which evidence fires, what holds it back, and that the words say so (S20)."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_platform import Retrain
+from ml_platform import Hourly, Retrain
 from ml_platform.errors import DeclarationError
-from ml_platform.retraining.policy import Evidence, Forced, Performance, decide
+from ml_platform.retraining.policy import Evidence, Forced, Performance, decide, quiet
 from ml_platform.steps.evidence import from_json, to_json
 
 WATCHFUL = Retrain(every=None, on_drift=0.2, on_performance=0.02, cool_down=2)
@@ -97,6 +98,7 @@ MISTAKES = {
     "a threshold that is none": (lambda: Retrain(every=None, on_drift=float("nan")), "on_drift"),
     "a margin below nothing": (lambda: Retrain(every=None, on_performance=-0.1), "on_performance.*or equal to 0"),
     "no partition between trainings": (lambda: Retrain(every=0), "every.*or equal to 1"),
+    "a calendar that is none": (lambda: Retrain(every="fortnightly"), "is no calendar. Write .* 6h, 1d, 1w or 1mo"),
     "a negative cool-down": (lambda: Retrain(every=9, cool_down=-1), "cool_down.*or equal to 0"),
 }
 
@@ -114,3 +116,66 @@ def test_partitions_cannot_be_counted_where_there_are_none(policy: Retrain) -> N
 
     with pytest.raises(DeclarationError, match=r"churn.*\.retrain: .* is about partitions, and there are none"):
         scenario.churn(retrain=policy)
+
+
+MOMENTS = st.datetimes(datetime(1990, 1, 1), datetime(2020, 1, 1), timezones=st.just(UTC)).map(
+    lambda moment: moment.replace(minute=0, second=0, microsecond=0)
+)
+CALENDARS = st.tuples(st.integers(1, 9), st.sampled_from(["h", "d", "w", "mo"]))
+
+
+def later_period(count: int, unit: str, trained: datetime, ends: datetime) -> bool:
+    """Naive: walk hour by hour, and see whether a period begins after the training and by the end."""
+    epochs = {"h": datetime(1970, 1, 1), "d": datetime(1970, 1, 1), "w": datetime(1970, 1, 5)}
+    hour = trained + timedelta(hours=1)
+    while hour <= ends:
+        begun = (hour.year * 12 + hour.month - 1 - 1970 * 12, hour.day == 1 and hour.hour == 0)
+        if unit != "mo":
+            units, rest = divmod(hour.replace(tzinfo=None) - epochs[unit], timedelta(**{LONG[unit]: 1}))
+            # The week of the epoch is the first one, and began before it.
+            begun = (units + (unit == "w"), not rest)
+        if begun[1] and begun[0] % count == 0:
+            return True
+        hour += timedelta(hours=1)
+    return False
+
+
+LONG = {"h": "hours", "d": "days", "w": "weeks"}
+
+
+@settings(deadline=None)
+@given(calendar=CALENDARS, trained=MOMENTS, hours=st.integers(1, 1500))
+def test_a_calendar_fires_in_a_later_period_than_the_last_training_S20(
+    calendar: tuple[int, str], trained: datetime, hours: int
+) -> None:
+    (count, unit), ends = calendar, trained + timedelta(hours=hours)
+    policy = Retrain(every=f"{count}{unit}")
+    evidence = seen(since_fired=hours, ends=ends, trained=trained)
+    expected = later_period(count, unit, trained, ends)
+    assert decide(policy, evidence).fired == expected
+    assert quiet(policy, evidence) != expected
+
+
+def test_hours_with_a_daily_calendar_train_with_the_first_that_ends_in_another_day() -> None:
+    policy, midnight = Retrain(every="1d", cool_down=3), datetime(2024, 1, 2, tzinfo=UTC)
+    trained = midnight - timedelta(hours=2)
+    for hours, outcome in ((1, "held back"), (2, "held back"), (4, "fired")):
+        found = decide(policy, seen(since_fired=hours, trained=trained, ends=trained + timedelta(hours=hours)))
+        assert found.outcome == outcome, hours
+    cooling = decide(policy, seen(since_fired=2, trained=trained, ends=midnight))
+    assert cooling.reason.endswith("Otherwise: Due: trained 2 partitions ago, every 1d is declared.")
+
+
+@given(EVIDENCE, st.sampled_from([Retrain(every=4), Retrain(every=None), WATCHFUL, Retrain(every=4, on_drift=0.2)]))
+def test_what_is_quiet_would_be_held_back_whatever_the_data_say(evidence: Evidence, policy: Retrain) -> None:
+    if quiet(policy, evidence):
+        assert not decide(policy, evidence).fired
+
+
+def test_a_cool_down_as_long_as_the_calendar_is_refused_where_partitions_have_a_length() -> None:
+    from ml_platform_tests import scenario
+
+    hours, policy = Hourly("2024-01-01T00"), Retrain(every="1d", cool_down=23)
+    assert scenario.trips(partitions=hours, retrain=policy).retrain.cool_down == 23
+    with pytest.raises(DeclarationError, match=r"cool_down=24 hours forbid what every='1d' asks for.*at most 23"):
+        scenario.trips(partitions=hours, retrain=Retrain(every="1d", cool_down=24))

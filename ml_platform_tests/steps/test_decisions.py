@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(opened: Open
     before = deciding.history(trips.ws, trips.pipeline)
     assert _rows(trips) == [("2024-01", "fired"), (FEBRUARY, "fired")]
     trips.declare(scenario.trips(retrain=Retrain(every=3, min_examples=200)))
-    trips.run(FEBRUARY)
+    assert trips.run(FEBRUARY) == []
+    trips.run(FEBRUARY, recompute=True)
     assert _rows(trips) == [("2024-01", "fired"), (FEBRUARY, "fired"), ("2024-01", "fired"), (FEBRUARY, "held back")]
     after = deciding.history(trips.ws, trips.pipeline)
     assert [{**row, "counts": None} for row in after[2:]] == [{**row, "counts": None} for row in before]
@@ -118,7 +120,7 @@ def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_dat
     assert deciding.newest(trips.ws, trips.pipeline) == FEBRUARY
     decision, new = deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
     assert (decision.outcome, decision.reason, new) == ("forced", "ada: a new bridge", True)
-    assert deciding.history(trips.ws, trips.pipeline)[0]["evidence"]["forced"] == {"by": "ada", "why": "a new bridge"}
+    assert deciding.history(trips.ws, trips.pipeline)[0]["evidence"]["forced"] == asdict(ADA)
     made = [asset for asset, _, _ in trips.run(FEBRUARY)]
     assert made == [f"{NAME}/{step}" for step in ("training_set", "candidate", "verdicts", "champion")]
     assert promotions.champion_at(trips.ws.lake, NAME) == 2
@@ -126,6 +128,8 @@ def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_dat
     corrected = scenario.trip_rows(FEBRUARY).with_columns(late=pl.col("late") + 1)
     trips.land("trips", "trips_2024-02.csv", corrected, datetime(2024, 2, 10, tzinfo=UTC))
     trips.run(FEBRUARY)
+    assert _rows(trips)[-1:] == [(FEBRUARY, "forced")]
+    trips.run(FEBRUARY, recompute=True)
     assert deciding.of(trips.ws, trips.pipeline, FEBRUARY) == decision
     assert _rows(trips)[-2:] == [(FEBRUARY, "forced"), (FEBRUARY, "forced")]
 
@@ -134,7 +138,7 @@ def test_what_cannot_be_forced_is_refused_and_changes_nothing(opened: Opening, j
     trips = opened(january, scenario.trips(retrain=Retrain(min_examples=5_000)))
     with pytest.raises(OrderError, match="has no decision for 2024-02"):
         deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
-    trips.run("2024-01")
+    trips.run("2024-01", recompute=True)
     before = _rows(trips)
     with pytest.raises(
         RetrainRefused, match=r"not retrained after 2024-01: \d+ labels are known and 5000 are needed\."

@@ -36,7 +36,7 @@ def reported(february: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(february, folder)
     one = world(folder, _trips())
     one.step(f"{NAME}/drift", FEBRUARY)
-    one.run(FEBRUARY)
+    one.run(FEBRUARY, recompute=True)
     one.close()
     return folder
 
@@ -114,12 +114,12 @@ def test_a_report_that_cannot_be_drawn_stops_nothing_and_is_tried_again(
     trips = opened(february, _trips())
     with monkeypatch.context() as patch:
         patch.setattr(report, "worker", OutOfInk)
-        made = trips.run(FEBRUARY)
+        made = trips.run(FEBRUARY, recompute=True)
         (check,) = trips.step(*STEP).checks
     assert (check.passed, check.severity) == (False, "warn") and "out of ink" in check.description
     assert _reported(made) == ["not drawn"]
     assert list((trips.ws.lake.folder / "staging").glob("report-*")) == []
-    assert _reported(trips.run(FEBRUARY)) == ["made"]
+    assert _reported(trips.run(FEBRUARY, recompute=True)) == ["made"]
     assert trips.told(*STEP)["performance drawn"] is True
 
 

@@ -97,6 +97,6 @@ def test_too_few_customers_hold_the_training_back(opened: Opening, churned: Path
     churn = opened(churned, scenario.churn(retrain=Retrain(min_examples=needed)))
     churn.run()
     assert churn.told("churn/decision", "all")["reason"] == "60 labels are known and 61 are needed."
-    assert churn.told("churn/champion", "all")["outcome"] == "held back"
+    assert churn.told("churn/decision", "all")["outcome"] == "held back"
     assert promotions.champion_at(churn.ws.lake, "churn") == 1
     assert churn.run() == []

@@ -92,13 +92,17 @@ class World:
         through: str | None = None,
         *,
         only: str | None = None,
+        recompute: bool = False,
         kill_at: int | None = None,
         pipeline: ModelPipeline | None = None,
         launched: list[Work] | None = None,
     ) -> list[Made]:
-        """Run what is stale. `kill_at`: the process ends before that step (from 0). What was made this time."""
+        """Run what is stale, and what is settled too to `recompute` it. What was made this time.
+
+        `kill_at`: the process ends before that step (from 0).
+        """
         pipeline, began = pipeline or self.pipeline, len(self.made)
-        for work in Planner(self.ws, pipeline).work(through, only):
+        for work in Planner(self.ws, pipeline, recompute=recompute).work(through, only):
             if launched is not None:
                 launched.append(work)
             for key in self.ordered(pipeline, work):

@@ -36,10 +36,10 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         metadata={**metadata, **about},
         check_specs=check_specs(key, step.checks, pipeline.partitions),
     )
-    def run_step(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
+    def run_step(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
         announce("/".join(key), partition)
-        ws = workspace.workspace()
+        ws = ml_platform_workspace.workspace()
         outcome = step.run(ws, pipeline, partition, context.run.run_id)
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
         tell_alerts(context, ws, key, partition, outcome)

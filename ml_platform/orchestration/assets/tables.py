@@ -37,10 +37,10 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
         description=raw_description(table),
         metadata={"dagster/table_name": f"lake.raw.{table.name}"},
     )
-    def raw(context: dg.AssetExecutionContext, workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
+    def raw(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
         announce("/".join(key), WHOLE)
         with passing_faults_retried():
-            ws = workspace.workspace()
+            ws = ml_platform_workspace.workspace()
             outcome = steps.ingest(ws, table, context.run.run_id, context.log.info)
             tell_alerts(context, ws, key, WHOLE, outcome)
         return materialized(key, outcome, ws.blobs)
@@ -80,11 +80,11 @@ def _validated(
         check_specs=check_specs(key, check_names(table, slices), slices),
         partitions_def=partitions_of(slices),
     )
-    def validated(context: dg.AssetExecutionContext, workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
+    def validated(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
         partition = partition_of(context, slices)
         announce("/".join(key), partition)
         with passing_faults_retried():
-            ws = workspace.workspace()
+            ws = ml_platform_workspace.workspace()
             good, bad = steps.validate(ws, table, references, partition, context.run.run_id)
             tell_alerts(context, ws, key, partition, good)
         yield materialized(key, good, ws.blobs, shape)

@@ -1,0 +1,79 @@
+"""A pipeline as a component of any Dagster project: `type: ml_platform.PipelineComponent` in a defs.yaml.
+
+What several pipelines share is there once in a code location, however many components there are:
+the tables, the sensor of alerts and the resource belong to the component whose pipeline comes first by name.
+"""
+
+from typing import Annotated
+
+import dagster as dg
+
+from ml_platform.discovery import pipeline_at
+from ml_platform.errors import DeclarationError
+from ml_platform.orchestration.build import pipeline_definitions, shared_definitions
+from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.orchestration.scaffolding import PipelineScaffolder
+from ml_platform.spec.pipeline import ModelPipeline
+
+
+def _address(context: dg.ResolutionContext, written: str) -> str:
+    """The absolute address of what was written in defs.yaml; what does not lead to a pipeline is refused there."""
+    load = dg.ComponentLoadContext.from_resolution_context(context)
+    address = f"{load.defs_relative_module_name(load.path)}{written}" if written.startswith(".") else written
+    pipeline_at(address, named_by="pipeline")
+    return address
+
+
+@dg.scaffold_with(PipelineScaffolder)
+class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
+    """One declared model with its whole production life: assets, checks, jobs and sensors.
+
+    Raw files become validated tables, features, a training set, a judged candidate, a champion and its
+    predictions. The declaration is Python, a `ModelPipeline`; `pipeline` says where it is. Tables that several
+    pipelines of the code location declare are ingested once. Where files land and the lake lies is said by the
+    environment, as ML_PLATFORM_DATA.
+    """
+
+    pipeline: Annotated[
+        str,
+        dg.Resolver(
+            _address,
+            model_field_type=str,
+            description="Where the ModelPipeline is: package.module:name, or .module:name beside this file.",
+            examples=["shop.models.churn:churn", ".declaration:churn"],
+        ),
+    ]
+
+    @classmethod
+    def get_spec(cls) -> dg.ComponentTypeSpec:
+        return dg.ComponentTypeSpec(tags=["machine learning", "duckdb", "lightgbm"])
+
+    def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
+        """The definitions of this pipeline, and those that all share when it is the first by name.
+
+        Raises DeclarationError when pipelines of the code location have one name, or define a table differently.
+        """
+        components = context.component_tree.get_all_components(PipelineComponent)
+        everyone = _by_name([one.pipeline for one in components])
+        addresses = list(everyone)
+        own = pipeline_definitions(everyone[self.pipeline], addresses)
+        if self.pipeline != addresses[0]:
+            return own
+        return dg.Definitions.merge(
+            own, shared_definitions(list(everyone.values()), WorkspaceResource(pipelines=addresses))
+        )
+
+
+def _by_name(addresses: list[str]) -> dict[str, ModelPipeline]:
+    """Address → pipeline, in order of the pipelines' names, each of which must be there once."""
+    found: dict[str, tuple[str, ModelPipeline]] = {}
+    for address in addresses:
+        pipeline = pipeline_at(address, named_by="pipeline")
+        if pipeline.name in found:
+            raise DeclarationError(
+                f"ModelPipeline({pipeline.name!r})",
+                f"two components have a pipeline of this name: {found[pipeline.name][0]} and {address}",
+                remedy="Remove one component, or rename one pipeline.",
+            )
+        found[pipeline.name] = (address, pipeline)
+    return {address: pipeline for _, (address, pipeline) in sorted(found.items())}

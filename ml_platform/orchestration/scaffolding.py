@@ -1,0 +1,75 @@
+"""What `dg scaffold defs ml_platform.PipelineComponent NAME` writes: a defs.yaml and a declaration that loads."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import dagster as dg
+from pydantic import BaseModel, Field
+
+from ml_platform.errors import DeclarationError, PlatformError
+from ml_platform.naming import RESERVED, check_identifier
+
+_IN_PYTHON = """import dagster as dg
+
+from ml_platform import PipelineComponent
+
+
+@dg.component_instance
+def load(context: dg.ComponentLoadContext) -> PipelineComponent:
+    return PipelineComponent(pipeline={address})
+"""
+
+
+class ScaffoldParams(BaseModel):
+    """The options of `dg scaffold defs ml_platform.PipelineComponent`."""
+
+    pipeline: str | None = Field(
+        default=None,
+        description="Where a ModelPipeline is declared already: package.module:name. Without: one is written.",
+    )
+
+
+class PipelineScaffolder(dg.Scaffolder[ScaffoldParams]):
+    """Writes into a folder of its own, and never over a file that is there."""
+
+    @classmethod
+    def get_scaffold_params(cls) -> type[ScaffoldParams]:
+        return ScaffoldParams
+
+    def scaffold(self, request: dg.ScaffoldRequest[ScaffoldParams]) -> None:
+        """Write the files.
+
+        Raises DeclarationError for a name that no pipeline can have, PlatformError for a file that is
+        there; nothing is written then.
+        """
+        folder = request.target_path.parent if request.append else request.target_path
+        declaration = folder / "declaration.py"
+        try:
+            address = request.params.pipeline or _declared(declaration)
+        except PlatformError:
+            if not any(folder.iterdir()):
+                folder.rmdir()  # dg made it a moment ago, and would find the name taken
+            raise
+        if request.scaffold_format == "yaml":
+            dg.scaffold_component(request, {"pipeline": address})
+            return
+        written = f'f"{{__package__}}{address}"' if address.startswith(".") else f'"{address}"'
+        _write(folder / "component.py", _IN_PYTHON.format(address=written))
+
+
+def _declared(file: Path) -> str:
+    """Write the starter, named as its folder; its address."""
+    name = check_identifier(file.parent.name, "dg scaffold defs")
+    if name in RESERVED:
+        raise DeclarationError("dg scaffold defs", f"{name!r} is the platform's own name", remedy="Choose another.")
+    starter = files("ml_platform.orchestration").joinpath("starter.py").read_text(encoding="utf-8")
+    _write(file, starter.replace("STARTER", name))
+    return f".{file.stem}:{name}"
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(text)
+    except FileExistsError:
+        raise PlatformError(f"{file} is there already.", remedy="Choose another name, or remove the file.") from None

@@ -1,0 +1,75 @@
+"""The event log with open connections holds what Dagster's own holds, in the same files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from ml_platform_tests.orchestration.developing import CONFIG
+
+CHECKS = ("first", "second")
+
+
+@dg.asset(check_specs=[dg.AssetCheckSpec(name, asset="table") for name in CHECKS])
+def table():
+    yield dg.MaterializeResult(metadata={"rows": 3})
+    for name in CHECKS:
+        yield dg.AssetCheckResult(check_name=name, passed=name == "first")
+
+
+JOB = dg.Definitions([table], executor=dg.in_process_executor).resolve_implicit_global_asset_job_def()
+Opening = Callable[[bool], dg.DagsterInstance]
+
+
+@pytest.fixture
+def opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Opening:
+    """An instance in one home, with the project's storage or Dagster's own."""
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    ours = {"event_log_storage": yaml.safe_load(CONFIG.read_text())["event_log_storage"]}
+
+    def opened(pooled: bool) -> dg.DagsterInstance:
+        settings = {"telemetry": {"enabled": False}, **(ours if pooled else {})}
+        (tmp_path / "dagster.yaml").write_text(yaml.safe_dump(settings))
+        return dg.DagsterInstance.get()
+
+    return opened
+
+
+def run(instance: dg.DagsterInstance) -> str:
+    result = JOB.execute_in_process(instance=instance)
+    assert result.success
+    return result.run_id
+
+
+def types_of(instance: dg.DagsterInstance, run_id: str) -> list[str | None]:
+    return [entry.dagster_event_type and entry.dagster_event_type.value for entry in instance.all_logs(run_id)]
+
+
+def test_each_storage_reads_what_the_other_wrote_and_both_write_the_same_events(opening: Opening) -> None:
+    with opening(False) as dagsters:
+        own = run(dagsters)
+        events = types_of(dagsters, own)
+    with opening(True) as pooled:
+        assert types_of(pooled, own) == events
+        later = run(pooled)
+        assert types_of(pooled, later) == events
+        assert len(pooled.fetch_materializations(dg.AssetKey("table"), limit=10).records) == 2
+    with opening(False) as dagsters:
+        assert types_of(dagsters, later) == events
+        assert len(dagsters.fetch_materializations(dg.AssetKey("table"), limit=10).records) == 2
+
+
+def test_more_runs_than_databases_may_stay_open_are_all_written_and_read(opening: Opening) -> None:
+    with opening(True) as instance:
+        runs = [run(instance) for _ in range(10)]
+        assert len({tuple(map(str, types_of(instance, each))) for each in runs}) == 1
+
+
+def test_after_a_wipe_the_log_begins_anew(opening: Opening) -> None:
+    with opening(True) as instance:
+        before = run(instance)
+        instance.wipe()
+        assert instance.all_logs(before) == []
+        assert "ASSET_MATERIALIZATION" in types_of(instance, run(instance))
