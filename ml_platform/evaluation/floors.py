@@ -23,9 +23,18 @@ def ceiling(gate: AtMost, holdout: Part) -> list[Finding]:
 
 
 def _bounded(metric: str, bound: float, by: str | None, min_rows: int, holdout: Part) -> list[Finding]:
+    if metric == "min_class_recall" and by is None:
+        # Recall is accuracy among the rows of a class, so each class is a slice, with an interval of its own.
+        return _sliced("recall", "accuracy", bound, "class", holdout.labels, min_rows, holdout)
     if by is None:
-        return [_judged(metric, bound, holdout, "", "the holdout")]
-    column = holdout.frame[by]
+        return [_judged(metric, metric, bound, holdout, "", "the holdout")]
+    return _sliced(metric, metric, bound, by, holdout.frame[by], min_rows, holdout)
+
+
+def _sliced(
+    metric: str, measure: str, bound: float, by: str, column: pl.Series, min_rows: int, holdout: Part
+) -> list[Finding]:
+    """`measure` in each level of the column, told as `metric`: the outcome first."""
     codes, levels = _levels(column)
     counts = np.bincount(codes, minlength=len(levels))
     findings = []
@@ -45,12 +54,12 @@ def _bounded(metric: str, bound: float, by: str | None, min_rows: int, holdout: 
                 )
             )
         else:
-            findings.append(_judged(metric, bound, holdout.where(codes == code), name, name))
+            findings.append(_judged(metric, measure, bound, holdout.where(codes == code), name, name))
     return [_outcome(metric, bound, by, findings, len(holdout)), *findings]
 
 
-def _judged(metric: str, bound: float, part: Part, name: str, where: str) -> Finding:
-    found = part.interval(metric)
+def _judged(metric: str, measure: str, bound: float, part: Part, name: str, where: str) -> Finding:
+    found = part.interval(measure)
     about = _about(metric, bound, name)
     if found.value is None:
         # A slice that cannot be measured is like one that is too small; a holdout that cannot is no evidence.

@@ -33,6 +33,7 @@ UNDEFINED = {
     "brier": "there are no rows",
     "log_loss": "there are no rows",
     "macro_f1": "there are no rows",
+    "min_class_recall": "there are no rows",
     "mae": "there are no rows",
     "rmse": "there are no rows",
     "r2": "the labels do not vary",
@@ -49,8 +50,11 @@ def metric(name: str, labels: Any, scores: Any, *, classes: Sequence[str] = (), 
 
 
 def scorecard(task: str, labels: Any, scores: Any, classes: Sequence[str] = ()) -> dict[str, float | None]:
-    """Every metric of the task; None where these rows do not define it."""
+    """Every metric of the task, and with classes the recall of each; None where these rows do not define it."""
     found = {name: metric(name, labels, scores, classes=classes) for name in metrics_of(task)}
+    if classes:
+        labels, said = np.asarray(labels), decisions(task, scores, classes)
+        found |= {f"recall of {name}": float(np.mean(said[labels == name] == name)) for name in np.unique(labels)}
     return {name: None if math.isnan(value) else value for name, value in found.items()}
 
 
@@ -163,6 +167,19 @@ def _macro_f1(codes: Array, p: Array) -> Statistic:
     return weighted
 
 
+def _min_class_recall(codes: Array, p: Array) -> Statistic:
+    """The recall of the class that is found worst, of those that occur among the labels of the weighted rows."""
+    right, width = p.argmax(axis=1) == codes, p.shape[1]
+
+    def weighted(weights: Array) -> float:
+        hits = np.bincount(codes[right], weights[right], minlength=width)
+        labels = np.bincount(codes, weights, minlength=width)
+        occurs = labels > 0
+        return float(np.min(hits[occurs] / labels[occurs])) if occurs.any() else math.nan
+
+    return weighted
+
+
 def _rmse(y: Array, p: Array) -> Statistic:
     """Root of the mean squared error."""
     squared = _mean((y - p) ** 2)
@@ -197,6 +214,7 @@ _CLASSES: dict[str, Callable[[Array, Array], Statistic]] = {
     "accuracy": lambda codes, p: _mean(p.argmax(axis=1) == codes),
     "log_loss": lambda codes, p: _mean(-np.log(_clipped(p[np.arange(len(codes)), codes]))),
     "macro_f1": _macro_f1,
+    "min_class_recall": _min_class_recall,
 }
 _REGRESSION: dict[str, Callable[[Array, Array], Statistic]] = {
     "mae": lambda y, p: _mean(np.abs(y - p)),

@@ -10,6 +10,8 @@ import math
 from collections.abc import Iterator
 from statistics import median
 
+import polars as pl
+
 from ml_platform.ingestion.findings import Finding, columns, series
 from ml_platform.ingestion.history import Column, History
 from ml_platform.ingestion.tolerance import Tolerance, deviation, movements
@@ -17,7 +19,9 @@ from ml_platform.ingestion.tolerance import Tolerance, deviation, movements
 _MISSING, _MISSING_MORE, _SIGMAS = 0.05, 0.03, 3.0
 _LONG = 6  # earlier partitions, from which on the share may grow by _MISSING_MORE only
 _DOMINANCE = Tolerance(floor=0.25, cap=0.5)  # of the most common value's share
+_FLAG = str(pl.Boolean())
 _NO_CHANCE = 5  # so many other values do not stay away by chance
+_RARE_FLAG = 0.05  # of the rows; such a flag comes for days at a time, as holidays do, and not every month
 _SPREAD = Tolerance(floor=0.5, cap=2.0)  # log2 of the ratio: from 1.4 times to 4 times
 _RARE_SPREAD = Tolerance(floor=4.0, cap=4.0)  # 16 times, where it hangs on how often a rare value comes
 _SHIFT = Tolerance(floor=0.5, cap=2.0)  # interquartile ranges
@@ -45,7 +49,10 @@ def missing(history: History) -> list[Finding]:
 
 
 def frozen(history: History) -> list[Finding]:
-    """The share of the most common value: 1 is a column that stands still. One that did so before is no finding."""
+    """The share of the most common value: 1 is a column that stands still. One that did so before is no finding.
+
+    Nor is a flag that under 5 % of the rows had: no holiday in a month is no fault.
+    """
     found = []
     for now, earlier in columns(history):
         shares = [c.most_common / c.values for c in earlier]
@@ -53,7 +60,8 @@ def frozen(history: History) -> list[Finding]:
         allowed = min(1.0, usual + _DOMINANCE.of(movements(shares)))
         said = f"{now.name}: one value makes {share:.1%} of {now.values:,} values; usual are {usual:.1%}."
         others = (1 - max(shares)) * now.values  # values that should differ from the most common one
-        if now.distinct == 1 and others >= _NO_CHANCE:
+        rare_flag = now.type == _FLAG and max(shares) >= 1 - _RARE_FLAG
+        if now.distinct == 1 and others >= _NO_CHANCE and not rare_flag:
             allowed = max(shares)
             said = (
                 f"{now.name} is frozen: all {now.values:,} values are equal; "
@@ -139,7 +147,7 @@ def shift(history: History) -> list[Finding]:
 
 def _numbers(history: History) -> Iterator[tuple[Column, list[Column]]]:
     for now, earlier in columns(history):
-        if now.quantiles and all(c.quantiles for c in earlier):
+        if now.name not in history.keys and now.quantiles and all(c.quantiles for c in earlier):
             yield now, earlier
 
 

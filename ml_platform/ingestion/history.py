@@ -87,13 +87,14 @@ class History:
     """A partition and the earlier ones that have rows, in order. `event`: the column of the event time.
 
     Earlier partitions are those that should look alike: of hours, those of the same time of the day. `empty`
-    of them had no rows.
+    of them had no rows. `keys`: the columns of the table's key, whose numbers name rows and measure nothing.
     """
 
     now: Profile
     earlier: tuple[Profile, ...] = ()
     event: str | None = None
     empty: int = 0
+    keys: tuple[str, ...] = ()
 
 
 def history(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> History:
@@ -117,7 +118,7 @@ def history(lake: Lake, table: Table, partitions: Partitions | None, partition: 
         elif found.rows:
             earlier.append(found)
     empty = sum(not rows for name, rows in filled.items() if name != partition)
-    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty)
+    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, table.key)
 
 
 def _filled(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:

@@ -38,6 +38,17 @@ def _defined(value: float) -> float | None:
     return None if np.isnan(value) else value
 
 
+def by_class(part: Part) -> list[dict[str, Any]]:
+    """The recall of each class among the labels, with its 95 % interval; nothing where there are no classes."""
+    found = []
+    for name in part.labels.unique().sort() if part.classes else ():
+        rows = part.of_class(name)
+        recall = rows.interval("accuracy")
+        told = {"value": recall.value, "low": recall.low, "high": recall.high, "rows": len(rows)}
+        found.append({"sliced_by": "class", "slice": name, "metric": "recall", **told})
+    return found
+
+
 def by_slice(task: str, part: Part, by: str) -> list[dict[str, Any]]:
     """Every metric of the task in each slice of MIN_SLICE rows or more, without intervals."""
     found = []

@@ -1,6 +1,6 @@
 """How good a model of classes or of numbers is: confusion matrix, predicted against actual, residuals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,26 @@ def confusion(actual: Sequence[str], predicted: Sequence[str]) -> bytes:
 
     side = max(3.0, 1.6 + 0.34 * len(shown))
     return svg(draw, width=side + 0.6, height=side)
+
+
+def recalls(classes: Mapping[str, tuple[float, float | None, float | None, int]]) -> bytes:
+    """How much of each class is found: (recall, ends of its 95 % interval, rows) by name, the worst on top."""
+    names = sorted(classes, key=lambda name: (-classes[name][0], name))
+    found = [classes[name] for name in names]
+
+    def draw(axes: Any) -> None:
+        axes.barh(range(len(found)), [recall for recall, *_ in found], color=BLUE, alpha=0.45, height=0.7)
+        for place, (recall, low, high, rows) in enumerate(found):
+            if low is not None and high is not None:
+                axes.plot([low, high], [place, place], color=BLUE, linewidth=1.6)
+            said = f"  {recall:.0%} of {rows:,}"
+            axes.text(max(recall, high or 0.0), place, said, va="center", color=QUIET, fontsize=7)
+        axes.set_yticks(range(len(names)), [shortened(name, 24) for name in names], fontsize=7)
+        axes.set(title="Found, by class", xlabel="recall, with 95 % intervals", xlim=(0, 1.25))
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        axes.grid(visible=False, axis="y")
+
+    return svg(draw, height=0.9 + 0.25 * max(len(names), 3))
 
 
 def against(actual: Array, predicted: Array) -> bytes:

@@ -14,6 +14,7 @@ METRICS: dict[str, tuple[frozenset[str], bool, float, float]] = {
     "brier": (frozenset({"binary"}), False, 0, 1),
     "log_loss": (frozenset({"binary", "multiclass"}), False, 0, float("inf")),
     "macro_f1": (frozenset({"multiclass"}), True, 0, 1),
+    "min_class_recall": (frozenset({"multiclass"}), True, 0, 1),
     "mae": (frozenset({"regression"}), False, 0, float("inf")),
     "rmse": (frozenset({"regression"}), False, 0, float("inf")),
     "r2": (frozenset({"regression"}), True, float("-inf"), 1),

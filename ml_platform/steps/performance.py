@@ -9,7 +9,7 @@ import polars as pl
 from ml_platform.evaluation.candidate import Part
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
-from ml_platform.monitoring.performance import SCHEMA, by_slice, measured
+from ml_platform.monitoring.performance import SCHEMA, by_class, by_slice, measured
 from ml_platform.naming import literal, quoted
 from ml_platform.pictures.markdown import ROWS
 from ml_platform.registry import bundle as bundles
@@ -25,7 +25,7 @@ from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
 from ml_platform.training.labels import labelled
 from ml_platform.training.training_set import watermark
 
-CODE_VERSION = 1  # of how performance is measured; part of its content key (S31)
+CODE_VERSION = 2  # of how performance is measured; part of its content key (S31)
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
@@ -46,7 +46,7 @@ def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Every metric of the task per version and role: over all rows, with intervals, and per slice that a gate names.
+    """Every metric of the task per version and role: whole, with intervals; by class; per slice of a gate.
 
     Where an absence is a label, nothing is measured before all of the partition's are known: what is known first
     are the reports alone, and a metric over those would mislead.
@@ -71,6 +71,7 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
             told.update({found["metric"]: found["value"] for found in overall if found["value"] is not None})
             told.update({"champion": f"{pipeline.name}@{version}", "labelled": len(part), "unlabelled": unlabelled})
             told |= judged(ws, pipeline.task, part, f"{partition} by @{version}")
+        rows += [{**identity, **found} for found in by_class(part)]
         for by in _slicers(pipeline):
             rows += [{**identity, "sliced_by": by, **found} for found in by_slice(pipeline.task, part, by)]
     frame = pl.DataFrame(rows, schema=SCHEMA)

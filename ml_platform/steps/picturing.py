@@ -9,6 +9,7 @@ from ml_platform.evaluation.bootstrap import Interval
 from ml_platform.evaluation.candidate import Part
 from ml_platform.evaluation.metrics import decisions
 from ml_platform.lake.connection import Lake
+from ml_platform.monitoring.performance import by_class
 from ml_platform.naming import quoted
 from ml_platform.pictures import answers, holdout, months
 from ml_platform.pictures.months import Month
@@ -35,7 +36,11 @@ def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
         return found
     if task == "multiclass":
         said_classes = decisions(task, scores, part.classes)
-        return {"confusion": drawn(ws, lambda: answers.confusion(list(labels), list(said_classes)))}
+        found = {row["slice"]: (row["value"], row["low"], row["high"], row["rows"]) for row in by_class(part)}
+        return {
+            "confusion": drawn(ws, lambda: answers.confusion(list(labels), list(said_classes))),
+            "recall by class": drawn(ws, lambda: answers.recalls(found)),
+        }
     actual = labels.astype(float)
     return {
         "predicted and actual": drawn(ws, lambda: answers.against(actual, scores)),

@@ -84,11 +84,11 @@ def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, d
 
 
 def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
-    """The newest event time of the validated examples, for a pipeline with partitions; None without rows."""
+    """The newest event time of the validated examples; None without rows, and where they have no time."""
     table = pipeline.table(pipeline.examples.table)
-    if not ws.lake.columns("validated", table.name):
+    if table.event_time is None or not ws.lake.columns("validated", table.name):
         return None
-    sql = f"SELECT max({quoted(table.event_time or '')}) FROM validated.{quoted(table.name)}"
+    sql = f"SELECT max({quoted(table.event_time)}) FROM validated.{quoted(table.name)}"
     newest: datetime | None = ws.lake.once(f"newest of {table.name}", lambda: ws.lake.value(sql))
     return newest
 

@@ -72,6 +72,10 @@ def test_multiclass_metrics_are_those_of_scikit_learn(rows: list[Any]) -> None:
         "log_loss": sk.log_loss(y, p, labels=list(CLASSES)),
         "macro_f1": sk.f1_score(y, said, average="macro"),
     }
+    occurring = sorted(set(y))
+    recalls = sk.recall_score(y, said, labels=occurring, average=None, zero_division=0)
+    theirs["min_class_recall"] = min(recalls)
+    theirs |= {f"recall of {name}": recall for name, recall in zip(occurring, recalls, strict=True)}
     assert scorecard("multiclass", y, p, CLASSES) == pytest.approx(theirs)
 
 

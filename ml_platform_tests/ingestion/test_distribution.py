@@ -161,6 +161,22 @@ def test_texts_too_many_to_be_counted_are_judged_by_their_form() -> None:
     assert not finding.passed and "a9a appeared (100.0% of the values)" in finding.said
 
 
+def test_numbers_that_name_rows_may_go_on_growing() -> None:
+    months = [profiled(pl.DataFrame({"x": range(n * 700, (n + 1) * 700)}), f"2013-{n + 1:02}") for n in range(4)]
+    for judge in (distribution.shift, distribution.units, distribution.direction):
+        assert judge(History(months[3], tuple(months[:3]), keys=("x",))) == []
+    assert [f.passed for f in distribution.shift(History(months[3], tuple(months[:3])))] == [False], (
+        "a quantity may not"
+    )
+
+
+def test_a_flag_that_few_rows_have_may_stay_away_for_a_month() -> None:
+    holidays, half = (pl.DataFrame({"x": [row < often for row in range(700)]}) for often in (24, 350))
+    quiet = pl.DataFrame({"x": [False] * 700})
+    assert failed(distribution.frozen, quiet, holidays, holidays) == []
+    assert failed(distribution.frozen, quiet, half, half) == ["x"]
+
+
 def test_a_column_with_rows_of_one_value_by_nature_is_not_frozen() -> None:
     still = pl.DataFrame({"x": [1.0] * 400})
     assert all(failed(judge, still, still, still) == [] for judge in JUDGES)

@@ -57,12 +57,12 @@ def _listed(what: str, values: Iterable[str]) -> list[str]:
 
 
 def definitions() -> dg.Definitions:
-    """The flights, and the churn of these tests, in one code location."""
+    """The pipelines that come along: by month, by week and whole; of two classes, of more and of numbers."""
+    from ml_platform.discovery import pipelines
     from ml_platform.orchestration.build import build_definitions
-    from ml_platform.pipelines.flight_delay import flight_delay
-    from ml_platform_tests.orchestration.declared import churn
+    from ml_platform.settings import Settings
 
-    return build_definitions([churn, flight_delay])
+    return build_definitions(pipelines(Settings(pipelines=["ml_platform.pipelines"])).values())
 
 
 if __name__ == "__main__":

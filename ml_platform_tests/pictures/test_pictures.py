@@ -30,6 +30,7 @@ DRAWN: dict[str, Callable[[], bytes]] = {
     "histogram by label": lambda: holdout.histogram(SCORES, LABELS),
     "importance": lambda: importance.importance({name: 1 / (3 + n) for n, name in enumerate(NAMES)}),
     "months": lambda: months.by_month("roc_auc", YEARS, 0.66),
+    "recalls": lambda: answers.recalls({f"c{n}": (n / 9, max(n / 9 - 0.1, 0), n / 9 + 0.05, 50) for n in range(9)}),
     "confusion": lambda: answers.confusion([f"c{n % 30}" for n in range(900)], [f"c{n % 29}" for n in range(900)]),
     "against": lambda: answers.against(VALUES, VALUES + 1),
     "residuals": lambda: answers.residuals(VALUES, VALUES + 1),

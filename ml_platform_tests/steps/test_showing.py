@@ -116,7 +116,7 @@ def test_each_task_has_its_pictures(opened: Opening) -> None:
     numbers = Part(frame, pl.Series([1.0, 2, 3, 4, 5, 6]), (), np.array([1.5, 2, 3, 4, 4, 7]))
     assert set(picturing.judged(ws, "regression", numbers, "x")) == {"predicted and actual", "residuals"}
     classes = Part(frame, pl.Series(["a", "b"] * 3), ("a", "b"), np.array([[0.9, 0.1], [0.2, 0.8]] * 3))
-    assert set(picturing.judged(ws, "multiclass", classes, "x")) == {"confusion"}
+    assert set(picturing.judged(ws, "multiclass", classes, "x")) == {"confusion", "recall by class"}
     alike = Part(frame, pl.Series([True] * 6), (), np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6]))
     told = picturing.judged(ws, "binary", alike, "the month")
     assert told["ROC curve"] == "none: all labels of the month are true"

@@ -1,0 +1,63 @@
+"""What examples there are, and landing them."""
+
+import ast
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ml_platform import Monthly, pipelines
+from ml_platform.demo.example import Delivery, examples, land_missing, sliced
+from ml_platform.discovery import pipelines as declared
+from ml_platform.lake.connection import Lake
+from ml_platform_tests import scenario
+from ml_platform_tests.cli.terminal import answered, typed
+
+MONTHS = Monthly(since="2024-01", until="2024-04")
+MODULES = sorted(path for path in Path(pipelines.__path__[0]).glob("*.py") if path.stem != "__init__")
+
+
+def test_every_pipeline_that_comes_along_has_data_to_be_tried_on() -> None:
+    assert list(examples()) == list(declared())
+
+
+@pytest.mark.parametrize("module", [m for m in MODULES if m.stem != "flight_delay"], ids=lambda path: path.stem)
+def test_a_use_case_takes_eighty_lines_of_code_at_most(module: Path) -> None:
+    # Lines that are neither blank nor documentation nor an import.
+    tree = ast.parse(module.read_text())
+    prose = {
+        line
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    lines = module.read_text().splitlines()
+    assert sum(bool(text.strip()) and number not in prose for number, text in enumerate(lines, 1)) <= 80
+
+
+def deliveries(through: str | None = None) -> Iterator[Delivery]:
+    rows = pl.concat([scenario.trip_rows(month, 40) for month in MONTHS.keys()])  # noqa: SIM118 - no mapping
+    yield from sliced(scenario.trips_, rows, pl.col("ordered_at"), MONTHS, through)
+
+
+def test_what_lies_there_is_not_landed_again(lake: Lake) -> None:
+    assert [land_missing(lake, deliveries()) for _ in range(2)] == [3, 0]
+    files = sorted(path.name for path in (lake.settings.landing / "trips").iterdir())
+    assert files == ["trips_2024-01.csv", "trips_2024-02.csv", "trips_2024-03.csv"]
+    arrived = dict(lake.rows("SELECT path, arrival FROM platform.landings"))
+    assert arrived["trips/trips_2024-01.csv"] == datetime(2024, 2, 1, 6, tzinfo=UTC)
+
+
+def test_through_a_month_lands_the_file_that_completes_it_too(lake: Lake) -> None:
+    assert land_missing(lake, deliveries("2024-01")) == 2
+
+
+def test_the_command_lists_examples_and_refuses_what_is_none(lake: Lake) -> None:
+    assert [row["pipeline"] for row in answered("example")] == list(examples())
+    refused = typed("example", "no_such_example")
+    assert refused.exit_code == 2 and "churn_snapshot" in refused.output
+    refused = typed("example", "churn_snapshot", "--through", "2024-01")
+    assert refused.exit_code == 2 and "no partitions" in refused.output
