@@ -23,7 +23,7 @@ class Column:
 
     name:    in the file; `clean` as the declaration calls it.
     reading: its kind and how it is written; kind `empty` holds no value, `other` is nested or binary.
-    low, high: the smallest and greatest value; of a text its shortest and longest length.
+    low, high: the smallest and greatest value; of a text its shortest and longest length in bytes.
     levels:  the values, most frequent first, where there are no more than LEVELS.
     common:  the most frequent value, as the file writes it.
     padded:  blanks stand around some texts.
@@ -170,7 +170,7 @@ def _column(
     known = values.drop_nulls()
     counts = known.alias("value").value_counts(name="n").sort(["n", "value"], descending=[True, False])
     few = counts.height <= LEVELS
-    measured = known.str.len_chars() if values.dtype == pl.String else known
+    measured = known.str.len_bytes() if values.dtype == pl.String else known  # as a contract's max_length counts
     return Column(
         place=place,
         name=name,

@@ -82,6 +82,8 @@ def read(
     if problem is not None:
         return Reading("text", problem=problem)
     best = max(forms, key=lambda form: int(counts.filter(fits[form]).sum()))
+    if not fits[best].any():
+        return Reading("text")  # nothing but words for "none", such as n/a
     strays = texts.filter(~fits[best] & ~texts.is_in(TOKENS))
     outside = int(counts.filter(~fits[best] & ~texts.is_in(TOKENS)).sum())
     told = ", ".join(repr(text[:30]) for text in strays.head(3))

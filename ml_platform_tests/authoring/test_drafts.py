@@ -166,3 +166,10 @@ def test_whatever_the_columns_hold_and_are_called_the_draft_takes_its_own_rows(
     strays = any(use.column.reading.strays for use in one.draft.uses)
     assert strays or one.proof.refused == {}, one.text
     assert one.proof.pipeline.task == "binary"
+
+
+@pytest.mark.parametrize("value", ["n/a", "\U000f273d%鎣"])
+def test_words_for_none_and_letters_of_several_bytes_are_taken_as_text(value: str, tmp_path: Path) -> None:
+    rows = [(value, place % 7, ("Yes", "No")[place % 2]) for place in range(ROWS)]
+    one = written(tables.write(tmp_path / "things.csv", ["said", "sold", "answer"], rows), "answer", timed=False)
+    assert one.proof.refused == {}
