@@ -76,7 +76,8 @@ def promote(
 ) -> Promotion:
     """Make a version the champion from `effective_at` on, if every gate has a verdict and none failed.
 
-    Idempotent: the entry that says the same already is returned. `by_hand` is a person's decision:
+    Idempotent: the entry that says the same already is returned, unless another promotion of the partition
+    came after it, which this one replaces. `by_hand` is a person's decision:
     it takes effect at the greatest effective_at in the log (in an empty log now), whatever was
     given, and may bring back a version that was rolled back; it cannot pass over a verdict. Raises
     PromotionRefused with every reason, and NotFoundError for a version that does not exist.
@@ -90,15 +91,12 @@ def promote(
         if undone is not None and not by_hand:
             problem = f"it was rolled back by {undone.actor} ({undone.reason}), so only a person promotes it again"
             raise PromotionRefused(pipeline, version, [problem])
-        for entry in log:
-            if (entry.version, entry.action, entry.partition, entry.effective_at) == (
-                version,
-                "promoted",
-                partition,
-                moment,
-            ) and not by_hand:
-                return entry
         serving = _serving(log, moment)
+        own = [e for e in log if (e.action, e.partition, e.effective_at) == ("promoted", partition, moment)]
+        if not by_hand and serving not in own:  # what a person decided since stands
+            for entry in own:
+                if entry.version == version:
+                    return entry
         if serving is not None and serving.version == version:
             return serving
         refusals = missing_or_failed(lake, pipeline, version, gates)

@@ -109,6 +109,17 @@ def _counting(ws: Workspace, pipeline: ModelPipeline) -> dict[str, Decision]:
     return {partition: Decision(outcome, reason) for partition, outcome, reason in rows}
 
 
+def first_taken(ws: Workspace, pipeline: ModelPipeline) -> dict[str, datetime]:
+    """When each partition was decided for the first time."""
+    return ws.lake.once(f"first decisions of {pipeline.name}", lambda: _first_taken(ws, pipeline))
+
+
+def _first_taken(ws: Workspace, pipeline: ModelPipeline) -> dict[str, datetime]:
+    if not ws.lake.columns(pipeline.name, "decisions"):
+        return {}
+    return dict(ws.lake.rows(f"SELECT _partition, min(recorded_at) FROM {quoted(pipeline.name)}.decisions GROUP BY 1"))
+
+
 def newest(ws: Workspace, pipeline: ModelPipeline) -> str:
     """The last partition that was decided. Raises OrderError when none was."""
     made = [partition for _, partition in ledger.latest(ws.lake, f"{pipeline.name}/decision")]

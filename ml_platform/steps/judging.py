@@ -41,7 +41,7 @@ def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: i
     """The champion that a candidate of this partition has to beat: the last one before its end.
 
     Where a person has a settled training replaced, and in a pipeline without partitions, which has one moment
-    only: the champion before `version` became it.
+    only: the champion before `version` became it, unless another version was promoted there since.
     """
     end = window_of(pipeline, partition)[1]
     request = evidences.forced(ws, pipeline, partition)
@@ -50,6 +50,8 @@ def incumbent(ws: Workspace, pipeline: ModelPipeline, partition: str, version: i
     for entry in reversed(promotions.history(ws.lake, pipeline.name)):
         if entry.version == version and entry.action == "promoted":
             return entry.previous
+        if entry.partition == partition and entry.action == "promoted":
+            break
     return promotions.champion_at(ws.lake, pipeline.name, end)
 
 

@@ -13,7 +13,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.steps import deciding
 from ml_platform.steps.pipeline_steps import Step, steps_of
-from ml_platform.steps.settled import settled_steps
+from ml_platform.steps.settled import lacked_examples, settled_steps
 from ml_platform.steps.workspace import Workspace, intact
 from ml_platform.training.labels import label_table
 
@@ -85,7 +85,8 @@ class Planner:
     def left(self, *jobs: Job) -> list[str]:
         """The settled partitions that would be otherwise today: in any of these jobs, of both without."""
         with self.ws.lake.reading():
-            return [p for p in self.complete() if any(self._plan(job, p)[1] for job in jobs or ("data", "train"))]
+            wanted: tuple[Job, ...] = jobs or ("data", "train")
+            return [p for p in self.complete() if any(self._plan(job, p, left_too=True)[1] for job in wanted)]
 
     def complete(self) -> list[str]:
         """The partitions whose data are complete, in order, by the rules of the tables (S20).
@@ -155,15 +156,15 @@ class Planner:
         """The assets of a job that would change, and those of the job that are made of them."""
         return self._plan(job, partition)[0]
 
-    def _plan(self, job: Job, partition: str) -> tuple[list[list[str]], list[list[str]]]:
-        """The stale assets of a job, and those that are left as they are because they are settled."""
+    def _plan(self, job: Job, partition: str, *, left_too: bool = False) -> tuple[list[list[str]], list[list[str]]]:
+        """The stale assets of a job, and with `left_too` those that are left as they are because they are settled."""
         if job == "train" and self._nothing_to_train(partition):
             return [], []
         stale: list[list[str]] = []
         left: list[list[str]] = []
         if job == "data":
             stale += self._stale_tables(partition)
-        settled = frozenset() if self._recompute else settled_steps(self.ws, self.pipeline, partition)
+        settled = frozenset() if self._recompute else self._settled(partition, stale)
         for step in self._steps:
             if step.job != job:
                 continue
@@ -176,9 +177,16 @@ class Planner:
                     stale.append(asset)
             elif self._is_lost(step, partition):
                 stale.append(asset)
-            elif any(key in [*stale, *left] for key in made_of) or self._step_is_stale(step, partition):
+            elif left_too and (any(key in [*stale, *left] for key in made_of) or self._step_is_stale(step, partition)):
                 left.append(asset)
         return stale, left
+
+    def _settled(self, partition: str, stale: list[list[str]]) -> frozenset[str]:
+        """What stands; nothing where the examples that were lacking may come with what is stale."""
+        come = ["validated", self.pipeline.examples.table] in stale
+        if come and lacked_examples(self.ws, self.pipeline, partition):
+            return frozenset()
+        return settled_steps(self.ws, self.pipeline, partition)
 
     def _nothing_to_train(self, partition: str) -> bool:
         """Whether the decision was held back and nothing was ever trained there that it takes back (S21)."""

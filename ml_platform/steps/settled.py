@@ -6,7 +6,7 @@ What they predicted, decided and trained stands, whatever is declared, corrected
 from ml_platform.lake import ledger
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import evidence, training
+from ml_platform.steps import deciding, evidence, scoring, training
 from ml_platform.steps.workspace import Workspace
 
 _DATA = ("predictions", "drift", "decision")
@@ -21,12 +21,15 @@ def settled_steps(ws: Workspace, pipeline: ModelPipeline, partition: str) -> fro
     A report stands until performance is measured anew.
     """
     made = _made(ws, pipeline, partition)
-    if pipeline.partitions is None or not made.keys() >= set(_DATA) or _had_no_examples(made):
+    if pipeline.partitions is None or not made.keys() >= set(_DATA):
+        return frozenset()
+    if _had_no_examples(ws, pipeline, partition, made) or _out_of_order(ws, pipeline, partition, made):
         return frozenset()
     trained = made.keys() & set(_TRAIN)
-    if (trained or _fired(made)) and len(trained) < len(_TRAIN):
-        return frozenset()
-    standing = {*_DATA, *(_TRAIN if trained and _carried_through(ws, pipeline, partition, made) else ())}
+    whole = len(trained) == len(_TRAIN)
+    if (trained or _fired(made)) and not whole and _outcome(made) != "forced":
+        return frozenset()  # a person forces what was held back and settled: its data stand
+    standing = {*_DATA, *(_TRAIN if whole and _carried_through(ws, pipeline, partition, made) else ())}
     page, measured = made.get("report"), made.get("performance")
     if page is not None and (measured is None or measured.recorded_at <= page.recorded_at):
         standing.add("report")
@@ -55,13 +58,42 @@ def _made(ws: Workspace, pipeline: ModelPipeline, partition: str) -> _Made:
     return found
 
 
-def _had_no_examples(made: _Made) -> bool:
-    """Its files had not come when it was decided: nothing was predicted that could stand."""
-    return made["predictions"].rows == 0 and made["predictions"].details["metadata"]["champion"] != "none yet"
+def lacked_examples(ws: Workspace, pipeline: ModelPipeline, partition: str) -> bool:
+    """Whether a champion was to score the partition and there was no example."""
+    asset = f"{pipeline.name}/predictions"
+    made = ledger.latest(ws.lake, asset).get((asset, partition))
+    return made is not None and made.rows == 0 and _champion(made) != "none yet"
+
+
+def _had_no_examples(ws: Workspace, pipeline: ModelPipeline, partition: str, made: _Made) -> bool:
+    """Its files had not come when it was decided, and have now: nothing was predicted that could stand."""
+    if not lacked_examples(ws, pipeline, partition):
+        return False
+    asset = f"validated/{pipeline.examples.table}"
+    come = ledger.latest(ws.lake, asset).get((asset, partition))
+    return come is not None and come.rows > 0
+
+
+def _out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str, made: _Made) -> bool:
+    """It was scored before anything was decided about the partition before, which changed its champion."""
+    before = pipeline.partition_keys_upto(partition)[-2:-1]
+    decided = deciding.first_taken(ws, pipeline).get(before[0]) if before else None
+    if decided is None or decided <= made["predictions"].recorded_at:
+        return False
+    champion = scoring.serving(ws, pipeline, partition)
+    return _champion(made["predictions"]) != (f"{pipeline.name}@{champion}" if champion else "none yet")
+
+
+def _champion(predictions: ledger.Materialization) -> str:
+    return str(predictions.details["metadata"]["champion"])
+
+
+def _outcome(made: _Made) -> str:
+    return str(made["decision"].details["metadata"]["outcome"])
 
 
 def _fired(made: _Made) -> bool:
-    return made["decision"].details["metadata"]["outcome"] in ("fired", "forced")
+    return _outcome(made) in ("fired", "forced")
 
 
 def _carried_through(ws: Workspace, pipeline: ModelPipeline, partition: str, made: _Made) -> bool:
