@@ -209,7 +209,7 @@ def run_pipeline(
         )
         for awaited in planner.awaited():
             note(awaited)
-        if planner.complete()[-1:] == planner.left("train")[-1:]:  # a change that no model has learnt from yet
+        if planner.unlearnt():
             tell_left(planner)
         for problem in planner.problems():
             note(f"refused: {problem}")

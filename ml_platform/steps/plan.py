@@ -82,11 +82,18 @@ class Planner:
             if stale:
                 yield Work("data", partition, place, len(partitions), stale)
 
-    def left(self, *jobs: Job) -> list[str]:
-        """The settled partitions that would be otherwise today: in any of these jobs, of both without."""
+    def left(self) -> list[str]:
+        """The settled partitions that would be otherwise today."""
         with self.ws.lake.reading():
-            wanted: tuple[Job, ...] = jobs or ("data", "train")
-            return [p for p in self.complete() if any(self._plan(job, p, left_too=True)[1] for job in wanted)]
+            return [p for p in self.complete() if self._leaves("data", p) or self._leaves("train", p)]
+
+    def unlearnt(self) -> bool:
+        """Whether the newest partition is settled, and another model would be trained after it today."""
+        with self.ws.lake.reading():
+            return any(self._leaves("train", newest) for newest in self.complete()[-1:])
+
+    def _leaves(self, job: Job, partition: str) -> bool:
+        return bool(self._plan(job, partition, left_too=True)[1])
 
     def complete(self) -> list[str]:
         """The partitions whose data are complete, in order, by the rules of the tables (S20).

@@ -58,7 +58,7 @@ def test_a_change_that_is_taken_back_brings_the_champion_back_when_somebody_asks
         assert _made(trips) == TRAINING[1:]
         assert trips.told(f"{NAME}/champion", FEBRUARY)["champion"] == f"{NAME}@{champion}"
         assert promotions.champion_at(trips.ws.lake, NAME) == champion
-        assert trips.run() == [] and FEBRUARY not in Planner(trips.ws, trips.pipeline).left("train")
+        assert trips.run() == [] and not Planner(trips.ws, trips.pipeline).unlearnt()
 
 
 def test_a_training_that_is_forced_where_it_was_held_back_leaves_what_was_predicted(
