@@ -94,7 +94,8 @@ def drafted(name: str, table: str, opened: Opened, uses: list[Use], roles: Roles
             remedy="Add columns that are known before the prediction.",
         )
     row = None if roles.key else unused("row", [use.column.clean for use in uses])
-    return Draft(name, table, opened, uses, roles, zone, _parts(roles, opened.rows, zone), row)
+    rows = opened.different if roles.key else opened.rows
+    return Draft(name, table, opened, uses, roles, zone, _parts(roles, rows, zone), row)
 
 
 def moment(value: date, zone: str, *, naive: bool) -> datetime:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -53,6 +54,11 @@ class Opened:
         """How many combinations of these columns there are."""
         frame = pl.read_parquet(self.staged, columns=[f"c{place}" for place in places])
         return frame.n_unique()
+
+    @cached_property
+    def different(self) -> int:
+        """How many rows there are once the same row twice is one, as an ingest takes it."""
+        return self.distinct(list(range(len(self.names))))
 
 
 @contextmanager

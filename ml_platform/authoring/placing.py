@@ -24,7 +24,8 @@ def place(name: str, to: Path | None, packages: Sequence[str]) -> Place:
     """The place in `to`, else in the first of `packages` that is a folder of ours to write to.
 
     Tests go to the mirror of the package, `<package>_tests`, where there is one, else to `tests` beside
-    the declaration. Raises AuthoringError when there is no such folder, or a file there already.
+    the declaration. Raises AuthoringError when there is no such folder, a file there already, or another
+    module that would be imported by the same name.
     """
     folders = {folder: package for package in packages for folder in _folders(package)}
     folder = to.absolute() if to is not None else next(filter(_ours, folders), None)
@@ -47,6 +48,11 @@ def place(name: str, to: Path | None, packages: Sequence[str]) -> Place:
     for file in (found.declaration, found.tests, folder / name):
         if file.exists():
             raise AuthoringError(f"{file} exists already.", remedy="Choose another name; nothing is overwritten.")
+    if root is None and importlib.util.find_spec(name) is not None:
+        raise AuthoringError(
+            f"{name!r} is a Python module here, which {found.declaration} would hide, or be hidden by.",
+            remedy="Choose another name.",
+        )
     return found
 
 

@@ -76,20 +76,24 @@ def guess_at(columns: Sequence[Column]) -> Column | None:
 
 
 def guess_key(opened: Opened, columns: Sequence[Column], at: Column | None) -> tuple[Column, ...]:
-    """The first column that looks like an identifier and is unique, else a unique text, else one with the time."""
-    unique = [c for c in columns if c.unique and c.kind in ("text", "integer")]
+    """The first column that looks like an identifier and is unique, else a unique text, else one with the time.
+
+    The same row twice counts once, for an ingest drops the second.
+    """
+    rows = opened.different
+    unique = [c for c in columns if c.nulls == 0 and c.distinct == rows and c.kind in ("text", "integer")]
     ranked = sorted(unique, key=lambda c: (_IDENTIFIER.search(c.clean) is None, c.kind != "text", c.place))
     for column in ranked:
         if _IDENTIFIER.search(column.clean) or column.kind == "text" or _counts_up(column):
             return (column,)
     if at is None:
         return ()
-    if at.unique:
+    if at.distinct == rows:
         return (at,)
     others = [c for c in columns if c.kind in ("text", "integer") and c.nulls == 0 and c.distinct > 1]
     others.sort(key=lambda c: (_IDENTIFIER.search(c.clean) is None, c.kind != "text", c.place))
-    for other in [c for c in others if c.distinct * at.distinct >= opened.rows][:20]:
-        if opened.distinct([at.place, other.place]) == opened.rows:
+    for other in [c for c in others if c.distinct * at.distinct >= rows][:20]:
+        if opened.distinct([at.place, other.place]) == rows:
             return (at, other)
     return ()
 
@@ -116,9 +120,9 @@ def check_key(opened: Opened, key: Sequence[Column]) -> tuple[Column, ...]:
                 f"{column.name!r} is {column.kind}, which names nothing.", remedy="Choose another key."
             )
     different = key[0].distinct if len(key) == 1 else opened.distinct([column.place for column in key])
-    if different < opened.rows:
+    if different < opened.different:
         raise AuthoringError(
-            f"{names} is no key: {opened.rows:,} rows have {different:,} different values of it.",
+            f"{names} is no key: {opened.different:,} different rows have {different:,} different values of it.",
             remedy="Give --key several times for a key of several columns; --key row takes the number of the row.",
         )
     return tuple(key)

@@ -51,9 +51,12 @@ def leakage(gate: Leakage, candidate: Candidate) -> list[Finding]:
         detail = f"Too good to be true on the holdout: {', '.join(said)}. Is it known at prediction time?"
     else:
         detail = f"The best feature alone is {best} with {name} {alone[best]:.4g}." if best else "There is no feature."
+    value, bound = (alone[best] if best else None), gate.feature
+    if said and not leaking:  # what is told is what refused it
+        value, bound = whole, gate.model
     model = f"The model has {name} {whole:.4g} on the holdout; from {gate.model:g} on that is too good to be true."
     return [
-        Finding(name, not said, detail, alone[best] if best else None, gate.feature, rows=len(holdout)),
+        Finding(name, not said, detail, value, bound, rows=len(holdout)),
         Finding(
             name,
             whole < gate.model,

@@ -87,6 +87,12 @@ def test_without_a_unique_column_the_row_number_is_the_key_and_says_so(flowers: 
     assert flowers.proof.pipeline.task == "multiclass" and not flowers.proof.pipeline.split.timed
 
 
+def test_rows_that_come_twice_do_not_cost_the_key(tmp_path: Path) -> None:
+    rows = [[f"{place:03}", place * 7 % 60, place % 2] for place in range(ROWS)]
+    one = written(tables.write(tmp_path / "twice.csv", ["id", "size", "sold"], [*rows, *rows[:5]]), "sold")
+    assert one.proof.pipeline.examples.keys == ("id",) and one.proof.refused == {}
+
+
 def test_a_key_may_need_the_time_too(tmp_path: Path) -> None:
     rows = [[f"2024-01-{day:02}", f"shop {shop}", day * shop, day % 2] for day in range(1, 29) for shop in range(1, 5)]
     one = written(tables.write(tmp_path / "days.csv", ["date", "shop", "sold", "holiday"], rows), "sold")

@@ -41,6 +41,13 @@ def test_installed_packages_and_modules_are_no_place(packages: list[str]) -> Non
         place("churn", None, packages)
 
 
+@pytest.mark.parametrize("name", ["polars", "json"])
+def test_a_module_that_would_hide_another_is_refused_but_not_in_a_package(tmp_path: Path, name: str) -> None:
+    with pytest.raises(AuthoringError, match=f"'{name}' is a Python module here"):
+        place(name, tmp_path, [])
+    assert place(name, _package(tmp_path / "shop"), []).module == f"shop.{name}"
+
+
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "churn.py").write_text("kept\n")
     with pytest.raises(AuthoringError, match="exists already"):

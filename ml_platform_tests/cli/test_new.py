@@ -157,7 +157,9 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "the next value comes 1 times",
     ),
     "a key that comes twice": (
-        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--key size", "60 rows have 7 different values of it",
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]),
+        "--key size",
+        "60 different rows have 7 different values of it",
     ),
     "a time that is none": (
         _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--at size", "is integer and no time",

@@ -52,6 +52,7 @@ def test_a_model_that_is_too_good_fails_though_no_feature_alone_is() -> None:
     holdout = part(seed=2)
     whole, model = judge(Leakage(), candidate(holdout=replace(holdout, scores=holdout.labels.to_numpy() * 1.0)))
     assert whole.passed is False and "the model has roc_auc 1" in whole.detail
+    assert (whole.value, whole.threshold) == (1, Leakage().model), "the numbers of what refused it"
     assert model.passed is False and (model.slice, model.value) == ("model", 1.0)
 
 
