@@ -54,13 +54,18 @@ def run(
     check_dagster()
     run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json)
     from ml_platform.orchestration.resources import workspace_for
+    from ml_platform.steps.deciding import of
     from ml_platform.steps.summary import months
+    from ml_platform.steps.training import HELD_BACK
 
-    rows = months(workspace_for(settings), declared)
+    workspace = workspace_for(settings)
+    rows = months(workspace, declared)
     if as_json:
         emit_json([{"pipeline": pipeline, **row} for row in rows])
     elif rows:
         show_months(pipeline, rows)
+        if not rows[-1]["champion"] and rows[-1]["decision"] == HELD_BACK:
+            note(f"No champion yet, and nothing was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
         say(
             f"No partition of {pipeline} is complete yet. `ml-platform land {pipeline} TABLE FILE…` lands files in "
