@@ -76,11 +76,13 @@ class Planner:
 
     def _answered(self, partitions: list[str]) -> Iterator[Work]:
         """The partitions that labels of later ones answer, which were made meanwhile."""
-        for place, partition in enumerate(partitions):
+        with self.ws.lake.reading():
+            answered = [p for p in partitions if self._stale_assets("data", p)]
+        for partition in answered:
             with self.ws.lake.reading():
                 stale = self._stale_assets("data", partition)
             if stale:
-                yield Work("data", partition, place, len(partitions), stale)
+                yield Work("data", partition, partitions.index(partition), len(partitions), stale)
 
     def left(self) -> list[str]:
         """The settled partitions that would be otherwise today."""
