@@ -26,10 +26,10 @@ import polars as pl
 def grow(data: Path, name: str, count: int) -> int:
     """Take decisions anew until there are `count`; how many there are."""
     from ml_platform.discovery import find
-    from ml_platform.lake import ledger
     from ml_platform.lake.transaction import Author, write
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.settings import Settings
+    from ml_platform.state import ledger
     from ml_platform.steps import deciding
 
     ws, pipeline = workspace_for(Settings(data=data)), find(name)
@@ -78,7 +78,7 @@ def timed(job: str, name: str, cursors: list[str | None], rounds: int) -> dict[s
 
 def trips(folder: Path) -> None:
     from ml_platform_tests.orchestration import trips_alone
-    from ml_platform_tests.steps.world import world
+    from ml_platform_tests.world import world
 
     with closing(world(folder, trips_alone.trip_delay)) as town:
         town.land_trips("2024-01", "2024-02", "2024-03", "2024-04")
@@ -112,7 +112,7 @@ def main() -> None:
             report[f"{job}, quiet"] = timed(job, options.pipeline, cursors, options.rounds)
         if options.data is None:
             from ml_platform_tests.orchestration import trips_alone
-            from ml_platform_tests.steps.world import world
+            from ml_platform_tests.world import world
 
             with closing(world(data, trips_alone.trip_delay)) as town:
                 town.land_trips("2024-05")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ml_platform.ingestion.times import NAIVE, to_utc
+from ml_platform.validation.times import NAIVE, to_utc
 
 NULLS = ("", "NA")  # what Files takes for no value without being told
 # Further texts that mean no value where all others are numbers or dates.

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 
 from ml_platform.authoring.dialect import check_header, separator
 from ml_platform.errors import AuthoringError, FileRefused
-from ml_platform.ingestion import sources
-from ml_platform.ingestion.raw_columns import ROW, storable
-from ml_platform.ingestion.unpacking import check_text, unpacked
 from ml_platform.naming import literal
+from ml_platform.sources import file_reading
+from ml_platform.sources.raw_columns import ROW, storable
+from ml_platform.sources.unpacking import check_text, unpacked
 from ml_platform.spec.tables import Files
 
 MOST_COLUMNS = 1000
@@ -81,7 +81,7 @@ def opened(file: Path) -> Iterator[Opened]:
             check_text(plain, file.name)
             cut = separator(plain)
             check_header(plain, file.name, cut)
-            names = sources.header(plain, file.name, cut)
+            names = file_reading.header(plain, file.name, cut)
             _check_width(file.name, len(names))
             _stage_csv(file, plain, cut, len(names), staged)
         else:
@@ -118,15 +118,15 @@ def _stage_csv(file: Path, plain: Path, cut: str, width: int, staged: Path) -> N
     target = literal(str(staged))
     try:
         with duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(staged.parent)}) as connection:
-            connection.execute(f"COPY ({sources.csv_sql(plain, cut, width)}) TO {target} (FORMAT parquet)")
+            connection.execute(f"COPY ({file_reading.csv_sql(plain, cut, width)}) TO {target} (FORMAT parquet)")
     except duckdb.Error:
-        frame = sources.read(plain, file.name, Files("x.csv", format="csv", separator=cut))
+        frame = file_reading.read(plain, file.name, Files("x.csv", format="csv", separator=cut))
         _write(frame, staged)
 
 
 def _stage_typed(file: Path, plain: Path, kind: str, staged: Path) -> list[str]:
     if kind == "ndjson":
-        frame = sources.read(plain, file.name, Files("x", format="ndjson"))
+        frame = file_reading.read(plain, file.name, Files("x", format="ndjson"))
         names = frame.columns
         _check_width(file.name, len(names))
         _write(frame, staged)
@@ -137,7 +137,7 @@ def _stage_typed(file: Path, plain: Path, kind: str, staged: Path) -> list[str]:
         _check_width(file.name, len(names))
         lazy.rename({name: f"c{place}" for place, name in enumerate(names)}).sink_parquet(staged)
     except (pl.exceptions.PolarsError, OSError):
-        sources.read(plain, file.name, Files("x", format="parquet"))  # it says what is wrong
+        file_reading.read(plain, file.name, Files("x", format="parquet"))  # it says what is wrong
         raise
     return names
 

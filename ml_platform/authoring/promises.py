@@ -9,13 +9,20 @@ from ml_platform.spec.pipeline import ModelPipeline
 def promises(draft: Draft, module: str, declared: ModelPipeline) -> str:
     """Tests of `declared`, which is the variable of its name in `module`."""
     name, rowwise = draft.name, draft.opened.format == "csv"
-    heads = ["import polars as pl", "", "from ml_platform.ingestion.screening import screen"] if rowwise else []
+    screening = "from ml_platform.validation.screening import screen"
+    heads = ["import polars as pl", ""] if rowwise else []
     local = f"from {module} import {', '.join(sorted([name, draft.table]) if rowwise else [name])}"
     sections = [_what_it_learns(draft, declared)]
     if rowwise:
         sections = [_rows(draft), *_refusals(draft), *sections]
     said = docstring(f"What the declaration of {name} promises: which rows it takes, and what its model may see.")
-    imports = "\n".join([*heads, local] if module.startswith("ml_platform.") or not heads else [*heads, "", local])
+    if not rowwise:
+        blocks = [local]
+    elif module.startswith("ml_platform."):
+        blocks = sorted([screening, local])
+    else:
+        blocks = [screening, "", local]
+    imports = "\n".join([*heads, *blocks])
     row = f"\n\n# A row as the file writes it.\n{written(mapping(_row(draft)), 'ROW = ')}" if rowwise else ""
     return finished(f"{said}\n\n{imports}{row}\n\n\n" + "\n\n\n".join(sections))
 

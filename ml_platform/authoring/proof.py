@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from ml_platform.authoring.draft import Draft
-from ml_platform.ingestion.screening import screen
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.validation.screening import screen
 
 ROWS = 50_000  # that are screened, evenly spread; of fewer, all
 

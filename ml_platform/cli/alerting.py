@@ -12,8 +12,8 @@ from ml_platform.cli.output import alarm, emit_json, note, say
 
 if TYPE_CHECKING:
     from ml_platform.monitoring.delivery import Delivery
+    from ml_platform.runtime.workspace import Workspace
     from ml_platform.spec.pipeline import ModelPipeline
-    from ml_platform.steps.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -30,13 +30,13 @@ def alerts(
 ) -> None:
     """What was found alarming, newest first, and which channels know. Runs raise and deliver by themselves."""
     from ml_platform.discovery import pipelines as declared
-    from ml_platform.steps import alerting
+    from ml_platform.runtime import step_alerts
 
     wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
     workspace = opening.writing() if check or deliver else opening.reading()
     if check:
-        alerting.check_freshness(workspace, wanted)
-    ends = alerting.deliver(workspace, alarm) if deliver else []
+        step_alerts.check_freshness(workspace, wanted)
+    ends = step_alerts.deliver(workspace, alarm) if deliver else []
     rows = _rows(workspace, wanted if pipeline else None)
     if as_json:
         emit_json(rows[:limit])
@@ -55,8 +55,8 @@ def alerts(
 
 
 def _rows(workspace: "Workspace", wanted: "list[ModelPipeline] | None") -> list[dict[str, Any]]:
-    from ml_platform.monitoring.alerts import raised
     from ml_platform.monitoring.delivery import deliveries
+    from ml_platform.state.alerts import raised
 
     about = {one.name for one in wanted or []}
     tables = {f"{layer}/{table.name}" for one in wanted or [] for table in one.tables for layer in ("raw", "validated")}

@@ -49,7 +49,7 @@ def quarantine(
     as_json: AsJson = False,
 ) -> None:
     """Refused rows by table, partition and rule; with --replay, how many pass now that a rule was mended."""
-    from ml_platform.ingestion import quarantine as refused
+    from ml_platform.validation import quarantine as refused
 
     if replay and rows:
         raise typer.BadParameter("--replay counts; it goes without --rows")

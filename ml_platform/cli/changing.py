@@ -15,7 +15,7 @@ from ml_platform.cli.output import emit_json, emit_lines, emit_table, note
 from ml_platform.errors import DeclarationError, IngestionError, NotFoundError
 
 if TYPE_CHECKING:
-    from ml_platform.registry.promotions import Promotion
+    from ml_platform.state.promotions import Promotion
 
 
 def register(app: typer.Typer) -> None:
@@ -35,7 +35,7 @@ def land(
     as_json: AsJson = False,
 ) -> None:
     """Copy files into the landing folder, each whole or not at all. `run` takes them in."""
-    from ml_platform.ingestion.landing import land as put
+    from ml_platform.sources.landing import land as put
 
     declared = opening.declared(pipeline)
     known = {one.name: one for one in declared.tables}
@@ -57,8 +57,8 @@ def land(
 def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     """Make a version the champion by hand. Its verdicts are read again; none is passed over."""
     from ml_platform.lake.transaction import Author
-    from ml_platform.registry import promotions
-    from ml_platform.registry.versions import version as find_version
+    from ml_platform.state import promotions
+    from ml_platform.state.versions import version as find_version
 
     name, number = parse_version(version)
     declared = opening.declared(name)
@@ -87,7 +87,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Put an earlier champion back, at once."""
-    from ml_platform.registry import promotions
+    from ml_platform.state import promotions
 
     name = opening.declared(pipeline).name
     entry = promotions.rollback(opening.writing().lake, name, why=why, actor=getpass.getuser(), to=to)
@@ -96,7 +96,7 @@ def rollback(
 
 def reproduce(version: VersionName, as_json: AsJson = False) -> None:
     """Train a version again in a fresh process, from its stored training set, and compare the bytes."""
-    from ml_platform.registry.versions import version as find_version
+    from ml_platform.state.versions import version as find_version
     from ml_platform.training.reproduction import reproduce as again
 
     name, number = parse_version(version)
@@ -124,8 +124,8 @@ def maintain(
     as_json: AsJson = False,
 ) -> None:
     """Upkeep: merge small files, expire old snapshots, remove what nothing refers to."""
+    from ml_platform.runtime.retention import maintain as tidy
     from ml_platform.spec.durations import microseconds
-    from ml_platform.steps.upkeep import maintain as tidy
 
     days = microseconds(keep) / microseconds("1d")
     _emit(tidy(opening.writing(), keep_days=days), as_json=as_json)

@@ -191,7 +191,7 @@ def _opened(settings: "Settings", findings: list[Finding]) -> "Lake | None":
 
 
 def _damage(lake: "Lake", _: "list[ModelPipeline]") -> Iterator[Finding]:
-    from ml_platform.lake.files import unusable
+    from ml_platform.lake.data_files import unusable
 
     lost = sorted({f"{s.schema}.{s.table}" + (f" {s.partition}" if s.partition else "") for s in unusable(lake)})
     if lost:
@@ -218,8 +218,8 @@ def _alerts(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
 
 def _champions(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
     from ml_platform.lake.blobs import Blobs
-    from ml_platform.registry import promotions
-    from ml_platform.registry.versions import version
+    from ml_platform.state import promotions
+    from ml_platform.state.versions import version
 
     blobs = Blobs(lake.settings)
     for pipeline in declared:
@@ -244,7 +244,7 @@ def _champions(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
 
 
 def _libraries(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
-    from ml_platform.registry.versions import versions
+    from ml_platform.state.versions import versions
     from ml_platform.training.environment import differences, environment
 
     newest = [found[-1] for pipeline in declared if (found := versions(lake, pipeline.name))]
@@ -270,7 +270,7 @@ def _libraries(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
 
 
 def _files(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
-    from ml_platform.ingestion import raw
+    from ml_platform.sources import raw
 
     for pipeline in declared:
         looks = [raw.pending(lake, table) for table in pipeline.tables]

@@ -10,9 +10,9 @@ from ml_platform.cli.command import Command
 from ml_platform.cli.output import Rows, emit_json, emit_lines, emit_table, note, say
 
 if TYPE_CHECKING:
+    from ml_platform.runtime.workspace import Workspace
     from ml_platform.spec.pipeline import ModelPipeline
-    from ml_platform.steps.plan import Planner
-    from ml_platform.steps.workspace import Workspace
+    from ml_platform.steps.planner import Planner
 
 
 def register(app: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def status(
 ) -> None:
     """Per partition: rows, quarantined rows, what the champion was worth afterwards, gates, decision, champion."""
     from ml_platform.discovery import pipelines as declared
-    from ml_platform.steps.summary import months
+    from ml_platform.views.status import months
 
     wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
     workspace = opening.reading()
@@ -99,7 +99,7 @@ def models(
 
     With --history the log of promotions.
     """
-    from ml_platform.steps.summary import promotion_rows, version_facts, version_rows
+    from ml_platform.views.status import promotion_rows, version_facts, version_rows
 
     name, at, _ = pipeline.partition("@")
     number = parse_version(pipeline)[1] if at else None
@@ -109,7 +109,7 @@ def models(
         raise typer.BadParameter(f"--card is one version's, as Markdown: `ml-platform models {name}@N --card`")
     found, workspace = opening.declared(name), opening.reading()
     if card and number is not None:
-        from ml_platform.steps.card import card_of
+        from ml_platform.views.version_card import card_of
 
         say(card_of(workspace, found, number).rstrip())
         return
@@ -195,8 +195,8 @@ def tell_left(planner: "Planner") -> None:
 
 
 def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
-    from ml_platform.ingestion import raw
-    from ml_platform.steps.plan import Planner
+    from ml_platform.sources import raw
+    from ml_platform.steps.planner import Planner
 
     planner = Planner(workspace, pipeline)
     tell_left(planner)

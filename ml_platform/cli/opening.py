@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from ml_platform.errors import DeclarationError
 
 if TYPE_CHECKING:
+    from ml_platform.runtime.workspace import Workspace
     from ml_platform.settings import Settings
     from ml_platform.spec.pipeline import ModelPipeline
-    from ml_platform.steps.workspace import Workspace
 
 
 def settings() -> "Settings":
@@ -45,7 +45,7 @@ def reading() -> "Workspace":
     from ml_platform.discovery import pipelines, slices_of
     from ml_platform.lake.blobs import Blobs
     from ml_platform.lake.connection import Lake
-    from ml_platform.steps.workspace import Workspace
+    from ml_platform.runtime.workspace import Workspace
 
     here = settings()
     return Workspace(Lake(here, read_only=True), Blobs(here), slices_of(pipelines(here).values()))
@@ -54,7 +54,7 @@ def reading() -> "Workspace":
 def writing() -> "Workspace":
     """The workspace over a lake that may be written; made when it is missing."""
     from ml_platform.discovery import pipelines, slices_of
-    from ml_platform.steps.workspace import Workspace
+    from ml_platform.runtime.workspace import Workspace
 
     here = settings()
     return Workspace.open(here, slices_of(pipelines(here).values()))

@@ -10,8 +10,8 @@ from ml_platform.cli.command import Command
 from ml_platform.cli.output import emit_json, note, say
 
 if TYPE_CHECKING:
+    from ml_platform.runtime.workspace import Workspace
     from ml_platform.spec.pipeline import ModelPipeline
-    from ml_platform.steps.workspace import Workspace
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def reports(
 ) -> None:
     """Serve the reports of drift and performance on 127.0.0.1 until Ctrl-C; with --json, list them."""
     from ml_platform.discovery import pipelines as declared
-    from ml_platform.steps.report_pages import reports as listed
+    from ml_platform.views.report_index import reports as listed
 
     wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
     workspace = opening.reading()
@@ -42,8 +42,8 @@ def _serve(workspace: "Workspace", wanted: "list[ModelPipeline]", port: int | No
     from urllib.parse import urlsplit
 
     from ml_platform.cli.report_server import ReportServer
-    from ml_platform.steps.report_pages import INDEX, index_page, overview_page
-    from ml_platform.steps.report_pages import reports as listed
+    from ml_platform.views.report_index import INDEX, index_page, overview_page
+    from ml_platform.views.report_index import reports as listed
 
     def page(path: str) -> str | None:
         name, _, rest = path.strip("/").partition("/")

@@ -55,8 +55,8 @@ def run(
     run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json)
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.steps.deciding import of
-    from ml_platform.steps.summary import months
     from ml_platform.steps.training import HELD_BACK
+    from ml_platform.views.status import months
 
     workspace = workspace_for(settings)
     rows = months(workspace, declared)
@@ -83,7 +83,7 @@ def demo(
     check_dagster()
     from ml_platform.demo.nyc_flights import land_months
     from ml_platform.orchestration.resources import workspace_for
-    from ml_platform.steps.summary import months
+    from ml_platform.views.status import months
 
     workspace = workspace_for(settings)
     landed = land_months(workspace.lake, through)
@@ -168,7 +168,7 @@ def run_pipeline(
 
     from ml_platform.orchestration.alive import at_the_terminal
     from ml_platform.orchestration.resources import workspace_for
-    from ml_platform.steps.plan import Planner
+    from ml_platform.steps.planner import Planner
 
     planner = Planner(workspace_for(settings), pipeline, recompute=recompute)
     started, launched = time.perf_counter(), 0

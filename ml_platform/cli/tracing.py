@@ -46,9 +46,9 @@ def lineage(
         _record(pipeline, as_json=as_json)
         return
     from ml_platform.cli import trees
-    from ml_platform.lake.lineage import graph
-    from ml_platform.steps import lineage as stories
-    from ml_platform.steps.lineage_picture import picture
+    from ml_platform.state.lineage import graph
+    from ml_platform.views import lineage_stories as stories
+    from ml_platform.views.lineage_picture import picture
 
     declared, workspace = opening.declared(pipeline), opening.reading()
     story: dict[str, Any]
@@ -74,7 +74,7 @@ def lineage(
 
 
 def _record(name: str, *, as_json: bool) -> None:
-    from ml_platform.steps.recording import record_missing
+    from ml_platform.steps.lineage_recording import record_missing
 
     declared = opening.declared(name)
     done = record_missing(opening.writing(), declared)

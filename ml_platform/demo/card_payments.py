@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from ml_platform.demo.example import Example
-from ml_platform.ingestion.landing import land
 from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.card_fraud import card_fraud, cards, chargebacks, payments
+from ml_platform.sources.landing import land
 from ml_platform.spec.tables import Table
 
 SEED = 20240501

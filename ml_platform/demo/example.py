@@ -12,8 +12,8 @@ import polars as pl
 
 import ml_platform.demo
 from ml_platform.errors import NotFoundError
-from ml_platform.ingestion.landing import land
 from ml_platform.lake.connection import Lake
+from ml_platform.sources.landing import land
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 

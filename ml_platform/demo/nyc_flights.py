@@ -10,9 +10,9 @@ import polars as pl
 
 from ml_platform.demo.example import Example
 from ml_platform.errors import IngestionError
-from ml_platform.ingestion.landing import land
 from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.flight_delay import airports, flight_delay, flights, planes, weather
+from ml_platform.sources.landing import land
 from ml_platform.spec.tables import Table
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from ml_platform.evaluation.bootstrap import Interval
-from ml_platform.pictures.markdown import table
-from ml_platform.registry.verdicts import Verdict
-from ml_platform.registry.versions import Version
+from ml_platform.plots.markdown import table
+from ml_platform.state.verdicts import Verdict
+from ml_platform.state.versions import Version
 from ml_platform.training.splits import PARTS
 
 IMPORTANT = 20  # features listed with their importance

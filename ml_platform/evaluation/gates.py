@@ -10,9 +10,7 @@ from ml_platform.evaluation.latency import latency
 from ml_platform.evaluation.leakage import leakage
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author
-from ml_platform.registry import verdicts
-from ml_platform.registry.gates import gate_key, in_words
-from ml_platform.registry.verdicts import Verdict
+from ml_platform.spec.gate_wording import gate_key, in_words
 from ml_platform.spec.gates import (
     AtLeast,
     AtMost,
@@ -25,6 +23,8 @@ from ml_platform.spec.gates import (
     Reproduction,
     Size,
 )
+from ml_platform.state import verdicts
+from ml_platform.state.verdicts import Verdict
 
 
 def evaluate(lake: Lake, author: Author, gates: Iterable[Gate], candidate: Candidate) -> list[Verdict]:

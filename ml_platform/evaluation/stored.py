@@ -8,12 +8,12 @@ import polars as pl
 
 from ml_platform.evaluation.candidate import Candidate, Champion, Compared, Rows
 from ml_platform.lake.blobs import Blobs
-from ml_platform.registry.bundle import load
-from ml_platform.registry.predictor import Predictor
-from ml_platform.registry.versions import Version
+from ml_platform.models.bundle import load
+from ml_platform.models.predictor import Predictor
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.training import Split
+from ml_platform.state.versions import Version
 from ml_platform.training.reproduction import reproduce
 from ml_platform.training.training_set import EXTRA, TrainingSet
 

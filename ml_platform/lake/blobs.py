@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ml_platform.errors import BlobError
-from ml_platform.lake.faults import explained
+from ml_platform.lake.disk_faults import explained
 from ml_platform.settings import Settings
 
 _SETTLED = 2_000_000_000  # nanoseconds; two writes closer than a disk's clock ticks have one time of change

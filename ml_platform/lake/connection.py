@@ -22,7 +22,7 @@ import polars as pl
 import pyarrow as pa
 
 from ml_platform.errors import LakeError
-from ml_platform.lake.faults import explained
+from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.locking import advisory_lock, file_lock
 from ml_platform.lake.pandas_stays_out import keep_pandas_out
 from ml_platform.naming import literal

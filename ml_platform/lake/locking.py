@@ -22,7 +22,7 @@ import duckdb
 from filelock import FileLock, Timeout
 
 from ml_platform.errors import LakeError
-from ml_platform.lake.faults import explained
+from ml_platform.lake.disk_faults import explained
 
 _ADVISORY_KEY = 0x6D6C5F70  # "ml_p"; one lake to a PostgreSQL database
 _POLL = 0.01  # seconds; filelock's own 0.05 doubles the median wait of four writers

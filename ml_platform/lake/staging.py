@@ -9,7 +9,7 @@ import polars as pl
 
 from ml_platform.errors import LakeError
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.faults import explained
+from ml_platform.lake.disk_faults import explained
 from ml_platform.naming import literal
 
 

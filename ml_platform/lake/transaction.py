@@ -17,10 +17,10 @@ from typing import Any
 import duckdb
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import files, snapshots
+from ml_platform.lake import data_files, snapshots
 from ml_platform.lake.connection import CATALOG, Lake
-from ml_platform.lake.faults import explained
-from ml_platform.lake.files import PARTITION
+from ml_platform.lake.data_files import PARTITION
+from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.recipes import Read
 from ml_platform.lake.staging import Rows, Staged, check_storable, described, stage
 from ml_platform.naming import literal, quoted
@@ -72,7 +72,7 @@ class Transaction:
             self.execute(f"DELETE FROM {target}")
         else:
             self.execute(f"DELETE FROM {target} WHERE {PARTITION} = ?", [partition])
-        files.made_again(self.lake, schema, table, partition)
+        data_files.made_again(self.lake, schema, table, partition)
         return self._put(schema, table, rows, source, partition)
 
     def append(self, schema: str, table: str, rows: Rows, *, partition: str | None = None, evolve: bool = False) -> int:

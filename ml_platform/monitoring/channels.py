@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
 from ml_platform.errors import DeliveryFailed
-from ml_platform.monitoring.alerts import Alert
 from ml_platform.monitoring.delivery import Channel
 from ml_platform.settings import Settings
+from ml_platform.state.alerts import Alert
 
 CONSOLE = "console"
 _SHOWN = 20  # alerts in one message; the rest are counted

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from ml_platform.errors import DeliveryFailed
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Transaction, write
-from ml_platform.monitoring.alerts import AUTHOR, COLUMNS, Alert
+from ml_platform.state.alerts import AUTHOR, COLUMNS, Alert
 
 State = Literal["claimed", "delivered", "failed", "given up"]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ml_platform.ingestion.checks import CheckResult
 from ml_platform.monitoring.drift import CAP, Found
+from ml_platform.quality.checks import CheckResult
 from ml_platform.spec.monitoring import Drift
 
 

@@ -9,13 +9,13 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-from ml_platform.ingestion.plans import filled
 from ml_platform.lake.connection import Lake
-from ml_platform.monitoring.alerts import Alert, alert
 from ml_platform.spec.completeness import Marker
 from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.state.alerts import Alert, alert
+from ml_platform.validation.file_plans import filled
 
 GRACE: dict[type[Partitions], timedelta] = {  # after the end of a partition, for its last files
     Monthly: timedelta(days=3),

@@ -6,9 +6,9 @@ import dagster as dg
 
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.runtime import progress, step_alerts
+from ml_platform.runtime.workspace import Outcome, Workspace
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import alerting, progress
-from ml_platform.steps.workspace import Outcome, Workspace
 
 _EVERY = 900  # seconds: how late a failed delivery is tried again when nothing runs
 
@@ -22,7 +22,7 @@ def tell_alerts(
     """
     say: Callable[[str], None] = progress.alarm() or context.log.warning
     try:
-        alerting.told(workspace, "/".join(key), partition, outcome, context.run.run_id, say)
+        step_alerts.told(workspace, "/".join(key), partition, outcome, context.run.run_id, say)
     except PlatformError as error:
         context.log.error(f"No alert could be raised: {error}")
 
@@ -39,8 +39,8 @@ def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
     )
     def alerts(context: dg.SensorEvaluationContext, ml_platform_workspace: WorkspaceResource) -> dg.SkipReason:
         ws = ml_platform_workspace.workspace()
-        new = alerting.check_freshness(ws, declared)
-        done = alerting.deliver(ws, context.log.warning)
+        new = step_alerts.check_freshness(ws, declared)
+        done = step_alerts.deliver(ws, context.log.warning)
         delivered = sum(one.state == "delivered" for one in done)
         waiting = "; ".join(sorted({one.error for one in done if one.error}))
         return dg.SkipReason(f"{len(new)} new alerts, {delivered} delivered. {waiting}".strip())

@@ -14,18 +14,18 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from ml_platform.discovery import pipelines
-from ml_platform.ingestion.completeness import markers
 from ml_platform.lake import snapshots
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.resources import reading_workspace_for, settings_of
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import deciding
-from ml_platform.steps.plan import Job, Planner, Work
-from ml_platform.steps.state import State, files, first_state, state_of
-from ml_platform.steps.workspace import Workspace
+from ml_platform.steps.planner import Job, Planner, Work
+from ml_platform.steps.run_state import State, files, first_state, state_of
+from ml_platform.validation.completeness import markers
 
 STATE_TAG = "ml_platform/state"  # what a run started from: never run for twice
 WANTED_TAG = "ml_platform/wanted"  # what it was to make

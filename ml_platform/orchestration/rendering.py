@@ -20,7 +20,7 @@ import dagster as dg
 
 from ml_platform.errors import BlobError
 from ml_platform.lake.blobs import Blobs
-from ml_platform.pictures.markdown import listing
+from ml_platform.plots.markdown import listing
 
 DIGITS = 6  # of a number that people read; the lake has them all
 

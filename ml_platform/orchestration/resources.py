@@ -12,8 +12,8 @@ from ml_platform.discovery import pipelines, slices_of
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.orchestration.alive import marked
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.steps.workspace import Workspace
 
 KEY = "ml_platform_workspace"  # of the resource: a project that these definitions are part of has resources of its own
 

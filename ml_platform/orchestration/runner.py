@@ -10,9 +10,9 @@ from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.resources import workspace_for
+from ml_platform.runtime import progress, step_alerts
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import alerting, progress
 
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -68,7 +68,7 @@ class Runner:
             except dg.DagsterExecutionInterruptedError:
                 raise KeyboardInterrupt from None
             if self._on_alert is not None:  # what no channel took before
-                alerting.deliver(workspace_for(self._settings), self._on_alert)
+                step_alerts.deliver(workspace_for(self._settings), self._on_alert)
         failed = [event for event in result.all_node_events if event.is_step_failure]
         if any(_interrupted(event) for event in failed):
             raise KeyboardInterrupt

@@ -6,7 +6,7 @@ import dagster as dg
 
 from ml_platform.orchestration.due import due
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.plan import Job
+from ml_platform.steps.planner import Job
 
 INTERVAL = 5  # seconds between ticks, at least
 

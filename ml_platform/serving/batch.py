@@ -5,7 +5,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.evaluation.metrics import decisions
-from ml_platform.registry.predictor import Predictor
+from ml_platform.models.predictor import Predictor
 from ml_platform.spec.pipeline import ModelPipeline
 
 SCHEMA = {

@@ -12,17 +12,17 @@ from typing import Any
 import polars as pl
 
 from ml_platform.errors import OrderError, RetrainRefused
-from ml_platform.lake import files, ledger
+from ml_platform.lake import data_files
 from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
-from ml_platform.registry import promotions
 from ml_platform.retraining.policy import Decision, Evidence, Forced, decide, quiet
+from ml_platform.runtime import reading
+from ml_platform.runtime.workspace import Outcome, Workspace, already_made, record, stamp, window_of
 from ml_platform.spec.canonical import canonical
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import ledger, promotions
 from ml_platform.steps import evidence as evidences
-from ml_platform.steps import reading
-from ml_platform.steps.workspace import Outcome, Workspace, already_made, record, stamp, window_of
 from ml_platform.training import training_set
 from ml_platform.training.training_set import Readiness
 
@@ -233,7 +233,7 @@ def _take(
             "recorded_at": stamp(),
         }
         tx.append(pipeline.name, "decisions", pl.DataFrame([row], schema=SCHEMA), partition=author.partition)
-        files.made_again(ws.lake, pipeline.name, "decisions", author.partition)
+        data_files.made_again(ws.lake, pipeline.name, "decisions", author.partition)
         labelled = {} if seen.labelled is None else {"labelled": seen.labelled}
         told = {"outcome": decision.outcome, "reason": decision.reason, **labelled, **counts}
         outcome = Outcome(1, metadata={**told, **_monitoring(seen)})

@@ -11,23 +11,24 @@ import polars as pl
 
 from ml_platform.evaluation.explanation import importance
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.ingestion.checks import CheckResult
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
+from ml_platform.models import bundle as bundles
+from ml_platform.models.bundle import Bundle
+from ml_platform.models.predictor import Predictor
 from ml_platform.monitoring.drift import Found, Population, arrays, compared, kind_of, weighted
 from ml_platform.monitoring.drift_checks import run_checks
 from ml_platform.naming import literal, quoted
-from ml_platform.pictures.drift import drift_by_feature
-from ml_platform.registry import bundle as bundles
-from ml_platform.registry import versions
-from ml_platform.registry.bundle import Bundle
-from ml_platform.registry.predictor import Predictor
-from ml_platform.registry.versions import Version
+from ml_platform.plots.drift import drift_by_feature
+from ml_platform.quality.checks import CheckResult
+from ml_platform.runtime import reading
+from ml_platform.runtime.display import drawn
+from ml_platform.runtime.workspace import Outcome, Workspace, record
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import features, reading, scoring
-from ml_platform.steps.showing import drawn
-from ml_platform.steps.workspace import Outcome, Workspace, record
+from ml_platform.state import versions
+from ml_platform.state.versions import Version
+from ml_platform.steps import features, predictions
 
 CODE_VERSION = 1  # of how drift is measured; part of its content key (S31)
 ROLE = "champion"
@@ -109,7 +110,7 @@ def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | N
         [partition, ROLE],
     )
     known = sorted(version for (version,) in found)
-    serving = scoring.serving(ws, pipeline, partition)
+    serving = predictions.serving(ws, pipeline, partition)
     return serving if serving in known else known[-1] if known else None
 
 

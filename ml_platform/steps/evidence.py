@@ -7,14 +7,14 @@ from datetime import datetime
 from typing import Any
 
 from ml_platform.naming import quoted
-from ml_platform.registry import versions
 from ml_platform.retraining.policy import Evidence, Forced, Performance
+from ml_platform.runtime import reading
+from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.gates import higher_is_better
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import reading
+from ml_platform.state import versions
 from ml_platform.steps.performance import realised
-from ml_platform.steps.summary import headline
-from ml_platform.steps.workspace import Workspace, window_of
+from ml_platform.views.status import headline
 
 
 def watched(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Any]:

@@ -11,12 +11,12 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.staging import described, stage
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import literal, quoted
-from ml_platform.pictures.markdown import ROWS
+from ml_platform.plots.markdown import ROWS
+from ml_platform.runtime import reading
+from ml_platform.runtime.display import previewed
+from ml_platform.runtime.workspace import Outcome, Workspace, record, window_of
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import reading
-from ml_platform.steps.showing import previewed
-from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
 
 
 def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:

@@ -12,27 +12,28 @@ from ml_platform.evaluation.candidate import Candidate, Champion, Compared
 from ml_platform.evaluation.stored import stored_candidate, stored_champion
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import parity
-from ml_platform.ingestion.checks import CheckResult
 from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author
+from ml_platform.models import bundle as bundles
 from ml_platform.naming import quoted
-from ml_platform.registry import bundle as bundles
-from ml_platform.registry import promotions, verdicts, versions
-from ml_platform.registry.gates import gate_key, in_words, short_name
-from ml_platform.registry.verdicts import Verdict
-from ml_platform.registry.versions import Version
+from ml_platform.quality.checks import CheckResult
+from ml_platform.runtime import reading
+from ml_platform.runtime.display import written
+from ml_platform.runtime.workspace import Outcome, Workspace, recorded_alone, window_of
+from ml_platform.spec.gate_wording import gate_key, in_words, short_name
 from ml_platform.spec.gates import Gate
 from ml_platform.spec.gates import Reproduction as ReproductionGate
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import deciding, features, reading
+from ml_platform.state import promotions, verdicts, versions
+from ml_platform.state.verdicts import Verdict
+from ml_platform.state.versions import Version
+from ml_platform.steps import deciding, features
 from ml_platform.steps import evidence as evidences
-from ml_platform.steps.card import card_of
-from ml_platform.steps.picturing import judged
 from ml_platform.steps.proofs import Background, Replayed
-from ml_platform.steps.showing import written
 from ml_platform.steps.training import HELD_BACK, stored_training_set, version_of
-from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
 from ml_platform.training.reproduction import reproduce
+from ml_platform.views.performance_plots import judged
+from ml_platform.views.version_card import card_of
 
 CODE_VERSION = 1  # of how candidates are judged and promoted; part of the content keys (S31)
 

@@ -9,21 +9,21 @@ import polars as pl
 from ml_platform.evaluation.candidate import Part
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
+from ml_platform.models import bundle as bundles
 from ml_platform.monitoring.performance import SCHEMA, by_class, by_slice, measured
 from ml_platform.naming import literal, quoted
-from ml_platform.pictures.markdown import ROWS
-from ml_platform.registry import bundle as bundles
-from ml_platform.registry import versions
+from ml_platform.plots.markdown import ROWS
+from ml_platform.runtime import reading
+from ml_platform.runtime.display import previewed
+from ml_platform.runtime.workspace import Outcome, Workspace, record, window_of
 from ml_platform.serving.batch import key_text
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import reading
-from ml_platform.steps.picturing import by_month, judged
-from ml_platform.steps.showing import previewed
-from ml_platform.steps.workspace import Outcome, Workspace, record, window_of
+from ml_platform.state import versions
 from ml_platform.training.labels import labelled
 from ml_platform.training.training_set import watermark
+from ml_platform.views.performance_plots import by_month, judged
 
 CODE_VERSION = 2  # of how performance is measured; part of its content key (S31)
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)

@@ -7,10 +7,10 @@ from typing import Literal
 from ml_platform.lake.recipes import Recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.monitoring.drift_checks import check_names
-from ml_platform.registry.gates import in_words, short_name, why
+from ml_platform.runtime.workspace import Outcome, Workspace, already_made
+from ml_platform.spec.gate_wording import in_words, short_name, why
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import deciding, drift, features, judging, performance, report, scoring, training
-from ml_platform.steps.workspace import Outcome, Workspace, already_made
+from ml_platform.steps import deciding, drift, features, judging, performance, predictions, report, training
 
 Upstream = tuple[str, str]
 
@@ -68,8 +68,8 @@ def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
             "The champion of the start of the partition scores its examples.",
             ("lightgbm",),
             own("features"),
-            scoring.key,
-            scoring.make,
+            predictions.key,
+            predictions.make,
             f"{name}.predictions",
         ),
         Step(

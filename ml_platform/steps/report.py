@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import ReportError
-from ml_platform.ingestion.checks import CheckResult
 from ml_platform.lake.blobs import file_hash
-from ml_platform.lake.faults import explained
+from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.monitoring.report_worker import worker
 from ml_platform.naming import quoted
+from ml_platform.quality.checks import CheckResult
+from ml_platform.runtime import reading
+from ml_platform.runtime.workspace import Outcome, Workspace, recorded_alone
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import reading
 from ml_platform.steps.drift import ROLE, judged
-from ml_platform.steps.report_pages import write_index
 from ml_platform.steps.report_sample import Sample, sampled
-from ml_platform.steps.summary import headline
-from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone
+from ml_platform.views.report_index import write_index
+from ml_platform.views.status import headline
 
 CODE_VERSION = 1  # of how reports are drawn; part of their content key (S31)
 NOT_DRAWN = "not drawn"

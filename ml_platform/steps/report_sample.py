@@ -9,14 +9,14 @@ import polars as pl
 
 from ml_platform.evaluation.metrics import decisions
 from ml_platform.lake.staging import stage
+from ml_platform.models.predictor import Predictor
 from ml_platform.monitoring.evidently_report import DECISION, LABEL, SCORE
 from ml_platform.naming import literal, quoted
-from ml_platform.registry.predictor import Predictor
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.batch import key_text
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.drift import ROLE, Judged
 from ml_platform.steps.performance import known_by
-from ml_platform.steps.workspace import Workspace
 from ml_platform.training.labels import labelled
 
 LEVELS = 30  # of a text column that are drawn; the rest are one

@@ -3,11 +3,11 @@
 What they predicted, decided and trained stands, whatever is declared, corrected or installed later.
 """
 
-from ml_platform.lake import ledger
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import deciding, evidence, scoring, training
-from ml_platform.steps.workspace import Workspace
+from ml_platform.state import ledger
+from ml_platform.steps import deciding, evidence, predictions, training
 
 _DATA = ("predictions", "drift", "decision")
 _TRAIN = ("training_set", "candidate", "verdicts", "champion")
@@ -80,7 +80,7 @@ def _out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str, made: 
     decided = deciding.first_taken(ws, pipeline).get(before[0]) if before else None
     if decided is None or decided <= made["predictions"].recorded_at:
         return False
-    champion = scoring.serving(ws, pipeline, partition)
+    champion = predictions.serving(ws, pipeline, partition)
     return _champion(made["predictions"]) != (f"{pipeline.name}@{champion}" if champion else "none yet")
 
 

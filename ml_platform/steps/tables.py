@@ -3,16 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
-from ml_platform.ingestion import checks, quarantine, raw, validated
-from ml_platform.ingestion.checks import Reference
 from ml_platform.lake.transaction import Author
-from ml_platform.pictures.markdown import ROWS, rows_table
+from ml_platform.plots.markdown import ROWS, rows_table
+from ml_platform.quality import checks
+from ml_platform.quality.checks import Reference
+from ml_platform.runtime.display import preview
+from ml_platform.runtime.workspace import Outcome, Workspace
+from ml_platform.sources import raw
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.features import Lookup, join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
-from ml_platform.steps.showing import preview
-from ml_platform.steps.workspace import Outcome, Workspace
+from ml_platform.validation import quarantine, validated
 
 
 def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None]) -> Outcome:

@@ -10,17 +10,18 @@ from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
-from ml_platform.pictures.importance import importance as picture
-from ml_platform.pictures.markdown import ROWS
-from ml_platform.registry import bundle as bundles
-from ml_platform.registry.predictor import Predictor
-from ml_platform.registry.versions import Training, Version, by_key, register
+from ml_platform.models import bundle as bundles
+from ml_platform.models.predictor import Predictor
+from ml_platform.plots.importance import importance as picture
+from ml_platform.plots.markdown import ROWS
+from ml_platform.runtime import reading
+from ml_platform.runtime.display import drawn, previewed
+from ml_platform.runtime.workspace import Outcome, Workspace, recorded_alone, window_of
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import deciding, reading
-from ml_platform.steps.showing import drawn, previewed
-from ml_platform.steps.workspace import Outcome, Workspace, recorded_alone, window_of
-from ml_platform.training import candidate as candidates
+from ml_platform.state.versions import Training, Version, by_key, register
+from ml_platform.steps import deciding
+from ml_platform.training import fitting as candidates
 from ml_platform.training import training_set
 from ml_platform.training.trainer import part
 from ml_platform.training.training_set import TrainingSet

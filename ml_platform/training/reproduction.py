@@ -18,7 +18,7 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.settings import Settings
 
 if TYPE_CHECKING:
-    from ml_platform.registry.bundle import Bundle
+    from ml_platform.models.bundle import Bundle
     from ml_platform.training.trainer import FittedModel
 
 
@@ -64,10 +64,10 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
 
 def reproduce_here(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
     """The same in this process."""
-    from ml_platform.registry.bundle import load
+    from ml_platform.models.bundle import load
     from ml_platform.training.environment import differences, environment
-    from ml_platform.training.plan import Plan
     from ml_platform.training.trainer import fit
+    from ml_platform.training.training_plan import Plan
 
     stored = load(blobs, bundle)
     if stored.training_set != training_set:

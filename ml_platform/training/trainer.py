@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 
 from ml_platform.errors import ScoringError, TrainingError
-from ml_platform.registry.encoding import encode
-from ml_platform.training.plan import Plan
+from ml_platform.models.encoding import encode
+from ml_platform.training.training_plan import Plan
 
 if TYPE_CHECKING:
     import lightgbm

@@ -8,7 +8,7 @@ import pytest
 
 from ml_platform_tests import scenario
 from ml_platform_tests.cli import town
-from ml_platform_tests.steps.world import world
+from ml_platform_tests.world import world
 
 
 @pytest.fixture(scope="session")

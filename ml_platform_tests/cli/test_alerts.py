@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.steps import alerting
+from ml_platform.runtime import step_alerts
 from ml_platform_tests.cli import town
 from ml_platform_tests.cli.terminal import answered, typed
 from ml_platform_tests.monitoring.hook import hook
-from ml_platform_tests.steps.world import world
+from ml_platform_tests.world import world
 
 KEYS = "alert_id kind severity asset partition about title text link evidence raised_at run_id deliveries"
 ENDS = "channel attempt state error until recorded_at"
@@ -23,7 +23,7 @@ def alarmed(platform: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (platform / "landing" / "trips" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
     with closing(world(platform, town.trip_delay, town.churn)) as made:
         outcome = made.step("raw/trips", "all")
-        alerting.told(made.ws, "raw/trips", "all", outcome, "run", print)
+        step_alerts.told(made.ws, "raw/trips", "all", outcome, "run", print)
     return platform
 
 

@@ -50,7 +50,7 @@ def test_after_a_change_the_past_stands_and_a_model_of_it_is_asked_for_once(
 
 def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from ml_platform_tests.orchestration import patient
-    from ml_platform_tests.steps.world import world
+    from ml_platform_tests.world import world
 
     monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.patient"]')
     monkeypatch.setenv("LOGNAME", "ada")

@@ -17,7 +17,7 @@ from ml_platform.settings import Settings
 from ml_platform_tests import scenario
 from ml_platform_tests.authoring import tables
 from ml_platform_tests.cli.terminal import answered, typed
-from ml_platform_tests.steps.world import World
+from ml_platform_tests.world import World
 
 NAMES = ["key", "size", "left"]
 

@@ -13,9 +13,9 @@ from ml_platform.cli.report_server import ReportServer
 from ml_platform.errors import PlatformError
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.ledger import record
 from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
+from ml_platform.state.ledger import record
 from ml_platform_tests.cli.terminal import answered, started, typed
 
 

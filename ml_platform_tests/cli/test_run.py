@@ -8,7 +8,7 @@ import pytest
 
 from ml_platform_tests.cli import gated
 from ml_platform_tests.cli.terminal import started
-from ml_platform_tests.steps.world import world
+from ml_platform_tests.world import world
 
 
 def test_a_run_that_is_interrupted_says_so_and_its_rerun_goes_on(

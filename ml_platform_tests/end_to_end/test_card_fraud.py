@@ -12,9 +12,9 @@ import pytest
 from ml_platform import Daily, Retrain
 from ml_platform.demo.card_payments import generated, land_card_fraud
 from ml_platform.pipelines.card_fraud import card_fraud
-from ml_platform.registry import verdicts, versions
-from ml_platform.steps.summary import months
-from ml_platform_tests.steps.world import World, world
+from ml_platform.state import verdicts, versions
+from ml_platform.views.status import months
+from ml_platform_tests.world import World, world
 
 BEGIN, DAY = datetime(2024, 5, 1, tzinfo=UTC), timedelta(days=1)
 DECIDED = BEGIN + 3 * DAY

@@ -6,10 +6,9 @@ import polars as pl
 import pytest
 
 from ml_platform.discovery import find
-from ml_platform.lake import ledger
-from ml_platform.registry import verdicts, versions
-from ml_platform.steps.summary import months
+from ml_platform.state import ledger, verdicts, versions
 from ml_platform.training.reproduction import reproduce
+from ml_platform.views.status import months
 from ml_platform_tests.orchestration.platform import Platform
 
 RAW_FLIGHTS = {"2013-01": 27_004, "2013-02": 24_951}

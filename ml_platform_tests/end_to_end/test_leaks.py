@@ -14,7 +14,7 @@ from ml_platform import Derived, Examples, Files, ModelPipeline, Monthly, Retrai
 from ml_platform.errors import DeclarationError
 from ml_platform.pipelines import flight_delay as declared
 from ml_platform_tests.orchestration.platform import Platform
-from ml_platform_tests.steps.world import World, world
+from ml_platform_tests.world import World, world
 
 SAMPLED = 40  # examples compared with the naive join
 SPAN = timedelta(hours=3)

@@ -10,8 +10,8 @@ from ml_platform.evaluation.bootstrap import Interval
 from ml_platform.evaluation.card import model_card
 from ml_platform.evaluation.explanation import importance
 from ml_platform.evaluation.gates import judge
-from ml_platform.registry.versions import Version
 from ml_platform.spec.gates import AtLeast, Size
+from ml_platform.state.versions import Version
 from ml_platform_tests.evaluation.candidates import candidate
 
 MOMENT = datetime(2013, 4, 1, tzinfo=UTC)

@@ -12,8 +12,7 @@ from ml_platform.evaluation.gates import evaluate, judge
 from ml_platform.evaluation.metrics import metric
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author
-from ml_platform.registry.gates import gate_key
-from ml_platform.registry.verdicts import Verdict
+from ml_platform.spec.gate_wording import gate_key
 from ml_platform.spec.gates import (
     AtLeast,
     AtMost,
@@ -25,6 +24,7 @@ from ml_platform.spec.gates import (
     Reproduction,
     Size,
 )
+from ml_platform.state.verdicts import Verdict
 from ml_platform_tests.evaluation.candidates import HOLDOUT_START, Column, Outcome, candidate, champion, part
 
 

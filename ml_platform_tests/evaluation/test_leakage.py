@@ -10,8 +10,8 @@ import pytest
 from ml_platform.evaluation.candidate import Candidate, Part
 from ml_platform.evaluation.gates import judge
 from ml_platform.evaluation.leakage import learned
-from ml_platform.registry.verdicts import Verdict
 from ml_platform.spec.gates import Leakage
+from ml_platform.state.verdicts import Verdict
 from ml_platform_tests.evaluation.candidates import candidate, part
 
 

@@ -10,14 +10,14 @@ from ml_platform.evaluation.stored import bounds, stored_candidate, stored_champ
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author
-from ml_platform.registry import versions
-from ml_platform.registry.promotions import champion_at, promote
-from ml_platform.registry.versions import Training, Version
 from ml_platform.settings import Settings
 from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanChampion, OverfitGap, Size
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.training import LightGBM, Split
-from ml_platform.training import candidate, training_set
+from ml_platform.state import versions
+from ml_platform.state.promotions import champion_at, promote
+from ml_platform.state.versions import Training, Version
+from ml_platform.training import fitting, training_set
 from ml_platform.training.training_set import TrainingSet
 from ml_platform_tests.evaluation.candidates import Outcome
 from ml_platform_tests.training import scenario
@@ -30,7 +30,7 @@ def trained(lake: Lake, settings: Settings, pipeline: ModelPipeline) -> tuple[Tr
     blobs = Blobs(settings)
     scenario.fill(lake, pipeline, scenario.rows())
     stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
-    made = candidate.make(blobs, pipeline, stored, "{}", threads=1)
+    made = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     return stored, versions.register(
         lake,
         AUTHOR,

@@ -18,9 +18,9 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.plan import Planner
+from ml_platform.steps.planner import Planner
 from ml_platform_tests.faults import declared, sights
-from ml_platform_tests.steps.world import World
+from ml_platform_tests.world import World
 
 _WAIT = 120.0  # seconds for the write lock: eleven processes share it here
 

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from ml_platform.ingestion.raw_columns import FILE
-from ml_platform.lake import files, ledger
+from ml_platform.lake import data_files
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import literal, quoted
-from ml_platform.registry import promotions, versions
-from ml_platform.steps.workspace import Workspace
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.sources.raw_columns import FILE
+from ml_platform.state import ledger, promotions, versions
 
 Place = tuple[str, str, str]  # schema, table, partition or file
 
@@ -72,7 +72,7 @@ def champions(lake: Lake, name: str) -> list[Any]:
 def orphans(ws: Workspace, referenced: set[str]) -> list[str]:
     """Every file below the lake's tables, its staging folder and the blobs that nothing refers to."""
     lake, blobs = ws.lake, ws.blobs
-    known = files.paths(lake)
+    known = data_files.paths(lake)
     found = [path for path in lake.tables.rglob("*") if path.is_file() and path not in known]
     found += list((lake.folder / "staging").iterdir())
     found += [p for p in blobs.folder.rglob("*") if p.is_file() and p.name not in referenced]

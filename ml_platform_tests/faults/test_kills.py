@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from ml_platform.steps import upkeep
+from ml_platform.runtime import retention
 from ml_platform_tests.faults import declared, sights
 from ml_platform_tests.faults.conftest import REPEATS, Chance
 from ml_platform_tests.faults.crew import Worker, crew
@@ -90,7 +90,7 @@ def _begun(worker: Worker, folder: Path) -> float:
 def _left(folder: Path, seconds: float) -> Left:
     with closing(world(folder, declared.trips(NAME))) as made:
         lake = made.ws.lake
-        upkeep.maintain(made.ws, keep_days=0, grace=timedelta(0))
-        assert sights.orphans(made.ws, upkeep.referenced(made.ws)) == []
+        retention.maintain(made.ws, keep_days=0, grace=timedelta(0))
+        assert sights.orphans(made.ws, retention.referenced(made.ws)) == []
         assert sights.doubled(lake, [NAME]) == {}
         return Left(sights.rows_by_place(lake), sights.keys(lake), sights.champions(lake, NAME), seconds)

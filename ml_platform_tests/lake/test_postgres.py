@@ -14,12 +14,13 @@ import polars as pl
 import pytest
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import files, ledger, snapshots
+from ml_platform.lake import data_files, snapshots
 from ml_platform.lake.connection import Lake, load_extensions
+from ml_platform.lake.maintenance import maintain
 from ml_platform.lake.query import ask
 from ml_platform.lake.transaction import Author, stage, write
-from ml_platform.lake.upkeep import maintain
 from ml_platform.settings import Settings
+from ml_platform.state import ledger
 from ml_platform_tests.lake.programs import finish, hear, kill, start
 
 # Slow: they need PostgreSQL's server programs, which a plain `make test` does not ask for.
@@ -146,9 +147,9 @@ def test_a_damaged_partition_is_made_again_on_postgresql(lake: Lake) -> None:
     put(lake, "a")
     for path in lake.tables.rglob("*.parquet"):
         path.unlink()
-    assert files.set_aside_damaged(lake) == {files.Slice("s", "t", "a")}
+    assert data_files.set_aside_damaged(lake) == {data_files.Slice("s", "t", "a")}
     put(lake, "a", 2)
-    assert files.unusable(lake) == set()
+    assert data_files.unusable(lake) == set()
     assert lake.rows("SELECT DISTINCT v FROM s.t") == [(2,)]
 
 

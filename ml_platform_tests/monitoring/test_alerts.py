@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from ml_platform.ingestion.checks import CheckResult
-from ml_platform.ingestion.files import Refused
 from ml_platform.lake.connection import Lake
-from ml_platform.monitoring import alerts, findings
-from ml_platform.monitoring.alerts import Alert, alert, raise_, raised
+from ml_platform.monitoring import alert_rules
+from ml_platform.monitoring.alert_rules import Found
 from ml_platform.monitoring.channels import channels, message
 from ml_platform.monitoring.delivery import ATTEMPTS, BACK_OFF, LEASE, NEWS, Channel, Delivery, deliver, deliveries
-from ml_platform.monitoring.findings import Found
+from ml_platform.quality.checks import CheckResult
 from ml_platform.settings import Settings
+from ml_platform.state import alerts
+from ml_platform.state.alerts import Alert, alert, raise_, raised
+from ml_platform.state.files import Refused
 from ml_platform_tests.lake.programs import finish, hear
 from ml_platform_tests.monitoring.hook import Hook, hook
 
@@ -194,7 +195,7 @@ def _check(name: str, passed: bool = False, severity: str = "error", **metadata:
 
 
 def _of(asset: str, *checks: CheckResult, key: str = "k1", **metadata: object) -> list[Alert]:
-    return findings.of_checks(Found(asset, "2024-01", key, metadata, checks, "run"))
+    return alert_rules.of_checks(Found(asset, "2024-01", key, metadata, checks, "run"))
 
 
 def test_failed_errors_are_alarming_and_warnings_are_not_except_for_drift() -> None:
@@ -221,8 +222,8 @@ def test_a_link_of_the_check_or_the_step_comes_with_the_alert() -> None:
 def test_a_check_that_names_refused_files_is_told_by_file_and_once_for_all_partitions() -> None:
     assert _of("validated/trips", _check("schema", **{"refused files": [{"file": "a.csv", "why": "x"}]})) == []
     files = [Refused("a.csv", "1" * 64, "a.csv: no rows."), Refused("b.csv", "2" * 64, "b.csv: no rows.")]
-    first, second = findings.of_refused("trips", files, "run")
+    first, second = alert_rules.of_refused("trips", files, "run")
     assert (first.title, first.asset) == ("Refused: a.csv", "raw/trips") and first.text.startswith("a.csv: no rows.")
     assert first.alert_id != second.alert_id
-    other = findings.of_refused("trips", [Refused("a.csv", "3" * 64, "a.csv: no rows.")], "run")[0]
+    other = alert_rules.of_refused("trips", [Refused("a.csv", "3" * 64, "a.csv: no rows.")], "run")[0]
     assert other.alert_id != first.alert_id

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from ml_platform import Hourly, Monthly
-from ml_platform.monitoring.alerts import Alert
 from ml_platform.monitoring.freshness import GRACE as GRACES
 from ml_platform.monitoring.freshness import stale
+from ml_platform.state.alerts import Alert
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.world import World, world
+from ml_platform_tests.world import World, world
 
 OPEN = scenario.trips(partitions=Monthly(since="2024-01"))
 GRACE = GRACES[Monthly]

@@ -8,7 +8,7 @@ import pytest
 
 from ml_platform.discovery import find
 from ml_platform_tests.orchestration.platform import Platform, platform_in
-from ml_platform_tests.steps.world import world
+from ml_platform_tests.world import world
 
 
 @pytest.fixture(scope="package")

@@ -10,9 +10,9 @@ import pytest
 from ml_platform.discovery import find
 from ml_platform.orchestration.resources import workspace_for
 from ml_platform.orchestration.runner import Run, Runner
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.steps.plan import Planner
-from ml_platform.steps.workspace import Workspace
+from ml_platform.steps.planner import Planner
 
 
 @dataclass

@@ -8,14 +8,14 @@ import dagster as dg
 import pytest
 
 from ml_platform.discovery import find
-from ml_platform.monitoring.alerts import raised
 from ml_platform.monitoring.delivery import BACK_OFF, deliveries
 from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.runner import Runner
+from ml_platform.state.alerts import raised
 from ml_platform_tests.monitoring.hook import Hook, hook
 from ml_platform_tests.orchestration.platform import Platform, platform_in
-from ml_platform_tests.steps.world import world
+from ml_platform_tests.world import world
 
 UNREACHED = "roc_auc_at_least_0_9999"
 

@@ -12,7 +12,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.settings import Settings
 from ml_platform_tests.orchestration import trips_alone
 from ml_platform_tests.orchestration.developing import dagster_dev
-from ml_platform_tests.steps.world import world
+from ml_platform_tests.world import world
 
 ALLOWED = float(os.environ.get("ML_PLATFORM_TEST_SECONDS", "60"))  # more, on a machine that others load
 START = 4 * ALLOWED

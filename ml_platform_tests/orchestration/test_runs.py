@@ -5,13 +5,12 @@ from itertools import pairwise
 import dagster as dg
 import pytest
 
-from ml_platform.lake import ledger
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.resources import WorkspaceResource, workspace_for
 from ml_platform.orchestration.runner import RunFailed, Runner
-from ml_platform.registry import promotions
 from ml_platform.settings import Settings
-from ml_platform.steps.plan import Planner
+from ml_platform.state import ledger, promotions
+from ml_platform.steps.planner import Planner
 from ml_platform_tests.orchestration import declared
 from ml_platform_tests.orchestration.platform import Platform
 

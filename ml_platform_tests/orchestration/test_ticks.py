@@ -14,13 +14,13 @@ from ml_platform.discovery import find
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
 from ml_platform.orchestration.jobs import PIPELINE_TAG
-from ml_platform.registry import promotions, versions
 from ml_platform.retraining.policy import Forced
-from ml_platform.steps import deciding, drift, features, judging, scoring
+from ml_platform.state import promotions, versions
+from ml_platform.steps import deciding, drift, features, judging, predictions
 from ml_platform_tests import scenario
 from ml_platform_tests.orchestration import patient
 from ml_platform_tests.orchestration.ticking import Ticking, ticking_in
-from ml_platform_tests.steps.world import world
+from ml_platform_tests.world import world
 
 LANDING, DECISIONS = "trip_delay_landing", "trip_delay_decisions"
 Opening = Callable[[str], Ticking]
@@ -277,7 +277,7 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
 
 def test_newer_code_starts_no_storm(opened: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
     trips = opened("patient")
-    for module in (scoring, drift, deciding, judging):
+    for module in (predictions, drift, deciding, judging):
         monkeypatch.setattr(module, "CODE_VERSION", 99)
     assert trips.settle() == []
     assert trips.skipped[LANDING] == "Everything is up to date."

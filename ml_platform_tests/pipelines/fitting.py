@@ -7,11 +7,11 @@ import lightgbm
 import polars as pl
 
 from ml_platform.evaluation.metrics import scorecard
-from ml_platform.registry.encoding import encode
+from ml_platform.models.encoding import encode
 from ml_platform.spec.features import Derived
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.training.plan import plan
 from ml_platform.training.trainer import fit
+from ml_platform.training.training_plan import plan
 from ml_platform.training.training_set import TrainingSet
 
 

@@ -12,11 +12,11 @@ import pytest
 from ml_platform import Drift, Latency, LightGBM
 from ml_platform.demo.example import Delivery, land_missing
 from ml_platform.pipelines.storm_status import CLASSES, clean_tracks, storm_status, tracks
-from ml_platform.registry import verdicts
-from ml_platform.registry.versions import version
+from ml_platform.state import verdicts
+from ml_platform.state.versions import version
 from ml_platform_tests.pipelines.fitting import judged
 from ml_platform_tests.scenario import SNAPSHOT
-from ml_platform_tests.steps.world import World, world
+from ml_platform_tests.world import World, world
 
 BY_HEART = LightGBM(num_leaves=31, learning_rate=0.1, rounds=100)
 

@@ -9,13 +9,13 @@ import pytest
 
 from ml_platform import AtLeast, NoWorseThanChampion, Retrain
 from ml_platform.errors import OrderError
-from ml_platform.registry import promotions, verdicts, versions
-from ml_platform.registry.gates import gate_key
+from ml_platform.spec.gate_wording import gate_key
 from ml_platform.spec.gates import Gate
-from ml_platform.steps.summary import months
+from ml_platform.state import promotions, verdicts, versions
+from ml_platform.views.status import months
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import World
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import World
 
 NAME = "trip_delay"
 TABLES = ["validated/trips", "validated/traffic"]

@@ -7,13 +7,13 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform import AtLeast, Examples, Files, Retrain, Table, Window
-from ml_platform.registry import promotions, verdicts, versions
 from ml_platform.retraining.policy import Forced
+from ml_platform.state import promotions, verdicts, versions
 from ml_platform.steps import deciding
-from ml_platform.steps.card import card_of
 from ml_platform.steps.settled import outdated_training
+from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
+from ml_platform_tests.conftest import Opening
 
 BUSY = Window("trips", by="zone", of="driver", agg=["n_unique"], over=["1d"], as_="busy")
 GOOD = AtLeast("roc_auc", 0.5)

@@ -11,14 +11,13 @@ import pytest
 
 from ml_platform import Retrain
 from ml_platform.errors import OrderError, RetrainRefused
-from ml_platform.lake import ledger
 from ml_platform.lake.transaction import Author, write
-from ml_platform.registry import promotions
 from ml_platform.retraining.policy import Forced, decide
+from ml_platform.state import ledger, promotions
 from ml_platform.steps import deciding, evidence
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import World
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import World
 
 NAME, FEBRUARY = "trip_delay", "2024-02"
 ONCE = Retrain(every=None, min_examples=200)

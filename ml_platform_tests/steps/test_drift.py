@@ -11,10 +11,10 @@ from scipy.stats import wasserstein_distance
 
 from ml_platform import Derived, Drift
 from ml_platform.lake.blobs import file_hash
-from ml_platform.steps import upkeep
+from ml_platform.runtime import retention
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import World
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import World
 
 NAME = "trip_delay"
 FEBRUARY = "2024-02"
@@ -76,7 +76,7 @@ def test_the_picture_is_kept_by_upkeep(opened: Opening, february: Path) -> None:
     stray = trips.ws.blobs.path(trips.ws.blobs.put_bytes(b"of nobody"))
     for path in (picture, stray):
         os.utime(path, (0, 0))
-    upkeep.maintain(trips.ws, keep_days=30)
+    retention.maintain(trips.ws, keep_days=30)
     assert picture.exists() and file_hash(picture) == picture.name
     assert not stray.exists()
 

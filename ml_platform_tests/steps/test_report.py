@@ -12,10 +12,10 @@ from ml_platform import Drift, ModelPipeline
 from ml_platform.errors import ReportError
 from ml_platform.monitoring.report_worker import worker
 from ml_platform.steps import report
-from ml_platform.steps.report_pages import reports
+from ml_platform.views.report_index import reports
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import World, world
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import World, world
 
 NAME = "trip_delay"
 FEBRUARY = "2024-02"

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from ml_platform.lake import snapshots
-from ml_platform.registry import promotions, verdicts, versions
+from ml_platform.state import promotions, verdicts, versions
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import Killed, World
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import Killed, World
 
 
 def test_a_second_run_launches_nothing_and_changes_nothing_S32(opened: Opening, february: Path) -> None:

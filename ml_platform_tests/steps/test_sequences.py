@@ -7,14 +7,14 @@ from typing import Any
 import polars as pl
 
 from ml_platform import LightGBM, Retrain, Split
-from ml_platform.registry import promotions, versions
 from ml_platform.retraining.policy import Forced
+from ml_platform.state import promotions, versions
 from ml_platform.steps import deciding
-from ml_platform.steps.plan import Planner
+from ml_platform.steps.planner import Planner
 from ml_platform.steps.settled import outdated_training
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import World
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import World
 
 NAME, FEBRUARY = "trip_delay", "2024-02"
 TRAINING = [f"{NAME}/{step}" for step in ("training_set", "candidate", "verdicts", "champion")]

@@ -8,14 +8,14 @@ import polars as pl
 import pytest
 
 from ml_platform import AtLeast, Derived, Drift, LightGBM, ModelPipeline, Retrain
-from ml_platform.registry import promotions, verdicts, versions
 from ml_platform.retraining.policy import Forced
-from ml_platform.steps import deciding, drift, judging, report, scoring
-from ml_platform.steps.plan import Planner
+from ml_platform.state import promotions, verdicts, versions
+from ml_platform.steps import deciding, drift, judging, predictions, report
+from ml_platform.steps.planner import Planner
 from ml_platform.steps.settled import outdated_training
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import Killed, World
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import Killed, World
 
 NAME, JANUARY, FEBRUARY = "trip_delay", "2024-01", "2024-02"
 TRAINING = [f"{NAME}/{step}" for step in ("training_set", "candidate", "verdicts", "champion")]
@@ -72,7 +72,7 @@ def test_newer_code_of_the_platform_changes_nothing_of_the_past(
 ) -> None:
     trips = opened(february)
     assert _left(trips) == []
-    for module in (scoring, drift, report, deciding, judging):
+    for module in (predictions, drift, report, deciding, judging):
         monkeypatch.setattr(module, "CODE_VERSION", 99)
     assert trips.run() == []
     assert _left(trips) == [JANUARY, FEBRUARY]

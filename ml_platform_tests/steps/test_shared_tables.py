@@ -10,7 +10,7 @@ from ml_platform.discovery import check_shared_tables, slices_of
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.examples import Examples
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
+from ml_platform_tests.conftest import Opening
 
 
 def _length() -> object:

@@ -8,13 +8,13 @@ import pytest
 
 from ml_platform import AtLeast, Derived
 from ml_platform.errors import IngestionError
-from ml_platform.ingestion import validated
-from ml_platform.lake import files
-from ml_platform.registry import promotions, versions
-from ml_platform.steps.plan import Planner
+from ml_platform.lake import data_files
+from ml_platform.state import promotions, versions
+from ml_platform.steps.planner import Planner
+from ml_platform.validation import validated
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import Made, World
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import Made, World
 
 TRAINING = ["training_set", "candidate", "verdicts", "champion"]
 DATA = ["features", "predictions", "performance", "drift", "report", "decision"]
@@ -156,7 +156,7 @@ def test_rows_whose_file_is_lost_are_made_again_S31(opened: Opening, february: P
     _lose(trips, table)
     made = _made(trips.run("2024-02"))
     assert table.removeprefix("trip_delay.").replace(".", "/") in made["2024-02"]
-    assert files.damaged(trips.ws.lake) == []
+    assert data_files.damaged(trips.ws.lake) == []
     assert trips.frame(whole).drop("run_id", strict=False).equals(rows.drop("run_id", strict=False))
     assert trips.keys() == keys
     assert trips.run("2024-02") == []
@@ -211,7 +211,7 @@ def test_a_blob_that_is_lost_or_damaged_is_made_again_S31(
 
 
 def test_a_refused_file_is_named_and_the_others_go_on(opened: Opening, january: Path) -> None:
-    from ml_platform.steps.plan import Planner
+    from ml_platform.steps.planner import Planner
 
     trips = opened(january)
     (trips.settings.landing / "trips" / "trips_2023-12.csv").write_bytes(b"\x00\x01\x02 no table")

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from ml_platform import AtLeast
-from ml_platform.registry import promotions, versions
+from ml_platform.state import promotions, versions
 from ml_platform_tests import scenario
-from ml_platform_tests.steps.conftest import Opening
-from ml_platform_tests.steps.world import World
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import World
 
 APRIL = datetime(2024, 4, 1, tzinfo=UTC)
 

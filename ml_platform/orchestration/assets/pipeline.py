@@ -5,14 +5,14 @@ import dagster as dg
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
+from ml_platform.orchestration.events import Metadata, materialized
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
-from ml_platform.orchestration.results import Metadata, materialized
+from ml_platform.runtime.progress import announce
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps import pipeline_steps
 from ml_platform.steps.pipeline_steps import Step
-from ml_platform.steps.progress import announce
 
 
 def pipeline_assets(pipeline: ModelPipeline) -> list[dg.AssetsDefinition]:

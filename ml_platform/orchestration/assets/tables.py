@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ml_platform.ingestion.checks import Reference, check_names
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
+from ml_platform.orchestration.events import materialized
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import quarantine_description, raw_description, validated_description
 from ml_platform.orchestration.resources import WorkspaceResource
-from ml_platform.orchestration.results import materialized
 from ml_platform.orchestration.retries import passing_faults_retried
+from ml_platform.quality.checks import Reference, check_names
+from ml_platform.runtime.progress import announce
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.steps import tables as steps
-from ml_platform.steps.progress import announce
 
 
 def table_assets(

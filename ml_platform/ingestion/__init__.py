@@ -1,1 +1,0 @@
-"""Files that land become raw tables, and raw rows become validated tables and a quarantine."""

@@ -1,0 +1,48 @@
+"""From a step's outcome to what Dagster records: metadata, data version, check results."""
+
+from typing import Any
+
+import dagster as dg
+
+from ml_platform.lake.blobs import Blobs
+from ml_platform.orchestration.rendering import in_order, shown
+from ml_platform.quality.checks import CheckResult
+from ml_platform.runtime.workspace import Outcome
+
+Metadata = dict[str, Any]
+
+
+def materialized(
+    key: list[str], outcome: Outcome, blobs: Blobs, columns: Metadata | None = None
+) -> dg.MaterializeResult[None]:
+    """A MaterializeResult with row count, status, content key and the outcome's own metadata.
+
+    `columns` is metadata about columns that does not change from one materialization to the next.
+    """
+    metadata: Metadata = {
+        "dagster/row_count": outcome.rows,
+        **{name: shown(value, blobs) for name, value in in_order(outcome.metadata).items()},
+        "status": outcome.status,
+        "content key": outcome.content_key[:12],
+        **(columns or {}),
+    }
+    return dg.MaterializeResult(
+        asset_key=dg.AssetKey(key),
+        metadata=metadata,
+        data_version=dg.DataVersion(outcome.content_key),
+        check_results=[check_result(key, check, blobs) for check in outcome.checks],
+    )
+
+
+def check_result(key: list[str], check: CheckResult, blobs: Blobs) -> dg.AssetCheckResult:
+    """An asset check that shows value and threshold; a failed error is red."""
+    severity = dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN
+    metadata = {"value": check.value, "threshold": check.threshold, **check.metadata}
+    return dg.AssetCheckResult(
+        asset_key=dg.AssetKey(key),
+        check_name=check.name,
+        passed=check.passed,
+        severity=severity,
+        description=check.description,
+        metadata={name: shown(value, blobs) for name, value in in_order(metadata).items() if value is not None},
+    )

@@ -1,1 +1,0 @@
-"""Pictures of what was computed: functions of values that give SVG or Markdown. No input or output."""

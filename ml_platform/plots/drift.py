@@ -1,0 +1,35 @@
+"""Drift by feature, as bars that add up to the weighted figure."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from ml_platform.plots.canvas import BLUE, ORANGE, QUIET, svg
+from ml_platform.plots.importance import shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_LONGEST = 34  # characters of a name
+
+
+def drift_by_feature(
+    names: Sequence[str], psi: npt.NDArray[np.float64], importance: npt.NDArray[np.float64], threshold: float
+) -> bytes:
+    """One bar a feature, first on top: what it adds to the weighted figure, its PSI (at most 1) by its importance."""
+    parts = importance * np.minimum(psi, 1.0)
+
+    def draw(axes: "Axes") -> None:
+        places = np.arange(len(names))[::-1]
+        axes.barh(places, parts, height=0.62, color=[ORANGE if moved > threshold else BLUE for moved in psi])
+        for place, part, moved, share in zip(places, parts, psi, importance, strict=True):
+            text = f"  PSI {moved:.2f}, {share:.0%} of the gain"
+            axes.text(part, place, text, va="center", fontsize=8, color=QUIET)
+        axes.set_yticks(places, [shortened(name, _LONGEST) for name in names])
+        axes.set_xlim(0, max(0.01, float(max(parts, default=0))) * 1.6)
+        axes.set_xlabel(f"part of the weighted drift; orange: PSI above {threshold:g}")
+        axes.grid(visible=False, axis="y")
+
+    return svg(draw, width=6.4, height=0.9 + 0.24 * max(len(names), 3))

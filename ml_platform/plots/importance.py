@@ -1,0 +1,30 @@
+"""What a model looks at."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ml_platform.plots.canvas import BLUE, QUIET, svg
+
+TOP = 20
+
+
+def importance(shares: Mapping[str, float]) -> bytes:
+    """The TOP features by their share of the gain of all splits, greatest on top."""
+    top = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:TOP][::-1]
+    names, values = [name for name, _ in top], [100 * share for _, share in top]
+
+    def draw(axes: Any) -> None:
+        axes.barh(range(len(values)), values, color=BLUE, height=0.7)
+        for place, value in enumerate(values):
+            axes.text(value, place, f" {value:.1f}", va="center", color=QUIET, fontsize=7)
+        axes.set_yticks(range(len(names)), [shortened(name) for name in names], fontsize=7)
+        axes.set(title="What the model looks at", xlabel="share of the gain of all splits, %")
+        axes.margins(x=0.08, y=0.01)  # the figures stand beside the bars
+        axes.grid(visible=False, axis="y")
+
+    return svg(draw, width=6.2, height=0.8 + 0.2 * max(len(values), 3))
+
+
+def shortened(name: str, length: int = 44) -> str:
+    """A name that fits beside a picture: its middle gives way, for beginnings and ends tell names apart."""
+    return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-(length // 2) :]}"

@@ -1,0 +1,169 @@
+"""Checks on a partition of a validated table. One list names them and tells what they look at."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ml_platform.lake.connection import Lake
+from ml_platform.naming import quoted
+from ml_platform.quality import against_history
+from ml_platform.quality.history import history
+from ml_platform.quality.results import CheckResult
+from ml_platform.spec.partitions import Partitions
+from ml_platform.spec.tables import Table
+from ml_platform.state import files
+
+__all__ = ["CheckResult", "Reference", "check_names", "run_checks"]
+
+QUARANTINE_SHARE = 0.05  # of a partition's rows; more is a broken source rather than a few bad rows
+REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does not know
+REFUSED_FILES = "refused files"  # the metadata under which a check names them
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Rows of a table point to another: own column → its column there."""
+
+    table: str
+    on: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class _Subject:
+    lake: Lake
+    table: Table
+    partition: str
+    references: Sequence[Reference]
+
+
+def check_names(table: Table, partitions: Partitions | None = None) -> list[tuple[str, str]]:
+    """(name, what it looks at) of every check that `run_checks` reports."""
+    key = ", ".join(table.key) or "all columns"
+    return [
+        ("schema", "Every file has the contract's columns and was screened; files with further columns are named."),
+        ("quarantine_share", f"At most {QUARANTINE_SHARE:.0%} of the rows are in quarantine."),
+        ("keys", f"No key ({key}) has two current rows, in any partition."),
+        ("references", f"At most {REFERENCE_SHARE:.0%} of the rows point to a key that the other table does not have."),
+        *against_history.check_names(table, partitions),
+    ]
+
+
+def run_checks(
+    lake: Lake, table: Table, partition: str, references: Sequence[Reference] = (), partitions: Partitions | None = None
+) -> list[CheckResult]:
+    """Every check of `check_names`, in its order, on what the lake holds."""
+    subject = _Subject(lake, table, partition, references)
+    past = history(lake, table, partitions, partition)  # which may profile again what older code did
+    with lake.reading():
+        found = [check(subject) for check in _CHECKS.values()]
+    return found + against_history.run_checks(lake, table, partitions, past)
+
+
+def _schema(s: _Subject) -> CheckResult:
+    refused = files.refused(s.lake, s.table.name)
+    extra = _extra_columns(s)
+    meta: dict[str, Any] = {
+        REFUSED_FILES: [{"file": file.path, "why": file.error} for file in refused],
+        "extra columns": extra,
+    }
+    if refused:
+        first = refused[0].error + (f" And {len(refused) - 1} more." if len(refused) > 1 else "")
+        said = f"{len(refused)} files are refused: {first}"
+        return CheckResult("schema", False, "error", len(refused), 0, said, meta)
+    if extra:
+        said = "; ".join(f"{path}: {', '.join(names)}" for path, names in list(extra.items())[:3])
+        return CheckResult(
+            "schema",
+            False,
+            "warn",
+            len(extra),
+            0,
+            f"{len(extra)} files have columns that the contract does not: {said}.",
+            meta,
+        )
+    return CheckResult("schema", True, "error", 0, 0, "Every file has the contract's columns and no others.", meta)
+
+
+def _extra_columns(s: _Subject) -> dict[str, list[str]]:
+    """For tables without clean; what clean reads besides the contract's columns is its own affair."""
+    if s.table.clean is not None:
+        return {}
+    rows = s.lake.rows(
+        "SELECT path, json_keys(columns) FROM platform.files WHERE table_name = ? AND status = 'ingested' "
+        "ORDER BY path",
+        [s.table.name],
+    )
+    found = {path: [name for name in names if name not in s.table.columns] for path, names in rows}
+    return {path: names for path, names in found.items() if names}
+
+
+def _quarantine_share(s: _Subject) -> CheckResult:
+    rules = dict(
+        s.lake.rows(
+            f"SELECT rule, count(*) FROM quarantine.{quoted(s.table.name)} WHERE _partition = ? GROUP BY ALL "
+            "ORDER BY 2 DESC, 1",
+            [s.partition],
+        )
+    )
+    bad, good = sum(rules.values()), _current(s)
+    share = bad / (bad + good) if bad + good else 0.0
+    said = f"{bad:,} of {bad + good:,} rows ({share:.2%}) are in quarantine"
+    if rules:
+        said += f", most by the rule {next(iter(rules))}"
+    return CheckResult(
+        "quarantine_share", share <= QUARANTINE_SHARE, "error", share, QUARANTINE_SHARE, f"{said}.", {"by rule": rules}
+    )
+
+
+def _keys(s: _Subject) -> CheckResult:
+    key = ", ".join(quoted(name) for name in s.table.key or s.table.columns)
+    validated = f"validated.{quoted(s.table.name)}"
+    count, parts = s.lake.rows(
+        f"SELECT count(*), list(DISTINCT parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS parts "
+        f"FROM {validated} WHERE _superseded_at IS NULL GROUP BY {key} HAVING count(*) > 1 "
+        "AND list_contains(list(_partition), ?))",
+        [s.partition],
+    )[0]
+    said = "Every key has one current row."
+    if count:
+        where = ", ".join(sorted({name for names in parts for name in names}))
+        said = f"{count:,} keys have several current rows, in the partitions {where}."
+    return CheckResult("keys", count == 0, "error", count, 0, said)
+
+
+def _references(s: _Subject) -> CheckResult:
+    worst, told, meta = 0.0, [], {}
+    for reference in s.references:
+        own = " AND ".join(f"a.{quoted(mine)} = b.{quoted(theirs)}" for mine, theirs in reference.on.items())
+        given = " AND ".join(f"a.{quoted(mine)} IS NOT NULL" for mine in reference.on)
+        if not s.lake.columns("validated", reference.table):
+            continue
+        total, unknown = s.lake.rows(
+            f"SELECT count(*), count(*) FILTER (NOT EXISTS (SELECT 1 FROM validated.{quoted(reference.table)} b "
+            f"WHERE {own})) FROM validated.{quoted(s.table.name)} a "
+            f"WHERE a._superseded_at IS NULL AND a._partition = ? AND {given}",
+            [s.partition],
+        )[0]
+        share = unknown / total if total else 0.0
+        worst = max(worst, share)
+        told.append(f"{', '.join(reference.on)} → {reference.table}: {unknown:,} of {total:,} unknown ({share:.1%})")
+        meta[reference.table] = share
+    said = "; ".join(told) + "." if told else "The table points to no other."
+    return CheckResult("references", worst <= REFERENCE_SHARE, "warn", worst, REFERENCE_SHARE, said, meta)
+
+
+def _current(s: _Subject) -> int:
+    return int(
+        s.lake.value(
+            f"SELECT count(*) FROM validated.{quoted(s.table.name)} WHERE _partition = ? AND _superseded_at IS NULL",
+            [s.partition],
+        )
+    )
+
+
+_CHECKS: dict[str, Callable[[_Subject], CheckResult]] = {
+    "schema": _schema,
+    "quarantine_share": _quarantine_share,
+    "keys": _keys,
+    "references": _references,
+}

@@ -1,0 +1,182 @@
+"""Whether the values of a partition look like those of the earlier ones: pure functions over profiles.
+
+Each judges every column it can and returns what it found, whether within its tolerance or not. What is
+compared has no unit (shares, shifts in interquartile ranges, ratios), so that one rule fits all columns;
+the tolerance comes from the column's own history (`tolerance`). A partition or column with fewer than
+`ENOUGH` values is not judged, nor is one without earlier partitions.
+"""
+
+import math
+from collections.abc import Iterator
+from statistics import median
+
+import polars as pl
+
+from ml_platform.quality.findings import Finding, columns, series
+from ml_platform.quality.history import Column, History
+from ml_platform.quality.tolerance import Tolerance, deviation, movements
+
+_MISSING, _MISSING_MORE, _SIGMAS = 0.05, 0.03, 3.0
+_LONG = 6  # earlier partitions, from which on the share may grow by _MISSING_MORE only
+_DOMINANCE = Tolerance(floor=0.25, cap=0.5)  # of the most common value's share
+_FLAG = str(pl.Boolean())
+_NO_CHANCE = 5  # so many other values do not stay away by chance
+_RARE_FLAG = 0.05  # of the rows; such a flag comes for days at a time, as holidays do, and not every month
+_SPREAD = Tolerance(floor=0.5, cap=2.0)  # log2 of the ratio: from 1.4 times to 4 times
+_RARE_SPREAD = Tolerance(floor=4.0, cap=4.0)  # 16 times, where it hangs on how often a rare value comes
+_SHIFT = Tolerance(floor=0.5, cap=2.0)  # interquartile ranges
+_LEANING, _TURN = 0.3, 0.6  # asymmetry of one side, and from one side to the other
+
+
+def missing(history: History) -> list[Finding]:
+    """The share of nulls and NaN against the median of the earlier partitions.
+
+    It may move by .05 (grow by .03 from six earlier partitions on), or by three of its own robust
+    standard deviations.
+    """
+    found = []
+    for now, earlier in columns(history, lambda c: c.rows):
+        shares = [c.missing / c.rows for c in earlier]
+        share, usual = now.missing / now.rows, median(shares)
+        floor = _MISSING_MORE if share > usual and len(shares) >= _LONG else _MISSING
+        allowed = max(floor, _SIGMAS * deviation(shares))
+        said = f"{now.name}: {share:.1%} of the values are missing; usual are {usual:.1%}, give or take {allowed:.1%}."
+        draw = series(
+            f"{now.name}: share missing", [*shares, share], max(0.0, usual - allowed), min(1.0, usual + allowed)
+        )
+        found.append(Finding(now.name, abs(share - usual), allowed, f"{usual:.2%}", f"{share:.2%}", said, draw))
+    return found
+
+
+def frozen(history: History) -> list[Finding]:
+    """The share of the most common value: 1 is a column that stands still. One that did so before is no finding.
+
+    Nor is a flag that under 5 % of the rows had: no holiday in a month is no fault.
+    """
+    found = []
+    for now, earlier in columns(history):
+        shares = [c.most_common / c.values for c in earlier]
+        share, usual = now.most_common / now.values, median(shares)
+        allowed = min(1.0, usual + _DOMINANCE.of(movements(shares)))
+        said = f"{now.name}: one value makes {share:.1%} of {now.values:,} values; usual are {usual:.1%}."
+        others = (1 - max(shares)) * now.values  # values that should differ from the most common one
+        rare_flag = now.type == _FLAG and max(shares) >= 1 - _RARE_FLAG
+        if now.distinct == 1 and others >= _NO_CHANCE and not rare_flag:
+            allowed = max(shares)
+            said = (
+                f"{now.name} is frozen: all {now.values:,} values are equal; "
+                f"{median(c.distinct for c in earlier):,.0f} different ones are usual."
+            )
+        draw = series(f"{now.name}: share of the most common value", [*shares, share], 0.0, allowed)
+        found.append(Finding(now.name, share, allowed, f"{usual:.1%}", f"{share:.1%}", said, draw))
+    return found
+
+
+def units(history: History) -> list[Finding]:
+    """The spread of a number column as a ratio to the usual one: minutes that became seconds are 60 times wider.
+
+    The spread is the interquartile range; where that is 0 now or before, the range from q01 to q99, which
+    depends on how often it rained rather than on how rain is measured, and so must differ by 16 times.
+    """
+    found = []
+    for now, earlier in _numbers(history):
+        wide, tolerance = _iqr, _SPREAD
+        if any(_iqr(c) <= 0 for c in [now, *earlier]):
+            wide, tolerance = _range, _RARE_SPREAD
+        if wide(now) <= 0 or any(wide(c) <= 0 for c in earlier):
+            continue
+        spreads = [math.log2(wide(c)) for c in earlier]
+        ratio = math.log2(wide(now)) - median(spreads)
+        allowed = tolerance.of(movements(spreads))
+        times, usual = 2**ratio, 2 ** median(spreads)
+        said = f"{now.name}: the spread is {_times(times)} the usual one ({wide(now):,.4g}, before {usual:,.4g})."
+        draw = series(f"{now.name}: spread", [wide(c) for c in [*earlier, now]], usual / 2**allowed, usual * 2**allowed)
+        found.append(Finding(now.name, 2 ** abs(ratio), 2**allowed, f"{usual:,.4g}", f"{wide(now):,.4g}", said, draw))
+    return found
+
+
+def direction(history: History) -> list[Finding]:
+    """The side on which the long tail of a number column lies: values that were negated or inverted turn it round.
+
+    Asymmetry is (q99 + q01 - 2 q50) / (q99 - q01), from -1 to 1. It must lean clearly, one way in every
+    earlier partition and the other way now; columns that lean nowhere cannot be judged by it.
+    """
+    found = []
+    for now, earlier in _numbers(history):
+        if now.distinct <= 2 or _range(now) <= 0 or any(_range(c) <= 0 for c in earlier):
+            continue
+        before, lean = [_asymmetry(c) for c in earlier], _asymmetry(now)
+        usual = median(before)
+        side = math.copysign(1.0, usual)
+        if any(b * side < _LEANING for b in before):
+            continue
+        turned = max(0.0, usual - lean if side > 0 else lean - usual) if -lean * side >= _LEANING else 0.0
+        said = f"{now.name}: the long tail is on the {_side(lean)}, before it was on the {_side(usual)}: negated?"
+        if turned <= _TURN:
+            said = f"{now.name}: the long tail is on the {_side(lean)}, as before."
+        draw = series(f"{now.name}: asymmetry", [*before, lean], max(-1.0, usual - _TURN), min(1.0, usual + _TURN))
+        found.append(Finding(now.name, turned, _TURN, f"{usual:+.2f}", f"{lean:+.2f}", said, draw))
+    return found
+
+
+def shift(history: History) -> list[Finding]:
+    """How far the quartiles or the mean lie from the nearest earlier partition's, in usual interquartile ranges.
+
+    The nearest, because seasons return, and a level that was reached before is no news. Of the quartiles
+    the mean distance counts; the mean of the values tells of a few that are far out.
+    """
+    found = []
+    for now, earlier in _numbers(history):
+        unit = median(_iqr(c) for c in earlier) or median(_range(c) for c in earlier)
+        if unit <= 0:
+            continue
+        distances = [_distance(now, c) / unit for c in earlier]
+        moved = min(distances)
+        near = earlier[distances.index(moved)]
+        allowed = _SHIFT.of([min(_distance(c, o) for o in earlier[:i]) / unit for i, c in enumerate(earlier) if i])
+        said = (
+            f"{now.name}: mean {now.mean:,.4g} and quartiles {_quartiles(now)}; the nearest earlier ones are "
+            f"{near.mean:,.4g} and {_quartiles(near)}, {moved:.2f} interquartile ranges away, and {allowed:.2f} may be."
+        )
+        low, high = near.mean - allowed * unit, near.mean + allowed * unit
+        draw = series(f"{now.name}: mean", [*(c.mean for c in earlier), now.mean], low, high)
+        before, after = f"{near.mean:,.4g} ({_quartiles(near)})", f"{now.mean:,.4g} ({_quartiles(now)})"
+        found.append(Finding(now.name, moved, allowed, before, after, said, draw))
+    return found
+
+
+def _numbers(history: History) -> Iterator[tuple[Column, list[Column]]]:
+    for now, earlier in columns(history):
+        if now.name not in history.keys and now.quantiles and all(c.quantiles for c in earlier):
+            yield now, earlier
+
+
+def _iqr(column: Column) -> float:
+    return column.quantiles[3] - column.quantiles[1]
+
+
+def _range(column: Column) -> float:
+    return column.quantiles[4] - column.quantiles[0]
+
+
+def _asymmetry(column: Column) -> float:
+    low, _, middle, _, high = column.quantiles
+    return (high + low - 2 * middle) / (high - low)
+
+
+def _distance(a: Column, b: Column) -> float:
+    """That of the quartiles, on average, or of the means: whichever is greater."""
+    quartiles = sum(abs(x - y) for x, y in zip(a.quantiles[1:4], b.quantiles[1:4], strict=True)) / 3
+    return max(quartiles, abs(a.mean - b.mean))
+
+
+def _side(asymmetry: float) -> str:
+    return "high side" if asymmetry > 0 else "low side"
+
+
+def _quartiles(column: Column) -> str:
+    return ", ".join(f"{value:,.4g}" for value in column.quantiles[1:4])
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:,.1f} times" if ratio >= 1 else f"1/{1 / ratio:,.1f} of"

@@ -1,0 +1,235 @@
+"""What a partition of a validated table looks like, and what the earlier ones looked like: values for the checks."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.transaction import Author, write
+from ml_platform.naming import quoted
+from ml_platform.quality.profile import PROFILE_VERSION, profile, write_profile
+from ml_platform.spec.partitions import WHOLE, Partitions
+from ml_platform.spec.tables import Table
+
+_LONGEST = 24  # partitions; what is older says little, and two years hold every season twice
+REPEATS = ("conflict", "primary_key")  # rules that refuse a row because its key came before
+
+Which = tuple[str, str]  # a partition and the content key of what it held
+
+FIELDS = (  # of a profile, that `column` wants, in order
+    *("column_name", "type", "rows", "nulls", "nans", "distinct", "most_common"),
+    *("mean", "q01", "q25", "q50", "q75", "q99", "levels", "forms", "hours", "days", "max"),
+)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of one partition. `missing` counts nulls and NaN; `quantiles` are q01, q25, q50, q75, q99 or empty,
+    which is where `mean` means nothing.
+
+    levels: text → count; all levels when `distinct` says so, else those of at least 1/200 of the values.
+    forms:  how texts are written → share, where there are too many levels.
+    hours:  24 counts by hour of the day (UTC), empty unless it is a time. days: date → count.
+    """
+
+    name: str
+    type: str = "Float64"
+    rows: int = 0
+    missing: int = 0
+    distinct: int = 0
+    most_common: int = 0
+    mean: float = 0.0
+    quantiles: tuple[float, ...] = ()
+    levels: Mapping[str, int] = field(default_factory=dict)
+    forms: Mapping[str, float] = field(default_factory=dict)
+    hours: tuple[int, ...] = ()
+    days: Mapping[str, int] = field(default_factory=dict)
+    last: str = ""
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of the values that each of `levels` has."""
+        return {level: count / self.values for level, count in self.levels.items()}
+
+    @property
+    def values(self) -> int:
+        """How many values there are."""
+        return self.rows - self.missing
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One partition of a table.
+
+    span:    the length of the partition; None where the table is not sliced.
+    end:     when the partition ends; else the table's newest event.
+    newest:  the time of the newest row; None without event time or rows.
+    arrived: when the last of its files first came.
+    offered: rows of its files, with those that were refused or dropped; `repeated`: those of them whose
+             key, or whose whole row, had come before.
+    """
+
+    partition: str
+    columns: Mapping[str, Column]
+    rows: int = 0
+    span: timedelta | None = None
+    end: datetime | None = None
+    newest: datetime | None = None
+    arrived: datetime | None = None
+    offered: int = 0
+    repeated: int = 0
+
+
+@dataclass(frozen=True)
+class History:
+    """A partition and the earlier ones that have rows, in order. `event`: the column of the event time.
+
+    Earlier partitions are those that should look alike: of hours, those of the same time of the day. `empty`
+    of them had no rows. `keys`: the columns of the table's key, whose numbers name rows and measure nothing.
+    """
+
+    now: Profile
+    earlier: tuple[Profile, ...] = ()
+    event: str | None = None
+    empty: int = 0
+    keys: tuple[str, ...] = ()
+
+
+def history(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> History:
+    """The profiles of a partition and of those before it; of a table without partitions, of its earlier contents.
+
+    Profiles that an older version of the code wrote are made again from the validated rows first.
+    """
+    filled = _filled(lake, table, partitions, partition)
+    names = [partition, *[name for name, rows in filled.items() if rows and name != partition][-_LONGEST:]]
+    made, arrivals = _made(lake, table, names), _arrivals(lake, table)
+    profiled = _profiled(lake, table, names)
+    if _mend(lake, table, made, profiled):
+        profiled = _profiled(lake, table, names)
+    present = next(((name, key) for name, key in reversed(made) if name == partition), None)
+    start, end = partitions.window(partition) if partitions and partition != WHOLE else (None, None)
+    now, earlier = Profile(partition, {}, span=end - start if start and end else None, end=end), []
+    for which, columns in profiled.items():
+        found = _profile(table, partitions, which[0], columns, made.get(which, {}), arrivals)
+        if which == present:
+            now = found
+        elif found.rows:
+            earlier.append(found)
+    empty = sum(not rows for name, rows in filled.items() if name != partition)
+    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, table.key)
+
+
+def _filled(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:
+    """The rows of the partitions up to this one that should look like it, in order; of a whole table its own."""
+    if partitions is None or partition == WHOLE:
+        return {}
+    rows = lake.rows(
+        "SELECT partition, arg_max(rows, recorded_at) FROM platform.materializations "
+        "WHERE asset = ? AND partition <= ? AND partition <> ? GROUP BY partition ORDER BY partition",
+        [f"validated/{table.name}", partition, WHOLE],
+    )
+    return {name: count for name, count in rows if partitions.alike(name, partition)}
+
+
+def _profile(
+    table: Table,
+    partitions: Partitions | None,
+    name: str,
+    columns: Mapping[str, Column],
+    told: Mapping[str, Any],
+    arrivals: Mapping[str, datetime],
+) -> Profile:
+    event = columns.get(table.event_time or "")
+    newest = datetime.fromisoformat(event.last) if event and event.last else None
+    start, end = partitions.window(name) if partitions and name != WHOLE else (None, newest)
+    by_rule = told.get("by_rule", {})
+    return Profile(
+        name,
+        columns,
+        rows=next(iter(columns.values())).rows,
+        span=end - start if start and end else None,
+        end=end,
+        newest=newest,
+        arrived=max((arrivals[path] for path in told.get("files", ()) if path in arrivals), default=None),
+        offered=sum(told.get(count, 0) for count in ("rows", "quarantined", "duplicates", "dropped", "overruled")),
+        repeated=told.get("duplicates", 0) + sum(by_rule.get(rule, 0) for rule in REPEATS),
+    )
+
+
+def _mend(lake: Lake, table: Table, made: Mapping[Which, Any], profiled: Mapping[Which, Any]) -> bool:
+    """Profile again what has no profile of today's version: a lake that older code filled. Whether there was any."""
+    content = ", ".join(quoted(name) for name in table.columns)
+    missing = [
+        (name, key)
+        for name, key in dict(made.keys()).items()  # the newest content of each partition
+        if (name, key) not in profiled and made[name, key]["rows"]
+    ]
+    for name, key in missing:
+        rows = lake.frame(
+            f"SELECT {content} FROM validated.{quoted(table.name)} WHERE _partition = ? AND _superseded_at IS NULL",
+            [name],
+        )
+        again = profile(rows, table.name, name, key, table.event_time)
+        with write(lake, Author(f"profile/{table.name}", name)) as tx:
+            write_profile(tx, table.name, name, again, again=True)
+    return bool(missing)
+
+
+def _profiled(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dict[str, Column]]:
+    """The profiled columns of each content: the partitions in order, contents as they were made."""
+    fields = ", ".join(quoted(name) for name in FIELDS)
+    rows = lake.rows(
+        f"SELECT partition, content_key, {fields} FROM platform.profiles WHERE table_name = ? AND version = ? "
+        "AND list_contains(?, partition) ORDER BY partition, rowid",
+        [table.name, PROFILE_VERSION, list(names)],
+    )
+    found: dict[Which, dict[str, Column]] = {}
+    for name, key, *values in rows:
+        found.setdefault((name, key), {})[values[0]] = column(values)
+    return found
+
+
+def column(values: Sequence[Any]) -> Column:
+    """One row of a profile, as far as `FIELDS`."""
+    name, kind, rows, nulls, nans, distinct, most_common, mean, *rest = values
+    quantiles, (levels, forms, hours, days, last) = rest[:5], rest[5:]
+    return Column(
+        name,
+        kind,
+        rows,
+        nulls + (nans or 0),
+        distinct or 0,
+        most_common or 0,
+        mean or 0.0,
+        () if None in quantiles else tuple(quantiles),
+        json.loads(levels or "{}"),
+        json.loads(forms or "{}"),
+        tuple(json.loads(hours or "[]")),
+        json.loads(days or "{}"),
+        last or "",
+    )
+
+
+def _made(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dict[str, Any]]:
+    """What the ledger tells of every content that these partitions ever had, the newest last."""
+    rows = lake.rows(
+        "SELECT partition, content_key, details FROM platform.materializations WHERE asset = ? "
+        "AND list_contains(?, partition) ORDER BY recorded_at, rowid",
+        [f"validated/{table.name}", list(names)],
+    )
+    found: dict[Which, dict[str, Any]] = {}
+    for partition, key, details in rows:
+        found.pop((partition, key), None)  # made once more: it is the newest again
+        found[partition, key] = json.loads(details)
+    return found
+
+
+def _arrivals(lake: Lake, table: Table) -> dict[str, datetime]:
+    """When each path first had a file that stood: a later correction does not make its partition late."""
+    rows = lake.rows(
+        "SELECT path, min(arrival) FROM platform.files WHERE table_name = ? AND status <> 'refused' GROUP BY path",
+        [table.name],
+    )
+    return dict(rows)

@@ -1,1 +1,0 @@
-"""The model store: bundles, versions, verdicts and the promotion log."""

@@ -1,0 +1,51 @@
+"""What a step leaves for people to look at: pictures, previews and texts, stored as blobs and named by digest.
+
+A metadata value `{"picture": digest}` is an SVG, `{"markdown": digest}` a text: the ledger, which is
+read again and again, stays small. They are for people only, so no content key depends on them.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import polars as pl
+
+from ml_platform.naming import quoted
+from ml_platform.plots.markdown import ROWS, rows_table
+from ml_platform.runtime.workspace import Workspace
+
+UNDRAWN = "not drawn: matplotlib is missing; `pip install 'ml_platform[monitoring]'`"
+
+
+def drawn(ws: Workspace, draw: Callable[[], bytes]) -> dict[str, str] | str:
+    """The picture that `draw` gives, stored; a sentence where it cannot be drawn."""
+    if find_spec("matplotlib") is None:
+        return UNDRAWN
+    try:
+        return {"picture": ws.blobs.put_bytes(draw())}
+    except (ValueError, ArithmeticError) as error:  # odd values, such as NaN: no step fails for its picture
+        return f"not drawn: {error}"
+
+
+def written(ws: Workspace, text: str) -> dict[str, str]:
+    """A Markdown text, stored."""
+    return {"markdown": ws.blobs.put_bytes(text.encode())}
+
+
+def previewed(ws: Workspace, first: pl.DataFrame, rows: int) -> dict[str, str]:
+    """The first of `rows` rows as Markdown, stored."""
+    return written(ws, rows_table(first.to_dicts(), rows))
+
+
+def preview(ws: Workspace, table: str, *, rows: int, of: str, column: str = "_partition") -> str:
+    """The first of `rows` rows of a lake table (`schema.name`) whose `column` is `of`, as Markdown.
+
+    The platform's own columns (they begin with _) are left out.
+    """
+    schema, _, name = table.partition(".")
+    listed = [quoted(known) for known in ws.lake.columns(schema, name) if not known.startswith("_")]
+    if not listed or not rows:
+        return rows_table([])
+    frame = ws.lake.frame(
+        f"SELECT {', '.join(listed)} FROM {quoted(schema)}.{quoted(name)} WHERE {quoted(column)} = ? LIMIT {ROWS}", [of]
+    )
+    return rows_table(frame.to_dicts(), rows)

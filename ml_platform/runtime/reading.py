@@ -1,0 +1,136 @@
+"""Which partitions of which tables a step reads, with their content keys: what its recipe is made of."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ml_platform.errors import OrderError
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.recipes import Read
+from ml_platform.naming import quoted
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import ledger
+from ml_platform.state.versions import Version
+
+_FOREVER = timedelta(days=365_000)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """When the rows of a partition matter: from the first usable moment to the last clock."""
+
+    first: datetime | None
+    last: datetime | None
+
+
+def validated(
+    ws: Workspace, pipeline: ModelPipeline, definition: FeatureDefinition, start: datetime | None, end: datetime | None
+) -> list[Read]:
+    """The validated partitions that the features of examples with start <= at < end can depend on.
+
+    A partition matters when some of its rows are usable before `end` and some reach, by the
+    longest span that is read, to `start` (S9, S10). Tables without time always matter.
+    """
+    reads = []
+    for name in dict.fromkeys([pipeline.examples.table, *definition.tables]):
+        made = ledger.latest(ws.lake, f"validated/{name}")
+        if pipeline.table(name).event_time is None or end is None or start is None:
+            matter = {partition for _, partition in made}
+        else:
+            matter = _overlapping(ws, pipeline, name, definition.reads(name), start, end) & {p for _, p in made}
+            matter |= _own(ws, pipeline, name, start) & {p for _, p in made}
+        reads += [Read(f"validated/{name}", p, made[f"validated/{name}", p].content_key) for p in sorted(matter)]
+    return reads
+
+
+def _own(ws: Workspace, pipeline: ModelPipeline, name: str, start: datetime) -> set[str]:
+    """The partition of the examples themselves."""
+    slices = ws.slices.get(name)
+    if name != pipeline.examples.table or slices is None:
+        return set()
+    return {slices.at(start)}
+
+
+def _overlapping(
+    ws: Workspace, pipeline: ModelPipeline, name: str, lookback: int | None, start: datetime, end: datetime
+) -> set[str]:
+    back = _FOREVER if lookback is None else timedelta(microseconds=lookback)
+    return {
+        partition
+        for partition, span in _spans(ws, pipeline, name).items()
+        if span.first is not None
+        and span.first < end
+        and span.last is not None
+        and (lookback is None or span.last + back >= start)
+    }
+
+
+def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> dict[str, _Span]:
+    event = quoted(pipeline.table(name).event_time or "")
+    rows = ws.lake.rows(
+        f"SELECT _partition, min(_usable_at), max(greatest(_usable_at, _known_at, {event})) "
+        f"FROM validated.{quoted(name)} GROUP BY _partition"
+    )
+    return {partition: _Span(first, last) for partition, first, last in rows}
+
+
+def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, datetime | None]:
+    """When each table that is read became available (S14): it decides features of partitions far from it."""
+    return {
+        name: ws.lake.value(f"SELECT min(_usable_at) FROM validated.{quoted(name)}")
+        for name, table in sorted(definition.tables.items())
+        if table.timed and ws.lake.columns("validated", name)
+    }
+
+
+def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
+    """The newest event time of the validated examples; None without rows, and where they have no time."""
+    table = pipeline.table(pipeline.examples.table)
+    if table.event_time is None or not ws.lake.columns("validated", table.name):
+        return None
+    sql = f"SELECT max({quoted(table.event_time)}) FROM validated.{quoted(table.name)}"
+    newest: datetime | None = ws.lake.once(f"newest of {table.name}", lambda: ws.lake.value(sql))
+    return newest
+
+
+def labels(
+    ws: Workspace, pipeline: ModelPipeline, known_before: datetime | None, *, known_from: datetime | None = None
+) -> list[Read]:
+    """The validated partitions that hold labels known before a moment (None: all) and not before another."""
+    from ml_platform.training.labels import label_table
+
+    name = label_table(pipeline)
+    made = ledger.latest(ws.lake, f"validated/{name}")
+    matter = {partition for _, partition in made}
+    if known_before is not None:
+        sql = f"SELECT _partition, min(_known_at), max(_known_at) FROM validated.{quoted(name)} GROUP BY _partition"
+        known = ws.lake.once(f"labels of {name}", lambda: ws.lake.rows(sql))
+        matter &= {
+            partition
+            for partition, first, last in known
+            if first is not None and first < known_before and (known_from is None or last >= known_from)
+        }
+    return [Read(f"validated/{name}", p, made[f"validated/{name}", p].content_key) for p in sorted(matter)]
+
+
+def own(ws: Workspace, pipeline: ModelPipeline, step: str, partitions: list[str]) -> list[Read]:
+    """The pipeline's own partitions of an earlier step, those that were made."""
+    asset = f"{pipeline.name}/{step}"
+    made = ledger.latest(ws.lake, asset)
+    return [Read(asset, p, made[asset, p].content_key) for p in partitions if (asset, p) in made]
+
+
+def version(found: Version) -> Read:
+    """A registered version as a read: its candidate, whose content key it has."""
+    return Read(f"{found.pipeline}/candidate", found.partition, found.content_key)
+
+
+def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) -> ledger.Materialization:
+    """What a step made last for a partition. Raises OrderError when it never ran."""
+    made = ledger.latest(ws.lake, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
+    if made is None:
+        raise OrderError(
+            f"{pipeline.name}/{step} was not made for {partition}.",
+            remedy=f"Materialize {pipeline.name}/{step} for {partition} first.",
+        )
+    return made

@@ -1,0 +1,187 @@
+"""Reading one landed file: CSV as text, NDJSON and Parquet with their types."""
+
+import codecs
+import csv
+import json
+from collections import Counter
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+from ml_platform.errors import FileRefused
+from ml_platform.naming import literal
+from ml_platform.sources.unpacking import LONGEST_LINE, check_text, unpacked
+from ml_platform.spec.tables import Files
+
+_AGAIN = "Mend the file and land it again; the other files go on."
+
+
+def read(file: Path, path: str, source: Files) -> pl.DataFrame:
+    """The rows of `file` in their order. CSV columns are text, unquoted and otherwise as they came.
+
+    `path` is what messages call the file. Raises FileRefused for whatever cannot be read whole.
+    """
+    try:
+        with unpacked(file, path) as plain:
+            if plain.stat().st_size == 0:
+                raise FileRefused(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
+            if source.file_format == "parquet":
+                return _read_parquet(plain, path)
+            check_text(plain, path)
+            if source.file_format == "ndjson":
+                return _read_ndjson(plain, path)
+            return _read_csv(plain, path, source.separator)
+    except OSError as error:
+        raise FileRefused(path, f"it cannot be opened: {error.strerror}", remedy="Make it readable.") from None
+
+
+def _read_csv(plain: Path, path: str, separator: str) -> pl.DataFrame:
+    names = header(plain, path, separator)
+    try:
+        frame = _reader().cursor().execute(csv_sql(plain, separator, len(names))).pl()
+    except duckdb.Error:
+        frame = _read_csv_slowly(plain, path, separator, len(names))
+    frame.columns = names
+    return frame
+
+
+def csv_sql(plain: Path, separator: str, width: int) -> str:
+    """The query that reads a plain CSV of `width` columns as text, named c0, c1, …; it fails on a broken line."""
+    kinds = ", ".join(f"'c{i}': 'VARCHAR'" for i in range(width))
+    listed = ", ".join(f"'c{i}'" for i in range(width))
+    return (
+        f"SELECT * FROM read_csv({literal(str(plain))}, auto_detect=false, header=true, columns={{{kinds}}}, "
+        f"delim={literal(separator)}, quote='\"', escape='\"', strict_mode=true, force_not_null=[{listed}], "
+        f"max_line_size={LONGEST_LINE}, buffer_size={4 * LONGEST_LINE})"
+    )
+
+
+@cache
+def _reader() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+
+
+def header(plain: Path, path: str, separator: str) -> list[str]:
+    """The column names of a plain CSV. Raises FileRefused for a broken first line and for names that come twice."""
+    with plain.open(encoding="utf-8-sig", newline="") as stream:
+        try:
+            cells = next(csv.reader(stream, delimiter=separator, strict=True))
+        except (csv.Error, StopIteration) as error:
+            raise FileRefused(path, f"the header cannot be read: {error}", place="line 1", remedy=_AGAIN) from None
+    names = [cell or f"unnamed_{i}" for i, cell in enumerate(cells, 1)]
+    check_names(names, path, "line 1")
+    return names
+
+
+def check_names(names: list[str], path: str, place: str) -> None:
+    """Refuse a file in which two columns have one name."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise FileRefused(
+            path,
+            f"column names come twice: {', '.join(map(repr, twice))}",
+            place=place,
+            remedy="Give each column a name of its own.",
+        )
+
+
+def missing_columns(missing: list[str], present: list[str]) -> str:
+    """A sentence about contracted columns that a file lacks, with the likely new names."""
+    hints = []
+    for name in missing:
+        near = get_close_matches(name.lower(), [p.lower() for p in present], n=1, cutoff=0.75)
+        found = [p for p in present if near and p.lower() == near[0]]
+        hints.append(f"{name} (renamed to {found[0]!r}?)" if found else name)
+    return f"contracted columns are missing: {', '.join(hints)}"
+
+
+def _read_csv_slowly(plain: Path, path: str, separator: str, width: int) -> pl.DataFrame:
+    """What the fast reader would not read: mixed line ends are read, the first broken line is named."""
+    columns: list[list[str]] = [[] for _ in range(width)]
+    csv.field_size_limit(LONGEST_LINE)
+    with plain.open(encoding="utf-8-sig", newline="") as stream:
+        rows = csv.reader(stream, delimiter=separator, strict=True)
+        first = 1
+        try:
+            next(rows)
+            while True:
+                first = rows.line_num + 1
+                row = next(rows)
+                if not row and width > 1:
+                    continue
+                if len(row) != width and row:
+                    raise FileRefused(
+                        path, f"{len(row)} cells where the header has {width}", place=f"line {first:,}", remedy=_AGAIN
+                    )
+                for column, cell in zip(columns, row or [""], strict=True):
+                    column.append(cell)
+        except StopIteration:
+            pass
+        except csv.Error as error:
+            raise FileRefused(path, _in_words(str(error)), place=f"line {first:,}", remedy=_AGAIN) from None
+    return pl.DataFrame({f"c{i}": pl.Series(column, dtype=pl.String) for i, column in enumerate(columns)})
+
+
+def _in_words(error: str) -> str:
+    if "unexpected end of data" in error:
+        return "a quote is opened and never closed"
+    if "field larger" in error:
+        return f"a cell is longer than {LONGEST_LINE:,} bytes"
+    return f"not well-formed CSV: {error}"
+
+
+def _read_parquet(plain: Path, path: str) -> pl.DataFrame:
+    with plain.open("rb") as stream:
+        start = stream.read(4)
+        stream.seek(-min(4, plain.stat().st_size), 2)
+        end = stream.read(4)
+    if start != b"PAR1":
+        raise FileRefused(path, "not a Parquet file", place="byte 0", remedy=_AGAIN)
+    if end != b"PAR1":
+        raise FileRefused(path, "the Parquet file is truncated", place=f"byte {plain.stat().st_size:,}", remedy=_AGAIN)
+    try:
+        frame = pl.read_parquet(plain, hive_partitioning=False, glob=False)
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        raise FileRefused(path, f"the Parquet file cannot be read: {_first_line(error)}", remedy=_AGAIN) from None
+    return frame
+
+
+def _read_ndjson(plain: Path, path: str) -> pl.DataFrame:
+    with plain.open("rb") as stream:
+        marked = stream.read(3) == codecs.BOM_UTF8
+    try:
+        return pl.read_ndjson(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        _name_the_line(plain, path)
+        raise FileRefused(
+            path,
+            f"the objects do not fit one table: {_first_line(error)}",
+            remedy="Give each field one type in all lines.",
+        ) from None
+
+
+def _name_the_line(plain: Path, path: str) -> None:
+    """Raise FileRefused for the first line that is not a JSON object."""
+    with plain.open(encoding="utf-8-sig") as stream:
+        for number, line in enumerate(stream, 1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line, parse_constant=_no_constant)
+            except ValueError as error:
+                raise FileRefused(path, f"not JSON: {error}", place=f"line {number:,}", remedy=_AGAIN) from None
+            if not isinstance(value, dict):
+                raise FileRefused(
+                    path, f"a {type(value).__name__} where an object should be", place=f"line {number:,}", remedy=_AGAIN
+                )
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

@@ -1,0 +1,105 @@
+"""The landing folder: which files belong to a table, and putting files there whole."""
+
+import os
+import shutil
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from ml_platform.errors import IngestionError
+from ml_platform.lake.blobs import file_hash
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.transaction import Author, write
+from ml_platform.settings import Settings
+from ml_platform.spec.tables import Table
+
+_UNFINISHED = (".tmp", ".part")
+
+
+def landed(settings: Settings, table: Table) -> dict[str, Path]:
+    """The table's files, by path relative to the landing folder, sorted; hidden and unfinished ones left out."""
+    folder = settings.landing
+    found = {}
+    for file in sorted(folder.glob(table.source.pattern)):
+        relative = file.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if hidden or file.suffix in _UNFINISHED or not file.is_file():
+            continue
+        # A name that is not UTF-8 cannot be stored; it is kept in a readable form.
+        found[os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")] = file
+    return found
+
+
+def land(
+    lake_or_settings: Lake | Settings, table: Table, files: list[Path], *, arrived: datetime | None = None
+) -> list[Path]:
+    """Copy files into the table's part of the landing folder; where they are now.
+
+    Each appears whole or not at all. `arrived` is when the content became available, if that was not
+    now: corrections count from it (S6). Raises IngestionError for a file that is missing or whose
+    name the table's pattern does not match, before any is copied.
+    """
+    if arrived is not None and arrived.tzinfo is None:
+        raise IngestionError(f"land(arrived={arrived}) has no time zone.", remedy="Give it one: a moment in UTC.")
+    settings = lake_or_settings if isinstance(lake_or_settings, Settings) else lake_or_settings.settings
+    targets = [(file, settings.landing / _target(table, file)) for file in files]
+    if arrived is not None:
+        declared = [(target.relative_to(settings.landing).as_posix(), file_hash(file)) for file, target in targets]
+        if isinstance(lake_or_settings, Lake):
+            _declare(lake_or_settings, table, declared, arrived)
+        else:
+            lake = Lake(settings)
+            try:
+                _declare(lake, table, declared, arrived)
+            finally:
+                lake.close()
+    for file, target in targets:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        whole = target.parent / f".{uuid.uuid4().hex}.tmp"
+        try:
+            shutil.copyfile(file, whole)
+            whole.replace(target)
+        finally:
+            whole.unlink(missing_ok=True)
+    return [target for _, target in targets]
+
+
+def _target(table: Table, file: Path) -> str:
+    pattern = PurePosixPath(table.source.pattern)
+    if not file.is_file():
+        raise IngestionError(f"There is no file {file}.", remedy="Check the path.")
+    fixed = []
+    for part in pattern.parts:
+        if any(sign in part for sign in "*?["):
+            break
+        fixed.append(part)
+    if len(fixed) == len(pattern.parts):
+        return str(pattern)
+    target = PurePosixPath(*fixed, file.name)
+    whole = [f"{'/'.join(fixed)}/x/{file.name}" if "**" in pattern.parts else str(target), str(target)]
+    if not any(PurePosixPath(path).match(str(pattern)) for path in whole):
+        raise IngestionError(
+            f"{file.name} is not one of {table.name}'s files, {pattern}.",
+            remedy="Rename it, or land it for the table it belongs to.",
+        )
+    return str(target)
+
+
+def _declare(lake: Lake, table: Table, files: list[tuple[str, str]], arrived: datetime) -> None:
+    from ml_platform.state.ingestion_tables import prepare
+
+    prepare(lake)
+    now = datetime.now(UTC)
+    with write(lake, Author(f"landing/{table.name}")) as tx:
+        for path, digest in files:
+            tx.execute(
+                "DELETE FROM platform.landings WHERE table_name = ? AND path = ? AND sha256 = ?",
+                [table.name, path, digest],
+            )
+            tx.execute("INSERT INTO platform.landings VALUES (?, ?, ?, ?, ?)", [table.name, path, digest, arrived, now])
+
+
+def declared_arrivals(lake: Lake, table: str) -> dict[tuple[str, str], datetime]:
+    """(path, sha256) → the arrival that was declared for it."""
+    rows = lake.rows("SELECT path, sha256, arrival FROM platform.landings WHERE table_name = ?", [table])
+    return {(path, digest): arrival for path, digest, arrival in rows}

@@ -1,0 +1,259 @@
+"""Landed files into `raw.<table>`: every file version once, as it came."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+from filelock import FileLock
+
+from ml_platform.errors import FileRefused
+from ml_platform.lake.blobs import file_hash
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.frames import staged
+from ml_platform.lake.transaction import Author, Rows, Transaction, write
+from ml_platform.sources.file_reading import check_names, missing_columns, read
+from ml_platform.sources.landing import declared_arrivals, land
+from ml_platform.sources.raw_columns import FILE, ROW, Placed, place, storable, types_in_duckdb
+from ml_platform.sources.scan import Pending, Refusal, Waiting, look, pending, read_key
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.partitions import WHOLE
+from ml_platform.spec.tables import Table
+from ml_platform.state import files as file_versions
+from ml_platform.state import ledger
+from ml_platform.state.files import FileVersion
+
+__all__ = ["IngestReport", "Pending", "Refusal", "ingest", "land", "pending", "read_key", "table_lock"]
+
+_BATCH_SECONDS = 1.0
+_BATCH_BYTES = 256_000_000
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did. `refused` includes files refused before and unchanged since; `waiting`
+    are files that changed while they were read and are left for the next scan."""
+
+    table: str
+    ingested: list[str]
+    replaced: list[str]
+    refused: list[Refusal]
+    waiting: list[Refusal]
+    rows: int
+
+    @property
+    def nothing(self) -> bool:
+        """Whether no file was taken in."""
+        return not self.ingested
+
+
+def table_lock(lake: Lake, table: Table) -> FileLock:
+    """One process at a time reads the files of a table."""
+    folder = lake.settings.lake / "locks"
+    folder.mkdir(parents=True, exist_ok=True)
+    return FileLock(folder / f"{table.name}.lock", timeout=lake.settings.lock_timeout)
+
+
+@dataclass
+class _Read:
+    """One file as it was read: a frame to store, or the reason why not."""
+
+    version: FileVersion
+    frame: pl.DataFrame | None
+    replaces: FileVersion | None
+
+
+def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], None] | None = None) -> IngestReport:
+    """Take in every waiting file of the table. Files that cannot be read are recorded and left; the others go on.
+
+    Safe with several processes; running it again changes nothing. `on_file` is called with each path
+    before it is read. Raises LakeError when the lake cannot be written.
+    """
+    report = IngestReport(table.name, [], [], [], [], 0)
+    rows = 0
+    with table_lock(lake, table):
+        seen, waiting, touched = look(lake, table)
+        report.refused.extend(seen.refused)
+        if touched:
+            _note(lake, table, touched)
+        now, arrivals = datetime.now(UTC), declared_arrivals(lake, table.name)
+        batch: list[_Read] = []
+        size, since = 0, time.monotonic()
+        for item in waiting:
+            try:
+                done = _read(table, item, arrivals, now, on_file)
+            except FileNotFoundError:
+                continue
+            except FileRefused as growing:
+                report.waiting.append(Refusal(item.path, str(growing)))
+                continue
+            batch.append(done)
+            rows += done.version.rows
+            if done.frame is None:
+                report.refused.append(Refusal(item.path, done.version.error or ""))
+            else:
+                report.ingested.append(item.path)
+                size += int(done.frame.estimated_size())
+                if done.replaces is not None:
+                    report.replaced.append(item.path)
+            if size > _BATCH_BYTES or time.monotonic() - since > _BATCH_SECONDS:
+                _store(lake, table, run_id, batch)
+                batch, size, since = [], 0, time.monotonic()
+        if batch:
+            _store(lake, table, run_id, batch)
+    return IngestReport(
+        table.name, report.ingested, report.replaced, sorted(report.refused, key=lambda r: r.path), report.waiting, rows
+    )
+
+
+def _read(
+    table: Table,
+    item: Waiting,
+    arrivals: dict[tuple[str, str], datetime],
+    now: datetime,
+    on_file: Callable[[str], None] | None,
+) -> _Read:
+    """Raises FileRefused only for a file that changes while it is read, FileNotFoundError for one that left."""
+    before = item.file.stat()
+    if on_file is not None:
+        on_file(item.path)
+    digest, frame, error = "", None, None
+    try:
+        digest = file_hash(item.file)
+        frame = storable(read(item.file, item.path, table.source))
+        _check_columns(table, frame, item.path)
+    except FileNotFoundError:
+        raise
+    except OSError as fault:
+        error = str(FileRefused(item.path, f"it cannot be opened: {fault.strerror}", remedy="Make it readable."))
+    except FileRefused as refused:
+        frame, error = None, str(refused)
+    after = item.file.stat()
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        sizes = f"{before.st_size:,} to {after.st_size:,} bytes"
+        raise FileRefused(
+            item.path,
+            "it changed while it was read",
+            place=sizes,
+            remedy="It is left for the next scan; `ml-platform land` copies files whole.",
+        )
+    standing = next((v for v in reversed(item.before) if v.status == "ingested"), None)
+    number = max((v.version for v in item.before), default=0) + 1
+    same = [v for v in item.before if v.sha256 == digest]
+    declared = arrivals.get((item.path, digest))
+    # Read anew because the declaration changed: it is still the content that arrived then.
+    arrival = declared or (same[-1].arrival if same and same[-1] is item.before[-1] else now)
+    version = FileVersion(
+        file_id=file_versions.file_id(table.name, item.path, digest, number, len(same)),
+        path=item.path,
+        version=number,
+        sha256=digest,
+        bytes=after.st_size,
+        mtime_ns=after.st_mtime_ns,
+        rows=0 if frame is None else frame.height,
+        columns="{}",
+        arrival=arrival,
+        declared=declared is not None or (bool(same) and same[-1] is item.before[-1] and same[-1].declared),
+        status="refused" if frame is None else "ingested",
+        replaces=standing.file_id if standing is not None and frame is not None else None,
+        error=error,
+        read_key=read_key(table),
+    )
+    return _Read(version, frame, standing if frame is not None else None)
+
+
+def _check_columns(table: Table, frame: pl.DataFrame, path: str) -> None:
+    check_names(frame.columns, path, "the schema")
+    if not frame.width:
+        raise FileRefused(path, "there are no columns", remedy="Land it with at least a header, or remove it.")
+    if table.clean is not None:
+        return  # what clean needs is its own affair: see screening
+    missing = [name for name in table.columns if name not in frame.columns]
+    if missing:
+        raise FileRefused(
+            path,
+            missing_columns(missing, frame.columns),
+            place="the header",
+            remedy="Land it with the contract's columns, or map them in clean.",
+        )
+
+
+def _store(lake: Lake, table: Table, run_id: str, batch: list[_Read]) -> None:
+    author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
+    existing = lake.columns("raw", table.name)  # under the table's lock nobody else adds columns
+    placed: list[tuple[_Read, Placed, Rows | None]] = []
+    for item in batch:
+        if item.frame is None:
+            placed.append((item, {}, None))
+            continue
+        columns = place(item.frame, existing, types_in_duckdb(lake, item.frame))
+        existing |= {home: kind for home, kind in columns.values() if home is not None}
+        placed.append((item, columns, staged(lake, _stored(item.frame, columns, item.version.file_id))))
+    with write(lake, author, {"files": [item.version.path for item in batch]}) as tx:
+        for item, columns, rows in placed:
+            if rows is not None:
+                tx.append("raw", table.name, rows, evolve=True)
+            _record(tx, table, item, json.dumps(columns), run_id)
+        taken = [item for item in batch if item.frame is not None]
+        if taken:
+            standing = tx.execute(
+                "SELECT path, sha256 FROM platform.files WHERE table_name = ? AND status = 'ingested' ORDER BY path",
+                [table.name],
+            ).fetchall()
+            author = Author(author.asset, WHOLE, content_key("raw", [digest for _, digest in standing]), run_id)
+            ledger.record(
+                tx,
+                author,
+                rows=sum(item.version.rows for item in taken),
+                details={"files": [item.version.path for item in taken]},
+            )
+
+
+def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
+    kept = frame.select(name for name, (home, _) in placed.items() if home is not None)
+    kept.columns = [home for home, _ in placed.values() if home is not None]
+    ids = pl.Series(FILE, [file_id] * frame.height, dtype=pl.String)
+    return pl.DataFrame([*kept, ids, pl.Series(ROW, range(frame.height), dtype=pl.Int64)])
+
+
+def _record(tx: Transaction, table: Table, item: _Read, columns: str, run_id: str) -> None:
+    v, now = item.version, datetime.now(UTC)
+    if item.replaces is not None:
+        tx.execute(
+            "UPDATE platform.files SET status = 'replaced', replaced_at = ? WHERE table_name = ? AND file_id = ?",
+            [v.arrival, table.name, item.replaces.file_id],
+        )
+    tx.execute(
+        f"INSERT INTO platform.files VALUES ({', '.join('?' * 18)})",
+        [
+            table.name,
+            v.file_id,
+            v.path,
+            v.version,
+            v.sha256,
+            v.bytes,
+            v.mtime_ns,
+            v.rows,
+            columns,
+            v.arrival,
+            v.declared,
+            v.status,
+            v.replaces,
+            None,
+            v.error,
+            v.read_key,
+            run_id,
+            now,
+        ],
+    )
+
+
+def _note(lake: Lake, table: Table, touched: list[tuple[FileVersion, int, int]]) -> None:
+    with write(lake, Author(f"raw/{table.name}", WHOLE)) as tx:
+        for version, size, mtime in touched:
+            tx.execute(
+                "UPDATE platform.files SET bytes = ?, mtime_ns = ? WHERE table_name = ? AND file_id = ?",
+                [size, mtime, table.name, version.file_id],
+            )

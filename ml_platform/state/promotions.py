@@ -1,0 +1,255 @@
+"""The append-only log of champion changes; promotion re-reads the verdicts (S26).
+
+The champion at a moment is that of the last entry by (effective_at, seq) with effective_at at or
+before it. What a person decides takes effect at the greatest effective_at in the log, so it holds
+now and until a later partition promotes another.
+"""
+
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from datetime import UTC, datetime
+from typing import Literal
+
+from ml_platform.errors import PromotionRefused, RollbackRefused
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.transaction import Author, Transaction, write
+from ml_platform.spec.gate_wording import gate_key, in_words
+from ml_platform.spec.gates import Gate
+from ml_platform.state import registry_tables, verdicts
+from ml_platform.state.versions import version as find_version
+
+Action = Literal["promoted", "rolled_back", "kept"]
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """One entry. `version` serves from `effective_at`; None only for "kept" without a champion.
+
+    `previous` is the champion before it. For "kept" both are the champion that stays.
+    """
+
+    seq: int
+    pipeline: str
+    version: int | None
+    action: Action
+    previous: int | None
+    partition: str
+    effective_at: datetime
+    reason: str
+    actor: str
+    run_id: str
+    recorded_at: datetime
+
+
+_COLUMNS = ", ".join(field.name for field in fields(Promotion))
+
+
+def history(lake: Lake, pipeline: str) -> list[Promotion]:
+    """The log of a pipeline in the order of writing."""
+    sql = f"SELECT {_COLUMNS} FROM registry.promotions WHERE pipeline = ? ORDER BY seq"
+    return [Promotion(*row) for row in registry_tables.read(lake, "promotions", sql, [pipeline])]
+
+
+def champion_at(lake: Lake, pipeline: str, moment: datetime | None = None) -> int | None:
+    """The version that serves at `moment`, inclusive; None as moment: after every entry; None found: no champion."""
+    return serving_at(history(lake, pipeline), moment)
+
+
+def serving_at(log: list[Promotion], moment: datetime | None = None) -> int | None:
+    """The same by a log that was read already."""
+    serving = _serving(log, moment)
+    return serving.version if serving else None
+
+
+def promote(
+    lake: Lake,
+    author: Author,
+    pipeline: str,
+    version: int,
+    gates: Iterable[Gate],
+    *,
+    partition: str,
+    effective_at: datetime | None = None,
+    reason: str,
+    actor: str,
+    by_hand: bool = False,
+) -> Promotion:
+    """Make a version the champion from `effective_at` on, if every gate has a verdict and none failed.
+
+    Idempotent: the entry that says the same already is returned, unless another promotion of the partition
+    came after it, which this one replaces. `by_hand` is a person's decision:
+    it takes effect at the greatest effective_at in the log (in an empty log now), whatever was
+    given, and may bring back a version that was rolled back; it cannot pass over a verdict. Raises
+    PromotionRefused with every reason, and NotFoundError for a version that does not exist.
+    """
+    registry_tables.prepare(lake)
+    find_version(lake, pipeline, version)
+    with write(lake, author) as tx:
+        log = history(lake, pipeline)
+        moment = _now_in(log) if by_hand or effective_at is None else effective_at
+        undone = _undone(log, version)
+        if undone is not None and not by_hand:
+            problem = f"it was rolled back by {undone.actor} ({undone.reason}), so only a person promotes it again"
+            raise PromotionRefused(pipeline, version, [problem])
+        serving = _serving(log, moment)
+        own = [e for e in log if (e.action, e.partition, e.effective_at) == ("promoted", partition, moment)]
+        if not by_hand and serving not in own:  # what a person decided since stands
+            for entry in own:
+                if entry.version == version:
+                    return entry
+        if serving is not None and serving.version == version:
+            return serving
+        refusals = missing_or_failed(lake, pipeline, version, gates)
+        if refusals:
+            raise PromotionRefused(pipeline, version, refusals)
+        return _append(
+            tx,
+            pipeline,
+            version,
+            "promoted",
+            serving.version if serving else None,
+            partition,
+            moment,
+            reason,
+            actor,
+            author,
+        )
+
+
+def keep(
+    lake: Lake, author: Author, pipeline: str, *, partition: str, effective_at: datetime, reason: str, actor: str
+) -> Promotion:
+    """Put on record that the champion stays, and why. Idempotent per partition and reason."""
+    registry_tables.prepare(lake)
+    with write(lake, author) as tx:
+        log = history(lake, pipeline)
+        for entry in log:
+            if (entry.action, entry.partition, entry.effective_at, entry.reason) == (
+                "kept",
+                partition,
+                effective_at,
+                reason,
+            ):
+                return entry
+        serving = _serving(log, effective_at)
+        stays = serving.version if serving else None
+        return _append(tx, pipeline, stays, "kept", stays, partition, effective_at, reason, actor, author)
+
+
+def rollback(lake: Lake, pipeline: str, *, why: str, actor: str, to: int | None = None, run_id: str = "") -> Promotion:
+    """Go back to the champion before this one, or to the earlier champion `to`; effective at once.
+
+    A second rollback goes back one further, never to what was just left. Raises RollbackRefused
+    without a reason, or when there is no such earlier champion.
+    """
+    if not why.strip():
+        raise RollbackRefused(f"{pipeline} is not rolled back: no reason was given.", remedy='Say it: --why "…".')
+    registry_tables.prepare(lake)
+    author = Author("registry/promotions", run_id=run_id)
+    with write(lake, author) as tx:
+        log = history(lake, pipeline)
+        standing = _standing(log)
+        served = sorted({e.version for e in changes(log) if e.version is not None})
+        if len(served) < 2 or (to is None and len(standing) < 2):
+            current = f"{pipeline}@{standing[-1]} is the first champion" if standing else f"{pipeline} has no champion"
+            raise RollbackRefused(
+                f"{current}: there is nothing to go back to.",
+                remedy=f"Promote a version: `ml-platform promote {pipeline}@N`.",
+            )
+        target = standing[-2] if to is None else to
+        if target == standing[-1] or target not in served:
+            problem = "is the champion already" if target == standing[-1] else "was never the champion"
+            others = ", ".join(str(v) for v in served if v != standing[-1])
+            raise RollbackRefused(f"{pipeline}@{target} {problem}.", remedy=f"Earlier champions: {others}.")
+        return _append(
+            tx, pipeline, target, "rolled_back", standing[-1], log[-1].partition, _now_in(log), why, actor, author
+        )
+
+
+def missing_or_failed(lake: Lake, pipeline: str, version: int, gates: Iterable[Gate]) -> list[str]:
+    """Why the verdicts do not allow promotion, one phrase a gate; empty when they do.
+
+    A missing verdict is a failed one; "not judged" does not stand in the way (S24, S26).
+    """
+    found = verdicts.of(lake, pipeline, version)
+    refusals = []
+    for gate in gates:
+        mine = [v for v in found if v.gate_key == gate_key(gate)]
+        if not any(v.slice == "" for v in mine):
+            refusals.append(f"there is no verdict on “{in_words(gate)}”")
+        failed = [v for v in mine if v.passed is False]
+        if failed:
+            outcome = next((v for v in failed if v.slice == ""), failed[0])
+            refusals.append(f"“{outcome.gate}” failed: {outcome.detail.rstrip('.')}")
+    return refusals
+
+
+def changes(log: list[Promotion]) -> list[Promotion]:
+    """The entries that change the champion, in the order in which they take effect."""
+    return sorted((e for e in log if e.action != "kept"), key=lambda e: (e.effective_at, e.seq))
+
+
+def _serving(log: list[Promotion], moment: datetime | None) -> Promotion | None:
+    """The entry that made the champion of `moment`."""
+    due = [e for e in changes(log) if moment is None or e.effective_at <= moment]
+    return due[-1] if due else None
+
+
+def _standing(log: list[Promotion]) -> list[int]:
+    """The champions that nobody rolled back, the present one last."""
+    stack: list[int] = []
+    for entry in changes(log):
+        assert entry.version is not None  # only "kept" entries may have none
+        if entry.action == "rolled_back" and entry.version in stack:
+            del stack[stack.index(entry.version) + 1 :]
+            continue
+        if entry.version in stack:
+            stack.remove(entry.version)
+        stack.append(entry.version)
+    return stack
+
+
+def _undone(log: list[Promotion], version: int) -> Promotion | None:
+    """The rollback that left `version`, when nothing brought it back since."""
+    last = None
+    for entry in log:
+        if entry.action == "rolled_back" and entry.previous == version:
+            last = entry
+        elif entry.action != "kept" and entry.version == version:
+            last = None
+    return last
+
+
+def _now_in(log: list[Promotion]) -> datetime:
+    return max((e.effective_at for e in log), default=datetime.now(UTC))
+
+
+def _append(
+    tx: Transaction,
+    pipeline: str,
+    version: int | None,
+    action: Action,
+    previous: int | None,
+    partition: str,
+    effective_at: datetime,
+    reason: str,
+    actor: str,
+    author: Author,
+) -> Promotion:
+    seq = int(tx.lake.value("SELECT coalesce(max(seq), 0) + 1 FROM registry.promotions"))
+    entry = Promotion(
+        seq,
+        pipeline,
+        version,
+        action,
+        previous,
+        partition,
+        effective_at,
+        reason,
+        actor,
+        author.run_id,
+        datetime.now(UTC),
+    )
+    values = list(astuple(entry))
+    tx.execute(f"INSERT INTO registry.promotions ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)
+    return entry

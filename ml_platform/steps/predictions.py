@@ -1,0 +1,98 @@
+"""The predictions step: the champion of the start of a partition scores its examples (S21)."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.transaction import Author, write
+from ml_platform.models import bundle as bundles
+from ml_platform.models.predictor import Predictor
+from ml_platform.naming import quoted
+from ml_platform.plots.holdout import histogram
+from ml_platform.plots.markdown import ROWS
+from ml_platform.runtime import reading
+from ml_platform.runtime.display import drawn, previewed
+from ml_platform.runtime.workspace import Outcome, Workspace, record, window_of
+from ml_platform.serving.batch import SCHEMA, scored
+from ml_platform.spec.canonical import libraries
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import versions
+from ml_platform.state.promotions import champion_at
+from ml_platform.steps import features
+
+CODE_VERSION = 1  # of how predictions are made from scores; part of their content key (S31)
+
+
+def serving(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
+    """The champion at the start of the partition; the present one for a pipeline without partitions."""
+    return champion_at(ws.lake, pipeline.name, window_of(pipeline, partition)[0])
+
+
+def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+    """From the feature rows and the bytes of the champion."""
+    champion = serving(ws, pipeline, partition)
+    version = versions.version(ws.lake, pipeline.name, champion) if champion else None
+    bundle = version.bundle if version else None
+    reads = reading.own(ws, pipeline, "features", [partition])
+    scorer = [reading.version(version)] if version else []
+    return recipe("predictions", CODE_VERSION, champion, bundle, reads, libraries("lightgbm"), by_content=scorer)
+
+
+def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+    """Score the partition. Without a champion there is nothing to score with: no rows, and it says so."""
+    champion = serving(ws, pipeline, partition)
+    told: dict[str, Any] = {"champion": "none yet"}
+    if champion is None:
+        rows = pl.DataFrame(schema=SCHEMA)
+    else:
+        version = versions.version(ws.lake, pipeline.name, champion)
+        bundle = bundles.load(ws.blobs, version.bundle)
+        frame = _examples(ws, pipeline, partition, bundle, version.training_set)
+        rows = scored(pipeline, frame, Predictor(bundle, threads=ws.settings.threads), champion, author.run_id)
+        told = {"champion": f"{pipeline.name}@{champion}"}
+        if rows.height:
+            scores = rows["score"].to_numpy()
+            told["mean score"] = round(float(np.mean(scores)), 4)
+            told["scores"] = drawn(ws, lambda: histogram(scores, title=f"Scores of {partition} by {version.name}"))
+        told |= {"trained after": version.partition, "trained in run": {"run": version.run_id}}
+    if pipeline.partitions is None:
+        rows = _with_earlier(ws, pipeline, rows)
+    if rows.height:
+        told["preview"] = previewed(ws, rows.head(ROWS), rows.height)
+    with write(ws.lake, author) as tx:
+        outcome = Outcome(tx.replace(pipeline.name, "predictions", rows, partition=partition), metadata=told)
+        record(tx, author, outcome)
+    return outcome
+
+
+def feature_rows(ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition) -> pl.DataFrame:
+    """The partition's examples with the features of `definition`: as stored, or computed when it is not today's."""
+    listed = ", ".join(quoted(name) for name in definition.schema)
+    with features.relation(ws, pipeline, partition, definition) as rows:
+        frame = ws.lake.frame(f"SELECT {listed} FROM {rows}")
+    order = [definition.at] if definition.at else []
+    return frame.cast(pl.Schema(definition.schema)).sort([*order, *definition.keys])
+
+
+def _examples(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, bundle: bundles.Bundle, training_set: str
+) -> pl.DataFrame:
+    frame = feature_rows(ws, pipeline, partition, FeatureDefinition.from_json(bundle.definition))
+    if pipeline.partitions is not None:
+        return frame
+    # Without partitions the champion scores what it was not trained on: its holdout and the unlabelled.
+    trained = pl.scan_parquet(ws.blobs.get(training_set)).filter(pl.col("_part") != "holdout")
+    on = pipeline.examples.identity
+    return frame.join(trained.select(on).collect(), on=on, how="anti", maintain_order="left")
+
+
+def _with_earlier(ws: Workspace, pipeline: ModelPipeline, rows: pl.DataFrame) -> pl.DataFrame:
+    """What earlier champions predicted stays; the same version predicting again replaces its own rows."""
+    if not ws.lake.columns(pipeline.name, "predictions"):
+        return rows
+    earlier = ws.lake.frame(f"SELECT * EXCLUDE (_partition) FROM {quoted(pipeline.name)}.predictions")
+    kept = earlier.cast(pl.Schema(SCHEMA)).join(rows.select("version").unique(), on="version", how="anti")
+    return pl.concat([kept, rows])

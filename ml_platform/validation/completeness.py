@@ -1,0 +1,93 @@
+"""Which partitions are complete, by the rules that tables declare, and what the next one waits for (S20)."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from itertools import takewhile
+
+import polars as pl
+
+from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.connection import Lake
+from ml_platform.spec.completeness import Marker, Watermark
+from ml_platform.spec.partitions import Partitions
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
+from ml_platform.validation import file_plans
+from ml_platform.validation.screening import PARTITION, RULE_HOLDS
+
+Slices = Mapping[str, Partitions | None]
+
+
+def rules(pipeline: ModelPipeline) -> list[tuple[Table, Watermark | Marker]]:
+    """The tables whose word counts: the examples' one always, others where they declare a rule."""
+    own = pipeline.examples.table
+    rules = [(table, table.complete or (Watermark() if table.name == own else None)) for table in pipeline.tables]
+    return [(table, rule) for table, rule in rules if rule is not None]
+
+
+def complete(lake: Lake, pipeline: ModelPipeline, slices: Slices) -> list[str]:
+    """The partitions, from the first on, that every rule says are complete. For a pipeline with partitions."""
+    state = _State(lake, pipeline, slices)
+    return list(takewhile(lambda partition: not any(state.awaited(partition)), pipeline.partition_keys()))
+
+
+def awaited(lake: Lake, pipeline: ModelPipeline, slices: Slices) -> list[str]:
+    """What the first partition that is over and not complete waits for, a sentence each; none when there is none."""
+    state = _State(lake, pipeline, slices)
+    for partition in pipeline.partition_keys():
+        if found := list(state.awaited(partition)):
+            return found
+    return []
+
+
+def markers(lake: Lake, pipeline: ModelPipeline) -> list[str]:
+    """The marker files that have landed."""
+    folder, found = lake.settings.landing, list[str]()
+    for _, rule in rules(pipeline):
+        if isinstance(rule, Marker):
+            found += sorted(file.relative_to(folder).as_posix() for file in folder.glob(rule.of("*")))
+    return found
+
+
+class _State:
+    """What the rules look at, read once for all partitions."""
+
+    def __init__(self, lake: Lake, pipeline: ModelPipeline, slices: Slices) -> None:
+        assert pipeline.partitions is not None  # without, nothing is awaited
+        self._window = pipeline.partitions.window
+        self._rules = rules(pipeline)
+        self._landed = set(markers(lake, pipeline))
+        self._newest = {
+            table.name: _newest(lake, table, slices.get(table.name), exact=rule.microseconds > 0)
+            for table, rule in self._rules
+            if isinstance(rule, Watermark)
+        }
+
+    def awaited(self, partition: str) -> Iterator[str]:
+        """What each rule still waits for before the partition is complete."""
+        for table, rule in self._rules:
+            if isinstance(rule, Marker):
+                if rule.of(partition) not in self._landed:
+                    yield f"{partition} waits for the file {rule.of(partition)} in the landing folder."
+                continue
+            end = self._window(partition)[1] + timedelta(microseconds=rule.microseconds)
+            seen = self._newest[table.name]
+            if seen is None or seen < end:
+                told = "there is none yet" if seen is None else f"there are some of {seen:%Y-%m-%d %H:%M}"
+                yield f"{partition} waits for a row of {table.name} at or after {end:%Y-%m-%d %H:%M} UTC; {told}."
+
+
+def _newest(lake: Lake, table: Table, slices: Partitions | None, *, exact: bool) -> datetime | None:
+    """The newest event time of the valid rows of standing files; None without, or while a file is not screened.
+
+    Unless it shall be `exact`, and where a screened file is damaged, the start of the slice that it lies in.
+    """
+    holding = file_plans.filled_by(lake, table, slices) if slices else {}
+    if slices is None or not holding:
+        return None
+    last, found, blobs = max(holding), [slices.window(max(holding))[0]], Blobs(lake.settings)
+    for digest in holding[last] if exact else ():
+        if blobs.whole(digest):
+            rows = pl.scan_parquet(blobs.path(digest)).filter(RULE_HOLDS & (pl.col(PARTITION) == last))
+            found.append(rows.select(pl.col(table.event_time or "").max()).collect().item())
+    return max(found)

@@ -1,0 +1,152 @@
+"""Which file versions matter to a partition, in which order, and the content key that follows (S31)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ml_platform.errors import IngestionError
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.recipes import Read, Recipe
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.partitions import Partitions
+from ml_platform.spec.tables import Table
+from ml_platform.state.files import FileVersion
+from ml_platform.validation.resolution import Step
+from ml_platform.validation.screenings import Screenings, keys_of, needs_keys, needs_reads, screen_files, screenings
+
+RESOLUTION_VERSION = 1  # raise it when the same screenings would be resolved otherwise
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The file versions that matter to one partition, in the order in which they arrived."""
+
+    partition: str
+    files: list[FileVersion]
+    steps: list[Step]
+    final: list[bool]  # whether the file stands now
+
+
+def touched(
+    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
+) -> dict[str, list[str]]:
+    """Every partition that some file has rows in, with the file ids that matter to it. Screens what is not screened."""
+    keys = needs_keys(lake, table) if keys is None else keys
+    found = plans(screen_files(lake, table, partitions, keys))
+    return {name: [version.file_id for version in plan.files] for name, plan in sorted(found.items())}
+
+
+def validated_keys(
+    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
+) -> dict[str, str] | None:
+    """The content key of every partition that some file has rows in. Reads only.
+
+    None while it cannot be told: a file is not screened, or a table in `needs` is not made.
+    """
+    state = _recorded(lake, table, partitions, keys)
+    if state is None:
+        return None
+    return {name: key_of(table, state.key, plan) for name, plan in sorted(plans(state).items())}
+
+
+def validated_key(
+    lake: Lake, table: Table, partitions: Partitions | None, partition: str, keys: Mapping[str, str] | None = None
+) -> str | None:
+    """The content key of one partition (S31), with or without rows; None as in `validated_keys`, which is cheaper."""
+    state = _recorded(lake, table, partitions, keys)
+    if state is None:
+        return None
+    plan = lake.once(f"plans of {table.name}", lambda: plans(state)) if keys is None else plans(state)
+    return key_of(table, state.key, plan.get(partition, Plan(partition, [], [], [])))
+
+
+def _recorded(
+    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None
+) -> Screenings | None:
+    if keys is None:
+        return lake.once(f"screenings of {table.name}", lambda: _recorded_now(lake, table, partitions))
+    state = screenings(lake, table, partitions, keys)
+    return None if state.waiting else state
+
+
+def _recorded_now(lake: Lake, table: Table, partitions: Partitions | None) -> Screenings | None:
+    try:
+        keys = needs_keys(lake, table)
+    except IngestionError:
+        return None
+    return _recorded(lake, table, partitions, keys)
+
+
+def filled(lake: Lake, table: Table, partitions: Partitions | None) -> set[str]:
+    """The partitions that standing files have valid rows in; none while a file is not screened. Reads only."""
+    return set(filled_by(lake, table, partitions))
+
+
+def filled_by(lake: Lake, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
+    """The same, each with the digests of the screened files that have the rows."""
+    state = _recorded(lake, table, partitions, None)
+    found: dict[str, list[str]] = {}
+    if state is None:
+        return found
+    for versions in state.standing.values():
+        screening = state.found[versions[-1].file_id]
+        for name, counts in screening.partitions.items():
+            if counts.rows:
+                found.setdefault(name, []).append(screening.digest)
+    return found
+
+
+def plans(state: Screenings) -> dict[str, Plan]:
+    """The plan of every partition that some standing file has rows in."""
+    chains = state.standing
+    paths: dict[str, list[str]] = {}
+    for path, versions in chains.items():
+        for name in {name for version in versions for name in state.found[version.file_id].partitions}:
+            paths.setdefault(name, []).append(path)
+    return {name: _plan(name, {path: chains[path] for path in touching}) for name, touching in paths.items()}
+
+
+def _plan(partition: str, chains: dict[str, list[FileVersion]]) -> Plan:
+    arriving = sorted((v.arrival, path, i) for path, versions in chains.items() for i, v in enumerate(versions))
+    number = {path: i for i, path in enumerate(dict.fromkeys(path for _, path, _ in arriving))}
+    return Plan(
+        partition,
+        [chains[path][i] for _, path, i in arriving],
+        [Step(number[path], i) for _, path, i in arriving],
+        [i == len(chains[path]) - 1 for _, path, i in arriving],
+    )
+
+
+def validated_recipe(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> Recipe | None:
+    """The recipe of one partition as `build_validated` would follow it; None as in `validated_keys`. Reads only."""
+    try:
+        needs = needs_reads(lake, table)
+    except IngestionError:
+        return None
+    state = _recorded(lake, table, partitions, keys_of(needs))
+    if state is None:
+        return None
+    return recipe_of(table, state.key, plans(state).get(partition, Plan(partition, [], [], [])), needs)
+
+
+def recipe_of(table: Table, base: str, plan: Plan, needs: Mapping[str, Sequence[Read]]) -> Recipe:
+    """The files of a plan, each content once, and the partitions of the tables in `needs`; `key_of` hashes both."""
+    files = [Read(f"raw/{table.name}", version.path, version.sha256) for version in plan.files]
+    reads = [*files, *(read for name in table.needs for read in needs[name])]
+    return Recipe(key_of(table, base, plan), tuple(dict.fromkeys(reads)))
+
+
+def key_of(table: Table, base: str, plan: Plan) -> str:
+    """Arrivals count only where they decide something, so that landing elsewhere gives the same key.
+
+    The order of arrival is in the order of the entries. The moment itself is there for replacements,
+    where "latest" lets an arrival correct another path's rows, and, declared, for tables without time.
+    """
+    several = len({step.path for step in plan.steps}) > 1
+    entries = []
+    for version, step in zip(plan.files, plan.steps, strict=True):
+        decides = step.position > 0 or (table.on_conflict == "latest" and several)
+        decides = decides or (table.event_time is None and version.declared)
+        entries.append([step.path, version.sha256, version.arrival if decides else None])
+    return content_key(
+        "validated", RESOLUTION_VERSION, base, plan.partition, table.known_at, table.refresh, table.on_conflict, entries
+    )

@@ -1,0 +1,248 @@
+"""One file's raw rows against the contract: what is valid, what is refused and why. No input or output.
+
+The result is one frame: the contract's columns, `_row`, `_partition` ("" when nothing tells it) and,
+for refused rows, `_rule`, `_reason` and `_raw` (the row as it came, as JSON) with null columns.
+"""
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import dataframely as dy
+import polars as pl
+
+from ml_platform.errors import FileRefused
+from ml_platform.sources.file_reading import missing_columns
+from ml_platform.sources.raw_columns import ROW
+from ml_platform.spec.partitions import WHOLE, Partitions
+from ml_platform.spec.tables import Table
+from ml_platform.validation.casting import Failed, cast
+from ml_platform.validation.reasons import LONGEST, reason
+from ml_platform.validation.times import INSTANT
+
+PARTITION, RULE, REASON, RAW = "_partition", "_rule", "_reason", "_raw"
+# What pandas and Parquet readers with nanoseconds can still hold; a time outside is a slip or a sentinel.
+EARLIEST, LATEST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
+
+
+RULE_HOLDS = pl.col(RULE).is_null()
+
+
+@dataclass
+class Screened:
+    """`frame` as the module says; identical rows are dropped and counted (S35), as are rows that `clean` dropped."""
+
+    frame: pl.DataFrame
+    duplicates: dict[str, int] = field(default_factory=dict)  # by partition
+    dropped: int = 0
+
+
+def screen(
+    table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame], partitions: Partitions | None
+) -> Screened:
+    """Screen the rows of one file; `raw` has `_row`.
+
+    Raises FileRefused when `clean` fails or its result is not what the contract describes.
+    """
+    nulled = _without_nulls(table, raw)
+    cleaned = _cleaned(table, nulled, path, needs) if raw.height else _nothing(table, nulled)
+    types = table.columns
+    missing = [name for name in types if name not in cleaned.columns]
+    if missing:
+        made_by = "clean's result" if table.clean else "the header"
+        raise FileRefused(
+            path,
+            missing_columns(missing, cleaned.columns),
+            place=made_by,
+            remedy="Let clean make every column of the contract.",
+        )
+    values, failed = cast(cleaned, types, table.time_zone)
+    frame = values.with_columns(cleaned[ROW], *(pl.lit(None, pl.String).alias(name) for name in (RULE, REASON)))
+    frame = _refuse_unreadable(frame, cleaned, failed)
+    frame = _refuse_times(frame, table)
+    readable = frame.filter(RULE_HOLDS).unique(subset=list(types), keep="first", maintain_order=True)
+    kept = pl.concat([readable, frame.filter(~RULE_HOLDS)]).sort(ROW)
+    lost = frame.join(kept, on=ROW, how="anti")
+    kept = _refuse_keys(kept, table)
+    kept = _refuse_by_contract(kept, table)
+    kept = _sliced(kept, table, partitions)
+    lost = _sliced(lost, table, partitions)
+    kept = kept.with_columns(pl.when(RULE_HOLDS).then(pl.col(name)).alias(name) for name in types)
+    kept = kept.join(_as_json(raw, kept.filter(~RULE_HOLDS)[ROW]), on=ROW, how="left", maintain_order="left")
+    duplicates = {str(key[0]): part.height for key, part in lost.group_by(PARTITION)}
+    return Screened(kept.sort(PARTITION, ROW), duplicates, raw.height - cleaned.height)
+
+
+def _without_nulls(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
+    if table.source.file_format != "csv" or not table.source.nulls:
+        return raw
+    nulls = list(table.source.nulls)
+    return raw.with_columns(pl.when(~pl.col(pl.String).is_in(nulls)).then(pl.col(pl.String)).name.keep())
+
+
+def _nothing(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
+    """A file without rows has nothing to clean, and clean need not be ready for that."""
+    if table.clean is None:
+        return raw
+    return pl.DataFrame(schema={**table.columns, ROW: pl.Int64()})
+
+
+def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    if table.clean is None:
+        return raw
+    name = getattr(table.clean, "__name__", "clean")
+    try:
+        cleaned = table.clean(raw, **needs)
+        if isinstance(cleaned, pl.LazyFrame):
+            cleaned = cleaned.collect()
+    except Exception as error:  # whatever the user's function raises is about this file; the others go on
+        said = f"{name} raised {type(error).__name__}: {_first_line(error)}"
+        raise FileRefused(
+            path, said, place=_place(error), remedy=f"Mend {name} or the file; it is screened again by itself."
+        ) from error
+    remedy = f"{name} works row by row: it keeps {ROW!r}, may drop rows, and makes none."
+    if not isinstance(cleaned, pl.DataFrame):
+        raise FileRefused(path, f"{name} returned {type(cleaned).__name__}, not a polars frame", remedy=remedy)
+    if ROW not in cleaned.columns:
+        raise FileRefused(path, f"{name} dropped the column {ROW!r}", remedy=remedy)
+    rows = cleaned[ROW]
+    if rows.dtype != raw[ROW].dtype or rows.null_count() or not rows.is_in(raw[ROW].implode()).all():
+        raise FileRefused(path, f"{name} changed the column {ROW!r}", remedy=remedy)
+    if rows.n_unique() < len(rows):
+        twice = int(rows.filter(rows.is_duplicated())[0])
+        raise FileRefused(
+            path,
+            f"{name} returned row {twice} more than once: does a join in it multiply rows?",
+            place=f"row {twice:,}",
+            remedy=remedy,
+        )
+    return cleaned.sort(ROW)
+
+
+def _place(error: BaseException) -> str:
+    """The user's own line that raised, as file and line number."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if len(frames) > 1 else ""
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:300]
+
+
+def _refuse(frame: pl.DataFrame, where: pl.Series, rule: str, why: pl.Expr) -> pl.DataFrame:
+    """Mark rows; the first rule names the row, every reason is told."""
+    joined = pl.when(pl.col(REASON).is_null()).then(why).otherwise(pl.concat_str(REASON, why, separator="; "))
+    mark = pl.lit(where)
+    return frame.with_columns(
+        pl.when(mark).then(pl.coalesce(RULE, pl.lit(rule))).otherwise(pl.col(RULE)).alias(RULE),
+        pl.when(mark).then(joined).otherwise(pl.col(REASON)).alias(REASON),
+    )
+
+
+def _refuse_unreadable(frame: pl.DataFrame, cleaned: pl.DataFrame, failed: list[Failed]) -> pl.DataFrame:
+    for item in failed:
+        cells = cleaned[item.column].filter(item.where)
+        try:
+            cells = cells.cast(pl.String, strict=False)
+        except pl.exceptions.PolarsError:
+            cells = pl.Series([str(cell) for cell in cells])
+        cell = pl.lit(cells).fill_null("?").str.slice(0, LONGEST)
+        told = pl.select(pl.concat_str(pl.lit(f"{item.column} is '"), cell, pl.lit(f"', which {item.said}")))
+        at = pl.DataFrame({ROW: frame[ROW].filter(item.where), "why": told.to_series()})
+        joined = frame.select(ROW).join(at, on=ROW, how="left", maintain_order="left")["why"]
+        frame = _refuse(frame, item.where, item.rule, pl.lit(joined))
+    return frame
+
+
+def _refuse_times(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """Null event_time (S2), and times so far off that nothing downstream can hold them."""
+    name = table.event_time
+    if name is None:
+        return frame
+    fine = frame[RULE].is_null()
+    missing = fine & frame[name].is_null()
+    frame = _refuse(frame, missing, f"{name}|nullability", pl.lit(f"{name} is missing, and it is the event_time"))
+    far = fine & ((frame[name] < EARLIEST) | (frame[name] >= LATEST)).fill_null(False)
+    said = f", which is outside the years {EARLIEST.year} to {LATEST.year - 1}"
+    told = pl.concat_str(pl.lit(f"{name} is "), pl.col(name).cast(pl.String), pl.lit(said))
+    return _refuse(frame, far, f"{name}|range", told)
+
+
+def _refuse_keys(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """The same key with other content within the file: all of them (S35)."""
+    if not table.key:
+        return frame
+    whole = pl.all_horizontal(pl.col(name).is_not_null() for name in table.key)
+    clash = frame.select(whole & (pl.len().over(*table.key) > 1)).to_series()
+    if not clash.any():
+        return frame
+    rows = pl.col(ROW).over(*table.key, mapping_strategy="join").list.head(5).cast(pl.List(pl.String)).list.join(", ")
+    said = f"the key ({', '.join(table.key)}) comes with other content in the same file, rows "
+    return _refuse(frame, clash, "primary_key", pl.concat_str(pl.lit(said), rows))
+
+
+def _refuse_by_contract(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    """What the dataframely contract says about the rows that could be read."""
+    types = table.columns
+    judged = frame.filter(RULE_HOLDS)
+    numbered: Any = type("Numbered", (table.contract,), {"platform_row_number": dy.Int64(alias=ROW)})
+    _, failure = numbered.filter(judged.select(*types, ROW), cast=False)
+    counts = failure.counts()
+    if not counts:
+        return frame
+    # NaN is above every maximum: its own rule says it better.
+    order = sorted(counts, key=lambda rule: (not rule.endswith(("|nullability", "|nan", "|inf")), "|" not in rule))
+    details = failure.details()
+    for rule in order:
+        broken = details.filter(pl.col(rule) == "invalid").select(ROW, reason(table.contract, rule, types).alias("why"))
+        joined = frame.select(ROW).join(broken, on=ROW, how="left", maintain_order="left")["why"]
+        frame = _refuse(frame, joined.is_not_null(), rule, pl.lit(joined))
+    return frame
+
+
+def _sliced(frame: pl.DataFrame, table: Table, partitions: Partitions | None) -> pl.DataFrame:
+    """With `_partition`; a refused row without a usable time goes where the file begins, or to "".
+
+    So does one whose time lies outside those of the file's valid rows: its own partition may never be made.
+    """
+    if partitions is None or table.event_time is None:
+        return frame.with_columns(pl.lit(WHOLE).alias(PARTITION))
+    time = pl.col(table.event_time).cast(INSTANT)
+    usable = time.is_between(EARLIEST, LATEST, closed="left")
+    known = frame.with_columns(pl.when(usable).then(partitions.key_of(time)).alias(PARTITION))
+    valid = pl.col(PARTITION).filter(RULE_HOLDS)
+    stray = ~RULE_HOLDS & ~pl.col(PARTITION).is_between(valid.min(), valid.max())
+    known = known.with_columns(pl.when(stray).then(valid.min()).otherwise(PARTITION).alias(PARTITION))
+    return known.with_columns(pl.col(PARTITION).fill_null(pl.col(PARTITION).min()).fill_null(""))
+
+
+def _as_json(raw: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:
+    """`_row` and the row as it came, as one JSON text."""
+    return as_json(raw.join(rows.to_frame(), on=ROW, how="semi", maintain_order="left"))
+
+
+def as_json(raw: pl.DataFrame) -> pl.DataFrame:
+    """Each row's columns but `_row` as one JSON text; what JSON cannot say (bytes, infinities) as text."""
+    plain = raw.drop(ROW)
+    casts: list[pl.Series] = []
+    for column in plain:
+        kind = column.dtype
+        if kind == pl.Binary:
+            casts.append(column.bin.encode("hex"))
+        elif kind.is_float() and not column.is_finite().fill_null(True).all():
+            casts.append(column.cast(pl.String))
+        elif kind.is_nested() and "Binary" in str(kind):
+            casts.append(pl.Series(column.name, [None if v is None else str(v) for v in column], dtype=pl.String))
+        elif kind.is_decimal():
+            casts.append(column.cast(pl.String))
+        elif isinstance(kind, pl.Duration):
+            casts.append(column.dt.to_string())
+        else:
+            casts.append(column)
+    if not casts:
+        return raw.select(ROW, pl.lit("{}").alias(RAW))
+    packed = pl.DataFrame(casts).select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    return raw.select(ROW).with_columns(packed.alias(RAW))

@@ -1,0 +1,249 @@
+"""Screenings kept: each file version is screened once per screening key; the result is a Parquet blob."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import polars as pl
+
+from ml_platform.errors import FileRefused, IngestionError
+from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.recipes import Read
+from ml_platform.lake.transaction import Author, write
+from ml_platform.naming import quoted
+from ml_platform.sources.raw import Refusal, table_lock
+from ml_platform.sources.raw_columns import read_raw
+from ml_platform.spec.canonical import content_key, libraries
+from ml_platform.spec.partitions import WHOLE, Partitions
+from ml_platform.spec.tables import Table
+from ml_platform.state import ledger
+from ml_platform.state.files import FileVersion, by_path, chain, versions
+from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen
+
+SCREENING_VERSION = 1  # raise it when the same file, contract and clean would be screened otherwise
+_BATCH = 16  # files a transaction
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Rows of one file version in one partition."""
+
+    rows: int  # valid
+    refused: int
+    duplicates: int  # identical rows within the file, dropped
+    dropped: int  # by clean; told with the file's first partition
+
+
+@dataclass(frozen=True)
+class Screening:
+    """What screening made of one file version; `digest` is that of the blob, empty when `error` refused the file."""
+
+    file: FileVersion
+    digest: str
+    partitions: Mapping[str, Counts]
+    error: str | None
+
+
+def rule_version(table: Table) -> str:
+    """Contract and clean, as 16 hex digits: what quarantined rows were judged by."""
+    return content_key(table.contract, table.clean, list(table.source.nulls), table.time_zone, table.event_time)[:16]
+
+
+def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Partitions | None = None) -> str:
+    """The content key of screening (S31), but for the file: declaration, needed tables, code and libraries.
+
+    `needs_keys`: the content key of every table in `needs` (`needs_keys()` reads them).
+    """
+    missing = [name for name in table.needs if name not in needs_keys]
+    if missing:
+        raise IngestionError(
+            f"{table.name} needs {', '.join(missing)}, which has no content key yet.",
+            remedy=f"Make validated/{missing[0]} first.",
+        )
+    sliced = type(partitions).__name__ if partitions is not None and table.event_time else WHOLE
+    return content_key(
+        "screening",
+        SCREENING_VERSION,
+        libraries("polars", "dataframely", "duckdb"),
+        table.contract,
+        table.clean,
+        list(table.source.nulls),
+        table.source.file_format,
+        table.event_time,
+        table.time_zone,
+        sliced,
+        {name: needs_keys[name] for name in table.needs},
+    )
+
+
+def needs_reads(lake: Lake, table: Table) -> dict[str, list[Read]]:
+    """The partitions of the tables in `needs`, from the ledger. Raises IngestionError when one is not made yet."""
+    found = {}
+    for name in table.needs:
+        made = ledger.latest(lake, f"validated/{name}")
+        if not made:
+            raise IngestionError(
+                f"{table.name} needs {name}, which is not validated yet.", remedy=f"Make validated/{name} first."
+            )
+        found[name] = [Read(m.asset, m.partition, m.content_key) for _, m in sorted(made.items())]
+    return found
+
+
+def keys_of(needs: Mapping[str, list[Read]]) -> dict[str, str]:
+    """One content key a table in `needs`, from those of its partitions."""
+    return {name: content_key([[r.partition, r.content_key] for r in reads]) for name, reads in needs.items()}
+
+
+def needs_keys(lake: Lake, table: Table) -> dict[str, str]:
+    """The content keys of the tables in `needs`. Raises IngestionError when one is not made yet."""
+    return keys_of(needs_reads(lake, table))
+
+
+@dataclass(frozen=True)
+class Screenings:
+    """The file versions of a table and the screenings recorded under one key, as they were read together."""
+
+    key: str
+    versions: list[FileVersion]
+    found: dict[str, Screening]  # by file id
+
+    @cached_property
+    def standing(self) -> dict[str, list[FileVersion]]:
+        """The versions of each path that count, oldest first: those that ever stood and that screening did not refuse.
+
+        Where screening refuses a new version, the one before it stands on.
+        """
+        refused = {file_id for file_id, s in self.found.items() if s.error is not None}
+        chains = {
+            path: chain(versions)
+            for path, versions in by_path([v for v in self.versions if v.file_id not in refused]).items()
+        }
+        return {path: versions for path, versions in chains.items() if versions}
+
+    @property
+    def waiting(self) -> list[FileVersion]:
+        """The versions that count and are not screened."""
+        return [v for _, chain in sorted(self.standing.items()) for v in chain if v.file_id not in self.found]
+
+    @property
+    def refused(self) -> list[Refusal]:
+        """The newest versions that screening refused, and why."""
+        newest = {v.path: v.file_id for v in self.versions if v.status != "refused"}
+        errors = [(s.file, s.error) for s in self.found.values() if s.error is not None]
+        return [Refusal(v.path, error) for v, error in errors if newest[v.path] == v.file_id]
+
+
+def screenings(lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
+    """What is recorded under the present key. Reads only."""
+    recorded = versions(lake, table.name)
+    known, key = {v.file_id: v for v in recorded}, screening_key(table, keys, partitions)
+    rows = lake.rows(
+        "SELECT file_id, any_value(digest), any_value(partitions), any_value(error) FROM platform.screenings "
+        "WHERE table_name = ? AND screening_key = ? GROUP BY file_id",
+        [table.name, key],
+    )
+    found = {
+        file_id: Screening(known[file_id], digest, _counts(partitions, text), error)
+        for file_id, digest, text, error in rows
+        if file_id in known
+    }
+    return Screenings(key, recorded, found)
+
+
+def _counts(partitions: Partitions | None, text: str) -> dict[str, Counts]:
+    found: dict[str, list[int]] = json.loads(text)
+    counts = {name: Counts(*values) for name, values in found.items()}
+    if "" in counts and partitions is not None:  # no row of the file tells a time
+        first = next(iter(partitions.keys()), WHOLE)
+        lost, there = counts.pop(""), counts.get(first, Counts(0, 0, 0, 0))
+        counts[first] = Counts(*(a + b for a, b in zip(_tuple(lost), _tuple(there), strict=True)))
+    return counts
+
+
+def _tuple(counts: Counts) -> tuple[int, int, int, int]:
+    return counts.rows, counts.refused, counts.duplicates, counts.dropped
+
+
+def screen_files(lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
+    """Screen the file versions that are not screened yet, or whose blob is gone; everything that is recorded then."""
+    state = _whole(lake, table, partitions, keys)
+    if not state.waiting:
+        return state
+    with table_lock(lake, table):
+        state = _whole(lake, table, partitions, keys)
+        needs = _needed(lake, table)
+        # A refused version lets the one before it stand, which may not be screened either.
+        while waiting := state.waiting:
+            for start in range(0, len(waiting), _BATCH):
+                batch = waiting[start : start + _BATCH]
+                _keep(lake, table, [_screen(lake, table, version, partitions, state.key, needs) for version in batch])
+            state = _whole(lake, table, partitions, keys)
+    return state
+
+
+def _whole(lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
+    """Without those whose blob is gone; its bytes are checked when it is read."""
+    blobs, state = Blobs(lake.settings), screenings(lake, table, partitions, keys)
+    found = {i: s for i, s in state.found.items() if s.error is not None or blobs.path(s.digest).exists()}
+    return Screenings(state.key, state.versions, found)
+
+
+def _needed(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
+    frames = {}
+    for name in table.needs:
+        own = [column for column in lake.columns("validated", name) if not column.startswith("_")]
+        listed = ", ".join(quoted(column) for column in own)
+        frames[name] = lake.frame(
+            f"SELECT {listed} FROM validated.{quoted(name)} WHERE _superseded_at IS NULL ORDER BY _file, _row"
+        )
+    return frames
+
+
+def _screen(
+    lake: Lake,
+    table: Table,
+    version: FileVersion,
+    partitions: Partitions | None,
+    key: str,
+    needs: Mapping[str, pl.DataFrame],
+) -> list[Any]:
+    now = datetime.now(UTC)
+    raw = read_raw(lake, table.name, version.file_id, version.columns)
+    if raw.height != version.rows:  # a data file of the lake was lost; to go on would lose the rows silently
+        raise IngestionError(
+            f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
+            remedy="Put the lost data file back; `ml-platform doctor` names it.",
+        )
+    try:
+        result = screen(table, raw, version.path, needs, partitions)
+    except FileRefused as refused:
+        return [table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", str(refused), now]
+    blobs = Blobs(lake.settings)
+    with blobs.writing() as path:
+        result.frame.write_parquet(path, row_group_size=100_000)
+        digest = blobs.put_file(path)
+    counts = {
+        str(name): [valid, refused, 0, 0]
+        for name, valid, refused in result.frame.group_by(PARTITION)
+        .agg(RULE_HOLDS.sum().alias("valid"), (~RULE_HOLDS).sum().alias("refused"))
+        .iter_rows()
+    }
+    for name, count in result.duplicates.items():
+        counts.setdefault(name, [0, 0, 0, 0])[2] = count
+    if result.dropped:
+        counts.setdefault(min(counts, default=""), [0, 0, 0, 0])[3] = result.dropped
+    totals = [sum(c[i] for c in counts.values()) for i in range(4)]
+    return [table.name, version.file_id, key, digest, *totals, json.dumps(counts, sort_keys=True), None, now]
+
+
+def _keep(lake: Lake, table: Table, batch: list[list[Any]]) -> None:
+    with write(lake, Author(f"screening/{table.name}")) as tx:
+        for row in batch:
+            tx.execute(
+                "DELETE FROM platform.screenings WHERE table_name = ? AND file_id = ? AND screening_key = ?", row[:3]
+            )
+            tx.execute(f"INSERT INTO platform.screenings VALUES ({', '.join('?' * len(row))})", row)

@@ -1,0 +1,107 @@
+"""A story of lineage as a picture: the partitions of one asset are one box, unless they stand apart in the story."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from ml_platform.lake.recipes import Read
+from ml_platform.plots.flow import Box, flow
+from ml_platform.spec.partitions import WHOLE, spanned
+from ml_platform.state.lineage import Graph, Node
+
+Story = dict[str, Any]
+_KINDS = ("file", "validated", "features", "training_set", "version", "predictions")
+
+
+def picture(known: Graph, story: Story) -> bytes:
+    """The story's nodes whose bytes go on, and what flows between them, as SVG."""
+    marked = set(_marked(known, story))
+    groups: dict[str, list[Read]] = {}
+    home: dict[Read, str] = {}
+    for place in dict.fromkeys(_places(story)):
+        node = known.nodes.get(place)
+        if node is None or node.kind not in _KINDS:
+            continue
+        apart = "past" if not node.stands else "marked" if place in marked else "plain"
+        name = f"{node.asset} {apart}"
+        if "contents" in story and node.kind == "file":
+            name = f"{name} {node.content_key}"  # the contents of one path are what is compared
+        groups.setdefault(name, []).append(place)
+        home[place] = name
+    boxes = [_box(known, story, name, places, marked) for name, places in groups.items()]
+    links = [(home[read], home[place]) for place in home for read in known.reads.get(place, []) if read in home]
+    return flow(boxes, sorted(links))
+
+
+def _places(story: Story) -> Iterator[Read]:
+    """Every node that a story tells of."""
+    for part in ("prediction", "features"):
+        if part in story:
+            yield _place(story[part])
+    if "version" in story:
+        yield _version(story["version"])
+    for part in ("reads", "trained_on", "made_of", "scored", "files"):
+        for told in story.get(part, []):
+            yield _place(told)
+            yield from map(_place, told.get("files", []))
+    for content in story.get("contents", []):
+        yield _place(content)
+        yield from map(_place, content["built"])
+
+
+def _version(told: Story) -> Read:
+    return Read(f"{told['version'].partition('@')[0]}/candidate", told["partition"], told["content_key"])
+
+
+def _place(told: Story) -> Read:
+    if "path" in told:
+        return Read(f"raw/{told['table']}", told["path"], told["sha256"])
+    return Read(told["asset"], told["partition"], told["content_key"])
+
+
+def _marked(known: Graph, story: Story) -> Iterator[Read]:
+    """What the story is about: the prediction with its version and its row all the way down, the version, the file."""
+    if "prediction" in story:
+        yield from (_place(story["prediction"]), _place(story["features"]))
+        for origin in story["rows"]:
+            yield Read(f"raw/{origin['table']}", origin["file"], origin["sha256"])
+            example = (f"validated/{origin['table']}", origin["partition"])
+            yield from (_place(read) for read in story["reads"] if (read["asset"], read["partition"]) == example)
+    if "version" in story:
+        yield _version(story["version"])
+    for content in story.get("contents", []):
+        yield _place(content)
+
+
+def _box(known: Graph, story: Story, name: str, places: list[Read], marked: set[Read]) -> Box:
+    nodes = [known.nodes[place] for place in places]
+    lines = _lines(nodes)
+    if "prediction" in story and _place(story["prediction"]) in places:
+        lines = ["prediction", story["prediction"]["key"], f"score {story['prediction']['score']:.4g}"]
+    if not nodes[0].stands:
+        return Box(name, (*lines, "replaced since"), "past")
+    return Box(name, tuple(lines), "marked" if places[0] in marked else "plain")
+
+
+def _lines(nodes: list[Node]) -> list[str]:
+    """A title, and what tells these nodes of one asset from others."""
+    kind, (_, _, thing), several = nodes[0].kind, nodes[0].asset.partition("/"), len(nodes) > 1
+    if kind == "file":
+        names = sorted(node.partition.rpartition("/")[2] for node in nodes)
+        if several:
+            return [f"{thing}: {len(names)} files", f"{names[0]} …", names[-1]]
+        return [names[0], f"sha256 {nodes[0].content_key[:12]}"]
+    months = [spanned(node.partition for node in nodes)] if nodes[0].partition != WHOLE else []
+    if kind == "version":
+        numbers = sorted(int((node.version or "@0").partition("@")[2]) for node in nodes)
+        listed = [f"@{number}" for number in numbers]
+        if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
+            listed = [f"{listed[0]} … {listed[-1]}"]
+        title = f"version{'s' if several else ''} {', '.join(listed)}"
+        return [title, *(f"trained after {span}" for span in months)]
+    if kind == "training_set":  # of several the sum would count examples again and again
+        return ["training sets" if several else "training set", *months, *([] if several else [_rows(nodes)])]
+    return [f"validated {thing}" if kind == "validated" else thing, *months, _rows(nodes)]
+
+
+def _rows(nodes: list[Node]) -> str:
+    return f"{sum(node.rows for node in nodes):,} rows"

@@ -1,0 +1,90 @@
+"""Which pictures tell how good a model is: of a holdout, and of what predictions turned out to be worth."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml_platform.evaluation.bootstrap import Interval
+from ml_platform.evaluation.candidate import Part
+from ml_platform.evaluation.metrics import decisions
+from ml_platform.lake.connection import Lake
+from ml_platform.monitoring.performance import by_class
+from ml_platform.naming import quoted
+from ml_platform.plots import answers, holdout, months
+from ml_platform.plots.months import Month
+from ml_platform.runtime.display import drawn
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.spec.gates import AtLeast, AtMost
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.views.status import headline
+
+
+def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
+    """Pictures of scores against labels, by the task; `rows` says whose they are. Nothing without rows."""
+    if len(part) == 0:
+        return {}
+    labels, scores = part.labels.to_numpy(), np.asarray(part.scores)
+    if task == "binary":
+        truth = labels.astype(float)
+        found: dict[str, Any] = {"ROC curve": f"none: all labels of {rows} are {str(bool(truth[0])).lower()}"}
+        if truth.min() != truth.max():
+            said = in_words("AUC", part.interval("roc_auc"))
+            found["ROC curve"] = drawn(ws, lambda: holdout.roc(truth, scores, said, f"ROC curve of {rows}"))
+        found["calibration"] = drawn(ws, lambda: holdout.calibration(truth, scores, f"Calibration of {rows}"))
+        found["scores by label"] = drawn(ws, lambda: holdout.histogram(scores, truth, f"Scores of {rows}"))
+        return found
+    if task == "multiclass":
+        said_classes = decisions(task, scores, part.classes)
+        found = {row["slice"]: (row["value"], row["low"], row["high"], row["rows"]) for row in by_class(part)}
+        return {
+            "confusion": drawn(ws, lambda: answers.confusion(list(labels), list(said_classes))),
+            "recall by class": drawn(ws, lambda: answers.recalls(found)),
+        }
+    actual = labels.astype(float)
+    return {
+        "predicted and actual": drawn(ws, lambda: answers.against(actual, scores)),
+        "residuals": drawn(ws, lambda: answers.residuals(actual, scores)),
+    }
+
+
+def by_month(ws: Workspace, pipeline: ModelPipeline, partition: str, rows: pl.DataFrame) -> dict[str, Any]:
+    """The headline metric of champions up to this partition, whose `rows` are of the performance table's columns.
+
+    Nothing before there are two partitions, nor where this one has no value.
+    """
+    metric = headline(pipeline)
+    here = rows.filter(sliced_by="", role="champion", metric=metric).drop_nulls("value").sort("version").tail(1)
+    own = [Month(partition, *row) for row in here.select("value", "low", "high", "version").iter_rows()]
+    known = [month for month in champions(ws.lake, pipeline.name, metric) if month.partition < partition] + own
+    if pipeline.partitions is None or not own or len(known) < 2:
+        return {}
+    bounds = [_bound(gate) for gate in pipeline.gates if getattr(gate, "metric", None) == metric]
+    bound = next((bound for bound in bounds if bound is not None), None)
+    return {f"{metric} by {pipeline.partitions.unit}": drawn(ws, lambda: months.by_month(metric, known, bound))}
+
+
+def champions(lake: Lake, pipeline: str, metric: str) -> list[Month]:
+    """What the champion of each partition was worth in the metric, in order; from the performance table."""
+    if not lake.columns(pipeline, "performance"):
+        return []
+    found = lake.rows(
+        f"SELECT _partition, value, low, high, version FROM {quoted(pipeline)}.performance "
+        "WHERE sliced_by = '' AND role = 'champion' AND metric = ? AND value IS NOT NULL "
+        "QUALIFY row_number() OVER (PARTITION BY _partition ORDER BY version DESC) = 1 ORDER BY _partition",
+        [metric],
+    )
+    return [Month(*row) for row in found]
+
+
+def in_words(metric: str, found: Interval) -> str:
+    """A metric with its interval, such as "AUC 0.746 (95 %: 0.740 to 0.751)"."""
+    said = f"{metric} {found.value:.3f}"
+    return said if found.low is None or found.high is None else f"{said} (95 %: {found.low:.3f} to {found.high:.3f})"
+
+
+def _bound(gate: Any) -> float | None:
+    match gate:
+        case AtLeast(floor=bound, by=None) | AtMost(ceiling=bound, by=None):
+            return float(bound)
+    return None

@@ -1,0 +1,59 @@
+"""The model card of a version, from what is on record about it."""
+
+import math
+
+from ml_platform.evaluation.bootstrap import Interval
+from ml_platform.evaluation.card import model_card
+from ml_platform.evaluation.explanation import importance
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.offline import outputs_since
+from ml_platform.models import bundle as bundles
+from ml_platform.runtime import reading
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.spec.examples import Label
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import verdicts, versions
+
+
+def card_of(ws: Workspace, pipeline: ModelPipeline, number: int) -> str:
+    """The card of one version. Raises NotFoundError when it does not exist, BlobError without its bundle."""
+    version = versions.version(ws.lake, pipeline.name, number)
+    bundle = bundles.load(ws.blobs, version.bundle)
+    definition = FeatureDefinition.from_json(bundle.definition)
+    found = verdicts.of(ws.lake, pipeline.name, number)
+    holdout = {name: value for name, value in version.metrics["holdout"].items() if value is not None}
+    metrics = {name: _interval(name, value, found) for name, value in holdout.items()}
+    return model_card(
+        version,
+        description=pipeline.description,
+        owners=pipeline.owners,
+        metrics=metrics,
+        verdicts=found,
+        features=outputs_since(definition, reading.available_since(ws, definition)),
+        importance=importance(bundle.model.decode()),
+        limits=_limits(pipeline, bundle),
+    )
+
+
+def _interval(metric: str, value: float, found: list[verdicts.Verdict]) -> Interval:
+    """The metric with the interval that a gate found for this very value; a gate of differences has another value."""
+    for verdict in found:
+        own = verdict.metric == metric and not verdict.slice and verdict.low is not None
+        if own and math.isclose(verdict.value or math.nan, value, rel_tol=1e-9):
+            return Interval(value, verdict.low, verdict.high)
+    return Interval(value, None, None)
+
+
+def _limits(pipeline: ModelPipeline, bundle: bundles.Bundle) -> list[str]:
+    """What the model cannot know, by its making."""
+    examples = pipeline.examples
+    limits = []
+    if examples.at:
+        limits.append(f"It speaks of the moment `{examples.at}`: nothing that became known later has a part in it.")
+    levels = {name: len(known) for name, known in bundle.levels.items()}
+    if levels:
+        told = ", ".join(f"{name} ({count})" for name, count in levels.items())
+        limits.append(f"Texts it has not met in training count as missing: it knows the levels of {told}.")
+    if isinstance(examples.label, Label) and examples.label.matures_after:
+        limits.append(f"An answer is only final after {examples.label.matures_after}.")
+    return limits

@@ -1,0 +1,108 @@
+from datetime import timedelta
+
+import polars as pl
+import pytest
+
+from ml_platform.errors import LakeError
+from ml_platform.lake import data_files, snapshots
+from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.maintenance import maintain
+from ml_platform.lake.transaction import Author, stage, write
+from ml_platform.settings import Settings
+from ml_platform.state import ledger
+
+NOW = timedelta(0)
+CONTENT = "SELECT _partition, count(*), sum(v), min(w), max(w) FROM s.t GROUP BY 1 ORDER BY 1"
+
+
+@pytest.fixture
+def used(lake: Lake) -> Lake:
+    """A lake after many small writes: registered, inserted and inlined rows, a new column, replaced partitions."""
+    for number in range(6):
+        author = Author("s/t", f"p{number % 2}", str(number), "run")
+        with write(lake, author) as tx:
+            rows = stage(lake, f"SELECT i AS v, {number} AS w FROM range(200) t(i)")
+            tx.replace("s", "t", rows, partition=f"p{number % 2}")
+            tx.append(
+                "s",
+                "t",
+                pl.DataFrame({"v": range(50), "w": [9] * 50}, schema_overrides={"w": pl.Int32}),
+                partition=f"p{number % 2}",
+            )
+            tx.append(
+                "s",
+                "t",
+                stage(lake, "SELECT i AS v, 8 AS w, 'x' AS n FROM range(20) t(i)"),
+                partition=f"p{number % 2}",
+                evolve=True,
+            )
+            tx.append("s", "t", stage(lake, "SELECT i AS v, 8 AS w, 'x' AS n FROM range(20) t(i)"), partition="p0")
+            ledger.record(tx, author, rows=290)
+    return lake
+
+
+def test_upkeep_leaves_every_row_and_the_ledger_as_they_were(used: Lake, settings: Settings) -> None:
+    before, records = used.rows(CONTENT), ledger.latest(used)
+    report = maintain(used, keep_days=0, grace=NOW, referenced=[])
+    assert (used.rows(CONTENT), ledger.latest(used)) == (before, records)
+    assert report.snapshots_expired > 0
+    assert report.files_removed > 0
+    assert report.files_merged > report.files_written > 0
+    assert report.bytes_freed > 0
+    assert data_files.unusable(used) == set()
+    with Lake(settings, read_only=True) as reader:
+        assert reader.rows(CONTENT) == before
+    again = maintain(used, keep_days=0, grace=NOW, referenced=[])
+    assert (again.files_merged, again.files_removed, again.orphans_removed) == (0, 0, 0)
+
+
+def test_a_partition_is_replaced_as_well_after_upkeep(used: Lake) -> None:
+    maintain(used, keep_days=0, grace=NOW)
+    with write(used, Author("s/t")) as tx:
+        tx.replace("s", "t", stage(used, "SELECT 1::BIGINT AS v, 1 AS w FROM range(3)"), partition="p0")
+    assert used.rows(CONTENT)[0] == ("p0", 3, 3, 1, 1)
+
+
+def test_snapshots_that_are_young_or_named_stay_readable(used: Lake) -> None:
+    first = snapshots.history(used)[-2].number
+    assert maintain(used).snapshots_expired == 0
+    question = "SELECT count(*) FROM s.t AT (VERSION => {})"
+    named = snapshots.history(used, limit=3)[-1].number
+    before = used.rows(question.format(named))
+    maintain(used, keep_days=0, keep_snapshots=[named], grace=NOW)
+    assert used.rows(question.format(named)) == before
+    assert first not in {snapshot.number for snapshot in snapshots.history(used)}
+
+
+def test_what_killed_runs_left_is_removed_once_it_is_old(used: Lake) -> None:
+    left = [
+        used.tables / "s" / "t" / "_partition=p0" / "ducklake-left.parquet",
+        used.folder / "staging" / "left.parquet",
+        used.folder / "staging" / "spill-left" / "x.tmp",
+        used.settings.artifacts / "incoming" / "left",
+    ]
+    for path in left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"PAR1")
+    before = used.rows(CONTENT)
+    report = maintain(used)
+    assert (report.orphans_removed, report.leftovers_removed) == (0, 0)
+    report = maintain(used, grace=NOW)
+    assert (report.orphans_removed, report.leftovers_removed) == (1, 3)
+    assert not any(path.exists() for path in left)
+    assert used.rows(CONTENT) == before
+
+
+def test_blobs_that_nothing_refers_to_go_when_the_caller_names_the_others(lake: Lake) -> None:
+    blobs = Blobs(lake.settings)
+    kept, other = blobs.put_bytes(b"kept"), blobs.put_bytes(b"other")
+    assert maintain(lake, grace=NOW).blobs_removed == 0
+    assert maintain(lake, referenced=[kept]).blobs_removed == 0
+    assert maintain(lake, referenced=[kept], grace=NOW).blobs_removed == 1
+    assert (blobs.whole(kept), blobs.whole(other)) == (True, False)
+
+
+def test_upkeep_waits_for_no_write_of_its_own_thread(lake: Lake) -> None:
+    with write(lake, Author("s/t")), pytest.raises(LakeError, match="would wait for itself"):
+        maintain(lake)

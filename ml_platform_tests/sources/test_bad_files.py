@@ -1,0 +1,284 @@
+"""Each bad file of the issue: named with place and remedy, left where it is, the others go on, nothing is lost."""
+
+import gzip
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ml_platform.lake.connection import Lake
+from ml_platform.settings import Settings
+from ml_platform.sources.raw import IngestReport, ingest, pending
+from ml_platform.spec.tables import Files, Table
+from ml_platform.state import ingestion_tables, ledger
+from ml_platform.validation.validated import ValidatedReport
+from ml_platform_tests.validation.scene import Scene, customers
+
+GOOD = "id,name\n1,Ada\n2,Grace\n"
+BIG = "x" * 50_000_000
+
+
+def _gz(content: str) -> bytes:
+    return gzip.compress(content.encode(), mtime=0)
+
+
+def _zip(*members: str) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for i, content in enumerate(members):
+            archive.writestr(f"{i}.csv", content)
+    return packed.getvalue()
+
+
+BAD = {
+    "empty": (b"", ["the file is empty", "at least a header"]),
+    "only white space": (b"\n\n", ["the file is empty"]),
+    "missing column": (b"id\n1\n", [".csv (the header)", "columns are missing: name", "map them in clean"]),
+    "renamed column": (b"id,Name\n1,Ada\n", ["missing: name (renamed to 'Name'?)"]),
+    "duplicate names": (b"id,name,name\n1,a,b\n", ["(line 1)", "column names come twice: 'name'"]),
+    "utf-16": ("id,name\n1,Ada\n".encode("utf-16"), ["(byte 0)", "UTF-16", "iconv -f UTF-16 -t UTF-8"]),
+    "utf-16 without a mark": ("id,name\n1,Ada\n".encode("utf-16-le"), ["UTF-16 without a mark, or is binary"]),
+    "latin-1": ("id,name\n1,Ada\n2,Zoë\n".encode("latin-1"), ["(byte 18, line 3)", "0xeb is not UTF-8", "iconv"]),
+    "cut character": (b"id,name\n1,Zo\xc3", ["ends inside a character", "byte 13"]),
+    "binary garbage": (bytes(range(256)) * 40, ["(byte ", "binary"]),
+    "short line": (b"id,name\n1,Ada\n2\n3,Joan\n", ["(line 3)", "1 cells where the header has 2", "land it again"]),
+    "long line": (b"id,name\n1,Ada\n2,Grace,x\n", ["(line 3)", "3 cells where the header has 2"]),
+    "open quote": (b'id,name\n1,Ada\n2,"Grace\n3,Joan\n', ["(line 3)", "a quote is opened and never closed"]),
+    "text after a quote": (b'id,name\n1,"Ada"x\n', ["(line 2)", "not well-formed CSV"]),
+    "50 MB cell": (f"id,name\n1,Ada\n2,{BIG}\n".encode(), ["(line 3)", "longer than 8,000,000 bytes"]),
+    "gzip without its name": (_gz(GOOD), ["the file is gzip", "ending .gz"]),
+    "Parquet without its name": (b"PAR1" + bytes(50), ["the file is Parquet", 'format="parquet"']),
+}
+
+
+Landed = tuple[Scene, Table, IngestReport, list[ValidatedReport]]
+
+
+def _landed(folder: Path, table: Table, files: dict[str, bytes]) -> Iterator[Landed]:
+    """One lake in which good and bad files landed together and everything was made."""
+    with Lake(Settings(data=folder / "data", threads=2)) as lake:
+        ledger.prepare(lake)
+        ingestion_tables.prepare(lake)
+        scene = Scene(lake)
+        for name, content in files.items():
+            scene.put(f"customers/{name}", content)
+        report = scene.ingest(table)
+        yield scene, table, report, scene.run(table)
+
+
+def _check(landed: Landed, file: str, content: bytes, expected: list[str]) -> None:
+    scene, table, report, reports = landed
+    [refusal] = [r for r in report.refused if r.path == f"customers/{file}"]
+    for part in [file, *expected]:
+        assert part in refusal.error
+    assert (scene.landing / "customers" / file).read_bytes() == content
+    assert scene.lake.rows("SELECT status, error FROM platform.files WHERE path = ?", [refusal.path]) == [
+        ("refused", refusal.error)
+    ]
+    scene.account(table, reports)
+
+
+@pytest.fixture(scope="module")
+def csvs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
+    bad = {f"{name}.csv": content for name, (content, _) in BAD.items()}
+    yield from _landed(tmp_path_factory.mktemp("csvs"), customers(), {**bad, "good.csv": GOOD.encode()})
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_csv_is_named_with_place_and_remedy(csvs: Landed, name: str) -> None:
+    _check(csvs, f"{name}.csv", BAD[name][0], BAD[name][1])
+
+
+def test_the_good_csv_among_the_bad_ones_is_taken_in(csvs: Landed) -> None:
+    scene, table, report, _ = csvs
+    assert report.ingested == ["customers/good.csv"]
+    assert scene.validated(table)["name"].to_list() == ["Ada", "Grace"]
+
+
+PACKED = {
+    "truncated gzip": ("1.csv.gz", _gz(GOOD * 1000)[:-20], ["truncated", "unpacked bytes", "Land the file again"]),
+    "damaged gzip": ("2.csv.gz", b"\x1f\x8b" + b"garbage" * 20, ["not a sound gzip"]),
+    "text named .gz": ("3.csv.gz", GOOD.encode(), ["not a sound gzip"]),
+    "two files in a zip": ("4.csv.zip", _zip(GOOD, GOOD), ["2 files instead of one", "0.csv, 1.csv", "by itself"]),
+    "truncated zip": ("5.csv.zip", _zip(GOOD)[:-30], ["not a sound zip"]),
+    "empty gzip": ("6.csv.gz", _gz(""), ["the file is empty"]),
+}
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
+    table = customers(source=Files("customers/*.csv.*", format="csv"))
+    good = {"good.csv.gz": _gz(GOOD), "good.csv.zip": _zip("id,name\n3,Joan\n")}
+    bad = {file: content for file, content, _ in PACKED.values()}
+    yield from _landed(tmp_path_factory.mktemp("archives"), table, {**bad, **good})
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_bad_archive_is_named_with_place_and_remedy(archives: Landed, name: str) -> None:
+    _check(archives, *PACKED[name])
+
+
+def test_the_good_archives_among_the_bad_ones_are_taken_in(archives: Landed) -> None:
+    report = archives[2]
+    assert report.ingested == ["customers/good.csv.gz", "customers/good.csv.zip"] and report.rows == 3
+
+
+LINES = {
+    "cut line": ('{"id":1,"name":"Ada"}\n{"id":2,"na', ["(line 2)", "not JSON"]),
+    "no object": ('{"id":1,"name":"Ada"}\n[2]\n', ["(line 2)", "a list where an object should be"]),
+    "NaN": ('{"id":1,"name":"Ada"}\n{"id":NaN,"name":"x"}\n', ["(line 2)", "NaN is not a JSON number"]),
+    "no table": ('{"id":[1],"name":"Ada"}\n{"id":2,"name":"x"}\n', ["do not fit one table", "one type"]),
+    "missing field": ('{"id":1}\n', ["contracted columns are missing: name"]),
+}
+
+
+@pytest.fixture(scope="module")
+def ndjsons(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Landed]:
+    good = '\ufeff{"id":1,"name":"Ada"}\n\n{"id":2,"name":null}\n'
+    bad = {f"{name}.ndjson": content.encode() for name, (content, _) in LINES.items()}
+    table = customers(source=Files("customers/*.ndjson"))
+    yield from _landed(tmp_path_factory.mktemp("ndjsons"), table, {**bad, "good.ndjson": good.encode()})
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_bad_ndjson_is_named_with_its_line(ndjsons: Landed, name: str) -> None:
+    _check(ndjsons, f"{name}.ndjson", LINES[name][0].encode(), LINES[name][1])
+
+
+def test_the_good_ndjson_among_the_bad_ones_is_taken_in(ndjsons: Landed) -> None:
+    report = ndjsons[2]
+    assert report.ingested == ["customers/good.ndjson"] and report.rows == 2
+
+
+def test_bad_parquet_files_are_named_and_the_others_go_on(scene: Scene) -> None:
+    packed = io.BytesIO()
+    pl.DataFrame({"id": range(100), "name": "Ada"}).write_parquet(packed)
+    whole = packed.getvalue()
+    scene.put("customers/cut.parquet", whole[:-10])
+    scene.put("customers/text.parquet", b"id,name" + whole)
+    scene.put("customers/zeros.parquet", whole[:8] + bytes(len(whole) - 12) + whole[-4:])
+    scene.put("customers/good.parquet", whole)
+    report = scene.ingest(customers(source=Files("customers/*.parquet")))
+    assert report.ingested == ["customers/good.parquet"]
+    said = {refusal.path: refusal.error for refusal in report.refused}
+    for file, part in (("cut", "is truncated"), ("text", "(byte 0): not a Parquet file"), ("zeros", "cannot be read")):
+        assert part in said[f"customers/{file}.parquet"]
+
+
+def test_a_header_without_rows_is_a_file_with_no_rows(scene: Scene) -> None:
+    table = customers()
+    scene.put("customers/a.csv", "id,name\n")
+    scene.put("customers/b.csv", "id,name")
+    assert scene.ingest(table).ingested == ["customers/a.csv", "customers/b.csv"]
+    report = scene.build(table)
+    assert (report.rows, report.quarantined) == (0, 0)
+
+
+def test_marks_and_line_ends_of_every_kind_read_the_same(scene: Scene) -> None:
+    texts = [
+        "\ufeffid,name\n1,Ada\n2,Grace\n",
+        "id,name\r\n1,Ada\r\n2,Grace\r\n",
+        "id,name\r\n1,Ada\n2,Grace\r\n",
+        "id,name\n1,Ada\n\n2,Grace",
+        "id,name\r1,Ada\r2,Grace\r",
+        '"id","name"\n"1","Ada"\n"2","Grace"\n',
+    ]
+    for i, text in enumerate(texts):
+        scene.put(f"customers/{i}.csv", text)
+    [report] = scene.run(customers())
+    assert (report.rows, report.duplicates) == (2, 2 * (len(texts) - 1))
+    assert scene.validated(customers()).select("id", "name").rows() == [(1, "Ada"), (2, "Grace")]
+
+
+def test_quoted_newlines_separators_and_quotes_stay_in_their_cell(scene: Scene) -> None:
+    table = customers()
+    scene.put("customers/a.csv", 'id,name\n1,"A\nd,a"\n2,"say ""hi"""\r\n')
+    scene.run(table)
+    assert scene.validated(table)["name"].to_list() == ["A\nd,a", 'say "hi"']
+
+
+def test_many_quoted_newlines_do_not_confuse_a_large_file(scene: Scene) -> None:
+    table, n = customers(), 60_000
+    cell = '"' + "line, of text\n" * 20 + '"'
+    scene.put("customers/a.csv", "id,name\n" + "".join(f"{i},{cell}\n" for i in range(n)))
+    assert scene.ingest(table).rows == n
+    assert scene.lake.rows("SELECT count(DISTINCT id), count(DISTINCT name) FROM raw.customers") == [(n, 1)]
+
+
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_scan(scene: Scene) -> None:
+    table, file = customers(), scene.put("customers/a.csv", GOOD)
+    scene.put("customers/b.csv", "id,name\n9,Hedy\n")
+
+    def grow(path: str) -> None:
+        if path == "customers/a.csv":
+            file.write_text(GOOD + "3,Jo")
+
+    report = ingest(scene.lake, table, "run", on_file=grow)
+    assert report.ingested == ["customers/b.csv"] and report.refused == []
+    [waiting] = report.waiting
+    assert "customers/a.csv (22 to 26 bytes): it changed while it was read. It is left for the next" in waiting.error
+    file.write_text(GOOD + "3,Joan\n")
+    assert pending(scene.lake, table).new == ["customers/a.csv"]
+    scene.run(table)
+    assert scene.validated(table)["name"].to_list() == ["Ada", "Grace", "Joan", "Hedy"]
+
+
+def test_a_half_written_file_that_was_read_is_mended_by_the_whole_one(scene: Scene) -> None:
+    table = customers()
+    scene.put("customers/a.csv", GOOD + "3,Jo")
+    scene.run(table)
+    scene.put("customers/a.csv", GOOD + "3,Joan\n4,Hedy\n")
+    scene.account(table, scene.run(table))
+    assert scene.validated(table).filter(pl.col("_superseded_at").is_null())["name"].to_list() == [
+        "Ada",
+        "Grace",
+        "Joan",
+        "Hedy",
+    ]
+
+
+def test_hidden_and_unfinished_files_are_not_looked_at(scene: Scene) -> None:
+    for name in (".a.csv", "b.csv.tmp", "c.csv.part", ".git/d.csv"):
+        scene.put(f"customers/{name}", "no file yet")
+    assert pending(scene.lake, customers(source=Files("customers/**/*.csv*", format="csv"))).nothing
+
+
+def test_a_refused_file_is_reported_each_time_but_read_again_only_when_it_changes(scene: Scene) -> None:
+    table = customers()
+    scene.put("customers/a.csv", "id\n1\n")
+    first, seen = scene.ingest(table), []
+    look = pending(scene.lake, table)
+    assert look.nothing and look.refused == first.refused
+    again = ingest(scene.lake, table, "run", on_file=seen.append)
+    assert again.refused == first.refused and seen == [] and again.nothing
+    scene.put("customers/a.csv", GOOD)
+    assert pending(scene.lake, table).changed == ["customers/a.csv"]
+    assert scene.ingest(table).ingested == ["customers/a.csv"]
+    assert pending(scene.lake, table).refused == []
+
+
+def test_a_changed_file_that_cannot_be_read_leaves_the_rows_that_stood(scene: Scene) -> None:
+    table = customers()
+    scene.put("customers/a.csv", GOOD)
+    scene.run(table)
+    scene.put("customers/a.csv", "id,na")
+    [refusal] = scene.ingest(table).refused
+    assert "contracted columns are missing: name" in refusal.error
+    assert scene.build(table).unchanged
+    scene.put("customers/a.csv", GOOD)  # taken back: nothing to do
+    assert pending(scene.lake, table).nothing and scene.ingest(table).nothing
+
+
+def test_folders_and_broken_links_are_no_files_until_they_are(scene: Scene) -> None:
+    folder = scene.landing / "customers"
+    folder.mkdir(parents=True)
+    (folder / "a.csv").symlink_to(folder / "b.txt")
+    (folder / "b.txt").mkdir()
+    assert pending(scene.lake, customers()).nothing  # a folder is no file
+    (folder / "b.txt").rmdir()
+    assert scene.ingest(customers()).nothing
+    (folder / "b.txt").write_text(GOOD)
+    assert scene.ingest(customers()).ingested == ["customers/a.csv"]

@@ -1,0 +1,223 @@
+"""From a prediction to the row of a file, from a file to all that was built on it (S33)."""
+
+import csv
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ml_platform.errors import NotFoundError, OrderError
+from ml_platform.lake.recipes import Read
+from ml_platform.state import ledger
+from ml_platform.state import lineage as graphs
+from ml_platform.steps.lineage_recording import record_missing
+from ml_platform.steps.pipeline_steps import steps_of
+from ml_platform.views import lineage_stories
+from ml_platform.views.lineage_picture import picture
+from ml_platform_tests import scenario
+from ml_platform_tests.conftest import Opening
+from ml_platform_tests.world import World
+
+NAME = "trip_delay"
+
+
+def _edges(world: World) -> dict[Read, set[Read]]:
+    found: dict[Read, set[Read]] = {}
+    for row in world.ws.lake.rows("FROM lineage.edges"):
+        found.setdefault(Read(*row[:3]), set()).add(Read(*row[3:]))
+    return found
+
+
+def _row(file: Path, number: int) -> dict[str, str]:
+    return list(csv.DictReader(file.read_text().splitlines()))[number]
+
+
+def _hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_the_edges_of_every_output_are_the_reads_that_its_key_is_made_from(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    edges, made = _edges(trips), ledger.latest(trips.ws.lake)
+    steps = {f"{NAME}/{step.name}": step for step in steps_of(trips.pipeline)}
+    own = [m for (asset, _), m in made.items() if asset in steps]
+    assert len(own) == 2 * len(steps)
+    for m in own:
+        recipe = steps[m.asset].key(trips.ws, trips.pipeline, m.partition)
+        assert recipe.content_key == m.content_key
+        assert edges[Read(m.asset, m.partition, m.content_key)] == set(recipe.reads)
+    for (asset, partition), m in made.items():
+        if asset.startswith("validated/"):
+            files = {(read.partition, read.content_key) for read in edges[Read(asset, partition, m.content_key)]}
+            assert files == {(path, _hash(trips.settings.landing / path)) for path in m.details["files"]}
+
+
+def test_a_key_changes_with_nothing_that_is_not_an_edge(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    edges, made = _edges(trips), ledger.latest(trips.ws.lake)
+    hashed = {"features", "performance", "decision", "training_set"}  # the others read versions and sets by content
+    wrong = []
+    for asset, partition in made:
+        if asset.startswith("raw/"):
+            continue
+        trips.ws.lake.connection.execute(
+            "INSERT INTO platform.materializations SELECT asset, partition, 'other', output, rows, details, 'faked', "
+            "now() FROM platform.materializations WHERE asset = ? AND partition = ?",
+            [asset, partition],
+        )
+        with trips.ws.lake.reading():
+            for step in steps_of(trips.pipeline):
+                mine = made[f"{NAME}/{step.name}", "2024-02"]
+                reads = edges[Read(mine.asset, mine.partition, mine.content_key)]
+                read = (asset, partition) in {(r.asset, r.partition) for r in reads}
+                changed = _changed(trips, step.name, mine.content_key)
+                by_number = step.name not in hashed or asset.endswith("/decision")
+                if changed != read and not (read and by_number):
+                    wrong.append((step.name, asset, partition, changed))
+        trips.ws.lake.connection.execute("DELETE FROM platform.materializations WHERE run_id = 'faked'")
+    assert wrong == []
+
+
+def _changed(trips: World, name: str, key: str) -> bool:
+    step = next(step for step in steps_of(trips.pipeline) if step.name == name)
+    try:
+        return step.key(trips.ws, trips.pipeline, "2024-02").content_key != key
+    except OrderError:
+        return True
+
+
+def test_every_prediction_leads_to_the_row_of_the_file_that_it_is_about(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    keys = trips.frame(f"SELECT key FROM {NAME}.predictions ORDER BY hash(key) LIMIT 6")["key"].to_list()
+    for key in keys:
+        story = lineage_stories.of_prediction(trips.ws, trips.pipeline, key)
+        (origin,) = story["rows"]
+        file = trips.settings.landing / origin["file"]
+        row = _row(file, origin["row"])
+        assert row["trip"] == key == str(story["features"]["values"]["trip"])
+        assert origin["sha256"] == _hash(file) and origin["status"] == "stands"
+        assert story["version"]["version"] == "trip_delay@1" and not story["version"]["serves"]
+        assert {(f["path"], f["sha256"]) for read in story["reads"] for f in read["files"]} == {
+            (path, _hash(trips.settings.landing / path)) for path in _files("2024-01", "2024-02")
+        }
+        trained = {node["partition"] for node in story["trained_on"] if node["kind"] == "file"}
+        assert trained == set(_files("2024-01"))
+        assert story["missing"] == []
+
+
+def _files(*months: str) -> list[str]:
+    return ["drivers.csv", *(f"{table}/{table}_{month}.csv" for month in months for table in ("trips", "traffic"))]
+
+
+def test_a_composite_key_is_found_as_it_is_printed(opened: Opening, churned: Path) -> None:
+    churn = opened(churned, scenario.churn())
+    key = churn.frame("SELECT key FROM churn.predictions ORDER BY key LIMIT 1")["key"][0]
+    story = lineage_stories.of_prediction(churn.ws, churn.pipeline, key)
+    (origin,) = story["rows"]
+    row = _row(churn.settings.landing / origin["file"], origin["row"])
+    assert f'"customer":"{row["customer"]}"' in key
+    assert {read["asset"] for read in story["reads"]} == {f"validated/{t}" for t in churn.tables}
+
+
+def test_a_key_without_prediction_is_named_with_some_that_have_one(
+    opened: Opening, february: Path, january: Path
+) -> None:
+    trips = opened(february)
+    with pytest.raises(NotFoundError, match=r"'7'.*Known: 2024020"):
+        lineage_stories.of_prediction(trips.ws, trips.pipeline, "7")
+    with pytest.raises(NotFoundError, match="no version 'trip_delay@9'"):
+        lineage_stories.of_version(trips.ws, trips.pipeline, 9)
+    with pytest.raises(NotFoundError, match=r"'x.csv'.*Known: drivers.csv"):
+        lineage_stories.of_file(trips.ws, trips.pipeline, "x.csv")
+    with pytest.raises(NotFoundError, match="2024"):  # the first month has no champion and no prediction
+        lineage_stories.of_prediction(trips.ws, trips.pipeline, str(scenario.trip_rows("2024-01")["trip"][0]))
+
+
+def test_a_version_names_all_that_it_was_made_of_and_nothing_later(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    first, second = (lineage_stories.of_version(trips.ws, trips.pipeline, number) for number in (1, 2))
+    assert sorted(file["path"] for file in first["files"]) == sorted(_files("2024-01"))
+    assert sorted(file["path"] for file in second["files"]) == sorted(_files("2024-01", "2024-02"))
+    assert [(n["asset"], n["partition"]) for n in first["scored"]] == [(f"{NAME}/predictions", "2024-02")]
+    assert second["scored"] == [] and second["version"]["serves"]
+
+
+def test_a_file_that_is_replaced_after_it_was_used_is_told_apart_by_its_hash(opened: Opening, february: Path) -> None:
+    trips, path = opened(february), "trips/trips_2024-02.csv"
+    old, rows = _hash(trips.settings.landing / path), scenario.trip_rows("2024-02")
+    key = str(rows["trip"][3])
+    dearer = rows.with_columns(km=pl.when(pl.int_range(pl.len()) == 3).then(1.0).otherwise("km"))
+    trips.land("trips", "trips_2024-02.csv", dearer, datetime(2024, 4, 1, tzinfo=UTC))
+    assert lineage_stories.of_file(trips.ws, trips.pipeline, path)["landing"] == "waits"
+
+    trips.step("raw/trips", "all")
+    trips.step("validated/trips", "2024-02")
+    story = lineage_stories.of_file(trips.ws, trips.pipeline, path)
+    new, before = story["contents"]
+    assert (new["status"], new["sha256"]) == ("stands", _hash(trips.settings.landing / path))
+    assert (before["status"], before["sha256"], story["landing"]) == ("replaced", old, "taken in")
+    assert _states(new["built"]) == {("validated/trips", "2024-02", "stands")}
+    assert ("validated/trips", "2024-02", "superseded") in _states(before["built"])
+    assert ("validated/trips", "2024-02", "stands") in _states(before["built"]), "the past is kept (S6)"
+    assert (f"{NAME}/features", "2024-02", "stale") in _states(before["built"])
+
+    trips.run("2024-02", recompute=True)
+    story = lineage_stories.of_file(trips.ws, trips.pipeline, path)
+    assert (f"{NAME}/features", "2024-02", "stands") in _states(story["contents"][0]["built"])
+    assert (f"{NAME}/features", "2024-02", "superseded") in _states(story["contents"][1]["built"])
+    assert not [n for content in story["contents"] for n in content["built"] if n["state"] == "stale"]
+    (origin,) = lineage_stories.of_prediction(trips.ws, trips.pipeline, key)["rows"]
+    assert (origin["sha256"], origin["status"]) == (old, "replaced"), "a prediction sees the row that was there first"
+
+
+def _states(built: list[lineage_stories.Story]) -> set[tuple[str, str, str]]:
+    return {(node["asset"], node["partition"], node["state"]) for node in built}
+
+
+def test_after_a_whole_run_nothing_is_stale_and_nothing_unknown(opened: Opening, february: Path) -> None:
+    graph = graphs.graph(opened(february).ws.lake)
+    assert {graph.state(place) for place in graph.nodes} == {"stands"}
+    assert all(place in graph.nodes for reads in graph.reads.values() for place in reads)
+
+
+def test_lineage_of_a_lake_from_before_is_added_where_the_key_is_found_again(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    whole = trips.ws.lake.rows("FROM lineage.edges ORDER BY ALL")
+    trips.ws.lake.connection.execute("DELETE FROM platform.reads")
+    assert trips.planned() == [], "outputs without lineage are still outputs (S32)"
+    assert f"{NAME}/candidate 2024-01" in lineage_stories.of_version(trips.ws, trips.pipeline, 1)["missing"]
+    bare = lineage_stories.of_prediction(trips.ws, trips.pipeline, str(scenario.trip_rows("2024-02")["trip"][0]))
+    assert bare["reads"] == [] and len(bare["rows"]) == 1 and bare["missing"]
+
+    done = record_missing(trips.ws, trips.pipeline)
+    assert (done.recorded, done.lost) == (25, [])
+    assert trips.ws.lake.rows("FROM lineage.edges ORDER BY ALL") == whole
+    assert record_missing(trips.ws, trips.pipeline).recorded == 0
+
+
+def test_lineage_of_what_was_replaced_since_is_not_made_up(opened: Opening, february: Path) -> None:
+    trips = opened(february)
+    trips.ws.lake.connection.execute("DELETE FROM platform.reads")
+    trips.ws.lake.connection.execute(
+        "UPDATE platform.materializations SET content_key = 'of another day' "
+        "WHERE asset = 'trip_delay/performance' AND partition = '2024-02'"
+    )
+    done = record_missing(trips.ws, trips.pipeline)
+    assert (done.recorded, done.lost) == (23, ["trip_delay/performance 2024-02", "trip_delay/report 2024-02"])
+
+
+def test_a_picture_has_one_box_for_the_months_of_an_asset_and_the_row_s_own_way_apart(
+    opened: Opening, february: Path
+) -> None:
+    trips = opened(february)
+    known, key = graphs.graph(trips.ws.lake), str(scenario.trip_rows("2024-02")["trip"][0])
+    one = picture(known, lineage_stories.of_prediction(trips.ws, trips.pipeline, key)).decode()
+    for text in (key, "trips_2024-02.csv", "trips_2024-01.csv", "version @1", "training set", "validated drivers"):
+        assert one.count(f">{text}<") == 1, text
+    assert one.count(">features<") == one.count(">validated trips<") == 2, "the scored month and the trained one"
+    model = picture(known, lineage_stories.of_version(trips.ws, trips.pipeline, 2)).decode()
+    assert model.count(">2024-01 … 2024-02<") == 3, "features, trips and traffic"
+    file = picture(known, lineage_stories.of_file(trips.ws, trips.pipeline, "drivers.csv")).decode()
+    assert ">versions @1, @2<" in file and "performance" not in file

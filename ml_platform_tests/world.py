@@ -1,0 +1,166 @@
+"""A platform of its own in a folder: files land, and the steps run in the planner's order without Dagster."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ml_platform.discovery import check_shared_tables, slices_of
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.settings import Settings
+from ml_platform.sources.landing import land
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
+from ml_platform.state import ledger
+from ml_platform.steps import pipeline_steps, tables
+from ml_platform.steps.planner import Planner, Work
+from ml_platform_tests import scenario
+from ml_platform_tests.scenario import csv
+
+Made = tuple[str, str, str]  # asset, partition, status
+
+
+class Killed(Exception):
+    """The process ended here."""
+
+
+@dataclass
+class World:
+    """Pipelines over one lake. `made` lists what every step that ran had to say."""
+
+    settings: Settings
+    pipelines: list[ModelPipeline]
+    made: list[Made] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.tables = check_shared_tables(self.pipelines)
+        self.ws = Workspace.open(self.settings, slices_of(self.pipelines))
+
+    @property
+    def pipeline(self) -> ModelPipeline:
+        return self.pipelines[0]
+
+    def close(self) -> None:
+        self.ws.lake.close()
+
+    def declare(self, *pipelines: ModelPipeline) -> None:
+        """Open the lake anew, as the next process does, under these declarations or the same."""
+        self.close()
+        self.pipelines = list(pipelines) or self.pipelines
+        self.__post_init__()
+
+    # -- landing -----------------------------------------------------------------------------
+
+    def land(self, table: Table | str, name: str, frame: pl.DataFrame, arrived: datetime | None = None) -> None:
+        """Land a frame as the file `name`, arrived at the end of the month in its name unless said otherwise."""
+        table = self.tables[table] if isinstance(table, str) else table
+        outside = self.settings.data / "outside" / name
+        outside.parent.mkdir(parents=True, exist_ok=True)
+        outside.write_text(csv(frame))
+        land(self.ws.lake, table, [outside], arrived=arrived or datetime(2024, 1, 1, tzinfo=UTC))
+
+    def land_trips(self, *months: str) -> None:
+        """The files of these months, each arriving when its month is over; drivers were there before."""
+        if "drivers" in self.tables and not (self.settings.landing / "drivers.csv").exists():
+            self.land("drivers", "drivers.csv", scenario.driver_rows())
+        for month in months:
+            over = self.pipelines[0].partitions.window(month)[1]  # type: ignore[union-attr]  # trips have partitions
+            if "traffic" in self.tables:
+                self.land("traffic", f"traffic_{month}.csv", scenario.traffic_rows(month), over)
+            self.land("trips", f"trips_{month}.csv", scenario.trip_rows(month), over)
+
+    def land_churn(self, taken_at: datetime = scenario.SNAPSHOT, *, settled: bool = True) -> None:
+        """A snapshot of customers with the logs of the four weeks before it."""
+        if not (self.settings.landing / "plans.csv").exists():
+            self.land("plans", "plans.csv", scenario.plan_rows())
+        name = f"{taken_at:%Y-%m}.csv"
+        self.land("customers", name, scenario.customer_rows(taken_at, settled=settled), taken_at)
+        self.land("logins", name, scenario.login_rows(taken_at), taken_at)
+        self.land("calls", name, scenario.call_rows(taken_at), taken_at)
+
+    # -- running -----------------------------------------------------------------------------
+
+    def planned(self, through: str | None = None, pipeline: ModelPipeline | None = None) -> list[Work]:
+        """What would be launched first, if anything."""
+        return list(_first(Planner(self.ws, pipeline or self.pipeline).work(through)))
+
+    def run(
+        self,
+        through: str | None = None,
+        *,
+        only: str | None = None,
+        recompute: bool = False,
+        kill_at: int | None = None,
+        pipeline: ModelPipeline | None = None,
+        launched: list[Work] | None = None,
+    ) -> list[Made]:
+        """Run what is stale, and what is settled too to `recompute` it. What was made this time.
+
+        `kill_at`: the process ends before that step (from 0).
+        """
+        pipeline, began = pipeline or self.pipeline, len(self.made)
+        for work in Planner(self.ws, pipeline, recompute=recompute).work(through, only):
+            if launched is not None:
+                launched.append(work)
+            for key in self.ordered(pipeline, work):
+                if kill_at is not None and len(self.made) - began >= kill_at:
+                    raise Killed
+                self.step(key, work.partition, pipeline=pipeline)
+        return self.made[began:]
+
+    def step(self, key: str, partition: str, *, pipeline: ModelPipeline | None = None) -> Any:
+        """Run one asset, such as `raw/trips` or `trip_delay/champion`, as somebody might from the UI."""
+        pipeline, (group, name), run = pipeline or self.pipeline, key.split("/"), "test"
+        if group == "raw":
+            outcome = tables.ingest(self.ws, self.tables[name], run, lambda _: None)
+            partition = "all"
+        elif group == "validated":
+            partition = partition if self.ws.slices[name] is not None else "all"
+            references = tables.references_of(self.pipelines, name)
+            outcome, _ = tables.validate(self.ws, self.tables[name], references, partition, run)
+        else:
+            outcome = _step(pipeline, name).run(self.ws, pipeline, partition, run)
+        self.made.append((key, partition, outcome.status))
+        return outcome
+
+    def ordered(self, pipeline: ModelPipeline, work: Work) -> list[str]:
+        """The assets that a piece of work is about, upstream first."""
+        wanted = {"/".join(key) for key in work.only or []}
+        layers = [f"{layer}/{name}" for layer in ("raw", "validated") for name in self._by_need()]
+        own = [f"{pipeline.name}/{step.name}" for step in pipeline_steps.steps_of(pipeline)]
+        return [key for key in [*layers, *own] if key in wanted]
+
+    def _by_need(self) -> list[str]:
+        return sorted(self.tables, key=lambda name: len(self.tables[name].needs))
+
+    # -- looking -----------------------------------------------------------------------------
+
+    def keys(self, *, without: tuple[str, ...] = ()) -> dict[tuple[str, str], tuple[str, str]]:
+        """(asset, partition) → content key and output, of everything in the ledger but the layers `without`."""
+        made = {place: m for place, m in ledger.latest(self.ws.lake).items() if not place[0].startswith(without or "?")}
+        return {place: (m.content_key, m.output) for place, m in made.items()}
+
+    def told(self, asset: str, partition: str) -> dict[str, Any]:
+        """The metadata that the ledger keeps of a step."""
+        return dict(ledger.latest(self.ws.lake)[asset, partition].details["metadata"])
+
+    def frame(self, sql: str) -> pl.DataFrame:
+        return self.ws.lake.frame(sql)
+
+
+def world(folder: Path, *pipelines: ModelPipeline) -> World:
+    """An empty platform in a folder."""
+    return World(Settings(data=folder, threads=1, lock_timeout=20), list(pipelines))
+
+
+def _step(pipeline: ModelPipeline, name: str) -> pipeline_steps.Step:
+    return next(step for step in pipeline_steps.steps_of(pipeline) if step.name == name)
+
+
+def _first(work: Iterator[Work]) -> Iterator[Work]:
+    for item in work:
+        yield item
+        return
