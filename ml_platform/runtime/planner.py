@@ -1,24 +1,19 @@
 """What is stale: content keys are compared before anything is launched (S32). What is settled stands (S6)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from ml_platform.errors import NotFoundError, OrderError
+from ml_platform.runtime.settled import lacked_examples, settled_steps
+from ml_platform.runtime.step import Job, Step
 from ml_platform.runtime.workspace import Workspace, intact
 from ml_platform.sources import raw
 from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
-from ml_platform.state import ledger
-from ml_platform.steps import deciding
-from ml_platform.steps.pipeline_steps import Step, steps_of
-from ml_platform.steps.settled import lacked_examples, settled_steps
-from ml_platform.training.labels import label_table
+from ml_platform.state import decisions, ledger
 from ml_platform.validation import completeness, validated
-
-Job = Literal["data", "train"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +34,13 @@ class Planner:
     change through the past.
     """
 
-    def __init__(self, ws: Workspace, pipeline: ModelPipeline, *, recompute: bool = False) -> None:
+    def __init__(
+        self, ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], *, recompute: bool = False
+    ) -> None:
         self.ws = ws
         self.pipeline = pipeline
+        self.steps = steps
         self._recompute = recompute
-        self._steps = steps_of(pipeline)
 
     def work(self, through: str | None = None, only: str | None = None) -> Iterator[Work]:
         """The runs to launch, one by one, each found after the one before was run.
@@ -52,11 +49,11 @@ class Planner:
         that the pipeline does not have, and OrderError for one that is not complete yet.
         """
         first = self.pipeline.partition_keys(through or only)[0]
-        with self.ws.lake.reading():
+        with self.ws.reading():
             stale = self._stale_ingestion()
         if stale:
             yield Work("data", first, 0, 1, stale)
-        with self.ws.lake.reading():
+        with self.ws.reading():
             partitions = self._wanted(through, only)
             untouched = [p for p in partitions if not self._stale(p)]
             history = self._history(only) if only and not untouched else {}
@@ -68,7 +65,7 @@ class Planner:
                 continue
             untouched = []  # what is made now may make any later partition stale
             for job in jobs:  # without partitions the new champion scores what waits
-                with self.ws.lake.reading():
+                with self.ws.reading():
                     stale = self._stale_assets(job, partition)
                 if stale:
                     yield Work(job, partition, place, len(partitions), stale)
@@ -77,22 +74,22 @@ class Planner:
 
     def _answered(self, partitions: list[str]) -> Iterator[Work]:
         """The partitions that labels of later ones answer, which were made meanwhile."""
-        with self.ws.lake.reading():
+        with self.ws.reading():
             answered = [p for p in partitions if self._stale_assets("data", p)]
         for partition in answered:
-            with self.ws.lake.reading():
+            with self.ws.reading():
                 stale = self._stale_assets("data", partition)
             if stale:
                 yield Work("data", partition, partitions.index(partition), len(partitions), stale)
 
     def left(self) -> list[str]:
         """The settled partitions that would be otherwise today."""
-        with self.ws.lake.reading():
+        with self.ws.reading():
             return [p for p in self.complete() if self._leaves("data", p) or self._leaves("train", p)]
 
     def unlearnt(self) -> bool:
         """Whether the newest partition is settled, and another model would be trained after it today."""
-        with self.ws.lake.reading():
+        with self.ws.reading():
             return any(self._leaves("train", newest) for newest in self.complete()[-1:])
 
     def _leaves(self, job: Job, partition: str) -> bool:
@@ -104,22 +101,22 @@ class Planner:
         A pipeline without partitions is complete once it has a file.
         """
         if self.pipeline.partitions is not None:
-            return completeness.complete(self.ws.lake, self.pipeline, self.ws.slices)
+            return completeness.complete(self.ws, self.pipeline, self.ws.slices)
         table = self.pipeline.table(self.pipeline.examples.table)
-        return [WHOLE] if validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name)) else []
+        return [WHOLE] if validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) else []
 
     def awaited(self) -> list[str]:
         """What the next partition that is over waits for, a sentence each."""
         if self.pipeline.partitions is None:
             return []
-        with self.ws.lake.reading():
-            return completeness.awaited(self.ws.lake, self.pipeline, self.ws.slices)
+        with self.ws.reading():
+            return completeness.awaited(self.ws, self.pipeline, self.ws.slices)
 
     def problems(self) -> list[str]:
         """What a person should know: files that are refused, each with place and remedy."""
         found = []
         for table in self.pipeline.tables:
-            found += [refusal.error for refusal in raw.pending(self.ws.lake, table).refused]
+            found += [refusal.error for refusal in raw.pending(self.ws.state, table).refused]
         return found
 
     def _wanted(self, through: str | None, only: str | None) -> list[str]:
@@ -128,7 +125,7 @@ class Planner:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
             known = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
-            remedy = " ".join([*known, *completeness.awaited(self.ws.lake, self.pipeline, self.ws.slices)])
+            remedy = " ".join([*known, *completeness.awaited(self.ws, self.pipeline, self.ws.slices)])
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 
@@ -144,9 +141,9 @@ class Planner:
         """
         stale: list[list[str]] = []
         for table in self.pipeline.tables:
-            if not raw.pending(self.ws.lake, table).nothing:
+            if not raw.pending(self.ws.state, table).nothing:
                 stale.append(["raw", table.name])
-            unknown = validated.validated_keys(self.ws.lake, table, self.ws.slices.get(table.name)) is None
+            unknown = validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) is None
             if (
                 stale[-1:] == [["raw", table.name]]
                 or unknown
@@ -175,14 +172,13 @@ class Planner:
         if job == "data":
             stale += self._stale_tables(partition)
         settled = frozenset() if self._recompute else self._settled(partition, stale)
-        for step in self._steps:
+        for step in self.steps:
             if step.job != job:
                 continue
-            asset, made_of = [self.pipeline.name, step.name], [list(upstream) for upstream in step.upstream]
-            if step.name == "performance":  # through settled predictions, too
-                made_of.append(["validated", label_table(self.pipeline)])
+            asset = [self.pipeline.name, step.name]
+            made_of = [list(upstream) for upstream in step.stale_with(self.pipeline)]
             follows = any(key in stale for key in made_of)
-            if step.name not in settled or (step.name == "report" and follows):
+            if step.name not in settled or (step.stands_until and follows):
                 if follows or self._step_is_stale(step, partition):
                     stale.append(asset)
             elif self._is_lost(step, partition):
@@ -196,13 +192,13 @@ class Planner:
         come = ["validated", self.pipeline.examples.table] in stale
         if come and lacked_examples(self.ws, self.pipeline, partition):
             return frozenset()
-        return settled_steps(self.ws, self.pipeline, partition)
+        return settled_steps(self.ws, self.pipeline, self.steps, partition)
 
     def _nothing_to_train(self, partition: str) -> bool:
-        """Whether the decision was held back and nothing was ever trained there that it takes back (S21)."""
-        asset = f"{self.pipeline.name}/training_set"
-        made = ledger.latest(self.ws.lake, asset)
-        return (asset, partition) not in made and deciding.held_back(self.ws, self.pipeline, partition)
+        """Whether the decision was skipped and nothing was ever trained there that it takes back (S21)."""
+        first = next(step for step in self.steps if step.job == "train")
+        decided = decisions.current(self.ws.state, self.pipeline.name).get(partition)
+        return self._record(first, partition) is None and decided is not None and not decided.trains
 
     def _stale_tables(self, partition: str) -> list[list[str]]:
         found: list[list[str]] = []
@@ -215,18 +211,17 @@ class Planner:
         last = self._record(step, partition)
         if last is None or last.content_key != self._key(step, partition):
             return True
-        return not intact(self.ws, last, step.table)
+        return not intact(self.ws, last, step.table(self.pipeline))
 
     def _is_lost(self, step: Step, partition: str) -> bool:
         """Whether what is on record cannot be read any more, and can be made again as it was."""
         last = self._record(step, partition)
-        if last is None or intact(self.ws, last, step.table):
+        if last is None or intact(self.ws, last, step.table(self.pipeline)):
             return False
         return last.content_key == self._key(step, partition)
 
-    def _record(self, step: Step, partition: str) -> ledger.Materialization | None:
-        asset = f"{self.pipeline.name}/{step.name}"
-        return ledger.latest(self.ws.lake, asset).get((asset, partition))
+    def _record(self, step: Step, partition: str) -> ledger.Record | None:
+        return ledger.latest_of(self.ws.state, step.asset(self.pipeline), partition)
 
     def _key(self, step: Step, partition: str) -> str | None:
         """The content key of today; None while something before it was never made."""
@@ -236,8 +231,8 @@ class Planner:
             return None
 
     def _table_is_stale(self, table: Table, partition: str) -> bool:
-        last = ledger.latest(self.ws.lake, f"validated/{table.name}").get((f"validated/{table.name}", partition))
-        key = validated.validated_key(self.ws.lake, table, self.ws.slices.get(table.name), partition)
+        last = ledger.latest_of(self.ws.state, f"validated/{table.name}", partition)
+        key = validated.validated_key(self.ws.state, table, self.ws.slices.get(table.name), partition)
         if last is None or key is None or last.content_key != key:
             return True
         return not all(intact(self.ws, last, f"{layer}.{table.name}") for layer in ("validated", "quarantine"))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.errors import NotFoundError, OrderError
+from ml_platform.runtime.planner import Planner, Work
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.landing import landed
@@ -16,33 +17,31 @@ from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
-from ml_platform.steps.pipeline_steps import steps_of
-from ml_platform.steps.planner import Work
 from ml_platform.validation import validated
 
 
 @dataclass(frozen=True)
-class State:
+class RunState:
     """The hashes of what a run would start from."""
 
     wanted: str
     key: str
 
 
-def state_of(ws: Workspace, pipeline: ModelPipeline, work: Work) -> State:
+def state_of(planner: Planner, work: Work) -> RunState:
     """The state that makes `work` due. Reads only."""
-    assets = work.only or []
-    with ws.lake.reading():
-        wanted = [_wanted(ws, pipeline, layer, name, work.partition) for layer, name in assets]
-        standing = [_standing(ws, layer, name, work.partition) for layer, name in assets]
+    assets, pipeline = work.only or [], planner.pipeline
+    with planner.ws.reading():
+        wanted = [_wanted(planner, layer, name, work.partition) for layer, name in assets]
+        standing = [_standing(planner.ws, layer, name, work.partition) for layer, name in assets]
     about = (pipeline.name, work.job, work.partition, assets, wanted)
-    return State(content_key("wanted", *about), content_key("state", *about, standing))
+    return RunState(content_key("wanted", *about), content_key("state", *about, standing))
 
 
-def first_state(settings: Settings, pipeline: ModelPipeline, work: Work) -> State:
+def first_state(settings: Settings, pipeline: ModelPipeline, work: Work) -> RunState:
     """The same before there is a lake: only files can be new."""
     about = (pipeline.name, work.job, work.partition, work.only, files(settings, pipeline.tables))
-    return State(content_key("wanted", *about), content_key("state", *about))
+    return RunState(content_key("wanted", *about), content_key("state", *about))
 
 
 def files(settings: Settings, tables: Any) -> list[list[Any]]:
@@ -58,13 +57,14 @@ def files(settings: Settings, tables: Any) -> list[list[Any]]:
     return found
 
 
-def _wanted(ws: Workspace, pipeline: ModelPipeline, layer: str, name: str, partition: str) -> Any:
+def _wanted(planner: Planner, layer: str, name: str, partition: str) -> Any:
+    ws, pipeline = planner.ws, planner.pipeline
     if layer == "raw":
         return files(ws.settings, [pipeline.table(name)])
     if layer != pipeline.name:
         table = pipeline.table(name)
-        return validated.validated_key(ws.lake, table, ws.slices.get(name), _slice(ws, table, partition))
-    step = next(step for step in steps_of(pipeline) if step.name == name)
+        return validated.validated_key(ws.state, table, ws.slices.get(name), _slice(ws, table, partition))
+    step = next(step for step in planner.steps if step.name == name)
     try:
         return step.key(ws, pipeline, partition).content_key
     except (OrderError, NotFoundError):
@@ -74,8 +74,8 @@ def _wanted(ws: Workspace, pipeline: ModelPipeline, layer: str, name: str, parti
 def _standing(ws: Workspace, layer: str, name: str, partition: str) -> Any:
     asset = f"{'validated' if layer == 'quarantine' else layer}/{name}"
     whole = layer in ("raw", "validated", "quarantine") and (layer == "raw" or ws.slices.get(name) is None)
-    made = ledger.latest(ws.lake, asset).get((asset, WHOLE if whole else partition))
-    return [made.content_key, made.run_id] if made else None
+    record = ledger.latest_of(ws.state, asset, WHOLE if whole else partition)
+    return [record.content_key, record.run_id] if record else None
 
 
 def _slice(ws: Workspace, table: Table, partition: str) -> str:
