@@ -12,7 +12,7 @@ from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ingestion_tables, ledger
 from ml_platform_tests import scenario
-from ml_platform_tests.validation.scene import Scene
+from ml_platform_tests.ingestion_sandbox import Scene
 from ml_platform_tests.world import World, world
 
 Opening = Callable[..., World]

@@ -8,7 +8,7 @@ from ml_platform.discovery import find, pipelines
 from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
 
-TOWN = "ml_platform_tests.orchestration.town"
+TOWN = "ml_platform_tests.declarations.two_over_trips"
 
 
 def test_an_address_names_one_pipeline_of_a_module() -> None:

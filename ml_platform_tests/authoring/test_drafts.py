@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.authoring.promises import promises
-from ml_platform_tests.authoring import tables
-from ml_platform_tests.authoring.drafting import Written, written
+from ml_platform_tests.authoring import sample_files
+from ml_platform_tests.authoring.draft_from_file import Written, written
 
 ROWS = 60
 ROOT = Path(__file__).parents[2]
@@ -21,17 +21,17 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def messy(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return written(tables.messy(tmp_path_factory.mktemp("messy") / "Messy Orders 2025.csv"))
+    return written(sample_files.messy(tmp_path_factory.mktemp("messy") / "Messy Orders 2025.csv"))
 
 
 @pytest.fixture(scope="module")
 def sales(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return written(tables.sales(tmp_path_factory.mktemp("sales") / "sales.csv"))
+    return written(sample_files.sales(tmp_path_factory.mktemp("sales") / "sales.csv"))
 
 
 @pytest.fixture(scope="module")
 def flowers(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return written(tables.flowers(tmp_path_factory.mktemp("flowers") / "flowers.csv"), "species")
+    return written(sample_files.flowers(tmp_path_factory.mktemp("flowers") / "flowers.csv"), "species")
 
 
 def test_every_row_of_a_messy_file_is_taken(messy: Written) -> None:
@@ -68,7 +68,7 @@ def test_two_columns_that_add_up_to_the_target_are_suspects(sales: Written) -> N
 
 def test_a_column_that_alone_tells_the_target_is_a_suspect(tmp_path: Path) -> None:
     rows = [[f"k{n}", n % 7, "closed" if n % 3 else "open", "yes" if n % 3 else "no"] for n in range(200)]
-    one = written(tables.write(tmp_path / "accounts.csv", ["key", "size", "state", "left"], rows), "left")
+    one = written(sample_files.write(tmp_path / "accounts.csv", ["key", "size", "state", "left"], rows), "left")
     assert one.use("state")[0] == "outcome" and "alone it predicts the target" in one.use("state")[1]
     assert "state (leak suspect" in one.text
 
@@ -89,13 +89,13 @@ def test_without_a_unique_column_the_row_number_is_the_key_and_says_so(flowers: 
 
 def test_rows_that_come_twice_do_not_cost_the_key(tmp_path: Path) -> None:
     rows = [[f"{place:03}", place * 7 % 60, place % 2] for place in range(ROWS)]
-    one = written(tables.write(tmp_path / "twice.csv", ["id", "size", "sold"], [*rows, *rows[:5]]), "sold")
+    one = written(sample_files.write(tmp_path / "twice.csv", ["id", "size", "sold"], [*rows, *rows[:5]]), "sold")
     assert one.proof.pipeline.examples.keys == ("id",) and one.proof.refused == {}
 
 
 def test_a_key_may_need_the_time_too(tmp_path: Path) -> None:
     rows = [[f"2024-01-{day:02}", f"shop {shop}", day * shop, day % 2] for day in range(1, 29) for shop in range(1, 5)]
-    one = written(tables.write(tmp_path / "days.csv", ["date", "shop", "sold", "holiday"], rows), "sold")
+    one = written(sample_files.write(tmp_path / "days.csv", ["date", "shop", "sold", "holiday"], rows), "sold")
     assert one.proof.pipeline.examples.keys == ("date", "shop") and "shop" in one.proof.pipeline.examples.inputs
 
 
@@ -167,7 +167,7 @@ def test_whatever_the_columns_hold_and_are_called_the_draft_takes_its_own_rows(
     cells["sold"] = ["12", "15", "7"] * (ROWS // 3)
     cells["answer"] = ["Yes", "No"] * (ROWS // 2)
     with TemporaryDirectory() as folder:
-        file = tables.write(Path(folder) / "things.csv", list(cells), zip(*cells.values(), strict=True))
+        file = sample_files.write(Path(folder) / "things.csv", list(cells), zip(*cells.values(), strict=True))
         one = written(file, "answer", timed=False)
     strays = any(use.column.reading.strays for use in one.draft.uses)
     assert strays or one.proof.refused == {}, one.text
@@ -177,5 +177,5 @@ def test_whatever_the_columns_hold_and_are_called_the_draft_takes_its_own_rows(
 @pytest.mark.parametrize("value", ["n/a", "\U000f273d%鎣"])
 def test_words_for_none_and_letters_of_several_bytes_are_taken_as_text(value: str, tmp_path: Path) -> None:
     rows = [(value, place % 7, ("Yes", "No")[place % 2]) for place in range(ROWS)]
-    one = written(tables.write(tmp_path / "things.csv", ["said", "sold", "answer"], rows), "answer", timed=False)
+    one = written(sample_files.write(tmp_path / "things.csv", ["said", "sold", "answer"], rows), "answer", timed=False)
     assert one.proof.refused == {}

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from ml_platform_tests import scenario
-from ml_platform_tests.cli import town
+from ml_platform_tests.declarations import trips_and_churn
 from ml_platform_tests.world import world
 
 
@@ -15,7 +15,7 @@ from ml_platform_tests.world import world
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder after January to March landed and ran as far as complete; three trips of February are refused."""
     folder = tmp_path_factory.mktemp("ran") / "data"
-    made = world(folder, town.trip_delay, town.churn)
+    made = world(folder, trips_and_churn.trip_delay, trips_and_churn.churn)
     made.land_trips("2024-01", "2024-02", "2024-03")
     trips = scenario.trip_rows("2024-02")
     too_far = pl.when(pl.int_range(pl.len()) < 3).then(250.0).otherwise("km")  # the contract allows 200
@@ -32,7 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     monkeypatch.setenv("ML_PLATFORM_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.cli.town"]')
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_and_churn"]')
     monkeypatch.setenv("ML_PLATFORM_THREADS", "2")
     monkeypatch.setenv("ML_PLATFORM_LOCK_TIMEOUT", "20")
     monkeypatch.setenv("DAGSTER_HOME", str(home))

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from ml_platform.runtime import step_alerts
-from ml_platform_tests.cli import town
 from ml_platform_tests.cli.terminal import answered, typed
-from ml_platform_tests.monitoring.hook import hook
+from ml_platform_tests.declarations import trips_and_churn
+from ml_platform_tests.monitoring.web_hook import hook
 from ml_platform_tests.world import world
 
 KEYS = "alert_id kind severity asset partition about title text link evidence raised_at run_id deliveries"
@@ -21,7 +21,7 @@ def alarmed(platform: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with hook() as gone:
         monkeypatch.setenv("ML_PLATFORM_ALERTS", gone.address)
     (platform / "landing" / "trips" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
-    with closing(world(platform, town.trip_delay, town.churn)) as made:
+    with closing(world(platform, trips_and_churn.trip_delay, trips_and_churn.churn)) as made:
         outcome = made.step("raw/trips", "all")
         step_alerts.told(made.ws, "raw/trips", "all", outcome, "run", print)
     return platform

@@ -57,7 +57,7 @@ def test_after_a_rule_was_mended_replay_tells_what_passes_and_what_to_run(
     assert "By today's rules the tables would be what they are" in typed("quarantine", "trip_delay", "--replay").stdout
     assert '"km":"250.0"' in typed("quarantine", "trip_delay", "--rows", "1").stdout
 
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.cli.mended"]')
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_of_any_length"]')
     shown = typed("quarantine", "trip_delay", "--replay").stdout
     assert "trips" in shown and "`ml-platform run trip_delay` makes the stale partitions again" in shown
     (trips,) = [row for row in answered("quarantine", "trip_delay", "--replay") if row["table"] == "trips"]

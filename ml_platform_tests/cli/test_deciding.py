@@ -38,7 +38,7 @@ def test_what_was_to_be_trained_already_is_not_forced(platform: Path) -> None:
 def test_after_a_change_the_past_stands_and_a_model_of_it_is_asked_for_once(
     platform: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.cli.retuned"]')
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_retuned"]')
     told = typed("run", "trip_delay").stderr
     assert "nothing was launched" in told
     assert "2 settled partitions keep predictions, decisions and models of before a change" in " ".join(told.split())
@@ -49,12 +49,12 @@ def test_after_a_change_the_past_stands_and_a_model_of_it_is_asked_for_once(
 
 
 def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ml_platform_tests.orchestration import patient
+    from ml_platform_tests.declarations import trips_on_request
     from ml_platform_tests.world import world
 
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.patient"]')
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_on_request"]')
     monkeypatch.setenv("LOGNAME", "ada")
-    made = world(platform, patient.trip_delay)
+    made = world(platform, trips_on_request.trip_delay)
     made.run(recompute=True)
     made.close()
     told = answered("retrain", "trip_delay", "--why", "the bridge is closed", "--partition", "2024-02")

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform_tests.cli import gated
 from ml_platform_tests.cli.terminal import started
+from ml_platform_tests.declarations import trips_held_at_a_gate
 from ml_platform_tests.world import world
 
 
 def test_a_run_that_is_interrupted_says_so_and_its_rerun_goes_on(
     here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.cli.gated"]')
-    made = world(here, gated.trip_delay)
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_held_at_a_gate"]')
+    made = world(here, trips_held_at_a_gate.trip_delay)
     made.land_trips("2024-01", "2024-02")
     made.close()
     gate = tmp_path / "gate"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from ml_platform.demo.nyc_flights import land_months
-from ml_platform_tests.orchestration.platform import Platform, platform_in
+from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
 
 
 @pytest.fixture(scope="package")

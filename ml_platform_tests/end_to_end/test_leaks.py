@@ -13,7 +13,7 @@ import pytest
 from ml_platform import Derived, Examples, Files, ModelPipeline, Monthly, Retrain, Split, Table, Window
 from ml_platform.errors import DeclarationError
 from ml_platform.pipelines import flight_delay as declared
-from ml_platform_tests.orchestration.platform import Platform
+from ml_platform_tests.orchestration.dagster_platform import Platform
 from ml_platform_tests.world import World, world
 
 SAMPLED = 40  # examples compared with the naive join

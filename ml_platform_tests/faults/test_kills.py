@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 
 from ml_platform.runtime import retention
-from ml_platform_tests.faults import declared, sights
+from ml_platform_tests.faults import lake_contents, trip_pipelines
 from ml_platform_tests.faults.conftest import REPEATS, Chance
-from ml_platform_tests.faults.crew import Worker, crew
 from ml_platform_tests.faults.programs import world
+from ml_platform_tests.faults.workers import Worker, crew
 
-NAME = declared.APART
+NAME = trip_pipelines.APART
 THROUGH = "2024-01"
 
 
@@ -29,7 +29,7 @@ THROUGH = "2024-01"
 class Left:
     """What a run leaves, and how many seconds it took."""
 
-    rows: dict[sights.Place, int]
+    rows: dict[lake_contents.Place, int]
     keys: dict[tuple[str, str], tuple[str, str]]
     champions: list[Any]
     seconds: float
@@ -38,7 +38,7 @@ class Left:
 @pytest.fixture(scope="module")
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("landed") / "data"
-    with closing(world(folder, declared.trips(NAME))) as made:
+    with closing(world(folder, trip_pipelines.trips(NAME))) as made:
         made.land_trips("2024-01", "2024-02")
     return folder
 
@@ -76,7 +76,7 @@ def test_a_run_killed_at_any_moment_ends_like_an_undisturbed_one_when_it_is_run_
     assert left.rows == undisturbed.rows
     assert left.keys == undisturbed.keys
     assert left.champions == undisturbed.champions
-    with closing(world(folder, declared.trips(NAME))) as made:
+    with closing(world(folder, trip_pipelines.trips(NAME))) as made:
         assert made.planned(THROUGH) == [], "something is stale"
 
 
@@ -88,9 +88,11 @@ def _begun(worker: Worker, folder: Path) -> float:
 
 
 def _left(folder: Path, seconds: float) -> Left:
-    with closing(world(folder, declared.trips(NAME))) as made:
+    with closing(world(folder, trip_pipelines.trips(NAME))) as made:
         lake = made.ws.lake
         retention.maintain(made.ws, keep_days=0, grace=timedelta(0))
-        assert sights.orphans(made.ws, retention.referenced(made.ws)) == []
-        assert sights.doubled(lake, [NAME]) == {}
-        return Left(sights.rows_by_place(lake), sights.keys(lake), sights.champions(lake, NAME), seconds)
+        assert lake_contents.orphans(made.ws, retention.referenced(made.ws)) == []
+        assert lake_contents.doubled(lake, [NAME]) == {}
+        return Left(
+            lake_contents.rows_by_place(lake), lake_contents.keys(lake), lake_contents.champions(lake, NAME), seconds
+        )

@@ -20,7 +20,7 @@ from ml_platform.state import alerts
 from ml_platform.state.alerts import Alert, alert, raise_, raised
 from ml_platform.state.files import Refused
 from ml_platform_tests.lake.programs import finish, hear
-from ml_platform_tests.monitoring.hook import Hook, hook
+from ml_platform_tests.monitoring.web_hook import Hook, hook
 
 HOUR = timedelta(hours=1)
 
@@ -80,7 +80,7 @@ def test_another_version_that_fails_the_same_gate_is_another_alert(noted: Lake) 
 
 def test_two_processes_that_deliver_at_once_send_it_once(noted: Lake, called: Hook) -> None:
     raise_(noted, [_alert("a"), _alert("b")])
-    command = [sys.executable, "-m", "ml_platform_tests.monitoring.delivering", str(noted.settings.data)]
+    command = [sys.executable, "-m", "ml_platform_tests.monitoring.delivery_process", str(noted.settings.data)]
     environment = {**os.environ, "ML_PLATFORM_ALERTS": called.address}
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)

@@ -13,8 +13,8 @@ from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.runner import Runner
 from ml_platform.state.alerts import raised
-from ml_platform_tests.monitoring.hook import Hook, hook
-from ml_platform_tests.orchestration.platform import Platform, platform_in
+from ml_platform_tests.monitoring.web_hook import Hook, hook
+from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
 from ml_platform_tests.world import world
 
 UNREACHED = "roc_auc_at_least_0_9999"
@@ -31,7 +31,9 @@ def churned(server: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """Churn ran twice while a web hook listened: one gate that no candidate passes, and one file that is no table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ML_PLATFORM_ALERTS", server.address)
-        with platform_in(tmp_path_factory.mktemp("churned"), "ml_platform_tests.orchestration.declared") as made:
+        with platform_in(
+            tmp_path_factory.mktemp("churned"), "ml_platform_tests.declarations.trips_and_failing_churn"
+        ) as made:
             with closing(world(made.settings.data, find("churn"))) as landing:
                 landing.land_churn()
             (made.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
@@ -89,7 +91,7 @@ def _time_passes(platform: Platform) -> None:
 
 def test_without_channels_whoever_runs_it_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ML_PLATFORM_ALERTS", raising=False)
-    with platform_in(tmp_path, "ml_platform_tests.orchestration.declared") as made:
+    with platform_in(tmp_path, "ml_platform_tests.declarations.trips_and_failing_churn") as made:
         with closing(world(made.settings.data, find("churn"))) as landing:
             landing.land_churn()
         (made.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")

@@ -18,8 +18,8 @@ from ml_platform.retraining.policy import Forced
 from ml_platform.state import promotions, versions
 from ml_platform.steps import deciding, drift, features, judging, predictions
 from ml_platform_tests import scenario
-from ml_platform_tests.orchestration import patient
-from ml_platform_tests.orchestration.ticking import Ticking, ticking_in
+from ml_platform_tests.declarations import trips_on_request
+from ml_platform_tests.orchestration.sensor_driver import Ticking, ticking_in
 from ml_platform_tests.world import world
 
 LANDING, DECISIONS = "trip_delay_landing", "trip_delay_decisions"
@@ -30,7 +30,7 @@ Opening = Callable[[str], Ticking]
 def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data of trips that ran through January; February has landed, and completes it."""
     folder = tmp_path_factory.mktemp("ticks") / "data"
-    with closing(world(folder, patient.trip_delay)) as one:
+    with closing(world(folder, trips_on_request.trip_delay)) as one:
         one.land_trips("2024-01", "2024-02")
         one.run()
     return folder
@@ -43,7 +43,7 @@ def opened(tmp_path: Path, january: Path) -> Iterator[Opening]:
 
         def open_(declared: str) -> Ticking:
             shutil.copytree(january, tmp_path / "data")
-            return stack.enter_context(ticking_in(tmp_path, f"ml_platform_tests.orchestration.{declared}"))
+            return stack.enter_context(ticking_in(tmp_path, f"ml_platform_tests.declarations.{declared}"))
 
         yield open_
 
@@ -65,7 +65,7 @@ def _scored(ticking: Ticking) -> dict[str, set[int]]:
 
 @pytest.mark.slow
 def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tmp_path: Path) -> None:
-    with ticking_in(tmp_path, "ml_platform_tests.orchestration.trips_alone") as trips:
+    with ticking_in(tmp_path, "ml_platform_tests.declarations.trips_monthly") as trips:
         assert trips.settle() == []
         assert trips.skipped[LANDING].startswith("Nothing was run yet, and no file of trip_delay waits")
         for month in ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05"):
@@ -96,7 +96,7 @@ def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tm
 
 
 def test_a_file_that_lands_is_taken_in_and_the_month_it_completes_is_run(opened: Opening) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     _land(trips, "2024-03")
     (request,) = trips.tick(LANDING)
     assert request.partition_key == "2024-01" and dg.AssetKey(["raw", "trips"]) in (request.asset_selection or [])
@@ -112,7 +112,7 @@ def test_a_file_that_lands_is_taken_in_and_the_month_it_completes_is_run(opened:
 
 
 def test_nothing_is_asked_for_while_a_run_of_the_pipeline_is_in_flight(opened: Opening) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     _land(trips, "2024-03")
     job = trips.definitions.resolve_job_def("trip_delay_train")
     with dg.DagsterInstance.get() as instance:
@@ -128,7 +128,7 @@ def test_nothing_is_asked_for_while_a_run_of_the_pipeline_is_in_flight(opened: O
 
 
 def test_a_run_of_another_pipeline_that_takes_in_our_tables_is_waited_for(opened: Opening) -> None:
-    town = opened("town")
+    town = opened("two_over_trips")
     _land(town, "2024-03")
     (request,) = town.tick("trip_length_landing")
     job = town.definitions.resolve_job_def("trip_length_data")
@@ -142,7 +142,7 @@ def test_a_run_of_another_pipeline_that_takes_in_our_tables_is_waited_for(opened
 
 
 def test_a_run_whose_process_is_gone_keeps_nobody_waiting(opened: Opening) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     _land(trips, "2024-03")
     job = trips.definitions.resolve_job_def("trip_delay_data")
     with dg.DagsterInstance.get() as instance:
@@ -160,7 +160,7 @@ def test_a_run_whose_process_is_gone_keeps_nobody_waiting(opened: Opening) -> No
 
 
 def test_a_run_that_was_killed_goes_again_but_not_for_ever(opened: Opening) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     _land(trips, "2024-03")
     job, keys = trips.definitions.resolve_job_def("trip_delay_data"), []
     folder = trips.settings.lake / "locks" / "alive"
@@ -178,7 +178,7 @@ def test_a_run_that_was_killed_goes_again_but_not_for_ever(opened: Opening) -> N
 
 @pytest.mark.slow
 def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(opened: Opening) -> None:
-    trips = opened("trips_alone")
+    trips = opened("trips_monthly")
     rows = scenario.trip_rows("2024-02")
     with trips.landing() as town:  # in the holdout of February's training every trip is on time
         on_time = rows.with_columns(late=pl.when(pl.col("late").is_not_null()).then(0.0))
@@ -199,7 +199,7 @@ def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(ope
 
 
 def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_once(opened: Opening) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     _land(trips, "2024-03")
     trips.settle()
     assert ("trip_delay_train", "2024-02", True) not in trips.ran
@@ -221,7 +221,7 @@ def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_
 
 @pytest.mark.slow
 def test_two_pipelines_over_the_same_tables_take_a_file_in_once(opened: Opening) -> None:
-    town = opened("town")
+    town = opened("two_over_trips")
     town.settle()
     before = len(town.ran)
     _land(town, "2024-03")
@@ -236,7 +236,7 @@ def test_two_pipelines_over_the_same_tables_take_a_file_in_once(opened: Opening)
 
 
 def test_a_state_that_comes_back_is_another_and_one_that_stays_is_not_run_for_twice(opened: Opening) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     _land(trips, "2024-03")
     (request,) = trips.tick(LANDING)
     job = trips.definitions.resolve_job_def("trip_delay_data")
@@ -256,7 +256,7 @@ def test_a_state_that_comes_back_is_another_and_one_that_stays_is_not_run_for_tw
 def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
     opened: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     trips.settle()
     kept = trips.cursors[LANDING]
     assert kept is not None and "quiet" in kept
@@ -276,7 +276,7 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
 
 
 def test_newer_code_starts_no_storm(opened: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     for module in (predictions, drift, deciding, judging):
         monkeypatch.setattr(module, "CODE_VERSION", 99)
     assert trips.settle() == []
@@ -290,14 +290,14 @@ def test_newer_code_starts_no_storm(opened: Opening, monkeypatch: pytest.MonkeyP
 
 
 def test_a_refused_file_is_in_the_reason(opened: Opening) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     (trips.settings.landing / "trips" / "trips_2023-12.csv").write_bytes(b"\x00\x01\x02 no table")
     trips.settle()
     assert "Refused: trips/trips_2023-12.csv" in trips.skipped[LANDING]
 
 
 def test_the_calendar_asks_for_what_the_landing_sensor_would(opened: Opening) -> None:
-    trips = opened("patient")
+    trips = opened("trips_on_request")
     calendar = trips.repository.get_schedule_def("trip_delay_calendar")
     assert calendar.default_status == dg.DefaultScheduleStatus.STOPPED
 

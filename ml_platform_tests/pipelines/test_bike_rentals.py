@@ -15,7 +15,7 @@ from ml_platform.demo.capital_bikes import deliveries
 from ml_platform.demo.example import land_missing
 from ml_platform.pipelines.bike_rentals import bike_rentals, clean_rentals
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform_tests.pipelines.fitting import judged
+from ml_platform_tests.pipelines.holdout_scorecard import judged
 from ml_platform_tests.world import World, world
 
 NO_REPORT = Drift(report_rows=0)

@@ -14,7 +14,7 @@ from ml_platform.demo.example import Delivery, land_missing
 from ml_platform.pipelines.storm_status import CLASSES, clean_tracks, storm_status, tracks
 from ml_platform.state import verdicts
 from ml_platform.state.versions import version
-from ml_platform_tests.pipelines.fitting import judged
+from ml_platform_tests.pipelines.holdout_scorecard import judged
 from ml_platform_tests.scenario import SNAPSHOT
 from ml_platform_tests.world import World, world
 

@@ -8,7 +8,7 @@ import polars as pl
 from ml_platform.quality.checks import CheckResult, Reference, check_names, run_checks
 from ml_platform.spec.tables import Table
 from ml_platform.validation import quarantine
-from ml_platform_tests.validation.scene import MONTHS, Scene, customers, readings
+from ml_platform_tests.ingestion_sandbox import MONTHS, Scene, customers, readings
 from ml_platform_tests.validation.test_versions import HEAD, reading
 
 

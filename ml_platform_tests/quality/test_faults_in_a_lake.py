@@ -15,9 +15,9 @@ from ml_platform.quality.checks import run_checks
 from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.state import ingestion_tables, ledger
-from ml_platform_tests.validation import months
-from ml_platform_tests.validation.injected_faults import FAULTS
-from ml_platform_tests.validation.scene import MONTHS, Scene
+from ml_platform_tests.ingestion_sandbox import MONTHS, Scene
+from ml_platform_tests.quality import flight_profiles
+from ml_platform_tests.quality.injected_faults import FAULTS
 
 pytestmark = pytest.mark.slow
 
@@ -56,7 +56,7 @@ def first_quarter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     land_months(scene.lake, "2012-12")
     scene.run(airports)
     for month in ("2013-01", "2013-02", "2013-03"):
-        _put(scene, folder, month, [months.file(month)])
+        _put(scene, folder, month, [flight_profiles.file(month)])
     scene.run(flights)
     scene.lake.close()
     return folder / "data"
@@ -72,7 +72,7 @@ def quarter(first_quarter: Path, tmp_path: Path) -> Iterator[Scene]:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_a_file_fails_the_checks_of_its_month(quarter: Scene, tmp_path: Path, fault: str) -> None:
     make, expected = FAULTS[fault]
-    _put(quarter, tmp_path, "2013-04", make(months.file("2013-04")))
+    _put(quarter, tmp_path, "2013-04", make(flight_profiles.file("2013-04")))
     quarter.ingest(flights)
     quarter.build(flights, "2013-04")
     failed = _failed(quarter, "flights", "2013-04")
@@ -80,7 +80,7 @@ def test_a_fault_in_a_file_fails_the_checks_of_its_month(quarter: Scene, tmp_pat
 
 
 def test_an_honest_file_fails_none(quarter: Scene, tmp_path: Path) -> None:
-    _put(quarter, tmp_path, "2013-04", [months.file("2013-04")])
+    _put(quarter, tmp_path, "2013-04", [flight_profiles.file("2013-04")])
     quarter.ingest(flights)
     quarter.build(flights, "2013-04")
     assert _failed(quarter, "flights", "2013-04") == {}

@@ -14,8 +14,8 @@ from ml_platform.quality.profile import PROFILE_VERSION
 from ml_platform.spec.tables import Table
 from ml_platform.state import ingestion_tables
 from ml_platform.validation.validated import build_validated
+from ml_platform_tests.ingestion_sandbox import MONTHS, Scene, customers, readings, utc
 from ml_platform_tests.quality.test_checks import checked
-from ml_platform_tests.validation.scene import MONTHS, Scene, customers, readings, utc
 from ml_platform_tests.validation.test_versions import HEAD
 
 NEW = (

@@ -15,7 +15,7 @@ from ml_platform.sources.raw import IngestReport, ingest, pending
 from ml_platform.spec.tables import Files, Table
 from ml_platform.state import ingestion_tables, ledger
 from ml_platform.validation.validated import ValidatedReport
-from ml_platform_tests.validation.scene import Scene, customers
+from ml_platform_tests.ingestion_sandbox import Scene, customers
 
 GOOD = "id,name\n1,Ada\n2,Grace\n"
 BIG = "x" * 50_000_000

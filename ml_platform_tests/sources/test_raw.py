@@ -11,7 +11,7 @@ from ml_platform.sources.raw import ingest, pending
 from ml_platform.sources.raw_columns import read_raw
 from ml_platform.spec.tables import Files
 from ml_platform.state.files import versions
-from ml_platform_tests.validation.scene import Scene, customers, readings, utc
+from ml_platform_tests.ingestion_sandbox import Scene, customers, readings, utc
 
 GOOD = "id,name\n1,Ada\n2,Grace\n"
 

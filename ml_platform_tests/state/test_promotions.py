@@ -10,7 +10,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.spec.gates import AtLeast, Latency
 from ml_platform.state import promotions, verdicts, versions
 from ml_platform.state.promotions import Promotion, champion_at, history, keep, rollback
-from ml_platform_tests.state.entries import AUTHOR, FLOOR, GATES, SIZE, judged, training, verdict
+from ml_platform_tests.state.registry_rows import AUTHOR, FLOOR, GATES, SIZE, judged, training, verdict
 
 
 def closed(month: int) -> datetime:

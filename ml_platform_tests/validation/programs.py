@@ -8,7 +8,7 @@ from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
 from ml_platform.sources.raw import ingest
 from ml_platform.validation.validated import touched
-from ml_platform_tests.validation.scene import MONTHS, Scene, readings
+from ml_platform_tests.ingestion_sandbox import MONTHS, Scene, readings
 
 
 def take_in() -> None:

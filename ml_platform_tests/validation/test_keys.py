@@ -16,7 +16,7 @@ from ml_platform.spec.tables import Table
 from ml_platform.state import ingestion_tables, ledger
 from ml_platform.validation.screenings import needs_keys, screening_key
 from ml_platform.validation.validated import touched, validated_key, validated_keys
-from ml_platform_tests.validation.scene import MONTHS, Scene, customers, readings, utc
+from ml_platform_tests.ingestion_sandbox import MONTHS, Scene, customers, readings, utc
 from ml_platform_tests.validation.test_versions import APR, FEB, HEAD, MAR, reading
 
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from ml_platform.spec.tables import Files
-from ml_platform_tests.validation.scene import Scene, customers, readings, utc
+from ml_platform_tests.ingestion_sandbox import Scene, customers, readings, utc
 
 FEB, MAR, APR = utc("2013-02-01"), utc("2013-03-01"), utc("2013-04-01")
 

@@ -12,7 +12,7 @@ from ml_platform.orchestration import resources
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform_tests.orchestration.platform import Platform, platform_in
+from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
 from ml_platform_tests.world import World, world
 
 Ran = tuple[str, str, bool]  # job, partition, success

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
-DECLARED = "ml_platform_tests.orchestration.declared"  # trip_delay and churn
-SHARING = "ml_platform_tests.orchestration.town"  # trip_delay and trip_length, over the same tables
+DECLARED = "ml_platform_tests.declarations.trips_and_failing_churn"  # trip_delay and churn
+SHARING = "ml_platform_tests.declarations.two_over_trips"  # trip_delay and trip_length, over the same tables
 
 
 CONFIG = """[tool.dg]
