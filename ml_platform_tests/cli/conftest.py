@@ -12,7 +12,7 @@ from ml_platform_tests.world import world
 
 
 @pytest.fixture(scope="session")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder after January to March landed and ran as far as complete; three trips of February are refused."""
     folder = tmp_path_factory.mktemp("ran") / "data"
     made = world(folder, trips_and_churn.trip_delay, trips_and_churn.churn)
@@ -26,7 +26,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data folder, the town's declarations and a home for Dagster, in the environment; where data go."""
     home = tmp_path / "home"
     home.mkdir()
@@ -43,14 +43,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def untouched(here: Path, ran: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shared_platform(data_folder: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The platform that was run, itself: for commands that only read or are refused; its data folder."""
-    monkeypatch.setenv("ML_PLATFORM_DATA", str(ran))
-    return ran
+    monkeypatch.setenv("ML_PLATFORM_DATA", str(finished_run))
+    return finished_run
 
 
 @pytest.fixture
-def platform(here: Path, ran: Path) -> Path:
+def platform(data_folder: Path, finished_run: Path) -> Path:
     """A copy of the platform that was run; its data folder."""
-    shutil.copytree(ran, here)
-    return here
+    shutil.copytree(finished_run, data_folder)
+    return data_folder

@@ -9,7 +9,7 @@ from ml_platform.runtime.workspace import Workspace
 from ml_platform.sources.raw_columns import FILE
 from ml_platform.state import ledger, promotions, versions
 
-Place = tuple[str, str, str]  # schema, table, partition or file
+TablePart = tuple[str, str, str]  # schema, table, partition or file
 
 
 def tables(lake: Lake) -> list[tuple[str, str, str]]:
@@ -22,7 +22,7 @@ def tables(lake: Lake) -> list[tuple[str, str, str]]:
     return [(schema, table, part) for schema, table, part, columns in parts if part in columns]
 
 
-def rows_by_place(lake: Lake) -> dict[Place, int]:
+def rows_by_part(lake: Lake) -> dict[TablePart, int]:
     """Rows of every part of every table, all as of one snapshot."""
     with lake.reading():
         counts = [
@@ -33,7 +33,7 @@ def rows_by_place(lake: Lake) -> dict[Place, int]:
         return {(s, t, p): n for s, t, p, n in lake.rows(" UNION ALL ".join(counts))} if counts else {}
 
 
-def doubled(lake: Lake, names: list[str]) -> dict[str, int]:
+def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
     """Keys that are there more than once, by table; only tables with any."""
     asked = {
         "validated.trips": "SELECT trip AS k FROM validated.trips WHERE _superseded_at IS NULL",

@@ -70,11 +70,11 @@ def look(folder: Path) -> list[int]:
     """
     os.nice(10)  # it never rests, and the others have work to do
     looks, parent = 0, os.getppid()
-    seen: dict[lake_contents.Place, int] = {}
+    seen: dict[lake_contents.TablePart, int] = {}
     with Lake(Settings(data=folder, threads=1), read_only=True) as lake:
         while not (folder / "enough").exists() and os.getppid() == parent:  # nobody else would end it
             looks += 1
-            for place, rows in lake_contents.rows_by_place(lake).items():
+            for place, rows in lake_contents.rows_by_part(lake).items():
                 if seen.get(place) != rows:
                     seen[place] = rows
                     say({"saw": [*place, rows]})

@@ -17,7 +17,7 @@ import pytest
 from ml_platform_tests.faults import lake_contents, trip_pipelines
 from ml_platform_tests.faults.conftest import REPEATS, Chance
 from ml_platform_tests.faults.programs import end_to_end, months_apart, world, write_beside
-from ml_platform_tests.faults.workers import Worker, crew
+from ml_platform_tests.faults.workers import Worker, started_workers
 
 TIMES = 25  # commits of the writer that is no pipeline
 
@@ -26,7 +26,7 @@ TIMES = 25  # commits of the writer that is no pipeline
 class Sight:
     """A lake, as two can be compared."""
 
-    rows: dict[lake_contents.Place, int]
+    rows: dict[lake_contents.TablePart, int]
     keys: dict[tuple[str, str], tuple[str, str]]
     champions: dict[str, list[Any]]
 
@@ -35,11 +35,11 @@ def _sight(folder: Path) -> Sight:
     names = [*trip_pipelines.END_TO_END, trip_pipelines.APART]
     with closing(world(folder, *trip_pipelines.pipelines())) as made:
         lake = made.ws.lake
-        assert lake_contents.doubled(lake, names) == {}
+        assert lake_contents.duplicate_keys(lake, names) == {}
         beside = lake.rows("SELECT number, count(*) FROM beside.rows GROUP BY number ORDER BY number")
         assert beside == [(number, 1) for number in range(TIMES)]
         return Sight(
-            lake_contents.rows_by_place(lake),
+            lake_contents.rows_by_part(lake),
             lake_contents.keys(lake),
             {name: lake_contents.champions(lake, name) for name in trip_pipelines.END_TO_END},
         )
@@ -68,7 +68,7 @@ def alone(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Sight:
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[list[Worker]]:
-    with crew(11) as started:
+    with started_workers(11) as started:
         yield started
 
 
@@ -83,18 +83,18 @@ def test_many_processes_at_once_make_what_one_makes_alone(
     chance(repeat).shuffle(orders)
     *busy, one, other = workers
     for reader in (one, other):
-        reader.order("look", folder)
+        reader.send("look", folder)
     for worker, order in zip(busy, orders, strict=True):
-        worker.order(*order)
+        worker.send(*order)
     try:
         for worker in busy:
-            worker.done()
+            worker.result()
     finally:
         (folder / "enough").touch()
-        looks = [reader.done() for reader in (one, other)]
+        looks = [reader.result() for reader in (one, other)]
     assert all(count > 1 for count, _ in looks)
     for reader in (one, other):
-        for told in reader.said:
+        for told in reader.messages:
             *place, rows = told["saw"]
             if place[0] != "beside":
                 assert rows == alone.rows[tuple(place)], f"a reader saw {rows} rows of {place}"

@@ -15,21 +15,21 @@ class Worker:
     def __init__(self) -> None:
         command = [sys.executable, "-m", "ml_platform_tests.faults.programs"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.said: list[Any] = []
+        self.messages: list[Any] = []
         assert self._line() == "ready"
 
-    def order(self, name: str, folder: Path, *arguments: Any) -> None:
+    def send(self, name: str, folder: Path, *arguments: Any) -> None:
         """Have it begin."""
         assert self.process.stdin is not None
-        self.said = []
+        self.messages = []
         self.process.stdin.write(f"{json.dumps([name, str(folder), *arguments])}\n")
         self.process.stdin.flush()
 
-    def heard(self) -> Any:
+    def next_message(self) -> Any:
         """The next thing it says that is no answer."""
         return self._line()
 
-    def done(self) -> Any:
+    def result(self) -> Any:
         """Wait for its answer. Raises AssertionError with the trace when it failed or died."""
         while True:
             told = self._line()
@@ -37,14 +37,14 @@ class Worker:
                 raise AssertionError(told["failed"])
             if isinstance(told, dict) and "done" in told:
                 return told["done"]
-            self.said.append(told)
+            self.messages.append(told)
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
         self.process.kill()
         self.process.communicate(timeout=20)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Let it end by itself."""
         self.process.communicate(timeout=20)
 
@@ -57,7 +57,7 @@ class Worker:
 
 
 @contextmanager
-def crew(size: int) -> Iterator[list[Worker]]:
+def started_workers(size: int) -> Iterator[list[Worker]]:
     """So many workers, ended at the end."""
     workers: list[Worker] = []
     try:

@@ -19,7 +19,7 @@ Ran = tuple[str, str, bool]  # job, partition, success
 
 
 @dataclass
-class Ticking:
+class SensorDriver:
     """`ran` lists the runs that sensors asked for, `skipped` the last reason of each sensor."""
 
     platform: Platform
@@ -100,8 +100,8 @@ class Ticking:
 
 
 @contextmanager
-def ticking_in(folder: Path, declared: str) -> Iterator[Ticking]:
+def sensor_driver_in(folder: Path, declared: str) -> Iterator[SensorDriver]:
     """An empty platform in a folder whose sensors can tick."""
     resources._opened_for_reading.cache_clear()
     with platform_in(folder, declared) as platform:
-        yield Ticking(platform)
+        yield SensorDriver(platform)

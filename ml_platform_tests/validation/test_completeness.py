@@ -97,8 +97,8 @@ def test_an_empty_partition_makes_empty_features_and_predictions_and_fails_nothi
     town.run("2024-01-03")
     counts = town.frame("SELECT _partition, count(*) FROM trip_delay.features GROUP BY 1 ORDER BY 1").rows()
     assert [day for day, _ in counts] == ["2024-01-01", "2024-01-03"]
-    assert ("trip_delay/predictions", "2024-01-02", "made") in town.made
-    assert town.told("trip_delay/decision", "2024-01-02")["outcome"] == "held back"
+    assert ("trip_delay/predictions", "2024-01-02", "made") in town.steps_run
+    assert town.metadata("trip_delay/decision", "2024-01-02")["outcome"] == "held back"
     assert town.run() == []
 
 
