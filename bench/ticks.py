@@ -80,9 +80,9 @@ def trips(folder: Path) -> None:
     from ml_platform_tests.declarations import trips_monthly
     from ml_platform_tests.world import world
 
-    with closing(world(folder, trips_monthly.trip_delay)) as town:
-        town.land_trips("2024-01", "2024-02", "2024-03", "2024-04")
-        town.run()
+    with closing(world(folder, trips_monthly.trip_delay)) as trips_world:
+        trips_world.land_trips("2024-01", "2024-02", "2024-03", "2024-04")
+        trips_world.run()
 
 
 def main() -> None:
@@ -114,8 +114,8 @@ def main() -> None:
             from ml_platform_tests.declarations import trips_monthly
             from ml_platform_tests.world import world
 
-            with closing(world(data, trips_monthly.trip_delay)) as town:
-                town.land_trips("2024-05")
+            with closing(world(data, trips_monthly.trip_delay)) as trips_world:
+                trips_world.land_trips("2024-05")
             report["data, due"] = timed("data", options.pipeline, [None], options.rounds)
     print(json.dumps(report, indent=2))
     if options.json:

@@ -1,4 +1,4 @@
-"""A landing folder, a lake and small tables: what every ingestion test starts from."""
+"""A landing folder, a lake and two small tables, with and without time: what every ingestion test starts from."""
 
 import time
 from dataclasses import dataclass
@@ -49,6 +49,8 @@ def utc(text: str) -> datetime:
 
 @dataclass
 class IngestionSandbox:
+    """Files land in the folder of `lake`, and every step of ingestion runs on them."""
+
     lake: Lake
 
     @property

@@ -29,7 +29,7 @@ class Killed(Exception):
 
 @dataclass
 class World:
-    """Pipelines over one lake. `made` lists what every step that ran had to say."""
+    """Pipelines over one lake. `steps_run` lists every step that ran, with its status."""
 
     settings: Settings
     pipelines: list[ModelPipeline]
@@ -97,7 +97,7 @@ class World:
         pipeline: ModelPipeline | None = None,
         launched: list[Work] | None = None,
     ) -> list[StepRun]:
-        """Run what is stale, and what is settled too to `recompute` it. What was made this time.
+        """Run what is stale, and what is settled too to `recompute` it. The steps that ran.
 
         `kill_at`: the process ends before that step (from 0).
         """
@@ -140,10 +140,10 @@ class World:
 
     def keys(self, *, without: tuple[str, ...] = ()) -> dict[tuple[str, str], tuple[str, str]]:
         """(asset, partition) → content key and output, of everything in the ledger but the layers `without`."""
-        records = {
-            place: m for place, m in ledger.latest(self.ws.lake).items() if not place[0].startswith(without or "?")
-        }
-        return {place: (m.content_key, m.output) for place, m in records.items()}
+        records = ledger.latest(self.ws.lake)
+        if without:
+            records = {where: record for where, record in records.items() if not where[0].startswith(without)}
+        return {where: (record.content_key, record.output) for where, record in records.items()}
 
     def metadata(self, asset: str, partition: str) -> dict[str, Any]:
         """The metadata that the ledger keeps of a step."""

@@ -38,6 +38,6 @@ def draft_from_file(
         wanted = named(columns, target, "--target") if target else guess_target(columns, "draft", taken)
         assert wanted is not None
         chosen = roles(key, at, wanted, task)
-        made = drafted("draft", "things", seen, uses(columns, chosen), chosen, "UTC")
-        text = declaration(made)
-        return DraftedDeclaration(text, made, prove(text, made))
+        draft = drafted("draft", "things", seen, uses(columns, chosen), chosen, "UTC")
+        text = declaration(draft)
+        return DraftedDeclaration(text, draft, prove(text, draft))

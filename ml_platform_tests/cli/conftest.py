@@ -15,13 +15,13 @@ from ml_platform_tests.world import world
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder after January to March landed and ran as far as complete; three trips of February are refused."""
     folder = tmp_path_factory.mktemp("ran") / "data"
-    made = world(folder, trips_and_churn.trip_delay, trips_and_churn.churn)
-    made.land_trips("2024-01", "2024-02", "2024-03")
+    opened = world(folder, trips_and_churn.trip_delay, trips_and_churn.churn)
+    opened.land_trips("2024-01", "2024-02", "2024-03")
     trips = scenario.trip_rows("2024-02")
     too_far = pl.when(pl.int_range(pl.len()) < 3).then(250.0).otherwise("km")  # the contract allows 200
-    made.land("trips", "trips_2024-02.csv", trips.with_columns(km=too_far))
-    made.run()
-    made.close()
+    opened.land("trips", "trips_2024-02.csv", trips.with_columns(km=too_far))
+    opened.run()
+    opened.close()
     return folder
 
 

@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 from ml_platform_tests.cli.terminal import start_command
-from ml_platform_tests.declarations import trips_held_at_a_gate
+from ml_platform_tests.declarations import trips_waiting_at_a_fifo
 from ml_platform_tests.world import world
 
 
 def test_a_run_that_is_interrupted_says_so_and_its_rerun_goes_on(
     data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_held_at_a_gate"]')
-    made = world(data_folder, trips_held_at_a_gate.trip_delay)
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_waiting_at_a_fifo"]')
+    made = world(data_folder, trips_waiting_at_a_fifo.trip_delay)
     made.land_trips("2024-01", "2024-02")
     made.close()
     gate = tmp_path / "gate"
     os.mkfifo(gate)
 
-    first = start_command("run", "trip_delay", TOWN_GATE=str(gate))
+    first = start_command("run", "trip_delay", RUN_GATE=str(gate))
     assert gate.read_text() == "here\n"
     first.process.send_signal(signal.SIGINT)
     code, out, err = first.end()

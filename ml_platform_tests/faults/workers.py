@@ -1,4 +1,4 @@
-"""Processes that take orders: started once, because their imports cost more than what they are asked to do."""
+"""Worker processes that run one function after another: their imports cost more than what they are asked to do."""
 
 import json
 import subprocess
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Worker:
-    """One process of `programs`; `said` is what it said on the way to its last answer."""
+    """One process of `programs`; `messages` came on the way to its last result."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "ml_platform_tests.faults.programs"]
@@ -19,25 +19,25 @@ class Worker:
         assert self._line() == "ready"
 
     def send(self, name: str, folder: Path, *arguments: Any) -> None:
-        """Have it begin."""
+        """Have it begin a function of `programs`."""
         assert self.process.stdin is not None
         self.messages = []
         self.process.stdin.write(f"{json.dumps([name, str(folder), *arguments])}\n")
         self.process.stdin.flush()
 
     def next_message(self) -> Any:
-        """The next thing it says that is no answer."""
+        """Wait for the next message that is no result."""
         return self._line()
 
     def result(self) -> Any:
-        """Wait for its answer. Raises AssertionError with the trace when it failed or died."""
+        """Wait for the result. Raises AssertionError with the trace when the function failed or the process died."""
         while True:
-            told = self._line()
-            if isinstance(told, dict) and "failed" in told:
-                raise AssertionError(told["failed"])
-            if isinstance(told, dict) and "done" in told:
-                return told["done"]
-            self.messages.append(told)
+            message = self._line()
+            if isinstance(message, dict) and "failed" in message:
+                raise AssertionError(message["failed"])
+            if isinstance(message, dict) and "done" in message:
+                return message["done"]
+            self.messages.append(message)
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""

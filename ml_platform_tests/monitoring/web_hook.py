@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class WebHook:
-    """`address` is apprise's for it; `got` are the messages that it took, in order."""
+    """`address` is apprise's for it; `messages` are those that it took, in order."""
 
     port: int
     messages: list[dict[str, Any]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A code location whose sensors tick as Dagster's daemon lets them, and whose runs are executed here."""
+"""A code location whose sensors tick as Dagster's daemon has them, and whose runs are executed here."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -20,7 +20,7 @@ Ran = tuple[str, str, bool]  # job, partition, success
 
 @dataclass
 class SensorDriver:
-    """`ran` lists the runs that sensors asked for, `skipped` the last reason of each sensor."""
+    """Ticks sensors and executes what they ask for: `ran` lists it, `skipped` the last reason of each sensor."""
 
     platform: Platform
     cursors: dict[str, str | None] = field(default_factory=dict)
@@ -63,10 +63,10 @@ class SensorDriver:
             context = dg.build_sensor_context(
                 instance, self.cursors.get(sensor), repository_def=self.repository, sensor_name=sensor
             )
-            found = definition.evaluate_tick(context)
-        self.cursors[sensor] = found.cursor
-        self.skipped[sensor] = found.skip_message or ""
-        return list(found.run_requests or [])
+            tick_result = definition.evaluate_tick(context)
+        self.cursors[sensor] = tick_result.cursor
+        self.skipped[sensor] = tick_result.skip_message or ""
+        return list(tick_result.run_requests or [])
 
     def execute(self, sensor: str, request: dg.RunRequest) -> bool:
         """Execute what a sensor asked for, with the tags that Dagster would give the run."""

@@ -49,8 +49,8 @@ def open_driver(tmp_path: Path, january: Path) -> Iterator[OpenDriver]:
 
 
 def _land(driver: SensorDriver, *months: str) -> None:
-    with driver.landing() as town:
-        town.land_trips(*months)
+    with driver.landing() as trips_world:
+        trips_world.land_trips(*months)
 
 
 def _decisions(driver: SensorDriver) -> list[tuple[str, str]]:
@@ -128,17 +128,17 @@ def test_nothing_is_asked_for_while_a_run_of_the_pipeline_is_in_flight(open_driv
 
 
 def test_a_run_of_another_pipeline_that_takes_in_our_tables_is_waited_for(open_driver: OpenDriver) -> None:
-    town = open_driver("two_over_trips")
-    _land(town, "2024-03")
-    (request,) = town.tick("trip_length_landing")
-    job = town.definitions.resolve_job_def("trip_length_data")
+    driver = open_driver("two_over_trips")
+    _land(driver, "2024-03")
+    (request,) = driver.tick("trip_length_landing")
+    job = driver.definitions.resolve_job_def("trip_length_data")
     with dg.DagsterInstance.get() as instance:
         chosen = frozenset(request.asset_selection or [])
         started = instance.create_run_for_job(
             job.get_subset(asset_selection=chosen), asset_selection=chosen, tags={PIPELINE_TAG: "trip_length"}
         )
-        assert town.tick(LANDING) == []
-        assert started.run_id in town.skipped[LANDING]
+        assert driver.tick(LANDING) == []
+        assert started.run_id in driver.skipped[LANDING]
 
 
 def test_a_run_whose_process_is_gone_keeps_nobody_waiting(open_driver: OpenDriver) -> None:
@@ -180,10 +180,10 @@ def test_a_run_that_was_killed_goes_again_but_not_for_ever(open_driver: OpenDriv
 def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(open_driver: OpenDriver) -> None:
     trips = open_driver("trips_monthly")
     rows = scenario.trip_rows("2024-02")
-    with trips.landing() as town:  # in the holdout of February's training every trip is on time
+    with trips.landing() as trips_world:  # in the holdout of February's training every trip is on time
         on_time = rows.with_columns(late=pl.when(pl.col("late").is_not_null()).then(0.0))
-        town.land("trips", "trips_2024-02.csv", on_time, datetime(2024, 3, 1, tzinfo=UTC))
-        town.land_trips("2024-03", "2024-04")
+        trips_world.land("trips", "trips_2024-02.csv", on_time, datetime(2024, 3, 1, tzinfo=UTC))
+        trips_world.land_trips("2024-03", "2024-04")
     ran = trips.settle()
     assert [run for run in ran if not run[2]] == [("trip_delay_train", "2024-02", False)], "once"
     assert "trip_delay_train for 2024-02 failed (run " in trips.skipped[DECISIONS]
@@ -191,8 +191,8 @@ def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(ope
     assert _scored(trips)["2024-03"] == {1}, "the champion of January goes on"
     trips.restart()
     assert trips.settle() == []
-    with trips.landing() as town:  # the mended file; it runs by itself
-        town.land("trips", "trips_2024-02.csv", rows, datetime(2024, 3, 1, tzinfo=UTC))
+    with trips.landing() as trips_world:  # the mended file; it runs by itself
+        trips_world.land("trips", "trips_2024-02.csv", rows, datetime(2024, 3, 1, tzinfo=UTC))
     trips.settle()
     trained = [run for run in trips.ran if run[0] == "trip_delay_train"]
     assert trained[1:] == [("trip_delay_train", "2024-02", True), ("trip_delay_train", "2024-03", True)]
@@ -221,18 +221,18 @@ def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_
 
 @pytest.mark.slow
 def test_two_pipelines_over_the_same_tables_take_a_file_in_once(open_driver: OpenDriver) -> None:
-    town = open_driver("two_over_trips")
-    town.settle()
-    before = len(town.ran)
-    _land(town, "2024-03")
-    town.settle()
-    began = [job for job, month, _ in town.ran[before:] if month == "2024-01"]
+    driver = open_driver("two_over_trips")
+    driver.settle()
+    before = len(driver.ran)
+    _land(driver, "2024-03")
+    driver.settle()
+    began = [job for job, month, _ in driver.ran[before:] if month == "2024-01"]
     assert began == ["trip_delay_data"], "whoever ticks first"
-    rest = [(job, month) for job, month, _ in town.ran[before:] if month == "2024-02"]
+    rest = [(job, month) for job, month, _ in driver.ran[before:] if month == "2024-02"]
     assert sorted(rest) == sorted(
         (f"trip_{name}_{job}", "2024-02") for name in ("delay", "length") for job in ("data", "train")
     )
-    assert all(success for _, _, success in town.ran)
+    assert all(success for _, _, success in driver.ran)
 
 
 def test_a_state_that_comes_back_is_another_and_one_that_stays_is_not_run_for_twice(open_driver: OpenDriver) -> None:
@@ -247,8 +247,8 @@ def test_a_state_that_comes_back_is_another_and_one_that_stays_is_not_run_for_tw
         assert trips.tick(LANDING) == []
         assert f"was stopped (run {stopped.run_id}) and nothing changed since." in trips.skipped[LANDING]
         # Another version of the file is another state.
-        with trips.landing() as town:
-            town.land("trips", "trips_2024-03.csv", scenario.trip_rows("2024-03", 300))
+        with trips.landing() as trips_world:
+            trips_world.land("trips", "trips_2024-03.csv", scenario.trip_rows("2024-03", 300))
         (other,) = trips.tick(LANDING)
         assert other.tags[STATE_TAG] != request.tags[STATE_TAG]
 

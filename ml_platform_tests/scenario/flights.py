@@ -28,10 +28,10 @@ class Flights(dy.Schema):
 
     - `departs`: event time and prediction time at once: a flight is an example and an event of later ones.
     - `lands`: when the row is known; null for a flight that never lands, which no feature may ever see.
-    - `carrier`: what windows are kept by; null is a key of its own that matches nothing.
+    - `carrier`: what windows are kept by; null matches nothing, not even another null.
     - `origin`: never null, so that a join by it always has a key.
     - `tail`: what planes are looked up by; may be null.
-    - `delay`: NaN and infinite values are allowed: sums must be exact without them and say so with them.
+    - `delay`: the contract allows NaN and infinite values, which aggregates refuse by name (S13).
     """
 
     flight = dy.Int64(primary_key=True)
@@ -48,7 +48,7 @@ class Weather(dy.Schema):
 
     - `airport`, `seen`: the key is composite and holds the event time; nothing says when a row is known, so
       it is known when it happens.
-    - `temp`: may be missing, and then hides the value before it.
+    - `temp`: may be missing in the latest row, which counts all the same (S10).
     """
 
     airport = dy.String(primary_key=True)
