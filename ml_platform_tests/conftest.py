@@ -12,10 +12,10 @@ from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ingestion_tables, ledger
 from ml_platform_tests import scenario
-from ml_platform_tests.validation.scene import Scene
+from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
 
-Opening = Callable[..., World]
+OpenWorld = Callable[..., World]
 
 
 @pytest.fixture
@@ -39,15 +39,15 @@ def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lake(settings: Settings, empty_lake: Path) -> Iterator[Lake]:
     """An empty lake with the platform's own tables."""
     shutil.copytree(empty_lake, settings.lake)
-    with Lake(settings) as opened:
-        yield opened
+    with Lake(settings) as open_lake:
+        yield open_lake
 
 
 @pytest.fixture
-def scene(lake: Lake) -> Scene:
+def sandbox(lake: Lake) -> IngestionSandbox:
     """A lake ready for files."""
     ingestion_tables.prepare(lake)
-    return Scene(lake)
+    return IngestionSandbox(lake)
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +65,7 @@ def february(january: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def churned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_churn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One snapshot of customers became a champion."""
     folder = tmp_path_factory.mktemp("churned") / "data"
     with closing(world(folder, scenario.churn())) as one:
@@ -75,7 +75,7 @@ def churned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opening]:
+def open_world(tmp_path: Path) -> Iterator[OpenWorld]:
     """Opens a copy of such a platform, or an empty one for None, under these declarations."""
     worlds: list[World] = []
 

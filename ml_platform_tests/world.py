@@ -20,7 +20,7 @@ from ml_platform.steps.planner import Planner, Work
 from ml_platform_tests import scenario
 from ml_platform_tests.scenario import csv
 
-Made = tuple[str, str, str]  # asset, partition, status
+StepRun = tuple[str, str, str]  # asset, partition, status
 
 
 class Killed(Exception):
@@ -29,11 +29,11 @@ class Killed(Exception):
 
 @dataclass
 class World:
-    """Pipelines over one lake. `made` lists what every step that ran had to say."""
+    """Pipelines over one lake. `steps_run` lists every step that ran, with its status."""
 
     settings: Settings
     pipelines: list[ModelPipeline]
-    made: list[Made] = field(default_factory=list)
+    steps_run: list[StepRun] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tables = check_shared_tables(self.pipelines)
@@ -96,20 +96,20 @@ class World:
         kill_at: int | None = None,
         pipeline: ModelPipeline | None = None,
         launched: list[Work] | None = None,
-    ) -> list[Made]:
-        """Run what is stale, and what is settled too to `recompute` it. What was made this time.
+    ) -> list[StepRun]:
+        """Run what is stale, and what is settled too to `recompute` it. The steps that ran.
 
         `kill_at`: the process ends before that step (from 0).
         """
-        pipeline, began = pipeline or self.pipeline, len(self.made)
+        pipeline, began = pipeline or self.pipeline, len(self.steps_run)
         for work in Planner(self.ws, pipeline, recompute=recompute).work(through, only):
             if launched is not None:
                 launched.append(work)
             for key in self.ordered(pipeline, work):
-                if kill_at is not None and len(self.made) - began >= kill_at:
+                if kill_at is not None and len(self.steps_run) - began >= kill_at:
                     raise Killed
                 self.step(key, work.partition, pipeline=pipeline)
-        return self.made[began:]
+        return self.steps_run[began:]
 
     def step(self, key: str, partition: str, *, pipeline: ModelPipeline | None = None) -> Any:
         """Run one asset, such as `raw/trips` or `trip_delay/champion`, as somebody might from the UI."""
@@ -123,7 +123,7 @@ class World:
             outcome, _ = tables.validate(self.ws, self.tables[name], references, partition, run)
         else:
             outcome = _step(pipeline, name).run(self.ws, pipeline, partition, run)
-        self.made.append((key, partition, outcome.status))
+        self.steps_run.append((key, partition, outcome.status))
         return outcome
 
     def ordered(self, pipeline: ModelPipeline, work: Work) -> list[str]:
@@ -140,10 +140,12 @@ class World:
 
     def keys(self, *, without: tuple[str, ...] = ()) -> dict[tuple[str, str], tuple[str, str]]:
         """(asset, partition) → content key and output, of everything in the ledger but the layers `without`."""
-        made = {place: m for place, m in ledger.latest(self.ws.lake).items() if not place[0].startswith(without or "?")}
-        return {place: (m.content_key, m.output) for place, m in made.items()}
+        records = ledger.latest(self.ws.lake)
+        if without:
+            records = {where: record for where, record in records.items() if not where[0].startswith(without)}
+        return {where: (record.content_key, record.output) for where, record in records.items()}
 
-    def told(self, asset: str, partition: str) -> dict[str, Any]:
+    def metadata(self, asset: str, partition: str) -> dict[str, Any]:
         """The metadata that the ledger keeps of a step."""
         return dict(ledger.latest(self.ws.lake)[asset, partition].details["metadata"])
 

@@ -74,7 +74,7 @@ def test_serving_sees_the_nightly_table_as_training_did_S5(fraud: World) -> None
 
 
 def test_an_absence_is_false_from_its_maturity_on_and_before_that_immature_and_counted_S17(fraud: World) -> None:
-    told = fraud.told("card_fraud/training_set", "2024-05-03")
+    told = fraud.metadata("card_fraud/training_set", "2024-05-03")
     rows = pl.read_parquet(fraud.ws.blobs.get(told["set"]["digest"]))
     payments = fraud.frame(
         "SELECT card, number, paid_at FROM validated.payments WHERE paid_at < '2024-05-04T00:00:00Z'"
@@ -97,7 +97,7 @@ def test_an_absence_is_false_from_its_maturity_on_and_before_that_immature_and_c
 
 
 def test_performance_waits_for_the_last_label_because_reports_come_before_absences_S17(fraud: World) -> None:
-    assert fraud.told("card_fraud/performance", "2024-05-03")["labels"] == "known from 2024-05-05 00:00 UTC on"
+    assert fraud.metadata("card_fraud/performance", "2024-05-03")["labels"] == "known from 2024-05-05 00:00 UTC on"
     assert fraud.frame("SELECT * FROM card_fraud.performance").height == 0
     assert fraud.run() == []
 

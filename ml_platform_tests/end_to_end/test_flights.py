@@ -9,7 +9,7 @@ from ml_platform.discovery import find
 from ml_platform.state import ledger, verdicts, versions
 from ml_platform.training.reproduction import reproduce
 from ml_platform.views.status import months
-from ml_platform_tests.orchestration.platform import Platform
+from ml_platform_tests.orchestration.dagster_platform import Platform
 
 RAW_FLIGHTS = {"2013-01": 27_004, "2013-02": 24_951}
 VALID_FLIGHTS = {"2013-01": 26_865, "2013-02": 24_936}  # by scheduled departure in UTC, not in New York

@@ -19,7 +19,7 @@ from ml_platform.spec.gates import (
     Size,
 )
 from ml_platform.state import verdicts
-from ml_platform_tests.state.entries import AUTHOR, FLOOR, SIZE, verdict
+from ml_platform_tests.state.registry_rows import AUTHOR, FLOOR, SIZE, verdict
 
 
 def test_what_is_recorded_comes_back_in_order_with_run_and_time(lake: Lake) -> None:

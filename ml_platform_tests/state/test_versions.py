@@ -9,7 +9,7 @@ from ml_platform.errors import NotFoundError
 from ml_platform.lake.connection import Lake
 from ml_platform.settings import Settings
 from ml_platform.state import registry_tables, versions
-from ml_platform_tests.state.entries import AUTHOR, training
+from ml_platform_tests.state.registry_rows import AUTHOR, training
 
 
 def test_versions_count_from_one_for_each_pipeline(lake: Lake) -> None:

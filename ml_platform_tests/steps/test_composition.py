@@ -13,7 +13,7 @@ from ml_platform.steps import deciding
 from ml_platform.steps.settled import outdated_training
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 
 BUSY = Window("trips", by="zone", of="driver", agg=["n_unique"], over=["1d"], as_="busy")
 GOOD = AtLeast("roc_auc", 0.5)
@@ -30,7 +30,7 @@ works = Table("works", Files("works/*.csv"), contract=Works, event_time="began_a
 
 
 def test_a_contract_a_window_and_a_gate_of_one_pipeline_serve_another_and_tables_are_taken_in_once(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
     far = scenario.trips(
         "trip_far",
@@ -39,7 +39,7 @@ def test_a_contract_a_window_and_a_gate_of_one_pipeline_serve_another_and_tables
         gates=[GOOD],
         retrain=Retrain(every=1, min_examples=200),
     )
-    both = opened(january, scenario.trips(), far)
+    both = open_world(january, scenario.trips(), far)
     made = [asset for asset, _, status in both.run("2024-01", pipeline=far) if status == "made"]
     assert {asset.split("/")[0] for asset in made} == {"trip_far"}, "no table is taken in or validated again"
     shared = both.frame(
@@ -52,13 +52,13 @@ def test_a_contract_a_window_and_a_gate_of_one_pipeline_serve_another_and_tables
     assert both.run("2024-01") == [] == both.run("2024-01", pipeline=far)
 
 
-def test_a_table_and_a_feature_are_added_to_a_living_pipeline(opened: Opening, february: Path) -> None:
+def test_a_table_and_a_feature_are_added_to_a_living_pipeline(open_world: OpenWorld, february: Path) -> None:
     # Road works are told of from 10 February on; the pipeline has served since January.
     began = datetime(2024, 2, 10, tzinfo=UTC)
     before = scenario.trips()
     window = Window("works", by="zone", over=["14d"], as_="works")
     wider = scenario.trips(tables=[*before.tables, works], features=[*before.features, window])
-    trips = opened(february, wider)
+    trips = open_world(february, wider)
     sites = [(n, scenario.ZONES[n % 3], began + timedelta(hours=7 * n)) for n in range(60)]
     trips.land("works", "works.csv", pl.DataFrame(sites, schema=["site", "zone", "began_at"], orient="row"), began)
     past = trips.frame(f"FROM {NAME}.predictions ORDER BY ALL")
@@ -77,7 +77,7 @@ def test_a_table_and_a_feature_are_added_to_a_living_pipeline(opened: Opening, f
     trips.step("raw/traffic", "all")
     for step in ("validated/trips", "validated/traffic", f"{NAME}/features", f"{NAME}/predictions"):
         trips.step(step, "2024-03")
-    assert trips.told(f"{NAME}/predictions", "2024-03")["champion"] == f"{NAME}@2"
+    assert trips.metadata(f"{NAME}/predictions", "2024-03")["champion"] == f"{NAME}@2"
 
     request = Forced("ada", "road works", outdated_training(trips.ws, wider, FEBRUARY))
     assert deciding.force(trips.ws, wider, FEBRUARY, request)[1]

@@ -16,7 +16,7 @@ from ml_platform.retraining.policy import Forced, decide
 from ml_platform.state import ledger, promotions
 from ml_platform.steps import deciding, evidence
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
 
 NAME, FEBRUARY = "trip_delay", "2024-02"
@@ -51,8 +51,8 @@ def _drifted(trips: World, month: str, figure: float | None, key: str = "k") -> 
         ledger.record(tx, author, rows=2)
 
 
-def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     before = deciding.history(trips.ws, trips.pipeline)
     assert _rows(trips) == [("2024-01", "fired"), (FEBRUARY, "fired")]
     trips.declare(scenario.trips(retrain=Retrain(every=3, min_examples=200)))
@@ -66,34 +66,34 @@ def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(opened: Open
     assert trips.run(FEBRUARY) == []
 
 
-def test_every_decision_on_record_follows_from_its_policy_and_evidence(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_every_decision_on_record_follows_from_its_policy_and_evidence(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     for row in deciding.history(trips.ws, trips.pipeline):
         stored = {name: value for name, value in row["policy"].items() if name != "kind"}
         again = decide(Retrain(**stored), evidence.from_json(json.dumps(row["evidence"])))
         assert (again.outcome, again.reason) == (row["outcome"], row["reason"])
 
 
-def test_the_champions_month_is_compared_with_its_holdout(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_the_champions_month_is_compared_with_its_holdout(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     seen = evidence.performance(trips.ws, trips.pipeline, FEBRUARY)
     assert seen is not None and seen.metric == "roc_auc"
     # By the labels known at the end of February; the performance table counts those of its last trips too.
-    assert seen.realised == pytest.approx(trips.told(f"{NAME}/performance", FEBRUARY)["roc_auc"], abs=0.002)
-    assert seen.holdout == trips.told(f"{NAME}/candidate", "2024-01")["holdout roc_auc"]
+    assert seen.realised == pytest.approx(trips.metadata(f"{NAME}/performance", FEBRUARY)["roc_auc"], abs=0.002)
+    assert seen.holdout == trips.metadata(f"{NAME}/candidate", "2024-01")["holdout roc_auc"]
     assert evidence.performance(trips.ws, trips.pipeline, "2024-01") is None, "no champion scored it"
     assert 0.03 < seen.loss < 0.05
     for margin, outcome, words in ((0.03, "fired", "more than"), (0.05, "held back", "within")):
         trips.declare(scenario.trips(retrain=Retrain(every=None, min_examples=200, on_performance=margin)))
         trips.step(f"{NAME}/decision", FEBRUARY)
-        told = trips.told(f"{NAME}/decision", FEBRUARY)
+        told = trips.metadata(f"{NAME}/decision", FEBRUARY)
         assert told["outcome"] == outcome
         assert f"worse by {seen.loss:.4f}, {words} the declared {margin:g}." in told["reason"]
 
 
-def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(opened: Opening, january: Path) -> None:
+def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(open_world: OpenWorld, january: Path) -> None:
     watchful = scenario.trips(retrain=Retrain(every=None, min_examples=200, on_drift=0.25))
-    trips = opened(january, watchful)
+    trips = open_world(january, watchful)
     trips.run(FEBRUARY)
     assert deciding.of(trips.ws, watchful, "2024-01").outcome == "fired", "no champion scored January"
     assert deciding.of(trips.ws, watchful, FEBRUARY).reason.startswith("Drift 0.")
@@ -103,7 +103,7 @@ def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(opened: 
     _drifted(trips, FEBRUARY, 0.25, "another")
     for step in ("decision", "training_set", "candidate", "verdicts", "champion"):
         trips.step(f"{NAME}/{step}", FEBRUARY)
-    assert trips.told(f"{NAME}/decision", FEBRUARY)["drift"] == 0.25
+    assert trips.metadata(f"{NAME}/decision", FEBRUARY)["drift"] == 0.25
     assert promotions.champion_at(trips.ws.lake, NAME) == 2
     assert _rows(trips)[-3:] == [(FEBRUARY, "held back"), (FEBRUARY, "held back"), (FEBRUARY, "fired")]
     _drifted(trips, FEBRUARY, None, "nobody could tell")
@@ -111,9 +111,9 @@ def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(opened: 
 
 
 def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_data_change(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
-    trips = opened(january, scenario.trips(retrain=ONCE))
+    trips = open_world(january, scenario.trips(retrain=ONCE))
     trips.run(FEBRUARY)
     assert _rows(trips)[-1] == (FEBRUARY, "held back")
     assert deciding.newest(trips.ws, trips.pipeline) == FEBRUARY
@@ -133,8 +133,8 @@ def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_dat
     assert _rows(trips)[-2:] == [(FEBRUARY, "forced"), (FEBRUARY, "forced")]
 
 
-def test_what_cannot_be_forced_is_refused_and_changes_nothing(opened: Opening, january: Path) -> None:
-    trips = opened(january, scenario.trips(retrain=Retrain(min_examples=5_000)))
+def test_what_cannot_be_forced_is_refused_and_changes_nothing(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january, scenario.trips(retrain=Retrain(min_examples=5_000)))
     with pytest.raises(OrderError, match="has no decision for 2024-02"):
         deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
     trips.run("2024-01", recompute=True)
@@ -146,8 +146,8 @@ def test_what_cannot_be_forced_is_refused_and_changes_nothing(opened: Opening, j
     assert _rows(trips) == before
 
 
-def test_two_who_force_at_once_force_once(opened: Opening, january: Path) -> None:
-    trips = opened(january, scenario.trips(retrain=ONCE))
+def test_two_who_force_at_once_force_once(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january, scenario.trips(retrain=ONCE))
     trips.run(FEBRUARY)
     with ThreadPoolExecutor(2) as pool:
         people = [ADA, Forced("bob", "the same bridge")]
@@ -158,8 +158,10 @@ def test_two_who_force_at_once_force_once(opened: Opening, january: Path) -> Non
     assert _rows(trips).count((FEBRUARY, "forced")) == 1
 
 
-def test_a_step_that_another_process_was_faster_with_adds_no_second_decision(opened: Opening, january: Path) -> None:
-    trips = opened(january)
+def test_a_step_that_another_process_was_faster_with_adds_no_second_decision(
+    open_world: OpenWorld, january: Path
+) -> None:
+    trips = open_world(january)
     made_of = deciding.key(trips.ws, trips.pipeline, "2024-01")
     author = Author(f"{NAME}/decision", "2024-01", made_of.content_key, "the slower run", made_of.reads)
     outcome = deciding.make(trips.ws, trips.pipeline, "2024-01", author)
@@ -167,9 +169,9 @@ def test_a_step_that_another_process_was_faster_with_adds_no_second_decision(ope
     assert _rows(trips) == [("2024-01", "fired")]
 
 
-def test_a_training_that_was_forced_counts_for_the_cool_down(opened: Opening, january: Path) -> None:
+def test_a_training_that_was_forced_counts_for_the_cool_down(open_world: OpenWorld, january: Path) -> None:
     policy = Retrain(every=None, min_examples=200, on_drift=0.1, cool_down=1)
-    trips = opened(january, scenario.trips(retrain=policy))
+    trips = open_world(january, scenario.trips(retrain=policy))
     trips.land_trips("2024-04")
     trips.run(FEBRUARY)
     deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)

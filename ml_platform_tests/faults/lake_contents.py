@@ -9,20 +9,23 @@ from ml_platform.runtime.workspace import Workspace
 from ml_platform.sources.raw_columns import FILE
 from ml_platform.state import ledger, promotions, versions
 
-Place = tuple[str, str, str]  # schema, table, partition or file
+TablePart = tuple[str, str, str]  # schema, table, partition or file
 
 
 def tables(lake: Lake) -> list[tuple[str, str, str]]:
     """(schema, table, the column that tells its parts apart) of every table that is made part by part."""
-    found = lake.rows(
+    columns_by_table = lake.rows(
         "SELECT schema_name, table_name, list(column_name) FROM duckdb_columns() "
         "WHERE database_name = 'lake' GROUP BY ALL ORDER BY ALL"
     )
-    parts = [(schema, table, FILE if schema == "raw" else "_partition", columns) for schema, table, columns in found]
+    parts = [
+        (schema, table, FILE if schema == "raw" else "_partition", columns)
+        for schema, table, columns in columns_by_table
+    ]
     return [(schema, table, part) for schema, table, part, columns in parts if part in columns]
 
 
-def rows_by_place(lake: Lake) -> dict[Place, int]:
+def rows_by_part(lake: Lake) -> dict[TablePart, int]:
     """Rows of every part of every table, all as of one snapshot."""
     with lake.reading():
         counts = [
@@ -33,7 +36,7 @@ def rows_by_place(lake: Lake) -> dict[Place, int]:
         return {(s, t, p): n for s, t, p, n in lake.rows(" UNION ALL ".join(counts))} if counts else {}
 
 
-def doubled(lake: Lake, names: list[str]) -> dict[str, int]:
+def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
     """Keys that are there more than once, by table; only tables with any."""
     asked = {
         "validated.trips": "SELECT trip AS k FROM validated.trips WHERE _superseded_at IS NULL",
@@ -50,16 +53,16 @@ def doubled(lake: Lake, names: list[str]) -> dict[str, int]:
             asked[f"{name}.features"] = f"SELECT trip AS k FROM {quoted(name)}.features"
         if lake.columns(name, "predictions"):
             asked[f"{name}.predictions"] = f"SELECT (key, version, role) AS k FROM {quoted(name)}.predictions"
-    found = {
+    duplicates = {
         table: lake.value(f"SELECT count(*) FROM (SELECT k FROM ({query}) GROUP BY k HAVING count(*) > 1)")
         for table, query in asked.items()
     }
-    return {table: count for table, count in found.items() if count}
+    return {table: count for table, count in duplicates.items() if count}
 
 
 def keys(lake: Lake) -> dict[tuple[str, str], tuple[str, str]]:
     """(asset, partition) → content key and output of everything in the ledger."""
-    return {place: (made.content_key, made.output) for place, made in ledger.latest(lake).items()}
+    return {where: (record.content_key, record.output) for where, record in ledger.latest(lake).items()}
 
 
 def champions(lake: Lake, name: str) -> list[Any]:
@@ -72,8 +75,8 @@ def champions(lake: Lake, name: str) -> list[Any]:
 def orphans(ws: Workspace, referenced: set[str]) -> list[str]:
     """Every file below the lake's tables, its staging folder and the blobs that nothing refers to."""
     lake, blobs = ws.lake, ws.blobs
-    known = data_files.paths(lake)
-    found = [path for path in lake.tables.rglob("*") if path.is_file() and path not in known]
-    found += list((lake.folder / "staging").iterdir())
-    found += [p for p in blobs.folder.rglob("*") if p.is_file() and p.name not in referenced]
-    return sorted(str(path) for path in found)
+    data_paths = data_files.paths(lake)
+    orphaned = [path for path in lake.tables.rglob("*") if path.is_file() and path not in data_paths]
+    orphaned += list((lake.folder / "staging").iterdir())
+    orphaned += [p for p in blobs.folder.rglob("*") if p.is_file() and p.name not in referenced]
+    return sorted(str(path) for path in orphaned)

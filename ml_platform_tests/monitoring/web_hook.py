@@ -10,11 +10,11 @@ from typing import Any
 
 
 @dataclass
-class Hook:
-    """`address` is apprise's for it; `got` are the messages that it took, in order."""
+class WebHook:
+    """`address` is apprise's for it; `messages` are those that it took, in order."""
 
     port: int
-    got: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[dict[str, Any]] = field(default_factory=list)
     refuses: bool = False
 
     @property
@@ -23,28 +23,28 @@ class Hook:
 
     @property
     def titles(self) -> list[str]:
-        return [message["title"] for message in self.got]
+        return [message["title"] for message in self.messages]
 
 
 @contextmanager
-def hook() -> Iterator[Hook]:
+def web_hook() -> Iterator[WebHook]:
     """A server that answers until the end of the context."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            if not told.refuses:
-                told.got.append(json.loads(body))
-            self.send_response(503 if told.refuses else 200)
+            if not state.refuses:
+                state.messages.append(json.loads(body))
+            self.send_response(503 if state.refuses else 200)
             self.end_headers()
 
         def log_message(self, *_: Any) -> None:
             """Nothing on standard error."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        told = Hook(server.server_address[1])
+        state = WebHook(server.server_address[1])
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        yield told
+        yield state
         server.shutdown()
         thread.join()

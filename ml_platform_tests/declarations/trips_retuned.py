@@ -1,4 +1,4 @@
-"""The town's trips after somebody changed how they are trained."""
+"""Trips after somebody changed how they are trained."""
 
 from ml_platform import LightGBM
 from ml_platform_tests import scenario

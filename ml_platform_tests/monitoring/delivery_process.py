@@ -1,4 +1,4 @@
-"""Another process that delivers: `python -m ml_platform_tests.monitoring.delivering FOLDER`.
+"""Another process that delivers: `python -m ml_platform_tests.monitoring.delivery_process FOLDER`.
 
 It opens the lake, says `ready`, waits for a line, delivers, and says how many alerts arrived by it.
 The channels are those of ML_PLATFORM_ALERTS.

@@ -1,4 +1,4 @@
-"""What ML_PLATFORM_PIPELINES names in these tests: the two small worlds of the scenario."""
+"""The scenario as it is: trips by month, and churn without partitions."""
 
 from ml_platform_tests import scenario
 

@@ -1,4 +1,7 @@
-"""Small pipelines and the lake tables they train from, written straight in their layout."""
+"""Trips with every type of label, as the lake's tables hold them: feature rows and validated rows, without files.
+
+`fill` writes them; `rows` makes them, by a seed.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,6 +26,19 @@ _HOUR = timedelta(hours=1)
 
 
 class Trips(dy.Schema):
+    """One trip. Each input is of another type, and each label of another task:
+
+    - `trip`: the key; `at`: prediction time; many trips may share one.
+    - `city`: a category of four levels, null for 5 %.
+    - `rush`: a Boolean, null for 3 %.
+    - `km`: a number, null for 5 %; a test makes it infinite.
+    - `riders`: a whole number that is never null.
+    - `ended`: when the labels below are known, an hour after `at`; the column may be null.
+    - `late`: the label of regression, and its sign that of a binary task. NaN and infinite values are allowed
+      by the contract, and training refuses them as labels.
+    - `kind`: the label of several classes.
+    """
+
     trip = dy.Int64(primary_key=True)
     at = dy.Datetime(time_zone="UTC")
     city = dy.String(nullable=True)
@@ -35,6 +51,13 @@ class Trips(dy.Schema):
 
 
 class Reports(dy.Schema):
+    """What is reported about a trip later: a label in another table, which is there, absent or has a value.
+
+    - `trip`: none, one or several reports belong to a trip.
+    - `reported`: event time, and when it is known; an absence is known only once it had time to come.
+    - `loss`: may be missing where the report is there.
+    """
+
     report = dy.Int64(primary_key=True)
     trip = dy.Int64()
     reported = dy.Datetime(time_zone="UTC")

@@ -14,7 +14,7 @@ from ml_platform.quality.profile import profile
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.tables import Table
 from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen
-from ml_platform_tests.validation.scene import MONTHS
+from ml_platform_tests.ingestion_sandbox import MONTHS
 
 THINNED = 5  # every fifth flight
 
@@ -47,8 +47,8 @@ def needed() -> dict[str, pl.DataFrame]:
 
 def screened(rows: pl.DataFrame, partition: str, table: Table = flights) -> Profile:
     """What the contract lets through of a file's rows, profiled as the partition is."""
-    found = screen(table, rows.with_row_index(ROW, 1).cast({ROW: pl.Int64}), "file", needed(), MONTHS)
-    valid = found.frame.filter(RULE_HOLDS & (pl.col(PARTITION) == partition)).select(list(table.columns))
+    screened_rows = screen(table, rows.with_row_index(ROW, 1).cast({ROW: pl.Int64}), "file", needed(), MONTHS)
+    valid = screened_rows.frame.filter(RULE_HOLDS & (pl.col(PARTITION) == partition)).select(list(table.columns))
     return profiled(valid, partition, table.event_time)
 
 

@@ -53,8 +53,8 @@ def verdict(gate: Gate, version: int, passed: bool | None = True, **changes: Any
     return Verdict(**{**plain, **changes})
 
 
-def judged(lake: Lake, count: int = 1) -> None:
+def register_passing_versions(lake: Lake, count: int = 1) -> None:
     """Versions 1 to `count`, each with both gates passed."""
     for number in range(1, count + 1):
-        made = versions.register(lake, AUTHOR, training(f"c{number}"))
-        verdicts.record(lake, AUTHOR, [verdict(gate, made.version) for gate in GATES])
+        registered = versions.register(lake, AUTHOR, training(f"c{number}"))
+        verdicts.record(lake, AUTHOR, [verdict(gate, registered.version) for gate in GATES])

@@ -1,4 +1,4 @@
-"""A landing folder, a lake and small tables: what every ingestion test starts from."""
+"""A landing folder, a lake and two small tables, with and without time: what every ingestion test starts from."""
 
 import time
 from dataclasses import dataclass
@@ -48,7 +48,9 @@ def utc(text: str) -> datetime:
 
 
 @dataclass
-class Scene:
+class IngestionSandbox:
+    """Files land in the folder of `lake`, and every step of ingestion runs on them."""
+
     lake: Lake
 
     @property
@@ -66,7 +68,7 @@ class Scene:
             file.touch()
         return file
 
-    def arrive(self, table: Table, path: str, content: str, arrived: datetime) -> None:
+    def land(self, table: Table, path: str, content: str, arrived: datetime) -> None:
         """Land a file with a declared arrival."""
         outside = self.landing.parent / "outside" / Path(path).name
         outside.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +97,7 @@ class Scene:
     def quarantine(self, table: Table) -> pl.DataFrame:
         return self.lake.frame(f"SELECT * FROM quarantine.{table.name} ORDER BY _file, _row")
 
-    def account(self, table: Table, reports: list[ValidatedReport]) -> None:
+    def check_nothing_lost(self, table: Table, reports: list[ValidatedReport]) -> None:
         """Nothing is lost: every row of every standing file is somewhere, and counted once."""
         refused = [r.path for report in reports for r in report.refused]
         listed = ", ".join(f"'{path}'" for path in {*refused, "-"})

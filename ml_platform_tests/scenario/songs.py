@@ -1,4 +1,4 @@
-"""Songs by genre: examples without time."""
+"""Examples without time: songs by genre, looked up among artists; each row is seen as it is now."""
 
 import dataframely as dy
 import polars as pl
@@ -7,12 +7,16 @@ from ml_platform import Derived, Examples, Files, LightGBM, Lookup, ModelPipelin
 
 
 class Songs(dy.Schema):
+    """One song. `artist`, the join, may be null; `genre` is a label of several classes that is always known."""
+
     song = dy.Int64(primary_key=True)
     artist = dy.String(nullable=True)
     genre = dy.String()
 
 
 class Artists(dy.Schema):
+    """Who sings. `born` may be missing, and a derived feature is computed from it after the lookup."""
+
     artist = dy.String(primary_key=True)
     born = dy.Int64(nullable=True)
 

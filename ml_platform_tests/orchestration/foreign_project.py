@@ -7,8 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
-DECLARED = "ml_platform_tests.orchestration.declared"  # trip_delay and churn
-SHARING = "ml_platform_tests.orchestration.town"  # trip_delay and trip_length, over the same tables
+DECLARED = "ml_platform_tests.declarations.trips_and_failing_churn"  # trip_delay and churn
+SHARING = "ml_platform_tests.declarations.two_over_trips"  # trip_delay and trip_length, over the same tables
 
 
 CONFIG = """[tool.dg]
@@ -48,8 +48,8 @@ def loaded(defs: Path) -> dg.Definitions:
         with warnings.catch_warnings():
             for early in (dg.PreviewWarning, dg.BetaWarning):  # of how Dagster itself reads a folder
                 warnings.simplefilter("ignore", early)
-            found = dg.ComponentTree.from_module(defs_module=module, project_root=defs.parents[2]).build_defs()
-        dg.Definitions.validate_loadable(found)
+            definitions = dg.ComponentTree.from_module(defs_module=module, project_root=defs.parents[2]).build_defs()
+        dg.Definitions.validate_loadable(definitions)
     finally:
         sys.path.remove(str(defs.parents[1]))
-    return found
+    return definitions

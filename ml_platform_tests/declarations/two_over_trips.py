@@ -1,4 +1,4 @@
-"""Two pipelines over the same tables, for sensors to tick on."""
+"""Two pipelines over the same tables."""
 
 from ml_platform.spec.examples import Examples
 from ml_platform_tests import scenario

@@ -1,4 +1,4 @@
-"""A code location whose sensors tick as Dagster's daemon lets them, and whose runs are executed here."""
+"""A code location whose sensors tick as Dagster's daemon has them, and whose runs are executed here."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,15 +12,15 @@ from ml_platform.orchestration import resources
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform_tests.orchestration.platform import Platform, platform_in
+from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
 from ml_platform_tests.world import World, world
 
 Ran = tuple[str, str, bool]  # job, partition, success
 
 
 @dataclass
-class Ticking:
-    """`ran` lists the runs that sensors asked for, `skipped` the last reason of each sensor."""
+class SensorDriver:
+    """Ticks sensors and executes what they ask for: `ran` lists it, `skipped` the last reason of each sensor."""
 
     platform: Platform
     cursors: dict[str, str | None] = field(default_factory=dict)
@@ -63,10 +63,10 @@ class Ticking:
             context = dg.build_sensor_context(
                 instance, self.cursors.get(sensor), repository_def=self.repository, sensor_name=sensor
             )
-            found = definition.evaluate_tick(context)
-        self.cursors[sensor] = found.cursor
-        self.skipped[sensor] = found.skip_message or ""
-        return list(found.run_requests or [])
+            tick_result = definition.evaluate_tick(context)
+        self.cursors[sensor] = tick_result.cursor
+        self.skipped[sensor] = tick_result.skip_message or ""
+        return list(tick_result.run_requests or [])
 
     def execute(self, sensor: str, request: dg.RunRequest) -> bool:
         """Execute what a sensor asked for, with the tags that Dagster would give the run."""
@@ -100,8 +100,8 @@ class Ticking:
 
 
 @contextmanager
-def ticking_in(folder: Path, declared: str) -> Iterator[Ticking]:
+def sensor_driver_in(folder: Path, declared: str) -> Iterator[SensorDriver]:
     """An empty platform in a folder whose sensors can tick."""
     resources._opened_for_reading.cache_clear()
     with platform_in(folder, declared) as platform:
-        yield Ticking(platform)
+        yield SensorDriver(platform)

@@ -46,6 +46,6 @@ def platform_in(folder: Path, declared: str) -> Iterator[Platform]:
         patch.setenv("DAGSTER_HOME", str(folder / "dagster"))
         patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
         (folder / "dagster").mkdir()
-        made = Platform(Settings())
-        yield made
-        made.ws.lake.close()
+        platform = Platform(Settings())
+        yield platform
+        platform.ws.lake.close()

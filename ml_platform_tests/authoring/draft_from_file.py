@@ -13,7 +13,7 @@ from ml_platform.authoring.uses import uses
 
 
 @dataclass(frozen=True)
-class Written:
+class DraftedDeclaration:
     text: str
     draft: Draft
     proof: Proof
@@ -26,7 +26,9 @@ class Written:
         return next(use.column for use in self.draft.uses if use.column.name == name)
 
 
-def written(file: Path, target: str | None = None, *, timed: bool = True, task: str | None = None) -> Written:
+def draft_from_file(
+    file: Path, target: str | None = None, *, timed: bool = True, task: str | None = None
+) -> DraftedDeclaration:
     """The declaration of the file, called `draft`, and the proof of it."""
     with opened(file) as seen:
         columns = look(seen)
@@ -36,6 +38,6 @@ def written(file: Path, target: str | None = None, *, timed: bool = True, task: 
         wanted = named(columns, target, "--target") if target else guess_target(columns, "draft", taken)
         assert wanted is not None
         chosen = roles(key, at, wanted, task)
-        made = drafted("draft", "things", seen, uses(columns, chosen), chosen, "UTC")
-        text = declaration(made)
-        return Written(text, made, prove(text, made))
+        draft = drafted("draft", "things", seen, uses(columns, chosen), chosen, "UTC")
+        text = declaration(draft)
+        return DraftedDeclaration(text, draft, prove(text, draft))

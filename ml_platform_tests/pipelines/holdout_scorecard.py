@@ -15,7 +15,9 @@ from ml_platform.training.training_plan import plan
 from ml_platform.training.training_set import TrainingSet
 
 
-def judged(pipeline: ModelPipeline, rows: pl.DataFrame, held_out: pl.Series, scratch: Path) -> dict[str, float | None]:
+def holdout_scorecard(
+    pipeline: ModelPipeline, rows: pl.DataFrame, held_out: pl.Series, scratch: Path
+) -> dict[str, float | None]:
     """Every metric on the rows that are held out, by the declared trainer fitted on the others.
 
     `rows` are of the contract's columns; the label is a column of its own.

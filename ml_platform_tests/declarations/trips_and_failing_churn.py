@@ -1,4 +1,4 @@
-"""What the code location of these tests declares: trips by month, and a churn that no candidate can pass."""
+"""Trips by month, and a churn whose gates no candidate can pass."""
 
 from ml_platform import AtLeast
 from ml_platform_tests import scenario

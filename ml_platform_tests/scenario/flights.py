@@ -1,4 +1,9 @@
-"""A small airport: flights that are examples and events at once, weather, planes. Hours from a day in March."""
+"""Flights as single row versions: examples and events at once, with weather and planes to look up.
+
+Rows are dictionaries in the layout of a validated table, with each clock set by hand in hours from a day in
+March: `departs` happens, `lands` is when the row is known, `usable` and `until` bound a version, `arrival` is
+that of its file.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +24,16 @@ def hour(count: float) -> datetime:
 
 
 class Flights(dy.Schema):
+    """One flight. What is awkward in each column:
+
+    - `departs`: event time and prediction time at once: a flight is an example and an event of later ones.
+    - `lands`: when the row is known; null for a flight that never lands, which no feature may ever see.
+    - `carrier`: what windows are kept by; null matches nothing, not even another null.
+    - `origin`: never null, so that a join by it always has a key.
+    - `tail`: what planes are looked up by; may be null.
+    - `delay`: the contract allows NaN and infinite values, which aggregates refuse by name (S13).
+    """
+
     flight = dy.Int64(primary_key=True)
     departs = dy.Datetime(time_zone="UTC")
     lands = dy.Datetime(time_zone="UTC", nullable=True)
@@ -29,12 +44,21 @@ class Flights(dy.Schema):
 
 
 class Weather(dy.Schema):
+    """What was seen at an airport. What is awkward in each column:
+
+    - `airport`, `seen`: the key is composite and holds the event time; nothing says when a row is known, so
+      it is known when it happens.
+    - `temp`: may be missing in the latest row, which counts all the same (S10).
+    """
+
     airport = dy.String(primary_key=True)
     seen = dy.Datetime(time_zone="UTC", primary_key=True)
     temp = dy.Float64(nullable=True)
 
 
 class Planes(dy.Schema):
+    """Without any time: a version is known from the arrival of its file. `seats` may be missing."""
+
     tail = dy.String(primary_key=True)
     seats = dy.Int64(nullable=True)
 

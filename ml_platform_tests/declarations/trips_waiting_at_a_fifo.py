@@ -1,4 +1,4 @@
-"""`trip_delay`, which stops at a gate while it cleans drivers, and trains nothing: for stopping a run in its middle."""
+"""`trip_delay`, which waits at a FIFO while it cleans drivers, and trains nothing: for stopping a run in its middle."""
 
 import os
 from pathlib import Path
@@ -10,10 +10,10 @@ from ml_platform_tests import scenario
 
 
 def clean_drivers(drivers: pl.DataFrame) -> pl.DataFrame:
-    """As it came. TOWN_GATE names a FIFO: whoever reads it knows that the run is here, and the run waits for a word."""
-    if "TOWN_GATE" in os.environ:
-        Path(os.environ["TOWN_GATE"]).write_text("here\n")
-        Path(os.environ["TOWN_GATE"]).read_text()
+    """As it came. RUN_GATE names a FIFO: whoever reads it knows that the run is here, and the run waits for a word."""
+    if "RUN_GATE" in os.environ:
+        Path(os.environ["RUN_GATE"]).write_text("here\n")
+        Path(os.environ["RUN_GATE"]).read_text()
     return drivers
 
 

@@ -1,4 +1,4 @@
-"""Processes that take orders: started once, because their imports cost more than what they are asked to do."""
+"""Worker processes that run one function after another: their imports cost more than what they are asked to do."""
 
 import json
 import subprocess
@@ -10,41 +10,41 @@ from typing import Any
 
 
 class Worker:
-    """One process of `programs`; `said` is what it said on the way to its last answer."""
+    """One process of `programs`; `messages` came on the way to its last result."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "ml_platform_tests.faults.programs"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.said: list[Any] = []
+        self.messages: list[Any] = []
         assert self._line() == "ready"
 
-    def order(self, name: str, folder: Path, *arguments: Any) -> None:
-        """Have it begin."""
+    def send(self, name: str, folder: Path, *arguments: Any) -> None:
+        """Have it begin a function of `programs`."""
         assert self.process.stdin is not None
-        self.said = []
+        self.messages = []
         self.process.stdin.write(f"{json.dumps([name, str(folder), *arguments])}\n")
         self.process.stdin.flush()
 
-    def heard(self) -> Any:
-        """The next thing it says that is no answer."""
+    def next_message(self) -> Any:
+        """Wait for the next message that is no result."""
         return self._line()
 
-    def done(self) -> Any:
-        """Wait for its answer. Raises AssertionError with the trace when it failed or died."""
+    def result(self) -> Any:
+        """Wait for the result. Raises AssertionError with the trace when the function failed or the process died."""
         while True:
-            told = self._line()
-            if isinstance(told, dict) and "failed" in told:
-                raise AssertionError(told["failed"])
-            if isinstance(told, dict) and "done" in told:
-                return told["done"]
-            self.said.append(told)
+            message = self._line()
+            if isinstance(message, dict) and "failed" in message:
+                raise AssertionError(message["failed"])
+            if isinstance(message, dict) and "done" in message:
+                return message["done"]
+            self.messages.append(message)
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
         self.process.kill()
         self.process.communicate(timeout=20)
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Let it end by itself."""
         self.process.communicate(timeout=20)
 
@@ -57,7 +57,7 @@ class Worker:
 
 
 @contextmanager
-def crew(size: int) -> Iterator[list[Worker]]:
+def started_workers(size: int) -> Iterator[list[Worker]]:
     """So many workers, ended at the end."""
     workers: list[Worker] = []
     try:
