@@ -34,7 +34,7 @@ def grow(data: Path, name: str, count: int) -> int:
 
     ws, pipeline = workspace_for(Settings(data=data)), find(name)
     asset = f"{name}/decision"
-    standing = list(ledger.latest(ws.lake, asset).values())
+    standing = list(ledger.latest(ws.state, asset).values())
     rows = {
         made.partition: ws.lake.frame(
             f"SELECT * EXCLUDE (_partition) FROM {name}.decisions WHERE _partition = ? "

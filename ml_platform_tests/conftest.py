@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from ml_platform.lake.connection import Lake
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import ingestion_tables, ledger
+from ml_platform.state.database import State
+from ml_platform.state.stores import Stores
 from ml_platform_tests import scenario
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
@@ -28,26 +30,36 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture(scope="session")
 def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a lake with the platform's own tables, made once: a copy costs a tenth of making it."""
+    """The folder of an empty lake with its operational state, made once: a copy costs a tenth of making it."""
     settings = Settings(data=tmp_path_factory.mktemp("empty"), threads=2)
-    with Lake(settings) as lake:
-        ledger.prepare(lake)
+    Workspace.open(settings, {}).close()
     return settings.lake
 
 
 @pytest.fixture
-def lake(settings: Settings, empty_lake: Path) -> Iterator[Lake]:
-    """An empty lake with the platform's own tables."""
+def stores(settings: Settings, empty_lake: Path) -> Iterator[Stores]:
+    """An empty lake with its operational state, and the blobs beside it."""
     shutil.copytree(empty_lake, settings.lake)
-    with Lake(settings) as open_lake:
-        yield open_lake
+    with closing(Workspace.open(settings, {})) as workspace:
+        yield workspace
 
 
 @pytest.fixture
-def sandbox(lake: Lake) -> IngestionSandbox:
+def lake(stores: Stores) -> Lake:
+    """The lake of `stores`."""
+    return stores.lake
+
+
+@pytest.fixture
+def state(stores: Stores) -> State:
+    """The operational state of `stores`."""
+    return stores.state
+
+
+@pytest.fixture
+def sandbox(stores: Stores) -> IngestionSandbox:
     """A lake ready for files."""
-    ingestion_tables.prepare(lake)
-    return IngestionSandbox(lake)
+    return IngestionSandbox(stores)
 
 
 @pytest.fixture(scope="session")

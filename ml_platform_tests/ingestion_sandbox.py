@@ -15,6 +15,9 @@ from ml_platform.sources.landing import land
 from ml_platform.sources.raw import IngestReport, ingest
 from ml_platform.spec.partitions import Monthly
 from ml_platform.spec.tables import Files, Table
+from ml_platform.state.database import State
+from ml_platform.state.files import standing, versions
+from ml_platform.state.stores import Stores
 from ml_platform.validation.validated import ValidatedReport, build_validated, touched
 
 MONTHS = Monthly("2013-01", "2014-01")
@@ -49,13 +52,21 @@ def utc(text: str) -> datetime:
 
 @dataclass
 class IngestionSandbox:
-    """Files land in the folder of `lake`, and every step of ingestion runs on them."""
+    """Files land in the folder of `stores`, and every step of ingestion runs on them."""
 
-    lake: Lake
+    stores: Stores
+
+    @property
+    def lake(self) -> Lake:
+        return self.stores.lake
+
+    @property
+    def state(self) -> State:
+        return self.stores.state
 
     @property
     def landing(self) -> Path:
-        return self.lake.settings.landing
+        return self.stores.settings.landing
 
     def put(self, path: str, content: str | bytes) -> Path:
         """Write a file as somebody without our tools would; its time always moves on."""
@@ -73,26 +84,25 @@ class IngestionSandbox:
         outside = self.landing.parent / "outside" / Path(path).name
         outside.parent.mkdir(parents=True, exist_ok=True)
         outside.write_text(content)
-        land(self.lake, table, [outside], arrived=arrived)
+        land(self.stores.settings, table, [outside], arrived=arrived)
 
     def ingest(self, table: Table) -> IngestReport:
-        return ingest(self.lake, table, "run")
+        return ingest(self.stores, table, "run")
 
     def build(self, table: Table, partition: str = "all") -> ValidatedReport:
-        return build_validated(self.lake, table, _slices(table), partition, Author("test", run_id="run"))
+        return build_validated(self.stores, table, _slices(table), partition, Author("test", run_id="run"))
 
     def run(self, table: Table) -> list[ValidatedReport]:
         """Ingest and make every partition."""
         self.ingest(table)
-        return [self.build(table, name) for name in touched(self.lake, table, _slices(table))]
+        return [self.build(table, name) for name in touched(self.stores, table, _slices(table))]
 
     def validated(self, table: Table) -> pl.DataFrame:
         """Every row version, with the path of its file."""
         key = ", ".join(f'v."{name}"' for name in table.key or table.columns)
-        return self.lake.frame(
-            f"SELECT v.*, f.path FROM validated.{table.name} v JOIN platform.files f ON f.file_id = v._file "
-            f"AND f.table_name = '{table.name}' ORDER BY {key}, v._known_at"
-        )
+        frame = self.lake.frame(f"SELECT v.* FROM validated.{table.name} v ORDER BY {key}, v._known_at")
+        paths = {version.file_id: version.path for version in versions(self.state, table.name)}
+        return frame.with_columns(pl.col("_file").replace_strict(paths, return_dtype=pl.String).alias("path"))
 
     def quarantine(self, table: Table) -> pl.DataFrame:
         return self.lake.frame(f"SELECT * FROM quarantine.{table.name} ORDER BY _file, _row")
@@ -100,12 +110,9 @@ class IngestionSandbox:
     def check_nothing_lost(self, table: Table, reports: list[ValidatedReport]) -> None:
         """Nothing is lost: every row of every standing file is somewhere, and counted once."""
         refused = [r.path for report in reports for r in report.refused]
-        listed = ", ".join(f"'{path}'" for path in {*refused, "-"})
-        came = self.lake.value(
-            f"SELECT coalesce(sum(rows), 0) FROM platform.files WHERE table_name = '{table.name}' "
-            f"AND status = 'ingested' AND path NOT IN ({listed})"
-        )
-        went = sum(r.rows + r.quarantined + r.duplicates + r.dropped + r.overruled for r in reports)
+        came = sum(version.rows for version in standing(self.state, table.name) if version.path not in refused)
+        results = [report.result for report in reports]
+        went = sum(r.rows + r.quarantined + r.duplicates + r.dropped + r.overruled for r in results)
         assert went == came, reports
 
 

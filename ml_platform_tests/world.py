@@ -9,14 +9,15 @@ from typing import Any
 import polars as pl
 
 from ml_platform.discovery import check_shared_tables, slices_of
+from ml_platform.runtime.planner import Work
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
-from ml_platform.steps import pipeline_steps, tables
-from ml_platform.steps.planner import Planner, Work
+from ml_platform.steps import tables
+from ml_platform.steps.all_steps import STEPS, planner, step_named
 from ml_platform_tests import scenario
 from ml_platform_tests.scenario import csv
 
@@ -44,7 +45,7 @@ class World:
         return self.pipelines[0]
 
     def close(self) -> None:
-        self.ws.lake.close()
+        self.ws.close()
 
     def declare(self, *pipelines: ModelPipeline) -> None:
         """Open the lake anew, as the next process does, under these declarations or the same."""
@@ -60,7 +61,7 @@ class World:
         outside = self.settings.data / "outside" / name
         outside.parent.mkdir(parents=True, exist_ok=True)
         outside.write_text(csv(frame))
-        land(self.ws.lake, table, [outside], arrived=arrived or datetime(2024, 1, 1, tzinfo=UTC))
+        land(self.settings, table, [outside], arrived=arrived or datetime(2024, 1, 1, tzinfo=UTC))
 
     def land_trips(self, *months: str) -> None:
         """The files of these months, each arriving when its month is over; drivers were there before."""
@@ -85,7 +86,7 @@ class World:
 
     def planned(self, through: str | None = None, pipeline: ModelPipeline | None = None) -> list[Work]:
         """What would be launched first, if anything."""
-        return list(_first(Planner(self.ws, pipeline or self.pipeline).work(through)))
+        return list(_first(planner(self.ws, pipeline or self.pipeline).work(through)))
 
     def run(
         self,
@@ -102,7 +103,7 @@ class World:
         `kill_at`: the process ends before that step (from 0).
         """
         pipeline, began = pipeline or self.pipeline, len(self.steps_run)
-        for work in Planner(self.ws, pipeline, recompute=recompute).work(through, only):
+        for work in planner(self.ws, pipeline, recompute=recompute).work(through, only):
             if launched is not None:
                 launched.append(work)
             for key in self.ordered(pipeline, work):
@@ -122,7 +123,7 @@ class World:
             references = tables.references_of(self.pipelines, name)
             outcome, _ = tables.validate(self.ws, self.tables[name], references, partition, run)
         else:
-            outcome = _step(pipeline, name).run(self.ws, pipeline, partition, run)
+            outcome = step_named(name).run(self.ws, pipeline, partition, run)
         self.steps_run.append((key, partition, outcome.status))
         return outcome
 
@@ -130,7 +131,7 @@ class World:
         """The assets that a piece of work is about, upstream first."""
         wanted = {"/".join(key) for key in work.only or []}
         layers = [f"{layer}/{name}" for layer in ("raw", "validated") for name in self._by_need()]
-        own = [f"{pipeline.name}/{step.name}" for step in pipeline_steps.steps_of(pipeline)]
+        own = [f"{pipeline.name}/{step.name}" for step in STEPS]
         return [key for key in [*layers, *own] if key in wanted]
 
     def _by_need(self) -> list[str]:
@@ -138,16 +139,28 @@ class World:
 
     # -- looking -----------------------------------------------------------------------------
 
+    def records(self) -> dict[tuple[str, str], ledger.Record]:
+        """(asset, partition) → the newest record."""
+        newest: dict[tuple[str, str], ledger.Record] = {}
+        for asset in ledger.assets(self.ws.state):
+            newest |= ledger.latest(self.ws.state, asset)
+        return newest
+
     def keys(self, *, without: tuple[str, ...] = ()) -> dict[tuple[str, str], tuple[str, str]]:
         """(asset, partition) → content key and output, of everything in the ledger but the layers `without`."""
-        records = ledger.latest(self.ws.lake)
-        if without:
-            records = {where: record for where, record in records.items() if not where[0].startswith(without)}
+        records = {
+            where: one for where, one in self.records().items() if not (without and where[0].startswith(without))
+        }
         return {where: (record.content_key, record.output) for where, record in records.items()}
 
-    def metadata(self, asset: str, partition: str) -> dict[str, Any]:
-        """The metadata that the ledger keeps of a step."""
-        return dict(ledger.latest(self.ws.lake)[asset, partition].details["metadata"])
+    def display(self, asset: str, partition: str) -> dict[str, Any]:
+        """What a step left for people to look at."""
+        record = ledger.latest(self.ws.state, asset)[asset, partition]
+        return dict(ledger.details(self.ws.state, record.id).display)
+
+    def result(self, asset: str, partition: str) -> Any:
+        """The typed result of a step."""
+        return ledger.latest(self.ws.state, asset)[asset, partition].result
 
     def frame(self, sql: str) -> pl.DataFrame:
         return self.ws.lake.frame(sql)
@@ -156,10 +169,6 @@ class World:
 def world(folder: Path, *pipelines: ModelPipeline) -> World:
     """An empty platform in a folder."""
     return World(Settings(data=folder, threads=1, lock_timeout=20), list(pipelines))
-
-
-def _step(pipeline: ModelPipeline, name: str) -> pipeline_steps.Step:
-    return next(step for step in pipeline_steps.steps_of(pipeline) if step.name == name)
 
 
 def _first(work: Iterator[Work]) -> Iterator[Work]:

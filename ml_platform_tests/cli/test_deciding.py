@@ -9,7 +9,7 @@ from ml_platform_tests.cli.terminal import invoke, invoke_json
 
 def test_decisions_are_listed_newest_first_with_their_evidence(shared_platform: Path) -> None:
     rows = invoke_json("decisions", "trip_delay")
-    assert [(row["partition"], row["outcome"]) for row in rows] == [("2024-02", "fired"), ("2024-01", "fired")]
+    assert [(row["partition"], row["outcome"]) for row in rows] == [("2024-02", "triggered"), ("2024-01", "triggered")]
     assert list(rows[0]) == [
         "pipeline",
         "partition",
@@ -22,15 +22,15 @@ def test_decisions_are_listed_newest_first_with_their_evidence(shared_platform: 
         "recorded_at",
         "counts",
     ]
-    assert rows[0]["evidence"]["since_fired"] == 1 and rows[0]["policy"]["every"] == 1
+    assert rows[0]["evidence"]["since_triggered"] == 1 and rows[0]["policy"]["every"] == 1
     shown = invoke("decisions", "trip_delay").stdout
-    assert "2024-02" in shown and "fired" in shown and "reason" in shown
+    assert "2024-02" in shown and "triggered" in shown and "reason" in shown
     assert "has decided nothing yet: `ml-platform run churn`" in invoke("decisions", "churn").stdout
 
 
 def test_what_was_to_be_trained_already_is_not_forced(platform: Path) -> None:
     told = invoke_json("retrain", "trip_delay", "--why", "again")
-    assert (told["partition"], told["outcome"], told["new"]) == ("2024-02", "fired", False)
+    assert (told["partition"], told["outcome"], told["new"]) == ("2024-02", "triggered", False)
     assert "nothing changed" in invoke("retrain", "trip_delay", "--why", "again").stderr
     assert len(invoke_json("decisions", "trip_delay")) == 2
 
@@ -44,7 +44,7 @@ def test_after_a_change_the_past_stands_and_a_model_of_it_is_asked_for_once(
     assert "2 settled partitions keep predictions, decisions and models of before a change" in " ".join(told.split())
     assert "`ml-platform run trip_delay --recompute`" in invoke("status", "trip_delay").stderr.replace("\n", " ")
     asked = invoke_json("retrain", "trip_delay", "--why", "smaller trees")
-    assert (asked["partition"], asked["outcome"], asked["new"]) == ("2024-02", "forced", True)
+    assert (asked["partition"], asked["outcome"], asked["new"]) == ("2024-02", "manual", True)
     assert invoke_json("retrain", "trip_delay", "--why", "smaller trees")["new"] is False
 
 
@@ -59,10 +59,10 @@ def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: p
     made.close()
     told = invoke_json("retrain", "trip_delay", "--why", "the bridge is closed", "--partition", "2024-02")
     assert list(told) == ["pipeline", "partition", "outcome", "reason", "new"]
-    assert (told["outcome"], told["reason"], told["new"]) == ("forced", "ada: the bridge is closed", True)
+    assert (told["outcome"], told["reason"], told["new"]) == ("manual", "ada: the bridge is closed", True)
     assert invoke_json("retrain", "trip_delay", "--why", "once more")["new"] is False
     newest = invoke_json("decisions", "trip_delay")[0]
-    assert newest["evidence"]["forced"] == {"by": "ada", "why": "the bridge is closed", "replaces": ""}
+    assert newest["evidence"]["manual"] == {"by": "ada", "why": "the bridge is closed", "replaces": ""}
     assert newest["counts"]
 
 

@@ -55,7 +55,7 @@ def test_two_commands_and_a_run_make_a_judged_candidate(team: Path, tmp_path: Pa
     declared = replace(find("churn"), drift=scenario.NO_REPORT)  # drawing one takes seconds
     with closing(World(Settings(threads=1, lock_timeout=20), [declared])) as world:
         world.run()
-        champion = world.metadata("churn/champion", "all")
+        champion = world.display("churn/champion", "all")
     assert champion["candidate"] == "churn@1" and champion["outcome"] == "promoted", champion
 
     done = subprocess.run(

@@ -102,11 +102,11 @@ def leaking(flights: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_an_arrival_that_is_declared_as_an_input_fails_the_gate_that_names_it_S3(leaking: World) -> None:
-    told = leaking.metadata("flight_delay/verdicts", "2013-01")
+    told = leaking.display("flight_delay/verdicts", "2013-01")
     gate = next(v for v in told["verdicts"] if v["gate"].startswith("no feature alone") and not v["slice"])
     assert gate["passed"] == "failed" and gate["value"] > 0.99
     assert "late_by alone has roc_auc" in gate["detail"] and "Is it known at prediction time?" in gate["detail"]
-    champion = leaking.metadata("flight_delay/champion", "2013-01")
+    champion = leaking.display("flight_delay/champion", "2013-01")
     assert (champion["outcome"], champion["champion"]) == ("kept", "none")
     assert "late_by alone" in champion["reason"]
 

@@ -32,7 +32,7 @@ def trained(lake: Lake, settings: Settings, pipeline: ModelPipeline) -> tuple[Tr
     stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     made = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     return stored, versions.register(
-        lake,
+        state,
         AUTHOR,
         Training(
             pipeline=pipeline.name,

@@ -62,13 +62,13 @@ def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
 
 def keys(lake: Lake) -> dict[tuple[str, str], tuple[str, str]]:
     """(asset, partition) → content key and output of everything in the ledger."""
-    return {where: (record.content_key, record.output) for where, record in ledger.latest(lake).items()}
+    return {where: (record.content_key, record.output) for where, record in ledger.latest(state).items()}
 
 
 def champions(lake: Lake, name: str) -> list[Any]:
     """The versions with what they were trained from, and the log of champions."""
-    trained = [(v.version, v.content_key, v.training_set, v.bundle) for v in versions.versions(lake, name)]
-    log = [(e.version, e.action, e.partition, e.effective_at) for e in promotions.history(lake, name)]
+    trained = [(v.version, v.content_key, v.training_set, v.bundle) for v in versions.versions(state, name)]
+    log = [(e.version, e.action, e.partition, e.effective_at) for e in promotions.history(state, name)]
     return [trained, log]
 
 

@@ -18,7 +18,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.planner import Planner
+from ml_platform.steps.all_steps import planner
 from ml_platform_tests.faults import lake_contents, trip_pipelines
 from ml_platform_tests.world import World
 
@@ -39,7 +39,7 @@ def months_apart(folder: Path, month: str) -> None:
     """Raw to features of one month, and the tables of the months before it, which its features read."""
     with closing(world(folder, *trip_pipelines.pipelines())) as opened:
         (pipeline,) = (p for p in opened.pipelines if p.name == trip_pipelines.APART)
-        for work in Planner(opened.ws, pipeline).work(only=month):
+        for work in planner(opened.ws, pipeline).work(only=month):
             if work.job == "train":
                 return
             for key in opened.ordered(pipeline, work):

@@ -12,7 +12,7 @@ from ml_platform.orchestration.resources import workspace_for
 from ml_platform.orchestration.runner import Run, Runner
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.steps.planner import Planner
+from ml_platform.steps.all_steps import planner
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Platform:
         """Bring a pipeline up to date; the runs that were launched."""
         declared, began = find(name, self.settings), len(self.runs)
         runner = Runner(declared, self.settings, lambda asset, partition: self.steps.append((asset, partition)))
-        for wanted in Planner(self.ws, declared).work(through):
+        for wanted in planner(self.ws, declared).work(through):
             self.runs.append(runner.run(wanted.job, wanted.partition, wanted.only))
         return self.runs[began:]
 
@@ -48,4 +48,4 @@ def platform_in(folder: Path, declared: str) -> Iterator[Platform]:
         (folder / "dagster").mkdir()
         platform = Platform(Settings())
         yield platform
-        platform.ws.lake.close()
+        platform.ws.close()

@@ -10,7 +10,7 @@ from ml_platform.orchestration.resources import WorkspaceResource, workspace_for
 from ml_platform.orchestration.runner import RunFailed, Runner
 from ml_platform.settings import Settings
 from ml_platform.state import ledger, promotions
-from ml_platform.steps.planner import Planner
+from ml_platform.steps.all_steps import planner
 from ml_platform_tests.declarations import trips_and_failing_churn
 from ml_platform_tests.orchestration.dagster_platform import Platform
 
@@ -40,7 +40,7 @@ def test_every_asset_is_materialized_with_its_rows_and_data_version(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     lake = workspace_for(platform.settings).lake
-    made = {place: m for place, m in ledger.latest(lake, None).items() if not place[0].startswith("raw/")}
+    made = {place: m for place, m in ledger.latest(state, None).items() if not place[0].startswith("raw/")}
     assert len(made) == 4 + 10 + 3 + 10, "churn's tables and steps, and those of trips"
     for (asset, partition), materialization in made.items():
         month = None if partition == "all" else partition
@@ -149,4 +149,4 @@ def test_one_process_opens_the_lake_once(platform: Platform) -> None:
     mine = workspace_for(platform.settings)
     assert WorkspaceResource().workspace() is mine
     assert workspace_for(Settings()) is mine
-    assert Planner(mine, trips_and_failing_churn.churn).ws.lake is mine.lake
+    assert planner(mine, trips_and_failing_churn.churn).ws.lake is mine.lake

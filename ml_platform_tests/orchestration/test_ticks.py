@@ -14,7 +14,7 @@ from ml_platform.discovery import find
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
 from ml_platform.orchestration.jobs import PIPELINE_TAG
-from ml_platform.retraining.policy import Forced
+from ml_platform.retraining.policy import ManualRequest
 from ml_platform.state import promotions, versions
 from ml_platform.steps import deciding, drift, features, judging, predictions
 from ml_platform_tests import scenario
@@ -72,7 +72,7 @@ def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tm
             _land(trips, month)
             if month == "2024-03":  # between the decision of February and its training, the daemon dies
                 trips.settle(LANDING)
-                assert _decisions(trips)[-1] == ("2024-02", "fired")
+                assert _decisions(trips)[-1] == ("2024-02", "triggered")
                 trips.restart()
             if month == "2024-04":
                 trips.cursors = dict.fromkeys(trips.cursors, "what is this?")
@@ -86,10 +86,10 @@ def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tm
         assert data == [*["2024-01"] * 3, "2024-01", "2024-02", "2024-01", "2024-03", "2024-01", "2024-04"], (
             "files, then a month"
         )
-        assert _decisions(trips) == [(month, "fired") for month in months]
-        assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1, 2, 3, 4]
+        assert _decisions(trips) == [(month, "triggered") for month in months]
+        assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1, 2, 3, 4]
         assert _scored(trips) == {"2024-02": {1}, "2024-03": {2}, "2024-04": {3}}
-        log = promotions.history(trips.ws.lake, "trip_delay")
+        log = promotions.history(trips.ws.state, "trip_delay")
         assert [(entry.partition, entry.action) for entry in log] == [(month, "promoted") for month in months]
         trips.restart()
         assert trips.settle() == [], "a restart repeats nothing"
@@ -204,19 +204,19 @@ def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_
     trips.settle()
     assert ("trip_delay_train", "2024-02", True) not in trips.ran
     decision = deciding.of(trips.ws, find("trip_delay"), "2024-02")
-    assert (decision.outcome, decision.reason) == ("held back", "Trained 1 partition ago; no calendar is declared.")
-    last = promotions.history(trips.ws.lake, "trip_delay")[-1]
+    assert (decision.outcome, decision.reason) == ("skipped", "Trained 1 partition ago; no calendar is declared.")
+    last = promotions.history(trips.ws.state, "trip_delay")[-1]
     assert (last.action, last.partition) == ("kept", "2024-02")
-    assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1]
+    assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1]
 
-    decision, new = deciding.force(trips.ws, find("trip_delay"), "2024-02", Forced("ada", "a new town"))
-    assert (decision.outcome, decision.reason, new) == ("forced", "ada: a new town", True)
+    decision, new = deciding.force(trips.ws, find("trip_delay"), "2024-02", ManualRequest("ada", "a new town"))
+    assert (decision.outcome, decision.reason, new) == ("manual", "ada: a new town", True)
     assert trips.settle() == [("trip_delay_train", "2024-02", True)]
-    assert (trips.tags[-1][DECISION_TAG], trips.tags[-1][REASON_TAG]) == ("forced", "ada: a new town")
-    assert promotions.champion_at(trips.ws.lake, "trip_delay") == 2
-    assert deciding.force(trips.ws, find("trip_delay"), "2024-02", Forced("bob", "me too")) == (decision, False)
+    assert (trips.tags[-1][DECISION_TAG], trips.tags[-1][REASON_TAG]) == ("manual", "ada: a new town")
+    assert promotions.champion_at(trips.ws.state, "trip_delay") == 2
+    assert deciding.force(trips.ws, find("trip_delay"), "2024-02", ManualRequest("bob", "me too")) == (decision, False)
     assert trips.settle() == []
-    assert _decisions(trips) == [("2024-01", "fired"), ("2024-02", "held back"), ("2024-02", "forced")]
+    assert _decisions(trips) == [("2024-01", "triggered"), ("2024-02", "skipped"), ("2024-02", "manual")]
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def winter(hours: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def test_a_month_becomes_a_champion_and_a_second_run_makes_nothing(winter: World) -> None:
-    champion = winter.metadata("bike_rentals/champion", "2011-01")
+    champion = winter.display("bike_rentals/champion", "2011-01")
     assert champion["outcome"] == "promoted", champion["reason"]
     assert winter.frame("SELECT count(*) AS n FROM quarantine.rentals")["n"].item() == 0
     assert winter.run() == []
@@ -76,7 +76,7 @@ def test_guests_and_members_among_the_inputs_are_refused_by_the_leakage_gate(
         retrain=Retrain(min_examples=500),
     )
     with closing(ran(tmp_path / "data", hours, leaking)) as one:
-        champion = one.metadata("bike_rentals/champion", "2011-01")
+        champion = one.display("bike_rentals/champion", "2011-01")
         assert champion["outcome"] == "kept"
         assert "registered alone has r2 0.9" in champion["reason"]
 

@@ -55,7 +55,7 @@ def test_one_snapshot_becomes_a_champion_and_a_second_run_makes_nothing(
     with closing(world(tmp_path / "data", declared)) as one:
         land_missing(one.ws.lake, [Delivery(customers_once, "customers_once.csv", BEGIN, customers)])
         one.run()
-        champion = one.metadata("churn_snapshot/champion", "all")
+        champion = one.display("churn_snapshot/champion", "all")
         assert (champion["outcome"], champion["champion"]) == ("promoted", "churn_snapshot@1"), champion["reason"]
         assert one.frame("SELECT count(*) AS n FROM quarantine.customers_once")["n"].item() == 0
         eleven = "SELECT count(*) AS n FROM validated.customers_once WHERE tenure = 0 AND total_charges = 0"
@@ -81,7 +81,7 @@ def january(customers: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
 
 
 def test_only_settled_answers_are_trained_on_and_there_is_a_champion(january: World) -> None:
-    champion = january.metadata("churn/champion", "2024-01")
+    champion = january.display("churn/champion", "2024-01")
     assert champion["outcome"] == "promoted", champion["reason"]
     looked, settled = january.frame(
         "SELECT count(*), count(*) FILTER (settled_at < '2024-02-01') "
@@ -117,5 +117,5 @@ def test_weeks_without_settled_answers_are_held_back_and_then_there_is_a_champio
     with closing(world(tmp_path / "data", declared)) as one:
         land_missing(one.ws.lake, deliveries(customers, WEEKS, WEEKS.keys()[-1]))
         one.run()
-        told = [one.metadata("churn/champion", week)["outcome"] for week in WEEKS.keys()]  # noqa: SIM118 - no mapping
-        assert told == ["held back"] * 5 + ["promoted"], one.metadata("churn/champion", "2024-02-05")["reason"]
+        told = [one.display("churn/champion", week)["outcome"] for week in WEEKS.keys()]  # noqa: SIM118 - no mapping
+        assert told == ["skipped"] * 5 + ["promoted"], one.display("churn/champion", "2024-02-05")["reason"]

@@ -29,26 +29,26 @@ def _picture(world: World, value: dict[str, str]) -> str:
 def test_every_step_of_a_month_shows_something(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
     for step in ("features", "predictions", "performance", "training_set"):
-        told = trips.metadata(f"trip_delay/{step}", "2024-02")
+        told = trips.display(f"trip_delay/{step}", "2024-02")
         assert "| row 1 |" in _text(trips, told["preview"]), step
-    assert "drivers__years" in _text(trips, trips.metadata("trip_delay/features", "2024-02")["preview"])
+    assert "drivers__years" in _text(trips, trips.display("trip_delay/features", "2024-02")["preview"])
     assert "trips__late_mean_7d" in _picture(
-        trips, trips.metadata("trip_delay/candidate", "2024-02")["what it looks at"]
+        trips, trips.display("trip_delay/candidate", "2024-02")["what it looks at"]
     )
-    verdicts = trips.metadata("trip_delay/verdicts", "2024-02")
+    verdicts = trips.display("trip_delay/verdicts", "2024-02")
     assert "the holdout of @2" in _picture(trips, verdicts["ROC curve"])
     assert {"picture"} == set(verdicts["calibration"]) == set(verdicts["scores by label"])
-    champion = trips.metadata("trip_delay/champion", "2024-02")
+    champion = trips.display("trip_delay/champion", "2024-02")
     assert _text(trips, champion["model card"]).startswith(f"# {champion['champion']}\n")
 
 
 def test_the_metric_by_month_appears_once_there_are_two(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    first, second = (trips.metadata("trip_delay/performance", month) for month in ("2024-01", "2024-02"))
+    first, second = (trips.display("trip_delay/performance", month) for month in ("2024-01", "2024-02"))
     assert "roc_auc by month" not in first and "roc_auc by month" not in second  # January had no champion
     trips.land("trips", "trips_2024-04.csv", scenario.trip_rows("2024-04"))
     trips.run("2024-03")
-    picture = _picture(trips, trips.metadata("trip_delay/performance", "2024-03")["roc_auc by month"])
+    picture = _picture(trips, trips.display("trip_delay/performance", "2024-03")["roc_auc by month"])
     assert "2024-02" in picture and "2024-03" in picture and "@1" in picture
 
 
@@ -56,7 +56,7 @@ def test_maintenance_keeps_the_pictures_of_the_newest_records_and_no_others(
     open_world: OpenWorld, february: Path
 ) -> None:
     trips = open_world(february)
-    told = trips.metadata("trip_delay/verdicts", "2024-02")
+    told = trips.display("trip_delay/verdicts", "2024-02")
     shown = [told["ROC curve"]["picture"], told["model card"]["markdown"]]
     orphan = trips.ws.blobs.put_bytes(b"a picture of a record that is no more")
     for path in (trips.settings.artifacts / digest[:2] / digest for digest in [*shown, orphan]):

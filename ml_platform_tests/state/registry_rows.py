@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author
 from ml_platform.spec.gate_wording import gate_key, in_words
 from ml_platform.spec.gates import AtLeast, Gate, Size
 from ml_platform.state import verdicts, versions
+from ml_platform.state.database import State
 from ml_platform.state.verdicts import Verdict
 
-AUTHOR = Author("delays/champion", run_id="run-1")
+RUN = "run-1"
 FLOOR, SIZE = AtLeast("roc_auc", 0.68), Size(mb=20)
 GATES: tuple[Gate, ...] = (FLOOR, SIZE)
 
@@ -53,8 +52,8 @@ def verdict(gate: Gate, version: int, passed: bool | None = True, **changes: Any
     return Verdict(**{**plain, **changes})
 
 
-def register_passing_versions(lake: Lake, count: int = 1) -> None:
+def register_passing_versions(state: State, count: int = 1) -> None:
     """Versions 1 to `count`, each with both gates passed."""
     for number in range(1, count + 1):
-        registered = versions.register(lake, AUTHOR, training(f"c{number}"))
-        verdicts.record(lake, AUTHOR, [verdict(gate, registered.version) for gate in GATES])
+        registered = versions.register(state, training(f"c{number}"))
+        verdicts.record(state, [verdict(gate, registered.version) for gate in GATES], RUN)

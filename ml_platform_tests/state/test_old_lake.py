@@ -9,7 +9,7 @@ import pytest
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger, promotions, versions
 from ml_platform.steps import deciding
-from ml_platform.steps.planner import Planner
+from ml_platform.steps.all_steps import planner
 from ml_platform_tests.state.old_lake import expected, unpack
 from ml_platform_tests.state.old_lake.declared import PIPELINES, TRIP_DELAY
 from ml_platform_tests.state.old_lake.digest import digest
@@ -28,7 +28,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def test_nothing_settled_of_an_old_lake_is_to_be_made_again(old: World) -> None:
-    asked = {asset for work in Planner(old.ws, TRIP_DELAY).work() for asset in map("/".join, work.only or [])}
+    asked = {asset for work in planner(old.ws, TRIP_DELAY).work() for asset in map("/".join, work.only or [])}
     assert asked.isdisjoint(f"trip_delay/{step}" for step in SETTLED)
 
 
@@ -38,14 +38,14 @@ def test_nothing_at_all_is_to_be_made_again_while_the_libraries_are_those_of_the
 ) -> None:
     libraries, recorded = expected()["libraries"], expected()["pipelines"][pipeline.name]
     if {name: version(name) for name in libraries} == libraries:  # they are part of what is not settled
-        assert list(Planner(old.ws, pipeline).work()) == []
-        assert Planner(old.ws, pipeline).left() == recorded["outdated"]
+        assert list(planner(old.ws, pipeline).work()) == []
+        assert planner(old.ws, pipeline).left() == recorded["outdated"]
 
 
 def test_the_record_of_an_old_lake_stands(old: World) -> None:
     stands = [
         {"asset": m.asset, "partition": m.partition, "content_key": m.content_key, "output": m.output, "rows": m.rows}
-        for _, m in sorted(ledger.latest(old.ws.lake).items())
+        for _, m in sorted(ledger.latest(old.ws.state).items())
     ]
     assert stands == expected()["materializations"]
 
@@ -55,12 +55,12 @@ def test_decisions_versions_and_the_champion_of_an_old_lake_stand(old: World, pi
     recorded, lake = expected()["pipelines"][pipeline.name], old.ws.lake
     decisions = [(row["partition"], row["reason"], row["counts"]) for row in deciding.history(old.ws, pipeline)]
     assert decisions == [(row["partition"], row["reason"], row["counts"]) for row in recorded["decisions"]]
-    numbered = [(v.version, v.content_key, v.training_set, v.bundle) for v in versions.versions(lake, pipeline.name)]
+    numbered = [(v.version, v.content_key, v.training_set, v.bundle) for v in versions.versions(state, pipeline.name)]
     assert numbered == [
         tuple(row[name] for name in ("version", "content_key", "training_set", "bundle"))
         for row in recorded["versions"]
     ]
-    assert promotions.champion_at(lake, pipeline.name) == recorded["champion"]
+    assert promotions.champion_at(state, pipeline.name) == recorded["champion"]
 
 
 @OF_EACH_PIPELINE

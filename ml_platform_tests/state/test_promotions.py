@@ -34,7 +34,7 @@ def promote(lake: Lake, version: int, month: int = 4, **changes: Any) -> Promoti
         "gates": GATES,
     }
     plain.update(changes)
-    return promotions.promote(lake, AUTHOR, "delays", version, plain.pop("gates"), **plain)
+    return promotions.promote(state, AUTHOR, "delays", version, plain.pop("gates"), **plain)
 
 
 # -- what promotion asks for ------------------------------------------------------------------
@@ -49,8 +49,8 @@ def test_a_version_whose_gates_all_passed_becomes_the_champion(lake: Lake) -> No
 
 
 def test_a_missing_verdict_is_a_failed_one_and_every_reason_is_named(lake: Lake) -> None:
-    versions.register(lake, AUTHOR, training("a"))
-    verdicts.record(lake, AUTHOR, [verdict(FLOOR, 1, False, detail="roc_auc 0.61 is below 0.68.")])
+    versions.register(state, AUTHOR, training("a"))
+    verdicts.record(state, AUTHOR, [verdict(FLOOR, 1, False, detail="roc_auc 0.61 is below 0.68.")])
     with pytest.raises(PromotionRefused) as refusal:
         promote(lake, 1, gates=[*GATES, Latency(p99_ms=5)])
     assert refusal.value.reasons == [
@@ -69,29 +69,29 @@ def test_a_verdict_on_an_older_definition_of_the_gate_does_not_count(lake: Lake)
 
 def test_a_verdict_on_another_version_does_not_count(lake: Lake) -> None:
     register_passing_versions(lake, 1)
-    versions.register(lake, AUTHOR, training("another"))
+    versions.register(state, AUTHOR, training("another"))
     with pytest.raises(PromotionRefused, match="delays@2 is not promoted"):
         promote(lake, 2)
 
 
 def test_a_slice_that_failed_refuses_and_one_not_judged_does_not(lake: Lake) -> None:
     register_passing_versions(lake, 2)
-    verdicts.record(lake, AUTHOR, [verdict(FLOOR, 1, None, slice="origin=JFK")])
-    verdicts.record(lake, AUTHOR, [verdict(FLOOR, 2, False, slice="origin=JFK", detail="JFK is low.")])
+    verdicts.record(state, AUTHOR, [verdict(FLOOR, 1, None, slice="origin=JFK")])
+    verdicts.record(state, AUTHOR, [verdict(FLOOR, 2, False, slice="origin=JFK", detail="JFK is low.")])
     assert promote(lake, 1).version == 1
     with pytest.raises(PromotionRefused, match="JFK is low"):
         promote(lake, 2)
 
 
 def test_slices_without_the_outcome_of_their_gate_are_no_verdict(lake: Lake) -> None:
-    versions.register(lake, AUTHOR, training("a"))
-    verdicts.record(lake, AUTHOR, [verdict(FLOOR, 1, slice="origin=JFK"), verdict(SIZE, 1)])
+    versions.register(state, AUTHOR, training("a"))
+    verdicts.record(state, AUTHOR, [verdict(FLOOR, 1, slice="origin=JFK"), verdict(SIZE, 1)])
     with pytest.raises(PromotionRefused, match="there is no verdict on “roc_auc"):
         promote(lake, 1)
 
 
 def test_nobody_can_promote_past_a_verdict_by_hand(lake: Lake) -> None:
-    versions.register(lake, AUTHOR, training("a"))
+    versions.register(state, AUTHOR, training("a"))
     with pytest.raises(PromotionRefused, match="there is no verdict"):
         promote(lake, 1, by_hand=True, actor="ann")
 
@@ -136,7 +136,7 @@ def test_what_was_kept_is_on_record_and_changes_no_champion(lake: Lake) -> None:
             "delays",
             partition=f"2013-{month - 1:02}",
             effective_at=closed(month),
-            reason="held back",
+            reason="skipped",
             actor="platform",
         )
 

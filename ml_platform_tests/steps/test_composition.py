@@ -7,10 +7,10 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform import AtLeast, Examples, Files, Retrain, Table, Window
-from ml_platform.retraining.policy import Forced
+from ml_platform.retraining.policy import ManualRequest
+from ml_platform.runtime.settled import outdated_training
 from ml_platform.state import promotions, verdicts, versions
 from ml_platform.steps import deciding
-from ml_platform.steps.settled import outdated_training
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
@@ -48,7 +48,7 @@ def test_a_contract_a_window_and_a_gate_of_one_pipeline_serve_another_and_tables
     )
     assert shared.item() == 0, "one window, one meaning"
     assert both.frame("SELECT max(busy_n_unique_1d) FROM trip_far.features").item() > 3
-    assert GOOD.metric in {v.metric for v in verdicts.of(both.ws.lake, "trip_far", 1)}
+    assert GOOD.metric in {v.metric for v in verdicts.of(both.ws.state, "trip_far", 1)}
     assert both.run("2024-01") == [] == both.run("2024-01", pipeline=far)
 
 
@@ -77,13 +77,13 @@ def test_a_table_and_a_feature_are_added_to_a_living_pipeline(open_world: OpenWo
     trips.step("raw/traffic", "all")
     for step in ("validated/trips", "validated/traffic", f"{NAME}/features", f"{NAME}/predictions"):
         trips.step(step, "2024-03")
-    assert trips.metadata(f"{NAME}/predictions", "2024-03")["champion"] == f"{NAME}@2"
+    assert trips.display(f"{NAME}/predictions", "2024-03")["champion"] == f"{NAME}@2"
 
-    request = Forced("ada", "road works", outdated_training(trips.ws, wider, FEBRUARY))
+    request = ManualRequest("ada", "road works", outdated_training(trips.ws, wider, STEPS, FEBRUARY))
     assert deciding.force(trips.ws, wider, FEBRUARY, request)[1]
     trips.run(FEBRUARY)
-    assert promotions.champion_at(trips.ws.lake, NAME, datetime(2024, 3, 1, tzinfo=UTC)) == 3
-    stored = versions.version(trips.ws.lake, NAME, 3).training_set
+    assert promotions.champion_at(trips.ws.state, NAME, datetime(2024, 3, 1, tzinfo=UTC)) == 3
+    stored = versions.version(trips.ws.state, NAME, 3).training_set
     learnt = pl.read_parquet(trips.ws.blobs.get(stored))["works_count_14d"]
     assert 0 < learnt.null_count() < len(learnt)
     available = card_of(trips.ws, wider, 3).split("Available since")[1].split("##")[0]

@@ -43,7 +43,7 @@ def test_every_column_the_score_and_the_weighted_figure_are_rows(open_world: Ope
     features = [rows[name] for name in trips.pipeline.model_columns]
     assert rows["weighted"]["psi"] == pytest.approx(sum(row["importance"] * min(row["psi"], 1) for row in features))
     assert (rows["km"]["rows"], rows["score"]["rows"]) == (400, 400)
-    parts = trips.metadata(f"{NAME}/training_set", "2024-01")
+    parts = trips.display(f"{NAME}/training_set", "2024-01")
     assert (rows["km"]["reference_rows"], rows["score"]["reference_rows"]) == (parts["train"], parts["holdout"])
 
 
@@ -58,7 +58,7 @@ def test_the_reference_is_the_train_part_of_the_champion_S29(open_world: OpenWor
 
 def test_the_step_tells_figures_a_picture_and_sentences(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    told, checks = trips.metadata(f"{NAME}/drift", FEBRUARY), _checks(trips, FEBRUARY)
+    told, checks = trips.display(f"{NAME}/drift", FEBRUARY), _checks(trips, FEBRUARY)
     assert told["champion"] == f"{NAME}@1"
     assert isinstance(told["weighted drift"], float) and isinstance(told["score psi"], float)
     picture = trips.ws.blobs.get(told["drift by feature"]["picture"])
@@ -72,7 +72,7 @@ def test_the_step_tells_figures_a_picture_and_sentences(open_world: OpenWorld, f
 
 def test_the_picture_is_kept_by_upkeep(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    picture = trips.ws.blobs.path(trips.metadata(f"{NAME}/drift", FEBRUARY)["drift by feature"]["picture"])
+    picture = trips.ws.blobs.path(trips.display(f"{NAME}/drift", FEBRUARY)["drift by feature"]["picture"])
     stray = trips.ws.blobs.path(trips.ws.blobs.put_bytes(b"of nobody"))
     for path in (picture, stray):
         os.utime(path, (0, 0))
@@ -85,7 +85,7 @@ def test_before_the_first_champion_there_is_a_row_that_says_so(open_world: OpenW
     trips = open_world(january)
     assert {name: row["status"] for name, row in _drift(trips, "2024-01").items()} == {"weighted": "no champion"}
     assert _drift(trips, "2024-01")["weighted"]["psi"] is None
-    assert trips.metadata(f"{NAME}/drift", "2024-01") == {"champion": "none yet"}
+    assert trips.display(f"{NAME}/drift", "2024-01") == {"champion": "none yet"}
     checks = _checks(trips, "2024-01")
     assert all(check["passed"] for check in checks.values())
     assert checks["score_drift"]["description"].startswith("No champion has scored this partition")
@@ -106,7 +106,7 @@ def test_a_month_that_differs_fails_its_checks_and_stops_nothing(open_world: Ope
     assert "traffic__jam from 0" in checks["null_share"]["description"]  # no traffic is known at the airport
     assert (rows["zone"]["unseen"], rows["zone"]["unseen_share"]) == (1, 1.0)
     assert rows["traffic__jam"]["status"] == "all null"
-    assert trips.metadata(f"{NAME}/decision", FEBRUARY)["outcome"] == "fired"
+    assert trips.display(f"{NAME}/decision", FEBRUARY)["outcome"] == "triggered"
 
 
 def test_a_feature_that_the_champion_does_not_know_is_new(open_world: OpenWorld, february: Path) -> None:
@@ -114,10 +114,10 @@ def test_a_feature_that_the_champion_does_not_know_is_new(open_world: OpenWorld,
     trips = open_world(february, scenario.trips(features=features))
     for step in ("features", "predictions", "drift"):  # as somebody might from the UI, before a training
         trips.step(f"{NAME}/{step}", FEBRUARY)
-    assert trips.metadata(f"{NAME}/drift", FEBRUARY)["champion"] == f"{NAME}@1"
+    assert trips.display(f"{NAME}/drift", FEBRUARY)["champion"] == f"{NAME}@1"
     rows = _drift(trips, FEBRUARY)
     assert (rows["fare"]["status"], rows["fare"]["importance"], rows["km"]["status"]) == ("new", 0.0, "ok")
-    assert trips.metadata(f"{NAME}/drift", FEBRUARY)["not compared"] == [{"column": "fare", "status": "new"}]
+    assert trips.display(f"{NAME}/drift", FEBRUARY)["not compared"] == [{"column": "fare", "status": "new"}]
 
 
 def test_few_rows_are_not_judged(open_world: OpenWorld, february: Path) -> None:
@@ -146,7 +146,7 @@ def test_another_threshold_measures_again_and_another_seed_of_the_report_does_no
 def test_without_partitions_what_was_trained_on_is_left_out(open_world: OpenWorld, trained_churn: Path) -> None:
     churn = open_world(trained_churn, scenario.churn())
     rows = _drift(churn, "all")
-    parts = churn.metadata("churn/training_set", "all")
+    parts = churn.display("churn/training_set", "all")
     assert (rows["spending"]["rows"], rows["spending"]["reference_rows"]) == (parts["holdout"], parts["train"])
     # What is scored is the holdout, and that is the scores' reference.
     assert rows["score"]["psi"] == 0 and rows["score"]["rows"] == parts["holdout"]

@@ -55,14 +55,14 @@ def _reported(made: list[tuple[str, str, str]]) -> list[str]:
 
 def test_a_month_has_a_page_its_json_and_a_line_in_the_index(open_world: OpenWorld, reported: Path) -> None:
     trips = open_world(reported, _trips())
-    told, folder = trips.metadata(*STEP), _folder(trips)
+    told, folder = trips.display(*STEP), _folder(trips)
     assert told["open"] == {"url": f"http://127.0.0.1:3001/{NAME}/{FEBRUARY}/report.html"}
     assert told["report"]["path"].endswith(f"reports/{NAME}/{FEBRUARY}/report.html")
     assert told["performance drawn"] is True
     assert 0 < told["rows drawn"] <= 300 - told["rows without label"]
     assert 1 < told["megabytes"] < 6
     result = json.loads((folder / "report.json").read_text())
-    assert result["figures"]["weighted drift"] == trips.metadata(f"{NAME}/drift", FEBRUARY)["weighted drift"]
+    assert result["figures"]["weighted drift"] == trips.display(f"{NAME}/drift", FEBRUARY)["weighted drift"]
     assert {m["config"]["column"] for m in result["metrics"] if "ValueDrift" in m["config"]["type"]} == {
         *trips.pipeline.model_columns,
         "predicted score",
@@ -99,7 +99,7 @@ def test_before_the_first_champion_there_is_nothing_to_report_and_it_says_so(
     open_world: OpenWorld, reported: Path
 ) -> None:
     trips = open_world(reported, _trips())
-    told = trips.metadata(f"{NAME}/report", "2024-01")
+    told = trips.display(f"{NAME}/report", "2024-01")
     assert told["champion"] == "none yet" and "No champion" in told["report"]
     assert not (trips.settings.reports / NAME / "2024-01").exists()
 
@@ -122,7 +122,7 @@ def test_a_report_that_cannot_be_drawn_stops_nothing_and_is_tried_again(
     assert _reported(made) == ["not drawn"]
     assert list((trips.ws.lake.folder / "staging").glob("report-*")) == []
     assert _reported(trips.run(FEBRUARY, recompute=True)) == ["made"]
-    assert trips.metadata(*STEP)["performance drawn"] is True
+    assert trips.display(*STEP)["performance drawn"] is True
 
 
 def test_a_month_of_one_class_has_drift_and_no_performance(open_world: OpenWorld, january: Path) -> None:
@@ -132,7 +132,7 @@ def test_a_month_of_one_class_has_drift_and_no_performance(open_world: OpenWorld
     work = [f"{NAME}/{step}" for step in ("features", "predictions", "performance", "drift", "report")]
     for key in ["raw/trips", "validated/trips", *work]:
         trips.step(key, FEBRUARY)
-    told = trips.metadata(*STEP)
+    told = trips.display(*STEP)
     assert told["performance drawn"] is False
     assert told["why no performance"] == "All labels of the partition are 0: one class has no performance."
     assert (_folder(trips) / "report.html").exists()
@@ -143,7 +143,7 @@ def test_an_all_null_column_is_left_out_and_named(open_world: OpenWorld, january
     elsewhere = scenario.trip_rows(FEBRUARY).with_columns(zone=pl.lit("airport"))  # where no traffic is known
     trips.land("trips", f"trips_{FEBRUARY}.csv", elsewhere, scenario.MONTHS.window(FEBRUARY)[1])
     trips.run(FEBRUARY)
-    told = trips.metadata(*STEP)
+    told = trips.display(*STEP)
     assert [one["column"] for one in told["left out"]] == ["traffic__jam"]
     assert "no value" in told["left out"][0]["status"]
     assert told["columns drawn"] == len(trips.pipeline.model_columns) - 1
@@ -152,13 +152,13 @@ def test_an_all_null_column_is_left_out_and_named(open_world: OpenWorld, january
 def test_a_pipeline_without_partitions_has_one_report(open_world: OpenWorld, trained_churn: Path) -> None:
     churn = open_world(trained_churn, scenario.churn(drift=Drift(report_rows=300)))
     churn.run()
-    told = churn.metadata("churn/report", "all")
-    assert told["rows drawn"] == churn.metadata("churn/training_set", "all")["holdout"]
+    told = churn.display("churn/report", "all")
+    assert told["rows drawn"] == churn.display("churn/training_set", "all")["holdout"]
     assert (churn.settings.reports / "churn" / "all" / "report.html").exists()
     assert churn.run() == []
 
 
 def test_where_none_is_declared_none_is_drawn(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    assert trips.metadata(*STEP) == {"report": "Drift(report_rows=0) is declared, so no report is drawn."}
+    assert trips.display(*STEP) == {"report": "Drift(report_rows=0) is declared, so no report is drawn."}
     assert not trips.settings.reports.exists()

@@ -58,15 +58,15 @@ def test_a_step_killed_before_its_last_commit_is_finished_by_the_next_run(
     # These steps commit twice: a blob or rows of the registry, then the ledger. Here the second was lost.
     trips = open_world(january)
     asset = f"trip_delay/{step}"
-    whole, log = trips.keys(), promotions.history(trips.ws.lake, "trip_delay")
-    measured = verdicts.of(trips.ws.lake, "trip_delay", 1)
+    whole, log = trips.keys(), promotions.history(trips.ws.state, "trip_delay")
+    measured = verdicts.of(trips.ws.state, "trip_delay", 1)
     trips.ws.lake.connection.execute(f"DELETE FROM platform.materializations WHERE asset = '{asset}'")
     launched = trips.run("2024-01")
     assert [key for key, _, status in launched if status == "made"] == [asset]
     assert trips.keys() == whole
-    assert promotions.history(trips.ws.lake, "trip_delay") == log
-    assert verdicts.of(trips.ws.lake, "trip_delay", 1) == measured
-    assert [version.version for version in versions.versions(trips.ws.lake, "trip_delay")] == [1]
+    assert promotions.history(trips.ws.state, "trip_delay") == log
+    assert verdicts.of(trips.ws.state, "trip_delay", 1) == measured
+    assert [version.version for version in versions.versions(trips.ws.state, "trip_delay")] == [1]
 
 
 def _resumed_until_done(world: World, through: str) -> int:
@@ -83,4 +83,4 @@ def _resumed_until_done(world: World, through: str) -> int:
 
 
 def _champions(world: World) -> list[tuple[int | None, str, str]]:
-    return [(e.version, e.action, e.partition) for e in promotions.history(world.ws.lake, "trip_delay")]
+    return [(e.version, e.action, e.partition) for e in promotions.history(world.ws.state, "trip_delay")]

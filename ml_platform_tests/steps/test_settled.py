@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from ml_platform import AtLeast, Derived, Drift, LightGBM, ModelPipeline, Retrain
-from ml_platform.retraining.policy import Forced
+from ml_platform.retraining.policy import ManualRequest
+from ml_platform.runtime.settled import outdated_training
 from ml_platform.state import promotions, verdicts, versions
 from ml_platform.steps import deciding, drift, judging, predictions, report
-from ml_platform.steps.planner import Planner
-from ml_platform.steps.settled import outdated_training
+from ml_platform.steps.all_steps import planner
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import Killed, World
@@ -34,16 +34,16 @@ def _past(trips: World) -> list[Any]:
     """Everything that must not change."""
     scores = trips.frame(f"FROM {NAME}.predictions ORDER BY ALL").to_dicts()
     decisions = deciding.history(trips.ws, trips.pipeline)
-    return [scores, decisions, versions.versions(trips.ws.lake, NAME), promotions.history(trips.ws.lake, NAME)]
+    return [scores, decisions, versions.versions(trips.ws.state, NAME), promotions.history(trips.ws.state, NAME)]
 
 
 def _left(trips: World) -> list[str]:
-    return Planner(trips.ws, trips.pipeline).left()
+    return planner(trips.ws, trips.pipeline).left()
 
 
 def _retrained(trips: World, why: str) -> bool:
     """What `ml-platform retrain` asks for; whether that is new."""
-    request = Forced("ada", why, outdated_training(trips.ws, trips.pipeline, FEBRUARY))
+    request = ManualRequest("ada", why, outdated_training(trips.ws, trips.pipeline, STEPS, FEBRUARY))
     return deciding.force(trips.ws, trips.pipeline, FEBRUARY, request)[1]
 
 
@@ -87,11 +87,11 @@ def test_another_feature_is_computed_for_the_past_and_trained_on_when_somebody_a
     assert _past(trips) == before
     assert _retrained(trips, "far trips")
     assert _made(trips.run()) == [(asset, FEBRUARY) for asset in TRAINING]
-    assert promotions.champion_at(trips.ws.lake, NAME) == 3
-    beaten = next(v for v in verdicts.of(trips.ws.lake, NAME, 3) if v.gate.startswith("roc_auc no worse"))
+    assert promotions.champion_at(trips.ws.state, NAME) == 3
+    beaten = next(v for v in verdicts.of(trips.ws.state, NAME, 3) if v.gate.startswith("roc_auc no worse"))
     assert beaten.passed and f"{NAME}@2" in beaten.detail, "the one that it replaces"
     assert "far" in trips.pipeline.model_columns and trips.run() == []
-    assert not Planner(trips.ws, trips.pipeline).unlearnt(), "February trained on it"
+    assert not planner(trips.ws, trips.pipeline).unlearnt(), "February trained on it"
     assert _left(trips) == [JANUARY, FEBRUARY], "and was scored without it"
     assert not _retrained(trips, "far trips"), "asking twice is asking once"
     # Another change, and another request in the same words.
@@ -100,11 +100,11 @@ def test_another_feature_is_computed_for_the_past_and_trained_on_when_somebody_a
     assert _retrained(trips, "far trips")
     assert _made(trips.run())[-1] == (f"{NAME}/champion", FEBRUARY)
     assert [row["outcome"] for row in deciding.history(trips.ws, trips.pipeline)] == [
-        "forced",
-        "forced",
-        *["fired"] * 2,
+        "manual",
+        "manual",
+        *["triggered"] * 2,
     ]
-    assert len(versions.versions(trips.ws.lake, NAME)) == 4
+    assert len(versions.versions(trips.ws.state, NAME)) == 4
 
 
 @pytest.mark.parametrize("steps", [1, 2])
@@ -117,7 +117,7 @@ def test_a_training_that_somebody_asked_for_goes_on_after_it_was_killed(
         trips.run(kill_at=steps)
     trips.declare()
     trips.run()
-    assert (promotions.champion_at(trips.ws.lake, NAME), _left(trips)) == (3, [JANUARY])
+    assert (promotions.champion_at(trips.ws.state, NAME), _left(trips)) == (3, [JANUARY])
 
 
 def test_a_past_that_is_recomputed_goes_on_after_it_was_killed_and_ends_the_same(
@@ -145,7 +145,7 @@ def test_labels_that_come_late_are_in_the_performance_and_change_nothing_else(
 ) -> None:
     trips = open_world(february)
     before = _past(trips)
-    worth = trips.metadata(f"{NAME}/performance", FEBRUARY)["roc_auc"]
+    worth = trips.display(f"{NAME}/performance", FEBRUARY)["roc_auc"]
     later = scenario.trip_rows(FEBRUARY).with_columns(late=pl.col("late") + pl.col("km"))
     trips.land("trips", f"trips_{FEBRUARY}.csv", later, datetime(2024, 5, 1, tzinfo=UTC))
     made = _made(trips.run())
@@ -156,7 +156,7 @@ def test_labels_that_come_late_are_in_the_performance_and_change_nothing_else(
         f"{NAME}/report",
     ]
     assert _past(trips) == before
-    assert trips.metadata(f"{NAME}/performance", FEBRUARY)["roc_auc"] != worth
+    assert trips.display(f"{NAME}/performance", FEBRUARY)["roc_auc"] != worth
     assert trips.run() == []
 
 

@@ -10,7 +10,7 @@ from ml_platform import AtLeast, Derived
 from ml_platform.errors import IngestionError
 from ml_platform.lake import data_files
 from ml_platform.state import promotions, versions
-from ml_platform.steps.planner import Planner
+from ml_platform.steps.all_steps import planner
 from ml_platform.validation import validated
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
@@ -40,7 +40,7 @@ def test_another_feature_is_carried_through_on_request_and_no_table_is_validated
     trips = open_world(january, scenario.trips(features=[*before.features, Derived(far=pl.col("km") > 12)]))
     made = trips.run("2024-01", recompute=True)
     assert _made(made) == {"2024-01": [*DATA, *TRAINING]}
-    assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1, 2]
+    assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1, 2]
     assert trips.run("2024-01", recompute=True) == trips.run("2024-01") == []
 
 
@@ -60,7 +60,7 @@ def test_another_gate_judges_again_and_trains_nothing_S23(open_world: OpenWorld,
     trips = open_world(january, scenario.trips(gates=[*old, AtLeast("average_precision", 0.2)]))
     assert trips.run("2024-01") == [], "what was judged stands"
     assert _made(trips.run("2024-01", recompute=True)) == {"2024-01": ["verdicts", "champion"]}
-    told = trips.metadata("trip_delay/verdicts", "2024-01")
+    told = trips.display("trip_delay/verdicts", "2024-01")
     assert (told["passed"], told["gates"], told["version"]) == (8, 8, "trip_delay@1")
     measured = trips.frame("SELECT gate, count(*) FROM registry.verdicts WHERE slice = '' GROUP BY gate")
     assert set(measured["count_star()"]) == {1}, "measured again"
@@ -76,7 +76,7 @@ def test_another_clean_screens_again_and_keeps_the_model_when_the_rows_are_the_s
     assert made["2024-01"][:2] == ["validated/trips", "features"]
     assert "validated/traffic" not in made["2024-01"]
     assert "candidate" not in made["2024-01"], "the training set has the same bytes"
-    assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1]
+    assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1]
 
 
 def test_a_replaced_file_carried_through_the_past_changes_what_could_know_of_it_and_nothing_else_S6(
@@ -85,7 +85,7 @@ def test_a_replaced_file_carried_through_the_past_changes_what_could_know_of_it_
     trips = open_world(february)
     sets = {month: _training_set(trips, month) for month in ("2024-01", "2024-02")}
     scores = trips.frame("FROM trip_delay.predictions ORDER BY key, version")
-    log = promotions.history(trips.ws.lake, "trip_delay")
+    log = promotions.history(trips.ws.state, "trip_delay")
     # On 10 February it turns out that three trips of 28 January were later than said.
     corrected = scenario.trip_rows("2024-01").with_columns(
         late=pl.when(pl.int_range(pl.len()) % 10 == 3).then(pl.col("late") + 30).otherwise("late")
@@ -101,7 +101,7 @@ def test_a_replaced_file_carried_through_the_past_changes_what_could_know_of_it_
     assert "candidate" not in made["2024-01"]
     assert _training_set(trips, "2024-02") != sets["2024-02"]
     assert "candidate" in made["2024-02"]
-    assert promotions.history(trips.ws.lake, "trip_delay")[: len(log)] == log
+    assert promotions.history(trips.ws.state, "trip_delay")[: len(log)] == log
     # January had no champion; February's predictions were made with what was known, by the same version.
     again = trips.frame("FROM trip_delay.predictions ORDER BY key, version")
     early = pl.col("at") < datetime(2024, 2, 10, tzinfo=UTC)
@@ -113,8 +113,8 @@ def test_a_file_replaced_after_it_was_used_is_stale_and_changes_no_past_predicti
 ) -> None:
     trips = open_world(february)
     scores = "SELECT * EXCLUDE (run_id) FROM trip_delay.predictions ORDER BY ALL"
-    before, models = trips.frame(scores), versions.versions(trips.ws.lake, "trip_delay")
-    log = promotions.history(trips.ws.lake, "trip_delay")
+    before, models = trips.frame(scores), versions.versions(trips.ws.state, "trip_delay")
+    log = promotions.history(trips.ws.state, "trip_delay")
     assert trips.planned("2024-02") == []
     # In April somebody finds that January's file was wrong throughout.
     wrong = scenario.trip_rows("2024-01").with_columns(pl.col("late") + 40)
@@ -124,8 +124,8 @@ def test_a_file_replaced_after_it_was_used_is_stale_and_changes_no_past_predicti
     assert made["2024-01"][0] == "validated/trips"
     assert "candidate" not in made["2024-01"] + made.get("2024-02", [])
     assert trips.frame(scores).equals(before)
-    assert versions.versions(trips.ws.lake, "trip_delay") == models
-    assert promotions.history(trips.ws.lake, "trip_delay") == log
+    assert versions.versions(trips.ws.state, "trip_delay") == models
+    assert promotions.history(trips.ws.state, "trip_delay") == log
     assert trips.planned("2024-02") == []
 
 
@@ -136,7 +136,7 @@ def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(
     late.land_trips("2024-01", "2024-03")
     late.run("2024-02")
     # A month without rows: no examples, no predictions, and a decision that says so.
-    assert late.metadata("trip_delay/decision", "2024-02")["outcome"] == "held back"
+    assert late.display("trip_delay/decision", "2024-02")["outcome"] == "skipped"
     assert late.frame("SELECT count(*) FROM trip_delay.predictions WHERE _partition = '2024-02'").item() == 0
     late.declare()
     assert late.run("2024-02") == []
@@ -145,7 +145,7 @@ def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(
     assert set(made) == {"all", "2024-02"}, "January does not depend on February"
     same = ("raw", "validated/drivers", "trip_delay/verdicts", "trip_delay/champion")
     assert late.keys(without=same) == inorder.keys(without=same)
-    told = [one.metadata("trip_delay/champion", "2024-02") for one in (late, inorder)]
+    told = [one.display("trip_delay/champion", "2024-02") for one in (late, inorder)]
     assert all("markdown" in one.pop("model card") for one in told), "which names its run"
     assert told[0] == told[1]
 
@@ -213,13 +213,13 @@ def test_a_blob_that_is_lost_or_damaged_is_made_again_S31(
 
 
 def test_a_refused_file_is_named_and_the_others_go_on(open_world: OpenWorld, january: Path) -> None:
-    from ml_platform.steps.planner import Planner
+    from ml_platform.steps.all_steps import planner
 
     trips = open_world(january)
     (trips.settings.landing / "trips" / "trips_2023-12.csv").write_bytes(b"\x00\x01\x02 no table")
     made = trips.run("2024-01")
     assert [asset for asset, _, _ in made] == ["raw/trips", "validated/trips"]
-    told = Planner(trips.ws, trips.pipeline).problems()
+    told = planner(trips.ws, trips.pipeline).problems()
     assert len(told) == 1 and "trips_2023-12.csv" in told[0]
     assert trips.run("2024-01") == []
 
@@ -242,7 +242,7 @@ def test_a_refused_row_of_a_far_time_completes_no_month_and_is_in_quarantine_S20
     trips.land_trips("2024-01")
     trips.land("trips", "trips_2024-01.csv", pl.concat([rows, stray]), datetime(2024, 2, 1, tzinfo=UTC))
     trips.run()
-    planner = Planner(trips.ws, trips.pipeline)
+    planner = planner(trips.ws, trips.pipeline)
     assert planner.complete() == []
     assert list(validated.touched(trips.ws.lake, trips.tables["trips"], scenario.MONTHS)) == ["2024-01"]
     # It waits with January, which the file is about, until a row of February completes it.

@@ -24,15 +24,15 @@ def test_sixty_customers_become_a_champion_that_scores_those_it_was_not_trained_
     open_world: OpenWorld, trained_churn: Path
 ) -> None:
     churn = open_world(trained_churn, scenario.churn())
-    told = churn.metadata("churn/champion", "all")
+    told = churn.display("churn/champion", "all")
     assert told["outcome"] == "promoted"
     assert told["candidate"] == told["champion"] == "churn@1"
-    training = churn.metadata("churn/training_set", "all")
+    training = churn.display("churn/training_set", "all")
     scored = _predictions(churn, 1)
     assert training["train"] + training["validation"] + training["holdout"] == 60
     assert scored.height == training["holdout"]
     assert set(json.loads(scored["key"][0])) == {"customer", "taken_at"}
-    assert churn.metadata("churn/performance", "all")["labelled"] == training["holdout"]
+    assert churn.display("churn/performance", "all")["labelled"] == training["holdout"]
     assert churn.run() == []
 
 
@@ -54,19 +54,19 @@ def test_a_second_snapshot_gives_a_new_version_and_earlier_predictions_stay_S6(
     before = _predictions(churn, 1)
     churn.land_churn(APRIL)
     churn.run()
-    assert [v.version for v in versions.versions(churn.ws.lake, "churn")] == [1, 2]
-    assert promotions.champion_at(churn.ws.lake, "churn") == 2
+    assert [v.version for v in versions.versions(churn.ws.state, "churn")] == [1, 2]
+    assert promotions.champion_at(churn.ws.state, "churn") == 2
     assert _predictions(churn, 1).filter(pl.col("key").is_in(before["key"].implode())).equals(before)
-    assert _predictions(churn, 2).height == churn.metadata("churn/training_set", "all")["holdout"]
+    assert _predictions(churn, 2).height == churn.display("churn/training_set", "all")["holdout"]
     assert churn.run() == []
     # Back to the first: it scores what waits, the second's predictions stay, and nothing is trained.
-    promotions.rollback(churn.ws.lake, "churn", why="complaints", actor="ada")
+    promotions.rollback(churn.ws.state, "churn", why="complaints", actor="ada")
     second = _predictions(churn, 2)
     again = ("predictions", "performance", "drift", "report", "decision")
     assert {asset for asset, _, _ in churn.run()} <= {f"churn/{step}" for step in again}
     assert churn.run() == []
     assert _predictions(churn, 2).equals(second)
-    assert promotions.champion_at(churn.ws.lake, "churn") == 1
+    assert promotions.champion_at(churn.ws.state, "churn") == 1
 
 
 def test_customers_whose_end_is_not_known_yet_are_scored_and_not_trained_on_S17(
@@ -76,21 +76,21 @@ def test_customers_whose_end_is_not_known_yet_are_scored_and_not_trained_on_S17(
     digest = churn.keys()["churn/training_set", "all"][1]
     churn.land_churn(APRIL, settled=False)
     churn.run()
-    training = churn.metadata("churn/training_set", "all")
+    training = churn.display("churn/training_set", "all")
     assert (training["immature"], churn.keys()["churn/training_set", "all"][1]) == (60, digest)
-    assert [v.version for v in versions.versions(churn.ws.lake, "churn")] == [1]
+    assert [v.version for v in versions.versions(churn.ws.state, "churn")] == [1]
     assert _predictions(churn, 1).height == training["holdout"] + 60
-    assert churn.metadata("churn/performance", "all")["unlabelled"] == 60
+    assert churn.display("churn/performance", "all")["unlabelled"] == 60
 
 
 def test_a_candidate_that_fails_is_kept_out_and_nothing_is_scored_without_a_champion(open_world: OpenWorld) -> None:
     churn = open_world(None, scenario.churn(gates=[AtLeast("roc_auc", 0.9999, min_rows=5)]))
     churn.land_churn()
     churn.run()
-    told = churn.metadata("churn/champion", "all")
+    told = churn.display("churn/champion", "all")
     assert (told["outcome"], told["champion"]) == ("kept", "none")
     assert churn.frame("SELECT count(*) FROM churn.predictions").item() == 0
-    assert churn.metadata("churn/predictions", "all") == {"champion": "none yet"}
+    assert churn.display("churn/predictions", "all") == {"champion": "none yet"}
     assert churn.run() == []
 
 
@@ -100,7 +100,7 @@ def test_too_few_customers_hold_the_training_back(open_world: OpenWorld, trained
 
     churn = open_world(trained_churn, scenario.churn(retrain=Retrain(min_examples=needed)))
     churn.run()
-    assert churn.metadata("churn/decision", "all")["reason"] == "60 labels are known and 61 are needed."
-    assert churn.metadata("churn/decision", "all")["outcome"] == "held back"
-    assert promotions.champion_at(churn.ws.lake, "churn") == 1
+    assert churn.display("churn/decision", "all")["reason"] == "60 labels are known and 61 are needed."
+    assert churn.display("churn/decision", "all")["outcome"] == "skipped"
+    assert promotions.champion_at(churn.ws.state, "churn") == 1
     assert churn.run() == []

@@ -10,10 +10,10 @@ import pytest
 
 from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.lake.recipes import Read
+from ml_platform.runtime.lineage_recording import record_missing
 from ml_platform.state import ledger
 from ml_platform.state import lineage as graphs
-from ml_platform.steps.lineage_recording import record_missing
-from ml_platform.steps.pipeline_steps import steps_of
+from ml_platform.steps.all_steps import STEPS
 from ml_platform.views import lineage_stories
 from ml_platform.views.lineage_picture import picture
 from ml_platform_tests import scenario
@@ -42,8 +42,8 @@ def test_the_edges_of_every_output_are_the_reads_that_its_key_is_made_from(
     open_world: OpenWorld, february: Path
 ) -> None:
     trips = open_world(february)
-    edges, made = _edges(trips), ledger.latest(trips.ws.lake)
-    steps = {f"{NAME}/{step.name}": step for step in steps_of(trips.pipeline)}
+    edges, made = _edges(trips), ledger.latest(trips.ws.state)
+    steps = {f"{NAME}/{step.name}": step for step in STEPS}
     own = [m for (asset, _), m in made.items() if asset in steps]
     assert len(own) == 2 * len(steps)
     for m in own:
@@ -58,7 +58,7 @@ def test_the_edges_of_every_output_are_the_reads_that_its_key_is_made_from(
 
 def test_a_key_changes_with_nothing_that_is_not_an_edge(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    edges, made = _edges(trips), ledger.latest(trips.ws.lake)
+    edges, made = _edges(trips), ledger.latest(trips.ws.state)
     hashed = {"features", "performance", "decision", "training_set"}  # the others read versions and sets by content
     wrong = []
     for asset, partition in made:
@@ -70,7 +70,7 @@ def test_a_key_changes_with_nothing_that_is_not_an_edge(open_world: OpenWorld, f
             [asset, partition],
         )
         with trips.ws.lake.reading():
-            for step in steps_of(trips.pipeline):
+            for step in STEPS:
                 mine = made[f"{NAME}/{step.name}", "2024-02"]
                 reads = edges[Read(mine.asset, mine.partition, mine.content_key)]
                 read = (asset, partition) in {(r.asset, r.partition) for r in reads}
@@ -83,7 +83,7 @@ def test_a_key_changes_with_nothing_that_is_not_an_edge(open_world: OpenWorld, f
 
 
 def _changed(trips: World, name: str, key: str) -> bool:
-    step = next(step for step in steps_of(trips.pipeline) if step.name == name)
+    step = next(step for step in STEPS if step.name == name)
     try:
         return step.key(trips.ws, trips.pipeline, "2024-02").content_key != key
     except OrderError:
