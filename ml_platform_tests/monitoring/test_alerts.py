@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,12 +12,12 @@ from pydantic import ValidationError
 from sqlalchemy import select
 
 from ml_platform.monitoring import alert_rules
-from ml_platform.monitoring.alert_rules import Found
+from ml_platform.monitoring.alert_rules import CheckedOutput
 from ml_platform.monitoring.channels import channels, message
 from ml_platform.monitoring.delivery import ATTEMPTS, BACK_OFF, LEASE, NEWS, Channel, Delivery, deliver, deliveries
 from ml_platform.quality.checks import CheckResult
 from ml_platform.settings import Settings
-from ml_platform.state.alerts import Alert, alert, raise_, raised
+from ml_platform.state.alerts import Alert, Kind, alert, raise_, raised
 from ml_platform.state.database import State
 from ml_platform.state.files import Refused
 from ml_platform.state.schema import alert_deliveries
@@ -190,14 +191,18 @@ def _check(name: str, passed: bool = False, severity: str = "error", **metadata:
     return CheckResult(name, passed, severity, 0.31, 0.25, f"{name} is so.", dict(metadata))  # type: ignore[arg-type]  # error or warn
 
 
-def _of(asset: str, *checks: CheckResult, key: str = "k1", **metadata: object) -> list[Alert]:
-    return alert_rules.of_checks(Found(asset, "2024-01", key, metadata, checks, "run"))
+KINDS: dict[str, Kind] = {"validated/trips": "contract", "p/drift": "drift", "churn/verdicts": "gate"}
+
+
+def _of(asset: str, *checks: CheckResult, key: str = "k1", version: str = "", **display: object) -> list[Alert]:
+    output = CheckedOutput(asset, "2024-01", KINDS[asset], version or key, version, display, checks, "run")
+    return alert_rules.of_checks(output)
 
 
 def test_failed_errors_are_alarming_and_warnings_are_not_except_for_drift() -> None:
     checks = [_check("a"), _check("b", passed=True), _check("c", severity="warn")]
     assert [item.about for item in _of("validated/trips", *checks)] == ["a"]
-    assert [(item.kind, item.about) for item in _of("trips/drift", *checks)] == [("drift", "a"), ("drift", "c")]
+    assert [(item.kind, item.about) for item in _of("p/drift", *checks)] == [("drift", "a"), ("drift", "c")]
     (gate,) = _of("churn/verdicts", _check("auc", gate="roc_auc at least 0.7"), version="churn@3")
     assert gate.title == "Gate failed: churn@3, roc_auc at least 0.7"
     assert "0.31" in gate.text and "`ml-platform models churn@3`" in gate.text
@@ -216,7 +221,8 @@ def test_a_link_of_the_check_or_the_step_comes_with_the_alert() -> None:
 
 
 def test_a_check_that_names_refused_files_is_told_by_file_and_once_for_all_partitions() -> None:
-    assert _of("validated/trips", _check("schema", **{"refused files": [{"file": "a.csv", "why": "x"}]})) == []
+    schema = replace(_check("schema"), refused_files=1)
+    assert _of("validated/trips", schema) == []
     files = [Refused("a.csv", "1" * 64, "a.csv: no rows."), Refused("b.csv", "2" * 64, "b.csv: no rows.")]
     first, second = alert_rules.of_refused("trips", files, "run")
     assert (first.title, first.asset) == ("Refused: a.csv", "raw/trips") and first.text.startswith("a.csv: no rows.")

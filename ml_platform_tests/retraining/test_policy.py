@@ -46,10 +46,10 @@ CASES: list[tuple[Retrain, Evidence, str, str]] = [
     ),
     (WATCHFUL, seen(drift=0.3, since_triggered=2), "skipped", "Otherwise: Drift 0.300 reaches the declared 0.2."),
     (WATCHFUL, seen(drift=0.3, since_triggered=3), "triggered", "Drift 0.300 reaches"),
-    (WATCHFUL, seen(since_triggered=1, forced=ManualRequest("ada", "new runway")), "manual", "ada: new runway"),
+    (WATCHFUL, seen(since_triggered=1, manual=ManualRequest("ada", "new runway")), "manual", "ada: new runway"),
     (
         WATCHFUL,
-        seen(lacking="3 labels are known and 9 are needed", forced=ManualRequest("ada", "x")),
+        seen(lacking="3 labels are known and 9 are needed", manual=ManualRequest("ada", "x")),
         "skipped",
         "3 labels",
     ),
@@ -182,7 +182,7 @@ def test_hours_with_a_daily_calendar_train_with_the_first_that_ends_in_another_d
 
 
 @given(EVIDENCE, st.sampled_from([Retrain(every=4), Retrain(every=None), WATCHFUL, Retrain(every=4, on_drift=0.2)]))
-def test_what_is_quiet_would_be_held_back_whatever_the_data_say(evidence: Evidence, policy: Retrain) -> None:
+def test_what_is_quiet_would_be_skipped_whatever_the_data_say(evidence: Evidence, policy: Retrain) -> None:
     if quiet(policy, evidence):
         assert not decide(policy, evidence).trains
 
