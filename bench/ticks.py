@@ -3,7 +3,7 @@
     python -m bench.ticks [--decisions 1000] [--data FOLDER --pipeline NAME] [--json PATH]
 
 Without --data the small trips of the tests are run for four months. The decisions are then taken again and
-again, one commit each, so that lake and ledger look as after years without upkeep. --data measures on a
+again, one commit each, so that the operational state looks as after years without upkeep. --data measures on a
 copy of yours (the folder is copied first). Every tick is a fresh look by one process, as Dagster's are:
 `quiet` finds nothing changed since the last, `whole` plans everything, `due` finds a new file or training.
 """
@@ -20,40 +20,41 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 
 def grow(data: Path, name: str, count: int) -> int:
     """Take decisions anew until there are `count`; how many there are."""
-    from ml_platform.discovery import find
-    from ml_platform.lake.transaction import Author, write
+    from ml_platform.lake.transaction import Author
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.settings import Settings
-    from ml_platform.state import ledger
-    from ml_platform.steps import deciding
+    from ml_platform.state import decisions, ledger
+    from ml_platform.state.publishing import publish
 
-    ws, pipeline = workspace_for(Settings(data=data)), find(name)
+    ws = workspace_for(Settings(data=data))
     asset = f"{name}/decision"
     standing = list(ledger.latest(ws.state, asset).values())
-    rows = {
-        made.partition: ws.lake.frame(
-            f"SELECT * EXCLUDE (_partition) FROM {name}.decisions WHERE _partition = ? "
-            "ORDER BY recorded_at DESC LIMIT 1",
-            [made.partition],
-        ).cast(pl.Schema(deciding.SCHEMA))
-        for made in standing
-    }
-    there = len(deciding.history(ws, pipeline))
+    taken = decisions.current(ws.state, name)
+    there = len(decisions.history(ws.state, name))
     for turn in range(max(0, count - there)):
-        made = standing[turn % len(standing)]
-        author = Author(asset, made.partition, made.content_key, made.run_id)
-        with write(ws.lake, author) as tx:
-            stamped = rows[made.partition].with_columns(
-                recorded_at=pl.lit(deciding.stamp()).cast(pl.Datetime("us", "UTC"))
+        record = standing[turn % len(standing)]
+        again, details = taken[record.partition], ledger.details(ws.state, record.id)
+        author = Author(asset, record.partition, record.content_key, record.run_id, details.reads or ())
+        with ws.state.writing():
+            decisions.append(
+                ws.state,
+                name,
+                record.partition,
+                decided_at=again.decided_at,
+                outcome=again.outcome,
+                reason=again.reason,
+                policy=again.policy,
+                evidence=again.evidence,
+                run_id=again.run_id,
             )
-            tx.append(name, "decisions", stamped, partition=made.partition)
-            ledger.record(tx, author, rows=1, details=made.details)
-    return len(deciding.history(ws, pipeline))
+            ledger.record(
+                ws.state, author, rows=1, result=record.result, display=details.display, checks=details.checks
+            )
+    publish(ws)
+    return len(decisions.history(ws.state, name))
 
 
 def timed(job: str, name: str, cursors: list[str | None], rounds: int) -> dict[str, Any]:

@@ -87,12 +87,7 @@ def _drop_damaged(blobs: Blobs, plan: Plan, state: Screenings) -> bool:
 
 
 def _build(
-    stores: Stores,
-    table: Table,
-    partitions: Partitions | None,
-    plan: Plan,
-    state: Screenings,
-    author: Author,
+    stores: Stores, table: Table, partitions: Partitions | None, plan: Plan, state: Screenings, author: Author
 ) -> ValidatedReport:
     lake, found = stores.lake, state.found
     screened = _load(stores.blobs, table, partitions, plan, found)

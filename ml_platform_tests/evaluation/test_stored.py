@@ -74,13 +74,7 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Sto
             actor="platform",
         )
     given = stored_candidate(
-        stores.blobs,
-        pipeline,
-        stored,
-        version.bundle,
-        version.version,
-        threads=1,
-        parity=lambda n: Outcome(compared=n),
+        stores.blobs, pipeline, stored, version.bundle, version.version, threads=1, parity=lambda n: Outcome(compared=n)
     )
     verdicts = evaluate(stores.state, RUN, pipeline.all_gates, given)
     assert [v.gate for v in verdicts if v.passed is False] == [] and {v.snapshot for v in verdicts} == {stored.digest}

@@ -27,7 +27,7 @@ from ml_platform_tests.faults.workers import Worker, started_workers
 
 NAME = trip_pipelines.APART
 THROUGH = "2024-01"
-TABLES = ("raw/drivers", "raw/trips", "validated/drivers", "validated/trips")
+TABLES = ("raw/trips", "raw/drivers", "validated/trips", "validated/drivers")
 FILLED = [f"{NAME}/{name}" for name in ("features", "predictions", "performance", "drift")]
 OWN = tuple(f"{NAME}/{step.name}" for job in ("data", "train") for step in STEPS if step.job == job)
 ASSETS = (*TABLES, *OWN)  # everything that is put on record, in the order of a run

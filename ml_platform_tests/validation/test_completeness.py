@@ -84,7 +84,9 @@ def test_a_marker_completes_a_partition_even_where_it_is_empty_S20(trips_world: 
     folder.mkdir()
     for day in ("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-05"):
         (folder / f"trips_{day}").touch()
-    assert markers(trips_world.ws.settings, trips_world.pipeline) == [f"done/trips_2024-01-0{day}" for day in (1, 2, 3, 5)]
+    assert markers(trips_world.ws.settings, trips_world.pipeline) == [
+        f"done/trips_2024-01-0{day}" for day in (1, 2, 3, 5)
+    ]
     # Of 3 January there is no row; the 4th holds the 5th.
     assert complete(trips_world.ws, trips_world.pipeline, trips_world.ws.slices) == [
         "2024-01-01",
