@@ -10,8 +10,6 @@ import pytest
 
 from ml_platform.evaluation.gates import evaluate, judge
 from ml_platform.evaluation.metrics import metric
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author
 from ml_platform.spec.gate_wording import gate_key
 from ml_platform.spec.gates import (
     AtLeast,
@@ -24,6 +22,7 @@ from ml_platform.spec.gates import (
     Reproduction,
     Size,
 )
+from ml_platform.state.database import State
 from ml_platform.state.verdicts import Verdict
 from ml_platform_tests.evaluation.candidates import HOLDOUT_START, Column, Outcome, candidate, champion, part
 
@@ -230,8 +229,8 @@ def test_a_gate_that_breaks_is_a_failed_verdict_with_the_reason() -> None:
 # -- measured once (S23) ---------------------------------------------------------------------
 
 
-def test_a_gate_is_measured_once_for_a_version_and_others_are_judged_though_one_breaks(lake: Lake) -> None:
-    calls = []
+def test_a_gate_is_measured_once_for_a_version_and_others_are_judged_though_one_breaks(state: State) -> None:
+    calls: list[int] = []
 
     def parity(examples: int) -> Outcome:
         calls.append(examples)
@@ -239,22 +238,21 @@ def test_a_gate_is_measured_once_for_a_version_and_others_are_judged_though_one_
             raise OSError("disk full")
         return Outcome(compared=examples)
 
-    gates = [Parity(), Latency(p99_ms=50), AtLeast("roc_auc", 0.6, by="origin")]
-    author, judged = Author("delays/gates", run_id="r1"), candidate(parity=parity)
-    first = evaluate(lake, author, gates, judged)
+    gates: list[Gate] = [Parity(), Latency(p99_ms=50), AtLeast("roc_auc", 0.6, by="origin")]
+    judged = candidate(parity=parity)
+    first = evaluate(state, "r1", gates, judged)
     assert [v.passed for v in first] == [False, True, True, True, True, True]
     assert [v.slice for v in first] == ["", "", "", "origin=EWR", "origin=JFK", "origin=LGA"]
     assert "disk full" in first[0].detail
-    second = evaluate(lake, author, gates, judged)  # what broke is judged again, the rest is as it was
+    second = evaluate(state, "r1", gates, judged)  # what broke is judged again, the rest is as it was
     assert {v.gate_key: v.passed for v in second if v.slice == ""} == {gate_key(g): True for g in gates}
     assert {v for v in first if v.measured} < set(second)
-    assert evaluate(lake, author, gates, judged) == second and len(calls) == 2
+    assert evaluate(state, "r1", gates, judged) == second and len(calls) == 2
 
 
-def test_another_definition_of_the_gate_is_measured_anew(lake: Lake) -> None:
-    author = Author("delays/gates")
-    assert [v.passed for v in evaluate(lake, author, [AtLeast("roc_auc", 0.7)], candidate())] == [True]
-    assert [v.passed for v in evaluate(lake, author, [AtLeast("roc_auc", 0.99)], candidate())] == [False]
+def test_another_definition_of_the_gate_is_measured_anew(state: State) -> None:
+    assert [v.passed for v in evaluate(state, "r1", [AtLeast("roc_auc", 0.7)], candidate())] == [True]
+    assert [v.passed for v in evaluate(state, "r1", [AtLeast("roc_auc", 0.99)], candidate())] == [False]
 
 
 def test_the_champions_scores_are_read_in_the_order_of_its_own_classes() -> None:
