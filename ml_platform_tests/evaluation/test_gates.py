@@ -22,9 +22,19 @@ from ml_platform.spec.gates import (
     Reproduction,
     Size,
 )
+from ml_platform.state import versions
 from ml_platform.state.database import State
 from ml_platform.state.verdicts import Verdict
 from ml_platform_tests.evaluation.candidates import HOLDOUT_START, Column, Outcome, candidate, champion, part
+from ml_platform_tests.state.registry_rows import training
+
+
+@pytest.fixture
+def registered(state: State) -> State:
+    """A state in which the version of `candidate` is registered."""
+    for number in range(candidate().version):
+        versions.register(state, training(f"c{number}"))
+    return state
 
 
 def outcome(gate: Gate, **changes: Any) -> Verdict:
@@ -229,7 +239,7 @@ def test_a_gate_that_breaks_is_a_failed_verdict_with_the_reason() -> None:
 # -- measured once (S23) ---------------------------------------------------------------------
 
 
-def test_a_gate_is_measured_once_for_a_version_and_others_are_judged_though_one_breaks(state: State) -> None:
+def test_a_gate_is_measured_once_for_a_version_and_others_are_judged_though_one_breaks(registered: State) -> None:
     calls: list[int] = []
 
     def parity(examples: int) -> Outcome:
@@ -240,19 +250,19 @@ def test_a_gate_is_measured_once_for_a_version_and_others_are_judged_though_one_
 
     gates: list[Gate] = [Parity(), Latency(p99_ms=50), AtLeast("roc_auc", 0.6, by="origin")]
     judged = candidate(parity=parity)
-    first = evaluate(state, "r1", gates, judged)
+    first = evaluate(registered, "r1", gates, judged)
     assert [v.passed for v in first] == [False, True, True, True, True, True]
     assert [v.slice for v in first] == ["", "", "", "origin=EWR", "origin=JFK", "origin=LGA"]
     assert "disk full" in first[0].detail
-    second = evaluate(state, "r1", gates, judged)  # what broke is judged again, the rest is as it was
+    second = evaluate(registered, "r1", gates, judged)  # what broke is judged again, the rest is as it was
     assert {v.gate_key: v.passed for v in second if v.slice == ""} == {gate_key(g): True for g in gates}
     assert {v for v in first if v.measured} < set(second)
-    assert evaluate(state, "r1", gates, judged) == second and len(calls) == 2
+    assert evaluate(registered, "r1", gates, judged) == second and len(calls) == 2
 
 
-def test_another_definition_of_the_gate_is_measured_anew(state: State) -> None:
-    assert [v.passed for v in evaluate(state, "r1", [AtLeast("roc_auc", 0.7)], candidate())] == [True]
-    assert [v.passed for v in evaluate(state, "r1", [AtLeast("roc_auc", 0.99)], candidate())] == [False]
+def test_another_definition_of_the_gate_is_measured_anew(registered: State) -> None:
+    assert [v.passed for v in evaluate(registered, "r1", [AtLeast("roc_auc", 0.7)], candidate())] == [True]
+    assert [v.passed for v in evaluate(registered, "r1", [AtLeast("roc_auc", 0.99)], candidate())] == [False]
 
 
 def test_the_champions_scores_are_read_in_the_order_of_its_own_classes() -> None:
