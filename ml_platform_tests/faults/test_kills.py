@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from ml_platform.lake import snapshots
 from ml_platform.runtime import retention
 from ml_platform.state import files, ledger
 from ml_platform.state.publishing import AUTHOR as PUBLISHING
@@ -91,8 +92,8 @@ def test_runs_killed_between_the_commit_of_rows_and_their_record_end_alike(
     for asset in LAKE_ASSETS:  # each run goes on where the one before was killed
         _run_that_dies("run_killed_before_record", folder, asset)
         with closing(world(folder, trip_pipelines.trips(NAME))) as killed:
-            rows = lake_contents.rows_by_part(killed.ws.lake)
-            assert any(f"{schema}/{table}" == asset for schema, table, _ in rows), f"the rows of {asset} are committed"
+            (newest,) = snapshots.history(killed.ws.lake, limit=1)
+            assert newest.what.split()[0] == asset, f"the rows of {asset} are committed"
             assert asset not in ledger.assets(killed.ws.state), f"and {asset} is not on record"
             announced = files.unfinished(killed.ws.state, asset.removeprefix("raw/"))
             assert bool(announced) is asset.startswith("raw/")
