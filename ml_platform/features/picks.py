@@ -1,9 +1,9 @@
 """Features that take one row of a table with time (S10, S11): what they share online."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -15,17 +15,24 @@ from ml_platform.features.timelines import PickTimeline
 _SECOND = 1e6  # microseconds
 
 
+class TimelineAnswer(Protocol):
+    """What is answered from the rows of one key, in the order of S10."""
+
+    def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
+        """Outputs and status of one example, from the rows of its key that count now."""
+
+
 class PickForm(RankedForm[Word]):
     """A ranked form of a table with time."""
 
     @abstractmethod
     def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        """Outputs and status of one example, from the rows of its key that count now."""
+        """As TimelineAnswer says."""
 
     @classmethod
     def feed(cls, forms: Sequence[Any], table: TableForm, keys: Keys) -> Feed:
         """As JoinedForm says."""
-        return PickFeed(forms, table, keys)
+        return PickFeed(forms, frozenset().union(*(form.columns for form in forms)), table, keys)
 
 
 def seconds_since(clock: pl.Series, at: pl.Series) -> pl.Series:
@@ -55,12 +62,14 @@ class _PickEntry:
 
 
 class PickFeed:
-    """Picks from the same rows of a table with time, by key."""
+    """The rows of a table with time, by key, with the values of `columns`, and what is answered from them."""
 
-    def __init__(self, forms: Sequence[PickForm[Any]], table: TableForm, keys: Keys) -> None:
-        self._forms, self._keys = forms, keys
+    def __init__(
+        self, answers: Sequence[TimelineAnswer], columns: Collection[str], table: TableForm, keys: Keys
+    ) -> None:
+        self._answers, self._keys = answers, keys
         self._key, self._event = table.key, table.event_time or ""
-        self._columns = sorted({column for form in forms for column in form.columns})
+        self._columns = sorted(columns)
         self._timelines: dict[Key, PickTimeline] = {}
         self._empty = PickTimeline()
 
@@ -89,7 +98,7 @@ class PickFeed:
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """As Feed says."""
         timeline = self._empty if key is None else self._timelines.get(key, self._empty)
-        answers: dict[str, Any] = {}
-        for form in self._forms:
-            answers |= form.answer(timeline, at)
-        return answers
+        outputs: dict[str, Any] = {}
+        for each in self._answers:
+            outputs |= each.answer(timeline, at)
+        return outputs

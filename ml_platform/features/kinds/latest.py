@@ -69,7 +69,7 @@ class LatestForm(PickForm[Latest]):
         return {**outputs, self.status: status}
 
     def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        """As PickForm says."""
+        """As TimelineAnswer says."""
         latest = timeline.latest(at - self.offset)
         if latest is None:
             status = "unknown"

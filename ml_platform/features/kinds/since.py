@@ -39,5 +39,5 @@ class SinceForm(PickForm[Since]):
         return {self.outputs[0]: seconds_since(rows["_clock"], at)}
 
     def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        """As PickForm says."""
+        """As TimelineAnswer says."""
         return {self.outputs[0]: seconds_since_latest(timeline, at)}
