@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from ml_platform import Derived, Examples, Latest, LightGBM, Lookup, ModelPipeline, Since, Split, Window
+from ml_platform import Derived, Examples, Latest, LightGBM, Lookup, ModelPipeline, Since, Split, TimeSince, Window
 from ml_platform.spec.wording import in_words, made_of
 from ml_platform_tests import scenario
 
@@ -18,6 +18,7 @@ def test_each_kind_of_feature_reads_as_a_sentence() -> None:
             Lookup("drivers", on="driver", take=["years"]),
             Latest("traffic", on="zone", take=["jam"], max_age="12h", offset="1d"),
             Since("trips", on="driver"),
+            TimeSince("trips", on="driver", where=pl.col("late") > 10),
             Window("trips", by="driver", of="late", agg=["mean", "count"], over=["1d", "7d"]),
             Window("trips", over=["2w"], where=pl.col("km") > 20, as_="far"),
             Window("traffic", by="zone", of="jam", agg=["max"], over=["3h"], clock="event_time"),
@@ -31,6 +32,9 @@ def test_each_kind_of_feature_reads_as_a_sentence() -> None:
     )
     assert words["trips__since_by_driver"] == (
         "seconds since the latest trips row with the same driver known before ordered_at"
+    )
+    assert words["trips__time_since_by_driver"] == (
+        "seconds since the latest trips row with the same driver where late > 10 known before ordered_at"
     )
     assert words["trips__late_mean_7d_by_driver"] == (
         "mean of late over trips rows with the same driver known in the last 7 days before ordered_at"
@@ -69,6 +73,12 @@ def test_a_feature_is_made_of_what_it_reads_its_keys_and_its_clocks() -> None:
     assert set(behind["trips__late_mean_7d_by_driver"]) == {
         ("trips", column) for column in ("late", "driver", "ordered_at", "arrived_at")
     }
+
+
+def test_a_time_since_is_made_of_the_columns_of_its_condition() -> None:
+    behind = made_of(_with(TimeSince("traffic", on="zone", where=pl.col("jam") > 5)))
+    read = {("traffic", column) for column in ("jam", "zone", "observed_at", "published_at")}
+    assert set(behind["traffic__time_since_by_zone"]) == {("trips", "zone"), *read}
 
 
 def test_what_is_derived_from_joined_features_or_used_as_a_key_leads_back_to_the_tables() -> None:

@@ -10,10 +10,11 @@ from ml_platform.features.forms import Form
 from ml_platform.features.kinds.latest import LatestForm
 from ml_platform.features.kinds.lookup import LookupForm
 from ml_platform.features.kinds.since import SinceForm
+from ml_platform.features.kinds.time_since import TimeSinceForm
 from ml_platform.features.kinds.window import WindowForm
 from ml_platform.spec.features import JoinedFeature
 
-JOINED: tuple[type[Form], ...] = (LatestForm, LookupForm, SinceForm, WindowForm)
+JOINED: tuple[type[Form], ...] = (LatestForm, LookupForm, SinceForm, TimeSinceForm, WindowForm)
 _BY_WORD = {form.word: form for form in JOINED}
 _BY_KIND = {form.kind: form for form in JOINED}
 

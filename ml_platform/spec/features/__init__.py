@@ -9,10 +9,11 @@ from ml_platform.spec.features.derived import Derived
 from ml_platform.spec.features.latest import Latest
 from ml_platform.spec.features.lookup import Lookup
 from ml_platform.spec.features.since import Since
+from ml_platform.spec.features.time_since import TimeSince
 from ml_platform.spec.features.window import Window
 from ml_platform.spec.features.word import JoinedFeature, On, Phrases, join_keys
 
-Feature = Derived | Lookup | Latest | Window | Since
+Feature = Derived | Lookup | Latest | Window | Since | TimeSince
 
 __all__ = [
     "Derived",
@@ -23,6 +24,7 @@ __all__ = [
     "On",
     "Phrases",
     "Since",
+    "TimeSince",
     "Window",
     "join_keys",
     "joined_features",
