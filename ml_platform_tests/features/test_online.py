@@ -54,6 +54,14 @@ def test_a_correction_that_makes_a_condition_false_brings_back_the_row_before() 
     assert [state.features(example(9, at))["since_late"] for at in (5, 6)] == [4 * 3600.0, 6 * 3600.0]
 
 
+def test_a_row_that_where_leaves_out_may_hold_what_no_sum_can_take() -> None:  # S13, one by one and many at once
+    window = Window("flights", of="delay", agg=["sum"], over=["1d"], where=pl.col("delay") < 1e9, as_="f")
+    rows = [flight(1, 1, 2, float("inf")), flight(2, 1, 3, 7.0), flight(3, 1, 4, 1.0)]
+    single, many = state_of(pipeline(window), *rows), state_of(pipeline(window))
+    many.learn_many("flights", pl.DataFrame(rows))
+    assert sums(single, 5) == sums(many, 5) == [8.0]
+
+
 def test_a_moment_before_what_was_learnt_is_refused() -> None:
     state = state_of(pipeline(WINDOW), flight(1, 1, 3, 10.0))
     with pytest.raises(FeatureError, match="before what was learnt"):
