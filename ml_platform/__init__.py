@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from ml_platform.orchestration.component import PipelineComponent
     from ml_platform.spec.completeness import Marker, Watermark
     from ml_platform.spec.examples import Examples, Label
-    from ml_platform.spec.features import Derived, Latest, Lookup, Since, Window
+    from ml_platform.spec.features import Derived, Latest, Lookup, Since, TimeSince, Window
     from ml_platform.spec.gates import (
         AtLeast,
         AtMost,
@@ -35,7 +35,7 @@ _HOMES = {
     "orchestration.component": ("PipelineComponent",),
     "spec.completeness": ("Marker", "Watermark"),
     "spec.examples": ("Examples", "Label"),
-    "spec.features": ("Derived", "Latest", "Lookup", "Since", "Window"),
+    "spec.features": ("Derived", "Latest", "Lookup", "Since", "TimeSince", "Window"),
     "spec.gates": (
         "AtLeast",
         "AtMost",
@@ -83,6 +83,7 @@ __all__ = [
     "Size",
     "Split",
     "Table",
+    "TimeSince",
     "Watermark",
     "Weekly",
     "Window",

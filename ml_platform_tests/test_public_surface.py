@@ -30,6 +30,7 @@ WORDS = [
     "Size",
     "Split",
     "Table",
+    "TimeSince",
     "Watermark",
     "Weekly",
     "Window",
