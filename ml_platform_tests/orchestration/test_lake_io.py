@@ -12,6 +12,8 @@ from ml_platform import LakeIOManager
 from ml_platform.errors import LakeError, OrderError, PlatformError
 from ml_platform.lake.connection import Lake
 from ml_platform.orchestration.build import build_definitions
+from ml_platform.orchestration.partitions import partitions_of
+from ml_platform.orchestration.resources import workspace_for
 from ml_platform.settings import Settings
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import Opening
@@ -47,13 +49,17 @@ def consumer(key: list[str], annotation: Any, partitions_def: Any, given: list[A
 
 
 def input_of(key: list[str], annotation: Any, partitions_def: Any = None, **options: Any) -> Any:
-    """What an asset is given for such an input; `partition_key` and `tags` are those of its run."""
+    """What an asset is given for such an input; `partition_key` and `tags` are those of its run.
+
+    `selected` are the keys of the platform's assets in that run.
+    """
+    selection = [dg.AssetKey(key) for key in [["mine"], *options.pop("selected", [])]]
     run = {name: options.pop(name) for name in ("partition_key", "tags") if name in options}
     given: list[Any] = []
     mine = consumer(key, annotation, partitions_def, given, **options)
     platform = build_definitions([scenario.trips()])
     resources = {**(platform.resources or {}), "lake_io": LakeIOManager()}
-    dg.materialize([mine, orders, *(platform.assets or [])], selection=[mine], resources=resources, **run)
+    dg.materialize([mine, orders, *(platform.assets or [])], selection=selection, resources=resources, **run)
     return given[0]
 
 
@@ -141,6 +147,18 @@ def test_a_table_without_time_is_taken_whole_by_any_asset() -> None:
 def test_it_selects_columns_and_the_platforms_own_by_name() -> None:
     frame = of_month(TRIPS, "2024-02", metadata={"columns": ["_known_at", "trip"]})
     assert frame.columns == ["_known_at", "trip"]
+
+
+def test_a_table_is_taken_in_the_run_that_fills_it(
+    february: Path, opened: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_PLATFORM_DATA", str(opened(february).settings.data))
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.trips_alone"]')
+    months = partitions_of(scenario.MONTHS)
+    filling = [TRIPS, ["quarantine", "trips"]]
+    frame = taken(TRIPS, pl.LazyFrame, months, partition_key="2024-03", selected=filling)
+    assert frame["ordered_at"].dt.month().unique().to_list() == [3]
+    workspace_for(Settings()).lake.close()
 
 
 def test_rows_that_a_correction_superseded_are_left_out(
