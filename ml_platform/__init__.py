@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ml_platform.orchestration.component import PipelineComponent
+    from ml_platform.orchestration.lake_duckdb import LakeDuckDB
+    from ml_platform.orchestration.lake_io import LakeIOManager
     from ml_platform.spec.completeness import Marker, Watermark
     from ml_platform.spec.examples import Examples, Label
     from ml_platform.spec.features import Derived, Latest, Lookup, Since, TimeSince, Window
@@ -33,6 +35,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "orchestration.component": ("PipelineComponent",),
+    "orchestration.lake_duckdb": ("LakeDuckDB",),
+    "orchestration.lake_io": ("LakeIOManager",),
     "spec.completeness": ("Marker", "Watermark"),
     "spec.examples": ("Examples", "Label"),
     "spec.features": ("Derived", "Latest", "Lookup", "Since", "TimeSince", "Window"),
@@ -65,6 +69,8 @@ __all__ = [
     "Files",
     "Hourly",
     "Label",
+    "LakeDuckDB",
+    "LakeIOManager",
     "Latency",
     "Latest",
     "Leakage",

@@ -12,6 +12,8 @@ WORDS = [
     "Files",
     "Hourly",
     "Label",
+    "LakeDuckDB",
+    "LakeIOManager",
     "Latency",
     "Latest",
     "Leakage",
