@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import literal, quoted
 from ml_platform.settings import Settings
+from ml_platform.state.attached import attach
 
 _MEMORY = ":memory:"
 
@@ -19,7 +20,8 @@ class LakeDuckDB(DuckDBResource):
 
     The settings of the platform (ML_PLATFORM_DATA, ML_PLATFORM_CATALOG, …) say where the lake is and how much memory
     and how many threads a connection takes. Each connection is a DuckDB instance of its own, so several assets may
-    read at the same time, and while a run writes. The lake is the default catalog, and the time zone is UTC.
+    read at the same time, and while a run writes. The lake is the default catalog, the operational
+    state is `state`, and the time zone is UTC.
 
     `database` must stay ":memory:": temporary tables live there. `connection_config` holds DuckDB options that take
     precedence over the settings, such as `{"threads": 4}`.
@@ -53,7 +55,7 @@ class LakeDuckDB(DuckDBResource):
         # the connection when the body raises. So the connection comes from `Lake`.
         with Lake(Settings(), read_only=True) as lake:
             connection = lake.connection
-            # Whatever else assets may query is attached here, read-only, such as the operational state.
+            attach(lake)
             for option, setting in self.connection_config.items():
                 connection.execute(f"SET {quoted(option)} = {literal(str(setting))}")
             yield connection

@@ -7,6 +7,7 @@ be larger than memory.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Never, cast
 
@@ -22,6 +23,7 @@ from ml_platform.naming import literal, quoted
 from ml_platform.settings import Settings
 from ml_platform.spec.partitions import spanned
 from ml_platform.state import ledger
+from ml_platform.state.database import State
 
 _TABLE_NAME = "dagster/table_name"  # the metadata in which each asset of the platform names its table
 _AS_THEY_CAME = ("raw", "quarantine")  # layers without a contract
@@ -102,7 +104,8 @@ def _is_lazy(context: dg.InputContext) -> bool:
 
 def _selection(context: dg.InputContext, lake: Lake) -> _Selection:
     schema, table = _table(context)
-    materialized = {partition for _, partition in ledger.latest(lake, _name(context))}
+    with closing(State(lake.settings, read_only=True)) as state:
+        materialized = {partition for _, partition in ledger.latest(state, _name(context))}
     columns = lake.columns(schema, table)
     wanted = _partitions(context)
     missing = sorted(set(wanted or []) - materialized)
