@@ -47,7 +47,7 @@ def _measure() -> None:
 
     settings = Settings()
     lake = workspace_for(settings).lake
-    find(bike_rentals.name).land(lake, None)
+    find(bike_rentals.name).land(lake.settings, None)
     for pipeline in pipelines(settings).values():
         run_pipeline(pipeline, settings, None, None)
     for metric in ("r2", "mae"):

@@ -34,7 +34,7 @@ def grow(data: Path, name: str, count: int) -> int:
 
     ws, pipeline = workspace_for(Settings(data=data)), find(name)
     asset = f"{name}/decision"
-    standing = list(ledger.latest(ws.lake, asset).values())
+    standing = list(ledger.latest(ws.state, asset).values())
     rows = {
         made.partition: ws.lake.frame(
             f"SELECT * EXCLUDE (_partition) FROM {name}.decisions WHERE _partition = ? "
@@ -77,12 +77,12 @@ def timed(job: str, name: str, cursors: list[str | None], rounds: int) -> dict[s
 
 
 def trips(folder: Path) -> None:
-    from ml_platform_tests.orchestration import trips_alone
+    from ml_platform_tests.declarations import trips_monthly
     from ml_platform_tests.world import world
 
-    with closing(world(folder, trips_alone.trip_delay)) as town:
-        town.land_trips("2024-01", "2024-02", "2024-03", "2024-04")
-        town.run()
+    with closing(world(folder, trips_monthly.trip_delay)) as trips_world:
+        trips_world.land_trips("2024-01", "2024-02", "2024-03", "2024-04")
+        trips_world.run()
 
 
 def main() -> None:
@@ -99,7 +99,7 @@ def main() -> None:
         (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
         os.environ |= {"ML_PLATFORM_DATA": str(data), "DAGSTER_HOME": str(home)}
         if options.data is None:
-            os.environ["ML_PLATFORM_PIPELINES"] = '["ml_platform_tests.orchestration.trips_alone"]'
+            os.environ["ML_PLATFORM_PIPELINES"] = '["ml_platform_tests.declarations.trips_monthly"]'
             trips(data)
         else:
             shutil.copytree(options.data, data)
@@ -111,11 +111,11 @@ def main() -> None:
             report[f"{job}, whole"] = timed(job, options.pipeline, cursors, options.rounds)
             report[f"{job}, quiet"] = timed(job, options.pipeline, cursors, options.rounds)
         if options.data is None:
-            from ml_platform_tests.orchestration import trips_alone
+            from ml_platform_tests.declarations import trips_monthly
             from ml_platform_tests.world import world
 
-            with closing(world(data, trips_alone.trip_delay)) as town:
-                town.land_trips("2024-05")
+            with closing(world(data, trips_monthly.trip_delay)) as trips_world:
+                trips_world.land_trips("2024-05")
             report["data, due"] = timed("data", options.pipeline, [None], options.rounds)
     print(json.dumps(report, indent=2))
     if options.json:

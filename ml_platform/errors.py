@@ -9,6 +9,7 @@
     ├── LakeError               the lake cannot be opened, written or trusted
     │   ├── BlobError           a stored blob is missing or not what its name says
     │   └── QuestionRefused     a question to the lake is not reading, not SQL or fails
+    ├── StateError              the operational state cannot be opened, read or written
     ├── FeatureError            features cannot be computed from this data
     ├── TrainingError           a training set or a model cannot be made
     ├── ScoringError            rows do not fit the model that shall score them
@@ -82,6 +83,10 @@ class BlobError(LakeError):
 
 class QuestionRefused(LakeError):
     """A question to the lake is not one reading statement, is not SQL, or fails."""
+
+
+class StateError(PlatformError):
+    """The operational state cannot be opened, is of another version, or refuses a row."""
 
 
 class FeatureError(PlatformError):

@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from ml_platform.lake.connection import Lake
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import ingestion_tables, ledger
+from ml_platform.state.database import State
+from ml_platform.state.stores import Stores
 from ml_platform_tests import scenario
-from ml_platform_tests.validation.scene import Scene
+from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
 
-Opening = Callable[..., World]
+OpenWorld = Callable[..., World]
 
 
 @pytest.fixture
@@ -28,26 +30,36 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 @pytest.fixture(scope="session")
 def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a lake with the platform's own tables, made once: a copy costs a tenth of making it."""
+    """The folder of an empty lake with its operational state, made once: a copy costs a tenth of making it."""
     settings = Settings(data=tmp_path_factory.mktemp("empty"), threads=2)
-    with Lake(settings) as lake:
-        ledger.prepare(lake)
+    Workspace.open(settings, {}).close()
     return settings.lake
 
 
 @pytest.fixture
-def lake(settings: Settings, empty_lake: Path) -> Iterator[Lake]:
-    """An empty lake with the platform's own tables."""
+def stores(settings: Settings, empty_lake: Path) -> Iterator[Stores]:
+    """An empty lake with its operational state, and the blobs beside it."""
     shutil.copytree(empty_lake, settings.lake)
-    with Lake(settings) as opened:
-        yield opened
+    with closing(Workspace.open(settings, {})) as workspace:
+        yield workspace
 
 
 @pytest.fixture
-def scene(lake: Lake) -> Scene:
+def lake(stores: Stores) -> Lake:
+    """The lake of `stores`."""
+    return stores.lake
+
+
+@pytest.fixture
+def state(stores: Stores) -> State:
+    """The operational state of `stores`."""
+    return stores.state
+
+
+@pytest.fixture
+def sandbox(stores: Stores) -> IngestionSandbox:
     """A lake ready for files."""
-    ingestion_tables.prepare(lake)
-    return Scene(lake)
+    return IngestionSandbox(stores)
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +77,7 @@ def february(january: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def churned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_churn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One snapshot of customers became a champion."""
     folder = tmp_path_factory.mktemp("churned") / "data"
     with closing(world(folder, scenario.churn())) as one:
@@ -75,7 +87,7 @@ def churned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def opened(tmp_path: Path) -> Iterator[Opening]:
+def open_world(tmp_path: Path) -> Iterator[OpenWorld]:
     """Opens a copy of such a platform, or an empty one for None, under these declarations."""
     worlds: list[World] = []
 

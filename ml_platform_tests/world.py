@@ -9,18 +9,19 @@ from typing import Any
 import polars as pl
 
 from ml_platform.discovery import check_shared_tables, slices_of
+from ml_platform.runtime.planner import Work
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
-from ml_platform.steps import pipeline_steps, tables
-from ml_platform.steps.planner import Planner, Work
+from ml_platform.steps import tables
+from ml_platform.steps.all_steps import STEPS, planner, step_named
 from ml_platform_tests import scenario
 from ml_platform_tests.scenario import csv
 
-Made = tuple[str, str, str]  # asset, partition, status
+StepRun = tuple[str, str, str]  # asset, partition, status
 
 
 class Killed(Exception):
@@ -29,11 +30,11 @@ class Killed(Exception):
 
 @dataclass
 class World:
-    """Pipelines over one lake. `made` lists what every step that ran had to say."""
+    """Pipelines over one lake. `steps_run` lists every step that ran, with its status."""
 
     settings: Settings
     pipelines: list[ModelPipeline]
-    made: list[Made] = field(default_factory=list)
+    steps_run: list[StepRun] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.tables = check_shared_tables(self.pipelines)
@@ -44,7 +45,7 @@ class World:
         return self.pipelines[0]
 
     def close(self) -> None:
-        self.ws.lake.close()
+        self.ws.close()
 
     def declare(self, *pipelines: ModelPipeline) -> None:
         """Open the lake anew, as the next process does, under these declarations or the same."""
@@ -60,7 +61,7 @@ class World:
         outside = self.settings.data / "outside" / name
         outside.parent.mkdir(parents=True, exist_ok=True)
         outside.write_text(csv(frame))
-        land(self.ws.lake, table, [outside], arrived=arrived or datetime(2024, 1, 1, tzinfo=UTC))
+        land(self.settings, table, [outside], arrived=arrived or datetime(2024, 1, 1, tzinfo=UTC))
 
     def land_trips(self, *months: str) -> None:
         """The files of these months, each arriving when its month is over; drivers were there before."""
@@ -85,7 +86,7 @@ class World:
 
     def planned(self, through: str | None = None, pipeline: ModelPipeline | None = None) -> list[Work]:
         """What would be launched first, if anything."""
-        return list(_first(Planner(self.ws, pipeline or self.pipeline).work(through)))
+        return list(_first(planner(self.ws, pipeline or self.pipeline).work(through)))
 
     def run(
         self,
@@ -96,20 +97,20 @@ class World:
         kill_at: int | None = None,
         pipeline: ModelPipeline | None = None,
         launched: list[Work] | None = None,
-    ) -> list[Made]:
-        """Run what is stale, and what is settled too to `recompute` it. What was made this time.
+    ) -> list[StepRun]:
+        """Run what is stale, and what is settled too to `recompute` it. The steps that ran.
 
         `kill_at`: the process ends before that step (from 0).
         """
-        pipeline, began = pipeline or self.pipeline, len(self.made)
-        for work in Planner(self.ws, pipeline, recompute=recompute).work(through, only):
+        pipeline, began = pipeline or self.pipeline, len(self.steps_run)
+        for work in planner(self.ws, pipeline, recompute=recompute).work(through, only):
             if launched is not None:
                 launched.append(work)
             for key in self.ordered(pipeline, work):
-                if kill_at is not None and len(self.made) - began >= kill_at:
+                if kill_at is not None and len(self.steps_run) - began >= kill_at:
                     raise Killed
                 self.step(key, work.partition, pipeline=pipeline)
-        return self.made[began:]
+        return self.steps_run[began:]
 
     def step(self, key: str, partition: str, *, pipeline: ModelPipeline | None = None) -> Any:
         """Run one asset, such as `raw/trips` or `trip_delay/champion`, as somebody might from the UI."""
@@ -122,15 +123,15 @@ class World:
             references = tables.references_of(self.pipelines, name)
             outcome, _ = tables.validate(self.ws, self.tables[name], references, partition, run)
         else:
-            outcome = _step(pipeline, name).run(self.ws, pipeline, partition, run)
-        self.made.append((key, partition, outcome.status))
+            outcome = step_named(name).run(self.ws, pipeline, partition, run)
+        self.steps_run.append((key, partition, outcome.status))
         return outcome
 
     def ordered(self, pipeline: ModelPipeline, work: Work) -> list[str]:
         """The assets that a piece of work is about, upstream first."""
         wanted = {"/".join(key) for key in work.only or []}
         layers = [f"{layer}/{name}" for layer in ("raw", "validated") for name in self._by_need()]
-        own = [f"{pipeline.name}/{step.name}" for step in pipeline_steps.steps_of(pipeline)]
+        own = [f"{pipeline.name}/{step.name}" for step in STEPS]
         return [key for key in [*layers, *own] if key in wanted]
 
     def _by_need(self) -> list[str]:
@@ -138,14 +139,28 @@ class World:
 
     # -- looking -----------------------------------------------------------------------------
 
+    def records(self) -> dict[tuple[str, str], ledger.Record]:
+        """(asset, partition) → the newest record."""
+        newest: dict[tuple[str, str], ledger.Record] = {}
+        for asset in ledger.assets(self.ws.state):
+            newest |= ledger.latest(self.ws.state, asset)
+        return newest
+
     def keys(self, *, without: tuple[str, ...] = ()) -> dict[tuple[str, str], tuple[str, str]]:
         """(asset, partition) → content key and output, of everything in the ledger but the layers `without`."""
-        made = {place: m for place, m in ledger.latest(self.ws.lake).items() if not place[0].startswith(without or "?")}
-        return {place: (m.content_key, m.output) for place, m in made.items()}
+        records = {
+            where: one for where, one in self.records().items() if not (without and where[0].startswith(without))
+        }
+        return {where: (record.content_key, record.output) for where, record in records.items()}
 
-    def told(self, asset: str, partition: str) -> dict[str, Any]:
-        """The metadata that the ledger keeps of a step."""
-        return dict(ledger.latest(self.ws.lake)[asset, partition].details["metadata"])
+    def display(self, asset: str, partition: str) -> dict[str, Any]:
+        """What a step left for people to look at."""
+        record = ledger.latest(self.ws.state, asset)[asset, partition]
+        return dict(ledger.details(self.ws.state, record.id).display)
+
+    def result(self, asset: str, partition: str) -> Any:
+        """The typed result of a step."""
+        return ledger.latest(self.ws.state, asset)[asset, partition].result
 
     def frame(self, sql: str) -> pl.DataFrame:
         return self.ws.lake.frame(sql)
@@ -154,10 +169,6 @@ class World:
 def world(folder: Path, *pipelines: ModelPipeline) -> World:
     """An empty platform in a folder."""
     return World(Settings(data=folder, threads=1, lock_timeout=20), list(pipelines))
-
-
-def _step(pipeline: ModelPipeline, name: str) -> pipeline_steps.Step:
-    return next(step for step in pipeline_steps.steps_of(pipeline) if step.name == name)
 
 
 def _first(work: Iterator[Work]) -> Iterator[Work]:

@@ -60,10 +60,10 @@ def _rows(workspace: "Workspace", wanted: "list[ModelPipeline] | None") -> list[
 
     about = {one.name for one in wanted or []}
     tables = {f"{layer}/{table.name}" for one in wanted or [] for table in one.tables for layer in ("raw", "validated")}
-    found = deliveries(workspace.lake)
+    found = deliveries(workspace.state)
     return [
         {**asdict(item), "deliveries": [_told(end) for end in found.get(item.alert_id, [])]}
-        for item in raised(workspace.lake)
+        for item in raised(workspace.state)
         if wanted is None or item.asset in tables or item.asset.partition("/")[0] in about
     ]
 

@@ -57,14 +57,16 @@ def quarantine(
     if replay:
         _replay(declared, as_json=as_json)
         return
-    lake = opening.reading().lake
+    workspace = opening.reading()
     if rows:
         shown = [
-            {"table": table.name, **row} for table in declared.tables for row in refused.rows(lake, table, limit=rows)
+            {"table": table.name, **row}
+            for table in declared.tables
+            for row in refused.rows(workspace, table, limit=rows)
         ][:rows]
         emit_json(shown) if as_json else _show_refused(shown)
         return
-    found = [asdict(count) for table in declared.tables for count in refused.counts(lake, table)]
+    found = [asdict(count) for table in declared.tables for count in refused.counts(workspace.lake, table)]
     if as_json:
         emit_json(found)
         return

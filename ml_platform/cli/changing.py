@@ -56,27 +56,21 @@ def land(
 
 def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     """Make a version the champion by hand. Its verdicts are read again; none is passed over."""
-    from ml_platform.lake.transaction import Author
     from ml_platform.state import promotions
+    from ml_platform.state.publishing import publish
     from ml_platform.state.versions import version as find_version
 
     name, number = parse_version(version)
     declared = opening.declared(name)
-    lake = opening.writing().lake
-    find_version(lake, name, number)
-    if promotions.champion_at(lake, name) == number:
+    workspace = opening.writing()
+    state = workspace.state
+    find_version(state, name, number)
+    if promotions.champion_at(state, name) == number:
         note(f"{version} is the champion already; nothing changed.")
     entry = promotions.promote(
-        lake,
-        Author(f"{name}/champion"),
-        name,
-        number,
-        declared.all_gates,
-        partition="",
-        reason=why,
-        actor=getpass.getuser(),
-        by_hand=True,
+        state, name, number, declared.all_gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
     )
+    publish(workspace)
     _emit(_entry(entry), as_json=as_json)
 
 
@@ -88,9 +82,12 @@ def rollback(
 ) -> None:
     """Put an earlier champion back, at once."""
     from ml_platform.state import promotions
+    from ml_platform.state.publishing import publish
 
     name = opening.declared(pipeline).name
-    entry = promotions.rollback(opening.writing().lake, name, why=why, actor=getpass.getuser(), to=to)
+    workspace = opening.writing()
+    entry = promotions.rollback(workspace.state, name, why=why, actor=getpass.getuser(), to=to)
+    publish(workspace)
     _emit(_entry(entry), as_json=as_json)
 
 
@@ -102,7 +99,7 @@ def reproduce(version: VersionName, as_json: AsJson = False) -> None:
     name, number = parse_version(version)
     opening.declared(name)
     workspace = opening.reading()
-    stored = find_version(workspace.lake, name, number)
+    stored = find_version(workspace.state, name, number)
     outcome = again(workspace.blobs, stored.training_set, stored.bundle)
     _emit({"version": version, **asdict(outcome)}, as_json=as_json)
     if not outcome.identical:

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
 
 def decisions(pipeline: PipelineName, as_json: AsJson = False) -> None:
     """Every decision to train or not, newest first: outcome, reason, evidence. None is ever changed."""
-    from ml_platform.steps.deciding import history
+    from ml_platform.views.decisions import history
 
     declared = opening.declared(pipeline)
     rows = history(opening.reading(), declared)
@@ -48,30 +48,33 @@ def retrain(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a model trained though the policy held it back: a decision on record, under your name.
+    """Have a model trained though the policy skipped it: a decision on record, under your name.
 
     What is trained is still judged by every gate. Asking twice is asking once. After a change of the
     declaration this is how its first model is made: what past partitions trained stands.
     """
-    from ml_platform.retraining.policy import Forced
-    from ml_platform.steps.deciding import force, newest
-    from ml_platform.steps.settled import outdated_training
+    from ml_platform.retraining.policy import ManualRequest
+    from ml_platform.runtime.settled import outdated_training
+    from ml_platform.state.publishing import publish
+    from ml_platform.steps.all_steps import STEPS
+    from ml_platform.steps.decision import newest, request
 
     declared = opening.declared(pipeline)
     if partition is not None:
         declared.partition_keys(partition)  # a partition that does not exist is refused before anything is opened
     workspace = opening.writing()
     wanted = partition or newest(workspace, declared)
-    replaces = outdated_training(workspace, declared, wanted)
-    decision, new = force(workspace, declared, wanted, Forced(getpass.getuser(), why, replaces))
-    told: dict[str, Any] = {
+    replaces = outdated_training(workspace, declared, STEPS, wanted)
+    decision, new = request(workspace, declared, wanted, ManualRequest(getpass.getuser(), why, replaces))
+    publish(workspace)
+    answer: dict[str, Any] = {
         "pipeline": pipeline,
         "partition": wanted,
         "outcome": decision.outcome,
         "reason": decision.reason,
         "new": new,
     }
-    emit_json(told) if as_json else emit_lines(told)
+    emit_json(answer) if as_json else emit_lines(answer)
     if not new:
         note(f"The decision of {wanted} was to train already; nothing changed.")
     note(f"`ml-platform run {pipeline}` trains; where `dagster dev` runs, its sensor does so by itself.")

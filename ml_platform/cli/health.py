@@ -5,6 +5,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,9 +14,9 @@ from ml_platform.cli import opening
 from ml_platform.errors import PlatformError
 
 if TYPE_CHECKING:
-    from ml_platform.lake.connection import Lake
     from ml_platform.settings import Settings
     from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.state.stores import Stores
 
 _LOW = 2_000_000_000  # bytes free; a month of the demo takes 0.03 GB, a merge of files needs them twice
 
@@ -39,26 +40,27 @@ def examine() -> list[Finding]:
     findings = [Finding("settings", "ok", f"data in {settings.data.resolve()}")]
     declared = list(_declared(settings, findings))
     findings += [*_folders(settings), _disk(settings), _dagster_home(), _catalog(settings), *_lock(settings)]
-    lake = _opened(settings, findings)
-    if lake is None:
+    stores = _opened(settings, findings)
+    if stores is None:
         return findings
-    with lake:
+    with closing(stores):
         for look in (_damage, _champions, _alerts, _libraries):
-            findings += _looked(look, lake, declared)
+            findings += _looked(look, stores, declared)
         for pipeline in declared:
-            findings += _looked(_files, lake, [pipeline])
+            findings += _looked(_files, stores, [pipeline])
     return findings
 
 
-_Look = Callable[["Lake", "list[ModelPipeline]"], Iterator[Finding]]
+_Look = Callable[["Stores", "list[ModelPipeline]"], Iterator[Finding]]
 
 
-def _looked(look: _Look, lake: "Lake", declared: "list[ModelPipeline]") -> list[Finding]:
+def _looked(look: _Look, stores: "Stores", declared: "list[ModelPipeline]") -> list[Finding]:
     import duckdb
+    from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        return list(look(lake, declared))
-    except (PlatformError, duckdb.Error, OSError) as error:
+        return list(look(stores, declared))
+    except (PlatformError, duckdb.Error, SQLAlchemyError, OSError) as error:
         told = (str(error).splitlines() or [type(error).__name__])[0]
         return [Finding(look.__name__.strip("_"), "bad", told, "The lake may be half made: run a pipeline.")]
 
@@ -166,9 +168,13 @@ def _lock(settings: "Settings") -> Iterator[Finding]:
         yield Finding("write lock", "bad", f"{path}: {error.strerror}", "Make the lake's folder writable.")
 
 
-def _opened(settings: "Settings", findings: list[Finding]) -> "Lake | None":
+def _opened(settings: "Settings", findings: list[Finding]) -> "Stores | None":
     from ml_platform.lake import snapshots
+    from ml_platform.lake.blobs import Blobs
     from ml_platform.lake.connection import Lake
+    from ml_platform.state.database import State
+    from ml_platform.state.schema import REVISION
+    from ml_platform.state.stores import Stores
 
     if not settings.catalog.get_secret_value() and not (settings.lake / "catalog.sqlite").exists():
         findings.append(
@@ -187,13 +193,20 @@ def _opened(settings: "Settings", findings: list[Finding]) -> "Lake | None":
         mend = "Restore lake/catalog.sqlite from a copy; the data files are as they were."
         findings.append(Finding("lake", "bad", error.what, mend))
         return None
-    return lake
+    try:
+        state = State(settings, read_only=True)
+        findings.append(Finding("state", "ok", f"{state.url}, revision {REVISION}"))
+    except PlatformError as error:
+        findings.append(Finding("state", "bad", error.what, error.remedy))
+        lake.close()
+        return None
+    return Stores(lake, state, Blobs(settings))
 
 
-def _damage(lake: "Lake", _: "list[ModelPipeline]") -> Iterator[Finding]:
+def _damage(stores: "Stores", _: "list[ModelPipeline]") -> Iterator[Finding]:
     from ml_platform.lake.data_files import unusable
 
-    lost = sorted({f"{s.schema}.{s.table}" + (f" {s.partition}" if s.partition else "") for s in unusable(lake)})
+    lost = sorted({f"{s.schema}.{s.table}" + (f" {s.partition}" if s.partition else "") for s in unusable(stores.lake)})
     if lost:
         yield Finding(
             "data files",
@@ -205,10 +218,10 @@ def _damage(lake: "Lake", _: "list[ModelPipeline]") -> Iterator[Finding]:
         yield Finding("data files", "ok", "all there, none cut short")
 
 
-def _alerts(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
+def _alerts(stores: "Stores", declared: "list[ModelPipeline]") -> Iterator[Finding]:
     from ml_platform.monitoring.delivery import deliveries
 
-    ends = [end for found in deliveries(lake).values() for end in found if end.state in ("failed", "given up")]
+    ends = [end for found in deliveries(stores.state).values() for end in found if end.state in ("failed", "given up")]
     for channel in sorted({end.channel for end in ends}):
         stuck = [end for end in ends if end.channel == channel]
         lost = sum(end.state == "given up" for end in stuck)
@@ -216,21 +229,19 @@ def _alerts(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
         yield Finding("alerts", "warn", detail, "Correct ML_PLATFORM_ALERTS, then `ml-platform alerts --deliver`.")
 
 
-def _champions(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
-    from ml_platform.lake.blobs import Blobs
+def _champions(stores: "Stores", declared: "list[ModelPipeline]") -> Iterator[Finding]:
     from ml_platform.state import promotions
     from ml_platform.state.versions import version
 
-    blobs = Blobs(lake.settings)
     for pipeline in declared:
-        champion = promotions.champion_at(lake, pipeline.name)
+        champion = promotions.champion_at(stores.state, pipeline.name)
         if champion is None:
             continue
-        serving = version(lake, pipeline.name, champion)
+        serving = version(stores.state, pipeline.name, champion)
         gone = [
             kind
             for kind, digest in (("bundle", serving.bundle), ("training set", serving.training_set))
-            if not blobs.whole(digest)
+            if not stores.blobs.whole(digest)
         ]
         if gone:
             yield Finding(
@@ -243,11 +254,11 @@ def _champions(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
             yield Finding("champion", "ok", f"{serving.name} is whole")
 
 
-def _libraries(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
+def _libraries(stores: "Stores", declared: "list[ModelPipeline]") -> Iterator[Finding]:
     from ml_platform.state.versions import versions
     from ml_platform.training.environment import differences, environment
 
-    newest = [found[-1] for pipeline in declared if (found := versions(lake, pipeline.name))]
+    newest = [found[-1] for pipeline in declared if (found := versions(stores.state, pipeline.name))]
     if not newest:
         return
     last = max(newest, key=lambda version: version.created_at)
@@ -269,11 +280,11 @@ def _libraries(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
         )
 
 
-def _files(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
+def _files(stores: "Stores", declared: "list[ModelPipeline]") -> Iterator[Finding]:
     from ml_platform.sources import raw
 
     for pipeline in declared:
-        looks = [raw.pending(lake, table) for table in pipeline.tables]
+        looks = [raw.pending(stores.state, table) for table in pipeline.tables]
         refused = [refusal for look in looks for refusal in look.refused]
         waiting = {look.table: len(look.paths) for look in looks if look.paths}
         for refusal in refused:

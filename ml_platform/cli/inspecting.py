@@ -10,9 +10,9 @@ from ml_platform.cli.command import Command
 from ml_platform.cli.output import Rows, emit_json, emit_lines, emit_table, note, say
 
 if TYPE_CHECKING:
+    from ml_platform.runtime.planner import Planner
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.spec.pipeline import ModelPipeline
-    from ml_platform.steps.planner import Planner
 
 
 def register(app: typer.Typer) -> None:
@@ -68,7 +68,7 @@ def status(
 
 
 def show_months(name: str, rows: Rows, title: str = "") -> None:
-    """The rows of `steps.summary.months` for people: the metric in the header, the champion's number alone."""
+    """The rows of `views.status.months` for people: the metric in the header, the champion's number alone."""
     shown = []
     for row in rows:
         metric, kept = row["metric"], {k: v for k, v in row.items() if k not in ("metric", "realised")}
@@ -196,12 +196,12 @@ def tell_left(planner: "Planner") -> None:
 
 def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     from ml_platform.sources import raw
-    from ml_platform.steps.planner import Planner
+    from ml_platform.steps.all_steps import planner as planner_of
 
-    planner = Planner(workspace, pipeline)
+    planner = planner_of(workspace, pipeline)
     tell_left(planner)
 
-    looks = [raw.pending(workspace.lake, table) for table in pipeline.tables]
+    looks = [raw.pending(workspace.state, table) for table in pipeline.tables]
     waiting = sum(len(look.paths) for look in looks)
     if waiting:
         note(f"{waiting} files wait: `ml-platform run {pipeline.name}` takes them in.")

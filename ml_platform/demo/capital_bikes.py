@@ -6,7 +6,6 @@ import polars as pl
 
 from ml_platform.demo.example import Delivery, Example, land_missing, sliced
 from ml_platform.demo.wheels import Member
-from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.bike_rentals import bike_rentals, clean_rentals, rentals
 from ml_platform.settings import Settings
 from ml_platform.spec.partitions import Partitions
@@ -30,9 +29,9 @@ def deliveries(rows: pl.DataFrame, slices: Partitions, through: str | None = Non
     return sliced(rentals, rows, pl.col("dteday").str.to_datetime("%Y-%m-%d", time_zone="UTC"), slices, through)
 
 
-def _land(lake: Lake, through: str | None) -> int:
+def _land(settings: Settings, through: str | None) -> int:
     assert bike_rentals.partitions is not None
-    return land_missing(lake, deliveries(hours(lake.settings), bike_rentals.partitions, through))
+    return land_missing(settings, deliveries(hours(settings), bike_rentals.partitions, through))
 
 
 example = Example(

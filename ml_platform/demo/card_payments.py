@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from ml_platform.demo.example import Example
-from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.card_fraud import card_fraud, cards, chargebacks, payments
+from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.spec.tables import Table
 
@@ -27,14 +27,14 @@ COUNTRIES = np.array(["AT", "DE", "ES", "FR", "IT", "NL"])
 DELIVERED = timedelta(minutes=2)  # after the hour that a file is about
 
 
-def land_card_fraud(lake: Lake, through: str) -> int:
+def land_card_fraud(settings: Settings, through: str) -> int:
     """Land the generated hours from the first to `through` that are not there yet; how many files that were.
 
     The file of an hour arrives two minutes after it; the cards were there before. Raises NotFoundError for an
     hour that the pipeline does not have.
     """
     assert card_fraud.partitions is not None
-    hours, landing, landed = card_fraud.partition_keys(through), lake.settings.landing, 0
+    hours, landing, landed = card_fraud.partition_keys(through), settings.landing, 0
     first, end = card_fraud.partitions.window(hours[0])[0], card_fraud.partitions.window(hours[-1])[1]
     with tempfile.TemporaryDirectory() as scratch:
         for name, table, arrived, rows in _files(first, end, hours):
@@ -42,7 +42,7 @@ def land_card_fraud(lake: Lake, through: str) -> int:
                 continue
             file = Path(scratch) / Path(name).name
             rows.write_csv(file, datetime_format="%Y-%m-%dT%H:%M:%S%.6fZ")
-            land(lake, table, [file], arrived=arrived)
+            land(settings, table, [file], arrived=arrived)
             landed += 1
     return landed
 
@@ -104,7 +104,7 @@ def generated(first: datetime, end: datetime) -> tuple[pl.DataFrame, pl.DataFram
 example = Example(
     card_fraud.name,
     "payments of 400 cards in eight days of 2024, by the hour; all of it is generated",
-    lambda lake, through: land_card_fraud(lake, through or card_fraud.partition_keys()[-1]),
+    lambda settings, through: land_card_fraud(settings, through or card_fraud.partition_keys()[-1]),
 )
 
 

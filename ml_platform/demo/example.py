@@ -12,7 +12,7 @@ import polars as pl
 
 import ml_platform.demo
 from ml_platform.errors import NotFoundError
-from ml_platform.lake.connection import Lake
+from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
@@ -30,7 +30,7 @@ class Example:
 
     pipeline: str
     source: str
-    land: Callable[[Lake, str | None], int]
+    land: Callable[[Settings, str | None], int]
 
 
 @dataclass(frozen=True)
@@ -65,16 +65,16 @@ def find(name: str) -> Example:
     return known[name]
 
 
-def land_missing(lake: Lake, deliveries: Iterable[Delivery]) -> int:
+def land_missing(settings: Settings, deliveries: Iterable[Delivery]) -> int:
     """Land as CSV what is not in the landing folder yet; how many files that were."""
     landed = 0
     with tempfile.TemporaryDirectory() as scratch:
         for delivery in deliveries:
-            if (lake.settings.landing / delivery.path).exists():
+            if (settings.landing / delivery.path).exists():
                 continue
             file = Path(scratch) / delivery.name
             delivery.rows.write_csv(file, datetime_format="%Y-%m-%dT%H:%M:%SZ")
-            land(lake, delivery.table, [file], arrived=delivery.arrived)
+            land(settings, delivery.table, [file], arrived=delivery.arrived)
             landed += 1
     return landed
 

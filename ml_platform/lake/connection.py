@@ -153,6 +153,10 @@ class Lake:
             self._there.add((schema, table))
         return (schema, table) in self._there
 
+    def forget_tables(self) -> None:
+        """Tables were dropped: ask again which there are."""
+        self._there.clear()
+
     def locked(self, what: str) -> AbstractContextManager[None]:
         """The write lock, held while `what` is done. Raises LakeError after `lock_timeout` seconds."""
         timeout = self.settings.lock_timeout

@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,14 @@ class Transaction:
         self._staged: list[Path] = []
         self._added: list[Path] = []
         self._views: list[str] = []
+        self._after: list[Callable[[], object]] = []
+
+    def after_commit(self, action: Callable[[], object]) -> None:
+        """Have `action` done once the rows are committed, while the write lock is still held (S43).
+
+        What raises there is raised by `write`; the rows stay.
+        """
+        self._after.append(action)
 
     def execute(self, sql: str, parameters: list[Any] | None = None) -> duckdb.DuckDBPyConnection:
         """Run any statement inside the transaction."""
@@ -213,6 +221,8 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
                 raise
             transaction.snapshot = _commit(lake, mark)
             committed = True
+            for action in transaction._after:
+                action()
     finally:
         transaction.clean_up(committed=committed)
 

@@ -4,35 +4,39 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.quality.checks import REFUSED_FILES, CheckResult
+from ml_platform.quality.results import CheckResult
 from ml_platform.spec.canonical import content_key
 from ml_platform.state.alerts import Alert, Kind, alert
 from ml_platform.state.files import Refused
 
-_OF_STEP: dict[str, Kind] = {"verdicts": "gate", "drift": "drift"}
-
 
 @dataclass(frozen=True)
-class Found:
-    """A step's outcome, as far as alerts go."""
+class CheckedOutput:
+    """A step's outcome, as far as alerts go.
+
+    kind:     of the alerts that its failed checks raise.
+    evidence: what the finding was made in: a version, or a content key.
+    version:  the model version that gates judged, `pipeline@number`; empty elsewhere.
+    display:  what people look at; a link in it becomes the alert's.
+    """
 
     asset: str
     partition: str
-    content_key: str
-    metadata: Mapping[str, Any]
+    kind: Kind
+    evidence: str
+    version: str
+    display: Mapping[str, Any]
     checks: Sequence[CheckResult]
     run_id: str
 
 
-def of_checks(found: Found) -> list[Alert]:
+def of_checks(output: CheckedOutput) -> list[Alert]:
     """An alert for every check that failed as an error; where features or scores drift, for any that failed.
 
     A check that names refused files is told file by file (`of_refused`), not once a partition.
     """
-    layer, _, step = found.asset.partition("/")
-    kind: Kind = "contract" if layer == "validated" else _OF_STEP.get(step, "check")
-    failed = (check for check in found.checks if not check.passed and not check.metadata.get(REFUSED_FILES))
-    return [_of_check(found, kind, check) for check in failed if check.severity == "error" or kind == "drift"]
+    failed = (check for check in output.checks if not check.passed and not check.refused_files)
+    return [_of_check(output, check) for check in failed if check.severity == "error" or output.kind == "drift"]
 
 
 def of_refused(table: str, refused: Sequence[Refused], run_id: str) -> list[Alert]:
@@ -52,32 +56,31 @@ def of_refused(table: str, refused: Sequence[Refused], run_id: str) -> list[Aler
     ]
 
 
-def _of_check(found: Found, kind: Kind, check: CheckResult) -> Alert:
-    where = found.asset if found.partition == "all" else f"{found.asset} {found.partition}"
-    pipeline = found.asset.partition("/")[0]
-    version = str(found.metadata.get("version", "")) if kind == "gate" else ""
-    told = {
+def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
+    where = output.asset if output.partition == "all" else f"{output.asset} {output.partition}"
+    pipeline, version = output.asset.partition("/")[0], output.version
+    titles = {
         "gate": f"Gate failed: {version}, {check.metadata.get('gate', check.name)}",
         "contract": f"Contract failed: {where}, {check.name}",
         "drift": f"Drift: {where}, {check.name}",
     }
-    mend = {
+    remedies = {
         "gate": f"It is not promoted. `ml-platform models {version}` shows every verdict.",
         "contract": "Land a mended file, or correct the contract, and run again.",
-        "drift": f"Look at {found.asset} for its cause; `ml-platform status {pipeline}` shows what the model is worth.",
+        "drift": f"Look at {output.asset} for its cause; `ml-platform status {pipeline}` shows what came of it.",
     }
     compared = f" Value {check.value:.4g}, threshold {check.threshold:.4g}." if _measured(check) else ""
     return alert(
-        kind,
-        found.asset,
-        found.partition,
+        output.kind,
+        output.asset,
+        output.partition,
         check.name,
-        evidence=version or found.content_key,
+        evidence=output.evidence,
         severity=check.severity,
-        title=told.get(kind, f"Check failed: {where}, {check.name}"),
-        text=f"{check.description}{compared} {mend.get(kind, 'Mend the cause and run again.')}",
-        link=next(_links(check.metadata), "") or next(_links(found.metadata), ""),
-        run_id=found.run_id,
+        title=titles.get(output.kind, f"Check failed: {where}, {check.name}"),
+        text=f"{check.description}{compared} {remedies.get(output.kind, 'Mend the cause and run again.')}",
+        link=next(_links(check.metadata), "") or next(_links(output.display), ""),
+        run_id=output.run_id,
     )
 
 

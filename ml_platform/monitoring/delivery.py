@@ -1,21 +1,23 @@
 """Delivering alerts: once a channel, tried again later, given up in the end. A channel is never in a run's way.
 
-An alert is claimed under the write lock, sent outside it, and its end recorded: two processes never
+An alert is claimed in one transaction, sent outside it, and its end recorded: two processes never
 send the same one. A process that dies between sending and recording leaves a claim that runs out after
 `LEASE`, and the alert is sent once more: twice at worst, never not at all.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
-from ml_platform.errors import DeliveryFailed
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Transaction, write
-from ml_platform.state.alerts import AUTHOR, COLUMNS, Alert
+from sqlalchemy import Connection, Select, and_, func, insert, or_, select
 
-State = Literal["claimed", "delivered", "failed", "given up"]
+from ml_platform.errors import DeliveryFailed
+from ml_platform.state.alerts import SELECTED, Alert
+from ml_platform.state.database import State
+from ml_platform.state.schema import alert_deliveries, alerts
+
+DeliveryState = Literal["claimed", "delivered", "failed", "given up"]
 
 LEASE = timedelta(minutes=5)  # longer than any channel takes; what is claimed longer was never recorded
 BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360, 720, 1440))
@@ -38,61 +40,64 @@ class Delivery:
     alert_id: str
     channel: str
     attempt: int
-    state: State
+    state: DeliveryState
     error: str
     until: datetime | None
     recorded_at: datetime
 
 
-def deliver(lake: Lake, channels: Sequence[Channel], now: datetime | None = None) -> list[Delivery]:
+def deliver(state: State, channels: Sequence[Channel], now: datetime | None = None) -> list[Delivery]:
     """Send what is due, one message a channel; what became of it. Never raises because of a channel."""
-    done: list[Delivery] = []
+    deliveries: list[Delivery] = []
     for channel in channels:
-        done += _deliver(lake, channel, now or datetime.now(UTC))
-    return done
+        deliveries += _deliver(state, channel, now or datetime.now(UTC))
+    return deliveries
 
 
-def deliveries(lake: Lake) -> dict[str, list[Delivery]]:
+def deliveries(state: State) -> dict[str, list[Delivery]]:
     """alert_id → the state of each channel that was tried."""
-    if not lake.has("platform", "alert_deliveries"):
-        return {}
-    found: dict[str, list[Delivery]] = {}
-    for row in lake.rows(f"{_NEWEST} ORDER BY channel"):
-        found.setdefault(row[0], []).append(Delivery(*row))
-    return found
+    by_alert: dict[str, list[Delivery]] = {}
+    for row in state.rows(_newest().order_by(alert_deliveries.c.channel)):
+        by_alert.setdefault(row.alert_id, []).append(Delivery(*row))
+    return by_alert
 
 
-_NEWEST = (
-    "SELECT alert_id, channel, attempt, state, error, until, recorded_at FROM platform.alert_deliveries "
-    "QUALIFY row_number() OVER (PARTITION BY alert_id, channel ORDER BY recorded_at DESC, rowid DESC) = 1"
-)
+def _newest() -> Select[Any]:
+    """The newest row of every alert and channel."""
+    table = alert_deliveries
+    last = select(func.max(table.c.id)).group_by(table.c.alert_id, table.c.channel)
+    return select(*(table.c[name] for name in Delivery.__dataclass_fields__)).where(table.c.id.in_(last))
 
 
-def due(lake: Lake, channel: str, now: datetime) -> list[tuple[Alert, int]]:
+def due(state: State, channel: str, now: datetime) -> list[tuple[Alert, int]]:
     """What the channel has not got and may be sent, oldest first, each with the attempts so far."""
-    rows = lake.rows(
-        f"SELECT {', '.join(f'a.{name}' for name in COLUMNS)}, coalesce(d.attempt, 0) FROM platform.alerts a "
-        f"LEFT JOIN (FROM ({_NEWEST}) WHERE channel = ?) d ON d.alert_id = a.alert_id "
-        "WHERE (d.alert_id IS NULL AND a.raised_at > ?) OR d.until <= ? ORDER BY a.raised_at, a.rowid",
-        [channel, now - NEWS, now],
+    last = _newest().where(alert_deliveries.c.channel == channel).subquery()
+    waiting = or_(and_(last.c.alert_id.is_(None), alerts.c.raised_at > now - NEWS), last.c.until <= now)
+    chosen = (
+        select(*SELECTED, func.coalesce(last.c.attempt, 0))
+        .outerjoin(last, last.c.alert_id == alerts.c.alert_id)
+        .where(waiting)
+        .order_by(alerts.c.raised_at, alerts.c.alert_id)
     )
-    return [(Alert(*row[:-1]), row[-1]) for row in rows]
+    return [(Alert(*row[:-1]), row[-1]) for row in state.rows(chosen)]
 
 
-def _deliver(lake: Lake, channel: Channel, now: datetime) -> list[Delivery]:
-    if not due(lake, channel.name, now):
+def _deliver(state: State, channel: Channel, now: datetime) -> list[Delivery]:
+    if not due(state, channel.name, now):
         return []
-    with write(lake, AUTHOR) as tx:
-        claimed = due(lake, channel.name, now)
+    with state.writing() as connection:
+        claimed = due(state, channel.name, now)
         for item, attempt in claimed:
-            _record(tx, Delivery(item.alert_id, channel.name, attempt + 1, "claimed", "", now + LEASE, _stamp()))
+            _record(
+                connection, Delivery(item.alert_id, channel.name, attempt + 1, "claimed", "", now + LEASE, _stamp())
+            )
     if not claimed:
         return []
     error = _send(channel, [item for item, _ in claimed])
     ends = [_end(item.alert_id, channel.name, attempt + 1, error, now) for item, attempt in claimed]
-    with write(lake, AUTHOR) as tx:
+    with state.writing() as connection:
         for end in ends:
-            _record(tx, end)
+            _record(connection, end)
     return ends
 
 
@@ -115,17 +120,8 @@ def _end(alert_id: str, channel: str, attempt: int, error: str, now: datetime) -
     return Delivery(alert_id, channel, attempt, "failed", error, now + BACK_OFF[attempt - 1], _stamp())
 
 
-def _record(tx: Transaction, done: Delivery) -> None:
-    values: list[Any] = [
-        done.alert_id,
-        done.channel,
-        done.attempt,
-        done.state,
-        done.error,
-        done.until,
-        done.recorded_at,
-    ]
-    tx.execute("INSERT INTO platform.alert_deliveries VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+def _record(connection: Connection, delivery: Delivery) -> None:
+    connection.execute(insert(alert_deliveries).values(asdict(delivery)))
 
 
 def _stamp() -> datetime:

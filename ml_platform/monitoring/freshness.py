@@ -9,12 +9,14 @@ from itertools import pairwise
 from statistics import median
 from typing import Literal
 
-from ml_platform.lake.connection import Lake
+from ml_platform.settings import Settings
 from ml_platform.spec.completeness import Marker
 from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.state import files
 from ml_platform.state.alerts import Alert, alert
+from ml_platform.state.database import State
 from ml_platform.validation.file_plans import filled
 
 GRACE: dict[type[Partitions], timedelta] = {  # after the end of a partition, for its last files
@@ -29,15 +31,17 @@ _PATIENCE = 2.0  # times the usual span between arrivals, and more than the long
 
 
 def stale(
-    lake: Lake, pipeline: ModelPipeline, slices: Mapping[str, Partitions | None], now: datetime | None = None
+    state: State, pipeline: ModelPipeline, slices: Mapping[str, Partitions | None], now: datetime | None = None
 ) -> list[Alert]:
     """What should have arrived by `now` and has not."""
     moment = now or datetime.now(UTC)
     if pipeline.partitions is not None and _over(pipeline.partitions, moment):
         return []
     unit: Unit = "hour" if isinstance(pipeline.partitions, Hourly) else "day"
-    late = [found for table in pipeline.tables if (found := _out_of_rhythm(lake, table.name, moment, unit)) is not None]
-    empty = _empty_partition(lake, pipeline, slices, moment)
+    late = [
+        found for table in pipeline.tables if (found := _out_of_rhythm(state, table.name, moment, unit)) is not None
+    ]
+    empty = _empty_partition(state, pipeline, slices, moment)
     return late if empty is None else [empty, *late]
 
 
@@ -50,7 +54,7 @@ def _over(slices: Partitions, moment: datetime) -> bool:
 
 
 def _empty_partition(
-    lake: Lake, pipeline: ModelPipeline, sliced: Mapping[str, Partitions | None], moment: datetime
+    state: State, pipeline: ModelPipeline, sliced: Mapping[str, Partitions | None], moment: datetime
 ) -> Alert | None:
     """The newest partition that ended GRACE ago, when the examples' table has earlier rows and none there or after."""
     if pipeline.partitions is None:
@@ -58,8 +62,8 @@ def _empty_partition(
     slices, now = pipeline.partitions, pipeline.partitions.at(moment - GRACE[type(pipeline.partitions)])
     ended = [p for p in pipeline.partition_keys() if p < now]
     table = pipeline.examples.table
-    have = filled(lake, pipeline.table(table), sliced.get(table))
-    if not ended or not have or max(have) >= ended[-1] or _marked(lake, pipeline.table(table), ended[-1]):
+    have = filled(state, pipeline.table(table), sliced.get(table))
+    if not ended or not have or max(have) >= ended[-1] or _marked(state.settings, pipeline.table(table), ended[-1]):
         return None
     awaited, end = ended[-1], slices.window(ended[-1])[1]
     return alert(
@@ -74,22 +78,17 @@ def _empty_partition(
     )
 
 
-def _marked(lake: Lake, table: Table, partition: str) -> bool:
+def _marked(settings: Settings, table: Table, partition: str) -> bool:
     """Whether a landed file says that the partition is all there, rows or none."""
     rule = table.complete
-    return isinstance(rule, Marker) and (lake.settings.landing / rule.of(partition)).is_file()
+    return isinstance(rule, Marker) and (settings.landing / rule.of(partition)).is_file()
 
 
-def _out_of_rhythm(lake: Lake, table: str, moment: datetime, unit: Unit) -> Alert | None:
+def _out_of_rhythm(state: State, table: str, moment: datetime, unit: Unit) -> Alert | None:
     """A table whose newest file is older than twice the usual span between arrivals and than any such span."""
-    if not lake.has("platform", "files"):
-        return None
-    rows = lake.rows(
-        f"SELECT date_trunc('{unit}', arrival) AS came FROM platform.files "
-        "WHERE table_name = ? AND status <> 'refused' GROUP BY came ORDER BY came",
-        [table],
-    )
-    came = [moment for (moment,) in rows]
+    arrivals = files.arrivals(state, table)
+    hours = {arrival.replace(minute=0, second=0, microsecond=0) for arrival in arrivals}
+    came = sorted({hour.replace(hour=0) for hour in hours} if unit == "day" else hours)
     if len(came) < BEFORE:
         return None
     long = timedelta(hours=1) if unit == "hour" else timedelta(days=1)

@@ -9,12 +9,18 @@ from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.runtime.workspace import Outcome, Workspace
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state.alerts import Kind
 
 _EVERY = 900  # seconds: how late a failed delivery is tried again when nothing runs
 
 
 def tell_alerts(
-    context: dg.AssetExecutionContext, workspace: Workspace, key: list[str], partition: str, outcome: Outcome
+    context: dg.AssetExecutionContext,
+    workspace: Workspace,
+    key: list[str],
+    partition: str,
+    outcome: Outcome,
+    kind: Kind,
 ) -> None:
     """Raise and deliver what a step is alarming for. Without channels: on the run's terminal, or its log.
 
@@ -22,7 +28,9 @@ def tell_alerts(
     """
     say: Callable[[str], None] = progress.alarm() or context.log.warning
     try:
-        step_alerts.told(workspace, "/".join(key), partition, outcome, context.run.run_id, say)
+        step_alerts.raise_alerts(
+            workspace, "/".join(key), partition, outcome, kind=kind, run_id=context.run.run_id, say=say
+        )
     except PlatformError as error:
         context.log.error(f"No alert could be raised: {error}")
 

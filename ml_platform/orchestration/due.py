@@ -18,19 +18,22 @@ from ml_platform.lake import snapshots
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.resources import reading_workspace_for, settings_of
+from ml_platform.runtime.planner import Work
+from ml_platform.runtime.run_state import RunState, files, first_state, state_of
+from ml_platform.runtime.step import Job
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import deciding
-from ml_platform.steps.planner import Job, Planner, Work
-from ml_platform.steps.run_state import State, files, first_state, state_of
+from ml_platform.state import decisions
+from ml_platform.state.ledger import changes
+from ml_platform.steps.all_steps import planner
 from ml_platform.validation.completeness import markers
 
 STATE_TAG = "ml_platform/state"  # what a run started from: never run for twice
 WANTED_TAG = "ml_platform/wanted"  # what it was to make
 REASON_TAG = "ml_platform/reason"  # why it was started, in words
-DECISION_TAG = "ml_platform/decision"  # fired, held back or forced
+DECISION_TAG = "ml_platform/decision"  # triggered, skipped or manual
 KILLED_TAG = "ml_platform/killed"  # its process was killed, so it did not fail by itself
 _IN_FLIGHT = [
     dg.DagsterRunStatus.NOT_STARTED,
@@ -72,7 +75,7 @@ def due(
     ws = reading_workspace_for(settings)
     if ws is None:
         return _first(instance, pipeline, job, settings)
-    with ws.lake.reading():
+    with ws.reading():
         return _planned(instance, ws, pipeline, job, cursor, warn)
 
 
@@ -87,8 +90,9 @@ def _planned(
     seen = _fingerprint(ws, pipeline)
     if _quiet(cursor, warn) == seen:
         return Answer(None, _up_to_date(ws, pipeline), cursor)
-    for work in Planner(ws, pipeline).work():
-        state = state_of(ws, pipeline, work)
+    plan = planner(ws, pipeline)
+    for work in plan.work():
+        state = state_of(plan, work)
         tried, attempt = _tried(instance, ws.settings, pipeline, work, state)
         if tried and work.only == [[pipeline.name, "report"]]:
             continue  # nothing is made of a page, so one that could not be drawn keeps nothing back
@@ -155,7 +159,7 @@ def _killed(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRun
 
 
 def _tried(
-    instance: dg.DagsterInstance, settings: Settings, pipeline: ModelPipeline, work: Work, state: State
+    instance: dg.DagsterInstance, settings: Settings, pipeline: ModelPipeline, work: Work, state: RunState
 ) -> tuple[str, int]:
     """What became of the run that had this state, in words, empty when it may go; and how often it was killed."""
     remedy = "Mend the cause: a changed state runs by itself. Or re-execute that run, or `ml-platform run`."
@@ -174,10 +178,10 @@ def _tried(
     return "", len(killed)
 
 
-def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: State, killed: int) -> dg.RunRequest:
+def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: RunState, killed: int) -> dg.RunRequest:
     tags = {PIPELINE_TAG: pipeline.name, STATE_TAG: state.key, WANTED_TAG: state.wanted}
     if work.job == "train" and ws is not None:
-        decision = deciding.of(ws, pipeline, work.partition)
+        decision = decisions.current(ws.state, pipeline.name)[work.partition]
         tags |= {DECISION_TAG: decision.outcome, REASON_TAG: decision.reason}
     else:
         tags[REASON_TAG] = _why(work)
@@ -198,15 +202,15 @@ def _why(work: Work) -> str:
 
 
 def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:
-    refused = Planner(ws, pipeline).problems()
+    refused = planner(ws, pipeline).problems()
     return " ".join(["Everything is up to date.", *(f"Refused: {problem}" for problem in refused)])
 
 
 def _fingerprint(ws: Workspace, pipeline: ModelPipeline) -> str:
     """What has to change before anything can become stale: a commit, a file, the end of a partition, this process."""
-    landed = [*files(ws.settings, pipeline.tables), *markers(ws.lake, pipeline)]
+    landed = [*files(ws.settings, pipeline.tables), *markers(ws.settings, pipeline)]
     last = pipeline.partition_keys()[-1:]
-    return content_key(_PROCESS, snapshots.current(ws.lake), landed, last)
+    return content_key(_PROCESS, snapshots.current(ws.lake), changes(ws.state), landed, last)
 
 
 def _quiet(cursor: str | None, warn: Callable[[str], None]) -> str | None:

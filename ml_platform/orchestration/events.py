@@ -21,7 +21,7 @@ def materialized(
     """
     metadata: Metadata = {
         "dagster/row_count": outcome.rows,
-        **{name: shown(value, blobs) for name, value in in_order(outcome.metadata).items()},
+        **{name: shown(value, blobs) for name, value in in_order(outcome.display).items()},
         "status": outcome.status,
         "content key": outcome.content_key[:12],
         **(columns or {}),

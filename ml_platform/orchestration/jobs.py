@@ -4,7 +4,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.pipeline_steps import steps_of
+from ml_platform.steps.all_steps import STEPS
 
 PIPELINE_TAG = "ml_platform/pipeline"  # dagster.yaml lets one run of a pipeline go at a time
 
@@ -12,13 +12,13 @@ PIPELINE_TAG = "ml_platform/pipeline"  # dagster.yaml lets one run of a pipeline
 def data_job(pipeline: ModelPipeline) -> UnresolvedAssetJobDefinition:
     """From landed files to predictions, performance and the decision."""
     tables = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
-    own = [[pipeline.name, step.name] for step in steps_of(pipeline) if step.job == "data"]
+    own = [[pipeline.name, step.name] for step in STEPS if step.job == "data"]
     return _job(pipeline, "data", [*tables, *own], "Ingest, validate, compute features, score, measure, decide.")
 
 
 def train_job(pipeline: ModelPipeline) -> UnresolvedAssetJobDefinition:
     """From the training set to a judged candidate and, when it passes, the champion."""
-    own = [[pipeline.name, step.name] for step in steps_of(pipeline) if step.job == "train"]
+    own = [[pipeline.name, step.name] for step in STEPS if step.job == "train"]
     return _job(pipeline, "train", own, "Train a candidate, judge it by the gates, promote it if it passes.")
 
 

@@ -9,11 +9,11 @@ import dagster as dg
 from pydantic import Field
 
 from ml_platform.discovery import pipelines, slices_of
-from ml_platform.lake.blobs import Blobs
-from ml_platform.lake.connection import Lake
 from ml_platform.orchestration.alive import marked
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
+from ml_platform.state import database
+from ml_platform.state.publishing import publish
 
 KEY = "ml_platform_workspace"  # of the resource: a project that these definitions are part of has resources of its own
 
@@ -32,12 +32,13 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # type: ignore[override]  # the value is the resource, which opens the lake when asked
-        """Mark the run as alive while it goes."""
+        """Mark the run as alive while it goes; at its end append to the lake what it put on record."""
         if context.run is None:
             yield self
             return
         with marked(self.settings(), context.run.run_id):
             yield self
+            publish(self.workspace())
 
     def settings(self) -> Settings:
         """Those of the environment, with the pipelines of this code location."""
@@ -67,7 +68,7 @@ def workspace_for(settings: Settings) -> Workspace:
 @lru_cache(maxsize=4)
 def _opened_for_reading(settings_json: str, addresses: tuple[str, ...], catalog: tuple[int, int]) -> Workspace:
     settings = settings_of(addresses)
-    return Workspace(Lake(settings, read_only=True), Blobs(settings), slices_of(pipelines(settings).values()))
+    return Workspace.open_for_reading(settings, slices_of(pipelines(settings).values()))
 
 
 def reading_workspace_for(settings: Settings) -> Workspace | None:
@@ -82,6 +83,6 @@ def reading_workspace_for(settings: Settings) -> Workspace | None:
         except FileNotFoundError:
             return None
         catalog = (found.st_dev, found.st_ino)
-    workspace = _opened_for_reading(settings.model_dump_json(), tuple(settings.pipelines), catalog)
-    # `land --arrived` makes a lake too; nothing was run in it before there is a ledger.
-    return workspace if workspace.lake.columns("platform", "materializations") else None
+    elif not database.exists(settings):
+        return None
+    return _opened_for_reading(settings.model_dump_json(), tuple(settings.pipelines), catalog)

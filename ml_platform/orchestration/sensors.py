@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ml_platform.orchestration.due import due
+from ml_platform.runtime.step import Job
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.planner import Job
 
 INTERVAL = 5  # seconds between ticks, at least
 

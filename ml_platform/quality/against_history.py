@@ -8,7 +8,6 @@ from typing import Any, Literal
 import polars as pl
 
 from ml_platform.lake.blobs import Blobs
-from ml_platform.lake.connection import Lake
 from ml_platform.quality import distribution, mixes, rhythm
 from ml_platform.quality.findings import ENOUGH, Finding
 from ml_platform.quality.history import History
@@ -127,9 +126,8 @@ def check_names(table: Table, partitions: Partitions | None) -> list[tuple[str, 
     return [(check.name, check.about) for check in _checks(table, partitions)]
 
 
-def run_checks(lake: Lake, table: Table, partitions: Partitions | None, found: History) -> list[CheckResult]:
+def run_checks(blobs: Blobs, table: Table, partitions: Partitions | None, found: History) -> list[CheckResult]:
     """Every check of `check_names`, in its order. Pictures of the worst columns are stored as blobs."""
-    blobs = Blobs(lake.settings)
     return [_result(check, found, blobs) for check in _checks(table, partitions)]
 
 

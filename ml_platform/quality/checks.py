@@ -1,10 +1,10 @@
 """Checks on a partition of a validated table. One list names them and tells what they look at."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
 from ml_platform.quality import against_history
 from ml_platform.quality.history import history
@@ -12,12 +12,12 @@ from ml_platform.quality.results import CheckResult
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import files
+from ml_platform.state.stores import Stores
 
 __all__ = ["CheckResult", "Reference", "check_names", "run_checks"]
 
 QUARANTINE_SHARE = 0.05  # of a partition's rows; more is a broken source rather than a few bad rows
 REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does not know
-REFUSED_FILES = "refused files"  # the metadata under which a check names them
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class _Subject:
-    lake: Lake
+    stores: Stores
     table: Table
     partition: str
     references: Sequence[Reference]
@@ -49,27 +49,31 @@ def check_names(table: Table, partitions: Partitions | None = None) -> list[tupl
 
 
 def run_checks(
-    lake: Lake, table: Table, partition: str, references: Sequence[Reference] = (), partitions: Partitions | None = None
+    stores: Stores,
+    table: Table,
+    partition: str,
+    references: Sequence[Reference] = (),
+    partitions: Partitions | None = None,
 ) -> list[CheckResult]:
     """Every check of `check_names`, in its order, on what the lake holds."""
-    subject = _Subject(lake, table, partition, references)
-    past = history(lake, table, partitions, partition)  # which may profile again what older code did
-    with lake.reading():
+    subject = _Subject(stores, table, partition, references)
+    past = history(stores, table, partitions, partition)  # which may profile again what older code did
+    with stores.reading():
         found = [check(subject) for check in _CHECKS.values()]
-    return found + against_history.run_checks(lake, table, partitions, past)
+    return found + against_history.run_checks(stores.blobs, table, partitions, past)
 
 
 def _schema(s: _Subject) -> CheckResult:
-    refused = files.refused(s.lake, s.table.name)
+    refused = files.refused(s.stores.state, s.table.name)
     extra = _extra_columns(s)
     meta: dict[str, Any] = {
-        REFUSED_FILES: [{"file": file.path, "why": file.error} for file in refused],
+        "refused files": [{"file": file.path, "why": file.error} for file in refused],
         "extra columns": extra,
     }
     if refused:
         first = refused[0].error + (f" And {len(refused) - 1} more." if len(refused) > 1 else "")
         said = f"{len(refused)} files are refused: {first}"
-        return CheckResult("schema", False, "error", len(refused), 0, said, meta)
+        return CheckResult("schema", False, "error", len(refused), 0, said, meta, refused_files=len(refused))
     if extra:
         said = "; ".join(f"{path}: {', '.join(names)}" for path, names in list(extra.items())[:3])
         return CheckResult(
@@ -88,18 +92,16 @@ def _extra_columns(s: _Subject) -> dict[str, list[str]]:
     """For tables without clean; what clean reads besides the contract's columns is its own affair."""
     if s.table.clean is not None:
         return {}
-    rows = s.lake.rows(
-        "SELECT path, json_keys(columns) FROM platform.files WHERE table_name = ? AND status = 'ingested' "
-        "ORDER BY path",
-        [s.table.name],
-    )
-    found = {path: [name for name in names if name not in s.table.columns] for path, names in rows}
+    found = {
+        version.path: [name for name in json.loads(version.columns) if name not in s.table.columns]
+        for version in files.standing(s.stores.state, s.table.name)
+    }
     return {path: names for path, names in found.items() if names}
 
 
 def _quarantine_share(s: _Subject) -> CheckResult:
     rules = dict(
-        s.lake.rows(
+        s.stores.lake.rows(
             f"SELECT rule, count(*) FROM quarantine.{quoted(s.table.name)} WHERE _partition = ? GROUP BY ALL "
             "ORDER BY 2 DESC, 1",
             [s.partition],
@@ -118,7 +120,7 @@ def _quarantine_share(s: _Subject) -> CheckResult:
 def _keys(s: _Subject) -> CheckResult:
     key = ", ".join(quoted(name) for name in s.table.key or s.table.columns)
     validated = f"validated.{quoted(s.table.name)}"
-    count, parts = s.lake.rows(
+    count, parts = s.stores.lake.rows(
         f"SELECT count(*), list(DISTINCT parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS parts "
         f"FROM {validated} WHERE _superseded_at IS NULL GROUP BY {key} HAVING count(*) > 1 "
         "AND list_contains(list(_partition), ?))",
@@ -136,9 +138,9 @@ def _references(s: _Subject) -> CheckResult:
     for reference in s.references:
         own = " AND ".join(f"a.{quoted(mine)} = b.{quoted(theirs)}" for mine, theirs in reference.on.items())
         given = " AND ".join(f"a.{quoted(mine)} IS NOT NULL" for mine in reference.on)
-        if not s.lake.columns("validated", reference.table):
+        if not s.stores.lake.columns("validated", reference.table):
             continue
-        total, unknown = s.lake.rows(
+        total, unknown = s.stores.lake.rows(
             f"SELECT count(*), count(*) FILTER (NOT EXISTS (SELECT 1 FROM validated.{quoted(reference.table)} b "
             f"WHERE {own})) FROM validated.{quoted(s.table.name)} a "
             f"WHERE a._superseded_at IS NULL AND a._partition = ? AND {given}",
@@ -154,7 +156,7 @@ def _references(s: _Subject) -> CheckResult:
 
 def _current(s: _Subject) -> int:
     return int(
-        s.lake.value(
+        s.stores.lake.value(
             f"SELECT count(*) FROM validated.{quoted(s.table.name)} WHERE _partition = ? AND _superseded_at IS NULL",
             [s.partition],
         )

@@ -12,6 +12,11 @@ from ml_platform.naming import quoted
 from ml_platform.quality.profile import PROFILE_VERSION, profile, write_profile
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
+from ml_platform.state import ledger
+from ml_platform.state.database import State
+from ml_platform.state.files import first_arrivals
+from ml_platform.state.results import ValidatedResult
+from ml_platform.state.stores import Stores
 
 _LONGEST = 24  # partitions; what is older says little, and two years hold every season twice
 REPEATS = ("conflict", "primary_key")  # rules that refuse a row because its key came before
@@ -97,22 +102,22 @@ class History:
     keys: tuple[str, ...] = ()
 
 
-def history(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> History:
+def history(stores: Stores, table: Table, partitions: Partitions | None, partition: str) -> History:
     """The profiles of a partition and of those before it; of a table without partitions, of its earlier contents.
 
     Profiles that an older version of the code wrote are made again from the validated rows first.
     """
-    filled = _filled(lake, table, partitions, partition)
+    filled = _filled(stores.state, table, partitions, partition)
     names = [partition, *[name for name, rows in filled.items() if rows and name != partition][-_LONGEST:]]
-    made, arrivals = _made(lake, table, names), _arrivals(lake, table)
-    profiled = _profiled(lake, table, names)
-    if _mend(lake, table, made, profiled):
-        profiled = _profiled(lake, table, names)
+    made, arrivals = _made(stores.state, table, names), first_arrivals(stores.state, table.name)
+    profiled = _profiled(stores.lake, table, names)
+    if _mend(stores.lake, table, made, profiled):
+        profiled = _profiled(stores.lake, table, names)
     present = next(((name, key) for name, key in reversed(made) if name == partition), None)
     start, end = partitions.window(partition) if partitions and partition != WHOLE else (None, None)
     now, earlier = Profile(partition, {}, span=end - start if start and end else None, end=end), []
     for which, columns in profiled.items():
-        found = _profile(table, partitions, which[0], columns, made.get(which, {}), arrivals)
+        found = _profile(table, partitions, which[0], columns, made.get(which, ValidatedResult()), arrivals)
         if which == present:
             now = found
         elif found.rows:
@@ -121,16 +126,16 @@ def history(lake: Lake, table: Table, partitions: Partitions | None, partition: 
     return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, table.key)
 
 
-def _filled(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:
+def _filled(state: State, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:
     """The rows of the partitions up to this one that should look like it, in order; of a whole table its own."""
     if partitions is None or partition == WHOLE:
         return {}
-    rows = lake.rows(
-        "SELECT partition, arg_max(rows, recorded_at) FROM platform.materializations "
-        "WHERE asset = ? AND partition <= ? AND partition <> ? GROUP BY partition ORDER BY partition",
-        [f"validated/{table.name}", partition, WHOLE],
-    )
-    return {name: count for name, count in rows if partitions.alike(name, partition)}
+    records = ledger.latest(state, f"validated/{table.name}")
+    return {
+        name: record.rows
+        for (_, name), record in sorted(records.items())
+        if name != WHOLE and name <= partition and partitions.alike(name, partition)
+    }
 
 
 def _profile(
@@ -138,13 +143,12 @@ def _profile(
     partitions: Partitions | None,
     name: str,
     columns: Mapping[str, Column],
-    told: Mapping[str, Any],
+    result: ValidatedResult,
     arrivals: Mapping[str, datetime],
 ) -> Profile:
     event = columns.get(table.event_time or "")
     newest = datetime.fromisoformat(event.last) if event and event.last else None
     start, end = partitions.window(name) if partitions and name != WHOLE else (None, newest)
-    by_rule = told.get("by_rule", {})
     return Profile(
         name,
         columns,
@@ -152,19 +156,19 @@ def _profile(
         span=end - start if start and end else None,
         end=end,
         newest=newest,
-        arrived=max((arrivals[path] for path in told.get("files", ()) if path in arrivals), default=None),
-        offered=sum(told.get(count, 0) for count in ("rows", "quarantined", "duplicates", "dropped", "overruled")),
-        repeated=told.get("duplicates", 0) + sum(by_rule.get(rule, 0) for rule in REPEATS),
+        arrived=max((arrivals[path] for path in result.files if path in arrivals), default=None),
+        offered=result.rows + result.quarantined + result.duplicates + result.dropped + result.overruled,
+        repeated=result.duplicates + sum(result.by_rule.get(rule, 0) for rule in REPEATS),
     )
 
 
-def _mend(lake: Lake, table: Table, made: Mapping[Which, Any], profiled: Mapping[Which, Any]) -> bool:
+def _mend(lake: Lake, table: Table, made: Mapping[Which, ValidatedResult], profiled: Mapping[Which, Any]) -> bool:
     """Profile again what has no profile of today's version: a lake that older code filled. Whether there was any."""
     content = ", ".join(quoted(name) for name in table.columns)
     missing = [
         (name, key)
         for name, key in dict(made.keys()).items()  # the newest content of each partition
-        if (name, key) not in profiled and made[name, key]["rows"]
+        if (name, key) not in profiled and made[name, key].rows
     ]
     for name, key in missing:
         rows = lake.frame(
@@ -179,6 +183,8 @@ def _mend(lake: Lake, table: Table, made: Mapping[Which, Any], profiled: Mapping
 
 def _profiled(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dict[str, Column]]:
     """The profiled columns of each content: the partitions in order, contents as they were made."""
+    if not lake.has("platform", "profiles"):
+        return {}
     fields = ", ".join(quoted(name) for name in FIELDS)
     rows = lake.rows(
         f"SELECT partition, content_key, {fields} FROM platform.profiles WHERE table_name = ? AND version = ? "
@@ -212,24 +218,11 @@ def column(values: Sequence[Any]) -> Column:
     )
 
 
-def _made(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dict[str, Any]]:
-    """What the ledger tells of every content that these partitions ever had, the newest last."""
-    rows = lake.rows(
-        "SELECT partition, content_key, details FROM platform.materializations WHERE asset = ? "
-        "AND list_contains(?, partition) ORDER BY recorded_at, rowid",
-        [f"validated/{table.name}", list(names)],
-    )
-    found: dict[Which, dict[str, Any]] = {}
-    for partition, key, details in rows:
-        found.pop((partition, key), None)  # made once more: it is the newest again
-        found[partition, key] = json.loads(details)
-    return found
-
-
-def _arrivals(lake: Lake, table: Table) -> dict[str, datetime]:
-    """When each path first had a file that stood: a later correction does not make its partition late."""
-    rows = lake.rows(
-        "SELECT path, min(arrival) FROM platform.files WHERE table_name = ? AND status <> 'refused' GROUP BY path",
-        [table.name],
-    )
-    return dict(rows)
+def _made(state: State, table: Table, names: Sequence[str]) -> dict[Which, ValidatedResult]:
+    """What is on record of every content that these partitions ever had, the newest last."""
+    by_content: dict[Which, ValidatedResult] = {}
+    for record in ledger.history(state, f"validated/{table.name}"):
+        if record.partition in names:
+            by_content.pop((record.partition, record.content_key), None)  # made once more: the newest again
+            by_content[record.partition, record.content_key] = record.result_as(ValidatedResult)
+    return by_content

@@ -113,7 +113,7 @@ def write_profile(tx: Transaction, table: str, partition: str, rows: pl.DataFram
 
     A table without partitions keeps the profiles of its earlier contents: they are its history.
     """
-    if again:
+    if again and tx.lake.has("platform", "profiles"):
         same = "table_name = ? AND partition = ?"
         parameters = [table, partition]
         if partition == WHOLE and rows.height:

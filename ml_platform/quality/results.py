@@ -6,7 +6,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: `value` against `threshold`, told in a sentence."""
+    """One check: `value` against `threshold`, with a sentence. `refused_files`: how many it names.
+
+    `metadata` is for people.
+    """
 
     name: str
     passed: bool
@@ -15,3 +18,4 @@ class CheckResult:
     threshold: float | None
     description: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    refused_files: int = 0

@@ -8,7 +8,7 @@ from typing import Literal
 from ml_platform.spec.durations import period
 from ml_platform.spec.training import Retrain
 
-Kind = Literal["fired", "held back", "forced"]
+Kind = Literal["triggered", "skipped", "manual"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Performance:
 
 
 @dataclass(frozen=True)
-class Forced:
+class ManualRequest:
     """A person wants a training, and why; `replaces` marks the one that was made before, if that is settled."""
 
     by: str
@@ -39,61 +39,61 @@ class Forced:
 class Evidence:
     """What the policy looks at. None is what nobody could tell: no champion, no labels, no drift figure.
 
-    since_fired: partitions since the last training; None: there was none.
-    labelled:    known labels; None: nobody counted them, because nothing could have fired.
+    since_triggered: partitions since the last training; None: there was none.
+    labelled:    known labels; None: nobody counted them, because nothing could have triggered a training.
     lacking:     why no training could be made of the labels there are; empty when one could.
     ends:        the end of the partition. trained: the end of the partition that was trained on last. UTC.
     """
 
-    since_fired: int | None
+    since_triggered: int | None
     labelled: int | None
     lacking: str
     drift: float | None = None
     performance: Performance | None = None
-    forced: Forced | None = None
+    manual: ManualRequest | None = None
     ends: datetime | None = None
     trained: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Fired, held back or forced, with the reason in words."""
+    """Triggered, skipped or manual, with the reason in words."""
 
     outcome: Kind
     reason: str
 
     @property
-    def fired(self) -> bool:
-        """Whether to train."""
-        return self.outcome != "held back"
+    def trains(self) -> bool:
+        """Whether a training follows."""
+        return self.outcome != "skipped"
 
 
 def decide(policy: Retrain, evidence: Evidence) -> Decision:
     """Train when a person says so, or when the policy finds a reason outside its cool-down; never without labels."""
     if evidence.lacking:
-        return Decision("held back", f"{evidence.lacking}.")
-    if evidence.forced:
-        return Decision("forced", f"{evidence.forced.by}: {evidence.forced.why}")
-    since = evidence.since_fired
+        return Decision("skipped", f"{evidence.lacking}.")
+    if evidence.manual:
+        return Decision("manual", f"{evidence.manual.by}: {evidence.manual.why}")
+    since = evidence.since_triggered
     if since is None:
-        return Decision("fired", f"{evidence.labelled} labels are known and no earlier partition was trained on.")
-    found = list(_found(policy, evidence, since))
-    reasons = [words for fires, words in found if fires]
+        return Decision("triggered", f"{evidence.labelled} labels are known and no earlier partition was trained on.")
+    reasons_declared = list(_reasons(policy, evidence, since))
+    reasons = [words for fires, words in reasons_declared if fires]
     if reasons and since <= policy.cool_down:
         cooling = f"Trained {_ago(since)}; the cool-down is {_partitions(policy.cool_down)}."
-        return Decision("held back", " ".join([cooling, "Otherwise:", *reasons]))
+        return Decision("skipped", " ".join([cooling, "Otherwise:", *reasons]))
     if reasons:
-        return Decision("fired", " ".join(reasons))
-    quiet = [words for _, words in found] or [f"Trained {_ago(since)}; no calendar is declared."]
-    return Decision("held back", " ".join(quiet))
+        return Decision("triggered", " ".join(reasons))
+    quiet = [words for _, words in reasons_declared] or [f"Trained {_ago(since)}; no calendar is declared."]
+    return Decision("skipped", " ".join(quiet))
 
 
 def quiet(policy: Retrain, evidence: Evidence) -> bool:
     """Whether the calendar is the only reason declared, and not due: then no label, drift or metric matters."""
-    if evidence.since_fired is None or evidence.forced is not None:
+    if evidence.since_triggered is None or evidence.manual is not None:
         return False
     watches = policy.on_drift is not None or policy.on_performance is not None
-    return not watches and not _due(policy, evidence, evidence.since_fired)
+    return not watches and not _due(policy, evidence, evidence.since_triggered)
 
 
 def _due(policy: Retrain, evidence: Evidence, since: int) -> bool:
@@ -106,7 +106,7 @@ def _due(policy: Retrain, evidence: Evidence, since: int) -> bool:
     return period(policy.every, evidence.ends) > period(policy.every, evidence.trained)
 
 
-def _found(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[bool, str]]:
+def _reasons(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[bool, str]]:
     """What each declared reason says: whether it fires, and in words."""
     if policy.every is not None:
         if _due(policy, evidence, since):
@@ -131,10 +131,10 @@ def _found(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[bo
 
 def _compared(seen: Performance, margin: float) -> tuple[bool, str]:
     fires = seen.loss > margin
-    told = f"{seen.metric} is {seen.realised:.4f} after {seen.holdout:.4f} on the holdout:"
+    compared = f"{seen.metric} is {seen.realised:.4f} after {seen.holdout:.4f} on the holdout:"
     if seen.loss <= 0:
-        return fires, f"{told} no worse."
-    return fires, f"{told} worse by {seen.loss:.4f}, {'more than' if fires else 'within'} the declared {margin:g}."
+        return fires, f"{compared} no worse."
+    return fires, f"{compared} worse by {seen.loss:.4f}, {'more than' if fires else 'within'} the declared {margin:g}."
 
 
 def _ago(partitions: int) -> str:

@@ -33,7 +33,7 @@ def validated(
     """
     reads = []
     for name in dict.fromkeys([pipeline.examples.table, *definition.tables]):
-        made = ledger.latest(ws.lake, f"validated/{name}")
+        made = ledger.latest(ws.state, f"validated/{name}")
         if pipeline.table(name).event_time is None or end is None or start is None:
             matter = {partition for _, partition in made}
         else:
@@ -89,7 +89,7 @@ def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
     if table.event_time is None or not ws.lake.columns("validated", table.name):
         return None
     sql = f"SELECT max({quoted(table.event_time)}) FROM validated.{quoted(table.name)}"
-    newest: datetime | None = ws.lake.once(f"newest of {table.name}", lambda: ws.lake.value(sql))
+    newest: datetime | None = ws.state.once(f"newest of {table.name}", lambda: ws.lake.value(sql))
     return newest
 
 
@@ -100,11 +100,11 @@ def labels(
     from ml_platform.training.labels import label_table
 
     name = label_table(pipeline)
-    made = ledger.latest(ws.lake, f"validated/{name}")
+    made = ledger.latest(ws.state, f"validated/{name}")
     matter = {partition for _, partition in made}
     if known_before is not None:
         sql = f"SELECT _partition, min(_known_at), max(_known_at) FROM validated.{quoted(name)} GROUP BY _partition"
-        known = ws.lake.once(f"labels of {name}", lambda: ws.lake.rows(sql))
+        known = ws.state.once(f"labels of {name}", lambda: ws.lake.rows(sql))
         matter &= {
             partition
             for partition, first, last in known
@@ -116,7 +116,7 @@ def labels(
 def own(ws: Workspace, pipeline: ModelPipeline, step: str, partitions: list[str]) -> list[Read]:
     """The pipeline's own partitions of an earlier step, those that were made."""
     asset = f"{pipeline.name}/{step}"
-    made = ledger.latest(ws.lake, asset)
+    made = ledger.latest(ws.state, asset)
     return [Read(asset, p, made[asset, p].content_key) for p in partitions if (asset, p) in made]
 
 
@@ -125,9 +125,9 @@ def version(found: Version) -> Read:
     return Read(f"{found.pipeline}/candidate", found.partition, found.content_key)
 
 
-def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) -> ledger.Materialization:
+def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) -> ledger.Record:
     """What a step made last for a partition. Raises OrderError when it never ran."""
-    made = ledger.latest(ws.lake, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
+    made = ledger.latest(ws.state, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
     if made is None:
         raise OrderError(
             f"{pipeline.name}/{step} was not made for {partition}.",

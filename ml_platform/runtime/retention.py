@@ -1,26 +1,23 @@
-"""Upkeep of the lake and the blobs: what is still referred to is known here."""
+"""Maintenance of lake and blobs: what is still referred to is known here."""
 
+import re
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import func, select
+
 from ml_platform.lake import maintenance
 from ml_platform.runtime.workspace import Workspace
+from ml_platform.state.schema import record_details, records, screenings, versions
 
-_DIGESTS = """
-    SELECT output FROM platform.materializations WHERE output <> ''
-    UNION SELECT training_set FROM registry.versions UNION SELECT bundle FROM registry.versions
-    UNION SELECT unnest(regexp_extract_all(details, '"([0-9a-f]{64})"', 1)) FROM (
-        SELECT details FROM platform.materializations
-        QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1)
-    UNION SELECT digest FROM platform.screenings WHERE digest IS NOT NULL
-"""
+_DIGEST = re.compile(r'"([0-9a-f]{64})"')
 
 
 def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.GRACE) -> dict[str, Any]:
-    """Merge, expire and clean; blobs that no version, ledger row or screening names are removed.
+    """Merge, expire and clean; blobs that no version, record or screening names are removed.
 
-    `grace`: what is younger stays, since a run may be about to record it. Of pictures and texts for people
+    `grace`: what is younger stays, since a run may be about to record it. Of plots and texts for people
     those of the newest record of each asset and partition stay: no hit shows an older one, and Dagster keeps
     what it once showed in its own log.
     """
@@ -29,4 +26,16 @@ def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.
 
 def referenced(ws: Workspace) -> set[str]:
     """The digests of all blobs that something on record speaks of."""
-    return {digest for (digest,) in ws.lake.rows(_DIGESTS)}
+    newest = select(func.max(records.c.id)).group_by(records.c.asset, records.c.partition)
+    shown = select(records.c.result, record_details.c.display, record_details.c.checks).join(
+        record_details, record_details.c.record_id == records.c.id
+    )
+    with ws.state.reading():
+        digests = {row[0] for row in ws.state.rows(select(records.c.output).where(records.c.output != ""))}
+        for training_set, bundle in ws.state.rows(select(versions.c.training_set, versions.c.bundle)):
+            digests |= {training_set, bundle}
+        digests |= {row[0] for row in ws.state.rows(select(screenings.c.digest).where(screenings.c.digest != ""))}
+        for texts in ws.state.rows(shown.where(records.c.id.in_(newest))):
+            for text in texts:
+                digests.update(_DIGEST.findall(text))
+    return digests

@@ -1,48 +1,69 @@
 """What every step works with, and what it leaves behind."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from ml_platform.lake import data_files
 from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, Transaction, write
-from ml_platform.quality.checks import CheckResult
+from ml_platform.lake.transaction import Author, Transaction
+from ml_platform.quality.results import CheckResult
 from ml_platform.settings import Settings
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import ledger, lineage
+from ml_platform.state import database, ledger
+from ml_platform.state.database import State
+from ml_platform.state.old_lakes import carried_over, carry_over
+from ml_platform.state.results import Result
+from ml_platform.state.stores import Stores, after
+
+Status = Literal["made", "unchanged", "skipped", "not drawn"]
 
 
 @dataclass(frozen=True)
-class Workspace:
-    """The lake, the blobs and how tables are sliced (from `discovery.slices_of`)."""
+class Workspace(Stores):
+    """Lake, state and blobs, and how tables are sliced (from `discovery.slices_of`)."""
 
-    lake: Lake
-    blobs: Blobs
-    slices: dict[str, Partitions | None] = field(default_factory=dict)
+    slices: Mapping[str, Partitions | None] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, settings: Settings, slices: dict[str, Partitions | None]) -> "Workspace":
-        """Open the lake for writing and make the platform's tables when they are missing."""
-        from ml_platform.state import alerts, ingestion_tables, registry_tables
-
+    def open(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
+        """Open lake and state for writing; they are made when missing, and migrated when older code made them."""
         lake = Lake(settings)
-        for prepare in (
-            ledger.prepare,
-            ingestion_tables.prepare,
-            registry_tables.prepare,
-            alerts.prepare,
-            lineage.prepare,
-        ):
-            prepare(lake)
-        data_files.set_aside_damaged(lake)
-        return cls(lake, Blobs(settings), slices)
+        try:
+            state = _open_state(lake, settings)
+            carry_over(lake, state)
+            data_files.set_aside_damaged(lake)
+        except BaseException:
+            lake.close()
+            raise
+        return cls(lake, state, Blobs(settings), slices)
 
-    @property
-    def settings(self) -> Settings:
-        return self.lake.settings
+    @classmethod
+    def open_for_reading(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
+        """Open lake and state read-only: no run waits for it. Raises LakeError when there is no lake yet.
+
+        A lake that older code made is migrated first.
+        """
+        lake = Lake(settings, read_only=True)
+        try:
+            if not database.exists(settings) or not carried_over(settings):
+                cls.open(settings, slices).close()
+            state = State(settings, read_only=True)
+        except BaseException:
+            lake.close()
+            raise
+        return cls(lake, state, Blobs(settings), slices)
+
+
+def _open_state(lake: Lake, settings: Settings) -> State:
+    """Two processes that find no database make it one after the other."""
+    if database.exists(settings):
+        return State(settings)
+    with lake.locked("the operational state"):
+        return State(settings)
 
 
 @dataclass(frozen=True)
@@ -50,63 +71,80 @@ class Outcome:
     """What a step did: `made`, or `unchanged` when its content key was already there (S32).
 
     output:   digest of the blob that is the output, if it is one.
-    files:    path under the data folder → digest, of files outside lake and blobs that are the output.
-    metadata: name → JSON value, for people; the same for a hit as for the making.
+    result:   what was found, typed, for the steps and views that decide by it.
+    display:  label → JSON value, for people alone; the same for a hit as for the making.
     checks:   results that become asset checks.
+    files:    path under the data folder → digest, of files outside lake and blobs that are the output.
     """
 
     rows: int
-    status: str = "made"
+    status: Status = "made"
     output: str = ""
-    metadata: dict[str, Any] = field(default_factory=dict)
+    result: Result = field(default_factory=Result)
+    display: dict[str, Any] = field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
     content_key: str = ""
-    files: dict[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
-def already_made(ws: Workspace, author: Author, table: str | None) -> Outcome | None:
+def already_made(ws: Stores, author: Author, table: str | None) -> Outcome | None:
     """The recorded outcome when the ledger holds this key for this asset and partition (S31).
 
     A hit verifies that the output is there and whole: a blob by its hash, a partition of the lake
     table `table` (`schema.name`) by its files.
     """
-    last = ledger.latest(ws.lake, author.asset).get((author.asset, author.partition))
+    last = ledger.latest_of(ws.state, author.asset, author.partition)
     if last is not None and last.content_key == author.content_key and intact(ws, last, table):
-        return recorded(last)
+        return recorded(ws, last)
     return None
 
 
-def recorded(made: ledger.Materialization) -> Outcome:
-    """The outcome that a ledger row tells of."""
-    checks = tuple(CheckResult(**check) for check in made.details.get("checks", ()))
-    told, written = made.details.get("metadata", {}), made.details.get("written", {})
-    return Outcome(made.rows, "unchanged", made.output, told, checks, made.content_key, written)
+def recorded(ws: Stores, record: ledger.Record) -> Outcome:
+    """The outcome that a record tells of."""
+    details = ledger.details(ws.state, record.id)
+    checks = tuple(CheckResult(**check) for check in details.checks)
+    return Outcome(
+        record.rows,
+        "unchanged",
+        record.output,
+        record.result,
+        dict(details.display),
+        checks,
+        record.content_key,
+        record.files,
+    )
 
 
-def intact(ws: Workspace, made: ledger.Materialization, table: str | None) -> bool:
-    """Whether what a ledger row speaks of can still be read, and is what it was."""
-    if not all(unchanged(ws.settings.data / name, digest) for name, digest in made.details.get("written", {}).items()):
+def intact(ws: Stores, record: ledger.Record, table: str | None) -> bool:
+    """Whether what a record speaks of can still be read, and is what it was."""
+    if not all(unchanged(ws.settings.data / name, digest) for name, digest in record.files.items()):
         return False
-    if made.output:
-        return ws.blobs.whole(made.output)
+    if record.output:
+        return ws.blobs.whole(record.output)
     if table is None:
         return True
     schema, _, name = table.partition(".")
-    return data_files.whole(ws.lake, schema, name, made.partition)
+    return data_files.whole(ws.lake, schema, name, record.partition)
 
 
-def record(tx: Transaction, author: Author, outcome: Outcome) -> None:
-    """Put an outcome into the ledger, in the transaction that writes its rows."""
-    details = {"metadata": outcome.metadata, "checks": [asdict(check) for check in outcome.checks]}
-    if outcome.files:
-        details["written"] = outcome.files
-    ledger.record(tx, author, rows=outcome.rows, output=outcome.output, details=details)
+def record(ws: Stores, author: Author, outcome: Outcome) -> Outcome:
+    """Put an outcome on record whose output lies in the blobs, in the state, or is committed already."""
+    ledger.record(
+        ws.state,
+        author,
+        rows=outcome.rows,
+        result=outcome.result,
+        output=outcome.output,
+        display=outcome.display,
+        checks=[asdict(check) for check in outcome.checks],
+        files=outcome.files,
+    )
+    return outcome
 
 
-def recorded_alone(ws: Workspace, author: Author, outcome: Outcome) -> Outcome:
-    """Record an outcome whose output lies elsewhere: a blob, or rows of the registry."""
-    with write(ws.lake, author) as tx:
-        record(tx, author, outcome)
+def record_after(tx: Transaction, ws: Stores, author: Author, outcome: Outcome) -> Outcome:
+    """Put an outcome on record as soon as the rows that `tx` writes are committed (S43)."""
+    after(tx, ws.state, lambda: record(ws, author, outcome))
     return outcome
 
 

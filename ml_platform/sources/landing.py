@@ -3,15 +3,16 @@
 import os
 import shutil
 import uuid
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from ml_platform.errors import IngestionError
 from ml_platform.lake.blobs import file_hash
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
 from ml_platform.spec.tables import Table
+from ml_platform.state import files as file_records
+from ml_platform.state.database import State
 
 _UNFINISHED = (".tmp", ".part")
 
@@ -30,9 +31,7 @@ def landed(settings: Settings, table: Table) -> dict[str, Path]:
     return found
 
 
-def land(
-    lake_or_settings: Lake | Settings, table: Table, files: list[Path], *, arrived: datetime | None = None
-) -> list[Path]:
+def land(settings: Settings, table: Table, files: list[Path], *, arrived: datetime | None = None) -> list[Path]:
     """Copy files into the table's part of the landing folder; where they are now.
 
     Each appears whole or not at all. `arrived` is when the content became available, if that was not
@@ -41,18 +40,11 @@ def land(
     """
     if arrived is not None and arrived.tzinfo is None:
         raise IngestionError(f"land(arrived={arrived}) has no time zone.", remedy="Give it one: a moment in UTC.")
-    settings = lake_or_settings if isinstance(lake_or_settings, Settings) else lake_or_settings.settings
     targets = [(file, settings.landing / _target(table, file)) for file in files]
     if arrived is not None:
         declared = [(target.relative_to(settings.landing).as_posix(), file_hash(file)) for file, target in targets]
-        if isinstance(lake_or_settings, Lake):
-            _declare(lake_or_settings, table, declared, arrived)
-        else:
-            lake = Lake(settings)
-            try:
-                _declare(lake, table, declared, arrived)
-            finally:
-                lake.close()
+        with closing(State(settings)) as state:
+            file_records.declare_arrivals(state, table.name, declared, arrived)
     for file, target in targets:
         target.parent.mkdir(parents=True, exist_ok=True)
         whole = target.parent / f".{uuid.uuid4().hex}.tmp"
@@ -83,23 +75,3 @@ def _target(table: Table, file: Path) -> str:
             remedy="Rename it, or land it for the table it belongs to.",
         )
     return str(target)
-
-
-def _declare(lake: Lake, table: Table, files: list[tuple[str, str]], arrived: datetime) -> None:
-    from ml_platform.state.ingestion_tables import prepare
-
-    prepare(lake)
-    now = datetime.now(UTC)
-    with write(lake, Author(f"landing/{table.name}")) as tx:
-        for path, digest in files:
-            tx.execute(
-                "DELETE FROM platform.landings WHERE table_name = ? AND path = ? AND sha256 = ?",
-                [table.name, path, digest],
-            )
-            tx.execute("INSERT INTO platform.landings VALUES (?, ?, ?, ?, ?)", [table.name, path, digest, arrived, now])
-
-
-def declared_arrivals(lake: Lake, table: str) -> dict[tuple[str, str], datetime]:
-    """(path, sha256) → the arrival that was declared for it."""
-    rows = lake.rows("SELECT path, sha256, arrival FROM platform.landings WHERE table_name = ?", [table])
-    return {(path, digest): arrival for path, digest, arrival in rows}

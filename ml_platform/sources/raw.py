@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -11,19 +11,23 @@ from filelock import FileLock
 
 from ml_platform.errors import FileRefused
 from ml_platform.lake.blobs import file_hash
-from ml_platform.lake.connection import Lake
 from ml_platform.lake.frames import staged
-from ml_platform.lake.transaction import Author, Rows, Transaction, write
+from ml_platform.lake.transaction import Author, Rows, write
+from ml_platform.naming import quoted
+from ml_platform.settings import Settings
 from ml_platform.sources.file_reading import check_names, missing_columns, read
-from ml_platform.sources.landing import declared_arrivals, land
+from ml_platform.sources.landing import land
 from ml_platform.sources.raw_columns import FILE, ROW, Placed, place, storable, types_in_duckdb
 from ml_platform.sources.scan import Pending, Refusal, Waiting, look, pending, read_key
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.tables import Table
-from ml_platform.state import files as file_versions
+from ml_platform.state import files as file_records
 from ml_platform.state import ledger
+from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion
+from ml_platform.state.results import RawResult
+from ml_platform.state.stores import Stores, after
 
 __all__ = ["IngestReport", "Pending", "Refusal", "ingest", "land", "pending", "read_key", "table_lock"]
 
@@ -49,11 +53,11 @@ class IngestReport:
         return not self.ingested
 
 
-def table_lock(lake: Lake, table: Table) -> FileLock:
+def table_lock(settings: Settings, table: Table) -> FileLock:
     """One process at a time reads the files of a table."""
-    folder = lake.settings.lake / "locks"
+    folder = settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{table.name}.lock", timeout=lake.settings.lock_timeout)
+    return FileLock(folder / f"{table.name}.lock", timeout=settings.lock_timeout)
 
 
 @dataclass
@@ -65,7 +69,7 @@ class _Read:
     replaces: FileVersion | None
 
 
-def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], None] | None = None) -> IngestReport:
+def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str], None] | None = None) -> IngestReport:
     """Take in every waiting file of the table. Files that cannot be read are recorded and left; the others go on.
 
     Safe with several processes; running it again changes nothing. `on_file` is called with each path
@@ -73,12 +77,12 @@ def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], No
     """
     report = IngestReport(table.name, [], [], [], [], 0)
     rows = 0
-    with table_lock(lake, table):
-        seen, waiting, touched = look(lake, table)
+    with table_lock(stores.settings, table):
+        seen, waiting, touched = look(stores.state, table)
         report.refused.extend(seen.refused)
         if touched:
-            _note(lake, table, touched)
-        now, arrivals = datetime.now(UTC), declared_arrivals(lake, table.name)
+            file_records.note_unchanged(stores.state, table.name, touched)
+        now, arrivals = datetime.now(UTC), file_records.declared_arrivals(stores.state, table.name)
         batch: list[_Read] = []
         size, since = 0, time.monotonic()
         for item in waiting:
@@ -99,10 +103,10 @@ def ingest(lake: Lake, table: Table, run_id: str, *, on_file: Callable[[str], No
                 if done.replaces is not None:
                     report.replaced.append(item.path)
             if size > _BATCH_BYTES or time.monotonic() - since > _BATCH_SECONDS:
-                _store(lake, table, run_id, batch)
+                _store(stores, table, run_id, batch)
                 batch, size, since = [], 0, time.monotonic()
         if batch:
-            _store(lake, table, run_id, batch)
+            _store(stores, table, run_id, batch)
     return IngestReport(
         table.name, report.ingested, report.replaced, sorted(report.refused, key=lambda r: r.path), report.waiting, rows
     )
@@ -146,14 +150,14 @@ def _read(
     # Read anew because the declaration changed: it is still the content that arrived then.
     arrival = declared or (same[-1].arrival if same and same[-1] is item.before[-1] else now)
     version = FileVersion(
-        file_id=file_versions.file_id(table.name, item.path, digest, number, len(same)),
+        file_id=file_records.file_id(table.name, item.path, digest, number, len(same)),
         path=item.path,
         version=number,
         sha256=digest,
         bytes=after.st_size,
         mtime_ns=after.st_mtime_ns,
         rows=0 if frame is None else frame.height,
-        columns="{}",
+        columns="{}",  # set when the raw table's columns are chosen
         arrival=arrival,
         declared=declared is not None or (bool(same) and same[-1] is item.before[-1] and same[-1].declared),
         status="refused" if frame is None else "ingested",
@@ -180,35 +184,57 @@ def _check_columns(table: Table, frame: pl.DataFrame, path: str) -> None:
         )
 
 
-def _store(lake: Lake, table: Table, run_id: str, batch: list[_Read]) -> None:
-    author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
+def _store(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> None:
+    """Commit the rows of a batch to the lake, then put its versions on record (S43)."""
+    lake, state = stores.lake, stores.state
+    _remove_unfinished(stores, table)
     existing = lake.columns("raw", table.name)  # under the table's lock nobody else adds columns
-    placed: list[tuple[_Read, Placed, Rows | None]] = []
+    versions: list[FileVersion] = []
+    frames: list[Rows] = []
     for item in batch:
-        if item.frame is None:
-            placed.append((item, {}, None))
-            continue
-        columns = place(item.frame, existing, types_in_duckdb(lake, item.frame))
-        existing |= {home: kind for home, kind in columns.values() if home is not None}
-        placed.append((item, columns, staged(lake, _stored(item.frame, columns, item.version.file_id))))
-    with write(lake, author, {"files": [item.version.path for item in batch]}) as tx:
-        for item, columns, rows in placed:
-            if rows is not None:
-                tx.append("raw", table.name, rows, evolve=True)
-            _record(tx, table, item, json.dumps(columns), run_id)
-        taken = [item for item in batch if item.frame is not None]
-        if taken:
-            standing = tx.execute(
-                "SELECT path, sha256 FROM platform.files WHERE table_name = ? AND status = 'ingested' ORDER BY path",
-                [table.name],
-            ).fetchall()
-            author = Author(author.asset, WHOLE, content_key("raw", [digest for _, digest in standing]), run_id)
-            ledger.record(
-                tx,
-                author,
-                rows=sum(item.version.rows for item in taken),
-                details={"files": [item.version.path for item in taken]},
-            )
+        columns: Placed = {}
+        if item.frame is not None:
+            columns = place(item.frame, existing, types_in_duckdb(lake, item.frame))
+            existing |= {home: kind for home, kind in columns.values() if home is not None}
+            frames.append(staged(lake, _stored(item.frame, columns, item.version.file_id)))
+        versions.append(replace(item.version, columns=json.dumps(columns)))
+    taken = [version for version in versions if version.status == "ingested"]
+    if not taken:
+        _record(state, table, versions, taken, run_id)
+        return
+    file_records.begin(state, table.name, taken)
+    author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
+    with write(lake, author, {"files": [version.path for version in versions]}) as tx:
+        for rows in frames:
+            tx.append("raw", table.name, rows, evolve=True)
+        after(tx, state, lambda: _record(state, table, versions, taken, run_id))
+
+
+def _remove_unfinished(stores: Stores, table: Table) -> None:
+    """Remove rows that were committed by a process which died before it put them on record."""
+    unfinished = file_records.unfinished(stores.state, table.name)
+    if not unfinished:
+        return
+    if stores.lake.columns("raw", table.name):
+        with write(stores.lake, Author(f"raw/{table.name}", WHOLE)) as tx:
+            listed = ", ".join("?" * len(unfinished))
+            tx.execute(f"DELETE FROM raw.{quoted(table.name)} WHERE {FILE} IN ({listed})", list(unfinished))
+    file_records.forget_unfinished(stores.state, table.name)
+
+
+def _record(state: State, table: Table, versions: list[FileVersion], taken: list[FileVersion], run_id: str) -> None:
+    with state.writing():
+        for version in versions:
+            file_records.record(state, table.name, version, run_id)
+        if not taken:
+            return
+        digests = [version.sha256 for version in file_records.standing(state, table.name)]
+        ledger.record(
+            state,
+            Author(f"raw/{table.name}", WHOLE, content_key("raw", digests), run_id),
+            rows=sum(version.rows for version in taken),
+            result=RawResult(tuple(version.path for version in taken)),
+        )
 
 
 def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
@@ -216,44 +242,3 @@ def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
     kept.columns = [home for home, _ in placed.values() if home is not None]
     ids = pl.Series(FILE, [file_id] * frame.height, dtype=pl.String)
     return pl.DataFrame([*kept, ids, pl.Series(ROW, range(frame.height), dtype=pl.Int64)])
-
-
-def _record(tx: Transaction, table: Table, item: _Read, columns: str, run_id: str) -> None:
-    v, now = item.version, datetime.now(UTC)
-    if item.replaces is not None:
-        tx.execute(
-            "UPDATE platform.files SET status = 'replaced', replaced_at = ? WHERE table_name = ? AND file_id = ?",
-            [v.arrival, table.name, item.replaces.file_id],
-        )
-    tx.execute(
-        f"INSERT INTO platform.files VALUES ({', '.join('?' * 18)})",
-        [
-            table.name,
-            v.file_id,
-            v.path,
-            v.version,
-            v.sha256,
-            v.bytes,
-            v.mtime_ns,
-            v.rows,
-            columns,
-            v.arrival,
-            v.declared,
-            v.status,
-            v.replaces,
-            None,
-            v.error,
-            v.read_key,
-            run_id,
-            now,
-        ],
-    )
-
-
-def _note(lake: Lake, table: Table, touched: list[tuple[FileVersion, int, int]]) -> None:
-    with write(lake, Author(f"raw/{table.name}", WHOLE)) as tx:
-        for version, size, mtime in touched:
-            tx.execute(
-                "UPDATE platform.files SET bytes = ?, mtime_ns = ? WHERE table_name = ? AND file_id = ?",
-                [size, mtime, table.name, version.file_id],
-            )

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_platform.lake.blobs import file_hash
-from ml_platform.lake.connection import Lake
 from ml_platform.sources.landing import landed
 from ml_platform.spec.canonical import canonical, content_key
 from ml_platform.spec.tables import Table
+from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion, by_path, versions
 
 READER_VERSION = 1  # raise it when files would be read differently
@@ -49,9 +49,9 @@ def read_key(table: Table) -> str:
     return content_key(READER_VERSION, canonical(source), wanted)[:16]
 
 
-def pending(lake: Lake, table: Table) -> Pending:
+def pending(state: State, table: Table) -> Pending:
     """A look at the landing folder that writes nothing; contents are hashed only where size or time changed."""
-    return look(lake, table)[0]
+    return look(state, table)[0]
 
 
 @dataclass
@@ -63,11 +63,11 @@ class Waiting:
     before: list[FileVersion]
 
 
-def look(lake: Lake, table: Table) -> tuple[Pending, list[Waiting], list[tuple[FileVersion, int, int]]]:
+def look(state: State, table: Table) -> tuple[Pending, list[Waiting], list[tuple[FileVersion, int, int]]]:
     """Also the files to read, and unchanged ones whose size or time must be noted anew."""
-    known, key = by_path(versions(lake, table.name)), read_key(table)
+    known, key = by_path(versions(state, table.name)), read_key(table)
     found, waiting, touched = Pending(table.name), [], []
-    for path, file in landed(lake.settings, table).items():
+    for path, file in landed(state.settings, table).items():
         before = known.get(path, [])
         try:
             match = _match(file, before)

@@ -12,7 +12,7 @@ from ml_platform.spec import checking
 from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import Derived, Feature
-from ml_platform.spec.gates import Gate, Leakage, Parity, Reproduction
+from ml_platform.spec.gates import METRICS, Gate, Leakage, Parity, Reproduction
 from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Weekly
 from ml_platform.spec.tables import Table
@@ -21,6 +21,9 @@ from ml_platform.spec.vocabulary import Several, word
 
 Task = Literal["binary", "multiclass", "regression"]
 _ALWAYS: tuple[type, ...] = (Leakage, Parity, Reproduction)
+
+
+_HEADLINES: dict[Task, str] = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "rmse"}
 
 
 @word
@@ -84,6 +87,12 @@ class ModelPipeline:
         """The declared gates and those that are always judged."""
         missing = [kind() for kind in _ALWAYS if not any(isinstance(g, kind) for g in self.gates)]
         return (*self.gates, *missing)
+
+    @property
+    def headline(self) -> str:
+        """The metric that stands for the pipeline: its first gate's, else the usual one of its task."""
+        metrics = (getattr(gate, "metric", None) for gate in self.gates)
+        return next((metric for metric in metrics if metric in METRICS), _HEADLINES[self.task])
 
     @cached_property
     def task(self) -> Task:

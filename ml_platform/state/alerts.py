@@ -1,25 +1,18 @@
-"""Alerts: what a person should hear of, as rows of `platform.alerts`. The same finding again is the same row."""
+"""Alerts: what a person should hear of, as rows of the table `alerts`. The same finding again is the same row."""
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Literal
 
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, write
+from sqlalchemy import insert, select
+
 from ml_platform.spec.canonical import content_key
+from ml_platform.state.database import State
+from ml_platform.state.schema import alerts as table
 
 Kind = Literal["gate", "contract", "refused_file", "drift", "no_fresh_data", "check"]
 Severity = Literal["error", "warn"]
-
-AUTHOR = Author("platform/alerts")
-_TABLES = {
-    "alerts": "alert_id VARCHAR, kind VARCHAR, severity VARCHAR, asset VARCHAR, partition VARCHAR, about VARCHAR, "
-    "title VARCHAR, text VARCHAR, link VARCHAR, evidence VARCHAR, raised_at TIMESTAMPTZ, run_id VARCHAR",
-    # Append-only; the newest row of an alert and channel is its state (`monitoring.delivery`).
-    "alert_deliveries": "alert_id VARCHAR, channel VARCHAR, attempt INTEGER, state VARCHAR, error VARCHAR, "
-    "until TIMESTAMPTZ, recorded_at TIMESTAMPTZ",
-}
 
 
 @dataclass(frozen=True)
@@ -45,7 +38,7 @@ class Alert:
     run_id: str
 
 
-COLUMNS = [field.name for field in fields(Alert)]
+SELECTED = [table.c[field.name] for field in fields(Alert)]
 
 
 def alert(
@@ -67,38 +60,26 @@ def alert(
     return Alert(identity, kind, severity, asset, partition, about, title, text, link, evidence, now, run_id)
 
 
-def prepare(lake: Lake) -> None:
-    """Make the tables of alerts when one is missing; any number of processes may do so at once."""
-    if all(lake.has("platform", name) for name in _TABLES):
-        return
-    with write(lake, AUTHOR) as tx:
-        tx.execute("CREATE SCHEMA IF NOT EXISTS platform")
-        for name, columns in _TABLES.items():
-            tx.execute(f"CREATE TABLE IF NOT EXISTS platform.{name} ({columns})")
-
-
-def raise_(lake: Lake, found: Sequence[Alert]) -> list[Alert]:
+def raise_(state: State, candidates: Sequence[Alert]) -> list[Alert]:
     """Put on record those that are not yet; they are returned."""
-    if not _unknown(lake, found):
+    if not _unknown(state, candidates):
         return []
-    with write(lake, AUTHOR) as tx:
-        new = _unknown(lake, found)
+    with state.writing() as connection:
+        new = _unknown(state, candidates)
         for item in new:
-            tx.execute(f"INSERT INTO platform.alerts VALUES ({', '.join('?' * len(COLUMNS))})", [*astuple(item)])
+            connection.execute(insert(table).values(asdict(item)))
     return new
 
 
-def _unknown(lake: Lake, found: Sequence[Alert]) -> list[Alert]:
-    by_id = {item.alert_id: item for item in found}
+def _unknown(state: State, candidates: Sequence[Alert]) -> list[Alert]:
+    by_id = {item.alert_id: item for item in candidates}
     if not by_id:
         return []
-    known = lake.rows("SELECT alert_id FROM platform.alerts WHERE list_contains(?, alert_id)", [list(by_id)])
-    return [item for name, item in by_id.items() if (name,) not in known]
+    recorded = {row[0] for row in state.rows(select(table.c.alert_id).where(table.c.alert_id.in_(by_id)))}
+    return [item for name, item in by_id.items() if name not in recorded]
 
 
-def raised(lake: Lake) -> list[Alert]:
-    """Every alert, newest first; none in a lake from before there were alerts."""
-    if not lake.has("platform", "alerts"):
-        return []
-    rows = lake.rows(f"SELECT {', '.join(COLUMNS)} FROM platform.alerts ORDER BY raised_at DESC, rowid DESC")
-    return [Alert(*row) for row in rows]
+def raised(state: State) -> list[Alert]:
+    """Every alert, newest first."""
+    chosen = select(*SELECTED).order_by(table.c.raised_at.desc(), table.c.alert_id)
+    return [Alert(*row) for row in state.rows(chosen)]

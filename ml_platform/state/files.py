@@ -1,15 +1,15 @@
 """File versions: what landed, in which order it stands, and what a newer version replaced."""
 
 import hashlib
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
 
-from ml_platform.lake.connection import Lake
+from sqlalchemy import and_, delete, func, insert, select, union_all, update
 
-_FIELDS = (
-    "file_id, path, version, sha256, bytes, mtime_ns, rows, columns, arrival, declared, status, replaces, "
-    "error, read_key"
-)
+from ml_platform.state.database import State
+from ml_platform.state.schema import files, landings, screenings, unfinished_files
 
 
 @dataclass(frozen=True)
@@ -45,19 +45,27 @@ class Refused:
     error: str
 
 
-def refused(lake: Lake, table: str) -> list[Refused]:
+def refused(state: State, table: str) -> list[Refused]:
     """The files whose newest version is refused as things stand, by path."""
-    rows = lake.rows(
-        "SELECT path, sha256, error FROM platform.files WHERE table_name = ? AND status = 'refused' "
-        "AND (path, version) IN (SELECT path, max(version) FROM platform.files WHERE table_name = ? GROUP BY path) "
-        "UNION ALL SELECT f.path, f.sha256, x.error FROM (SELECT file_id, error FROM platform.screenings "
-        "WHERE table_name = ? "
-        "QUALIFY row_number() OVER (PARTITION BY file_id ORDER BY recorded_at DESC) = 1) x "
-        "JOIN platform.files f ON f.file_id = x.file_id AND f.table_name = ? AND f.status = 'ingested' "
-        "WHERE x.error IS NOT NULL ORDER BY 1",
-        [table] * 4,
+    mine = files.c.table_name == table
+    newest = select(files.c.path, func.max(files.c.version).label("version")).where(mine).group_by(files.c.path)
+    last = newest.subquery()
+    unread = (
+        select(files.c.path, files.c.sha256, files.c.error)
+        .join(last, and_(files.c.path == last.c.path, files.c.version == last.c.version))
+        .where(mine, files.c.status == "refused")
     )
-    return [Refused(*row) for row in rows]
+    screened = select(screenings.c.file_id, func.max(screenings.c.id).label("id")).where(
+        screenings.c.table_name == table
+    )
+    judged = screened.group_by(screenings.c.file_id).subquery()
+    unfit = (
+        select(files.c.path, files.c.sha256, screenings.c.error)
+        .join(judged, judged.c.file_id == files.c.file_id)
+        .join(screenings, screenings.c.id == judged.c.id)
+        .where(mine, files.c.status == "ingested", screenings.c.error.is_not(None))
+    )
+    return [Refused(*row) for row in state.rows(union_all(unread, unfit).order_by("path"))]
 
 
 def file_id(table: str, path: str, sha256: str, version: int, earlier: int) -> str:
@@ -66,10 +74,94 @@ def file_id(table: str, path: str, sha256: str, version: int, earlier: int) -> s
     return hashlib.sha256(f"{table}\0{path}\0{sha256}{again}".encode()).hexdigest()[:16]
 
 
-def versions(lake: Lake, table: str) -> list[FileVersion]:
+def versions(state: State, table: str) -> list[FileVersion]:
     """Every recorded version of the table's files, by path and version."""
-    rows = lake.rows(f"SELECT {_FIELDS} FROM platform.files WHERE table_name = ? ORDER BY path, version", [table])
-    return [FileVersion(*row) for row in rows]
+    columns = [files.c[name] for name in FileVersion.__dataclass_fields__]
+    chosen = select(*columns).where(files.c.table_name == table).order_by(files.c.path, files.c.version)
+    return list(state.once(f"file versions of {table}", lambda: [FileVersion(*row) for row in state.rows(chosen)]))
+
+
+def standing(state: State, table: str) -> list[FileVersion]:
+    """The versions that count now, by path."""
+    return [version for version in versions(state, table) if version.status == "ingested"]
+
+
+def begin(state: State, table: str, versions: Iterable[FileVersion]) -> None:
+    """Announce versions whose rows are about to be committed to the lake (S43)."""
+    with state.writing() as connection:
+        for version in versions:
+            connection.execute(insert(unfinished_files).values(table_name=table, file_id=version.file_id))
+
+
+def unfinished(state: State, table: str) -> list[str]:
+    """The ids of versions that were announced and never recorded: their writer died."""
+    chosen = select(unfinished_files.c.file_id).where(unfinished_files.c.table_name == table)
+    return [row[0] for row in state.rows(chosen.order_by(unfinished_files.c.file_id))]
+
+
+def forget_unfinished(state: State, table: str) -> None:
+    """Their rows were removed from the lake."""
+    with state.writing() as connection:
+        connection.execute(delete(unfinished_files).where(unfinished_files.c.table_name == table))
+
+
+def record(state: State, table: str, version: FileVersion, run_id: str) -> None:
+    """Put a version on record, ended as announced; the version that it replaces is marked so."""
+    mine = files.c.table_name == table
+    values: dict[str, Any] = {
+        **asdict(version),
+        "table_name": table,
+        "run_id": run_id,
+        "recorded_at": datetime.now(UTC),
+    }
+    with state.writing() as connection:
+        if version.replaces is not None:
+            connection.execute(
+                update(files)
+                .where(mine, files.c.file_id == version.replaces)
+                .values(status="replaced", replaced_at=version.arrival)
+            )
+        connection.execute(insert(files).values(**values, recorded_at=datetime.now(UTC)))
+        announced = and_(unfinished_files.c.table_name == table, unfinished_files.c.file_id == version.file_id)
+        connection.execute(delete(unfinished_files).where(announced))
+
+
+def note_unchanged(state: State, table: str, seen: Sequence[tuple[FileVersion, int, int]]) -> None:
+    """Remember the size and time of files whose content did not change: (version, bytes, mtime in ns)."""
+    with state.writing() as connection:
+        for version, size, mtime in seen:
+            mine = and_(files.c.table_name == table, files.c.file_id == version.file_id)
+            connection.execute(update(files).where(mine).values(bytes=size, mtime_ns=mtime))
+
+
+def declare_arrivals(state: State, table: str, contents: Iterable[tuple[str, str]], arrived: datetime) -> None:
+    """Put on record when contents, (path, sha256), became available; a later declaration takes the place of one."""
+    with state.writing() as connection:
+        for path, digest in contents:
+            same = and_(landings.c.table_name == table, landings.c.path == path, landings.c.sha256 == digest)
+            connection.execute(delete(landings).where(same))
+            values = {"table_name": table, "path": path, "sha256": digest, "arrival": arrived}
+            connection.execute(insert(landings).values(**values, recorded_at=datetime.now(UTC)))
+
+
+def declared_arrivals(state: State, table: str) -> dict[tuple[str, str], datetime]:
+    """(path, sha256) → the arrival that was declared for it."""
+    chosen = select(landings.c.path, landings.c.sha256, landings.c.arrival).where(landings.c.table_name == table)
+    return {(path, digest): arrival for path, digest, arrival in state.rows(chosen)}
+
+
+def arrivals(state: State, table: str) -> list[datetime]:
+    """When each version came that was not refused, in order."""
+    chosen = select(files.c.arrival).where(files.c.table_name == table, files.c.status != "refused")
+    return [row[0] for row in state.rows(chosen.order_by(files.c.arrival))]
+
+
+def first_arrivals(state: State, table: str) -> dict[str, datetime]:
+    """When each path first had a version that stood."""
+    chosen = select(files.c.path, func.min(files.c.arrival)).where(
+        files.c.table_name == table, files.c.status != "refused"
+    )
+    return {path: arrival for path, arrival in state.rows(chosen.group_by(files.c.path))}
 
 
 def by_path(found: list[FileVersion]) -> dict[str, list[FileVersion]]:

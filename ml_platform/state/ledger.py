@@ -1,111 +1,169 @@
-"""What was made, from which key: the record that lets any rerun be a resume (S31, S32)."""
+"""The ledger: what was produced, from which content key, so that re-running skips finished work (S31, S32).
+
+A record has a typed `result`, by which steps decide, and details that are fetched one record at a
+time: what people look at, check results, and what the output was made from.
+"""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, TypeVar
 
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, Transaction, write
+from sqlalchemy import Connection, func, select
 
-_TABLES = """
-CREATE SCHEMA IF NOT EXISTS platform;
-CREATE TABLE IF NOT EXISTS platform.materializations (
-    asset VARCHAR, partition VARCHAR, content_key VARCHAR, output VARCHAR, rows BIGINT,
-    details VARCHAR, run_id VARCHAR, recorded_at TIMESTAMPTZ);
-CREATE TABLE IF NOT EXISTS platform.reads (
-    asset VARCHAR, partition VARCHAR, content_key VARCHAR,
-    reads STRUCT(asset VARCHAR, partition VARCHAR, content_key VARCHAR)[], recorded_at TIMESTAMPTZ);
-"""
+from ml_platform.errors import StateError
+from ml_platform.lake.recipes import Read
+from ml_platform.lake.transaction import Author
+from ml_platform.state.database import AnyRow, State
+from ml_platform.state.results import Result, from_json, to_json
+from ml_platform.state.schema import decisions, promotions, record_details, records
+
+R = TypeVar("R", bound=Result)
+Key = tuple[str, str]  # asset, partition
 
 
 @dataclass(frozen=True)
-class Materialization:
+class Record:
     """One output: which asset and partition, from which key, with what bytes or rows.
 
-    `output` is the hash of the blob or of what tells two outputs apart; empty for tables that
-    are told apart by their key. `details` are JSON values for people and later steps.
+    `output` is the hash of the blob, or empty for tables, which are told apart by their key.
+    `files` are files outside lake and blobs that are part of the output: path under the data
+    folder → SHA-256.
     """
 
+    id: int
     asset: str
     partition: str
     content_key: str
     output: str
     rows: int
-    details: dict[str, Any]
+    files: Mapping[str, str]
     run_id: str
     recorded_at: datetime
+    stored_result: str = field(repr=False)
+
+    @cached_property
+    def result(self) -> Result:
+        """The typed result. Raises StateError for one that newer code wrote."""
+        return from_json(self.stored_result)
+
+    def result_as(self, kind: type[R]) -> R:
+        """The result, which must be of that kind. Raises StateError when it is not."""
+        if not isinstance(self.result, kind):
+            raise StateError(
+                f"{self.asset} {self.partition} has a result of kind {self.result.kind!r}, not {kind.kind!r}.",
+                remedy="Run with --recompute to make it again.",
+            )
+        return self.result
 
 
-def prepare(lake: Lake) -> None:
-    """Make the platform's own tables when they are missing."""
-    if lake.has("platform", "materializations") and lake.has("platform", "reads"):
-        return
-    with write(lake, Author("platform")) as tx:
-        for statement in _TABLES.split(";"):
-            if statement.strip():
-                tx.execute(statement)
+@dataclass(frozen=True)
+class Details:
+    """What is read of one record at a time. `checks` are the fields of check results."""
+
+    display: Mapping[str, Any] = field(default_factory=dict)
+    checks: Sequence[Mapping[str, Any]] = ()
+    reads: tuple[Read, ...] | None = None
 
 
 def record(
-    tx: Transaction, author: Author, *, rows: int, output: str = "", details: dict[str, Any] | None = None
-) -> None:
-    """Add a row to the ledger and the reads behind it, in the transaction that writes the output."""
-    now = datetime.now(UTC)
-    tx.execute(
-        "INSERT INTO platform.materializations VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            author.asset,
-            author.partition,
-            author.content_key,
-            output,
-            rows,
-            json.dumps(details or {}),
-            author.run_id,
-            now,
-        ],
-    )
-    record_reads(tx, author, now)
+    state: State,
+    author: Author,
+    *,
+    rows: int,
+    result: Result,
+    output: str = "",
+    display: Mapping[str, Any] | None = None,
+    checks: Iterable[Mapping[str, Any]] = (),
+    files: Mapping[str, str] | None = None,
+) -> Record:
+    """Put an output on record, with `author.reads` as what it was made from. The output must exist by now (S43)."""
+    values = {
+        "asset": author.asset,
+        "partition": author.partition,
+        "content_key": author.content_key,
+        "output": output,
+        "rows": rows,
+        "result": to_json(result),
+        "files": json.dumps(dict(files or {})),
+        "run_id": author.run_id,
+        "recorded_at": datetime.now(UTC),
+    }
+    with state.writing() as connection:
+        number = connection.execute(records.insert().values(values)).inserted_primary_key
+        assert number is not None  # the database numbers every record
+        connection.execute(
+            record_details.insert().values(
+                record_id=number[0],
+                display=json.dumps(dict(display or {})),
+                checks=json.dumps(list(checks)),
+                reads=json.dumps([list(asdict(read).values()) for read in author.reads]),
+            )
+        )
+    return _record((number[0], *values.values()))
 
 
-def record_reads(tx: Transaction, author: Author, at: datetime) -> None:
-    """Keep what an output was made from; nothing where files are taken in, for they come from outside.
-
-    One row an output, in a table that no plan reads: so few rows at a time that they need no file.
-    """
-    if author.asset.startswith("raw/"):
-        return
-    reads = [asdict(read) for read in author.reads]
-    tx.execute(
-        "INSERT INTO platform.reads VALUES (?, ?, ?, ?, ?)",
-        [author.asset, author.partition, author.content_key, reads, at],
-    )
+def latest(state: State, asset: str) -> dict[Key, Record]:
+    """The newest record of every partition of an asset, in one query."""
+    return dict(state.once(f"ledger of {asset}", lambda: _latest(state, asset)))
 
 
-def latest(lake: Lake, asset: str | None = None) -> dict[tuple[str, str], Materialization]:
-    """The newest record of every (asset, partition), or of one asset's partitions, in one query.
-
-    All are read either way, so that inside `Lake.reading` one look answers every question.
-    """
-    by_asset = lake.once("ledger", lambda: _by_asset(lake))
-    if asset is not None:
-        return dict(by_asset.get(asset, {}))
-    return {place: record for records in by_asset.values() for place, record in records.items()}
+def latest_of(state: State, asset: str, partition: str) -> Record | None:
+    """The newest record of one partition of an asset; None when there is none."""
+    return latest(state, asset).get((asset, partition))
 
 
-def _by_asset(lake: Lake) -> dict[str, dict[tuple[str, str], Materialization]]:
-    found = lake.rows(
-        "SELECT asset, partition, content_key, output, rows, details, run_id, recorded_at "
-        "FROM platform.materializations "
-        "QUALIFY row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1"
-    )
-    records: dict[str, dict[tuple[str, str], Materialization]] = {}
-    for row in found:
-        records.setdefault(row[0], {})[row[0], row[1]] = _materialization(*row)
-    return records
+def assets(state: State) -> list[str]:
+    """Every asset that has a record."""
+    return [row[0] for row in state.rows(select(records.c.asset).distinct().order_by(records.c.asset))]
 
 
-def _materialization(
-    asset: str, partition: str, content_key: str, output: str, rows: int, details: str, run_id: str, at: datetime
-) -> Materialization:
-    return Materialization(asset, partition, content_key, output, rows, json.loads(details), run_id, at)
+def history(state: State, asset: str) -> list[Record]:
+    """Every record of an asset, oldest first."""
+    return [_record(row) for row in state.rows(select(records).where(records.c.asset == asset).order_by(records.c.id))]
+
+
+def changes(state: State) -> tuple[int, int, int]:
+    """The newest numbers of records, decisions and promotions: they grow with whatever a plan depends on."""
+    numbers = (func.max(records.c.id), func.max(decisions.c.id), func.max(promotions.c.seq))
+    newest = [state.value(select(number)) or 0 for number in numbers]
+    return newest[0], newest[1], newest[2]
+
+
+def details(state: State, number: int) -> Details:
+    """The details of one record. `reads` is None for an output from before inputs were recorded."""
+    row = state.first(select(record_details).where(record_details.c.record_id == number))
+    if row is None:
+        return Details()
+    return Details(json.loads(row.display), json.loads(row.checks), parsed_reads(row.reads))
+
+
+def set_reads(state: State, reads: Mapping[int, Sequence[Read]]) -> None:
+    """Record the inputs of outputs from before inputs were recorded: record id → inputs."""
+    with state.writing() as connection:
+        for number, inputs in reads.items():
+            _set_reads(connection, number, inputs)
+
+
+def _set_reads(connection: Connection, number: int, inputs: Sequence[Read]) -> None:
+    listed = json.dumps([list(asdict(read).values()) for read in inputs])
+    connection.execute(record_details.update().where(record_details.c.record_id == number).values(reads=listed))
+
+
+def parsed_reads(text: str) -> tuple[Read, ...] | None:
+    """The stored form of inputs, as `Read`s; None for "null"."""
+    listed = json.loads(text)
+    return None if listed is None else tuple(Read(*one) for one in listed)
+
+
+def _latest(state: State, asset: str) -> dict[Key, Record]:
+    newest = select(func.max(records.c.id)).where(records.c.asset == asset).group_by(records.c.partition)
+    rows = state.rows(select(records).where(records.c.id.in_(newest)).order_by(records.c.partition))
+    return {(row.asset, row.partition): _record(row) for row in rows}
+
+
+def _record(row: AnyRow | tuple[Any, ...]) -> Record:
+    number, asset, partition, key, output, rows, result, files, run_id, recorded_at = row
+    return Record(number, asset, partition, key, output, rows, json.loads(files), run_id, recorded_at, result)

@@ -1,97 +1,23 @@
-"""Lineage: what every output was made from, as views that anyone can ask, and as a graph to walk.
+"""Lineage: what every output was made from, as a graph to walk.
 
-    lineage.files   every version of every landed file, with its hash and whether it stands
-    lineage.nodes   what there is: files, partitions of tables, training sets, versions, promotions, …
-    lineage.edges   which node was made from which
-
-A node is an asset, a partition and a content key. Like the ledger, lineage is only added to: what
-another key replaced stays, and says so (`stands`).
+A node is an asset, a partition and a content key. Lineage is only added to: what another key
+replaced stays, and says so (`stands`). The same graph stands in the lake as `lineage.nodes`,
+`lineage.edges` and `lineage.files` (`state.publishing`).
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from ml_platform.errors import LakeError
-from ml_platform.lake.connection import Lake
+from sqlalchemy import select
+
 from ml_platform.lake.recipes import Read
-from ml_platform.lake.transaction import Author, write
-from ml_platform.naming import literal
-from ml_platform.spec.canonical import content_key
+from ml_platform.state.database import State
+from ml_platform.state.ledger import parsed_reads
+from ml_platform.state.schema import files, promotions, record_details, records, screenings, versions
 
-State = Literal["stands", "stale", "superseded", "unknown"]
-
-# Over tables of the packages above, by name only: who opens a lake makes those first.
-_VIEWS = {
-    "files": """
-        WITH judged AS (
-            SELECT f.*, coalesce(f.error, s.error) AS why
-            FROM platform.files f
-            LEFT JOIN (
-                SELECT table_name, file_id, arg_max_null(error, recorded_at) AS error
-                FROM platform.screenings GROUP BY table_name, file_id
-            ) s USING (table_name, file_id)
-        )
-        SELECT table_name AS "table", path, version, sha256, bytes, rows, arrival,
-            CASE WHEN why IS NOT NULL THEN 'refused'
-                 WHEN version = max(version) FILTER (why IS NULL) OVER (PARTITION BY table_name, path) THEN 'stands'
-                 ELSE 'replaced' END AS status,
-            why AS error, file_id, run_id, recorded_at
-        FROM judged""",
-    "nodes": """
-        WITH made AS (
-            SELECT *, row_number() OVER (PARTITION BY asset, partition ORDER BY recorded_at DESC, rowid DESC) = 1
-                AS stands
-            FROM platform.materializations WHERE NOT starts_with(asset, 'raw/')
-            QUALIFY row_number() OVER (
-                PARTITION BY asset, partition, content_key ORDER BY recorded_at DESC, rowid DESC) = 1
-        ), known AS (
-            SELECT asset, partition, content_key, any_value(len(reads)) AS reads
-            FROM platform.reads GROUP BY ALL
-        )
-        SELECT CASE WHEN version IS NOT NULL THEN 'version'
-                    WHEN starts_with(asset, 'validated/') THEN 'validated'
-                    ELSE split_part(asset, '/', 2) END AS kind,
-            asset, partition, content_key, output, rows, version, stands, reads, run_id, recorded_at
-        FROM made
-        LEFT JOIN (
-            SELECT pipeline || '/candidate' AS asset, content_key, pipeline || '@' || version AS version
-            FROM registry.versions
-        ) USING (asset, content_key)
-        LEFT JOIN known USING (asset, partition, content_key)
-        UNION ALL
-        SELECT 'file', 'raw/' || "table", path, sha256, '', rows, NULL, status = 'stands', 0, run_id, recorded_at
-        FROM lineage.files WHERE sha256 <> ''
-        QUALIFY row_number() OVER (PARTITION BY "table", path, sha256 ORDER BY version DESC) = 1
-        UNION ALL
-        SELECT 'promotion', pipeline || '/promotions', partition, seq::VARCHAR, action, 1,
-            pipeline || '@' || version, true, 1, run_id, recorded_at
-        FROM registry.promotions""",
-    "edges": """
-        SELECT DISTINCT asset, partition, content_key,
-            read.asset AS read_asset, read.partition AS read_partition, read.content_key AS read_key
-        FROM (SELECT asset, partition, content_key, unnest(reads) AS read FROM platform.reads)
-        UNION ALL
-        SELECT p.pipeline || '/promotions', p.partition, p.seq::VARCHAR,
-            v.pipeline || '/candidate', v.partition, v.content_key
-        FROM registry.promotions p JOIN registry.versions v USING (pipeline, version)""",
-}
-
-
-def prepare(lake: Lake) -> None:
-    """Make the views where they are missing or of another day. The tables they read must be there."""
-    wanted = {name: content_key(text) for name, text in _VIEWS.items()}
-    found = lake.rows(
-        "SELECT view_name, comment FROM duckdb_views() WHERE database_name = 'lake' AND schema_name = 'lineage'"
-    )
-    if dict(found) == wanted:
-        return
-    with write(lake, Author("lineage")) as tx:
-        tx.execute("CREATE SCHEMA IF NOT EXISTS lineage")
-        for name, text in _VIEWS.items():
-            tx.execute(f"CREATE OR REPLACE VIEW lineage.{name} AS {text}")
-            tx.execute(f"COMMENT ON VIEW lineage.{name} IS {literal(wanted[name])}")
+Standing = Literal["stands", "stale", "superseded", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -140,7 +66,7 @@ class Graph:
         """Everything that was made from the starts, nearest first, under the same rule."""
         return self._walk(starts, self.readers, past)
 
-    def state(self, place: Read) -> State:
+    def state(self, place: Read) -> Standing:
         """Whether it stands; "stale" when it does and something it was made from does not any more."""
         node = self.nodes.get(place)
         if node is None:
@@ -185,16 +111,100 @@ class Graph:
         return not (standing.place in together or same) or self._is_stale(standing.place)
 
 
-def graph(lake: Lake) -> Graph:
-    """The lineage of everything in the lake. Raises LakeError for a lake from before lineage was kept."""
-    if not lake.columns("lineage", "nodes"):
-        raise LakeError(
-            f"The lake in {lake.folder} was made before lineage was kept.",
-            remedy="`ml-platform lineage PIPELINE --record` adds it, as far as it is still certain.",
+@dataclass(frozen=True)
+class LandedFile:
+    """One content of one landed file. `status`: stands, replaced or refused; `error` says why it is refused."""
+
+    table: str
+    path: str
+    version: int
+    sha256: str
+    bytes: int
+    rows: int
+    arrival: datetime
+    status: str
+    error: str | None
+    file_id: str
+    run_id: str
+    recorded_at: datetime
+
+
+def landed_files(state: State) -> list[LandedFile]:
+    """Every version of every landed file, by table, path and version."""
+    judged = select(screenings.c.table_name, screenings.c.file_id, screenings.c.error).order_by(screenings.c.id)
+    errors = {(table, file_id): error for table, file_id, error in state.rows(judged)}
+    chosen = state.rows(select(files).order_by(files.c.table_name, files.c.path, files.c.version))
+    reasons = [row.error or errors.get((row.table_name, row.file_id)) for row in chosen]
+    newest: dict[tuple[str, str], int] = {}
+    for row, reason in zip(chosen, reasons, strict=True):
+        if reason is None:
+            newest[row.table_name, row.path] = row.version
+    landed = []
+    for row, reason in zip(chosen, reasons, strict=True):
+        stands = newest.get((row.table_name, row.path)) == row.version
+        status = "refused" if reason is not None else "stands" if stands else "replaced"
+        about = (row.table_name, row.path, row.version, row.sha256, row.bytes, row.rows, row.arrival)
+        landed.append(LandedFile(*about, status, reason, row.file_id, row.run_id, row.recorded_at))
+    return landed
+
+
+def graph(state: State) -> Graph:
+    """The lineage of everything on record."""
+    with state.reading():
+        nodes, edges = _outputs(state)
+        log = state.rows(
+            select(promotions, versions.c.content_key, versions.c.partition.label("trained_after"))
+            .outerjoin(
+                versions, (versions.c.pipeline == promotions.c.pipeline) & (versions.c.version == promotions.c.version)
+            )
+            .order_by(promotions.c.seq)
         )
-    nodes = lake.rows(
-        "SELECT kind, asset, partition, content_key, output, rows, version, stands, reads, run_id, recorded_at "
-        "FROM lineage.nodes ORDER BY asset, partition, recorded_at"
+        nodes += _files(state)
+    for row in log:
+        name = f"{row.pipeline}@{row.version}" if row.version else None
+        place = Read(f"{row.pipeline}/promotions", row.partition, str(row.seq))
+        about = (place.asset, place.partition, place.content_key, row.action, 1, name)
+        nodes.append(Node("promotion", *about, True, 1, row.run_id, row.recorded_at))
+        if row.content_key is not None:
+            edges.append((place, Read(f"{row.pipeline}/candidate", row.trained_after, row.content_key)))
+    return Graph(nodes, edges)
+
+
+def _outputs(state: State) -> tuple[list[Node], list[tuple[Read, Read]]]:
+    """The newest record of every asset, partition and content key, and what it was made from."""
+    registered = select(versions.c.pipeline, versions.c.version, versions.c.content_key)
+    names = {
+        (f"{row.pipeline}/candidate", row.content_key): f"{row.pipeline}@{row.version}"
+        for row in state.rows(registered)
+    }
+    chosen = state.rows(
+        select(records, record_details.c.reads)
+        .outerjoin(record_details, record_details.c.record_id == records.c.id)
+        .where(~records.c.asset.startswith("raw/"))
+        .order_by(records.c.id)
     )
-    edges = lake.rows("FROM lineage.edges ORDER BY ALL")
-    return Graph((Node(*row) for row in nodes), ((Read(*row[:3]), Read(*row[3:])) for row in edges))
+    standing = {(row.asset, row.partition): row.id for row in chosen}
+    newest = {(row.asset, row.partition, row.content_key): row for row in chosen}
+    nodes: list[Node] = []
+    edges: list[tuple[Read, Read]] = []
+    for (asset, partition, key), row in newest.items():
+        reads = parsed_reads(row.reads) if row.reads is not None else None
+        name = names.get((asset, key))
+        stands = standing[asset, partition] == row.id
+        about = (asset, partition, key, row.output, row.rows, name, stands, None if reads is None else len(reads))
+        nodes.append(Node(_kind(asset, name), *about, row.run_id, row.recorded_at))
+        edges += [(Read(asset, partition, key), read) for read in reads or ()]
+    return nodes, edges
+
+
+def _kind(asset: str, version: str | None) -> str:
+    layer, _, name = asset.partition("/")
+    return "version" if version is not None else "validated" if layer == "validated" else name
+
+
+def _files(state: State) -> Iterator[Node]:
+    """One node for every content of every path."""
+    contents = {(file.table, file.path, file.sha256): file for file in landed_files(state) if file.sha256}
+    for (table, path, digest), file in contents.items():
+        about = (f"raw/{table}", path, digest, "", file.rows, None, file.status == "stands", 0)
+        yield Node("file", *about, file.run_id, file.recorded_at)

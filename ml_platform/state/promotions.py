@@ -6,16 +6,18 @@ now and until a later partition promotes another.
 """
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Literal
 
+from sqlalchemy import Connection, insert, select
+
 from ml_platform.errors import PromotionRefused, RollbackRefused
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.spec.gate_wording import gate_key, in_words
 from ml_platform.spec.gates import Gate
-from ml_platform.state import registry_tables, verdicts
+from ml_platform.state import verdicts
+from ml_platform.state.database import State
+from ml_platform.state.schema import promotions as table
 from ml_platform.state.versions import version as find_version
 
 Action = Literal["promoted", "rolled_back", "kept"]
@@ -41,18 +43,18 @@ class Promotion:
     recorded_at: datetime
 
 
-_COLUMNS = ", ".join(field.name for field in fields(Promotion))
+_SELECTED = [table.c[field.name] for field in fields(Promotion)]
 
 
-def history(lake: Lake, pipeline: str) -> list[Promotion]:
+def history(state: State, pipeline: str) -> list[Promotion]:
     """The log of a pipeline in the order of writing."""
-    sql = f"SELECT {_COLUMNS} FROM registry.promotions WHERE pipeline = ? ORDER BY seq"
-    return [Promotion(*row) for row in registry_tables.read(lake, "promotions", sql, [pipeline])]
+    chosen = select(*_SELECTED).where(table.c.pipeline == pipeline).order_by(table.c.seq)
+    return list(state.once(f"promotions of {pipeline}", lambda: [Promotion(*row) for row in state.rows(chosen)]))
 
 
-def champion_at(lake: Lake, pipeline: str, moment: datetime | None = None) -> int | None:
+def champion_at(state: State, pipeline: str, moment: datetime | None = None) -> int | None:
     """The version that serves at `moment`, inclusive; None as moment: after every entry; None found: no champion."""
-    return serving_at(history(lake, pipeline), moment)
+    return serving_at(history(state, pipeline), moment)
 
 
 def serving_at(log: list[Promotion], moment: datetime | None = None) -> int | None:
@@ -62,8 +64,7 @@ def serving_at(log: list[Promotion], moment: datetime | None = None) -> int | No
 
 
 def promote(
-    lake: Lake,
-    author: Author,
+    state: State,
     pipeline: str,
     version: int,
     gates: Iterable[Gate],
@@ -72,6 +73,7 @@ def promote(
     effective_at: datetime | None = None,
     reason: str,
     actor: str,
+    run_id: str = "",
     by_hand: bool = False,
 ) -> Promotion:
     """Make a version the champion from `effective_at` on, if every gate has a verdict and none failed.
@@ -82,10 +84,9 @@ def promote(
     given, and may bring back a version that was rolled back; it cannot pass over a verdict. Raises
     PromotionRefused with every reason, and NotFoundError for a version that does not exist.
     """
-    registry_tables.prepare(lake)
-    find_version(lake, pipeline, version)
-    with write(lake, author) as tx:
-        log = history(lake, pipeline)
+    find_version(state, pipeline, version)
+    with state.writing() as connection:
+        log = history(state, pipeline)
         moment = _now_in(log) if by_hand or effective_at is None else effective_at
         undone = _undone(log, version)
         if undone is not None and not by_hand:
@@ -99,30 +100,22 @@ def promote(
                     return entry
         if serving is not None and serving.version == version:
             return serving
-        refusals = missing_or_failed(lake, pipeline, version, gates)
+        refusals = missing_or_failed(state, pipeline, version, gates)
         if refusals:
             raise PromotionRefused(pipeline, version, refusals)
-        return _append(
-            tx,
-            pipeline,
-            version,
-            "promoted",
-            serving.version if serving else None,
-            partition,
-            moment,
-            reason,
-            actor,
-            author,
+        before = serving.version if serving else None
+        entry = Promotion(
+            0, pipeline, version, "promoted", before, partition, moment, reason, actor, run_id, datetime.now(UTC)
         )
+        return _append(connection, entry)
 
 
 def keep(
-    lake: Lake, author: Author, pipeline: str, *, partition: str, effective_at: datetime, reason: str, actor: str
+    state: State, pipeline: str, *, partition: str, effective_at: datetime, reason: str, actor: str, run_id: str = ""
 ) -> Promotion:
     """Put on record that the champion stays, and why. Idempotent per partition and reason."""
-    registry_tables.prepare(lake)
-    with write(lake, author) as tx:
-        log = history(lake, pipeline)
+    with state.writing() as connection:
+        log = history(state, pipeline)
         for entry in log:
             if (entry.action, entry.partition, entry.effective_at, entry.reason) == (
                 "kept",
@@ -133,10 +126,14 @@ def keep(
                 return entry
         serving = _serving(log, effective_at)
         stays = serving.version if serving else None
-        return _append(tx, pipeline, stays, "kept", stays, partition, effective_at, reason, actor, author)
+        now = datetime.now(UTC)
+        entry = Promotion(0, pipeline, stays, "kept", stays, partition, effective_at, reason, actor, run_id, now)
+        return _append(connection, entry)
 
 
-def rollback(lake: Lake, pipeline: str, *, why: str, actor: str, to: int | None = None, run_id: str = "") -> Promotion:
+def rollback(
+    state: State, pipeline: str, *, why: str, actor: str, to: int | None = None, run_id: str = ""
+) -> Promotion:
     """Go back to the champion before this one, or to the earlier champion `to`; effective at once.
 
     A second rollback goes back one further, never to what was just left. Raises RollbackRefused
@@ -144,10 +141,8 @@ def rollback(lake: Lake, pipeline: str, *, why: str, actor: str, to: int | None 
     """
     if not why.strip():
         raise RollbackRefused(f"{pipeline} is not rolled back: no reason was given.", remedy='Say it: --why "…".')
-    registry_tables.prepare(lake)
-    author = Author("registry/promotions", run_id=run_id)
-    with write(lake, author) as tx:
-        log = history(lake, pipeline)
+    with state.writing() as connection:
+        log = history(state, pipeline)
         standing = _standing(log)
         served = sorted({e.version for e in changes(log) if e.version is not None})
         if len(served) < 2 or (to is None and len(standing) < 2):
@@ -161,17 +156,17 @@ def rollback(lake: Lake, pipeline: str, *, why: str, actor: str, to: int | None 
             problem = "is the champion already" if target == standing[-1] else "was never the champion"
             others = ", ".join(str(v) for v in served if v != standing[-1])
             raise RollbackRefused(f"{pipeline}@{target} {problem}.", remedy=f"Earlier champions: {others}.")
-        return _append(
-            tx, pipeline, target, "rolled_back", standing[-1], log[-1].partition, _now_in(log), why, actor, author
-        )
+        now, last = datetime.now(UTC), log[-1].partition
+        entry = Promotion(0, pipeline, target, "rolled_back", standing[-1], last, _now_in(log), why, actor, run_id, now)
+        return _append(connection, entry)
 
 
-def missing_or_failed(lake: Lake, pipeline: str, version: int, gates: Iterable[Gate]) -> list[str]:
+def missing_or_failed(state: State, pipeline: str, version: int, gates: Iterable[Gate]) -> list[str]:
     """Why the verdicts do not allow promotion, one phrase a gate; empty when they do.
 
     A missing verdict is a failed one; "not judged" does not stand in the way (S24, S26).
     """
-    found = verdicts.of(lake, pipeline, version)
+    found = verdicts.of(state, pipeline, version)
     refusals = []
     for gate in gates:
         mine = [v for v in found if v.gate_key == gate_key(gate)]
@@ -224,32 +219,9 @@ def _now_in(log: list[Promotion]) -> datetime:
     return max((e.effective_at for e in log), default=datetime.now(UTC))
 
 
-def _append(
-    tx: Transaction,
-    pipeline: str,
-    version: int | None,
-    action: Action,
-    previous: int | None,
-    partition: str,
-    effective_at: datetime,
-    reason: str,
-    actor: str,
-    author: Author,
-) -> Promotion:
-    seq = int(tx.lake.value("SELECT coalesce(max(seq), 0) + 1 FROM registry.promotions"))
-    entry = Promotion(
-        seq,
-        pipeline,
-        version,
-        action,
-        previous,
-        partition,
-        effective_at,
-        reason,
-        actor,
-        author.run_id,
-        datetime.now(UTC),
-    )
-    values = list(astuple(entry))
-    tx.execute(f"INSERT INTO registry.promotions ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)
-    return entry
+def _append(connection: Connection, entry: Promotion) -> Promotion:
+    values = asdict(entry)
+    del values["seq"]  # the database numbers the log
+    key = connection.execute(insert(table).values(values)).inserted_primary_key
+    assert key is not None  # the database numbers every entry
+    return replace(entry, seq=key[0])

@@ -5,11 +5,10 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import polars as pl
+from sqlalchemy import func, insert, select
 
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, write
-from ml_platform.state import registry_tables
+from ml_platform.state.database import State
+from ml_platform.state.schema import verdicts as table
 
 
 @dataclass(frozen=True)
@@ -40,46 +39,33 @@ class Verdict:
     recorded_at: datetime | None = None
 
 
-_TYPES: dict[str, pl.DataType] = {
-    **dict.fromkeys(("version", "rows"), pl.Int64()),
-    **dict.fromkeys(("value", "threshold", "low", "high"), pl.Float64()),
-    **dict.fromkeys(("passed", "measured"), pl.Boolean()),
-    "recorded_at": pl.Datetime("us", "UTC"),
-}  # the rest is text
 _COLUMNS = [field.name for field in fields(Verdict)]
 
 
-def record(lake: Lake, author: Author, found: Sequence[Verdict]) -> list[Verdict]:
+def record(state: State, verdicts: Sequence[Verdict], run_id: str) -> list[Verdict]:
     """Store verdicts; what is stored now, in the order given.
 
     One that was measured before for the same version, gate and slice keeps its first finding, and
     that is what is returned. A gate that broke before is judged again by adding a row, not by changing one.
     """
-    registry_tables.prepare(lake)
     now = datetime.now(UTC)
-    stamped = [replace(v, run_id=author.run_id, recorded_at=now) for v in found]
-    with write(lake, author) as tx:
-        known: dict[tuple[Any, ...], Verdict] = {}
+    stamped = [replace(verdict, run_id=run_id, recorded_at=now) for verdict in verdicts]
+    with state.writing() as connection:
+        measured: dict[tuple[Any, ...], Verdict] = {}
         for pipeline, version in sorted({(v.pipeline, v.version) for v in stamped}):
-            known.update({_identity(v): v for v in of(lake, pipeline, version) if v.measured})
-        new = [v for v in stamped if _identity(v) not in known]
-        if new:
-            schema = {name: _TYPES.get(name, pl.String()) for name in _COLUMNS}
-            tx.append(registry_tables.SCHEMA, "verdicts", pl.DataFrame([asdict(v) for v in new], schema=schema))
-    return [known.get(_identity(v), v) for v in stamped]
+            measured.update({_identity(v): v for v in of(state, pipeline, version) if v.measured})
+        for verdict in stamped:
+            if _identity(verdict) not in measured:
+                connection.execute(insert(table).values(asdict(verdict)))
+    return [measured.get(_identity(verdict), verdict) for verdict in stamped]
 
 
-def of(lake: Lake, pipeline: str, version: int) -> list[Verdict]:
+def of(state: State, pipeline: str, version: int) -> list[Verdict]:
     """The verdicts on a version, in the order of recording; the newest of each gate and slice."""
-    rows = registry_tables.read(
-        lake,
-        "verdicts",
-        f"SELECT {', '.join(_COLUMNS)} FROM registry.verdicts WHERE pipeline = ? "
-        "QUALIFY row_number() OVER (PARTITION BY version, gate_key, slice ORDER BY recorded_at DESC, rowid DESC) = 1 "
-        "ORDER BY recorded_at, rowid",
-        [pipeline],
-    )
-    return [found for found in (Verdict(*row) for row in rows) if found.version == version]
+    mine = (table.c.pipeline == pipeline, table.c.version == version)
+    newest = select(func.max(table.c.id)).where(*mine).group_by(table.c.gate_key, table.c.slice)
+    chosen = select(*(table.c[name] for name in _COLUMNS)).where(table.c.id.in_(newest)).order_by(table.c.id)
+    return [Verdict(*row) for row in state.rows(chosen)]
 
 
 def _identity(verdict: Verdict) -> tuple[Any, ...]:

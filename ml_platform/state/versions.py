@@ -5,10 +5,11 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
+from sqlalchemy import func, insert, select
+
 from ml_platform.errors import NotFoundError
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, write
-from ml_platform.state import registry_tables
+from ml_platform.state.database import AnyRow, State
+from ml_platform.state.schema import versions as table
 
 
 @dataclass(frozen=True)
@@ -50,52 +51,53 @@ class Version(Training):
 
 _COLUMNS = [field.name for field in fields(Version)]
 _JSON = ("bounds", "parameters", "metrics", "environment", "durations")
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM registry.versions WHERE pipeline = ? ORDER BY version"
 
 
-def register(lake: Lake, author: Author, training: Training) -> Version:
+def register(state: State, training: Training) -> Version:
     """Give the training its version. The same pipeline and content key again: the version it has, unchanged."""
-    registry_tables.prepare(lake)
-    known = by_key(lake, training.pipeline, training.content_key)
-    if known is not None:
-        return known
-    with write(lake, author) as tx:
-        known = by_key(lake, training.pipeline, training.content_key)
-        if known is not None:
-            return known
-        newest = lake.value("SELECT max(version) FROM registry.versions WHERE pipeline = ?", [training.pipeline])
-        made = Version(
+    with state.writing() as connection:
+        existing = by_key(state, training.pipeline, training.content_key)
+        if existing is not None:
+            return existing
+        newest = state.value(select(func.max(table.c.version)).where(table.c.pipeline == training.pipeline))
+        registered = Version(
             **{f.name: getattr(training, f.name) for f in fields(Training)},
             version=int(newest or 0) + 1,
             created_at=datetime.now(UTC),
         )
-        values = {name: getattr(made, name) for name in _COLUMNS}
-        values.update({name: json.dumps(values[name], sort_keys=True, allow_nan=False) for name in _JSON})
-        marks = ", ".join("?" * len(_COLUMNS))
-        tx.execute(f"INSERT INTO registry.versions ({', '.join(_COLUMNS)}) VALUES ({marks})", list(values.values()))
-    return made
+        connection.execute(insert(table).values(stored(registered)))
+    return registered
 
 
-def versions(lake: Lake, pipeline: str) -> list[Version]:
+def stored(version: Version) -> dict[str, Any]:
+    """A version as a row of the table."""
+    values = {name: getattr(version, name) for name in _COLUMNS}
+    return values | {name: json.dumps(values[name], sort_keys=True, allow_nan=False) for name in _JSON}
+
+
+def versions(state: State, pipeline: str) -> list[Version]:
     """All versions of a pipeline, oldest first."""
-    return list(lake.once(f"versions of {pipeline}", lambda: _read(lake, pipeline)))
+    chosen = select(*_SELECTED).where(table.c.pipeline == pipeline).order_by(table.c.version)
+    return list(state.once(f"versions of {pipeline}", lambda: [_version(row) for row in state.rows(chosen)]))
 
 
-def version(lake: Lake, pipeline: str, number: int) -> Version:
+def version(state: State, pipeline: str, number: int) -> Version:
     """One version. Raises NotFoundError, which lists those there are."""
-    known = versions(lake, pipeline)
-    for found in known:
-        if found.version == number:
-            return found
-    raise NotFoundError("version", f"{pipeline}@{number}", [v.name for v in known])
+    row = state.first(select(*_SELECTED).where(table.c.pipeline == pipeline, table.c.version == number))
+    if row is None:
+        raise NotFoundError("version", f"{pipeline}@{number}", [v.name for v in versions(state, pipeline)])
+    return _version(row)
 
 
-def by_key(lake: Lake, pipeline: str, content_key: str) -> Version | None:
+def by_key(state: State, pipeline: str, content_key: str) -> Version | None:
     """The version trained from that content key, if any."""
-    return next((found for found in versions(lake, pipeline) if found.content_key == content_key), None)
+    row = state.first(select(*_SELECTED).where(table.c.pipeline == pipeline, table.c.content_key == content_key))
+    return None if row is None else _version(row)
 
 
-def _read(lake: Lake, pipeline: str) -> list[Version]:
-    found = registry_tables.read(lake, "versions", _SELECT, [pipeline])
-    rows = (dict(zip(_COLUMNS, row, strict=True)) for row in found)
-    return [Version(**{name: json.loads(v) if name in _JSON else v for name, v in row.items()}) for row in rows]
+_SELECTED = [table.c[name] for name in _COLUMNS]
+
+
+def _version(row: AnyRow) -> Version:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    return Version(**{name: json.loads(value) if name in _JSON else value for name, value in values.items()})

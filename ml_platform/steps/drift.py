@@ -17,18 +17,21 @@ from ml_platform.models import bundle as bundles
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
 from ml_platform.monitoring.drift import Found, Population, arrays, compared, kind_of, weighted
-from ml_platform.monitoring.drift_checks import run_checks
+from ml_platform.monitoring.drift_checks import check_names, run_checks
 from ml_platform.naming import literal, quoted
 from ml_platform.plots.drift import drift_by_feature
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime import reading
 from ml_platform.runtime.display import drawn
-from ml_platform.runtime.workspace import Outcome, Workspace, record
+from ml_platform.runtime.step import Asset, Step, TableColumns, own
+from ml_platform.runtime.workspace import Outcome, Workspace, record_after
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
+from ml_platform.state.results import DriftResult
 from ml_platform.state.versions import Version
-from ml_platform.steps import features, predictions
+from ml_platform.steps import features
+from ml_platform.steps.predictions import serving
 
 CODE_VERSION = 1  # of how drift is measured; part of its content key (S31)
 ROLE = "champion"
@@ -65,42 +68,89 @@ class Judged:
     current: str
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-    """From the feature rows, the predictions (and so the champion) and the thresholds."""
-    reads = reading.own(ws, pipeline, "features", [partition]) + reading.own(ws, pipeline, "predictions", [partition])
-    thresholds = [getattr(pipeline.drift, name) for name in _THRESHOLDS]
-    return recipe("drift", CODE_VERSION, thresholds, reads, libraries("duckdb", "numpy", "polars"))
+_MEANING = {
+    "version": "the champion that scored the partition",
+    "role": "champion or challenger",
+    "feature": "the column; empty: the weighted figure of all",
+    "kind": "number, level, score or weighted",
+    "psi": "population stability index against the reference, nulls being a bin of their own",
+    "distance": "Wasserstein distance in standard deviations of the reference, or Jensen-Shannon for levels",
+    "nulls": "share of nulls here",
+    "reference_nulls": "share of nulls in the reference",
+    "null_change": "the difference of the two",
+    "unseen": "how many levels the reference does not have",
+    "unseen_share": "share of the rows with such a level",
+    "importance": "the feature's share of the model's gain",
+    "status": "ok, or why it could not be compared",
+    "rows": "examples of the partition",
+    "reference_rows": "rows of the reference",
+}
 
 
-def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """A row a column, one a score, and the weighted figure; without a champion one row that says so."""
-    version = scored_by(ws, pipeline, partition)
-    if version is None:
-        row = {"feature": "", "kind": "weighted", "role": ROLE, "status": NO_CHAMPION, "rows": 0}
-        told: dict[str, Any] = {"champion": "none yet"}
-        return _written(ws, author, pipeline, [row], told, run_checks(pipeline.drift, [], [], {}, None))
-    with judged(ws, pipeline, partition, version) as subject:
-        columns = list(compared(*_populations(ws, subject), _names(pipeline, subject.bundle)))
-        scores = list(_scores(ws, pipeline, partition, subject))
-    weights = importance(subject.bundle.model.decode())
-    figure = weighted(columns, weights)
-    rows = [{**_row(one, version), "importance": weights.get(one.name, 0.0)} for one in columns]
-    rows += [{**_row(one, version), "kind": "score"} for one in scores]
-    rows.append(
-        {
-            "version": version,
-            "role": ROLE,
-            "feature": "",
-            "kind": "weighted",
-            "psi": figure,
-            "status": "ok" if figure is not None else "empty",
-            "rows": max((one.rows for one in columns), default=0),
-            "reference_rows": max((one.reference_rows for one in columns), default=0),
-        }
+class DriftStep(Step):
+    """What the champion of a partition met there, against what it was trained on."""
+
+    name = "drift"
+    job = "data"
+    result = DriftResult
+    kinds = ("duckdb", "polars")
+    summary = "How far the examples and the scores of the partition are from what its champion learnt from."
+    explanation = (
+        "Feature by feature and for the score, against what the champion was trained on, and as one figure weighted by "
+        "importance."
     )
-    checks = run_checks(pipeline.drift, columns, scores, weights, figure)
-    told = _told(ws, pipeline, version, columns, scores, weights, figure)
-    return _written(ws, author, pipeline, rows, told, checks)
+    changes_with = "the features or predictions of the partition, or the champion"
+    advice = "look at the important features first: a season does little harm, a broken source does."
+    alerts = "drift"
+
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return own(pipeline, "features", "predictions")
+
+    def table(self, pipeline: ModelPipeline) -> str:
+        return f"{pipeline.name}.drift"
+
+    def columns(self, pipeline: ModelPipeline) -> TableColumns:
+        return TableColumns(SCHEMA, _MEANING)
+
+    def checks(self, pipeline: ModelPipeline) -> tuple[tuple[str, str], ...]:
+        return tuple(check_names(pipeline.drift))
+
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """From the feature rows, the predictions (and so the champion) and the thresholds."""
+        reads = [read for step in ("features", "predictions") for read in reading.own(ws, pipeline, step, [partition])]
+        thresholds = [getattr(pipeline.drift, name) for name in _THRESHOLDS]
+        return recipe("drift", CODE_VERSION, thresholds, reads, libraries("duckdb", "numpy", "polars"))
+
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """A row a column, one a score, and the weighted figure; without a champion one row that says so."""
+        version = scored_by(ws, pipeline, partition)
+        if version is None:
+            row = {"feature": "", "kind": "weighted", "role": ROLE, "status": NO_CHAMPION, "rows": 0}
+            display: dict[str, Any] = {"champion": "none yet"}
+            checks = run_checks(pipeline.drift, [], [], {}, None)
+            return _written(ws, author, pipeline, [row], DriftResult(), display, checks)
+        with judged(ws, pipeline, partition, version) as subject:
+            columns = list(compared(*_populations(ws, subject), _names(pipeline, subject.bundle)))
+            scores = list(_scores(ws, pipeline, partition, subject))
+        weights = importance(subject.bundle.model.decode())
+        figure = weighted(columns, weights)
+        rows = [{**_row(one, version), "importance": weights.get(one.name, 0.0)} for one in columns]
+        rows += [{**_row(one, version), "kind": "score"} for one in scores]
+        rows.append(
+            {
+                "version": version,
+                "role": ROLE,
+                "feature": "",
+                "kind": "weighted",
+                "psi": figure,
+                "status": "ok" if figure is not None else "empty",
+                "rows": max((one.rows for one in columns), default=0),
+                "reference_rows": max((one.reference_rows for one in columns), default=0),
+            }
+        )
+        checks = run_checks(pipeline.drift, columns, scores, weights, figure)
+        display = _display(ws, pipeline, version, columns, scores, weights, figure)
+        return _written(ws, author, pipeline, rows, DriftResult(version, figure), display, checks)
 
 
 def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
@@ -110,8 +160,8 @@ def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | N
         [partition, ROLE],
     )
     known = sorted(version for (version,) in found)
-    serving = predictions.serving(ws, pipeline, partition)
-    return serving if serving in known else known[-1] if known else None
+    champion = serving(ws, pipeline, partition)
+    return champion if champion in known else known[-1] if known else None
 
 
 @contextmanager
@@ -120,7 +170,7 @@ def judged(ws: Workspace, pipeline: ModelPipeline, partition: str, number: int) 
 
     Raises BlobError when its training set or bundle is missing or damaged.
     """
-    version = versions.version(ws.lake, pipeline.name, number)
+    version = versions.version(ws.state, pipeline.name, number)
     bundle = bundles.load(ws.blobs, version.bundle)
     stored = f"read_parquet({literal(str(ws.blobs.get(version.training_set)))})"
     definition = FeatureDefinition.from_json(bundle.definition)
@@ -196,7 +246,7 @@ def _row(found: Found, version: int) -> dict[str, Any]:
     }
 
 
-def _told(
+def _display(
     ws: Workspace,
     pipeline: ModelPipeline,
     version: int,
@@ -207,7 +257,7 @@ def _told(
 ) -> dict[str, Any]:
     names, moved, shares = arrays(columns, weights, _IN_PICTURE)
     by_name = {one.name: one for one in columns}
-    told: dict[str, Any] = {
+    display: dict[str, Any] = {
         "champion": f"{pipeline.name}@{version}",
         "weighted drift": figure,
         **{f"{one.name} psi": one.psi for one in scores},
@@ -226,8 +276,8 @@ def _told(
         "not compared": [{"column": one.name, "status": one.status} for one in columns if one.status != "ok"],
     }
     if names:
-        told["drift by feature"] = drawn(ws, lambda: drift_by_feature(names, moved, shares, pipeline.drift.feature))
-    return {name: value for name, value in told.items() if value is not None and value != []}
+        display["drift by feature"] = drawn(ws, lambda: drift_by_feature(names, moved, shares, pipeline.drift.feature))
+    return {name: value for name, value in display.items() if value is not None and value != []}
 
 
 def _written(
@@ -235,12 +285,11 @@ def _written(
     author: Author,
     pipeline: ModelPipeline,
     rows: list[dict[str, Any]],
-    told: dict[str, Any],
+    result: DriftResult,
+    display: dict[str, Any],
     checks: Sequence[CheckResult],
 ) -> Outcome:
     with write(ws.lake, author) as tx:
         frame = pl.DataFrame(rows, schema=SCHEMA)
         count = tx.replace(pipeline.name, "drift", frame, partition=author.partition)
-        outcome = Outcome(count, metadata=told, checks=tuple(checks))
-        record(tx, author, outcome)
-    return outcome
+        return record_after(tx, ws, author, Outcome(count, result=result, display=display, checks=tuple(checks)))

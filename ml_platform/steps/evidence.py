@@ -4,17 +4,16 @@ import json
 import math
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from ml_platform.naming import quoted
-from ml_platform.retraining.policy import Evidence, Forced, Performance
+from ml_platform.retraining.policy import Decision, Evidence, Kind, ManualRequest, Performance
 from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.gates import higher_is_better
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import versions
+from ml_platform.state import decisions, versions
 from ml_platform.steps.performance import realised
-from ml_platform.views.status import headline
 
 
 def watched(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Any]:
@@ -28,7 +27,7 @@ def watched(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Any]
     if policy.on_drift is not None:
         found += reading.own(ws, pipeline, "drift", [partition])
     if policy.on_performance is not None:
-        found += [headline(pipeline), *reading.own(ws, pipeline, "predictions", [partition])]
+        found += [pipeline.headline, *reading.own(ws, pipeline, "predictions", [partition])]
     return found
 
 
@@ -50,28 +49,28 @@ def performance(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Perfo
     From the labels known by the end of the partition, as everything a decision looks at: one that came
     later is in the performance table and takes no decision back (S6).
     """
-    metric, end = headline(pipeline), window_of(pipeline, partition)[1]
+    metric, end = pipeline.headline, window_of(pipeline, partition)[1]
     if end is None or not ws.lake.columns(pipeline.name, "predictions"):
         return None
     found = realised(ws, pipeline, partition, metric, end)
     if found is None:
         return None
     number, value = found
-    holdout = _number(versions.version(ws.lake, pipeline.name, number).metrics["holdout"].get(metric))
+    holdout = _number(versions.version(ws.state, pipeline.name, number).metrics["holdout"].get(metric))
     if math.isnan(value) or holdout is None:
         return None
     return Performance(metric, value, holdout, higher_is_better(metric))
 
 
-def forced(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Forced | None:
+def manual(ws: Workspace, pipeline: ModelPipeline, partition: str) -> ManualRequest | None:
     """Who asked for a training after this partition, and why. It stands when the partition is decided anew."""
-    if not ws.lake.columns(pipeline.name, "decisions"):
-        return None
-    rows = ws.lake.rows(
-        f"SELECT _partition, evidence FROM {quoted(pipeline.name)}.decisions WHERE outcome = 'forced' "
-        "QUALIFY row_number() OVER (PARTITION BY _partition ORDER BY recorded_at DESC, rowid DESC) = 1"
-    )
-    return next((from_json(text).forced for asked_for, text in rows if asked_for == partition), None)
+    entry = decisions.newest_manual(ws.state, pipeline.name).get(partition)
+    return None if entry is None else from_json(entry.evidence).manual
+
+
+def decision_of(entry: decisions.DecisionRecord) -> Decision:
+    """A stored decision as the policy gives it."""
+    return Decision(cast(Kind, entry.outcome), entry.reason)  # the database lets nothing else in
 
 
 def to_json(evidence: Evidence, counts: dict[str, Any]) -> str:
@@ -84,12 +83,12 @@ def from_json(text: str) -> Evidence:
     """The evidence of a stored decision: what a policy needs to decide again."""
     stored = json.loads(text)
     return Evidence(
-        since_fired=stored["since_fired"],
+        since_triggered=stored["since_triggered"],
         labelled=stored["labelled"],
         lacking=stored["lacking"],
         drift=stored["drift"],
         performance=Performance(**stored["performance"]) if stored["performance"] else None,
-        forced=Forced(**stored["forced"]) if stored["forced"] else None,
+        manual=ManualRequest(**stored["manual"]) if stored["manual"] else None,
         ends=_moment(stored.get("ends")),
         trained=_moment(stored.get("trained")),
     )

@@ -14,34 +14,76 @@ from ml_platform.naming import literal, quoted
 from ml_platform.plots.markdown import ROWS
 from ml_platform.runtime import reading
 from ml_platform.runtime.display import previewed
-from ml_platform.runtime.workspace import Outcome, Workspace, record, window_of
+from ml_platform.runtime.step import Asset, Step, TableColumns
+from ml_platform.runtime.workspace import Outcome, Workspace, record_after, window_of
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.wording import in_words, made_of
+from ml_platform.state.results import FeaturesResult
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-    """From the definition and the validated partitions that can matter."""
-    definition = FeatureDefinition.of(pipeline)
-    reads = reading.validated(ws, pipeline, definition, *window_of(pipeline, partition))
-    since = reading.available_since(ws, definition) if reads else {}
-    return recipe("features", CODE_VERSION, definition.key, partition, reads, since, libraries("duckdb", "polars"))
+class FeaturesStep(Step):
+    """One row per example with every declared feature, as known at its prediction time."""
+
+    name = "features"
+    job = "data"
+    result = FeaturesResult
+    kinds = ("duckdb", "polars")
+    summary = "One row per example with every declared feature, as known at its prediction time."
+    explanation = (
+        "A feature uses only what was known before that time, so that training sees exactly what serving will see. "
+        "What each column holds is listed under *Columns*."
+    )
+    changes_with = "a validated partition it looks back on, or the declaration of a feature"
+    advice = "*most nulls* names the features to look at first: a join that finds nothing shows there."
+    freezes = False  # later trainings read them
+
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return tuple(("validated", table.name) for table in pipeline.tables if not _only_needed(pipeline, table.name))
+
+    def table(self, pipeline: ModelPipeline) -> str:
+        return f"{pipeline.name}.features"
+
+    def columns(self, pipeline: ModelPipeline) -> TableColumns:
+        keys = pipeline.examples.keys
+        return TableColumns(
+            {**pipeline.row_schema, **pipeline.feature_schema},
+            in_words(pipeline),
+            required=pipeline.examples.identity,
+            unique=keys if len(keys) == 1 else (),
+            made_of={
+                name: [(("validated", table), column) for table, column in columns]
+                for name, columns in made_of(pipeline).items()
+            },
+        )
+
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """From the definition and the validated partitions that can matter."""
+        definition = FeatureDefinition.of(pipeline)
+        reads = reading.validated(ws, pipeline, definition, *window_of(pipeline, partition))
+        since = reading.available_since(ws, definition) if reads else {}
+        return recipe("features", CODE_VERSION, definition.key, partition, reads, since, libraries("duckdb", "polars"))
+
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """Compute the partition out of core, then replace it in one short transaction."""
+        definition = FeatureDefinition.of(pipeline)
+        with computed(ws, definition, *window_of(pipeline, partition)) as table:
+            types = described(ws.lake, f"FROM {table}")
+            first = previewed(ws, ws.lake.frame(f"FROM {table} LIMIT {ROWS}"), _count(ws, table))
+            staged = stage(ws.lake, f"FROM {table}")
+        with write(ws.lake, author) as tx:
+            _drop_retyped(ws, pipeline.name, types)
+            rows = tx.replace(pipeline.name, "features", staged, partition=partition, evolve=True)
+            display = {"features": len(definition.outputs), **_nulls(ws, pipeline, partition), "preview": first}
+            outcome = Outcome(rows, result=FeaturesResult(len(definition.outputs)), display=display)
+            return record_after(tx, ws, author, outcome)
 
 
-def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Compute the partition out of core, then replace it in one short transaction."""
-    definition = FeatureDefinition.of(pipeline)
-    with computed(ws, definition, *window_of(pipeline, partition)) as table:
-        types = described(ws.lake, f"FROM {table}")
-        first = previewed(ws, ws.lake.frame(f"FROM {table} LIMIT {ROWS}"), _count(ws, table))
-        staged = stage(ws.lake, f"FROM {table}")
-    with write(ws.lake, author) as tx:
-        _drop_retyped(ws, pipeline.name, types)
-        rows = tx.replace(pipeline.name, "features", staged, partition=partition, evolve=True)
-        told = {"features": len(definition.outputs), **_nulls(ws, pipeline, partition)}
-        told["preview"] = first
-        outcome = Outcome(rows, metadata=told)
-        record(tx, author, outcome)
-    return outcome
+def _only_needed(pipeline: ModelPipeline, table: str) -> bool:
+    """Whether a table only helps to clean others: no feature, example or label reads it."""
+    label = getattr(pipeline.examples.label, "table", None)
+    read = {getattr(feature, "table", None) for feature in pipeline.features}
+    return table not in {pipeline.examples.table, label, *read}
 
 
 @contextmanager

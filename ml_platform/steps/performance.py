@@ -15,13 +15,15 @@ from ml_platform.naming import literal, quoted
 from ml_platform.plots.markdown import ROWS
 from ml_platform.runtime import reading
 from ml_platform.runtime.display import previewed
-from ml_platform.runtime.workspace import Outcome, Workspace, record, window_of
+from ml_platform.runtime.step import Asset, Step, TableColumns, own
+from ml_platform.runtime.workspace import Outcome, Workspace, record_after, window_of
 from ml_platform.serving.batch import key_text
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
-from ml_platform.training.labels import labelled
+from ml_platform.state.results import PerformanceResult
+from ml_platform.training.labels import label_table, labelled
 from ml_platform.training.training_set import watermark
 from ml_platform.views.performance_plots import by_month, judged
 
@@ -29,59 +31,107 @@ CODE_VERSION = 2  # of how performance is measured; part of its content key (S31
 _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-    """From the predictions and the labels there are by now; where an absence is one, from those it matures with."""
-    reads = reading.own(ws, pipeline, "predictions", [partition])
-    matures = matures_at(pipeline, partition)
-    if matures is not None:
-        start = window_of(pipeline, partition)[0]
-        mature = (reading.reached(ws, pipeline) or matures) > matures
-        answers = reading.labels(ws, pipeline, matures, known_from=start) if mature else []
-        return recipe("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads, answers, mature)
-    if isinstance(pipeline.examples.label, Label):
+_MEANING = {
+    "version": "the version that was judged",
+    "role": "champion or challenger",
+    "sliced_by": "the column of the slice; empty: all rows",
+    "slice": "its value",
+    "metric": "the metric's name",
+    "value": "what the predictions were worth in it",
+    "low": "lower end of its 95 % interval",
+    "high": "upper end of its 95 % interval",
+    "rows": "labelled predictions that count",
+    "unlabelled": "predictions without a label so far",
+}
+
+
+class PerformanceStep(Step):
+    """What the predictions of a partition turned out to be worth."""
+
+    name = "performance"
+    job = "data"
+    result = PerformanceResult
+    kinds = ("duckdb",)
+    summary = "What the predictions were worth, once labels are known, with 95 % intervals."
+    explanation = (
+        "In every metric of the task, over all rows and per slice that a gate names. The plots show the partition, "
+        "and the metric over all partitions so far."
+    )
+    changes_with = "the predictions, or labels that become known"
+    advice = "few *labelled* rows make wide intervals. A fall over several partitions is a reason to look at drift."
+    freezes = False  # labels come late
+
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return own(pipeline, "predictions")
+
+    def stale_with(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return (*self.upstream(pipeline), ("validated", label_table(pipeline)))  # through frozen predictions, too
+
+    def table(self, pipeline: ModelPipeline) -> str:
+        return f"{pipeline.name}.performance"
+
+    def columns(self, pipeline: ModelPipeline) -> TableColumns:
+        return TableColumns(SCHEMA, _MEANING)
+
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """From the predictions and the labels known by now; where an absence is a label, from those it matures with."""
+        reads = reading.own(ws, pipeline, "predictions", [partition])
+        matures = matures_at(pipeline, partition)
+        declared = ("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads)
+        if matures is not None:
+            start = window_of(pipeline, partition)[0]
+            mature = (reading.reached(ws, pipeline) or matures) > matures
+            answers = reading.labels(ws, pipeline, matures, known_from=start) if mature else []
+            return recipe(*declared, answers, mature)
         answers = reading.labels(ws, pipeline, None)
-    else:
-        answers = [r for r in reading.labels(ws, pipeline, None) if r.partition == partition]
-    return recipe("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads, answers)
+        if not isinstance(pipeline.examples.label, Label):
+            answers = [read for read in answers if read.partition == partition]
+        return recipe(*declared, answers)
+
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """Every metric of the task per version and role: whole, with intervals; by class; per slice of a gate.
+
+        Where an absence is a label, nothing is measured before all of the partition's are known: what is known first
+        are the reports alone, and a metric over those would mislead.
+        """
+        matures, reached = matures_at(pipeline, partition), reading.reached(ws, pipeline)
+        if matures is not None and (reached is None or reached <= matures):
+            display: dict[str, Any] = {"labels": f"known from {matures:%Y-%m-%d %H:%M} UTC on"}
+            return _written(ws, pipeline, author, pl.DataFrame(schema=SCHEMA), PerformanceResult(), display)
+        display, result = {}, PerformanceResult()
+        rows: list[dict[str, Any]] = []
+        for (version, role), part, unlabelled in _parts(ws, pipeline, partition, known_by(ws, pipeline, partition)):
+            identity = {"version": version, "role": role, "unlabelled": unlabelled}
+            if len(part) == 0:
+                continue
+            overall = measured(pipeline.task, part)
+            rows += [{**identity, "sliced_by": "", "slice": "", **row} for row in overall]
+            if role == "champion":
+                display.update({row["metric"]: row["value"] for row in overall if row["value"] is not None})
+                display |= {"champion": f"{pipeline.name}@{version}", "labelled": len(part), "unlabelled": unlabelled}
+                display |= judged(ws, pipeline.task, part, f"{partition} by @{version}")
+                result = PerformanceResult(version, len(part))
+            rows += [{**identity, **row} for row in by_class(part)]
+            for by in _slicers(pipeline):
+                rows += [{**identity, "sliced_by": by, **row} for row in by_slice(pipeline.task, part, by)]
+        frame = pl.DataFrame(rows, schema=SCHEMA)
+        display |= by_month(ws, pipeline, partition, frame)
+        if rows:
+            display["preview"] = previewed(ws, frame.head(ROWS), frame.height)
+        return _written(ws, pipeline, author, frame, result, display)
 
 
-def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Every metric of the task per version and role: whole, with intervals; by class; per slice of a gate.
-
-    Where an absence is a label, nothing is measured before all of the partition's are known: what is known first
-    are the reports alone, and a metric over those would mislead.
-    """
-    matures, reached = matures_at(pipeline, partition), reading.reached(ws, pipeline)
-    if matures is not None and (reached is None or reached <= matures):
-        with write(ws.lake, author) as tx:
-            none = pl.DataFrame(schema=SCHEMA)
-            told: dict[str, Any] = {"labels": f"known from {matures:%Y-%m-%d %H:%M} UTC on"}
-            outcome = Outcome(tx.replace(pipeline.name, "performance", none, partition=partition), metadata=told)
-            record(tx, author, outcome)
-        return outcome
-    told = {}
-    rows: list[dict[str, Any]] = []
-    for (version, role), part, unlabelled in _parts(ws, pipeline, partition, known_by(ws, pipeline, partition)):
-        identity = {"version": version, "role": role, "unlabelled": unlabelled}
-        if len(part) == 0:
-            continue
-        overall = measured(pipeline.task, part)
-        rows += [{**identity, "sliced_by": "", "slice": "", **found} for found in overall]
-        if role == "champion":
-            told.update({found["metric"]: found["value"] for found in overall if found["value"] is not None})
-            told.update({"champion": f"{pipeline.name}@{version}", "labelled": len(part), "unlabelled": unlabelled})
-            told |= judged(ws, pipeline.task, part, f"{partition} by @{version}")
-        rows += [{**identity, **found} for found in by_class(part)]
-        for by in _slicers(pipeline):
-            rows += [{**identity, "sliced_by": by, **found} for found in by_slice(pipeline.task, part, by)]
-    frame = pl.DataFrame(rows, schema=SCHEMA)
-    told |= by_month(ws, pipeline, partition, frame)
-    if rows:
-        told["preview"] = previewed(ws, frame.head(ROWS), frame.height)
+def _written(
+    ws: Workspace,
+    pipeline: ModelPipeline,
+    author: Author,
+    rows: pl.DataFrame,
+    result: PerformanceResult,
+    display: dict[str, Any],
+) -> Outcome:
     with write(ws.lake, author) as tx:
-        outcome = Outcome(tx.replace(pipeline.name, "performance", frame, partition=partition), metadata=told)
-        record(tx, author, outcome)
-    return outcome
+        count = tx.replace(pipeline.name, "performance", rows, partition=author.partition)
+        return record_after(tx, ws, author, Outcome(count, result=result, display=display))
 
 
 def known_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> datetime:
@@ -144,4 +194,4 @@ def _parts(
 def _classes(ws: Workspace, pipeline: ModelPipeline, version: int) -> tuple[str, ...]:
     if pipeline.task != "multiclass":
         return ()
-    return bundles.load(ws.blobs, versions.version(ws.lake, pipeline.name, version).bundle).classes
+    return bundles.load(ws.blobs, versions.version(ws.state, pipeline.name, version).bundle).classes

@@ -15,12 +15,14 @@ from ml_platform.plots.holdout import histogram
 from ml_platform.plots.markdown import ROWS
 from ml_platform.runtime import reading
 from ml_platform.runtime.display import drawn, previewed
-from ml_platform.runtime.workspace import Outcome, Workspace, record, window_of
+from ml_platform.runtime.step import Asset, Step, TableColumns, own
+from ml_platform.runtime.workspace import Outcome, Workspace, record_after, window_of
 from ml_platform.serving.batch import SCHEMA, scored
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
+from ml_platform.state.results import PredictionsResult
 from ml_platform.steps import features
 
 CODE_VERSION = 1  # of how predictions are made from scores; part of their content key (S31)
@@ -28,44 +30,88 @@ CODE_VERSION = 1  # of how predictions are made from scores; part of their conte
 
 def serving(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
     """The champion at the start of the partition; the present one for a pipeline without partitions."""
-    return champion_at(ws.lake, pipeline.name, window_of(pipeline, partition)[0])
+    return champion_at(ws.state, pipeline.name, window_of(pipeline, partition)[0])
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-    """From the feature rows and the bytes of the champion."""
-    champion = serving(ws, pipeline, partition)
-    version = versions.version(ws.lake, pipeline.name, champion) if champion else None
-    bundle = version.bundle if version else None
-    reads = reading.own(ws, pipeline, "features", [partition])
-    scorer = [reading.version(version)] if version else []
-    return recipe("predictions", CODE_VERSION, champion, bundle, reads, libraries("lightgbm"), by_content=scorer)
+_MEANING = {
+    "pipeline": "whose prediction it is",
+    "key": "the example's key as text; JSON where it has several columns",
+    "at": "the prediction time",
+    "score": "probability of a true label, probability of the class, or the predicted value",
+    "scores": "probabilities of all classes, in the order of the bundle; null unless there are several",
+    "class": "what the score decides: the likelier class",
+    "version": "the version that scored it",
+    "role": "champion or challenger",
+    "run_id": "the run that made it",
+}
 
 
-def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Score the partition. Without a champion there is nothing to score with: no rows, and it says so."""
-    champion = serving(ws, pipeline, partition)
-    told: dict[str, Any] = {"champion": "none yet"}
-    if champion is None:
-        rows = pl.DataFrame(schema=SCHEMA)
-    else:
-        version = versions.version(ws.lake, pipeline.name, champion)
-        bundle = bundles.load(ws.blobs, version.bundle)
-        frame = _examples(ws, pipeline, partition, bundle, version.training_set)
-        rows = scored(pipeline, frame, Predictor(bundle, threads=ws.settings.threads), champion, author.run_id)
-        told = {"champion": f"{pipeline.name}@{champion}"}
+class PredictionsStep(Step):
+    """The champion of the start of a partition scores its examples."""
+
+    name = "predictions"
+    job = "data"
+    result = PredictionsResult
+    kinds = ("lightgbm",)
+    summary = "The champion of the start of the partition scores its examples."
+    explanation = (
+        "It is what would have been served in that time. `score` is the probability of a true label or of the class, "
+        "or the predicted value."
+    )
+    changes_with = "the features of the partition, or the champion of its start"
+    advice = "without rows there was no champion yet: train and promote one first."
+
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return own(pipeline, "features")
+
+    def table(self, pipeline: ModelPipeline) -> str:
+        return f"{pipeline.name}.predictions"
+
+    def columns(self, pipeline: ModelPipeline) -> TableColumns:
+        examples, table = pipeline.examples, (pipeline.name, "features")
+        inputs = {
+            "key": examples.keys,
+            "at": (examples.at,) if examples.at else (),
+            "score": tuple(pipeline.model_columns),
+            "class": tuple(pipeline.model_columns),
+        }
+        behind = {name: [(table, column) for column in columns] for name, columns in inputs.items()}
+        return TableColumns(SCHEMA, _MEANING, made_of=behind)
+
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """From the feature rows and the bytes of the champion."""
+        champion = serving(ws, pipeline, partition)
+        version = versions.version(ws.state, pipeline.name, champion) if champion else None
+        bundle = version.bundle if version else None
+        reads = reading.own(ws, pipeline, "features", [partition])
+        scorer = [reading.version(version)] if version else []
+        return recipe("predictions", CODE_VERSION, champion, bundle, reads, libraries("lightgbm"), by_content=scorer)
+
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """Score the partition. Without a champion there is nothing to score with: no rows, and it says so."""
+        champion = serving(ws, pipeline, partition)
+        display: dict[str, Any] = {"champion": "none yet"}
+        if champion is None:
+            rows = pl.DataFrame(schema=SCHEMA)
+        else:
+            version = versions.version(ws.state, pipeline.name, champion)
+            bundle = bundles.load(ws.blobs, version.bundle)
+            frame = _examples(ws, pipeline, partition, bundle, version.training_set)
+            rows = scored(pipeline, frame, Predictor(bundle, threads=ws.settings.threads), champion, author.run_id)
+            display = {"champion": version.name}
+            if rows.height:
+                scores = rows["score"].to_numpy()
+                display["mean score"] = round(float(np.mean(scores)), 4)
+                title = f"Scores of {partition} by {version.name}"
+                display["scores"] = drawn(ws, lambda: histogram(scores, title=title))
+            display |= {"trained after": version.partition, "trained in run": {"run": version.run_id}}
+        if pipeline.partitions is None:
+            rows = _with_earlier(ws, pipeline, rows)
         if rows.height:
-            scores = rows["score"].to_numpy()
-            told["mean score"] = round(float(np.mean(scores)), 4)
-            told["scores"] = drawn(ws, lambda: histogram(scores, title=f"Scores of {partition} by {version.name}"))
-        told |= {"trained after": version.partition, "trained in run": {"run": version.run_id}}
-    if pipeline.partitions is None:
-        rows = _with_earlier(ws, pipeline, rows)
-    if rows.height:
-        told["preview"] = previewed(ws, rows.head(ROWS), rows.height)
-    with write(ws.lake, author) as tx:
-        outcome = Outcome(tx.replace(pipeline.name, "predictions", rows, partition=partition), metadata=told)
-        record(tx, author, outcome)
-    return outcome
+            display["preview"] = previewed(ws, rows.head(ROWS), rows.height)
+        with write(ws.lake, author) as tx:
+            count = tx.replace(pipeline.name, "predictions", rows, partition=partition)
+            return record_after(tx, ws, author, Outcome(count, result=PredictionsResult(champion), display=display))
 
 
 def feature_rows(ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition) -> pl.DataFrame:

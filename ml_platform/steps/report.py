@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,16 @@ from ml_platform.monitoring.report_worker import worker
 from ml_platform.naming import quoted
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime import reading
-from ml_platform.runtime.workspace import Outcome, Workspace, recorded_alone
+from ml_platform.runtime.step import Asset, Step, own
+from ml_platform.runtime.workspace import Outcome, Workspace, record
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state.results import ReportResult
 from ml_platform.steps.drift import ROLE, judged
 from ml_platform.steps.report_sample import Sample, sampled
 from ml_platform.views.report_index import write_index
-from ml_platform.views.status import headline
 
 CODE_VERSION = 1  # of how reports are drawn; part of their content key (S31)
-NOT_DRAWN = "not drawn"
 CHECKS = (("drawn", "The page could be drawn. No figure and no decision depends on it."),)
 _INSTALL = "Evidently is not installed: `pip install 'ml_platform[monitoring]'`, and the next run draws it."
 
@@ -39,59 +39,96 @@ class _Figures:
     columns: dict[str, str]  # name → number or level, those that matter most first
     unreadable: list[dict[str, str]]
     beyond: int  # columns that matter less, and are not drawn
-    told: dict[str, Any]
+    result: ReportResult
+
+    def shown(self, pipeline: ModelPipeline) -> dict[str, Any]:
+        """The figures by their labels; those that there are."""
+        labelled = {
+            "champion": f"{pipeline.name}@{self.version}",
+            "rows": self.result.rows,
+            "weighted drift": self.result.weighted_drift,
+            "score psi": self.result.score_psi,
+            self.result.metric: self.result.realised,
+        }
+        return {name: value for name, value in labelled.items() if value is not None}
 
 
-def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-    """From drift and performance, and so from labels, predictions and champion; and from what draws it."""
-    reads = [read for step in ("performance", "drift") for read in reading.own(ws, pipeline, step, [partition])]
-    drawn_with = {name: _installed(name) for name in ("evidently", "pandas")}
-    return recipe(
-        "report", CODE_VERSION, pipeline.drift, headline(pipeline), reads, libraries("duckdb", "polars"), drawn_with
+class ReportStep(Step):
+    """Drift and performance of a partition as a page to read, drawn by Evidently from a sample."""
+
+    name = "report"
+    job = "data"
+    result = ReportResult
+    kinds = ("evidently",)
+    summary = "Drift and performance of the partition as a page to read: `ml-platform reports` serves it."
+    explanation = (
+        "It is made by Evidently from a sample of the partition and of the champion's training set, to be read in the "
+        "browser."
     )
+    changes_with = "the drift figures, or labels that become known"
+    advice = "the figures that decide are in the drift table; this report helps to understand them."
+    freezes = False
+    stands_until = "performance"
 
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return own(pipeline, "performance", "drift")
 
-def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-    """Draw the page. What cannot be drawn is said, tried again by the next run, and stops nothing else."""
-    reading.latest(ws, pipeline, "drift", partition)
-    if not pipeline.drift.report_rows or _installed("evidently") is None:
-        why = _INSTALL if pipeline.drift.report_rows else "Drift(report_rows=0) is declared, so no report is drawn."
-        return recorded_alone(ws, author, Outcome(0, metadata={"report": why}, checks=_checked(why)))
-    figures = _figures(ws, pipeline, partition)
-    if figures is None:
-        why = "No champion scored the partition, so there is nothing to report."
-        told: dict[str, Any] = {"champion": "none yet", "report": why}
-        return recorded_alone(ws, author, Outcome(0, metadata=told, checks=_checked(why)))
-    worker().start()  # it loads while the sample is taken
-    began = time.perf_counter()
-    with judged(ws, pipeline, partition, figures.version) as subject:
-        sample = sampled(ws, pipeline, partition, subject, figures.columns)
-    try:
-        answer, files = _drawn(ws, pipeline, partition, figures, sample)
-    except ReportError as error:
-        told = {**figures.told, "report": str(error)}
-        return Outcome(0, NOT_DRAWN, metadata=told, checks=_checked(str(error), passed=False))
-    left_out = [*figures.unreadable, *sample.left_out, *answer["left out"]]
-    page = next(name for name in files if name.endswith(".html"))
-    why_not = sample.why_not or answer.get("why not", "")
-    told = {
-        **figures.told,
-        "report": {"path": str(ws.settings.data.resolve() / page)},
-        "open": {"url": f"{ws.settings.reports_url}/{pipeline.name}/{partition}/report.html"},
-        "performance drawn": answer["performance"],
-        **({"why no performance": why_not} if why_not else {}),
-        "rows drawn": sample.current.height,
-        "rows without label": sample.unlabelled,
-        "columns drawn": answer["columns"],
-        "columns beyond": figures.beyond,
-        **({"left out": left_out} if left_out else {}),
-        "megabytes": round((ws.settings.data / page).stat().st_size / 1e6, 2),
-        "seconds": round(time.perf_counter() - began, 2),
-    }
-    said = f"{answer['columns']} columns are drawn from {sample.current.height:,} rows."
-    outcome = recorded_alone(ws, author, Outcome(1, metadata=told, checks=_checked(said), files=files))
-    write_index(ws, pipeline)
-    return outcome
+    def checks(self, pipeline: ModelPipeline) -> tuple[tuple[str, str], ...]:
+        return CHECKS
+
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """From drift and performance, and so from labels, predictions and champion; and from what draws it."""
+        reads = [read for step in ("performance", "drift") for read in reading.own(ws, pipeline, step, [partition])]
+        drawn_with = {name: _installed(name) for name in ("evidently", "pandas")}
+        return recipe(
+            "report", CODE_VERSION, pipeline.drift, pipeline.headline, reads, libraries("duckdb", "polars"), drawn_with
+        )
+
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """Draw the page. What cannot be drawn is said, tried again by the next run, and stops nothing else."""
+        reading.latest(ws, pipeline, "drift", partition)
+        if not pipeline.drift.report_rows or _installed("evidently") is None:
+            why = _INSTALL if pipeline.drift.report_rows else "Drift(report_rows=0) is declared, so no report is drawn."
+            return record(ws, author, Outcome(0, result=ReportResult(), display={"report": why}, checks=_checked(why)))
+        figures = _figures(ws, pipeline, partition)
+        if figures is None:
+            why = "No champion scored the partition, so there is nothing to report."
+            display: dict[str, Any] = {"champion": "none yet", "report": why}
+            return record(ws, author, Outcome(0, result=ReportResult(), display=display, checks=_checked(why)))
+        worker().start()  # it loads while the sample is taken
+        began = time.perf_counter()
+        with judged(ws, pipeline, partition, figures.version) as subject:
+            sample = sampled(ws, pipeline, partition, subject, figures.columns)
+        try:
+            answer, files = _drawn(ws, pipeline, partition, figures, sample)
+        except ReportError as error:
+            display = {**figures.shown(pipeline), "report": str(error)}
+            return Outcome(
+                0, "not drawn", result=ReportResult(), display=display, checks=_checked(str(error), passed=False)
+            )
+        left_out = [*figures.unreadable, *sample.left_out, *answer["left out"]]
+        page = next(name for name in files if name.endswith(".html"))
+        why_not = sample.why_not or answer.get("why not", "")
+        url = f"{ws.settings.reports_url}/{pipeline.name}/{partition}/report.html"
+        display = {
+            **figures.shown(pipeline),
+            "report": {"path": str(ws.settings.data.resolve() / page)},
+            "open": {"url": url},
+            "performance drawn": answer["performance"],
+            **({"why no performance": why_not} if why_not else {}),
+            "rows drawn": sample.current.height,
+            "rows without label": sample.unlabelled,
+            "columns drawn": answer["columns"],
+            "columns beyond": figures.beyond,
+            **({"left out": left_out} if left_out else {}),
+            "megabytes": round((ws.settings.data / page).stat().st_size / 1e6, 2),
+            "seconds": round(time.perf_counter() - began, 2),
+        }
+        sentence = f"{answer['columns']} columns are drawn from {sample.current.height:,} rows."
+        result = replace(figures.result, url=url)
+        outcome = record(ws, author, Outcome(1, result=result, display=display, checks=_checked(sentence), files=files))
+        write_index(ws, pipeline)
+        return outcome
 
 
 def _checked(said: str, *, passed: bool = True) -> tuple[CheckResult, ...]:
@@ -109,7 +146,7 @@ def _figures(ws: Workspace, pipeline: ModelPipeline, partition: str) -> _Figures
     scored = next((row for row in rows if row[2] == "weighted"), None)
     if scored is None or scored[0] is None:
         return None
-    version, number = f"{pipeline.name}@{scored[0]}", int(scored[0])
+    number = int(scored[0])
     columns, unreadable = {}, []
     for _, name, kind, status, psi, _, _ in rows:
         if kind in ("number", "level") and psi is not None:
@@ -117,23 +154,23 @@ def _figures(ws: Workspace, pipeline: ModelPipeline, partition: str) -> _Figures
         elif kind not in ("weighted", "score"):
             unreadable.append({"column": name, "status": status})
     limit = pipeline.drift.report_columns
-    metric = headline(pipeline)
-    found = ws.lake.rows(
+    metric = pipeline.headline
+    performance = ws.lake.rows(
         f"SELECT value FROM {quoted(pipeline.name)}.performance WHERE _partition = ? AND role = ? AND version = ? "
         "AND sliced_by = '' AND metric = ?",
         [partition, ROLE, number, metric],
     )
     scores = [row[4] for row in rows if row[2] == "score" and row[4] is not None]
-    told = {
-        "champion": version,
-        "rows": scored[6],
-        "weighted drift": scored[4],
-        "score psi": max(scores, default=None),
-        metric: found[0][0] if found else None,
-    }
+    result = ReportResult(
+        champion=number,
+        rows=scored[6],
+        weighted_drift=scored[4],
+        score_psi=max(scores, default=None),
+        metric=metric,
+        realised=performance[0][0] if performance else None,
+    )
     kept = dict(list(columns.items())[:limit])
-    known = {name: value for name, value in told.items() if value is not None}
-    return _Figures(number, kept, unreadable, len(columns) - len(kept), known)
+    return _Figures(number, kept, unreadable, len(columns) - len(kept), result)
 
 
 def _drawn(
@@ -149,7 +186,7 @@ def _drawn(
         paths = {name: workplace / f"{name}.parquet" for name in ("reference", "current")}
         sample.reference.write_parquet(paths["reference"])
         sample.current.write_parquet(paths["current"])
-        shown = ", ".join(f"{name} {_short(value)}" for name, value in figures.told.items())
+        shown = ", ".join(f"{name} {_short(value)}" for name, value in figures.shown(pipeline).items())
         answer = worker().ask(
             {
                 **{name: str(path.resolve()) for name, path in paths.items()},
@@ -162,7 +199,7 @@ def _drawn(
                     "pipeline": pipeline.name,
                     "partition": partition,
                     "told": shown,
-                    "figures": figures.told,
+                    "figures": figures.shown(pipeline),
                     "rows": {"reference": sample.reference.height, "current": sample.current.height},
                     "left out of the sample": [*figures.unreadable, *sample.left_out],
                 },

@@ -8,51 +8,48 @@ from ml_platform.plots.markdown import ROWS, rows_table
 from ml_platform.quality import checks
 from ml_platform.quality.checks import Reference
 from ml_platform.runtime.display import preview
-from ml_platform.runtime.workspace import Outcome, Workspace
+from ml_platform.runtime.workspace import Outcome, Status, Workspace
 from ml_platform.sources import raw
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.features import Lookup, join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.state import files
+from ml_platform.state.files import FileVersion
+from ml_platform.state.results import RawResult
 from ml_platform.validation import quarantine, validated
 
 
 def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None]) -> Outcome:
     """Take in every file that waits. A file that cannot be read stays where it is and is named; the others go on."""
-    report = raw.ingest(ws.lake, table, run_id, on_file=say)
-    known = ws.lake.rows(
-        "SELECT sha256, rows FROM platform.files WHERE table_name = ? AND status = 'ingested' ORDER BY path",
-        [table.name],
-    )
-    told: dict[str, Any] = {"files": len(known), "new": len(report.ingested), "replaced": len(report.replaced)}
-    told["landing folder"] = {"path": str(ws.settings.landing)}
-    if known:
-        newest = _newest_files(ws, table)
-        told["newest files"] = {"text": rows_table(newest, len(known))}
-        first = newest[0]
-        beginning = preview(ws, f"raw.{table.name}", rows=first["rows"], of=first["file_id"], column="_file")
-        told["preview"] = {"text": beginning}
+    report = raw.ingest(ws, table, run_id, on_file=say)
+    standing = files.standing(ws.state, table.name)
+    display: dict[str, Any] = {"files": len(standing), "new": len(report.ingested), "replaced": len(report.replaced)}
+    display["landing folder"] = {"path": str(ws.settings.landing)}
+    if standing:
+        newest = sorted(standing, key=lambda version: (version.arrival, version.path), reverse=True)[:ROWS]
+        display["newest files"] = {"text": rows_table([_file(version) for version in newest], len(standing))}
+        beginning = preview(ws, f"raw.{table.name}", rows=newest[0].rows, of=newest[0].file_id, column="_file")
+        display["preview"] = {"text": beginning}
     refused = [{"file": r.path, "why": r.error} for r in [*report.refused, *report.waiting]]
     if refused:
-        told["refused"] = refused
+        display["refused"] = refused
         for item in refused:
             say(f"refused: {item['why']}")
-    rows = sum(count or 0 for _, count in known)
+    rows = sum(version.rows for version in standing)
     return Outcome(
         rows,
         "made" if report.ingested else "unchanged",
-        metadata=told,
-        content_key=content_key("raw", [digest for digest, _ in known]),
+        result=RawResult(tuple(report.ingested)),
+        display=display,
+        content_key=content_key("raw", [version.sha256 for version in standing]),
     )
 
 
-def _newest_files(ws: Workspace, table: Table) -> list[dict[str, Any]]:
-    """The files that stand, newest arrival first."""
-    return ws.lake.frame(
-        "SELECT path AS file, rows, arrival AS arrived, sha256, run_id AS run, file_id FROM platform.files "
-        f"WHERE table_name = ? AND status = 'ingested' ORDER BY arrival DESC, path DESC LIMIT {ROWS}",
-        [table.name],
-    ).to_dicts()
+def _file(version: FileVersion) -> dict[str, Any]:
+    """A file as people look at it."""
+    shown = {"file": version.path, "rows": version.rows, "arrived": version.arrival, "sha256": version.sha256}
+    return {**shown, "file_id": version.file_id}
 
 
 def validate(
@@ -60,26 +57,27 @@ def validate(
 ) -> tuple[Outcome, Outcome]:
     """Make a partition of the validated table and of its quarantine; the outcome of each."""
     author = Author(f"validated/{table.name}", partition, run_id=run_id)
-    report = validated.build_validated(ws.lake, table, ws.slices.get(table.name), partition, author)
-    status = "unchanged" if report.unchanged else "made"
-    told: dict[str, Any] = {
-        "versions": report.versions,
-        "quarantined": report.quarantined,
-        "duplicates": report.duplicates,
-        "files": report.files,
+    report = validated.build_validated(ws, table, ws.slices.get(table.name), partition, author)
+    status: Status = "unchanged" if report.unchanged else "made"
+    result = report.result
+    display: dict[str, Any] = {
+        "versions": result.versions,
+        "quarantined": result.quarantined,
+        "duplicates": result.duplicates,
+        "files": list(result.files),
+        "preview": {"text": preview(ws, f"validated.{table.name}", rows=result.rows, of=partition)},
     }
-    told["preview"] = {"text": preview(ws, f"validated.{table.name}", rows=report.rows, of=partition)}
-    found = tuple(checks.run_checks(ws.lake, table, partition, references, ws.slices.get(table.name)))
-    good = Outcome(report.rows, status, metadata=told, checks=found, content_key=report.content_key)
-    refused = quarantine.rows(ws.lake, table, partition=partition, limit=ROWS) if report.quarantined else []
-    told_bad = {"by rule": report.by_rule, "preview": {"text": rows_table(refused, report.quarantined)}}
-    bad = Outcome(report.quarantined, status, metadata=told_bad, content_key=report.content_key)
+    results = tuple(checks.run_checks(ws, table, partition, references, ws.slices.get(table.name)))
+    good = Outcome(result.rows, status, result=result, display=display, checks=results, content_key=report.content_key)
+    refused = quarantine.rows(ws, table, partition=partition, limit=ROWS) if result.quarantined else []
+    rejected = {"by rule": dict(result.by_rule), "preview": {"text": rows_table(refused, result.quarantined)}}
+    bad = Outcome(result.quarantined, status, display=rejected, content_key=report.content_key)
     return good, bad
 
 
 def replay(ws: Workspace, table: Table) -> quarantine.Replay:
     """What today's contract and `clean` make of the table's refused rows."""
-    return quarantine.replay(ws.lake, table, ws.slices.get(table.name))
+    return quarantine.replay(ws, table, ws.slices.get(table.name))
 
 
 def references_of(pipelines: list[ModelPipeline], table: str) -> list[Reference]:

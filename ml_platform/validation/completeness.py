@@ -6,12 +6,12 @@ from itertools import takewhile
 
 import polars as pl
 
-from ml_platform.lake.blobs import Blobs
-from ml_platform.lake.connection import Lake
+from ml_platform.settings import Settings
 from ml_platform.spec.completeness import Marker, Watermark
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.state.stores import Stores
 from ml_platform.validation import file_plans
 from ml_platform.validation.screening import PARTITION, RULE_HOLDS
 
@@ -25,40 +25,40 @@ def rules(pipeline: ModelPipeline) -> list[tuple[Table, Watermark | Marker]]:
     return [(table, rule) for table, rule in rules if rule is not None]
 
 
-def complete(lake: Lake, pipeline: ModelPipeline, slices: Slices) -> list[str]:
+def complete(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> list[str]:
     """The partitions, from the first on, that every rule says are complete. For a pipeline with partitions."""
-    state = _State(lake, pipeline, slices)
+    state = _Rules(stores, pipeline, slices)
     return list(takewhile(lambda partition: not any(state.awaited(partition)), pipeline.partition_keys()))
 
 
-def awaited(lake: Lake, pipeline: ModelPipeline, slices: Slices) -> list[str]:
+def awaited(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> list[str]:
     """What the first partition that is over and not complete waits for, a sentence each; none when there is none."""
-    state = _State(lake, pipeline, slices)
+    state = _Rules(stores, pipeline, slices)
     for partition in pipeline.partition_keys():
         if found := list(state.awaited(partition)):
             return found
     return []
 
 
-def markers(lake: Lake, pipeline: ModelPipeline) -> list[str]:
+def markers(settings: Settings, pipeline: ModelPipeline) -> list[str]:
     """The marker files that have landed."""
-    folder, found = lake.settings.landing, list[str]()
+    folder, found = settings.landing, list[str]()
     for _, rule in rules(pipeline):
         if isinstance(rule, Marker):
             found += sorted(file.relative_to(folder).as_posix() for file in folder.glob(rule.of("*")))
     return found
 
 
-class _State:
+class _Rules:
     """What the rules look at, read once for all partitions."""
 
-    def __init__(self, lake: Lake, pipeline: ModelPipeline, slices: Slices) -> None:
+    def __init__(self, stores: Stores, pipeline: ModelPipeline, slices: Slices) -> None:
         assert pipeline.partitions is not None  # without, nothing is awaited
         self._window = pipeline.partitions.window
         self._rules = rules(pipeline)
-        self._landed = set(markers(lake, pipeline))
+        self._landed = set(markers(stores.settings, pipeline))
         self._newest = {
-            table.name: _newest(lake, table, slices.get(table.name), exact=rule.microseconds > 0)
+            table.name: _newest(stores, table, slices.get(table.name), exact=rule.microseconds > 0)
             for table, rule in self._rules
             if isinstance(rule, Watermark)
         }
@@ -77,15 +77,15 @@ class _State:
                 yield f"{partition} waits for a row of {table.name} at or after {end:%Y-%m-%d %H:%M} UTC; {told}."
 
 
-def _newest(lake: Lake, table: Table, slices: Partitions | None, *, exact: bool) -> datetime | None:
+def _newest(stores: Stores, table: Table, slices: Partitions | None, *, exact: bool) -> datetime | None:
     """The newest event time of the valid rows of standing files; None without, or while a file is not screened.
 
     Unless it shall be `exact`, and where a screened file is damaged, the start of the slice that it lies in.
     """
-    holding = file_plans.filled_by(lake, table, slices) if slices else {}
+    holding = file_plans.filled_by(stores.state, table, slices) if slices else {}
     if slices is None or not holding:
         return None
-    last, found, blobs = max(holding), [slices.window(max(holding))[0]], Blobs(lake.settings)
+    last, found, blobs = max(holding), [slices.window(max(holding))[0]], stores.blobs
     for digest in holding[last] if exact else ():
         if blobs.whole(digest):
             rows = pl.scan_parquet(blobs.path(digest)).filter(RULE_HOLDS & (pl.col(PARTITION) == last))

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_platform.errors import IngestionError
-from ml_platform.lake.connection import Lake
 from ml_platform.lake.recipes import Read, Recipe
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
+from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion
+from ml_platform.state.stores import Stores
 from ml_platform.validation.resolution import Step
 from ml_platform.validation.screenings import Screenings, keys_of, needs_keys, needs_reads, screen_files, screenings
 
@@ -27,68 +28,68 @@ class Plan:
 
 
 def touched(
-    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
+    stores: Stores, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
 ) -> dict[str, list[str]]:
     """Every partition that some file has rows in, with the file ids that matter to it. Screens what is not screened."""
-    keys = needs_keys(lake, table) if keys is None else keys
-    found = plans(screen_files(lake, table, partitions, keys))
+    keys = needs_keys(stores.state, table) if keys is None else keys
+    found = plans(screen_files(stores, table, partitions, keys))
     return {name: [version.file_id for version in plan.files] for name, plan in sorted(found.items())}
 
 
 def validated_keys(
-    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
+    state: State, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None = None
 ) -> dict[str, str] | None:
     """The content key of every partition that some file has rows in. Reads only.
 
     None while it cannot be told: a file is not screened, or a table in `needs` is not made.
     """
-    state = _recorded(lake, table, partitions, keys)
-    if state is None:
+    recorded = _recorded(state, table, partitions, keys)
+    if recorded is None:
         return None
-    return {name: key_of(table, state.key, plan) for name, plan in sorted(plans(state).items())}
+    return {name: key_of(table, recorded.key, plan) for name, plan in sorted(plans(recorded).items())}
 
 
 def validated_key(
-    lake: Lake, table: Table, partitions: Partitions | None, partition: str, keys: Mapping[str, str] | None = None
+    state: State, table: Table, partitions: Partitions | None, partition: str, keys: Mapping[str, str] | None = None
 ) -> str | None:
     """The content key of one partition (S31), with or without rows; None as in `validated_keys`, which is cheaper."""
-    state = _recorded(lake, table, partitions, keys)
-    if state is None:
+    recorded = _recorded(state, table, partitions, keys)
+    if recorded is None:
         return None
-    plan = lake.once(f"plans of {table.name}", lambda: plans(state)) if keys is None else plans(state)
-    return key_of(table, state.key, plan.get(partition, Plan(partition, [], [], [])))
+    plan = state.once(f"plans of {table.name}", lambda: plans(recorded)) if keys is None else plans(recorded)
+    return key_of(table, recorded.key, plan.get(partition, Plan(partition, [], [], [])))
 
 
 def _recorded(
-    lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None
+    state: State, table: Table, partitions: Partitions | None, keys: Mapping[str, str] | None
 ) -> Screenings | None:
     if keys is None:
-        return lake.once(f"screenings of {table.name}", lambda: _recorded_now(lake, table, partitions))
-    state = screenings(lake, table, partitions, keys)
-    return None if state.waiting else state
+        return state.once(f"screenings of {table.name}", lambda: _recorded_now(state, table, partitions))
+    recorded = screenings(state, table, partitions, keys)
+    return None if recorded.waiting else recorded
 
 
-def _recorded_now(lake: Lake, table: Table, partitions: Partitions | None) -> Screenings | None:
+def _recorded_now(state: State, table: Table, partitions: Partitions | None) -> Screenings | None:
     try:
-        keys = needs_keys(lake, table)
+        keys = needs_keys(state, table)
     except IngestionError:
         return None
-    return _recorded(lake, table, partitions, keys)
+    return _recorded(state, table, partitions, keys)
 
 
-def filled(lake: Lake, table: Table, partitions: Partitions | None) -> set[str]:
+def filled(state: State, table: Table, partitions: Partitions | None) -> set[str]:
     """The partitions that standing files have valid rows in; none while a file is not screened. Reads only."""
-    return set(filled_by(lake, table, partitions))
+    return set(filled_by(state, table, partitions))
 
 
-def filled_by(lake: Lake, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
+def filled_by(state: State, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
     """The same, each with the digests of the screened files that have the rows."""
-    state = _recorded(lake, table, partitions, None)
+    recorded = _recorded(state, table, partitions, None)
     found: dict[str, list[str]] = {}
-    if state is None:
+    if recorded is None:
         return found
-    for versions in state.standing.values():
-        screening = state.found[versions[-1].file_id]
+    for versions in recorded.standing.values():
+        screening = recorded.found[versions[-1].file_id]
         for name, counts in screening.partitions.items():
             if counts.rows:
                 found.setdefault(name, []).append(screening.digest)
@@ -116,16 +117,16 @@ def _plan(partition: str, chains: dict[str, list[FileVersion]]) -> Plan:
     )
 
 
-def validated_recipe(lake: Lake, table: Table, partitions: Partitions | None, partition: str) -> Recipe | None:
+def validated_recipe(state: State, table: Table, partitions: Partitions | None, partition: str) -> Recipe | None:
     """The recipe of one partition as `build_validated` would follow it; None as in `validated_keys`. Reads only."""
     try:
-        needs = needs_reads(lake, table)
+        needs = needs_reads(state, table)
     except IngestionError:
         return None
-    state = _recorded(lake, table, partitions, keys_of(needs))
-    if state is None:
+    recorded = _recorded(state, table, partitions, keys_of(needs))
+    if recorded is None:
         return None
-    return recipe_of(table, state.key, plans(state).get(partition, Plan(partition, [], [], [])), needs)
+    return recipe_of(table, recorded.key, plans(recorded).get(partition, Plan(partition, [], [], [])), needs)
 
 
 def recipe_of(table: Table, base: str, plan: Plan, needs: Mapping[str, Sequence[Read]]) -> Recipe:

@@ -5,7 +5,6 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
 from ml_platform.sources.raw import Refusal
@@ -13,6 +12,8 @@ from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
+from ml_platform.state.files import versions
+from ml_platform.state.stores import Stores
 from ml_platform.validation.screening import RULE_HOLDS
 from ml_platform.validation.screenings import needs_keys, screen_files
 from ml_platform.validation.validated import validated_keys
@@ -57,39 +58,45 @@ def counts(lake: Lake, table: Table, partition: str | None = None) -> list[RuleC
 
 
 def rows(
-    lake: Lake, table: Table, *, partition: str | None = None, rule: str | None = None, limit: int = 100
+    stores: Stores, table: Table, *, partition: str | None = None, rule: str | None = None, limit: int = 100
 ) -> list[dict[str, Any]]:
     """Refused rows: partition, file (its path), row (number in the file), rule, reason, raw (JSON text)."""
-    if not lake.columns("quarantine", table.name):
+    if not stores.lake.columns("quarantine", table.name):
         return []
-    frame = lake.frame(
-        'SELECT q._partition AS partition, f.path AS file, q._row AS "row", q.rule, q.reason, q.row AS raw '
-        f"FROM quarantine.{quoted(table.name)} q JOIN platform.files f ON f.file_id = q._file AND f.table_name = ? "
-        "WHERE (? IS NULL OR q._partition = ?) AND (? IS NULL OR q.rule = ?) ORDER BY 1, 2, 3 LIMIT ?",
-        [table.name, partition, partition, rule, rule, limit],
-    )
+    paths = [(version.file_id, version.path) for version in versions(stores.state, table.name)]
+    connection, files = stores.lake.connection, pl.DataFrame(paths, schema=["id", "path"], orient="row")
+    connection.register("quarantined_files", files.to_arrow())
+    try:
+        frame = stores.lake.frame(
+            'SELECT q._partition AS partition, f.path AS file, q._row AS "row", q.rule, q.reason, q.row AS raw '
+            f"FROM quarantine.{quoted(table.name)} q JOIN temp.main.quarantined_files f ON f.id = q._file "
+            "WHERE (? IS NULL OR q._partition = ?) AND (? IS NULL OR q.rule = ?) ORDER BY 1, 2, 3 LIMIT ?",
+            [partition, partition, rule, rule, limit],
+        )
+    finally:
+        connection.unregister("quarantined_files")
     return frame.to_dicts()
 
 
-def replay(lake: Lake, table: Table, partitions: Partitions | None) -> Replay:
+def replay(stores: Stores, table: Table, partitions: Partitions | None) -> Replay:
     """Screen every file under the present declaration and compare. Writes screenings, no validated rows.
 
     Building the stale partitions again is what lets the passing rows in. Rows refused because another
     file's row stands ("conflict") are judged there, not here.
     """
-    state = screen_files(lake, table, partitions, needs_keys(lake, table))
-    made = ledger.latest(lake, f"validated/{table.name}")
-    keys = validated_keys(lake, table, partitions) or {}
+    state = screen_files(stores, table, partitions, needs_keys(stores.state, table))
+    made = ledger.latest(stores.state, f"validated/{table.name}")
+    keys = validated_keys(stores.state, table, partitions) or {}
     stale = sorted(name for (_, name), m in made.items() if m.content_key != keys.get(name, m.content_key))
     passing = still = 0
-    if lake.columns("quarantine", table.name):
-        frame = lake.frame(f"SELECT _file, _row FROM quarantine.{quoted(table.name)} WHERE rule <> 'conflict'")
+    if stores.lake.columns("quarantine", table.name):
+        frame = stores.lake.frame(f"SELECT _file, _row FROM quarantine.{quoted(table.name)} WHERE rule <> 'conflict'")
         for (file_id,), part in frame.group_by("_file"):
             screening = state.found.get(str(file_id))
             if screening is None or screening.error is not None:
                 still += part.height
                 continue
-            valid = pl.scan_parquet(Blobs(lake.settings).get(screening.digest)).filter(RULE_HOLDS).select(ROW)
+            valid = pl.scan_parquet(stores.blobs.get(screening.digest)).filter(RULE_HOLDS).select(ROW)
             now = part.join(valid.collect(), on=ROW, how="semi").height
             passing, still = passing + now, still + part.height - now
     return Replay(table.name, stale, passing, still, state.refused)

@@ -3,17 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
 
 import polars as pl
 
 from ml_platform.errors import FileRefused, IngestionError
-from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.recipes import Read
-from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.sources.raw import Refusal, table_lock
 from ml_platform.sources.raw_columns import read_raw
@@ -21,7 +17,11 @@ from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
+from ml_platform.state import screenings as screening_records
+from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion, by_path, chain, versions
+from ml_platform.state.screenings import ScreeningRecord
+from ml_platform.state.stores import Stores
 from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen
 
 SCREENING_VERSION = 1  # raise it when the same file, contract and clean would be screened otherwise
@@ -80,11 +80,11 @@ def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Parti
     )
 
 
-def needs_reads(lake: Lake, table: Table) -> dict[str, list[Read]]:
+def needs_reads(state: State, table: Table) -> dict[str, list[Read]]:
     """The partitions of the tables in `needs`, from the ledger. Raises IngestionError when one is not made yet."""
     found = {}
     for name in table.needs:
-        made = ledger.latest(lake, f"validated/{name}")
+        made = ledger.latest(state, f"validated/{name}")
         if not made:
             raise IngestionError(
                 f"{table.name} needs {name}, which is not validated yet.", remedy=f"Make validated/{name} first."
@@ -98,9 +98,9 @@ def keys_of(needs: Mapping[str, list[Read]]) -> dict[str, str]:
     return {name: content_key([[r.partition, r.content_key] for r in reads]) for name, reads in needs.items()}
 
 
-def needs_keys(lake: Lake, table: Table) -> dict[str, str]:
+def needs_keys(state: State, table: Table) -> dict[str, str]:
     """The content keys of the tables in `needs`. Raises IngestionError when one is not made yet."""
-    return keys_of(needs_reads(lake, table))
+    return keys_of(needs_reads(state, table))
 
 
 @dataclass(frozen=True)
@@ -137,19 +137,15 @@ class Screenings:
         return [Refusal(v.path, error) for v, error in errors if newest[v.path] == v.file_id]
 
 
-def screenings(lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
+def screenings(state: State, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
     """What is recorded under the present key. Reads only."""
-    recorded = versions(lake, table.name)
+    recorded = versions(state, table.name)
     known, key = {v.file_id: v for v in recorded}, screening_key(table, keys, partitions)
-    rows = lake.rows(
-        "SELECT file_id, any_value(digest), any_value(partitions), any_value(error) FROM platform.screenings "
-        "WHERE table_name = ? AND screening_key = ? GROUP BY file_id",
-        [table.name, key],
-    )
+    rows = screening_records.of_key(state, table.name, key)
     found = {
-        file_id: Screening(known[file_id], digest, _counts(partitions, text), error)
-        for file_id, digest, text, error in rows
-        if file_id in known
+        row.file_id: Screening(known[row.file_id], row.digest, _counts(partitions, row.partitions), row.error)
+        for row in rows
+        if row.file_id in known
     }
     return Screenings(key, recorded, found)
 
@@ -168,26 +164,27 @@ def _tuple(counts: Counts) -> tuple[int, int, int, int]:
     return counts.rows, counts.refused, counts.duplicates, counts.dropped
 
 
-def screen_files(lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
+def screen_files(stores: Stores, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
     """Screen the file versions that are not screened yet, or whose blob is gone; everything that is recorded then."""
-    state = _whole(lake, table, partitions, keys)
+    state = _whole(stores, table, partitions, keys)
     if not state.waiting:
         return state
-    with table_lock(lake, table):
-        state = _whole(lake, table, partitions, keys)
-        needs = _needed(lake, table)
+    with table_lock(stores.settings, table):
+        state = _whole(stores, table, partitions, keys)
+        needs = _needed(stores.lake, table)
         # A refused version lets the one before it stand, which may not be screened either.
         while waiting := state.waiting:
             for start in range(0, len(waiting), _BATCH):
                 batch = waiting[start : start + _BATCH]
-                _keep(lake, table, [_screen(lake, table, version, partitions, state.key, needs) for version in batch])
-            state = _whole(lake, table, partitions, keys)
+                screened = [_screen(stores, table, version, partitions, state.key, needs) for version in batch]
+                screening_records.record(stores.state, screened)
+            state = _whole(stores, table, partitions, keys)
     return state
 
 
-def _whole(lake: Lake, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
+def _whole(stores: Stores, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
     """Without those whose blob is gone; its bytes are checked when it is read."""
-    blobs, state = Blobs(lake.settings), screenings(lake, table, partitions, keys)
+    blobs, state = stores.blobs, screenings(stores.state, table, partitions, keys)
     found = {i: s for i, s in state.found.items() if s.error is not None or blobs.path(s.digest).exists()}
     return Screenings(state.key, state.versions, found)
 
@@ -204,15 +201,14 @@ def _needed(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
 
 
 def _screen(
-    lake: Lake,
+    stores: Stores,
     table: Table,
     version: FileVersion,
     partitions: Partitions | None,
     key: str,
     needs: Mapping[str, pl.DataFrame],
-) -> list[Any]:
-    now = datetime.now(UTC)
-    raw = read_raw(lake, table.name, version.file_id, version.columns)
+) -> ScreeningRecord:
+    raw = read_raw(stores.lake, table.name, version.file_id, version.columns)
     if raw.height != version.rows:  # a data file of the lake was lost; to go on would lose the rows silently
         raise IngestionError(
             f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
@@ -220,12 +216,11 @@ def _screen(
         )
     try:
         result = screen(table, raw, version.path, needs, partitions)
-    except FileRefused as refused:
-        return [table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", str(refused), now]
-    blobs = Blobs(lake.settings)
-    with blobs.writing() as path:
+    except FileRefused as refusal:
+        return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", str(refusal))
+    with stores.blobs.writing() as path:
         result.frame.write_parquet(path, row_group_size=100_000)
-        digest = blobs.put_file(path)
+        digest = stores.blobs.put_file(path)
     counts = {
         str(name): [valid, refused, 0, 0]
         for name, valid, refused in result.frame.group_by(PARTITION)
@@ -236,14 +231,8 @@ def _screen(
         counts.setdefault(name, [0, 0, 0, 0])[2] = count
     if result.dropped:
         counts.setdefault(min(counts, default=""), [0, 0, 0, 0])[3] = result.dropped
-    totals = [sum(c[i] for c in counts.values()) for i in range(4)]
-    return [table.name, version.file_id, key, digest, *totals, json.dumps(counts, sort_keys=True), None, now]
-
-
-def _keep(lake: Lake, table: Table, batch: list[list[Any]]) -> None:
-    with write(lake, Author(f"screening/{table.name}")) as tx:
-        for row in batch:
-            tx.execute(
-                "DELETE FROM platform.screenings WHERE table_name = ? AND file_id = ? AND screening_key = ?", row[:3]
-            )
-            tx.execute(f"INSERT INTO platform.screenings VALUES ({', '.join('?' * len(row))})", row)
+    valid, refused, duplicates, dropped = (sum(c[i] for c in counts.values()) for i in range(4))
+    partitioned = json.dumps(counts, sort_keys=True)
+    return ScreeningRecord(
+        table.name, version.file_id, key, digest, valid, refused, duplicates, dropped, partitioned, None
+    )

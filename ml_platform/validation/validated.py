@@ -20,6 +20,8 @@ from ml_platform.spec.durations import microseconds
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
+from ml_platform.state.results import ValidatedResult
+from ml_platform.state.stores import Stores, after
 from ml_platform.validation.file_plans import Plan, plans, recipe_of, touched, validated_key, validated_keys
 from ml_platform.validation.resolution import Resolved, resolve
 from ml_platform.validation.screening import PARTITION, RAW, REASON, RULE, RULE_HOLDS, as_json
@@ -41,57 +43,43 @@ _LAST_MOMENT = datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class ValidatedReport:
-    """What a partition of a validated table holds, and what became of the rows of its standing files.
-
-    The rows of the standing files = rows + quarantined + duplicates + dropped + overruled, summed over
-    the partitions. `versions` counts superseded rows too; `dropped` are rows that `clean` left out;
-    `overruled` are rows that a later arrival corrected (on_conflict="latest"). `refused`: files that
-    screening refused, whatever the partition.
-    """
+    """What became of a partition: `result` as it is on record. `refused`: files that screening refused."""
 
     table: str
     partition: str
     content_key: str
-    rows: int
-    versions: int
-    quarantined: int
-    by_rule: dict[str, int]
-    duplicates: int
-    dropped: int
-    overruled: int
-    files: list[str]
+    result: ValidatedResult
     refused: list[Refusal] = field(default_factory=list)
     unchanged: bool = False
 
 
 def build_validated(
-    lake: Lake, table: Table, partitions: Partitions | None, partition: str, author: Author
+    stores: Stores, table: Table, partitions: Partitions | None, partition: str, author: Author
 ) -> ValidatedReport:
     """Make one partition: validated rows, quarantine, profile and ledger row in one transaction.
 
     The content key is worked out here and replaces the author's. With the key already in the ledger, and
     the rows whole, nothing is written and the report says `unchanged`.
     """
-    needs = needs_reads(lake, table)
+    needs = needs_reads(stores.state, table)
     keys = keys_of(needs)
-    state = screen_files(lake, table, partitions, keys)
+    state = screen_files(stores, table, partitions, keys)
     plan = plans(state).get(partition, Plan(partition, [], [], []))
-    if _drop_damaged(lake, plan, state):
-        state = screen_files(lake, table, partitions, keys)
+    if _drop_damaged(stores.blobs, plan, state):
+        state = screen_files(stores, table, partitions, keys)
     recipe = recipe_of(table, state.key, plan, needs)
     key = recipe.content_key
     author = replace(author, asset=f"validated/{table.name}", partition=partition, content_key=key, reads=recipe.reads)
-    last = ledger.latest(lake, author.asset).get((author.asset, partition))
-    there = all(whole(lake, layer, table.name, partition) for layer in ("validated", "quarantine"))
+    last = ledger.latest_of(stores.state, author.asset, partition)
+    there = all(whole(stores.lake, layer, table.name, partition) for layer in ("validated", "quarantine"))
     if last is not None and last.content_key == key and there:
-        details = {k: v for k, v in last.details.items() if k != "refused"}
-        return ValidatedReport(table.name, partition, key, refused=state.refused, unchanged=True, **details)
-    return _build(lake, table, partitions, plan, state, author, again=last is not None)
+        result = last.result_as(ValidatedResult)
+        return ValidatedReport(table.name, partition, key, result, refused=state.refused, unchanged=True)
+    return _build(stores, table, partitions, plan, state, author, again=last is not None)
 
 
-def _drop_damaged(lake: Lake, plan: Plan, state: Screenings) -> bool:
+def _drop_damaged(blobs: Blobs, plan: Plan, state: Screenings) -> bool:
     """Remove the plan's blobs whose bytes are not what their name says; whether there were any (S31)."""
-    blobs = Blobs(lake.settings)
     damaged = [digest for v in plan.files if not blobs.whole(digest := state.found[v.file_id].digest)]
     for digest in damaged:
         blobs.path(digest).unlink(missing_ok=True)
@@ -99,7 +87,7 @@ def _drop_damaged(lake: Lake, plan: Plan, state: Screenings) -> bool:
 
 
 def _build(
-    lake: Lake,
+    stores: Stores,
     table: Table,
     partitions: Partitions | None,
     plan: Plan,
@@ -108,8 +96,8 @@ def _build(
     *,
     again: bool,
 ) -> ValidatedReport:
-    found = state.found
-    screened = _load(lake, table, partitions, plan, found)
+    lake, found = stores.lake, state.found
+    screened = _load(stores.blobs, table, partitions, plan, found)
     own = pl.col(PARTITION) == plan.partition
     offers = screened.filter(RULE_HOLDS).drop(RULE, REASON, RAW)
     content = list(table.columns)
@@ -129,31 +117,33 @@ def _build(
     if table.on_conflict == "latest" and len(resolved.refused):
         overruled = offers[resolved.refused].filter(own).height
     current = rows.filter(pl.col("_superseded_at").is_null())
-    details: dict[str, Any] = {
-        "rows": current.height,
-        "versions": rows.height,
-        "quarantined": quarantine.height,
-        "by_rule": dict(Counter(quarantine["rule"].to_list()).most_common()),
-        "duplicates": doubles + sum(c.duplicates for c in in_files),
-        "dropped": sum(c.dropped for c in in_files),
-        "overruled": overruled,
-        "files": sorted(plan.files[i].path for i in final if plan.partition in found[plan.files[i].file_id].partitions),
-    }
+    result = ValidatedResult(
+        rows=current.height,
+        versions=rows.height,
+        quarantined=quarantine.height,
+        by_rule=dict(Counter(quarantine["rule"].to_list()).most_common()),
+        duplicates=doubles + sum(c.duplicates for c in in_files),
+        dropped=sum(c.dropped for c in in_files),
+        overruled=overruled,
+        files=tuple(
+            sorted(plan.files[i].path for i in final if plan.partition in found[plan.files[i].file_id].partitions)
+        ),
+    )
     profiled = profile(current.select(content), table.name, plan.partition, author.content_key, table.event_time)
     put = staged(lake, rows)
     with write(lake, author) as tx:
         tx.replace("validated", table.name, put, partition=plan.partition, evolve=True)
         tx.replace("quarantine", table.name, quarantine, partition=plan.partition, evolve=True)
         write_profile(tx, table.name, plan.partition, profiled, again=again)
-        ledger.record(tx, author, rows=current.height, details=details)
-    return ValidatedReport(table.name, plan.partition, author.content_key, refused=state.refused, **details)
+        after(tx, stores.state, lambda: ledger.record(stores.state, author, rows=current.height, result=result))
+    return ValidatedReport(table.name, plan.partition, author.content_key, result, refused=state.refused)
 
 
 def _load(
-    lake: Lake, table: Table, partitions: Partitions | None, plan: Plan, found: Mapping[str, Screening]
+    blobs: Blobs, table: Table, partitions: Partitions | None, plan: Plan, found: Mapping[str, Screening]
 ) -> pl.DataFrame:
     """The screened rows of the plan's files, with `_step`. Of a path with one version only the partition's rows."""
-    blobs, several = Blobs(lake.settings), {step.path for step in plan.steps if step.position > 0}
+    several = {step.path for step in plan.steps if step.position > 0}
     first = WHOLE if partitions is None else next(iter(partitions.keys()), WHOLE)
     texts = dict.fromkeys((RULE, REASON, PARTITION, RAW), pl.String())
     frames = [pl.DataFrame(schema={**table.columns, ROW: pl.Int64(), **texts, "_step": pl.Int64()})]

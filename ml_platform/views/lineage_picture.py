@@ -7,9 +7,9 @@ from ml_platform.lake.recipes import Read
 from ml_platform.plots.flow import Box, flow
 from ml_platform.spec.partitions import WHOLE, spanned
 from ml_platform.state.lineage import Graph, Node
+from ml_platform.state.results import passes_on
 
 Story = dict[str, Any]
-_KINDS = ("file", "validated", "features", "training_set", "version", "predictions")
 
 
 def picture(known: Graph, story: Story) -> bytes:
@@ -19,7 +19,7 @@ def picture(known: Graph, story: Story) -> bytes:
     home: dict[Read, str] = {}
     for place in dict.fromkeys(_places(story)):
         node = known.nodes.get(place)
-        if node is None or node.kind not in _KINDS:
+        if node is None or not passes_on(node.kind):
             continue
         apart = "past" if not node.stands else "marked" if place in marked else "plain"
         name = f"{node.asset} {apart}"

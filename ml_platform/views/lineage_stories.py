@@ -8,31 +8,28 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.recipes import Read
 from ml_platform.models import bundle as bundles
-from ml_platform.naming import quoted
 from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import promotions, verdicts, versions
-from ml_platform.state.lineage import Graph, Node, graph
+from ml_platform.state.lineage import Graph, Node, graph, landed_files
+from ml_platform.state.results import passes_on
 from ml_platform.state.versions import Version
 from ml_platform.views import origins
 
 Story = dict[str, Any]
 
-# What judges reads outputs, and none of their bytes go on through it.
-_JUDGING = {"performance", "drift", "report", "decision", "verdicts", "champion", "promotion"}
-
 
 def carries(node: Node) -> bool:
     """Whether the bytes of a node go on into what reads it."""
-    return node.kind not in _JUDGING
+    return passes_on(node.kind)
 
 
 def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
     """From the newest prediction of a key back to the rows and files it rests on. Raises NotFoundError."""
-    known = graph(ws.lake)
+    known = graph(ws.state)
     row, *earlier = origins.prediction_rows(ws.lake, pipeline, key)
-    version = versions.version(ws.lake, pipeline.name, row["version"])
+    version = versions.version(ws.state, pipeline.name, row["version"])
     model = reading.version(version)
     made = _scoring(known, pipeline, row["partition"], model)
     features = next((r for r in known.reads.get(made, []) if r.asset == f"{pipeline.name}/features"), None)
@@ -48,7 +45,7 @@ def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
             "stored": definition.key == FeatureDefinition.of(pipeline).key,
             "values": values,
         },
-        "rows": [] if values is None else origins.example_rows(ws.lake, definition, values),
+        "rows": [] if values is None else origins.example_rows(ws, definition, values),
         "reads": [{**_told(known, read), "files": _files_of(ws, known, read)} for read in reads],
         "trained_on": [_told(known, node.place) for node in known.upstream(model, past=carries) if carries(node)],
         "missing": _missing(known, missing),
@@ -57,8 +54,8 @@ def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
 
 def of_version(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
     """What a version was made of, down to the files, and what it scored. Raises NotFoundError."""
-    known = graph(ws.lake)
-    version = versions.version(ws.lake, pipeline.name, number)
+    known = graph(ws.state)
+    version = versions.version(ws.state, pipeline.name, number)
     place = reading.version(version)
     made_of = known.upstream(place, past=carries)
     readers = [known.nodes[reader] for reader in known.readers.get(place, []) if reader in known.nodes]
@@ -73,7 +70,7 @@ def of_version(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
 
 def of_file(ws: Workspace, pipeline: ModelPipeline, path: str) -> Story:
     """What was built on every content of a landed file, the newest first. Raises NotFoundError."""
-    known = graph(ws.lake)
+    known = graph(ws.state)
     tables = [table.name for table in pipeline.tables]
     contents = [file for file in _all_files(ws) if file["path"] == path and file["table"] in tables]
     if not contents:
@@ -115,7 +112,7 @@ def _told(known: Graph, place: Read) -> Story:
 
 
 def _version(ws: Workspace, known: Graph, version: Version) -> Story:
-    judged = [v for v in verdicts.of(ws.lake, version.pipeline, version.version) if v.slice == ""]
+    judged = [v for v in verdicts.of(ws.state, version.pipeline, version.version) if v.slice == ""]
     bounds = version.bounds
     return {
         **_service_of(ws, version),
@@ -131,12 +128,12 @@ def _version(ws: Workspace, known: Graph, version: Version) -> Story:
 
 
 def _service(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
-    return _service_of(ws, versions.version(ws.lake, pipeline.name, number))
+    return _service_of(ws, versions.version(ws.state, pipeline.name, number))
 
 
 def _service_of(ws: Workspace, version: Version) -> Story:
     """Whether a version serves, from when to when it did last, and why."""
-    changes = promotions.changes(promotions.history(ws.lake, version.pipeline))
+    changes = promotions.changes(promotions.history(ws.state, version.pipeline))
     last = max((place for place, entry in enumerate(changes) if entry.version == version.version), default=None)
     began = None if last is None else changes[last]
     ended = None if last is None or last + 1 == len(changes) else changes[last + 1]
@@ -161,11 +158,10 @@ def _files(ws: Workspace, nodes: list[Node]) -> list[Story]:
 
 
 def _all_files(ws: Workspace) -> list[Story]:
-    """Every content of every file, by path, the newest first."""
-    names = ["table", "path", "version", "sha256", "bytes", "rows", "arrival", "status", "error"]
-    listed = ", ".join(map(quoted, names))
-    rows = ws.lake.rows(f'SELECT {listed} FROM lineage.files ORDER BY "table", path, version DESC')
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    """Every content of every file, by table and path, the newest first."""
+    names = ("table", "path", "version", "sha256", "bytes", "rows", "arrival", "status", "error")
+    files = sorted(landed_files(ws.state), key=lambda file: (file.table, file.path, -file.version))
+    return [{name: getattr(file, name) for name in names} for file in files]
 
 
 def _on_disk(ws: Workspace, path: str, contents: list[Story]) -> str:

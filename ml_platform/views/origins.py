@@ -9,6 +9,8 @@ from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
 from ml_platform.serving.batch import key_text
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state.lineage import LandedFile, landed_files
+from ml_platform.state.stores import Stores
 
 Row = dict[str, Any]
 _SHOWN = '"key", "at", score, "class", version, role, _partition AS partition, run_id'
@@ -44,7 +46,7 @@ def feature_row(lake: Lake, pipeline: ModelPipeline, prediction: Row) -> Row | N
     return rows[0]
 
 
-def example_rows(lake: Lake, definition: FeatureDefinition, features: Row) -> list[Row]:
+def example_rows(stores: Stores, definition: FeatureDefinition, features: Row) -> list[Row]:
     """Where the row of an example came from: partition, file, row of the file (from 0), hash, arrival."""
     table = f"validated.{quoted(definition.examples)}"
     same = " AND ".join(f"{quoted(name)} = ?" for name in definition.keys)
@@ -55,12 +57,15 @@ def example_rows(lake: Lake, definition: FeatureDefinition, features: Row) -> li
     where = ""
     if definition.at is not None:
         where, mine = f"WHERE e.{quoted(definition.at)} = ?", [*mine, features[definition.at]]
-    return _rows(
-        lake,
-        'SELECT f."table", e._partition AS partition, f.path AS file, e._row AS row, f.sha256, f.version, f.arrival, '
-        f'f.status FROM ({chosen}) e JOIN lineage.files f ON f.file_id = e._file AND f."table" = ? {where}',
-        [*mine[: len(definition.keys)], definition.examples, *mine[len(definition.keys) :]],
-    )
+    examples = _rows(stores.lake, f"SELECT e._file, e._row, e._partition FROM ({chosen}) e {where}", mine)
+    files = {file.file_id: file for file in landed_files(stores.state) if file.table == definition.examples}
+    return [_origin(files[row["_file"]], row) for row in examples if row["_file"] in files]
+
+
+def _origin(file: LandedFile, row: Row) -> Row:
+    named = ("table", "sha256", "version", "arrival", "status")
+    about = {name: getattr(file, name) for name in named}
+    return {**about, "partition": row["_partition"], "file": file.path, "row": row["_row"]}
 
 
 def _rows(lake: Lake, sql: str, parameters: list[Any]) -> list[Row]:

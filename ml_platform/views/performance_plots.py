@@ -17,7 +17,6 @@ from ml_platform.runtime.display import drawn
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.gates import AtLeast, AtMost
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.views.status import headline
 
 
 def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
@@ -53,7 +52,7 @@ def by_month(ws: Workspace, pipeline: ModelPipeline, partition: str, rows: pl.Da
 
     Nothing before there are two partitions, nor where this one has no value.
     """
-    metric = headline(pipeline)
+    metric = pipeline.headline
     here = rows.filter(sliced_by="", role="champion", metric=metric).drop_nulls("value").sort("version").tail(1)
     own = [Month(partition, *row) for row in here.select("value", "low", "high", "version").iter_rows()]
     known = [month for month in champions(ws.lake, pipeline.name, metric) if month.partition < partition] + own

@@ -8,7 +8,7 @@ from typing import Any
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger
-from ml_platform.views.status import headline
+from ml_platform.state.results import ReportResult
 
 INDEX = "index.html"
 _STYLE = """
@@ -31,28 +31,27 @@ td.over .bar i { background: #e07b00 }
 
 def reports(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """Every report that lies in its place, by partition; absent figures are None."""
-    asset = f"{pipeline.name}/report"
-    metric = headline(pipeline)
     rows = []
-    for (_, partition), made in sorted(ledger.latest(ws.lake, asset).items()):
-        files = [ws.settings.data / name for name in made.details.get("written", {})]
+    for (_, partition), record in sorted(ledger.latest(ws.state, f"{pipeline.name}/report").items()):
+        files = [ws.settings.data / name for name in record.files]
         if not files or not all(path.exists() for path in files):
             continue
-        told, paths = made.details["metadata"], {path.suffix: str(path.resolve()) for path in files}
+        figures = record.result_as(ReportResult)
+        paths = {path.suffix: str(path.resolve()) for path in files}
         rows.append(
             {
                 "pipeline": pipeline.name,
                 "partition": partition,
-                "champion": told.get("champion"),
-                "rows": told.get("rows"),
-                "weighted_drift": told.get("weighted drift"),
-                "score_psi": told.get("score psi"),
-                "metric": metric,
-                "realised": told.get(metric),
+                "champion": f"{pipeline.name}@{figures.champion}" if figures.champion else None,
+                "rows": figures.rows,
+                "weighted_drift": figures.weighted_drift,
+                "score_psi": figures.score_psi,
+                "metric": pipeline.headline,
+                "realised": figures.realised if figures.metric == pipeline.headline else None,
                 "html": paths[".html"],
                 "json": paths[".json"],
-                "url": told["open"]["url"],
-                "made_at": made.recorded_at,
+                "url": figures.url,
+                "made_at": record.recorded_at,
             }
         )
     return rows
@@ -68,7 +67,7 @@ def write_index(ws: Workspace, pipeline: ModelPipeline) -> Path:
 
 def index_page(pipeline: ModelPipeline, rows: list[dict[str, Any]]) -> str:
     """One line a report, newest first, with the figures that decide."""
-    drift, metric = pipeline.drift, headline(pipeline)
+    drift, metric = pipeline.drift, pipeline.headline
     lines = "".join(_line(row, drift.weighted, drift.score) for row in reversed(rows))
     heads = "".join(
         f'<th class="{kind}">{escape(text)}</th>'

@@ -6,70 +6,63 @@ from typing import Any
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.gate_wording import gate_key
-from ml_platform.spec.gates import METRICS
+from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import ledger, promotions, verdicts, versions
-
-_HEADLINE = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "rmse"}
-
-
-def headline(pipeline: ModelPipeline) -> str:
-    """The metric that stands for the pipeline: its first gate's, else the usual one of its task."""
-    metrics = (getattr(gate, "metric", None) for gate in pipeline.gates)
-    return next((metric for metric in metrics if metric in METRICS), _HEADLINE[pipeline.task])
+from ml_platform.state import decisions, ledger, promotions, verdicts, versions
+from ml_platform.state.results import ChampionResult, ValidatedResult, VerdictsResult
 
 
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """Per partition that was run: rows, quarantined, the realised metric of the version decided in it, gates, champion.
 
-    `realised` is what the champion of the end of the partition was worth on the next one, in `metric`;
+    `realised` is the metric of the champion of the end of the partition on the next one, in `metric`;
     None until labels are known. For a pipeline without partitions it is on what the champion scored.
     """
-    name, metric = pipeline.name, headline(pipeline)
-    made = ledger.latest(ws.lake)
-    table = pipeline.examples.table
-    partitions = [p for p in pipeline.partition_keys() if (f"{name}/features", p) in made]
-    realised, log = _realised(ws, name, metric), promotions.history(ws.lake, name)
+    with ws.reading():
+        return _months(ws, pipeline)
+
+
+def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+    name, metric, keys = pipeline.name, pipeline.headline, pipeline.partition_keys()
+    ran = ledger.latest(ws.state, f"{name}/features")
+    judged, decided = ledger.latest(ws.state, f"{name}/verdicts"), ledger.latest(ws.state, f"{name}/champion")
+    tables = {table.name: ledger.latest(ws.state, f"validated/{table.name}") for table in pipeline.tables}
+    realised, log = _realised(ws, name, metric), promotions.history(ws.state, name)
+    choices = decisions.current(ws.state, name)
     rows = []
-    for partition in partitions:
-        later = [p for p in pipeline.partition_keys() if p > partition][:1]
-        judged = made.get((f"{name}/verdicts", partition))
-        champion = made.get((f"{name}/champion", partition))
-        told = judged.details["metadata"] if judged else {}
-        decided = champion.details["metadata"] if champion else {}
-        validated = made.get((f"validated/{table}", partition)) or made.get((f"validated/{table}", "all"))
+    for partition, following in zip(keys, [*keys[1:], None], strict=True):
+        if (f"{name}/features", partition) not in ran:
+            continue
+        verdict = judged.get((f"{name}/verdicts", partition))
+        found = verdict.result_as(VerdictsResult) if verdict else VerdictsResult()
+        champion = decided.get((f"{name}/champion", partition))
+        outcome = champion.result_as(ChampionResult) if champion else None
+        own = tables[pipeline.examples.table]
+        examples = own.get((f"validated/{pipeline.examples.table}", partition))
+        examples = examples or own.get((f"validated/{pipeline.examples.table}", WHOLE))
+        rejected = [one.get((f"validated/{table}", partition)) for table, one in tables.items()]
+        measured_in = following if pipeline.partitions else partition
+        choice = choices.get(partition)
         rows.append(
             {
                 "partition": partition,
-                "rows": validated.rows if validated else None,
-                "quarantined": sum(
-                    m.details.get("quarantined", 0)
-                    for (asset, p), m in made.items()
-                    if asset in {f"validated/{t.name}" for t in pipeline.tables} and p == partition
-                ),
+                "rows": examples.rows if examples else None,
+                "quarantined": sum(one.result_as(ValidatedResult).quarantined for one in rejected if one is not None),
                 "metric": metric,
-                "realised": realised.get(later[0] if later else partition)
-                if later or not pipeline.partitions
-                else None,
-                "gates": f"{told['passed']} of {told['gates']}" if "gates" in told else None,
-                "decision": decided.get("outcome") or _held_back(made.get((f"{name}/decision", partition))),
-                "champion": _champion(name, log, window_of(pipeline, partition)[1], decided),
+                "realised": realised.get(measured_in) if measured_in else None,
+                "gates": f"{found.passed} of {found.gates}" if found.candidate else None,
+                "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
+                "champion": _champion(name, log, window_of(pipeline, partition)[1], outcome),
             }
         )
     return rows
 
 
-def _held_back(decision: ledger.Materialization | None) -> str | None:
-    """The decision of a partition after which nothing was trained; None while a training is to come."""
-    outcome = decision.details["metadata"]["outcome"] if decision else None
-    return outcome if outcome == "held back" else None
-
-
-def _champion(name: str, log: list[promotions.Promotion], end: datetime | None, decided: dict[str, Any]) -> str | None:
+def _champion(
+    name: str, log: list[promotions.Promotion], end: datetime | None, decided: ChampionResult | None
+) -> str | None:
     """The version that serves from the end of a partition, as it was decided; else by the log."""
-    if decided:
-        return None if decided["champion"] == "none" else str(decided["champion"])
-    serving = promotions.serving_at(log, end)
+    serving = decided.champion if decided else promotions.serving_at(log, end)
     return f"{name}@{serving}" if serving else None
 
 
@@ -87,13 +80,13 @@ def _realised(ws: Workspace, name: str, metric: str) -> dict[str, float]:
 
 def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """Every version, newest first, with its headline metric, gates and whether it serves."""
-    champion = promotions.champion_at(ws.lake, pipeline.name)
-    metric = headline(pipeline)
+    champion = promotions.champion_at(ws.state, pipeline.name)
+    metric = pipeline.headline
     keys = [gate_key(gate) for gate in pipeline.all_gates]
-    served = {entry.version: entry for entry in promotions.history(ws.lake, pipeline.name) if entry.action != "kept"}
+    served = {entry.version: entry for entry in promotions.history(ws.state, pipeline.name) if entry.action != "kept"}
     rows = []
-    for version in reversed(versions.versions(ws.lake, pipeline.name)):
-        found = {v.gate_key: v.passed for v in verdicts.of(ws.lake, pipeline.name, version.version) if v.slice == ""}
+    for version in reversed(versions.versions(ws.state, pipeline.name)):
+        found = {v.gate_key: v.passed for v in verdicts.of(ws.state, pipeline.name, version.version) if v.slice == ""}
         rows.append(
             {
                 "version": version.name,
@@ -114,10 +107,10 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
 
 def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[str, Any]:
     """All that is on record about a version, with every verdict. Raises NotFoundError when it does not exist."""
-    found = versions.version(ws.lake, pipeline.name, number)
+    found = versions.version(ws.state, pipeline.name, number)
     return {
         "version": found.name,
-        "serves": promotions.champion_at(ws.lake, pipeline.name) == number,
+        "serves": promotions.champion_at(ws.state, pipeline.name) == number,
         **{
             name: getattr(found, name)
             for name in (
@@ -148,7 +141,7 @@ def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[s
                 "rows": v.rows,
                 "detail": v.detail,
             }
-            for v in verdicts.of(ws.lake, pipeline.name, number)
+            for v in verdicts.of(ws.state, pipeline.name, number)
         ],
     }
 
@@ -168,5 +161,5 @@ def promotion_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any
         "recorded_at",
         "run_id",
     )
-    log = promotions.history(ws.lake, pipeline.name)
+    log = promotions.history(ws.state, pipeline.name)
     return [{name: getattr(entry, name) for name in shown} for entry in reversed(log)]

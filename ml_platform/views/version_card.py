@@ -17,10 +17,10 @@ from ml_platform.state import verdicts, versions
 
 def card_of(ws: Workspace, pipeline: ModelPipeline, number: int) -> str:
     """The card of one version. Raises NotFoundError when it does not exist, BlobError without its bundle."""
-    version = versions.version(ws.lake, pipeline.name, number)
+    version = versions.version(ws.state, pipeline.name, number)
     bundle = bundles.load(ws.blobs, version.bundle)
     definition = FeatureDefinition.from_json(bundle.definition)
-    found = verdicts.of(ws.lake, pipeline.name, number)
+    found = verdicts.of(ws.state, pipeline.name, number)
     holdout = {name: value for name, value in version.metrics["holdout"].items() if value is not None}
     metrics = {name: _interval(name, value, found) for name, value in holdout.items()}
     return model_card(

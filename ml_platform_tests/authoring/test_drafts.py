@@ -13,29 +13,29 @@ from hypothesis import strategies as st
 
 from ml_platform.authoring.formatting import formatted
 from ml_platform.authoring.promises import promises
-from ml_platform_tests.authoring import tables
-from ml_platform_tests.authoring.drafting import Written, written
+from ml_platform_tests.authoring import sample_files
+from ml_platform_tests.authoring.draft_from_file import DraftedDeclaration, draft_from_file
 
 ROWS = 60
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def messy(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return written(tables.messy(tmp_path_factory.mktemp("messy") / "Messy Orders 2025.csv"))
+def messy(tmp_path_factory: pytest.TempPathFactory) -> DraftedDeclaration:
+    return draft_from_file(sample_files.messy(tmp_path_factory.mktemp("messy") / "Messy Orders 2025.csv"))
 
 
 @pytest.fixture(scope="module")
-def sales(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return written(tables.sales(tmp_path_factory.mktemp("sales") / "sales.csv"))
+def sales(tmp_path_factory: pytest.TempPathFactory) -> DraftedDeclaration:
+    return draft_from_file(sample_files.sales(tmp_path_factory.mktemp("sales") / "sales.csv"))
 
 
 @pytest.fixture(scope="module")
-def flowers(tmp_path_factory: pytest.TempPathFactory) -> Written:
-    return written(tables.flowers(tmp_path_factory.mktemp("flowers") / "flowers.csv"), "species")
+def flowers(tmp_path_factory: pytest.TempPathFactory) -> DraftedDeclaration:
+    return draft_from_file(sample_files.flowers(tmp_path_factory.mktemp("flowers") / "flowers.csv"), "species")
 
 
-def test_every_row_of_a_messy_file_is_taken(messy: Written) -> None:
+def test_every_row_of_a_messy_file_is_taken(messy: DraftedDeclaration) -> None:
     assert messy.proof.refused == {} and messy.proof.screened == 400
     types = messy.proof.pipeline.table("things").columns
     assert types["ordered_at"] == pl.Datetime("us", "UTC") and types["first_seen"] == pl.Date()
@@ -43,7 +43,7 @@ def test_every_row_of_a_messy_file_is_taken(messy: Written) -> None:
     assert types["quantity"] == pl.Int64() and types["zip"] == pl.String()
 
 
-def test_each_column_is_used_for_what_it_is(messy: Written) -> None:
+def test_each_column_is_used_for_what_it_is(messy: DraftedDeclaration) -> None:
     roles = {use.column.name: use.role for use in messy.draft.uses}
     assert roles["Order ID"] == "key" and roles["Ordered At"] == "at" and roles["class"] == "target"
     assert messy.use("Empty") == ("excluded", "no value in any row")
@@ -56,12 +56,12 @@ def test_each_column_is_used_for_what_it_is(messy: Written) -> None:
     }  # fmt: skip
 
 
-def test_texts_for_no_value_are_declared_for_the_whole_file(messy: Written) -> None:
+def test_texts_for_no_value_are_declared_for_the_whole_file(messy: DraftedDeclaration) -> None:
     assert messy.column("Quantity").nulls > 0
     assert messy.proof.pipeline.table("things").source.nulls == ("", "NA", "n/a")
 
 
-def test_two_columns_that_add_up_to_the_target_are_suspects(sales: Written) -> None:
+def test_two_columns_that_add_up_to_the_target_are_suspects(sales: DraftedDeclaration) -> None:
     assert sales.use("shop") == ("outcome", "leak suspect: shop + web is the target")
     assert sales.use("web")[0] == "outcome"
     assert sales.proof.pipeline.task == "regression" and "sales" not in sales.proof.pipeline.row_schema
@@ -69,12 +69,14 @@ def test_two_columns_that_add_up_to_the_target_are_suspects(sales: Written) -> N
 
 def test_a_column_that_alone_tells_the_target_is_a_suspect(tmp_path: Path) -> None:
     rows = [[f"k{n}", n % 7, "closed" if n % 3 else "open", "yes" if n % 3 else "no"] for n in range(200)]
-    one = written(tables.write(tmp_path / "accounts.csv", ["key", "size", "state", "left"], rows), "left")
+    one = draft_from_file(sample_files.write(tmp_path / "accounts.csv", ["key", "size", "state", "left"], rows), "left")
     assert one.use("state")[0] == "outcome" and "alone it predicts the target" in one.use("state")[1]
     assert "state (leak suspect" in one.text
 
 
-def test_months_are_partitions_where_there_are_enough_rows_in_them(sales: Written, messy: Written) -> None:
+def test_months_are_partitions_where_there_are_enough_rows_in_them(
+    sales: DraftedDeclaration, messy: DraftedDeclaration
+) -> None:
     assert sales.proof.pipeline.partitions is not None
     assert (sales.draft.parts.since, sales.draft.parts.until) == ("2024-01", "2024-06")
     assert messy.proof.pipeline.partitions is None and messy.proof.pipeline.split.timed
@@ -82,7 +84,7 @@ def test_months_are_partitions_where_there_are_enough_rows_in_them(sales: Writte
     assert messy.proof.pipeline.table("things").time_zone == "UTC"
 
 
-def test_without_a_unique_column_the_row_number_is_the_key_and_says_so(flowers: Written) -> None:
+def test_without_a_unique_column_the_row_number_is_the_key_and_says_so(flowers: DraftedDeclaration) -> None:
     assert flowers.proof.pipeline.examples.keys == ("row",) and flowers.proof.refused == {}
     assert "name a real one before a second file lands" in flowers.text
     assert flowers.proof.pipeline.task == "multiclass" and not flowers.proof.pipeline.split.timed
@@ -90,17 +92,21 @@ def test_without_a_unique_column_the_row_number_is_the_key_and_says_so(flowers: 
 
 def test_rows_that_come_twice_do_not_cost_the_key(tmp_path: Path) -> None:
     rows = [[f"{place:03}", place * 7 % 60, place % 2] for place in range(ROWS)]
-    one = written(tables.write(tmp_path / "twice.csv", ["id", "size", "sold"], [*rows, *rows[:5]]), "sold")
+    one = draft_from_file(
+        sample_files.write(tmp_path / "twice.csv", ["id", "size", "sold"], [*rows, *rows[:5]]), "sold"
+    )
     assert one.proof.pipeline.examples.keys == ("id",) and one.proof.refused == {}
 
 
 def test_a_key_may_need_the_time_too(tmp_path: Path) -> None:
     rows = [[f"2024-01-{day:02}", f"shop {shop}", day * shop, day % 2] for day in range(1, 29) for shop in range(1, 5)]
-    one = written(tables.write(tmp_path / "days.csv", ["date", "shop", "sold", "holiday"], rows), "sold")
+    one = draft_from_file(sample_files.write(tmp_path / "days.csv", ["date", "shop", "sold", "holiday"], rows), "sold")
     assert one.proof.pipeline.examples.keys == ("date", "shop") and "shop" in one.proof.pipeline.examples.inputs
 
 
-def test_drafts_are_as_the_linter_and_the_formatter_want_them(messy: Written, sales: Written, flowers: Written) -> None:
+def test_drafts_are_as_the_linter_and_the_formatter_want_them(
+    messy: DraftedDeclaration, sales: DraftedDeclaration, flowers: DraftedDeclaration
+) -> None:
     for one in (messy, sales, flowers):
         module = "ml_platform.pipelines.flight_delay"  # one that is there: the linter sorts imports by that
         tests = promises(one.draft, module, one.proof.pipeline)
@@ -131,7 +137,10 @@ def test_parquet_and_ndjson_keep_their_types(tmp_path: Path) -> None:
     )
     frame.write_parquet(tmp_path / "things.parquet")
     frame.drop("tags").fill_nan(None).write_ndjson(tmp_path / "things.jsonl")
-    parquet, ndjson = written(tmp_path / "things.parquet", "ok"), written(tmp_path / "things.jsonl", "ok")
+    parquet, ndjson = (
+        draft_from_file(tmp_path / "things.parquet", "ok"),
+        draft_from_file(tmp_path / "things.jsonl", "ok"),
+    )
     assert parquet.use("tags") == ("left out", "nested or binary")
     for one in (parquet, ndjson):
         assert one.proof.refused == {} and one.proof.screened == 100
@@ -171,8 +180,8 @@ def test_whatever_the_columns_hold_and_are_called_the_draft_takes_its_own_rows(
     cells["sold"] = ["12", "15", "7"] * (ROWS // 3)
     cells["answer"] = ["Yes", "No"] * (ROWS // 2)
     with TemporaryDirectory() as folder:
-        file = tables.write(Path(folder) / "things.csv", list(cells), zip(*cells.values(), strict=True))
-        one = written(file, "answer", timed=False)
+        file = sample_files.write(Path(folder) / "things.csv", list(cells), zip(*cells.values(), strict=True))
+        one = draft_from_file(file, "answer", timed=False)
     strays = any(use.column.reading.strays for use in one.draft.uses)
     assert strays or one.proof.refused == {}, one.text
     assert one.proof.pipeline.task == "binary"
@@ -181,5 +190,7 @@ def test_whatever_the_columns_hold_and_are_called_the_draft_takes_its_own_rows(
 @pytest.mark.parametrize("value", ["n/a", "\U000f273d%鎣"])
 def test_words_for_none_and_letters_of_several_bytes_are_taken_as_text(value: str, tmp_path: Path) -> None:
     rows = [(value, place % 7, ("Yes", "No")[place % 2]) for place in range(ROWS)]
-    one = written(tables.write(tmp_path / "things.csv", ["said", "sold", "answer"], rows), "answer", timed=False)
+    one = draft_from_file(
+        sample_files.write(tmp_path / "things.csv", ["said", "sold", "answer"], rows), "answer", timed=False
+    )
     assert one.proof.refused == {}

@@ -7,32 +7,32 @@ import polars as pl
 import pytest
 
 from ml_platform_tests import scenario
-from ml_platform_tests.cli import town
+from ml_platform_tests.declarations import trips_and_churn
 from ml_platform_tests.world import world
 
 
 @pytest.fixture(scope="session")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder after January to March landed and ran as far as complete; three trips of February are refused."""
     folder = tmp_path_factory.mktemp("ran") / "data"
-    made = world(folder, town.trip_delay, town.churn)
-    made.land_trips("2024-01", "2024-02", "2024-03")
+    opened = world(folder, trips_and_churn.trip_delay, trips_and_churn.churn)
+    opened.land_trips("2024-01", "2024-02", "2024-03")
     trips = scenario.trip_rows("2024-02")
     too_far = pl.when(pl.int_range(pl.len()) < 3).then(250.0).otherwise("km")  # the contract allows 200
-    made.land("trips", "trips_2024-02.csv", trips.with_columns(km=too_far))
-    made.run()
-    made.close()
+    opened.land("trips", "trips_2024-02.csv", trips.with_columns(km=too_far))
+    opened.run()
+    opened.close()
     return folder
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data folder, the town's declarations and a home for Dagster, in the environment; where data go."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     monkeypatch.setenv("ML_PLATFORM_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.cli.town"]')
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_and_churn"]')
     monkeypatch.setenv("ML_PLATFORM_THREADS", "2")
     monkeypatch.setenv("ML_PLATFORM_LOCK_TIMEOUT", "20")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
@@ -43,14 +43,14 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def untouched(here: Path, ran: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shared_platform(data_folder: Path, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The platform that was run, itself: for commands that only read or are refused; its data folder."""
-    monkeypatch.setenv("ML_PLATFORM_DATA", str(ran))
-    return ran
+    monkeypatch.setenv("ML_PLATFORM_DATA", str(finished_run))
+    return finished_run
 
 
 @pytest.fixture
-def platform(here: Path, ran: Path) -> Path:
+def platform(data_folder: Path, finished_run: Path) -> Path:
     """A copy of the platform that was run; its data folder."""
-    shutil.copytree(ran, here)
-    return here
+    shutil.copytree(finished_run, data_folder)
+    return data_folder

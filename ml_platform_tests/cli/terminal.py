@@ -12,22 +12,22 @@ from typer.testing import CliRunner, Result
 from ml_platform.cli.main import app
 
 
-def typed(*words: str) -> Result:
+def invoke(*words: str) -> Result:
     """Run the command here; what it printed and its exit code. A trace is a failure of the test."""
     result = CliRunner().invoke(app, list(words), prog_name="ml-platform", catch_exceptions=False)
     assert "Traceback" not in result.output
     return result
 
 
-def answered(*words: str) -> Any:
+def invoke_json(*words: str) -> Any:
     """The parsed JSON of a command that succeeds with --json; nothing else may be on standard output."""
-    result = typed(*words, "--json")
+    result = invoke(*words, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 @dataclass
-class Started:
+class RunningCommand:
     """A command in a process of its own."""
 
     process: subprocess.Popen[str]
@@ -38,10 +38,10 @@ class Started:
         return self.process.returncode, out, err
 
 
-def started(*words: str, **environment: str) -> Started:
+def start_command(*words: str, **environment: str) -> RunningCommand:
     """Start the command in a process of its own."""
     command = [sys.executable, "-m", "ml_platform.cli.main", *words]
-    return Started(
+    return RunningCommand(
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
         )

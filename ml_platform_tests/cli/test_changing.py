@@ -5,38 +5,38 @@ from pathlib import Path
 import pytest
 
 from ml_platform_tests import scenario
-from ml_platform_tests.cli.terminal import answered, typed
+from ml_platform_tests.cli.terminal import invoke, invoke_json
 
 
 def test_landing_copies_files_and_says_what_takes_them_in(platform: Path, tmp_path: Path) -> None:
     file = tmp_path / "trips_2024-04.csv"
     file.write_text(scenario.csv(scenario.trip_rows("2024-04", 20)))
-    (landed,) = answered("land", "trip_delay", "trips", str(file), "--arrived", "2024-05-01")
+    (landed,) = invoke_json("land", "trip_delay", "trips", str(file), "--arrived", "2024-05-01")
     assert Path(landed["landed"]).read_text() == file.read_text() and landed["table"] == "trips"
-    assert "ml-platform run trip_delay" in typed("land", "trip_delay", "trips", str(file)).stderr
+    assert "ml-platform run trip_delay" in invoke("land", "trip_delay", "trips", str(file)).stderr
 
 
 def test_a_champion_is_promoted_once_rolled_back_and_brought_back(platform: Path) -> None:
-    versions = answered("models", "trip_delay")
+    versions = invoke_json("models", "trip_delay")
     serving = next(row["version"] for row in versions if row["serves"])
-    assert "is the champion already" in typed("promote", serving, "--why", "again").stderr
-    log = answered("models", "trip_delay", "--history")
+    assert "is the champion already" in invoke("promote", serving, "--why", "again").stderr
+    log = invoke_json("models", "trip_delay", "--history")
     champions = [entry["version"] for entry in log if entry["action"] == "promoted"]
-    entry = answered("rollback", "trip_delay", "--why", "it errs on Mondays")
+    entry = invoke_json("rollback", "trip_delay", "--why", "it errs on Mondays")
     assert (entry["action"], entry["version"], entry["previous"]) == ("rolled_back", champions[1], champions[0])
-    assert answered("models", "trip_delay", "--history")[0]["reason"] == "it errs on Mondays"
-    entry = answered("promote", f"trip_delay@{champions[0]}", "--why", "it did not")
+    assert invoke_json("models", "trip_delay", "--history")[0]["reason"] == "it errs on Mondays"
+    entry = invoke_json("promote", f"trip_delay@{champions[0]}", "--why", "it did not")
     assert (entry["action"], entry["version"]) == ("promoted", champions[0])
 
 
 def test_a_version_is_reproduced(platform: Path) -> None:
-    outcome = answered("reproduce", "trip_delay@1")
+    outcome = invoke_json("reproduce", "trip_delay@1")
     assert list(outcome) == ["version", "identical", "expected", "actual", "detail"]
     assert outcome["identical"] is True and outcome["expected"] == outcome["actual"]
 
 
 def test_upkeep_tells_what_it_did(platform: Path) -> None:
-    assert list(answered("maintain", "--keep", "1w")) == [
+    assert list(invoke_json("maintain", "--keep", "1w")) == [
         "files_merged",
         "files_written",
         "snapshots_expired",
@@ -52,13 +52,13 @@ def test_upkeep_tells_what_it_did(platform: Path) -> None:
 def test_after_a_rule_was_mended_replay_tells_what_passes_and_what_to_run(
     platform: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused = typed("quarantine", "trip_delay")
+    refused = invoke("quarantine", "trip_delay")
     assert "km|max" in refused.stdout and "--replay" in refused.stderr
-    assert "By today's rules the tables would be what they are" in typed("quarantine", "trip_delay", "--replay").stdout
-    assert '"km":"250.0"' in typed("quarantine", "trip_delay", "--rows", "1").stdout
+    assert "By today's rules the tables would be what they are" in invoke("quarantine", "trip_delay", "--replay").stdout
+    assert '"km":"250.0"' in invoke("quarantine", "trip_delay", "--rows", "1").stdout
 
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.cli.mended"]')
-    shown = typed("quarantine", "trip_delay", "--replay").stdout
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_of_any_length"]')
+    shown = invoke("quarantine", "trip_delay", "--replay").stdout
     assert "trips" in shown and "`ml-platform run trip_delay` makes the stale partitions again" in shown
-    (trips,) = [row for row in answered("quarantine", "trip_delay", "--replay") if row["table"] == "trips"]
+    (trips,) = [row for row in invoke_json("quarantine", "trip_delay", "--replay") if row["table"] == "trips"]
     assert (trips["passing"], trips["still"]) == (3, 0) and "2024-02" in trips["stale"]

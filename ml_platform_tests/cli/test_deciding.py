@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform_tests.cli.terminal import answered, typed
+from ml_platform_tests.cli.terminal import invoke, invoke_json
 
 
-def test_decisions_are_listed_newest_first_with_their_evidence(untouched: Path) -> None:
-    rows = answered("decisions", "trip_delay")
-    assert [(row["partition"], row["outcome"]) for row in rows] == [("2024-02", "fired"), ("2024-01", "fired")]
+def test_decisions_are_listed_newest_first_with_their_evidence(shared_platform: Path) -> None:
+    rows = invoke_json("decisions", "trip_delay")
+    assert [(row["partition"], row["outcome"]) for row in rows] == [("2024-02", "triggered"), ("2024-01", "triggered")]
     assert list(rows[0]) == [
         "pipeline",
         "partition",
@@ -22,47 +22,47 @@ def test_decisions_are_listed_newest_first_with_their_evidence(untouched: Path) 
         "recorded_at",
         "counts",
     ]
-    assert rows[0]["evidence"]["since_fired"] == 1 and rows[0]["policy"]["every"] == 1
-    shown = typed("decisions", "trip_delay").stdout
-    assert "2024-02" in shown and "fired" in shown and "reason" in shown
-    assert "has decided nothing yet: `ml-platform run churn`" in typed("decisions", "churn").stdout
+    assert rows[0]["evidence"]["since_triggered"] == 1 and rows[0]["policy"]["every"] == 1
+    shown = invoke("decisions", "trip_delay").stdout
+    assert "2024-02" in shown and "triggered" in shown and "reason" in shown
+    assert "has decided nothing yet: `ml-platform run churn`" in invoke("decisions", "churn").stdout
 
 
 def test_what_was_to_be_trained_already_is_not_forced(platform: Path) -> None:
-    told = answered("retrain", "trip_delay", "--why", "again")
-    assert (told["partition"], told["outcome"], told["new"]) == ("2024-02", "fired", False)
-    assert "nothing changed" in typed("retrain", "trip_delay", "--why", "again").stderr
-    assert len(answered("decisions", "trip_delay")) == 2
+    told = invoke_json("retrain", "trip_delay", "--why", "again")
+    assert (told["partition"], told["outcome"], told["new"]) == ("2024-02", "triggered", False)
+    assert "nothing changed" in invoke("retrain", "trip_delay", "--why", "again").stderr
+    assert len(invoke_json("decisions", "trip_delay")) == 2
 
 
 def test_after_a_change_the_past_stands_and_a_model_of_it_is_asked_for_once(
     platform: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.cli.retuned"]')
-    told = typed("run", "trip_delay").stderr
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_retuned"]')
+    told = invoke("run", "trip_delay").stderr
     assert "nothing was launched" in told
     assert "2 settled partitions keep predictions, decisions and models of before a change" in " ".join(told.split())
-    assert "`ml-platform run trip_delay --recompute`" in typed("status", "trip_delay").stderr.replace("\n", " ")
-    asked = answered("retrain", "trip_delay", "--why", "smaller trees")
-    assert (asked["partition"], asked["outcome"], asked["new"]) == ("2024-02", "forced", True)
-    assert answered("retrain", "trip_delay", "--why", "smaller trees")["new"] is False
+    assert "`ml-platform run trip_delay --recompute`" in invoke("status", "trip_delay").stderr.replace("\n", " ")
+    asked = invoke_json("retrain", "trip_delay", "--why", "smaller trees")
+    assert (asked["partition"], asked["outcome"], asked["new"]) == ("2024-02", "manual", True)
+    assert invoke_json("retrain", "trip_delay", "--why", "smaller trees")["new"] is False
 
 
 def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ml_platform_tests.orchestration import patient
+    from ml_platform_tests.declarations import trips_on_request
     from ml_platform_tests.world import world
 
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.patient"]')
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_on_request"]')
     monkeypatch.setenv("LOGNAME", "ada")
-    made = world(platform, patient.trip_delay)
+    made = world(platform, trips_on_request.trip_delay)
     made.run(recompute=True)
     made.close()
-    told = answered("retrain", "trip_delay", "--why", "the bridge is closed", "--partition", "2024-02")
+    told = invoke_json("retrain", "trip_delay", "--why", "the bridge is closed", "--partition", "2024-02")
     assert list(told) == ["pipeline", "partition", "outcome", "reason", "new"]
-    assert (told["outcome"], told["reason"], told["new"]) == ("forced", "ada: the bridge is closed", True)
-    assert answered("retrain", "trip_delay", "--why", "once more")["new"] is False
-    newest = answered("decisions", "trip_delay")[0]
-    assert newest["evidence"]["forced"] == {"by": "ada", "why": "the bridge is closed", "replaces": ""}
+    assert (told["outcome"], told["reason"], told["new"]) == ("manual", "ada: the bridge is closed", True)
+    assert invoke_json("retrain", "trip_delay", "--why", "once more")["new"] is False
+    newest = invoke_json("decisions", "trip_delay")[0]
+    assert newest["evidence"]["manual"] == {"by": "ada", "why": "the bridge is closed", "replaces": ""}
     assert newest["counts"]
 
 
@@ -77,7 +77,9 @@ def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: p
         (["decisions", "chrun"], 2, "There is no pipeline 'chrun'"),
     ],
 )
-def test_what_cannot_be_asked_is_refused_in_words(untouched: Path, words: list[str], code: int, message: str) -> None:
-    result = typed(*words)
+def test_what_cannot_be_asked_is_refused_in_words(
+    shared_platform: Path, words: list[str], code: int, message: str
+) -> None:
+    result = invoke(*words)
     assert result.exit_code == code
     assert message in " ".join(result.stderr.replace("│", " ").split())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform_tests.cli.terminal import typed
+from ml_platform_tests.cli.terminal import invoke
 
 ARGUMENTS = {
     "an unknown pipeline": ("models trip_dely", "no pipeline 'trip_dely'"),
@@ -47,40 +47,40 @@ ARGUMENTS = {
 
 
 @pytest.mark.parametrize(("words", "said"), ARGUMENTS.values(), ids=ARGUMENTS.keys())
-def test_a_wrong_argument_gets_the_usage(untouched: Path, words: str, said: str) -> None:
-    result = typed(*(word.replace("+", " ") for word in words.split()))
+def test_a_wrong_argument_gets_the_usage(shared_platform: Path, words: str, said: str) -> None:
+    result = invoke(*(word.replace("+", " ") for word in words.split()))
     assert result.exit_code == 2
     assert "Usage: ml-platform" in result.stderr and said in " ".join(result.stderr.replace("│", " ").split())
     assert result.stdout == ""
 
 
-def test_a_damaged_catalog_is_a_message(here: Path) -> None:
-    (here / "lake").mkdir(parents=True)
-    (here / "lake" / "catalog.sqlite").write_bytes(b"rust" * 2000)
+def test_a_damaged_catalog_is_a_message(data_folder: Path) -> None:
+    (data_folder / "lake").mkdir(parents=True)
+    (data_folder / "lake" / "catalog.sqlite").write_bytes(b"rust" * 2000)
     for words in (["status"], ["run", "trip_delay"], ["sql", "SELECT 1"]):
-        result = typed(*words)
+        result = invoke(*words)
         assert result.exit_code == 1 and "cannot be opened" in result.stderr and "doctor" in result.stderr
 
 
 def test_a_lost_data_file_is_a_message(platform: Path) -> None:
     for file in (platform / "lake" / "tables" / "trip_delay" / "performance").rglob("*.parquet"):
         file.unlink()
-    result = typed("status", "trip_delay")
+    result = invoke("status", "trip_delay")
     assert result.exit_code == 1 and "could not be read" in result.stderr and "doctor" in result.stderr
 
 
-def test_a_folder_that_cannot_be_written_is_a_message(here: Path) -> None:
-    here.write_text("a file where a folder should be")
+def test_a_folder_that_cannot_be_written_is_a_message(data_folder: Path) -> None:
+    data_folder.write_text("a file where a folder should be")
     for words in (["run", "trip_delay"], ["land", "trip_delay", "trips", "pyproject.toml"], ["maintain"]):
-        result = typed(*words)
+        result = invoke(*words)
         assert result.exit_code in (1, 2) and result.stderr
 
 
-def test_a_run_without_a_home_for_dagster_says_so(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(here.parent)
+def test_a_run_without_a_home_for_dagster_says_so(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(data_folder.parent)
     for home in ("", "/nowhere/at/all"):
         monkeypatch.setenv("DAGSTER_HOME", home)
-        result = typed("run", "trip_delay")
+        result = invoke("run", "trip_delay")
         assert result.exit_code == 1 and "DAGSTER_HOME" in result.stderr
 
 
@@ -93,10 +93,10 @@ def test_a_run_without_a_home_for_dagster_says_so(here: Path, monkeypatch: pytes
     ],
 )
 def test_a_wrong_setting_is_named(
-    here: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, said: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    result = typed("pipelines")
+    result = invoke("pipelines")
     assert result.exit_code == 1 and said in result.stderr
 
 
@@ -141,12 +141,17 @@ DECLARATIONS = {
 
 @pytest.mark.parametrize(("line", "said"), DECLARATIONS.values(), ids=DECLARATIONS.keys())
 def test_a_broken_declaration_is_one_sentence_with_file_and_line(
-    here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest, line: str, said: str
+    data_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    line: str,
+    said: str,
 ) -> None:
     name = f"declared_{abs(hash(request.node.name))}"  # a module that no other test has imported
     (tmp_path / f"{name}.py").write_text(f"{HEAD}{line}\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("ML_PLATFORM_PIPELINES", f'["{name}"]')
-    result = typed("pipelines")
+    result = invoke("pipelines")
     message = " ".join(result.stderr.split())
     assert result.exit_code == 1 and said in message and f"{tmp_path / name}.py, line" in message

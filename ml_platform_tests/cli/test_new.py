@@ -15,15 +15,15 @@ import pytest
 from ml_platform.discovery import find
 from ml_platform.settings import Settings
 from ml_platform_tests import scenario
-from ml_platform_tests.authoring import tables
-from ml_platform_tests.cli.terminal import answered, typed
+from ml_platform_tests.authoring import sample_files
+from ml_platform_tests.cli.terminal import invoke, invoke_json
 from ml_platform_tests.world import World
 
 NAMES = ["key", "size", "left"]
 
 
 @pytest.fixture
-def team(here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def team(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty package of pipelines of our own, which the settings name first, and the folder we are in."""
     package = tmp_path / f"team_{os.urandom(4).hex()}"
     package.mkdir()
@@ -45,17 +45,17 @@ def _written(folder: Path) -> list[str]:
 def test_two_commands_and_a_run_make_a_judged_candidate(team: Path, tmp_path: Path) -> None:
     rows = [[f"k{n}", (n * 37) % 100, n % 5, "yes" if (n * 37) % 100 > 60 - 8 * (n % 5) else "no"] for n in range(400)]
     noisy = [[*row[:3], ("yes", "no")[n % 2] if n % 6 == 0 else row[3]] for n, row in enumerate(rows)]
-    tables.write(tmp_path / "Accounts 2025.csv", ["Account No.", "Age", "Plan", "Left?"], noisy)
-    told = answered("new", "churn", "--from", "Accounts 2025.csv", "--target", "Left?", "--yes")
+    sample_files.write(tmp_path / "Accounts 2025.csv", ["Account No.", "Age", "Plan", "Left?"], noisy)
+    told = invoke_json("new", "churn", "--from", "Accounts 2025.csv", "--target", "Left?", "--yes")
     assert (told["task"], told["key"], told["positive"]) == ("binary", ["account_no"], "yes")
     assert told["quarantined"] == [] and told["next"][-1] == "ml-platform run churn"
-    landed = answered(*told["next"][0].replace("'Accounts 2025.csv'", "Accounts 2025.csv").split(maxsplit=4)[1:])
+    landed = invoke_json(*told["next"][0].replace("'Accounts 2025.csv'", "Accounts 2025.csv").split(maxsplit=4)[1:])
     assert landed[0]["landed"].endswith("landing/accounts_2025/Accounts 2025.csv")
 
     declared = replace(find("churn"), drift=scenario.NO_REPORT)  # drawing one takes seconds
     with closing(World(Settings(threads=1, lock_timeout=20), [declared])) as world:
         world.run()
-        champion = world.told("churn/champion", "all")
+        champion = world.display("churn/champion", "all")
     assert champion["candidate"] == "churn@1" and champion["outcome"] == "promoted", champion
 
     done = subprocess.run(
@@ -66,8 +66,8 @@ def test_two_commands_and_a_run_make_a_judged_candidate(team: Path, tmp_path: Pa
 
 
 def test_what_was_seen_and_guessed_is_said(team: Path, tmp_path: Path) -> None:
-    tables.messy(tmp_path / "orders.csv")
-    result = typed("new", "refunds", "--from", "orders.csv", "--target", "Refunded", "--yes")
+    sample_files.messy(tmp_path / "orders.csv")
+    result = invoke("new", "refunds", "--from", "orders.csv", "--target", "Refunded", "--yes")
     assert result.exit_code == 0, result.output
     said = " ".join(result.stdout.split())
     for text in ("orders.csv: 400 rows", "binary of 'Refunded', 'ja' against the rest", "guessed: --at Ordered At"):
@@ -77,15 +77,15 @@ def test_what_was_seen_and_guessed_is_said(team: Path, tmp_path: Path) -> None:
 
 
 def test_where_nobody_can_be_asked_the_missing_flags_are_named(team: Path, tmp_path: Path) -> None:
-    tables.messy(tmp_path / "orders.csv")
-    result = typed("new", "refunds", "--from", "orders.csv", "--key", "Order ID")
+    sample_files.messy(tmp_path / "orders.csv")
+    result = invoke("new", "refunds", "--from", "orders.csv", "--key", "Order ID")
     said = " ".join(result.stderr.replace("│", " ").split())
     assert result.exit_code == 2 and _written(team) == []
     assert "--at (a guess: Ordered At), --target (a guess: class), --time-zone (a guess: UTC)" in said
 
 
 def test_on_a_terminal_it_asks_and_takes_the_answers(team: Path, tmp_path: Path) -> None:
-    tables.flowers(tmp_path / "flowers.csv")
+    sample_files.flowers(tmp_path / "flowers.csv")
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "ml_platform.cli.main", "new", "petals", "--from", "flowers.csv"]
     env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{Path(__file__).parents[2]}"}
@@ -112,7 +112,7 @@ def _latin(file: Path) -> None:
 
 
 def _cells(names: list[str], cell: Callable[[int], list[object]], count: int = 60) -> Callable[[Path], object]:
-    return lambda file: tables.write(file, names, (cell(n) for n in range(count)))
+    return lambda file: sample_files.write(file, names, (cell(n) for n in range(count)))
 
 
 def _at_random(n: int) -> str:
@@ -178,7 +178,7 @@ def test_a_file_that_carries_no_declaration_is_refused_in_a_sentence(
     team: Path, tmp_path: Path, make: Callable[[Path], object], flags: str, said: str
 ) -> None:
     make(tmp_path / "things.csv")
-    result = typed("new", "draft", "--from", "things.csv", "--yes", *flags.split())
+    result = invoke("new", "draft", "--from", "things.csv", "--yes", *flags.split())
     assert result.exit_code == 1 and said in " ".join(result.stderr.split()), result.output
     assert _written(team) == []
 
@@ -195,13 +195,13 @@ def test_a_name_that_cannot_be_one_is_refused_before_the_file_is_read(
 ) -> None:
     (team / "taken.py").write_text("kept = 1\n")
     (tmp_path / "things.csv").write_text("")
-    result = typed("new", name, "--from", "things.csv", "--yes")
+    result = invoke("new", name, "--from", "things.csv", "--yes")
     assert result.exit_code == 1 and said in result.stderr
     assert _written(team) == ["taken.py"] and (team / "taken.py").read_text() == "kept = 1\n"
 
 
 def test_a_missing_file_is_a_wrong_argument(team: Path) -> None:
-    result = typed("new", "draft", "--from", "nowhere.csv")
+    result = invoke("new", "draft", "--from", "nowhere.csv")
     assert result.exit_code == 2 and "nowhere.csv" in result.stderr
 
 
@@ -216,15 +216,17 @@ def test_without_the_formatter_the_extra_is_named_and_nothing_is_written(
 
 
 def test_a_pipeline_is_not_declared_twice(team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tables.write(tmp_path / "things.csv", NAMES, _plain())
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", json.dumps([team.name, "ml_platform_tests.cli.town"]))
-    result = typed("new", "trip_delay", "--from", "things.csv", "--yes")
+    sample_files.write(tmp_path / "things.csv", NAMES, _plain())
+    monkeypatch.setenv(
+        "ML_PLATFORM_PIPELINES", json.dumps([team.name, "ml_platform_tests.declarations.trips_and_churn"])
+    )
+    result = invoke("new", "trip_delay", "--from", "things.csv", "--yes")
     assert result.exit_code == 1 and "There is a pipeline 'trip_delay' already" in result.stderr
 
 
 def test_a_folder_of_ones_own_is_named_in_the_next_commands(team: Path, tmp_path: Path) -> None:
-    tables.write(tmp_path / "things.csv", NAMES, _plain())
+    sample_files.write(tmp_path / "things.csv", NAMES, _plain())
     (tmp_path / "elsewhere").mkdir()
-    told = answered("new", "draft", "--from", "things.csv", "--target", "left", "--to", "elsewhere", "--yes")
+    told = invoke_json("new", "draft", "--from", "things.csv", "--target", "left", "--to", "elsewhere", "--yes")
     assert told["written"] == [str(tmp_path / "elsewhere" / f) for f in ("draft.py", "tests/test_draft.py")]
     assert told["next"][0].startswith("export ML_PLATFORM_PIPELINES=") and '"draft"' in told["next"][0]

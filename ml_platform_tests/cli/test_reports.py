@@ -16,7 +16,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
 from ml_platform.state.ledger import record
-from ml_platform_tests.cli.terminal import answered, started, typed
+from ml_platform_tests.cli.terminal import invoke, invoke_json, start_command
 
 
 @pytest.fixture
@@ -104,18 +104,18 @@ def reported(platform: Path) -> Path:
 
 
 def test_the_list_has_the_documented_keys(reported: Path) -> None:
-    (row,) = answered("reports", "trip_delay")
+    (row,) = invoke_json("reports", "trip_delay")
     assert " ".join(row) == (
         "pipeline partition champion rows weighted_drift score_psi metric realised html json url made_at"
     )
     assert (row["partition"], row["weighted_drift"], row["score_psi"]) == ("2024-01", 0.31, None)
     assert Path(row["html"]) == reported.resolve()
     reported.unlink()
-    assert answered("reports") == []
+    assert invoke_json("reports") == []
 
 
 def test_it_serves_until_ctrl_c_and_ends_cleanly(reported: Path) -> None:
-    serving = started("reports", "trip_delay", "--port", "0")
+    serving = start_command("reports", "trip_delay", "--port", "0")
     assert serving.process.stdout is not None
     url = serving.process.stdout.readline().strip().removeprefix("Reports: ")
     port = int(url.rsplit(":", 1)[1].split("/")[0])
@@ -132,6 +132,6 @@ def test_it_serves_until_ctrl_c_and_ends_cleanly(reported: Path) -> None:
     assert (code, "Traceback" in err) == (0, False)
 
 
-def test_an_unknown_pipeline_and_a_missing_lake_are_sentences(here: Path) -> None:
-    assert typed("reports", "nothing").exit_code == 2
-    assert typed("reports", "trip_delay").exit_code == 1
+def test_an_unknown_pipeline_and_a_missing_lake_are_sentences(data_folder: Path) -> None:
+    assert invoke("reports", "nothing").exit_code == 2
+    assert invoke("reports", "trip_delay").exit_code == 1

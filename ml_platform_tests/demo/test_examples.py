@@ -13,7 +13,7 @@ from ml_platform.demo.example import Delivery, examples, land_missing, sliced
 from ml_platform.discovery import pipelines as declared
 from ml_platform.lake.connection import Lake
 from ml_platform_tests import scenario
-from ml_platform_tests.cli.terminal import answered, typed
+from ml_platform_tests.cli.terminal import invoke, invoke_json
 
 MONTHS = Monthly(since="2024-01", until="2024-04")
 MODULES = sorted(path for path in Path(pipelines.__path__[0]).glob("*.py") if path.stem != "__init__")
@@ -56,8 +56,8 @@ def test_through_a_month_lands_the_file_that_completes_it_too(lake: Lake) -> Non
 
 
 def test_the_command_lists_examples_and_refuses_what_is_none(lake: Lake) -> None:
-    assert [row["pipeline"] for row in answered("example")] == list(examples())
-    refused = typed("example", "no_such_example")
+    assert [row["pipeline"] for row in invoke_json("example")] == list(examples())
+    refused = invoke("example", "no_such_example")
     assert refused.exit_code == 2 and "churn_snapshot" in refused.output
-    refused = typed("example", "churn_snapshot", "--through", "2024-01")
+    refused = invoke("example", "churn_snapshot", "--through", "2024-01")
     assert refused.exit_code == 2 and "no partitions" in refused.output

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform_tests.orchestration.projects import project
+from ml_platform_tests.orchestration.foreign_project import project
 from ml_platform_tests.scenario import csv
 
 ROOT = Path(__file__).parents[2]

@@ -65,8 +65,8 @@ def test_a_nightly_table_is_seen_from_the_next_midnight_on_S5(fraud: World) -> N
 
 
 def test_serving_sees_the_nightly_table_as_training_did_S5(fraud: World) -> None:
-    (version,) = versions.versions(fraud.ws.lake, "card_fraud")
-    found = {v.gate: v for v in verdicts.of(fraud.ws.lake, "card_fraud", version.version)}
+    (version,) = versions.versions(fraud.ws.state, "card_fraud")
+    found = {v.gate: v for v in verdicts.of(fraud.ws.state, "card_fraud", version.version)}
     parity = next(v for gate, v in found.items() if "serving" in gate or "parity" in gate.lower())
     assert parity.passed is True and parity.rows > 0
     assert [gate for gate, v in found.items() if v.passed is False] == []
@@ -74,7 +74,7 @@ def test_serving_sees_the_nightly_table_as_training_did_S5(fraud: World) -> None
 
 
 def test_an_absence_is_false_from_its_maturity_on_and_before_that_immature_and_counted_S17(fraud: World) -> None:
-    told = fraud.told("card_fraud/training_set", "2024-05-03")
+    told = fraud.display("card_fraud/training_set", "2024-05-03")
     rows = pl.read_parquet(fraud.ws.blobs.get(told["set"]["digest"]))
     payments = fraud.frame(
         "SELECT card, number, paid_at FROM validated.payments WHERE paid_at < '2024-05-04T00:00:00Z'"
@@ -97,7 +97,7 @@ def test_an_absence_is_false_from_its_maturity_on_and_before_that_immature_and_c
 
 
 def test_performance_waits_for_the_last_label_because_reports_come_before_absences_S17(fraud: World) -> None:
-    assert fraud.told("card_fraud/performance", "2024-05-03")["labels"] == "known from 2024-05-05 00:00 UTC on"
+    assert fraud.display("card_fraud/performance", "2024-05-03")["labels"] == "known from 2024-05-05 00:00 UTC on"
     assert fraud.frame("SELECT * FROM card_fraud.performance").height == 0
     assert fraud.run() == []
 
@@ -108,7 +108,7 @@ def test_days_of_hours_train_once_a_day_and_what_was_promised_comes_true_S20(tmp
         land_card_fraud(made.ws.lake, "2024-05-05T13")
         made.run()
         rows = months(made.ws, made.pipeline)
-        decided = [row["partition"] for row in rows if row["decision"] != "held back"]
+        decided = [row["partition"] for row in rows if row["decision"] != "skipped"]
         assert len(rows) == 24 * 4 + 13 and all(partition.endswith("T23") for partition in decided[1:])
         assert "promoted" in {row["decision"] for row in rows}
         later = [row["realised"] for row in rows if row["realised"] is not None]

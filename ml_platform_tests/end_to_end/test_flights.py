@@ -9,7 +9,7 @@ from ml_platform.discovery import find
 from ml_platform.state import ledger, verdicts, versions
 from ml_platform.training.reproduction import reproduce
 from ml_platform.views.status import months
-from ml_platform_tests.orchestration.platform import Platform
+from ml_platform_tests.orchestration.dagster_platform import Platform
 
 RAW_FLIGHTS = {"2013-01": 27_004, "2013-02": 24_951}
 VALID_FLIGHTS = {"2013-01": 26_865, "2013-02": 24_936}  # by scheduled departure in UTC, not in New York
@@ -54,9 +54,9 @@ def test_the_one_impossible_wind_is_in_quarantine_with_its_reason(flights: Platf
 def test_each_month_ends_with_a_champion_or_the_reasons_why_not(flights: Platform) -> None:
     declared = find("flight_delay")
     for row in months(flights.ws, declared):
-        told = ledger.latest(flights.ws.lake)["flight_delay/champion", row["partition"]].details["metadata"]
+        told = ledger.latest(flights.ws.state)["flight_delay/champion", row["partition"]].details["metadata"]
         number = int(told["candidate"].partition("@")[2])
-        found = verdicts.of(flights.ws.lake, "flight_delay", number)
+        found = verdicts.of(flights.ws.state, "flight_delay", number)
         failed = {v.gate for v in found if v.passed is False and not v.slice}
         if row["decision"] == "promoted":
             assert failed == set() and told["champion"] == told["candidate"]
@@ -68,19 +68,19 @@ def test_each_month_ends_with_a_champion_or_the_reasons_why_not(flights: Platfor
 
 
 def test_the_model_is_as_good_as_it_can_be_and_not_better(flights: Platform) -> None:
-    scores = [v.metrics["holdout"]["roc_auc"] for v in versions.versions(flights.ws.lake, "flight_delay")]
+    scores = [v.metrics["holdout"]["roc_auc"] for v in versions.versions(flights.ws.state, "flight_delay")]
     assert all(0.68 < score < 0.80 for score in scores), scores
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_what_serving_would_see_has_the_same_bits_S13(flights: Platform, number: int) -> None:
-    found = {v.metric: v for v in verdicts.of(flights.ws.lake, "flight_delay", number)}
+    found = {v.metric: v for v in verdicts.of(flights.ws.state, "flight_delay", number)}
     assert (found["differing"].value, found["differing"].rows) == (0.0, 50)
     assert found["identical"].passed
 
 
 def test_a_version_is_made_again_to_the_byte(flights: Platform) -> None:
-    version = versions.version(flights.ws.lake, "flight_delay", 2)
+    version = versions.version(flights.ws.state, "flight_delay", 2)
     made = reproduce(flights.ws.blobs, version.training_set, version.bundle)
     assert made.identical and made.expected == made.actual, made.detail
 

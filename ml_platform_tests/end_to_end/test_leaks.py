@@ -13,7 +13,7 @@ import pytest
 from ml_platform import Derived, Examples, Files, ModelPipeline, Monthly, Retrain, Split, Table, Window
 from ml_platform.errors import DeclarationError
 from ml_platform.pipelines import flight_delay as declared
-from ml_platform_tests.orchestration.platform import Platform
+from ml_platform_tests.orchestration.dagster_platform import Platform
 from ml_platform_tests.world import World, world
 
 SAMPLED = 40  # examples compared with the naive join
@@ -102,11 +102,11 @@ def leaking(flights: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_an_arrival_that_is_declared_as_an_input_fails_the_gate_that_names_it_S3(leaking: World) -> None:
-    told = leaking.told("flight_delay/verdicts", "2013-01")
+    told = leaking.display("flight_delay/verdicts", "2013-01")
     gate = next(v for v in told["verdicts"] if v["gate"].startswith("no feature alone") and not v["slice"])
     assert gate["passed"] == "failed" and gate["value"] > 0.99
     assert "late_by alone has roc_auc" in gate["detail"] and "Is it known at prediction time?" in gate["detail"]
-    champion = leaking.told("flight_delay/champion", "2013-01")
+    champion = leaking.display("flight_delay/champion", "2013-01")
     assert (champion["outcome"], champion["champion"]) == ("kept", "none")
     assert "late_by alone" in champion["reason"]
 

@@ -20,19 +20,19 @@ from ml_platform.state.versions import Training, Version
 from ml_platform.training import fitting, training_set
 from ml_platform.training.training_set import TrainingSet
 from ml_platform_tests.evaluation.candidates import Outcome
-from ml_platform_tests.training import scenario
-from ml_platform_tests.training.scenario import MONTHS, D
+from ml_platform_tests.scenario import labelled_trips
+from ml_platform_tests.scenario.labelled_trips import MONTHS, D
 
 AUTHOR = Author("trips_late/candidate", partition="2013-02", run_id="r1")
 
 
 def trained(lake: Lake, settings: Settings, pipeline: ModelPipeline) -> tuple[TrainingSet, Version]:
     blobs = Blobs(settings)
-    scenario.fill(lake, pipeline, scenario.rows())
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows())
     stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     made = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     return stored, versions.register(
-        lake,
+        state,
         AUTHOR,
         Training(
             pipeline=pipeline.name,
@@ -61,7 +61,7 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake,
         Latency(p99_ms=100),
         Size(mb=5),
     )
-    pipeline = scenario.pipeline(gates=gates)
+    pipeline = labelled_trips.pipeline(gates=gates)
     stored, version = trained(lake, settings, pipeline)
     given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, version.version, threads=1)
     blind = evaluate(lake, AUTHOR, pipeline.gates, given)
@@ -107,7 +107,7 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake,
     ("task", "gate"), [("multiclass", AtLeast("macro_f1", 0.4)), ("regression", AtMost("rmse", 6.0))]
 )
 def test_other_tasks_are_judged_the_same_way(lake: Lake, settings: Settings, task: str, gate: AtLeast | AtMost) -> None:
-    pipeline = scenario.pipeline(task)
+    pipeline = labelled_trips.pipeline(task)
     stored, version = trained(lake, settings, pipeline)
     given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, threads=1)
     for asked in (gate, NoWorseThanChampion(gate.metric), OverfitGap(gate.metric, 50.0)):
@@ -115,9 +115,9 @@ def test_other_tasks_are_judged_the_same_way(lake: Lake, settings: Settings, tas
 
 
 def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(lake: Lake, settings: Settings) -> None:
-    weak = scenario.pipeline(trainer=LightGBM(num_leaves=2, rounds=1))
+    weak = labelled_trips.pipeline(trainer=LightGBM(num_leaves=2, rounds=1))
     stored, first = trained(lake, settings, weak)
-    strong = scenario.pipeline()
+    strong = labelled_trips.pipeline()
     _, second = trained(lake, settings, strong)
     champion = stored_champion(Blobs(settings), first, threads=1)
     given = stored_candidate(Blobs(settings), strong, stored, second.bundle, 2, champion=champion, threads=1)
@@ -129,7 +129,7 @@ def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(lak
 
 
 def test_shares_of_hashed_keys_have_no_cut_off_but_a_split_in_common(lake: Lake, settings: Settings) -> None:
-    pipeline = scenario.pipeline(split=Split(validation=0.2, holdout=0.3))
+    pipeline = labelled_trips.pipeline(split=Split(validation=0.2, holdout=0.3))
     stored, version = trained(lake, settings, pipeline)
     champion = stored_champion(Blobs(settings), version, threads=1)
     given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, champion=champion, threads=1)

@@ -18,8 +18,8 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.planner import Planner
-from ml_platform_tests.faults import declared, sights
+from ml_platform.steps.all_steps import planner
+from ml_platform_tests.faults import lake_contents, trip_pipelines
 from ml_platform_tests.world import World
 
 _WAIT = 120.0  # seconds for the write lock: eleven processes share it here
@@ -37,22 +37,22 @@ def say(what: object) -> None:
 
 def months_apart(folder: Path, month: str) -> None:
     """Raw to features of one month, and the tables of the months before it, which its features read."""
-    with closing(world(folder, *declared.pipelines())) as made:
-        (pipeline,) = (p for p in made.pipelines if p.name == declared.APART)
-        for work in Planner(made.ws, pipeline).work(only=month):
+    with closing(world(folder, *trip_pipelines.pipelines())) as opened:
+        (pipeline,) = (p for p in opened.pipelines if p.name == trip_pipelines.APART)
+        for work in planner(opened.ws, pipeline).work(only=month):
             if work.job == "train":
                 return
-            for key in made.ordered(pipeline, work):
-                made.step(key, work.partition, pipeline=pipeline)
-                if key == f"{declared.APART}/features":
+            for key in opened.ordered(pipeline, work):
+                opened.step(key, work.partition, pipeline=pipeline)
+                if key == f"{trip_pipelines.APART}/features":
                     return
 
 
 def end_to_end(folder: Path, name: str) -> None:
     """One of the four, from files to champion."""
-    with closing(world(folder, *declared.pipelines())) as made:
-        (pipeline,) = (p for p in made.pipelines if p.name == name)
-        made.run(declared.THROUGH, pipeline=pipeline)
+    with closing(world(folder, *trip_pipelines.pipelines())) as opened:
+        (pipeline,) = (p for p in opened.pipelines if p.name == name)
+        opened.run(trip_pipelines.THROUGH, pipeline=pipeline)
 
 
 def write_beside(folder: Path, times: int) -> None:
@@ -70,22 +70,22 @@ def look(folder: Path) -> list[int]:
     """
     os.nice(10)  # it never rests, and the others have work to do
     looks, parent = 0, os.getppid()
-    seen: dict[sights.Place, int] = {}
+    seen: dict[lake_contents.TablePart, int] = {}
     with Lake(Settings(data=folder, threads=1), read_only=True) as lake:
         while not (folder / "enough").exists() and os.getppid() == parent:  # nobody else would end it
             looks += 1
-            for place, rows in sights.rows_by_place(lake).items():
-                if seen.get(place) != rows:
-                    seen[place] = rows
-                    say({"saw": [*place, rows]})
+            for part, rows in lake_contents.rows_by_part(lake).items():
+                if seen.get(part) != rows:
+                    seen[part] = rows
+                    say({"saw": [*part, rows]})
     return [looks, len(seen)]
 
 
 def run(folder: Path, through: str) -> int:
     """A pipeline without a gate that depends on the machine's speed, to its champion; how many steps ran."""
-    with closing(world(folder, declared.trips(declared.APART))) as made:
+    with closing(world(folder, trip_pipelines.trips(trip_pipelines.APART))) as opened:
         say({"began": True})
-        return len(made.run(through))
+        return len(opened.run(through))
 
 
 def _answer(order: list[Any]) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from ml_platform_tests.faults import declared, sights
+from ml_platform_tests.faults import lake_contents, trip_pipelines
 from ml_platform_tests.faults.conftest import REPEATS, Chance
-from ml_platform_tests.faults.crew import Worker, crew
 from ml_platform_tests.faults.programs import end_to_end, months_apart, world, write_beside
+from ml_platform_tests.faults.workers import Worker, started_workers
 
 TIMES = 25  # commits of the writer that is no pipeline
 
@@ -26,22 +26,22 @@ TIMES = 25  # commits of the writer that is no pipeline
 class Sight:
     """A lake, as two can be compared."""
 
-    rows: dict[sights.Place, int]
+    rows: dict[lake_contents.TablePart, int]
     keys: dict[tuple[str, str], tuple[str, str]]
     champions: dict[str, list[Any]]
 
 
 def _sight(folder: Path) -> Sight:
-    names = [*declared.END_TO_END, declared.APART]
-    with closing(world(folder, *declared.pipelines())) as made:
+    names = [*trip_pipelines.END_TO_END, trip_pipelines.APART]
+    with closing(world(folder, *trip_pipelines.pipelines())) as made:
         lake = made.ws.lake
-        assert sights.doubled(lake, names) == {}
+        assert lake_contents.duplicate_keys(lake, names) == {}
         beside = lake.rows("SELECT number, count(*) FROM beside.rows GROUP BY number ORDER BY number")
         assert beside == [(number, 1) for number in range(TIMES)]
         return Sight(
-            sights.rows_by_place(lake),
-            sights.keys(lake),
-            {name: sights.champions(lake, name) for name in declared.END_TO_END},
+            lake_contents.rows_by_part(lake),
+            lake_contents.keys(lake),
+            {name: lake_contents.champions(lake, name) for name in trip_pipelines.END_TO_END},
         )
 
 
@@ -49,8 +49,8 @@ def _sight(folder: Path) -> Sight:
 def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The files of five months, and a lake that knows when they arrived."""
     folder = tmp_path_factory.mktemp("landed") / "data"
-    with closing(world(folder, *declared.pipelines())) as made:
-        made.land_trips(*declared.ALL_MONTHS)
+    with closing(world(folder, *trip_pipelines.pipelines())) as made:
+        made.land_trips(*trip_pipelines.ALL_MONTHS)
     return folder
 
 
@@ -58,9 +58,9 @@ def landed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def alone(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Sight:
     """What one process makes, one thing after the other."""
     folder = shutil.copytree(landed, tmp_path_factory.mktemp("alone") / "data")
-    for month in declared.MONTHS:
+    for month in trip_pipelines.MONTHS:
         months_apart(folder, month)
-    for name in declared.END_TO_END:
+    for name in trip_pipelines.END_TO_END:
         end_to_end(folder, name)
     write_beside(folder, TIMES)
     return _sight(folder)
@@ -68,7 +68,7 @@ def alone(landed: Path, tmp_path_factory: pytest.TempPathFactory) -> Sight:
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[list[Worker]]:
-    with crew(11) as started:
+    with started_workers(11) as started:
         yield started
 
 
@@ -77,24 +77,24 @@ def test_many_processes_at_once_make_what_one_makes_alone(
     repeat: int, landed: Path, alone: Sight, workers: list[Worker], tmp_path: Path, chance: Chance
 ) -> None:
     folder = shutil.copytree(landed, tmp_path / "data")
-    orders: list[tuple[Any, ...]] = [("months_apart", folder, month) for month in declared.MONTHS]
-    orders += [("end_to_end", folder, name) for name in declared.END_TO_END]
+    orders: list[tuple[Any, ...]] = [("months_apart", folder, month) for month in trip_pipelines.MONTHS]
+    orders += [("end_to_end", folder, name) for name in trip_pipelines.END_TO_END]
     orders += [("write_beside", folder, TIMES)]
     chance(repeat).shuffle(orders)
     *busy, one, other = workers
     for reader in (one, other):
-        reader.order("look", folder)
+        reader.send("look", folder)
     for worker, order in zip(busy, orders, strict=True):
-        worker.order(*order)
+        worker.send(*order)
     try:
         for worker in busy:
-            worker.done()
+            worker.result()
     finally:
         (folder / "enough").touch()
-        looks = [reader.done() for reader in (one, other)]
+        looks = [reader.result() for reader in (one, other)]
     assert all(count > 1 for count, _ in looks)
     for reader in (one, other):
-        for told in reader.said:
+        for told in reader.messages:
             *place, rows = told["saw"]
             if place[0] != "beside":
                 assert rows == alone.rows[tuple(place)], f"a reader saw {rows} rows of {place}"

@@ -11,7 +11,7 @@ import pytest
 from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, Window
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.spec.features import Feature
-from ml_platform_tests.features.scenario import pipeline
+from ml_platform_tests.scenario.flights import pipeline
 
 DAY = 86_400_000_000
 

@@ -18,7 +18,7 @@ from ml_platform.features.distinct import DistinctCounts
 from ml_platform.features.online import OnlineState
 from ml_platform.features.relations import plain
 from ml_platform_tests.features.relations import batch_features, connect, validated
-from ml_platform_tests.features.scenario import hour
+from ml_platform_tests.scenario.flights import hour
 
 SIZE = 6
 ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, SIZE), st.integers(0, SIZE), st.integers(0, SIZE)))

@@ -15,7 +15,7 @@ from ml_platform.errors import DeclarationError, FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import available_since, compute, examples_sql, outputs_since
 from ml_platform_tests.features.relations import batch_features, connect, stored, validated
-from ml_platform_tests.features.scenario import DAY, Row, example, flight, hour, pipeline, plane, weather
+from ml_platform_tests.scenario.flights import DAY, Row, example, flight, hour, pipeline, plane, weather
 
 
 @pytest.fixture
@@ -290,7 +290,7 @@ def test_a_landing_counts_only_where_the_table_says_when_it_was_known() -> None:
 
 
 def test_examples_without_time_look_up_the_current_rows(connection: duckdb.DuckDBPyConnection) -> None:  # S12
-    from ml_platform_tests.features.songs import songs
+    from ml_platform_tests.scenario.songs import songs
 
     declared = songs()
     definition = FeatureDefinition.of(declared)

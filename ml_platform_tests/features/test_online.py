@@ -14,7 +14,7 @@ from ml_platform.features.online import OnlineState
 from ml_platform.features.parity import parity
 from ml_platform.features.timelines import Ladder
 from ml_platform_tests.features.relations import batch_features, connect, validated
-from ml_platform_tests.features.scenario import Row, example, flight, hour, pipeline, plane, weather
+from ml_platform_tests.scenario.flights import Row, example, flight, hour, pipeline, plane, weather
 
 WINDOW = Window("flights", by="carrier", of="delay", agg=["count", "sum", "min", "max"], over=["1d"], as_="f")
 

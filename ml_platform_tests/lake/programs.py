@@ -30,9 +30,9 @@ def hear(process: subprocess.Popen[str]) -> str:
 
 def finish(process: subprocess.Popen[str], timeout: float = 60) -> str:
     """Let it go on to its end; all that it said."""
-    said, _ = process.communicate("go\n", timeout=timeout)
+    output, _ = process.communicate("go\n", timeout=timeout)
     assert process.returncode == 0
-    return said.strip()
+    return output.strip()
 
 
 def kill(process: subprocess.Popen[str]) -> None:

@@ -114,7 +114,7 @@ def test_the_lake_works_alike_on_postgresql(lake: Lake, settings: Settings) -> N
     question = "SELECT _partition, v, count(*) FROM s.t GROUP BY ALL ORDER BY ALL"
     assert lake.rows(question) == content
     assert lake.rows(f"SELECT DISTINCT v FROM s.t AT (VERSION => {first})") == [(1,)]
-    assert ledger.latest(lake)["s/t", "a"].content_key == "2"
+    assert ledger.latest(state)["s/t", "a"].content_key == "2"
     assert len(snapshots.of_run(lake, "run")) == 3
     maintain(lake, keep_days=0)
     with Lake(settings, read_only=True) as reader:

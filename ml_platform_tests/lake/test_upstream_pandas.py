@@ -20,7 +20,7 @@ with write(lake, Author("a", "p", "k")) as tx:
     ledger.record(tx, Author("a", "p", "k"), rows=2)
 assert lake.value("SELECT ?", [datetime.now(UTC)]) is not None
 assert lake.frame("SELECT b FROM platform.t WHERE a = ?", [1])["b"].to_list() == ["x"]
-assert ledger.latest(lake)["a", "p"].rows == 2
+assert ledger.latest(state)["a", "p"].rows == 2
 """
 LATER = """
 import pandas as pd

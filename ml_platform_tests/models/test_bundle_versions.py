@@ -15,7 +15,7 @@ from ml_platform.models.predictor import Predictor
 from ml_platform.settings import Settings
 from ml_platform.spec.features import Derived
 from ml_platform.training import fitting, training_set
-from ml_platform_tests.training import scenario
+from ml_platform_tests.scenario import labelled_trips
 
 OLDER = "1.30.0"
 _READ = """
@@ -49,10 +49,12 @@ def test_an_older_polars_reads_a_bundle_computes_its_features_and_scores_alike_s
         place=pl.concat_str([pl.col("city").fill_null("?"), pl.col("rush").cast(pl.String)], separator="/"),
         south=pl.col("city").is_in(["rome", "graz"]),
     )
-    pipeline = scenario.pipeline(features=(derived,))
+    pipeline = labelled_trips.pipeline(features=(derived,))
     definition = FeatureDefinition.of(pipeline).to_json()
-    scenario.fill(lake, pipeline, scenario.rows())
-    stored = training_set.build(lake, blobs, pipeline, decided_at=scenario.D, partitions_upto=scenario.MONTHS)
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows())
+    stored = training_set.build(
+        lake, blobs, pipeline, decided_at=labelled_trips.D, partitions_upto=labelled_trips.MONTHS
+    )
     made = fitting.make(blobs, pipeline, stored, definition)
     holdout = pl.read_parquet(blobs.path(stored.digest)).filter(pl.col("_part") == "holdout")
     inputs = tmp_path / "inputs.parquet"

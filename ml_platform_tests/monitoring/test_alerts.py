@@ -20,21 +20,21 @@ from ml_platform.state import alerts
 from ml_platform.state.alerts import Alert, alert, raise_, raised
 from ml_platform.state.files import Refused
 from ml_platform_tests.lake.programs import finish, hear
-from ml_platform_tests.monitoring.hook import Hook, hook
+from ml_platform_tests.monitoring.web_hook import WebHook, web_hook
 
 HOUR = timedelta(hours=1)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Hook]:
-    with hook() as made:
+def server() -> Iterator[WebHook]:
+    with web_hook() as made:
         yield made
 
 
 @pytest.fixture
-def called(server: Hook) -> Hook:
+def called(server: WebHook) -> WebHook:
     """The web hook, as if nobody had called it yet."""
-    server.got.clear()
+    server.messages.clear()
     server.refuses = False
     return server
 
@@ -62,13 +62,13 @@ def _send(lake: Lake, *addresses: str, at: timedelta = timedelta()) -> list[Deli
     return deliver(lake, channels(_settings(lake, *addresses), print), datetime.now(UTC) + at)
 
 
-def test_an_alert_is_delivered_once_however_often_it_is_raised_and_delivered(noted: Lake, called: Hook) -> None:
+def test_an_alert_is_delivered_once_however_often_it_is_raised_and_delivered(noted: Lake, called: WebHook) -> None:
     assert raise_(noted, [_alert()]) != []
     assert raise_(noted, [_alert()]) == [], "the same finding"
     assert [end.state for end in _send(noted, called.address)] == ["delivered"]
     raise_(noted, [_alert()])
     assert _send(noted, called.address) == _send(noted, called.address, at=2 * HOUR) == []
-    (got,) = called.got
+    (got,) = called.messages
     assert (got["title"], got["message"], got["type"]) == ("Gate failed: roc_auc_at_least_0_7", "It is.", "failure")
 
 
@@ -78,9 +78,9 @@ def test_another_version_that_fails_the_same_gate_is_another_alert(noted: Lake) 
     assert [item.evidence for item in raised(noted)] == ["churn@4", "churn@3"]
 
 
-def test_two_processes_that_deliver_at_once_send_it_once(noted: Lake, called: Hook) -> None:
+def test_two_processes_that_deliver_at_once_send_it_once(noted: Lake, called: WebHook) -> None:
     raise_(noted, [_alert("a"), _alert("b")])
-    command = [sys.executable, "-m", "ml_platform_tests.monitoring.delivering", str(noted.settings.data)]
+    command = [sys.executable, "-m", "ml_platform_tests.monitoring.delivery_process", str(noted.settings.data)]
     environment = {**os.environ, "ML_PLATFORM_ALERTS": called.address}
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
@@ -95,7 +95,7 @@ def test_two_processes_that_deliver_at_once_send_it_once(noted: Lake, called: Ho
     assert called.titles == ["2 alerts: Gate failed: a, …"]
 
 
-def test_a_channel_that_is_down_is_tried_again_later_and_not_before(noted: Lake, called: Hook) -> None:
+def test_a_channel_that_is_down_is_tried_again_later_and_not_before(noted: Lake, called: WebHook) -> None:
     raise_(noted, [_alert()])
     called.refuses = True
     (end,) = _send(noted, called.address)
@@ -103,12 +103,12 @@ def test_a_channel_that_is_down_is_tried_again_later_and_not_before(noted: Lake,
     called.refuses = False
     assert _send(noted, called.address, at=BACK_OFF[0] / 2) == []
     assert [end.state for end in _send(noted, called.address, at=BACK_OFF[0])] == ["delivered"]
-    assert len(called.got) == 1
+    assert len(called.messages) == 1
 
 
 def test_nobody_at_the_address_is_given_up_in_the_end_and_says_so(noted: Lake) -> None:
     raise_(noted, [_alert()])
-    with hook() as gone:
+    with web_hook() as gone:
         pass
     ends = [_send(noted, gone.address, at=n * timedelta(days=2)) for n in range(ATTEMPTS + 2)]
     assert [end.state for (end,) in ends[:ATTEMPTS]] == ["failed"] * (ATTEMPTS - 1) + ["given up"]
@@ -135,7 +135,7 @@ def test_an_installation_without_apprise_says_so(noted: Lake, monkeypatch: pytes
     assert end.state == "failed" and "apprise is not installed" in end.error
 
 
-def test_one_channel_that_breaks_does_not_keep_another_from_hearing(noted: Lake, called: Hook) -> None:
+def test_one_channel_that_breaks_does_not_keep_another_from_hearing(noted: Lake, called: WebHook) -> None:
     def breaks(items: object) -> None:
         raise ZeroDivisionError("json://hushhush")
 
@@ -146,7 +146,9 @@ def test_one_channel_that_breaks_does_not_keep_another_from_hearing(noted: Lake,
     assert ends[0].error == "The channel broke: ZeroDivisionError."
 
 
-def test_what_a_killed_process_was_sending_is_sent_again_when_its_claim_has_run_out(noted: Lake, called: Hook) -> None:
+def test_what_a_killed_process_was_sending_is_sent_again_when_its_claim_has_run_out(
+    noted: Lake, called: WebHook
+) -> None:
     def killed(items: object) -> None:
         raise KeyboardInterrupt
 
@@ -159,10 +161,10 @@ def test_what_a_killed_process_was_sending_is_sent_again_when_its_claim_has_run_
     assert (end.state, end.attempt) == ("delivered", 2)
 
 
-def test_a_channel_that_is_added_hears_of_what_is_new_and_not_of_the_past(noted: Lake, called: Hook) -> None:
+def test_a_channel_that_is_added_hears_of_what_is_new_and_not_of_the_past(noted: Lake, called: WebHook) -> None:
     raise_(noted, [_alert()])
     assert _send(noted, called.address, at=NEWS + HOUR) == []
-    assert called.got == []
+    assert called.messages == []
 
 
 def test_without_channels_the_console_hears_each_once(noted: Lake) -> None:

@@ -10,7 +10,7 @@ import pytest
 from ml_platform.errors import ReportError
 from ml_platform.monitoring.report_worker import ReportWorker
 
-MODULE = "ml_platform_tests.monitoring.programs"
+MODULE = "ml_platform_tests.monitoring.faulty_workers"
 
 
 @pytest.fixture

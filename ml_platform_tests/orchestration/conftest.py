@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from ml_platform.discovery import find
-from ml_platform_tests.orchestration.platform import Platform, platform_in
+from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
 from ml_platform_tests.world import world
 
 
@@ -15,16 +15,16 @@ from ml_platform_tests.world import world
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Churn was trained and kept out; trips ran through January."""
     folder = tmp_path_factory.mktemp("platform")
-    with platform_in(folder, "ml_platform_tests.orchestration.declared") as made:
-        with closing(world(made.settings.data, find("trip_delay"), find("churn"))) as landing:
+    with platform_in(folder, "ml_platform_tests.declarations.trips_and_failing_churn") as opened:
+        with closing(world(opened.settings.data, find("trip_delay"), find("churn"))) as landing:
             landing.land_trips("2024-01", "2024-02")
             landing.land_churn()
-        made.run("churn")
-        made.run("trip_delay", "2024-01")
-        yield made
+        opened.run("churn")
+        opened.run("trip_delay", "2024-01")
+        yield opened
 
 
 @pytest.fixture
 def instance(platform: Platform) -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.get() as found:
-        yield found
+    with dg.DagsterInstance.get() as dagster_instance:
+        yield dagster_instance

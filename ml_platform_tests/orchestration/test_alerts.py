@@ -13,25 +13,27 @@ from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.runner import Runner
 from ml_platform.state.alerts import raised
-from ml_platform_tests.monitoring.hook import Hook, hook
-from ml_platform_tests.orchestration.platform import Platform, platform_in
+from ml_platform_tests.monitoring.web_hook import WebHook, web_hook
+from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
 from ml_platform_tests.world import world
 
 UNREACHED = "roc_auc_at_least_0_9999"
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Hook]:
-    with hook() as made:
+def server() -> Iterator[WebHook]:
+    with web_hook() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def churned(server: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+def trained_churn(server: WebHook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Churn ran twice while a web hook listened: one gate that no candidate passes, and one file that is no table."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ML_PLATFORM_ALERTS", server.address)
-        with platform_in(tmp_path_factory.mktemp("churned"), "ml_platform_tests.orchestration.declared") as made:
+        with platform_in(
+            tmp_path_factory.mktemp("churned"), "ml_platform_tests.declarations.trips_and_failing_churn"
+        ) as made:
             with closing(world(made.settings.data, find("churn"))) as landing:
                 landing.land_churn()
             (made.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
@@ -39,44 +41,44 @@ def churned(server: Hook, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             yield made
 
 
-def test_a_run_tells_of_a_failed_gate_and_a_refused_file_once(churned: Platform, server: Hook) -> None:
-    assert churned.run("churn") == []
-    definition = Runner(find("churn"), churned.settings, lambda asset, partition: None)
+def test_a_run_tells_of_a_failed_gate_and_a_refused_file_once(trained_churn: Platform, server: WebHook) -> None:
+    assert trained_churn.run("churn") == []
+    definition = Runner(find("churn"), trained_churn.settings, lambda asset, partition: None)
     definition.run("data", "all")
     definition.run("train", "all")
-    found = {item.kind: item for item in raised(churned.ws.lake)}
-    assert set(found) == {"gate", "refused_file"} and len(raised(churned.ws.lake)) == 2
+    found = {item.kind: item for item in raised(trained_churn.ws.lake)}
+    assert set(found) == {"gate", "refused_file"} and len(raised(trained_churn.ws.lake)) == 2
     assert found["gate"].title == "Gate failed: churn@1, roc_auc at least 0.9999"
-    assert found["gate"].run_id == next(run.run_id for run in churned.runs if run.job == "churn_train")
+    assert found["gate"].run_id == next(run.run_id for run in trained_churn.runs if run.job == "churn_train")
     assert "noise.csv" in found["refused_file"].title
     assert server.titles == [found["refused_file"].title, found["gate"].title]
 
 
 def test_a_channel_that_is_down_does_not_fail_the_run_and_the_sensor_tries_again(
-    churned: Platform, server: Hook
+    trained_churn: Platform, server: WebHook
 ) -> None:
-    server.refuses, heard = True, len(server.got)
-    (churned.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00 other noise")
-    churned.run("churn")
-    newest = raised(churned.ws.lake)[0]
-    (end,) = deliveries(churned.ws.lake)[newest.alert_id]
+    server.refuses, heard = True, len(server.messages)
+    (trained_churn.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00 other noise")
+    trained_churn.run("churn")
+    newest = raised(trained_churn.ws.lake)[0]
+    (end,) = deliveries(trained_churn.ws.lake)[newest.alert_id]
     assert (newest.kind, end.state) == ("refused_file", "failed")
     server.refuses = False
-    _time_passes(churned)
+    _time_passes(trained_churn)
     with dg.build_sensor_context(resources={"ml_platform_workspace": WorkspaceResource()}) as context:
         said = alert_sensor([find("churn")]).evaluate_tick(context)
     assert said.skip_message is not None and "1 delivered" in said.skip_message
     assert server.titles[heard:] == [newest.title]
 
 
-def test_the_end_of_the_next_run_tries_again_too(churned: Platform, server: Hook) -> None:
-    server.refuses, heard = True, len(server.got)
-    (churned.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x00 a third noise")
-    churned.run("churn")
+def test_the_end_of_the_next_run_tries_again_too(trained_churn: Platform, server: WebHook) -> None:
+    server.refuses, heard = True, len(server.messages)
+    (trained_churn.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x00 a third noise")
+    trained_churn.run("churn")
     server.refuses = False
-    _time_passes(churned)
+    _time_passes(trained_churn)
     lines: list[str] = []
-    Runner(find("churn"), churned.settings, lambda asset, partition: None, lines.append).run("train", "all")
+    Runner(find("churn"), trained_churn.settings, lambda asset, partition: None, lines.append).run("train", "all")
     assert server.titles[heard:] == ["Refused: logins/noise.csv"] and lines == []
 
 
@@ -89,7 +91,7 @@ def _time_passes(platform: Platform) -> None:
 
 def test_without_channels_whoever_runs_it_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ML_PLATFORM_ALERTS", raising=False)
-    with platform_in(tmp_path, "ml_platform_tests.orchestration.declared") as made:
+    with platform_in(tmp_path, "ml_platform_tests.declarations.trips_and_failing_churn") as made:
         with closing(world(made.settings.data, find("churn"))) as landing:
             landing.land_churn()
         (made.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")

@@ -9,7 +9,7 @@ from dagster.components.component_scaffolding import scaffold_object
 from ml_platform import PipelineComponent
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.resources import KEY, settings_of
-from ml_platform_tests.orchestration.projects import DECLARED, SHARING, loaded, project
+from ml_platform_tests.orchestration.foreign_project import DECLARED, SHARING, loaded, project
 
 OWN = """
 import dagster as dg
@@ -78,7 +78,9 @@ def test_it_stands_beside_a_projects_own_resources_sensors_and_executor(tmp_path
 
 def test_an_address_may_lead_to_a_module_beside_defs_yaml(tmp_path: Path) -> None:
     defs = project(tmp_path, {"churn": ".mine:churn"})
-    (defs / "churn" / "mine.py").write_text("from ml_platform_tests.orchestration.declared import churn\n")
+    (defs / "churn" / "mine.py").write_text(
+        "from ml_platform_tests.declarations.trips_and_failing_churn import churn\n"
+    )
     assert "churn/features" in _keys(loaded(defs))
 
 

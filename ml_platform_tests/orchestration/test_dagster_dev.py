@@ -10,8 +10,8 @@ import pytest
 
 from ml_platform.lake.connection import Lake
 from ml_platform.settings import Settings
-from ml_platform_tests.orchestration import trips_alone
-from ml_platform_tests.orchestration.developing import dagster_dev
+from ml_platform_tests.declarations import trips_monthly
+from ml_platform_tests.orchestration.dagster_dev import dagster_dev
 from ml_platform_tests.world import world
 
 ALLOWED = float(os.environ.get("ML_PLATFORM_TEST_SECONDS", "60"))  # more, on a machine that others load
@@ -21,21 +21,21 @@ START = 4 * ALLOWED
 @pytest.mark.slow
 def test_a_file_that_lands_is_scored_within_a_minute(tmp_path: Path) -> None:
     settings = Settings(data=tmp_path / "data", threads=1)
-    with closing(world(settings.data, trips_alone.trip_delay)) as town:
-        town.land_trips("2024-01", "2024-02", "2024-03")
-        town.run("2024-01")
+    with closing(world(settings.data, trips_monthly.trip_delay)) as trips_world:
+        trips_world.land_trips("2024-01", "2024-02", "2024-03")
+        trips_world.run("2024-01")
     environment = {
         "ML_PLATFORM_DATA": str(settings.data),
-        "ML_PLATFORM_PIPELINES": '["ml_platform_tests.orchestration.trips_alone"]',
+        "ML_PLATFORM_PIPELINES": '["ml_platform_tests.declarations.trips_monthly"]',
         "ML_PLATFORM_THREADS": "1",
     }
     with dagster_dev(tmp_path / "home", environment) as dev, Lake(settings, read_only=True) as lake:
         alive = _alive(dev.poll, tmp_path / "home" / "dev.log")
         # February was complete before it started: the sensors find it, and train on it.
         _until(lambda: _champions(lake) == 2, START, alive)
-        with closing(world(settings.data, trips_alone.trip_delay)) as town:
+        with closing(world(settings.data, trips_monthly.trip_delay)) as trips_world:
             began = time.monotonic()
-            town.land_trips("2024-04")
+            trips_world.land_trips("2024-04")
         _until(lambda: _scored(lake, "2024-03") == 400, ALLOWED, alive)
         took = time.monotonic() - began
         print(f"\nfrom landing to scored: {took:.1f} s")  # noqa: T201  # the figure is what people run this for

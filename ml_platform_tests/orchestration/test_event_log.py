@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 import yaml
 
-from ml_platform_tests.orchestration.developing import CONFIG
+from ml_platform_tests.orchestration.dagster_dev import CONFIG
 
 CHECKS = ("first", "second")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ml_platform_tests.orchestration import browser
-from ml_platform_tests.orchestration.platform import Platform
+from ml_platform_tests.orchestration.dagster_platform import Platform
 
 pytestmark = [
     pytest.mark.slow,

@@ -10,9 +10,9 @@ from ml_platform.orchestration.resources import WorkspaceResource, workspace_for
 from ml_platform.orchestration.runner import RunFailed, Runner
 from ml_platform.settings import Settings
 from ml_platform.state import ledger, promotions
-from ml_platform.steps.planner import Planner
-from ml_platform_tests.orchestration import declared
-from ml_platform_tests.orchestration.platform import Platform
+from ml_platform.steps.all_steps import planner
+from ml_platform_tests.declarations import trips_and_failing_churn
+from ml_platform_tests.orchestration.dagster_platform import Platform
 
 UNREACHED = "roc_auc_at_least_0_9999"
 
@@ -40,7 +40,7 @@ def test_every_asset_is_materialized_with_its_rows_and_data_version(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     lake = workspace_for(platform.settings).lake
-    made = {place: m for place, m in ledger.latest(lake, None).items() if not place[0].startswith("raw/")}
+    made = {place: m for place, m in ledger.latest(state, None).items() if not place[0].startswith("raw/")}
     assert len(made) == 4 + 10 + 3 + 10, "churn's tables and steps, and those of trips"
     for (asset, partition), materialization in made.items():
         month = None if partition == "all" else partition
@@ -123,7 +123,7 @@ def test_up_to_date_pipelines_launch_nothing_S32(platform: Platform) -> None:
 def test_a_month_started_from_the_ui_with_hits_says_unchanged_S32(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    definitions = build_definitions([declared.trip_delay, declared.churn])
+    definitions = build_definitions([trips_and_failing_churn.trip_delay, trips_and_failing_churn.churn])
     before = workspace_for(platform.settings).lake.value("SELECT count(*) FROM platform.materializations")
     for job in ("trip_delay_data", "trip_delay_train"):
         result = definitions.resolve_job_def(job).execute_in_process(instance=instance, partition_key="2024-01")
@@ -135,7 +135,7 @@ def test_a_month_started_from_the_ui_with_hits_says_unchanged_S32(
 
 def test_a_step_that_fails_is_named_with_its_reason(platform: Platform) -> None:
     # February was never decided, so its champion cannot be asked for.
-    runner = Runner(declared.trip_delay, platform.settings, lambda asset, partition: None)
+    runner = Runner(trips_and_failing_churn.trip_delay, platform.settings, lambda asset, partition: None)
     with pytest.raises(RunFailed) as failed:
         runner.run("train", "2024-02", [["trip_delay", "training_set"], ["trip_delay", "candidate"]])
     assert failed.value.run.partition == "2024-02"
@@ -149,4 +149,4 @@ def test_one_process_opens_the_lake_once(platform: Platform) -> None:
     mine = workspace_for(platform.settings)
     assert WorkspaceResource().workspace() is mine
     assert workspace_for(Settings()) is mine
-    assert Planner(mine, declared.churn).ws.lake is mine.lake
+    assert planner(mine, trips_and_failing_churn.churn).ws.lake is mine.lake

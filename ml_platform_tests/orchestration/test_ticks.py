@@ -14,65 +14,65 @@ from ml_platform.discovery import find
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
 from ml_platform.orchestration.jobs import PIPELINE_TAG
-from ml_platform.retraining.policy import Forced
+from ml_platform.retraining.policy import ManualRequest
 from ml_platform.state import promotions, versions
 from ml_platform.steps import deciding, drift, features, judging, predictions
 from ml_platform_tests import scenario
-from ml_platform_tests.orchestration import patient
-from ml_platform_tests.orchestration.ticking import Ticking, ticking_in
+from ml_platform_tests.declarations import trips_on_request
+from ml_platform_tests.orchestration.sensor_driver import SensorDriver, sensor_driver_in
 from ml_platform_tests.world import world
 
 LANDING, DECISIONS = "trip_delay_landing", "trip_delay_decisions"
-Opening = Callable[[str], Ticking]
+OpenDriver = Callable[[str], SensorDriver]
 
 
 @pytest.fixture(scope="module")
 def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data of trips that ran through January; February has landed, and completes it."""
     folder = tmp_path_factory.mktemp("ticks") / "data"
-    with closing(world(folder, patient.trip_delay)) as one:
+    with closing(world(folder, trips_on_request.trip_delay)) as one:
         one.land_trips("2024-01", "2024-02")
         one.run()
     return folder
 
 
 @pytest.fixture
-def opened(tmp_path: Path, january: Path) -> Iterator[Opening]:
+def open_driver(tmp_path: Path, january: Path) -> Iterator[OpenDriver]:
     """Opens a copy of January under the declarations of a module of these tests."""
     with ExitStack() as stack:
 
-        def open_(declared: str) -> Ticking:
+        def open_(declared: str) -> SensorDriver:
             shutil.copytree(january, tmp_path / "data")
-            return stack.enter_context(ticking_in(tmp_path, f"ml_platform_tests.orchestration.{declared}"))
+            return stack.enter_context(sensor_driver_in(tmp_path, f"ml_platform_tests.declarations.{declared}"))
 
         yield open_
 
 
-def _land(ticking: Ticking, *months: str) -> None:
-    with ticking.landing() as town:
-        town.land_trips(*months)
+def _land(driver: SensorDriver, *months: str) -> None:
+    with driver.landing() as trips_world:
+        trips_world.land_trips(*months)
 
 
-def _decisions(ticking: Ticking) -> list[tuple[str, str]]:
-    rows = deciding.history(ticking.ws, find("trip_delay"))
+def _decisions(driver: SensorDriver) -> list[tuple[str, str]]:
+    rows = deciding.history(driver.ws, find("trip_delay"))
     return [(row["partition"], row["outcome"]) for row in reversed(rows)]
 
 
-def _scored(ticking: Ticking) -> dict[str, set[int]]:
-    rows = ticking.ws.lake.rows("SELECT DISTINCT _partition, version FROM trip_delay.predictions")
+def _scored(driver: SensorDriver) -> dict[str, set[int]]:
+    rows = driver.ws.lake.rows("SELECT DISTINCT _partition, version FROM trip_delay.predictions")
     return {month: {version for m, version in rows if m == month} for month, _ in sorted(rows)}
 
 
 @pytest.mark.slow
 def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tmp_path: Path) -> None:
-    with ticking_in(tmp_path, "ml_platform_tests.orchestration.trips_alone") as trips:
+    with sensor_driver_in(tmp_path, "ml_platform_tests.declarations.trips_monthly") as trips:
         assert trips.settle() == []
         assert trips.skipped[LANDING].startswith("Nothing was run yet, and no file of trip_delay waits")
         for month in ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05"):
             _land(trips, month)
             if month == "2024-03":  # between the decision of February and its training, the daemon dies
                 trips.settle(LANDING)
-                assert _decisions(trips)[-1] == ("2024-02", "fired")
+                assert _decisions(trips)[-1] == ("2024-02", "triggered")
                 trips.restart()
             if month == "2024-04":
                 trips.cursors = dict.fromkeys(trips.cursors, "what is this?")
@@ -86,17 +86,17 @@ def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tm
         assert data == [*["2024-01"] * 3, "2024-01", "2024-02", "2024-01", "2024-03", "2024-01", "2024-04"], (
             "files, then a month"
         )
-        assert _decisions(trips) == [(month, "fired") for month in months]
-        assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1, 2, 3, 4]
+        assert _decisions(trips) == [(month, "triggered") for month in months]
+        assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1, 2, 3, 4]
         assert _scored(trips) == {"2024-02": {1}, "2024-03": {2}, "2024-04": {3}}
-        log = promotions.history(trips.ws.lake, "trip_delay")
+        log = promotions.history(trips.ws.state, "trip_delay")
         assert [(entry.partition, entry.action) for entry in log] == [(month, "promoted") for month in months]
         trips.restart()
         assert trips.settle() == [], "a restart repeats nothing"
 
 
-def test_a_file_that_lands_is_taken_in_and_the_month_it_completes_is_run(opened: Opening) -> None:
-    trips = opened("patient")
+def test_a_file_that_lands_is_taken_in_and_the_month_it_completes_is_run(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_on_request")
     _land(trips, "2024-03")
     (request,) = trips.tick(LANDING)
     assert request.partition_key == "2024-01" and dg.AssetKey(["raw", "trips"]) in (request.asset_selection or [])
@@ -111,8 +111,8 @@ def test_a_file_that_lands_is_taken_in_and_the_month_it_completes_is_run(opened:
     assert trips.skipped[LANDING] == "Everything is up to date.", "February is held back, so nothing trains"
 
 
-def test_nothing_is_asked_for_while_a_run_of_the_pipeline_is_in_flight(opened: Opening) -> None:
-    trips = opened("patient")
+def test_nothing_is_asked_for_while_a_run_of_the_pipeline_is_in_flight(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_on_request")
     _land(trips, "2024-03")
     job = trips.definitions.resolve_job_def("trip_delay_train")
     with dg.DagsterInstance.get() as instance:
@@ -127,22 +127,22 @@ def test_nothing_is_asked_for_while_a_run_of_the_pipeline_is_in_flight(opened: O
     assert len(trips.tick(LANDING)) == 1
 
 
-def test_a_run_of_another_pipeline_that_takes_in_our_tables_is_waited_for(opened: Opening) -> None:
-    town = opened("town")
-    _land(town, "2024-03")
-    (request,) = town.tick("trip_length_landing")
-    job = town.definitions.resolve_job_def("trip_length_data")
+def test_a_run_of_another_pipeline_that_takes_in_our_tables_is_waited_for(open_driver: OpenDriver) -> None:
+    driver = open_driver("two_over_trips")
+    _land(driver, "2024-03")
+    (request,) = driver.tick("trip_length_landing")
+    job = driver.definitions.resolve_job_def("trip_length_data")
     with dg.DagsterInstance.get() as instance:
         chosen = frozenset(request.asset_selection or [])
         started = instance.create_run_for_job(
             job.get_subset(asset_selection=chosen), asset_selection=chosen, tags={PIPELINE_TAG: "trip_length"}
         )
-        assert town.tick(LANDING) == []
-        assert started.run_id in town.skipped[LANDING]
+        assert driver.tick(LANDING) == []
+        assert started.run_id in driver.skipped[LANDING]
 
 
-def test_a_run_whose_process_is_gone_keeps_nobody_waiting(opened: Opening) -> None:
-    trips = opened("patient")
+def test_a_run_whose_process_is_gone_keeps_nobody_waiting(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_on_request")
     _land(trips, "2024-03")
     job = trips.definitions.resolve_job_def("trip_delay_data")
     with dg.DagsterInstance.get() as instance:
@@ -159,8 +159,8 @@ def test_a_run_whose_process_is_gone_keeps_nobody_waiting(opened: Opening) -> No
         assert list(folder.iterdir()) == []
 
 
-def test_a_run_that_was_killed_goes_again_but_not_for_ever(opened: Opening) -> None:
-    trips = opened("patient")
+def test_a_run_that_was_killed_goes_again_but_not_for_ever(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_on_request")
     _land(trips, "2024-03")
     job, keys = trips.definitions.resolve_job_def("trip_delay_data"), []
     folder = trips.settings.lake / "locks" / "alive"
@@ -177,13 +177,13 @@ def test_a_run_that_was_killed_goes_again_but_not_for_ever(opened: Opening) -> N
 
 
 @pytest.mark.slow
-def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(opened: Opening) -> None:
-    trips = opened("trips_alone")
+def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_monthly")
     rows = scenario.trip_rows("2024-02")
-    with trips.landing() as town:  # in the holdout of February's training every trip is on time
+    with trips.landing() as trips_world:  # in the holdout of February's training every trip is on time
         on_time = rows.with_columns(late=pl.when(pl.col("late").is_not_null()).then(0.0))
-        town.land("trips", "trips_2024-02.csv", on_time, datetime(2024, 3, 1, tzinfo=UTC))
-        town.land_trips("2024-03", "2024-04")
+        trips_world.land("trips", "trips_2024-02.csv", on_time, datetime(2024, 3, 1, tzinfo=UTC))
+        trips_world.land_trips("2024-03", "2024-04")
     ran = trips.settle()
     assert [run for run in ran if not run[2]] == [("trip_delay_train", "2024-02", False)], "once"
     assert "trip_delay_train for 2024-02 failed (run " in trips.skipped[DECISIONS]
@@ -191,52 +191,52 @@ def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(ope
     assert _scored(trips)["2024-03"] == {1}, "the champion of January goes on"
     trips.restart()
     assert trips.settle() == []
-    with trips.landing() as town:  # the mended file; it runs by itself
-        town.land("trips", "trips_2024-02.csv", rows, datetime(2024, 3, 1, tzinfo=UTC))
+    with trips.landing() as trips_world:  # the mended file; it runs by itself
+        trips_world.land("trips", "trips_2024-02.csv", rows, datetime(2024, 3, 1, tzinfo=UTC))
     trips.settle()
     trained = [run for run in trips.ran if run[0] == "trip_delay_train"]
     assert trained[1:] == [("trip_delay_train", "2024-02", True), ("trip_delay_train", "2024-03", True)]
 
 
-def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_once(opened: Opening) -> None:
-    trips = opened("patient")
+def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_once(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_on_request")
     _land(trips, "2024-03")
     trips.settle()
     assert ("trip_delay_train", "2024-02", True) not in trips.ran
     decision = deciding.of(trips.ws, find("trip_delay"), "2024-02")
-    assert (decision.outcome, decision.reason) == ("held back", "Trained 1 partition ago; no calendar is declared.")
-    last = promotions.history(trips.ws.lake, "trip_delay")[-1]
+    assert (decision.outcome, decision.reason) == ("skipped", "Trained 1 partition ago; no calendar is declared.")
+    last = promotions.history(trips.ws.state, "trip_delay")[-1]
     assert (last.action, last.partition) == ("kept", "2024-02")
-    assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1]
+    assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1]
 
-    decision, new = deciding.force(trips.ws, find("trip_delay"), "2024-02", Forced("ada", "a new town"))
-    assert (decision.outcome, decision.reason, new) == ("forced", "ada: a new town", True)
+    decision, new = deciding.force(trips.ws, find("trip_delay"), "2024-02", ManualRequest("ada", "a new town"))
+    assert (decision.outcome, decision.reason, new) == ("manual", "ada: a new town", True)
     assert trips.settle() == [("trip_delay_train", "2024-02", True)]
-    assert (trips.tags[-1][DECISION_TAG], trips.tags[-1][REASON_TAG]) == ("forced", "ada: a new town")
-    assert promotions.champion_at(trips.ws.lake, "trip_delay") == 2
-    assert deciding.force(trips.ws, find("trip_delay"), "2024-02", Forced("bob", "me too")) == (decision, False)
+    assert (trips.tags[-1][DECISION_TAG], trips.tags[-1][REASON_TAG]) == ("manual", "ada: a new town")
+    assert promotions.champion_at(trips.ws.state, "trip_delay") == 2
+    assert deciding.force(trips.ws, find("trip_delay"), "2024-02", ManualRequest("bob", "me too")) == (decision, False)
     assert trips.settle() == []
-    assert _decisions(trips) == [("2024-01", "fired"), ("2024-02", "held back"), ("2024-02", "forced")]
+    assert _decisions(trips) == [("2024-01", "triggered"), ("2024-02", "skipped"), ("2024-02", "manual")]
 
 
 @pytest.mark.slow
-def test_two_pipelines_over_the_same_tables_take_a_file_in_once(opened: Opening) -> None:
-    town = opened("town")
-    town.settle()
-    before = len(town.ran)
-    _land(town, "2024-03")
-    town.settle()
-    began = [job for job, month, _ in town.ran[before:] if month == "2024-01"]
+def test_two_pipelines_over_the_same_tables_take_a_file_in_once(open_driver: OpenDriver) -> None:
+    driver = open_driver("two_over_trips")
+    driver.settle()
+    before = len(driver.ran)
+    _land(driver, "2024-03")
+    driver.settle()
+    began = [job for job, month, _ in driver.ran[before:] if month == "2024-01"]
     assert began == ["trip_delay_data"], "whoever ticks first"
-    rest = [(job, month) for job, month, _ in town.ran[before:] if month == "2024-02"]
+    rest = [(job, month) for job, month, _ in driver.ran[before:] if month == "2024-02"]
     assert sorted(rest) == sorted(
         (f"trip_{name}_{job}", "2024-02") for name in ("delay", "length") for job in ("data", "train")
     )
-    assert all(success for _, _, success in town.ran)
+    assert all(success for _, _, success in driver.ran)
 
 
-def test_a_state_that_comes_back_is_another_and_one_that_stays_is_not_run_for_twice(opened: Opening) -> None:
-    trips = opened("patient")
+def test_a_state_that_comes_back_is_another_and_one_that_stays_is_not_run_for_twice(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_on_request")
     _land(trips, "2024-03")
     (request,) = trips.tick(LANDING)
     job = trips.definitions.resolve_job_def("trip_delay_data")
@@ -247,16 +247,16 @@ def test_a_state_that_comes_back_is_another_and_one_that_stays_is_not_run_for_tw
         assert trips.tick(LANDING) == []
         assert f"was stopped (run {stopped.run_id}) and nothing changed since." in trips.skipped[LANDING]
         # Another version of the file is another state.
-        with trips.landing() as town:
-            town.land("trips", "trips_2024-03.csv", scenario.trip_rows("2024-03", 300))
+        with trips.landing() as trips_world:
+            trips_world.land("trips", "trips_2024-03.csv", scenario.trip_rows("2024-03", 300))
         (other,) = trips.tick(LANDING)
         assert other.tags[STATE_TAG] != request.tags[STATE_TAG]
 
 
 def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
-    opened: Opening, monkeypatch: pytest.MonkeyPatch
+    open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trips = opened("patient")
+    trips = open_driver("trips_on_request")
     trips.settle()
     kept = trips.cursors[LANDING]
     assert kept is not None and "quiet" in kept
@@ -275,8 +275,8 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
     assert trips.cursors[LANDING] == '{"quiet": ""}', "it is not told again"
 
 
-def test_newer_code_starts_no_storm(opened: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
-    trips = opened("patient")
+def test_newer_code_starts_no_storm(open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    trips = open_driver("trips_on_request")
     for module in (predictions, drift, deciding, judging):
         monkeypatch.setattr(module, "CODE_VERSION", 99)
     assert trips.settle() == []
@@ -289,15 +289,15 @@ def test_newer_code_starts_no_storm(opened: Opening, monkeypatch: pytest.MonkeyP
     assert rows == [("trip_delay/features",)]
 
 
-def test_a_refused_file_is_in_the_reason(opened: Opening) -> None:
-    trips = opened("patient")
+def test_a_refused_file_is_in_the_reason(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_on_request")
     (trips.settings.landing / "trips" / "trips_2023-12.csv").write_bytes(b"\x00\x01\x02 no table")
     trips.settle()
     assert "Refused: trips/trips_2023-12.csv" in trips.skipped[LANDING]
 
 
-def test_the_calendar_asks_for_what_the_landing_sensor_would(opened: Opening) -> None:
-    trips = opened("patient")
+def test_the_calendar_asks_for_what_the_landing_sensor_would(open_driver: OpenDriver) -> None:
+    trips = open_driver("trips_on_request")
     calendar = trips.repository.get_schedule_def("trip_delay_calendar")
     assert calendar.default_status == dg.DefaultScheduleStatus.STOPPED
 

@@ -15,7 +15,7 @@ from ml_platform.demo.capital_bikes import deliveries
 from ml_platform.demo.example import land_missing
 from ml_platform.pipelines.bike_rentals import bike_rentals, clean_rentals
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform_tests.pipelines.fitting import judged
+from ml_platform_tests.pipelines.holdout_scorecard import holdout_scorecard
 from ml_platform_tests.world import World, world
 
 NO_REPORT = Drift(report_rows=0)
@@ -44,7 +44,7 @@ def winter(hours: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def test_a_month_becomes_a_champion_and_a_second_run_makes_nothing(winter: World) -> None:
-    champion = winter.told("bike_rentals/champion", "2011-01")
+    champion = winter.display("bike_rentals/champion", "2011-01")
     assert champion["outcome"] == "promoted", champion["reason"]
     assert winter.frame("SELECT count(*) AS n FROM quarantine.rentals")["n"].item() == 0
     assert winter.run() == []
@@ -76,7 +76,7 @@ def test_guests_and_members_among_the_inputs_are_refused_by_the_leakage_gate(
         retrain=Retrain(min_examples=500),
     )
     with closing(ran(tmp_path / "data", hours, leaking)) as one:
-        champion = one.told("bike_rentals/champion", "2011-01")
+        champion = one.display("bike_rentals/champion", "2011-01")
         assert champion["outcome"] == "kept"
         assert "registered alone has r2 0.9" in champion["reason"]
 
@@ -107,7 +107,7 @@ def test_the_year_after_a_model_decays_and_training_it_again_mends_it(hours: pl.
     month = rows["hour"].dt.strftime("%Y-%m")
     september = month == "2012-09"
     old, new = (
-        judged(
+        holdout_scorecard(
             bike_rentals,
             rows.filter((month < until) | september),
             september.filter((month < until) | september),

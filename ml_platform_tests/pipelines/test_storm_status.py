@@ -14,7 +14,7 @@ from ml_platform.demo.example import Delivery, land_missing
 from ml_platform.pipelines.storm_status import CLASSES, clean_tracks, storm_status, tracks
 from ml_platform.state import verdicts
 from ml_platform.state.versions import version
-from ml_platform_tests.pipelines.fitting import judged
+from ml_platform_tests.pipelines.holdout_scorecard import holdout_scorecard
 from ml_platform_tests.scenario import SNAPSHOT
 from ml_platform_tests.world import World, world
 
@@ -30,7 +30,7 @@ def test_a_shuffled_split_flatters_and_the_more_the_more_is_learnt_by_heart(
     by_storm = rows["storm"].is_in(names.filter(pl.Series(random.random(len(names)) < 0.25)).implode())
     shuffled = pl.Series(random.random(rows.height) < 0.25)
     loss = {
-        (trainer.num_leaves, how): judged(replace(storm_status, trainer=trainer), rows, held_out, tmp_path)
+        (trainer.num_leaves, how): holdout_scorecard(replace(storm_status, trainer=trainer), rows, held_out, tmp_path)
         for trainer in (storm_status.trainer, BY_HEART)
         for how, held_out in (("shuffled", shuffled), ("storms", by_storm))
     }
@@ -56,7 +56,7 @@ def judged_storms(storms: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_storms_become_a_champion_and_no_storm_is_on_both_sides(judged_storms: World) -> None:
-    champion = judged_storms.told("storm_status/champion", "all")
+    champion = judged_storms.display("storm_status/champion", "all")
     assert (champion["outcome"], champion["champion"]) == ("promoted", "storm_status@1"), champion["reason"]
     digest = version(judged_storms.ws.lake, "storm_status", 1).training_set
     stored = pl.read_parquet(judged_storms.ws.blobs.path(digest), columns=["storm", "_part"])
@@ -66,7 +66,7 @@ def test_storms_become_a_champion_and_no_storm_is_on_both_sides(judged_storms: W
 
 
 def test_the_recall_of_each_class_is_a_verdict_a_row_of_performance_and_a_picture(judged_storms: World) -> None:
-    found = verdicts.of(judged_storms.ws.lake, "storm_status", 1)
+    found = verdicts.of(judged_storms.ws.state, "storm_status", 1)
     recalls = {v.slice: v for v in found if v.metric == "recall" and v.slice}
     assert set(recalls) == {f"class={name}" for name in CLASSES}
     outcome = next(v for v in found if v.metric == "recall" and not v.slice)
@@ -76,7 +76,7 @@ def test_the_recall_of_each_class_is_a_verdict_a_row_of_performance_and_a_pictur
         "SELECT slice, value, low, high FROM storm_status.performance WHERE sliced_by = 'class' AND metric = 'recall'"
     )
     assert set(rows["slice"]) == set(CLASSES) and rows["low"].null_count() == 0
-    assert "picture" in judged_storms.told("storm_status/performance", "all")["recall by class"]
+    assert "picture" in judged_storms.display("storm_status/performance", "all")["recall by class"]
 
 
 @pytest.mark.slow
@@ -88,5 +88,5 @@ def test_the_wind_is_refused_because_it_defines_a_hurricane(storms: pl.DataFrame
     with closing(world(tmp_path / "data", leaking)) as one:
         land_missing(one.ws.lake, [Delivery(tracks, "storm_tracks.csv", SNAPSHOT, storms)])
         one.run()
-        assert one.told("storm_status/champion", "all")["outcome"] == "kept"
-        assert "wind alone has roc_auc 0.99" in one.told("storm_status/champion", "all")["reason"]
+        assert one.display("storm_status/champion", "all")["outcome"] == "kept"
+        assert "wind alone has roc_auc 0.99" in one.display("storm_status/champion", "all")["reason"]

@@ -8,104 +8,104 @@ import polars as pl
 from ml_platform.quality.checks import CheckResult, Reference, check_names, run_checks
 from ml_platform.spec.tables import Table
 from ml_platform.validation import quarantine
-from ml_platform_tests.validation.scene import MONTHS, Scene, customers, readings
+from ml_platform_tests.ingestion_sandbox import MONTHS, IngestionSandbox, customers, readings
 from ml_platform_tests.validation.test_versions import HEAD, reading
 
 
-def checked(scene: Scene, table: Table, partition: str, *references: Reference) -> dict[str, CheckResult]:
-    found = run_checks(scene.lake, table, partition, references, MONTHS if table.event_time else None)
+def checked(sandbox: IngestionSandbox, table: Table, partition: str, *references: Reference) -> dict[str, CheckResult]:
+    found = run_checks(sandbox.lake, table, partition, references, MONTHS if table.event_time else None)
     assert [check.name for check in found] == [name for name, _ in check_names(table)]
     return {check.name: check for check in found}
 
 
-def test_a_good_partition_passes_every_check(scene: Scene) -> None:
+def test_a_good_partition_passes_every_check(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.put("readings/a.csv", HEAD + "".join(reading(d, d) for d in range(1, 29)))
-    scene.run(table)
-    assert all(check.passed for check in checked(scene, table, "2013-01").values())
+    sandbox.put("readings/a.csv", HEAD + "".join(reading(d, d) for d in range(1, 29)))
+    sandbox.run(table)
+    assert all(check.passed for check in checked(sandbox, table, "2013-01").values())
 
 
-def test_refused_files_fail_the_schema_check_and_extra_columns_warn(scene: Scene) -> None:
+def test_refused_files_fail_the_schema_check_and_extra_columns_warn(sandbox: IngestionSandbox) -> None:
     table = customers()
-    scene.put("customers/a.csv", "id,name,note\n1,Ada,x\n")
-    scene.run(table)
-    found = checked(scene, table, "all")["schema"]
+    sandbox.put("customers/a.csv", "id,name,note\n1,Ada,x\n")
+    sandbox.run(table)
+    found = checked(sandbox, table, "all")["schema"]
     assert (found.passed, found.severity) == (False, "warn") and "customers/a.csv: note" in found.description
-    scene.put("customers/b.csv", "id\n1\n")
-    scene.run(table)
-    found = checked(scene, table, "all")["schema"]
+    sandbox.put("customers/b.csv", "id\n1\n")
+    sandbox.run(table)
+    found = checked(sandbox, table, "all")["schema"]
     assert (found.passed, found.severity, found.value) == (False, "error", 1)
     assert "customers/b.csv (the header): contracted columns are missing: name" in found.description
 
 
-def test_a_file_that_clean_refuses_fails_the_schema_check_until_it_is_mended(scene: Scene) -> None:
+def test_a_file_that_clean_refuses_fails_the_schema_check_until_it_is_mended(sandbox: IngestionSandbox) -> None:
     def clean(raw: pl.DataFrame) -> pl.DataFrame:
         return raw.with_columns(pl.col("value").cast(pl.Float64))
 
     table = readings(clean=clean)
-    scene.put("readings/a.csv", HEAD + reading(1, "one"))
-    scene.put("readings/b.csv", HEAD + reading(2, 2))
-    scene.run(table)
-    found = checked(scene, table, "2013-01")["schema"]
+    sandbox.put("readings/a.csv", HEAD + reading(1, "one"))
+    sandbox.put("readings/b.csv", HEAD + reading(2, 2))
+    sandbox.run(table)
+    found = checked(sandbox, table, "2013-01")["schema"]
     assert not found.passed and "readings/a.csv" in found.description and "clean raised" in found.description
-    scene.put("readings/a.csv", HEAD + reading(1, 1))
-    scene.run(table)
-    assert checked(scene, table, "2013-01")["schema"].passed
+    sandbox.put("readings/a.csv", HEAD + reading(1, 1))
+    sandbox.run(table)
+    assert checked(sandbox, table, "2013-01")["schema"].passed
 
 
-def test_too_much_quarantine_and_too_few_rows_are_told_with_their_shares(scene: Scene) -> None:
+def test_too_much_quarantine_and_too_few_rows_are_told_with_their_shares(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.put("readings/1.csv", HEAD + "".join(reading(d, d) for d in range(1, 21)))
-    scene.put("readings/2.csv", HEAD + "".join(reading(d, d if d > 1 else 900, month=2) for d in range(1, 11)))
-    scene.put("readings/3.csv", HEAD + reading(1, 1, month=3))
-    scene.run(table)
-    share = checked(scene, table, "2013-02")["quarantine_share"]
+    sandbox.put("readings/1.csv", HEAD + "".join(reading(d, d) for d in range(1, 21)))
+    sandbox.put("readings/2.csv", HEAD + "".join(reading(d, d if d > 1 else 900, month=2) for d in range(1, 11)))
+    sandbox.put("readings/3.csv", HEAD + reading(1, 1, month=3))
+    sandbox.run(table)
+    share = checked(sandbox, table, "2013-02")["quarantine_share"]
     assert (share.passed, share.value, share.threshold) == (False, 0.1, 0.05)
     assert share.description == "1 of 10 rows (10.00%) are in quarantine, most by the rule value|max."
-    volume = checked(scene, table, "2013-03")["volume"]
+    volume = checked(sandbox, table, "2013-03")["volume"]
     assert (volume.passed, volume.severity) == (False, "warn")
     assert volume.description == "0.03226 rows a day (1 in all); usual are 0.4833, from 0.3792 to 0.616."
-    scene.build(table, "2013-05")
-    empty = checked(scene, table, "2013-05")["volume"]
+    sandbox.build(table, "2013-05")
+    empty = checked(sandbox, table, "2013-05")["volume"]
     assert (empty.passed, empty.severity) == (False, "error") and "no rows in 2013-05" in empty.description
 
 
-def test_a_key_in_two_partitions_fails_the_keys_check_in_both(scene: Scene) -> None:
+def test_a_key_in_two_partitions_fails_the_keys_check_in_both(sandbox: IngestionSandbox) -> None:
     class Seen(dy.Schema):
         sensor = dy.String(primary_key=True)
         at = dy.Datetime(time_zone="UTC")
 
     table = readings(contract=Seen)
-    scene.put("readings/1.csv", "sensor,at\na,2013-01-01T00:00:00Z\nb,2013-01-01T00:00:00Z\n")
-    scene.put("readings/2.csv", "sensor,at\na,2013-02-01T00:00:00Z\nc,2013-03-01T00:00:00Z\n")
-    scene.run(table)
+    sandbox.put("readings/1.csv", "sensor,at\na,2013-01-01T00:00:00Z\nb,2013-01-01T00:00:00Z\n")
+    sandbox.put("readings/2.csv", "sensor,at\na,2013-02-01T00:00:00Z\nc,2013-03-01T00:00:00Z\n")
+    sandbox.run(table)
     for partition, passed in (("2013-01", False), ("2013-02", False), ("2013-03", True)):
-        found = checked(scene, table, partition)["keys"]
+        found = checked(sandbox, table, partition)["keys"]
         assert found.passed is passed
-    assert "2013-01, 2013-02" in checked(scene, table, "2013-01")["keys"].description
+    assert "2013-01, 2013-02" in checked(sandbox, table, "2013-01")["keys"].description
 
 
-def test_references_count_rows_whose_key_is_unknown(scene: Scene) -> None:
+def test_references_count_rows_whose_key_is_unknown(sandbox: IngestionSandbox) -> None:
     people, table = customers(), readings()
     points = Reference("customers", {"sensor": "name"})
-    scene.put("readings/a.csv", HEAD + reading(1, 1, "Ada") + reading(1, 2, "Grace"))
-    scene.run(table)
-    assert checked(scene, table, "2013-01", points)["references"].passed  # not there yet: nothing to judge
-    scene.put("customers/c.csv", "id,name\n1,Ada\n")
-    scene.run(people)
-    found = checked(scene, table, "2013-01", points)["references"]
+    sandbox.put("readings/a.csv", HEAD + reading(1, 1, "Ada") + reading(1, 2, "Grace"))
+    sandbox.run(table)
+    assert checked(sandbox, table, "2013-01", points)["references"].passed  # not there yet: nothing to judge
+    sandbox.put("customers/c.csv", "id,name\n1,Ada\n")
+    sandbox.run(people)
+    found = checked(sandbox, table, "2013-01", points)["references"]
     assert (found.passed, found.severity, found.value) == (False, "warn", 0.5)
     assert found.description == "sensor → customers: 1 of 2 unknown (50.0%)."
 
 
-def test_the_profile_describes_every_column_of_the_current_rows(scene: Scene) -> None:
+def test_the_profile_describes_every_column_of_the_current_rows(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.put("readings/a.csv", HEAD + "".join(reading(d, d, "ab"[d % 2]) for d in range(1, 6)) + reading(6, "NA"))
+    sandbox.put("readings/a.csv", HEAD + "".join(reading(d, d, "ab"[d % 2]) for d in range(1, 6)) + reading(6, "NA"))
     for _ in range(2):
-        scene.run(table)
-        found = scene.lake.frame("SELECT * FROM platform.profiles ORDER BY column_name")
+        sandbox.run(table)
+        found = sandbox.lake.frame("SELECT * FROM platform.profiles ORDER BY column_name")
         assert found["column_name"].to_list() == ["at", "sensor", "value"]
-        scene.put("readings/b.csv", HEAD + reading(2, 2, "a"))  # a duplicate: a new key, the same rows
+        sandbox.put("readings/b.csv", HEAD + reading(2, 2, "a"))  # a duplicate: a new key, the same rows
     at, sensor, value = found.to_dicts()
     assert (value["rows"], value["nulls"], value["distinct"], value["min"], value["max"]) == (6, 1, 5, "1.0", "5.0")
     assert (value["mean"], value["q50"], value["q25"]) == (3.0, 3.0, 2.0)
@@ -113,31 +113,31 @@ def test_the_profile_describes_every_column_of_the_current_rows(scene: Scene) ->
     assert (at["type"], at["min"][:10]) == ("Datetime(time_unit='us', time_zone='UTC')", "2013-01-01")
 
 
-def test_a_mended_rule_lets_quarantined_rows_in(scene: Scene) -> None:
+def test_a_mended_rule_lets_quarantined_rows_in(sandbox: IngestionSandbox) -> None:
     class Wider(dy.Schema):
         sensor = dy.String(primary_key=True)
         at = dy.Datetime(primary_key=True, time_zone="UTC")
         value = dy.Float64(nullable=True, min=-50, max=1000)
 
     table, mended = readings(), readings(contract=Wider)
-    scene.put("readings/1.csv", HEAD + reading(1, 1) + reading(2, 900) + reading(3, 5000))
-    scene.put("readings/2.csv", HEAD + reading(1, 1, month=2) + reading(2, "x", month=2))
-    scene.run(table)
-    told = [(c.partition, c.rule, c.rows) for c in quarantine.counts(scene.lake, table)]
+    sandbox.put("readings/1.csv", HEAD + reading(1, 1) + reading(2, 900) + reading(3, 5000))
+    sandbox.put("readings/2.csv", HEAD + reading(1, 1, month=2) + reading(2, "x", month=2))
+    sandbox.run(table)
+    told = [(c.partition, c.rule, c.rows) for c in quarantine.counts(sandbox.lake, table)]
     assert told == [("2013-01", "value|max", 2), ("2013-02", "value|dtype", 1)]
-    [row] = quarantine.rows(scene.lake, table, rule="value|dtype")
+    [row] = quarantine.rows(sandbox.lake, table, rule="value|dtype")
     assert (row["file"], row["row"], json.loads(row["raw"])["value"]) == ("readings/2.csv", 1, "x")
-    assert quarantine.replay(scene.lake, table, MONTHS).stale == []
-    replay = quarantine.replay(scene.lake, mended, MONTHS)
+    assert quarantine.replay(sandbox.lake, table, MONTHS).stale == []
+    replay = quarantine.replay(sandbox.lake, mended, MONTHS)
     assert (replay.stale, replay.passing, replay.still) == (["2013-01", "2013-02"], 1, 2)
-    before = scene.quarantine(table)["rule_version"].unique()
-    scene.account(mended, scene.run(mended))
-    assert [c.rows for c in quarantine.counts(scene.lake, mended)] == [1, 1]
-    assert scene.validated(mended)["value"].to_list() == [1.0, 900.0, 1.0]
-    assert set(before).isdisjoint(scene.quarantine(mended)["rule_version"])
+    before = sandbox.quarantine(table)["rule_version"].unique()
+    sandbox.check_nothing_lost(mended, sandbox.run(mended))
+    assert [c.rows for c in quarantine.counts(sandbox.lake, mended)] == [1, 1]
+    assert sandbox.validated(mended)["value"].to_list() == [1.0, 900.0, 1.0]
+    assert set(before).isdisjoint(sandbox.quarantine(mended)["rule_version"])
 
 
-def test_nothing_in_quarantine_is_no_error(scene: Scene) -> None:
+def test_nothing_in_quarantine_is_no_error(sandbox: IngestionSandbox) -> None:
     table = customers()
-    assert quarantine.counts(scene.lake, table) == [] and quarantine.rows(scene.lake, table) == []
-    assert quarantine.replay(scene.lake, table, None).passing == 0
+    assert quarantine.counts(sandbox.lake, table) == [] and quarantine.rows(sandbox.lake, table) == []
+    assert quarantine.replay(sandbox.lake, table, None).passing == 0

@@ -16,7 +16,7 @@ from ml_platform.quality.findings import Finding
 from ml_platform.quality.history import History
 from ml_platform.quality.profile import LEVELS
 from ml_platform.quality.tolerance import Tolerance, deviation
-from ml_platform_tests.validation.months import profiled
+from ml_platform_tests.quality.flight_profiles import profiled
 
 Judge = Callable[[History], list[Finding]]
 JUDGES: list[Judge] = [

@@ -5,8 +5,8 @@ import pytest
 from ml_platform.quality import distribution, mixes, rhythm
 from ml_platform.quality.findings import Finding
 from ml_platform.quality.history import History
-from ml_platform_tests.validation import months
-from ml_platform_tests.validation.injected_faults import FAULTS
+from ml_platform_tests.quality import flight_profiles
+from ml_platform_tests.quality.injected_faults import FAULTS
 
 JUDGES = {
     "volume": rhythm.volume,
@@ -32,38 +32,47 @@ def failing(history: History) -> dict[str, list[Finding]]:
 @pytest.mark.parametrize("fault", SEEN)
 def test_a_fault_in_the_fourth_month_is_found_there(fault: str) -> None:
     make, expected = FAULTS[fault]
-    [rows] = make(months.file("2013-04"))
-    found = failing(months.history(months.screened(rows, "2013-04")))
+    [rows] = make(flight_profiles.file("2013-04"))
+    found = failing(flight_profiles.history(flight_profiles.screened(rows, "2013-04")))
     assert expected <= found.keys(), found.keys()
 
 
 @pytest.mark.parametrize("month", [f"2013-{number:02}" for number in range(2, 6)])
 def test_no_real_month_is_faulty(month: str) -> None:
-    assert failing(months.history(months.clean(month))) == {}
+    assert failing(flight_profiles.history(flight_profiles.clean(month))) == {}
 
 
 def test_the_sentence_names_the_column_and_what_was_and_is() -> None:
-    rows = FAULTS["arrival delays become seconds"][0](months.file("2013-04"))[0]
-    [unit] = failing(months.history(months.screened(rows, "2013-04")))["units"]
+    rows = FAULTS["arrival delays become seconds"][0](flight_profiles.file("2013-04"))[0]
+    [unit] = failing(flight_profiles.history(flight_profiles.screened(rows, "2013-04")))["units"]
     assert unit.column == "arr_delay"
     assert unit.said.startswith("arr_delay: the spread is ") and "times the usual one" in unit.said
-    rows = FAULTS["times shifted by five hours"][0](months.file("2013-02"))[0]
-    [hours] = [f for f in failing(months.history(months.screened(rows, "2013-02")))["hours"] if f.column == "sched_dep"]
+    rows = FAULTS["times shifted by five hours"][0](flight_profiles.file("2013-02"))[0]
+    [hours] = [
+        f
+        for f in failing(flight_profiles.history(flight_profiles.screened(rows, "2013-02")))["hours"]
+        if f.column == "sched_dep"
+    ]
     assert hours.said == "sched_dep: the times of day look like the earlier ones moved by +5 hours."
 
 
 def test_a_faulty_month_does_not_hide_the_same_fault_a_month_later() -> None:
     make, _ = FAULTS["arrival delays become seconds"]
-    april, may = (months.screened(make(months.file(month))[0], month) for month in ("2013-04", "2013-05"))
-    found = failing(History(may, (*months.before("2013-04"), april), "sched_dep"))
+    april, may = (
+        flight_profiles.screened(make(flight_profiles.file(month))[0], month) for month in ("2013-04", "2013-05")
+    )
+    found = failing(History(may, (*flight_profiles.before("2013-04"), april), "sched_dep"))
     assert "units" in found
 
 
 def test_a_faulty_month_makes_no_good_one_after_it_fail() -> None:
     for make, _ in FAULTS.values():
-        april = months.screened(make(months.file("2013-04"))[0], "2013-04")
-        assert failing(History(months.clean("2013-05"), (*months.before("2013-04"), april), "sched_dep")) == {}
+        april = flight_profiles.screened(make(flight_profiles.file("2013-04"))[0], "2013-04")
+        assert (
+            failing(History(flight_profiles.clean("2013-05"), (*flight_profiles.before("2013-04"), april), "sched_dep"))
+            == {}
+        )
 
 
 def test_without_history_nothing_is_judged() -> None:
-    assert failing(History(months.clean("2013-01"), (), "sched_dep")) == {}
+    assert failing(History(flight_profiles.clean("2013-01"), (), "sched_dep")) == {}

@@ -15,9 +15,9 @@ from ml_platform.quality.checks import run_checks
 from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.state import ingestion_tables, ledger
-from ml_platform_tests.validation import months
-from ml_platform_tests.validation.injected_faults import FAULTS
-from ml_platform_tests.validation.scene import MONTHS, Scene
+from ml_platform_tests.ingestion_sandbox import MONTHS, IngestionSandbox
+from ml_platform_tests.quality import flight_profiles
+from ml_platform_tests.quality.injected_faults import FAULTS
 
 pytestmark = pytest.mark.slow
 
@@ -29,73 +29,73 @@ def _settings(folder: Path) -> Settings:
     return Settings(data=folder, lock_timeout=20, threads=2)
 
 
-def _scene(folder: Path) -> Scene:
+def _sandbox(folder: Path) -> IngestionSandbox:
     lake = Lake(_settings(folder))
     ledger.prepare(lake)
     ingestion_tables.prepare(lake)
-    return Scene(lake)
+    return IngestionSandbox(lake)
 
 
-def _failed(scene: Scene, table: str, month: str) -> dict[str, str]:
+def _failed(sandbox: IngestionSandbox, table: str, month: str) -> dict[str, str]:
     declared = {"flights": flights, "weather": weather}[table]
-    return {c.name: c.description for c in run_checks(scene.lake, declared, month, (), MONTHS) if not c.passed}
+    return {c.name: c.description for c in run_checks(sandbox.lake, declared, month, (), MONTHS) if not c.passed}
 
 
-def _put(scene: Scene, outside: Path, month: str, files: list[pl.DataFrame]) -> None:
+def _put(sandbox: IngestionSandbox, outside: Path, month: str, files: list[pl.DataFrame]) -> None:
     for number, rows in enumerate(files):
         file = outside / f"flights_{month}_{number}.csv"
         rows.write_csv(file)
-        land(scene.lake, flights, [file], arrived=datetime(2013, int(month[5:]) + 1, 1, 6, tzinfo=UTC))
+        land(sandbox.lake, flights, [file], arrived=datetime(2013, int(month[5:]) + 1, 1, 6, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
 def first_quarter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a lake with the thinned flights of January to March."""
     folder = tmp_path_factory.mktemp("quarter")
-    scene = _scene(folder / "data")
-    land_months(scene.lake, "2012-12")
-    scene.run(airports)
+    sandbox = _sandbox(folder / "data")
+    land_months(sandbox.lake, "2012-12")
+    sandbox.run(airports)
     for month in ("2013-01", "2013-02", "2013-03"):
-        _put(scene, folder, month, [months.file(month)])
-    scene.run(flights)
-    scene.lake.close()
+        _put(sandbox, folder, month, [flight_profiles.file(month)])
+    sandbox.run(flights)
+    sandbox.lake.close()
     return folder / "data"
 
 
 @pytest.fixture
-def quarter(first_quarter: Path, tmp_path: Path) -> Iterator[Scene]:
+def quarter(first_quarter: Path, tmp_path: Path) -> Iterator[IngestionSandbox]:
     shutil.copytree(first_quarter, tmp_path / "data")
     with Lake(_settings(tmp_path / "data")) as lake:
-        yield Scene(lake)
+        yield IngestionSandbox(lake)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_in_a_file_fails_the_checks_of_its_month(quarter: Scene, tmp_path: Path, fault: str) -> None:
+def test_a_fault_in_a_file_fails_the_checks_of_its_month(quarter: IngestionSandbox, tmp_path: Path, fault: str) -> None:
     make, expected = FAULTS[fault]
-    _put(quarter, tmp_path, "2013-04", make(months.file("2013-04")))
+    _put(quarter, tmp_path, "2013-04", make(flight_profiles.file("2013-04")))
     quarter.ingest(flights)
     quarter.build(flights, "2013-04")
     failed = _failed(quarter, "flights", "2013-04")
     assert expected <= failed.keys(), failed
 
 
-def test_an_honest_file_fails_none(quarter: Scene, tmp_path: Path) -> None:
-    _put(quarter, tmp_path, "2013-04", [months.file("2013-04")])
+def test_an_honest_file_fails_none(quarter: IngestionSandbox, tmp_path: Path) -> None:
+    _put(quarter, tmp_path, "2013-04", [flight_profiles.file("2013-04")])
     quarter.ingest(flights)
     quarter.build(flights, "2013-04")
     assert _failed(quarter, "flights", "2013-04") == {}
 
 
 def test_2013_as_it_was_fails_where_a_cause_is_known_and_nowhere_else(tmp_path: Path) -> None:
-    scene = _scene(tmp_path / "data")
-    land_months(scene.lake, "2013-12")
-    scene.run(airports)
+    sandbox = _sandbox(tmp_path / "data")
+    land_months(sandbox.lake, "2013-12")
+    sandbox.run(airports)
     found, year = {}, MONTHS.keys()
     for table in (flights, weather):
-        scene.run(table)
+        sandbox.run(table)
         for month in year:
-            for check, said in _failed(scene, table.name, month).items():
+            for check, said in _failed(sandbox, table.name, month).items():
                 found[table.name, month, check] = said
-    scene.lake.close()
+    sandbox.lake.close()
     assert found.keys() == KNOWN.keys(), found
     assert all(KNOWN[which] in said for which, said in found.items())

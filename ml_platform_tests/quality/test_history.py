@@ -14,8 +14,8 @@ from ml_platform.quality.profile import PROFILE_VERSION
 from ml_platform.spec.tables import Table
 from ml_platform.state import ingestion_tables
 from ml_platform.validation.validated import build_validated
+from ml_platform_tests.ingestion_sandbox import MONTHS, IngestionSandbox, customers, readings, utc
 from ml_platform_tests.quality.test_checks import checked
-from ml_platform_tests.validation.scene import MONTHS, Scene, customers, readings, utc
 from ml_platform_tests.validation.test_versions import HEAD
 
 NEW = (
@@ -34,93 +34,93 @@ def month(number: int, value: float = 0.0, hours: int = 60) -> list[str]:
     return [f"a,{start + timedelta(hours=10 * n):%Y-%m-%dT%H:%M:%SZ},{value + n % 7}\n" for n in range(hours)]
 
 
-def fill(scene: Scene, table: Table, *months: int) -> None:
+def fill(sandbox: IngestionSandbox, table: Table, *months: int) -> None:
     for number in months:
-        scene.arrive(
+        sandbox.land(
             table, f"readings/{number}.csv", HEAD + "".join(month(number)), utc(f"2013-{number + 1:02}-01T06:00")
         )
-    scene.run(table)
+    sandbox.run(table)
 
 
-def profiles(scene: Scene) -> pl.DataFrame:
-    found = scene.lake.frame("SELECT * FROM platform.profiles ORDER BY table_name, partition, column_name")
+def profiles(sandbox: IngestionSandbox) -> pl.DataFrame:
+    found = sandbox.lake.frame("SELECT * FROM platform.profiles ORDER BY table_name, partition, column_name")
     return found.select(sorted(found.columns))
 
 
-def test_the_first_partition_has_nothing_to_be_compared_with(scene: Scene) -> None:
+def test_the_first_partition_has_nothing_to_be_compared_with(sandbox: IngestionSandbox) -> None:
     table = readings()
-    fill(scene, table, 1)
-    found = checked(scene, table, "2013-01")
+    fill(sandbox, table, 1)
+    found = checked(sandbox, table, "2013-01")
     assert found["units"].passed and found["units"].description == "There is no history yet to compare with."
 
 
-def test_a_fault_is_told_with_its_table_and_its_picture(scene: Scene) -> None:
+def test_a_fault_is_told_with_its_table_and_its_picture(sandbox: IngestionSandbox) -> None:
     table = readings()
-    fill(scene, table, 1, 2)
-    scene.put("readings/3.csv", HEAD + "".join(month(3, value=60)))
-    scene.run(table)
-    found = checked(scene, table, "2013-03")["shift"]
+    fill(sandbox, table, 1, 2)
+    sandbox.put("readings/3.csv", HEAD + "".join(month(3, value=60)))
+    sandbox.run(table)
+    found = checked(sandbox, table, "2013-03")["shift"]
     assert (found.passed, found.severity) == (False, "warn")
     assert found.description.startswith("value: mean 62.9 and quartiles 61, 63, 65; the nearest")
     assert found.metadata["history"] == "2 earlier partitions, 2013-01 to 2013-02"
     [row] = found.metadata["columns"]
     assert (row["column"], row["before"], row["passed"]) == ("value", "2.9 (1, 3, 5)", False)
     assert row["moved"] == found.value and row["may"] == found.threshold
-    picture = Blobs(scene.lake.settings).get(found.metadata["picture"]["picture"]).read_bytes()
+    picture = Blobs(sandbox.lake.settings).get(found.metadata["picture"]["picture"]).read_bytes()
     assert picture.startswith(b"<svg") and b"value: mean" in picture
 
 
-def test_checking_again_finds_the_same_and_writes_nothing(scene: Scene) -> None:
+def test_checking_again_finds_the_same_and_writes_nothing(sandbox: IngestionSandbox) -> None:
     table = readings()
-    fill(scene, table, 1, 2, 3)
-    first = checked(scene, table, "2013-03")
-    snapshot = scene.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")
-    assert checked(scene, table, "2013-03") == first
-    assert scene.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')") == snapshot
+    fill(sandbox, table, 1, 2, 3)
+    first = checked(sandbox, table, "2013-03")
+    snapshot = sandbox.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")
+    assert checked(sandbox, table, "2013-03") == first
+    assert sandbox.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')") == snapshot
 
 
-def test_later_partitions_are_no_history(scene: Scene) -> None:
+def test_later_partitions_are_no_history(sandbox: IngestionSandbox) -> None:
     table = readings()
-    fill(scene, table, 1, 2, 3)
-    assert [p.partition for p in history(scene.lake, table, MONTHS, "2013-02").earlier] == ["2013-01"]
+    fill(sandbox, table, 1, 2, 3)
+    assert [p.partition for p in history(sandbox.lake, table, MONTHS, "2013-02").earlier] == ["2013-01"]
 
 
-def test_a_corrected_partition_is_history_as_it_stands_now(scene: Scene) -> None:
+def test_a_corrected_partition_is_history_as_it_stands_now(sandbox: IngestionSandbox) -> None:
     table = readings()
-    fill(scene, table, 1, 2)
-    scene.put("readings/1.csv", HEAD + "".join(month(1, value=50)))
-    scene.run(table)
-    [january] = history(scene.lake, table, MONTHS, "2013-02").earlier
+    fill(sandbox, table, 1, 2)
+    sandbox.put("readings/1.csv", HEAD + "".join(month(1, value=50)))
+    sandbox.run(table)
+    [january] = history(sandbox.lake, table, MONTHS, "2013-02").earlier
     assert january.columns["value"].quantiles[2] == 53
     assert january.arrived == utc("2013-02-01T06:00"), "a correction does not make its partition late"
 
 
-def test_the_history_of_a_table_without_partitions_are_its_earlier_contents(scene: Scene) -> None:
+def test_the_history_of_a_table_without_partitions_are_its_earlier_contents(sandbox: IngestionSandbox) -> None:
     table = customers()
     names = [f"{'ABC'[number % 3]}da" for number in range(90)]
 
     def put(names: list[str]) -> None:
-        scene.put("customers/c.csv", "id,name\n" + "".join(f"{i},{name}\n" for i, name in enumerate(names)))
-        scene.run(table)
+        sandbox.put("customers/c.csv", "id,name\n" + "".join(f"{i},{name}\n" for i, name in enumerate(names)))
+        sandbox.run(table)
 
     put(names)
-    assert checked(scene, table, "all")["levels"].description == "There is no history yet to compare with."
+    assert checked(sandbox, table, "all")["levels"].description == "There is no history yet to compare with."
     put([name.lower() for name in names])
-    found = checked(scene, table, "all")["levels"]
+    found = checked(sandbox, table, "all")["levels"]
     assert (found.passed, found.severity) == (False, "error")
     assert found.metadata["history"] == "1 earlier contents of the table"
     put(names)
-    assert checked(scene, table, "all")["levels"].passed, "what stood before is no news"
+    assert checked(sandbox, table, "all")["levels"].passed, "what stood before is no news"
 
 
-def test_rows_that_came_before_are_counted_however_they_were_refused(scene: Scene) -> None:
+def test_rows_that_came_before_are_counted_however_they_were_refused(sandbox: IngestionSandbox) -> None:
     table = readings()
-    fill(scene, table, 1, 2)
+    fill(sandbox, table, 1, 2)
     march = month(3)
-    scene.put("readings/3.csv", HEAD + "".join(march) + "".join(march[:5]))
-    scene.put("readings/3_again.csv", HEAD + "".join(line.replace("\n", "5\n") for line in march[10:15]))
-    scene.run(table)
-    found = checked(scene, table, "2013-03")["repeats"]
+    sandbox.put("readings/3.csv", HEAD + "".join(march) + "".join(march[:5]))
+    sandbox.put("readings/3_again.csv", HEAD + "".join(line.replace("\n", "5\n") for line in march[10:15]))
+    sandbox.run(table)
+    found = checked(sandbox, table, "2013-03")["repeats"]
     assert (found.passed, found.severity, found.threshold) == (False, "warn", 0.01)
     assert found.description == "10 of 70 rows (14.29%) had come before; usual are 0.00%."
 
@@ -131,44 +131,44 @@ def test_rows_that_came_before_are_counted_however_they_were_refused(scene: Scen
     ids=["on time", "two days late", "much too late"],
 )
 def test_freshness_is_judged_by_arrival_and_newest_row_never_by_the_clock(
-    scene: Scene, arrived: str, hours: int, passed: bool
+    sandbox: IngestionSandbox, arrived: str, hours: int, passed: bool
 ) -> None:
     table = readings()
-    fill(scene, table, 1, 2)
-    scene.arrive(table, "readings/3.csv", HEAD + "".join(month(3, hours=hours)), utc(arrived))
-    scene.run(table)
-    found = checked(scene, table, "2013-03")["freshness"]
+    fill(sandbox, table, 1, 2)
+    sandbox.land(table, "readings/3.csv", HEAD + "".join(month(3, hours=hours)), utc(arrived))
+    sandbox.run(table)
+    found = checked(sandbox, table, "2013-03")["freshness"]
     assert found.passed is passed and "The newest row was" in found.description
 
 
-def test_a_lake_of_older_code_is_profiled_again_once(scene: Scene) -> None:
+def test_a_lake_of_older_code_is_profiled_again_once(sandbox: IngestionSandbox) -> None:
     table = readings()
-    fill(scene, table, 1, 2, 3)
-    expected, found = profiles(scene), checked(scene, table, "2013-03")
-    with write(scene.lake, Author("test")) as tx:
+    fill(sandbox, table, 1, 2, 3)
+    expected, found = profiles(sandbox), checked(sandbox, table, "2013-03")
+    with write(sandbox.lake, Author("test")) as tx:
         for name in NEW:
             tx.execute(f"ALTER TABLE platform.profiles DROP COLUMN {name}")
-    ingestion_tables.prepare(scene.lake)
-    assert profiles(scene)["version"].null_count() == expected.height
-    assert checked(scene, table, "2013-03") == found
-    assert profiles(scene).equals(expected)
+    ingestion_tables.prepare(sandbox.lake)
+    assert profiles(sandbox)["version"].null_count() == expected.height
+    assert checked(sandbox, table, "2013-03") == found
+    assert profiles(sandbox).equals(expected)
     assert set(expected["version"]) == {PROFILE_VERSION}
-    snapshot = scene.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")
-    ingestion_tables.prepare(scene.lake)
-    assert checked(scene, table, "2013-03") == found
-    assert scene.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')") == snapshot
+    snapshot = sandbox.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")
+    ingestion_tables.prepare(sandbox.lake)
+    assert checked(sandbox, table, "2013-03") == found
+    assert sandbox.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')") == snapshot
 
 
-def test_a_partition_without_rows_fails_its_volume_alone(scene: Scene) -> None:
+def test_a_partition_without_rows_fails_its_volume_alone(sandbox: IngestionSandbox) -> None:
     table = readings()
-    fill(scene, table, 1)
-    scene.build(table, "2013-02")
-    found = checked(scene, table, "2013-02")
+    fill(sandbox, table, 1)
+    sandbox.build(table, "2013-02")
+    found = checked(sandbox, table, "2013-02")
     assert (found["volume"].passed, found["volume"].severity) == (False, "error")
     assert all(check.passed for name, check in found.items() if name != "volume")
 
 
-def test_an_hour_is_compared_with_the_same_hour_of_earlier_days(scene: Scene) -> None:
+def test_an_hour_is_compared_with_the_same_hour_of_earlier_days(sandbox: IngestionSandbox) -> None:
     table, slices = readings(), Hourly("2013-01-01T00", until="2013-02-01T00")
     rows = [  # busy by day, quiet at night, and nothing at 3 o'clock
         f"a,{datetime(2013, 1, day, hour, minute, tzinfo=UTC):%Y-%m-%dT%H:%M:%SZ},{(minute + hour) % 7}\n"
@@ -176,16 +176,16 @@ def test_an_hour_is_compared_with_the_same_hour_of_earlier_days(scene: Scene) ->
         for hour in range(24)
         for minute in range(60 if 8 <= hour < 20 else 6 if hour != 3 else 0)
     ]
-    scene.put("readings/days.csv", HEAD + "".join(rows))
-    scene.ingest(table)
+    sandbox.put("readings/days.csv", HEAD + "".join(rows))
+    sandbox.ingest(table)
     for key in slices.keys("2013-01-05T12"):
         if key[-2:] not in ("12", "06", "03"):
             continue
-        build_validated(scene.lake, table, slices, key, Author("validated/readings", key))
-    seen = history(scene.lake, table, slices, "2013-01-05T12")
+        build_validated(sandbox.lake, table, slices, key, Author("validated/readings", key))
+    seen = history(sandbox.lake, table, slices, "2013-01-05T12")
     assert [p.partition for p in seen.earlier] == [f"2013-01-0{day}T12" for day in range(1, 5)]
     for hour in ("12", "06", "03"):
-        found = run_checks(scene.lake, table, f"2013-01-05T{hour}", (), slices)
+        found = run_checks(sandbox.lake, table, f"2013-01-05T{hour}", (), slices)
         assert [check.description for check in found if not check.passed] == []
     assert "nothing unusual" in next(c.description for c in found if c.name == "volume")
     assert "rows_by_day" not in {c.name for c in found}

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from ml_platform import Hourly, Retrain
 from ml_platform.errors import DeclarationError
-from ml_platform.retraining.policy import Evidence, Forced, Performance, decide, quiet
+from ml_platform.retraining.policy import Evidence, ManualRequest, Performance, decide, quiet
 from ml_platform.steps.evidence import from_json, to_json
 
 WATCHFUL = Retrain(every=None, on_drift=0.2, on_performance=0.02, cool_down=2)
 
 
 def seen(**changes: Any) -> Evidence:
-    return Evidence(**{"since_fired": 5, "labelled": 1000, "lacking": "", **changes})
+    return Evidence(**{"since_triggered": 5, "labelled": 1000, "lacking": "", **changes})
 
 
 def auc(realised: float, holdout: float = 0.75) -> Performance:
@@ -24,22 +24,37 @@ def auc(realised: float, holdout: float = 0.75) -> Performance:
 
 
 CASES: list[tuple[Retrain, Evidence, str, str]] = [
-    (Retrain(), seen(since_fired=None), "fired", "1000 labels are known and no earlier partition was trained on."),
-    (Retrain(), seen(since_fired=1), "fired", "Due: trained 1 partition ago, every 1 is declared."),
-    (Retrain(every=6), seen(), "held back", "Trained 5 partitions ago; due every 6."),
-    (WATCHFUL, seen(drift=0.2), "fired", "Drift 0.200 reaches the declared 0.2."),
-    (WATCHFUL, seen(drift=0.19), "held back", "Drift 0.190 is below the declared 0.2."),
-    (WATCHFUL, seen(), "held back", "There is no drift figure. There is no realised performance to compare."),
-    (WATCHFUL, seen(performance=auc(0.72)), "fired", "worse by 0.0300, more than the declared 0.02."),
-    (WATCHFUL, seen(performance=auc(0.74)), "held back", "worse by 0.0100, within the declared 0.02."),
-    (WATCHFUL, seen(performance=auc(0.8)), "held back", "roc_auc is 0.8000 after 0.7500 on the holdout: no worse."),
-    (WATCHFUL, seen(drift=0.3, since_fired=2), "held back", "Trained 2 partitions ago; the cool-down is 2 partitions."),
-    (WATCHFUL, seen(drift=0.3, since_fired=2), "held back", "Otherwise: Drift 0.300 reaches the declared 0.2."),
-    (WATCHFUL, seen(drift=0.3, since_fired=3), "fired", "Drift 0.300 reaches"),
-    (WATCHFUL, seen(since_fired=1, forced=Forced("ada", "new runway")), "forced", "ada: new runway"),
-    (WATCHFUL, seen(lacking="3 labels are known and 9 are needed", forced=Forced("ada", "x")), "held back", "3 labels"),
-    (Retrain(every=None), seen(), "held back", "Trained 5 partitions ago; no calendar is declared."),
-    (Retrain(every=12, on_drift=0.2), seen(drift=0.25), "fired", "Drift 0.250 reaches the declared 0.2."),
+    (
+        Retrain(),
+        seen(since_triggered=None),
+        "triggered",
+        "1000 labels are known and no earlier partition was trained on.",
+    ),
+    (Retrain(), seen(since_triggered=1), "triggered", "Due: trained 1 partition ago, every 1 is declared."),
+    (Retrain(every=6), seen(), "skipped", "Trained 5 partitions ago; due every 6."),
+    (WATCHFUL, seen(drift=0.2), "triggered", "Drift 0.200 reaches the declared 0.2."),
+    (WATCHFUL, seen(drift=0.19), "skipped", "Drift 0.190 is below the declared 0.2."),
+    (WATCHFUL, seen(), "skipped", "There is no drift figure. There is no realised performance to compare."),
+    (WATCHFUL, seen(performance=auc(0.72)), "triggered", "worse by 0.0300, more than the declared 0.02."),
+    (WATCHFUL, seen(performance=auc(0.74)), "skipped", "worse by 0.0100, within the declared 0.02."),
+    (WATCHFUL, seen(performance=auc(0.8)), "skipped", "roc_auc is 0.8000 after 0.7500 on the holdout: no worse."),
+    (
+        WATCHFUL,
+        seen(drift=0.3, since_triggered=2),
+        "skipped",
+        "Trained 2 partitions ago; the cool-down is 2 partitions.",
+    ),
+    (WATCHFUL, seen(drift=0.3, since_triggered=2), "skipped", "Otherwise: Drift 0.300 reaches the declared 0.2."),
+    (WATCHFUL, seen(drift=0.3, since_triggered=3), "triggered", "Drift 0.300 reaches"),
+    (WATCHFUL, seen(since_triggered=1, forced=ManualRequest("ada", "new runway")), "manual", "ada: new runway"),
+    (
+        WATCHFUL,
+        seen(lacking="3 labels are known and 9 are needed", forced=ManualRequest("ada", "x")),
+        "skipped",
+        "3 labels",
+    ),
+    (Retrain(every=None), seen(), "skipped", "Trained 5 partitions ago; no calendar is declared."),
+    (Retrain(every=12, on_drift=0.2), seen(drift=0.25), "triggered", "Drift 0.250 reaches the declared 0.2."),
 ]
 
 
@@ -48,7 +63,7 @@ def test_the_outcome_and_its_reason_in_words(policy: Retrain, evidence: Evidence
     decision = decide(policy, evidence)
     assert decision.outcome == outcome
     assert words in decision.reason
-    assert decision.fired == (outcome != "held back")
+    assert decision.fired == (outcome != "skipped")
 
 
 def test_an_error_is_worse_when_it_grows() -> None:
@@ -59,12 +74,12 @@ def test_an_error_is_worse_when_it_grows() -> None:
 
 EVIDENCE = st.builds(
     Evidence,
-    since_fired=st.one_of(st.none(), st.integers(1, 20)),
+    since_triggered=st.one_of(st.none(), st.integers(1, 20)),
     labelled=st.integers(0, 5000),
     lacking=st.sampled_from(["", "too few"]),
     drift=st.one_of(st.none(), st.floats(0, 1)),
     performance=st.one_of(st.none(), st.builds(auc, st.floats(0, 1), st.floats(0, 1))),
-    forced=st.one_of(st.none(), st.just(Forced("ada", "why"))),
+    forced=st.one_of(st.none(), st.just(ManualRequest("ada", "why"))),
 )
 
 
@@ -72,8 +87,8 @@ EVIDENCE = st.builds(
 def test_the_rule_in_one_line(evidence: Evidence) -> None:
     drifted = evidence.drift is not None and evidence.drift >= 0.2
     worse = evidence.performance is not None and evidence.performance.holdout - evidence.performance.realised > 0.02
-    cold = evidence.since_fired is None or evidence.since_fired > 2
-    first = evidence.since_fired is None
+    cold = evidence.since_triggered is None or evidence.since_triggered > 2
+    first = evidence.since_triggered is None
     expected = not evidence.lacking and (evidence.forced is not None or first or (cold and (drifted or worse)))
     assert decide(WATCHFUL, evidence).fired == expected
 
@@ -150,7 +165,7 @@ def test_a_calendar_fires_in_a_later_period_than_the_last_training_S20(
 ) -> None:
     (count, unit), ends = calendar, trained + timedelta(hours=hours)
     policy = Retrain(every=f"{count}{unit}")
-    evidence = seen(since_fired=hours, ends=ends, trained=trained)
+    evidence = seen(since_triggered=hours, ends=ends, trained=trained)
     expected = later_period(count, unit, trained, ends)
     assert decide(policy, evidence).fired == expected
     assert quiet(policy, evidence) != expected
@@ -159,10 +174,10 @@ def test_a_calendar_fires_in_a_later_period_than_the_last_training_S20(
 def test_hours_with_a_daily_calendar_train_with_the_first_that_ends_in_another_day() -> None:
     policy, midnight = Retrain(every="1d", cool_down=3), datetime(2024, 1, 2, tzinfo=UTC)
     trained = midnight - timedelta(hours=2)
-    for hours, outcome in ((1, "held back"), (2, "held back"), (4, "fired")):
-        found = decide(policy, seen(since_fired=hours, trained=trained, ends=trained + timedelta(hours=hours)))
+    for hours, outcome in ((1, "skipped"), (2, "skipped"), (4, "triggered")):
+        found = decide(policy, seen(since_triggered=hours, trained=trained, ends=trained + timedelta(hours=hours)))
         assert found.outcome == outcome, hours
-    cooling = decide(policy, seen(since_fired=2, trained=trained, ends=midnight))
+    cooling = decide(policy, seen(since_triggered=2, trained=trained, ends=midnight))
     assert cooling.reason.endswith("Otherwise: Due: trained 2 partitions ago, every 1d is declared.")
 
 

@@ -14,7 +14,7 @@ from ml_platform.runtime import display, retention
 from ml_platform.views import performance_plots
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
 
 
@@ -26,33 +26,37 @@ def _picture(world: World, value: dict[str, str]) -> str:
     return world.ws.blobs.get(value["picture"]).read_text()
 
 
-def test_every_step_of_a_month_shows_something(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_every_step_of_a_month_shows_something(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     for step in ("features", "predictions", "performance", "training_set"):
-        told = trips.told(f"trip_delay/{step}", "2024-02")
+        told = trips.display(f"trip_delay/{step}", "2024-02")
         assert "| row 1 |" in _text(trips, told["preview"]), step
-    assert "drivers__years" in _text(trips, trips.told("trip_delay/features", "2024-02")["preview"])
-    assert "trips__late_mean_7d" in _picture(trips, trips.told("trip_delay/candidate", "2024-02")["what it looks at"])
-    verdicts = trips.told("trip_delay/verdicts", "2024-02")
+    assert "drivers__years" in _text(trips, trips.display("trip_delay/features", "2024-02")["preview"])
+    assert "trips__late_mean_7d" in _picture(
+        trips, trips.display("trip_delay/candidate", "2024-02")["what it looks at"]
+    )
+    verdicts = trips.display("trip_delay/verdicts", "2024-02")
     assert "the holdout of @2" in _picture(trips, verdicts["ROC curve"])
     assert {"picture"} == set(verdicts["calibration"]) == set(verdicts["scores by label"])
-    champion = trips.told("trip_delay/champion", "2024-02")
+    champion = trips.display("trip_delay/champion", "2024-02")
     assert _text(trips, champion["model card"]).startswith(f"# {champion['champion']}\n")
 
 
-def test_the_metric_by_month_appears_once_there_are_two(opened: Opening, february: Path) -> None:
-    trips = opened(february)
-    first, second = (trips.told("trip_delay/performance", month) for month in ("2024-01", "2024-02"))
+def test_the_metric_by_month_appears_once_there_are_two(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
+    first, second = (trips.display("trip_delay/performance", month) for month in ("2024-01", "2024-02"))
     assert "roc_auc by month" not in first and "roc_auc by month" not in second  # January had no champion
     trips.land("trips", "trips_2024-04.csv", scenario.trip_rows("2024-04"))
     trips.run("2024-03")
-    picture = _picture(trips, trips.told("trip_delay/performance", "2024-03")["roc_auc by month"])
+    picture = _picture(trips, trips.display("trip_delay/performance", "2024-03")["roc_auc by month"])
     assert "2024-02" in picture and "2024-03" in picture and "@1" in picture
 
 
-def test_maintenance_keeps_the_pictures_of_the_newest_records_and_no_others(opened: Opening, february: Path) -> None:
-    trips = opened(february)
-    told = trips.told("trip_delay/verdicts", "2024-02")
+def test_maintenance_keeps_the_pictures_of_the_newest_records_and_no_others(
+    open_world: OpenWorld, february: Path
+) -> None:
+    trips = open_world(february)
+    told = trips.display("trip_delay/verdicts", "2024-02")
     shown = [told["ROC curve"]["picture"], told["model card"]["markdown"]]
     orphan = trips.ws.blobs.put_bytes(b"a picture of a record that is no more")
     for path in (trips.settings.artifacts / digest[:2] / digest for digest in [*shown, orphan]):
@@ -68,9 +72,9 @@ def _age(path: Path) -> None:
 
 
 def test_pictures_change_no_content_key_and_a_hit_draws_nothing(
-    opened: Opening, february: Path, monkeypatch: pytest.MonkeyPatch
+    open_world: OpenWorld, february: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trips = opened(february)
+    trips = open_world(february)
 
     def drawn(*_: Any) -> Any:
         raise AssertionError("a hit drew a picture")
@@ -84,15 +88,15 @@ def test_pictures_change_no_content_key_and_a_hit_draws_nothing(
 
 
 def test_without_the_drawing_library_a_sentence_stands_in_its_place(
-    opened: Opening, monkeypatch: pytest.MonkeyPatch
+    open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(display, "find_spec", lambda name: None)
-    trips = opened(None)
+    trips = open_world(None)
     assert "pip install" in display.drawn(trips.ws, lambda: b"never drawn")  # type: ignore[operator]  # a sentence
 
 
-def test_odd_tables_can_be_previewed(opened: Opening) -> None:
-    trips = opened(None)
+def test_odd_tables_can_be_previewed(open_world: OpenWorld) -> None:
+    trips = open_world(None)
     frame = pl.DataFrame(
         {
             "😀|*": ["a"],
@@ -111,8 +115,8 @@ def test_odd_tables_can_be_previewed(opened: Opening) -> None:
     assert display.preview(trips.ws, "no.table", rows=1, of="all") == "No rows."
 
 
-def test_each_task_has_its_pictures(opened: Opening) -> None:
-    ws = opened(None).ws
+def test_each_task_has_its_pictures(open_world: OpenWorld) -> None:
+    ws = open_world(None).ws
     frame = pl.DataFrame({"x": range(6)})
     numbers = Part(frame, pl.Series([1.0, 2, 3, 4, 5, 6]), (), np.array([1.5, 2, 3, 4, 4, 7]))
     assert set(performance_plots.judged(ws, "regression", numbers, "x")) == {"predicted and actual", "residuals"}
@@ -125,8 +129,8 @@ def test_each_task_has_its_pictures(opened: Opening) -> None:
     assert performance_plots.judged(ws, "binary", alike.where(np.zeros(6, bool)), "x") == {}
 
 
-def test_the_card_has_the_interval_of_the_metric_and_not_of_a_difference(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_the_card_has_the_interval_of_the_metric_and_not_of_a_difference(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     card = card_of(trips.ws, trips.pipeline, 2)
     line = next(line for line in card.splitlines() if line.startswith("| roc_auc | "))
     value, between = (cell.strip() for cell in line.split("|")[2:4])

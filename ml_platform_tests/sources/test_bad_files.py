@@ -15,7 +15,7 @@ from ml_platform.sources.raw import IngestReport, ingest, pending
 from ml_platform.spec.tables import Files, Table
 from ml_platform.state import ingestion_tables, ledger
 from ml_platform.validation.validated import ValidatedReport
-from ml_platform_tests.validation.scene import Scene, customers
+from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers
 
 GOOD = "id,name\n1,Ada\n2,Grace\n"
 BIG = "x" * 50_000_000
@@ -54,7 +54,7 @@ BAD = {
 }
 
 
-Landed = tuple[Scene, Table, IngestReport, list[ValidatedReport]]
+Landed = tuple[IngestionSandbox, Table, IngestReport, list[ValidatedReport]]
 
 
 def _landed(folder: Path, table: Table, files: dict[str, bytes]) -> Iterator[Landed]:
@@ -62,23 +62,23 @@ def _landed(folder: Path, table: Table, files: dict[str, bytes]) -> Iterator[Lan
     with Lake(Settings(data=folder / "data", threads=2)) as lake:
         ledger.prepare(lake)
         ingestion_tables.prepare(lake)
-        scene = Scene(lake)
+        sandbox = IngestionSandbox(lake)
         for name, content in files.items():
-            scene.put(f"customers/{name}", content)
-        report = scene.ingest(table)
-        yield scene, table, report, scene.run(table)
+            sandbox.put(f"customers/{name}", content)
+        report = sandbox.ingest(table)
+        yield sandbox, table, report, sandbox.run(table)
 
 
 def _check(landed: Landed, file: str, content: bytes, expected: list[str]) -> None:
-    scene, table, report, reports = landed
+    sandbox, table, report, reports = landed
     [refusal] = [r for r in report.refused if r.path == f"customers/{file}"]
     for part in [file, *expected]:
         assert part in refusal.error
-    assert (scene.landing / "customers" / file).read_bytes() == content
-    assert scene.lake.rows("SELECT status, error FROM platform.files WHERE path = ?", [refusal.path]) == [
+    assert (sandbox.landing / "customers" / file).read_bytes() == content
+    assert sandbox.lake.rows("SELECT status, error FROM platform.files WHERE path = ?", [refusal.path]) == [
         ("refused", refusal.error)
     ]
-    scene.account(table, reports)
+    sandbox.check_nothing_lost(table, reports)
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +93,9 @@ def test_a_bad_csv_is_named_with_place_and_remedy(csvs: Landed, name: str) -> No
 
 
 def test_the_good_csv_among_the_bad_ones_is_taken_in(csvs: Landed) -> None:
-    scene, table, report, _ = csvs
+    sandbox, table, report, _ = csvs
     assert report.ingested == ["customers/good.csv"]
-    assert scene.validated(table)["name"].to_list() == ["Ada", "Grace"]
+    assert sandbox.validated(table)["name"].to_list() == ["Ada", "Grace"]
 
 
 PACKED = {
@@ -153,31 +153,31 @@ def test_the_good_ndjson_among_the_bad_ones_is_taken_in(ndjsons: Landed) -> None
     assert report.ingested == ["customers/good.ndjson"] and report.rows == 2
 
 
-def test_bad_parquet_files_are_named_and_the_others_go_on(scene: Scene) -> None:
+def test_bad_parquet_files_are_named_and_the_others_go_on(sandbox: IngestionSandbox) -> None:
     packed = io.BytesIO()
     pl.DataFrame({"id": range(100), "name": "Ada"}).write_parquet(packed)
     whole = packed.getvalue()
-    scene.put("customers/cut.parquet", whole[:-10])
-    scene.put("customers/text.parquet", b"id,name" + whole)
-    scene.put("customers/zeros.parquet", whole[:8] + bytes(len(whole) - 12) + whole[-4:])
-    scene.put("customers/good.parquet", whole)
-    report = scene.ingest(customers(source=Files("customers/*.parquet")))
+    sandbox.put("customers/cut.parquet", whole[:-10])
+    sandbox.put("customers/text.parquet", b"id,name" + whole)
+    sandbox.put("customers/zeros.parquet", whole[:8] + bytes(len(whole) - 12) + whole[-4:])
+    sandbox.put("customers/good.parquet", whole)
+    report = sandbox.ingest(customers(source=Files("customers/*.parquet")))
     assert report.ingested == ["customers/good.parquet"]
     said = {refusal.path: refusal.error for refusal in report.refused}
     for file, part in (("cut", "is truncated"), ("text", "(byte 0): not a Parquet file"), ("zeros", "cannot be read")):
         assert part in said[f"customers/{file}.parquet"]
 
 
-def test_a_header_without_rows_is_a_file_with_no_rows(scene: Scene) -> None:
+def test_a_header_without_rows_is_a_file_with_no_rows(sandbox: IngestionSandbox) -> None:
     table = customers()
-    scene.put("customers/a.csv", "id,name\n")
-    scene.put("customers/b.csv", "id,name")
-    assert scene.ingest(table).ingested == ["customers/a.csv", "customers/b.csv"]
-    report = scene.build(table)
+    sandbox.put("customers/a.csv", "id,name\n")
+    sandbox.put("customers/b.csv", "id,name")
+    assert sandbox.ingest(table).ingested == ["customers/a.csv", "customers/b.csv"]
+    report = sandbox.build(table)
     assert (report.rows, report.quarantined) == (0, 0)
 
 
-def test_marks_and_line_ends_of_every_kind_read_the_same(scene: Scene) -> None:
+def test_marks_and_line_ends_of_every_kind_read_the_same(sandbox: IngestionSandbox) -> None:
     texts = [
         "\ufeffid,name\n1,Ada\n2,Grace\n",
         "id,name\r\n1,Ada\r\n2,Grace\r\n",
@@ -187,52 +187,52 @@ def test_marks_and_line_ends_of_every_kind_read_the_same(scene: Scene) -> None:
         '"id","name"\n"1","Ada"\n"2","Grace"\n',
     ]
     for i, text in enumerate(texts):
-        scene.put(f"customers/{i}.csv", text)
-    [report] = scene.run(customers())
+        sandbox.put(f"customers/{i}.csv", text)
+    [report] = sandbox.run(customers())
     assert (report.rows, report.duplicates) == (2, 2 * (len(texts) - 1))
-    assert scene.validated(customers()).select("id", "name").rows() == [(1, "Ada"), (2, "Grace")]
+    assert sandbox.validated(customers()).select("id", "name").rows() == [(1, "Ada"), (2, "Grace")]
 
 
-def test_quoted_newlines_separators_and_quotes_stay_in_their_cell(scene: Scene) -> None:
+def test_quoted_newlines_separators_and_quotes_stay_in_their_cell(sandbox: IngestionSandbox) -> None:
     table = customers()
-    scene.put("customers/a.csv", 'id,name\n1,"A\nd,a"\n2,"say ""hi"""\r\n')
-    scene.run(table)
-    assert scene.validated(table)["name"].to_list() == ["A\nd,a", 'say "hi"']
+    sandbox.put("customers/a.csv", 'id,name\n1,"A\nd,a"\n2,"say ""hi"""\r\n')
+    sandbox.run(table)
+    assert sandbox.validated(table)["name"].to_list() == ["A\nd,a", 'say "hi"']
 
 
-def test_many_quoted_newlines_do_not_confuse_a_large_file(scene: Scene) -> None:
+def test_many_quoted_newlines_do_not_confuse_a_large_file(sandbox: IngestionSandbox) -> None:
     table, n = customers(), 60_000
     cell = '"' + "line, of text\n" * 20 + '"'
-    scene.put("customers/a.csv", "id,name\n" + "".join(f"{i},{cell}\n" for i in range(n)))
-    assert scene.ingest(table).rows == n
-    assert scene.lake.rows("SELECT count(DISTINCT id), count(DISTINCT name) FROM raw.customers") == [(n, 1)]
+    sandbox.put("customers/a.csv", "id,name\n" + "".join(f"{i},{cell}\n" for i in range(n)))
+    assert sandbox.ingest(table).rows == n
+    assert sandbox.lake.rows("SELECT count(DISTINCT id), count(DISTINCT name) FROM raw.customers") == [(n, 1)]
 
 
-def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_scan(scene: Scene) -> None:
-    table, file = customers(), scene.put("customers/a.csv", GOOD)
-    scene.put("customers/b.csv", "id,name\n9,Hedy\n")
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_scan(sandbox: IngestionSandbox) -> None:
+    table, file = customers(), sandbox.put("customers/a.csv", GOOD)
+    sandbox.put("customers/b.csv", "id,name\n9,Hedy\n")
 
     def grow(path: str) -> None:
         if path == "customers/a.csv":
             file.write_text(GOOD + "3,Jo")
 
-    report = ingest(scene.lake, table, "run", on_file=grow)
+    report = ingest(sandbox.lake, table, "run", on_file=grow)
     assert report.ingested == ["customers/b.csv"] and report.refused == []
     [waiting] = report.waiting
     assert "customers/a.csv (22 to 26 bytes): it changed while it was read. It is left for the next" in waiting.error
     file.write_text(GOOD + "3,Joan\n")
-    assert pending(scene.lake, table).new == ["customers/a.csv"]
-    scene.run(table)
-    assert scene.validated(table)["name"].to_list() == ["Ada", "Grace", "Joan", "Hedy"]
+    assert pending(sandbox.lake, table).new == ["customers/a.csv"]
+    sandbox.run(table)
+    assert sandbox.validated(table)["name"].to_list() == ["Ada", "Grace", "Joan", "Hedy"]
 
 
-def test_a_half_written_file_that_was_read_is_mended_by_the_whole_one(scene: Scene) -> None:
+def test_a_half_written_file_that_was_read_is_mended_by_the_whole_one(sandbox: IngestionSandbox) -> None:
     table = customers()
-    scene.put("customers/a.csv", GOOD + "3,Jo")
-    scene.run(table)
-    scene.put("customers/a.csv", GOOD + "3,Joan\n4,Hedy\n")
-    scene.account(table, scene.run(table))
-    assert scene.validated(table).filter(pl.col("_superseded_at").is_null())["name"].to_list() == [
+    sandbox.put("customers/a.csv", GOOD + "3,Jo")
+    sandbox.run(table)
+    sandbox.put("customers/a.csv", GOOD + "3,Joan\n4,Hedy\n")
+    sandbox.check_nothing_lost(table, sandbox.run(table))
+    assert sandbox.validated(table).filter(pl.col("_superseded_at").is_null())["name"].to_list() == [
         "Ada",
         "Grace",
         "Joan",
@@ -240,45 +240,45 @@ def test_a_half_written_file_that_was_read_is_mended_by_the_whole_one(scene: Sce
     ]
 
 
-def test_hidden_and_unfinished_files_are_not_looked_at(scene: Scene) -> None:
+def test_hidden_and_unfinished_files_are_not_looked_at(sandbox: IngestionSandbox) -> None:
     for name in (".a.csv", "b.csv.tmp", "c.csv.part", ".git/d.csv"):
-        scene.put(f"customers/{name}", "no file yet")
-    assert pending(scene.lake, customers(source=Files("customers/**/*.csv*", format="csv"))).nothing
+        sandbox.put(f"customers/{name}", "no file yet")
+    assert pending(sandbox.lake, customers(source=Files("customers/**/*.csv*", format="csv"))).nothing
 
 
-def test_a_refused_file_is_reported_each_time_but_read_again_only_when_it_changes(scene: Scene) -> None:
+def test_a_refused_file_is_reported_each_time_but_read_again_only_when_it_changes(sandbox: IngestionSandbox) -> None:
     table = customers()
-    scene.put("customers/a.csv", "id\n1\n")
-    first, seen = scene.ingest(table), []
-    look = pending(scene.lake, table)
+    sandbox.put("customers/a.csv", "id\n1\n")
+    first, seen = sandbox.ingest(table), []
+    look = pending(sandbox.lake, table)
     assert look.nothing and look.refused == first.refused
-    again = ingest(scene.lake, table, "run", on_file=seen.append)
+    again = ingest(sandbox.lake, table, "run", on_file=seen.append)
     assert again.refused == first.refused and seen == [] and again.nothing
-    scene.put("customers/a.csv", GOOD)
-    assert pending(scene.lake, table).changed == ["customers/a.csv"]
-    assert scene.ingest(table).ingested == ["customers/a.csv"]
-    assert pending(scene.lake, table).refused == []
+    sandbox.put("customers/a.csv", GOOD)
+    assert pending(sandbox.lake, table).changed == ["customers/a.csv"]
+    assert sandbox.ingest(table).ingested == ["customers/a.csv"]
+    assert pending(sandbox.lake, table).refused == []
 
 
-def test_a_changed_file_that_cannot_be_read_leaves_the_rows_that_stood(scene: Scene) -> None:
+def test_a_changed_file_that_cannot_be_read_leaves_the_rows_that_stood(sandbox: IngestionSandbox) -> None:
     table = customers()
-    scene.put("customers/a.csv", GOOD)
-    scene.run(table)
-    scene.put("customers/a.csv", "id,na")
-    [refusal] = scene.ingest(table).refused
+    sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    sandbox.put("customers/a.csv", "id,na")
+    [refusal] = sandbox.ingest(table).refused
     assert "contracted columns are missing: name" in refusal.error
-    assert scene.build(table).unchanged
-    scene.put("customers/a.csv", GOOD)  # taken back: nothing to do
-    assert pending(scene.lake, table).nothing and scene.ingest(table).nothing
+    assert sandbox.build(table).unchanged
+    sandbox.put("customers/a.csv", GOOD)  # taken back: nothing to do
+    assert pending(sandbox.lake, table).nothing and sandbox.ingest(table).nothing
 
 
-def test_folders_and_broken_links_are_no_files_until_they_are(scene: Scene) -> None:
-    folder = scene.landing / "customers"
+def test_folders_and_broken_links_are_no_files_until_they_are(sandbox: IngestionSandbox) -> None:
+    folder = sandbox.landing / "customers"
     folder.mkdir(parents=True)
     (folder / "a.csv").symlink_to(folder / "b.txt")
     (folder / "b.txt").mkdir()
-    assert pending(scene.lake, customers()).nothing  # a folder is no file
+    assert pending(sandbox.lake, customers()).nothing  # a folder is no file
     (folder / "b.txt").rmdir()
-    assert scene.ingest(customers()).nothing
+    assert sandbox.ingest(customers()).nothing
     (folder / "b.txt").write_text(GOOD)
-    assert scene.ingest(customers()).ingested == ["customers/a.csv"]
+    assert sandbox.ingest(customers()).ingested == ["customers/a.csv"]

@@ -15,7 +15,7 @@ def record(lake: Lake, asset: str, partition: str, key: str) -> None:
 def test_the_latest_record_of_every_partition_counts(lake: Lake) -> None:
     for asset, partition, key in (("a", "1", "old"), ("a", "2", "x"), ("b", "1", "y"), ("a", "1", "new")):
         record(lake, asset, partition, key)
-    found = ledger.latest(lake)
+    found = ledger.latest(state)
     assert {place: row.content_key for place, row in found.items()} == {
         ("a", "1"): "new",
         ("a", "2"): "x",
@@ -23,7 +23,7 @@ def test_the_latest_record_of_every_partition_counts(lake: Lake) -> None:
     }
     assert found["a", "1"].details == {"key": "new"}
     assert found["a", "1"].recorded_at.utcoffset() is not None
-    assert set(ledger.latest(lake, "b")) == {("b", "1")}
+    assert set(ledger.latest(state, "b")) == {("b", "1")}
 
 
 def test_a_record_stands_or_falls_with_the_output(lake: Lake) -> None:
@@ -32,10 +32,10 @@ def test_a_record_stands_or_falls_with_the_output(lake: Lake) -> None:
         tx.replace("s", "t", pl.DataFrame({"v": [1]}), partition="1")
         ledger.record(tx, author, rows=1)
         _ = 1 / 0
-    assert ledger.latest(lake) == {}
+    assert ledger.latest(state) == {}
 
 
 def test_preparing_twice_changes_nothing(lake: Lake) -> None:
     record(lake, "a", "1", "k")
     ledger.prepare(lake)
-    assert len(ledger.latest(lake)) == 1
+    assert len(ledger.latest(state)) == 1

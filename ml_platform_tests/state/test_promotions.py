@@ -10,7 +10,15 @@ from ml_platform.lake.connection import Lake
 from ml_platform.spec.gates import AtLeast, Latency
 from ml_platform.state import promotions, verdicts, versions
 from ml_platform.state.promotions import Promotion, champion_at, history, keep, rollback
-from ml_platform_tests.state.entries import AUTHOR, FLOOR, GATES, SIZE, judged, training, verdict
+from ml_platform_tests.state.registry_rows import (
+    AUTHOR,
+    FLOOR,
+    GATES,
+    SIZE,
+    register_passing_versions,
+    training,
+    verdict,
+)
 
 
 def closed(month: int) -> datetime:
@@ -26,14 +34,14 @@ def promote(lake: Lake, version: int, month: int = 4, **changes: Any) -> Promoti
         "gates": GATES,
     }
     plain.update(changes)
-    return promotions.promote(lake, AUTHOR, "delays", version, plain.pop("gates"), **plain)
+    return promotions.promote(state, AUTHOR, "delays", version, plain.pop("gates"), **plain)
 
 
 # -- what promotion asks for ------------------------------------------------------------------
 
 
 def test_a_version_whose_gates_all_passed_becomes_the_champion(lake: Lake) -> None:
-    judged(lake, 1)
+    register_passing_versions(lake, 1)
     entry = promote(lake, 1)
     assert (entry.seq, entry.version, entry.action, entry.previous, entry.run_id) == (1, 1, "promoted", None, "run-1")
     assert history(lake, "delays") == [entry]
@@ -41,8 +49,8 @@ def test_a_version_whose_gates_all_passed_becomes_the_champion(lake: Lake) -> No
 
 
 def test_a_missing_verdict_is_a_failed_one_and_every_reason_is_named(lake: Lake) -> None:
-    versions.register(lake, AUTHOR, training("a"))
-    verdicts.record(lake, AUTHOR, [verdict(FLOOR, 1, False, detail="roc_auc 0.61 is below 0.68.")])
+    versions.register(state, AUTHOR, training("a"))
+    verdicts.record(state, AUTHOR, [verdict(FLOOR, 1, False, detail="roc_auc 0.61 is below 0.68.")])
     with pytest.raises(PromotionRefused) as refusal:
         promote(lake, 1, gates=[*GATES, Latency(p99_ms=5)])
     assert refusal.value.reasons == [
@@ -54,36 +62,36 @@ def test_a_missing_verdict_is_a_failed_one_and_every_reason_is_named(lake: Lake)
 
 
 def test_a_verdict_on_an_older_definition_of_the_gate_does_not_count(lake: Lake) -> None:
-    judged(lake, 1)
+    register_passing_versions(lake, 1)
     with pytest.raises(PromotionRefused, match=r"no verdict on “roc_auc at least 0\.7”"):
         promote(lake, 1, gates=[AtLeast("roc_auc", 0.7), SIZE])
 
 
 def test_a_verdict_on_another_version_does_not_count(lake: Lake) -> None:
-    judged(lake, 1)
-    versions.register(lake, AUTHOR, training("another"))
+    register_passing_versions(lake, 1)
+    versions.register(state, AUTHOR, training("another"))
     with pytest.raises(PromotionRefused, match="delays@2 is not promoted"):
         promote(lake, 2)
 
 
 def test_a_slice_that_failed_refuses_and_one_not_judged_does_not(lake: Lake) -> None:
-    judged(lake, 2)
-    verdicts.record(lake, AUTHOR, [verdict(FLOOR, 1, None, slice="origin=JFK")])
-    verdicts.record(lake, AUTHOR, [verdict(FLOOR, 2, False, slice="origin=JFK", detail="JFK is low.")])
+    register_passing_versions(lake, 2)
+    verdicts.record(state, AUTHOR, [verdict(FLOOR, 1, None, slice="origin=JFK")])
+    verdicts.record(state, AUTHOR, [verdict(FLOOR, 2, False, slice="origin=JFK", detail="JFK is low.")])
     assert promote(lake, 1).version == 1
     with pytest.raises(PromotionRefused, match="JFK is low"):
         promote(lake, 2)
 
 
 def test_slices_without_the_outcome_of_their_gate_are_no_verdict(lake: Lake) -> None:
-    versions.register(lake, AUTHOR, training("a"))
-    verdicts.record(lake, AUTHOR, [verdict(FLOOR, 1, slice="origin=JFK"), verdict(SIZE, 1)])
+    versions.register(state, AUTHOR, training("a"))
+    verdicts.record(state, AUTHOR, [verdict(FLOOR, 1, slice="origin=JFK"), verdict(SIZE, 1)])
     with pytest.raises(PromotionRefused, match="there is no verdict on “roc_auc"):
         promote(lake, 1)
 
 
 def test_nobody_can_promote_past_a_verdict_by_hand(lake: Lake) -> None:
-    versions.register(lake, AUTHOR, training("a"))
+    versions.register(state, AUTHOR, training("a"))
     with pytest.raises(PromotionRefused, match="there is no verdict"):
         promote(lake, 1, by_hand=True, actor="ann")
 
@@ -97,7 +105,7 @@ def test_a_version_that_does_not_exist_is_not_promoted(lake: Lake) -> None:
 
 
 def test_the_champion_of_a_moment_is_the_last_entry_in_effect_by_then(lake: Lake) -> None:
-    judged(lake, 3)
+    register_passing_versions(lake, 3)
     promote(lake, 1, month=2)
     promote(lake, 2, month=4)
     assert champion_at(lake, "delays", datetime(2013, 1, 31, tzinfo=UTC)) is None
@@ -109,7 +117,7 @@ def test_the_champion_of_a_moment_is_the_last_entry_in_effect_by_then(lake: Lake
 
 
 def test_promoting_again_adds_nothing(lake: Lake) -> None:
-    judged(lake, 2)
+    register_passing_versions(lake, 2)
     first = promote(lake, 1, month=2)
     assert promote(lake, 1, month=2) == first
     assert promote(lake, 1, month=3) == first  # it serves already
@@ -119,7 +127,7 @@ def test_promoting_again_adds_nothing(lake: Lake) -> None:
 
 
 def test_what_was_kept_is_on_record_and_changes_no_champion(lake: Lake) -> None:
-    judged(lake, 1)
+    register_passing_versions(lake, 1)
 
     def kept(month: int) -> Promotion:
         return keep(
@@ -128,7 +136,7 @@ def test_what_was_kept_is_on_record_and_changes_no_champion(lake: Lake) -> None:
             "delays",
             partition=f"2013-{month - 1:02}",
             effective_at=closed(month),
-            reason="held back",
+            reason="skipped",
             actor="platform",
         )
 
@@ -141,7 +149,7 @@ def test_what_was_kept_is_on_record_and_changes_no_champion(lake: Lake) -> None:
 
 
 def test_entries_are_only_ever_added(lake: Lake) -> None:
-    judged(lake, 3)
+    register_passing_versions(lake, 3)
     seen: list[Promotion] = []
     steps = [
         lambda: promote(lake, 1, month=2),
@@ -157,7 +165,7 @@ def test_entries_are_only_ever_added(lake: Lake) -> None:
 
 
 def test_pipelines_do_not_see_each_others_log(lake: Lake) -> None:
-    judged(lake, 1)
+    register_passing_versions(lake, 1)
     promote(lake, 1)
     assert history(lake, "churn") == [] and champion_at(lake, "churn") is None
 
@@ -170,7 +178,7 @@ def undo(lake: Lake, to: int | None = None, why: str = "complaints") -> Promotio
 
 
 def test_a_rollback_brings_back_the_champion_before_at_once(lake: Lake) -> None:
-    judged(lake, 2)
+    register_passing_versions(lake, 2)
     promote(lake, 1, month=2)
     promote(lake, 2, month=4)
     entry = undo(lake)
@@ -180,7 +188,7 @@ def test_a_rollback_brings_back_the_champion_before_at_once(lake: Lake) -> None:
 
 
 def test_a_second_rollback_goes_back_further_and_then_there_is_nothing(lake: Lake) -> None:
-    judged(lake, 3)
+    register_passing_versions(lake, 3)
     for version, month in ((1, 2), (2, 3), (3, 4)):
         promote(lake, version, month)
     assert [undo(lake).version, undo(lake).version] == [2, 1]
@@ -189,7 +197,7 @@ def test_a_second_rollback_goes_back_further_and_then_there_is_nothing(lake: Lak
 
 
 def test_a_rollback_may_name_its_target_and_be_taken_back(lake: Lake) -> None:
-    judged(lake, 3)
+    register_passing_versions(lake, 3)
     for version, month in ((1, 2), (2, 3), (3, 4)):
         promote(lake, version, month)
     assert undo(lake, to=1).version == 1
@@ -206,7 +214,7 @@ def test_a_rollback_may_name_its_target_and_be_taken_back(lake: Lake) -> None:
     ],
 )
 def test_a_rollback_to_what_never_served_is_refused(lake: Lake, to: int, problem: str) -> None:
-    judged(lake, 3)
+    register_passing_versions(lake, 3)
     promote(lake, 1, month=2)
     promote(lake, 2, month=3)
     with pytest.raises(RollbackRefused) as refusal:
@@ -222,7 +230,7 @@ def test_a_rollback_needs_a_reason_and_a_champion(lake: Lake) -> None:
 
 
 def test_what_was_rolled_back_is_not_promoted_again_by_itself(lake: Lake) -> None:
-    judged(lake, 2)
+    register_passing_versions(lake, 2)
     promote(lake, 1, month=2)
     promote(lake, 2, month=3)
     undo(lake)
@@ -237,7 +245,7 @@ def test_what_was_rolled_back_is_not_promoted_again_by_itself(lake: Lake) -> Non
 
 
 def test_a_later_month_promotes_over_a_rollback(lake: Lake) -> None:
-    judged(lake, 3)
+    register_passing_versions(lake, 3)
     promote(lake, 1, month=2)
     promote(lake, 2, month=3)
     undo(lake)
@@ -246,7 +254,7 @@ def test_a_later_month_promotes_over_a_rollback(lake: Lake) -> None:
 
 
 def test_the_first_promotion_by_hand_takes_effect_now(lake: Lake) -> None:
-    judged(lake, 1)
+    register_passing_versions(lake, 1)
     before = datetime.now(UTC)
     entry = promote(lake, 1, by_hand=True, effective_at=None)
     assert before <= entry.effective_at <= datetime.now(UTC)

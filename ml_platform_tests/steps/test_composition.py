@@ -7,13 +7,13 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform import AtLeast, Examples, Files, Retrain, Table, Window
-from ml_platform.retraining.policy import Forced
+from ml_platform.retraining.policy import ManualRequest
+from ml_platform.runtime.settled import outdated_training
 from ml_platform.state import promotions, verdicts, versions
 from ml_platform.steps import deciding
-from ml_platform.steps.settled import outdated_training
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 
 BUSY = Window("trips", by="zone", of="driver", agg=["n_unique"], over=["1d"], as_="busy")
 GOOD = AtLeast("roc_auc", 0.5)
@@ -30,7 +30,7 @@ works = Table("works", Files("works/*.csv"), contract=Works, event_time="began_a
 
 
 def test_a_contract_a_window_and_a_gate_of_one_pipeline_serve_another_and_tables_are_taken_in_once(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
     far = scenario.trips(
         "trip_far",
@@ -39,7 +39,7 @@ def test_a_contract_a_window_and_a_gate_of_one_pipeline_serve_another_and_tables
         gates=[GOOD],
         retrain=Retrain(every=1, min_examples=200),
     )
-    both = opened(january, scenario.trips(), far)
+    both = open_world(january, scenario.trips(), far)
     made = [asset for asset, _, status in both.run("2024-01", pipeline=far) if status == "made"]
     assert {asset.split("/")[0] for asset in made} == {"trip_far"}, "no table is taken in or validated again"
     shared = both.frame(
@@ -48,17 +48,17 @@ def test_a_contract_a_window_and_a_gate_of_one_pipeline_serve_another_and_tables
     )
     assert shared.item() == 0, "one window, one meaning"
     assert both.frame("SELECT max(busy_n_unique_1d) FROM trip_far.features").item() > 3
-    assert GOOD.metric in {v.metric for v in verdicts.of(both.ws.lake, "trip_far", 1)}
+    assert GOOD.metric in {v.metric for v in verdicts.of(both.ws.state, "trip_far", 1)}
     assert both.run("2024-01") == [] == both.run("2024-01", pipeline=far)
 
 
-def test_a_table_and_a_feature_are_added_to_a_living_pipeline(opened: Opening, february: Path) -> None:
+def test_a_table_and_a_feature_are_added_to_a_living_pipeline(open_world: OpenWorld, february: Path) -> None:
     # Road works are told of from 10 February on; the pipeline has served since January.
     began = datetime(2024, 2, 10, tzinfo=UTC)
     before = scenario.trips()
     window = Window("works", by="zone", over=["14d"], as_="works")
     wider = scenario.trips(tables=[*before.tables, works], features=[*before.features, window])
-    trips = opened(february, wider)
+    trips = open_world(february, wider)
     sites = [(n, scenario.ZONES[n % 3], began + timedelta(hours=7 * n)) for n in range(60)]
     trips.land("works", "works.csv", pl.DataFrame(sites, schema=["site", "zone", "began_at"], orient="row"), began)
     past = trips.frame(f"FROM {NAME}.predictions ORDER BY ALL")
@@ -77,13 +77,13 @@ def test_a_table_and_a_feature_are_added_to_a_living_pipeline(opened: Opening, f
     trips.step("raw/traffic", "all")
     for step in ("validated/trips", "validated/traffic", f"{NAME}/features", f"{NAME}/predictions"):
         trips.step(step, "2024-03")
-    assert trips.told(f"{NAME}/predictions", "2024-03")["champion"] == f"{NAME}@2"
+    assert trips.display(f"{NAME}/predictions", "2024-03")["champion"] == f"{NAME}@2"
 
-    request = Forced("ada", "road works", outdated_training(trips.ws, wider, FEBRUARY))
+    request = ManualRequest("ada", "road works", outdated_training(trips.ws, wider, STEPS, FEBRUARY))
     assert deciding.force(trips.ws, wider, FEBRUARY, request)[1]
     trips.run(FEBRUARY)
-    assert promotions.champion_at(trips.ws.lake, NAME, datetime(2024, 3, 1, tzinfo=UTC)) == 3
-    stored = versions.version(trips.ws.lake, NAME, 3).training_set
+    assert promotions.champion_at(trips.ws.state, NAME, datetime(2024, 3, 1, tzinfo=UTC)) == 3
+    stored = versions.version(trips.ws.state, NAME, 3).training_set
     learnt = pl.read_parquet(trips.ws.blobs.get(stored))["works_count_14d"]
     assert 0 < learnt.null_count() < len(learnt)
     available = card_of(trips.ws, wider, 3).split("Available since")[1].split("##")[0]

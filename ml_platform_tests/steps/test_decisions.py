@@ -12,16 +12,16 @@ import pytest
 from ml_platform import Retrain
 from ml_platform.errors import OrderError, RetrainRefused
 from ml_platform.lake.transaction import Author, write
-from ml_platform.retraining.policy import Forced, decide
+from ml_platform.retraining.policy import ManualRequest, decide
 from ml_platform.state import ledger, promotions
 from ml_platform.steps import deciding, evidence
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
 
 NAME, FEBRUARY = "trip_delay", "2024-02"
 ONCE = Retrain(every=None, min_examples=200)
-ADA = Forced("ada", "a new bridge")
+ADA = ManualRequest("ada", "a new bridge")
 
 
 def _rows(trips: World) -> list[tuple[str, str]]:
@@ -51,51 +51,56 @@ def _drifted(trips: World, month: str, figure: float | None, key: str = "k") -> 
         ledger.record(tx, author, rows=2)
 
 
-def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     before = deciding.history(trips.ws, trips.pipeline)
-    assert _rows(trips) == [("2024-01", "fired"), (FEBRUARY, "fired")]
+    assert _rows(trips) == [("2024-01", "triggered"), (FEBRUARY, "triggered")]
     trips.declare(scenario.trips(retrain=Retrain(every=3, min_examples=200)))
     assert trips.run(FEBRUARY) == []
     trips.run(FEBRUARY, recompute=True)
-    assert _rows(trips) == [("2024-01", "fired"), (FEBRUARY, "fired"), ("2024-01", "fired"), (FEBRUARY, "held back")]
+    assert _rows(trips) == [
+        ("2024-01", "triggered"),
+        (FEBRUARY, "triggered"),
+        ("2024-01", "triggered"),
+        (FEBRUARY, "skipped"),
+    ]
     after = deciding.history(trips.ws, trips.pipeline)
     assert [{**row, "counts": None} for row in after[2:]] == [{**row, "counts": None} for row in before]
     assert [row["counts"] for row in after] == [True, True, False, False]
-    assert deciding.of(trips.ws, trips.pipeline, FEBRUARY).outcome == "held back"
+    assert deciding.of(trips.ws, trips.pipeline, FEBRUARY).outcome == "skipped"
     assert trips.run(FEBRUARY) == []
 
 
-def test_every_decision_on_record_follows_from_its_policy_and_evidence(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_every_decision_on_record_follows_from_its_policy_and_evidence(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     for row in deciding.history(trips.ws, trips.pipeline):
         stored = {name: value for name, value in row["policy"].items() if name != "kind"}
         again = decide(Retrain(**stored), evidence.from_json(json.dumps(row["evidence"])))
         assert (again.outcome, again.reason) == (row["outcome"], row["reason"])
 
 
-def test_the_champions_month_is_compared_with_its_holdout(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_the_champions_month_is_compared_with_its_holdout(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     seen = evidence.performance(trips.ws, trips.pipeline, FEBRUARY)
     assert seen is not None and seen.metric == "roc_auc"
     # By the labels known at the end of February; the performance table counts those of its last trips too.
-    assert seen.realised == pytest.approx(trips.told(f"{NAME}/performance", FEBRUARY)["roc_auc"], abs=0.002)
-    assert seen.holdout == trips.told(f"{NAME}/candidate", "2024-01")["holdout roc_auc"]
+    assert seen.realised == pytest.approx(trips.display(f"{NAME}/performance", FEBRUARY)["roc_auc"], abs=0.002)
+    assert seen.holdout == trips.display(f"{NAME}/candidate", "2024-01")["holdout roc_auc"]
     assert evidence.performance(trips.ws, trips.pipeline, "2024-01") is None, "no champion scored it"
     assert 0.03 < seen.loss < 0.05
-    for margin, outcome, words in ((0.03, "fired", "more than"), (0.05, "held back", "within")):
+    for margin, outcome, words in ((0.03, "triggered", "more than"), (0.05, "skipped", "within")):
         trips.declare(scenario.trips(retrain=Retrain(every=None, min_examples=200, on_performance=margin)))
         trips.step(f"{NAME}/decision", FEBRUARY)
-        told = trips.told(f"{NAME}/decision", FEBRUARY)
+        told = trips.display(f"{NAME}/decision", FEBRUARY)
         assert told["outcome"] == outcome
         assert f"worse by {seen.loss:.4f}, {words} the declared {margin:g}." in told["reason"]
 
 
-def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(opened: Opening, january: Path) -> None:
+def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(open_world: OpenWorld, january: Path) -> None:
     watchful = scenario.trips(retrain=Retrain(every=None, min_examples=200, on_drift=0.25))
-    trips = opened(january, watchful)
+    trips = open_world(january, watchful)
     trips.run(FEBRUARY)
-    assert deciding.of(trips.ws, watchful, "2024-01").outcome == "fired", "no champion scored January"
+    assert deciding.of(trips.ws, watchful, "2024-01").outcome == "triggered", "no champion scored January"
     assert deciding.of(trips.ws, watchful, FEBRUARY).reason.startswith("Drift 0.")
     _drifted(trips, FEBRUARY, 0.24)
     trips.step(f"{NAME}/decision", FEBRUARY)
@@ -103,38 +108,38 @@ def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(opened: 
     _drifted(trips, FEBRUARY, 0.25, "another")
     for step in ("decision", "training_set", "candidate", "verdicts", "champion"):
         trips.step(f"{NAME}/{step}", FEBRUARY)
-    assert trips.told(f"{NAME}/decision", FEBRUARY)["drift"] == 0.25
-    assert promotions.champion_at(trips.ws.lake, NAME) == 2
-    assert _rows(trips)[-3:] == [(FEBRUARY, "held back"), (FEBRUARY, "held back"), (FEBRUARY, "fired")]
+    assert trips.display(f"{NAME}/decision", FEBRUARY)["drift"] == 0.25
+    assert promotions.champion_at(trips.ws.state, NAME) == 2
+    assert _rows(trips)[-3:] == [(FEBRUARY, "skipped"), (FEBRUARY, "skipped"), (FEBRUARY, "triggered")]
     _drifted(trips, FEBRUARY, None, "nobody could tell")
     assert evidence.drift(trips.ws, watchful, FEBRUARY) is None
 
 
 def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_data_change(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
-    trips = opened(january, scenario.trips(retrain=ONCE))
+    trips = open_world(january, scenario.trips(retrain=ONCE))
     trips.run(FEBRUARY)
-    assert _rows(trips)[-1] == (FEBRUARY, "held back")
+    assert _rows(trips)[-1] == (FEBRUARY, "skipped")
     assert deciding.newest(trips.ws, trips.pipeline) == FEBRUARY
     decision, new = deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
-    assert (decision.outcome, decision.reason, new) == ("forced", "ada: a new bridge", True)
-    assert deciding.history(trips.ws, trips.pipeline)[0]["evidence"]["forced"] == asdict(ADA)
+    assert (decision.outcome, decision.reason, new) == ("manual", "ada: a new bridge", True)
+    assert deciding.history(trips.ws, trips.pipeline)[0]["evidence"]["manual"] == asdict(ADA)
     made = [asset for asset, _, _ in trips.run(FEBRUARY)]
     assert made == [f"{NAME}/{step}" for step in ("training_set", "candidate", "verdicts", "champion")]
-    assert promotions.champion_at(trips.ws.lake, NAME) == 2
+    assert promotions.champion_at(trips.ws.state, NAME) == 2
     assert trips.run(FEBRUARY) == []
     corrected = scenario.trip_rows(FEBRUARY).with_columns(late=pl.col("late") + 1)
     trips.land("trips", "trips_2024-02.csv", corrected, datetime(2024, 2, 10, tzinfo=UTC))
     trips.run(FEBRUARY)
-    assert _rows(trips)[-1:] == [(FEBRUARY, "forced")]
+    assert _rows(trips)[-1:] == [(FEBRUARY, "manual")]
     trips.run(only=FEBRUARY, recompute=True)
     assert deciding.of(trips.ws, trips.pipeline, FEBRUARY) == decision
-    assert _rows(trips)[-2:] == [(FEBRUARY, "forced"), (FEBRUARY, "forced")]
+    assert _rows(trips)[-2:] == [(FEBRUARY, "manual"), (FEBRUARY, "manual")]
 
 
-def test_what_cannot_be_forced_is_refused_and_changes_nothing(opened: Opening, january: Path) -> None:
-    trips = opened(january, scenario.trips(retrain=Retrain(min_examples=5_000)))
+def test_what_cannot_be_forced_is_refused_and_changes_nothing(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january, scenario.trips(retrain=Retrain(min_examples=5_000)))
     with pytest.raises(OrderError, match="has no decision for 2024-02"):
         deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
     trips.run("2024-01", recompute=True)
@@ -146,30 +151,32 @@ def test_what_cannot_be_forced_is_refused_and_changes_nothing(opened: Opening, j
     assert _rows(trips) == before
 
 
-def test_two_who_force_at_once_force_once(opened: Opening, january: Path) -> None:
-    trips = opened(january, scenario.trips(retrain=ONCE))
+def test_two_who_force_at_once_force_once(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january, scenario.trips(retrain=ONCE))
     trips.run(FEBRUARY)
     with ThreadPoolExecutor(2) as pool:
-        people = [ADA, Forced("bob", "the same bridge")]
+        people = [ADA, ManualRequest("bob", "the same bridge")]
         asking = [pool.submit(deciding.force, trips.ws, trips.pipeline, FEBRUARY, each) for each in people]
         answers = [each.result() for each in asking]
     assert answers[0][0] == answers[1][0]
     assert sorted(new for _, new in answers) == [False, True]
-    assert _rows(trips).count((FEBRUARY, "forced")) == 1
+    assert _rows(trips).count((FEBRUARY, "manual")) == 1
 
 
-def test_a_step_that_another_process_was_faster_with_adds_no_second_decision(opened: Opening, january: Path) -> None:
-    trips = opened(january)
+def test_a_step_that_another_process_was_faster_with_adds_no_second_decision(
+    open_world: OpenWorld, january: Path
+) -> None:
+    trips = open_world(january)
     made_of = deciding.key(trips.ws, trips.pipeline, "2024-01")
     author = Author(f"{NAME}/decision", "2024-01", made_of.content_key, "the slower run", made_of.reads)
     outcome = deciding.make(trips.ws, trips.pipeline, "2024-01", author)
     assert outcome.status == "unchanged"
-    assert _rows(trips) == [("2024-01", "fired")]
+    assert _rows(trips) == [("2024-01", "triggered")]
 
 
-def test_a_training_that_was_forced_counts_for_the_cool_down(opened: Opening, january: Path) -> None:
+def test_a_training_that_was_forced_counts_for_the_cool_down(open_world: OpenWorld, january: Path) -> None:
     policy = Retrain(every=None, min_examples=200, on_drift=0.1, cool_down=1)
-    trips = opened(january, scenario.trips(retrain=policy))
+    trips = open_world(january, scenario.trips(retrain=policy))
     trips.land_trips("2024-04")
     trips.run(FEBRUARY)
     deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
@@ -177,5 +184,5 @@ def test_a_training_that_was_forced_counts_for_the_cool_down(opened: Opening, ja
     _drifted(trips, "2024-03", 0.5)
     trips.step(f"{NAME}/decision", "2024-03")
     decision = deciding.of(trips.ws, trips.pipeline, "2024-03")
-    assert decision.outcome == "held back"
+    assert decision.outcome == "skipped"
     assert decision.reason.startswith("Trained 1 partition ago; the cool-down is 1 partition. Otherwise: Drift 0.500")

@@ -13,7 +13,7 @@ from ml_platform import Derived, Drift
 from ml_platform.lake.blobs import file_hash
 from ml_platform.runtime import retention
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
 
 NAME = "trip_delay"
@@ -33,8 +33,8 @@ def _checks(world: World, partition: str) -> dict[str, dict[str, Any]]:
     return {check["name"]: check for check in json.loads(details)["checks"]}
 
 
-def test_every_column_the_score_and_the_weighted_figure_are_rows(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_every_column_the_score_and_the_weighted_figure_are_rows(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     rows = _drift(trips, FEBRUARY)
     assert set(rows) == {*trips.pipeline.model_columns, "score", "weighted"}
     assert {row["version"] for row in rows.values()} == {1}
@@ -43,12 +43,12 @@ def test_every_column_the_score_and_the_weighted_figure_are_rows(opened: Opening
     features = [rows[name] for name in trips.pipeline.model_columns]
     assert rows["weighted"]["psi"] == pytest.approx(sum(row["importance"] * min(row["psi"], 1) for row in features))
     assert (rows["km"]["rows"], rows["score"]["rows"]) == (400, 400)
-    parts = trips.told(f"{NAME}/training_set", "2024-01")
+    parts = trips.display(f"{NAME}/training_set", "2024-01")
     assert (rows["km"]["reference_rows"], rows["score"]["reference_rows"]) == (parts["train"], parts["holdout"])
 
 
-def test_the_reference_is_the_train_part_of_the_champion_S29(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_the_reference_is_the_train_part_of_the_champion_S29(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     digest = trips.keys()[f"{NAME}/training_set", "2024-01"][1]
     train = pl.read_parquet(trips.ws.blobs.path(digest)).filter(pl.col("_part") == "train")
     now = trips.frame(f"SELECT km FROM {NAME}.features WHERE _partition = '{FEBRUARY}'")["km"]
@@ -56,9 +56,9 @@ def test_the_reference_is_the_train_part_of_the_champion_S29(opened: Opening, fe
     assert _drift(trips, FEBRUARY)["km"]["distance"] == pytest.approx(expected)
 
 
-def test_the_step_tells_figures_a_picture_and_sentences(opened: Opening, february: Path) -> None:
-    trips = opened(february)
-    told, checks = trips.told(f"{NAME}/drift", FEBRUARY), _checks(trips, FEBRUARY)
+def test_the_step_tells_figures_a_picture_and_sentences(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
+    told, checks = trips.display(f"{NAME}/drift", FEBRUARY), _checks(trips, FEBRUARY)
     assert told["champion"] == f"{NAME}@1"
     assert isinstance(told["weighted drift"], float) and isinstance(told["score psi"], float)
     picture = trips.ws.blobs.get(told["drift by feature"]["picture"])
@@ -70,9 +70,9 @@ def test_the_step_tells_figures_a_picture_and_sentences(opened: Opening, februar
     assert "of the gain" in checks["weighted_drift"]["description"]
 
 
-def test_the_picture_is_kept_by_upkeep(opened: Opening, february: Path) -> None:
-    trips = opened(february)
-    picture = trips.ws.blobs.path(trips.told(f"{NAME}/drift", FEBRUARY)["drift by feature"]["picture"])
+def test_the_picture_is_kept_by_upkeep(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
+    picture = trips.ws.blobs.path(trips.display(f"{NAME}/drift", FEBRUARY)["drift by feature"]["picture"])
     stray = trips.ws.blobs.path(trips.ws.blobs.put_bytes(b"of nobody"))
     for path in (picture, stray):
         os.utime(path, (0, 0))
@@ -81,18 +81,18 @@ def test_the_picture_is_kept_by_upkeep(opened: Opening, february: Path) -> None:
     assert not stray.exists()
 
 
-def test_before_the_first_champion_there_is_a_row_that_says_so(opened: Opening, january: Path) -> None:
-    trips = opened(january)
+def test_before_the_first_champion_there_is_a_row_that_says_so(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january)
     assert {name: row["status"] for name, row in _drift(trips, "2024-01").items()} == {"weighted": "no champion"}
     assert _drift(trips, "2024-01")["weighted"]["psi"] is None
-    assert trips.told(f"{NAME}/drift", "2024-01") == {"champion": "none yet"}
+    assert trips.display(f"{NAME}/drift", "2024-01") == {"champion": "none yet"}
     checks = _checks(trips, "2024-01")
     assert all(check["passed"] for check in checks.values())
     assert checks["score_drift"]["description"].startswith("No champion has scored this partition")
 
 
-def test_a_month_that_differs_fails_its_checks_and_stops_nothing(opened: Opening, january: Path) -> None:
-    trips = opened(january)
+def test_a_month_that_differs_fails_its_checks_and_stops_nothing(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january)
     moved = scenario.trip_rows(FEBRUARY).with_columns(pl.col("km") * 3 + 40, zone=pl.lit("airport"))
     trips.land("trips", f"trips_{FEBRUARY}.csv", moved, scenario.MONTHS.window(FEBRUARY)[1])
     trips.run(FEBRUARY)
@@ -106,22 +106,22 @@ def test_a_month_that_differs_fails_its_checks_and_stops_nothing(opened: Opening
     assert "traffic__jam from 0" in checks["null_share"]["description"]  # no traffic is known at the airport
     assert (rows["zone"]["unseen"], rows["zone"]["unseen_share"]) == (1, 1.0)
     assert rows["traffic__jam"]["status"] == "all null"
-    assert trips.told(f"{NAME}/decision", FEBRUARY)["outcome"] == "fired"
+    assert trips.display(f"{NAME}/decision", FEBRUARY)["outcome"] == "triggered"
 
 
-def test_a_feature_that_the_champion_does_not_know_is_new(opened: Opening, february: Path) -> None:
+def test_a_feature_that_the_champion_does_not_know_is_new(open_world: OpenWorld, february: Path) -> None:
     features = [*scenario.trips().features, Derived(fare=pl.col("km") * 2)]
-    trips = opened(february, scenario.trips(features=features))
+    trips = open_world(february, scenario.trips(features=features))
     for step in ("features", "predictions", "drift"):  # as somebody might from the UI, before a training
         trips.step(f"{NAME}/{step}", FEBRUARY)
-    assert trips.told(f"{NAME}/drift", FEBRUARY)["champion"] == f"{NAME}@1"
+    assert trips.display(f"{NAME}/drift", FEBRUARY)["champion"] == f"{NAME}@1"
     rows = _drift(trips, FEBRUARY)
     assert (rows["fare"]["status"], rows["fare"]["importance"], rows["km"]["status"]) == ("new", 0.0, "ok")
-    assert trips.told(f"{NAME}/drift", FEBRUARY)["not compared"] == [{"column": "fare", "status": "new"}]
+    assert trips.display(f"{NAME}/drift", FEBRUARY)["not compared"] == [{"column": "fare", "status": "new"}]
 
 
-def test_few_rows_are_not_judged(opened: Opening, february: Path) -> None:
-    trips = opened(february, scenario.trips(drift=Drift(min_rows=401, report_rows=0)))
+def test_few_rows_are_not_judged(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february, scenario.trips(drift=Drift(min_rows=401, report_rows=0)))
     assert f"{NAME}/drift" in {asset for asset, _, status in trips.run(FEBRUARY, recompute=True) if status == "made"}
     checks = _checks(trips, FEBRUARY)
     assert {check["value"] for check in checks.values()} == {None}
@@ -131,9 +131,9 @@ def test_few_rows_are_not_judged(opened: Opening, february: Path) -> None:
 
 
 def test_another_threshold_measures_again_and_another_seed_of_the_report_does_not(
-    opened: Opening, february: Path
+    open_world: OpenWorld, february: Path
 ) -> None:
-    trips = opened(february, scenario.trips(drift=Drift(seed=7, report_rows=0)))
+    trips = open_world(february, scenario.trips(drift=Drift(seed=7, report_rows=0)))
     assert f"{NAME}/drift" not in {
         asset for asset, _, status in trips.run(FEBRUARY, recompute=True) if status == "made"
     }
@@ -143,10 +143,10 @@ def test_another_threshold_measures_again_and_another_seed_of_the_report_does_no
     assert not _checks(trips, FEBRUARY)["weighted_drift"]["passed"]
 
 
-def test_without_partitions_what_was_trained_on_is_left_out(opened: Opening, churned: Path) -> None:
-    churn = opened(churned, scenario.churn())
+def test_without_partitions_what_was_trained_on_is_left_out(open_world: OpenWorld, trained_churn: Path) -> None:
+    churn = open_world(trained_churn, scenario.churn())
     rows = _drift(churn, "all")
-    parts = churn.told("churn/training_set", "all")
+    parts = churn.display("churn/training_set", "all")
     assert (rows["spending"]["rows"], rows["spending"]["reference_rows"]) == (parts["holdout"], parts["train"])
     # What is scored is the holdout, and that is the scores' reference.
     assert rows["score"]["psi"] == 0 and rows["score"]["rows"] == parts["holdout"]

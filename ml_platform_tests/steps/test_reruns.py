@@ -7,23 +7,25 @@ import pytest
 from ml_platform.lake import snapshots
 from ml_platform.state import promotions, verdicts, versions
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import Killed, World
 
 
-def test_a_second_run_launches_nothing_and_changes_nothing_S32(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_a_second_run_launches_nothing_and_changes_nothing_S32(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     before = snapshots.current(trips.ws.lake)
     assert trips.run() == []
     assert snapshots.current(trips.ws.lake) == before
 
 
-def test_steps_started_by_hand_with_a_hit_write_no_rows_and_say_unchanged_S32(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_steps_started_by_hand_with_a_hit_write_no_rows_and_say_unchanged_S32(
+    open_world: OpenWorld, february: Path
+) -> None:
+    trips = open_world(february)
     made = [place for place in sorted(trips.keys()) if not place[0].startswith("raw/")]
     before = snapshots.current(trips.ws.lake)
     rows = [trips.step(asset, partition).rows for asset, partition in made]
-    assert {status for _, _, status in trips.made} == {"unchanged"}
+    assert {status for _, _, status in trips.steps_run} == {"unchanged"}
     assert snapshots.current(trips.ws.lake) == before
     ledger_rows = trips.frame("SELECT asset, partition, rows FROM platform.materializations").rows()
     assert sorted(zip(*zip(*made, strict=True), rows, strict=True)) == sorted(
@@ -31,40 +33,40 @@ def test_steps_started_by_hand_with_a_hit_write_no_rows_and_say_unchanged_S32(op
     )
 
 
-def test_taking_in_the_same_files_again_says_unchanged(opened: Opening, churned: Path) -> None:
-    churn = opened(churned, scenario.churn())
+def test_taking_in_the_same_files_again_says_unchanged(open_world: OpenWorld, trained_churn: Path) -> None:
+    churn = open_world(trained_churn, scenario.churn())
     before = snapshots.current(churn.ws.lake)
     assert churn.step("raw/customers", "all").status == "unchanged"
     assert snapshots.current(churn.ws.lake) == before
 
 
 def test_a_lake_elsewhere_killed_between_any_two_steps_ends_with_the_same_keys_and_bytes_S31(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
-    undisturbed, killed = opened(january), opened(None)
+    undisturbed, killed = open_world(january), open_world(None)
     killed.land_trips("2024-01", "2024-02", "2024-03")
     steps = _resumed_until_done(killed, "2024-01")
-    assert steps == len(killed.made) == len(set(killed.made)), "a step was made twice"
+    assert steps == len(killed.steps_run) == len(set(killed.steps_run)), "a step was made twice"
     assert killed.keys() == undisturbed.keys()
     assert _champions(killed) == _champions(undisturbed) == [(1, "promoted", "2024-01")]
 
 
 @pytest.mark.parametrize("step", ["training_set", "candidate", "verdicts", "champion"])
 def test_a_step_killed_before_its_last_commit_is_finished_by_the_next_run(
-    opened: Opening, january: Path, step: str
+    open_world: OpenWorld, january: Path, step: str
 ) -> None:
     # These steps commit twice: a blob or rows of the registry, then the ledger. Here the second was lost.
-    trips = opened(january)
+    trips = open_world(january)
     asset = f"trip_delay/{step}"
-    whole, log = trips.keys(), promotions.history(trips.ws.lake, "trip_delay")
-    measured = verdicts.of(trips.ws.lake, "trip_delay", 1)
+    whole, log = trips.keys(), promotions.history(trips.ws.state, "trip_delay")
+    measured = verdicts.of(trips.ws.state, "trip_delay", 1)
     trips.ws.lake.connection.execute(f"DELETE FROM platform.materializations WHERE asset = '{asset}'")
     launched = trips.run("2024-01")
     assert [key for key, _, status in launched if status == "made"] == [asset]
     assert trips.keys() == whole
-    assert promotions.history(trips.ws.lake, "trip_delay") == log
-    assert verdicts.of(trips.ws.lake, "trip_delay", 1) == measured
-    assert [version.version for version in versions.versions(trips.ws.lake, "trip_delay")] == [1]
+    assert promotions.history(trips.ws.state, "trip_delay") == log
+    assert verdicts.of(trips.ws.state, "trip_delay", 1) == measured
+    assert [version.version for version in versions.versions(trips.ws.state, "trip_delay")] == [1]
 
 
 def _resumed_until_done(world: World, through: str) -> int:
@@ -81,4 +83,4 @@ def _resumed_until_done(world: World, through: str) -> int:
 
 
 def _champions(world: World) -> list[tuple[int | None, str, str]]:
-    return [(e.version, e.action, e.partition) for e in promotions.history(world.ws.lake, "trip_delay")]
+    return [(e.version, e.action, e.partition) for e in promotions.history(world.ws.state, "trip_delay")]

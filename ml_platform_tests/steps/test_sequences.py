@@ -7,13 +7,13 @@ from typing import Any
 import polars as pl
 
 from ml_platform import LightGBM, Retrain, Split
-from ml_platform.retraining.policy import Forced
+from ml_platform.retraining.policy import ManualRequest
+from ml_platform.runtime.settled import outdated_training
 from ml_platform.state import promotions, versions
 from ml_platform.steps import deciding
-from ml_platform.steps.planner import Planner
-from ml_platform.steps.settled import outdated_training
+from ml_platform.steps.all_steps import planner
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
 
 NAME, FEBRUARY = "trip_delay", "2024-02"
@@ -35,71 +35,73 @@ def _made(trips: World, through: str | None = None) -> list[str]:
 
 
 def test_a_change_that_is_taken_back_brings_its_champions_back_when_the_past_is_recomputed(
-    opened: Opening, february: Path
+    open_world: OpenWorld, february: Path
 ) -> None:
-    trips = opened(february, scenario.trips(trainer=FEWER))
+    trips = open_world(february, scenario.trips(trainer=FEWER))
     trips.run(recompute=True)
-    assert (promotions.champion_at(trips.ws.lake, NAME), _scored(trips)) == (4, {FEBRUARY: 3})
+    assert (promotions.champion_at(trips.ws.state, NAME), _scored(trips)) == (4, {FEBRUARY: 3})
     trips.declare(scenario.trips())
     trips.run(recompute=True)
-    assert (promotions.champion_at(trips.ws.lake, NAME), _scored(trips)) == (2, {FEBRUARY: 1})
+    assert (promotions.champion_at(trips.ws.state, NAME), _scored(trips)) == (2, {FEBRUARY: 1})
     assert trips.run(recompute=True) == []
-    assert len(versions.versions(trips.ws.lake, NAME)) == 4
+    assert len(versions.versions(trips.ws.state, NAME)) == 4
 
 
 def test_a_change_that_is_taken_back_brings_the_champion_back_when_somebody_asks(
-    opened: Opening, february: Path
+    open_world: OpenWorld, february: Path
 ) -> None:
-    trips = opened(february)
+    trips = open_world(february)
     for trainer, champion in ((FEWER, 3), (scenario.trips().trainer, 2), (FEWER, 3)):
         trips.declare(scenario.trips(trainer=trainer))
-        request = Forced("ada", "rounds", outdated_training(trips.ws, trips.pipeline, FEBRUARY))
+        request = ManualRequest("ada", "rounds", outdated_training(trips.ws, trips.pipeline, STEPS, FEBRUARY))
         deciding.force(trips.ws, trips.pipeline, FEBRUARY, request)
         assert _made(trips) == TRAINING[1:]
-        assert trips.told(f"{NAME}/champion", FEBRUARY)["champion"] == f"{NAME}@{champion}"
-        assert promotions.champion_at(trips.ws.lake, NAME) == champion
-        assert trips.run() == [] and not Planner(trips.ws, trips.pipeline).unlearnt()
+        assert trips.display(f"{NAME}/champion", FEBRUARY)["champion"] == f"{NAME}@{champion}"
+        assert promotions.champion_at(trips.ws.state, NAME) == champion
+        assert trips.run() == [] and not planner(trips.ws, trips.pipeline).unlearnt()
 
 
 def test_a_training_that_is_forced_where_it_was_held_back_leaves_what_was_predicted(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
-    trips = opened(january, scenario.trips(retrain=Retrain(every=None, min_examples=200)))
+    trips = open_world(january, scenario.trips(retrain=Retrain(every=None, min_examples=200)))
     trips.run(FEBRUARY)
     before = _scores(trips)
     corrected = scenario.trip_rows(FEBRUARY).with_columns(km=pl.col("km") * 2)
     trips.land("trips", f"trips_{FEBRUARY}.csv", corrected, datetime(2024, 2, 1, tzinfo=UTC))
     trips.run(FEBRUARY)
-    deciding.force(trips.ws, trips.pipeline, FEBRUARY, Forced("ada", "a new bridge"))
+    deciding.force(trips.ws, trips.pipeline, FEBRUARY, ManualRequest("ada", "a new bridge"))
     assert _made(trips, FEBRUARY) == TRAINING
     assert _scores(trips).equals(before)
-    assert promotions.champion_at(trips.ws.lake, NAME) == 2
+    assert promotions.champion_at(trips.ws.state, NAME) == 2
 
 
-def test_a_month_that_came_before_its_turn_is_scored_once_the_one_before_it_has_a_champion(opened: Opening) -> None:
-    trips = opened(None, scenario.trips(retrain=Retrain(min_examples=500)))
+def test_a_month_that_came_before_its_turn_is_scored_once_the_one_before_it_has_a_champion(
+    open_world: OpenWorld,
+) -> None:
+    trips = open_world(None, scenario.trips(retrain=Retrain(min_examples=500)))
     trips.land_trips("2024-01", FEBRUARY, "2024-03")
     trips.run(only=FEBRUARY)
-    assert trips.told(f"{NAME}/decision", FEBRUARY)["outcome"] == "held back", "without January there are too few"
+    assert trips.display(f"{NAME}/decision", FEBRUARY)["outcome"] == "skipped", "without January there are too few"
     trips.declare(scenario.trips())
     trips.run(FEBRUARY)
     assert _scored(trips) == {FEBRUARY: 1}
-    assert promotions.champion_at(trips.ws.lake, NAME) == 2
+    assert promotions.champion_at(trips.ws.state, NAME) == 2
     trips.declare(scenario.trips(trainer=FEWER))
     assert trips.run(FEBRUARY) == [], "now it is settled"
 
 
-def test_a_month_without_examples_is_settled_until_some_come(opened: Opening) -> None:
+def test_a_month_without_examples_is_settled_until_some_come(open_world: OpenWorld) -> None:
     fields: dict[str, Any] = {
         "split": Split(validation="10d", holdout="40d"),
         "retrain": Retrain(every=2, min_examples=100),
     }
-    trips = opened(None, scenario.trips(**fields))
+    trips = open_world(None, scenario.trips(**fields))
     trips.land_trips("2024-01", FEBRUARY, "2024-03", "2024-05")
     april = scenario.trip_rows("2024-04")
     trips.land("trips", "trips_2024-04.csv", april.head(0), datetime(2024, 5, 1, tzinfo=UTC))
     trips.run("2024-04")
-    assert trips.told(f"{NAME}/decision", "2024-04")["outcome"] == "fired"
+    assert trips.display(f"{NAME}/decision", "2024-04")["outcome"] == "triggered"
     taken = deciding.history(trips.ws, trips.pipeline)
     trips.declare(scenario.trips(**{**fields, "trainer": FEWER}))
     assert trips.run("2024-04") == []

@@ -10,7 +10,7 @@ from ml_platform.discovery import check_shared_tables, slices_of
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.examples import Examples
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 
 
 def _length() -> object:
@@ -23,9 +23,9 @@ def _length() -> object:
     )
 
 
-def test_a_table_of_two_pipelines_is_taken_in_once_S34(opened: Opening, january: Path) -> None:
+def test_a_table_of_two_pipelines_is_taken_in_once_S34(open_world: OpenWorld, january: Path) -> None:
     first, second = scenario.trips(), _length()
-    both = opened(january, first, second)
+    both = open_world(january, first, second)
     assert both.run("2024-01") == [], "the other pipeline makes nothing of this one stale"
     made = both.run("2024-01", pipeline=second)
     assert {asset.split("/")[0] for asset, _, _ in made} == {"trip_length"}

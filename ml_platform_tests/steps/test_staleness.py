@@ -10,17 +10,17 @@ from ml_platform import AtLeast, Derived
 from ml_platform.errors import IngestionError
 from ml_platform.lake import data_files
 from ml_platform.state import promotions, versions
-from ml_platform.steps.planner import Planner
+from ml_platform.steps.all_steps import planner
 from ml_platform.validation import validated
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
-from ml_platform_tests.world import Made, World
+from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.world import StepRun, World
 
 TRAINING = ["training_set", "candidate", "verdicts", "champion"]
 DATA = ["features", "predictions", "performance", "drift", "report", "decision"]
 
 
-def _made(steps: list[Made], status: str = "made") -> dict[str, list[str]]:
+def _made(steps: list[StepRun], status: str = "made") -> dict[str, list[str]]:
     """partition → the assets that were made, in order; without the pipeline's name."""
     found: dict[str, list[str]] = {}
     for asset, partition, said in steps:
@@ -34,33 +34,33 @@ def _training_set(world: World, month: str) -> str:
 
 
 def test_another_feature_is_carried_through_on_request_and_no_table_is_validated_again(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
     before = scenario.trips()
-    trips = opened(january, scenario.trips(features=[*before.features, Derived(far=pl.col("km") > 12)]))
+    trips = open_world(january, scenario.trips(features=[*before.features, Derived(far=pl.col("km") > 12)]))
     made = trips.run("2024-01", recompute=True)
     assert _made(made) == {"2024-01": [*DATA, *TRAINING]}
-    assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1, 2]
+    assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1, 2]
     assert trips.run("2024-01", recompute=True) == trips.run("2024-01") == []
 
 
 def test_a_feature_declared_again_with_another_type_takes_the_place_of_the_old_one(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
     others = [feature for feature in scenario.trips().features if not isinstance(feature, Derived)]
     hour = pl.col("ordered_at").dt.hour()
-    trips = opened(january, scenario.trips(features=[*others, Derived(hour=hour / 24)]))
+    trips = open_world(january, scenario.trips(features=[*others, Derived(hour=hour / 24)]))
     trips.run("2024-01")
     assert trips.ws.lake.columns("trip_delay", "features")["hour"] == "DOUBLE"
     assert trips.run("2024-01") == []
 
 
-def test_another_gate_judges_again_and_trains_nothing_S23(opened: Opening, january: Path) -> None:
+def test_another_gate_judges_again_and_trains_nothing_S23(open_world: OpenWorld, january: Path) -> None:
     old = scenario.trips().gates
-    trips = opened(january, scenario.trips(gates=[*old, AtLeast("average_precision", 0.2)]))
+    trips = open_world(january, scenario.trips(gates=[*old, AtLeast("average_precision", 0.2)]))
     assert trips.run("2024-01") == [], "what was judged stands"
     assert _made(trips.run("2024-01", recompute=True)) == {"2024-01": ["verdicts", "champion"]}
-    told = trips.told("trip_delay/verdicts", "2024-01")
+    told = trips.display("trip_delay/verdicts", "2024-01")
     assert (told["passed"], told["gates"], told["version"]) == (8, 8, "trip_delay@1")
     measured = trips.frame("SELECT gate, count(*) FROM registry.verdicts WHERE slice = '' GROUP BY gate")
     assert set(measured["count_star()"]) == {1}, "measured again"
@@ -68,24 +68,24 @@ def test_another_gate_judges_again_and_trains_nothing_S23(opened: Opening, janua
 
 
 def test_another_clean_screens_again_and_keeps_the_model_when_the_rows_are_the_same(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
     table = scenario.trips_table(clean=scenario.clean_trips_anew)
-    trips = opened(january, scenario.trips(tables=[table, scenario.traffic, scenario.drivers]))
+    trips = open_world(january, scenario.trips(tables=[table, scenario.traffic, scenario.drivers]))
     made = _made(trips.run("2024-01"))
     assert made["2024-01"][:2] == ["validated/trips", "features"]
     assert "validated/traffic" not in made["2024-01"]
     assert "candidate" not in made["2024-01"], "the training set has the same bytes"
-    assert [v.version for v in versions.versions(trips.ws.lake, "trip_delay")] == [1]
+    assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1]
 
 
 def test_a_replaced_file_carried_through_the_past_changes_what_could_know_of_it_and_nothing_else_S6(
-    opened: Opening, february: Path
+    open_world: OpenWorld, february: Path
 ) -> None:
-    trips = opened(february)
+    trips = open_world(february)
     sets = {month: _training_set(trips, month) for month in ("2024-01", "2024-02")}
     scores = trips.frame("FROM trip_delay.predictions ORDER BY key, version")
-    log = promotions.history(trips.ws.lake, "trip_delay")
+    log = promotions.history(trips.ws.state, "trip_delay")
     # On 10 February it turns out that three trips of 28 January were later than said.
     corrected = scenario.trip_rows("2024-01").with_columns(
         late=pl.when(pl.int_range(pl.len()) % 10 == 3).then(pl.col("late") + 30).otherwise("late")
@@ -101,7 +101,7 @@ def test_a_replaced_file_carried_through_the_past_changes_what_could_know_of_it_
     assert "candidate" not in made["2024-01"]
     assert _training_set(trips, "2024-02") != sets["2024-02"]
     assert "candidate" in made["2024-02"]
-    assert promotions.history(trips.ws.lake, "trip_delay")[: len(log)] == log
+    assert promotions.history(trips.ws.state, "trip_delay")[: len(log)] == log
     # January had no champion; February's predictions were made with what was known, by the same version.
     again = trips.frame("FROM trip_delay.predictions ORDER BY key, version")
     early = pl.col("at") < datetime(2024, 2, 10, tzinfo=UTC)
@@ -109,12 +109,12 @@ def test_a_replaced_file_carried_through_the_past_changes_what_could_know_of_it_
 
 
 def test_a_file_replaced_after_it_was_used_is_stale_and_changes_no_past_prediction_or_model_S6(
-    opened: Opening, february: Path
+    open_world: OpenWorld, february: Path
 ) -> None:
-    trips = opened(february)
+    trips = open_world(february)
     scores = "SELECT * EXCLUDE (run_id) FROM trip_delay.predictions ORDER BY ALL"
-    before, models = trips.frame(scores), versions.versions(trips.ws.lake, "trip_delay")
-    log = promotions.history(trips.ws.lake, "trip_delay")
+    before, models = trips.frame(scores), versions.versions(trips.ws.state, "trip_delay")
+    log = promotions.history(trips.ws.state, "trip_delay")
     assert trips.planned("2024-02") == []
     # In April somebody finds that January's file was wrong throughout.
     wrong = scenario.trip_rows("2024-01").with_columns(pl.col("late") + 40)
@@ -124,17 +124,19 @@ def test_a_file_replaced_after_it_was_used_is_stale_and_changes_no_past_predicti
     assert made["2024-01"][0] == "validated/trips"
     assert "candidate" not in made["2024-01"] + made.get("2024-02", [])
     assert trips.frame(scores).equals(before)
-    assert versions.versions(trips.ws.lake, "trip_delay") == models
-    assert promotions.history(trips.ws.lake, "trip_delay") == log
+    assert versions.versions(trips.ws.state, "trip_delay") == models
+    assert promotions.history(trips.ws.state, "trip_delay") == log
     assert trips.planned("2024-02") == []
 
 
-def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(opened: Opening, february: Path) -> None:
-    inorder, late = opened(february), opened(None)
+def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(
+    open_world: OpenWorld, february: Path
+) -> None:
+    inorder, late = open_world(february), open_world(None)
     late.land_trips("2024-01", "2024-03")
     late.run("2024-02")
     # A month without rows: no examples, no predictions, and a decision that says so.
-    assert late.told("trip_delay/decision", "2024-02")["outcome"] == "held back"
+    assert late.display("trip_delay/decision", "2024-02")["outcome"] == "skipped"
     assert late.frame("SELECT count(*) FROM trip_delay.predictions WHERE _partition = '2024-02'").item() == 0
     late.declare()
     assert late.run("2024-02") == []
@@ -143,14 +145,14 @@ def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(op
     assert set(made) == {"all", "2024-02"}, "January does not depend on February"
     same = ("raw", "validated/drivers", "trip_delay/verdicts", "trip_delay/champion")
     assert late.keys(without=same) == inorder.keys(without=same)
-    told = [one.told("trip_delay/champion", "2024-02") for one in (late, inorder)]
+    told = [one.display("trip_delay/champion", "2024-02") for one in (late, inorder)]
     assert all("markdown" in one.pop("model card") for one in told), "which names its run"
     assert told[0] == told[1]
 
 
 @pytest.mark.parametrize("table", ["validated.trips", "trip_delay.features", "trip_delay.predictions"])
-def test_rows_whose_file_is_lost_are_made_again_S31(opened: Opening, february: Path, table: str) -> None:
-    trips = opened(february)
+def test_rows_whose_file_is_lost_are_made_again_S31(open_world: OpenWorld, february: Path, table: str) -> None:
+    trips = open_world(february)
     whole = f"SELECT * EXCLUDE (_partition) FROM {table} ORDER BY ALL"
     keys, rows = trips.keys(), trips.frame(whole)
     _lose(trips, table)
@@ -163,16 +165,16 @@ def test_rows_whose_file_is_lost_are_made_again_S31(opened: Opening, february: P
 
 
 def test_a_table_made_by_hand_after_its_file_was_lost_is_not_taken_for_unchanged_S31(
-    opened: Opening, january: Path
+    open_world: OpenWorld, january: Path
 ) -> None:
-    trips = opened(january)
+    trips = open_world(january)
     _lose(trips, "validated.trips")
     assert trips.step("validated/trips", "2024-01").status == "made"
     assert trips.frame("SELECT count(*) FROM validated.trips").item() == 400
 
 
-def test_raw_rows_that_are_lost_are_said_to_be_and_not_taken_for_none(opened: Opening, january: Path) -> None:
-    trips = opened(january)
+def test_raw_rows_that_are_lost_are_said_to_be_and_not_taken_for_none(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january)
     rows = trips.frame("SELECT count(*) FROM validated.trips").item()
     _lose(trips, "raw.trips")
     assert trips.run("2024-01") == [], "what was screened stands"
@@ -196,9 +198,9 @@ def _lose(world: World, table: str) -> None:
 @pytest.mark.parametrize("step", ["training_set", "candidate"])
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_a_blob_that_is_lost_or_damaged_is_made_again_S31(
-    opened: Opening, january: Path, step: str, damage: str
+    open_world: OpenWorld, january: Path, step: str, damage: str
 ) -> None:
-    trips = opened(january)
+    trips = open_world(january)
     digest = trips.keys()[f"trip_delay/{step}", "2024-01"][1]
     blob = trips.ws.blobs.path(digest)
     if damage == "missing":
@@ -210,28 +212,28 @@ def test_a_blob_that_is_lost_or_damaged_is_made_again_S31(
     assert trips.run("2024-01") == []
 
 
-def test_a_refused_file_is_named_and_the_others_go_on(opened: Opening, january: Path) -> None:
-    from ml_platform.steps.planner import Planner
+def test_a_refused_file_is_named_and_the_others_go_on(open_world: OpenWorld, january: Path) -> None:
+    from ml_platform.steps.all_steps import planner
 
-    trips = opened(january)
+    trips = open_world(january)
     (trips.settings.landing / "trips" / "trips_2023-12.csv").write_bytes(b"\x00\x01\x02 no table")
     made = trips.run("2024-01")
     assert [asset for asset, _, _ in made] == ["raw/trips", "validated/trips"]
-    told = Planner(trips.ws, trips.pipeline).problems()
+    told = planner(trips.ws, trips.pipeline).problems()
     assert len(told) == 1 and "trips_2023-12.csv" in told[0]
     assert trips.run("2024-01") == []
 
 
-def test_the_plan_knows_the_validated_keys_that_the_steps_record(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_the_plan_knows_the_validated_keys_that_the_steps_record(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     recorded = {month: key for (asset, month), (key, _) in trips.keys().items() if asset == "validated/trips"}
     planned = validated.validated_keys(trips.ws.lake, scenario.trips_, trips.ws.slices["trips"])
     assert planned is not None
     assert recorded == {month: planned[month] for month in recorded}
 
 
-def test_a_refused_row_of_a_far_time_completes_no_month_and_is_in_quarantine_S20(opened: Opening) -> None:
-    trips = opened(None)
+def test_a_refused_row_of_a_far_time_completes_no_month_and_is_in_quarantine_S20(open_world: OpenWorld) -> None:
+    trips = open_world(None)
     rows = scenario.trip_rows("2024-01")
     far = pl.lit(datetime(2031, 5, 1)).dt.replace_time_zone("UTC")
     stray = rows.head(1).with_columns(
@@ -240,7 +242,7 @@ def test_a_refused_row_of_a_far_time_completes_no_month_and_is_in_quarantine_S20
     trips.land_trips("2024-01")
     trips.land("trips", "trips_2024-01.csv", pl.concat([rows, stray]), datetime(2024, 2, 1, tzinfo=UTC))
     trips.run()
-    planner = Planner(trips.ws, trips.pipeline)
+    planner = planner(trips.ws, trips.pipeline)
     assert planner.complete() == []
     assert list(validated.touched(trips.ws.lake, trips.tables["trips"], scenario.MONTHS)) == ["2024-01"]
     # It waits with January, which the file is about, until a row of February completes it.

@@ -21,8 +21,8 @@ from ml_platform.training.environment import differences
 from ml_platform.training.fitting import Trained
 from ml_platform.training.reproduction import reproduce, reproduce_here
 from ml_platform.training.training_set import TrainingSet
-from ml_platform_tests.training import scenario
-from ml_platform_tests.training.scenario import MONTHS, D
+from ml_platform_tests.scenario import labelled_trips
+from ml_platform_tests.scenario.labelled_trips import MONTHS, D
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -30,7 +30,7 @@ TASKS = ("binary", "multiclass", "regression")
 def made(
     lake: Lake, blobs: Blobs, pipeline: ModelPipeline, frame: pl.DataFrame | None = None, threads: int = 2
 ) -> tuple[TrainingSet, Trained, pl.DataFrame]:
-    scenario.fill(lake, pipeline, scenario.rows() if frame is None else frame)
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows() if frame is None else frame)
     stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     found = fitting.make(blobs, pipeline, stored, "{}", threads=threads)
     return stored, found, pl.read_parquet(blobs.path(stored.digest))
@@ -38,7 +38,7 @@ def made(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_model_learns_and_its_bundle_scores_as_it_did(lake: Lake, blobs: Blobs, task: str) -> None:
-    _, found, rows = made(lake, blobs, scenario.pipeline(task))
+    _, found, rows = made(lake, blobs, labelled_trips.pipeline(task))
     holdout = rows.filter(pl.col("_part") == "holdout")
     scores = Predictor(load(blobs, found.digest)).scores(holdout)
     label = holdout["_label"].to_numpy()
@@ -56,7 +56,7 @@ def test_a_model_learns_and_its_bundle_scores_as_it_did(lake: Lake, blobs: Blobs
 
 @pytest.mark.parametrize("task", TASKS)
 def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(lake: Lake, blobs: Blobs, task: str) -> None:
-    _, found, rows = made(lake, blobs, scenario.pipeline(task))
+    _, found, rows = made(lake, blobs, labelled_trips.pipeline(task))
     strange = pl.DataFrame(
         {
             "city": [None, "never seen", "rome", "", "oslo"],
@@ -77,7 +77,7 @@ def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(lake: Lake, blobs: Blo
 
 
 def test_batches_cut_anywhere_give_the_same_scores(lake: Lake, blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, found, rows = made(lake, blobs, scenario.pipeline())
+    _, found, rows = made(lake, blobs, labelled_trips.pipeline())
     predictor = Predictor(found.bundle)
     whole = predictor.scores(rows)
     monkeypatch.setattr("ml_platform.models.predictor.BATCH", 7)
@@ -86,12 +86,12 @@ def test_batches_cut_anywhere_give_the_same_scores(lake: Lake, blobs: Blobs, mon
 
 
 def test_levels_and_classes_are_learnt_from_the_train_part_only(lake: Lake, blobs: Blobs) -> None:
-    late = pl.col("at") >= D - 21 * scenario._HOUR * 24
-    frame = scenario.rows().with_columns(
+    late = pl.col("at") >= D - 21 * labelled_trips._HOUR * 24
+    frame = labelled_trips.rows().with_columns(
         city=pl.when(late & (pl.col("trip") % 2 == 0)).then(pl.lit("aaa")).otherwise("city"),
         kind=pl.when(late & (pl.col("trip") % 5 == 0)).then(pl.lit("odd")).otherwise("kind"),
     )
-    pipeline = scenario.pipeline("multiclass", trainer=LightGBM(num_leaves=7, rounds=30, early_stopping=5))
+    pipeline = labelled_trips.pipeline("multiclass", trainer=LightGBM(num_leaves=7, rounds=30, early_stopping=5))
     stored, found, rows = made(lake, blobs, pipeline, frame)
     assert found.bundle.levels == {"city": ["bonn", "graz", "oslo", "rome"]}
     assert found.bundle.classes == ("bad", "good", "poor")
@@ -104,14 +104,14 @@ def test_levels_and_classes_are_learnt_from_the_train_part_only(lake: Lake, blob
 
 def test_early_stopping_keeps_the_best_round_and_says_how_good_it_was(lake: Lake, blobs: Blobs) -> None:
     trainer = LightGBM(num_leaves=31, rounds=400, learning_rate=0.5, min_data_in_leaf=2, early_stopping=10)
-    _, found, _ = made(lake, blobs, scenario.pipeline(trainer=trainer))
+    _, found, _ = made(lake, blobs, labelled_trips.pipeline(trainer=trainer))
     assert 1 <= found.record["rounds"] < 400
     assert found.record["evaluations"]["binary_logloss"] < 0.69
     assert found.bundle.model.decode().count("Tree=") == found.record["rounds"]
 
 
 def test_the_same_training_is_the_same_bundle_s16(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
+    pipeline = labelled_trips.pipeline()
     stored, found, _ = made(lake, blobs, pipeline)
     again = fitting.make(blobs, pipeline, stored, "{}", threads=2)
     assert again.digest == found.digest == load(blobs, found.digest).digest
@@ -120,22 +120,22 @@ def test_the_same_training_is_the_same_bundle_s16(lake: Lake, blobs: Blobs) -> N
 
 
 def test_the_bundle_tells_its_training_set_and_decision(lake: Lake, blobs: Blobs) -> None:
-    stored, found, _ = made(lake, blobs, scenario.pipeline())
+    stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
     loaded = load(blobs, found.digest)
     assert (loaded.training_set, loaded.decided_at) == (stored.digest, D)
     assert list(loaded.columns) == list(found.bundle.columns)
 
 
 def test_a_column_that_is_always_null_trains(lake: Lake, blobs: Blobs) -> None:
-    frame = scenario.rows().with_columns(km=pl.lit(None, pl.Float64), city=pl.lit(None, pl.String))
-    stored, found, _ = made(lake, blobs, scenario.pipeline(), frame)
+    frame = labelled_trips.rows().with_columns(km=pl.lit(None, pl.Float64), city=pl.lit(None, pl.String))
+    stored, found, _ = made(lake, blobs, labelled_trips.pipeline(), frame)
     assert found.bundle.levels["city"] == []
     assert Predictor(found.bundle).score_row(dict.fromkeys(found.bundle.columns)) > 0  # type: ignore[operator]
     assert reproduce_here(blobs, stored.digest, found.digest).identical
 
 
 def test_nothing_in_the_record_but_json_values(lake: Lake, blobs: Blobs) -> None:
-    _, found, _ = made(lake, blobs, scenario.pipeline())
+    _, found, _ = made(lake, blobs, labelled_trips.pipeline())
     assert json.loads(json.dumps(found.record)) == found.record
     assert {*found.record} == {
         "parameters",
@@ -153,7 +153,7 @@ def test_nothing_in_the_record_but_json_values(lake: Lake, blobs: Blobs) -> None
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_fresh_process_makes_the_same_bytes_s16(lake: Lake, blobs: Blobs, task: str) -> None:
-    stored, found, _ = made(lake, blobs, scenario.pipeline(task))
+    stored, found, _ = made(lake, blobs, labelled_trips.pipeline(task))
     again = reproduce(blobs, stored.digest, found.digest)
     assert again.identical
     assert again.expected == again.actual
@@ -165,7 +165,7 @@ def changed(blobs: Blobs, found: Trained, **parts: Any) -> str:
 
 
 def test_another_model_is_noticed_and_its_first_difference_named(lake: Lake, blobs: Blobs) -> None:
-    stored, found, _ = made(lake, blobs, scenario.pipeline())
+    stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
     forged = found.bundle.model.replace(b"shrinkage=0.2", b"shrinkage=0.3", 1)
     again = reproduce_here(blobs, stored.digest, changed(blobs, found, model=forged))
     assert not again.identical
@@ -174,7 +174,7 @@ def test_another_model_is_noticed_and_its_first_difference_named(lake: Lake, blo
 
 
 def test_other_levels_and_another_environment_are_named(lake: Lake, blobs: Blobs) -> None:
-    stored, found, _ = made(lake, blobs, scenario.pipeline())
+    stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
     elsewhere = {**found.bundle.versions, "cpu": "abacus"}
     forged = changed(blobs, found, levels={"city": ["bonn", "rome"]}, versions=elsewhere)
     again = reproduce_here(blobs, stored.digest, forged)
@@ -189,7 +189,7 @@ def test_environments_are_compared_library_by_library() -> None:
 
 @pytest.mark.parametrize("which", ["training set", "bundle"])
 def test_a_damaged_blob_is_noticed_also_by_the_fresh_process(lake: Lake, blobs: Blobs, which: str) -> None:
-    stored, found, _ = made(lake, blobs, scenario.pipeline())
+    stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
     path = blobs.path(stored.digest if which == "training set" else found.digest)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -199,7 +199,7 @@ def test_a_damaged_blob_is_noticed_also_by_the_fresh_process(lake: Lake, blobs: 
 
 
 def test_another_training_set_than_its_own_is_refused(lake: Lake, blobs: Blobs) -> None:
-    _, found, _ = made(lake, blobs, scenario.pipeline())
+    _, found, _ = made(lake, blobs, labelled_trips.pipeline())
     with pytest.raises(TrainingError, match="was fitted on"):
         reproduce_here(blobs, "0" * 64, found.digest)
 
@@ -213,4 +213,4 @@ def test_a_bundle_that_is_none_is_refused_by_name(blobs: Blobs, tmp_path: Path) 
 
 def test_a_value_that_lightgbm_refuses_is_a_training_error(lake: Lake, blobs: Blobs) -> None:
     with pytest.raises(TrainingError, match="LightGBM refuses"):
-        made(lake, blobs, scenario.pipeline(trainer=LightGBM(extra={"max_bin": -3})))
+        made(lake, blobs, labelled_trips.pipeline(trainer=LightGBM(extra={"max_bin": -3})))

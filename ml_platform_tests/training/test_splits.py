@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.training import Split
 from ml_platform.training.splits import PARTS, part_sql
-from ml_platform_tests.training import scenario
+from ml_platform_tests.scenario import labelled_trips
 
 D = datetime(2013, 3, 1, tzinfo=UTC)
 _KEYS = st.lists(st.tuples(st.text(max_size=5), st.integers(-5, 5)), min_size=1, max_size=60, unique=True)
@@ -88,4 +88,4 @@ def test_the_seed_moves_examples() -> None:
 
 def test_a_group_that_is_no_input_is_refused_when_the_declaration_loads() -> None:
     with pytest.raises(DeclarationError, match="group='late' is no input"):
-        scenario.pipeline(split=Split(validation=0.2, holdout=0.2, group="late"))
+        labelled_trips.pipeline(split=Split(validation=0.2, holdout=0.2, group="late"))

@@ -10,7 +10,7 @@ from ml_platform.errors import TrainingError
 from ml_platform.spec.training import LightGBM
 from ml_platform.training.training_plan import Plan, check_extra, plan
 from ml_platform.training.training_set import TrainingSet
-from ml_platform_tests.training import scenario
+from ml_platform_tests.scenario import labelled_trips
 
 STORED = TrainingSet("abc", datetime(2013, 3, 1, tzinfo=UTC), 1, {}, 0, {})
 
@@ -38,7 +38,7 @@ def test_an_objective_must_be_one_of_the_task() -> None:
 
 
 def test_extra_reaches_lightgbm_under_its_principal_name_and_nothing_is_changed_silently() -> None:
-    pipeline = scenario.pipeline(trainer=LightGBM(extra={"reg_lambda": 2.0}))
+    pipeline = labelled_trips.pipeline(trainer=LightGBM(extra={"reg_lambda": 2.0}))
     found = plan(pipeline, STORED)
     defaults: dict[str, Any] = {
         "objective": "binary",
@@ -54,11 +54,11 @@ def test_extra_reaches_lightgbm_under_its_principal_name_and_nothing_is_changed_
 
 
 def test_times_and_keys_never_reach_the_model() -> None:
-    assert list(plan(scenario.pipeline(), STORED).columns) == ["city", "rush", "km", "riders", "hour", "far"]
+    assert list(plan(labelled_trips.pipeline(), STORED).columns) == ["city", "rush", "km", "riders", "hour", "far"]
 
 
 def test_a_plan_survives_json_in_the_order_of_its_columns() -> None:
-    found = plan(scenario.pipeline(), STORED)
+    found = plan(labelled_trips.pipeline(), STORED)
     again = Plan.from_json(json.loads(json.dumps(found.to_json(), sort_keys=True)))
     assert again == found
     assert list(again.columns) == list(found.columns)

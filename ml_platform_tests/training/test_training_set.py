@@ -14,8 +14,8 @@ from ml_platform.lake.connection import Lake
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.training import LightGBM, Split
 from ml_platform.training.training_set import TrainingSet, build, readiness
-from ml_platform_tests.training import scenario
-from ml_platform_tests.training.scenario import MONTHS, SINCE, D
+from ml_platform_tests.scenario import labelled_trips
+from ml_platform_tests.scenario.labelled_trips import MONTHS, SINCE, D
 
 DAY = timedelta(days=1)
 
@@ -27,18 +27,18 @@ def built(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, **options: object) 
 
 
 def test_examples_are_ordered_by_time_and_key_whatever_order_they_were_stored_in_s16(lake: Lake, blobs: Blobs) -> None:
-    pipeline, frame = scenario.pipeline(), scenario.rows(400)
+    pipeline, frame = labelled_trips.pipeline(), labelled_trips.rows(400)
     ties = frame.with_columns(at=pl.col("at").dt.truncate("1d"))
-    scenario.fill(lake, pipeline, ties)
+    labelled_trips.fill(lake, pipeline, ties)
     first, rows = built(lake, blobs, pipeline)
     assert rows.equals(rows.sort("at", "trip"))
-    scenario.fill(lake, pipeline, ties.sample(fraction=1, shuffle=True, seed=3))
+    labelled_trips.fill(lake, pipeline, ties.sample(fraction=1, shuffle=True, seed=3))
     assert built(lake, blobs, pipeline)[0] == first
 
 
 def test_the_order_of_the_stored_columns_does_not_matter_s16(lake: Lake, blobs: Blobs) -> None:
-    pipeline, frame = scenario.pipeline(), scenario.rows(300)
-    scenario.fill(lake, pipeline, frame)
+    pipeline, frame = labelled_trips.pipeline(), labelled_trips.rows(300)
+    labelled_trips.fill(lake, pipeline, frame)
     first, _ = built(lake, blobs, pipeline)
     lake.connection.execute(
         "CREATE TABLE moved AS SELECT _partition, far, km, hour, "
@@ -50,13 +50,13 @@ def test_the_order_of_the_stored_columns_does_not_matter_s16(lake: Lake, blobs: 
 
 
 def test_another_process_writes_the_same_bytes_s16(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    scenario.fill(lake, pipeline, scenario.rows(2500))
+    pipeline = labelled_trips.pipeline()
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows(2500))
     first, _ = built(lake, blobs, pipeline)
     blobs.path(first.digest).unlink()
     code = (
         "from ml_platform.settings import Settings; from ml_platform.lake.connection import Lake\n"
-        "from ml_platform.lake.blobs import Blobs; from ml_platform_tests.training import scenario as s\n"
+        "from ml_platform.lake.blobs import Blobs; from ml_platform_tests.scenario import labelled_trips as s\n"
         "from ml_platform.training.training_set import build\n"
         "settings = Settings(threads=1)\n"
         "print(build(Lake(settings, read_only=True), Blobs(settings), s.pipeline(), decided_at=s.D, "
@@ -72,8 +72,8 @@ def test_rows_are_cut_at_the_same_places_however_they_arrive(
     lake: Lake, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ml_platform.training.training_set.ROW_GROUP", 128)
-    pipeline = scenario.pipeline()
-    scenario.fill(lake, pipeline, scenario.rows(1000))
+    pipeline = labelled_trips.pipeline()
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows(1000))
     first, rows = built(lake, blobs, pipeline)
     whole = Lake.stream
     monkeypatch.setattr(Lake, "stream", lambda self, sql: whole(self, sql).read_all().to_reader(max_chunksize=7))
@@ -82,15 +82,15 @@ def test_rows_are_cut_at_the_same_places_however_they_arrive(
 
 
 def test_a_label_counts_only_when_known_before_the_decision_s18(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    frame = scenario.rows(600).with_columns(
+    pipeline = labelled_trips.pipeline()
+    frame = labelled_trips.rows(600).with_columns(
         ended=pl.when(pl.col("trip") % 10 == 0)
         .then(pl.lit(D))  # known at the decision, not before it
         .when(pl.col("trip") % 10 == 1)
         .then(None)
         .otherwise("ended")
     )
-    scenario.fill(lake, pipeline, frame)
+    labelled_trips.fill(lake, pipeline, frame)
     found, rows = built(lake, blobs, pipeline)
     assert found.immature == 120
     assert rows.height == 480
@@ -100,14 +100,14 @@ def test_a_label_counts_only_when_known_before_the_decision_s18(lake: Lake, blob
 
 
 def test_a_null_label_is_no_label_s17(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    frame = scenario.rows(300).with_columns(late=pl.when(pl.col("trip") % 3 > 0).then("late"))
-    scenario.fill(lake, pipeline, frame)
+    pipeline = labelled_trips.pipeline()
+    frame = labelled_trips.rows(300).with_columns(late=pl.when(pl.col("trip") % 3 > 0).then("late"))
+    labelled_trips.fill(lake, pipeline, frame)
     assert built(lake, blobs, pipeline)[0].immature == 100
 
 
 def test_parts_follow_each_other_in_time_and_end_at_the_decision_s18(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
+    pipeline = labelled_trips.pipeline()
     edges = [
         SINCE,
         D - 21 * DAY - timedelta(microseconds=1),
@@ -117,14 +117,14 @@ def test_parts_follow_each_other_in_time_and_end_at_the_decision_s18(lake: Lake,
         D - 2 * timedelta(hours=1),
     ]
     frame = (
-        scenario.rows(12)
+        labelled_trips.rows(12)
         .with_columns(
             at=pl.Series([edges[i // 2] for i in range(12)]).cast(pl.Datetime("us", "UTC")),
             late=pl.Series([-1.0, 1.0] * 6),
         )
         .with_columns(ended=pl.col("at") + pl.duration(hours=1))
     )
-    scenario.fill(lake, pipeline, frame)
+    labelled_trips.fill(lake, pipeline, frame)
     found, rows = built(lake, blobs, pipeline)
     assert rows["_part"].to_list() == ["train"] * 4 + ["validation"] * 4 + ["holdout"] * 4
     assert found.bounds["validation"] == (edges[2].isoformat(), edges[3].isoformat())
@@ -132,15 +132,15 @@ def test_parts_follow_each_other_in_time_and_end_at_the_decision_s18(lake: Lake,
 
 
 def test_only_the_partitions_asked_for_are_read(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    scenario.fill(lake, pipeline, scenario.rows(900, days=89))
+    pipeline = labelled_trips.pipeline()
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows(900, days=89))
     _, rows = built(lake, blobs, pipeline)
     assert rows["at"].max() < D
 
 
 def corrected(frame: pl.DataFrame, trip: int, when: object, late: float) -> pl.DataFrame:
     """validated.trips with a later version of one row, known from `when`."""
-    table = scenario.validated(frame, "ended")
+    table = labelled_trips.validated(frame, "ended")
     moment = pl.lit(when).cast(pl.Datetime("us", "UTC"))
     hit = pl.col("trip") == trip
     old = table.with_columns(_superseded_at=pl.when(hit).then(moment).otherwise("_superseded_at"))
@@ -157,9 +157,9 @@ def corrected(frame: pl.DataFrame, trip: int, when: object, late: float) -> pl.D
 def test_labels_are_of_the_version_that_stood_then_and_features_as_they_were_computed_s6(
     lake: Lake, blobs: Blobs, when: object, label: float, features: str
 ) -> None:
-    pipeline = scenario.pipeline("regression")
-    frame = scenario.rows(300).with_columns(late=pl.when(pl.col("trip") == 7).then(-5.0).otherwise("late"))
-    scenario.fill(lake, pipeline, frame, versions=corrected(frame, 7, when, 77.0))
+    pipeline = labelled_trips.pipeline("regression")
+    frame = labelled_trips.rows(300).with_columns(late=pl.when(pl.col("trip") == 7).then(-5.0).otherwise("late"))
+    labelled_trips.fill(lake, pipeline, frame, versions=corrected(frame, 7, when, 77.0))
     _, rows = built(lake, blobs, pipeline)
     row = rows.row(by_predicate=pl.col("trip") == 7, named=True)
     assert row["_label"] == label
@@ -168,26 +168,28 @@ def test_labels_are_of_the_version_that_stood_then_and_features_as_they_were_com
 
 
 def test_of_two_versions_that_overlap_until_the_refresh_the_later_known_counts_s5_s6(lake: Lake, blobs: Blobs) -> None:
-    pipeline, frame = scenario.pipeline("regression"), scenario.rows(300)
+    pipeline, frame = labelled_trips.pipeline("regression"), labelled_trips.rows(300)
     versions = corrected(frame, 7, D - DAY, 77.0).with_columns(
         _superseded_at=pl.when(pl.col("_superseded_at").is_not_null()).then(pl.lit(D).cast(pl.Datetime("us", "UTC")))
     )
-    scenario.fill(lake, pipeline, frame, versions=versions)
+    labelled_trips.fill(lake, pipeline, frame, versions=versions)
     _, rows = built(lake, blobs, pipeline)
     assert rows.filter(pl.col("trip") == 7)["_label"].to_list() == [77.0]
 
 
 def test_a_row_taken_back_before_the_decision_has_no_label_s6(lake: Lake, blobs: Blobs) -> None:
-    pipeline, frame = scenario.pipeline(), scenario.rows(300)
+    pipeline, frame = labelled_trips.pipeline(), labelled_trips.rows(300)
     gone = pl.when(pl.col("trip") == 7).then(pl.lit(D - DAY)).cast(pl.Datetime("us", "UTC"))
-    scenario.fill(lake, pipeline, frame, versions=scenario.validated(frame, "ended").with_columns(_superseded_at=gone))
+    labelled_trips.fill(
+        lake, pipeline, frame, versions=labelled_trips.validated(frame, "ended").with_columns(_superseded_at=gone)
+    )
     found, rows = built(lake, blobs, pipeline)
     assert (found.immature, 7 in rows["trip"].to_list()) == (1, False)
 
 
 def test_without_partitions_the_decision_is_just_after_the_last_known_thing(lake: Lake, blobs: Blobs) -> None:
-    pipeline, frame = scenario.pipeline(partitions=None), scenario.rows(300)
-    scenario.fill(lake, pipeline, frame)
+    pipeline, frame = labelled_trips.pipeline(partitions=None), labelled_trips.rows(300)
+    labelled_trips.fill(lake, pipeline, frame)
     found, rows = built(lake, blobs, pipeline, decided_at=None, partitions_upto=["all"])
     assert found.decided_at == frame["ended"].max() + timedelta(microseconds=1)  # type: ignore[operator]
     assert (rows.height, found.immature) == (300, 0)
@@ -198,14 +200,14 @@ def test_without_partitions_the_decision_is_just_after_the_last_known_thing(lake
 
 def reported_case(lake: Lake, blobs: Blobs, label: str, **changes: object) -> pl.DataFrame:
     """Trips reported 0, 6.9, 7 and 7.1 days after they began, and 30 days late; the rest never."""
-    pipeline = scenario.pipeline(label, **changes)
-    frame = scenario.rows(600)
+    pipeline = labelled_trips.pipeline(label, **changes)
+    frame = labelled_trips.rows(600)
     at = frame["at"].to_list()
     after = [(0, 0.1, 50.0), (0, 3.0, 5.0), (1, 6.9, 50.0), (2, 7.0, 5.0), (3, 7.1, 50.0), (4, 30.0, 5.0)]
     ids = [*range(5), *range(200, 240), *range(440, 460)]
     later = [(trip, 1.0, 20.0 if trip % 2 else 2.0) for trip in ids[5:]]
     reports = [(n, trip, at[trip] + days * DAY, loss) for n, (trip, days, loss) in enumerate([*after, *later])]
-    scenario.fill(lake, pipeline, frame, scenario.report_rows(reports))
+    labelled_trips.fill(lake, pipeline, frame, labelled_trips.report_rows(reports))
     return built(lake, blobs, pipeline)[1]
 
 
@@ -218,7 +220,7 @@ def test_unreported_until_maturity_is_false_and_known_from_then_on_s17(lake: Lak
     young = rows.filter(pl.col("at") >= D - 7 * DAY)
     assert young["_label"].all()  # nothing young is known to be false
     old = pl.col("at") < D - 7 * DAY
-    assert rows.filter(old).height == scenario.rows(600).filter(old).height
+    assert rows.filter(old).height == labelled_trips.rows(600).filter(old).height
 
 
 def test_without_maturity_an_example_without_a_report_has_no_label_s17(lake: Lake, blobs: Blobs) -> None:
@@ -233,14 +235,14 @@ def test_of_several_reports_the_latest_event_gives_the_value_s17(lake: Lake, blo
 
 
 def test_a_report_corrected_later_was_there_from_its_first_version_s6_s17(lake: Lake, blobs: Blobs) -> None:
-    pipeline, frame = scenario.pipeline("absence"), scenario.rows(600)
+    pipeline, frame = labelled_trips.pipeline("absence"), labelled_trips.rows(600)
     at = frame["at"].to_list()
-    reports = scenario.report_rows([(n, n, at[n] + DAY, 1.0) for n in (*range(20), *range(430, 470))])
-    table = scenario.validated(reports, "reported")
+    reports = labelled_trips.report_rows([(n, n, at[n] + DAY, 1.0) for n in (*range(20), *range(430, 470))])
+    table = labelled_trips.validated(reports, "reported")
     late = pl.lit(D - DAY).cast(pl.Datetime("us", "UTC"))
     old = table.with_columns(_superseded_at=pl.when(pl.col("report") < 2).then(late))
     new = table.head(1).with_columns(_known_at=late, _usable_at=late, _file=pl.lit("f2"))
-    scenario.fill(lake, pipeline, frame, reports)
+    labelled_trips.fill(lake, pipeline, frame, reports)
     from ml_platform.lake.transaction import Author, write
 
     with write(lake, Author("test")) as tx:  # report 0 was corrected, report 1 withdrawn
@@ -251,11 +253,11 @@ def test_a_report_corrected_later_was_there_from_its_first_version_s6_s17(lake: 
 
 
 def test_a_report_from_before_the_prediction_is_no_answer_to_it_s17(lake: Lake, blobs: Blobs) -> None:
-    pipeline, frame = scenario.pipeline("absence"), scenario.rows(600)
+    pipeline, frame = labelled_trips.pipeline("absence"), labelled_trips.rows(600)
     at = frame["at"].to_list()
     early = [(0, 0, at[0] - 3 * DAY, 1.0), (1, 1, at[1] - 3 * DAY, 1.0), (2, 1, at[1] + DAY, 1.0)]
     later = [(n, n, at[n] + DAY, 1.0) for n in (*range(5, 20), *range(430, 470))]
-    scenario.fill(lake, pipeline, frame, scenario.report_rows([*early, *later]))
+    labelled_trips.fill(lake, pipeline, frame, labelled_trips.report_rows([*early, *later]))
     _, rows = built(lake, blobs, pipeline)
     assert rows.head(2)["_label"].to_list() == [False, True]
     assert rows["_label_known_at"][1] == at[1] + DAY
@@ -265,66 +267,70 @@ def test_a_report_from_before_the_prediction_is_no_answer_to_it_s17(lake: Lake, 
 
 
 def test_one_class_is_refused_with_the_part_named(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    frame = scenario.rows(400).with_columns(late=pl.when(pl.col("at") >= D - 14 * DAY).then(-1.0).otherwise("late"))
-    scenario.fill(lake, pipeline, frame)
+    pipeline = labelled_trips.pipeline()
+    frame = labelled_trips.rows(400).with_columns(
+        late=pl.when(pl.col("at") >= D - 14 * DAY).then(-1.0).otherwise("late")
+    )
+    labelled_trips.fill(lake, pipeline, frame)
     with pytest.raises(TrainingError, match=r"one class in holdout \(always False\)"):
         built(lake, blobs, pipeline)
 
 
 def test_one_class_in_validation_matters_only_when_it_stops_the_training(lake: Lake, blobs: Blobs) -> None:
-    frame = scenario.rows(400).with_columns(
+    frame = labelled_trips.rows(400).with_columns(
         late=pl.when(pl.col("at").is_between(D - 21 * DAY, D - 14 * DAY, closed="left")).then(-1.0).otherwise("late")
     )
-    scenario.fill(lake, scenario.pipeline(), frame)
-    built(lake, blobs, scenario.pipeline())
+    labelled_trips.fill(lake, labelled_trips.pipeline(), frame)
+    built(lake, blobs, labelled_trips.pipeline())
     with pytest.raises(TrainingError, match="one class in validation"):
-        built(lake, blobs, scenario.pipeline(trainer=LightGBM(early_stopping=5)))
+        built(lake, blobs, labelled_trips.pipeline(trainer=LightGBM(early_stopping=5)))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 def test_labels_that_are_no_numbers_are_refused_and_counted(lake: Lake, blobs: Blobs, value: float) -> None:
-    pipeline = scenario.pipeline("regression")
-    frame = scenario.rows(400).with_columns(late=pl.when(pl.col("trip") < 2).then(pl.lit(value)).otherwise("late"))
-    scenario.fill(lake, pipeline, frame)
+    pipeline = labelled_trips.pipeline("regression")
+    frame = labelled_trips.rows(400).with_columns(
+        late=pl.when(pl.col("trip") < 2).then(pl.lit(value)).otherwise("late")
+    )
+    labelled_trips.fill(lake, pipeline, frame)
     with pytest.raises(TrainingError, match="NaN or infinite: 2 in train"):
         built(lake, blobs, pipeline)
 
 
 def test_infinite_features_are_refused_by_name(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    frame = scenario.rows(400).with_columns(km=pl.when(pl.col("trip") == 3).then(float("inf")).otherwise("km"))
-    scenario.fill(lake, pipeline, frame)
+    pipeline = labelled_trips.pipeline()
+    frame = labelled_trips.rows(400).with_columns(km=pl.when(pl.col("trip") == 3).then(float("inf")).otherwise("km"))
+    labelled_trips.fill(lake, pipeline, frame)
     with pytest.raises(TrainingError, match=r"Features are infinite: far \(1 rows\), km \(1 rows\)"):
         built(lake, blobs, pipeline)
 
 
 def test_an_empty_part_is_refused_by_name_and_leaves_no_blob(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    scenario.fill(lake, pipeline, scenario.rows(200, days=40))
+    pipeline = labelled_trips.pipeline()
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows(200, days=40))
     with pytest.raises(TrainingError, match="No labelled example is in the part holdout"):
         built(lake, blobs, pipeline)
     assert [path for path in blobs.folder.rglob("*") if path.is_file()] == []
 
 
 def test_no_rows_at_all_are_refused(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    scenario.fill(lake, pipeline, scenario.rows(200))
+    pipeline = labelled_trips.pipeline()
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows(200))
     with pytest.raises(TrainingError, match="train and validation and holdout"):
         built(lake, blobs, pipeline, partitions_upto=["2012-12"])
 
 
 def test_too_few_labels_are_counted_and_no_error(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    scenario.fill(lake, pipeline, scenario.rows(40))
+    pipeline = labelled_trips.pipeline()
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows(40))
     counted = readiness(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     assert not counted.enough
     assert counted.lacking == "40 labels are known and 50 are needed"
 
 
 def test_an_empty_part_is_a_reason_not_to_train(lake: Lake, blobs: Blobs) -> None:
-    pipeline = scenario.pipeline()
-    scenario.fill(lake, pipeline, scenario.rows(200, days=40))
+    pipeline = labelled_trips.pipeline()
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows(200, days=40))
     counted = readiness(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     assert (counted.enough, counted.lacking) == (False, "no labelled example is in the part holdout")
 
@@ -332,7 +338,7 @@ def test_an_empty_part_is_a_reason_not_to_train(lake: Lake, blobs: Blobs) -> Non
 def test_what_the_ledger_keeps_of_a_training_set_comes_back(lake: Lake, blobs: Blobs) -> None:
     import json
 
-    pipeline = scenario.pipeline(split=Split(validation=0.2, holdout=0.2))
-    scenario.fill(lake, pipeline, scenario.rows(300))
+    pipeline = labelled_trips.pipeline(split=Split(validation=0.2, holdout=0.2))
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows(300))
     found, _ = built(lake, blobs, pipeline)
     assert TrainingSet.from_details(json.loads(json.dumps(found.to_details()))) == found

@@ -8,13 +8,13 @@ from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
 from ml_platform.sources.raw import ingest
 from ml_platform.validation.validated import touched
-from ml_platform_tests.validation.scene import MONTHS, Scene, readings
+from ml_platform_tests.ingestion_sandbox import MONTHS, IngestionSandbox, readings
 
 
 def take_in() -> None:
     """Ingest and make everything."""
     with Lake(Settings()) as lake:
-        reports = Scene(lake).run(readings())
+        reports = IngestionSandbox(lake).run(readings())
     sys.stdout.write(str(sum(report.rows for report in reports)))
 
 

@@ -10,7 +10,7 @@ import pytest
 from ml_platform.errors import DeclarationError, FileRefused
 from ml_platform.spec.tables import Files, Table
 from ml_platform.validation.screening import PARTITION, RAW, REASON, RULE, Screened, screen
-from ml_platform_tests.validation.scene import MONTHS, Reading, customers, readings
+from ml_platform_tests.ingestion_sandbox import MONTHS, Reading, customers, readings
 
 
 class Wide(dy.Schema):

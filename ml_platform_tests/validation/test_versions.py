@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from ml_platform.spec.tables import Files
-from ml_platform_tests.validation.scene import Scene, customers, readings, utc
+from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers, readings, utc
 
 FEB, MAR, APR = utc("2013-02-01"), utc("2013-03-01"), utc("2013-04-01")
 
@@ -22,21 +22,21 @@ def stamps(frame: pl.DataFrame) -> list[tuple[object, ...]]:
     return frame.select("value", "path", "_known_at", "_superseded_at").rows()
 
 
-def test_s2_rows_are_known_when_they_say_whatever_the_arrival(scene: Scene) -> None:
+def test_s2_rows_are_known_when_they_say_whatever_the_arrival(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.arrive(table, "readings/jan.csv", HEAD + reading(1, 1.0), APR)
-    scene.run(table)
-    assert stamps(scene.validated(table)) == [(1.0, "readings/jan.csv", utc("2013-01-01"), None)]
+    sandbox.land(table, "readings/jan.csv", HEAD + reading(1, 1.0), APR)
+    sandbox.run(table)
+    assert stamps(sandbox.validated(table)) == [(1.0, "readings/jan.csv", utc("2013-01-01"), None)]
 
 
-def test_s6_a_correction_is_a_new_version_known_from_its_arrival(scene: Scene) -> None:
+def test_s6_a_correction_is_a_new_version_known_from_its_arrival(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.arrive(table, "jan.csv", HEAD + reading(1, 1) + reading(2, 2) + reading(3, 3), FEB)
-    scene.run(table)
-    before = scene.validated(table)
-    scene.arrive(table, "jan.csv", HEAD + reading(1, 1) + reading(2, 20) + reading(4, 4), MAR)
-    [report] = scene.run(table)
-    found = scene.validated(table)
+    sandbox.land(table, "jan.csv", HEAD + reading(1, 1) + reading(2, 2) + reading(3, 3), FEB)
+    sandbox.run(table)
+    before = sandbox.validated(table)
+    sandbox.land(table, "jan.csv", HEAD + reading(1, 1) + reading(2, 20) + reading(4, 4), MAR)
+    [report] = sandbox.run(table)
+    found = sandbox.validated(table)
     assert [(v, known.day, known.month, gone) for v, _, known, gone in stamps(found)] == [
         (1.0, 1, 1, None),  # unchanged: the old row, its file and its arrival
         (2.0, 2, 1, MAR),
@@ -46,20 +46,20 @@ def test_s6_a_correction_is_a_new_version_known_from_its_arrival(scene: Scene) -
     ]
     assert found.filter(pl.col("value") == 1)["_file"].to_list() == before["_file"].to_list()[:1]
     assert (report.rows, report.versions, report.duplicates) == (3, 5, 0)
-    scene.account(table, [report])
+    sandbox.check_nothing_lost(table, [report])
 
 
-def test_s6_a_correction_that_says_it_is_known_later_is_known_then(scene: Scene) -> None:
+def test_s6_a_correction_that_says_it_is_known_later_is_known_then(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.arrive(table, "jan.csv", HEAD + reading(1, 1, month=5), FEB)
-    scene.arrive(table, "jan.csv", HEAD + reading(1, 1, month=5), FEB)
-    scene.run(table)
-    scene.arrive(table, "jan.csv", HEAD + reading(1, 2, month=5), MAR)
-    scene.run(table)
-    assert [known for _, _, known, _ in stamps(scene.validated(table))] == [utc("2013-05-01")] * 2
+    sandbox.land(table, "jan.csv", HEAD + reading(1, 1, month=5), FEB)
+    sandbox.land(table, "jan.csv", HEAD + reading(1, 1, month=5), FEB)
+    sandbox.run(table)
+    sandbox.land(table, "jan.csv", HEAD + reading(1, 2, month=5), MAR)
+    sandbox.run(table)
+    assert [known for _, _, known, _ in stamps(sandbox.validated(table))] == [utc("2013-05-01")] * 2
 
 
-def test_s6_a_correction_that_is_never_known_still_withdraws_what_it_corrects(scene: Scene) -> None:
+def test_s6_a_correction_that_is_never_known_still_withdraws_what_it_corrects(sandbox: IngestionSandbox) -> None:
     import dataframely as dy
 
     class Flight(dy.Schema):
@@ -68,42 +68,42 @@ def test_s6_a_correction_that_is_never_known_still_withdraws_what_it_corrects(sc
         landed = dy.Datetime(time_zone="UTC", nullable=True)
 
     table = readings(contract=Flight, known_at="landed")
-    scene.arrive(table, "a.csv", "id,at,landed\n1,2013-01-01T00:00:00Z,2013-01-01T02:00:00Z\n", FEB)
-    scene.run(table)
-    scene.arrive(table, "a.csv", "id,at,landed\n1,2013-01-01T00:00:00Z,NA\n", MAR)
-    scene.run(table)
-    found = scene.validated(table).sort("_arrival")
+    sandbox.land(table, "a.csv", "id,at,landed\n1,2013-01-01T00:00:00Z,2013-01-01T02:00:00Z\n", FEB)
+    sandbox.run(table)
+    sandbox.land(table, "a.csv", "id,at,landed\n1,2013-01-01T00:00:00Z,NA\n", MAR)
+    sandbox.run(table)
+    found = sandbox.validated(table).sort("_arrival")
     assert found["_known_at"].to_list() == [utc("2013-01-01T02:00"), None]
     assert found["_superseded_at"].to_list() == [MAR, None]
 
 
-def test_s5_with_refresh_knowledge_waits_for_the_next_refresh(scene: Scene) -> None:
+def test_s5_with_refresh_knowledge_waits_for_the_next_refresh(sandbox: IngestionSandbox) -> None:
     table = readings(refresh="1d")
     text = HEAD + "a,2013-01-01T00:00:00Z,1\na,2013-01-02T00:00:01Z,2\n"
-    scene.arrive(table, "jan.csv", text, FEB)
-    scene.run(table)
-    scene.arrive(table, "jan.csv", text.replace(",2\n", ",3\n"), utc("2013-03-01T12:00"))
-    scene.run(table)
-    found = scene.validated(table)
+    sandbox.land(table, "jan.csv", text, FEB)
+    sandbox.run(table)
+    sandbox.land(table, "jan.csv", text.replace(",2\n", ",3\n"), utc("2013-03-01T12:00"))
+    sandbox.run(table)
+    found = sandbox.validated(table)
     assert found["_usable_at"].to_list() == [utc("2013-01-01"), utc("2013-01-03"), utc("2013-03-02")]
     assert found["_superseded_at"].to_list() == [None, utc("2013-03-02"), None]
 
 
-def test_a_replacement_that_did_not_arrive_later_replaces_as_if_the_old_never_stood(scene: Scene) -> None:
+def test_a_replacement_that_did_not_arrive_later_replaces_as_if_the_old_never_stood(sandbox: IngestionSandbox) -> None:
     table = readings()
     for value in (1, 2):
-        scene.arrive(table, "jan.csv", HEAD + reading(1, value), FEB)
-        scene.run(table)
-    assert stamps(scene.validated(table)) == [(2.0, "readings/jan.csv", utc("2013-01-01"), None)]
+        sandbox.land(table, "jan.csv", HEAD + reading(1, value), FEB)
+        sandbox.run(table)
+    assert stamps(sandbox.validated(table)) == [(2.0, "readings/jan.csv", utc("2013-01-01"), None)]
 
 
-def test_a_row_corrected_to_another_month_moves_there(scene: Scene) -> None:
+def test_a_row_corrected_to_another_month_moves_there(sandbox: IngestionSandbox) -> None:
     table = readings(contract=customers_seen(), source=Files("seen/*.csv"))
-    scene.arrive(table, "a.csv", "id,at\n1,2013-01-05T00:00:00Z\n2,2013-01-06T00:00:00Z\n", FEB)
-    scene.run(table)
-    scene.arrive(table, "a.csv", "id,at\n1,2013-02-05T00:00:00Z\n2,2013-01-06T00:00:00Z\n", MAR)
-    scene.account(table, scene.run(table))
-    found = scene.validated(table).select("id", "_partition", "_known_at", "_superseded_at")
+    sandbox.land(table, "a.csv", "id,at\n1,2013-01-05T00:00:00Z\n2,2013-01-06T00:00:00Z\n", FEB)
+    sandbox.run(table)
+    sandbox.land(table, "a.csv", "id,at\n1,2013-02-05T00:00:00Z\n2,2013-01-06T00:00:00Z\n", MAR)
+    sandbox.check_nothing_lost(table, sandbox.run(table))
+    found = sandbox.validated(table).select("id", "_partition", "_known_at", "_superseded_at")
     assert found.rows() == [
         (1, "2013-01", utc("2013-01-05"), MAR),
         (1, "2013-02", MAR, None),
@@ -121,65 +121,67 @@ def customers_seen() -> type:
     return Seen
 
 
-def test_s35_the_same_content_under_two_names_is_counted_once(scene: Scene) -> None:
+def test_s35_the_same_content_under_two_names_is_counted_once(sandbox: IngestionSandbox) -> None:
     table = readings()
     for name in ("a", "b"):
-        scene.put(f"readings/{name}.csv", HEAD + reading(1, 1) + reading(2, 2))
-    [report] = scene.run(table)
+        sandbox.put(f"readings/{name}.csv", HEAD + reading(1, 1) + reading(2, 2))
+    [report] = sandbox.run(table)
     assert (report.rows, report.duplicates, report.quarantined) == (2, 2, 0)
-    assert set(scene.validated(table)["path"]) == {"readings/a.csv"}
-    scene.account(table, [report])
+    assert set(sandbox.validated(table)["path"]) == {"readings/a.csv"}
+    sandbox.check_nothing_lost(table, [report])
 
 
-def test_s35_other_content_across_standing_files_is_refused_naming_both(scene: Scene) -> None:
+def test_s35_other_content_across_standing_files_is_refused_naming_both(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.arrive(table, "b.csv", HEAD + reading(1, 1), FEB)
-    scene.arrive(table, "a.csv", HEAD + reading(2, 2) + reading(1, 9), MAR)
-    [report] = scene.run(table)
+    sandbox.land(table, "b.csv", HEAD + reading(1, 1), FEB)
+    sandbox.land(table, "a.csv", HEAD + reading(2, 2) + reading(1, 9), MAR)
+    [report] = sandbox.run(table)
     assert (report.rows, report.quarantined, report.by_rule) == (2, 1, {"conflict": 1})
-    [reason] = scene.quarantine(table)["reason"].to_list()
+    [reason] = sandbox.quarantine(table)["reason"].to_list()
     assert reason == (
         "the key (sensor, at) of readings/a.csv row 1 has other content in readings/b.csv row 0, which stands"
     )
-    [row] = scene.quarantine(table)["row"].to_list()
+    [row] = sandbox.quarantine(table)["row"].to_list()
     assert row == '{"sensor":"a","at":"2013-01-01T00:00:00Z","value":"9"}'
-    scene.account(table, [report])
+    sandbox.check_nothing_lost(table, [report])
 
 
-def test_s35_latest_lets_the_later_arrival_correct(scene: Scene) -> None:
+def test_s35_latest_lets_the_later_arrival_correct(sandbox: IngestionSandbox) -> None:
     table = readings(on_conflict="latest")
-    scene.arrive(table, "b.csv", HEAD + reading(1, 1), FEB)
-    scene.arrive(table, "a.csv", HEAD + reading(1, 9), MAR)
-    [report] = scene.run(table)
-    assert stamps(scene.validated(table)) == [
+    sandbox.land(table, "b.csv", HEAD + reading(1, 1), FEB)
+    sandbox.land(table, "a.csv", HEAD + reading(1, 9), MAR)
+    [report] = sandbox.run(table)
+    assert stamps(sandbox.validated(table)) == [
         (1.0, "readings/b.csv", utc("2013-01-01"), MAR),
         (9.0, "readings/a.csv", MAR, None),
     ]
     assert (report.rows, report.quarantined, report.overruled) == (1, 0, 1)
-    scene.account(table, [report])
+    sandbox.check_nothing_lost(table, [report])
 
 
-def test_a_refused_row_stands_once_its_rival_is_withdrawn(scene: Scene) -> None:
+def test_a_refused_row_stands_once_its_rival_is_withdrawn(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.arrive(table, "a.csv", HEAD + reading(1, 1), FEB)
-    scene.arrive(table, "b.csv", HEAD + reading(1, 9), MAR)
-    scene.run(table)
-    scene.arrive(table, "a.csv", HEAD + reading(5, 5), APR)
-    [report] = scene.run(table)
+    sandbox.land(table, "a.csv", HEAD + reading(1, 1), FEB)
+    sandbox.land(table, "b.csv", HEAD + reading(1, 9), MAR)
+    sandbox.run(table)
+    sandbox.land(table, "a.csv", HEAD + reading(5, 5), APR)
+    [report] = sandbox.run(table)
     assert report.quarantined == 0
-    assert stamps(scene.validated(table))[:2] == [
+    assert stamps(sandbox.validated(table))[:2] == [
         (1.0, "readings/a.csv", utc("2013-01-01"), APR),
         (9.0, "readings/b.csv", APR, None),
     ]
 
 
-def test_s12_a_table_without_time_keeps_versions_by_arrival_and_unchanged_rows_their_first(scene: Scene) -> None:
+def test_s12_a_table_without_time_keeps_versions_by_arrival_and_unchanged_rows_their_first(
+    sandbox: IngestionSandbox,
+) -> None:
     table = customers()
-    scene.arrive(table, "c.csv", "id,name\n1,Ada\n2,Grace\n", FEB)
-    scene.run(table)
-    scene.arrive(table, "c.csv", "id,name\n1,Ada\n2,Hopper\n3,Joan\n", MAR)
-    scene.account(table, scene.run(table))
-    found = scene.validated(table).select("id", "name", "_arrival", "_known_at", "_superseded_at")
+    sandbox.land(table, "c.csv", "id,name\n1,Ada\n2,Grace\n", FEB)
+    sandbox.run(table)
+    sandbox.land(table, "c.csv", "id,name\n1,Ada\n2,Hopper\n3,Joan\n", MAR)
+    sandbox.check_nothing_lost(table, sandbox.run(table))
+    found = sandbox.validated(table).select("id", "name", "_arrival", "_known_at", "_superseded_at")
     assert found.rows() == [
         (1, "Ada", FEB, FEB, None),
         (2, "Grace", FEB, FEB, MAR),
@@ -188,7 +190,7 @@ def test_s12_a_table_without_time_keeps_versions_by_arrival_and_unchanged_rows_t
     ]
 
 
-def test_a_table_without_key_tells_rows_apart_by_all_columns(scene: Scene) -> None:
+def test_a_table_without_key_tells_rows_apart_by_all_columns(sandbox: IngestionSandbox) -> None:
     import dataframely as dy
 
     class Log(dy.Schema):
@@ -197,76 +199,76 @@ def test_a_table_without_key_tells_rows_apart_by_all_columns(scene: Scene) -> No
 
     table = readings(contract=Log, source=Files("log/*.csv"))
     line = "2013-01-01T00:00:00Z,"
-    scene.arrive(table, "a.csv", f"at,what\n{line}in\n{line}in\n{line}NA\n{line}out\n", FEB)
-    [report] = scene.run(table)
+    sandbox.land(table, "a.csv", f"at,what\n{line}in\n{line}in\n{line}NA\n{line}out\n", FEB)
+    [report] = sandbox.run(table)
     assert (report.rows, report.duplicates) == (3, 1)
-    scene.arrive(table, "b.csv", f"at,what\n{line}NA\n{line}up\n", MAR)
-    [report] = scene.run(table)
+    sandbox.land(table, "b.csv", f"at,what\n{line}NA\n{line}up\n", MAR)
+    [report] = sandbox.run(table)
     assert (report.rows, report.duplicates) == (4, 2)
-    scene.account(table, [report])
+    sandbox.check_nothing_lost(table, [report])
 
 
-def test_a_late_month_changes_only_its_own_partition(scene: Scene) -> None:
+def test_a_late_month_changes_only_its_own_partition(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.put("readings/jan.csv", HEAD + reading(1, 1))
-    scene.put("readings/mar.csv", HEAD + reading(1, 3, month=3))
-    scene.run(table)
-    scene.put("readings/feb.csv", HEAD + reading(1, 2, month=2))
-    unchanged = {r.partition: r.unchanged for r in scene.run(table)}
+    sandbox.put("readings/jan.csv", HEAD + reading(1, 1))
+    sandbox.put("readings/mar.csv", HEAD + reading(1, 3, month=3))
+    sandbox.run(table)
+    sandbox.put("readings/feb.csv", HEAD + reading(1, 2, month=2))
+    unchanged = {r.partition: r.unchanged for r in sandbox.run(table)}
     assert unchanged == {"2013-01": True, "2013-02": False, "2013-03": True}
-    assert scene.validated(table)["value"].to_list() == [1.0, 2.0, 3.0]
+    assert sandbox.validated(table)["value"].to_list() == [1.0, 2.0, 3.0]
 
 
-def test_a_month_without_rows_is_made_empty(scene: Scene) -> None:
+def test_a_month_without_rows_is_made_empty(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.put("readings/jan.csv", HEAD + reading(1, 1))
-    scene.run(table)
-    report = scene.build(table, "2013-07")
+    sandbox.put("readings/jan.csv", HEAD + reading(1, 1))
+    sandbox.run(table)
+    report = sandbox.build(table, "2013-07")
     assert (report.rows, report.files, report.unchanged) == (0, [], False)
-    assert scene.build(table, "2013-07").unchanged
+    assert sandbox.build(table, "2013-07").unchanged
 
 
-def test_a_new_version_that_screening_refuses_lets_the_old_one_stand(scene: Scene) -> None:
+def test_a_new_version_that_screening_refuses_lets_the_old_one_stand(sandbox: IngestionSandbox) -> None:
     def clean(raw: pl.DataFrame) -> pl.DataFrame:
         return raw.with_columns(value=pl.col("value").cast(pl.Float64))
 
     table = readings(clean=clean)
-    scene.put("readings/a.csv", HEAD + reading(1, 1))
-    scene.put("readings/b.csv", HEAD + reading(1, 2, "b"))
-    scene.run(table)
-    scene.put("readings/a.csv", HEAD + reading(1, "one"))
-    scene.put("readings/b.csv", HEAD + reading(1, 3, "b"))
-    [report] = scene.run(table)
+    sandbox.put("readings/a.csv", HEAD + reading(1, 1))
+    sandbox.put("readings/b.csv", HEAD + reading(1, 2, "b"))
+    sandbox.run(table)
+    sandbox.put("readings/a.csv", HEAD + reading(1, "one"))
+    sandbox.put("readings/b.csv", HEAD + reading(1, 3, "b"))
+    [report] = sandbox.run(table)
     assert [r.path for r in report.refused] == ["readings/a.csv"]
     assert "clean raised InvalidOperationError" in report.refused[0].error
-    current = scene.validated(table).filter(pl.col("_superseded_at").is_null())
+    current = sandbox.validated(table).filter(pl.col("_superseded_at").is_null())
     assert current.select("sensor", "value").rows() == [("a", 1.0), ("b", 3.0)]
-    scene.put("readings/a.csv", HEAD + reading(1, 4))
-    assert scene.run(table)[0].refused == []
+    sandbox.put("readings/a.csv", HEAD + reading(1, 4))
+    assert sandbox.run(table)[0].refused == []
 
 
-def test_rows_whose_file_tells_no_time_are_in_the_first_partition_s_quarantine(scene: Scene) -> None:
+def test_rows_whose_file_tells_no_time_are_in_the_first_partition_s_quarantine(sandbox: IngestionSandbox) -> None:
     table = readings()
-    scene.put("readings/a.csv", HEAD + "a,soon,1\n")
-    scene.put("readings/b.csv", HEAD + reading(1, 1, month=6) + "b,,1\n")
-    reports = scene.run(table)
+    sandbox.put("readings/a.csv", HEAD + "a,soon,1\n")
+    sandbox.put("readings/b.csv", HEAD + reading(1, 1, month=6) + "b,,1\n")
+    reports = sandbox.run(table)
     assert {r.partition: r.quarantined for r in reports} == {"2013-01": 1, "2013-06": 1}
-    scene.account(table, reports)
+    sandbox.check_nothing_lost(table, reports)
 
 
-def test_a_declared_arrival_needs_a_zone_and_a_file_a_fitting_name(scene: Scene, tmp_path: Path) -> None:
+def test_a_declared_arrival_needs_a_zone_and_a_file_a_fitting_name(sandbox: IngestionSandbox, tmp_path: Path) -> None:
     from ml_platform.errors import IngestionError
     from ml_platform.sources.landing import land
 
     file = tmp_path / "x.txt"
     file.write_text("id,name\n1,Ada\n")
     with pytest.raises(IngestionError, match=r"x\.txt is not one of customers's files"):
-        land(scene.lake, customers(), [file])
+        land(sandbox.lake, customers(), [file])
     with pytest.raises(IngestionError, match="has no time zone"):
-        land(scene.lake, customers(), [file], arrived=FEB.replace(tzinfo=None))
+        land(sandbox.lake, customers(), [file], arrived=FEB.replace(tzinfo=None))
     with pytest.raises(IngestionError, match="There is no file"):
-        land(scene.lake, customers(), [tmp_path / "y.csv"])
+        land(sandbox.lake, customers(), [tmp_path / "y.csv"])
     one = customers(source=Files("customers.csv"))
-    assert land(scene.lake.settings, one, [file]) == [scene.landing / "customers.csv"]
-    scene.run(one)
-    assert scene.validated(one)["name"].to_list() == ["Ada"]
+    assert land(sandbox.lake.settings, one, [file]) == [sandbox.landing / "customers.csv"]
+    sandbox.run(one)
+    assert sandbox.validated(one)["name"].to_list() == ["Ada"]

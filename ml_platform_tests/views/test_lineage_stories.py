@@ -10,14 +10,14 @@ import pytest
 
 from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.lake.recipes import Read
+from ml_platform.runtime.lineage_recording import record_missing
 from ml_platform.state import ledger
 from ml_platform.state import lineage as graphs
-from ml_platform.steps.lineage_recording import record_missing
-from ml_platform.steps.pipeline_steps import steps_of
+from ml_platform.steps.all_steps import STEPS
 from ml_platform.views import lineage_stories
 from ml_platform.views.lineage_picture import picture
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
 
 NAME = "trip_delay"
@@ -38,10 +38,12 @@ def _hash(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def test_the_edges_of_every_output_are_the_reads_that_its_key_is_made_from(opened: Opening, february: Path) -> None:
-    trips = opened(february)
-    edges, made = _edges(trips), ledger.latest(trips.ws.lake)
-    steps = {f"{NAME}/{step.name}": step for step in steps_of(trips.pipeline)}
+def test_the_edges_of_every_output_are_the_reads_that_its_key_is_made_from(
+    open_world: OpenWorld, february: Path
+) -> None:
+    trips = open_world(february)
+    edges, made = _edges(trips), ledger.latest(trips.ws.state)
+    steps = {f"{NAME}/{step.name}": step for step in STEPS}
     own = [m for (asset, _), m in made.items() if asset in steps]
     assert len(own) == 2 * len(steps)
     for m in own:
@@ -54,9 +56,9 @@ def test_the_edges_of_every_output_are_the_reads_that_its_key_is_made_from(opene
             assert files == {(path, _hash(trips.settings.landing / path)) for path in m.details["files"]}
 
 
-def test_a_key_changes_with_nothing_that_is_not_an_edge(opened: Opening, february: Path) -> None:
-    trips = opened(february)
-    edges, made = _edges(trips), ledger.latest(trips.ws.lake)
+def test_a_key_changes_with_nothing_that_is_not_an_edge(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
+    edges, made = _edges(trips), ledger.latest(trips.ws.state)
     hashed = {"features", "performance", "decision", "training_set"}  # the others read versions and sets by content
     wrong = []
     for asset, partition in made:
@@ -68,7 +70,7 @@ def test_a_key_changes_with_nothing_that_is_not_an_edge(opened: Opening, februar
             [asset, partition],
         )
         with trips.ws.lake.reading():
-            for step in steps_of(trips.pipeline):
+            for step in STEPS:
                 mine = made[f"{NAME}/{step.name}", "2024-02"]
                 reads = edges[Read(mine.asset, mine.partition, mine.content_key)]
                 read = (asset, partition) in {(r.asset, r.partition) for r in reads}
@@ -81,15 +83,15 @@ def test_a_key_changes_with_nothing_that_is_not_an_edge(opened: Opening, februar
 
 
 def _changed(trips: World, name: str, key: str) -> bool:
-    step = next(step for step in steps_of(trips.pipeline) if step.name == name)
+    step = next(step for step in STEPS if step.name == name)
     try:
         return step.key(trips.ws, trips.pipeline, "2024-02").content_key != key
     except OrderError:
         return True
 
 
-def test_every_prediction_leads_to_the_row_of_the_file_that_it_is_about(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_every_prediction_leads_to_the_row_of_the_file_that_it_is_about(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     keys = trips.frame(f"SELECT key FROM {NAME}.predictions ORDER BY hash(key) LIMIT 6")["key"].to_list()
     for key in keys:
         story = lineage_stories.of_prediction(trips.ws, trips.pipeline, key)
@@ -111,8 +113,8 @@ def _files(*months: str) -> list[str]:
     return ["drivers.csv", *(f"{table}/{table}_{month}.csv" for month in months for table in ("trips", "traffic"))]
 
 
-def test_a_composite_key_is_found_as_it_is_printed(opened: Opening, churned: Path) -> None:
-    churn = opened(churned, scenario.churn())
+def test_a_composite_key_is_found_as_it_is_printed(open_world: OpenWorld, trained_churn: Path) -> None:
+    churn = open_world(trained_churn, scenario.churn())
     key = churn.frame("SELECT key FROM churn.predictions ORDER BY key LIMIT 1")["key"][0]
     story = lineage_stories.of_prediction(churn.ws, churn.pipeline, key)
     (origin,) = story["rows"]
@@ -122,9 +124,9 @@ def test_a_composite_key_is_found_as_it_is_printed(opened: Opening, churned: Pat
 
 
 def test_a_key_without_prediction_is_named_with_some_that_have_one(
-    opened: Opening, february: Path, january: Path
+    open_world: OpenWorld, february: Path, january: Path
 ) -> None:
-    trips = opened(february)
+    trips = open_world(february)
     with pytest.raises(NotFoundError, match=r"'7'.*Known: 2024020"):
         lineage_stories.of_prediction(trips.ws, trips.pipeline, "7")
     with pytest.raises(NotFoundError, match="no version 'trip_delay@9'"):
@@ -135,8 +137,8 @@ def test_a_key_without_prediction_is_named_with_some_that_have_one(
         lineage_stories.of_prediction(trips.ws, trips.pipeline, str(scenario.trip_rows("2024-01")["trip"][0]))
 
 
-def test_a_version_names_all_that_it_was_made_of_and_nothing_later(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_a_version_names_all_that_it_was_made_of_and_nothing_later(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     first, second = (lineage_stories.of_version(trips.ws, trips.pipeline, number) for number in (1, 2))
     assert sorted(file["path"] for file in first["files"]) == sorted(_files("2024-01"))
     assert sorted(file["path"] for file in second["files"]) == sorted(_files("2024-01", "2024-02"))
@@ -144,8 +146,10 @@ def test_a_version_names_all_that_it_was_made_of_and_nothing_later(opened: Openi
     assert second["scored"] == [] and second["version"]["serves"]
 
 
-def test_a_file_that_is_replaced_after_it_was_used_is_told_apart_by_its_hash(opened: Opening, february: Path) -> None:
-    trips, path = opened(february), "trips/trips_2024-02.csv"
+def test_a_file_that_is_replaced_after_it_was_used_is_told_apart_by_its_hash(
+    open_world: OpenWorld, february: Path
+) -> None:
+    trips, path = open_world(february), "trips/trips_2024-02.csv"
     old, rows = _hash(trips.settings.landing / path), scenario.trip_rows("2024-02")
     key = str(rows["trip"][3])
     dearer = rows.with_columns(km=pl.when(pl.int_range(pl.len()) == 3).then(1.0).otherwise("km"))
@@ -176,14 +180,16 @@ def _states(built: list[lineage_stories.Story]) -> set[tuple[str, str, str]]:
     return {(node["asset"], node["partition"], node["state"]) for node in built}
 
 
-def test_after_a_whole_run_nothing_is_stale_and_nothing_unknown(opened: Opening, february: Path) -> None:
-    graph = graphs.graph(opened(february).ws.lake)
+def test_after_a_whole_run_nothing_is_stale_and_nothing_unknown(open_world: OpenWorld, february: Path) -> None:
+    graph = graphs.graph(open_world(february).ws.lake)
     assert {graph.state(place) for place in graph.nodes} == {"stands"}
     assert all(place in graph.nodes for reads in graph.reads.values() for place in reads)
 
 
-def test_lineage_of_a_lake_from_before_is_added_where_the_key_is_found_again(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_lineage_of_a_lake_from_before_is_added_where_the_key_is_found_again(
+    open_world: OpenWorld, february: Path
+) -> None:
+    trips = open_world(february)
     whole = trips.ws.lake.rows("FROM lineage.edges ORDER BY ALL")
     trips.ws.lake.connection.execute("DELETE FROM platform.reads")
     assert trips.planned() == [], "outputs without lineage are still outputs (S32)"
@@ -197,8 +203,8 @@ def test_lineage_of_a_lake_from_before_is_added_where_the_key_is_found_again(ope
     assert record_missing(trips.ws, trips.pipeline).recorded == 0
 
 
-def test_lineage_of_what_was_replaced_since_is_not_made_up(opened: Opening, february: Path) -> None:
-    trips = opened(february)
+def test_lineage_of_what_was_replaced_since_is_not_made_up(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
     trips.ws.lake.connection.execute("DELETE FROM platform.reads")
     trips.ws.lake.connection.execute(
         "UPDATE platform.materializations SET content_key = 'of another day' "
@@ -209,9 +215,9 @@ def test_lineage_of_what_was_replaced_since_is_not_made_up(opened: Opening, febr
 
 
 def test_a_picture_has_one_box_for_the_months_of_an_asset_and_the_row_s_own_way_apart(
-    opened: Opening, february: Path
+    open_world: OpenWorld, february: Path
 ) -> None:
-    trips = opened(february)
+    trips = open_world(february)
     known, key = graphs.graph(trips.ws.lake), str(scenario.trip_rows("2024-02")["trip"][0])
     one = picture(known, lineage_stories.of_prediction(trips.ws, trips.pipeline, key)).decode()
     for text in (key, "trips_2024-02.csv", "trips_2024-01.csv", "version @1", "training set", "validated drivers"):

@@ -10,31 +10,32 @@ from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.runtime.progress import announce
+from ml_platform.runtime.step import Step
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps import pipeline_steps
-from ml_platform.steps.pipeline_steps import Step
+from ml_platform.steps.all_steps import STEPS
 
 
 def pipeline_assets(pipeline: ModelPipeline) -> list[dg.AssetsDefinition]:
     """One asset a step, in the order in which they run."""
-    return [_asset(pipeline, step) for step in pipeline_steps.steps_of(pipeline)]
+    return [_asset(pipeline, step) for step in STEPS]
 
 
 def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
     key = [pipeline.name, step.name]
-    metadata: Metadata = {"dagster/table_name": f"lake.{step.table}"} if step.table else {}
-    about = columns.of_step(pipeline, step.name)
+    table = step.table(pipeline)
+    metadata: Metadata = {"dagster/table_name": f"lake.{table}"} if table else {}
+    about = columns.of_step(pipeline, step)
 
     @dg.asset(
         key=key,
         group_name=pipeline.name,
         owners=list(pipeline.owners),
         kinds=set(step.kinds),
-        deps=[dg.AssetKey(list(upstream)) for upstream in step.upstream],
+        deps=[dg.AssetKey(list(upstream)) for upstream in step.upstream(pipeline)],
         partitions_def=partitions_of(pipeline.partitions),
         description=step_description(pipeline, step),
         metadata={**metadata, **about},
-        check_specs=check_specs(key, step.checks, pipeline.partitions),
+        check_specs=check_specs(key, step.checks(pipeline), pipeline.partitions),
     )
     def run_step(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
@@ -42,7 +43,7 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         ws = ml_platform_workspace.workspace()
         outcome = step.run(ws, pipeline, partition, context.run.run_id)
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
-        tell_alerts(context, ws, key, partition, outcome)
+        tell_alerts(context, ws, key, partition, outcome, step.alerts)
         return materialized(key, outcome, ws.blobs, about)
 
     return run_step

@@ -42,7 +42,7 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
         with passing_faults_retried():
             ws = ml_platform_workspace.workspace()
             outcome = steps.ingest(ws, table, context.run.run_id, context.log.info)
-            tell_alerts(context, ws, key, WHOLE, outcome)
+            tell_alerts(context, ws, key, WHOLE, outcome, "check")
         return materialized(key, outcome, ws.blobs)
 
     return raw
@@ -86,7 +86,7 @@ def _validated(
         with passing_faults_retried():
             ws = ml_platform_workspace.workspace()
             good, bad = steps.validate(ws, table, references, partition, context.run.run_id)
-            tell_alerts(context, ws, key, partition, good)
+            tell_alerts(context, ws, key, partition, good, "contract")
         yield materialized(key, good, ws.blobs, shape)
         yield materialized(refused, bad, ws.blobs, refused_shape)
 

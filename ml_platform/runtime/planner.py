@@ -1,0 +1,242 @@
+"""What is stale: content keys are compared before anything is launched (S32). What is settled stands (S6)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ml_platform.errors import NotFoundError, OrderError
+from ml_platform.runtime.settled import lacked_examples, settled_steps
+from ml_platform.runtime.step import Job, Step
+from ml_platform.runtime.workspace import Workspace, intact
+from ml_platform.sources import raw
+from ml_platform.spec.examples import Label
+from ml_platform.spec.partitions import WHOLE
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
+from ml_platform.state import decisions, ledger
+from ml_platform.validation import completeness, validated
+
+
+@dataclass(frozen=True)
+class Work:
+    """One Dagster run to launch: a job for a partition, number `place` of `of`; `only` some asset keys of it."""
+
+    job: Job
+    partition: str
+    place: int
+    of: int
+    only: list[list[str]] | None = None
+
+
+class Planner:
+    """Finds what has to run for a pipeline. It only reads; what it yields is run by the caller in between.
+
+    What settled partitions predicted, decided and trained is left as it is, unless `recompute` carries every
+    change through the past.
+    """
+
+    def __init__(
+        self, ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], *, recompute: bool = False
+    ) -> None:
+        self.ws = ws
+        self.pipeline = pipeline
+        self.steps = steps
+        self._recompute = recompute
+
+    def work(self, through: str | None = None, only: str | None = None) -> Iterator[Work]:
+        """The runs to launch, one by one, each found after the one before was run.
+
+        `through` is the last partition, `only` the single one. Raises NotFoundError for a partition
+        that the pipeline does not have, and OrderError for one that is not complete yet.
+        """
+        first = self.pipeline.partition_keys(through or only)[0]
+        with self.ws.reading():
+            stale = self._stale_ingestion()
+        if stale:
+            yield Work("data", first, 0, 1, stale)
+        with self.ws.reading():
+            partitions = self._wanted(through, only)
+            untouched = [p for p in partitions if not self._stale(p)]
+            history = self._history(only) if only and not untouched else {}
+        for partition, stale in history.items():
+            yield Work("data", partition, 0, 1, stale)
+        jobs: tuple[Job, ...] = ("data", "train") if self.pipeline.partitions else ("data", "train", "data")
+        for place, partition in enumerate(partitions):
+            if partition in untouched:
+                continue
+            untouched = []  # what is made now may make any later partition stale
+            for job in jobs:  # without partitions the new champion scores what waits
+                with self.ws.reading():
+                    stale = self._stale_assets(job, partition)
+                if stale:
+                    yield Work(job, partition, place, len(partitions), stale)
+        if only is None and isinstance(self.pipeline.examples.label, Label):
+            yield from self._answered(partitions)
+
+    def _answered(self, partitions: list[str]) -> Iterator[Work]:
+        """The partitions that labels of later ones answer, which were made meanwhile."""
+        with self.ws.reading():
+            answered = [p for p in partitions if self._stale_assets("data", p)]
+        for partition in answered:
+            with self.ws.reading():
+                stale = self._stale_assets("data", partition)
+            if stale:
+                yield Work("data", partition, partitions.index(partition), len(partitions), stale)
+
+    def left(self) -> list[str]:
+        """The settled partitions that would be otherwise today."""
+        with self.ws.reading():
+            return [p for p in self.complete() if self._leaves("data", p) or self._leaves("train", p)]
+
+    def unlearnt(self) -> bool:
+        """Whether the newest partition is settled, and another model would be trained after it today."""
+        with self.ws.reading():
+            return any(self._leaves("train", newest) for newest in self.complete()[-1:])
+
+    def _leaves(self, job: Job, partition: str) -> bool:
+        return bool(self._plan(job, partition, left_too=True)[1])
+
+    def complete(self) -> list[str]:
+        """The partitions whose data are complete, in order, by the rules of the tables (S20).
+
+        A pipeline without partitions is complete once it has a file.
+        """
+        if self.pipeline.partitions is not None:
+            return completeness.complete(self.ws, self.pipeline, self.ws.slices)
+        table = self.pipeline.table(self.pipeline.examples.table)
+        return [WHOLE] if validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) else []
+
+    def awaited(self) -> list[str]:
+        """What the next partition that is over waits for, a sentence each."""
+        if self.pipeline.partitions is None:
+            return []
+        with self.ws.reading():
+            return completeness.awaited(self.ws, self.pipeline, self.ws.slices)
+
+    def problems(self) -> list[str]:
+        """What a person should know: files that are refused, each with place and remedy."""
+        found = []
+        for table in self.pipeline.tables:
+            found += [refusal.error for refusal in raw.pending(self.ws.state, table).refused]
+        return found
+
+    def _wanted(self, through: str | None, only: str | None) -> list[str]:
+        complete = self.complete()
+        if only is None:
+            return [partition for partition in complete if through is None or partition <= through]
+        if only not in complete:
+            known = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
+            remedy = " ".join([*known, *completeness.awaited(self.ws, self.pipeline, self.ws.slices)])
+            raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
+        return [only]
+
+    def _history(self, only: str) -> dict[str, list[list[str]]]:
+        """The tables of earlier partitions that are stale: the features of a single one look back on them."""
+        found = {p: self._stale_tables(p) for p in self.pipeline.partition_keys_upto(only)[:-1]}
+        return {partition: stale for partition, stale in found.items() if stale}
+
+    def _stale_ingestion(self) -> list[list[str]]:
+        """The assets of tables with files that wait, or that were never screened as declared today.
+
+        Whole tables that others need to be cleaned are made here too, before anything is sliced.
+        """
+        stale: list[list[str]] = []
+        for table in self.pipeline.tables:
+            if not raw.pending(self.ws.state, table).nothing:
+                stale.append(["raw", table.name])
+            unknown = validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) is None
+            if (
+                stale[-1:] == [["raw", table.name]]
+                or unknown
+                or (self.ws.slices.get(table.name) is None and self._table_is_stale(table, WHOLE))
+            ):
+                stale += _layers(table)
+        needed = {need for table in self.pipeline.tables for need in table.needs}
+        if any(key == ["validated", name] for key in stale for name in needed):
+            needing = [table for table in self.pipeline.tables if table.needs]
+            stale += [key for table in needing for key in _layers(table) if key not in stale]
+        return stale
+
+    def _stale(self, partition: str) -> bool:
+        return bool(self._stale_assets("data", partition) or self._stale_assets("train", partition))
+
+    def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
+        """The assets of a job that would change, and those of the job that are made of them."""
+        return self._plan(job, partition)[0]
+
+    def _plan(self, job: Job, partition: str, *, left_too: bool = False) -> tuple[list[list[str]], list[list[str]]]:
+        """The stale assets of a job, and with `left_too` those that are left as they are because they are settled."""
+        if job == "train" and self._nothing_to_train(partition):
+            return [], []
+        stale: list[list[str]] = []
+        left: list[list[str]] = []
+        if job == "data":
+            stale += self._stale_tables(partition)
+        settled = frozenset() if self._recompute else self._settled(partition, stale)
+        for step in self.steps:
+            if step.job != job:
+                continue
+            asset = [self.pipeline.name, step.name]
+            made_of = [list(upstream) for upstream in step.stale_with(self.pipeline)]
+            follows = any(key in stale for key in made_of)
+            if step.name not in settled or (step.stands_until and follows):
+                if follows or self._step_is_stale(step, partition):
+                    stale.append(asset)
+            elif self._is_lost(step, partition):
+                stale.append(asset)
+            elif left_too and (any(key in [*stale, *left] for key in made_of) or self._step_is_stale(step, partition)):
+                left.append(asset)
+        return stale, left
+
+    def _settled(self, partition: str, stale: list[list[str]]) -> frozenset[str]:
+        """What stands; nothing where the examples that were lacking may come with what is stale."""
+        come = ["validated", self.pipeline.examples.table] in stale
+        if come and lacked_examples(self.ws, self.pipeline, partition):
+            return frozenset()
+        return settled_steps(self.ws, self.pipeline, self.steps, partition)
+
+    def _nothing_to_train(self, partition: str) -> bool:
+        """Whether the decision was skipped and nothing was ever trained there that it takes back (S21)."""
+        first = next(step for step in self.steps if step.job == "train")
+        decided = decisions.current(self.ws.state, self.pipeline.name).get(partition)
+        return self._record(first, partition) is None and decided is not None and not decided.trains
+
+    def _stale_tables(self, partition: str) -> list[list[str]]:
+        found: list[list[str]] = []
+        for table in self.pipeline.tables:
+            if self._table_is_stale(table, WHOLE if self.ws.slices.get(table.name) is None else partition):
+                found += _layers(table)
+        return found
+
+    def _step_is_stale(self, step: Step, partition: str) -> bool:
+        last = self._record(step, partition)
+        if last is None or last.content_key != self._key(step, partition):
+            return True
+        return not intact(self.ws, last, step.table(self.pipeline))
+
+    def _is_lost(self, step: Step, partition: str) -> bool:
+        """Whether what is on record cannot be read any more, and can be made again as it was."""
+        last = self._record(step, partition)
+        if last is None or intact(self.ws, last, step.table(self.pipeline)):
+            return False
+        return last.content_key == self._key(step, partition)
+
+    def _record(self, step: Step, partition: str) -> ledger.Record | None:
+        return ledger.latest_of(self.ws.state, step.asset(self.pipeline), partition)
+
+    def _key(self, step: Step, partition: str) -> str | None:
+        """The content key of today; None while something before it was never made."""
+        try:
+            return step.key(self.ws, self.pipeline, partition).content_key
+        except (OrderError, NotFoundError):
+            return None
+
+    def _table_is_stale(self, table: Table, partition: str) -> bool:
+        last = ledger.latest_of(self.ws.state, f"validated/{table.name}", partition)
+        key = validated.validated_key(self.ws.state, table, self.ws.slices.get(table.name), partition)
+        if last is None or key is None or last.content_key != key:
+            return True
+        return not all(intact(self.ws, last, f"{layer}.{table.name}") for layer in ("validated", "quarantine"))
+
+
+def _layers(table: Table) -> list[list[str]]:
+    return [["validated", table.name], ["quarantine", table.name]]

@@ -1,0 +1,82 @@
+"""What a run would be about, as a hash: the same state is never run for twice (S31).
+
+Two hashes, because a state may come back: `wanted` is what should be made, by content alone;
+`key` adds what stands now and which runs made it, so that going back and forth is not one state.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ml_platform.errors import NotFoundError, OrderError
+from ml_platform.runtime.planner import Planner, Work
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.settings import Settings
+from ml_platform.sources.landing import landed
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.partitions import WHOLE
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
+from ml_platform.state import ledger
+from ml_platform.validation import validated
+
+
+@dataclass(frozen=True)
+class RunState:
+    """The hashes of what a run would start from."""
+
+    wanted: str
+    key: str
+
+
+def state_of(planner: Planner, work: Work) -> RunState:
+    """The state that makes `work` due. Reads only."""
+    assets, pipeline = work.only or [], planner.pipeline
+    with planner.ws.reading():
+        wanted = [_wanted(planner, layer, name, work.partition) for layer, name in assets]
+        standing = [_standing(planner.ws, layer, name, work.partition) for layer, name in assets]
+    about = (pipeline.name, work.job, work.partition, assets, wanted)
+    return RunState(content_key("wanted", *about), content_key("state", *about, standing))
+
+
+def first_state(settings: Settings, pipeline: ModelPipeline, work: Work) -> RunState:
+    """The same before there is a lake: only files can be new."""
+    about = (pipeline.name, work.job, work.partition, work.only, files(settings, pipeline.tables))
+    return RunState(content_key("wanted", *about), content_key("state", *about))
+
+
+def files(settings: Settings, tables: Any) -> list[list[Any]]:
+    """Every landed file of the tables with its size and time of change; nothing is read."""
+    found: list[list[Any]] = []
+    for table in tables:
+        for path, file in landed(settings, table).items():
+            try:
+                seen = file.stat()
+            except FileNotFoundError:
+                continue  # it went away since the folder was listed
+            found.append([table.name, path, seen.st_size, seen.st_mtime_ns])
+    return found
+
+
+def _wanted(planner: Planner, layer: str, name: str, partition: str) -> Any:
+    ws, pipeline = planner.ws, planner.pipeline
+    if layer == "raw":
+        return files(ws.settings, [pipeline.table(name)])
+    if layer != pipeline.name:
+        table = pipeline.table(name)
+        return validated.validated_key(ws.state, table, ws.slices.get(name), _slice(ws, table, partition))
+    step = next(step for step in planner.steps if step.name == name)
+    try:
+        return step.key(ws, pipeline, partition).content_key
+    except (OrderError, NotFoundError):
+        return None  # something before it is made by the same run
+
+
+def _standing(ws: Workspace, layer: str, name: str, partition: str) -> Any:
+    asset = f"{'validated' if layer == 'quarantine' else layer}/{name}"
+    whole = layer in ("raw", "validated", "quarantine") and (layer == "raw" or ws.slices.get(name) is None)
+    record = ledger.latest_of(ws.state, asset, WHOLE if whole else partition)
+    return [record.content_key, record.run_id] if record else None
+
+
+def _slice(ws: Workspace, table: Table, partition: str) -> str:
+    return WHOLE if ws.slices.get(table.name) is None else partition

@@ -1,0 +1,105 @@
+"""Which partitions are settled: decided about, and the decision carried through to the champion (S6).
+
+What they predicted, decided and trained stands, whatever is declared, corrected or installed later.
+"""
+
+from collections.abc import Sequence
+
+from ml_platform.runtime.step import Step
+from ml_platform.runtime.workspace import Workspace, window_of
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import decisions, ledger, promotions
+from ml_platform.state.ledger import Record
+from ml_platform.state.results import CandidateResult, ChampionResult, DecisionResult, PredictionsResult
+
+_Records = dict[str, Record]
+
+
+def settled_steps(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], partition: str) -> frozenset[str]:
+    """The steps of the partition that stand. None for a pipeline without partitions: it decides anew each time.
+
+    What never freezes is not among them: later trainings read features, and performance follows labels that
+    come late. A step that stands until another one stands while that has no newer record.
+    """
+    records = _records(ws, pipeline, steps, partition)
+    data = {step.name for step in steps if step.job == "data" and step.freezes}
+    train = {step.name for step in steps if step.job == "train" and step.freezes}
+    if pipeline.partitions is None or not records.keys() >= data:
+        return frozenset()
+    if _had_no_examples(ws, pipeline, partition) or _out_of_order(ws, pipeline, partition, records):
+        return frozenset()
+    trained = records.keys() & train
+    complete = trained == train
+    decision = records["decision"].result_as(DecisionResult)
+    if (trained or decision.trains) and not complete and decision.outcome != "manual":
+        return frozenset()  # a person asks for what was skipped and settled: its data stand
+    standing = {*data, *(train if complete and _carried_through(ws, pipeline, partition, records) else ())}
+    for step in steps:
+        own, other = records.get(step.name), records.get(step.stands_until)
+        if step.stands_until and own is not None and (other is None or other.recorded_at <= own.recorded_at):
+            standing.add(step.name)
+    return frozenset(standing)
+
+
+def outdated_training(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], partition: str) -> str:
+    """The mark of the settled training after the partition, where another would be made of it today; else empty."""
+    train = [step for step in steps if step.job == "train"]
+    with ws.reading():
+        if not settled_steps(ws, pipeline, steps, partition).issuperset(step.name for step in train):
+            return ""
+        records = _records(ws, pipeline, steps, partition)
+        for step in train:
+            if (
+                step.result.passes_on
+                and step.key(ws, pipeline, partition).content_key != records[step.name].content_key
+            ):
+                return _mark(records)
+    return ""
+
+
+def lacked_examples(ws: Workspace, pipeline: ModelPipeline, partition: str) -> bool:
+    """Whether a champion was to score the partition and there was no example."""
+    record = ledger.latest_of(ws.state, f"{pipeline.name}/predictions", partition)
+    return record is not None and record.rows == 0 and record.result_as(PredictionsResult).champion is not None
+
+
+def _records(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], partition: str) -> _Records:
+    newest = {step.name: ledger.latest_of(ws.state, step.asset(pipeline), partition) for step in steps}
+    return {name: record for name, record in newest.items() if record is not None}
+
+
+def _had_no_examples(ws: Workspace, pipeline: ModelPipeline, partition: str) -> bool:
+    """Its files had not come when it was decided, and have now: nothing was predicted that could stand."""
+    if not lacked_examples(ws, pipeline, partition):
+        return False
+    come = ledger.latest_of(ws.state, f"validated/{pipeline.examples.table}", partition)
+    return come is not None and come.rows > 0
+
+
+def _out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str, records: _Records) -> bool:
+    """It was scored before anything was decided about the partition before, which changed its champion."""
+    before = pipeline.partition_keys_upto(partition)[-2:-1]
+    decided = decisions.first_taken(ws.state, pipeline.name).get(before[0]) if before else None
+    if decided is None or decided <= records["predictions"].recorded_at:
+        return False
+    champion = promotions.champion_at(ws.state, pipeline.name, window_of(pipeline, partition)[0])
+    return records["predictions"].result_as(PredictionsResult).champion != champion
+
+
+def _carried_through(ws: Workspace, pipeline: ModelPipeline, partition: str, records: _Records) -> bool:
+    """Whether the champion on record is what became of the decision on record. By content: a hit records nothing."""
+    decision = records["decision"].result_as(DecisionResult)
+    candidate = records["candidate"].result_as(CandidateResult)
+    champion = records["champion"].result_as(ChampionResult)
+    blob = records["training_set"].output
+    if not decision.trains:
+        return not blob and champion.outcome == "skipped"
+    if not blob or candidate.training_set != blob or champion.candidate != candidate.candidate:
+        return False
+    entry = decisions.newest_manual(ws.state, pipeline.name).get(partition) if decision.outcome == "manual" else None
+    return entry is None or entry.replaces != _mark(records)
+
+
+def _mark(records: _Records) -> str:
+    return content_key("training", records["training_set"].content_key, records["candidate"].content_key)

@@ -1,0 +1,110 @@
+"""The protocol of a step: one class says all that planner, orchestration and views need to know of it."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Literal
+
+import polars as pl
+
+from ml_platform.lake.recipes import Recipe
+from ml_platform.lake.transaction import Author
+from ml_platform.runtime.workspace import Outcome, Workspace, already_made
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state.alerts import Kind
+from ml_platform.state.results import Result
+
+Job = Literal["data", "train"]
+Asset = tuple[str, str]  # layer, name: as Dagster's asset key
+Column = tuple[Asset, str]
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The columns of the table that a step fills.
+
+    types:     column → polars type, in order.
+    meaning:   column → what it holds.
+    required:  columns without nulls. unique: the key, if it is one column.
+    made_of:   column → the columns of other assets that it is made of.
+    """
+
+    types: Mapping[str, pl.DataType]
+    meaning: Mapping[str, str]
+    required: Iterable[str] = ()
+    unique: Iterable[str] = ()
+    made_of: Mapping[str, Sequence[Column]] = field(default_factory=dict)
+
+
+class Step(ABC):
+    """One asset of a pipeline: what it reads, its content key, its work, and what people are told of it (S31).
+
+    name:         of the asset; `job`: which job runs it.
+    result:       the kind of typed result that `make` gives.
+    kinds:        what Dagster shows as badges.
+    summary:      what it is, in a sentence. `explanation`, `changes_with` and `advice`: more for people who meet it
+                  for the first time.
+    freezes:      whether its output stands once the partition is settled (S6).
+    stands_until: the step whose newer record has it made again in a settled partition, too; empty: none.
+    alerts:       the kind of alert that its failed checks raise.
+    """
+
+    name: ClassVar[str]
+    job: ClassVar[Job]
+    result: ClassVar[type[Result]]
+    kinds: ClassVar[tuple[str, ...]]
+    summary: ClassVar[str]
+    explanation: ClassVar[str]
+    changes_with: ClassVar[str]
+    advice: ClassVar[str]
+    freezes: ClassVar[bool] = True
+    stands_until: ClassVar[str] = ""
+    alerts: ClassVar[Kind] = "check"
+
+    @abstractmethod
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        """The assets that it is made of."""
+
+    @abstractmethod
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """The content key of today, with the reads behind it; from the state alone.
+
+        Raises OrderError when something that it is made of was never made.
+        """
+
+    @abstractmethod
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """Do the work, write the output and put it on record."""
+
+    def stale_with(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        """The assets whose change makes it stale: its upstream, and what it reads through others."""
+        return self.upstream(pipeline)
+
+    def table(self, pipeline: ModelPipeline) -> str | None:
+        """The lake table that it fills, `schema.name`."""
+        return None
+
+    def columns(self, pipeline: ModelPipeline) -> TableColumns | None:
+        """The columns of that table, for people."""
+        return None
+
+    def checks(self, pipeline: ModelPipeline) -> tuple[tuple[str, str], ...]:
+        """(name, what it looks at) of every check that its outcome has."""
+        return ()
+
+    def asset(self, pipeline: ModelPipeline) -> str:
+        """Its name in the ledger."""
+        return f"{pipeline.name}/{self.name}"
+
+    def run(self, ws: Workspace, pipeline: ModelPipeline, partition: str, run_id: str) -> Outcome:
+        """Do the work, or nothing when its content key is already there."""
+        with ws.reading():
+            recipe = self.key(ws, pipeline, partition)
+            author = Author(self.asset(pipeline), partition, recipe.content_key, run_id, recipe.reads)
+            hit = already_made(ws, author, self.table(pipeline))
+        return hit or replace(self.make(ws, pipeline, partition, author), content_key=author.content_key)
+
+
+def own(pipeline: ModelPipeline, *steps: str) -> tuple[Asset, ...]:
+    """Assets of the pipeline's own steps."""
+    return tuple((pipeline.name, step) for step in steps)

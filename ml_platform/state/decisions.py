@@ -1,0 +1,92 @@
+"""Decisions whether to train: a history to which rows are only added (S6, S20). The newest of a partition counts."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import func, insert, select
+
+from ml_platform.state.database import State
+from ml_platform.state.schema import decisions as table
+
+
+@dataclass(frozen=True)
+class DecisionRecord:
+    """One decision. `outcome`: triggered, skipped or manual; `policy` and `evidence` are JSON."""
+
+    pipeline: str
+    partition: str
+    decided_at: datetime | None
+    outcome: str
+    reason: str
+    policy: str
+    evidence: str
+    run_id: str
+    recorded_at: datetime
+
+    @property
+    def trains(self) -> bool:
+        """Whether a training follows."""
+        return self.outcome != "skipped"
+
+    @property
+    def replaces(self) -> str:
+        """The mark of the settled training that a person asked to have replaced; empty: none."""
+        asked = json.loads(self.evidence).get("manual")
+        return str(asked["replaces"]) if asked else ""
+
+
+_SELECTED = [table.c[name] for name in DecisionRecord.__dataclass_fields__]
+
+
+def append(
+    state: State,
+    pipeline: str,
+    partition: str,
+    *,
+    decided_at: datetime | None,
+    outcome: str,
+    reason: str,
+    policy: str,
+    evidence: str,
+    run_id: str,
+) -> DecisionRecord:
+    """Add a decision to the history."""
+    now = datetime.now(UTC)
+    entry = DecisionRecord(pipeline, partition, decided_at, outcome, reason, policy, evidence, run_id, now)
+    with state.writing() as connection:
+        connection.execute(insert(table).values(asdict(entry)))
+    return entry
+
+
+def history(state: State, pipeline: str) -> list[DecisionRecord]:
+    """Every decision of a pipeline, oldest first."""
+    chosen = select(*_SELECTED).where(table.c.pipeline == pipeline).order_by(table.c.id)
+    return [DecisionRecord(*row) for row in state.rows(chosen)]
+
+
+def current(state: State, pipeline: str) -> dict[str, DecisionRecord]:
+    """The decision of every partition that counts."""
+    return state.once(f"decisions of {pipeline}", lambda: _newest(state, pipeline))
+
+
+def newest_manual(state: State, pipeline: str) -> dict[str, DecisionRecord]:
+    """The newest decision of every partition that a person asked for."""
+    return state.once(f"manual decisions of {pipeline}", lambda: _newest(state, pipeline, "manual"))
+
+
+def first_taken(state: State, pipeline: str) -> dict[str, datetime]:
+    """When each partition was decided for the first time."""
+    chosen = select(table.c.partition, func.min(table.c.recorded_at)).where(table.c.pipeline == pipeline)
+    return state.once(
+        f"first decisions of {pipeline}",
+        lambda: {partition: moment for partition, moment in state.rows(chosen.group_by(table.c.partition))},
+    )
+
+
+def _newest(state: State, pipeline: str, outcome: str | None = None) -> dict[str, DecisionRecord]:
+    last = select(func.max(table.c.id)).where(table.c.pipeline == pipeline).group_by(table.c.partition)
+    if outcome is not None:
+        last = last.where(table.c.outcome == outcome)
+    rows = state.rows(select(*_SELECTED).where(table.c.id.in_(last)).order_by(table.c.partition))
+    return {row.partition: DecisionRecord(*row) for row in rows}

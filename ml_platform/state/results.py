@@ -1,0 +1,217 @@
+"""Typed results: what each kind of step found, for the steps and views that decide or tell by it.
+
+A result is stored as JSON beside its record, with its kind and the version of its shape; this is
+the only place that writes or reads that JSON. What people look at is stored apart (`display`), and
+nothing decides by it.
+"""
+
+import json
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+from ml_platform.errors import StateError
+
+Training = Literal["promoted", "kept", "skipped"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a step found. `kind` names the class in JSON; `version` is raised when its shape changes.
+
+    `passes_on`: whether the bytes of the output go on into what reads it; what only judges passes nothing on.
+    """
+
+    kind: ClassVar[str] = "none"
+    version: ClassVar[int] = 1
+    passes_on: ClassVar[bool] = False
+
+
+@dataclass(frozen=True)
+class RawResult(Result):
+    """The landed files that one transaction took in, by path."""
+
+    kind: ClassVar[str] = "raw"
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ValidatedResult(Result):
+    """What a partition of a validated table holds, and what became of the rows of its standing files.
+
+    `rows` counts current rows, `versions` superseded ones too. `by_rule`: rejected rows by rule, most
+    first. `dropped`: rows that `clean` left out. `overruled`: rows that a later arrival corrected.
+    """
+
+    kind: ClassVar[str] = "validated"
+    passes_on: ClassVar[bool] = True
+    rows: int = 0
+    versions: int = 0
+    quarantined: int = 0
+    by_rule: Mapping[str, int] = field(default_factory=dict)
+    duplicates: int = 0
+    dropped: int = 0
+    overruled: int = 0
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FeaturesResult(Result):
+    """How many feature columns were computed."""
+
+    kind: ClassVar[str] = "features"
+    passes_on: ClassVar[bool] = True
+    features: int = 0
+
+
+@dataclass(frozen=True)
+class PredictionsResult(Result):
+    """The version that scored the partition; None: there was no champion."""
+
+    kind: ClassVar[str] = "predictions"
+    passes_on: ClassVar[bool] = True
+    champion: int | None = None
+
+
+@dataclass(frozen=True)
+class PerformanceResult(Result):
+    """The champion that was measured and its labelled rows; None and 0 while no label is known."""
+
+    kind: ClassVar[str] = "performance"
+    champion: int | None = None
+    labelled: int = 0
+
+
+@dataclass(frozen=True)
+class DriftResult(Result):
+    """The champion whose training data were compared, and the weighted PSI; None: nothing to compare."""
+
+    kind: ClassVar[str] = "drift"
+    champion: int | None = None
+    weighted: float | None = None
+
+
+@dataclass(frozen=True)
+class ReportResult(Result):
+    """The figures that a drawn report shows; `url` is empty where none was drawn."""
+
+    kind: ClassVar[str] = "report"
+    champion: int | None = None
+    rows: int | None = None
+    weighted_drift: float | None = None
+    score_psi: float | None = None
+    metric: str = ""
+    realised: float | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class DecisionResult(Result):
+    """Whether to train after the partition: triggered, skipped or manual."""
+
+    kind: ClassVar[str] = "decision"
+    outcome: str = ""
+
+    @property
+    def trains(self) -> bool:
+        """Whether a training follows."""
+        return self.outcome != "skipped"
+
+
+@dataclass(frozen=True)
+class TrainingSetResult(Result):
+    """The training set as `TrainingSet.to_details` gives it; None when the decision was skipped."""
+
+    kind: ClassVar[str] = "training_set"
+    passes_on: ClassVar[bool] = True
+    details: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class CandidateResult(Result):
+    """The trained version and the digest of its training set; None and "" when the decision was skipped."""
+
+    kind: ClassVar[str] = "candidate"
+    passes_on: ClassVar[bool] = True
+    candidate: int | None = None
+    training_set: str = ""
+
+
+@dataclass(frozen=True)
+class VerdictsResult(Result):
+    """How many gates the candidate passed, and of how many; None when there was no candidate."""
+
+    kind: ClassVar[str] = "verdicts"
+    candidate: int | None = None
+    passed: int = 0
+    gates: int = 0
+
+
+@dataclass(frozen=True)
+class ChampionResult(Result):
+    """What became of the candidate, and the version that serves from then on; None: no champion."""
+
+    kind: ClassVar[str] = "champion"
+    outcome: Training = "skipped"
+    candidate: int | None = None
+    champion: int | None = None
+
+
+KINDS: dict[str, type[Result]] = {
+    cls.kind: cls
+    for cls in (
+        Result,
+        RawResult,
+        ValidatedResult,
+        FeaturesResult,
+        PredictionsResult,
+        PerformanceResult,
+        DriftResult,
+        ReportResult,
+        DecisionResult,
+        TrainingSetResult,
+        CandidateResult,
+        VerdictsResult,
+        ChampionResult,
+    )
+}
+
+
+def passes_on(node_kind: str) -> bool:
+    """Whether the bytes of a node of the lineage graph go on into what reads it.
+
+    >>> passes_on("features"), passes_on("verdicts")
+    (True, False)
+    """
+    return node_kind in ("file", "version") or KINDS.get(node_kind, Result).passes_on
+
+
+def to_json(result: Result) -> str:
+    """The stored form of a result.
+
+    >>> to_json(PredictionsResult(champion=3))
+    '{"kind": "predictions", "version": 1, "champion": 3}'
+    """
+    return json.dumps({"kind": result.kind, "version": result.version, **asdict(result)}, allow_nan=False)
+
+
+def from_json(text: str) -> Result:
+    """The result of a stored form. Raises StateError for a kind or version that this code does not know.
+
+    >>> from_json('{"kind": "predictions", "version": 1, "champion": 3}')
+    PredictionsResult(champion=3)
+    """
+    stored = json.loads(text)
+    kind, version = stored.pop("kind"), stored.pop("version")
+    cls = KINDS.get(kind)
+    if cls is None or version > cls.version:
+        raise StateError(
+            f"A record has a result of kind {kind!r}, version {version}, which this version does not know.",
+            remedy="Use the ml_platform that wrote it, or a newer one.",
+        )
+    names = {f.name: f.type for f in fields(cls)}
+    hints = typing.get_type_hints(cls)
+    values = {name: value for name, value in stored.items() if name in names}
+    values.update({n: tuple(v) for n, v in values.items() if typing.get_origin(hints[n]) is tuple})
+    return cls(**values)

@@ -1,0 +1,49 @@
+"""The places where the platform keeps things, opened together."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.transaction import Transaction
+from ml_platform.settings import Settings
+from ml_platform.state.database import State
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The lake's tables, the operational state about them, and the blobs."""
+
+    lake: Lake
+    state: State
+    blobs: Blobs
+
+    @property
+    def settings(self) -> Settings:
+        return self.lake.settings
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """This thread's reads of lake and state see one moment each, and small ones are remembered.
+
+        Nothing can be written meanwhile. Nested contexts are one.
+        """
+        with self.lake.reading(), self.state.reading():
+            yield
+
+    def close(self) -> None:
+        """Let go of the databases. Further use is an error."""
+        self.state.close()
+        self.lake.close()
+
+
+def after(tx: Transaction, state: State, *actions: Callable[[], object]) -> None:
+    """Record, in one transaction of the state, what `tx` wrote, once it is committed (S43)."""
+
+    def record() -> None:
+        with state.writing():
+            for action in actions:
+                action()
+
+    tx.after_commit(record)

@@ -1,0 +1,117 @@
+"""The candidate step: a version fitted on the training set, with its number."""
+
+from typing import Any
+
+from ml_platform.evaluation.explanation import importance
+from ml_platform.evaluation.metrics import scorecard
+from ml_platform.evaluation.stored import bounds
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.transaction import Author
+from ml_platform.models import bundle as bundles
+from ml_platform.models.predictor import Predictor
+from ml_platform.plots.importance import importance as picture
+from ml_platform.runtime import reading
+from ml_platform.runtime.display import drawn
+from ml_platform.runtime.step import Asset, Step, own
+from ml_platform.runtime.workspace import Outcome, Workspace, record
+from ml_platform.spec.canonical import libraries
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state.results import CandidateResult
+from ml_platform.state.versions import Training, Version, by_key, register
+from ml_platform.steps.decision import of as decision_of
+from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
+from ml_platform.training import fitting
+from ml_platform.training.trainer import part
+from ml_platform.training.training_set import TrainingSet
+
+
+class CandidateStep(Step):
+    """A trained version that no gate has judged yet."""
+
+    name = "candidate"
+    job = "train"
+    result = CandidateResult
+    kinds = ("lightgbm",)
+    summary = "A trained version that no gate has judged yet."
+    explanation = (
+        "It cannot serve before every gate has passed. *what it looks at* shows its features by their share of the "
+        "gain."
+    )
+    changes_with = "the training set, the trainer or the features"
+    advice = "a feature that towers over all others is suspect: it may know the answer."
+
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return own(pipeline, "training_set")
+
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """From the bytes of the training set, the trainer and the feature definition (S22)."""
+        stored = stored_training_set(ws, pipeline, partition)
+        reads = reading.own(ws, pipeline, "training_set", [partition])
+        if stored is None:
+            return recipe("candidate", SKIPPED_KEY, by_content=reads)
+        return recipe(
+            "candidate",
+            fitting.declaration(pipeline),
+            FeatureDefinition.of(pipeline).key,
+            stored.digest,
+            libraries("lightgbm", "polars", "pyarrow"),
+            by_content=reads,
+        )
+
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """Fit, bundle and register; the version is an integer given once per content key."""
+        stored = stored_training_set(ws, pipeline, partition)
+        if stored is None:
+            return record(ws, author, skipped(decision_of(ws, pipeline, partition).reason, CandidateResult()))
+        version = by_key(ws.state, pipeline.name, author.content_key)
+        if version is None or not ws.blobs.whole(version.bundle):
+            version = register(ws.state, _trained(ws, pipeline, partition, author, stored))
+        return record(ws, author, _outcome(ws, version))
+
+
+def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Version | None:
+    """The version that was trained after the partition; None when it was skipped."""
+    return by_key(ws.state, pipeline.name, reading.latest(ws, pipeline, "candidate", partition).content_key)
+
+
+def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author, stored: TrainingSet) -> Training:
+    made = fitting.make(
+        ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(), threads=ws.settings.threads
+    )
+    holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
+    scores = Predictor(made.bundle, threads=ws.settings.threads).scores(holdout)
+    metrics = scorecard(pipeline.task, holdout["_label"], scores, made.bundle.classes)
+    return Training(
+        pipeline=pipeline.name,
+        content_key=author.content_key,
+        partition=partition,
+        training_set=stored.digest,
+        bundle=made.digest,
+        bounds=bounds(stored, pipeline.split),
+        decided_at=stored.decided_at,
+        parameters={**made.record["parameters"], "rounds": made.record["rounds"]},
+        metrics={"holdout": metrics, "evaluations": made.record["evaluations"], "bytes": made.record["bytes"]},
+        environment=made.record["environment"],
+        code_version=str(made.record["code_version"]),
+        durations=made.record["durations"],
+        run_id=author.run_id,
+    )
+
+
+def _outcome(ws: Workspace, version: Version) -> Outcome:
+    holdout: dict[str, Any] = version.metrics["holdout"]
+    measured = {f"holdout {name}": value for name, value in holdout.items() if value is not None}
+    shares = importance(bundles.load(ws.blobs, version.bundle).model.decode())
+    display = {
+        "version": version.name,
+        **measured,
+        "what it looks at": drawn(ws, lambda: picture(shares)),
+        "bundle": {"blob": version.bundle},
+        "training set": {"blob": version.training_set},
+        "trained in run": {"run": version.run_id},
+        "kilobytes": round(version.metrics["bytes"] / 1e3),
+        "seconds": version.durations.get("total"),
+    }
+    result = CandidateResult(version.version, version.training_set)
+    return Outcome(1, output=version.bundle, result=result, display=display)

@@ -1,0 +1,251 @@
+"""The decision step: whether to train after this partition, on record either way (S20, S21).
+
+Decisions are a history: each adds a row, none is changed or removed (S6). The newest row of a
+partition is the one that counts.
+"""
+
+import json
+from dataclasses import asdict, replace
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from ml_platform.errors import OrderError, RetrainRefused
+from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.transaction import Author
+from ml_platform.retraining.policy import Decision, Evidence, ManualRequest, decide, quiet
+from ml_platform.runtime import reading
+from ml_platform.runtime.step import Asset, Step, TableColumns, own
+from ml_platform.runtime.workspace import Outcome, Workspace, already_made, record, window_of
+from ml_platform.spec.canonical import canonical
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import decisions, ledger, promotions
+from ml_platform.state.results import DecisionResult
+from ml_platform.steps import evidence as evidences
+from ml_platform.training import training_set
+from ml_platform.training.training_set import Readiness
+
+CODE_VERSION = 2  # of how decisions are made; part of their content key (S31)
+_TYPES = {
+    "pipeline": pl.String(),
+    "decided_at": pl.Datetime("us", "UTC"),
+    "outcome": pl.String(),
+    "reason": pl.String(),
+    "policy": pl.String(),
+    "evidence": pl.String(),
+    "run_id": pl.String(),
+    "recorded_at": pl.Datetime("us", "UTC"),
+}
+_MEANING = {
+    "pipeline": "whose decision it is",
+    "decided_at": "the moment of which it speaks: nothing known later has a part in it",
+    "outcome": "triggered, skipped or manual",
+    "reason": "why, in words",
+    "policy": "the declared policy as JSON",
+    "evidence": "what was seen, as JSON",
+    "run_id": "the run that decided",
+    "recorded_at": "when that was",
+}
+
+
+class DecisionStep(Step):
+    """Whether to train after this partition, with evidence and reason."""
+
+    name = "decision"
+    job = "data"
+    result = DecisionResult
+    kinds = ("duckdb",)
+    summary = "Whether to train after this partition, with evidence and reason."
+    explanation = "There is one row either way. Where it is triggered or manual, training may begin."
+    changes_with = "the declared policy, the decisions before, or what is known by the end of the partition"
+    advice = "*skipped* is no error: the reason says what was missing."
+
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return own(pipeline, "features", "performance", "drift")
+
+    def table(self, pipeline: ModelPipeline) -> str:
+        return f"{pipeline.name}.decisions"  # a view, which the end of a run brings up to date
+
+    def columns(self, pipeline: ModelPipeline) -> TableColumns:
+        return TableColumns(_TYPES, _MEANING)
+
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """From the policy, the decisions before, the evidence, and the labels known by the end of the partition."""
+        return _key(ws, pipeline, partition, evidences.manual(ws, pipeline, partition))
+
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """Decide by the declared policy and record evidence, outcome and reason.
+
+        While only a calendar could ask for a training and does not, nothing is looked at. What is skipped is put
+        into the promotion log too: a rollback after it leaves its predictions alone.
+        """
+        seen = _timing(ws, pipeline, partition, evidences.manual(ws, pipeline, partition))
+        if quiet(pipeline.retrain, seen):
+            return _take(ws, pipeline, author, seen, seen.ends, {})
+        return _judged(ws, pipeline, author, seen, _readiness(ws, pipeline, partition))
+
+
+def request(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: ManualRequest) -> tuple[Decision, bool]:
+    """Decide that a training follows this partition because a person wants it; the decision, and whether it is new.
+
+    One that trains already stands, so asking twice is asking once, but for one whose training is settled and
+    which `asked` replaces. Raises OrderError for a partition that was never decided, and RetrainRefused when
+    there is too little to train on.
+    """
+    standing = of(ws, pipeline, partition)
+    if standing.trains and not asked.replaces:
+        return standing, False
+    with ws.reading():
+        made_of = _key(ws, pipeline, partition, asked)
+    author = Author(f"{pipeline.name}/decision", partition, made_of.content_key, reads=made_of.reads)
+    ready = _readiness(ws, pipeline, partition)
+    if ready.lacking:
+        raise RetrainRefused(
+            f"{pipeline.name} is not retrained after {partition}: {ready.lacking}.",
+            remedy="Land more labels, or declare a lower min_examples in Retrain.",
+        )
+    seen = _timing(ws, pipeline, partition, asked)
+    outcome = _judged(ws, pipeline, author, seen, ready, unless_training=not asked.replaces)
+    return of(ws, pipeline, partition), outcome.status == "made"
+
+
+def of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Decision:
+    """The decision that counts: the newest on record. Raises OrderError when there is none yet."""
+    entry = decisions.current(ws.state, pipeline.name).get(partition)
+    if entry is None:
+        raise OrderError(
+            f"{pipeline.name} has no decision for {partition}.",
+            remedy=f"Materialize {pipeline.name}/decision for {partition} first.",
+        )
+    return evidences.decision_of(entry)
+
+
+def newest(ws: Workspace, pipeline: ModelPipeline) -> str:
+    """The last partition that was decided. Raises OrderError when none was."""
+    decided = [partition for _, partition in ledger.latest(ws.state, f"{pipeline.name}/decision")]
+    if not decided:
+        raise OrderError(
+            f"{pipeline.name} has decided nothing yet.", remedy=f"Run it first: `ml-platform run {pipeline.name}`."
+        )
+    return max(decided)
+
+
+def _key(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: ManualRequest | None) -> Recipe:
+    seen, upto = _timing(ws, pipeline, partition, asked), pipeline.partition_keys_upto(partition)
+    ago, end = seen.since_triggered, seen.ends
+    last = reading.own(ws, pipeline, "decision", [] if ago is None else [upto[-1 - ago]])
+    if quiet(pipeline.retrain, seen):
+        return recipe("decision", CODE_VERSION, pipeline.retrain, "not due", partition, ago, by_content=last)
+    reads = [
+        *reading.own(ws, pipeline, "features", upto),
+        *reading.labels(ws, pipeline, end),
+        *evidences.watched(ws, pipeline, partition),
+    ]
+    declared = training_set.declaration(pipeline)
+    # The class had another name once; keys of lakes that exist hold it.
+    stored = None if asked is None else {"kind": "Forced", **asdict(asked)}
+    return recipe("decision", CODE_VERSION, pipeline.retrain, declared, reads, ago, stored, by_content=last)
+
+
+def _readiness(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Readiness:
+    end, upto = window_of(pipeline, partition)[1], pipeline.partition_keys_upto(partition)
+    return training_set.readiness(ws.lake, ws.blobs, pipeline, decided_at=end, partitions_upto=upto)
+
+
+def _timing(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: ManualRequest | None) -> Evidence:
+    """What the calendar looks at, and who asked."""
+    ago, end = _since_triggered(ws, pipeline, partition), window_of(pipeline, partition)[1]
+    trained = None
+    if ago is not None:
+        trained = window_of(pipeline, pipeline.partition_keys_upto(partition)[-1 - ago])[1]
+    return Evidence(ago, labelled=None, lacking="", manual=asked, ends=end, trained=trained)
+
+
+def _judged(
+    ws: Workspace,
+    pipeline: ModelPipeline,
+    author: Author,
+    timing: Evidence,
+    ready: Readiness,
+    *,
+    unless_training: bool = False,
+) -> Outcome:
+    """Decide on all the evidence there is."""
+    performance = pipeline.retrain.on_performance is not None
+    seen = replace(
+        timing,
+        labelled=ready.labelled,
+        lacking=ready.lacking,
+        drift=evidences.drift(ws, pipeline, author.partition),
+        performance=evidences.performance(ws, pipeline, author.partition) if performance else None,
+    )
+    counts = {"immature": ready.immature, **ready.parts}
+    return _take(ws, pipeline, author, seen, ready.decided_at, counts, unless_training=unless_training)
+
+
+def _take(
+    ws: Workspace,
+    pipeline: ModelPipeline,
+    author: Author,
+    seen: Evidence,
+    decided_at: datetime | None,
+    counts: dict[str, int],
+    *,
+    unless_training: bool = False,
+) -> Outcome:
+    """Add the decision to the history, unless a process that was faster did: then it is that one."""
+    decision = decide(pipeline.retrain, seen)
+    with ws.state.writing():
+        if hit := already_made(ws, author, None):
+            return hit
+        if unless_training and of(ws, pipeline, author.partition).trains:
+            return Outcome(0, "unchanged")
+        if not decision.trains and seen.ends is not None:
+            promotions.keep(
+                ws.state,
+                pipeline.name,
+                partition=author.partition,
+                effective_at=seen.ends,
+                reason=f"{decision.outcome}: {decision.reason}",
+                actor="platform",
+                run_id=author.run_id,
+            )
+        decisions.append(
+            ws.state,
+            pipeline.name,
+            author.partition,
+            decided_at=decided_at,
+            outcome=decision.outcome,
+            reason=decision.reason,
+            policy=json.dumps(canonical(pipeline.retrain)),
+            evidence=evidences.to_json(seen, counts),
+            run_id=author.run_id,
+        )
+        labelled = {} if seen.labelled is None else {"labelled": seen.labelled}
+        display = {"outcome": decision.outcome, "reason": decision.reason, **labelled, **counts, **_monitoring(seen)}
+        return record(ws, author, Outcome(1, result=DecisionResult(decision.outcome), display=display))
+
+
+def _monitoring(seen: Evidence) -> dict[str, Any]:
+    """The evidence that there is beside labels, in words for people."""
+    display: dict[str, Any] = {"partitions since training": seen.since_triggered, "drift": seen.drift}
+    if seen.performance is not None:
+        worth = {f"realised {seen.performance.metric}": seen.performance.realised}
+        display |= {**worth, "worse by": seen.performance.loss}
+    if seen.manual is not None:
+        display |= {"asked by": seen.manual.by, "why": seen.manual.why}
+    return {name: value for name, value in display.items() if value is not None}
+
+
+def _since_triggered(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
+    """How many partitions ago the last decision before this one led to a training; None when none did."""
+    if pipeline.partitions is None:
+        return None
+    records = ledger.latest(ws.state, f"{pipeline.name}/decision")
+    before = pipeline.partition_keys_upto(partition)[:-1]
+    for ago, earlier in enumerate(reversed(before), start=1):
+        entry = records.get((f"{pipeline.name}/decision", earlier))
+        if entry is not None and entry.result_as(DecisionResult).trains:
+            return ago
+    return None

@@ -1,0 +1,165 @@
+"""The verdicts step: every gate judges the candidate; what was measured before is not measured again (S23)."""
+
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from ml_platform.evaluation import gates
+from ml_platform.evaluation.candidate import Candidate, Champion, Compared
+from ml_platform.evaluation.stored import stored_candidate, stored_champion
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.parity import parity
+from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.transaction import Author
+from ml_platform.models import bundle as bundles
+from ml_platform.naming import quoted
+from ml_platform.quality.results import CheckResult
+from ml_platform.runtime import reading
+from ml_platform.runtime.step import Asset, Step, own
+from ml_platform.runtime.workspace import Outcome, Workspace, record
+from ml_platform.spec.gate_wording import gate_key, in_words, short_name, why
+from ml_platform.spec.gates import Gate
+from ml_platform.spec.gates import Reproduction as ReproductionGate
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import versions
+from ml_platform.state.results import VerdictsResult
+from ml_platform.state.verdicts import Verdict
+from ml_platform.state.versions import Version
+from ml_platform.steps import features
+from ml_platform.steps.candidate import version_of
+from ml_platform.steps.decision import of as decision_of
+from ml_platform.steps.incumbent import card, incumbent, version_read
+from ml_platform.steps.proofs import Background, Replayed
+from ml_platform.steps.training_set import SKIPPED_KEY, stored_training_set
+from ml_platform.training.reproduction import reproduce
+from ml_platform.views.performance_plots import judged
+
+CODE_VERSION = 1  # of how candidates are judged; part of the content key (S31)
+
+
+class VerdictsStep(Step):
+    """What every gate found about the candidate."""
+
+    name = "verdicts"
+    job = "train"
+    result = VerdictsResult
+    kinds = ("duckdb",)
+    summary = "What every gate found about the candidate; the checks show the same rows."
+    explanation = (
+        "It is measured on the holdout once and stored; promotion reads the stored rows and not the checks. The model "
+        "card tells everything about the version on one page."
+    )
+    changes_with = "the candidate, a gate, or the champion it is compared with"
+    advice = "a red gate keeps the champion, and nothing else stops. Its sentence says by how much it was missed."
+    alerts = "gate"
+
+    def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
+        return own(pipeline, "candidate")
+
+    def checks(self, pipeline: ModelPipeline) -> tuple[tuple[str, str], ...]:
+        return tuple((short_name(gate), f"The gate asks: {in_words(gate)}. {why(gate)}") for gate in pipeline.all_gates)
+
+    def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
+        """From the version, the gates and the champion it is compared with."""
+        version = version_of(ws, pipeline, partition)
+        reads = reading.own(ws, pipeline, "candidate", [partition])
+        if version is None:
+            return recipe("verdicts", SKIPPED_KEY, by_content=reads)
+        before = incumbent(ws, pipeline, partition, version.version)
+        reads += version_read(ws, pipeline, before)
+        return recipe("verdicts", CODE_VERSION, version.content_key, list(pipeline.all_gates), before, by_content=reads)
+
+    def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
+        """Judge the candidate by every gate."""
+        version = version_of(ws, pipeline, partition)
+        if version is None:
+            display: dict[str, Any] = {"outcome": "skipped", "reason": decision_of(ws, pipeline, partition).reason}
+            checks = tuple(
+                _check(gate, in_words(gate), None, "Skipped: no candidate to judge.") for gate in pipeline.all_gates
+            )
+            return record(ws, author, Outcome(0, "skipped", result=VerdictsResult(), display=display, checks=checks))
+        candidate = _candidate(ws, pipeline, partition, version)
+        # Training again goes on in another process; what people look at is drawn before it is waited for.
+        quick = [gate for gate in pipeline.all_gates if gates.turn(gate) == 0]
+        gates.evaluate(ws.state, author.run_id, quick, candidate)
+        plots = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
+        verdicts = gates.evaluate(ws.state, author.run_id, pipeline.all_gates, candidate)
+        outcomes = {v.gate_key: v for v in verdicts if v.slice == ""}
+        passed = sum(v.passed is not False for v in outcomes.values())
+        checks = tuple(
+            _check(gate, in_words(gate), outcomes[gate_key(gate)], outcomes[gate_key(gate)].detail)
+            for gate in pipeline.all_gates
+        )
+        shown = ("gate", "slice", "value", "threshold", "low", "high", "detail")
+        display = {
+            "version": version.name,
+            "passed": passed,
+            "gates": len(outcomes),
+            "verdicts": [{**{name: getattr(v, name) for name in shown}, "passed": _word(v.passed)} for v in verdicts],
+            **plots,
+            "model card": card(ws, pipeline, version.version),
+        }
+        result = VerdictsResult(version.version, passed, len(outcomes))
+        return record(ws, author, Outcome(len(verdicts), result=result, display=display, checks=checks))
+
+
+def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version) -> Candidate:
+    again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
+    unmeasured = gates.waiting(ws.state, pipeline.all_gates, pipeline.name, version.version)
+    if any(isinstance(gate, ReproductionGate) for gate in unmeasured):
+        again.start()  # another process's work, which goes on while this one loads and replays
+    stored = stored_training_set(ws, pipeline, partition)
+    assert stored is not None  # a version was trained on one
+    threads = ws.settings.threads
+    candidate = stored_candidate(ws.blobs, pipeline, stored, version.bundle, version.version, threads=threads)
+    holdout = candidate.holdout.frame
+
+    def replay(examples: int) -> Compared:
+        definition = FeatureDefinition.of(pipeline)
+        tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
+        chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
+        rows = chosen.select(list(definition.row_schema))
+        return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
+
+    champion = _champion(ws, pipeline, partition, version, holdout)
+    return replace(candidate, champion=champion, parity=replay, reproduce=again.result)
+
+
+def _champion(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version, holdout: pl.DataFrame
+) -> Champion | None:
+    """The version to beat, with the candidate's holdout under its own features where these are others."""
+    number = incumbent(ws, pipeline, partition, version.version)
+    if number is None or number == version.version:
+        return None
+    champion = versions.version(ws.state, pipeline.name, number)
+    definition = FeatureDefinition.from_json(bundles.load(ws.blobs, champion.bundle).definition)
+    theirs = None
+    if definition.key != FeatureDefinition.of(pipeline).key:
+        on = definition.identity
+        start: Any = holdout[definition.at].min() if definition.at else None
+        with features.computed(ws, definition, start, version.decided_at if definition.at else None) as table:
+            rows = ws.lake.frame(f"FROM {table}")
+        theirs = holdout.select(on).join(rows, on=on, how="left", maintain_order="left")
+    return stored_champion(ws.blobs, champion, holdout=theirs, threads=ws.settings.threads)
+
+
+def _word(passed: bool | None) -> str:
+    return {True: "passed", False: "failed", None: "not judged"}[passed]
+
+
+def _check(gate: Gate, words: str, verdict: Verdict | None, detail: str) -> CheckResult:
+    passed = verdict is None or verdict.passed is not False
+    metadata: dict[str, Any] = {"gate": words}
+    if verdict is not None:
+        metadata |= {"low": verdict.low, "high": verdict.high, "rows": verdict.rows, "verdict": _word(verdict.passed)}
+    return CheckResult(
+        name=short_name(gate),
+        passed=passed,
+        severity="error",
+        value=verdict.value if verdict else None,
+        threshold=verdict.threshold if verdict else None,
+        description=detail,
+        metadata={name: item for name, item in metadata.items() if item is not None},
+    )

@@ -1,0 +1,82 @@
+"""What a lake holds, in a form in which two lakes can be compared."""
+
+from typing import Any
+
+from ml_platform.lake import data_files
+from ml_platform.lake.connection import Lake
+from ml_platform.naming import literal, quoted
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.sources.raw_columns import FILE
+from ml_platform.state import ledger, promotions, versions
+
+TablePart = tuple[str, str, str]  # schema, table, partition or file
+
+
+def tables(lake: Lake) -> list[tuple[str, str, str]]:
+    """(schema, table, the column that tells its parts apart) of every table that is made part by part."""
+    columns_by_table = lake.rows(
+        "SELECT schema_name, table_name, list(column_name) FROM duckdb_columns() "
+        "WHERE database_name = 'lake' GROUP BY ALL ORDER BY ALL"
+    )
+    parts = [
+        (schema, table, FILE if schema == "raw" else "_partition", columns)
+        for schema, table, columns in columns_by_table
+    ]
+    return [(schema, table, part) for schema, table, part, columns in parts if part in columns]
+
+
+def rows_by_part(lake: Lake) -> dict[TablePart, int]:
+    """Rows of every part of every table, all as of one snapshot."""
+    with lake.reading():
+        counts = [
+            f"SELECT {literal(schema)}, {literal(table)}, {quoted(part)}, count(*) "
+            f"FROM {quoted(schema)}.{quoted(table)} GROUP BY ALL"
+            for schema, table, part in tables(lake)
+        ]
+        return {(s, t, p): n for s, t, p, n in lake.rows(" UNION ALL ".join(counts))} if counts else {}
+
+
+def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
+    """Keys that are there more than once, by table; only tables with any."""
+    asked = {
+        "validated.trips": "SELECT trip AS k FROM validated.trips WHERE _superseded_at IS NULL",
+        "validated.drivers": "SELECT driver AS k FROM validated.drivers WHERE _superseded_at IS NULL",
+        "raw.trips": f"SELECT ({FILE}, _row) AS k FROM raw.trips",
+        "platform.files": "SELECT (table_name, path, version) AS k FROM platform.files",
+        "registry.versions": "SELECT (pipeline, version) AS k FROM registry.versions",
+        "registry.trainings": "SELECT (pipeline, content_key) AS k FROM registry.versions",
+        "registry.verdicts": "SELECT (pipeline, version, gate_key, slice) AS k FROM registry.verdicts",
+        "registry.promotions": "SELECT (pipeline, seq) AS k FROM registry.promotions",
+    }
+    for name in names:
+        if lake.columns(name, "features"):
+            asked[f"{name}.features"] = f"SELECT trip AS k FROM {quoted(name)}.features"
+        if lake.columns(name, "predictions"):
+            asked[f"{name}.predictions"] = f"SELECT (key, version, role) AS k FROM {quoted(name)}.predictions"
+    duplicates = {
+        table: lake.value(f"SELECT count(*) FROM (SELECT k FROM ({query}) GROUP BY k HAVING count(*) > 1)")
+        for table, query in asked.items()
+    }
+    return {table: count for table, count in duplicates.items() if count}
+
+
+def keys(lake: Lake) -> dict[tuple[str, str], tuple[str, str]]:
+    """(asset, partition) → content key and output of everything in the ledger."""
+    return {where: (record.content_key, record.output) for where, record in ledger.latest(state).items()}
+
+
+def champions(lake: Lake, name: str) -> list[Any]:
+    """The versions with what they were trained from, and the log of champions."""
+    trained = [(v.version, v.content_key, v.training_set, v.bundle) for v in versions.versions(state, name)]
+    log = [(e.version, e.action, e.partition, e.effective_at) for e in promotions.history(state, name)]
+    return [trained, log]
+
+
+def orphans(ws: Workspace, referenced: set[str]) -> list[str]:
+    """Every file below the lake's tables, its staging folder and the blobs that nothing refers to."""
+    lake, blobs = ws.lake, ws.blobs
+    data_paths = data_files.paths(lake)
+    orphaned = [path for path in lake.tables.rglob("*") if path.is_file() and path not in data_paths]
+    orphaned += list((lake.folder / "staging").iterdir())
+    orphaned += [p for p in blobs.folder.rglob("*") if p.is_file() and p.name not in referenced]
+    return sorted(str(path) for path in orphaned)

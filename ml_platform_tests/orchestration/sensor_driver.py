@@ -1,0 +1,107 @@
+"""A code location whose sensors tick as Dagster's daemon has them, and whose runs are executed here."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import dagster as dg
+
+from ml_platform.discovery import pipelines
+from ml_platform.orchestration import resources
+from ml_platform.orchestration.build import build_definitions
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.settings import Settings
+from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
+from ml_platform_tests.world import World, world
+
+Ran = tuple[str, str, bool]  # job, partition, success
+
+
+@dataclass
+class SensorDriver:
+    """Ticks sensors and executes what they ask for: `ran` lists it, `skipped` the last reason of each sensor."""
+
+    platform: Platform
+    cursors: dict[str, str | None] = field(default_factory=dict)
+    ran: list[Ran] = field(default_factory=list)
+    tags: list[dict[str, str]] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._load()
+
+    def _load(self) -> None:
+        self.definitions = build_definitions(pipelines().values())
+        self.repository = self.definitions.get_repository_def()
+
+    @property
+    def settings(self) -> Settings:
+        return self.platform.settings
+
+    @property
+    def ws(self) -> Workspace:
+        return self.platform.ws
+
+    @contextmanager
+    def landing(self) -> Iterator[World]:
+        """The same data folder, to land files in."""
+        declared = sorted(pipelines().values(), key=lambda pipeline: pipeline.partitions is None)
+        with closing(world(self.settings.data, *declared)) as one:
+            yield one
+
+    def restart(self) -> None:
+        """The code location starts anew: definitions, connections and what the process remembers. Cursors stay."""
+        resources._opened.cache_clear()
+        resources._opened_for_reading.cache_clear()
+        self._load()
+
+    def tick(self, sensor: str) -> list[dg.RunRequest]:
+        """Let a sensor tick once. Its cursor is kept as Dagster keeps it."""
+        definition = self.repository.get_sensor_def(sensor)
+        with dg.DagsterInstance.get() as instance:
+            context = dg.build_sensor_context(
+                instance, self.cursors.get(sensor), repository_def=self.repository, sensor_name=sensor
+            )
+            tick_result = definition.evaluate_tick(context)
+        self.cursors[sensor] = tick_result.cursor
+        self.skipped[sensor] = tick_result.skip_message or ""
+        return list(tick_result.run_requests or [])
+
+    def execute(self, sensor: str, request: dg.RunRequest) -> bool:
+        """Execute what a sensor asked for, with the tags that Dagster would give the run."""
+        (target,) = self.repository.get_sensor_def(sensor).targets
+        job = self.definitions.resolve_job_def(target.job_name)
+        with dg.DagsterInstance.get() as instance:
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=request.partition_key,
+                asset_selection=list(request.asset_selection or []) or None,
+                tags=dict(request.tags),
+                raise_on_error=False,
+            )
+        self.ran.append((target.job_name, request.partition_key or "all", result.success))
+        self.tags.append(dict(request.tags))
+        return result.success
+
+    def settle(self, *sensors: str, rounds: int = 60) -> list[Ran]:
+        """Let the sensors tick in turn, and execute what they ask for, until none asks; what ran."""
+        began = len(self.ran)
+        names = sensors or tuple(sensor.name for sensor in self.repository.sensor_defs if sensor.targets)
+        for _ in range(rounds):
+            asked = False
+            for name in names:
+                for request in self.tick(name):
+                    asked = True
+                    self.execute(name, request)
+            if not asked:
+                return self.ran[began:]
+        raise AssertionError(f"the sensors still ask after {rounds} rounds: {self.ran[-4:]}")
+
+
+@contextmanager
+def sensor_driver_in(folder: Path, declared: str) -> Iterator[SensorDriver]:
+    """An empty platform in a folder whose sensors can tick."""
+    resources._opened_for_reading.cache_clear()
+    with platform_in(folder, declared) as platform:
+        yield SensorDriver(platform)
