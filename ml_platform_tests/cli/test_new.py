@@ -208,9 +208,9 @@ def test_a_missing_file_is_a_wrong_argument(team: Path) -> None:
 def test_without_the_formatter_the_extra_is_named_and_nothing_is_written(
     team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tables.write(tmp_path / "things.csv", NAMES, _plain())
+    sample_files.write(tmp_path / "things.csv", NAMES, _plain())
     monkeypatch.setitem(sys.modules, "ruff", None)
-    result = typed("new", "draft", "--from", "things.csv", "--yes")
+    result = invoke("new", "draft", "--from", "things.csv", "--yes")
     assert result.exit_code == 1 and "pip install 'ml_platform[authoring]'" in result.stderr
     assert _written(team) == []
 
