@@ -108,12 +108,7 @@ def forget_unfinished(state: State, table: str) -> None:
 def record(state: State, table: str, version: FileVersion, run_id: str) -> None:
     """Put a version on record, ended as announced; the version that it replaces is marked so."""
     mine = files.c.table_name == table
-    values: dict[str, Any] = {
-        **asdict(version),
-        "table_name": table,
-        "run_id": run_id,
-        "recorded_at": datetime.now(UTC),
-    }
+    values: dict[str, Any] = {**asdict(version), "table_name": table, "run_id": run_id}
     with state.writing() as connection:
         if version.replaces is not None:
             connection.execute(

@@ -7,9 +7,9 @@ from importlib.metadata import version
 import pytest
 
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import ledger, promotions, versions
-from ml_platform.steps import deciding
+from ml_platform.state import promotions, versions
 from ml_platform.steps.all_steps import planner
+from ml_platform.views.decisions import history
 from ml_platform_tests.state.old_lake import expected, unpack
 from ml_platform_tests.state.old_lake.declared import PIPELINES, TRIP_DELAY
 from ml_platform_tests.state.old_lake.digest import digest
@@ -45,15 +45,15 @@ def test_nothing_at_all_is_to_be_made_again_while_the_libraries_are_those_of_the
 def test_the_record_of_an_old_lake_stands(old: World) -> None:
     stands = [
         {"asset": m.asset, "partition": m.partition, "content_key": m.content_key, "output": m.output, "rows": m.rows}
-        for _, m in sorted(ledger.latest(old.ws.state).items())
+        for _, m in sorted(old.records().items())
     ]
     assert stands == expected()["materializations"]
 
 
 @OF_EACH_PIPELINE
 def test_decisions_versions_and_the_champion_of_an_old_lake_stand(old: World, pipeline: ModelPipeline) -> None:
-    recorded, lake = expected()["pipelines"][pipeline.name], old.ws.lake
-    decisions = [(row["partition"], row["reason"], row["counts"]) for row in deciding.history(old.ws, pipeline)]
+    recorded, state = expected()["pipelines"][pipeline.name], old.ws.state
+    decisions = [(row["partition"], row["reason"], row["counts"]) for row in history(old.ws, pipeline)]
     assert decisions == [(row["partition"], row["reason"], row["counts"]) for row in recorded["decisions"]]
     numbered = [(v.version, v.content_key, v.training_set, v.bundle) for v in versions.versions(state, pipeline.name)]
     assert numbered == [

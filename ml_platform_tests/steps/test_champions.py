@@ -131,7 +131,7 @@ def test_a_month_that_is_held_back_trains_nothing_and_says_so_S21(open_world: Op
     assert (row["decision"], row["champion"]) == ("skipped", f"{NAME}@1")
     # It is in the log, so what a person decides afterwards counts from the end of February.
     last = promotions.history(trips.ws.state, NAME)[-1]
-    assert (last.action, last.version, last.reason) == ("kept", 1, f"held back: {why}")
+    assert (last.action, last.version, last.reason) == ("kept", 1, f"skipped: {why}")
     assert last.effective_at == datetime(2024, 3, 1, tzinfo=UTC)
     assert trips.run("2024-02") == []
 
