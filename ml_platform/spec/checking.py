@@ -11,7 +11,7 @@ from ml_platform.spec.durations import shortest
 from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import COUNTED, Derived, Feature, Latest, Lookup, Since, Window, join_keys
-from ml_platform.spec.gates import METRICS, AtLeast, AtMost, Gate, NoWorseThanChampion, OverfitGap
+from ml_platform.spec.metrics import METRICS
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.spec.training import Retrain
@@ -216,23 +216,21 @@ def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> 
 def check_gates(pipeline: "ModelPipeline", where: str) -> None:
     """Metrics fit the task, slices exist, nothing is judged twice."""
     for gate in pipeline.gates:
-        if not isinstance(gate, AtLeast | AtMost | NoWorseThanChampion | OverfitGap):
-            continue
-        if pipeline.task not in METRICS[gate.metric][0]:
-            known = [name for name, (tasks, *_) in METRICS.items() if pipeline.task in tasks]
+        metric, by = gate.judged_metric, gate.sliced_by
+        if metric is not None and pipeline.task not in METRICS[metric][0]:
+            of_task = [name for name, (tasks, *_) in METRICS.items() if pipeline.task in tasks]
             raise DeclarationError(
                 f"{where}.gates",
-                f"{gate.metric!r} is no metric of a {pipeline.task} task",
-                remedy=f"Use one of {', '.join(known)}.",
+                f"{metric!r} is no metric of a {pipeline.task} task",
+                remedy=f"Use one of {', '.join(of_task)}.",
             )
-        by = getattr(gate, "by", None)
         if by is not None and by not in {**pipeline.row_schema, **pipeline.feature_schema}:
             raise DeclarationError(
                 f"{where}.gates",
                 f"by={by!r} is neither input nor feature",
                 remedy=f"Slice by one of {', '.join(pipeline.row_schema)}.",
             )
-    judged = [_what_it_judges(gate) for gate in pipeline.gates]
+    judged = [gate.subject for gate in pipeline.gates]
     twice = next((what for what in judged if judged.count(what) > 1), None)
     if twice is not None:
         raise DeclarationError(f"{where}.gates", f"{twice[0]} twice for the same thing", remedy="Declare it once.")
@@ -266,12 +264,6 @@ def _check_calendar(retrain: Retrain, slices: Partitions, where: str) -> None:
             f"cool_down={retrain.cool_down} {slices.unit}s forbid what every={retrain.every!r} asks for",
             remedy=f"Give a cool_down of at most {max(most, 0)}, or every=None.",
         )
-
-
-def _what_it_judges(gate: Gate) -> tuple[Any, ...]:
-    """Floors and ceilings may come in several heights; of any other gate one is enough."""
-    bound = getattr(gate, "floor", getattr(gate, "ceiling", None))
-    return type(gate).__name__, getattr(gate, "metric", None), getattr(gate, "by", None), bound
 
 
 def claim(name: str, where: str, taken: dict[str, str]) -> None:

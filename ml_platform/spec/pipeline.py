@@ -12,7 +12,7 @@ from ml_platform.spec import checking
 from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import Derived, Feature
-from ml_platform.spec.gates import METRICS, Gate, Leakage, Parity, Reproduction
+from ml_platform.spec.gates import Gate, with_always_judged
 from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Weekly
 from ml_platform.spec.tables import Table
@@ -20,9 +20,6 @@ from ml_platform.spec.training import LightGBM, Retrain, Split
 from ml_platform.spec.vocabulary import Several, word
 
 Task = Literal["binary", "multiclass", "regression"]
-_ALWAYS: tuple[type, ...] = (Leakage, Parity, Reproduction)
-
-
 _HEADLINES: dict[Task, str] = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "rmse"}
 
 
@@ -85,14 +82,18 @@ class ModelPipeline:
     @property
     def all_gates(self) -> tuple[Gate, ...]:
         """The declared gates and those that are always judged."""
-        missing = [kind() for kind in _ALWAYS if not any(isinstance(g, kind) for g in self.gates)]
-        return (*self.gates, *missing)
+        return with_always_judged(self.gates)
+
+    @property
+    def required_gates(self) -> dict[str, str]:
+        """The key of every gate that a version must pass, with its phrase."""
+        return {gate.key: gate.phrase for gate in self.all_gates}
 
     @property
     def headline(self) -> str:
         """The metric that stands for the pipeline: its first gate's, else the usual one of its task."""
-        metrics = (getattr(gate, "metric", None) for gate in self.gates)
-        return next((metric for metric in metrics if metric in METRICS), _HEADLINES[self.task])
+        metrics = (gate.judged_metric for gate in self.gates)
+        return next((metric for metric in metrics if metric), _HEADLINES[self.task])
 
     @cached_property
     def task(self) -> Task:

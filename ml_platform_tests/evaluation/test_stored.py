@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from ml_platform.errors import PromotionRefused
-from ml_platform.evaluation.gates import evaluate, judge
+from ml_platform.evaluation.gates.measuring import evaluate, judge
 from ml_platform.evaluation.stored import bounds, stored_candidate, stored_champion
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
@@ -72,7 +72,7 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake,
             AUTHOR,
             pipeline.name,
             1,
-            pipeline.all_gates,
+            pipeline.required_gates,
             partition="2013-02",
             effective_at=D,
             reason="gates passed",
@@ -94,7 +94,7 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake,
         AUTHOR,
         pipeline.name,
         1,
-        pipeline.all_gates,
+        pipeline.required_gates,
         partition="2013-02",
         effective_at=D,
         reason="gates passed",

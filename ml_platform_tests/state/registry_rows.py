@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ml_platform.spec.gate_wording import gate_key, in_words
 from ml_platform.spec.gates import AtLeast, Gate, Size
 from ml_platform.state import verdicts, versions
 from ml_platform.state.database import State
@@ -36,8 +35,8 @@ def verdict(gate: Gate, version: int, passed: bool | None = True, **changes: Any
     plain: dict[str, Any] = {
         "pipeline": "delays",
         "version": version,
-        "gate": in_words(gate),
-        "gate_key": gate_key(gate),
+        "gate": gate.phrase,
+        "gate_key": gate.key,
         "metric": "m",
         "slice": "",
         "value": 0.7,

@@ -34,7 +34,8 @@ def promote(lake: Lake, version: int, month: int = 4, **changes: Any) -> Promoti
         "gates": GATES,
     }
     plain.update(changes)
-    return promotions.promote(state, AUTHOR, "delays", version, plain.pop("gates"), **plain)
+    required = {gate.key: gate.phrase for gate in plain.pop("gates")}
+    return promotions.promote(state, AUTHOR, "delays", version, required, **plain)
 
 
 # -- what promotion asks for ------------------------------------------------------------------
