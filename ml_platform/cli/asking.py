@@ -110,9 +110,10 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
 
 def doctor(as_json: AsJson = False) -> None:
     """What could go wrong here: folders, disk, lock, catalog, damage, waiting files, versions, declarations."""
-    from ml_platform.cli.health import examine
+    from ml_platform.discovery import pipelines
+    from ml_platform.views.health import examine
 
-    findings = examine()
+    findings = examine(opening.settings, pipelines)
     if as_json:
         emit_json([asdict(finding) for finding in findings])
     else:

@@ -24,6 +24,7 @@ def promote(state: State, version: int, month: int = 4, **changes: Any) -> Promo
         "reason": "all gates passed",
         "actor": "platform",
         "gates": GATES,
+        "run_id": RUN,
     }
     plain.update(changes)
     required = {gate.key: gate.phrase for gate in plain.pop("gates")}
@@ -125,7 +126,6 @@ def test_what_was_kept_is_on_record_and_changes_no_champion(state: State) -> Non
     def kept(month: int) -> Promotion:
         return keep(
             state,
-            RUN,
             "delays",
             partition=f"2013-{month - 1:02}",
             effective_at=closed(month),
