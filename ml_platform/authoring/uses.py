@@ -12,7 +12,7 @@ import polars as pl
 
 from ml_platform.authoring.columns import NUMBERS, TIMES, Column
 from ml_platform.authoring.roles import Roles
-from ml_platform.evaluation.leakage import learned
+from ml_platform.evaluation.gates.leakage import learned
 from ml_platform.evaluation.metrics import metric
 from ml_platform.spec.gates import Leakage
 

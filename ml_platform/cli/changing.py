@@ -68,7 +68,7 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     if promotions.champion_at(state, name) == number:
         note(f"{version} is the champion already; nothing changed.")
     entry = promotions.promote(
-        state, name, number, declared.all_gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
+        state, name, number, declared.required_gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
     )
     publish(workspace)
     _emit(_entry(entry), as_json=as_json)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -134,14 +135,24 @@ class Champion:
     holdout: pl.DataFrame | None = None
 
 
+class Evidence(StrEnum):
+    """What gates may ask of a candidate besides its holdout; each names a field of Candidate."""
+
+    TRAIN = "train"
+    CHAMPION = "champion"
+    REPLAY = "parity"
+    REPRODUCTION = "reproduce"
+
+
 @dataclass(frozen=True)
 class Candidate:
     """A version to be judged.
 
     `columns` are the model's; `cut_off` and `holdout_start` are the end of what trained it
     (validation included) and the first prediction time of its holdout, None without time;
-    `bundle_bytes` is the size of its blob, `snapshot` the digest of its training set. `parity` is
-    given a number of examples. Without `reproduce` or `parity` those gates fail for lack of evidence.
+    `bundle_bytes` is the size of its blob, `snapshot` the digest of its training set. `train` holds
+    rows of the training part; `parity` is given a number of examples. Without `train`, `reproduce`
+    or `parity` the gates that ask for them fail for lack of evidence.
     """
 
     pipeline: str
@@ -149,13 +160,13 @@ class Candidate:
     task: str
     columns: tuple[str, ...]
     predictor: Scorer
-    train: Rows
     holdout: Part
     snapshot: str
     bundle_bytes: int
     cut_off: datetime | None
     holdout_start: datetime | None
     split: str
+    train: Rows | None = None
     champion: Champion | None = None
     reproduce: Callable[[], Reproduced] | None = None
     parity: Callable[[int], Compared] | None = None

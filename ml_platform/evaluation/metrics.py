@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ml_platform.errors import EvaluationError
 from ml_platform.evaluation.ranking import average_precision, dot, roc_auc
-from ml_platform.spec.gates import METRICS
+from ml_platform.spec.metrics import METRICS
 
 Array = npt.NDArray[Any]
 Statistic = Callable[[Array], float]  # weights with shape (n,) → the metric, or NaN

@@ -1,12 +1,12 @@
 """Candidates and champions from what training stored: the training set's blob and the bundle."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Any
 
 import polars as pl
 
-from ml_platform.evaluation.candidate import Candidate, Champion, Compared, Rows
+from ml_platform.evaluation.candidate import Candidate, Champion, Compared, Evidence, Rows
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models.bundle import load
 from ml_platform.models.predictor import Predictor
@@ -42,13 +42,17 @@ def stored_candidate(
     bundle: str,
     version: int,
     *,
+    wanted: Collection[Evidence] = tuple(Evidence),
     champion: Champion | None = None,
     parity: Callable[[int], Compared] | None = None,
     threads: int = 0,
 ) -> Candidate:
-    """A stored version, ready to be judged. Raises BlobError when a blob is missing or damaged."""
+    """A stored version, ready to be judged; its training part is read only when `wanted` names it.
+
+    Raises BlobError when a blob is missing or damaged.
+    """
     predictor, path = Predictor(load(blobs, bundle), threads=threads), blobs.get(training_set.digest)
-    stored, found = pl.scan_parquet(path), bounds(training_set, pipeline.split)
+    stored, recorded = pl.scan_parquet(path), bounds(training_set, pipeline.split)
 
     def part(name: str, limit: int) -> Rows:
         step = max(1, -(-training_set.parts[name] // limit))
@@ -62,13 +66,13 @@ def stored_candidate(
         task=pipeline.task,
         columns=predictor.columns,
         predictor=predictor,
-        train=part("train", TRAIN_ROWS),
         holdout=part("holdout", training_set.parts["holdout"]).scored(predictor),
         snapshot=training_set.digest,
         bundle_bytes=blobs.path(bundle).stat().st_size,
-        cut_off=_moment(found["cut_off"]),
-        holdout_start=_moment(found["holdout"]["first"]) if timed else None,
-        split=found["split"],
+        cut_off=_moment(recorded["cut_off"]),
+        holdout_start=_moment(recorded["holdout"]["first"]) if timed else None,
+        split=recorded["split"],
+        train=part("train", TRAIN_ROWS) if Evidence.TRAIN in wanted else None,
         champion=champion,
         parity=parity,
         reproduce=lambda: reproduce(blobs, training_set.digest, bundle),

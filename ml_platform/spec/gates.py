@@ -1,45 +1,17 @@
-"""Gates: the rules a candidate must pass before it may serve (S22 to S26)."""
+"""Gates: the rules a candidate must pass before it may serve (S22 to S26).
+
+A gate says here what it is called and what it is for; `ml_platform.evaluation.gates` measures it.
+"""
+
+from collections.abc import Sequence
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.declared_gate import BoundedGate, DeclaredGate, MetricGate
 from ml_platform.spec.vocabulary import word
-
-# metric: (tasks, higher is better, lowest, highest)
-METRICS: dict[str, tuple[frozenset[str], bool, float, float]] = {
-    "accuracy": (frozenset({"binary", "multiclass"}), True, 0, 1),
-    "precision": (frozenset({"binary"}), True, 0, 1),
-    "recall": (frozenset({"binary"}), True, 0, 1),
-    "f1": (frozenset({"binary"}), True, 0, 1),
-    "roc_auc": (frozenset({"binary"}), True, 0, 1),
-    "average_precision": (frozenset({"binary"}), True, 0, 1),
-    "brier": (frozenset({"binary"}), False, 0, 1),
-    "log_loss": (frozenset({"binary", "multiclass"}), False, 0, float("inf")),
-    "macro_f1": (frozenset({"multiclass"}), True, 0, 1),
-    "min_class_recall": (frozenset({"multiclass"}), True, 0, 1),
-    "mae": (frozenset({"regression"}), False, 0, float("inf")),
-    "rmse": (frozenset({"regression"}), False, 0, float("inf")),
-    "r2": (frozenset({"regression"}), True, float("-inf"), 1),
-}
-
-
-def higher_is_better(metric: str) -> bool:
-    """The good direction of `metric`."""
-    return METRICS[metric][1]
-
-
-def _check(gate: str, metric: str, bound: float | None, name: str) -> None:
-    if metric not in METRICS:
-        raise DeclarationError(gate, f"there is no metric {metric!r}", remedy=f"Known: {', '.join(METRICS)}.")
-    _, _, low, high = METRICS[metric]
-    if bound is not None and not low <= bound <= high:
-        raise DeclarationError(
-            gate,
-            f"{name}={bound} is outside what {metric} can be, {low} to {high}",
-            remedy="No candidate could ever pass or fail it.",
-        )
 
 
 @word
-class AtLeast:
+class AtLeast(BoundedGate):
     """The metric on the holdout reaches `floor`; with `by`, in every slice of that column (S24).
 
     A slice with fewer than `min_rows` examples is not judged, and counted.
@@ -50,18 +22,14 @@ class AtLeast:
     by: str | None = None
     min_rows: int = 200
 
+    relation, parameter = "at least", "floor"
+
     def __post_init__(self) -> None:
-        _check(f"AtLeast({self.metric!r})", self.metric, self.floor, "floor")
-        if not higher_is_better(self.metric):
-            raise DeclarationError(
-                f"AtLeast({self.metric!r})",
-                "less is better for this metric",
-                remedy=f"Use AtMost({self.metric!r}, {self.floor}).",
-            )
+        self._check_limit(more_is_better=True, opposite="AtMost")
 
 
 @word
-class AtMost:
+class AtMost(BoundedGate):
     """The metric on the holdout stays at or below `ceiling`; as AtLeast, for errors and losses."""
 
     metric: str
@@ -69,74 +37,93 @@ class AtMost:
     by: str | None = None
     min_rows: int = 200
 
+    relation, parameter = "at most", "ceiling"
+
     def __post_init__(self) -> None:
-        _check(f"AtMost({self.metric!r})", self.metric, self.ceiling, "ceiling")
-        if higher_is_better(self.metric):
-            raise DeclarationError(
-                f"AtMost({self.metric!r})",
-                "more is better for this metric",
-                remedy=f"Use AtLeast({self.metric!r}, {self.ceiling}).",
-            )
+        self._check_limit(more_is_better=False, opposite="AtLeast")
 
 
 @word
-class NoWorseThanChampion:
+class NoWorseThanChampion(MetricGate):
     """Paired bootstrap on the candidate's holdout: the champion is not better by `tolerance` (S25)."""
 
     metric: str
     tolerance: float = 0.0
 
+    why = "The candidate and the version that serves are compared on the same rows, resampled together."
+
     def __post_init__(self) -> None:
-        _check(f"NoWorseThanChampion({self.metric!r})", self.metric, None, "")
-        if self.tolerance < 0:
-            raise DeclarationError(
-                f"NoWorseThanChampion({self.metric!r})",
-                f"tolerance={self.tolerance} is below 0",
-                remedy="Give 0 or more.",
-            )
+        self._check_metric()
+        self._check_tolerance(self.tolerance)
+
+    @property
+    def phrase(self) -> str:
+        """Such as "roc_auc no worse than the champion's by 0.01"."""
+        return f"{self.metric} no worse than the champion's by {self.tolerance:g}"
 
 
 @word
-class OverfitGap:
+class OverfitGap(MetricGate):
     """The metric on the training part is better than on the holdout by at most `at_most`."""
 
     metric: str
     at_most: float
 
+    why = "A model that is much better on what it has seen than on what it has not has learnt by heart."
+
     def __post_init__(self) -> None:
-        _check(f"OverfitGap({self.metric!r})", self.metric, None, "")
+        self._check_metric()
         if self.at_most <= 0:
             raise DeclarationError(
-                f"OverfitGap({self.metric!r})",
+                self._call,
                 f"at_most={self.at_most} is not above 0",
                 remedy="Some gap is normal; 0.05 to 0.15 is usual for a ROC AUC.",
             )
 
+    @property
+    def phrase(self) -> str:
+        """Such as "roc_auc on train better than on holdout by at most 0.1"."""
+        return f"{self.metric} on train better than on holdout by at most {self.at_most:g}"
+
 
 @word
-class Latency:
+class Latency(DeclaredGate):
     """Scoring one row takes at most `p99_ms` milliseconds: the smallest p99 of 5 rounds (S23)."""
 
     p99_ms: float
+
+    why = "How long somebody waits for one prediction."
 
     def __post_init__(self) -> None:
         if self.p99_ms <= 0:
             raise DeclarationError("Latency", f"p99_ms={self.p99_ms} is not above 0", remedy="Give milliseconds.")
 
+    @property
+    def phrase(self) -> str:
+        """Such as "p99 of scoring one row at most 5 ms"."""
+        return f"p99 of scoring one row at most {self.p99_ms:g} ms"
+
 
 @word
-class Size:
+class Size(DeclaredGate):
     """The bundle takes at most `mb` megabytes (10^6 bytes)."""
 
     mb: float
+
+    why = "What every service that serves the model has to load."
 
     def __post_init__(self) -> None:
         if self.mb <= 0:
             raise DeclarationError("Size", f"mb={self.mb} is not above 0", remedy="Give megabytes.")
 
+    @property
+    def phrase(self) -> str:
+        """Such as "bundle at most 20 MB"."""
+        return f"bundle at most {self.mb:g} MB"
+
 
 @word
-class Leakage:
+class Leakage(DeclaredGate):
     """No feature alone, and not the model, is too good to be true on the holdout.
 
     Always judged; declare it to move the bounds. They are on ROC AUC (one class against the rest
@@ -146,14 +133,24 @@ class Leakage:
     feature: float = 0.95
     model: float = 0.99
 
+    why = "What predicts too well usually knows the answer: a column written after the fact."
+
+    @property
+    def phrase(self) -> str:
+        """With both bounds."""
+        return f"no feature alone reaches {self.feature:g} and the model stays below {self.model:g}"
+
 
 @word
-class Reproduction:
+class Reproduction(DeclaredGate):
     """Training again in a fresh process gives the same bytes (S16). Always judged."""
 
+    phrase = "training again gives the same bytes"
+    why = "The model is trained again from its stored training set in a fresh process; the bytes must agree."
+
 
 @word
-class Parity:
+class Parity(DeclaredGate):
     """Replaying `examples` of the holdout row by row through the serving state gives the same bits (S13).
 
     Always judged. The examples are spread evenly over the holdout.
@@ -161,5 +158,18 @@ class Parity:
 
     examples: int = 50
 
+    why = "Examples are replayed one at a time, as a service would, and must get the same features to the bit."
+
+    @property
+    def phrase(self) -> str:
+        """Such as "50 examples replayed through the serving state give the same bits"."""
+        return f"{self.examples} examples replayed through the serving state give the same bits"
+
 
 Gate = AtLeast | AtMost | NoWorseThanChampion | OverfitGap | Latency | Size | Leakage | Reproduction | Parity
+_ALWAYS_JUDGED = (Leakage, Parity, Reproduction)
+
+
+def with_always_judged(declared: Sequence[Gate]) -> tuple[Gate, ...]:
+    """The declared gates, then with their defaults those that every pipeline is judged by."""
+    return (*declared, *(kind() for kind in _ALWAYS_JUDGED if not any(isinstance(gate, kind) for gate in declared)))

@@ -5,7 +5,7 @@ before it. What a person decides takes effect at the greatest effective_at in th
 now and until a later partition promotes another.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Literal
@@ -13,8 +13,6 @@ from typing import Literal
 from sqlalchemy import Connection, insert, select
 
 from ml_platform.errors import PromotionRefused, RollbackRefused
-from ml_platform.spec.gate_wording import gate_key, in_words
-from ml_platform.spec.gates import Gate
 from ml_platform.state import verdicts
 from ml_platform.state.database import State
 from ml_platform.state.schema import promotions as table
@@ -67,7 +65,7 @@ def promote(
     state: State,
     pipeline: str,
     version: int,
-    gates: Iterable[Gate],
+    required_gates: Mapping[str, str],
     *,
     partition: str,
     effective_at: datetime | None = None,
@@ -77,6 +75,8 @@ def promote(
     by_hand: bool = False,
 ) -> Promotion:
     """Make a version the champion from `effective_at` on, if every gate has a verdict and none failed.
+
+    `required_gates` maps the key of each gate to its phrase.
 
     Idempotent: the entry that says the same already is returned, unless another promotion of the partition
     came after it, which this one replaces. `by_hand` is a person's decision:
@@ -100,7 +100,7 @@ def promote(
                     return entry
         if serving is not None and serving.version == version:
             return serving
-        refusals = missing_or_failed(state, pipeline, version, gates)
+        refusals = missing_or_failed(state, pipeline, version, required_gates)
         if refusals:
             raise PromotionRefused(pipeline, version, refusals)
         before = serving.version if serving else None
@@ -161,17 +161,17 @@ def rollback(
         return _append(connection, entry)
 
 
-def missing_or_failed(state: State, pipeline: str, version: int, gates: Iterable[Gate]) -> list[str]:
+def missing_or_failed(state: State, pipeline: str, version: int, required_gates: Mapping[str, str]) -> list[str]:
     """Why the verdicts do not allow promotion, one phrase a gate; empty when they do.
 
     A missing verdict is a failed one; "not judged" does not stand in the way (S24, S26).
     """
-    found = verdicts.of(state, pipeline, version)
+    recorded = verdicts.of(state, pipeline, version)
     refusals = []
-    for gate in gates:
-        mine = [v for v in found if v.gate_key == gate_key(gate)]
+    for gate_key, phrase in required_gates.items():
+        mine = [v for v in recorded if v.gate_key == gate_key]
         if not any(v.slice == "" for v in mine):
-            refusals.append(f"there is no verdict on “{in_words(gate)}”")
+            refusals.append(f"there is no verdict on “{phrase}”")
         failed = [v for v in mine if v.passed is False]
         if failed:
             outcome = next((v for v in failed if v.slice == ""), failed[0])

@@ -10,7 +10,6 @@ from ml_platform.lake.transaction import Author
 from ml_platform.runtime import reading
 from ml_platform.runtime.step import Asset, Step, own
 from ml_platform.runtime.workspace import Outcome, Status, Workspace, record, window_of
-from ml_platform.spec.gate_wording import gate_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions, promotions, verdicts, versions
 from ml_platform.state.results import ChampionResult, Training
@@ -53,7 +52,7 @@ class ChampionStep(Step):
         reads = [r for step in ("candidate", "verdicts") for r in reading.own(ws, pipeline, step, [partition])]
         if version is None:
             return recipe("champion", SKIPPED_KEY, partition, by_content=reads)
-        keys = {gate_key(gate) for gate in pipeline.all_gates}
+        keys = set(pipeline.required_gates)
         evidence = sorted(
             (v.gate_key, v.slice, str(v.passed))
             for v in verdicts.of(ws.state, pipeline.name, version.version)
@@ -81,7 +80,7 @@ class ChampionStep(Step):
                 state,
                 name,
                 version.version,
-                pipeline.all_gates,
+                pipeline.required_gates,
                 partition=partition,
                 effective_at=moment,
                 reason="every gate passed",

@@ -10,7 +10,7 @@ from ml_platform.naming import quoted
 from ml_platform.retraining.policy import Decision, Evidence, Kind, ManualRequest, Performance
 from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace, window_of
-from ml_platform.spec.gates import higher_is_better
+from ml_platform.spec.metrics import higher_is_better
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions, versions
 from ml_platform.steps.performance import realised

@@ -160,7 +160,7 @@ def realised(
 
 
 def _slicers(pipeline: ModelPipeline) -> list[str]:
-    return sorted({by for gate in pipeline.gates if (by := getattr(gate, "by", None))})
+    return sorted({gate.sliced_by for gate in pipeline.gates if gate.sliced_by})
 
 
 def _parts(

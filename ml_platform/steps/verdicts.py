@@ -5,8 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.evaluation import gates
-from ml_platform.evaluation.candidate import Candidate, Champion, Compared
+from ml_platform.evaluation.candidate import Candidate, Champion, Compared, Evidence
+from ml_platform.evaluation.gates.evaluator import Turn
+from ml_platform.evaluation.gates.measuring import evaluate, waiting
+from ml_platform.evaluation.gates.registry import evidence_for, turn_of
 from ml_platform.evaluation.stored import stored_candidate, stored_champion
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import parity
@@ -18,9 +20,7 @@ from ml_platform.quality.results import CheckResult
 from ml_platform.runtime import reading
 from ml_platform.runtime.step import Asset, Step, own
 from ml_platform.runtime.workspace import Outcome, Workspace, record
-from ml_platform.spec.gate_wording import gate_key, in_words, short_name, why
 from ml_platform.spec.gates import Gate
-from ml_platform.spec.gates import Reproduction as ReproductionGate
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
 from ml_platform.state.results import VerdictsResult
@@ -58,7 +58,7 @@ class VerdictsStep(Step):
         return own(pipeline, "candidate")
 
     def checks(self, pipeline: ModelPipeline) -> tuple[tuple[str, str], ...]:
-        return tuple((short_name(gate), f"The gate asks: {in_words(gate)}. {why(gate)}") for gate in pipeline.all_gates)
+        return tuple((gate.short_name, f"The gate asks: {gate.phrase}. {gate.why}") for gate in pipeline.all_gates)
 
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
         """From the version, the gates and the champion it is compared with."""
@@ -75,22 +75,17 @@ class VerdictsStep(Step):
         version = version_of(ws, pipeline, partition)
         if version is None:
             display: dict[str, Any] = {"outcome": "skipped", "reason": decision_of(ws, pipeline, partition).reason}
-            checks = tuple(
-                _check(gate, in_words(gate), None, "Skipped: no candidate to judge.") for gate in pipeline.all_gates
-            )
+            checks = tuple(_check(gate, None, "Skipped: no candidate to judge.") for gate in pipeline.all_gates)
             return record(ws, author, Outcome(0, "skipped", result=VerdictsResult(), display=display, checks=checks))
         candidate = _candidate(ws, pipeline, partition, version)
         # Training again goes on in another process; what people look at is drawn before it is waited for.
-        quick = [gate for gate in pipeline.all_gates if gates.turn(gate) == 0]
-        gates.evaluate(ws.state, author.run_id, quick, candidate)
+        quick = [gate for gate in pipeline.all_gates if turn_of(gate) is Turn.EARLY]
+        evaluate(ws.state, author.run_id, quick, candidate)
         plots = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
-        verdicts = gates.evaluate(ws.state, author.run_id, pipeline.all_gates, candidate)
+        verdicts = evaluate(ws.state, author.run_id, pipeline.all_gates, candidate)
         outcomes = {v.gate_key: v for v in verdicts if v.slice == ""}
         passed = sum(v.passed is not False for v in outcomes.values())
-        checks = tuple(
-            _check(gate, in_words(gate), outcomes[gate_key(gate)], outcomes[gate_key(gate)].detail)
-            for gate in pipeline.all_gates
-        )
+        checks = tuple(_check(gate, outcomes[gate.key], outcomes[gate.key].detail) for gate in pipeline.all_gates)
         shown = ("gate", "slice", "value", "threshold", "low", "high", "detail")
         display = {
             "version": version.name,
@@ -106,13 +101,14 @@ class VerdictsStep(Step):
 
 def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version) -> Candidate:
     again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
-    unmeasured = gates.waiting(ws.state, pipeline.all_gates, pipeline.name, version.version)
-    if any(isinstance(gate, ReproductionGate) for gate in unmeasured):
+    wanted = evidence_for(waiting(ws.state, pipeline.all_gates, pipeline.name, version.version))
+    if Evidence.REPRODUCTION in wanted:
         again.start()  # another process's work, which goes on while this one loads and replays
     stored = stored_training_set(ws, pipeline, partition)
     assert stored is not None  # a version was trained on one
-    threads = ws.settings.threads
-    candidate = stored_candidate(ws.blobs, pipeline, stored, version.bundle, version.version, threads=threads)
+    candidate = stored_candidate(
+        ws.blobs, pipeline, stored, version.bundle, version.version, wanted=wanted, threads=ws.settings.threads
+    )
     holdout = candidate.holdout.frame
 
     def replay(examples: int) -> Compared:
@@ -122,7 +118,7 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
         rows = chosen.select(list(definition.row_schema))
         return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
 
-    champion = _champion(ws, pipeline, partition, version, holdout)
+    champion = _champion(ws, pipeline, partition, version, holdout) if Evidence.CHAMPION in wanted else None
     return replace(candidate, champion=champion, parity=replay, reproduce=again.result)
 
 
@@ -149,13 +145,13 @@ def _word(passed: bool | None) -> str:
     return {True: "passed", False: "failed", None: "not judged"}[passed]
 
 
-def _check(gate: Gate, words: str, verdict: Verdict | None, detail: str) -> CheckResult:
+def _check(gate: Gate, verdict: Verdict | None, detail: str) -> CheckResult:
     passed = verdict is None or verdict.passed is not False
-    metadata: dict[str, Any] = {"gate": words}
+    metadata: dict[str, Any] = {"gate": gate.phrase}
     if verdict is not None:
         metadata |= {"low": verdict.low, "high": verdict.high, "rows": verdict.rows, "verdict": _word(verdict.passed)}
     return CheckResult(
-        name=short_name(gate),
+        name=gate.short_name,
         passed=passed,
         severity="error",
         value=verdict.value if verdict else None,

@@ -15,7 +15,6 @@ from ml_platform.plots import answers, holdout, months
 from ml_platform.plots.months import Month
 from ml_platform.runtime.display import drawn
 from ml_platform.runtime.workspace import Workspace
-from ml_platform.spec.gates import AtLeast, AtMost
 from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -58,7 +57,7 @@ def by_month(ws: Workspace, pipeline: ModelPipeline, partition: str, rows: pl.Da
     known = [month for month in champions(ws.lake, pipeline.name, metric) if month.partition < partition] + own
     if pipeline.partitions is None or not own or len(known) < 2:
         return {}
-    bounds = [_bound(gate) for gate in pipeline.gates if getattr(gate, "metric", None) == metric]
+    bounds = (gate.bound for gate in pipeline.gates if gate.judged_metric == metric)
     bound = next((bound for bound in bounds if bound is not None), None)
     return {f"{metric} by {pipeline.partitions.unit}": drawn(ws, lambda: months.by_month(metric, known, bound))}
 
@@ -80,10 +79,3 @@ def in_words(metric: str, found: Interval) -> str:
     """A metric with its interval, such as "AUC 0.746 (95 %: 0.740 to 0.751)"."""
     said = f"{metric} {found.value:.3f}"
     return said if found.low is None or found.high is None else f"{said} (95 %: {found.low:.3f} to {found.high:.3f})"
-
-
-def _bound(gate: Any) -> float | None:
-    match gate:
-        case AtLeast(floor=bound, by=None) | AtMost(ceiling=bound, by=None):
-            return float(bound)
-    return None

@@ -5,7 +5,6 @@ from typing import Any
 
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace, window_of
-from ml_platform.spec.gate_wording import gate_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions, ledger, promotions, verdicts, versions
@@ -82,7 +81,7 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
     """Every version, newest first, with its headline metric, gates and whether it serves."""
     champion = promotions.champion_at(ws.state, pipeline.name)
     metric = pipeline.headline
-    keys = [gate_key(gate) for gate in pipeline.all_gates]
+    keys = [gate.key for gate in pipeline.all_gates]
     served = {entry.version: entry for entry in promotions.history(ws.state, pipeline.name) if entry.action != "kept"}
     rows = []
     for version in reversed(versions.versions(ws.state, pipeline.name)):

@@ -9,6 +9,9 @@ import numpy as np
 import polars as pl
 
 from ml_platform.evaluation.candidate import Candidate, Champion, Part
+from ml_platform.evaluation.gates.measuring import judge
+from ml_platform.spec.gates import Gate
+from ml_platform.state.verdicts import Verdict
 
 HOLDOUT_START = datetime(2013, 3, 18, tzinfo=UTC)
 CUT_OFF = datetime(2013, 3, 17, 23, 55, tzinfo=UTC)
@@ -77,3 +80,8 @@ def candidate(**changes: Any) -> Candidate:
 def champion(**changes: Any) -> Champion:
     plain: dict[str, Any] = {"version": 3, "predictor": Column("worse"), "cut_off": CUT_OFF, "split": "by time"}
     return Champion(**{**plain, **changes})
+
+
+def outcome(gate: Gate, **changes: Any) -> Verdict:
+    """The outcome of one gate about the candidate with these changes."""
+    return judge(gate, candidate(**changes))[0]

@@ -12,7 +12,7 @@ from sklearn import metrics as sk
 
 from ml_platform.errors import EvaluationError
 from ml_platform.evaluation.metrics import UNDEFINED, decisions, metric, metrics_of, scorecard
-from ml_platform.spec.gates import METRICS
+from ml_platform.spec.metrics import METRICS
 
 unhurried = settings(deadline=None)  # other work on the machine must not fail a test
 LEVELS = [0.0, 0.1, 0.25, 0.5, 0.500001, 0.9, 1.0]  # few values, so that scores tie

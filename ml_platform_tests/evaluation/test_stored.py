@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from ml_platform.errors import PromotionRefused
-from ml_platform.evaluation.gates import evaluate, judge
+from ml_platform.evaluation.gates.measuring import evaluate, judge
 from ml_platform.evaluation.stored import bounds, stored_candidate, stored_champion
 from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanChampion, OverfitGap, Size
 from ml_platform.spec.pipeline import ModelPipeline
@@ -67,7 +67,7 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Sto
             stores.state,
             pipeline.name,
             1,
-            pipeline.all_gates,
+            pipeline.required_gates,
             partition="2013-02",
             effective_at=D,
             reason="gates passed",
@@ -82,7 +82,7 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Sto
         stores.state,
         pipeline.name,
         1,
-        pipeline.all_gates,
+        pipeline.required_gates,
         partition="2013-02",
         effective_at=D,
         reason="gates passed",

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ml_platform.spec.gate_wording import gate_key, in_words
 from ml_platform.spec.gates import AtLeast, Gate, Size
 from ml_platform.state import verdicts, versions
 from ml_platform.state.database import State
@@ -36,8 +35,8 @@ def verdict(gate: Gate, version: int, passed: bool | None = True, **changes: Any
     plain: dict[str, Any] = {
         "pipeline": "delays",
         "version": version,
-        "gate": in_words(gate),
-        "gate_key": gate_key(gate),
+        "gate": gate.phrase,
+        "gate_key": gate.key,
         "metric": "m",
         "slice": "",
         "value": 0.7,
@@ -50,6 +49,12 @@ def verdict(gate: Gate, version: int, passed: bool | None = True, **changes: Any
         "snapshot": "5e7",
     }
     return Verdict(**{**plain, **changes})
+
+
+def register_versions(state: State, count: int) -> None:
+    """Versions 1 to `count`, which no gate has judged."""
+    for number in range(1, count + 1):
+        versions.register(state, training(f"c{number}"))
 
 
 def register_passing_versions(state: State, count: int = 1) -> None:

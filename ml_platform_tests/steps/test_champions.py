@@ -9,7 +9,6 @@ import pytest
 
 from ml_platform import AtLeast, NoWorseThanChampion, Retrain
 from ml_platform.errors import OrderError
-from ml_platform.spec.gate_wording import gate_key
 from ml_platform.spec.gates import Gate
 from ml_platform.state import promotions, verdicts, versions
 from ml_platform.views.status import months
@@ -49,7 +48,7 @@ def test_the_champion_at_the_start_of_a_month_scores_it_S21(open_world: OpenWorl
 
 def test_a_challenger_is_compared_with_the_champion_before_it_S25(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    key = gate_key(NoWorseThanChampion("roc_auc", tolerance=0.2))
+    key = NoWorseThanChampion("roc_auc", tolerance=0.2).key
     first, second = (next(v for v in verdicts.of(trips.ws.state, NAME, n) if v.gate_key == key) for n in (1, 2))
     assert (first.passed, first.value) == (True, None)
     assert "no champion yet" in first.detail
@@ -61,7 +60,7 @@ def test_a_champion_of_other_features_is_compared_under_its_own_S25(open_world: 
     fewer = scenario.trips(features=scenario.trips().features[:2])
     trips = open_world(january, fewer)
     _steps(trips, "2024-02", [*TABLES, *DATA, "training_set", "candidate", "verdicts"])
-    key = gate_key(NoWorseThanChampion("roc_auc", tolerance=0.2))
+    key = NoWorseThanChampion("roc_auc", tolerance=0.2).key
     found = next(v for v in verdicts.of(trips.ws.state, NAME, 2) if v.gate_key == key)
     assert found.value is not None and f"{NAME}@1" in found.detail
     assert found.rows == len(_holdout(trips, 2))

@@ -5,6 +5,7 @@ import math
 import time
 
 from ml_platform.evaluation.candidate import Candidate, Finding
+from ml_platform.evaluation.gates.evaluator import Evaluator, Turn
 from ml_platform.spec.gates import Latency
 
 ROUNDS = 5
@@ -12,11 +13,11 @@ ROWS = 500  # a round; its p99 leaves out the slowest 5
 WARM_UP = 20
 
 
-def latency(gate: Latency, candidate: Candidate) -> Finding:
+def _measure(gate: Latency, candidate: Candidate) -> list[Finding]:
     """The smallest p99 of the rounds: what the model takes, without what else the machine was doing."""
     frame = candidate.holdout.frame.select(candidate.columns)
     if frame.is_empty():
-        return Finding("p99_ms", False, "The holdout has no rows to score.", threshold=gate.p99_ms)
+        return [Finding("p99_ms", False, "The holdout has no rows to score.", threshold=gate.p99_ms)]
     step = max(1, len(frame) // ROWS)
     rows = frame.gather_every(step).head(ROWS).to_dicts()
     score = candidate.predictor.score_row
@@ -41,4 +42,7 @@ def latency(gate: Latency, candidate: Candidate) -> Finding:
         f"The p99 of {len(rows)} single rows is {p99:.3g} ms, the smallest of {ROUNDS} rounds "
         f"(the largest: {max(rounds):.3g} ms); allowed are {gate.p99_ms:g} ms."
     )
-    return Finding("p99_ms", p99 <= gate.p99_ms, detail, p99, gate.p99_ms, rows=len(rows))
+    return [Finding("p99_ms", p99 <= gate.p99_ms, detail, p99, gate.p99_ms, rows=len(rows))]
+
+
+LATENCY = Evaluator(Latency, _measure, turn=Turn.ALONE)

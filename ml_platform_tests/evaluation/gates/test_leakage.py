@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 
 from ml_platform.evaluation.candidate import Candidate, Part
-from ml_platform.evaluation.gates import judge
-from ml_platform.evaluation.leakage import learned
+from ml_platform.evaluation.gates.leakage import learned
+from ml_platform.evaluation.gates.measuring import judge
 from ml_platform.spec.gates import Leakage
 from ml_platform.state.verdicts import Verdict
 from ml_platform_tests.evaluation.candidates import candidate, part

@@ -1,40 +1,32 @@
-"""Floors and ceilings, whole and by slice (S24), and the gap between training and holdout."""
+"""Floors and ceilings of a metric, on the whole holdout and by slice (S24).
 
-import math
+The point estimate is compared with the bound; the interval is shown.
+"""
 
 import numpy as np
 import polars as pl
 
 from ml_platform.evaluation.candidate import Candidate, Finding, Part
+from ml_platform.evaluation.gates.evaluator import Evaluator
 from ml_platform.evaluation.metrics import UNDEFINED
-from ml_platform.spec.gates import AtLeast, AtMost, OverfitGap, higher_is_better
-
-TRAIN_ROWS = 50_000  # scored for the gap, evenly spread: the error of a ROC AUC is then below 0.003
-
-
-def floor(gate: AtLeast, holdout: Part) -> list[Finding]:
-    """The point estimate reaches the floor; the interval is shown."""
-    return _bounded(gate.metric, gate.floor, gate.by, gate.min_rows, holdout)
+from ml_platform.spec.gates import AtLeast, AtMost
+from ml_platform.spec.metrics import higher_is_better
 
 
-def ceiling(gate: AtMost, holdout: Part) -> list[Finding]:
-    """The point estimate stays at or below the ceiling; the interval is shown."""
-    return _bounded(gate.metric, gate.ceiling, gate.by, gate.min_rows, holdout)
-
-
-def _bounded(metric: str, bound: float, by: str | None, min_rows: int, holdout: Part) -> list[Finding]:
+def _measure(gate: AtLeast | AtMost, candidate: Candidate) -> list[Finding]:
+    metric, bound, by, holdout = gate.metric, gate.limit, gate.by, candidate.holdout
     if metric == "min_class_recall" and by is None:
         # Recall is accuracy among the rows of a class, so each class is a slice, with an interval of its own.
-        return _sliced("recall", "accuracy", bound, "class", holdout.labels, min_rows, holdout)
+        return _sliced("recall", "accuracy", bound, "class", holdout.labels, gate.min_rows, holdout)
     if by is None:
         return [_judged(metric, metric, bound, holdout, "", "the holdout")]
-    return _sliced(metric, metric, bound, by, holdout.frame[by], min_rows, holdout)
+    return _sliced(metric, metric, bound, by, holdout.frame[by], gate.min_rows, holdout)
 
 
 def _sliced(
     metric: str, measure: str, bound: float, by: str, column: pl.Series, min_rows: int, holdout: Part
 ) -> list[Finding]:
-    """`measure` in each level of the column, told as `metric`: the outcome first."""
+    """`measure` in each level of the column, reported as `metric`: the outcome first."""
     codes, levels = _levels(column)
     counts = np.bincount(codes, minlength=len(levels))
     findings = []
@@ -59,9 +51,9 @@ def _sliced(
 
 
 def _judged(metric: str, measure: str, bound: float, part: Part, name: str, where: str) -> Finding:
-    found = part.interval(measure)
+    measured = part.interval(measure)
     about = _about(metric, bound, name)
-    if found.value is None:
+    if measured.value is None:
         # A slice that cannot be measured is like one that is too small; a holdout that cannot is no evidence.
         detail = f"{metric} is undefined on {where}: {UNDEFINED[metric]}."
         return Finding(
@@ -73,16 +65,16 @@ def _judged(metric: str, measure: str, bound: float, part: Part, name: str, wher
             slice=name,
             about=about,
         )
-    passed = found.value >= bound if higher_is_better(metric) else found.value <= bound
-    shown = f" (95 % interval {found.low:.4g} to {found.high:.4g})" if found.low is not None else ""
+    passed = measured.value >= bound if higher_is_better(metric) else measured.value <= bound
+    shown = f" (95 % interval {measured.low:.4g} to {measured.high:.4g})" if measured.low is not None else ""
     relation = {
         (True, True): "reaches",
         (True, False): "is below",
         (False, True): "is within",
         (False, False): "is above",
     }[higher_is_better(metric), passed]
-    detail = f"{metric} {found.value:.4g}{shown} on {where}, {len(part)} rows, {relation} {bound:g}."
-    return Finding(metric, passed, detail, found.value, bound, found.low, found.high, len(part), name, about)
+    detail = f"{metric} {measured.value:.4g}{shown} on {where}, {len(part)} rows, {relation} {bound:g}."
+    return Finding(metric, passed, detail, measured.value, bound, measured.low, measured.high, len(part), name, about)
 
 
 def _about(metric: str, bound: float, name: str) -> str:
@@ -113,20 +105,5 @@ def _levels(column: pl.Series) -> tuple["np.ndarray[tuple[int], np.dtype[np.int6
     return codes.to_numpy(), levels.to_list()
 
 
-def overfit_gap(gate: OverfitGap, candidate: Candidate) -> Finding:
-    """How much better the metric is on train than on holdout; its interval is that of the holdout."""
-    train, holdout = candidate.train.thinned(TRAIN_ROWS).scored(candidate.predictor), candidate.holdout
-    sign = 1 if higher_is_better(gate.metric) else -1
-    learned, found = train.value(gate.metric), holdout.interval(gate.metric)
-    if math.isnan(learned) or found.value is None:
-        where = "train" if math.isnan(learned) else "the holdout"
-        detail = f"{gate.metric} is undefined on {where}: {UNDEFINED[gate.metric]}."
-        return Finding(gate.metric, False, detail, threshold=gate.at_most, rows=len(holdout))
-    gap = sign * (learned - found.value)
-    low, high = (
-        sorted(sign * (learned - end) for end in (found.low, found.high))
-        if found.low is not None and found.high is not None
-        else (None, None)
-    )
-    detail = f"{gate.metric} is {learned:.4g} on train and {found.value:.4g} on the holdout: a gap of {gap:.4g}."
-    return Finding(gate.metric, gap <= gate.at_most, detail, gap, gate.at_most, low, high, len(holdout))
+AT_LEAST = Evaluator(AtLeast, _measure)
+AT_MOST = Evaluator(AtMost, _measure)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ml_platform.evaluation.candidate import Candidate, Finding, Part, Rows
+from ml_platform.evaluation.candidate import Candidate, Evidence, Finding, Part, Rows
+from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
 from ml_platform.evaluation.metrics import metric
 from ml_platform.spec.gates import Leakage
 
@@ -22,10 +23,12 @@ TRAIN_ROWS = 20_000  # evenly spread; more change no verdict
 MIN_CLASS = 10  # holdout rows in and outside a class: with fewer, chance alone reaches the bounds
 
 
-def leakage(gate: Leakage, candidate: Candidate) -> list[Finding]:
+def _measure(gate: Leakage, candidate: Candidate) -> list[Finding]:
     """The outcome, and the model's own score as a finding of its own."""
-    train, holdout = candidate.train.thinned(TRAIN_ROWS), candidate.holdout
     name = "r2" if candidate.task == "regression" else "roc_auc"
+    if candidate.train is None:
+        return no_evidence(name, "The training part was not loaded")
+    train, holdout = candidate.train.thinned(TRAIN_ROWS), candidate.holdout
     targets = _targets(candidate.task, train, holdout)
     if not targets:
         few = {
@@ -44,19 +47,19 @@ def leakage(gate: Leakage, candidate: Candidate) -> list[Finding]:
     whole = max(metric(name, actual, scores) for _, actual, scores in targets)
     leaking = {c: v for c, v in alone.items() if v >= gate.feature}
     best = max(alone, key=lambda column: alone[column], default=None)
-    said = [f"{column} alone has {name} {value:.4g}" for column, value in sorted(leaking.items())]
+    problems = [f"{column} alone has {name} {value:.4g}" for column, value in sorted(leaking.items())]
     if whole >= gate.model:
-        said.append(f"the model has {name} {whole:.4g}")
-    if said:
-        detail = f"Too good to be true on the holdout: {', '.join(said)}. Is it known at prediction time?"
+        problems.append(f"the model has {name} {whole:.4g}")
+    if problems:
+        detail = f"Too good to be true on the holdout: {', '.join(problems)}. Is it known at prediction time?"
     else:
         detail = f"The best feature alone is {best} with {name} {alone[best]:.4g}." if best else "There is no feature."
     value, bound = (alone[best] if best else None), gate.feature
-    if said and not leaking:  # what is told is what refused it
+    if problems and not leaking:  # the finding shows what refused it
         value, bound = whole, gate.model
     model = f"The model has {name} {whole:.4g} on the holdout; from {gate.model:g} on that is too good to be true."
     return [
-        Finding(name, not said, detail, value, bound, rows=len(holdout)),
+        Finding(name, not problems, detail, value, bound, rows=len(holdout)),
         Finding(
             name,
             whole < gate.model,
@@ -79,18 +82,18 @@ def _targets(task: str, train: Rows, holdout: Part) -> list[tuple[Array, Array, 
         ]
     else:
         pairs = [(train.labels.to_numpy(), holdout.labels.to_numpy(), holdout.scores)]
-    found = [(a.astype(float), b.astype(float), scores) for a, b, scores in pairs]
+    numbers = [(a.astype(float), b.astype(float), scores) for a, b, scores in pairs]
     if task == "regression":
-        return [t for t in found if len(t[1]) >= 2 * MIN_CLASS and t[1].min() < t[1].max()]
-    return [t for t in found if min(t[1].sum(), len(t[1]) - t[1].sum()) >= MIN_CLASS]
+        return [t for t in numbers if len(t[1]) >= 2 * MIN_CLASS and t[1].min() < t[1].max()]
+    return [t for t in numbers if min(t[1].sum(), len(t[1]) - t[1].sum()) >= MIN_CLASS]
 
 
 def learned(seen: pl.Series, target: Array, asked: pl.Series) -> Array:
     """The mean target of each asked value's bin or level among the seen; an unseen one gets the overall mean."""
     if seen.dtype.is_numeric():
         numbers = seen.cast(pl.Float64).fill_nan(None)
-        known = numbers.drop_nulls().to_numpy()
-        edges = np.unique(np.quantile(known, np.linspace(0, 1, BINS + 1)[1:-1])) if len(known) else np.zeros(0)
+        present = numbers.drop_nulls().to_numpy()
+        edges = np.unique(np.quantile(present, np.linspace(0, 1, BINS + 1)[1:-1])) if len(present) else np.zeros(0)
         seen_bins, asked_bins = _binned(numbers, edges), _binned(asked.cast(pl.Float64).fill_nan(None), edges)
         size = len(edges) + 2
     else:
@@ -114,3 +117,6 @@ def _binned(numbers: pl.Series, edges: Array) -> Array:
     bins = np.searchsorted(edges, numbers.fill_null(0).to_numpy(), side="left")
     bins[numbers.is_null().to_numpy()] = len(edges) + 1
     return bins
+
+
+LEAKAGE = Evaluator(Leakage, _measure, evidence=frozenset({Evidence.TRAIN}))

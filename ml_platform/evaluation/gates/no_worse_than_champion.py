@@ -1,0 +1,53 @@
+"""No regression: candidate and champion on the same holdout, resampled together (S25)."""
+
+from ml_platform.evaluation.candidate import Candidate, Champion, Evidence, Finding
+from ml_platform.evaluation.gates.comparison import advantage
+from ml_platform.evaluation.gates.evaluator import Evaluator
+from ml_platform.evaluation.metrics import UNDEFINED
+from ml_platform.spec.gates import NoWorseThanChampion
+from ml_platform.spec.metrics import higher_is_better
+
+
+def _measure(gate: NoWorseThanChampion, candidate: Candidate) -> list[Finding]:
+    """Passes when the lower bound of (candidate - champion), in the good direction, is above -tolerance.
+
+    Without a champion it passes and says so; without a holdout that neither was trained on it fails.
+    """
+    metric, bound, holdout, champion = gate.metric, -gate.tolerance, candidate.holdout, candidate.champion
+    rows = len(holdout)
+    if champion is None:
+        detail = "There is no champion yet, so nothing to be worse than."
+        return [Finding(metric, True, detail, threshold=bound, rows=rows)]
+    reason = _no_common_holdout(candidate, champion)
+    if reason:
+        return [Finding(metric, False, f"There is no common holdout: {reason}.", threshold=bound, rows=rows)]
+    frame = holdout.frame if champion.holdout is None else champion.holdout
+    difference = advantage(metric, holdout, champion.predictor.scores(frame), champion.predictor.classes)
+    name = f"{candidate.pipeline}@{champion.version}"
+    if difference.value is None or difference.low is None:
+        detail = f"{metric} cannot be compared with {name} on the holdout: {UNDEFINED[metric]}."
+        return [Finding(metric, False, detail, difference.value, bound, rows=rows)]
+    passed = difference.low > bound
+    better = "" if higher_is_better(metric) else " (turned round: less is better)"
+    detail = (
+        f"{metric} against {name}{better}: {difference.value:+.4g} "
+        f"(95 % interval {difference.low:+.4g} to {difference.high:+.4g}) "
+        f"on {rows} rows; the lower end is {'' if passed else 'not '}above {bound:g}."
+    )
+    return [Finding(metric, passed, detail, difference.value, bound, difference.low, difference.high, rows)]
+
+
+def _no_common_holdout(candidate: Candidate, champion: Champion) -> str:
+    """Why some holdout example may have trained one of the two; empty when none can have."""
+    if len(candidate.holdout) == 0:
+        return "the candidate's is empty"
+    if candidate.cut_off is None or champion.cut_off is None or candidate.holdout_start is None:
+        # Without time the parts are a seeded hash of the key or group: the same split keeps them apart.
+        return "" if candidate.split == champion.split else "the two were split in different ways"
+    for who, cut_off in (("candidate", candidate.cut_off), ("champion", champion.cut_off)):
+        if candidate.holdout_start < cut_off:
+            return f"the holdout begins at {candidate.holdout_start} and the {who} was trained until {cut_off}"
+    return ""
+
+
+NO_WORSE_THAN_CHAMPION = Evaluator(NoWorseThanChampion, _measure, evidence=frozenset({Evidence.CHAMPION}))

@@ -1,0 +1,140 @@
+"""What a declared gate says of itself: its key, its names and its words. Nothing here measures."""
+
+import re
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.canonical import content_key
+from ml_platform.spec.metrics import METRICS, higher_is_better
+
+
+class DeclaredGate(ABC):
+    """What every gate says of itself, without measuring anything."""
+
+    @property
+    @abstractmethod
+    def phrase(self) -> str:
+        """The rule as a phrase, such as "roc_auc at least 0.62 for each origin"."""
+
+    @property
+    @abstractmethod
+    def why(self) -> str:
+        """What the gate is for, as a sentence for people who meet it for the first time."""
+
+    @property
+    def key(self) -> str:
+        """The content key of the definition: another floor is another gate."""
+        return content_key(self)
+
+    @property
+    def short_name(self) -> str:
+        """An identifier that is unique in its pipeline, such as "roc_auc_at_least_0_62_by_origin"."""
+        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
+        return f"{self.judged_metric}_{kind}" if self.judged_metric else kind
+
+    @property
+    def judged_metric(self) -> str | None:
+        """The metric that the gate is about; None for a gate about anything else."""
+        return None
+
+    @property
+    def sliced_by(self) -> str | None:
+        """The column whose levels are judged one by one; None for a gate on the whole holdout."""
+        return None
+
+    @property
+    def bound(self) -> float | None:
+        """The value that the metric must not cross on a whole set of rows; None for a gate without one."""
+        return None
+
+    @property
+    def subject(self) -> tuple[object, ...]:
+        """What the gate judges. A pipeline declares one gate for each subject."""
+        return type(self).__name__, self.judged_metric
+
+
+class MetricGate(DeclaredGate):
+    """A gate about one metric of the task."""
+
+    metric: str
+
+    @property
+    def judged_metric(self) -> str:
+        """The metric that the gate is about."""
+        return self.metric
+
+    def _check_metric(self) -> None:
+        if self.metric not in METRICS:
+            raise DeclarationError(
+                self._call, f"there is no metric {self.metric!r}", remedy=f"Known: {', '.join(METRICS)}."
+            )
+
+    def _check_tolerance(self, tolerance: float) -> None:
+        if tolerance < 0:
+            raise DeclarationError(self._call, f"tolerance={tolerance} is below 0", remedy="Give 0 or more.")
+
+    @property
+    def _call(self) -> str:
+        return f"{type(self).__name__}({self.metric!r})"
+
+
+class BoundedGate(MetricGate):
+    """A gate that compares one metric with a fixed value, on the whole holdout or in every slice."""
+
+    by: str | None
+    relation: ClassVar[str]
+    parameter: ClassVar[str]
+
+    @property
+    def limit(self) -> float:
+        """The fixed value."""
+        return float(getattr(self, self.parameter))
+
+    @property
+    def phrase(self) -> str:
+        """Such as "roc_auc at least 0.62 for each origin"."""
+        return f"{self.metric} {self.relation} {self.limit:g}" + (f" for each {self.by}" if self.by else "")
+
+    @property
+    def why(self) -> str:
+        """What the gate is for."""
+        rows = "data later than everything that the model was trained on"
+        return f"A {self.parameter} for the metric on the holdout: {rows}."
+
+    @property
+    def short_name(self) -> str:
+        """With the value and the column, because a pipeline may declare several."""
+        text = f"{super().short_name}_{self.limit:g}" + (f"_by_{self.by}" if self.by else "")
+        return "".join(c if c.isalnum() else "_" for c in text)
+
+    @property
+    def sliced_by(self) -> str | None:
+        """The column `by`."""
+        return self.by
+
+    @property
+    def bound(self) -> float | None:
+        """The fixed value, unless it is for slices."""
+        return None if self.by else self.limit
+
+    @property
+    def subject(self) -> tuple[object, ...]:
+        """One metric may have several bounds."""
+        return type(self).__name__, self.metric, self.by, self.limit
+
+    def _check_limit(self, *, more_is_better: bool, opposite: str) -> None:
+        self._check_metric()
+        _, _, low, high = METRICS[self.metric]
+        if not low <= self.limit <= high:
+            raise DeclarationError(
+                self._call,
+                f"{self.parameter}={self.limit} is outside what {self.metric} can be, {low} to {high}",
+                remedy="No candidate could ever pass or fail it.",
+            )
+        if higher_is_better(self.metric) != more_is_better:
+            raise DeclarationError(
+                self._call,
+                f"{'less' if more_is_better else 'more'} is better for this metric",
+                remedy=f"Use {opposite}({self.metric!r}, {self.limit}).",
+            )

@@ -1,0 +1,134 @@
+"""What every gate says of itself. Key, names and words are pinned: verdicts of lakes that exist are found by them."""
+
+from typing import get_args
+
+import pytest
+
+from ml_platform.evaluation.gates.registry import evaluator_of
+from ml_platform.spec.declared_gate import DeclaredGate
+from ml_platform.spec.gates import (
+    AtLeast,
+    AtMost,
+    Gate,
+    Latency,
+    Leakage,
+    NoWorseThanChampion,
+    OverfitGap,
+    Parity,
+    Reproduction,
+    Size,
+    with_always_judged,
+)
+
+GATES: list[tuple[Gate, str, str, str, str]] = [
+    (
+        AtLeast("roc_auc", 0.68),
+        "e68b8f21b9f19792ca59944a8b6113ba7a8c8f9d8bcca3fdd2e37e3d03d820e1",
+        "roc_auc_at_least_0_68",
+        "roc_auc at least 0.68",
+        "A floor for the metric on the holdout: data later than everything that the model was trained on.",
+    ),
+    (
+        AtLeast("roc_auc", 0.62, by="origin"),
+        "c24728498dd9b4a9410e9e020380e13da9041e52db23cafa4bb7fad067c512cb",
+        "roc_auc_at_least_0_62_by_origin",
+        "roc_auc at least 0.62 for each origin",
+        "A floor for the metric on the holdout: data later than everything that the model was trained on.",
+    ),
+    (
+        AtMost("log_loss", 0.5),
+        "5e37e25ba838c54a72b9a7522ad9978705d6608e5d8bab61e2cb967ab99df847",
+        "log_loss_at_most_0_5",
+        "log_loss at most 0.5",
+        "A ceiling for the metric on the holdout: data later than everything that the model was trained on.",
+    ),
+    (
+        NoWorseThanChampion("roc_auc", tolerance=0.01),
+        "95c3c3cec499e3b49837cbc9fb403367fb784345fdb0cd0d476aeb3d713e3f0a",
+        "roc_auc_no_worse_than_champion",
+        "roc_auc no worse than the champion's by 0.01",
+        "The candidate and the version that serves are compared on the same rows, resampled together.",
+    ),
+    (
+        OverfitGap("roc_auc", at_most=0.1),
+        "e602a43ffcf05bdab20b4ce454734db951d9eaa395888a2ba31f965656b8544e",
+        "roc_auc_overfit_gap",
+        "roc_auc on train better than on holdout by at most 0.1",
+        "A model that is much better on what it has seen than on what it has not has learnt by heart.",
+    ),
+    (
+        Latency(p99_ms=5),
+        "3b305d9f2c6719e74de911a1c6b150636bf74288bfbb0420a259d2d54d7c4aa1",
+        "latency",
+        "p99 of scoring one row at most 5 ms",
+        "How long somebody waits for one prediction.",
+    ),
+    (
+        Size(mb=20),
+        "4975f4426e4c6ce31562a7216a4087eade59519d44facf04d996c1d80b52cd14",
+        "size",
+        "bundle at most 20 MB",
+        "What every service that serves the model has to load.",
+    ),
+    (
+        Leakage(),
+        "1889ebceeefd8b7d086c9c53399db2fb8205928d4415cf3d2c2f06d9f7927a2c",
+        "leakage",
+        "no feature alone reaches 0.95 and the model stays below 0.99",
+        "What predicts too well usually knows the answer: a column written after the fact.",
+    ),
+    (
+        Reproduction(),
+        "7f620f25129ab3118a5195c56c759fb2919851e678a755e07789a84d7085b86c",
+        "reproduction",
+        "training again gives the same bytes",
+        "The model is trained again from its stored training set in a fresh process; the bytes must agree.",
+    ),
+    (
+        Parity(),
+        "9728f59b1e4f8472121a075a83ff5a174c13a829da92ef19b3a4b405fbfd33cf",
+        "parity",
+        "50 examples replayed through the serving state give the same bits",
+        "Examples are replayed one at a time, as a service would, and must get the same features to the bit.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("gate", "key", "short_name", "phrase", "why"), GATES, ids=[name for _, _, name, *_ in GATES])
+def test_a_gate_keeps_its_key_its_names_and_its_words(
+    gate: Gate, key: str, short_name: str, phrase: str, why: str
+) -> None:
+    assert (gate.key, gate.short_name, gate.phrase, gate.why) == (key, short_name, phrase, why)
+
+
+def test_every_gate_is_in_the_table_above_and_can_be_measured() -> None:
+    assert {type(gate) for gate, *_ in GATES} == set(get_args(Gate))
+    for gate, *_ in GATES:
+        assert evaluator_of(gate).gate is type(gate)
+
+
+def test_a_gate_without_words_cannot_be_declared() -> None:
+    class Nameless(DeclaredGate):
+        pass
+
+    with pytest.raises(TypeError, match=r"phrase.*why"):
+        Nameless()  # type: ignore[abstract]  # what is tested
+
+
+def test_only_a_bound_on_the_whole_holdout_is_one_for_other_rows() -> None:
+    bounds = [AtLeast("roc_auc", 0.68), AtMost("log_loss", 0.5), AtLeast("roc_auc", 0.62, by="origin"), Size(mb=20)]
+    assert [gate.bound for gate in bounds] == [0.68, 0.5, None, None]
+    assert [gate.sliced_by for gate in bounds] == [None, None, "origin", None]
+    assert [gate.judged_metric for gate in bounds] == ["roc_auc", "log_loss", "roc_auc", None]
+
+
+def test_one_metric_may_have_several_floors_and_one_gate_of_any_other_kind() -> None:
+    assert AtLeast("roc_auc", 0.6).subject != AtLeast("roc_auc", 0.7).subject
+    assert NoWorseThanChampion("roc_auc").subject == NoWorseThanChampion("roc_auc", tolerance=0.1).subject
+    assert Latency(p99_ms=5).subject == Latency(p99_ms=9).subject
+
+
+def test_what_is_always_judged_follows_the_declared_gates_and_is_not_judged_twice() -> None:
+    declared = [Leakage(feature=0.9), Size(mb=5)]
+    assert [gate.short_name for gate in with_always_judged(declared)] == ["leakage", "size", "parity", "reproduction"]
+    assert [gate.key for gate in with_always_judged([])] == [gate.key for gate in (Leakage(), Parity(), Reproduction())]
