@@ -123,9 +123,10 @@ def run_killed_in_record(folder: Path, through: str, asset: str) -> None:
     original = ledger.record
 
     def record(state: State, author: Author, **values: Any) -> ledger.Record:
-        written = original(state, author, **values)
-        if author.asset == asset:
-            _kill()
+        with state.writing():  # some steps have none of their own around it
+            written = original(state, author, **values)
+            if author.asset == asset:
+                _kill()
         return written
 
     ledger.record = record
