@@ -1,5 +1,6 @@
 """What a lake holds, in a form in which two lakes can be compared."""
 
+from collections import Counter
 from typing import Any
 
 from ml_platform.lake import data_files
@@ -45,8 +46,6 @@ def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
         "raw.trips": f"SELECT ({FILE}, _row) AS k FROM raw.trips",
         "platform.profiles": "SELECT (table_name, partition, content_key, column_name) AS k FROM platform.profiles",
         "lineage.records": "SELECT id AS k FROM lineage.records",
-        "lineage.outputs": "SELECT (asset, partition, content_key) AS k FROM lineage.records "
-        "WHERE NOT starts_with(asset, 'raw/')",
         "lineage.reads": "SELECT (record_id, read_asset, read_partition, read_key) AS k FROM lineage.reads",
         "lineage.nodes": "SELECT (asset, partition, content_key) AS k FROM lineage.nodes",
         "lineage.files": 'SELECT ("table", path, version) AS k FROM lineage.files',
@@ -67,6 +66,13 @@ def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
         for table, query in asked.items()
     }
     return {table: count for table, count in duplicates.items() if count}
+
+
+def recorded_twice(state: State) -> list[tuple[str, str]]:
+    """(asset, partition) of outputs that were put on record more than once, which only processes at once may do."""
+    made = [record for asset in ledger.assets(state) for record in ledger.history(state, asset)]
+    counts = Counter((r.asset, r.partition, r.content_key) for r in made if not r.asset.startswith("raw/"))
+    return [(asset, partition) for (asset, partition, _), count in counts.items() if count > 1]
 
 
 def story(lake: Lake) -> dict[str, list[Any]]:

@@ -147,6 +147,7 @@ def _state(folder: Path, seconds: float) -> LakeState:
         assert lake_contents.orphans(made.ws, retention.referenced(made.ws)) == []
         assert lake_contents.duplicate_keys(lake, [NAME]) == {}
         assert lake_contents.unfinished(made.ws.state) == []
+        assert lake_contents.recorded_twice(made.ws.state) == []
         return LakeState(
             lake_contents.rows_by_part(lake),
             lake_contents.keys(made.ws.state),
