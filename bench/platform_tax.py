@@ -23,12 +23,9 @@ import polars as pl
 
 def land(folder: Path, months: list[str], times: int) -> None:
     from ml_platform.demo.nyc_flights import land_months
-    from ml_platform.lake.connection import Lake
     from ml_platform.settings import Settings
 
-    lake = Lake(Settings(data=folder.resolve()))
-    land_months(lake, months[-1])
-    lake.close()
+    land_months(Settings(data=folder.resolve()), months[-1])
     if times == 1:
         return
     for file in sorted((folder / "landing" / "flights").glob("*.csv")):

@@ -20,40 +20,27 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 
 def grow(data: Path, name: str, count: int) -> int:
     """Take decisions anew until there are `count`; how many there are."""
-    from ml_platform.discovery import find
-    from ml_platform.lake.transaction import Author, write
+    from ml_platform.lake.transaction import Author
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.settings import Settings
-    from ml_platform.state import ledger
-    from ml_platform.steps import deciding
+    from ml_platform.state import decisions, ledger
 
-    ws, pipeline = workspace_for(Settings(data=data)), find(name)
+    state = workspace_for(Settings(data=data)).state
     asset = f"{name}/decision"
-    standing = list(ledger.latest(ws.state, asset).values())
-    rows = {
-        made.partition: ws.lake.frame(
-            f"SELECT * EXCLUDE (_partition) FROM {name}.decisions WHERE _partition = ? "
-            "ORDER BY recorded_at DESC LIMIT 1",
-            [made.partition],
-        ).cast(pl.Schema(deciding.SCHEMA))
-        for made in standing
-    }
-    there = len(deciding.history(ws, pipeline))
-    for turn in range(max(0, count - there)):
-        made = standing[turn % len(standing)]
-        author = Author(asset, made.partition, made.content_key, made.run_id)
-        with write(ws.lake, author) as tx:
-            stamped = rows[made.partition].with_columns(
-                recorded_at=pl.lit(deciding.stamp()).cast(pl.Datetime("us", "UTC"))
-            )
-            tx.append(name, "decisions", stamped, partition=made.partition)
-            ledger.record(tx, author, rows=1, details=made.details)
-    return len(deciding.history(ws, pipeline))
+    records = list(ledger.latest(state, asset).values())
+    newest, existing = decisions.current(state, name), len(decisions.history(state, name))
+    fields = ("decided_at", "outcome", "reason", "policy", "evidence", "run_id")
+    with state.writing():
+        for turn in range(max(0, count - existing)):
+            record = records[turn % len(records)]
+            entry = newest[record.partition]
+            decisions.append(state, name, record.partition, **{field: getattr(entry, field) for field in fields})
+            author = Author(asset, record.partition, record.content_key, record.run_id)
+            ledger.record(state, author, rows=1, result=record.result)
+    return len(decisions.history(state, name))
 
 
 def timed(job: str, name: str, cursors: list[str | None], rounds: int) -> dict[str, Any]:

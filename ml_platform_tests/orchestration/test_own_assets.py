@@ -13,7 +13,7 @@ from ml_platform.errors import OrderError
 from ml_platform.lake.connection import Lake
 from ml_platform.orchestration.resources import workspace_for
 from ml_platform.settings import Settings
-from ml_platform_tests.orchestration.projects import loaded, project
+from ml_platform_tests.orchestration.foreign_project import loaded, project
 
 ALONE = "ml_platform_tests.orchestration.trips_alone"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dagster.md"
