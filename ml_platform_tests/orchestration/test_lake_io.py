@@ -153,7 +153,7 @@ def test_a_table_is_taken_in_the_run_that_fills_it(
     february: Path, open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ML_PLATFORM_DATA", str(open_world(february).settings.data))
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.trips_alone"]')
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_on_request"]')
     months = partitions_of(scenario.MONTHS)
     filling = [TRIPS, ["quarantine", "trips"]]
     frame = taken(TRIPS, pl.LazyFrame, months, partition_key="2024-03", selected=filling)

@@ -15,7 +15,7 @@ from ml_platform.orchestration.resources import workspace_for
 from ml_platform.settings import Settings
 from ml_platform_tests.orchestration.foreign_project import loaded, project
 
-ALONE = "ml_platform_tests.orchestration.trips_alone"
+ALONE = "ml_platform_tests.declarations.trips_on_request"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dagster.md"
 
 
