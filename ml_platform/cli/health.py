@@ -244,6 +244,7 @@ def _champions(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
 
 
 def _libraries(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Finding]:
+    from ml_platform.models.registry import recorded_format, trainer_of_format
     from ml_platform.state.versions import versions
     from ml_platform.training.environment import differences, environment
 
@@ -251,7 +252,8 @@ def _libraries(lake: "Lake", declared: "list[ModelPipeline]") -> Iterator[Findin
     if not newest:
         return
     last = max(newest, key=lambda version: version.created_at)
-    now = environment(int(last.environment.get("threads", 0)))
+    own = trainer_of_format(recorded_format(last.metrics)).model.libraries
+    now = environment(int(last.environment.get("threads", 0)), own)
     moved = differences(last.environment, now)
     if moved:
         yield Finding(

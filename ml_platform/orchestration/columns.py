@@ -51,7 +51,7 @@ _DRIFT = {
     "null_change": "the difference of the two",
     "unseen": "how many levels the reference does not have",
     "unseen_share": "share of the rows with such a level",
-    "importance": "the feature's share of the model's gain",
+    "importance": "the feature's share of what the model looks at",
     "status": "ok, or why it could not be compared",
     "rows": "examples of the partition",
     "reference_rows": "rows of the reference",

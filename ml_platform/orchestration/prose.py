@@ -49,7 +49,7 @@ _STEPS = {
     ),
     "candidate": (
         "It cannot serve before every gate has passed. *what it looks at* shows its features by their share of the "
-        "gain.",
+        "importance.",
         "the training set, the trainer or the features",
         "a feature that towers over all others is suspect: it may know the answer.",
     ),

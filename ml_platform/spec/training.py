@@ -25,6 +25,10 @@ class LightGBM:
     extra: dict[str, Any] = Field(default_factory=dict)
 
 
+DeclaredTrainer = LightGBM
+TRAINERS: dict[type, str] = {LightGBM: "lightgbm"}  # word → its module in `ml_platform.models`
+
+
 @word
 class Split:
     """Three parts: train < validation < holdout (S18).

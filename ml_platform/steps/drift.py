@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ml_platform.evaluation.explanation import importance
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
@@ -82,7 +81,7 @@ def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author)
     with judged(ws, pipeline, partition, version) as subject:
         columns = list(compared(*_populations(ws, subject), _names(pipeline, subject.bundle)))
         scores = list(_scores(ws, pipeline, partition, subject))
-    weights = importance(subject.bundle.model.decode())
+    weights = subject.bundle.fitted.importance()
     figure = weighted(columns, weights)
     rows = [{**_row(one, version), "importance": weights.get(one.name, 0.0)} for one in columns]
     rows += [{**_row(one, version), "kind": "score"} for one in scores]

@@ -6,6 +6,7 @@ from typing import Literal
 
 from ml_platform.lake.recipes import Recipe
 from ml_platform.lake.transaction import Author
+from ml_platform.models.registry import trainer_of
 from ml_platform.monitoring.drift_checks import check_names
 from ml_platform.runtime.workspace import Outcome, Workspace, already_made
 from ml_platform.spec.gate_wording import in_words, short_name, why
@@ -44,7 +45,7 @@ class Step:
 
 def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
     """Every step of the pipeline, upstream first."""
-    name = pipeline.name
+    name, trained_by = pipeline.name, trainer_of(pipeline.trainer).model.libraries
 
     def own(*steps: str) -> tuple[Upstream, ...]:
         return tuple((name, step) for step in steps)
@@ -66,7 +67,7 @@ def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
             "predictions",
             "data",
             "The champion of the start of the partition scores its examples.",
-            ("lightgbm",),
+            trained_by,
             own("features"),
             predictions.key,
             predictions.make,
@@ -126,7 +127,7 @@ def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
             "candidate",
             "train",
             "A trained version that no gate has judged yet.",
-            ("lightgbm",),
+            trained_by,
             own("training_set"),
             training.candidate_key,
             training.make_candidate,
@@ -145,7 +146,7 @@ def steps_of(pipeline: ModelPipeline) -> tuple[Step, ...]:
             "champion",
             "train",
             "The version that serves from the end of this partition: promoted, or kept and why.",
-            ("lightgbm",),
+            trained_by,
             own("verdicts"),
             judging.champion_key,
             judging.make_champion,

@@ -10,6 +10,7 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
+from ml_platform.models.registry import recorded_format, trainer_of, trainer_of_format
 from ml_platform.naming import quoted
 from ml_platform.plots.holdout import histogram
 from ml_platform.plots.markdown import ROWS
@@ -38,7 +39,9 @@ def key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
     bundle = version.bundle if version else None
     reads = reading.own(ws, pipeline, "features", [partition])
     scorer = [reading.version(version)] if version else []
-    return recipe("predictions", CODE_VERSION, champion, bundle, reads, libraries("lightgbm"), by_content=scorer)
+    trainer = trainer_of_format(recorded_format(version.metrics)) if version else trainer_of(pipeline.trainer)
+    used = libraries(*trainer.model.libraries)
+    return recipe("predictions", CODE_VERSION, champion, bundle, reads, used, by_content=scorer)
 
 
 def make(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

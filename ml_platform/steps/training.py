@@ -4,7 +4,6 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.evaluation.explanation import importance
 from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
@@ -12,6 +11,8 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
+from ml_platform.models.registry import trainer_of
+from ml_platform.models.training_data import part
 from ml_platform.plots.importance import importance as picture
 from ml_platform.plots.markdown import ROWS
 from ml_platform.runtime import reading
@@ -23,7 +24,6 @@ from ml_platform.state.versions import Training, Version, by_key, register
 from ml_platform.steps import deciding
 from ml_platform.training import fitting as candidates
 from ml_platform.training import training_set
-from ml_platform.training.trainer import part
 from ml_platform.training.training_set import TrainingSet
 
 HELD_BACK = "held back"
@@ -89,7 +89,7 @@ def candidate_key(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Rec
         candidates.declaration(pipeline),
         FeatureDefinition.of(pipeline).key,
         stored.digest,
-        libraries("lightgbm", "polars", "pyarrow"),
+        libraries(*trainer_of(pipeline.trainer).model.libraries, "polars", "pyarrow"),
         by_content=reads,
     )
 
@@ -125,8 +125,8 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
         bundle=made.digest,
         bounds=bounds(stored, pipeline.split),
         decided_at=stored.decided_at,
-        parameters={**made.record["parameters"], "rounds": made.record["rounds"]},
-        metrics={"holdout": metrics, "evaluations": made.record["evaluations"], "bytes": made.record["bytes"]},
+        parameters=made.record["parameters"],
+        metrics={"holdout": metrics, **{name: made.record[name] for name in ("evaluations", "format", "bytes")}},
         environment=made.record["environment"],
         code_version=str(made.record["code_version"]),
         durations=made.record["durations"],
@@ -137,7 +137,7 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
 def _told(ws: Workspace, version: Version) -> Outcome:
     holdout: dict[str, Any] = version.metrics["holdout"]
     measured = {f"holdout {name}": value for name, value in holdout.items() if value is not None}
-    shares = importance(bundles.load(ws.blobs, version.bundle).model.decode())
+    shares = bundles.load(ws.blobs, version.bundle).fitted.importance()
     told = {
         "version": version.name,
         **measured,
