@@ -16,6 +16,7 @@ WORDS = [
     "Latest",
     "Leakage",
     "LightGBM",
+    "Linear",
     "Lookup",
     "Marker",
     "ModelPipeline",

@@ -255,6 +255,7 @@ def _champions(stores: "Stores", declared: "list[ModelPipeline]") -> Iterator[Fi
 
 
 def _libraries(stores: "Stores", declared: "list[ModelPipeline]") -> Iterator[Finding]:
+    from ml_platform.models.registry import recorded_format, trainer_of_format
     from ml_platform.state.versions import versions
     from ml_platform.training.environment import differences, environment
 
@@ -262,7 +263,8 @@ def _libraries(stores: "Stores", declared: "list[ModelPipeline]") -> Iterator[Fi
     if not newest:
         return
     last = max(newest, key=lambda version: version.created_at)
-    now = environment(int(last.environment.get("threads", 0)))
+    own = trainer_of_format(recorded_format(last.metrics)).model.libraries
+    now = environment(int(last.environment.get("threads", 0)), own)
     moved = differences(last.environment, now)
     if moved:
         yield Finding(
