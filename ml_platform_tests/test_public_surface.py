@@ -21,6 +21,7 @@ WORDS = [
     "Marker",
     "ModelPipeline",
     "Monthly",
+    "NoWorseThanBaseline",
     "NoWorseThanChampion",
     "OverfitGap",
     "Parity",

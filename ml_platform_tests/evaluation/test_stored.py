@@ -11,7 +11,7 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
-from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanChampion, OverfitGap, Size
+from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanBaseline, NoWorseThanChampion, OverfitGap, Size
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.training import LightGBM, Split
 from ml_platform.state import versions
@@ -110,7 +110,9 @@ def test_other_tasks_are_judged_the_same_way(lake: Lake, settings: Settings, tas
     pipeline = labelled_trips.pipeline(task)
     stored, version = trained(lake, settings, pipeline)
     given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, threads=1)
-    for asked in (gate, NoWorseThanChampion(gate.metric), OverfitGap(gate.metric, 50.0)):
+    metric = gate.metric
+    comparisons = NoWorseThanChampion(metric), NoWorseThanBaseline(metric, tolerance=0.5), OverfitGap(metric, 50.0)
+    for asked in (gate, *comparisons):
         assert [v.passed for v in judge(asked, given)] == [True], asked
 
 
