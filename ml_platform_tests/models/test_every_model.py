@@ -25,7 +25,7 @@ from ml_platform.training import fitting, training_set
 from ml_platform.training.reproduction import reproduce
 from ml_platform_tests.models import data
 from ml_platform_tests.models.data import COLUMNS, TASKS
-from ml_platform_tests.training import scenario
+from ml_platform_tests.scenario import labelled_trips
 
 WORDS: list[DeclaredTrainer] = [word() for word in TRAINERS]
 _LATER = """
@@ -224,9 +224,11 @@ def test_columns_that_are_missing_or_of_another_type_are_refused_by_name(word: D
 def test_a_bundle_holds_the_model_and_a_fresh_process_makes_it_again_s16(
     word: DeclaredTrainer, task: Task, lake: Lake, blobs: Blobs
 ) -> None:
-    pipeline = scenario.pipeline(task, trainer=word)
-    scenario.fill(lake, pipeline, scenario.rows())
-    stored = training_set.build(lake, blobs, pipeline, decided_at=scenario.D, partitions_upto=scenario.MONTHS)
+    pipeline = labelled_trips.pipeline(task, trainer=word)
+    labelled_trips.fill(lake, pipeline, labelled_trips.rows())
+    stored = training_set.build(
+        lake, blobs, pipeline, decided_at=labelled_trips.D, partitions_upto=labelled_trips.MONTHS
+    )
     trained = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     bundle = load(blobs, trained.digest)
     assert (bundle.digest, bundle.model_format) == (trained.digest, trainer_of(word).model.format)

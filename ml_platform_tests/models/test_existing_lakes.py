@@ -16,12 +16,12 @@ from ml_platform.models.protocol import Signature
 from ml_platform.models.registry import recorded_format
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.training import LightGBM
-from ml_platform.steps import predictions, training
+from ml_platform.steps import candidate, predictions
 from ml_platform.training import fitting
 from ml_platform.training.training_plan import plan
 from ml_platform.training.training_set import TrainingSet
 from ml_platform_tests import scenario as trips
-from ml_platform_tests.training import scenario
+from ml_platform_tests.scenario import labelled_trips
 
 STORED = TrainingSet("5e7", datetime(2024, 2, 1, tzinfo=UTC), 1, {}, 0, {})
 TUNED = LightGBM(num_leaves=7, rounds=10, learning_rate=0.2, early_stopping=5, extra={"reg_lambda": 2.0})
@@ -35,25 +35,25 @@ TUNED = LightGBM(num_leaves=7, rounds=10, learning_rate=0.2, early_stopping=5, e
     ],
 )
 def test_a_declared_lightgbm_has_the_key_it_had(trainer: LightGBM, key: str) -> None:
-    assert content_key(*fitting.declaration(scenario.pipeline(trainer=trainer))) == key
+    assert content_key(*fitting.declaration(labelled_trips.pipeline(trainer=trainer))) == key
 
 
 @pytest.fixture
 def nothing_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys without a lake, as if every library were of version 1.0."""
-    for module in (training, predictions):
+    for module in (candidate, predictions):
         monkeypatch.setattr(module.reading, "own", lambda *_: [])
         monkeypatch.setattr(module, "libraries", lambda *names: dict.fromkeys(names, "1.0"))
-    monkeypatch.setattr(training, "stored_training_set", lambda *_: STORED)
+    monkeypatch.setattr(candidate, "stored_training_set", lambda *_: STORED)
     monkeypatch.setattr(predictions, "serving", lambda *_: None)
 
 
 @pytest.mark.usefixtures("nothing_read")
 def test_candidates_and_predictions_have_the_keys_they_had() -> None:
     workspace: Any = SimpleNamespace()
-    candidate = training.candidate_key(workspace, trips.trips(), "2024-01").content_key
-    assert candidate == "c9f6aeceb479e3141fe8c515db8349538a62032634ef1a0a6c14f73bb3e41d76"
-    scored = predictions.key(workspace, trips.trips(), "2024-01").content_key
+    trained = candidate.CandidateStep().key(workspace, trips.trips(), "2024-01").content_key
+    assert trained == "c9f6aeceb479e3141fe8c515db8349538a62032634ef1a0a6c14f73bb3e41d76"
+    scored = predictions.PredictionsStep().key(workspace, trips.trips(), "2024-01").content_key
     assert scored == "f477df5e6c74bd027037b772b66719e273c0cee16cc31adcdaf0844ba3e2731d"
 
 
@@ -64,7 +64,7 @@ def bundle(**changes: Any) -> Bundle:
         "model_format": "lightgbm-text",
         "model": b"tree\n",
         "definition": "{}",
-        "training": plan(scenario.pipeline(trainer=TUNED), STORED).to_json(),
+        "training": plan(labelled_trips.pipeline(trainer=TUNED), STORED).to_json(),
         "versions": {"libraries": {"lightgbm": "4.6.0"}, "threads": 2},
         **changes,
     }

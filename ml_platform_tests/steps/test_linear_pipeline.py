@@ -24,12 +24,12 @@ def test_a_linear_candidate_passes_every_gate_and_serves_the_next_month(trips: W
     name = trips.pipeline.name
     verdicts = trips.frame("SELECT DISTINCT gate, passed FROM registry.verdicts WHERE slice = '' AND version = 1")
     assert verdicts["passed"].all() and any("same bytes" in gate for gate in verdicts["gate"])
-    assert champion_at(trips.ws.lake, name) is not None
+    assert champion_at(trips.ws.state, name) is not None
     scored = trips.frame(f"SELECT score, version FROM {name}.predictions WHERE _partition = '2024-02'")
     assert scored.height == 400 and set(scored["version"]) == {1} and scored["score"].is_between(0, 1).all()
     shares = trips.frame(f"SELECT importance FROM {name}.drift WHERE _partition = '2024-02' AND importance IS NOT NULL")
     assert shares["importance"].sum() == pytest.approx(1)
-    version = versions.version(trips.ws.lake, name, 1)
+    version = versions.version(trips.ws.state, name, 1)
     bundle = load(trips.ws.blobs, version.bundle)
     assert (bundle.model_format, version.metrics["format"]) == ("linear-json", "linear-json")
     assert "lightgbm" not in version.environment["libraries"]
@@ -41,14 +41,14 @@ def test_another_trainer_later_leaves_what_the_linear_champion_did_and_is_compar
     trips.land_trips("2024-01", "2024-02", "2024-03")
     trips.run()
     before, name = trips.keys(without=("raw", "validated")), trips.pipeline.name
-    last = versions.versions(trips.ws.lake, name)[-1].version
+    last = versions.versions(trips.ws.state, name)[-1].version
     trips.declare(scenario.trips(trainer=LightGBM(num_leaves=7, rounds=15, learning_rate=0.2, min_data_in_leaf=10)))
     assert trips.run() == []
     trips.land_trips("2024-04")
     trips.run()
     after = trips.keys(without=("raw", "validated"))
     assert {item: after[item] for item in before} == before
-    newest = versions.version(trips.ws.lake, name, last + 1)
+    newest = versions.version(trips.ws.state, name, last + 1)
     assert load(trips.ws.blobs, newest.bundle).model_format == "lightgbm-text"
     details = trips.frame(f"SELECT detail FROM registry.verdicts WHERE version = {last + 1}")["detail"]
     assert details.str.contains(f"against {name}@{last}", literal=True).any()
