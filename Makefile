@@ -46,6 +46,8 @@ bench: install ## The measurements of bench/README.md
 	$(BIN)/python -m bench.drift
 	$(BIN)/python -m bench.platform_tax
 	$(BIN)/python -m bench.ticks
+	$(BIN)/python -m bench.event_log
+	$(BIN)/python -m bench.pandas_import
 
 lock: ## Resolve requirements.lock again
 	$(BIN)/python -m pip install --quiet uv

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ml_platform.orchestration.component import PipelineComponent
+    from ml_platform.orchestration.lake_duckdb import LakeDuckDB
+    from ml_platform.orchestration.lake_io import LakeIOManager
     from ml_platform.spec.completeness import Marker, Watermark
     from ml_platform.spec.examples import Examples, Label
-    from ml_platform.spec.features import Derived, Latest, Lookup, Since, Window
+    from ml_platform.spec.features import Derived, Latest, Lookup, Since, TimeSince, Window
     from ml_platform.spec.gates import (
         AtLeast,
         AtMost,
@@ -34,9 +36,11 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "orchestration.component": ("PipelineComponent",),
+    "orchestration.lake_duckdb": ("LakeDuckDB",),
+    "orchestration.lake_io": ("LakeIOManager",),
     "spec.completeness": ("Marker", "Watermark"),
     "spec.examples": ("Examples", "Label"),
-    "spec.features": ("Derived", "Latest", "Lookup", "Since", "Window"),
+    "spec.features": ("Derived", "Latest", "Lookup", "Since", "TimeSince", "Window"),
     "spec.gates": (
         "AtLeast",
         "AtMost",
@@ -67,6 +71,8 @@ __all__ = [
     "Files",
     "Hourly",
     "Label",
+    "LakeDuckDB",
+    "LakeIOManager",
     "Latency",
     "Latest",
     "Leakage",
@@ -87,6 +93,7 @@ __all__ = [
     "Size",
     "Split",
     "Table",
+    "TimeSince",
     "Watermark",
     "Weekly",
     "Window",

@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_platform.authoring.columns import NUMBERS, Column
 from ml_platform.authoring.draft import Draft
-from ml_platform.authoring.python import Bracketed, Item, Source, call, docstring, mapping, text, written
+from ml_platform.authoring.python import call, comment, docstring
 
 _REGEX = 85  # characters of a list of levels that still reads on its line
 _TYPES = {
@@ -22,16 +22,16 @@ _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 def contract(draft: Draft) -> str:
     """The class. Bounds are wider than what was seen, levels are those seen."""
-    said = f"One row of {draft.opened.path[:40]}. Levels are those seen, bounds are wider: correct them."
-    lines = [f"class {draft.contract}(dy.Schema):", docstring(said, 1), ""]
+    summary = f"One row of {draft.opened.path[:40]}. Levels are those seen, bounds are wider: correct them."
+    lines = [docstring(summary)]
     if draft.row is not None:
-        told = call("dy.Int64", primary_key="True", description=text("number of the row in its file, from 0"))
-        lines.append(written(told, f"{draft.row} = ", depth=1))
-    lines += [written(_column(column, draft), f"{column.clean} = ", depth=1) for column in draft.columns]
-    return "\n".join(lines)
+        number = call("dy.Int64", primary_key="True", description=repr("number of the row in its file, from 0"))
+        lines.append(f"{draft.row} = {number}")
+    lines += [f"{column.clean} = {_column(column, draft)}" for column in draft.columns]
+    return "\n    ".join([f"class {draft.contract}(dy.Schema):", *lines])
 
 
-def _column(column: Column, draft: Draft) -> Bracketed:
+def _column(column: Column, draft: Draft) -> str:
     at = column is draft.roles.at
     named: dict[str, str] = {}
     if column.clean in draft.keys:
@@ -39,13 +39,13 @@ def _column(column: Column, draft: Draft) -> Bracketed:
     elif column.nulls or column.reading.strays:
         named["nullable"] = "True"
     if at or column.kind == "moment":
-        named["time_zone"] = text("UTC")
+        named["time_zone"] = repr("UTC")
     if column.kind in NUMBERS and column.clean not in draft.keys and column.distinct > 1:
         named |= _bounds(column)
     if column.kind == "text":
         named |= _texts(column, draft)
-    if told := _description(column, named):
-        named["description"] = text(told)
+    if description := _description(column, named):
+        named["description"] = repr(description)
     return call("dy.Datetime" if at else _TYPES.get(column.kind, "dy.String"), **named)
 
 
@@ -68,10 +68,10 @@ def _rounded(length: int) -> int:
 
 
 def _description(column: Column, named: dict[str, str]) -> str:
-    told = [column.name[:60]] if column.name != column.clean else []
+    parts = [column.name[:60]] if column.name != column.clean else []
     if "min" in named and named["max"] != "1":
-        told.append(f"{_short(column.low)} to {_short(column.high)} so far")
-    return ": ".join(told)
+        parts.append(f"{_short(column.low)} to {_short(column.high)} so far")
+    return ": ".join(parts)
 
 
 def _short(value: Any) -> str:
@@ -109,27 +109,24 @@ def names(draft: Draft) -> str:
     """The mapping of the file's names to ours; empty when they are the same."""
     if not draft.names:
         return ""
-    said = "# What the file calls its columns, and what they are called here."
-    return f"{said}\n{written(mapping(draft.names), 'NAMES = ')}"
+    return f"{comment('What the file calls its columns, and what they are called here.')}\nNAMES = {draft.names!r}"
 
 
 def clean(draft: Draft) -> str:
     """The function `clean_<table>`; empty when the rows fit the contract as they come."""
     steps = {column.clean: step for column in draft.columns if (step := _cleaning(column)) is not None}
     if draft.row is not None:
-        steps[draft.row] = 'pl.col("_row")'
+        steps[draft.row] = call("pl.col", repr("_row"))
     if not steps and not draft.names:
         return ""
-    lines = [f"def clean_{draft.table}(rows: pl.DataFrame) -> pl.DataFrame:", docstring(_said(draft), 1)]
-    made = Bracketed("rows.with_columns(", tuple(Item(step, f"{name}=") for name, step in steps.items()))
-    if not steps:
-        lines.append("    return rows.rename(NAMES, strict=False)")
-    else:
-        if draft.names:
-            lines.append("    rows = rows.rename(NAMES, strict=False)")
-        lines.append(written(made, "return ", depth=1))
-    used = [helper for name, helper in _HELPERS.items() if any(name in _calls(step) for step in steps.values())]
-    return "\n\n\n".join([*used, "\n".join(lines)])
+    rows = "rows.rename(NAMES, strict=False)" if draft.names else "rows"
+    lines = [
+        f"def clean_{draft.table}(rows: pl.DataFrame) -> pl.DataFrame:",
+        docstring(_summary(draft)),
+        f"return {call(f'{rows}.with_columns', **steps) if steps else rows}",
+    ]
+    helpers = [body for name, body in _HELPERS.items() if any(f"{name}(" in step for step in steps.values())]
+    return "\n\n".join([*helpers, "\n    ".join(lines)])
 
 
 _HELPERS = {
@@ -148,9 +145,9 @@ _HELPERS = {
 }
 
 
-def _cleaning(column: Column) -> Source | None:
+def _cleaning(column: Column) -> str | None:
     """What is done to a column; None when nothing is."""
-    own: Source = f"pl.col({text(column.clean)})"
+    own = call("pl.col", repr(column.clean))
     style = column.reading.style
     if column.nans:
         return f"{own}.fill_nan(None)"
@@ -160,18 +157,11 @@ def _cleaning(column: Column) -> Source | None:
         return call("_point" if style == "comma" else "_joined", own)
     if style:
         iso = "%Y-%m-%d" if column.kind == "date" else "%Y-%m-%d %H:%M:%S"
-        return call("_iso", own, text(style), text(iso))
+        return call("_iso", own, repr(style), repr(iso))
     return own if column.padded else None
 
 
-def _calls(step: Source) -> set[str]:
-    """The functions that an expression calls."""
-    if isinstance(step, str):
-        return set()
-    return {step.opening.removesuffix("(")}.union(*(_calls(item.value) for item in step.items))
-
-
-def _said(draft: Draft) -> str:
+def _summary(draft: Draft) -> str:
     done = []
     if draft.names:
         done.append("columns get the names of the contract")
@@ -186,5 +176,5 @@ def _said(draft: Draft) -> str:
         done.append("NaN means no value")
     if draft.row is not None:
         done.append("a row's number is its key")
-    told = ", ".join(done)
-    return f"{told[0].upper()}{told[1:]}."
+    sentence = ", ".join(done)
+    return f"{sentence[0].upper()}{sentence[1:]}."

@@ -1,25 +1,17 @@
 """A draft as the text of a Python module: contract, table and pipeline, with comments that say what was assumed."""
 
 import math
-from itertools import pairwise
 
 from ml_platform.authoring import contract
 from ml_platform.authoring.draft import Draft
 from ml_platform.authoring.identifiers import unused
-from ml_platform.authoring.python import (
-    Bracketed,
-    Item,
-    Source,
-    call,
-    comment,
-    docstring,
-    finished,
-    listed,
-    text,
-    written,
-)
+from ml_platform.authoring.python import call, commented, docstring
 from ml_platform.authoring.uses import Use
 
+_WORDS = (
+    "AtLeast", "AtMost", "Derived", "Examples", "Files", "Latency", "LightGBM", "ModelPipeline", "Monthly",
+    "NoWorseThanChampion", "Retrain", "Size", "Split", "Table",
+)  # fmt: skip
 _LONG_LEVEL = 40  # characters of a level that stands in a constant of its own
 _FLOORS = {
     "binary": "A constant prediction has a ROC AUC of 0.5. Raise the floor once you know what is possible.",
@@ -29,68 +21,32 @@ _FLOORS = {
 
 
 def declaration(draft: Draft) -> str:
-    """The module's text, laid out as this repository's formatter would."""
-    body = [
-        part
-        for part in (
-            contract.names(draft),
-            contract.contract(draft),
-            contract.clean(draft),
-            "\n".join([*_constants(draft), _table(draft)]),
-            _pipeline(draft),
-        )
-        if part
-    ]
-    joined = _spaced(body)
-    said = (
+    """The module's text, which loads as it is. It imports more than it uses; `formatting.formatted` mends that."""
+    summary = (
         f"What will {draft.roles.target.clean} be, in a row of {draft.opened.path}? A first draft, written by "
         "`ml-platform new`: correct what it guessed."
     )
-    return finished(f"{docstring(said)}\n\n{_imports(draft, joined)}\n{joined}")
-
-
-def _spaced(parts: list[str]) -> str:
-    """Two empty lines around classes and functions, one between the rest."""
-    text = parts[0] if parts[0].startswith("class") else parts[0].lstrip("\n")
-    text = f"\n\n{text}" if parts[0].startswith("class") else f"\n{text}"
-    for before, part in pairwise(parts):
-        wide = part.startswith(("class ", "def ")) or before.startswith(("class ", "def "))
-        text += f"{chr(10) * (3 if wide else 2)}{part}"
-    return text
-
-
-def _imports(draft: Draft, body: str) -> str:
-    words = [
-        "Examples",
-        "Files",
-        "LightGBM",
-        "ModelPipeline",
-        "NoWorseThanChampion",
-        "Retrain",
-        "Size",
-        "Split",
-        "Table",
+    parts = [
+        docstring(summary),
+        "import dataframely as dy\nimport polars as pl",
+        f"from ml_platform import {', '.join(_WORDS)}",
+        contract.names(draft),
+        contract.contract(draft),
+        contract.clean(draft),
+        "\n".join([*_constants(draft), _table(draft)]),
+        _pipeline(draft),
     ]
-    words += [word for word in ("AtLeast", "AtMost", "Derived", "Latency", "Monthly") if f"{word}(" in body]
-    names = Bracketed("from ml_platform import (", tuple(Item(word) for word in sorted(words)), ")")
-    flat = f"from ml_platform import {', '.join(sorted(words))}"
-    lines = ["import dataframely as dy", *(["import polars as pl"] if "pl." in body else []), ""]
-    within = (
-        flat
-        if len(flat) <= 120
-        else "\n".join([names.opening, *(f"    {item.value}," for item in names.items), names.closing])
-    )
-    return "\n".join([*lines, within])
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _constants(draft: Draft) -> list[str]:
-    found = []
+    constants = []
     if isinstance(draft.roles.positive, str) and len(draft.roles.positive) > _LONG_LEVEL:
-        found.append(f"POSITIVE = {text(draft.roles.positive)}")
+        constants.append(f"POSITIVE = {draft.roles.positive!r}")
     if draft.zone != "UTC" and draft.roles.at is not None:
-        at = f"pl.col({text(draft.roles.at.clean)})"
-        found.append(f"local_time = {at}.dt.convert_time_zone({text(draft.zone)})")
-    return found
+        at = call("pl.col", repr(draft.roles.at.clean))
+        constants.append(f"local_time = {at}.dt.convert_time_zone({draft.zone!r})")
+    return constants
 
 
 def pattern(draft: Draft) -> str:
@@ -99,92 +55,84 @@ def pattern(draft: Draft) -> str:
 
 
 def _table(draft: Draft) -> str:
-    files: dict[str, Source] = {}
+    files = {}
     suffix = draft.opened.suffix.removesuffix(".gz").removesuffix(".zip")
     if suffix not in (".csv", ".parquet", ".pq", ".ndjson", ".jsonl"):
-        files["format"] = text("csv")
+        files["format"] = repr("csv")
     if draft.tokens:
-        files["nulls"] = listed([text(token) for token in draft.tokens])
+        files["nulls"] = repr(list(draft.tokens))
     if draft.opened.separator != ",":
-        files["separator"] = text(draft.opened.separator)
-    items = [
-        Item(text(draft.table)),
-        Item(call("Files", text(pattern(draft)), **files)),
-        Item(draft.contract, "contract="),
-    ]
+        files["separator"] = repr(draft.opened.separator)
+    arguments = [repr(draft.table), call("Files", repr(pattern(draft)), **files), f"contract={draft.contract}"]
     if contract.clean(draft):
-        items.append(Item(f"clean_{draft.table}", "clean="))
+        arguments.append(f"clean=clean_{draft.table}")
     at = draft.roles.at
     if at is not None:
-        said = (
+        remark = (
             f"The file does not say when {draft.roles.target.clean} became known, so it counts as known at its own "
             f"{at.clean}. If it is known later (a landing, a payment, an end of term), add the column that says "
             "when and name it with known_at=, or training sees answers before anybody could."
         )
-        items.append(Item(text(at.clean), "event_time=", comment(said, 1)))
+        arguments.append(commented(f"event_time={at.clean!r}", remark))
     if draft.naive:
-        said = "The file names no offset from UTC."
-        items.append(Item(text(draft.zone), "time_zone=", comment(said, 1)))
-    items.append(Item(text(f"Rows as in {draft.opened.path[:60]}"), "description="))
-    return written(Bracketed("Table(", tuple(items)), f"{draft.table} = ")
+        arguments.append(commented(f"time_zone={draft.zone!r}", "The file names no offset from UTC."))
+    arguments.append(f"description={f'Rows as in {draft.opened.path[:60]}'!r}")
+    return f"{draft.table} = {call('Table', *arguments)}"
 
 
 def _pipeline(draft: Draft) -> str:
     parts, roles = draft.parts, draft.roles
-    metric = roles.floor_metric
-    items = [
-        Item(text(draft.name), "name="),
-        Item(text(f"Predicts {roles.target.clean} of a row of {draft.table}"), "description="),
-    ]
+    arguments = [f"name={draft.name!r}", f"description={f'Predicts {roles.target.clean} of a row of {draft.table}'!r}"]
     if parts.since is not None:
-        named = {"since": text(parts.since)} | ({"until": text(parts.until)} if parts.until else {})
-        said = "The file ends long ago; without until=, months after it would count as missing." if parts.until else ""
-        items.append(Item(call("Monthly", **named), "partitions=", comment(said, 1)))
-    items += [
-        Item(f"[{draft.table}]", "tables="),
-        Item(_examples(draft), "examples="),
-        Item(_features(draft), "features="),
-        Item(_trainer(draft.opened.rows), "trainer="),
-        Item(call("Split", **{k: _part(getattr(parts, k)) for k in ("validation", "holdout")}), "split="),
+        months = {"since": repr(parts.since)} | ({"until": repr(parts.until)} if parts.until else {})
+        remark = "The file ends long ago; without until=, months after it would count as missing."
+        arguments.append(commented(f"partitions={call('Monthly', **months)}", remark if parts.until else ""))
+    remark = "Nothing is trained on less, such as a file that was cut off."
+    if parts.since is not None:
+        remark = "Nothing is trained before the parts of the split hold enough rows to be believed."
+    least = f"{parts.min_examples:_}" if parts.min_examples >= 10_000 else str(parts.min_examples)
+    arguments += [
+        f"tables=[{draft.table}]",
+        f"examples={_examples(draft)}",
+        f"features={_features(draft)}",
+        f"trainer={_trainer(draft.opened.rows)}",
+        f"split={call('Split', validation=repr(parts.validation), holdout=repr(parts.holdout))}",
+        f"gates=[{', '.join(_gates(draft))}]",
+        commented(f"retrain={call('Retrain', min_examples=least)}", remark),
     ]
-    said = _FLOORS[roles.task].format(constant=_entropy(draft))
+    return f"{draft.name} = {call('ModelPipeline', *arguments)}"
+
+
+def _gates(draft: Draft) -> list[str]:
+    roles = draft.roles
     floor = {
         "binary": 'AtLeast("roc_auc", 0.55)',
         "multiclass": f'AtMost("log_loss", {0.97 * _entropy(draft):.3f})',
         "regression": 'AtLeast("r2", 0.05)',
     }[roles.task]
-    gates = (
-        Item(floor, comment=comment(said, 2)),
-        Item(call("NoWorseThanChampion", text(metric), tolerance="0.02")),
-        Item(call("Latency", p99_ms="20")),
-        Item(call("Size", mb="20")),
-    )
-    items.append(Item(Bracketed("[", gates, "]"), "gates="))
-    said = "Nothing is trained on less, such as a file that was cut off."
-    if parts.since is not None:
-        said = "Nothing is trained before the parts of the split hold enough rows to be believed."
-    least = f"{parts.min_examples:_}" if parts.min_examples >= 10_000 else str(parts.min_examples)
-    items.append(Item(call("Retrain", min_examples=least), "retrain=", comment(said, 1)))
-    return written(Bracketed("ModelPipeline(", tuple(items)), f"{draft.name} = ")
+    return [
+        commented(floor, _FLOORS[roles.task].format(constant=_entropy(draft))),
+        call("NoWorseThanChampion", repr(roles.floor_metric), tolerance="0.02"),
+        call("Latency", p99_ms="20"),
+        call("Size", mb="20"),
+    ]
 
 
-def _examples(draft: Draft) -> Bracketed:
-    keys = draft.keys
-    key: Source = text(keys[0]) if len(keys) == 1 else listed([text(name) for name in keys])
-    said = ""
+def _examples(draft: Draft) -> str:
+    key = repr(draft.keys[0] if len(draft.keys) == 1 else list(draft.keys))
+    remark = ""
     if draft.row is not None:
-        said = "No column is unique, so the row's number is the key: name a real one before a second file lands."
-    items = [Item(text(draft.table)), Item(key, "key=", comment(said, 2))]
+        remark = "No column is unique, so the row's number is the key: name a real one before a second file lands."
+    arguments = [repr(draft.table), commented(f"key={key}", remark)]
     if draft.roles.at is not None:
-        items.append(Item(text(draft.roles.at.clean), "at="))
-    remarks: list[str] = []
+        arguments.append(f"at={draft.roles.at.clean!r}")
+    remarks = []
     if doubtful := draft.of("outcome"):
-        remarks += comment(f"No inputs, for they may be known only later: {_reasons(doubtful)}.", 2)
+        remarks.append(f"No inputs, for they may be known only later: {_reasons(doubtful)}.")
     if useless := draft.of("excluded"):
-        remarks += comment(f"No inputs, for nothing can be learnt from them: {_reasons(useless)}.", 2)
-    inputs = listed([text(use.column.clean) for use in draft.of("input")])
-    items += [Item(inputs, "inputs=", tuple(remarks)), Item(_label(draft), "label=")]
-    return Bracketed("Examples(", tuple(items))
+        remarks.append(f"No inputs, for nothing can be learnt from them: {_reasons(useless)}.")
+    inputs = commented(f"inputs={[use.column.clean for use in draft.of('input')]!r}", *remarks)
+    return call("Examples", *arguments, inputs, f"label={_label(draft)}")
 
 
 def _reasons(uses: list[Use]) -> str:
@@ -193,44 +141,39 @@ def _reasons(uses: list[Use]) -> str:
 
 def _label(draft: Draft) -> str:
     target, roles = draft.roles.target, draft.roles
-    column = f"pl.col({text(target.clean)})"
+    column = call("pl.col", repr(target.clean))
     if roles.task == "multiclass" and target.kind != "text":
         return f"{column}.cast(pl.String)"
     if roles.task != "binary" or target.kind == "boolean":
-        return text(target.clean)
-    if isinstance(roles.positive, str):
-        return f"{column} == {'POSITIVE' if len(roles.positive) > _LONG_LEVEL else text(roles.positive)}"
+        return repr(target.clean)
+    if isinstance(roles.positive, str) and len(roles.positive) > _LONG_LEVEL:
+        return f"{column} == POSITIVE"
     return f"{column} == {roles.positive!r}"
 
 
-def _features(draft: Draft) -> Bracketed:
+def _features(draft: Draft) -> str:
     at, taken = draft.roles.at, [column.clean for column in draft.columns]
     if at is None or at.distinct < 2:
-        return listed([])
-    local = "local_time" if draft.zone != "UTC" else f"pl.col({text(at.clean)})"
+        return "[]"
+    local = "local_time" if draft.zone != "UTC" else call("pl.col", repr(at.clean))
     parts = {"weekday": "weekday()", "day_of_year": "ordinal_day()"}
     if at.kind == "moment":
         parts = {"hour": "hour()", **parts}
-    named: dict[str, Source] = {unused(f"{at.clean}_{part}", taken): f"{local}.dt.{do}" for part, do in parts.items()}
-    return listed([call("Derived", **named)])
+    derived = {unused(f"{at.clean}_{part}", taken): f"{local}.dt.{method}" for part, method in parts.items()}
+    return f"[{call('Derived', **derived)}]"
 
 
-def _trainer(rows: int) -> Bracketed:
+def _trainer(rows: int) -> str:
     """Small trees for few rows; as many as validation still gains from."""
-    small = rows < 2000
-    leaves, least = ("7", "5") if small else ("31", "20")
+    leaves, least = ("7", "5") if rows < 2000 else ("31", "20")
     return call(
         "LightGBM", num_leaves=leaves, learning_rate="0.05", rounds="300", min_data_in_leaf=least, early_stopping="30"
     )
-
-
-def _part(value: str | float) -> str:
-    return text(value) if isinstance(value, str) else str(value)
 
 
 def _entropy(draft: Draft) -> float:
     """The log loss of predicting the shares of the classes, in nats."""
     if draft.roles.task != "multiclass":
         return 0.0
-    known = sum(draft.roles.target.level_rows)
-    return -sum(count / known * math.log(count / known) for count in draft.roles.target.level_rows)
+    rows = draft.roles.target.level_rows
+    return -sum(count / sum(rows) * math.log(count / sum(rows)) for count in rows)

@@ -1,4 +1,11 @@
-"""How a CSV is written: what separates its cells, and whether its first line names them."""
+"""How a CSV is written: what separates its cells, and whether its first line names them.
+
+DuckDB's `sniff_csv` answers a wider question (quotes, comments, titles above the header, types) and is wrong more
+often about these two. It takes a file with one bad line for a single column, so that nobody would name the line; it
+prefers decimal commas to the semicolons around them; it takes years and numbers that count up for data. It
+misreads 78 of 400 generated tables under the best of its options, this module none.
+`ml_platform_tests/authoring/test_upstream_sniff_csv.py` holds the cases.
+"""
 
 import csv
 import re
@@ -8,23 +15,27 @@ from pathlib import Path
 
 from ml_platform.errors import FileRefused
 
-SEPARATORS = (",", ";", "\t", "|")
+# Of two that fit equally well the first: commas are part of a text or a number more often than the others.
+SEPARATORS = ("\t", ";", ",", "|")
 _LINES = 50
 _VALUE = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?|\d{1,4}[-./]\d{1,2}[-./]\d{1,4}([ T].*)?", re.IGNORECASE)
 
 
 def separator(plain: Path) -> str:
-    """The separator under which the first lines have the most cells, as many in each; a comma for a single column."""
-    best, found = (0.0, 1), ","
+    """The separator under which most of the first 50 lines have as many cells as the header.
+
+    Where several do equally well, it is the one with the most cells. A single column has a comma.
+    """
+    best_score, best = (0.0, 1), ","
     for candidate in SEPARATORS:
         widths = [len(row) for row in _first_rows(plain, candidate)]
         if not widths or widths[0] < 2:
             continue
         width, count = Counter(widths).most_common(1)[0]
         score = (round(count / len(widths), 1) if width == widths[0] else 0.0, widths[0])
-        if score > best:
-            best, found = score, candidate
-    return found
+        if score > best_score:
+            best_score, best = score, candidate
+    return best
 
 
 def check_header(plain: Path, path: str, separator: str) -> None:
@@ -39,21 +50,21 @@ def check_header(plain: Path, path: str, separator: str) -> None:
     numbered = [cell.strip() for cell in first if _VALUE.fullmatch(cell.strip())]
     if _counts_up(numbered) or all(re.fullmatch(r"(18|19|20)\d\d", cell) for cell in numbered):
         return
-    for place, cell in enumerate(first):
-        told = [row[place].strip() for row in below if len(row) > place and row[place].strip()]
-        valued = sum(_VALUE.fullmatch(value) is not None for value in told)
-        if _VALUE.fullmatch(cell.strip()) and told and 2 * valued > len(told):
+    for column, cell in enumerate(first):
+        texts = [row[column].strip() for row in below if len(row) > column and row[column].strip()]
+        values = sum(_VALUE.fullmatch(text) is not None for text in texts)
+        if _VALUE.fullmatch(cell.strip()) and texts and 2 * values > len(texts):
             raise no_header(path, [cell], separator, len(first))
 
 
 def no_header(path: str, cells: list[str], separator: str, width: int) -> FileRefused:
     """The refusal of a file whose first line holds values, with the command that puts names before it."""
-    names = separator.join(f"column_{place}" for place in range(1, min(width, 3) + 1))
+    names = separator.join(f"column_{number}" for number in range(1, min(width, 3) + 1))
     more = f"{separator}…" if width > 3 else ""
-    told = ", ".join(repr(cell[:40]) for cell in cells[:3])
+    examples = ", ".join(repr(cell[:40]) for cell in cells[:3])
     return FileRefused(
         path,
-        f"the first line looks like data and not like names: {told}",
+        f"the first line looks like data and not like names: {examples}",
         place="line 1",
         remedy=f"Put the names before it: (echo '{names}{more}'; cat {path}) > named.csv, and use that.",
     )

@@ -54,7 +54,7 @@ def check_name(name: str, pipelines: Iterable[str]) -> str:
     Raises DeclarationError for what is no identifier of the platform, AuthoringError for a Python
     keyword, a reserved or imported name, and for that of a pipeline there is.
     """
-    check_identifier(name, f"new {name!r}")
+    check_identifier(name, f"pipeline {name!r}")
     if keyword.iskeyword(name) or name in _IMPORTED:
         raise AuthoringError(f"{name!r} already means something in Python here.", remedy="Choose another name.")
     if name in RESERVED:

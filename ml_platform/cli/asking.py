@@ -25,11 +25,13 @@ def sql(
     limit: Annotated[int, typer.Option(help="Rows at most.", min=1, max=1_000_000)] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the lake in SQL, read-only, while runs write."""
+    """Ask the lake in SQL, read-only, while runs write. The operational state is there as `state`."""
     from ml_platform.lake.connection import Lake
     from ml_platform.lake.query import ask
+    from ml_platform.state.attached import attach
 
     with Lake(opening.settings(), read_only=True) as lake:
+        attach(lake)
         answer = ask(lake, query, limit=limit)
     rows = answer.frame.to_dicts()
     if as_json:
@@ -108,9 +110,10 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
 
 def doctor(as_json: AsJson = False) -> None:
     """What could go wrong here: folders, disk, lock, catalog, damage, waiting files, versions, declarations."""
-    from ml_platform.cli.health import examine
+    from ml_platform.discovery import pipelines
+    from ml_platform.views.health import examine
 
-    findings = examine()
+    findings = examine(opening.settings, pipelines)
     if as_json:
         emit_json([asdict(finding) for finding in findings])
     else:

@@ -57,6 +57,7 @@ def new(
     from ml_platform.authoring.columns import look
     from ml_platform.authoring.declaration import declaration
     from ml_platform.authoring.draft import drafted
+    from ml_platform.authoring.formatting import check_installed, formatted
     from ml_platform.authoring.identifiers import check_name, table_name
     from ml_platform.authoring.opened import opened
     from ml_platform.authoring.placing import place, publish
@@ -66,6 +67,7 @@ def new(
     from ml_platform.authoring.uses import uses
     from ml_platform.discovery import pipelines
 
+    check_installed()
     settings = opening.settings()
     known = pipelines(settings)
     check_name(name, known)
@@ -83,9 +85,9 @@ def new(
         chosen = roles(identity, moment, wanted, task)
         tables = {table.name for pipeline in known.values() for table in pipeline.tables}
         draft = drafted(name, table_name(file.stem, name, tables), file, uses(columns, chosen), chosen, zone)
-        text = declaration(draft)
+        text = formatted(declaration(draft), where.declaration, where.module)
         proof = prove(text, draft)
-        tests = promises(draft, where.module, proof.pipeline)
+        tests = formatted(promises(draft, where.module, proof.pipeline), where.tests, where.module)
     publish({where.declaration: text, where.tests: tests})
     following = _following(draft, source, where, settings.pipelines)
     if as_json:

@@ -1,77 +1,124 @@
-"""Each kind of feature as plain data: what computing it needs, and nothing of how it was declared."""
+"""Features as stored data (S15): what every kind of feature that reads a table provides to be computed."""
 
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
+
+import polars as pl
+
+from ml_platform.spec.features import JoinedFeature
+
+if TYPE_CHECKING:
+    from ml_platform.features.feeds import Feed, Keys, VersionFeed
+    from ml_platform.features.relations import Batch
 
 On = tuple[tuple[str, str], ...]  # (example column, table column)
+Word = TypeVar("Word", bound=JoinedFeature)
 
 
 @dataclass(frozen=True)
-class WindowForm:
-    """`outputs` are in the order of spans, within a span in that of aggregates. Spans are microseconds."""
+class TableForm:
+    """The columns that features read, the primary key, and the event time (None: without time)."""
 
-    kind: ClassVar[str] = "window"
-    table: str
-    on: On
-    of: str | None
-    aggregates: tuple[str, ...]
-    spans: tuple[int, ...]
-    clock: str
-    where: dict[str, Any] | None
-    resolution: float
-    outputs: tuple[str, ...]
+    columns: dict[str, pl.DataType]
+    key: tuple[str, ...]
+    event_time: str | None
 
-    def named(self) -> list[tuple[str, str, int]]:
-        """(output, aggregate, span), in the order of the outputs."""
-        cells = [(aggregate, span) for span in self.spans for aggregate in self.aggregates]
-        return [(name, *cell) for name, cell in zip(self.outputs, cells, strict=True)]
+    @property
+    def timed(self) -> bool:
+        """Whether rows have an event time; without, versions are kept by arrival."""
+        return self.event_time is not None
 
 
-@dataclass(frozen=True)
-class LatestForm:
-    """`offset` and `max_age` are microseconds."""
+class JoinedForm(ABC, Generic[Word]):
+    """A feature that reads a table, as a frozen dataclass of JSON values. One subclass a kind, in `kinds`.
 
-    kind: ClassVar[str] = "latest"
-    table: str
-    on: On
-    take: tuple[str, ...]
-    outputs: tuple[str, ...]
-    status: str
-    offset: int
-    max_age: int | None
+    word:                 the declaration's word for it.
+    kind:                 its name in the stored JSON.
+    null_until_available: whether its outputs are null for `at` up to the moment the table's first row
+                          was usable (S14).
+    """
 
+    word: ClassVar[type]
+    kind: ClassVar[str]
+    null_until_available: ClassVar[bool] = False
 
-@dataclass(frozen=True)
-class SinceForm:
-    """Seconds since the latest usable row."""
-
-    kind: ClassVar[str] = "since"
     table: str
     on: On
     outputs: tuple[str, ...]
 
+    # -- what it is ----------------------------------------------------------------------
 
-@dataclass(frozen=True)
-class LookupForm:
-    """Columns of a table without time."""
+    @classmethod
+    @abstractmethod
+    def from_word(cls, feature: Word) -> Self:
+        """The form of a declared feature."""
 
-    kind: ClassVar[str] = "lookup"
-    table: str
-    on: On
-    take: tuple[str, ...]
-    outputs: tuple[str, ...]
-    status: str
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the table that it reads, beside keys and clocks."""
+        return frozenset()
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """The status columns that it gives beside its outputs."""
+        return ()
+
+    @property
+    def lookback(self) -> int | None:
+        """How long before `at` a row can still matter, in microseconds of the row's clock; None: without limit."""
+        return None
+
+    @property
+    def shared(self) -> Hashable:
+        """Forms of one join that are equal in this are computed in one pass over the rows."""
+        return self.kind
+
+    # -- how it is computed --------------------------------------------------------------
+
+    @classmethod
+    @abstractmethod
+    def compute(cls, forms: Sequence[Any], table: TableForm, batch: "Batch") -> dict[str, pl.Series]:
+        """Outputs and statuses of forms that share a pass, in the order of the batch's examples."""
+
+    @classmethod
+    @abstractmethod
+    def feed(cls, forms: Sequence[Any], table: TableForm, keys: "Keys") -> "Feed | VersionFeed":
+        """What answers for forms that share a pass, online, with the bits of `compute`."""
+
+    # -- JSON ----------------------------------------------------------------------------
+
+    def to_json(self) -> dict[str, Any]:
+        """The form as JSON values: its kind, then its fields in order."""
+        fields: dict[str, Any] = dataclasses.asdict(self)  # type: ignore[call-overload]  # every subclass is one
+        return {"kind": self.kind, **fields}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """The form that `to_json` gave."""
+        fields = {name: tuple(item) if isinstance(item, list) else item for name, item in data.items()}
+        fields["on"] = tuple((own, theirs) for own, theirs in data["on"])
+        return cls(**{name: item for name, item in fields.items() if name != "kind"})
 
 
-@dataclass(frozen=True)
-class DerivedForm:
-    """A portable expression; `early` ones read inputs only and are computed before the joins."""
-
-    kind: ClassVar[str] = "derived"
-    name: str
-    expression: dict[str, Any]
-    early: bool
+Form = JoinedForm[Any]
 
 
-JoinedForm = WindowForm | LatestForm | SinceForm | LookupForm
-KINDS: dict[str, Any] = {form.kind: form for form in (WindowForm, LatestForm, SinceForm, LookupForm, DerivedForm)}
+def passes(forms: Iterable[Form]) -> list[list[Form]]:
+    """The forms in groups that are computed in one pass over the rows of their table, in order."""
+    groups: dict[Hashable, list[Form]] = {}
+    for form in forms:
+        groups.setdefault((form.table, form.on, form.shared), []).append(form)
+    return list(groups.values())
+
+
+def longest_lookback(forms: Iterable[Form]) -> int | None:
+    """The longest of the forms' lookbacks; None: one of them has no limit. 0 without forms."""
+    longest = 0
+    for form in forms:
+        if form.lookback is None:
+            return None
+        longest = max(longest, form.lookback)
+    return longest

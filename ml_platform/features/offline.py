@@ -14,12 +14,11 @@ import polars as pl
 
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.derived import derive, layers
-from ml_platform.features.forms import SinceForm, WindowForm
-from ml_platform.features.picks import picks
+from ml_platform.features.forms import passes
+from ml_platform.features.kinds.derived import layers
 from ml_platform.features.places import Integers
 from ml_platform.features.relations import TIMELESS, Batch, plain, relation
-from ml_platform.features.windows import windows
+from ml_platform.features.rowwise import derive
 from ml_platform.naming import quoted
 from ml_platform.spec.expressions import columns_read
 
@@ -147,9 +146,11 @@ def _features(
     frame = frame.with_columns(pl.col(name).cast(dtype) for name, dtype in definition.row_schema.items())
     early = derive(frame, layers([form for form in definition.derived if form.early]))
     batch = Batch(connection, early, _at(definition, frame), tables)
-    joined = windows(definition, batch) | picks(definition, batch)
+    joined: dict[str, pl.Series] = {}
+    for forms in passes(definition.joined):
+        joined |= forms[0].compute(forms, definition.tables[forms[0].table], batch)
     for form in definition.joined:
-        if isinstance(form, WindowForm | SinceForm):
+        if form.null_until_available:
             began = since[form.table]
             known = pl.col(definition.at or "") > began if began is not None else pl.lit(False)
             for output in form.outputs:

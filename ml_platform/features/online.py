@@ -9,11 +9,10 @@ from typing import Any
 import polars as pl
 
 from ml_platform.errors import FeatureError
-from ml_platform.features.definition import FeatureDefinition, TableForm
-from ml_platform.features.derived import OneRow
-from ml_platform.features.feeds import Entry, Feed, Keys, News, WindowFeed
-from ml_platform.features.forms import JoinedForm, LookupForm, On, SinceForm, WindowForm
-from ml_platform.features.pick_feeds import LookupFeed, PickFeed
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.feeds import Entry, Feed, Keys, News, VersionFeed
+from ml_platform.features.forms import On, passes
+from ml_platform.features.kinds.derived import OneRow
 from ml_platform.features.relations import TIMELESS, microseconds_of
 
 # A row that counts: its mark and entries; of one that came with many, the frame and its place there instead.
@@ -34,9 +33,9 @@ class OnlineState:
         self.definition = definition
         self.learnt: int | None = None  # the moment of the newest knowledge
         self._began: dict[str, int] = {}
-        self._feeds: list[tuple[On, Feed]] = []
+        self._feeds: list[tuple[On, Feed | VersionFeed]] = []
         self._of_table: dict[str, list[Feed]] = {name: [] for name in definition.tables}
-        self._lookups: list[tuple[On, LookupFeed]] = []
+        self._versions_of: dict[str, list[VersionFeed]] = {name: [] for name in definition.tables}
         self._current: dict[tuple[str, Any], _Held] = {}
         self._newest: list[tuple[list[Entry], list[Entry]]] = []  # (withdrawn, placed) at `learnt`
         self._settled = False  # whether `_newest` stands in the timelines
@@ -66,9 +65,8 @@ class OnlineState:
         mark = (row["_file"], row["_row"])
         identity = (table, tuple(row[name] for name in form.key) or mark)
         if not form.timed:
-            for _, feed in self._lookups:
-                if feed.table == table:
-                    feed.learn(form, row, identity, mark)
+            for versions in self._versions_of[table]:
+                versions.learn(form, row, identity, mark)
             return
         held = self._current.get(identity)
         if row["_superseded_at"] is not None:
@@ -137,15 +135,14 @@ class OnlineState:
             self._settle(at > self.learnt)
         row = {name: example[name] for name in definition.row_schema}
         row |= self._before.of(row)
-        found: dict[str, Any] = {}
-        feeds: list[tuple[On, Feed | LookupFeed]] = [*self._feeds, *self._lookups]
-        for on, feed in feeds:
+        joined: dict[str, Any] = {}
+        for on, feed in self._feeds:
             key = tuple(row[own] for own, _ in on)
-            found.update(feed.answer(None if None in key else key, at))
+            joined.update(feed.answer(None if None in key else key, at))
         for form in definition.joined:
-            if isinstance(form, WindowForm | SinceForm) and at <= self._began.get(form.table, TIMELESS):
-                found.update(dict.fromkeys(form.outputs))
-        row |= found
+            if form.null_until_available and at <= self._began.get(form.table, TIMELESS):
+                joined.update(dict.fromkeys(form.outputs))
+        row |= joined
         row |= self._after.of(row)
         return {name: row[name] for name in (*definition.outputs, *definition.status_columns)}
 
@@ -194,24 +191,14 @@ class OnlineState:
     # -- parts ---------------------------------------------------------------------------
 
     def _make_feeds(self, only: pl.DataFrame | None) -> None:
-        passes: dict[Any, list[JoinedForm]] = {}
-        for form in self.definition.joined:
-            kind: Any = "pick"
-            if isinstance(form, WindowForm):
-                kind = (form.clock, repr(form.where))
-            elif isinstance(form, LookupForm):
-                kind = "lookup"
-            passes.setdefault((form.table, form.on, kind), []).append(form)
-        for (name, on, kind), forms in passes.items():
-            if kind == "lookup":
-                self._lookups.append((on, LookupFeed([f for f in forms if isinstance(f, LookupForm)])))
-                continue
-            table: TableForm = self.definition.tables[name]
-            windows = [form for form in forms if isinstance(form, WindowForm)]
-            keys = Keys.of(only, on)
-            feed: Feed = WindowFeed(windows, table, keys) if windows else PickFeed(forms, table, keys)
-            self._feeds.append((on, feed))
-            self._of_table[name].append(feed)
+        for forms in passes(self.definition.joined):
+            head = forms[0]
+            feed = head.feed(forms, self.definition.tables[head.table], Keys.of(only, head.on))
+            self._feeds.append((head.on, feed))
+            if isinstance(feed, VersionFeed):
+                self._versions_of[head.table].append(feed)
+            else:
+                self._of_table[head.table].append(feed)
 
 
 def _apply(withdrawn: Iterable[Entry], placed: Iterable[Entry]) -> None:

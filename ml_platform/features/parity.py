@@ -11,11 +11,12 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.derived import derive, layers
-from ml_platform.features.forms import On, WindowForm
+from ml_platform.features.forms import On, longest_lookback
+from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.online import OnlineState
 from ml_platform.features.relations import microseconds_of, plain, relation
+from ml_platform.features.rowwise import derive
 from ml_platform.naming import quoted
 
 SHOWN = 100  # differences kept in a report
@@ -158,15 +159,13 @@ def _touched(
 
 
 def _recent(definition: FeatureDefinition, name: str, on: On, examples: pl.DataFrame) -> str:
-    """A condition that leaves out rows too old for any window, where nothing else reads this join."""
-    forms = [form for form in definition.joined if form.table == name and form.on == on]
-    windows = [form for form in forms if isinstance(form, WindowForm)]
-    if len(windows) < len(forms) or definition.at is None or not len(examples):
+    """A condition that leaves out rows too old for every feature of this join."""
+    lookback = longest_lookback(form for form in definition.joined if form.table == name and form.on == on)
+    if lookback is None or definition.at is None or not len(examples):
         return "true"
-    longest = timedelta(microseconds=max(span for form in windows for span in form.spans))
     first = examples[definition.at].min()
     assert isinstance(first, datetime)
-    oldest = f"TIMESTAMPTZ '{(first - longest).isoformat()}'"
+    oldest = f"TIMESTAMPTZ '{(first - timedelta(microseconds=lookback)).isoformat()}'"
     event = quoted(definition.tables[name].event_time or "")
     return f"(e._known_at >= {oldest} OR e.{event} >= {oldest})"
 

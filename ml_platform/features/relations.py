@@ -1,20 +1,27 @@
 """Reading validated relations: rows matched to the groups of one batch of examples."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import duckdb
 import numpy as np
 import polars as pl
 
-from ml_platform.features.forms import On
+from ml_platform.features.forms import Form, On
 from ml_platform.features.places import NEVER, Integers, Places
 from ml_platform.naming import quoted
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ml_platform.features.conditions import Condition
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ROWS = 1 << 20  # rows of a table at once
 TIMELESS = 2**61  # `at` of examples without time, in microseconds: after everything
 
 
@@ -63,6 +70,30 @@ class Batch:
             )
         finally:
             self.connection.unregister(name)
+
+    def rows(
+        self, form: Form, clock: str, values: Sequence[str] = (), condition: "Condition | None" = None, rest: str = ""
+    ) -> Iterator["pa.RecordBatch"]:
+        """The rows of a form's join that can count for these examples, some at a time, in no order of their own.
+
+        Columns: `_group`; `_clock`, `_usable` and `_end` in microseconds; `values`, SQL over the row `e`. Rows
+        without a clock and rows of which `condition` is not true are left out. `rest` continues the WHERE clause.
+        """
+        columns = [
+            f"k._group AS _group, {micros(clock)} AS _clock, {micros('e._usable_at')} AS _usable, "
+            f"{superseded()} AS _end",
+            *values,
+            *(f"e.{quoted(column)}" for column in (condition.columns if condition else ())),
+        ]
+        with self.joined(form.table, form.on) as source:
+            sql = (
+                f"SELECT {', '.join(columns)} FROM {source} WHERE {clock} IS NOT NULL "
+                f"AND {self.reach('e._usable_at')} {rest}"
+            )
+            for read in self.connection.execute(sql).to_arrow_reader(ROWS):
+                rows = condition.kept(read) if condition else read
+                if rows.num_rows:
+                    yield rows
 
     def reach(self, start: str, end: str = "e._superseded_at", span: int = 0) -> str:
         """A condition that keeps rows with start < the last `at`, and end null or ≥ the first `at` - span."""

@@ -1,7 +1,6 @@
-"""Windows of a batch of examples (S9, S13): one pass over the rows of each join, in any order."""
+"""Windows of a batch of examples (S9, S13): one pass over the rows of a join, in any order."""
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,28 +11,18 @@ import pyarrow as pa
 
 from ml_platform.errors import FeatureError
 from ml_platform.features.arithmetic import NUMERIC, Floats, RunningSums, means_of, stds_of, sums_of, units
-from ml_platform.features.definition import FeatureDefinition, TableForm
-from ml_platform.features.derived import HOLDS, condition, derive
+from ml_platform.features.conditions import Condition
 from ml_platform.features.distinct import DistinctCounts
-from ml_platform.features.forms import WindowForm
+from ml_platform.features.forms import TableForm
+from ml_platform.features.kinds.window import WindowForm
 from ml_platform.features.places import Extremes, Integers, Places
-from ml_platform.features.relations import Batch, micros, superseded
+from ml_platform.features.relations import Batch
 from ml_platform.naming import quoted
-from ml_platform.spec.expressions import columns_read
-
-_ROWS = 1 << 20  # rows of a table at once
 
 
-def windows(definition: FeatureDefinition, batch: Batch) -> dict[str, pl.Series]:
-    """Every window output for the examples of `batch`, in their order."""
-    passes: dict[str, list[WindowForm]] = {}
-    for form in definition.joined:
-        if isinstance(form, WindowForm):
-            passes.setdefault(json.dumps([form.table, form.on, form.clock, form.where]), []).append(form)
-    found: dict[str, pl.Series] = {}
-    for forms in passes.values():
-        found.update(_Pass(forms, definition.tables[forms[0].table], batch).run())
-    return found
+def windows(forms: Sequence[WindowForm], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
+    """The outputs of windows that read the same rows, for the examples of `batch`, in their order."""
+    return _Pass(forms, table, batch).run()
 
 
 @dataclass(frozen=True)
@@ -48,9 +37,10 @@ class _Part:
 class _Pass:
     """The windows that read the same rows: one table, join, clock and condition."""
 
-    def __init__(self, forms: list[WindowForm], table: TableForm, batch: Batch) -> None:
+    def __init__(self, forms: Sequence[WindowForm], table: TableForm, batch: Batch) -> None:
         self.forms, self.table, self.batch = forms, table, batch
         self.head = forms[0]
+        self.condition = Condition(self.head.where, table) if self.head.where is not None else None
         self.places: Places = batch.places(self.head.on)
         self.spans = sorted({span for form in forms for span in form.spans})
         summed = [form for form in forms if set(form.aggregates) != {"n_unique"}]
@@ -60,11 +50,11 @@ class _Pass:
             for span in form.spans:
                 at = (form.of, form.resolution, span)
                 self.cells.setdefault(at, _Cell(self.places.size, form)).want(form.aggregates)
-        told: dict[str, set[int]] = {}
+        distinct: dict[str, set[int]] = {}
         for form in forms:
             if form.of is not None and "n_unique" in form.aggregates:
-                told.setdefault(form.of, set()).update(form.spans)
-        self.distinct = {of: DistinctCounts(self.places.size, sorted(spans)) for of, spans in told.items()}
+                distinct.setdefault(form.of, set()).update(form.spans)
+        self.distinct = {of: DistinctCounts(self.places.size, sorted(spans)) for of, spans in distinct.items()}
 
     def run(self) -> dict[str, pl.Series]:
         if self.places.size and self.cells:
@@ -76,7 +66,7 @@ class _Pass:
                 order = f"ORDER BY k._group, {value}, {start}"
                 for rows in self._rows([f"{value} AS _of"], f"AND {value} IS NOT NULL", order):
                     self._tell_apart(rows, counts)
-        found = {}
+        outputs = {}
         rank = pl.Series(self.places.place_of)
         for form in self.forms:
             for output, aggregate, span in form.named():
@@ -84,8 +74,8 @@ class _Pass:
                     series = pl.Series(output, self.distinct[form.of or ""].result(span))
                 else:
                     series = self.cells[form.of, form.resolution, span].result(aggregate, output)
-                found[output] = series.gather(rank)
-        return found
+                outputs[output] = series.gather(rank)
+        return outputs
 
     @property
     def clock(self) -> str:
@@ -101,30 +91,8 @@ class _Pass:
         return chosen
 
     def _rows(self, values: list[str], only: str = "", order: str = "") -> Iterator[pa.RecordBatch]:
-        head, where, clock = self.head, self.head.where, self.clock
-        chosen = [
-            f"k._group AS _group, {micros(clock)} AS _clock, {micros('e._usable_at')} AS _usable, "
-            f"{superseded()} AS _end",
-            *values,
-        ]
-        chosen += [f"e.{quoted(column)}" for column in sorted(columns_read(where) if where else ())]
-        with self.batch.joined(head.table, head.on) as source:
-            sql = (
-                f"SELECT {', '.join(chosen)} FROM {source} WHERE {clock} IS NOT NULL "
-                f"AND {self.batch.reach('e._usable_at')} AND {self.batch.reach(clock, clock, self.spans[-1])} "
-                f"{only} {order}"
-            )
-            for rows in self.batch.connection.execute(sql).to_arrow_reader(_ROWS):
-                if rows.num_rows:
-                    yield self._where(rows) if where else rows
-
-    def _where(self, rows: pa.RecordBatch) -> Any:
-        assert self.head.where is not None
-        frame = pl.from_arrow(rows)
-        assert isinstance(frame, pl.DataFrame)
-        read = sorted(columns_read(self.head.where))
-        typed = frame.with_columns(pl.col(name).cast(self.table.columns[name]) for name in read)
-        return derive(typed, condition(self.head.where)).filter(pl.col(HOLDS)).drop(HOLDS, *read).to_arrow()
+        near = f"AND {self.batch.reach(self.clock, self.clock, self.spans[-1])}"
+        return self.batch.rows(self.head, self.clock, values, self.condition, f"{near} {only} {order}")
 
     def _take(self, rows: Any) -> None:
         group, clock, usable, until = (_integers(rows[name]) for name in ("_group", "_clock", "_usable", "_end"))

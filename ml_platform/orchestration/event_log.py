@@ -1,7 +1,12 @@
 """Dagster's event log on SQLite, with connections that stay open; `dagster.yaml` names it.
 
-Dagster opens a database anew for each event; without that, a run of fifteen checks takes less than half the time.
-The files are Dagster's own, so an instance may change between this storage and the default one.
+Dagster opens a database anew for each event. `python -m bench.event_log` measures 1.5 to 1.7 times the CPU time of a
+run with this storage, and 1.5 to 2.2 times its wall time. The files are Dagster's own, so an instance may change
+between this storage and the default one.
+
+It relies on these private parts of Dagster 1.13, which `ml_platform_tests/orchestration/test_event_log.py` exercises:
+`SqliteEventLogStorage` with `_connect` (overridden), `_initdb`, `_initialized_dbs` and `_db_lock`; the modules of
+`SQLITE_BUSY_TIMEOUT_SECONDS` and `ConfigurableClassData`.
 """
 
 from collections import OrderedDict

@@ -1,13 +1,11 @@
 """What `dg scaffold defs ml_platform.PipelineComponent NAME` writes: a defs.yaml and a declaration that loads."""
 
-from importlib.resources import files
 from pathlib import Path
 
 import dagster as dg
 from pydantic import BaseModel, Field
 
-from ml_platform.errors import DeclarationError, PlatformError
-from ml_platform.naming import RESERVED, check_identifier
+from ml_platform.errors import PlatformError
 
 _IN_PYTHON = """import dagster as dg
 
@@ -39,8 +37,8 @@ class PipelineScaffolder(dg.Scaffolder[ScaffoldParams]):
     def scaffold(self, request: dg.ScaffoldRequest[ScaffoldParams]) -> None:
         """Write the files.
 
-        Raises DeclarationError for a name that no pipeline can have, PlatformError for a file that is
-        there; nothing is written then.
+        Raises PlatformError for a name that no pipeline can have and for a file that is there; nothing is
+        written then.
         """
         folder = request.target_path.parent if request.append else request.target_path
         declaration = folder / "declaration.py"
@@ -59,11 +57,11 @@ class PipelineScaffolder(dg.Scaffolder[ScaffoldParams]):
 
 def _declared(file: Path) -> str:
     """Write the starter, named as its folder; its address."""
-    name = check_identifier(file.parent.name, "dg scaffold defs")
-    if name in RESERVED:
-        raise DeclarationError("dg scaffold defs", f"{name!r} is the platform's own name", remedy="Choose another.")
-    starter = files("ml_platform.orchestration").joinpath("starter.py").read_text(encoding="utf-8")
-    _write(file, starter.replace("STARTER", name))
+    from ml_platform.authoring.identifiers import check_name
+    from ml_platform.authoring.starter import starter
+
+    name = check_name(file.parent.name, [])
+    _write(file, starter(name))
     return f".{file.stem}:{name}"
 
 

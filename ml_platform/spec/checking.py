@@ -1,7 +1,7 @@
 """What a declaration must keep that no single word can see: each check names the culprit and the remedy."""
 
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -10,7 +10,7 @@ from ml_platform.spec.canonical import canonical
 from ml_platform.spec.durations import shortest
 from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
-from ml_platform.spec.features import COUNTED, Derived, Feature, Latest, Lookup, Since, Window, join_keys
+from ml_platform.spec.features import JoinedFeature, join_keys
 from ml_platform.spec.metrics import METRICS
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
@@ -113,34 +113,17 @@ def _check_label(pipeline: "ModelPipeline", where: str) -> None:
 
 def joined_outputs(pipeline: "ModelPipeline") -> list[tuple[str, dict[str, pl.DataType]]]:
     """The outputs of every feature that reads a table, with their types; each is checked on the way."""
-    found: list[tuple[str, dict[str, pl.DataType]]] = []
-    for feature in pipeline.features:
-        if isinstance(feature, Derived):
-            continue
-        where, table = f"{type(feature).__name__}({feature.table!r})", pipeline.table(feature.table)
-        _check_clock(pipeline, feature, table, where)
-        taken = feature.take if isinstance(feature, Lookup | Latest) else ()
-        of = [feature.of] if isinstance(feature, Window) and feature.of else []
-        for column in (*taken, *of):
-            if column not in table.columns:
-                raise DeclarationError(
-                    where, f"there is no column {column!r}", remedy=f"Its columns: {', '.join(table.columns)}."
-                )
-        if isinstance(feature, Window):
-            _check_window(feature, table, where)
-            types: list[pl.DataType] = [
-                pl.Int64() if agg in COUNTED else pl.Float64() for _ in feature.over for agg in feature.agg
-            ]
-        elif isinstance(feature, Since):
-            types = [pl.Float64()]
-        else:
-            types = [table.columns[column] for column in feature.take]
-        found.append((where, dict(zip(feature.outputs, types, strict=True))))
-    return found
+    outputs: list[tuple[str, dict[str, pl.DataType]]] = []
+    for feature in pipeline.joined:
+        table = pipeline.table(feature.table)
+        _check_clock(pipeline, feature, table)
+        outputs.append((feature.title, dict(zip(feature.outputs, feature.output_types(table), strict=True))))
+    return outputs
 
 
-def _check_clock(pipeline: "ModelPipeline", feature: Any, table: Table, where: str) -> None:
-    if isinstance(feature, Lookup):
+def _check_clock(pipeline: "ModelPipeline", feature: JoinedFeature, table: Table) -> None:
+    where = feature.title
+    if not feature.timed:
         if table.event_time is not None:
             raise DeclarationError(where, f"{table.name} has a time axis", remedy="Use Latest.")
         return
@@ -156,29 +139,13 @@ def _check_clock(pipeline: "ModelPipeline", feature: Any, table: Table, where: s
         )
 
 
-def _check_window(feature: Window, table: Table, where: str) -> None:
-    dtype = table.columns[feature.of] if feature.of is not None else pl.Null()
-    if "n_unique" in feature.agg and dtype.is_nested():
-        raise DeclarationError(
-            where, f"of={feature.of!r} is {dtype}", remedy="n_unique counts plain values: text, numbers, dates."
-        )
-    if not COUNTED.issuperset(feature.agg) and not (dtype.is_numeric() or dtype == pl.Boolean):
-        raise DeclarationError(where, f"of={feature.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
-    if feature.where is not None and type_of(feature.where, table.columns, f"{where}.where") != pl.Boolean:
-        raise DeclarationError(f"{where}.where", "not a Boolean expression", remedy="Compare something.")
-
-
-def check_join(pipeline: "ModelPipeline", feature: Feature, types: dict[str, pl.DataType]) -> None:
+def check_join(pipeline: "ModelPipeline", feature: JoinedFeature, types: dict[str, pl.DataType]) -> None:
     """Both sides of a join exist, are inputs, and have one type."""
-    if isinstance(feature, Derived):
-        return
-    where, table = f"{type(feature).__name__}({feature.table!r})", pipeline.table(feature.table)
-    on = feature.by if isinstance(feature, Window) else feature.on
+    where, table, keys = feature.title, pipeline.table(feature.table), feature.keys
     early = {name for name, _ in pipeline.derived if name in pipeline.early_derived}
-    joined = list(join_keys(on).values())
-    if len(set(joined)) < len(joined):
+    if len(set(keys.values())) < len(keys):
         raise DeclarationError(where, "joins two columns to the same one", remedy="Join each to a column of its own.")
-    for own, theirs in join_keys(on).items():
+    for own, theirs in keys.items():
         if own not in pipeline.row_schema and own not in early:
             outcome = own in pipeline.table(pipeline.examples.table).columns
             problem = f"joins on {own!r}, " + ("an outcome" if outcome else "which is no input")
@@ -199,15 +166,13 @@ def check_join(pipeline: "ModelPipeline", feature: Feature, types: dict[str, pl.
 
 def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> None:
     """`<prefix>__status` tells how one row was found: features that share it look for the same row."""
-    meant: dict[str, str] = {}
-    for feature in pipeline.features:
-        if isinstance(feature, Lookup | Latest):
-            where, status = f"{type(feature).__name__}({feature.table!r})", feature.status
-            age = (feature.max_age, feature.offset) if isinstance(feature, Latest) else ()
-            reading = str(canonical([feature.table, join_keys(feature.on), age]))
-            if status in types or meant.setdefault(status, reading) != reading:
+    readings: dict[str, str] = {}
+    for feature in pipeline.joined:
+        for status, chosen_by in feature.statuses.items():
+            reading = str(canonical([feature.table, feature.keys, chosen_by]))
+            if status in types or readings.setdefault(status, reading) != reading:
                 raise DeclarationError(
-                    where,
+                    feature.title,
                     f"its status column {status!r} is already taken",
                     remedy="Give this feature a name of its own with as_=.",
                 )
@@ -275,21 +240,3 @@ def claim(name: str, where: str, taken: dict[str, str]) -> None:
     if name.startswith("_"):
         raise DeclarationError(where, f"{name!r} begins with _", remedy="Those names are the platform's.")
     taken[name] = where
-
-
-def type_of(expression: pl.Expr, columns: dict[str, pl.DataType], where: str) -> pl.DataType:
-    """What the expression gives on those columns. Raises DeclarationError where it does not fit them."""
-    unknown = sorted(columns_read(to_portable(expression, where)) - columns.keys())
-    if unknown:
-        raise DeclarationError(
-            where,
-            f"reads {', '.join(unknown)}, which it may not or which does not exist",
-            remedy=f"It may read: {', '.join(columns)}.",
-        )
-    try:
-        # Run, not planned: a plan does not look whether a function fits the type it is applied to.
-        return pl.DataFrame(schema=columns).select(expression.alias("value")).schema["value"]
-    except (pl.exceptions.PolarsError, ValueError) as error:
-        raise DeclarationError(
-            where, f"the expression does not fit its columns: {error}", remedy="See the types in the contract."
-        ) from error

@@ -10,8 +10,9 @@ from ml_platform.errors import DeclarationError
 from ml_platform.naming import RESERVED, check_identifier
 from ml_platform.spec import checking
 from ml_platform.spec.examples import Examples, Label
+from ml_platform.spec.expression_types import type_of
 from ml_platform.spec.expressions import columns_read, to_portable
-from ml_platform.spec.features import Derived, Feature
+from ml_platform.spec.features import Feature, JoinedFeature, joined_features
 from ml_platform.spec.gates import Gate, with_always_judged
 from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Weekly
@@ -119,7 +120,7 @@ class ModelPipeline:
             table, expression = self.table(examples.table), examples.label_expression
         if expression is None:
             return pl.Boolean()  # a row there means true
-        return checking.type_of(expression, table.columns, f"ModelPipeline({self.name!r}).examples.label")
+        return type_of(expression, table.columns, f"ModelPipeline({self.name!r}).examples.label")
 
     @cached_property
     def row_schema(self) -> dict[str, pl.DataType]:
@@ -140,12 +141,11 @@ class ModelPipeline:
                 schema[name] = types[name] = dtype
         for name, expression in self.derived:
             checking.claim(name, f"Derived({name}=…)", taken)
-            schema[name] = types[name] = checking.type_of(expression, types, f"Derived({name}=…)")
-        for feature in self.features:
+            schema[name] = types[name] = type_of(expression, types, f"Derived({name}=…)")
+        for feature in self.joined:
             checking.check_join(self, feature, types)
         checking.check_statuses(self, types)
-        declared = [name for f in self.features for name in (f.expressions if isinstance(f, Derived) else f.outputs)]
-        return {name: schema[name] for name in declared}
+        return {name: schema[name] for feature in self.features for name in feature.outputs}
 
     @cached_property
     def model_columns(self) -> dict[str, pl.DataType]:
@@ -157,22 +157,28 @@ class ModelPipeline:
         return {n: t for n, t in columns.items() if t.is_numeric() or t in (pl.Boolean, pl.String)}
 
     @cached_property
+    def joined(self) -> tuple[JoinedFeature, ...]:
+        """The features that read a table, in order."""
+        return joined_features(self.features)
+
+    @cached_property
     def derived(self) -> tuple[tuple[str, pl.Expr], ...]:
         """Derived expressions, each after those it reads. DeclarationError on a cycle or clash."""
-        found: dict[str, pl.Expr] = {}
+        expressions: dict[str, pl.Expr] = {}
         for feature in self.features:
-            if isinstance(feature, Derived):
-                for name, expression in feature.expressions.items():
-                    checking.claim(name, f"Derived({name}=…)", dict.fromkeys(found, "another Derived"))
-                    found[name] = expression
-        reads = {n: columns_read(to_portable(e, f"Derived({n}=…)")) & found.keys() for n, e in found.items()}
+            for name, expression in feature.expressions.items():
+                checking.claim(name, f"Derived({name}=…)", dict.fromkeys(expressions, "another Derived"))
+                expressions[name] = expression
+        reads = {
+            n: columns_read(to_portable(e, f"Derived({n}=…)")) & expressions.keys() for n, e in expressions.items()
+        }
         try:
             order = list(TopologicalSorter(reads).static_order())
         except CycleError as error:
             raise DeclarationError(
                 "Derived", f"a cycle: {' → '.join(error.args[1])}", remedy="Break it: a feature cannot need itself."
             ) from None
-        return tuple((name, found[name]) for name in order)
+        return tuple((name, expressions[name]) for name in order)
 
     @cached_property
     def early_derived(self) -> frozenset[str]:

@@ -82,7 +82,7 @@ class FeaturesStep(Step):
 def _only_needed(pipeline: ModelPipeline, table: str) -> bool:
     """Whether a table only helps to clean others: no feature, example or label reads it."""
     label = getattr(pipeline.examples.label, "table", None)
-    read = {getattr(feature, "table", None) for feature in pipeline.features}
+    read = {feature.table for feature in pipeline.joined}
     return table not in {pipeline.examples.table, label, *read}
 
 

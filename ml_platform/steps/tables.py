@@ -11,7 +11,6 @@ from ml_platform.runtime.display import preview
 from ml_platform.runtime.workspace import Outcome, Status, Workspace
 from ml_platform.sources import raw
 from ml_platform.spec.canonical import content_key
-from ml_platform.spec.features import Lookup, join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import files
@@ -84,9 +83,9 @@ def references_of(pipelines: list[ModelPipeline], table: str) -> list[Reference]
     """Where a table's rows point to: the Lookups of examples that are its rows."""
     found = {}
     for pipeline in pipelines:
-        for feature in pipeline.features:
-            if pipeline.examples.table == table and isinstance(feature, Lookup):
-                on = {o: t for o, t in join_keys(feature.on).items() if o in pipeline.table(table).columns}
+        for feature in pipeline.joined:
+            if pipeline.examples.table == table and not feature.timed:
+                on = {o: t for o, t in feature.keys.items() if o in pipeline.table(table).columns}
                 if on:
                     found[feature.table, tuple(on.items())] = Reference(feature.table, on)
     return list(found.values())

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ml_platform.authoring.formatting import formatted
 from ml_platform.authoring.promises import promises
 from ml_platform_tests.authoring import sample_files
 from ml_platform_tests.authoring.draft_from_file import DraftedDeclaration, draft_from_file
@@ -108,13 +109,16 @@ def test_drafts_are_as_the_linter_and_the_formatter_want_them(
 ) -> None:
     for one in (messy, sales, flowers):
         module = "ml_platform.pipelines.flight_delay"  # one that is there: the linter sorts imports by that
-        for name, text in (
+        tests = promises(one.draft, module, one.proof.pipeline)
+        for name, source in (
             ("ml_platform/pipelines/draft.py", one.text),
-            ("ml_platform_tests/pipelines/test_draft.py", promises(one.draft, module, one.proof.pipeline)),
+            ("ml_platform_tests/pipelines/test_draft.py", tests),
         ):
-            for command in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
+            text = formatted(source, ROOT / name, module)
+            assert "noqa" not in text and max(map(len, text.splitlines())) > 100
+            for command in (["check"], ["format", "--check"]):
                 done = subprocess.run(
-                    [sys.executable, "-m", "ruff", *command, "--stdin-filename", name, "-"],
+                    [sys.executable, "-m", "ruff", *command, "--no-cache", "--stdin-filename", name, "-"],
                     input=text, capture_output=True, text=True, cwd=ROOT,
                 )  # fmt: skip
                 assert done.returncode == 0, f"{done.stdout}{done.stderr}\n{text}"

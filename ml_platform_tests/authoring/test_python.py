@@ -6,44 +6,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.authoring.identifiers import class_name, column_names, table_name
-from ml_platform.authoring.python import call, comment, docstring, finished, listed, mapping, text, written
+from ml_platform.authoring.python import call, comment, commented, docstring
 
 
 @settings(deadline=None)
 @given(st.text())
-def test_a_literal_is_the_text_it_stands_for(value: str) -> None:
-    assert ast.literal_eval(text(value)) == value and text(value).isprintable()
+def test_a_docstring_and_a_comment_cannot_break_out(words: str) -> None:
+    for line in (docstring(f"About {words}"), comment(words)):
+        assert len(ast.parse(line).body) <= 1 and "\n" not in line
 
 
-@settings(deadline=None)
-@given(st.dictionaries(st.text(max_size=40), st.text(max_size=40)), st.lists(st.text(max_size=30)))
-def test_what_is_broken_into_lines_is_still_the_same(pairs: dict[str, str], words: list[str]) -> None:
-    made = finished(written(call("dict", listed([text(word) for word in words]), more=mapping(pairs)), "made = "))
-    node = ast.parse(made).body[0]
-    assert isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
-    assert ast.literal_eval(node.value.args[0]) == words
-    assert ast.literal_eval(node.value.keywords[0].value) == pairs
-
-
-@settings(deadline=None)
-@given(st.text())
-def test_a_docstring_and_a_comment_cannot_break_out(said: str) -> None:
-    for lines in (docstring(f"About {said}"), "\n".join(comment(said))):
-        module = ast.parse(lines)
-        assert len(module.body) <= 1 and all(len(line) <= 120 for line in lines.splitlines())
+def test_remarks_stand_above_their_argument() -> None:
+    source = call("f", "1", commented("b=2", "why", "", "and how"), c="3")
+    assert source == "f(1, \n# why\n# and how\nb=2, c=3)" and commented("b=2", "") == "b=2"
 
 
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=60), max_size=20))
 def test_every_column_gets_an_identifier_of_its_own(names: list[str]) -> None:
-    found = column_names(names)
-    assert len(set(found)) == len(found) == len(names)
-    assert all(name.isidentifier() and name.isascii() and not name.startswith("_") for name in found)
+    clean = column_names(names)
+    assert len(set(clean)) == len(clean) == len(names)
+    assert all(name.isidentifier() and name.isascii() and not name.startswith("_") for name in clean)
 
 
 def test_names_read_as_people_would_write_them() -> None:
-    told = ["Monthly Charges (€)", "customerID", "Größe", "class", "filter", "2nd", "年龄", "a b", "a_b", "_x", "dy"]
-    assert column_names(told) == [
+    names = ["Monthly Charges (€)", "customerID", "Größe", "class", "filter", "2nd", "年龄", "a b", "a_b", "_x", "dy"]
+    assert column_names(names) == [
         "monthly_charges_eur", "customer_id", "grosse", "class_", "filter_", "n2nd", "column_7", "a_b", "a_b_2", "x",
         "dy_",
     ]  # fmt: skip

@@ -205,6 +205,16 @@ def test_a_missing_file_is_a_wrong_argument(team: Path) -> None:
     assert result.exit_code == 2 and "nowhere.csv" in result.stderr
 
 
+def test_without_the_formatter_the_extra_is_named_and_nothing_is_written(
+    team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample_files.write(tmp_path / "things.csv", NAMES, _plain())
+    monkeypatch.setitem(sys.modules, "ruff", None)
+    result = invoke("new", "draft", "--from", "things.csv", "--yes")
+    assert result.exit_code == 1 and "pip install 'ml_platform[authoring]'" in result.stderr
+    assert _written(team) == []
+
+
 def test_a_pipeline_is_not_declared_twice(team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sample_files.write(tmp_path / "things.csv", NAMES, _plain())
     monkeypatch.setenv(

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.spec.durations import microseconds
-from ml_platform.spec.features import Derived, Feature, Latest, Lookup, On, Since, Window, join_keys
+from ml_platform.spec.features import Derived, Feature, Latest, Lookup, On, Since, TimeSince, Window, join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 
@@ -65,6 +65,8 @@ def _joined(feature: Feature, table: Table, rows: list[Row], values: Row, at: da
         return _latest(feature, table, rows, values, at)
     if isinstance(feature, Since):
         return _since(feature, table, rows, values, at)
+    if isinstance(feature, TimeSince):
+        return _since(feature, table, rows, values, at)  # S11a: of the rows for which `where` is true
     assert isinstance(feature, Window)
     return _window(feature, table, rows, values, at)
 
@@ -89,9 +91,9 @@ def _usable(row: Row, at: datetime) -> bool:
 
 
 def _rows_that_count(pipeline: ModelPipeline, feature: Feature, rows: list[Row]) -> list[Row]:
-    if not isinstance(feature, Window) or feature.where is None:
+    if not isinstance(feature, Window | TimeSince) or feature.where is None:
         return rows
-    # S9: `where=` filters rows by their own columns. Choice: null is not true.
+    # S9, S11a: `where=` filters rows by their own columns. Choice: null is not true.
     columns = pipeline.table(feature.table).columns
     return [row for row in rows if _evaluate(feature.where, row, columns) is True]
 
@@ -163,7 +165,7 @@ def _latest(feature: Latest, table: Table, rows: list[Row], values: Row, at: dat
     return {**_taken(feature, row), f"{feature.prefix}__status": status}
 
 
-def _since(feature: Since, table: Table, rows: list[Row], values: Row, at: datetime) -> Row:
+def _since(feature: Since | TimeSince, table: Table, rows: list[Row], values: Row, at: datetime) -> Row:
     # S11. Choice: "latest" as in S10, so a row known ahead of its event_time counts from that time on.
     row = _latest_row(feature.on, table, rows, values, at, until=at)
     if row is None:

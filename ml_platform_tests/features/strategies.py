@@ -14,7 +14,19 @@ import dataframely as dy
 import polars as pl
 from hypothesis import strategies as st
 
-from ml_platform import Derived, Examples, Files, Latest, LightGBM, Lookup, ModelPipeline, Since, Table, Window
+from ml_platform import (
+    Derived,
+    Examples,
+    Files,
+    Latest,
+    LightGBM,
+    Lookup,
+    ModelPipeline,
+    Since,
+    Table,
+    TimeSince,
+    Window,
+)
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.features import Feature, On
 
@@ -208,8 +220,12 @@ def windows(draw: st.DrawFn, name: str | None) -> Feature:
 
 
 def others(name: str | None) -> st.SearchStrategy[Feature]:
-    """Latest with and without age and offset, Since, and Lookup by the same name, another and several."""
+    """Latest with and without age and offset, Since, TimeSince, and Lookup by the same name, another and several."""
     events, orders, named = st.just("events"), st.just("orders"), st.just(name)
+    of_events, of_orders = (
+        st.sampled_from([where for where in conditions if where is not None])
+        for conditions in (EVENT_WHERE, ORDER_WHERE)
+    )
     rest = {"max_age": AGES, "offset": OFFSETS, "as_": named}
     shops = [Lookup("shops", on=on, take=("size", "style"), as_=name) for on in ("shop", {"area": "shop"})]
     rates = [Lookup("rates", on={first: "code", "area": "zone"}, take=("rate",), as_=name) for first in ("shop", "tag")]
@@ -217,6 +233,8 @@ def others(name: str | None) -> st.SearchStrategy[Feature]:
         st.builds(Latest, events, EVENT_ON, st.just(("value", "number", "told_at")), **rest),
         st.builds(Latest, orders, ORDER_ON, st.just(("outcome", "shop")), **rest),
         st.builds(Since, events, EVENT_ON, named) | st.builds(Since, orders, ORDER_ON, named),
+        st.builds(TimeSince, events, EVENT_ON, of_events, named)
+        | st.builds(TimeSince, orders, ORDER_ON, of_orders, named),
         st.sampled_from(shops),
         st.sampled_from(rates),
     )
@@ -237,7 +255,9 @@ def pipelines(draw: st.DrawFn) -> ModelPipeline:
     """One to three joined features, derivations that may be keys and one that reads the others."""
     shared = base(*draw(CLOCKS))
     joined = [draw(draw(kind)) for kind in FEATURES[: draw(st.integers(1, 3))]]
-    read = [pl.col(output) for made in joined if isinstance(made, Window | Since) for output in made.outputs]
+    read = [
+        pl.col(output) for made in joined if isinstance(made, Window | Since | TimeSince) for output in made.outputs
+    ]
     late = [
         Derived(ratio=(read[0] + 1) / pl.col("amount"), late=pl.coalesce("ratio", read[-1]) - pl.col("hour"))
         for _ in range(bool(read) and draw(st.integers(0, 1)))

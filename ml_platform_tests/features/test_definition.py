@@ -8,7 +8,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, Window
+from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince, Window
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.spec.features import Feature
 from ml_platform_tests.scenario.flights import pipeline
@@ -51,6 +51,22 @@ def test_a_definition_holds_json_values_of_our_own_only() -> None:
     for foreign in ("BinaryExpr", "TemporalExpr", "pickle", "dataframely"):  # polars' words change with its versions
         assert foreign not in text
     assert json.loads(text)["format"] == 1
+
+
+def test_a_time_since_is_stored_with_its_condition() -> None:
+    feature = TimeSince("weather", on={"origin": "airport"}, where=pl.col("temp") < 0, as_="since_frost")
+    definition = FeatureDefinition.of(pipeline(feature))
+    assert json.loads(definition.to_json())["joined"] == [
+        {
+            "kind": "time_since",
+            "table": "weather",
+            "on": [["origin", "airport"]],
+            "where": {"op": "lt", "inputs": [{"column": "temp"}, {"value": 0}]},
+            "outputs": ["since_frost"],
+        }
+    ]
+    assert FeatureDefinition.from_json(definition.to_json()) == definition
+    assert definition.reads("weather") is None
 
 
 def test_another_format_is_refused() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 from hypothesis import given, settings
 
-from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, Window
+from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince, Window
 from ml_platform.spec.features import Feature
 from ml_platform_tests.features.naive import Row, naive_features, whole_multiples
 from ml_platform_tests.features.strategies import Case, base, cases
@@ -159,6 +159,23 @@ def test_s11_since_counts_the_seconds_from_the_latest_usable_event() -> None:
     rows = [event(8.5, 9), event(9, 10, number=1)]
     assert computed([feature], at(10), events=rows) == {"events__since_by_shop": 5400.0}
     assert computed([feature], at(10, shop="z"), events=rows) == {"events__since_by_shop": None}
+
+
+def test_s11a_time_since_counts_from_the_latest_row_of_which_the_condition_is_true() -> None:
+    feature = TimeSince("events", on={"shop": "store"}, where=pl.col("value") > 2, as_="since")
+    rows = [event(7, 7, 5.0), event(8, 8, 1.0, number=1), event(8, 8, None, number=2), event(9, 10, 5.0, number=3)]
+    assert computed([feature], at(10), events=rows) == {"since": 3 * 3600.0}
+    assert computed([feature], at(10, shop="z"), events=rows) == {"since": None}
+    assert computed([feature], at(10), events=rows[1:]) == {"since": None}
+
+
+def test_s11a_a_correction_that_makes_the_condition_false_brings_back_the_true_row_before() -> None:
+    feature = TimeSince("events", on={"shop": "store"}, where=pl.col("flag"), as_="since")
+    older = event(5, 5, number=1)
+    wrong, right = event(7, 7, _superseded_at=moment(9)), event(7, 9, flag=False, _arrival=moment(9))
+    rows = [older, wrong, right]
+    found = [computed([feature], at(hour), events=rows)["since"] for hour in (9, 9 + LITTLE)]
+    assert found == [2 * 3600.0, 4 * 3600.0 + 1e-6]
 
 
 def test_s12_lookup_sees_what_had_arrived_else_the_first_version_as_assumed_and_nothing_once_dropped() -> None:

@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, Window
+from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince, Window
 from ml_platform.errors import DeclarationError, FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import available_since, compute, examples_sql, outputs_since
@@ -115,6 +115,18 @@ def test_time_since_is_in_seconds(connection: duckdb.DuckDBPyConnection) -> None
     examples = [example(7, 2.5), example(8, 4), example(9, 9, carrier="ZZ")]
     rows = features(connection, pipeline(Since("flights", on="carrier")), examples, flights=flights)
     assert [row["flights__since_by_carrier"] for row in rows] == [None, 10_800.0, None]
+
+
+def test_time_since_a_condition_is_null_before_the_table_and_without_a_true_row(  # S11a, S14
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    flights = [flight(1, 1, 3, 20.0), flight(2, 2, 4, 1.0), flight(3, 2, 5, None)]
+    examples = [example(7, 3), example(8, 4), example(9, 6), example(10, 6, carrier="ZZ"), example(11, 6, carrier=None)]
+    late = TimeSince("flights", on="carrier", where=pl.col("delay") > 15, as_="since_late")
+    never = TimeSince("flights", on="carrier", where=pl.col("delay") > 99, as_="since_never")
+    rows = features(connection, pipeline(late, never), examples, flights=flights)
+    assert [row["since_late"] for row in rows] == [None, 10_800.0, 18_000.0, None, None]
+    assert [row["since_never"] for row in rows] == [None] * 5
 
 
 def test_the_first_version_stands_for_the_time_before_it(connection: duckdb.DuckDBPyConnection) -> None:  # S12

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_platform.features.derived import derive
+from ml_platform.features.rowwise import derive
 
 a, b = pl.col("a"), pl.col("b")
 EXPRESSIONS = {

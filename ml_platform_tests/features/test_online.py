@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, Window
+from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince, Window
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online import OnlineState
@@ -44,6 +44,22 @@ def test_what_became_known_at_that_very_moment_counts_only_later_whenever_it_is_
     assert sums(state, 5, 5.5, 5) == [30.0, 15.0, 30.0]
     state.learn("flights", flight(3, 1, 5, 1.0))
     assert sums(state, 5.5, 5) == [16.0, 30.0]
+
+
+def test_a_correction_that_makes_a_condition_false_brings_back_the_row_before() -> None:  # S6, S11a
+    late = TimeSince("flights", on="carrier", where=pl.col("delay") > 15, as_="since_late")
+    state = state_of(pipeline(late), flight(1, 0, 2, 20.0), flight(2, 1, 3, 30.0))
+    assert state.features(example(9, 4))["since_late"] == 3 * 3600.0
+    state.learn("flights", flight(2, 1, 5, 5.0, place=1))
+    assert [state.features(example(9, at))["since_late"] for at in (5, 6)] == [4 * 3600.0, 6 * 3600.0]
+
+
+def test_a_row_that_where_leaves_out_may_hold_what_no_sum_can_take() -> None:  # S13, one by one and many at once
+    window = Window("flights", of="delay", agg=["sum"], over=["1d"], where=pl.col("delay") < 1e9, as_="f")
+    rows = [flight(1, 1, 2, float("inf")), flight(2, 1, 3, 7.0), flight(3, 1, 4, 1.0)]
+    single, many = state_of(pipeline(window), *rows), state_of(pipeline(window))
+    many.learn_many("flights", pl.DataFrame(rows))
+    assert sums(single, 5) == sums(many, 5) == [8.0]
 
 
 def test_a_moment_before_what_was_learnt_is_refused() -> None:

@@ -142,9 +142,12 @@ def test_a_scaffold_never_writes_over_a_file(tmp_path: Path) -> None:
     assert [(path.name, path.read_text()) for path in (tmp_path / "churn").iterdir()] == [("declaration.py", "mine")]
 
 
-@pytest.mark.parametrize("name", ["Churn-2", "raw"])
-def test_a_name_that_no_pipeline_can_have_leaves_nothing_behind(tmp_path: Path, name: str) -> None:
-    with pytest.raises(PlatformError, match="dg scaffold defs: "):
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("Churn-2", "not a usable name"), ("raw", "a name of the platform's own"), ("class", "already means something")],
+)
+def test_a_name_that_no_pipeline_can_have_leaves_nothing_behind(tmp_path: Path, name: str, problem: str) -> None:
+    with pytest.raises(PlatformError, match=problem):
         scaffold_object(tmp_path / name, "ml_platform.PipelineComponent", None, "yaml", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

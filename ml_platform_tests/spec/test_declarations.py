@@ -23,6 +23,7 @@ from ml_platform import (
     Since,
     Split,
     Table,
+    TimeSince,
     Window,
 )
 from ml_platform.errors import DeclarationError
@@ -157,6 +158,27 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     # kinds of tables
     "a lookup in a table with time": (featured(Lookup("flights", on="carrier", take=["delay"])), "Use Latest"),
     "the latest of a table without time": (featured(Latest("planes", on="carrier", take=["status"])), "Use Lookup"),
+    "a condition over an unknown column": (
+        featured(TimeSince("flights", on="carrier", where=pl.col("nope") > 1)),
+        r"TimeSince\('flights'\)\.where.*reads nope",
+    ),
+    "a condition that is no Boolean": (
+        featured(TimeSince("flights", on="carrier", where=pl.col("delay") + 1)),
+        r"TimeSince\('flights'\)\.where.*not a Boolean expression",
+    ),
+    "a condition that is no expression": (
+        lambda: TimeSince("flights", on="carrier", where="delay > 15"),
+        r"TimeSince\('flights'\).*not a polars expression",
+    ),
+    "no condition": (lambda: TimeSince("flights", on="carrier"), "where is missing"),
+    "a condition over a table without time": (
+        featured(TimeSince("planes", on="carrier", where=pl.col("seats") > 1)),
+        "Use Lookup",
+    ),
+    "two conditions of one key": (
+        featured(*(TimeSince("flights", on="carrier", where=pl.col("delay") > most) for most in (0, 15))),
+        r"'flights__time_since_by_carrier' is already that of TimeSince.*as_=",
+    ),
     "time since, without time": (featured(Since("planes", on="carrier")), "Use Lookup"),
     # spans and numbers
     "a span that is none": (lambda: window(over=["7 days"]), "'7 days' is not a span"),

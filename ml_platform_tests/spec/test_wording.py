@@ -1,13 +1,10 @@
 """Features in words, and the columns they are made of."""
 
 import polars as pl
-import pytest
 
-from ml_platform import Derived, Examples, Latest, LightGBM, Lookup, ModelPipeline, Since, Split, Window
-from ml_platform.spec.expressions import to_portable
-from ml_platform.spec.wording import expression_in_words, in_words, made_of, span_in_words
+from ml_platform import Derived, Examples, Latest, LightGBM, Lookup, ModelPipeline, Since, Split, TimeSince, Window
+from ml_platform.spec.wording import in_words, made_of
 from ml_platform_tests import scenario
-from ml_platform_tests.spec.test_expressions import EXPRESSIONS
 
 
 def _with(*features: object) -> ModelPipeline:
@@ -15,51 +12,55 @@ def _with(*features: object) -> ModelPipeline:
 
 
 def test_each_kind_of_feature_reads_as_a_sentence() -> None:
-    told = in_words(
+    words = in_words(
         _with(
             Derived(hour=pl.col("ordered_at").dt.convert_time_zone("Europe/Paris").dt.hour()),
             Lookup("drivers", on="driver", take=["years"]),
             Latest("traffic", on="zone", take=["jam"], max_age="12h", offset="1d"),
             Since("trips", on="driver"),
+            TimeSince("trips", on="driver", where=pl.col("late") > 10),
             Window("trips", by="driver", of="late", agg=["mean", "count"], over=["1d", "7d"]),
             Window("trips", over=["2w"], where=pl.col("km") > 20, as_="far"),
             Window("traffic", by="zone", of="jam", agg=["max"], over=["3h"], clock="event_time"),
         )
     )
-    assert told["hour"] == "from the example: hour of ordered_at in Europe/Paris"
-    assert told["drivers__years"] == "years of the drivers row with the same driver"
-    assert told["traffic_1d_ago__jam"] == (
+    assert words["hour"] == "from the example: hour of ordered_at in Europe/Paris"
+    assert words["drivers__years"] == "years of the drivers row with the same driver"
+    assert words["traffic_1d_ago__jam"] == (
         "jam of the latest traffic row with the same zone known before ordered_at as of 1 day earlier, "
         "at most 12 hours old"
     )
-    assert told["trips__since_by_driver"] == (
+    assert words["trips__since_by_driver"] == (
         "seconds since the latest trips row with the same driver known before ordered_at"
     )
-    assert told["trips__late_mean_7d_by_driver"] == (
+    assert words["trips__time_since_by_driver"] == (
+        "seconds since the latest trips row with the same driver where late > 10 known before ordered_at"
+    )
+    assert words["trips__late_mean_7d_by_driver"] == (
         "mean of late over trips rows with the same driver known in the last 7 days before ordered_at"
     )
-    assert told["trips__late_count_1d_by_driver"] == (
+    assert words["trips__late_count_1d_by_driver"] == (
         "number of known late over trips rows with the same driver known in the last day before ordered_at"
     )
-    assert told["far_count_2w"] == "number of trips rows where km > 20 known in the last 2 weeks before ordered_at"
-    assert told["traffic__jam_max_3h_by_zone"] == (
+    assert words["far_count_2w"] == "number of trips rows where km > 20 known in the last 2 weeks before ordered_at"
+    assert words["traffic__jam_max_3h_by_zone"] == (
         "greatest of jam over traffic rows with the same zone of the last 3 hours, as far as known before ordered_at"
     )
 
 
 def test_the_examples_own_columns_say_which_part_they_play() -> None:
-    told = in_words(scenario.trips())
-    assert told["trip"].endswith("; names the example")
-    assert told["ordered_at"].endswith("; the prediction time")
-    assert told["driver"].endswith("; no feature by itself")
+    words = in_words(scenario.trips())
+    assert words["trip"].endswith("; names the example")
+    assert words["ordered_at"].endswith("; the prediction time")
+    assert words["driver"].endswith("; no feature by itself")
 
 
 def test_every_column_of_the_feature_table_has_words_and_origins() -> None:
     for pipeline in (scenario.trips(), scenario.churn()):
         columns = {**pipeline.row_schema, **pipeline.feature_schema}
-        told, behind = in_words(pipeline), made_of(pipeline)
-        assert set(told) == set(behind) == set(columns)
-        assert all(told.values()) and all(behind.values())
+        words, behind = in_words(pipeline), made_of(pipeline)
+        assert set(words) == set(behind) == set(columns)
+        assert all(words.values()) and all(behind.values())
         for origins in behind.values():
             for table, column in origins:
                 assert column in pipeline.table(table).columns
@@ -74,6 +75,12 @@ def test_a_feature_is_made_of_what_it_reads_its_keys_and_its_clocks() -> None:
     }
 
 
+def test_a_time_since_is_made_of_the_columns_of_its_condition() -> None:
+    behind = made_of(_with(TimeSince("traffic", on="zone", where=pl.col("jam") > 5)))
+    read = {("traffic", column) for column in ("jam", "zone", "observed_at", "published_at")}
+    assert set(behind["traffic__time_since_by_zone"]) == {("trips", "zone"), *read}
+
+
 def test_what_is_derived_from_joined_features_or_used_as_a_key_leads_back_to_the_tables() -> None:
     behind = made_of(
         _with(
@@ -84,25 +91,6 @@ def test_what_is_derived_from_joined_features_or_used_as_a_key_leads_back_to_the
     )
     assert ("drivers", "years") in behind["senior"]
     assert ("trips", "zone") in behind["traffic__jam"] and ("traffic", "zone") in behind["traffic__jam"]
-
-
-@pytest.mark.parametrize("expression", EXPRESSIONS.values(), ids=EXPRESSIONS.keys())
-def test_every_expression_that_can_be_stored_can_be_said(expression: pl.Expr) -> None:
-    said = expression_in_words(to_portable(expression, "test"))
-    assert said and "{" not in said
-    for column in expression.meta.root_names():
-        assert column in said
-
-
-def test_parts_are_bracketed_where_they_would_be_misread() -> None:
-    said = expression_in_words(to_portable((pl.col("a") - pl.col("b")) / 2, "test"))
-    assert said == "(a - b) / 2"
-    choice = pl.when(pl.col("a") > 0).then(pl.lit("up")).otherwise(pl.lit(None))
-    assert expression_in_words(to_portable(choice, "test")) == 'if a > 0 then "up", else nothing'
-
-
-def test_spans_are_counted() -> None:
-    assert [span_in_words(span) for span in ("1d", "3h", "90s", "2w")] == ["1 day", "3 hours", "90 seconds", "2 weeks"]
 
 
 def test_an_example_without_time_knows_what_is_known_now() -> None:

@@ -51,6 +51,12 @@ def verdict(gate: Gate, version: int, passed: bool | None = True, **changes: Any
     return Verdict(**{**plain, **changes})
 
 
+def register_versions(state: State, count: int) -> None:
+    """Versions 1 to `count`, which no gate has judged."""
+    for number in range(1, count + 1):
+        versions.register(state, training(f"c{number}"))
+
+
 def register_passing_versions(state: State, count: int = 1) -> None:
     """Versions 1 to `count`, each with both gates passed."""
     for number in range(1, count + 1):

@@ -1,16 +1,9 @@
-"""The graph of lineage by itself, and what anyone sees who attaches the lake."""
+"""The graph of lineage by itself."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-import duckdb
-import pytest
-
-from ml_platform.errors import LakeError
-from ml_platform.lake.connection import Lake, load_extensions
 from ml_platform.lake.recipes import Read
-from ml_platform.lake.transaction import Author, write
-from ml_platform.state import ingestion_tables, ledger, lineage, registry_tables
 from ml_platform.state.lineage import Graph, Node
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -83,55 +76,3 @@ def test_a_circle_in_a_damaged_table_ends() -> None:
     graph = Graph([node("a", "1"), node("b", "1")], circle)
     assert len(graph.upstream(place("a", "1"))) == 2
     assert graph.state(place("a", "1")) == "stands"
-
-
-@pytest.fixture
-def kept(lake: Lake) -> Lake:
-    for prepare in (ledger.prepare, ingestion_tables.prepare, registry_tables.prepare, lineage.prepare):
-        prepare(lake)
-    return lake
-
-
-def test_reads_stand_or_fall_with_the_ledger_row_and_are_never_taken_back(kept: Lake) -> None:
-    def record(key: str, *reads: Read) -> None:
-        author = Author("p/features", "1", key, "run", reads)
-        with write(kept, author) as tx:
-            ledger.record(tx, author, rows=1)
-
-    record("old", place("validated/t", "v"))
-    record("new", place("validated/t", "v"), place("validated/u", "w"))
-    record("new", place("validated/t", "v"), place("validated/u", "w"))  # its output was lost and made again
-    edges = kept.rows("SELECT content_key, read_asset, read_key FROM lineage.edges ORDER BY ALL")
-    assert edges == [("new", "validated/t", "v"), ("new", "validated/u", "w"), ("old", "validated/t", "v")]
-    assert kept.rows("SELECT content_key, stands, reads FROM lineage.nodes ORDER BY 1") == [
-        ("new", True, 2),
-        ("old", False, 1),
-    ]
-
-
-def test_preparing_again_writes_nothing_and_mends_a_view_of_another_day(kept: Lake) -> None:
-    before = kept.value("SELECT max(snapshot_id) FROM lake.snapshots()")
-    lineage.prepare(kept)
-    assert kept.value("SELECT max(snapshot_id) FROM lake.snapshots()") == before
-    with write(kept, Author("test")) as tx:
-        tx.execute("CREATE OR REPLACE VIEW lineage.edges AS SELECT 1 AS other")
-    lineage.prepare(kept)
-    assert "read_key" in kept.columns("lineage", "edges")
-
-
-def test_a_plain_duckdb_reads_lineage_under_any_name_while_the_lake_is_open(kept: Lake) -> None:
-    author = Author("p/features", "1", "x", "run", (place("validated/t", "v"),))
-    with write(kept, author) as tx:
-        ledger.record(tx, author, rows=1)
-    plain = duckdb.connect(config={"allow_unsigned_extensions": "true"})
-    load_extensions(plain, ["ducklake", "sqlite_scanner"])
-    plain.execute(f"ATTACH 'ducklake:sqlite:{kept.folder / 'catalog.sqlite'}' AS elsewhere (READ_ONLY)")
-    assert plain.execute("SELECT read_asset FROM elsewhere.lineage.edges").fetchall() == [("validated/t",)]
-    assert plain.execute("SELECT kind, reads FROM elsewhere.lineage.nodes").fetchall() == [("features", 1)]
-    assert plain.execute("FROM elsewhere.lineage.files").fetchall() == []
-    plain.close()
-
-
-def test_a_lake_from_before_lineage_says_what_to_do(lake: Lake) -> None:
-    with pytest.raises(LakeError, match="before lineage was kept"):
-        lineage.graph(lake)

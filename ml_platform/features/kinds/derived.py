@@ -1,46 +1,44 @@
 """Derived features: polars expressions, the same objects over many rows and over one."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from ml_platform.features.forms import DerivedForm
-from ml_platform.spec.expressions import columns_read, from_portable
+from ml_platform.features.rowwise import Layers, derive
+from ml_platform.spec.expressions import columns_read, from_portable, to_portable
+from ml_platform.spec.pipeline import ModelPipeline
 
-HOLDS = "_holds"
-Layers = tuple[tuple[pl.Expr, ...], ...]
+
+@dataclass(frozen=True)
+class DerivedForm:
+    """A portable expression; `early` ones read inputs only and are computed before the joins."""
+
+    name: str
+    expression: dict[str, Any]
+    early: bool
+
+
+def derived_forms(pipeline: ModelPipeline) -> tuple[DerivedForm, ...]:
+    """The derived features of a pipeline, each after those it reads."""
+    return tuple(
+        DerivedForm(name, to_portable(expression, f"Derived({name}=…)"), name in pipeline.early_derived)
+        for name, expression in pipeline.derived
+    )
 
 
 def layers(forms: Sequence[DerivedForm]) -> Layers:
     """The expressions in as few steps as their order allows: `with_columns` costs per call."""
-    found: list[list[pl.Expr]] = []
+    steps: list[list[pl.Expr]] = []
     depth: dict[str, int] = {}
     for form in forms:
         level = max((depth[name] + 1 for name in columns_read(form.expression) if name in depth), default=0)
         depth[form.name] = level
-        if level == len(found):
-            found.append([])
-        found[level].append(from_portable(form.expression).alias(form.name))
-    return tuple(tuple(layer) for layer in found)
-
-
-def condition(where: dict[str, Any]) -> Layers:
-    """A Window's portable `where=`, as one step that makes the column HOLDS."""
-    return ((from_portable(where).alias(HOLDS),),)
-
-
-def derive(frame: pl.DataFrame, steps: Layers) -> pl.DataFrame:
-    """`frame` with the derived columns appended.
-
-    A single row gets a row of nulls beside it: polars divides a column by a literal as a product with its
-    reciprocal, but one row by one literal as a division, and the last bits differ.
-    """
-    single = frame.height == 1
-    wide = pl.concat([frame, frame.clear(1)], rechunk=True) if single else frame
-    for expressions in steps:
-        wide = wide.with_columns(expressions)
-    return wide.head(1) if single else wide
+        if level == len(steps):
+            steps.append([])
+        steps[level].append(from_portable(form.expression).alias(form.name))
+    return tuple(tuple(layer) for layer in steps)
 
 
 class OneRow:
@@ -58,5 +56,5 @@ class OneRow:
             return {}
         # The second row is that of `derive`; so it need not append one.
         frame = pl.DataFrame({name: [row[name], None] for name in self._reads}, schema=self._reads)
-        made = derive(frame, self._steps).row(0, named=True)
-        return {name: made[name] for name in self._makes}
+        derived = derive(frame, self._steps).row(0, named=True)
+        return {name: derived[name] for name in self._makes}

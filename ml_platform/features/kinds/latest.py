@@ -1,0 +1,81 @@
+"""Latest: columns of the latest row (S10)."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+
+from ml_platform.features.forms import On
+from ml_platform.features.picks import PickForm
+from ml_platform.features.places import NEVER, Integers
+from ml_platform.features.timelines import PickTimeline
+from ml_platform.spec.durations import microseconds
+from ml_platform.spec.features import Latest
+
+
+@dataclass(frozen=True)
+class LatestForm(PickForm[Latest]):
+    """`offset` and `max_age` are microseconds."""
+
+    word: ClassVar[type] = Latest
+    kind: ClassVar[str] = "latest"
+
+    table: str
+    on: On
+    take: tuple[str, ...]
+    outputs: tuple[str, ...]
+    status: str
+    offset: int
+    max_age: int | None
+
+    @classmethod
+    def from_word(cls, feature: Latest) -> Self:
+        """As JoinedForm says."""
+        return cls(
+            feature.table,
+            tuple(feature.keys.items()),
+            tuple(feature.take),
+            feature.outputs,
+            feature.status,
+            microseconds(feature.offset) if feature.offset else 0,
+            microseconds(feature.max_age) if feature.max_age else None,
+        )
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """As JoinedForm says."""
+        return frozenset(self.take)
+
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        """As JoinedForm says."""
+        return (self.status,)
+
+    def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:
+        """As RankedForm says."""
+        return np.maximum(usable, clock + self.offset - 1), end
+
+    def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
+        """As RankedForm says."""
+        age = at - self.offset - rows["_clock"]
+        missing, stale = rows["_clock"].is_null(), age > (self.max_age or NEVER)
+        words = pl.when(missing).then(pl.lit("unknown")).when(stale).then(pl.lit("stale")).otherwise(pl.lit("ok"))
+        status = rows.select(words.alias("status"))["status"]
+        outputs = {
+            output: rows.select(pl.when(status != "stale").then(pl.col(column)))[column]
+            for output, column in zip(self.outputs, self.take, strict=True)
+        }
+        return {**outputs, self.status: status}
+
+    def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
+        """As TimelineAnswer says."""
+        latest = timeline.latest(at - self.offset)
+        if latest is None:
+            status = "unknown"
+        elif self.max_age is not None and at - self.offset - latest[0] > self.max_age:
+            status = "stale"
+        else:
+            status = "ok"
+        values = latest[1] if latest is not None and status == "ok" else {}
+        return {**dict(zip(self.outputs, map(values.get, self.take), strict=True)), self.status: status}

@@ -1,0 +1,43 @@
+"""Since: the seconds since the latest row (S11)."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+
+from ml_platform.features.forms import On
+from ml_platform.features.picks import PickForm, seconds_since, seconds_since_latest
+from ml_platform.features.places import Integers
+from ml_platform.features.timelines import PickTimeline
+from ml_platform.spec.features import Since
+
+
+@dataclass(frozen=True)
+class SinceForm(PickForm[Since]):
+    """Seconds since the latest usable row."""
+
+    word: ClassVar[type] = Since
+    kind: ClassVar[str] = "since"
+    null_until_available: ClassVar[bool] = True
+
+    table: str
+    on: On
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def from_word(cls, feature: Since) -> Self:
+        """As JoinedForm says."""
+        return cls(feature.table, tuple(feature.keys.items()), feature.outputs)
+
+    def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:
+        """As RankedForm says."""
+        return np.maximum(usable, clock - 1), end
+
+    def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
+        """As RankedForm says."""
+        return {self.outputs[0]: seconds_since(rows["_clock"], at)}
+
+    def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
+        """As TimelineAnswer says."""
+        return {self.outputs[0]: seconds_since_latest(timeline, at)}

@@ -1,0 +1,77 @@
+"""TimeSince: the seconds since the latest row of which a condition is true (S11a)."""
+
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import polars as pl
+
+from ml_platform.features.conditions import Condition, ConditionalFeed
+from ml_platform.features.feeds import Feed, Keys
+from ml_platform.features.forms import JoinedForm, On, TableForm
+from ml_platform.features.picks import PickFeed, seconds_since, seconds_since_latest
+from ml_platform.features.places import ALWAYS, Extremes
+from ml_platform.features.relations import Batch
+from ml_platform.features.timelines import PickTimeline
+from ml_platform.naming import quoted
+from ml_platform.spec.expressions import columns_read, to_portable
+from ml_platform.spec.features import TimeSince
+
+
+@dataclass(frozen=True)
+class TimeSinceForm(JoinedForm[TimeSince]):
+    """Seconds since the latest usable row for which the portable expression `where` is true."""
+
+    word: ClassVar[type] = TimeSince
+    kind: ClassVar[str] = "time_since"
+    null_until_available: ClassVar[bool] = True
+
+    table: str
+    on: On
+    where: dict[str, Any]
+    outputs: tuple[str, ...]
+
+    @classmethod
+    def from_word(cls, feature: TimeSince) -> Self:
+        """As JoinedForm says."""
+        where = to_portable(feature.where, "TimeSince.where")
+        return cls(feature.table, tuple(feature.keys.items()), where, feature.outputs)
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """As JoinedForm says."""
+        return frozenset(columns_read(self.where))
+
+    @property
+    def shared(self) -> Hashable:
+        """As JoinedForm says."""
+        return self.kind, json.dumps(self.where)
+
+    @classmethod
+    def compute(cls, forms: Sequence[Self], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
+        """As JoinedForm says: the greatest event time of the rows that cover each example."""
+        head, places = forms[0], batch.places(forms[0].on)
+        latest = Extremes(places.size, np.maximum, ALWAYS, np.int64)
+        event = f"e.{quoted(table.event_time or '')}"
+        for rows in batch.rows(head, event, condition=Condition(head.where, table)):
+            columns = (rows[name] for name in ("_group", "_clock", "_usable", "_end"))
+            group, clock, usable, until = (np.asarray(column, np.int64) for column in columns)
+            first = places.after(places.keys(group, np.maximum(usable, clock - 1)))
+            end = places.after(places.keys(group, until))
+            covers = end > first
+            latest.add(first[covers], end[covers], clock[covers])
+        clocks = pl.Series(latest.result()[places.place_of])
+        clocks = pl.select(pl.when(clocks != ALWAYS).then(clocks)).to_series()
+        seconds = seconds_since(clocks, pl.Series(batch.at))
+        return {form.outputs[0]: seconds for form in forms}
+
+    @classmethod
+    def feed(cls, forms: Sequence[Self], table: TableForm, keys: Keys) -> Feed:
+        """As JoinedForm says."""
+        return ConditionalFeed(Condition(forms[0].where, table), keys, PickFeed(forms, (), table, keys))
+
+    def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
+        """As TimelineAnswer says."""
+        return {self.outputs[0]: seconds_since_latest(timeline, at)}

@@ -1,0 +1,121 @@
+"""Features that take one row of a table, in batch: the rows of a join ranked once, for every kind of them."""
+
+import secrets
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml_platform.features.forms import JoinedForm, TableForm, Word
+from ml_platform.features.places import NEVER, Extremes, Integers, Places
+from ml_platform.features.relations import ROWS, Batch, micros, superseded
+from ml_platform.naming import quoted
+
+_NONE = -1  # no row: ranks begin at 0
+
+
+class RankedForm(JoinedForm[Word]):
+    """A form whose outputs come from one row: of those that cover the example, the one that ranks highest.
+
+    Rows rank by event time, knowledge, arrival and key (S10); those of a table without time by arrival.
+    """
+
+    shared = "ranked"  # all kinds of them rank the rows alike
+
+    @abstractmethod
+    def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:
+        """(start, last) of rows: each counts for examples with start < at ≤ last. All in microseconds.
+
+        clock: the event time; of a table without time, when the first version of the key was usable.
+        """
+
+    @abstractmethod
+    def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
+        """Outputs and status of examples, from the row of each: `_clock` and `columns`, null where there is none."""
+
+    @classmethod
+    def compute(cls, forms: Sequence[Any], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
+        """As JoinedForm says."""
+        places, at = batch.places(forms[0].on), pl.Series(batch.at)
+        ranked = _RankedRows(batch, table, forms)
+        outputs: dict[str, pl.Series] = {}
+        for form in forms:
+            outputs |= form.picked(ranked.of_examples(form, places), at)
+        ranked.drop()
+        return outputs
+
+
+class _RankedRows:
+    """The rows of one join in a temporary table, numbered in the order in which they are preferred."""
+
+    def __init__(self, batch: Batch, table: TableForm, forms: Sequence[RankedForm[Any]]) -> None:
+        self.batch, self.table = batch, table
+        self.name = f"temp.main.ranked_{secrets.token_hex(6)}"
+        self.columns = sorted({column for form in forms for column in form.columns})
+        if table.timed:
+            event = f"e.{quoted(table.event_time or '')}"
+            order, reach = [event, "e._known_at", "e._arrival"], f"AND {batch.reach('e._usable_at')}"
+            clock = f"{micros(event)} AS _clock"
+        else:
+            order, reach = ["e._arrival"], ""
+            clock = f"min({micros('e._usable_at')}) OVER (PARTITION BY k._group) AS _clock"
+        order += [*(f"e.{quoted(column)}" for column in table.key), "e._file", "e._row"]
+        columns = [
+            f"k._group AS _group, {clock}, {micros('e._usable_at')} AS _usable, {superseded()} AS _end",
+            *(f"e.{quoted(column)}" for column in self.columns),
+        ]
+        with batch.joined(forms[0].table, forms[0].on) as source:
+            batch.connection.execute(
+                f"CREATE TEMP TABLE {self.name} AS "
+                f"SELECT row_number() OVER (ORDER BY {', '.join(order)}) - 1 AS _rank, {', '.join(columns)} "
+                f"FROM {source} WHERE e._usable_at IS NOT NULL {reach}"
+            )
+
+    def drop(self) -> None:
+        self.batch.connection.execute(f"DROP TABLE {self.name}")
+
+    def of_examples(self, form: RankedForm[Any], places: Places) -> pl.DataFrame:
+        """The row that each example takes; nulls where there is none."""
+        rank = pl.DataFrame({"_rank": self._ranks(form, places)[places.place_of]})
+        wanted = rank.filter(pl.col("_rank") >= 0).unique()
+        name = f"wanted_{secrets.token_hex(6)}"
+        self.batch.connection.register(name, wanted.to_arrow())
+        columns = ", ".join(["_rank", "_clock", *(quoted(column) for column in self.columns)])
+        rows = self.batch.connection.execute(f"SELECT {columns} FROM {self.name} SEMI JOIN {name} USING (_rank)").pl()
+        self.batch.connection.unregister(name)
+        typed = rows.with_columns(pl.col(column).cast(self.table.columns[column]) for column in self.columns)
+        return rank.join(typed, on="_rank", how="left", maintain_order="left")
+
+    def _ranks(self, form: RankedForm[Any], places: Places) -> Integers:
+        standing = np.full(places.size + 1, _NONE, np.int64)  # of rows that nothing replaced
+        replaced = Extremes(places.size, np.maximum, _NONE, np.int64)
+        reader = self.batch.connection.execute(
+            f"SELECT _rank, _group, _clock, _usable, _end FROM {self.name}"
+        ).to_arrow_reader(ROWS)
+        count = 0
+        for rows in reader:
+            rank, group, clock, usable, end = (np.asarray(column, np.int64) for column in rows.columns)
+            count += len(rank)
+            start, last = form.covered(clock, usable, end)
+            first = places.after(places.keys(group, start))
+            current = last == NEVER
+            # A row that begins after its group's last example would land on the next group.
+            begun = current & (first < places.size) & (places.groups[np.minimum(first, places.size - 1)] == group)
+            np.maximum.at(standing, first[begun], rank[begun])
+            over = np.flatnonzero(~current)
+            until = places.after(places.keys(group[over], last[over]))
+            covers = until > first[over]
+            over = over[covers]
+            replaced.add(first[over], until[covers], rank[over])
+        ranks: Integers = np.maximum(_carried(standing, places.groups, count), replaced.result())
+        return ranks
+
+
+def _carried(standing: Integers, groups: Integers, count: int) -> Integers:
+    """The greatest rank so far within each group."""
+    stride = count + 1
+    base = groups * stride
+    carried = np.maximum.accumulate(base + standing[:-1] + 1) - base - 1
+    return np.append(carried, _NONE)

@@ -1,0 +1,26 @@
+"""What type an expression gives."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.expressions import columns_read, to_portable
+
+
+def type_of(expression: pl.Expr, columns: Mapping[str, pl.DataType], where: str) -> pl.DataType:
+    """What the expression gives on those columns. Raises DeclarationError where it does not fit them."""
+    unknown = sorted(columns_read(to_portable(expression, where)) - columns.keys())
+    if unknown:
+        raise DeclarationError(
+            where,
+            f"reads {', '.join(unknown)}, which it may not or which does not exist",
+            remedy=f"It may read: {', '.join(columns)}.",
+        )
+    try:
+        # Run, not planned: a plan does not look whether a function fits the type it is applied to.
+        return pl.DataFrame(schema=columns).select(expression.alias("value")).schema["value"]
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        raise DeclarationError(
+            where, f"the expression does not fit its columns: {error}", remedy="See the types in the contract."
+        ) from error

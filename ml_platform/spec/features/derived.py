@@ -1,0 +1,40 @@
+"""`Derived`: expressions over the example and its other features (S7)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.expression_wording import expression_in_words
+from ml_platform.spec.expressions import to_portable
+from ml_platform.spec.features.word import FeatureWord, Phrases
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Derived(FeatureWord):
+    """Row-wise polars expressions over inputs and other features: `Derived(hour=pl.col("at").dt.hour())`."""
+
+    expressions: Mapping[str, pl.Expr]
+
+    def __init__(self, expressions: Mapping[str, pl.Expr] | None = None, /, **named: pl.Expr) -> None:
+        merged = {**(expressions or {}), **named}
+        for name, expression in merged.items():
+            if not isinstance(expression, pl.Expr):
+                raise DeclarationError(
+                    f"Derived({name}=…)",
+                    f"{type(expression).__name__} is not a polars expression",
+                    remedy="Write it with pl.col(…).",
+                )
+            to_portable(expression, f"Derived({name}=…)")
+        object.__setattr__(self, "expressions", merged)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(self.expressions)
+
+    def in_words(self, phrases: Phrases) -> dict[str, str]:
+        return {
+            name: f"from the example: {expression_in_words(to_portable(expression, name))}"
+            for name, expression in self.expressions.items()
+        }

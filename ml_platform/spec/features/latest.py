@@ -1,0 +1,71 @@
+"""`Latest`: columns of the latest row (S10)."""
+
+from typing import Any
+
+import polars as pl
+
+from ml_platform.spec.durations import microseconds
+from ml_platform.spec.expression_wording import span_in_words
+from ml_platform.spec.features.word import JoinedFeature, On, Phrases, join_keys
+from ml_platform.spec.tables import Table
+from ml_platform.spec.vocabulary import Several, word
+
+
+@word
+class Latest(JoinedFeature):
+    """Columns of the latest usable row with that key and event_time <= at - offset (S10).
+
+    `max_age` (inclusive) is counted back from at - offset. Outputs are `<table>__<column>`, with
+    the offset appended when there is one, or `<as_>__<column>`.
+
+    >>> Latest("weather", on="airport", take=["temp"], offset="1d").outputs
+    ('weather_1d_ago__temp',)
+    """
+
+    table: str
+    on: On | None
+    take: Several[str]
+    max_age: str | None = None
+    offset: str | None = None
+    as_: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_age", "offset"):
+            if getattr(self, name) is not None:
+                microseconds(getattr(self, name), f"Latest({self.table!r}, {name}=…)")
+
+    @property
+    def prefix(self) -> str:
+        return self.as_ or (f"{self.table}_{self.offset}_ago" if self.offset else self.table)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(f"{self.prefix}__{column}" for column in self.take)
+
+    @property
+    def status(self) -> str:
+        return f"{self.prefix}__status"
+
+    @property
+    def keys(self) -> dict[str, str]:
+        return join_keys(self.on)
+
+    @property
+    def statuses(self) -> dict[str, tuple[Any, ...]]:
+        return {self.status: (self.max_age, self.offset)}
+
+    def output_types(self, table: Table) -> list[pl.DataType]:
+        self.check_columns(table, *self.take)
+        return [table.columns[column] for column in self.take]
+
+    def columns_behind(self) -> dict[str, tuple[str, ...]]:
+        return {output: (column,) for output, column in zip(self.outputs, self.take, strict=True)}
+
+    def in_words(self, phrases: Phrases) -> dict[str, str]:
+        row = f"the latest {self.joined_rows('row')} known {phrases.before}"
+        if self.offset:
+            row += f" as of {span_in_words(self.offset)} earlier"
+        if self.max_age:
+            row += f", at most {span_in_words(self.max_age)} old"
+        taken = zip(self.outputs, self.take, strict=True)
+        return {output: f"{phrases.column(self.table, column)} of {row}" for output, column in taken}

@@ -1,0 +1,55 @@
+"""`Lookup`: columns of a table without time (S12)."""
+
+from typing import Any, ClassVar
+
+import polars as pl
+
+from ml_platform.spec.features.word import JoinedFeature, On, Phrases, join_keys
+from ml_platform.spec.tables import Table
+from ml_platform.spec.vocabulary import Several, word
+
+
+@word
+class Lookup(JoinedFeature):
+    """Columns of a table without time, by key, as that table stood by arrival at `at` (S12).
+
+    Outputs are `<table>__<column>`, or `<as_>__<column>`.
+
+    >>> Lookup("planes", on="tailnum", take=["seats", "year"]).outputs
+    ('planes__seats', 'planes__year')
+    """
+
+    timed: ClassVar[bool] = False
+
+    table: str
+    on: On
+    take: Several[str]
+    as_: str | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(f"{self.as_ or self.table}__{column}" for column in self.take)
+
+    @property
+    def status(self) -> str:
+        return f"{self.as_ or self.table}__status"
+
+    @property
+    def keys(self) -> dict[str, str]:
+        return join_keys(self.on)
+
+    @property
+    def statuses(self) -> dict[str, tuple[Any, ...]]:
+        return {self.status: ()}
+
+    def output_types(self, table: Table) -> list[pl.DataType]:
+        self.check_columns(table, *self.take)
+        return [table.columns[column] for column in self.take]
+
+    def columns_behind(self) -> dict[str, tuple[str, ...]]:
+        return {output: (column,) for output, column in zip(self.outputs, self.take, strict=True)}
+
+    def in_words(self, phrases: Phrases) -> dict[str, str]:
+        row = f"the {self.joined_rows('row')}"
+        taken = zip(self.outputs, self.take, strict=True)
+        return {output: f"{phrases.column(self.table, column)} of {row}" for output, column in taken}

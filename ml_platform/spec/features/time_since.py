@@ -1,0 +1,55 @@
+"""`TimeSince`: the time that has passed since the latest row of which a condition is true (S11a)."""
+
+from typing import Any
+
+import polars as pl
+
+from ml_platform.spec.expression_wording import expression_in_words
+from ml_platform.spec.expressions import to_portable
+from ml_platform.spec.features.conditions import check_condition, check_expression, condition_columns
+from ml_platform.spec.features.word import JoinedFeature, On, Phrases, join_keys
+from ml_platform.spec.tables import Table
+from ml_platform.spec.vocabulary import word
+
+
+@word
+class TimeSince(JoinedFeature):
+    """Seconds from the event_time of the latest usable row with that key and with `where` true to `at` (S11a).
+
+    on:    join columns as in Lookup; None: all rows.
+    where: a polars expression over the table's own columns.
+
+    Output: `<table>__time_since[_by_<on>]`, or `<as_>`: name it where two conditions are asked of one key.
+
+    >>> TimeSince("logins", on="customer", where=pl.col("failed"), as_="since_failed_login").outputs
+    ('since_failed_login',)
+    """
+
+    table: str
+    on: On | None
+    where: Any
+    as_: str | None = None
+
+    def __post_init__(self) -> None:
+        check_expression(self.where, self.title)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        by = "_".join(self.keys)
+        return (self.as_ or f"{self.table}__time_since" + (f"_by_{by}" if by else ""),)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        return join_keys(self.on)
+
+    def output_types(self, table: Table) -> list[pl.DataType]:
+        check_condition(self.where, table, self.title)
+        return [pl.Float64()]
+
+    def columns_behind(self) -> dict[str, tuple[str, ...]]:
+        return {self.outputs[0]: condition_columns(self.where)}
+
+    def in_words(self, phrases: Phrases) -> dict[str, str]:
+        condition = expression_in_words(to_portable(self.where, "TimeSince.where"))
+        row = f"the latest {self.joined_rows('row')} where {condition}"
+        return {self.outputs[0]: f"seconds since {row} known {phrases.before}"}

@@ -1,0 +1,124 @@
+"""`Window`: aggregates over the rows of a span before the prediction time (S9)."""
+
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import Field
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.durations import microseconds
+from ml_platform.spec.expression_wording import expression_in_words, span_in_words
+from ml_platform.spec.expressions import to_portable
+from ml_platform.spec.features.conditions import check_condition, check_expression, condition_columns
+from ml_platform.spec.features.word import JoinedFeature, On, Phrases, join_keys
+from ml_platform.spec.tables import Table
+from ml_platform.spec.vocabulary import Several, word
+
+Aggregate = Literal["count", "sum", "mean", "std", "min", "max", "n_unique"]
+COUNTED = frozenset({"count", "n_unique"})  # whole numbers, of values of any type
+_IN_WORDS = {
+    "mean": "mean",
+    "sum": "sum",
+    "std": "standard deviation",
+    "min": "least",
+    "max": "greatest",
+    "n_unique": "number of different values",
+}
+
+
+@word
+class Window(JoinedFeature):
+    """Aggregates over the rows with at - over <= clock < at that are usable at `at` (S9).
+
+    by:         join columns as in Lookup; None: all rows.
+    of:         the column aggregated; None: rows are counted. n_unique takes any plain type, the number
+                of its different values.
+    where:      a polars expression over the table's own columns: rows where it is true count.
+    resolution: sums accumulate as whole multiples of it (S13), in the unit of `of`.
+
+    Outputs are `<table>__<of or rows>_<agg>_<span>[_by_<by>]`, or `<as_>_<agg>_<span>`.
+
+    >>> Window("flights", by="carrier", of="delay", agg=["mean"], over=["3h", "7d"]).outputs
+    ('flights__delay_mean_3h_by_carrier', 'flights__delay_mean_7d_by_carrier')
+    """
+
+    table: str
+    by: On | None = None
+    of: str | None = None
+    agg: Several[Aggregate] = ("count",)
+    over: Several[str] = Field(default=(), min_length=1, validate_default=True)
+    clock: Literal["known_at", "event_time"] = "known_at"
+    where: Any = None
+    resolution: float = 1e-6
+    as_: str | None = None
+
+    def __post_init__(self) -> None:
+        where = f"Window({self.table!r}, of={self.of!r})"
+        for span in self.over:
+            microseconds(span, f"{where}.over")
+        if self.of is None and set(self.agg) != {"count"}:
+            raise DeclarationError(
+                where, f"agg={list(self.agg)} needs a column", remedy='Name it with of=, or use agg=["count"].'
+            )
+        if not 1e-9 <= self.resolution <= 1e9:
+            raise DeclarationError(
+                where,
+                f"resolution={self.resolution} is outside 1e-9 to 1e9",
+                remedy="Give the smallest difference that matters, in the column's unit.",
+            )
+        if self.where is not None:
+            check_expression(self.where, where)
+
+    def output(self, agg: str, span: str) -> str:
+        if self.as_ is not None:
+            return f"{self.as_}_{agg}_{span}"
+        by = "_".join(self.keys)
+        return f"{self.table}__{self.of or 'rows'}_{agg}_{span}" + (f"_by_{by}" if by else "")
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(self.output(agg, span) for span in self.over for agg in self.agg)
+
+    @property
+    def keys(self) -> dict[str, str]:
+        return join_keys(self.by)
+
+    def output_types(self, table: Table) -> list[pl.DataType]:
+        dtype: pl.DataType = pl.Null()
+        if self.of is not None:
+            self.check_columns(table, self.of)
+            dtype = table.columns[self.of]
+        if "n_unique" in self.agg and dtype.is_nested():
+            raise DeclarationError(
+                self.title, f"of={self.of!r} is {dtype}", remedy="n_unique counts plain values: text, numbers, dates."
+            )
+        if not COUNTED.issuperset(self.agg) and not (dtype.is_numeric() or dtype == pl.Boolean):
+            raise DeclarationError(self.title, f"of={self.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
+        if self.where is not None:
+            check_condition(self.where, table, self.title)
+        return [pl.Int64() if agg in COUNTED else pl.Float64() for _ in self.over for agg in self.agg]
+
+    def columns_behind(self) -> dict[str, tuple[str, ...]]:
+        columns = (*([self.of] if self.of else []), *condition_columns(self.where))
+        return dict.fromkeys(self.outputs, columns)
+
+    def in_words(self, phrases: Phrases) -> dict[str, str]:
+        rows = self.joined_rows("rows")
+        if self.where is not None:
+            rows += f" where {expression_in_words(to_portable(self.where, 'Window.where'))}"
+        return {
+            self.output(agg, span): f"{self._aggregated(agg, rows)} {self._span_in_words(span, phrases.before)}"
+            for span in self.over
+            for agg in self.agg
+        }
+
+    def _aggregated(self, agg: str, rows: str) -> str:
+        if agg == "count":
+            return f"number of known {self.of} over {rows}" if self.of else f"number of {rows}"
+        return f"{_IN_WORDS[agg]} of {self.of} over {rows}"
+
+    def _span_in_words(self, span: str, before: str) -> str:
+        length = span_in_words(span).removeprefix("1 ")
+        if self.clock == "event_time":
+            return f"of the last {length}, as far as known {before}"
+        return f"known in the last {length} {before}"

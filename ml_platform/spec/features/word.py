@@ -1,0 +1,107 @@
+"""What every feature of a declaration answers about itself, so that nobody else asks which kind it is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import polars as pl
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.tables import Table
+from ml_platform.spec.vocabulary import Several
+
+On = str | Several[str] | Mapping[str, str]
+
+
+def join_keys(on: On | None) -> dict[str, str]:
+    """Example column → table column. A plain name is both; None joins nothing: all rows."""
+    if on is None:
+        return {}
+    if isinstance(on, str):
+        return {on: on}
+    return dict(on) if isinstance(on, Mapping) else {name: name for name in on}
+
+
+@dataclass(frozen=True)
+class Phrases:
+    """What a feature in words needs of its pipeline.
+
+    before:       "before <prediction time>", or "now" for examples without one.
+    descriptions: the contracts' descriptions of columns, by table.
+    """
+
+    before: str
+    descriptions: Mapping[str, Mapping[str, str]]
+
+    def column(self, table: str, name: str) -> str:
+        """The column with its description, where its contract gives one."""
+        about = self.descriptions[table].get(name)
+        return f"{name} ({about})" if about else name
+
+
+class FeatureWord(ABC):
+    """A word that declares features.
+
+    expressions: row-wise expressions by output, for `Derived`; empty for the others.
+    """
+
+    expressions: Mapping[str, pl.Expr]
+
+    @property
+    @abstractmethod
+    def outputs(self) -> tuple[str, ...]:
+        """The names of the columns that it gives, in order."""
+
+    @abstractmethod
+    def in_words(self, phrases: Phrases) -> dict[str, str]:
+        """Each output → what it holds, as a phrase."""
+
+
+class JoinedFeature(FeatureWord):
+    """A word that reads rows of a table.
+
+    timed: whether the table must have an event time and the examples a prediction time.
+    """
+
+    table: str
+    timed: ClassVar[bool] = True
+    expressions: Mapping[str, pl.Expr] = MappingProxyType({})
+
+    @property
+    @abstractmethod
+    def keys(self) -> dict[str, str]:
+        """Example column → table column; empty: all rows."""
+
+    @abstractmethod
+    def output_types(self, table: Table) -> list[pl.DataType]:
+        """The type of each output. Raises DeclarationError for what does not fit the columns of `table`."""
+
+    @abstractmethod
+    def columns_behind(self) -> dict[str, tuple[str, ...]]:
+        """Each output → the columns of the table that it is made of, without keys and clocks."""
+
+    @property
+    def statuses(self) -> dict[str, tuple[Any, ...]]:
+        """Each status column → what, beside table and keys, decides about the row it is about."""
+        return {}
+
+    @property
+    def title(self) -> str:
+        """The feature as errors name it: `Window('trips')`."""
+        return f"{type(self).__name__}({self.table!r})"
+
+    def check_columns(self, table: Table, *names: str) -> None:
+        """Raises DeclarationError for the first that `table` does not have."""
+        for name in names:
+            if name not in table.columns:
+                raise DeclarationError(
+                    self.title, f"there is no column {name!r}", remedy=f"Its columns: {', '.join(table.columns)}."
+                )
+
+    def joined_rows(self, noun: str) -> str:
+        """`trips rows with the same driver`, where `noun` is "rows"."""
+        pairs = self.keys.items()
+        same = " and ".join(own if own == theirs else f"{theirs} as {own}" for own, theirs in pairs)
+        return f"{self.table} {noun}" + (f" with the same {same}" if same else "")

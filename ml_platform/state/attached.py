@@ -1,0 +1,20 @@
+"""The operational state beside the lake's tables, for questions in SQL: `FROM state.records`, read-only."""
+
+from ml_platform.lake.connection import Lake
+from ml_platform.naming import literal
+from ml_platform.state import database
+
+NAME = "state"
+
+
+def attach(lake: Lake) -> None:
+    """Attach the state's database to the lake's connections as `state`; nothing where there is none yet."""
+    secret = lake.settings.catalog.get_secret_value()
+    if secret:
+        target, options = secret, f"TYPE postgres, READ_ONLY, SCHEMA {literal(database.SCHEMA)}"
+    else:
+        file = database.path(lake.settings)
+        if not file.exists():
+            return
+        target, options = str(file), "TYPE sqlite, READ_ONLY"
+    lake.connection.execute(f"ATTACH IF NOT EXISTS {literal(target)} AS {NAME} ({options})")

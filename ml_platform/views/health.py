@@ -1,0 +1,66 @@
+"""Whether the platform can work here: each thing is examined alone, so that one fault does not hide another."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+
+import duckdb
+from sqlalchemy.exc import SQLAlchemyError
+
+from ml_platform.errors import PlatformError
+from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state.stores import Stores
+from ml_platform.views.health_finding import Finding
+from ml_platform.views.machine_health import machine_findings
+from ml_platform.views.stores_health import CHECKS, Check, opened_stores, waiting_files
+
+
+def examine(
+    load_settings: Callable[[], Settings], load_pipelines: Callable[[Settings], Mapping[str, ModelPipeline]]
+) -> list[Finding]:
+    """Every finding, from the ground up: settings, declarations, machine, lake and state, files that wait.
+
+    What the two functions raise as a PlatformError is a finding too. Nothing is written but a temporary file in
+    each folder, removed at once.
+    """
+    try:
+        settings = load_settings()
+    except PlatformError as error:
+        return [Finding("settings", "bad", error.what, error.remedy)]
+    pipelines: Sequence[ModelPipeline] = ()
+    try:
+        pipelines = list(load_pipelines(settings).values())
+        declarations = _declarations(settings, pipelines)
+    except PlatformError as error:
+        declarations = Finding("declarations", "bad", error.what, error.remedy)
+    data = Finding("settings", "ok", f"data in {settings.data.resolve()}")
+    return [data, declarations, *machine_findings(settings), *_stores(settings, pipelines)]
+
+
+def _declarations(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Finding:
+    modules = ", ".join(settings.pipelines)
+    if pipelines:
+        return Finding("declarations", "ok", f"{', '.join(one.name for one in pipelines)} from {modules}")
+    remedy = "Name modules that declare some in ML_PLATFORM_PIPELINES."
+    return Finding("declarations", "warn", f"no pipeline in {modules}", remedy)
+
+
+def _stores(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+    findings, stores = opened_stores(settings)
+    yield from findings
+    if stores is None:
+        return
+    with closing(stores):
+        for name, check in CHECKS.items():
+            yield from _checked(name, check, stores, pipelines)
+        for pipeline in pipelines:
+            yield from _checked("landed files", waiting_files, stores, [pipeline])
+
+
+def _checked(name: str, check: Check, stores: Stores, pipelines: Sequence[ModelPipeline]) -> list[Finding]:
+    """What the check finds; that it fails is a finding as well."""
+    try:
+        return list(check(stores, pipelines))
+    except (PlatformError, duckdb.Error, SQLAlchemyError, OSError) as error:
+        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        return [Finding(name, "bad", detail, "The lake may be half made: run a pipeline.")]

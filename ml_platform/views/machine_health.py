@@ -1,0 +1,104 @@
+"""What a platform needs of the machine: folders to write to, room, a home for Dagster, a write lock that is free."""
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ml_platform.lake.locking import holder
+from ml_platform.settings import Settings
+from ml_platform.views.health_finding import Finding
+
+_LOW = 2_000_000_000  # bytes free; a month of the demo takes 0.03 GB, a merge of files needs them twice
+
+
+def machine_findings(settings: Settings) -> Iterator[Finding]:
+    """The folders, the disk, DAGSTER_HOME, the kind of catalog and the write lock, in this order."""
+    yield from _folders(settings)
+    yield _disk(settings)
+    yield _dagster_home()
+    yield _catalog(settings)
+    yield from _lock(settings)
+
+
+def _folders(settings: Settings) -> Iterator[Finding]:
+    for role in ("landing", "lake", "artifacts"):
+        name, folder = f"{role} folder", Path(getattr(settings, role))
+        if not folder.exists():
+            yield Finding(
+                name,
+                "ok" if _writable(_existing(folder)) else "bad",
+                f"{folder} is not there yet",
+                f"{_existing(folder)} is not writable: make it so, or set ML_PLATFORM_DATA.",
+            )
+        elif _writable(folder):
+            yield Finding(name, "ok", f"{folder} is writable")
+        else:
+            yield Finding(name, "bad", f"{folder} is not writable", "Make it so, or set ML_PLATFORM_DATA.")
+
+
+def _existing(folder: Path) -> Path:
+    return next(parent for parent in [folder.absolute(), *folder.absolute().parents] if parent.exists())
+
+
+def _writable(folder: Path) -> bool:
+    # Asking for permission is not enough: a disk may be read-only, and root may do everything.
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def _disk(settings: Settings) -> Finding:
+    folder = _existing(settings.data)
+    usage = shutil.disk_usage(folder)
+    detail = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free for {folder}"
+    return Finding("disk", "ok" if usage.free > _LOW else "warn", detail, "`ml-platform maintain` gives some back.")
+
+
+def _dagster_home() -> Finding:
+    home = os.environ.get("DAGSTER_HOME", "")
+    remedy = "export DAGSTER_HOME=/absolute/folder; `make` sets it to .dagster in the project."
+    if not home:
+        return Finding("DAGSTER_HOME", "warn", "not set: runs would leave no history for `dagster dev`", remedy)
+    if not Path(home).is_absolute() or not Path(home).is_dir():
+        return Finding("DAGSTER_HOME", "bad", f"{home} is not an existing absolute folder", remedy)
+    if not (Path(home) / "dagster.yaml").exists():
+        return Finding(
+            "DAGSTER_HOME",
+            "warn",
+            f"{home} has no dagster.yaml: two runs of a pipeline may collide",
+            "Copy the project's .dagster/dagster.yaml there.",
+        )
+    return Finding("DAGSTER_HOME", "ok", home)
+
+
+def _catalog(settings: Settings) -> Finding:
+    if settings.catalog.get_secret_value():  # which may hold a password, so nothing of it is shown
+        return Finding("catalog", "ok", "PostgreSQL, from ML_PLATFORM_CATALOG")
+    return Finding("catalog", "ok", "SQLite, in the lake's folder")
+
+
+def _lock(settings: Settings) -> Iterator[Finding]:
+    path = settings.lake / "write.lock"
+    if settings.catalog.get_secret_value() or not path.exists():
+        return
+    writer = holder(settings.lake)
+    who = "somebody"
+    if writer:
+        who = f"{writer['what']}, process {writer['pid']} on {writer['host']}, since {writer['since']}"
+    try:
+        with FileLock(path, timeout=0):  # let go at once; a writer that comes right now looks again after 10 ms
+            yield Finding("write lock", "ok", "free")
+    except Timeout:
+        stop = f"`kill {writer['pid']}`" if writer.get("host") == socket.gethostname() else "stopping that process"
+        yield Finding(
+            "write lock", "warn", f"held by {who}", f"Writers wait for it; {stop} frees it and loses nothing."
+        )
+    except OSError as error:
+        yield Finding("write lock", "bad", f"{path}: {error.strerror}", "Make the lake's folder writable.")

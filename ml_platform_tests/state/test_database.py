@@ -1,0 +1,98 @@
+"""The database of the operational state: made by migrations, opened by several processes, refused when newer."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import insert, text, update
+
+from ml_platform.errors import StateError
+from ml_platform.lake.transaction import Author
+from ml_platform.settings import Settings
+from ml_platform.state import database, ledger, migrate, schema
+from ml_platform.state.database import State
+from ml_platform.state.results import KINDS, Result, from_json, to_json
+from ml_platform_tests.state.programs import start_recording
+from ml_platform_tests.state.registry_rows import training
+
+
+def test_the_migrations_make_what_the_schema_declares(state: State) -> None:
+    with state.connection() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), schema.metadata) == []
+
+
+def test_the_revision_in_the_code_is_the_newest_migration() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
+    assert ScriptDirectory.from_config(config).get_current_head() == schema.REVISION
+
+
+def test_a_state_of_newer_code_is_refused_by_name(state: State, settings: Settings) -> None:
+    with state.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StateError, match=r"state\.sqlite\) has revision 9999; this version knows up to"):
+        State(settings)
+
+
+def test_a_read_only_state_is_never_written_and_one_that_is_missing_is_named(state: State, settings: Settings) -> None:
+    reader = State(settings, read_only=True)
+    with pytest.raises(StateError, match="opened read-only"), reader.writing():
+        pass
+    with reader.connection() as connection, pytest.raises(Exception, match="readonly"):
+        connection.execute(insert(schema.imports).values(source="x", progress="done"))
+    reader.close()
+    with pytest.raises(StateError, match="no operational state in"):
+        State(settings.model_copy(update={"data": settings.data / "elsewhere"}), read_only=True)
+
+
+def test_the_database_enforces_what_must_never_be_doubled(state: State) -> None:
+    from ml_platform.state.versions import register, stored
+
+    version = register(state, training("a"))
+    for changes in ({"content_key": "b"}, {"version": 2}):
+        with pytest.raises(StateError, match="refused a row"), state.writing() as connection:
+            connection.execute(insert(schema.versions).values(stored(version) | changes))
+    with pytest.raises(StateError, match="FOREIGN KEY"), state.writing() as connection:
+        connection.execute(
+            insert(schema.promotions).values(
+                pipeline="delays", version=7, action="promoted", partition="", effective_at=version.created_at,
+                reason="", actor="", run_id="", recorded_at=version.created_at,
+            )
+        )  # fmt: skip
+    with pytest.raises(StateError, match="CHECK"), state.writing() as connection:
+        connection.execute(
+            insert(schema.decisions).values(
+                pipeline="delays", partition="", outcome="perhaps", reason="", policy="{}", evidence="{}", run_id="",
+                recorded_at=version.created_at,
+            )
+        )  # fmt: skip
+
+
+def test_every_result_comes_back_from_its_stored_form() -> None:
+    for kind in KINDS.values():
+        assert from_json(to_json(kind())) == kind()
+
+
+def test_a_result_of_newer_code_is_refused_by_name() -> None:
+    for stored in ('{"kind": "oracle", "version": 1}', '{"kind": "predictions", "version": 99}'):
+        with pytest.raises(StateError, match="which this version does not know"):
+            from_json(stored)
+
+
+def test_four_processes_that_find_nothing_make_one_database_and_lose_nothing(settings: Settings) -> None:
+    writers = [start_recording(settings.data, str(number)) for number in range(4)]
+    assert [writer.wait(timeout=120) for writer in writers] == [0] * 4
+    state = State(settings)
+    assert len(ledger.history(state, "a")) == 4 * 25
+    state.close()
+
+
+def test_a_record_can_be_changed_by_nobody_who_only_reads(state: State) -> None:
+    ledger.record(state, Author("a", "1", "k"), rows=1, result=Result())
+    with state.connection() as connection:
+        connection.execute(update(schema.records).values(rows=2))
+    assert ledger.latest(state, "a")["a", "1"].rows == 1, "without `writing` nothing is committed"
+    assert database.exists(state.settings)

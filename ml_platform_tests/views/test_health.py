@@ -1,0 +1,140 @@
+"""An examination finds what is wrong and says how to mend it, each thing by itself."""
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from sqlalchemy import select, update
+
+from ml_platform.errors import DeclarationError
+from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import database, promotions, schema
+from ml_platform.state.versions import version
+from ml_platform.views.health import examine
+from ml_platform.views.health_finding import Finding
+from ml_platform_tests import scenario
+
+TRIPS = scenario.trips()
+
+
+@pytest.fixture
+def platform(january: Path, tmp_path: Path) -> Settings:
+    """A copy of a platform on which trips ran through January."""
+    shutil.copytree(january, tmp_path / "data")
+    return Settings(data=tmp_path / "data", threads=2)
+
+
+def _declared(_: Settings) -> dict[str, ModelPipeline]:
+    return {TRIPS.name: TRIPS}
+
+
+def _findings(settings: Settings) -> list[Finding]:
+    return examine(lambda: settings, _declared)
+
+
+def _finding(settings: Settings, name: str) -> Finding:
+    """The first of that name."""
+    return next(finding for finding in _findings(settings) if finding.name == name)
+
+
+def test_a_sound_platform_has_nothing_bad(platform: Settings) -> None:
+    states = {finding.name: finding.state for finding in _findings(platform)}
+    assert set(states) == {
+        "settings", "declarations", "landing folder", "lake folder", "artifacts folder", "disk", "DAGSTER_HOME",
+        "catalog", "write lock", "lake", "state", "data files", "champion", "versions", "landed files",
+    }  # fmt: skip
+    assert "bad" not in states.values() and states["champion"] == states["data files"] == states["versions"] == "ok"
+    assert [finding for finding in _findings(platform) if finding.state != "ok" and not finding.remedy] == []
+
+
+def test_files_that_wait_are_counted(platform: Settings) -> None:
+    assert _finding(platform, "landed files") == Finding("landed files", "ok", "trip_delay: none waits")
+    landed = platform.landing / "trips"
+    for name in ("trips_again.csv", "trips_more.csv"):
+        shutil.copy(next(landed.glob("*.csv")), landed / name)
+    assert _finding(platform, "landed files") == Finding(
+        "landed files", "warn", "trip_delay: 2 of trips wait", "`ml-platform run trip_delay`"
+    )
+
+
+def test_a_lost_data_file_is_named(platform: Settings) -> None:
+    next((platform.lake / "tables" / "trip_delay" / "features").rglob("*.parquet")).unlink()
+    finding = _finding(platform, "data files")
+    assert finding.state == "bad" and "trip_delay.features" in finding.detail and "run" in finding.remedy
+
+
+def test_a_champion_whose_bundle_is_damaged_is_named(platform: Settings) -> None:
+    with closing(database.State(platform)) as state:
+        champion = promotions.champion_at(state, TRIPS.name)
+        assert champion is not None
+        bundle = version(state, TRIPS.name, champion).bundle
+    (platform.artifacts / bundle[:2] / bundle).write_bytes(b"rust")
+    finding = _finding(platform, "champion")
+    assert finding.state == "bad" and f"trip_delay@{champion}: its bundle is missing or damaged" in finding.detail
+
+
+def test_libraries_that_changed_since_the_last_training_are_named(platform: Settings) -> None:
+    column = schema.versions.c.environment
+    with closing(database.State(platform)) as state, state.writing() as connection:
+        for (environment,) in connection.execute(select(column)).all():
+            other = environment.replace('"polars": "', '"polars": "0')
+            connection.execute(update(schema.versions).where(column == environment).values(environment=other))
+    finding = _finding(platform, "versions")
+    assert finding.state == "warn" and "polars was 0" in finding.detail
+
+
+def test_a_writer_that_holds_the_lock_is_told(platform: Settings) -> None:
+    with FileLock(platform.lake / "write.lock"):
+        finding = _finding(platform, "write lock")
+    assert finding.state == "warn" and "held by" in finding.detail
+
+
+def test_a_catalog_that_is_no_database_is_bad_and_only_that(settings: Settings) -> None:
+    settings.lake.mkdir(parents=True)
+    (settings.lake / "catalog.sqlite").write_bytes(b"rust" * 2000)
+    assert _finding(settings, "lake").state == "bad" and "catalog.sqlite" in _finding(settings, "lake").remedy
+    assert _finding(settings, "declarations").state == "ok"
+
+
+def test_a_lake_without_its_state_is_bad(platform: Settings) -> None:
+    database.path(platform).unlink()
+    finding = _finding(platform, "state")
+    assert finding.state == "bad" and finding.remedy and _finding(platform, "lake").state == "ok"
+
+
+def test_no_lake_yet_is_no_fault(settings: Settings) -> None:
+    assert _finding(settings, "lake").state == "warn" and "ml-platform run" in _finding(settings, "lake").remedy
+    assert _finding(settings, "landing folder").state == "ok"
+
+
+def test_a_folder_that_cannot_be_written_is_bad(settings: Settings) -> None:
+    settings.data.write_text("a file where a folder should be")
+    finding = _finding(settings, "landing folder")
+    assert finding.state == "bad" and "ML_PLATFORM_DATA" in finding.remedy
+
+
+@pytest.mark.parametrize(("home", "state"), [("", "warn"), ("/nowhere/at/all", "bad"), ("relative", "bad")])
+def test_a_home_of_dagster_that_does_not_serve_is_named(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, home: str, state: str
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", home)
+    assert _finding(settings, "DAGSTER_HOME").state == state
+
+
+def test_declarations_that_do_not_load_hide_nothing_else(platform: Settings) -> None:
+    def refused(_: Settings) -> dict[str, ModelPipeline]:
+        raise DeclarationError("Size", "-1 is no size", remedy="Use more.")
+
+    findings = {finding.name: finding for finding in examine(lambda: platform, refused)}
+    assert findings["declarations"] == Finding("declarations", "bad", "Size: -1 is no size.", "Use more.")
+    assert findings["data files"].state == "ok"
+
+
+def test_settings_that_do_not_load_are_the_only_finding() -> None:
+    def refused() -> Settings:
+        raise DeclarationError("ML_PLATFORM_THREADS", "no number", remedy="Change it.")
+
+    assert examine(refused, _declared) == [Finding("settings", "bad", "ML_PLATFORM_THREADS: no number.", "Change it.")]
