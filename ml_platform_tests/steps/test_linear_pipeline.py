@@ -6,7 +6,7 @@ import pytest
 
 from ml_platform import LightGBM, Linear
 from ml_platform.models.bundle import load
-from ml_platform.state import versions
+from ml_platform.state import verdicts, versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
@@ -22,8 +22,8 @@ def test_a_linear_candidate_passes_every_gate_and_serves_the_next_month(trips: W
     trips.land_trips("2024-01", "2024-02", "2024-03")
     trips.run()
     name = trips.pipeline.name
-    verdicts = trips.frame("SELECT DISTINCT gate, passed FROM registry.verdicts WHERE slice = '' AND version = 1")
-    assert verdicts["passed"].all() and any("same bytes" in gate for gate in verdicts["gate"])
+    outcomes = [v for v in verdicts.of(trips.ws.state, name, 1) if v.slice == ""]
+    assert all(v.passed for v in outcomes) and any("same bytes" in v.gate for v in outcomes)
     assert champion_at(trips.ws.state, name) is not None
     scored = trips.frame(f"SELECT score, version FROM {name}.predictions WHERE _partition = '2024-02'")
     assert scored.height == 400 and set(scored["version"]) == {1} and scored["score"].is_between(0, 1).all()
@@ -50,5 +50,4 @@ def test_another_trainer_later_leaves_what_the_linear_champion_did_and_is_compar
     assert {item: after[item] for item in before} == before
     newest = versions.version(trips.ws.state, name, last + 1)
     assert load(trips.ws.blobs, newest.bundle).model_format == "lightgbm-text"
-    details = trips.frame(f"SELECT detail FROM registry.verdicts WHERE version = {last + 1}")["detail"]
-    assert details.str.contains(f"against {name}@{last}", literal=True).any()
+    assert any(f"against {name}@{last}" in v.detail for v in verdicts.of(trips.ws.state, name, last + 1))
