@@ -11,10 +11,10 @@ from ml_platform.state import ledger
 from ml_platform.state.results import Result
 
 
-def start_recording(folder: Path, name: str) -> subprocess.Popen[str]:
+def start_recording(folder: Path, name: str) -> subprocess.Popen[bytes]:
     """A process that records 25 outputs of the asset "a", each its own partition."""
     command = [sys.executable, "-m", "ml_platform_tests.state.programs", str(folder), name]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command)
 
 
 def main() -> None:

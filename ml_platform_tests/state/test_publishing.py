@@ -114,7 +114,7 @@ def test_a_plain_duckdb_reads_lineage_and_state_while_the_lake_is_open(told: Sto
     load_extensions(plain, ["ducklake", "sqlite_scanner"])
     plain.execute(f"ATTACH 'ducklake:sqlite:{told.lake.folder / 'catalog.sqlite'}' AS elsewhere (READ_ONLY)")
     plain.execute(f"ATTACH '{told.lake.folder / 'state.sqlite'}' AS state (TYPE sqlite, READ_ONLY)")
-    assert plain.execute("SELECT count(*) FROM elsewhere.lineage.nodes WHERE kind = 'file'").fetchall() == [(2,)]
+    assert plain.execute("SELECT count(*) FROM elsewhere.lineage.nodes WHERE kind = 'file'").fetchall() == [(3,)]
     assert plain.execute("SELECT read_asset FROM elsewhere.lineage.edges WHERE content_key = 'old'").fetchall() == [
         ("raw/t",)
     ]
