@@ -8,14 +8,13 @@ from ml_platform.errors import PromotionRefused
 from ml_platform.evaluation.gates.measuring import evaluate, judge
 from ml_platform.evaluation.stored import bounds, stored_candidate, stored_champion
 from ml_platform.lake.blobs import Blobs
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
-from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanChampion, OverfitGap, Size
+from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanBaseline, NoWorseThanChampion, OverfitGap, Size
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.training import LightGBM, Split
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at, promote
+from ml_platform.state.stores import Stores
 from ml_platform.state.versions import Training, Version
 from ml_platform.training import fitting, training_set
 from ml_platform.training.training_set import TrainingSet
@@ -23,17 +22,14 @@ from ml_platform_tests.evaluation.candidates import Outcome
 from ml_platform_tests.scenario import labelled_trips
 from ml_platform_tests.scenario.labelled_trips import MONTHS, D
 
-AUTHOR = Author("trips_late/candidate", partition="2013-02", run_id="r1")
 
-
-def trained(lake: Lake, settings: Settings, pipeline: ModelPipeline) -> tuple[TrainingSet, Version]:
+def trained(stores: Stores, settings: Settings, pipeline: ModelPipeline) -> tuple[TrainingSet, Version]:
     blobs = Blobs(settings)
-    labelled_trips.fill(lake, pipeline, labelled_trips.rows())
-    stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
+    labelled_trips.fill(stores.lake, pipeline, labelled_trips.rows())
+    stored = training_set.build(stores.lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     made = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     return stored, versions.register(
-        state,
-        AUTHOR,
+        stores.state,
         Training(
             pipeline=pipeline.name,
             content_key=made.digest,
@@ -52,7 +48,7 @@ def trained(lake: Lake, settings: Settings, pipeline: ModelPipeline) -> tuple[Tr
     )
 
 
-def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake, settings: Settings) -> None:
+def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Stores, settings: Settings) -> None:
     gates = (
         AtLeast("roc_auc", 0.7),
         AtLeast("roc_auc", 0.6, by="city", min_rows=50),
@@ -62,14 +58,13 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake,
         Size(mb=5),
     )
     pipeline = labelled_trips.pipeline(gates=gates)
-    stored, version = trained(lake, settings, pipeline)
+    stored, version = trained(stores, settings, pipeline)
     given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, version.version, threads=1)
-    blind = evaluate(lake, AUTHOR, pipeline.gates, given)
+    blind = evaluate(stores.state, "r1", pipeline.gates, given)
     assert [v.gate for v in blind if v.passed is False] == []
     with pytest.raises(PromotionRefused, match="no verdict on “training again gives the same bytes”"):
         promote(
-            lake,
-            AUTHOR,
+            stores.state,
             pipeline.name,
             1,
             pipeline.required_gates,
@@ -87,11 +82,10 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake,
         threads=1,
         parity=lambda n: Outcome(compared=n),
     )
-    verdicts = evaluate(lake, AUTHOR, pipeline.all_gates, given)
+    verdicts = evaluate(stores.state, "r1", pipeline.all_gates, given)
     assert [v.gate for v in verdicts if v.passed is False] == [] and {v.snapshot for v in verdicts} == {stored.digest}
     promote(
-        lake,
-        AUTHOR,
+        stores.state,
         pipeline.name,
         1,
         pipeline.required_gates,
@@ -100,25 +94,31 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(lake: Lake,
         reason="gates passed",
         actor="platform",
     )
-    assert champion_at(lake, pipeline.name) == 1
+    assert champion_at(stores.state, pipeline.name) == 1
 
 
 @pytest.mark.parametrize(
     ("task", "gate"), [("multiclass", AtLeast("macro_f1", 0.4)), ("regression", AtMost("rmse", 6.0))]
 )
-def test_other_tasks_are_judged_the_same_way(lake: Lake, settings: Settings, task: str, gate: AtLeast | AtMost) -> None:
+def test_other_tasks_are_judged_the_same_way(
+    stores: Stores, settings: Settings, task: str, gate: AtLeast | AtMost
+) -> None:
     pipeline = labelled_trips.pipeline(task)
-    stored, version = trained(lake, settings, pipeline)
+    stored, version = trained(stores, settings, pipeline)
     given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, threads=1)
-    for asked in (gate, NoWorseThanChampion(gate.metric), OverfitGap(gate.metric, 50.0)):
+    metric = gate.metric
+    comparisons = NoWorseThanChampion(metric), NoWorseThanBaseline(metric, tolerance=0.5), OverfitGap(metric, 50.0)
+    for asked in (gate, *comparisons):
         assert [v.passed for v in judge(asked, given)] == [True], asked
 
 
-def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(lake: Lake, settings: Settings) -> None:
+def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(
+    stores: Stores, settings: Settings
+) -> None:
     weak = labelled_trips.pipeline(trainer=LightGBM(num_leaves=2, rounds=1))
-    stored, first = trained(lake, settings, weak)
+    stored, first = trained(stores, settings, weak)
     strong = labelled_trips.pipeline()
-    _, second = trained(lake, settings, strong)
+    _, second = trained(stores, settings, strong)
     champion = stored_champion(Blobs(settings), first, threads=1)
     given = stored_candidate(Blobs(settings), strong, stored, second.bundle, 2, champion=champion, threads=1)
     assert champion.cut_off is not None and given.holdout_start is not None and given.holdout_start > champion.cut_off
@@ -128,9 +128,9 @@ def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(lak
     assert "trips_late@1" in verdict.detail
 
 
-def test_shares_of_hashed_keys_have_no_cut_off_but_a_split_in_common(lake: Lake, settings: Settings) -> None:
+def test_shares_of_hashed_keys_have_no_cut_off_but_a_split_in_common(stores: Stores, settings: Settings) -> None:
     pipeline = labelled_trips.pipeline(split=Split(validation=0.2, holdout=0.3))
-    stored, version = trained(lake, settings, pipeline)
+    stored, version = trained(stores, settings, pipeline)
     champion = stored_champion(Blobs(settings), version, threads=1)
     given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, champion=champion, threads=1)
     assert champion.cut_off is None and given.cut_off is None and given.split == champion.split

@@ -64,7 +64,7 @@ def test_the_step_tells_figures_a_picture_and_sentences(open_world: OpenWorld, f
     assert {check["severity"] for check in checks.values()} == {"warn"}
     assert checks["weighted_drift"]["value"] == told["weighted drift"]
     assert checks["weighted_drift"]["threshold"] == 0.25
-    assert "of the gain" in checks["weighted_drift"]["description"]
+    assert "of the importance" in checks["weighted_drift"]["description"]
 
 
 def test_the_picture_is_kept_by_upkeep(open_world: OpenWorld, february: Path) -> None:

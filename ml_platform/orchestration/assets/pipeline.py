@@ -30,7 +30,7 @@ def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         key=key,
         group_name=pipeline.name,
         owners=list(pipeline.owners),
-        kinds=set(step.kinds),
+        kinds=set(step.badges(pipeline)),
         deps=[dg.AssetKey(list(upstream)) for upstream in step.upstream(pipeline)],
         partitions_def=partitions_of(pipeline.partitions),
         description=step_description(pipeline, step),
