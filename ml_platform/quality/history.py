@@ -177,14 +177,14 @@ def _mend(lake: Lake, table: Table, made: Mapping[Which, ValidatedResult], profi
         )
         again = profile(rows, table.name, name, key, table.event_time)
         with write(lake, Author(f"profile/{table.name}", name)) as tx:
-            write_profile(tx, table.name, name, again, again=True)
+            write_profile(tx, table.name, name, again)
     return bool(missing)
 
 
 def _profiled(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dict[str, Column]]:
     """The profiled columns of each content: the partitions in order, contents as they were made."""
-    if not lake.has("platform", "profiles"):
-        return {}
+    if not {*FIELDS, "version"} <= lake.columns("platform", "profiles").keys():
+        return {}  # no profiles yet, or only those of code that did not count as much
     fields = ", ".join(quoted(name) for name in FIELDS)
     rows = lake.rows(
         f"SELECT partition, content_key, {fields} FROM platform.profiles WHERE table_name = ? AND version = ? "

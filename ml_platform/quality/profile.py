@@ -108,12 +108,14 @@ def _text(value: Any) -> str:
     return str(value)[:200]
 
 
-def write_profile(tx: Transaction, table: str, partition: str, rows: pl.DataFrame, *, again: bool) -> None:
-    """Put the profile in the place of the partition's last one, if there was one (`again`).
+def write_profile(tx: Transaction, table: str, partition: str, rows: pl.DataFrame) -> None:
+    """Put the profile in the place of the partition's last one, if there was one.
 
-    A table without partitions keeps the profiles of its earlier contents: they are its history.
+    Whether there was one is asked of the lake: a process that died after it committed left a profile
+    that no record speaks of (S43). A table without partitions keeps the profiles of its earlier
+    contents: they are its history.
     """
-    if again and tx.lake.has("platform", "profiles"):
+    if tx.lake.has("platform", "profiles"):
         same = "table_name = ? AND partition = ?"
         parameters = [table, partition]
         if partition == WHOLE and rows.height:

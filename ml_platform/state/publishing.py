@@ -119,7 +119,8 @@ def publish(stores: Stores) -> int:
     if not _behind(stores):
         return 0
     appended = 0
-    with write(stores.lake, AUTHOR) as tx:
+    # One moment of the state: a record and what it was made from come in the same commit, or both in the next.
+    with write(stores.lake, AUTHOR) as tx, stores.state.reading():
         marks = _marks(stores.lake)
         for stream in STREAMS:
             rows = _new(stores.state, stream, marks.get(stream.target, 0))

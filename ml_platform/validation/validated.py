@@ -56,7 +56,7 @@ class ValidatedReport:
 def build_validated(
     stores: Stores, table: Table, partitions: Partitions | None, partition: str, author: Author
 ) -> ValidatedReport:
-    """Make one partition: validated rows, quarantine, profile and ledger row in one transaction.
+    """Make one partition: validated rows, quarantine and profile in one transaction, then the record (S43).
 
     The content key is worked out here and replaces the author's. With the key already in the ledger, and
     the rows whole, nothing is written and the report says `unchanged`.
@@ -75,7 +75,7 @@ def build_validated(
     if last is not None and last.content_key == key and there:
         result = last.result_as(ValidatedResult)
         return ValidatedReport(table.name, partition, key, result, refused=state.refused, unchanged=True)
-    return _build(stores, table, partitions, plan, state, author, again=last is not None)
+    return _build(stores, table, partitions, plan, state, author)
 
 
 def _drop_damaged(blobs: Blobs, plan: Plan, state: Screenings) -> bool:
@@ -87,14 +87,7 @@ def _drop_damaged(blobs: Blobs, plan: Plan, state: Screenings) -> bool:
 
 
 def _build(
-    stores: Stores,
-    table: Table,
-    partitions: Partitions | None,
-    plan: Plan,
-    state: Screenings,
-    author: Author,
-    *,
-    again: bool,
+    stores: Stores, table: Table, partitions: Partitions | None, plan: Plan, state: Screenings, author: Author
 ) -> ValidatedReport:
     lake, found = stores.lake, state.found
     screened = _load(stores.blobs, table, partitions, plan, found)
@@ -134,7 +127,7 @@ def _build(
     with write(lake, author) as tx:
         tx.replace("validated", table.name, put, partition=plan.partition, evolve=True)
         tx.replace("quarantine", table.name, quarantine, partition=plan.partition, evolve=True)
-        write_profile(tx, table.name, plan.partition, profiled, again=again)
+        write_profile(tx, table.name, plan.partition, profiled)
         after(tx, stores.state, lambda: ledger.record(stores.state, author, rows=current.height, result=result))
     return ValidatedReport(table.name, plan.partition, author.content_key, result, refused=state.refused)
 

@@ -11,7 +11,9 @@ import pytest
 from ml_platform import Monthly, pipelines
 from ml_platform.demo.example import Delivery, examples, land_missing, sliced
 from ml_platform.discovery import pipelines as declared
-from ml_platform.lake.connection import Lake
+from ml_platform.settings import Settings
+from ml_platform.state import files
+from ml_platform.state.stores import Stores
 from ml_platform_tests import scenario
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
@@ -43,19 +45,20 @@ def deliveries(through: str | None = None) -> Iterator[Delivery]:
     yield from sliced(scenario.trips_, rows, pl.col("ordered_at"), MONTHS, through)
 
 
-def test_what_lies_there_is_not_landed_again(lake: Lake) -> None:
-    assert [land_missing(lake, deliveries()) for _ in range(2)] == [3, 0]
-    files = sorted(path.name for path in (lake.settings.landing / "trips").iterdir())
-    assert files == ["trips_2024-01.csv", "trips_2024-02.csv", "trips_2024-03.csv"]
-    arrived = dict(lake.rows("SELECT path, arrival FROM platform.landings"))
+def test_what_lies_there_is_not_landed_again(stores: Stores) -> None:
+    assert [land_missing(stores.settings, deliveries()) for _ in range(2)] == [3, 0]
+    names = sorted(path.name for path in (stores.settings.landing / "trips").iterdir())
+    assert names == ["trips_2024-01.csv", "trips_2024-02.csv", "trips_2024-03.csv"]
+    declared_arrivals = files.declared_arrivals(stores.state, "trips")
+    arrived = {path: arrival for (path, _), arrival in declared_arrivals.items()}
     assert arrived["trips/trips_2024-01.csv"] == datetime(2024, 2, 1, 6, tzinfo=UTC)
 
 
-def test_through_a_month_lands_the_file_that_completes_it_too(lake: Lake) -> None:
-    assert land_missing(lake, deliveries("2024-01")) == 2
+def test_through_a_month_lands_the_file_that_completes_it_too(settings: Settings) -> None:
+    assert land_missing(settings, deliveries("2024-01")) == 2
 
 
-def test_the_command_lists_examples_and_refuses_what_is_none(lake: Lake) -> None:
+def test_the_command_lists_examples_and_refuses_what_is_none(settings: Settings) -> None:
     assert [row["pipeline"] for row in invoke_json("example")] == list(examples())
     refused = invoke("example", "no_such_example")
     assert refused.exit_code == 2 and "churn_snapshot" in refused.output

@@ -11,6 +11,6 @@ from ml_platform_tests.orchestration.dagster_platform import Platform, platform_
 @pytest.fixture(scope="package")
 def flights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with platform_in(tmp_path_factory.mktemp("flights"), "ml_platform.pipelines.flight_delay") as platform:
-        land_months(platform.ws.lake, "2013-02")
+        land_months(platform.ws.settings, "2013-02")
         platform.run("flight_delay", "2013-02")
         yield platform

@@ -105,7 +105,7 @@ def test_performance_waits_for_the_last_label_because_reports_come_before_absenc
 @pytest.mark.slow
 def test_days_of_hours_train_once_a_day_and_what_was_promised_comes_true_S20(tmp_path: Path) -> None:
     with closing(world(tmp_path / "data", card_fraud)) as made:
-        land_card_fraud(made.ws.lake, "2024-05-05T13")
+        land_card_fraud(made.ws.settings, "2024-05-05T13")
         made.run()
         rows = months(made.ws, made.pipeline)
         decided = [row["partition"] for row in rows if row["decision"] != "skipped"]

@@ -7,6 +7,7 @@ import pytest
 
 from ml_platform.discovery import find
 from ml_platform.state import ledger, verdicts, versions
+from ml_platform.state.results import ChampionResult
 from ml_platform.training.reproduction import reproduce
 from ml_platform.views.status import months
 from ml_platform_tests.orchestration.dagster_platform import Platform
@@ -17,10 +18,10 @@ VALID_FLIGHTS = {"2013-01": 26_865, "2013-02": 24_936}  # by scheduled departure
 
 def test_every_landed_row_is_taken_in(flights: Platform) -> None:
     lake = flights.ws.lake
-    rows = dict(lake.rows("SELECT table_name, sum(rows) FROM platform.files GROUP BY ALL"))
+    rows = dict(lake.rows('SELECT "table", sum(rows) FROM lineage.files GROUP BY ALL'))
     assert rows["flights"] == sum(RAW_FLIGHTS.values())
     assert (rows["planes"], rows["airports"]) == (3_322, 1_458)
-    files = lake.rows("SELECT path, rows FROM platform.files WHERE table_name = 'flights' ORDER BY path")
+    files = lake.rows("SELECT path, rows FROM lineage.files WHERE \"table\" = 'flights' ORDER BY path")
     assert files == [(f"flights/flights_{month}.csv", count) for month, count in RAW_FLIGHTS.items()]
 
 
@@ -54,14 +55,17 @@ def test_the_one_impossible_wind_is_in_quarantine_with_its_reason(flights: Platf
 def test_each_month_ends_with_a_champion_or_the_reasons_why_not(flights: Platform) -> None:
     declared = find("flight_delay")
     for row in months(flights.ws, declared):
-        told = ledger.latest(flights.ws.state)["flight_delay/champion", row["partition"]].details["metadata"]
-        number = int(told["candidate"].partition("@")[2])
-        found = verdicts.of(flights.ws.state, "flight_delay", number)
-        failed = {v.gate for v in found if v.passed is False and not v.slice}
+        record = ledger.latest(flights.ws.state, "flight_delay/champion")["flight_delay/champion", row["partition"]]
+        result, shown = record.result_as(ChampionResult), ledger.details(flights.ws.state, record.id).display
+        assert result.candidate is not None
+        assert shown["candidate"] == f"flight_delay@{result.candidate}"
+        judged = verdicts.of(flights.ws.state, "flight_delay", result.candidate)
+        failed = {v.gate for v in judged if v.passed is False and not v.slice}
         if row["decision"] == "promoted":
-            assert failed == set() and told["champion"] == told["candidate"]
+            assert failed == set() and result.champion == result.candidate
+            assert shown["champion"] == shown["candidate"]
         else:
-            assert failed and all(gate in told["reason"] for gate in failed)
+            assert failed and all(gate in shown["reason"] for gate in failed)
     assert [row["partition"] for row in months(flights.ws, declared)] == list(VALID_FLIGHTS)
     assert [row["rows"] for row in months(flights.ws, declared)] == list(VALID_FLIGHTS.values())
     assert row["champion"] == "flight_delay@2", "two months are enough for every gate"

@@ -7,7 +7,8 @@ from ml_platform.lake.connection import Lake
 from ml_platform.naming import literal, quoted
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.sources.raw_columns import FILE
-from ml_platform.state import ledger, promotions, versions
+from ml_platform.state import files, ledger, promotions, versions
+from ml_platform.state.database import State
 
 TablePart = tuple[str, str, str]  # schema, table, partition or file
 
@@ -42,11 +43,19 @@ def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
         "validated.trips": "SELECT trip AS k FROM validated.trips WHERE _superseded_at IS NULL",
         "validated.drivers": "SELECT driver AS k FROM validated.drivers WHERE _superseded_at IS NULL",
         "raw.trips": f"SELECT ({FILE}, _row) AS k FROM raw.trips",
-        "platform.files": "SELECT (table_name, path, version) AS k FROM platform.files",
+        "platform.profiles": "SELECT (table_name, partition, content_key, column_name) AS k FROM platform.profiles",
+        "lineage.records": "SELECT id AS k FROM lineage.records",
+        "lineage.outputs": "SELECT (asset, partition, content_key) AS k FROM lineage.records "
+        "WHERE NOT starts_with(asset, 'raw/')",
+        "lineage.reads": "SELECT (record_id, read_asset, read_partition, read_key) AS k FROM lineage.reads",
+        "lineage.nodes": "SELECT (asset, partition, content_key) AS k FROM lineage.nodes",
+        "lineage.files": 'SELECT ("table", path, version) AS k FROM lineage.files',
         "registry.versions": "SELECT (pipeline, version) AS k FROM registry.versions",
         "registry.trainings": "SELECT (pipeline, content_key) AS k FROM registry.versions",
         "registry.verdicts": "SELECT (pipeline, version, gate_key, slice) AS k FROM registry.verdicts",
-        "registry.promotions": "SELECT (pipeline, seq) AS k FROM registry.promotions",
+        "registry.promotions": "SELECT seq AS k FROM registry.promotions",
+        "registry.decisions": "SELECT id AS k FROM registry.decisions",
+        "decisions": "SELECT (pipeline, partition) AS k FROM registry.decisions",
     }
     for name in names:
         if lake.columns(name, "features"):
@@ -60,12 +69,34 @@ def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
     return {table: count for table, count in duplicates.items() if count}
 
 
-def keys(lake: Lake) -> dict[tuple[str, str], tuple[str, str]]:
+def story(lake: Lake) -> dict[str, list[Any]]:
+    """What the lake tells of everything on record once it is published: nodes and edges of the lineage, and files."""
+    asked = {
+        "nodes": "SELECT kind, asset, partition, content_key, output, rows, version, stands, reads "
+        "FROM lineage.nodes WHERE kind <> 'promotion'",
+        "edges": "FROM lineage.edges WHERE NOT ends_with(asset, '/promotions')",
+        "files": 'SELECT "table", path, version, sha256, bytes, rows, arrival, status, error, file_id '
+        "FROM lineage.files",
+        "verdicts": "SELECT pipeline, version, gate_key, slice, passed, measured FROM registry.verdicts",
+        "decisions": "SELECT pipeline, partition, decided_at, outcome FROM registry.decisions",
+        "promotions": "SELECT pipeline, version, action, previous, partition, effective_at FROM registry.promotions",
+    }
+    return {name: lake.rows(f"FROM ({query}) ORDER BY ALL") for name, query in asked.items()}
+
+
+def keys(state: State) -> dict[tuple[str, str], tuple[str, str]]:
     """(asset, partition) → content key and output of everything in the ledger."""
-    return {where: (record.content_key, record.output) for where, record in ledger.latest(state).items()}
+    records = [record for asset in ledger.assets(state) for record in ledger.latest(state, asset).items()]
+    return {where: (record.content_key, record.output) for where, record in records}
 
 
-def champions(lake: Lake, name: str) -> list[Any]:
+def unfinished(state: State) -> list[str]:
+    """File versions that were announced and are neither on record nor taken back."""
+    names = [asset.removeprefix("raw/") for asset in ledger.assets(state) if asset.startswith("raw/")]
+    return [file_id for name in names for file_id in files.unfinished(state, name)]
+
+
+def champions(state: State, name: str) -> list[Any]:
     """The versions with what they were trained from, and the log of champions."""
     trained = [(v.version, v.content_key, v.training_set, v.bundle) for v in versions.versions(state, name)]
     log = [(e.version, e.action, e.partition, e.effective_at) for e in promotions.history(state, name)]

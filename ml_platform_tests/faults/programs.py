@@ -6,18 +6,24 @@ A process reads orders, `[function, folder, argument…]` in JSON, one a line, a
 
 import json
 import os
+import signal
 import sys
 import traceback
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from ml_platform.lake import transaction
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, write
+from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import ledger
+from ml_platform.state.database import State
+from ml_platform.state.publishing import publish
 from ml_platform.steps.all_steps import planner
 from ml_platform_tests.faults import lake_contents, trip_pipelines
 from ml_platform_tests.world import World
@@ -45,6 +51,7 @@ def months_apart(folder: Path, month: str) -> None:
             for key in opened.ordered(pipeline, work):
                 opened.step(key, work.partition, pipeline=pipeline)
                 if key == f"{trip_pipelines.APART}/features":
+                    publish(opened.ws)
                     return
 
 
@@ -53,6 +60,7 @@ def end_to_end(folder: Path, name: str) -> None:
     with closing(world(folder, *trip_pipelines.pipelines())) as opened:
         (pipeline,) = (p for p in opened.pipelines if p.name == name)
         opened.run(trip_pipelines.THROUGH, pipeline=pipeline)
+        publish(opened.ws)
 
 
 def write_beside(folder: Path, times: int) -> None:
@@ -82,10 +90,50 @@ def look(folder: Path) -> list[int]:
 
 
 def run(folder: Path, through: str) -> int:
-    """A pipeline without a gate that depends on the machine's speed, to its champion; how many steps ran."""
+    """A pipeline without a gate that depends on the machine's speed, to its champion; how many steps ran.
+
+    At its end the story is published to the lake, as at the end of every run.
+    """
     with closing(world(folder, trip_pipelines.trips(trip_pipelines.APART))) as opened:
         say({"began": True})
-        return len(opened.run(through))
+        steps = opened.run(through)
+        publish(opened.ws)
+        return len(steps)
+
+
+def run_killed_before_record(folder: Path, through: str, asset: str) -> None:
+    """`run` that kills itself when the rows of `asset` are committed and nothing about them is on record yet."""
+    original = transaction.write
+
+    @contextmanager
+    def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) -> Iterator[Transaction]:
+        with original(lake, author, details) as tx:
+            if author.asset == asset:
+                tx.after_commit(_kill)  # it is asked first: before what puts the rows on record
+            yield tx
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "write", None) is original:
+            module.write = write  # type: ignore[attr-defined]  # it has one, as was just asked
+    run(folder, through)
+
+
+def run_killed_in_record(folder: Path, through: str, asset: str) -> None:
+    """`run` that kills itself when the record of `asset` is written and its transaction not yet committed."""
+    original = ledger.record
+
+    def record(state: State, author: Author, **values: Any) -> ledger.Record:
+        written = original(state, author, **values)
+        if author.asset == asset:
+            _kill()
+        return written
+
+    ledger.record = record
+    run(folder, through)
+
+
+def _kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _answer(order: list[Any]) -> dict[str, Any]:

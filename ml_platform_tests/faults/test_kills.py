@@ -1,7 +1,8 @@
 """SIGKILL at a random moment of a run, then the run again: as if it had never happened.
 
-The moment is drawn between the start of the run and a little more than it takes undisturbed. Afterwards
-upkeep without grace leaves no file that nothing refers to.
+The moment is drawn between the start of the run and a little more than it takes undisturbed. The narrow
+moments between the lake's commit and the record of it, and before the record is committed, are all tried, one
+after the other (S43). Afterwards upkeep without grace leaves no file that nothing refers to.
 """
 
 import shutil
@@ -15,7 +16,11 @@ from typing import Any
 
 import pytest
 
+from ml_platform.lake import snapshots
 from ml_platform.runtime import retention
+from ml_platform.state import files, ledger
+from ml_platform.state.publishing import AUTHOR as PUBLISHING
+from ml_platform.steps.all_steps import STEPS
 from ml_platform_tests.faults import lake_contents, trip_pipelines
 from ml_platform_tests.faults.conftest import REPEATS, Chance
 from ml_platform_tests.faults.programs import world
@@ -23,6 +28,11 @@ from ml_platform_tests.faults.workers import Worker, started_workers
 
 NAME = trip_pipelines.APART
 THROUGH = "2024-01"
+TABLES = ("raw/trips", "raw/drivers", "validated/trips", "validated/drivers")
+FILLED = [f"{NAME}/{name}" for name in ("features", "predictions", "performance", "drift")]
+OWN = tuple(f"{NAME}/{step.name}" for job in ("data", "train") for step in STEPS if step.job == job)
+ASSETS = (*TABLES, *OWN)  # everything that is put on record, in the order of a run
+LAKE_ASSETS = tuple(asset for asset in ASSETS if asset in TABLES or asset in FILLED)
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class LakeState:
     rows: dict[lake_contents.TablePart, int]
     keys: dict[tuple[str, str], tuple[str, str]]
     champions: list[Any]
+    story: dict[str, list[Any]]
     seconds: float
 
 
@@ -70,14 +81,56 @@ def test_a_run_killed_at_any_moment_ends_like_an_undisturbed_one_when_it_is_run_
         began = _begun(worker, folder)
         time.sleep(max(0.0, began + moment - time.monotonic()))  # the moment is what is tried
         worker.kill()
+    steps = _ends_alike(folder, undisturbed, again)
+    print(f"killed after {moment:.2f} s of {undisturbed.seconds:.2f}; {steps} steps were left")  # noqa: T201 — as the seed
+
+
+def test_runs_killed_between_the_commit_of_rows_and_their_record_end_alike(
+    landed: Path, undisturbed: LakeState, again: Worker, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(landed, tmp_path / "data")
+    for asset in LAKE_ASSETS:  # each run goes on where the one before was killed
+        _run_that_dies("run_killed_before_record", folder, asset)
+        with closing(world(folder, trip_pipelines.trips(NAME))) as killed:
+            (newest,) = snapshots.history(killed.ws.lake, limit=1)
+            assert newest.what.split()[0] == asset, f"the rows of {asset} are committed"
+            assert asset not in ledger.assets(killed.ws.state), f"and {asset} is not on record"
+            announced = files.unfinished(killed.ws.state, asset.removeprefix("raw/"))
+            assert bool(announced) is asset.startswith("raw/")
+    _run_that_dies("run_killed_before_record", folder, PUBLISHING.asset)  # where nothing is recorded: it ends there
+    _ends_alike(folder, undisturbed, again)
+
+
+def test_runs_killed_before_a_record_is_committed_end_alike(
+    landed: Path, undisturbed: LakeState, again: Worker, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(landed, tmp_path / "data")
+    for asset in ASSETS:
+        _run_that_dies("run_killed_in_record", folder, asset)
+        with closing(world(folder, trip_pipelines.trips(NAME))) as killed:
+            assert asset not in ledger.assets(killed.ws.state)
+    _ends_alike(folder, undisturbed, again)
+
+
+def _run_that_dies(how: str, folder: Path, asset: str) -> None:
+    with started_workers(1) as (worker,):
+        worker.send(how, folder, THROUGH, asset)
+        with pytest.raises(AssertionError, match="ended with -9"):
+            worker.result()
+
+
+def _ends_alike(folder: Path, undisturbed: LakeState, again: Worker) -> int:
+    """Run again what was killed and compare; how many steps were left to run."""
     again.send("run", folder, THROUGH)
-    print(f"killed after {moment:.2f} s of {undisturbed.seconds:.2f}; {again.result()} steps were left")  # noqa: T201 — as the seed
+    steps: int = again.result()
     left = _state(folder, 0.0)
     assert left.rows == undisturbed.rows
     assert left.keys == undisturbed.keys
     assert left.champions == undisturbed.champions
+    assert left.story == undisturbed.story
     with closing(world(folder, trip_pipelines.trips(NAME))) as made:
         assert made.planned(THROUGH) == [], "something is stale"
+    return steps
 
 
 def _begun(worker: Worker, folder: Path) -> float:
@@ -93,6 +146,11 @@ def _state(folder: Path, seconds: float) -> LakeState:
         retention.maintain(made.ws, keep_days=0, grace=timedelta(0))
         assert lake_contents.orphans(made.ws, retention.referenced(made.ws)) == []
         assert lake_contents.duplicate_keys(lake, [NAME]) == {}
+        assert lake_contents.unfinished(made.ws.state) == []
         return LakeState(
-            lake_contents.rows_by_part(lake), lake_contents.keys(lake), lake_contents.champions(lake, NAME), seconds
+            lake_contents.rows_by_part(lake),
+            lake_contents.keys(made.ws.state),
+            lake_contents.champions(made.ws.state, NAME),
+            lake_contents.story(lake),
+            seconds,
         )

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from ml_platform.state.publishing import publish
 from ml_platform_tests.faults import lake_contents, trip_pipelines
 from ml_platform_tests.faults.conftest import REPEATS, Chance
 from ml_platform_tests.faults.programs import end_to_end, months_apart, world, write_beside
@@ -29,19 +30,23 @@ class Sight:
     rows: dict[lake_contents.TablePart, int]
     keys: dict[tuple[str, str], tuple[str, str]]
     champions: dict[str, list[Any]]
+    story: dict[str, list[Any]]
 
 
 def _sight(folder: Path) -> Sight:
     names = [*trip_pipelines.END_TO_END, trip_pipelines.APART]
     with closing(world(folder, *trip_pipelines.pipelines())) as made:
         lake = made.ws.lake
+        publish(made.ws)
+        assert lake_contents.unfinished(made.ws.state) == []
         assert lake_contents.duplicate_keys(lake, names) == {}
         beside = lake.rows("SELECT number, count(*) FROM beside.rows GROUP BY number ORDER BY number")
         assert beside == [(number, 1) for number in range(TIMES)]
         return Sight(
             lake_contents.rows_by_part(lake),
-            lake_contents.keys(lake),
-            {name: lake_contents.champions(lake, name) for name in trip_pipelines.END_TO_END},
+            lake_contents.keys(made.ws.state),
+            {name: lake_contents.champions(made.ws.state, name) for name in trip_pipelines.END_TO_END},
+            lake_contents.story(lake),
         )
 
 
@@ -102,3 +107,4 @@ def test_many_processes_at_once_make_what_one_makes_alone(
     assert left.rows == alone.rows
     assert left.keys == alone.keys
     assert left.champions == alone.champions
+    assert left.story == alone.story

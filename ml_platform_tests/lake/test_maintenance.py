@@ -1,4 +1,5 @@
 from datetime import timedelta
+from functools import partial
 
 import polars as pl
 import pytest
@@ -11,14 +12,18 @@ from ml_platform.lake.maintenance import maintain
 from ml_platform.lake.transaction import Author, stage, write
 from ml_platform.settings import Settings
 from ml_platform.state import ledger
+from ml_platform.state.database import State
+from ml_platform.state.results import Result
+from ml_platform.state.stores import Stores, after
 
 NOW = timedelta(0)
 CONTENT = "SELECT _partition, count(*), sum(v), min(w), max(w) FROM s.t GROUP BY 1 ORDER BY 1"
 
 
 @pytest.fixture
-def used(lake: Lake) -> Lake:
+def used(stores: Stores) -> Lake:
     """A lake after many small writes: registered, inserted and inlined rows, a new column, replaced partitions."""
+    lake, state = stores.lake, stores.state
     for number in range(6):
         author = Author("s/t", f"p{number % 2}", str(number), "run")
         with write(lake, author) as tx:
@@ -38,14 +43,15 @@ def used(lake: Lake) -> Lake:
                 evolve=True,
             )
             tx.append("s", "t", stage(lake, "SELECT i AS v, 8 AS w, 'x' AS n FROM range(20) t(i)"), partition="p0")
-            ledger.record(tx, author, rows=290)
+            after(tx, state, partial(ledger.record, state, author, rows=290, result=Result()))
     return lake
 
 
-def test_upkeep_leaves_every_row_and_the_ledger_as_they_were(used: Lake, settings: Settings) -> None:
-    before, records = used.rows(CONTENT), ledger.latest(used)
+def test_upkeep_leaves_every_row_and_the_ledger_as_they_were(used: Lake, state: State, settings: Settings) -> None:
+    before, records = used.rows(CONTENT), ledger.latest(state, "s/t")
+    assert len(records) == 2
     report = maintain(used, keep_days=0, grace=NOW, referenced=[])
-    assert (used.rows(CONTENT), ledger.latest(used)) == (before, records)
+    assert (used.rows(CONTENT), ledger.latest(state, "s/t")) == (before, records)
     assert report.snapshots_expired > 0
     assert report.files_removed > 0
     assert report.files_merged > report.files_written > 0

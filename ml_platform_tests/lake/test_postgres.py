@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -19,8 +20,11 @@ from ml_platform.lake.connection import Lake, load_extensions
 from ml_platform.lake.maintenance import maintain
 from ml_platform.lake.query import ask
 from ml_platform.lake.transaction import Author, stage, write
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.state import ledger
+from ml_platform.state.results import Result
+from ml_platform.state.stores import Stores, after
 from ml_platform_tests.lake.programs import finish, hear, kill, start
 
 # Slow: they need PostgreSQL's server programs, which a plain `make test` does not ask for.
@@ -92,29 +96,33 @@ def settings(server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Se
 
 
 @pytest.fixture
-def lake(settings: Settings) -> Iterator[Lake]:
-    with Lake(settings) as opened:
-        ledger.prepare(opened)
+def stores(settings: Settings) -> Iterator[Stores]:
+    with closing(Workspace.open(settings, {})) as opened:
         yield opened
 
 
-def put(lake: Lake, partition: str, value: int = 1) -> int | None:
-    author = Author("s/t", partition, str(value), "run")
+@pytest.fixture
+def lake(stores: Stores) -> Lake:
+    return stores.lake
+
+
+def put(stores: Stores, partition: str, value: int = 1) -> int | None:
+    lake, author = stores.lake, Author("s/t", partition, str(value), "run")
     with write(lake, author) as tx:
         tx.replace("s", "t", stage(lake, f"SELECT {value}::BIGINT AS v FROM range(100)"), partition=partition)
-        ledger.record(tx, author, rows=100)
+        after(tx, stores.state, lambda: ledger.record(stores.state, author, rows=100, result=Result()))
     return tx.snapshot
 
 
-def test_the_lake_works_alike_on_postgresql(lake: Lake, settings: Settings) -> None:
-    first = put(lake, "a")
-    put(lake, "b")
-    assert put(lake, "a", 2) == snapshots.current(lake)
+def test_the_lake_works_alike_on_postgresql(stores: Stores, lake: Lake, settings: Settings) -> None:
+    first = put(stores, "a")
+    put(stores, "b")
+    assert put(stores, "a", 2) == snapshots.current(lake)
     content = [("a", 2, 100), ("b", 1, 100)]
     question = "SELECT _partition, v, count(*) FROM s.t GROUP BY ALL ORDER BY ALL"
     assert lake.rows(question) == content
     assert lake.rows(f"SELECT DISTINCT v FROM s.t AT (VERSION => {first})") == [(1,)]
-    assert ledger.latest(state)["s/t", "a"].content_key == "2"
+    assert ledger.latest(stores.state, "s/t")["s/t", "a"].content_key == "2"
     assert len(snapshots.of_run(lake, "run")) == 3
     maintain(lake, keep_days=0)
     with Lake(settings, read_only=True) as reader:
@@ -130,25 +138,25 @@ def test_four_processes_lose_nothing_on_postgresql(settings: Settings) -> None:
         assert lake.rows("SELECT count(*), count(DISTINCT (who, number)) FROM s.many") == [(80, 80)]
 
 
-def test_a_killed_writer_gives_the_lock_back_on_postgresql(lake: Lake, settings: Settings) -> None:
-    put(lake, "a")
+def test_a_killed_writer_gives_the_lock_back_on_postgresql(stores: Stores, lake: Lake, settings: Settings) -> None:
+    put(stores, "a")
     writer = start("stop_inside", settings.data)
     assert hear(writer) == "inside"
     assert lake.rows("SELECT DISTINCT v FROM s.t") == [(1,)]
     with pytest.raises(LakeError, match="Another writer has held the lock of the PostgreSQL catalog for 1 s"):
-        put(lake, "a", 2)
+        put(stores, "a", 2)
     kill(writer)
-    with Lake(settings.model_copy(update={"lock_timeout": 20})) as patient:
+    with closing(Workspace.open(settings.model_copy(update={"lock_timeout": 20}), {})) as patient:
         put(patient, "a", 2)
     assert lake.rows("SELECT DISTINCT v FROM s.t") == [(2,)]
 
 
-def test_a_damaged_partition_is_made_again_on_postgresql(lake: Lake) -> None:
-    put(lake, "a")
+def test_a_damaged_partition_is_made_again_on_postgresql(stores: Stores, lake: Lake) -> None:
+    put(stores, "a")
     for path in lake.tables.rglob("*.parquet"):
         path.unlink()
     assert data_files.set_aside_damaged(lake) == {data_files.Slice("s", "t", "a")}
-    put(lake, "a", 2)
+    put(stores, "a", 2)
     assert data_files.unusable(lake) == set()
     assert lake.rows("SELECT DISTINCT v FROM s.t") == [(2,)]
 

@@ -36,7 +36,7 @@ def test_an_answer_is_cut_at_the_limit_and_says_so(reader: Lake) -> None:
         "WITH a AS (SELECT 1) FROM a",
         "VALUES (1)",
         "FROM lake.snapshots()",
-        "SELECT * FROM s.t AT (VERSION => 2)",
+        "SELECT * FROM s.t AT (VERSION => 1)",
     ],
 )
 def test_every_kind_of_reading_is_answered(reader: Lake, sql: str) -> None:

@@ -11,13 +11,20 @@ from pathlib import Path
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
+from ml_platform.state import ledger
+from ml_platform.state.database import State
+from ml_platform.state.results import Result
+from ml_platform.state.stores import after
 
-lake = Lake(Settings(data=Path(sys.argv[1]), threads=1))
+settings = Settings(data=Path(sys.argv[1]), threads=1)
+lake, state = Lake(settings), State(settings)
 with write(lake, Author("a", "p", "k")) as tx:
-    tx.execute("CREATE SCHEMA s")
-    tx.execute("CREATE TABLE s.t AS SELECT 1 AS a, 'x' AS b")
+    tx.execute("CREATE SCHEMA platform")
+    tx.execute("CREATE TABLE platform.t AS SELECT 1 AS a, 'x' AS b")
+    after(tx, state, lambda: ledger.record(state, Author("a", "p", "k"), rows=2, result=Result()))
 assert lake.value("SELECT ?", [datetime.now(UTC)]) is not None
-assert lake.frame("SELECT b FROM s.t WHERE a = ?", [1])["b"].to_list() == ["x"]
+assert lake.frame("SELECT b FROM platform.t WHERE a = ?", [1])["b"].to_list() == ["x"]
+assert ledger.latest(state, "a")["a", "p"].rows == 2
 """
 LATER = """
 import pandas as pd

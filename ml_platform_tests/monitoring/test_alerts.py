@@ -4,21 +4,23 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import select
 
-from ml_platform.lake.connection import Lake
 from ml_platform.monitoring import alert_rules
-from ml_platform.monitoring.alert_rules import Found
+from ml_platform.monitoring.alert_rules import CheckedOutput
 from ml_platform.monitoring.channels import channels, message
 from ml_platform.monitoring.delivery import ATTEMPTS, BACK_OFF, LEASE, NEWS, Channel, Delivery, deliver, deliveries
 from ml_platform.quality.checks import CheckResult
 from ml_platform.settings import Settings
-from ml_platform.state import alerts
-from ml_platform.state.alerts import Alert, alert, raise_, raised
+from ml_platform.state.alerts import Alert, Kind, alert, raise_, raised
+from ml_platform.state.database import State
 from ml_platform.state.files import Refused
+from ml_platform.state.schema import alert_deliveries
 from ml_platform_tests.lake.programs import finish, hear
 from ml_platform_tests.monitoring.web_hook import WebHook, web_hook
 
@@ -39,48 +41,41 @@ def called(server: WebHook) -> WebHook:
     return server
 
 
-@pytest.fixture
-def noted(lake: Lake) -> Lake:
-    """A lake with the tables of alerts."""
-    alerts.prepare(lake)
-    return lake
-
-
 def _alert(about: str = "roc_auc_at_least_0_7", version: str = "churn@3") -> Alert:
     return alert("gate", "churn/verdicts", "all", about, evidence=version, title=f"Gate failed: {about}", text="It is.")
 
 
-def _settings(lake: Lake, *addresses: str) -> Settings:
-    return lake.settings.model_copy(update={"alerts": _secret(addresses)})
+def _settings(state: State, *addresses: str) -> Settings:
+    return state.settings.model_copy(update={"alerts": _secret(addresses)})
 
 
 def _secret(addresses: tuple[str, ...]) -> object:
     return Settings(alerts=", ".join(addresses)).alerts
 
 
-def _send(lake: Lake, *addresses: str, at: timedelta = timedelta()) -> list[Delivery]:
-    return deliver(lake, channels(_settings(lake, *addresses), print), datetime.now(UTC) + at)
+def _send(state: State, *addresses: str, at: timedelta = timedelta()) -> list[Delivery]:
+    return deliver(state, channels(_settings(state, *addresses), print), datetime.now(UTC) + at)
 
 
-def test_an_alert_is_delivered_once_however_often_it_is_raised_and_delivered(noted: Lake, called: WebHook) -> None:
-    assert raise_(noted, [_alert()]) != []
-    assert raise_(noted, [_alert()]) == [], "the same finding"
-    assert [end.state for end in _send(noted, called.address)] == ["delivered"]
-    raise_(noted, [_alert()])
-    assert _send(noted, called.address) == _send(noted, called.address, at=2 * HOUR) == []
+def test_an_alert_is_delivered_once_however_often_it_is_raised_and_delivered(state: State, called: WebHook) -> None:
+    assert raise_(state, [_alert()]) != []
+    assert raise_(state, [_alert()]) == [], "the same finding"
+    assert [end.state for end in _send(state, called.address)] == ["delivered"]
+    raise_(state, [_alert()])
+    assert _send(state, called.address) == _send(state, called.address, at=2 * HOUR) == []
     (got,) = called.messages
     assert (got["title"], got["message"], got["type"]) == ("Gate failed: roc_auc_at_least_0_7", "It is.", "failure")
 
 
-def test_another_version_that_fails_the_same_gate_is_another_alert(noted: Lake) -> None:
-    raise_(noted, [_alert(version="churn@3")])
-    assert len(raise_(noted, [_alert(version="churn@4"), _alert(version="churn@3")])) == 1
-    assert [item.evidence for item in raised(noted)] == ["churn@4", "churn@3"]
+def test_another_version_that_fails_the_same_gate_is_another_alert(state: State) -> None:
+    raise_(state, [_alert(version="churn@3")])
+    assert len(raise_(state, [_alert(version="churn@4"), _alert(version="churn@3")])) == 1
+    assert [item.evidence for item in raised(state)] == ["churn@4", "churn@3"]
 
 
-def test_two_processes_that_deliver_at_once_send_it_once(noted: Lake, called: WebHook) -> None:
-    raise_(noted, [_alert("a"), _alert("b")])
-    command = [sys.executable, "-m", "ml_platform_tests.monitoring.delivery_process", str(noted.settings.data)]
+def test_two_processes_that_deliver_at_once_send_it_once(state: State, called: WebHook) -> None:
+    raise_(state, [_alert("a"), _alert("b")])
+    command = [sys.executable, "-m", "ml_platform_tests.monitoring.delivery_process", str(state.settings.data)]
     environment = {**os.environ, "ML_PLATFORM_ALERTS": called.address}
     processes = [
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
@@ -95,85 +90,85 @@ def test_two_processes_that_deliver_at_once_send_it_once(noted: Lake, called: We
     assert called.titles == ["2 alerts: Gate failed: a, …"]
 
 
-def test_a_channel_that_is_down_is_tried_again_later_and_not_before(noted: Lake, called: WebHook) -> None:
-    raise_(noted, [_alert()])
+def test_a_channel_that_is_down_is_tried_again_later_and_not_before(state: State, called: WebHook) -> None:
+    raise_(state, [_alert()])
     called.refuses = True
-    (end,) = _send(noted, called.address)
+    (end,) = _send(state, called.address)
     assert (end.state, end.attempt) == ("failed", 1) and "503" in end.error
     called.refuses = False
-    assert _send(noted, called.address, at=BACK_OFF[0] / 2) == []
-    assert [end.state for end in _send(noted, called.address, at=BACK_OFF[0])] == ["delivered"]
+    assert _send(state, called.address, at=BACK_OFF[0] / 2) == []
+    assert [end.state for end in _send(state, called.address, at=BACK_OFF[0])] == ["delivered"]
     assert len(called.messages) == 1
 
 
-def test_nobody_at_the_address_is_given_up_in_the_end_and_says_so(noted: Lake) -> None:
-    raise_(noted, [_alert()])
+def test_nobody_at_the_address_is_given_up_in_the_end_and_says_so(state: State) -> None:
+    raise_(state, [_alert()])
     with web_hook() as gone:
         pass
-    ends = [_send(noted, gone.address, at=n * timedelta(days=2)) for n in range(ATTEMPTS + 2)]
+    ends = [_send(state, gone.address, at=n * timedelta(days=2)) for n in range(ATTEMPTS + 2)]
     assert [end.state for (end,) in ends[:ATTEMPTS]] == ["failed"] * (ATTEMPTS - 1) + ["given up"]
     assert ends[ATTEMPTS:] == [[], []]
     assert "Connection error" in ends[0][0].error
 
 
-def test_an_address_is_neither_shown_nor_stored(noted: Lake) -> None:
-    raise_(noted, [_alert()])
+def test_an_address_is_neither_shown_nor_stored(state: State) -> None:
+    raise_(state, [_alert()])
     for address in ("json://caller:hushhush@127.0.0.1:9/in", "nonsense://hushhush"):
-        (end,) = _send(noted, address)
+        (end,) = _send(state, address)
         assert end.state == "failed"
-        told = f"{end} {noted.rows('FROM platform.alert_deliveries')} {_settings(noted, address)!r}"
-        assert "hushhush" not in told and "127.0.0.1:9" not in told
+        visible = f"{end} {state.rows(select(alert_deliveries))} {_settings(state, address)!r}"
+        assert "hushhush" not in visible and "127.0.0.1:9" not in visible
     with pytest.raises(ValidationError) as refused:
         Settings(alerts='["json://hushhush"')  # type: ignore[arg-type]  # as from the environment
     assert "hushhush" not in str(refused.value)
 
 
-def test_an_installation_without_apprise_says_so(noted: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installation_without_apprise_says_so(state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "apprise", None)
-    raise_(noted, [_alert()])
-    (end,) = _send(noted, "json://127.0.0.1:9")
+    raise_(state, [_alert()])
+    (end,) = _send(state, "json://127.0.0.1:9")
     assert end.state == "failed" and "apprise is not installed" in end.error
 
 
-def test_one_channel_that_breaks_does_not_keep_another_from_hearing(noted: Lake, called: WebHook) -> None:
+def test_one_channel_that_breaks_does_not_keep_another_from_hearing(state: State, called: WebHook) -> None:
     def breaks(items: object) -> None:
         raise ZeroDivisionError("json://hushhush")
 
-    raise_(noted, [_alert()])
-    good = channels(_settings(noted, called.address), print)
-    ends = deliver(noted, [Channel("bad", breaks), *good])
+    raise_(state, [_alert()])
+    good = channels(_settings(state, called.address), print)
+    ends = deliver(state, [Channel("bad", breaks), *good])
     assert [end.state for end in ends] == ["failed", "delivered"]
     assert ends[0].error == "The channel broke: ZeroDivisionError."
 
 
 def test_what_a_killed_process_was_sending_is_sent_again_when_its_claim_has_run_out(
-    noted: Lake, called: WebHook
+    state: State, called: WebHook
 ) -> None:
     def killed(items: object) -> None:
         raise KeyboardInterrupt
 
-    raise_(noted, [_alert()])
-    (channel,) = channels(_settings(noted, called.address), print)
+    raise_(state, [_alert()])
+    (channel,) = channels(_settings(state, called.address), print)
     with pytest.raises(KeyboardInterrupt):
-        deliver(noted, [Channel(channel.name, killed)])
-    assert deliver(noted, [channel], datetime.now(UTC) + LEASE / 2) == []
-    (end,) = deliver(noted, [channel], datetime.now(UTC) + LEASE)
+        deliver(state, [Channel(channel.name, killed)])
+    assert deliver(state, [channel], datetime.now(UTC) + LEASE / 2) == []
+    (end,) = deliver(state, [channel], datetime.now(UTC) + LEASE)
     assert (end.state, end.attempt) == ("delivered", 2)
 
 
-def test_a_channel_that_is_added_hears_of_what_is_new_and_not_of_the_past(noted: Lake, called: WebHook) -> None:
-    raise_(noted, [_alert()])
-    assert _send(noted, called.address, at=NEWS + HOUR) == []
+def test_a_channel_that_is_added_hears_of_what_is_new_and_not_of_the_past(state: State, called: WebHook) -> None:
+    raise_(state, [_alert()])
+    assert _send(state, called.address, at=NEWS + HOUR) == []
     assert called.messages == []
 
 
-def test_without_channels_the_console_hears_each_once(noted: Lake) -> None:
+def test_without_channels_the_console_hears_each_once(state: State) -> None:
     lines: list[str] = []
-    raise_(noted, [_alert("a"), _alert("b")])
+    raise_(state, [_alert("a"), _alert("b")])
     for _ in range(2):
-        deliver(noted, channels(noted.settings, lines.append))
+        deliver(state, channels(state.settings, lines.append))
     assert lines == ["error: Gate failed: a. It is.", "error: Gate failed: b. It is."]
-    assert {end.channel for found in deliveries(noted).values() for end in found} == {"console"}
+    assert {end.channel for found in deliveries(state).values() for end in found} == {"console"}
 
 
 def test_many_alerts_are_one_message_that_counts_what_it_leaves_out() -> None:
@@ -196,14 +191,18 @@ def _check(name: str, passed: bool = False, severity: str = "error", **metadata:
     return CheckResult(name, passed, severity, 0.31, 0.25, f"{name} is so.", dict(metadata))  # type: ignore[arg-type]  # error or warn
 
 
-def _of(asset: str, *checks: CheckResult, key: str = "k1", **metadata: object) -> list[Alert]:
-    return alert_rules.of_checks(Found(asset, "2024-01", key, metadata, checks, "run"))
+KINDS: dict[str, Kind] = {"validated/trips": "contract", "p/drift": "drift", "churn/verdicts": "gate"}
+
+
+def _of(asset: str, *checks: CheckResult, key: str = "k1", version: str = "", **display: object) -> list[Alert]:
+    output = CheckedOutput(asset, "2024-01", KINDS[asset], version or key, version, display, checks, "run")
+    return alert_rules.of_checks(output)
 
 
 def test_failed_errors_are_alarming_and_warnings_are_not_except_for_drift() -> None:
     checks = [_check("a"), _check("b", passed=True), _check("c", severity="warn")]
     assert [item.about for item in _of("validated/trips", *checks)] == ["a"]
-    assert [(item.kind, item.about) for item in _of("trips/drift", *checks)] == [("drift", "a"), ("drift", "c")]
+    assert [(item.kind, item.about) for item in _of("p/drift", *checks)] == [("drift", "a"), ("drift", "c")]
     (gate,) = _of("churn/verdicts", _check("auc", gate="roc_auc at least 0.7"), version="churn@3")
     assert gate.title == "Gate failed: churn@3, roc_auc at least 0.7"
     assert "0.31" in gate.text and "`ml-platform models churn@3`" in gate.text
@@ -222,7 +221,8 @@ def test_a_link_of_the_check_or_the_step_comes_with_the_alert() -> None:
 
 
 def test_a_check_that_names_refused_files_is_told_by_file_and_once_for_all_partitions() -> None:
-    assert _of("validated/trips", _check("schema", **{"refused files": [{"file": "a.csv", "why": "x"}]})) == []
+    schema = replace(_check("schema"), refused_files=1)
+    assert _of("validated/trips", schema) == []
     files = [Refused("a.csv", "1" * 64, "a.csv: no rows."), Refused("b.csv", "2" * 64, "b.csv: no rows.")]
     first, second = alert_rules.of_refused("trips", files, "run")
     assert (first.title, first.asset) == ("Refused: a.csv", "raw/trips") and first.text.startswith("a.csv: no rows.")

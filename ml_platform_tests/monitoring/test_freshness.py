@@ -26,7 +26,7 @@ def trips_world(tmp_path: Path) -> Iterator[World]:
 
 
 def _stale(trips_world: World, moment: datetime) -> list[Alert]:
-    return stale(trips_world.ws.lake, trips_world.pipeline, trips_world.ws.slices, moment)
+    return stale(trips_world.ws.state, trips_world.pipeline, trips_world.ws.slices, moment)
 
 
 def _taken_in(trips_world: World, *months: str) -> None:

@@ -27,7 +27,7 @@ def ran(folder: Path, hours: pl.DataFrame, *declared: ModelPipeline) -> World:
     one = world(folder, *declared)
     months = declared[0].partitions
     assert months is not None
-    land_missing(one.ws.lake, deliveries(hours, months, months.keys()[-1]))
+    land_missing(one.ws.settings, deliveries(hours, months, months.keys()[-1]))
     for pipeline in declared:
         one.run(pipeline=pipeline)
     return one

@@ -53,7 +53,7 @@ def test_one_snapshot_becomes_a_champion_and_a_second_run_makes_nothing(
     gates = [gate for gate in churn_snapshot.gates if not isinstance(gate, Latency)]  # machines of tests are busy
     declared = replace(churn_snapshot, drift=NO_REPORT, gates=gates)
     with closing(world(tmp_path / "data", declared)) as one:
-        land_missing(one.ws.lake, [Delivery(customers_once, "customers_once.csv", BEGIN, customers)])
+        land_missing(one.ws.settings, [Delivery(customers_once, "customers_once.csv", BEGIN, customers)])
         one.run()
         champion = one.display("churn_snapshot/champion", "all")
         assert (champion["outcome"], champion["champion"]) == ("promoted", "churn_snapshot@1"), champion["reason"]
@@ -75,7 +75,7 @@ def january(customers: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
         retrain=Retrain(min_examples=500),
     )
     with closing(world(tmp_path_factory.mktemp("churn") / "data", declared)) as one:
-        land_missing(one.ws.lake, deliveries(customers, MONTH, "2024-01"))
+        land_missing(one.ws.settings, deliveries(customers, MONTH, "2024-01"))
         one.run()
         yield one
 
@@ -87,7 +87,7 @@ def test_only_settled_answers_are_trained_on_and_there_is_a_champion(january: Wo
         "SELECT count(*), count(*) FILTER (settled_at < '2024-02-01') "
         "FROM validated.customers WHERE _partition = '2024-01'"
     ).row(0)
-    made = version(january.ws.lake, "churn", 1)
+    made = version(january.ws.state, "churn", 1)
     assert sum(made.bounds[part]["rows"] for part in PARTS) == settled < looked
 
 
@@ -115,7 +115,7 @@ def test_weeks_without_settled_answers_are_held_back_and_then_there_is_a_champio
         retrain=Retrain(every=4, min_examples=1_500),
     )
     with closing(world(tmp_path / "data", declared)) as one:
-        land_missing(one.ws.lake, deliveries(customers, WEEKS, WEEKS.keys()[-1]))
+        land_missing(one.ws.settings, deliveries(customers, WEEKS, WEEKS.keys()[-1]))
         one.run()
         told = [one.display("churn/champion", week)["outcome"] for week in WEEKS.keys()]  # noqa: SIM118 - no mapping
         assert told == ["skipped"] * 5 + ["promoted"], one.display("churn/champion", "2024-02-05")["reason"]

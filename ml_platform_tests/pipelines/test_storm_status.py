@@ -50,7 +50,7 @@ def judged_storms(storms: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
     gates = [gate for gate in storm_status.gates if not isinstance(gate, Latency)]  # machines of tests are busy
     declared = replace(storm_status, drift=Drift(report_rows=0), gates=gates)
     with closing(world(tmp_path_factory.mktemp("storms") / "data", declared)) as one:
-        land_missing(one.ws.lake, [Delivery(tracks, "storm_tracks.csv", SNAPSHOT, half)])
+        land_missing(one.ws.settings, [Delivery(tracks, "storm_tracks.csv", SNAPSHOT, half)])
         one.run()
         yield one
 
@@ -58,7 +58,7 @@ def judged_storms(storms: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
 def test_storms_become_a_champion_and_no_storm_is_on_both_sides(judged_storms: World) -> None:
     champion = judged_storms.display("storm_status/champion", "all")
     assert (champion["outcome"], champion["champion"]) == ("promoted", "storm_status@1"), champion["reason"]
-    digest = version(judged_storms.ws.lake, "storm_status", 1).training_set
+    digest = version(judged_storms.ws.state, "storm_status", 1).training_set
     stored = pl.read_parquet(judged_storms.ws.blobs.path(digest), columns=["storm", "_part"])
     assert stored["_part"].n_unique() == 3
     assert stored.group_by("storm").agg(pl.col("_part").n_unique())["_part"].max() == 1
@@ -86,7 +86,7 @@ def test_the_wind_is_refused_because_it_defines_a_hurricane(storms: pl.DataFrame
         storm_status, examples=replace(storm_status.examples, inputs=inputs), drift=Drift(report_rows=0), gates=()
     )
     with closing(world(tmp_path / "data", leaking)) as one:
-        land_missing(one.ws.lake, [Delivery(tracks, "storm_tracks.csv", SNAPSHOT, storms)])
+        land_missing(one.ws.settings, [Delivery(tracks, "storm_tracks.csv", SNAPSHOT, storms)])
         one.run()
         assert one.display("storm_status/champion", "all")["outcome"] == "kept"
         assert "wind alone has roc_auc 0.99" in one.display("storm_status/champion", "all")["reason"]

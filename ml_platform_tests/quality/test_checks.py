@@ -13,7 +13,7 @@ from ml_platform_tests.validation.test_versions import HEAD, reading
 
 
 def checked(sandbox: IngestionSandbox, table: Table, partition: str, *references: Reference) -> dict[str, CheckResult]:
-    found = run_checks(sandbox.lake, table, partition, references, MONTHS if table.event_time else None)
+    found = run_checks(sandbox.stores, table, partition, references, MONTHS if table.event_time else None)
     assert [check.name for check in found] == [name for name, _ in check_names(table)]
     return {check.name: check for check in found}
 
@@ -125,10 +125,10 @@ def test_a_mended_rule_lets_quarantined_rows_in(sandbox: IngestionSandbox) -> No
     sandbox.run(table)
     told = [(c.partition, c.rule, c.rows) for c in quarantine.counts(sandbox.lake, table)]
     assert told == [("2013-01", "value|max", 2), ("2013-02", "value|dtype", 1)]
-    [row] = quarantine.rows(sandbox.lake, table, rule="value|dtype")
+    [row] = quarantine.rows(sandbox.stores, table, rule="value|dtype")
     assert (row["file"], row["row"], json.loads(row["raw"])["value"]) == ("readings/2.csv", 1, "x")
-    assert quarantine.replay(sandbox.lake, table, MONTHS).stale == []
-    replay = quarantine.replay(sandbox.lake, mended, MONTHS)
+    assert quarantine.replay(sandbox.stores, table, MONTHS).stale == []
+    replay = quarantine.replay(sandbox.stores, mended, MONTHS)
     assert (replay.stale, replay.passing, replay.still) == (["2013-01", "2013-02"], 1, 2)
     before = sandbox.quarantine(table)["rule_version"].unique()
     sandbox.check_nothing_lost(mended, sandbox.run(mended))
@@ -139,5 +139,5 @@ def test_a_mended_rule_lets_quarantined_rows_in(sandbox: IngestionSandbox) -> No
 
 def test_nothing_in_quarantine_is_no_error(sandbox: IngestionSandbox) -> None:
     table = customers()
-    assert quarantine.counts(sandbox.lake, table) == [] and quarantine.rows(sandbox.lake, table) == []
-    assert quarantine.replay(sandbox.lake, table, None).passing == 0
+    assert quarantine.counts(sandbox.lake, table) == [] and quarantine.rows(sandbox.stores, table) == []
+    assert quarantine.replay(sandbox.stores, table, None).passing == 0

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,12 +10,11 @@ import polars as pl
 import pytest
 
 from ml_platform.demo.nyc_flights import land_months
-from ml_platform.lake.connection import Lake
 from ml_platform.pipelines.flight_delay import airports, flights, weather
 from ml_platform.quality.checks import run_checks
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
-from ml_platform.state import ingestion_tables, ledger
 from ml_platform_tests.ingestion_sandbox import MONTHS, IngestionSandbox
 from ml_platform_tests.quality import flight_profiles
 from ml_platform_tests.quality.injected_faults import FAULTS
@@ -30,22 +30,19 @@ def _settings(folder: Path) -> Settings:
 
 
 def _sandbox(folder: Path) -> IngestionSandbox:
-    lake = Lake(_settings(folder))
-    ledger.prepare(lake)
-    ingestion_tables.prepare(lake)
-    return IngestionSandbox(lake)
+    return IngestionSandbox(Workspace.open(_settings(folder), {}))
 
 
 def _failed(sandbox: IngestionSandbox, table: str, month: str) -> dict[str, str]:
     declared = {"flights": flights, "weather": weather}[table]
-    return {c.name: c.description for c in run_checks(sandbox.lake, declared, month, (), MONTHS) if not c.passed}
+    return {c.name: c.description for c in run_checks(sandbox.stores, declared, month, (), MONTHS) if not c.passed}
 
 
 def _put(sandbox: IngestionSandbox, outside: Path, month: str, files: list[pl.DataFrame]) -> None:
     for number, rows in enumerate(files):
         file = outside / f"flights_{month}_{number}.csv"
         rows.write_csv(file)
-        land(sandbox.lake, flights, [file], arrived=datetime(2013, int(month[5:]) + 1, 1, 6, tzinfo=UTC))
+        land(sandbox.stores.settings, flights, [file], arrived=datetime(2013, int(month[5:]) + 1, 1, 6, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
@@ -53,20 +50,20 @@ def first_quarter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a lake with the thinned flights of January to March."""
     folder = tmp_path_factory.mktemp("quarter")
     sandbox = _sandbox(folder / "data")
-    land_months(sandbox.lake, "2012-12")
+    land_months(sandbox.stores.settings, "2012-12")
     sandbox.run(airports)
     for month in ("2013-01", "2013-02", "2013-03"):
         _put(sandbox, folder, month, [flight_profiles.file(month)])
     sandbox.run(flights)
-    sandbox.lake.close()
+    sandbox.stores.close()
     return folder / "data"
 
 
 @pytest.fixture
 def quarter(first_quarter: Path, tmp_path: Path) -> Iterator[IngestionSandbox]:
     shutil.copytree(first_quarter, tmp_path / "data")
-    with Lake(_settings(tmp_path / "data")) as lake:
-        yield IngestionSandbox(lake)
+    with closing(Workspace.open(_settings(tmp_path / "data"), {})) as stores:
+        yield IngestionSandbox(stores)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -88,7 +85,7 @@ def test_an_honest_file_fails_none(quarter: IngestionSandbox, tmp_path: Path) ->
 
 def test_2013_as_it_was_fails_where_a_cause_is_known_and_nowhere_else(tmp_path: Path) -> None:
     sandbox = _sandbox(tmp_path / "data")
-    land_months(sandbox.lake, "2013-12")
+    land_months(sandbox.stores.settings, "2013-12")
     sandbox.run(airports)
     found, year = {}, MONTHS.keys()
     for table in (flights, weather):
@@ -96,6 +93,6 @@ def test_2013_as_it_was_fails_where_a_cause_is_known_and_nowhere_else(tmp_path: 
         for month in year:
             for check, said in _failed(sandbox, table.name, month).items():
                 found[table.name, month, check] = said
-    sandbox.lake.close()
+    sandbox.stores.close()
     assert found.keys() == KNOWN.keys(), found
     assert all(KNOWN[which] in said for which, said in found.items())

@@ -46,10 +46,10 @@ CASES: list[tuple[Retrain, Evidence, str, str]] = [
     ),
     (WATCHFUL, seen(drift=0.3, since_triggered=2), "skipped", "Otherwise: Drift 0.300 reaches the declared 0.2."),
     (WATCHFUL, seen(drift=0.3, since_triggered=3), "triggered", "Drift 0.300 reaches"),
-    (WATCHFUL, seen(since_triggered=1, forced=ManualRequest("ada", "new runway")), "manual", "ada: new runway"),
+    (WATCHFUL, seen(since_triggered=1, manual=ManualRequest("ada", "new runway")), "manual", "ada: new runway"),
     (
         WATCHFUL,
-        seen(lacking="3 labels are known and 9 are needed", forced=ManualRequest("ada", "x")),
+        seen(lacking="3 labels are known and 9 are needed", manual=ManualRequest("ada", "x")),
         "skipped",
         "3 labels",
     ),
@@ -63,13 +63,13 @@ def test_the_outcome_and_its_reason_in_words(policy: Retrain, evidence: Evidence
     decision = decide(policy, evidence)
     assert decision.outcome == outcome
     assert words in decision.reason
-    assert decision.fired == (outcome != "skipped")
+    assert decision.trains == (outcome != "skipped")
 
 
 def test_an_error_is_worse_when_it_grows() -> None:
     worse = Performance("rmse", 12.0, 10.0, higher_is_better=False)
     decision = decide(Retrain(every=None, on_performance=1.5), seen(performance=worse))
-    assert decision.fired and "worse by 2.0000" in decision.reason
+    assert decision.trains and "worse by 2.0000" in decision.reason
 
 
 EVIDENCE = st.builds(
@@ -79,7 +79,7 @@ EVIDENCE = st.builds(
     lacking=st.sampled_from(["", "too few"]),
     drift=st.one_of(st.none(), st.floats(0, 1)),
     performance=st.one_of(st.none(), st.builds(auc, st.floats(0, 1), st.floats(0, 1))),
-    forced=st.one_of(st.none(), st.just(ManualRequest("ada", "why"))),
+    manual=st.one_of(st.none(), st.just(ManualRequest("ada", "why"))),
 )
 
 
@@ -89,8 +89,8 @@ def test_the_rule_in_one_line(evidence: Evidence) -> None:
     worse = evidence.performance is not None and evidence.performance.holdout - evidence.performance.realised > 0.02
     cold = evidence.since_triggered is None or evidence.since_triggered > 2
     first = evidence.since_triggered is None
-    expected = not evidence.lacking and (evidence.forced is not None or first or (cold and (drifted or worse)))
-    assert decide(WATCHFUL, evidence).fired == expected
+    expected = not evidence.lacking and (evidence.manual is not None or first or (cold and (drifted or worse)))
+    assert decide(WATCHFUL, evidence).trains == expected
 
 
 @given(EVIDENCE)
@@ -167,7 +167,7 @@ def test_a_calendar_fires_in_a_later_period_than_the_last_training_S20(
     policy = Retrain(every=f"{count}{unit}")
     evidence = seen(since_triggered=hours, ends=ends, trained=trained)
     expected = later_period(count, unit, trained, ends)
-    assert decide(policy, evidence).fired == expected
+    assert decide(policy, evidence).trains == expected
     assert quiet(policy, evidence) != expected
 
 
@@ -182,9 +182,9 @@ def test_hours_with_a_daily_calendar_train_with_the_first_that_ends_in_another_d
 
 
 @given(EVIDENCE, st.sampled_from([Retrain(every=4), Retrain(every=None), WATCHFUL, Retrain(every=4, on_drift=0.2)]))
-def test_what_is_quiet_would_be_held_back_whatever_the_data_say(evidence: Evidence, policy: Retrain) -> None:
+def test_what_is_quiet_would_be_skipped_whatever_the_data_say(evidence: Evidence, policy: Retrain) -> None:
     if quiet(policy, evidence):
-        assert not decide(policy, evidence).fired
+        assert not decide(policy, evidence).trains
 
 
 def test_a_cool_down_as_long_as_the_calendar_is_refused_where_partitions_have_a_length() -> None:

@@ -4,16 +4,18 @@ import gzip
 import io
 import zipfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 import pytest
+from sqlalchemy import select
 
-from ml_platform.lake.connection import Lake
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.raw import IngestReport, ingest, pending
 from ml_platform.spec.tables import Files, Table
-from ml_platform.state import ingestion_tables, ledger
+from ml_platform.state.schema import files
 from ml_platform.validation.validated import ValidatedReport
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers
 
@@ -57,13 +59,11 @@ BAD = {
 Landed = tuple[IngestionSandbox, Table, IngestReport, list[ValidatedReport]]
 
 
-def _landed(folder: Path, table: Table, files: dict[str, bytes]) -> Iterator[Landed]:
+def _landed(folder: Path, table: Table, contents: dict[str, bytes]) -> Iterator[Landed]:
     """One lake in which good and bad files landed together and everything was made."""
-    with Lake(Settings(data=folder / "data", threads=2)) as lake:
-        ledger.prepare(lake)
-        ingestion_tables.prepare(lake)
-        sandbox = IngestionSandbox(lake)
-        for name, content in files.items():
+    with closing(Workspace.open(Settings(data=folder / "data", threads=2), {})) as stores:
+        sandbox = IngestionSandbox(stores)
+        for name, content in contents.items():
             sandbox.put(f"customers/{name}", content)
         report = sandbox.ingest(table)
         yield sandbox, table, report, sandbox.run(table)
@@ -75,9 +75,8 @@ def _check(landed: Landed, file: str, content: bytes, expected: list[str]) -> No
     for part in [file, *expected]:
         assert part in refusal.error
     assert (sandbox.landing / "customers" / file).read_bytes() == content
-    assert sandbox.lake.rows("SELECT status, error FROM platform.files WHERE path = ?", [refusal.path]) == [
-        ("refused", refusal.error)
-    ]
+    recorded = sandbox.state.rows(select(files.c.status, files.c.error).where(files.c.path == refusal.path))
+    assert recorded == [("refused", refusal.error)]
     sandbox.check_nothing_lost(table, reports)
 
 
@@ -174,7 +173,7 @@ def test_a_header_without_rows_is_a_file_with_no_rows(sandbox: IngestionSandbox)
     sandbox.put("customers/b.csv", "id,name")
     assert sandbox.ingest(table).ingested == ["customers/a.csv", "customers/b.csv"]
     report = sandbox.build(table)
-    assert (report.rows, report.quarantined) == (0, 0)
+    assert (report.result.rows, report.result.quarantined) == (0, 0)
 
 
 def test_marks_and_line_ends_of_every_kind_read_the_same(sandbox: IngestionSandbox) -> None:
@@ -189,7 +188,7 @@ def test_marks_and_line_ends_of_every_kind_read_the_same(sandbox: IngestionSandb
     for i, text in enumerate(texts):
         sandbox.put(f"customers/{i}.csv", text)
     [report] = sandbox.run(customers())
-    assert (report.rows, report.duplicates) == (2, 2 * (len(texts) - 1))
+    assert (report.result.rows, report.result.duplicates) == (2, 2 * (len(texts) - 1))
     assert sandbox.validated(customers()).select("id", "name").rows() == [(1, "Ada"), (2, "Grace")]
 
 
@@ -216,12 +215,12 @@ def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_scan(sandbox:
         if path == "customers/a.csv":
             file.write_text(GOOD + "3,Jo")
 
-    report = ingest(sandbox.lake, table, "run", on_file=grow)
+    report = ingest(sandbox.stores, table, "run", on_file=grow)
     assert report.ingested == ["customers/b.csv"] and report.refused == []
     [waiting] = report.waiting
     assert "customers/a.csv (22 to 26 bytes): it changed while it was read. It is left for the next" in waiting.error
     file.write_text(GOOD + "3,Joan\n")
-    assert pending(sandbox.lake, table).new == ["customers/a.csv"]
+    assert pending(sandbox.state, table).new == ["customers/a.csv"]
     sandbox.run(table)
     assert sandbox.validated(table)["name"].to_list() == ["Ada", "Grace", "Joan", "Hedy"]
 
@@ -243,21 +242,22 @@ def test_a_half_written_file_that_was_read_is_mended_by_the_whole_one(sandbox: I
 def test_hidden_and_unfinished_files_are_not_looked_at(sandbox: IngestionSandbox) -> None:
     for name in (".a.csv", "b.csv.tmp", "c.csv.part", ".git/d.csv"):
         sandbox.put(f"customers/{name}", "no file yet")
-    assert pending(sandbox.lake, customers(source=Files("customers/**/*.csv*", format="csv"))).nothing
+    assert pending(sandbox.state, customers(source=Files("customers/**/*.csv*", format="csv"))).nothing
 
 
 def test_a_refused_file_is_reported_each_time_but_read_again_only_when_it_changes(sandbox: IngestionSandbox) -> None:
     table = customers()
     sandbox.put("customers/a.csv", "id\n1\n")
-    first, seen = sandbox.ingest(table), []
-    look = pending(sandbox.lake, table)
+    first = sandbox.ingest(table)
+    seen: list[str] = []
+    look = pending(sandbox.state, table)
     assert look.nothing and look.refused == first.refused
-    again = ingest(sandbox.lake, table, "run", on_file=seen.append)
+    again = ingest(sandbox.stores, table, "run", on_file=seen.append)
     assert again.refused == first.refused and seen == [] and again.nothing
     sandbox.put("customers/a.csv", GOOD)
-    assert pending(sandbox.lake, table).changed == ["customers/a.csv"]
+    assert pending(sandbox.state, table).changed == ["customers/a.csv"]
     assert sandbox.ingest(table).ingested == ["customers/a.csv"]
-    assert pending(sandbox.lake, table).refused == []
+    assert pending(sandbox.state, table).refused == []
 
 
 def test_a_changed_file_that_cannot_be_read_leaves_the_rows_that_stood(sandbox: IngestionSandbox) -> None:
@@ -269,7 +269,7 @@ def test_a_changed_file_that_cannot_be_read_leaves_the_rows_that_stood(sandbox: 
     assert "contracted columns are missing: name" in refusal.error
     assert sandbox.build(table).unchanged
     sandbox.put("customers/a.csv", GOOD)  # taken back: nothing to do
-    assert pending(sandbox.lake, table).nothing and sandbox.ingest(table).nothing
+    assert pending(sandbox.state, table).nothing and sandbox.ingest(table).nothing
 
 
 def test_folders_and_broken_links_are_no_files_until_they_are(sandbox: IngestionSandbox) -> None:
@@ -277,7 +277,7 @@ def test_folders_and_broken_links_are_no_files_until_they_are(sandbox: Ingestion
     folder.mkdir(parents=True)
     (folder / "a.csv").symlink_to(folder / "b.txt")
     (folder / "b.txt").mkdir()
-    assert pending(sandbox.lake, customers()).nothing  # a folder is no file
+    assert pending(sandbox.state, customers()).nothing  # a folder is no file
     (folder / "b.txt").rmdir()
     assert sandbox.ingest(customers()).nothing
     (folder / "b.txt").write_text(GOOD)

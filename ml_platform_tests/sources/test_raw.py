@@ -27,9 +27,9 @@ def test_the_same_content_is_read_once_and_a_touched_file_is_hashed_once(sandbox
     sandbox.put("customers/a.csv", GOOD)
     assert sandbox.ingest(table).ingested == ["customers/a.csv"]
     sandbox.put("customers/a.csv", GOOD)
-    assert pending(sandbox.lake, table).nothing
-    assert ingest(sandbox.lake, table, "run", on_file=seen.append).nothing and seen == []
-    [version] = versions(sandbox.lake, "customers")
+    assert pending(sandbox.state, table).nothing
+    assert ingest(sandbox.stores, table, "run", on_file=seen.append).nothing and seen == []
+    [version] = versions(sandbox.state, "customers")
     assert version.mtime_ns == (sandbox.landing / "customers/a.csv").stat().st_mtime_ns
 
 
@@ -40,11 +40,11 @@ def test_new_content_of_a_path_replaces_the_old_version(sandbox: IngestionSandbo
     sandbox.put("customers/a.csv", GOOD + "3,Joan\n")
     report = sandbox.ingest(table)
     assert report.replaced == ["customers/a.csv"]
-    old, new = versions(sandbox.lake, "customers")
+    old, new = versions(sandbox.state, "customers")
     assert (old.status, new.status, new.replaces, new.version) == ("replaced", "ingested", old.file_id, 2)
     sandbox.put("customers/a.csv", GOOD)  # and back: a third version, though the content was there before
     sandbox.ingest(table)
-    third = versions(sandbox.lake, "customers")[2]
+    third = versions(sandbox.state, "customers")[2]
     assert third.sha256 == old.sha256 and third.file_id != old.file_id
     assert sandbox.lake.value("SELECT count(*) FROM raw.customers") == 7
 
@@ -54,7 +54,7 @@ def test_an_arrival_is_the_declared_one_or_now(sandbox: IngestionSandbox) -> Non
     sandbox.land(table, "a.csv", GOOD, utc("2013-02-01"))
     sandbox.put("customers/b.csv", GOOD + "3,Joan\n")
     sandbox.ingest(table)
-    a, b = versions(sandbox.lake, "customers")
+    a, b = versions(sandbox.state, "customers")
     assert (a.arrival, a.declared) == (utc("2013-02-01"), True)
     assert start <= b.arrival <= datetime.now(UTC) and not b.declared
 
@@ -64,7 +64,7 @@ def test_a_file_that_left_the_landing_folder_stays_in_the_lake(sandbox: Ingestio
     file = sandbox.put("customers/a.csv", GOOD)
     sandbox.run(table)
     file.unlink()
-    assert pending(sandbox.lake, table).nothing and sandbox.run(table)[0].rows == 2
+    assert pending(sandbox.state, table).nothing and sandbox.run(table)[0].result.rows == 2
 
 
 def test_extra_columns_are_kept_and_the_raw_table_grows(sandbox: IngestionSandbox) -> None:
@@ -99,7 +99,7 @@ def test_columns_of_any_name_keep_it(sandbox: IngestionSandbox) -> None:
     sandbox.put("customers/a.csv", header + ",\n" + ",".join(["1", "Ada", *"cdefghijklm", "z"]) + "\n")
     table = customers()
     sandbox.check_nothing_lost(table, sandbox.run(table))
-    [version] = versions(sandbox.lake, "customers")
+    [version] = versions(sandbox.state, "customers")
     raw = read_raw(sandbox.lake, "customers", version.file_id, version.columns)
     assert raw.columns[1:] == ["_row::VARCHAR" if n == "_row" else n for n in [*names, "unnamed_14"]]
     assert raw.row(0)[1:] == ("1", "Ada", *"cdefghijklm", "z")
@@ -118,7 +118,7 @@ def test_a_column_whose_type_changes_is_kept_in_both(sandbox: IngestionSandbox) 
     assert columns["x"] == "BIGINT" and columns["x::VARCHAR"] == "VARCHAR" and columns["id::DOUBLE"] == "DOUBLE"
     assert sandbox.validated(table)["id"].to_list() == [1, 2]
     assert sandbox.quarantine(table)["reason"].to_list() == ["id is '3.5', which is not a whole number of Int64"]
-    for version, frame in zip(versions(sandbox.lake, "customers"), "abc", strict=False):
+    for version, frame in zip(versions(sandbox.state, "customers"), "abc", strict=False):
         kept = read_raw(sandbox.lake, "customers", version.file_id, version.columns).drop("_row")
         came = pl.read_parquet(sandbox.landing / f"customers/{frame}.parquet")
         assert kept.schema == came.schema and kept.rows() == came.rows()
@@ -152,7 +152,7 @@ def test_parquet_of_every_type_comes_back_as_it_went(sandbox: IngestionSandbox) 
     sandbox.put("customers/a.parquet", parquet(frame.with_columns(**odd)))
     table = customers(source=Files("customers/*.parquet"))
     sandbox.run(table)
-    [version] = versions(sandbox.lake, "customers")
+    [version] = versions(sandbox.state, "customers")
     raw = read_raw(sandbox.lake, "customers", version.file_id, version.columns)
     assert raw.select(frame.columns).schema == frame.schema
     assert str(raw.select(frame.columns).rows()) == str(frame.rows())
@@ -184,10 +184,10 @@ def test_another_separator_reads_the_files_anew_in_the_same_place(sandbox: Inges
     wrong, right = customers(clean=clean), customers(clean=clean, source=Files("customers/*.csv", separator=";"))
     [report] = [*sandbox.run(wrong), sandbox.build(wrong)]
     assert "columns are missing: id, name" in report.refused[0].error
-    assert pending(sandbox.lake, right).changed == ["customers/a.csv"]
+    assert pending(sandbox.state, right).changed == ["customers/a.csv"]
     [report] = sandbox.run(right)
-    assert report.rows == 1 and report.refused == []
-    first, second = versions(sandbox.lake, "customers")
+    assert report.result.rows == 1 and report.refused == []
+    first, second = versions(sandbox.state, "customers")
     assert first.arrival == second.arrival  # the content arrived once
 
 

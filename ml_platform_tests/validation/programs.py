@@ -2,9 +2,10 @@
 
 import os
 import sys
+from contextlib import closing
 
-from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.raw import ingest
 from ml_platform.validation.validated import touched
@@ -13,9 +14,9 @@ from ml_platform_tests.ingestion_sandbox import MONTHS, IngestionSandbox, readin
 
 def take_in() -> None:
     """Ingest and make everything."""
-    with Lake(Settings()) as lake:
-        reports = IngestionSandbox(lake).run(readings())
-    sys.stdout.write(str(sum(report.rows for report in reports)))
+    with closing(Workspace.open(Settings(), {})) as stores:
+        reports = IngestionSandbox(stores).run(readings())
+    sys.stdout.write(str(sum(report.result.rows for report in reports)))
 
 
 def die_after_some_files() -> None:
@@ -30,18 +31,18 @@ def die_after_some_files() -> None:
         if len(seen) == 3:
             os._exit(9)
 
-    with Lake(Settings()) as lake:
-        ingest(lake, readings(), "run", on_file=on_file)
+    with closing(Workspace.open(Settings(), {})) as stores:
+        ingest(stores, readings(), "run", on_file=on_file)
 
 
 def die_after_screening() -> None:
     """End, as if killed, when the files are screened and one partition is made."""
     from ml_platform.validation.validated import build_validated
 
-    with Lake(Settings()) as lake:
-        ingest(lake, readings(), "run")
-        first = next(iter(touched(lake, readings(), MONTHS)))
-        build_validated(lake, readings(), MONTHS, first, Author("test"))
+    with closing(Workspace.open(Settings(), {})) as stores:
+        ingest(stores, readings(), "run")
+        first = next(iter(touched(stores, readings(), MONTHS)))
+        build_validated(stores, readings(), MONTHS, first, Author("test"))
         os._exit(9)
 
 

@@ -48,11 +48,11 @@ def _until(trips_world: World, moment: datetime, **rules: Watermark | Marker) ->
     trips_world.land("drivers", "drivers.csv", scenario.driver_rows(), moment)
     for key in ("raw/drivers", "raw/trips", "raw/traffic", "validated/drivers", "validated/trips", "validated/traffic"):
         trips_world.step(key, "2024-01-01")
-    return complete(trips_world.ws.lake, trips_world.pipeline, trips_world.ws.slices)
+    return complete(trips_world.ws, trips_world.pipeline, trips_world.ws.slices)
 
 
 def _awaited(trips_world: World) -> list[str]:
-    return awaited(trips_world.ws.lake, trips_world.pipeline, trips_world.ws.slices)
+    return awaited(trips_world.ws, trips_world.pipeline, trips_world.ws.slices)
 
 
 def test_without_a_word_a_row_of_the_examples_after_a_partition_completes_it_S20(trips_world: World) -> None:
@@ -84,9 +84,11 @@ def test_a_marker_completes_a_partition_even_where_it_is_empty_S20(trips_world: 
     folder.mkdir()
     for day in ("2024-01-01", "2024-01-02", "2024-01-03", "2024-01-05"):
         (folder / f"trips_{day}").touch()
-    assert markers(trips_world.ws.lake, trips_world.pipeline) == [f"done/trips_2024-01-0{day}" for day in (1, 2, 3, 5)]
+    assert markers(trips_world.ws.settings, trips_world.pipeline) == [
+        f"done/trips_2024-01-0{day}" for day in (1, 2, 3, 5)
+    ]
     # Of 3 January there is no row; the 4th holds the 5th.
-    assert complete(trips_world.ws.lake, trips_world.pipeline, trips_world.ws.slices) == [
+    assert complete(trips_world.ws, trips_world.pipeline, trips_world.ws.slices) == [
         "2024-01-01",
         "2024-01-02",
         "2024-01-03",

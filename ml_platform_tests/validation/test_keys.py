@@ -2,18 +2,21 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import dataframely as dy
 import polars as pl
 import pytest
+from sqlalchemy import delete, func, select
 
 from ml_platform.errors import IngestionError
 from ml_platform.lake.blobs import Blobs
-from ml_platform.lake.connection import Lake
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.spec.tables import Table
-from ml_platform.state import ingestion_tables, ledger
+from ml_platform.state.schema import files, record_details, records, screenings
 from ml_platform.validation.screenings import needs_keys, screening_key
 from ml_platform.validation.validated import touched, validated_key, validated_keys
 from ml_platform_tests.ingestion_sandbox import MONTHS, IngestionSandbox, customers, readings, utc
@@ -21,12 +24,11 @@ from ml_platform_tests.validation.test_versions import APR, FEB, HEAD, MAR, read
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path) -> IngestionSandbox:
+def elsewhere(tmp_path: Path) -> Iterator[IngestionSandbox]:
     """A fresh machine: another folder, another lake."""
-    lake = Lake(Settings(data=tmp_path / "elsewhere", lock_timeout=20, threads=2))
-    ledger.prepare(lake)
-    ingestion_tables.prepare(lake)
-    return IngestionSandbox(lake)
+    settings = Settings(data=tmp_path / "elsewhere", lock_timeout=20, threads=2)
+    with closing(Workspace.open(settings, {})) as stores:
+        yield IngestionSandbox(stores)
 
 
 def months(sandbox: IngestionSandbox) -> None:
@@ -49,8 +51,8 @@ def test_s31_landing_on_a_fresh_machine_gives_the_same_keys(
         elsewhere.run(table)
         for other in {1, 2, 3} - {month}:
             (elsewhere.landing / f"{other}.away").rename(elsewhere.landing / f"readings/{other}.csv")
-    keys = validated_keys(sandbox.lake, table, MONTHS)
-    assert keys == validated_keys(elsewhere.lake, table, MONTHS)
+    keys = validated_keys(sandbox.state, table, MONTHS)
+    assert keys == validated_keys(elsewhere.state, table, MONTHS)
     assert keys is not None and list(keys) == ["2013-01", "2013-02", "2013-03", "2013-04"]
     assert len(set(keys.values())) == 4
 
@@ -61,10 +63,10 @@ def test_s31_a_correction_keys_by_its_arrival(sandbox: IngestionSandbox, elsewhe
     for place, arrived in ((sandbox, MAR), (elsewhere, APR)):
         place.land(table, "c.csv", "id,name\n1,Ada\n", FEB)
         place.run(table)
-        keys["first"].append(validated_key(place.lake, table, None, "all"))
+        keys["first"].append(validated_key(place.state, table, None, "all"))
         place.land(table, "c.csv", "id,name\n1,Grace\n", arrived)
         place.run(table)
-        keys["corrected"].append(validated_key(place.lake, table, None, "all"))
+        keys["corrected"].append(validated_key(place.state, table, None, "all"))
     assert len(set(keys["first"])) == 1 and len(set(keys["corrected"])) == 2
 
 
@@ -89,13 +91,13 @@ def test_s31_the_key_changes_with_what_matters_and_with_nothing_else() -> None:
 def test_s32_the_key_is_known_before_anything_is_written(sandbox: IngestionSandbox) -> None:
     table = readings()
     months(sandbox)
-    assert validated_keys(sandbox.lake, table, MONTHS) == {}
+    assert validated_keys(sandbox.state, table, MONTHS) == {}
     sandbox.ingest(table)
-    assert validated_keys(sandbox.lake, table, MONTHS) is None  # files are not screened yet
-    touched(sandbox.lake, table, MONTHS)
-    before = validated_keys(sandbox.lake, table, MONTHS)
+    assert validated_keys(sandbox.state, table, MONTHS) is None  # files are not screened yet
+    touched(sandbox.stores, table, MONTHS)
+    before = validated_keys(sandbox.state, table, MONTHS)
     reports = {r.partition: r.content_key for r in sandbox.run(table)}
-    assert before == reports == validated_keys(sandbox.lake, table, MONTHS)
+    assert before == reports == validated_keys(sandbox.state, table, MONTHS)
     snapshots = sandbox.lake.value("SELECT max(snapshot_id) FROM lake.snapshots()")
     again = sandbox.run(table)
     assert all(r.unchanged for r in again) and {r.partition: r.content_key for r in again} == reports
@@ -106,14 +108,16 @@ def test_a_screening_whose_blob_is_gone_is_made_again_and_a_damaged_one_is_told(
     table = readings()
     sandbox.put("readings/a.csv", HEAD + reading(1, 1))
     sandbox.ingest(table)
-    touched(sandbox.lake, table, MONTHS)
-    digest = sandbox.lake.value("SELECT digest FROM platform.screenings")
-    blob = Blobs(sandbox.lake.settings).path(digest)
+    touched(sandbox.stores, table, MONTHS)
+    digest = sandbox.state.value(select(screenings.c.digest))
+    blob = Blobs(sandbox.stores.settings).path(digest)
     blob.unlink()
-    assert sandbox.run(table)[0].rows == 1 and blob.exists()
-    sandbox.lake.connection.execute("DELETE FROM platform.materializations")
+    assert sandbox.run(table)[0].result.rows == 1 and blob.exists()
+    with sandbox.state.writing() as connection:
+        connection.execute(delete(record_details))
+        connection.execute(delete(records))
     blob.write_bytes(b"damaged")
-    assert sandbox.run(table)[0].rows == 1
+    assert sandbox.run(table)[0].result.rows == 1
 
 
 def test_needs_are_the_current_rows_of_a_validated_table_and_part_of_the_key(sandbox: IngestionSandbox) -> None:
@@ -127,15 +131,15 @@ def test_needs_are_the_current_rows_of_a_validated_table_and_part_of_the_key(san
     sandbox.ingest(table)
     with pytest.raises(IngestionError, match="readings needs customers, which is not validated yet"):
         sandbox.build(table, "2013-01")
-    assert validated_keys(sandbox.lake, table, MONTHS) is None
+    assert validated_keys(sandbox.state, table, MONTHS) is None
     sandbox.put("customers/c.csv", "id,name\n1,Ada\n")
     sandbox.run(people)
     sandbox.run(table)
     assert sandbox.validated(table)["sensor"].to_list() == ["2", "Ada"]
-    before = needs_keys(sandbox.lake, table)
+    before = needs_keys(sandbox.state, table)
     sandbox.put("customers/c.csv", "id,name\n1,Grace\n")
     sandbox.run(people)
-    assert needs_keys(sandbox.lake, table) != before
+    assert needs_keys(sandbox.state, table) != before
     [report] = sandbox.run(table)
     assert not report.unchanged and sandbox.validated(table)["sensor"].to_list() == ["2", "Grace"]
 
@@ -157,7 +161,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_the_same(
     assert killed.returncode == 9, errors
     sandbox.check_nothing_lost(table, sandbox.run(table))
     elsewhere.run(table)
-    assert validated_keys(sandbox.lake, table, MONTHS) == validated_keys(elsewhere.lake, table, MONTHS)
+    assert validated_keys(sandbox.state, table, MONTHS) == validated_keys(elsewhere.state, table, MONTHS)
     rows = 'SELECT * EXCLUDE (_arrival) FROM validated.readings ORDER BY sensor, "at"'
     assert sandbox.lake.frame(rows).equals(elsewhere.lake.frame(rows))
     assert sandbox.lake.value("SELECT count(*) FROM raw.readings") == 84
@@ -170,7 +174,7 @@ def test_two_processes_at_once_take_every_file_in_once(sandbox: IngestionSandbox
         out, errors = process.communicate(timeout=60)
         assert process.returncode == 0, errors
         assert int(out) == 84
-    assert sandbox.lake.rows("SELECT count(*), count(DISTINCT path) FROM platform.files") == [(3, 3)]
+    assert sandbox.state.rows(select(func.count(), func.count(files.c.path.distinct()))) == [(3, 3)]
     assert sandbox.lake.value("SELECT count(*) FROM raw.readings") == 84
     assert sandbox.lake.value("SELECT count(*) FROM validated.readings") == 84
 
@@ -194,7 +198,7 @@ def test_real_flights_are_taken_in_whole(sandbox: IngestionSandbox) -> None:
     for name in ("airports", "weather", "flights"):
         reports = sandbox.run(declared[name])
         sandbox.check_nothing_lost(declared[name], reports)
-    assert {r.partition: r.rows for r in reports} == {"2013-01": 26_865, "2013-02": 139}
+    assert {r.partition: r.result.rows for r in reports} == {"2013-01": 26_865, "2013-02": 139}
     assert january.height == 26_865 + 139 == sandbox.lake.value("SELECT count(*) FROM raw.flights")
     [(rule, reason)] = sandbox.lake.rows("SELECT rule, reason FROM quarantine.weather")
     assert (rule, reason) == ("wind_speed|max", "wind_speed is 1048.36058, which is above the maximum 250")

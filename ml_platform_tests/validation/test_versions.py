@@ -45,7 +45,7 @@ def test_s6_a_correction_is_a_new_version_known_from_its_arrival(sandbox: Ingest
         (4.0, 4, 1, None),  # late but new: known as it says
     ]
     assert found.filter(pl.col("value") == 1)["_file"].to_list() == before["_file"].to_list()[:1]
-    assert (report.rows, report.versions, report.duplicates) == (3, 5, 0)
+    assert (report.result.rows, report.result.versions, report.result.duplicates) == (3, 5, 0)
     sandbox.check_nothing_lost(table, [report])
 
 
@@ -126,7 +126,7 @@ def test_s35_the_same_content_under_two_names_is_counted_once(sandbox: Ingestion
     for name in ("a", "b"):
         sandbox.put(f"readings/{name}.csv", HEAD + reading(1, 1) + reading(2, 2))
     [report] = sandbox.run(table)
-    assert (report.rows, report.duplicates, report.quarantined) == (2, 2, 0)
+    assert (report.result.rows, report.result.duplicates, report.result.quarantined) == (2, 2, 0)
     assert set(sandbox.validated(table)["path"]) == {"readings/a.csv"}
     sandbox.check_nothing_lost(table, [report])
 
@@ -136,7 +136,7 @@ def test_s35_other_content_across_standing_files_is_refused_naming_both(sandbox:
     sandbox.land(table, "b.csv", HEAD + reading(1, 1), FEB)
     sandbox.land(table, "a.csv", HEAD + reading(2, 2) + reading(1, 9), MAR)
     [report] = sandbox.run(table)
-    assert (report.rows, report.quarantined, report.by_rule) == (2, 1, {"conflict": 1})
+    assert (report.result.rows, report.result.quarantined, report.result.by_rule) == (2, 1, {"conflict": 1})
     [reason] = sandbox.quarantine(table)["reason"].to_list()
     assert reason == (
         "the key (sensor, at) of readings/a.csv row 1 has other content in readings/b.csv row 0, which stands"
@@ -155,7 +155,7 @@ def test_s35_latest_lets_the_later_arrival_correct(sandbox: IngestionSandbox) ->
         (1.0, "readings/b.csv", utc("2013-01-01"), MAR),
         (9.0, "readings/a.csv", MAR, None),
     ]
-    assert (report.rows, report.quarantined, report.overruled) == (1, 0, 1)
+    assert (report.result.rows, report.result.quarantined, report.result.overruled) == (1, 0, 1)
     sandbox.check_nothing_lost(table, [report])
 
 
@@ -166,7 +166,7 @@ def test_a_refused_row_stands_once_its_rival_is_withdrawn(sandbox: IngestionSand
     sandbox.run(table)
     sandbox.land(table, "a.csv", HEAD + reading(5, 5), APR)
     [report] = sandbox.run(table)
-    assert report.quarantined == 0
+    assert report.result.quarantined == 0
     assert stamps(sandbox.validated(table))[:2] == [
         (1.0, "readings/a.csv", utc("2013-01-01"), APR),
         (9.0, "readings/b.csv", APR, None),
@@ -201,10 +201,10 @@ def test_a_table_without_key_tells_rows_apart_by_all_columns(sandbox: IngestionS
     line = "2013-01-01T00:00:00Z,"
     sandbox.land(table, "a.csv", f"at,what\n{line}in\n{line}in\n{line}NA\n{line}out\n", FEB)
     [report] = sandbox.run(table)
-    assert (report.rows, report.duplicates) == (3, 1)
+    assert (report.result.rows, report.result.duplicates) == (3, 1)
     sandbox.land(table, "b.csv", f"at,what\n{line}NA\n{line}up\n", MAR)
     [report] = sandbox.run(table)
-    assert (report.rows, report.duplicates) == (4, 2)
+    assert (report.result.rows, report.result.duplicates) == (4, 2)
     sandbox.check_nothing_lost(table, [report])
 
 
@@ -224,7 +224,7 @@ def test_a_month_without_rows_is_made_empty(sandbox: IngestionSandbox) -> None:
     sandbox.put("readings/jan.csv", HEAD + reading(1, 1))
     sandbox.run(table)
     report = sandbox.build(table, "2013-07")
-    assert (report.rows, report.files, report.unchanged) == (0, [], False)
+    assert (report.result.rows, report.result.files, report.unchanged) == (0, (), False)
     assert sandbox.build(table, "2013-07").unchanged
 
 
@@ -252,7 +252,7 @@ def test_rows_whose_file_tells_no_time_are_in_the_first_partition_s_quarantine(s
     sandbox.put("readings/a.csv", HEAD + "a,soon,1\n")
     sandbox.put("readings/b.csv", HEAD + reading(1, 1, month=6) + "b,,1\n")
     reports = sandbox.run(table)
-    assert {r.partition: r.quarantined for r in reports} == {"2013-01": 1, "2013-06": 1}
+    assert {r.partition: r.result.quarantined for r in reports} == {"2013-01": 1, "2013-06": 1}
     sandbox.check_nothing_lost(table, reports)
 
 
@@ -263,12 +263,12 @@ def test_a_declared_arrival_needs_a_zone_and_a_file_a_fitting_name(sandbox: Inge
     file = tmp_path / "x.txt"
     file.write_text("id,name\n1,Ada\n")
     with pytest.raises(IngestionError, match=r"x\.txt is not one of customers's files"):
-        land(sandbox.lake, customers(), [file])
+        land(sandbox.stores.settings, customers(), [file])
     with pytest.raises(IngestionError, match="has no time zone"):
-        land(sandbox.lake, customers(), [file], arrived=FEB.replace(tzinfo=None))
+        land(sandbox.stores.settings, customers(), [file], arrived=FEB.replace(tzinfo=None))
     with pytest.raises(IngestionError, match="There is no file"):
-        land(sandbox.lake, customers(), [tmp_path / "y.csv"])
+        land(sandbox.stores.settings, customers(), [tmp_path / "y.csv"])
     one = customers(source=Files("customers.csv"))
-    assert land(sandbox.lake.settings, one, [file]) == [sandbox.landing / "customers.csv"]
+    assert land(sandbox.stores.settings, one, [file]) == [sandbox.landing / "customers.csv"]
     sandbox.run(one)
     assert sandbox.validated(one)["name"].to_list() == ["Ada"]
