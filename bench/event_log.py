@@ -22,7 +22,7 @@ from typing import Any
 
 import yaml
 
-MODULE = "ml_platform_tests.orchestration.trips_alone"
+MODULE = "ml_platform_tests.declarations.trips_on_request"
 CONFIG = Path(__file__).parents[1] / ".dagster" / "dagster.yaml"
 STORAGES = ("ours", "dagster")
 JOBS = ("data", "train")
@@ -31,7 +31,7 @@ Cost = tuple[float, float]  # wall seconds, CPU seconds
 
 def prepared(folder: Path, storage: str, months: list[str]) -> None:
     """A lake where the files have landed and nothing ran, and a Dagster home with that storage."""
-    from ml_platform_tests.orchestration import trips_alone
+    from ml_platform_tests.declarations import trips_on_request
     from ml_platform_tests.world import world
 
     settings: dict[str, Any] = {"telemetry": {"enabled": False}}
@@ -39,7 +39,7 @@ def prepared(folder: Path, storage: str, months: list[str]) -> None:
         settings["event_log_storage"] = yaml.safe_load(CONFIG.read_text())["event_log_storage"]
     (folder / "home").mkdir(parents=True)
     (folder / "home" / "dagster.yaml").write_text(yaml.safe_dump(settings))
-    with closing(world(folder / "data", trips_alone.trip_delay)) as town:
+    with closing(world(folder / "data", trips_on_request.trip_delay)) as town:
         town.land_trips(*months)
 
 

@@ -3,7 +3,7 @@
     python -m bench.ticks [--decisions 1000] [--data FOLDER --pipeline NAME] [--json PATH]
 
 Without --data the small trips of the tests are run for four months. The decisions are then taken again and
-again, one commit each, so that the operational state looks as after years without upkeep. --data measures on a
+again, one commit each, so that lake and ledger look as after years without upkeep. --data measures on a
 copy of yours (the folder is copied first). Every tick is a fresh look by one process, as Dagster's are:
 `quiet` finds nothing changed since the last, `whole` plans everything, `due` finds a new file or training.
 """
@@ -27,34 +27,20 @@ def grow(data: Path, name: str, count: int) -> int:
     from ml_platform.orchestration.resources import workspace_for
     from ml_platform.settings import Settings
     from ml_platform.state import decisions, ledger
-    from ml_platform.state.publishing import publish
 
-    ws = workspace_for(Settings(data=data))
+    state = workspace_for(Settings(data=data)).state
     asset = f"{name}/decision"
-    standing = list(ledger.latest(ws.state, asset).values())
-    taken = decisions.current(ws.state, name)
-    there = len(decisions.history(ws.state, name))
-    for turn in range(max(0, count - there)):
-        record = standing[turn % len(standing)]
-        again, details = taken[record.partition], ledger.details(ws.state, record.id)
-        author = Author(asset, record.partition, record.content_key, record.run_id, details.reads or ())
-        with ws.state.writing():
-            decisions.append(
-                ws.state,
-                name,
-                record.partition,
-                decided_at=again.decided_at,
-                outcome=again.outcome,
-                reason=again.reason,
-                policy=again.policy,
-                evidence=again.evidence,
-                run_id=again.run_id,
-            )
-            ledger.record(
-                ws.state, author, rows=1, result=record.result, display=details.display, checks=details.checks
-            )
-    publish(ws)
-    return len(decisions.history(ws.state, name))
+    records = list(ledger.latest(state, asset).values())
+    newest, existing = decisions.current(state, name), len(decisions.history(state, name))
+    fields = ("decided_at", "outcome", "reason", "policy", "evidence", "run_id")
+    with state.writing():
+        for turn in range(max(0, count - existing)):
+            record = records[turn % len(records)]
+            entry = newest[record.partition]
+            decisions.append(state, name, record.partition, **{field: getattr(entry, field) for field in fields})
+            author = Author(asset, record.partition, record.content_key, record.run_id)
+            ledger.record(state, author, rows=1, result=record.result)
+    return len(decisions.history(state, name))
 
 
 def timed(job: str, name: str, cursors: list[str | None], rounds: int) -> dict[str, Any]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         AtMost,
         Latency,
         Leakage,
+        NoWorseThanBaseline,
         NoWorseThanChampion,
         OverfitGap,
         Parity,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.tables import Files, Table
-    from ml_platform.spec.training import LightGBM, Retrain, Split
+    from ml_platform.spec.training import LightGBM, Linear, Retrain, Split
 
 __version__ = "0.1.0"
 
@@ -45,6 +46,7 @@ _HOMES = {
         "AtMost",
         "Latency",
         "Leakage",
+        "NoWorseThanBaseline",
         "NoWorseThanChampion",
         "OverfitGap",
         "Parity",
@@ -55,7 +57,7 @@ _HOMES = {
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
     "spec.tables": ("Files", "Table"),
-    "spec.training": ("LightGBM", "Retrain", "Split"),
+    "spec.training": ("LightGBM", "Linear", "Retrain", "Split"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -75,10 +77,12 @@ __all__ = [
     "Latest",
     "Leakage",
     "LightGBM",
+    "Linear",
     "Lookup",
     "Marker",
     "ModelPipeline",
     "Monthly",
+    "NoWorseThanBaseline",
     "NoWorseThanChampion",
     "OverfitGap",
     "Parity",

@@ -53,4 +53,4 @@ def test_the_code_location_loads_no_trainer_and_no_report() -> None:
 
 def test_steps_load_no_dagster() -> None:
     # The core takes values: only `ml_platform.orchestration` knows who runs it.
-    assert "dagster" not in _loaded("import ml_platform.steps.planner, ml_platform.steps.pipeline_steps")
+    assert "dagster" not in _loaded("import ml_platform.runtime.planner, ml_platform.steps.all_steps")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from sqlalchemy import delete, select
 
 from ml_platform.discovery import check_shared_tables, slices_of
 from ml_platform.runtime.planner import Work
@@ -16,6 +17,7 @@ from ml_platform.sources.landing import land
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
+from ml_platform.state.schema import record_details, records
 from ml_platform.steps import tables
 from ml_platform.steps.all_steps import STEPS, planner, step_named
 from ml_platform_tests import scenario
@@ -146,12 +148,17 @@ class World:
             newest |= ledger.latest(self.ws.state, asset)
         return newest
 
+    def forget_records(self, asset: str) -> None:
+        """Lose the records of an asset, as a process does that is killed before it records."""
+        mine = select(records.c.id).where(records.c.asset == asset)
+        with self.ws.state.writing() as connection:
+            connection.execute(delete(record_details).where(record_details.c.record_id.in_(mine)))
+            connection.execute(delete(records).where(records.c.asset == asset))
+
     def keys(self, *, without: tuple[str, ...] = ()) -> dict[tuple[str, str], tuple[str, str]]:
         """(asset, partition) → content key and output, of everything in the ledger but the layers `without`."""
-        records = {
-            where: one for where, one in self.records().items() if not (without and where[0].startswith(without))
-        }
-        return {where: (record.content_key, record.output) for where, record in records.items()}
+        kept = {where: one for where, one in self.records().items() if not (without and where[0].startswith(without))}
+        return {where: (record.content_key, record.output) for where, record in kept.items()}
 
     def display(self, asset: str, partition: str) -> dict[str, Any]:
         """What a step left for people to look at."""

@@ -14,6 +14,7 @@ import polars as pl
 
 from ml_platform.evaluation.bootstrap import Interval, interval
 from ml_platform.evaluation.metrics import Statistic, statistic
+from ml_platform.spec.pipeline import Task
 
 Array = npt.NDArray[Any]
 
@@ -157,7 +158,7 @@ class Candidate:
 
     pipeline: str
     version: int
-    task: str
+    task: Task
     columns: tuple[str, ...]
     predictor: Scorer
     holdout: Part

@@ -26,7 +26,7 @@ def model_card(
     """The card of a version.
 
     `metrics` are those of its holdout; `features` gives each feature's available-since (S14; None:
-    since ever) and `importance` its share of the gain.
+    since ever) and `importance` its share.
     """
     verdicts = list(verdicts)
     facts = {
@@ -69,7 +69,7 @@ def model_card(
             ),
         ),
         "Features": table(
-            ("feature", "share of the gain"),
+            ("feature", "share of the importance"),
             ((name, f"{share:.1%}") for name, share in list(importance.items())[:IMPORTANT]),
         ),
         "Available since": table(("null before", "features"), _by_date(features)),

@@ -2,24 +2,30 @@
 
 A zip with fixed times, order and permissions, so that the same training gives the same bytes.
 There is no run id, clock time, path or pickle in it (S15, S16).
+
+Format 1 holds LightGBM's text as `model.txt`. It is still written for LightGBM, so that versions of
+older lakes are made again to the same bytes. Format 2 names the model's format in its schema and
+holds the bytes as `model/<format>`.
 """
 
 import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 from ml_platform.errors import BlobError
 from ml_platform.lake.blobs import Blobs
+from ml_platform.models.protocol import Model, Signature
+from ml_platform.models.registry import FIRST_FORMAT, trainer_of_format
+from ml_platform.spec.pipeline import Task
 
-FORMAT = 1  # raised when an older reader could not understand a newer bundle
+FORMAT = 2  # raised when an older reader could not understand a newer bundle
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment
-_PARTS = ("features.json", "levels.json", "model.txt", "schema.json", "training.json", "versions.json")
 
 
 @dataclass(frozen=True)
@@ -27,24 +33,45 @@ class Bundle:
     """A model version's artifact, in memory.
 
     pipeline:     whose model it is.
-    task:         binary, multiclass or regression.
-    columns:      model column → polars type, in the model's order.
-    levels:       text column → levels learnt on the train part; a code is a place in the list.
-    classes:      the answers in the order of the scores: text labels for multiclass, else empty.
+    signature:    what the model reads and answers.
+    model_format: which model reads `model` (`ml_platform.models.registry`).
     definition:   the feature definition as its own JSON text (`FeatureDefinition.to_json`).
     training:     the training plan and the training set's digest (`ml_platform.training.training_plan`).
     versions:     libraries and machine the model was made with.
     """
 
     pipeline: str
-    task: Literal["binary", "multiclass", "regression"]
-    columns: Mapping[str, str]
-    levels: Mapping[str, list[str]]
-    classes: tuple[str, ...]
+    signature: Signature
+    model_format: str
     model: bytes
     definition: str
     training: Mapping[str, Any]
     versions: Mapping[str, Any]
+
+    @property
+    def task(self) -> Task:
+        """binary, multiclass or regression."""
+        return self.signature.task
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Model column → polars type, in the model's order."""
+        return self.signature.columns
+
+    @property
+    def levels(self) -> Mapping[str, Sequence[str]]:
+        """Text column → the categories learnt on the train part."""
+        return self.signature.levels
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The text labels in the order of the scores for multiclass, else empty."""
+        return self.signature.classes
+
+    @cached_property
+    def fitted(self) -> Model:
+        """The model itself. Raises BlobError when this version knows no model of its format."""
+        return trainer_of_format(self.model_format).model.from_bytes(self.model, self.signature)
 
     @property
     def training_set(self) -> str:
@@ -59,29 +86,31 @@ class Bundle:
     @cached_property
     def packed(self) -> bytes:
         """The bundle's bytes; equal bundles have equal bytes."""
+        first = self.model_format == FIRST_FORMAT
         schema = {
-            "format": FORMAT,
+            "format": 1 if first else FORMAT,
             "pipeline": self.pipeline,
             "task": self.task,
             "columns": [[name, dtype] for name, dtype in self.columns.items()],
             "classes": list(self.classes),
+            **({} if first else {"model": self.model_format}),
         }
         parts = {
-            "model.txt": self.model,
             "features.json": self.definition.encode(),
-            "levels.json": _json({name: list(known) for name, known in self.levels.items()}),
+            "levels.json": _json({name: list(levels) for name, levels in self.levels.items()}),
+            _model_part(self.model_format): self.model,
             "schema.json": _json(schema),
             "training.json": _json(self.training),
             "versions.json": _json(self.versions),
         }
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
-            for name in _PARTS:
+            for name, data in sorted(parts.items()):
                 entry = zipfile.ZipInfo(name, _EPOCH)
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 entry.create_system = 3
                 entry.external_attr = 0o644 << 16
-                archive.writestr(entry, parts[name], compresslevel=6)
+                archive.writestr(entry, data, compresslevel=6)
         return buffer.getvalue()
 
     @property
@@ -105,29 +134,37 @@ def load(blobs: Blobs, digest: str) -> Bundle:
     path = blobs.get(digest)
     try:
         with zipfile.ZipFile(path) as archive:
-            parts = {name: archive.read(name) for name in _PARTS}
-            schema = json.loads(parts["schema.json"])
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        schema = json.loads(parts["schema.json"])
+        if schema["format"] > FORMAT:
+            raise BlobError(
+                f"The bundle {digest[:12]} has format {schema['format']}; this version reads up to {FORMAT}.",
+                remedy="Use the ml_platform that made it, or a newer one.",
+            )
+        model_format = schema.get("model", FIRST_FORMAT)
+        return Bundle(
+            pipeline=schema["pipeline"],
+            signature=Signature(
+                task=schema["task"],
+                columns=dict(schema["columns"]),
+                levels=json.loads(parts["levels.json"]),
+                classes=tuple(schema["classes"]),
+            ),
+            model_format=model_format,
+            model=parts[_model_part(model_format)],
+            definition=parts["features.json"].decode(),
+            training=json.loads(parts["training.json"]),
+            versions=json.loads(parts["versions.json"]),
+        )
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise BlobError(
             f"The blob {digest[:12]} is no model bundle ({error}).",
             remedy="Name the digest that `ml-platform models` shows.",
         ) from None
-    if schema["format"] > FORMAT:
-        raise BlobError(
-            f"The bundle {digest[:12]} has format {schema['format']}; this version reads up to {FORMAT}.",
-            remedy="Use the ml_platform that made it, or a newer one.",
-        )
-    return Bundle(
-        pipeline=schema["pipeline"],
-        task=schema["task"],
-        columns=dict(schema["columns"]),
-        levels=json.loads(parts["levels.json"]),
-        classes=tuple(schema["classes"]),
-        model=parts["model.txt"],
-        definition=parts["features.json"].decode(),
-        training=json.loads(parts["training.json"]),
-        versions=json.loads(parts["versions.json"]),
-    )
+
+
+def _model_part(model_format: str) -> str:
+    return "model.txt" if model_format == FIRST_FORMAT else f"model/{model_format}"
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

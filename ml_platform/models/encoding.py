@@ -1,7 +1,7 @@
-"""From feature columns to what LightGBM may see: numbers only.
+"""From feature columns to what a model may see: numbers only, the same for a frame and for a row (S13).
 
 LightGBM ends the process (SIGABRT) when a frame holds text, dictionary, time or null-typed columns,
-and takes columns by position, whatever they are called. So nothing reaches it but through here.
+and takes columns by position, whatever they are called. So nothing reaches a library but through here.
 """
 
 import math
@@ -69,7 +69,7 @@ def _encoded(name: str, dtype: pl.DataType, levels: Sequence[str] | None) -> pl.
 
 
 def guard(frame: pl.DataFrame, columns: Sequence[str]) -> None:
-    """Raise ScoringError unless `frame` is exactly `columns`, in order, all of number types LightGBM reads."""
+    """Raise ScoringError unless `frame` is exactly `columns`, in order, all of plain number types."""
     if frame.columns != list(columns):
         raise ScoringError(
             f"The columns are {', '.join(frame.columns)} and not {', '.join(columns)}.",

@@ -7,11 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ml_platform.errors import ScoringError
 from ml_platform.models.bundle import Bundle
-from ml_platform.models.encoding import RowEncoder, encode
 
-BATCH = 100_000  # rows encoded at a time: bounds the copy
+BATCH = 100_000  # rows scored at a time: bounds the encoded copy
 
 
 class Predictor:
@@ -21,36 +19,20 @@ class Predictor:
     """
 
     def __init__(self, bundle: Bundle, *, threads: int = 0) -> None:
-        import lightgbm
-
         self.task = bundle.task
         self.classes = bundle.classes
         self.columns = tuple(bundle.columns)
-        self.levels = bundle.levels
         self.threads = threads
-        self._booster = lightgbm.Booster(model_str=bundle.model.decode())
-        if tuple(self._booster.feature_name()) != self.columns:
-            raise ScoringError(
-                "The model's columns are not those of its bundle.",
-                remedy="The bundle was put together wrongly; train again.",
-            )
-        self._rows = RowEncoder(self.columns, self.levels)
+        self._model = bundle.fitted
 
     def scores(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
         """Scores of shape (n,), or (n, classes) for multiclass. `frame` may hold more columns, in any order.
 
         Raises ScoringError for a missing column or one of another type.
         """
-        parts = []
-        for start in range(0, max(frame.height, 1), BATCH):
-            encoded = encode(frame.slice(start, BATCH), self.columns, self.levels)
-            if encoded.height:
-                parts.append(np.asarray(self._booster.predict(encoded, num_threads=self.threads), dtype=np.float64))
-        if parts:
-            return np.concatenate(parts)
-        return np.empty((0, len(self.classes)) if self.task == "multiclass" else (0,), dtype=np.float64)
+        slices = (frame.slice(start, BATCH) for start in range(0, max(frame.height, 1), BATCH))
+        return np.concatenate([self._model.predict(part, threads=self.threads) for part in slices])
 
     def score_row(self, row: Mapping[str, Any]) -> float | list[float]:
         """The score of one row, as `scores` gives it for a frame of that row. None is null."""
-        score = np.asarray(self._booster.predict(self._rows.encode(row), num_threads=1))[0]
-        return [float(part) for part in score] if self.task == "multiclass" else float(score)
+        return self._model.predict_row(row)

@@ -54,7 +54,7 @@ def _weighted(
     told = [one for one in columns if one.psi is not None]
     told.sort(key=lambda one: -importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP))
     most = ", ".join(
-        f"{one.name} (PSI {one.psi:.2f}, {importance.get(one.name, 0.0):.0%} of the gain)" for one in told[:3]
+        f"{one.name} (PSI {one.psi:.2f}, {importance.get(one.name, 0.0):.0%} of the importance)" for one in told[:3]
     )
     gone = [f"{one.name} is {one.status}" for one in columns if one.status in ("missing", "all null", "other type")]
     said = f"The weighted PSI is {figure:.3f}, {'within' if passed else 'above'} {drift.weighted:g}; most by {most}."

@@ -25,7 +25,7 @@ def drift_by_feature(
         places = np.arange(len(names))[::-1]
         axes.barh(places, parts, height=0.62, color=[ORANGE if moved > threshold else BLUE for moved in psi])
         for place, part, moved, share in zip(places, parts, psi, importance, strict=True):
-            text = f"  PSI {moved:.2f}, {share:.0%} of the gain"
+            text = f"  PSI {moved:.2f}, {share:.0%} of the importance"
             axes.text(part, place, text, va="center", fontsize=8, color=QUIET)
         axes.set_yticks(places, [shortened(name, _LONGEST) for name in names])
         axes.set_xlim(0, max(0.01, float(max(parts, default=0))) * 1.6)

@@ -9,7 +9,7 @@ TOP = 20
 
 
 def importance(shares: Mapping[str, float]) -> bytes:
-    """The TOP features by their share of the gain of all splits, greatest on top."""
+    """The TOP features by their share of the importance, greatest on top."""
     top = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:TOP][::-1]
     names, values = [name for name, _ in top], [100 * share for _, share in top]
 
@@ -18,7 +18,7 @@ def importance(shares: Mapping[str, float]) -> bytes:
         for place, value in enumerate(values):
             axes.text(value, place, f" {value:.1f}", va="center", color=QUIET, fontsize=7)
         axes.set_yticks(range(len(names)), [shortened(name) for name in names], fontsize=7)
-        axes.set(title="What the model looks at", xlabel="share of the gain of all splits, %")
+        axes.set(title="What the model looks at", xlabel="share of the importance, %")
         axes.margins(x=0.08, y=0.01)  # the figures stand beside the bars
         axes.grid(visible=False, axis="y")
 

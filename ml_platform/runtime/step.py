@@ -41,7 +41,7 @@ class Step(ABC):
 
     name:         of the asset; `job`: which job runs it.
     result:       the kind of typed result that `make` gives.
-    kinds:        what Dagster shows as badges.
+    kinds:        the libraries that it always uses.
     summary:      what it is, in a sentence. `explanation`, `changes_with` and `advice`: more for people who meet it
                   for the first time.
     freezes:      whether its output stands once the partition is settled (S6).
@@ -52,7 +52,7 @@ class Step(ABC):
     name: ClassVar[str]
     job: ClassVar[Job]
     result: ClassVar[type[Result]]
-    kinds: ClassVar[tuple[str, ...]]
+    kinds: ClassVar[tuple[str, ...]] = ()
     summary: ClassVar[str]
     explanation: ClassVar[str]
     changes_with: ClassVar[str]
@@ -64,6 +64,10 @@ class Step(ABC):
     @abstractmethod
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         """The assets that it is made of."""
+
+    def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
+        """The libraries behind it, which Dagster shows as badges."""
+        return self.kinds
 
     @abstractmethod
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:

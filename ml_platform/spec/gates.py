@@ -63,6 +63,41 @@ class NoWorseThanChampion(MetricGate):
 
 
 @word
+class NoWorseThanBaseline(MetricGate):
+    """Paired bootstrap on the holdout: a linear model of the same columns is not shown better by more than `tolerance`.
+
+    The baseline is `Linear()`, fitted on at most 50,000 rows of the candidate's training part, evenly spread, and not
+    kept. The candidate fails when the whole 95 % interval of its difference to the baseline, in the good direction of
+    the metric, is below -`tolerance`: a difference that chance explains fails nobody. Without rows of the training
+    part it fails for lack of evidence. Not judged unless it is declared.
+
+    Args:
+        metric: A metric of the task.
+        tolerance: By how much the baseline may be shown better, in units of the metric; 0 or more.
+
+    Raises:
+        DeclarationError: For an unknown metric or a tolerance below 0.
+
+    >>> NoWorseThanBaseline("roc_auc", tolerance=0.01).phrase
+    "roc_auc not shown worse than a linear baseline's by more than 0.01"
+    """
+
+    metric: str
+    tolerance: float = 0.0
+
+    why = "A linear model of the same columns costs little to train, serve and explain; a model has to be worth more."
+
+    def __post_init__(self) -> None:
+        self._check_metric()
+        self._check_tolerance(self.tolerance)
+
+    @property
+    def phrase(self) -> str:
+        """Such as "roc_auc not shown worse than a linear baseline's by more than 0.01"."""
+        return f"{self.metric} not shown worse than a linear baseline's by more than {self.tolerance:g}"
+
+
+@word
 class OverfitGap(MetricGate):
     """The metric on the training part is better than on the holdout by at most `at_most`."""
 
@@ -166,7 +201,18 @@ class Parity(DeclaredGate):
         return f"{self.examples} examples replayed through the serving state give the same bits"
 
 
-Gate = AtLeast | AtMost | NoWorseThanChampion | OverfitGap | Latency | Size | Leakage | Reproduction | Parity
+Gate = (
+    AtLeast
+    | AtMost
+    | NoWorseThanChampion
+    | NoWorseThanBaseline
+    | OverfitGap
+    | Latency
+    | Size
+    | Leakage
+    | Reproduction
+    | Parity
+)
 _ALWAYS_JUDGED = (Leakage, Parity, Reproduction)
 
 

@@ -17,7 +17,7 @@ from ml_platform.spec.gates import Gate, with_always_judged
 from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Weekly
 from ml_platform.spec.tables import Table
-from ml_platform.spec.training import LightGBM, Retrain, Split
+from ml_platform.spec.training import DeclaredTrainer, Retrain, Split
 from ml_platform.spec.vocabulary import Several, word
 
 Task = Literal["binary", "multiclass", "regression"]
@@ -36,7 +36,7 @@ class ModelPipeline:
     tables: Several[Table]
     examples: Examples
     features: Several[Feature]
-    trainer: LightGBM
+    trainer: DeclaredTrainer
     gates: Several[Gate] = ()
     split: Split = Split()
     retrain: Retrain = Retrain()
@@ -79,6 +79,10 @@ class ModelPipeline:
     def partition_keys_upto(self, partition: str) -> list[str]:
         """The partitions from the first to this one, inclusive."""
         return self.partition_keys(partition)
+
+    def partition_before(self, partition: str) -> str | None:
+        """The partition just before this one; None for the first, and without partitions."""
+        return self.partitions.before(partition) if self.partitions else None
 
     @property
     def all_gates(self) -> tuple[Gate, ...]:

@@ -26,6 +26,24 @@ class LightGBM:
 
 
 @word
+class Linear:
+    """A regularised linear model: logistic for a Boolean label, multinomial for text, least squares for a number.
+
+    Numbers are standardised and texts one-hot, by the train part. `l2` penalises the squared weights: as
+    `LogisticRegression(C=1 / l2)` and `Ridge(alpha=l2)` of scikit-learn do.
+
+    >>> Linear(l2=10.0).l2
+    10.0
+    """
+
+    l2: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+
+
+DeclaredTrainer = LightGBM | Linear
+TRAINERS: dict[type, str] = {LightGBM: "lightgbm", Linear: "linear"}  # word → its module in `ml_platform.models`
+
+
+@word
 class Split:
     """Three parts: train < validation < holdout (S18).
 

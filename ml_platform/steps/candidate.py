@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ml_platform.evaluation.explanation import importance
 from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
@@ -10,6 +9,8 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
+from ml_platform.models.registry import trainer_of
+from ml_platform.models.training_data import part
 from ml_platform.plots.importance import importance as picture
 from ml_platform.runtime import reading
 from ml_platform.runtime.display import drawn
@@ -22,7 +23,6 @@ from ml_platform.state.versions import Training, Version, by_key, register
 from ml_platform.steps.decision import of as decision_of
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
-from ml_platform.training.trainer import part
 from ml_platform.training.training_set import TrainingSet
 
 
@@ -32,14 +32,16 @@ class CandidateStep(Step):
     name = "candidate"
     job = "train"
     result = CandidateResult
-    kinds = ("lightgbm",)
     summary = "A trained version that no gate has judged yet."
     explanation = (
         "It cannot serve before every gate has passed. *what it looks at* shows its features by their share of the "
-        "gain."
+        "importance."
     )
     changes_with = "the training set, the trainer or the features"
     advice = "a feature that towers over all others is suspect: it may know the answer."
+
+    def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
+        return trainer_of(pipeline.trainer).model.libraries
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "training_set")
@@ -55,7 +57,7 @@ class CandidateStep(Step):
             fitting.declaration(pipeline),
             FeatureDefinition.of(pipeline).key,
             stored.digest,
-            libraries("lightgbm", "polars", "pyarrow"),
+            libraries(*trainer_of(pipeline.trainer).model.libraries, "polars", "pyarrow"),
             by_content=reads,
         )
 
@@ -90,8 +92,8 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
         bundle=made.digest,
         bounds=bounds(stored, pipeline.split),
         decided_at=stored.decided_at,
-        parameters={**made.record["parameters"], "rounds": made.record["rounds"]},
-        metrics={"holdout": metrics, "evaluations": made.record["evaluations"], "bytes": made.record["bytes"]},
+        parameters=made.record["parameters"],
+        metrics={"holdout": metrics, **{name: made.record[name] for name in ("evaluations", "format", "bytes")}},
         environment=made.record["environment"],
         code_version=str(made.record["code_version"]),
         durations=made.record["durations"],
@@ -102,7 +104,7 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
 def _outcome(ws: Workspace, version: Version) -> Outcome:
     holdout: dict[str, Any] = version.metrics["holdout"]
     measured = {f"holdout {name}": value for name, value in holdout.items() if value is not None}
-    shares = importance(bundles.load(ws.blobs, version.bundle).model.decode())
+    shares = bundles.load(ws.blobs, version.bundle).fitted.importance()
     display = {
         "version": version.name,
         **measured,

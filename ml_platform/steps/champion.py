@@ -7,6 +7,7 @@ from typing import Any
 from ml_platform.errors import OrderError, PromotionRefused
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
+from ml_platform.models.registry import trainer_of
 from ml_platform.runtime import reading
 from ml_platform.runtime.step import Asset, Step, own
 from ml_platform.runtime.workspace import Outcome, Status, Workspace, record, window_of
@@ -27,7 +28,6 @@ class ChampionStep(Step):
     name = "champion"
     job = "train"
     result = ChampionResult
-    kinds = ("lightgbm",)
     summary = "The version that serves from the end of this partition: promoted, or kept and why."
     explanation = (
         "The candidate is promoted if every gate passed; otherwise the one before stays. Every change is a row of the "
@@ -38,6 +38,9 @@ class ChampionStep(Step):
         "`ml-platform models PIPELINE --history` tells who changed it and why; `ml-platform rollback` puts an earlier "
         "one back."
     )
+
+    def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
+        return trainer_of(pipeline.trainer).model.libraries
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "verdicts")
@@ -121,12 +124,12 @@ def _recorded(
 
 def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str) -> None:
     """S33: a partition is decided only when the one before it is."""
-    before = pipeline.partition_keys_upto(partition)[-2:-1]
-    if not before or reading.own(ws, pipeline, "champion", before):
+    before = pipeline.partition_before(partition)
+    if before is None or reading.own(ws, pipeline, "champion", [before]):
         return
-    decided = decisions.current(ws.state, pipeline.name).get(before[0])
+    decided = decisions.current(ws.state, pipeline.name).get(before)
     if decided is None or decided.trains:
         raise OrderError(
-            f"{pipeline.name}/champion for {partition} follows {before[0]}, which is undecided.",
-            remedy=f"Materialize {pipeline.name} for {before[0]} first.",
+            f"{pipeline.name}/champion for {partition} follows {before}, which is undecided.",
+            remedy=f"Materialize {pipeline.name} for {before} first.",
         )

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ml_platform.evaluation.explanation import importance
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
@@ -80,7 +79,7 @@ _MEANING = {
     "null_change": "the difference of the two",
     "unseen": "how many levels the reference does not have",
     "unseen_share": "share of the rows with such a level",
-    "importance": "the feature's share of the model's gain",
+    "importance": "the feature's share of what the model looks at",
     "status": "ok, or why it could not be compared",
     "rows": "examples of the partition",
     "reference_rows": "rows of the reference",
@@ -132,7 +131,7 @@ class DriftStep(Step):
         with judged(ws, pipeline, partition, version) as subject:
             columns = list(compared(*_populations(ws, subject), _names(pipeline, subject.bundle)))
             scores = list(_scores(ws, pipeline, partition, subject))
-        weights = importance(subject.bundle.model.decode())
+        weights = subject.bundle.fitted.importance()
         figure = weighted(columns, weights)
         rows = [{**_row(one, version), "importance": weights.get(one.name, 0.0)} for one in columns]
         rows += [{**_row(one, version), "kind": "score"} for one in scores]

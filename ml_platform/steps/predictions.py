@@ -10,6 +10,7 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
+from ml_platform.models.registry import recorded_format, trainer_of, trainer_of_format
 from ml_platform.naming import quoted
 from ml_platform.plots.holdout import histogram
 from ml_platform.plots.markdown import ROWS
@@ -52,7 +53,6 @@ class PredictionsStep(Step):
     name = "predictions"
     job = "data"
     result = PredictionsResult
-    kinds = ("lightgbm",)
     summary = "The champion of the start of the partition scores its examples."
     explanation = (
         "It is what would have been served in that time. `score` is the probability of a true label or of the class, "
@@ -60,6 +60,9 @@ class PredictionsStep(Step):
     )
     changes_with = "the features of the partition, or the champion of its start"
     advice = "without rows there was no champion yet: train and promote one first."
+
+    def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
+        return trainer_of(pipeline.trainer).model.libraries
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "features")
@@ -85,7 +88,9 @@ class PredictionsStep(Step):
         bundle = version.bundle if version else None
         reads = reading.own(ws, pipeline, "features", [partition])
         scorer = [reading.version(version)] if version else []
-        return recipe("predictions", CODE_VERSION, champion, bundle, reads, libraries("lightgbm"), by_content=scorer)
+        trainer = trainer_of_format(recorded_format(version.metrics)) if version else trainer_of(pipeline.trainer)
+        used = libraries(*trainer.model.libraries)
+        return recipe("predictions", CODE_VERSION, champion, bundle, reads, used, by_content=scorer)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
         """Score the partition. Without a champion there is nothing to score with: no rows, and it says so."""

@@ -1,19 +1,19 @@
-"""Where a model was made: what may change its bytes (LightGBM promises them on one machine only)."""
+"""Where a model was made: what may change its bytes (they are promised on one machine only)."""
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ("lightgbm", "numpy", "polars", "pyarrow", "duckdb")
+LIBRARIES = ("numpy", "polars", "pyarrow", "duckdb")  # besides the model's own
 
 
-def environment(threads: int) -> dict[str, Any]:
-    """Libraries, interpreter, system, processor and threads; the same on every run of one machine."""
+def environment(threads: int, own: Sequence[str]) -> dict[str, Any]:
+    """Libraries (a model's `own` among them), interpreter, system, processor and threads; steady on one machine."""
     return {
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": {name: version(name) for name in (*own, *LIBRARIES)},
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),

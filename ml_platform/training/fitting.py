@@ -6,10 +6,11 @@ from typing import Any
 
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models.bundle import Bundle, save
+from ml_platform.models.registry import trainer_of
+from ml_platform.models.training_data import TrainingData
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.training.environment import environment
-from ml_platform.training.trainer import fit
-from ml_platform.training.training_plan import CODE_VERSION, plan
+from ml_platform.training.training_plan import plan
 from ml_platform.training.training_set import TrainingSet
 
 
@@ -17,8 +18,8 @@ from ml_platform.training.training_set import TrainingSet
 class Trained:
     """A fitted, stored version that no gate has judged yet.
 
-    `record` is what is kept of the run, as JSON values: parameters, rounds, evaluations,
-    environment, code_version, durations (seconds), bytes.
+    `record` is what is kept of the run, as JSON values: parameters, evaluations, environment,
+    code_version, durations (seconds), format (of the model), bytes (of the bundle).
     """
 
     bundle: Bundle
@@ -28,7 +29,7 @@ class Trained:
 
 def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
     """The parts of the declaration that a candidate depends on besides its training set, for its content key."""
-    return (CODE_VERSION, pipeline.trainer, list(pipeline.model_columns))
+    return (trainer_of(pipeline.trainer).code_version, pipeline.trainer, list(pipeline.model_columns))
 
 
 def make(
@@ -40,29 +41,27 @@ def make(
     BlobError when the training set is missing or damaged.
     """
     started = time.perf_counter()
-    planned, path = plan(pipeline, training_set), blobs.get(training_set.digest)
-    fitted = fit(path, planned, threads=threads)
-    parts: dict[str, Any] = {
-        "pipeline": pipeline.name,
-        "task": planned.task,
-        "columns": planned.columns,
-        "levels": fitted.levels,
-        "classes": fitted.classes,
-        "model": fitted.model,
-        "definition": definition,
-        "training": planned.to_json(),
-        "versions": environment(threads),
-    }
-    bundle = Bundle(**parts)
+    trainer, planned = trainer_of(pipeline.trainer), plan(pipeline, training_set)
+    data = TrainingData(blobs.get(training_set.digest), planned.task, planned.columns)
+    model = trainer.fit(data, planned.config, threads=threads)
+    fitted = time.perf_counter()
+    bundle = Bundle(
+        pipeline=pipeline.name,
+        signature=model.signature,
+        model_format=model.format,
+        model=model.to_bytes(),
+        definition=definition,
+        training=planned.to_json(),
+        versions=environment(threads, model.libraries),
+    )
     digest = save(blobs, bundle)
-    durations = {**fitted.durations, "total": round(time.perf_counter() - started, 4)}
     record = {
-        "parameters": planned.parameters,
-        "rounds": fitted.rounds,
-        "evaluations": fitted.evaluations,
+        "parameters": dict(model.report.parameters),
+        "evaluations": dict(model.report.evaluations),
         "environment": dict(bundle.versions),
-        "code_version": CODE_VERSION,
-        "durations": durations,
+        "code_version": planned.code_version,
+        "durations": {"fit": round(fitted - started, 4), "total": round(time.perf_counter() - started, 4)},
+        "format": bundle.model_format,
         "bytes": bundle.size,
     }
     return Trained(bundle, digest, record)

@@ -154,7 +154,7 @@ def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str)
 
 
 def check_labels(frame: pl.DataFrame) -> None:
-    """Raise TrainingError for labels that are NaN or infinite: LightGBM would take them silently."""
+    """Raise TrainingError for labels that are NaN or infinite: some libraries take them silently."""
     label = frame["_label"]
     if not label.dtype.is_float():
         return

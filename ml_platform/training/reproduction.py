@@ -19,7 +19,7 @@ from ml_platform.settings import Settings
 
 if TYPE_CHECKING:
     from ml_platform.models.bundle import Bundle
-    from ml_platform.training.trainer import FittedModel
+    from ml_platform.models.protocol import Model
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,9 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
 def reproduce_here(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
     """The same in this process."""
     from ml_platform.models.bundle import load
+    from ml_platform.models.registry import trainer_of_format
+    from ml_platform.models.training_data import TrainingData
     from ml_platform.training.environment import differences, environment
-    from ml_platform.training.trainer import fit
     from ml_platform.training.training_plan import Plan
 
     stored = load(blobs, bundle)
@@ -76,30 +77,36 @@ def reproduce_here(blobs: Blobs, training_set: str, bundle: str) -> Reproduction
             remedy="Give its own training set.",
         )
     threads = int(stored.versions["threads"])
-    fitted = fit(blobs.get(training_set), Plan.from_json(stored.training), threads=threads)
-    first = _first_difference(stored, fitted)
-    moved = differences(stored.versions, environment(threads))
+    plan = Plan.from_json(stored.training)
+    data = TrainingData(blobs.get(training_set), plan.task, plan.columns)
+    model = trainer_of_format(stored.model_format).fit(data, plan.config, threads=threads)
+    first = _first_difference(stored, model)
+    moved = differences(stored.versions, environment(threads, model.libraries))
     detail = first or "The same bytes."
+    if first and not model.reproducible:
+        detail += f" Models of the format {model.format} do not promise equal bytes."
     if moved:
         detail += f" Since then: {'; '.join(moved)}."
-    return Reproduction(not first, _hash(stored.model), _hash(fitted.model), detail)
+    return Reproduction(not first, _hash(stored.model), _hash(model.to_bytes()), detail)
 
 
-def _first_difference(stored: "Bundle", fitted: "FittedModel") -> str:
-    if dict(stored.levels) != fitted.levels:
-        names = [n for n in sorted({*stored.levels, *fitted.levels}) if stored.levels.get(n) != fitted.levels.get(n)]
+def _first_difference(stored: "Bundle", model: "Model") -> str:
+    then, now = stored.signature, model.signature
+    if dict(then.levels) != dict(now.levels):
+        names = [n for n in sorted({*then.levels, *now.levels}) if then.levels.get(n) != now.levels.get(n)]
         return f"The levels of {', '.join(names)} differ."
-    if stored.classes != fitted.classes:
-        return f"The classes were {list(stored.classes)} and are {list(fitted.classes)}."
-    if stored.model == fitted.model:
+    if then.classes != now.classes:
+        return f"The classes were {list(then.classes)} and are {list(now.classes)}."
+    if stored.model == model.to_bytes():
         return ""
-    pairs = zip_longest(stored.model.decode().splitlines(), fitted.model.decode().splitlines(), fillvalue="(end)")
+    pairs = zip_longest(stored.model.splitlines(), model.to_bytes().splitlines(), fillvalue=b"(end)")
     number, old, new = next((n, a, b) for n, (a, b) in enumerate(pairs, 1) if a != b)
     return f"Line {number} of the model was {_short(old)!r} and is {_short(new)!r}."
 
 
-def _short(line: str) -> str:
-    return line if len(line) <= 80 else f"{line[:80]}…"
+def _short(line: bytes) -> str:
+    text = line.decode(errors="replace")
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _hash(model: bytes) -> str:
@@ -108,13 +115,15 @@ def _hash(model: bytes) -> str:
 
 def main(arguments: list[str]) -> int:
     """The fresh process: prints the outcome, or what was refused, as one JSON line."""
-    # LightGBM imports these when it can, at twice the price of all else, and this never uses them.
-    for unused in ("sklearn", "pandas"):
-        sys.modules[unused] = None  # type: ignore[assignment]  # the documented way to make an import fail
+    from ml_platform.models.bundle import load
+    from ml_platform.models.registry import trainer_of_format
+
     folder, training_set, bundle = arguments
     blobs = Blobs(Settings(data=Path(folder).parent))
     blobs.folder = Path(folder)
     try:
+        for name in trainer_of_format(load(blobs, bundle).model_format).avoidable:
+            sys.modules[name] = None  # type: ignore[assignment]  # the documented way to make an import fail
         answer = asdict(reproduce_here(blobs, training_set, bundle))
     except PlatformError as error:
         answer = {"refused": str(error), "kind": type(error).__name__}

@@ -14,6 +14,7 @@ from ml_platform.errors import TrainingError
 from ml_platform.features.types import type_form, type_of
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
+from ml_platform.models.registry import trainer_of
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.training.labels import check_labels, label_table, labelled, moment_sql
@@ -225,7 +226,7 @@ def _frame(table: pa.Table, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
 
 def _judged(pipeline: ModelPipeline) -> tuple[str, ...]:
     """The parts whose labels must differ: those that are learnt from or judged on."""
-    return PARTS if pipeline.trainer.early_stopping is not None else ("train", "holdout")
+    return PARTS if trainer_of(pipeline.trainer).uses_validation(pipeline.trainer) else ("train", "holdout")
 
 
 class _Summary:

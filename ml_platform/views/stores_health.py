@@ -7,6 +7,7 @@ from ml_platform.lake import snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import unusable
+from ml_platform.models.registry import recorded_format, trainer_of_format
 from ml_platform.monitoring.delivery import deliveries
 from ml_platform.settings import Settings
 from ml_platform.sources import raw
@@ -95,7 +96,8 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
     if not newest:
         return
     last = max(newest, key=lambda version: version.created_at)
-    now = environment(int(last.environment.get("threads", 0)))
+    libraries = trainer_of_format(recorded_format(last.metrics)).model.libraries
+    now = environment(int(last.environment.get("threads", 0)), libraries)
     moved = differences(last.environment, now)
     if moved:
         yield Finding(

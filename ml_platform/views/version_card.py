@@ -4,7 +4,6 @@ import math
 
 from ml_platform.evaluation.bootstrap import Interval
 from ml_platform.evaluation.card import model_card
-from ml_platform.evaluation.explanation import importance
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import outputs_since
 from ml_platform.models import bundle as bundles
@@ -30,7 +29,7 @@ def card_of(ws: Workspace, pipeline: ModelPipeline, number: int) -> str:
         metrics=metrics,
         verdicts=found,
         features=outputs_since(definition, reading.available_since(ws, definition)),
-        importance=importance(bundle.model.decode()),
+        importance=bundle.fitted.importance(),
         limits=_limits(pipeline, bundle),
     )
 
@@ -50,7 +49,7 @@ def _limits(pipeline: ModelPipeline, bundle: bundles.Bundle) -> list[str]:
     limits = []
     if examples.at:
         limits.append(f"It speaks of the moment `{examples.at}`: nothing that became known later has a part in it.")
-    levels = {name: len(known) for name, known in bundle.levels.items()}
+    levels = {name: len(categories) for name, categories in bundle.levels.items()}
     if levels:
         told = ", ".join(f"{name} ({count})" for name, count in levels.items())
         limits.append(f"Texts it has not met in training count as missing: it knows the levels of {told}.")

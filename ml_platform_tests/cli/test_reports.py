@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,11 @@ import pytest
 from ml_platform.cli.report_server import ReportServer
 from ml_platform.errors import PlatformError
 from ml_platform.lake.blobs import file_hash
-from ml_platform.lake.connection import Lake
-from ml_platform.lake.transaction import Author, write
+from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
+from ml_platform.state.database import State
 from ml_platform.state.ledger import record
+from ml_platform.state.results import ReportResult
 from ml_platform_tests.cli.terminal import invoke, invoke_json, start_command
 
 
@@ -96,10 +98,10 @@ def reported(platform: Path) -> Path:
     html.write_text("<p>drift</p>")
     html.with_suffix(".json").write_text("{}")
     files = {str(path.relative_to(settings.data)): file_hash(path) for path in (html, html.with_suffix(".json"))}
-    told = {"champion": "trip_delay@1", "weighted drift": 0.31, "rows": 400, "open": {"url": "http://127.0.0.1:1/x"}}
+    figures = ReportResult(champion=1, rows=400, weighted_drift=0.31, metric="roc_auc", url="http://127.0.0.1:1/x")
     author = Author("trip_delay/report", "2024-01", "k")
-    with Lake(settings) as lake, write(lake, author) as tx:
-        record(tx, author, rows=1, details={"metadata": told, "written": files})
+    with closing(State(settings)) as state:
+        record(state, author, rows=1, result=figures, files=files)
     return html
 
 

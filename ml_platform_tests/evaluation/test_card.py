@@ -1,14 +1,10 @@
-"""The model card and the importance of features."""
+"""The model card."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
-import pytest
-
 from ml_platform.evaluation.bootstrap import Interval
 from ml_platform.evaluation.card import model_card
-from ml_platform.evaluation.explanation import importance
 from ml_platform.evaluation.gates.measuring import judge
 from ml_platform.spec.gates import AtLeast, Size
 from ml_platform.state.versions import Version
@@ -66,21 +62,3 @@ def test_what_is_not_there_has_no_section_and_a_bar_does_not_break_a_table() -> 
     nothing: dict[str, Any] = {"metrics": {}, "verdicts": [], "features": {}, "importance": {}}
     card = model_card(VERSION, description="a", owners=["team:a|b"], **nothing)
     assert "## Gates" not in card and "## Limits" not in card and "team:a\\|b" in card
-
-
-def test_importance_is_the_share_of_gain_that_lightgbm_reports() -> None:
-    import lightgbm
-
-    generator = np.random.default_rng(0)
-    x = generator.random((500, 3))
-    y = x[:, 0] + 0.3 * x[:, 1] > 0.6
-    data = lightgbm.Dataset(x, y, feature_name=["strong", "weak", "unused"])
-    booster = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1, "num_leaves": 4}, data, 10)
-    gain = dict(zip(booster.feature_name(), booster.feature_importance("gain"), strict=True))
-    shares = importance(booster.model_to_string())
-    assert next(iter(shares)) == "strong" and sum(shares.values()) == pytest.approx(1)
-    assert shares == pytest.approx({name: value / sum(gain.values()) for name, value in gain.items()}, abs=1e-4)
-
-
-def test_a_model_without_a_split_gives_zeros() -> None:
-    assert importance("feature_names=a b\nsplit_feature=\nsplit_gain=\nend of trees\n") == {"a": 0.0, "b": 0.0}

@@ -7,7 +7,9 @@ import pytest
 from ml_platform.errors import PromotionRefused
 from ml_platform.evaluation.gates.measuring import evaluate, judge
 from ml_platform.evaluation.stored import bounds, stored_candidate, stored_champion
-from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanChampion, OverfitGap, Size
+from ml_platform.lake.blobs import Blobs
+from ml_platform.settings import Settings
+from ml_platform.spec.gates import AtLeast, AtMost, Latency, NoWorseThanBaseline, NoWorseThanChampion, OverfitGap, Size
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.training import LightGBM, Split
 from ml_platform.state import versions
@@ -20,11 +22,9 @@ from ml_platform_tests.evaluation.candidates import Outcome
 from ml_platform_tests.scenario import labelled_trips
 from ml_platform_tests.scenario.labelled_trips import MONTHS, D
 
-RUN = "r1"
 
-
-def trained(stores: Stores, pipeline: ModelPipeline) -> tuple[TrainingSet, Version]:
-    blobs = stores.blobs
+def trained(stores: Stores, settings: Settings, pipeline: ModelPipeline) -> tuple[TrainingSet, Version]:
+    blobs = Blobs(settings)
     labelled_trips.fill(stores.lake, pipeline, labelled_trips.rows())
     stored = training_set.build(stores.lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
     made = fitting.make(blobs, pipeline, stored, "{}", threads=1)
@@ -43,12 +43,12 @@ def trained(stores: Stores, pipeline: ModelPipeline) -> tuple[TrainingSet, Versi
             environment=made.record["environment"],
             code_version=str(made.record["code_version"]),
             durations=made.record["durations"],
-            run_id=RUN,
+            run_id="r1",
         ),
     )
 
 
-def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Stores) -> None:
+def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Stores, settings: Settings) -> None:
     gates = (
         AtLeast("roc_auc", 0.7),
         AtLeast("roc_auc", 0.6, by="city", min_rows=50),
@@ -58,9 +58,9 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Sto
         Size(mb=5),
     )
     pipeline = labelled_trips.pipeline(gates=gates)
-    stored, version = trained(stores, pipeline)
-    given = stored_candidate(stores.blobs, pipeline, stored, version.bundle, version.version, threads=1)
-    blind = evaluate(stores.state, RUN, pipeline.gates, given)
+    stored, version = trained(stores, settings, pipeline)
+    given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, version.version, threads=1)
+    blind = evaluate(stores.state, "r1", pipeline.gates, given)
     assert [v.gate for v in blind if v.passed is False] == []
     with pytest.raises(PromotionRefused, match="no verdict on “training again gives the same bytes”"):
         promote(
@@ -74,9 +74,15 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Sto
             actor="platform",
         )
     given = stored_candidate(
-        stores.blobs, pipeline, stored, version.bundle, version.version, threads=1, parity=lambda n: Outcome(compared=n)
+        Blobs(settings),
+        pipeline,
+        stored,
+        version.bundle,
+        version.version,
+        threads=1,
+        parity=lambda n: Outcome(compared=n),
     )
-    verdicts = evaluate(stores.state, RUN, pipeline.all_gates, given)
+    verdicts = evaluate(stores.state, "r1", pipeline.all_gates, given)
     assert [v.gate for v in verdicts if v.passed is False] == [] and {v.snapshot for v in verdicts} == {stored.digest}
     promote(
         stores.state,
@@ -94,21 +100,27 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Sto
 @pytest.mark.parametrize(
     ("task", "gate"), [("multiclass", AtLeast("macro_f1", 0.4)), ("regression", AtMost("rmse", 6.0))]
 )
-def test_other_tasks_are_judged_the_same_way(stores: Stores, task: str, gate: AtLeast | AtMost) -> None:
+def test_other_tasks_are_judged_the_same_way(
+    stores: Stores, settings: Settings, task: str, gate: AtLeast | AtMost
+) -> None:
     pipeline = labelled_trips.pipeline(task)
-    stored, version = trained(stores, pipeline)
-    given = stored_candidate(stores.blobs, pipeline, stored, version.bundle, 1, threads=1)
-    for asked in (gate, NoWorseThanChampion(gate.metric), OverfitGap(gate.metric, 50.0)):
+    stored, version = trained(stores, settings, pipeline)
+    given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, threads=1)
+    metric = gate.metric
+    comparisons = NoWorseThanChampion(metric), NoWorseThanBaseline(metric, tolerance=0.5), OverfitGap(metric, 50.0)
+    for asked in (gate, *comparisons):
         assert [v.passed for v in judge(asked, given)] == [True], asked
 
 
-def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(stores: Stores) -> None:
+def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(
+    stores: Stores, settings: Settings
+) -> None:
     weak = labelled_trips.pipeline(trainer=LightGBM(num_leaves=2, rounds=1))
-    stored, first = trained(stores, weak)
+    stored, first = trained(stores, settings, weak)
     strong = labelled_trips.pipeline()
-    _, second = trained(stores, strong)
-    champion = stored_champion(stores.blobs, first, threads=1)
-    given = stored_candidate(stores.blobs, strong, stored, second.bundle, 2, champion=champion, threads=1)
+    _, second = trained(stores, settings, strong)
+    champion = stored_champion(Blobs(settings), first, threads=1)
+    given = stored_candidate(Blobs(settings), strong, stored, second.bundle, 2, champion=champion, threads=1)
     assert champion.cut_off is not None and given.holdout_start is not None and given.holdout_start > champion.cut_off
     assert champion.cut_off == datetime.fromisoformat(stored.bounds["validation"][1])
     verdict = judge(NoWorseThanChampion("roc_auc"), given)[0]
@@ -116,10 +128,10 @@ def test_a_new_training_is_compared_with_the_champion_on_the_holdout_of_both(sto
     assert "trips_late@1" in verdict.detail
 
 
-def test_shares_of_hashed_keys_have_no_cut_off_but_a_split_in_common(stores: Stores) -> None:
+def test_shares_of_hashed_keys_have_no_cut_off_but_a_split_in_common(stores: Stores, settings: Settings) -> None:
     pipeline = labelled_trips.pipeline(split=Split(validation=0.2, holdout=0.3))
-    stored, version = trained(stores, pipeline)
-    champion = stored_champion(stores.blobs, version, threads=1)
-    given = stored_candidate(stores.blobs, pipeline, stored, version.bundle, 1, champion=champion, threads=1)
+    stored, version = trained(stores, settings, pipeline)
+    champion = stored_champion(Blobs(settings), version, threads=1)
+    given = stored_candidate(Blobs(settings), pipeline, stored, version.bundle, 1, champion=champion, threads=1)
     assert champion.cut_off is None and given.cut_off is None and given.split == champion.split
     assert judge(NoWorseThanChampion("roc_auc", tolerance=0.01), given)[0].passed is True

@@ -46,8 +46,8 @@ def test_a_run_tells_of_a_failed_gate_and_a_refused_file_once(trained_churn: Pla
     definition = Runner(find("churn"), trained_churn.settings, lambda asset, partition: None)
     definition.run("data", "all")
     definition.run("train", "all")
-    found = {item.kind: item for item in raised(trained_churn.ws.lake)}
-    assert set(found) == {"gate", "refused_file"} and len(raised(trained_churn.ws.lake)) == 2
+    found = {item.kind: item for item in raised(trained_churn.ws.state)}
+    assert set(found) == {"gate", "refused_file"} and len(raised(trained_churn.ws.state)) == 2
     assert found["gate"].title == "Gate failed: churn@1, roc_auc at least 0.9999"
     assert found["gate"].run_id == next(run.run_id for run in trained_churn.runs if run.job == "churn_train")
     assert "noise.csv" in found["refused_file"].title
@@ -60,8 +60,8 @@ def test_a_channel_that_is_down_does_not_fail_the_run_and_the_sensor_tries_again
     server.refuses, heard = True, len(server.messages)
     (trained_churn.settings.landing / "logins" / "noise.csv").write_bytes(b"\x00 other noise")
     trained_churn.run("churn")
-    newest = raised(trained_churn.ws.lake)[0]
-    (end,) = deliveries(trained_churn.ws.lake)[newest.alert_id]
+    newest = raised(trained_churn.ws.state)[0]
+    (end,) = deliveries(trained_churn.ws.state)[newest.alert_id]
     assert (newest.kind, end.state) == ("refused_file", "failed")
     server.refuses = False
     _time_passes(trained_churn)

@@ -16,7 +16,7 @@ from ml_platform.orchestration.partitions import partitions_of
 from ml_platform.orchestration.resources import workspace_for
 from ml_platform.settings import Settings
 from ml_platform_tests import scenario
-from ml_platform_tests.conftest import Opening
+from ml_platform_tests.conftest import OpenWorld
 
 MONTHS = dg.MonthlyPartitionsDefinition("2024-01", fmt="%Y-%m")
 PREDICTIONS = ["trip_delay", "predictions"]
@@ -150,10 +150,10 @@ def test_it_selects_columns_and_the_platforms_own_by_name() -> None:
 
 
 def test_a_table_is_taken_in_the_run_that_fills_it(
-    february: Path, opened: Opening, monkeypatch: pytest.MonkeyPatch
+    february: Path, open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("ML_PLATFORM_DATA", str(opened(february).settings.data))
-    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.orchestration.trips_alone"]')
+    monkeypatch.setenv("ML_PLATFORM_DATA", str(open_world(february).settings.data))
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_on_request"]')
     months = partitions_of(scenario.MONTHS)
     filling = [TRIPS, ["quarantine", "trips"]]
     frame = taken(TRIPS, pl.LazyFrame, months, partition_key="2024-03", selected=filling)
@@ -162,9 +162,9 @@ def test_a_table_is_taken_in_the_run_that_fills_it(
 
 
 def test_rows_that_a_correction_superseded_are_left_out(
-    january: Path, opened: Opening, monkeypatch: pytest.MonkeyPatch
+    january: Path, open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = opened(january)
+    world = open_world(january)
     corrected = scenario.trip_rows("2024-01").with_columns(pl.lit(1.0).alias("km"))
     world.land("trips", "trips_2024-01.csv", corrected, scenario.MONTHS.window("2024-02")[1])
     world.step("raw/trips", "all")
@@ -205,9 +205,9 @@ def test_a_lazy_frame_reads_only_the_columns_that_are_asked_for(monkeypatch: pyt
 
 
 def test_a_lazy_frame_stays_at_the_snapshot_of_its_step_while_the_lake_goes_on(
-    february: Path, opened: Opening, monkeypatch: pytest.MonkeyPatch
+    february: Path, open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    world = opened(february)
+    world = open_world(february)
     monkeypatch.setenv("ML_PLATFORM_DATA", str(world.settings.data))
     lazy = input_of(TRIPS, pl.LazyFrame)
     world.step("validated/trips", "2024-03")
@@ -223,8 +223,10 @@ def test_a_partition_that_was_not_made_is_named() -> None:
     )
 
 
-def test_an_asset_that_never_ran_is_named(tmp_path: Path, opened: Opening, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ML_PLATFORM_DATA", str(opened(None).settings.data))
+def test_an_asset_that_never_ran_is_named(
+    tmp_path: Path, open_world: OpenWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ML_PLATFORM_DATA", str(open_world(None).settings.data))
     for key in (PREDICTIONS, ["validated", "drivers"]):
         assert str(refusal(key, pl.DataFrame)).startswith(f"{'/'.join(key)} was not made. Materialize ")
 

@@ -13,9 +13,9 @@ from ml_platform.errors import OrderError
 from ml_platform.lake.connection import Lake
 from ml_platform.orchestration.resources import workspace_for
 from ml_platform.settings import Settings
-from ml_platform_tests.orchestration.projects import loaded, project
+from ml_platform_tests.orchestration.foreign_project import loaded, project
 
-ALONE = "ml_platform_tests.orchestration.trips_alone"
+ALONE = "ml_platform_tests.declarations.trips_on_request"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "dagster.md"
 
 

@@ -10,6 +10,7 @@ from ml_platform.orchestration.resources import WorkspaceResource, workspace_for
 from ml_platform.orchestration.runner import RunFailed, Runner
 from ml_platform.settings import Settings
 from ml_platform.state import ledger, promotions
+from ml_platform.state.ledger import changes
 from ml_platform.steps.all_steps import planner
 from ml_platform_tests.declarations import trips_and_failing_churn
 from ml_platform_tests.orchestration.dagster_platform import Platform
@@ -39,8 +40,9 @@ def _checks(instance: dg.DagsterInstance, run_id: str) -> dict[str, dg.AssetChec
 def test_every_asset_is_materialized_with_its_rows_and_data_version(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
-    lake = workspace_for(platform.settings).lake
-    made = {place: m for place, m in ledger.latest(state, None).items() if not place[0].startswith("raw/")}
+    state = workspace_for(platform.settings).state
+    assets = [asset for asset in ledger.assets(state) if not asset.startswith("raw/")]
+    made = {where: record for asset in assets for where, record in ledger.latest(state, asset).items()}
     assert len(made) == 4 + 10 + 3 + 10, "churn's tables and steps, and those of trips"
     for (asset, partition), materialization in made.items():
         month = None if partition == "all" else partition
@@ -67,7 +69,7 @@ def test_a_failing_gate_is_a_red_check_and_stops_nothing_but_the_promotion(
     champion = _metadata(instance, "churn/champion")
     assert (champion["outcome"], champion["champion"]) == ("kept", "none")
     assert "0.9999" in str(champion["reason"])
-    assert promotions.champion_at(workspace_for(platform.settings).lake, "churn") is None
+    assert promotions.champion_at(workspace_for(platform.settings).state, "churn") is None
 
 
 def test_every_check_shows_value_and_threshold(platform: Platform, instance: dg.DagsterInstance) -> None:
@@ -124,13 +126,13 @@ def test_a_month_started_from_the_ui_with_hits_says_unchanged_S32(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     definitions = build_definitions([trips_and_failing_churn.trip_delay, trips_and_failing_churn.churn])
-    before = workspace_for(platform.settings).lake.value("SELECT count(*) FROM platform.materializations")
+    before = changes(workspace_for(platform.settings).state)
     for job in ("trip_delay_data", "trip_delay_train"):
         result = definitions.resolve_job_def(job).execute_in_process(instance=instance, partition_key="2024-01")
         assert result.success
     for step in ("features", "decision", "candidate", "verdicts", "champion"):
         assert _metadata(instance, f"trip_delay/{step}", "2024-01")["status"] == "unchanged"
-    assert workspace_for(platform.settings).lake.value("SELECT count(*) FROM platform.materializations") == before
+    assert changes(workspace_for(platform.settings).state) == before
 
 
 def test_a_step_that_fails_is_named_with_its_reason(platform: Platform) -> None:

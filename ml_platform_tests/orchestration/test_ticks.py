@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 import polars as pl
 import pytest
+from sqlalchemy import select
 
 from ml_platform.discovery import find
 from ml_platform.orchestration import alive
@@ -16,7 +17,11 @@ from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, d
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.retraining.policy import ManualRequest
 from ml_platform.state import promotions, versions
-from ml_platform.steps import deciding, drift, features, judging, predictions
+from ml_platform.state.schema import records
+from ml_platform.steps import champion, decision, drift, features, predictions, verdicts
+from ml_platform.steps.decision import of as decision_of
+from ml_platform.steps.decision import request as request_training
+from ml_platform.views.decisions import history
 from ml_platform_tests import scenario
 from ml_platform_tests.declarations import trips_on_request
 from ml_platform_tests.orchestration.sensor_driver import SensorDriver, sensor_driver_in
@@ -54,7 +59,7 @@ def _land(driver: SensorDriver, *months: str) -> None:
 
 
 def _decisions(driver: SensorDriver) -> list[tuple[str, str]]:
-    rows = deciding.history(driver.ws, find("trip_delay"))
+    rows = history(driver.ws, find("trip_delay"))
     return [(row["partition"], row["outcome"]) for row in reversed(rows)]
 
 
@@ -203,18 +208,18 @@ def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_
     _land(trips, "2024-03")
     trips.settle()
     assert ("trip_delay_train", "2024-02", True) not in trips.ran
-    decision = deciding.of(trips.ws, find("trip_delay"), "2024-02")
-    assert (decision.outcome, decision.reason) == ("skipped", "Trained 1 partition ago; no calendar is declared.")
+    skipped = decision_of(trips.ws, find("trip_delay"), "2024-02")
+    assert (skipped.outcome, skipped.reason) == ("skipped", "Trained 1 partition ago; no calendar is declared.")
     last = promotions.history(trips.ws.state, "trip_delay")[-1]
     assert (last.action, last.partition) == ("kept", "2024-02")
     assert [v.version for v in versions.versions(trips.ws.state, "trip_delay")] == [1]
 
-    decision, new = deciding.force(trips.ws, find("trip_delay"), "2024-02", ManualRequest("ada", "a new town"))
-    assert (decision.outcome, decision.reason, new) == ("manual", "ada: a new town", True)
+    manual, new = request_training(trips.ws, find("trip_delay"), "2024-02", ManualRequest("ada", "a new town"))
+    assert (manual.outcome, manual.reason, new) == ("manual", "ada: a new town", True)
     assert trips.settle() == [("trip_delay_train", "2024-02", True)]
     assert (trips.tags[-1][DECISION_TAG], trips.tags[-1][REASON_TAG]) == ("manual", "ada: a new town")
     assert promotions.champion_at(trips.ws.state, "trip_delay") == 2
-    assert deciding.force(trips.ws, find("trip_delay"), "2024-02", ManualRequest("bob", "me too")) == (decision, False)
+    assert request_training(trips.ws, find("trip_delay"), "2024-02", ManualRequest("bob", "me too")) == (manual, False)
     assert trips.settle() == []
     assert _decisions(trips) == [("2024-01", "triggered"), ("2024-02", "skipped"), ("2024-02", "manual")]
 
@@ -277,7 +282,7 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
 
 def test_newer_code_starts_no_storm(open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     trips = open_driver("trips_on_request")
-    for module in (predictions, drift, deciding, judging):
+    for module in (predictions, drift, decision, verdicts, champion):
         monkeypatch.setattr(module, "CODE_VERSION", 99)
     assert trips.settle() == []
     assert trips.skipped[LANDING] == "Everything is up to date."
@@ -285,8 +290,8 @@ def test_newer_code_starts_no_storm(open_driver: OpenDriver, monkeypatch: pytest
     monkeypatch.setattr(features, "CODE_VERSION", 99)
     trips.cursors.clear()
     assert trips.settle() == [("trip_delay_data", "2024-01", True)]
-    rows = trips.ws.lake.rows("SELECT asset FROM platform.materializations ORDER BY recorded_at DESC LIMIT 1")
-    assert rows == [("trip_delay/features",)]
+    newest = trips.ws.state.value(select(records.c.asset).order_by(records.c.id.desc()).limit(1))
+    assert newest == "trip_delay/features"
 
 
 def test_a_refused_file_is_in_the_reason(open_driver: OpenDriver) -> None:

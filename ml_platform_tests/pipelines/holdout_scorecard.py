@@ -3,14 +3,13 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-import lightgbm
 import polars as pl
 
 from ml_platform.evaluation.metrics import scorecard
-from ml_platform.models.encoding import encode
+from ml_platform.models.registry import trainer_of
+from ml_platform.models.training_data import TrainingData
 from ml_platform.spec.features import Derived
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.training.trainer import fit
 from ml_platform.training.training_plan import plan
 from ml_platform.training.training_set import TrainingSet
 
@@ -31,9 +30,8 @@ def holdout_scorecard(
     part = pl.when(held_out).then(pl.lit("holdout")).otherwise(pl.lit("train"))
     path = scratch / "rows.parquet"
     rows.with_columns(_part=part).write_parquet(path)
-    fitted = fit(path, plan(pipeline, TrainingSet("", datetime(2024, 1, 1, tzinfo=UTC), rows.height, {}, 0, {})))
+    planned = plan(pipeline, TrainingSet("", datetime(2024, 1, 1, tzinfo=UTC), rows.height, {}, 0, {}))
+    data = TrainingData(path, planned.task, planned.columns)
+    model = trainer_of(pipeline.trainer).fit(data, planned.config)
     asked = rows.filter(held_out)
-    scores = lightgbm.Booster(model_str=fitted.model.decode()).predict(
-        encode(asked, list(fitted.columns), fitted.levels)
-    )
-    return scorecard(pipeline.task, asked["_label"], scores, fitted.classes)
+    return scorecard(pipeline.task, asked["_label"], model.predict(asked), model.signature.classes)

@@ -7,7 +7,9 @@ from ml_platform.plots.drift import drift_by_feature
 
 def test_each_feature_is_named_with_its_figures() -> None:
     drawn = drift_by_feature(["short", "a" * 50], np.array([0.3, 9.0]), np.array([0.6, 0.4]), 0.25).decode()
-    assert "short" in drawn and "PSI 0.30, 60% of the gain" in drawn and "PSI 9.00, 40% of the gain" in drawn
+    assert (
+        "short" in drawn and "PSI 0.30, 60% of the importance" in drawn and "PSI 9.00, 40% of the importance" in drawn
+    )
     assert "a" * 16 + "…" + "a" * 17 in drawn and "a" * 40 not in drawn
 
 

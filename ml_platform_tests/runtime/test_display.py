@@ -84,7 +84,7 @@ def test_pictures_change_no_content_key_and_a_hit_draws_nothing(
     for step in ("features", "predictions", "performance", "candidate", "verdicts", "champion"):
         outcome = trips.step(f"trip_delay/{step}", "2024-02")
         assert outcome.status == "unchanged"
-    assert "markdown" in outcome.metadata["model card"]
+    assert "markdown" in outcome.display["model card"]
 
 
 def test_without_the_drawing_library_a_sentence_stands_in_its_place(

@@ -12,6 +12,7 @@ from ml_platform.spec.gates import (
     Gate,
     Latency,
     Leakage,
+    NoWorseThanBaseline,
     NoWorseThanChampion,
     OverfitGap,
     Parity,
@@ -48,6 +49,13 @@ GATES: list[tuple[Gate, str, str, str, str]] = [
         "roc_auc_no_worse_than_champion",
         "roc_auc no worse than the champion's by 0.01",
         "The candidate and the version that serves are compared on the same rows, resampled together.",
+    ),
+    (
+        NoWorseThanBaseline("roc_auc", tolerance=0.01),
+        "6ae09312d8487d01a7b3b612bccd804df8b993700f9303c5980e1bf2083fd086",
+        "roc_auc_no_worse_than_baseline",
+        "roc_auc not shown worse than a linear baseline's by more than 0.01",
+        "A linear model of the same columns costs little to train, serve and explain; a model has to be worth more.",
     ),
     (
         OverfitGap("roc_auc", at_most=0.1),

@@ -10,7 +10,8 @@ from ml_platform import AtLeast, Examples, Files, Retrain, Table, Window
 from ml_platform.retraining.policy import ManualRequest
 from ml_platform.runtime.settled import outdated_training
 from ml_platform.state import promotions, verdicts, versions
-from ml_platform.steps import deciding
+from ml_platform.steps.all_steps import STEPS
+from ml_platform.steps.decision import request as request_training
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
@@ -80,7 +81,7 @@ def test_a_table_and_a_feature_are_added_to_a_living_pipeline(open_world: OpenWo
     assert trips.display(f"{NAME}/predictions", "2024-03")["champion"] == f"{NAME}@2"
 
     request = ManualRequest("ada", "road works", outdated_training(trips.ws, wider, STEPS, FEBRUARY))
-    assert deciding.force(trips.ws, wider, FEBRUARY, request)[1]
+    assert request_training(trips.ws, wider, FEBRUARY, request)[1]
     trips.run(FEBRUARY)
     assert promotions.champion_at(trips.ws.state, NAME, datetime(2024, 3, 1, tzinfo=UTC)) == 3
     stored = versions.version(trips.ws.state, NAME, 3).training_set

@@ -14,7 +14,14 @@ from ml_platform.errors import OrderError, RetrainRefused
 from ml_platform.lake.transaction import Author, write
 from ml_platform.retraining.policy import ManualRequest, decide
 from ml_platform.state import ledger, promotions
-from ml_platform.steps import deciding, evidence
+from ml_platform.state.results import DriftResult
+from ml_platform.state.stores import after
+from ml_platform.steps import evidence
+from ml_platform.steps.all_steps import step_named
+from ml_platform.steps.decision import newest
+from ml_platform.steps.decision import of as decision_of
+from ml_platform.steps.decision import request as request_training
+from ml_platform.views.decisions import history
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
@@ -25,7 +32,7 @@ ADA = ManualRequest("ada", "a new bridge")
 
 
 def _rows(trips: World) -> list[tuple[str, str]]:
-    return [(row["partition"], row["outcome"]) for row in reversed(deciding.history(trips.ws, trips.pipeline))]
+    return [(row["partition"], row["outcome"]) for row in reversed(history(trips.ws, trips.pipeline))]
 
 
 def _drifted(trips: World, month: str, figure: float | None, key: str = "k") -> None:
@@ -48,12 +55,12 @@ def _drifted(trips: World, month: str, figure: float | None, key: str = "k") -> 
     author = Author(f"{NAME}/drift", month, key)
     with write(trips.ws.lake, author) as tx:
         tx.replace(NAME, "drift", frame, partition=month)
-        ledger.record(tx, author, rows=2)
+        after(tx, trips.ws.state, lambda: ledger.record(trips.ws.state, author, rows=2, result=DriftResult()))
 
 
 def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    before = deciding.history(trips.ws, trips.pipeline)
+    before = history(trips.ws, trips.pipeline)
     assert _rows(trips) == [("2024-01", "triggered"), (FEBRUARY, "triggered")]
     trips.declare(scenario.trips(retrain=Retrain(every=3, min_examples=200)))
     assert trips.run(FEBRUARY) == []
@@ -64,16 +71,16 @@ def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(open_world: 
         ("2024-01", "triggered"),
         (FEBRUARY, "skipped"),
     ]
-    after = deciding.history(trips.ws, trips.pipeline)
+    after = history(trips.ws, trips.pipeline)
     assert [{**row, "counts": None} for row in after[2:]] == [{**row, "counts": None} for row in before]
     assert [row["counts"] for row in after] == [True, True, False, False]
-    assert deciding.of(trips.ws, trips.pipeline, FEBRUARY).outcome == "skipped"
+    assert decision_of(trips.ws, trips.pipeline, FEBRUARY).outcome == "skipped"
     assert trips.run(FEBRUARY) == []
 
 
 def test_every_decision_on_record_follows_from_its_policy_and_evidence(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    for row in deciding.history(trips.ws, trips.pipeline):
+    for row in history(trips.ws, trips.pipeline):
         stored = {name: value for name, value in row["policy"].items() if name != "kind"}
         again = decide(Retrain(**stored), evidence.from_json(json.dumps(row["evidence"])))
         assert (again.outcome, again.reason) == (row["outcome"], row["reason"])
@@ -100,11 +107,11 @@ def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(open_wor
     watchful = scenario.trips(retrain=Retrain(every=None, min_examples=200, on_drift=0.25))
     trips = open_world(january, watchful)
     trips.run(FEBRUARY)
-    assert deciding.of(trips.ws, watchful, "2024-01").outcome == "triggered", "no champion scored January"
-    assert deciding.of(trips.ws, watchful, FEBRUARY).reason.startswith("Drift 0.")
+    assert decision_of(trips.ws, watchful, "2024-01").outcome == "triggered", "no champion scored January"
+    assert decision_of(trips.ws, watchful, FEBRUARY).reason.startswith("Drift 0.")
     _drifted(trips, FEBRUARY, 0.24)
     trips.step(f"{NAME}/decision", FEBRUARY)
-    assert deciding.of(trips.ws, watchful, FEBRUARY).reason == "Drift 0.240 is below the declared 0.25."
+    assert decision_of(trips.ws, watchful, FEBRUARY).reason == "Drift 0.240 is below the declared 0.25."
     _drifted(trips, FEBRUARY, 0.25, "another")
     for step in ("decision", "training_set", "candidate", "verdicts", "champion"):
         trips.step(f"{NAME}/{step}", FEBRUARY)
@@ -121,10 +128,10 @@ def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_dat
     trips = open_world(january, scenario.trips(retrain=ONCE))
     trips.run(FEBRUARY)
     assert _rows(trips)[-1] == (FEBRUARY, "skipped")
-    assert deciding.newest(trips.ws, trips.pipeline) == FEBRUARY
-    decision, new = deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
+    assert newest(trips.ws, trips.pipeline) == FEBRUARY
+    decision, new = request_training(trips.ws, trips.pipeline, FEBRUARY, ADA)
     assert (decision.outcome, decision.reason, new) == ("manual", "ada: a new bridge", True)
-    assert deciding.history(trips.ws, trips.pipeline)[0]["evidence"]["manual"] == asdict(ADA)
+    assert history(trips.ws, trips.pipeline)[0]["evidence"]["manual"] == asdict(ADA)
     made = [asset for asset, _, _ in trips.run(FEBRUARY)]
     assert made == [f"{NAME}/{step}" for step in ("training_set", "candidate", "verdicts", "champion")]
     assert promotions.champion_at(trips.ws.state, NAME) == 2
@@ -134,20 +141,20 @@ def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_dat
     trips.run(FEBRUARY)
     assert _rows(trips)[-1:] == [(FEBRUARY, "manual")]
     trips.run(only=FEBRUARY, recompute=True)
-    assert deciding.of(trips.ws, trips.pipeline, FEBRUARY) == decision
+    assert decision_of(trips.ws, trips.pipeline, FEBRUARY) == decision
     assert _rows(trips)[-2:] == [(FEBRUARY, "manual"), (FEBRUARY, "manual")]
 
 
 def test_what_cannot_be_forced_is_refused_and_changes_nothing(open_world: OpenWorld, january: Path) -> None:
     trips = open_world(january, scenario.trips(retrain=Retrain(min_examples=5_000)))
     with pytest.raises(OrderError, match="has no decision for 2024-02"):
-        deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
+        request_training(trips.ws, trips.pipeline, FEBRUARY, ADA)
     trips.run("2024-01", recompute=True)
     before = _rows(trips)
     with pytest.raises(
         RetrainRefused, match=r"not retrained after 2024-01: \d+ labels are known and 5000 are needed\."
     ):
-        deciding.force(trips.ws, trips.pipeline, "2024-01", ADA)
+        request_training(trips.ws, trips.pipeline, "2024-01", ADA)
     assert _rows(trips) == before
 
 
@@ -156,7 +163,7 @@ def test_two_who_force_at_once_force_once(open_world: OpenWorld, january: Path) 
     trips.run(FEBRUARY)
     with ThreadPoolExecutor(2) as pool:
         people = [ADA, ManualRequest("bob", "the same bridge")]
-        asking = [pool.submit(deciding.force, trips.ws, trips.pipeline, FEBRUARY, each) for each in people]
+        asking = [pool.submit(request_training, trips.ws, trips.pipeline, FEBRUARY, each) for each in people]
         answers = [each.result() for each in asking]
     assert answers[0][0] == answers[1][0]
     assert sorted(new for _, new in answers) == [False, True]
@@ -167,9 +174,9 @@ def test_a_step_that_another_process_was_faster_with_adds_no_second_decision(
     open_world: OpenWorld, january: Path
 ) -> None:
     trips = open_world(january)
-    made_of = deciding.key(trips.ws, trips.pipeline, "2024-01")
+    made_of = step_named("decision").key(trips.ws, trips.pipeline, "2024-01")
     author = Author(f"{NAME}/decision", "2024-01", made_of.content_key, "the slower run", made_of.reads)
-    outcome = deciding.make(trips.ws, trips.pipeline, "2024-01", author)
+    outcome = step_named("decision").make(trips.ws, trips.pipeline, "2024-01", author)
     assert outcome.status == "unchanged"
     assert _rows(trips) == [("2024-01", "triggered")]
 
@@ -179,10 +186,10 @@ def test_a_training_that_was_forced_counts_for_the_cool_down(open_world: OpenWor
     trips = open_world(january, scenario.trips(retrain=policy))
     trips.land_trips("2024-04")
     trips.run(FEBRUARY)
-    deciding.force(trips.ws, trips.pipeline, FEBRUARY, ADA)
+    request_training(trips.ws, trips.pipeline, FEBRUARY, ADA)
     trips.run("2024-03")
     _drifted(trips, "2024-03", 0.5)
     trips.step(f"{NAME}/decision", "2024-03")
-    decision = deciding.of(trips.ws, trips.pipeline, "2024-03")
+    decision = decision_of(trips.ws, trips.pipeline, "2024-03")
     assert decision.outcome == "skipped"
     assert decision.reason.startswith("Trained 1 partition ago; the cool-down is 1 partition. Otherwise: Drift 0.500")

@@ -1,6 +1,5 @@
 """The drift step in a town: what the champion met, against what it learnt from (S21, S29)."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from scipy.stats import wasserstein_distance
 from ml_platform import Derived, Drift
 from ml_platform.lake.blobs import file_hash
 from ml_platform.runtime import retention
+from ml_platform.state import ledger
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
@@ -26,11 +26,8 @@ def _drift(world: World, partition: str) -> dict[str, dict[str, Any]]:
 
 
 def _checks(world: World, partition: str) -> dict[str, dict[str, Any]]:
-    details = world.ws.lake.value(
-        "SELECT details FROM platform.materializations WHERE asset = ? AND partition = ? ORDER BY recorded_at DESC",
-        [f"{world.pipeline.name}/drift", partition],
-    )
-    return {check["name"]: check for check in json.loads(details)["checks"]}
+    record = world.records()[f"{world.pipeline.name}/drift", partition]
+    return {check["name"]: dict(check) for check in ledger.details(world.ws.state, record.id).checks}
 
 
 def test_every_column_the_score_and_the_weighted_figure_are_rows(open_world: OpenWorld, february: Path) -> None:
@@ -67,7 +64,7 @@ def test_the_step_tells_figures_a_picture_and_sentences(open_world: OpenWorld, f
     assert {check["severity"] for check in checks.values()} == {"warn"}
     assert checks["weighted_drift"]["value"] == told["weighted drift"]
     assert checks["weighted_drift"]["threshold"] == 0.25
-    assert "of the gain" in checks["weighted_drift"]["description"]
+    assert "of the importance" in checks["weighted_drift"]["description"]
 
 
 def test_the_picture_is_kept_by_upkeep(open_world: OpenWorld, february: Path) -> None:

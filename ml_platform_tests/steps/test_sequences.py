@@ -10,8 +10,9 @@ from ml_platform import LightGBM, Retrain, Split
 from ml_platform.retraining.policy import ManualRequest
 from ml_platform.runtime.settled import outdated_training
 from ml_platform.state import promotions, versions
-from ml_platform.steps import deciding
-from ml_platform.steps.all_steps import planner
+from ml_platform.steps.all_steps import STEPS, planner
+from ml_platform.steps.decision import request as request_training
+from ml_platform.views.decisions import history
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
@@ -54,7 +55,7 @@ def test_a_change_that_is_taken_back_brings_the_champion_back_when_somebody_asks
     for trainer, champion in ((FEWER, 3), (scenario.trips().trainer, 2), (FEWER, 3)):
         trips.declare(scenario.trips(trainer=trainer))
         request = ManualRequest("ada", "rounds", outdated_training(trips.ws, trips.pipeline, STEPS, FEBRUARY))
-        deciding.force(trips.ws, trips.pipeline, FEBRUARY, request)
+        request_training(trips.ws, trips.pipeline, FEBRUARY, request)
         assert _made(trips) == TRAINING[1:]
         assert trips.display(f"{NAME}/champion", FEBRUARY)["champion"] == f"{NAME}@{champion}"
         assert promotions.champion_at(trips.ws.state, NAME) == champion
@@ -70,7 +71,7 @@ def test_a_training_that_is_forced_where_it_was_held_back_leaves_what_was_predic
     corrected = scenario.trip_rows(FEBRUARY).with_columns(km=pl.col("km") * 2)
     trips.land("trips", f"trips_{FEBRUARY}.csv", corrected, datetime(2024, 2, 1, tzinfo=UTC))
     trips.run(FEBRUARY)
-    deciding.force(trips.ws, trips.pipeline, FEBRUARY, ManualRequest("ada", "a new bridge"))
+    request_training(trips.ws, trips.pipeline, FEBRUARY, ManualRequest("ada", "a new bridge"))
     assert _made(trips, FEBRUARY) == TRAINING
     assert _scores(trips).equals(before)
     assert promotions.champion_at(trips.ws.state, NAME) == 2
@@ -102,12 +103,12 @@ def test_a_month_without_examples_is_settled_until_some_come(open_world: OpenWor
     trips.land("trips", "trips_2024-04.csv", april.head(0), datetime(2024, 5, 1, tzinfo=UTC))
     trips.run("2024-04")
     assert trips.display(f"{NAME}/decision", "2024-04")["outcome"] == "triggered"
-    taken = deciding.history(trips.ws, trips.pipeline)
+    taken = history(trips.ws, trips.pipeline)
     trips.declare(scenario.trips(**{**fields, "trainer": FEWER}))
     assert trips.run("2024-04") == []
     trips.declare(scenario.trips(**{**fields, "retrain": Retrain(every=1, min_examples=100)}))
     assert trips.run("2024-04") == []
-    assert deciding.history(trips.ws, trips.pipeline) == taken
+    assert history(trips.ws, trips.pipeline) == taken
     trips.land("trips", "trips_2024-04.csv", april, datetime(2024, 5, 1, tzinfo=UTC))
     trips.run("2024-04")
     assert _scored(trips)["2024-04"] == 1

@@ -11,8 +11,11 @@ from ml_platform import AtLeast, Derived, Drift, LightGBM, ModelPipeline, Retrai
 from ml_platform.retraining.policy import ManualRequest
 from ml_platform.runtime.settled import outdated_training
 from ml_platform.state import promotions, verdicts, versions
-from ml_platform.steps import deciding, drift, judging, predictions, report
-from ml_platform.steps.all_steps import planner
+from ml_platform.steps import champion, decision, drift, predictions, report
+from ml_platform.steps import verdicts as verdicts_step
+from ml_platform.steps.all_steps import STEPS, planner
+from ml_platform.steps.decision import request as request_training
+from ml_platform.views.decisions import history
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import Killed, World
@@ -33,7 +36,7 @@ def _made(steps: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
 def _past(trips: World) -> list[Any]:
     """Everything that must not change."""
     scores = trips.frame(f"FROM {NAME}.predictions ORDER BY ALL").to_dicts()
-    decisions = deciding.history(trips.ws, trips.pipeline)
+    decisions = history(trips.ws, trips.pipeline)
     return [scores, decisions, versions.versions(trips.ws.state, NAME), promotions.history(trips.ws.state, NAME)]
 
 
@@ -44,7 +47,7 @@ def _left(trips: World) -> list[str]:
 def _retrained(trips: World, why: str) -> bool:
     """What `ml-platform retrain` asks for; whether that is new."""
     request = ManualRequest("ada", why, outdated_training(trips.ws, trips.pipeline, STEPS, FEBRUARY))
-    return deciding.force(trips.ws, trips.pipeline, FEBRUARY, request)[1]
+    return request_training(trips.ws, trips.pipeline, FEBRUARY, request)[1]
 
 
 @pytest.mark.parametrize(
@@ -72,7 +75,7 @@ def test_newer_code_of_the_platform_changes_nothing_of_the_past(
 ) -> None:
     trips = open_world(february)
     assert _left(trips) == []
-    for module in (predictions, drift, report, deciding, judging):
+    for module in (predictions, drift, report, decision, verdicts_step, champion):
         monkeypatch.setattr(module, "CODE_VERSION", 99)
     assert trips.run() == []
     assert _left(trips) == [JANUARY, FEBRUARY]
@@ -99,11 +102,7 @@ def test_another_feature_is_computed_for_the_past_and_trained_on_when_somebody_a
     assert trips.run() == []
     assert _retrained(trips, "far trips")
     assert _made(trips.run())[-1] == (f"{NAME}/champion", FEBRUARY)
-    assert [row["outcome"] for row in deciding.history(trips.ws, trips.pipeline)] == [
-        "manual",
-        "manual",
-        *["triggered"] * 2,
-    ]
+    assert [row["outcome"] for row in history(trips.ws, trips.pipeline)] == ["manual", "manual", *["triggered"] * 2]
     assert len(versions.versions(trips.ws.state, NAME)) == 4
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sqlalchemy import func, select
 
 from ml_platform import AtLeast, Derived
 from ml_platform.errors import IngestionError
 from ml_platform.lake import data_files
 from ml_platform.state import promotions, versions
+from ml_platform.state.schema import verdicts
 from ml_platform.steps.all_steps import planner
 from ml_platform.validation import validated
 from ml_platform_tests import scenario
@@ -62,8 +64,8 @@ def test_another_gate_judges_again_and_trains_nothing_S23(open_world: OpenWorld,
     assert _made(trips.run("2024-01", recompute=True)) == {"2024-01": ["verdicts", "champion"]}
     told = trips.display("trip_delay/verdicts", "2024-01")
     assert (told["passed"], told["gates"], told["version"]) == (8, 8, "trip_delay@1")
-    measured = trips.frame("SELECT gate, count(*) FROM registry.verdicts WHERE slice = '' GROUP BY gate")
-    assert set(measured["count_star()"]) == {1}, "measured again"
+    outcomes = select(func.count()).where(verdicts.c.slice == "").group_by(verdicts.c.gate)
+    assert {count for (count,) in trips.ws.state.rows(outcomes)} == {1}, "measured again"
     assert trips.run("2024-01") == []
 
 
@@ -213,8 +215,6 @@ def test_a_blob_that_is_lost_or_damaged_is_made_again_S31(
 
 
 def test_a_refused_file_is_named_and_the_others_go_on(open_world: OpenWorld, january: Path) -> None:
-    from ml_platform.steps.all_steps import planner
-
     trips = open_world(january)
     (trips.settings.landing / "trips" / "trips_2023-12.csv").write_bytes(b"\x00\x01\x02 no table")
     made = trips.run("2024-01")
@@ -227,7 +227,7 @@ def test_a_refused_file_is_named_and_the_others_go_on(open_world: OpenWorld, jan
 def test_the_plan_knows_the_validated_keys_that_the_steps_record(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
     recorded = {month: key for (asset, month), (key, _) in trips.keys().items() if asset == "validated/trips"}
-    planned = validated.validated_keys(trips.ws.lake, scenario.trips_, trips.ws.slices["trips"])
+    planned = validated.validated_keys(trips.ws.state, scenario.trips_, trips.ws.slices["trips"])
     assert planned is not None
     assert recorded == {month: planned[month] for month in recorded}
 
@@ -242,12 +242,12 @@ def test_a_refused_row_of_a_far_time_completes_no_month_and_is_in_quarantine_S20
     trips.land_trips("2024-01")
     trips.land("trips", "trips_2024-01.csv", pl.concat([rows, stray]), datetime(2024, 2, 1, tzinfo=UTC))
     trips.run()
-    planner = planner(trips.ws, trips.pipeline)
-    assert planner.complete() == []
-    assert list(validated.touched(trips.ws.lake, trips.tables["trips"], scenario.MONTHS)) == ["2024-01"]
+    plan = planner(trips.ws, trips.pipeline)
+    assert plan.complete() == []
+    assert list(validated.touched(trips.ws, trips.tables["trips"], scenario.MONTHS)) == ["2024-01"]
     # It waits with January, which the file is about, until a row of February completes it.
     trips.land_trips("2024-02")
     trips.run()
-    assert planner.complete() == ["2024-01"]
+    assert plan.complete() == ["2024-01"]
     refused = trips.frame("SELECT rule, _partition FROM quarantine.trips").rows()
     assert refused == [("km|min", "2024-01")]

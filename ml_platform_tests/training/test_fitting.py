@@ -50,7 +50,7 @@ def test_a_model_learns_and_its_bundle_scores_as_it_did(lake: Lake, blobs: Blobs
         assert scores[label].mean() > scores[~label].mean() + 0.3
     else:
         assert np.corrcoef(scores, label)[0, 1] > 0.7
-    assert found.record["rounds"] == 10
+    assert found.record["parameters"]["rounds"] == 10
     assert found.record["bytes"] == found.bundle.size == blobs.path(found.digest).stat().st_size
 
 
@@ -105,9 +105,9 @@ def test_levels_and_classes_are_learnt_from_the_train_part_only(lake: Lake, blob
 def test_early_stopping_keeps_the_best_round_and_says_how_good_it_was(lake: Lake, blobs: Blobs) -> None:
     trainer = LightGBM(num_leaves=31, rounds=400, learning_rate=0.5, min_data_in_leaf=2, early_stopping=10)
     _, found, _ = made(lake, blobs, labelled_trips.pipeline(trainer=trainer))
-    assert 1 <= found.record["rounds"] < 400
+    assert 1 <= found.record["parameters"]["rounds"] < 400
     assert found.record["evaluations"]["binary_logloss"] < 0.69
-    assert found.bundle.model.decode().count("Tree=") == found.record["rounds"]
+    assert found.bundle.model.decode().count("Tree=") == found.record["parameters"]["rounds"]
 
 
 def test_the_same_training_is_the_same_bundle_s16(lake: Lake, blobs: Blobs) -> None:
@@ -139,11 +139,11 @@ def test_nothing_in_the_record_but_json_values(lake: Lake, blobs: Blobs) -> None
     assert json.loads(json.dumps(found.record)) == found.record
     assert {*found.record} == {
         "parameters",
-        "rounds",
         "evaluations",
         "environment",
         "code_version",
         "durations",
+        "format",
         "bytes",
     }
 
@@ -176,7 +176,12 @@ def test_another_model_is_noticed_and_its_first_difference_named(lake: Lake, blo
 def test_other_levels_and_another_environment_are_named(lake: Lake, blobs: Blobs) -> None:
     stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
     elsewhere = {**found.bundle.versions, "cpu": "abacus"}
-    forged = changed(blobs, found, levels={"city": ["bonn", "rome"]}, versions=elsewhere)
+    forged = changed(
+        blobs,
+        found,
+        signature=dataclasses.replace(found.bundle.signature, levels={"city": ["bonn", "rome"]}),
+        versions=elsewhere,
+    )
     again = reproduce_here(blobs, stored.digest, forged)
     assert not again.identical
     assert again.detail.startswith("The levels of city differ. Since then: cpu was abacus and is ")

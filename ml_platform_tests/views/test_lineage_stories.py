@@ -7,12 +7,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from sqlalchemy import delete, insert, select, update
 
 from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.lake.recipes import Read
 from ml_platform.runtime.lineage_recording import record_missing
-from ml_platform.state import ledger
-from ml_platform.state import lineage as graphs
+from ml_platform.state.lineage import graph
+from ml_platform.state.results import ValidatedResult
+from ml_platform.state.schema import record_details, records
 from ml_platform.steps.all_steps import STEPS
 from ml_platform.views import lineage_stories
 from ml_platform.views.lineage_picture import picture
@@ -24,10 +26,13 @@ NAME = "trip_delay"
 
 
 def _edges(world: World) -> dict[Read, set[Read]]:
-    found: dict[Read, set[Read]] = {}
-    for row in world.ws.lake.rows("FROM lineage.edges"):
-        found.setdefault(Read(*row[:3]), set()).add(Read(*row[3:]))
-    return found
+    return {reader: set(reads) for reader, reads in graph(world.ws.state).reads.items()}
+
+
+def _forget_reads(world: World) -> None:
+    """As in a lake from before inputs were recorded."""
+    with world.ws.state.writing() as connection:
+        connection.execute(update(record_details).values(reads="null"))
 
 
 def _row(file: Path, number: int) -> dict[str, str]:
@@ -42,7 +47,7 @@ def test_the_edges_of_every_output_are_the_reads_that_its_key_is_made_from(
     open_world: OpenWorld, february: Path
 ) -> None:
     trips = open_world(february)
-    edges, made = _edges(trips), ledger.latest(trips.ws.state)
+    edges, made = _edges(trips), trips.records()
     steps = {f"{NAME}/{step.name}": step for step in STEPS}
     own = [m for (asset, _), m in made.items() if asset in steps]
     assert len(own) == 2 * len(steps)
@@ -53,23 +58,24 @@ def test_the_edges_of_every_output_are_the_reads_that_its_key_is_made_from(
     for (asset, partition), m in made.items():
         if asset.startswith("validated/"):
             files = {(read.partition, read.content_key) for read in edges[Read(asset, partition, m.content_key)]}
-            assert files == {(path, _hash(trips.settings.landing / path)) for path in m.details["files"]}
+            assert files == {
+                (path, _hash(trips.settings.landing / path)) for path in m.result_as(ValidatedResult).files
+            }
 
 
 def test_a_key_changes_with_nothing_that_is_not_an_edge(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    edges, made = _edges(trips), ledger.latest(trips.ws.state)
+    edges, made = _edges(trips), trips.records()
     hashed = {"features", "performance", "decision", "training_set"}  # the others read versions and sets by content
     wrong = []
     for asset, partition in made:
         if asset.startswith("raw/"):
             continue
-        trips.ws.lake.connection.execute(
-            "INSERT INTO platform.materializations SELECT asset, partition, 'other', output, rows, details, 'faked', "
-            "now() FROM platform.materializations WHERE asset = ? AND partition = ?",
-            [asset, partition],
-        )
-        with trips.ws.lake.reading():
+        with trips.ws.state.writing() as connection:
+            row = connection.execute(select(records).where(records.c.id == made[asset, partition].id)).one()
+            faked = {**row._mapping, "id": None, "content_key": "other", "run_id": "faked"}
+            connection.execute(insert(records).values(faked))
+        with trips.ws.reading():
             for step in STEPS:
                 mine = made[f"{NAME}/{step.name}", "2024-02"]
                 reads = edges[Read(mine.asset, mine.partition, mine.content_key)]
@@ -78,7 +84,8 @@ def test_a_key_changes_with_nothing_that_is_not_an_edge(open_world: OpenWorld, f
                 by_number = step.name not in hashed or asset.endswith("/decision")
                 if changed != read and not (read and by_number):
                     wrong.append((step.name, asset, partition, changed))
-        trips.ws.lake.connection.execute("DELETE FROM platform.materializations WHERE run_id = 'faked'")
+        with trips.ws.state.writing() as connection:
+            connection.execute(delete(records).where(records.c.run_id == "faked"))
     assert wrong == []
 
 
@@ -181,36 +188,35 @@ def _states(built: list[lineage_stories.Story]) -> set[tuple[str, str, str]]:
 
 
 def test_after_a_whole_run_nothing_is_stale_and_nothing_unknown(open_world: OpenWorld, february: Path) -> None:
-    graph = graphs.graph(open_world(february).ws.lake)
-    assert {graph.state(place) for place in graph.nodes} == {"stands"}
-    assert all(place in graph.nodes for reads in graph.reads.values() for place in reads)
+    known = graph(open_world(february).ws.state)
+    assert {known.state(place) for place in known.nodes} == {"stands"}
+    assert all(place in known.nodes for reads in known.reads.values() for place in reads)
 
 
 def test_lineage_of_a_lake_from_before_is_added_where_the_key_is_found_again(
     open_world: OpenWorld, february: Path
 ) -> None:
     trips = open_world(february)
-    whole = trips.ws.lake.rows("FROM lineage.edges ORDER BY ALL")
-    trips.ws.lake.connection.execute("DELETE FROM platform.reads")
+    whole = _edges(trips)
+    _forget_reads(trips)
     assert trips.planned() == [], "outputs without lineage are still outputs (S32)"
     assert f"{NAME}/candidate 2024-01" in lineage_stories.of_version(trips.ws, trips.pipeline, 1)["missing"]
     bare = lineage_stories.of_prediction(trips.ws, trips.pipeline, str(scenario.trip_rows("2024-02")["trip"][0]))
     assert bare["reads"] == [] and len(bare["rows"]) == 1 and bare["missing"]
 
-    done = record_missing(trips.ws, trips.pipeline)
+    done = record_missing(trips.ws, trips.pipeline, STEPS)
     assert (done.recorded, done.lost) == (25, [])
-    assert trips.ws.lake.rows("FROM lineage.edges ORDER BY ALL") == whole
-    assert record_missing(trips.ws, trips.pipeline).recorded == 0
+    assert _edges(trips) == whole
+    assert record_missing(trips.ws, trips.pipeline, STEPS).recorded == 0
 
 
 def test_lineage_of_what_was_replaced_since_is_not_made_up(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    trips.ws.lake.connection.execute("DELETE FROM platform.reads")
-    trips.ws.lake.connection.execute(
-        "UPDATE platform.materializations SET content_key = 'of another day' "
-        "WHERE asset = 'trip_delay/performance' AND partition = '2024-02'"
-    )
-    done = record_missing(trips.ws, trips.pipeline)
+    _forget_reads(trips)
+    late = (records.c.asset == "trip_delay/performance") & (records.c.partition == "2024-02")
+    with trips.ws.state.writing() as connection:
+        connection.execute(update(records).where(late).values(content_key="of another day"))
+    done = record_missing(trips.ws, trips.pipeline, STEPS)
     assert (done.recorded, done.lost) == (23, ["trip_delay/performance 2024-02", "trip_delay/report 2024-02"])
 
 
@@ -218,7 +224,7 @@ def test_a_picture_has_one_box_for_the_months_of_an_asset_and_the_row_s_own_way_
     open_world: OpenWorld, february: Path
 ) -> None:
     trips = open_world(february)
-    known, key = graphs.graph(trips.ws.lake), str(scenario.trip_rows("2024-02")["trip"][0])
+    known, key = graph(trips.ws.state), str(scenario.trip_rows("2024-02")["trip"][0])
     one = picture(known, lineage_stories.of_prediction(trips.ws, trips.pipeline, key)).decode()
     for text in (key, "trips_2024-02.csv", "trips_2024-01.csv", "version @1", "training set", "validated drivers"):
         assert one.count(f">{text}<") == 1, text

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform.training.training_plan import _principal_names
+from ml_platform.models.lightgbm_parameters import _principal_names
 
 DATA = pl.DataFrame({"a": np.arange(200) % 17, "b": np.arange(200) % 5 * 1.0})
 LABEL = (DATA["a"].to_numpy() > 8).astype(float)

@@ -1,0 +1,51 @@
+"""No worse than a linear model of the same columns, which is fitted for this comparison alone and not kept."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from ml_platform.evaluation.candidate import Candidate, Evidence, Finding, Rows
+from ml_platform.evaluation.gates.comparison import advantage
+from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
+from ml_platform.evaluation.metrics import UNDEFINED
+from ml_platform.evaluation.metrics import metric as value_of
+from ml_platform.models.baseline import fit_baseline
+from ml_platform.models.protocol import Model
+from ml_platform.spec.gates import NoWorseThanBaseline
+from ml_platform.spec.metrics import higher_is_better
+
+
+def _measure(gate: NoWorseThanBaseline, candidate: Candidate) -> list[Finding]:
+    """Fails when the upper bound of (candidate - baseline), in the good direction, is below -tolerance."""
+    metric, bound, holdout, train = gate.metric, 0.0 - gate.tolerance, candidate.holdout, candidate.train
+    if train is None:
+        return no_evidence(metric, "The training part was not loaded")
+    baseline = _baseline(candidate, train)
+    scores, classes = baseline.predict(holdout.frame), baseline.signature.classes
+    difference = advantage(metric, holdout, scores, classes)
+    if difference.value is None or difference.high is None:
+        detail = f"{metric} cannot be compared with a linear baseline on the holdout: {UNDEFINED[metric]}."
+        return [Finding(metric, False, detail, difference.value, bound, rows=len(holdout))]
+    passed = difference.high >= bound
+    ours, theirs = holdout.value(metric), value_of(metric, holdout.labels.to_numpy(), scores, classes=classes)
+    turned = "" if higher_is_better(metric) else " (turned round: less is better)"
+    detail = (
+        f"{metric} is {ours:.4g} against {theirs:.4g} of a linear baseline, fitted on {len(train)} training rows"
+        f"{turned}: {difference.value:+.4g} "
+        f"(95 % interval {difference.low:+.4g} to {difference.high:+.4g}) on {len(holdout)} rows; "
+        f"the upper end is {'not ' if passed else ''}below {bound:g}."
+    )
+    return [Finding(metric, passed, detail, difference.value, bound, difference.low, difference.high, len(holdout))]
+
+
+def _baseline(candidate: Candidate, train: Rows) -> Model:
+    """The linear model of the candidate's columns. Raises TrainingError where the rows fit none."""
+    rows = train.frame.select(candidate.columns)
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "train.parquet"
+        rows.with_columns(train.labels.alias("_label"), _part=pl.lit("train")).write_parquet(path)
+        return fit_baseline(path, candidate.task, {name: str(dtype) for name, dtype in rows.schema.items()})
+
+
+NO_WORSE_THAN_BASELINE = Evaluator(NoWorseThanBaseline, _measure, evidence=frozenset({Evidence.TRAIN}))

@@ -1,0 +1,188 @@
+"""LightGBM: gradient-boosted trees, fitted without pandas to the same bytes every time (S16)."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ml_platform.errors import ScoringError, TrainingError
+from ml_platform.models.encoding import RowEncoder, encode
+from ml_platform.models.lightgbm_parameters import parameters_of
+from ml_platform.models.protocol import FitReport, Model, Signature, ranked
+from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
+from ml_platform.spec.pipeline import Task
+from ml_platform.spec.training import LightGBM
+
+if TYPE_CHECKING:
+    import lightgbm
+
+
+class LightGBMModel:
+    """Trees as LightGBM's own text."""
+
+    format: ClassVar[str] = "lightgbm-text"
+    libraries: ClassVar[tuple[str, ...]] = ("lightgbm",)
+    reproducible: ClassVar[bool] = True
+
+    def __init__(self, text: bytes, signature: Signature, report: FitReport | None = None) -> None:
+        self.signature = signature
+        self.report = report or FitReport()
+        self._text = text
+        self._columns = tuple(signature.columns)
+        self._rows = RowEncoder(self._columns, signature.levels)
+
+    def predict(self, frame: pl.DataFrame, *, threads: int = 0) -> npt.NDArray[np.float64]:
+        """See `Model.predict`."""
+        encoded = encode(frame, self._columns, self.signature.levels)
+        if encoded.is_empty():
+            return np.empty((0, *filter(None, [len(self.signature.classes)])))
+        return np.asarray(self._booster.predict(encoded, num_threads=threads), dtype=np.float64)
+
+    def predict_row(self, row: Mapping[str, Any]) -> float | list[float]:
+        """See `Model.predict_row`."""
+        score = np.asarray(self._booster.predict(self._rows.encode(row), num_threads=1))[0]
+        return [float(part) for part in score] if self.signature.classes else float(score)
+
+    def importance(self) -> dict[str, float]:
+        """Shares of the total gain of all splits; a column that no split uses has 0."""
+        return gain_shares(self._text.decode())
+
+    def to_bytes(self) -> bytes:
+        """LightGBM's text."""
+        return self._text
+
+    @classmethod
+    def from_bytes(cls, data: bytes, signature: Signature) -> Self:
+        """See `Model.from_bytes`."""
+        return cls(data, signature)
+
+    @cached_property
+    def _booster(self) -> "lightgbm.Booster":
+        import lightgbm
+
+        booster = lightgbm.Booster(model_str=self._text.decode())
+        if tuple(booster.feature_name()) != self._columns:
+            raise ScoringError(
+                "The model's columns are not those of its bundle.",
+                remedy="The bundle was put together wrongly; train again.",
+            )
+        return booster
+
+
+class LightGBMTrainer:
+    """Fits `LightGBM(…)`. The validation part only stops early."""
+
+    model: ClassVar[type[Model]] = LightGBMModel
+    code_version: ClassVar[int] = 1
+    avoidable: ClassVar[tuple[str, ...]] = ("sklearn", "pandas")  # twice the price of all else it imports
+
+    def config(self, declared: LightGBM, task: Task) -> dict[str, Any]:
+        """`parameters` of LightGBM, complete but for threads; `rounds` and `early_stopping` apart."""
+        return {
+            "parameters": parameters_of(declared, task),
+            "rounds": declared.rounds,
+            "early_stopping": declared.early_stopping,
+        }
+
+    def uses_validation(self, declared: LightGBM) -> bool:
+        """For early stopping."""
+        return declared.early_stopping is not None
+
+    def fit(self, data: TrainingData, config: Mapping[str, Any], *, threads: int = 0) -> LightGBMModel:
+        """See `Trainer.fit`. Equal training sets and configurations give equal bytes on one machine."""
+        import lightgbm
+
+        train = data.part("train")
+        signature = Signature(
+            data.task, data.columns, learn_levels(train, data.columns), learn_classes(train, data.task)
+        )
+        parameters: dict[str, Any] = {**config["parameters"], "num_threads": threads}
+        if signature.classes:
+            parameters["num_class"] = len(signature.classes)
+        try:
+            dataset = _dataset(train, signature, parameters, None)
+            del train
+            evaluations: dict[str, dict[str, list[float]]] = {}
+            callbacks: list[Callable[..., Any]] = []
+            valid: list[lightgbm.Dataset] = []
+            if config["early_stopping"] is not None:
+                rows = data.part("validation")
+                if signature.classes:  # a class that train lacks has no number that LightGBM would take
+                    rows = rows.filter(pl.col("_label").is_in(list(signature.classes)))
+                valid = [_dataset(rows, signature, parameters, dataset)]
+                callbacks = [
+                    lightgbm.early_stopping(config["early_stopping"], verbose=False),
+                    lightgbm.record_evaluation(evaluations),
+                ]
+            booster = lightgbm.train(
+                parameters,
+                dataset,
+                num_boost_round=config["rounds"],
+                valid_sets=valid,
+                valid_names=["validation"] if valid else None,
+                callbacks=callbacks,
+            )
+        except lightgbm.basic.LightGBMError as error:
+            raise TrainingError(f"LightGBM refuses: {error}.", remedy="See LightGBM(…) in the declaration.") from error
+        except ScoringError as error:
+            raise TrainingError(error.what, remedy=error.remedy) from error
+        rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+        last = {name: values[rounds - 1] for name, values in evaluations.get("validation", {}).items()}
+        text = _without_threads(booster.model_to_string(num_iteration=rounds))
+        return LightGBMModel(
+            text.encode(), signature, FitReport({**config["parameters"], "rounds": rounds}, evaluations=last)
+        )
+
+
+TRAINER = LightGBMTrainer()
+
+
+def gain_shares(text: str) -> dict[str, float]:
+    """Each feature's share of the total gain of all splits, greatest first, read from a LightGBM model text.
+
+    A feature that no split uses is 0; a model without a split gives zeros.
+    """
+    names: list[str] = []
+    gain: dict[str, float] = defaultdict(float)
+    used: list[int] = []
+    for line in text.splitlines():
+        key, _, values = line.partition("=")
+        if key == "feature_names":
+            names = values.split()
+        elif key == "split_feature":
+            used = [int(value) for value in values.split()]
+        elif key == "split_gain":
+            for feature, value in zip(used, values.split(), strict=True):
+                gain[names[feature]] += float(value)
+        elif key == "end of trees":
+            break
+    return ranked({name: gain[name] for name in names})
+
+
+def _dataset(
+    rows: pl.DataFrame, signature: Signature, parameters: dict[str, Any], reference: "lightgbm.Dataset | None"
+) -> "lightgbm.Dataset":
+    import lightgbm
+
+    label = numeric_labels(rows, signature.classes)
+    columns = list(signature.columns)
+    dataset = lightgbm.Dataset(
+        encode(rows, columns, signature.levels),
+        label=label,
+        reference=reference,
+        feature_name=columns,
+        categorical_feature=list(signature.levels),
+        params=parameters,
+        free_raw_data=True,
+    )
+    return dataset.construct()
+
+
+def _without_threads(text: str) -> str:
+    """The model without the line that says how many threads fitted it: it is no part of the model."""
+    return re.sub(r"^\[num_threads: \d+\]\n", "", text, flags=re.MULTILINE)

@@ -1,0 +1,41 @@
+"""Which trainer implements a declared word, and which model reads a bundle's format."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any, cast
+
+from ml_platform.errors import BlobError
+from ml_platform.models.protocol import Trainer
+from ml_platform.spec.training import TRAINERS, DeclaredTrainer
+
+FIRST_FORMAT = "lightgbm-text"  # of every version that was trained before formats were recorded
+
+
+def trainer_of(declared: DeclaredTrainer) -> Trainer:
+    """The implementation of a declared trainer, such as `LightGBM(…)`."""
+    return _load(TRAINERS[type(declared)])
+
+
+def trainer_of_format(name: str) -> Trainer:
+    """The trainer whose models have that format. Raises BlobError for a format that this version does not know."""
+    by_format = {trainer.model.format: trainer for trainer in trainers()}
+    if name not in by_format:
+        raise BlobError(
+            f"The model format {name!r} is unknown; this version reads {', '.join(sorted(by_format))}.",
+            remedy="Use the ml_platform that made it, or a newer one.",
+        )
+    return by_format[name]
+
+
+def trainers() -> Iterator[Trainer]:
+    """Every trainer, in the order of `ml_platform.spec.training.TRAINERS`."""
+    return (_load(module) for module in TRAINERS.values())
+
+
+def recorded_format(metrics: Mapping[str, Any]) -> str:
+    """The model format of a registered version, from its `metrics`."""
+    return str(metrics.get("format", FIRST_FORMAT))
+
+
+def _load(module: str) -> Trainer:
+    return cast(Trainer, import_module(f"ml_platform.models.{module}").TRAINER)
