@@ -13,6 +13,7 @@ from ml_platform import Daily, Retrain
 from ml_platform.demo.card_payments import generated, land_card_fraud
 from ml_platform.pipelines.card_fraud import card_fraud
 from ml_platform.state import verdicts, versions
+from ml_platform.training.training_set import TrainingSet
 from ml_platform.views.status import months
 from ml_platform_tests.world import World, world
 
@@ -74,8 +75,8 @@ def test_serving_sees_the_nightly_table_as_training_did_S5(fraud: World) -> None
 
 
 def test_an_absence_is_false_from_its_maturity_on_and_before_that_immature_and_counted_S17(fraud: World) -> None:
-    told = fraud.display("card_fraud/training_set", "2024-05-03")
-    rows = pl.read_parquet(fraud.ws.blobs.get(told["set"]["digest"]))
+    stored = TrainingSet.from_details(fraud.result("card_fraud/training_set", "2024-05-03").details)
+    rows = pl.read_parquet(fraud.ws.blobs.get(stored.digest))
     payments = fraud.frame(
         "SELECT card, number, paid_at FROM validated.payments WHERE paid_at < '2024-05-04T00:00:00Z'"
     )
@@ -88,7 +89,7 @@ def test_an_absence_is_false_from_its_maturity_on_and_before_that_immature_and_c
         .when(pl.col("paid_at") + DAY < DECIDED)
         .then(False)
     )
-    assert told["immature"] == naive["answer"].null_count() > 1_000
+    assert stored.immature == naive["answer"].null_count() > 1_000
     expected = naive.drop_nulls("answer").sort("paid_at", "card", "number")
     assert rows.select("card", "number").equals(expected.select("card", "number"))
     assert rows["_label"].equals(expected["answer"].alias("_label"))
