@@ -59,7 +59,7 @@ class Workspace(Stores):
 
 
 def _is_there(settings: Settings) -> bool:
-    """Whether there is a lake, as far as a look at the folder tells; a PostgreSQL catalog is asked when it is opened."""
+    """Whether there may be a lake: a look at the folder, which knows nothing of a PostgreSQL catalog."""
     return bool(settings.catalog.get_secret_value()) or (settings.lake / "catalog.sqlite").exists()
 
 
