@@ -13,7 +13,7 @@ import polars as pl
 import ml_platform.demo
 from ml_platform.errors import NotFoundError
 from ml_platform.settings import Settings
-from ml_platform.sources.landing import land
+from ml_platform.sources.landing import files_of, land
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 
@@ -45,7 +45,7 @@ class Delivery:
     @property
     def path(self) -> str:
         """Where it lands, relative to the landing folder."""
-        return str(Path(self.table.source.pattern).with_name(self.name))
+        return str(Path(files_of(self.table).pattern).with_name(self.name))
 
 
 def examples() -> dict[str, Example]:

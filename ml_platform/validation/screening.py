@@ -15,7 +15,7 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.errors import FileRefused
-from ml_platform.sources.file_reading import missing_columns
+from ml_platform.sources.column_names import missing_columns
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
@@ -47,7 +47,7 @@ def screen(
 
     Raises FileRefused when `clean` fails or its result is not what the contract describes.
     """
-    nulled = _without_nulls(table, raw)
+    nulled = table.source.with_nulls(raw)
     cleaned = _cleaned(table, nulled, path, needs) if raw.height else _nothing(table, nulled)
     types = table.columns
     missing = [name for name in types if name not in cleaned.columns]
@@ -74,13 +74,6 @@ def screen(
     kept = kept.join(_as_json(raw, kept.filter(~RULE_HOLDS)[ROW]), on=ROW, how="left", maintain_order="left")
     duplicates = {str(key[0]): part.height for key, part in lost.group_by(PARTITION)}
     return Screened(kept.sort(PARTITION, ROW), duplicates, raw.height - cleaned.height)
-
-
-def _without_nulls(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
-    if table.source.file_format != "csv" or not table.source.nulls:
-        return raw
-    nulls = list(table.source.nulls)
-    return raw.with_columns(pl.when(~pl.col(pl.String).is_in(nulls)).then(pl.col(pl.String)).name.keep())
 
 
 def _nothing(table: Table, raw: pl.DataFrame) -> pl.DataFrame:

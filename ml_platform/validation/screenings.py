@@ -50,7 +50,8 @@ class Screening:
 
 def rule_version(table: Table) -> str:
     """Contract and clean, as 16 hex digits: what quarantined rows were judged by."""
-    return content_key(table.contract, table.clean, list(table.source.nulls), table.time_zone, table.event_time)[:16]
+    nulls = list(table.source.null_texts)
+    return content_key(table.contract, table.clean, nulls, table.time_zone, table.event_time)[:16]
 
 
 def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Partitions | None = None) -> str:
@@ -71,8 +72,8 @@ def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Parti
         libraries("polars", "dataframely", "duckdb"),
         table.contract,
         table.clean,
-        list(table.source.nulls),
-        table.source.file_format,
+        list(table.source.null_texts),
+        table.source.row_format,
         table.event_time,
         table.time_zone,
         sliced,
