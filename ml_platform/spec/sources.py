@@ -1,9 +1,11 @@
 """The sources that a table may be declared with. Which module reads each of them stands in SOURCES."""
 
+import re
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 import polars as pl
+from pydantic import Field
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_source import DeclaredSource
@@ -86,5 +88,77 @@ class Files(DeclaredSource):
         return PurePosixPath(path).match(self.pattern)
 
 
-AnySource = Files
-SOURCES: dict[type, str] = {Files: "files"}  # word → its module in `ml_platform.sources`
+@word
+class Sql(DeclaredSource):
+    """A table or query of a SQLite or PostgreSQL database, read where it is, as far as its cursor has grown.
+
+    query:      a table (`orders`, `shop.orders`) or one SELECT.
+    connection: the name of the environment variable that holds the database's SQLAlchemy URL.
+    cursor:     a column without nulls that only grows, such as `id` or `updated_at`: a run reads the rows beyond
+                the greatest value that was read before.
+    batch_rows: rows that are read into memory at once; each batch is a version of its own.
+
+    >>> Sql("orders", connection="ORDERS_DB", cursor="id").label
+    'orders'
+    """
+
+    query: str
+    connection: str
+    cursor: str
+    batch_rows: int = Field(default=100_000, ge=1)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.connection):  # it may be a secret: it is not told
+            raise DeclarationError(
+                f"Sql({self.query!r})",
+                "connection= is no name of an environment variable",
+                remedy="Put the database's URL into the environment, and its variable's name here.",
+            )
+        if self.is_query and not re.match(r"(?i)\s*(select|with)\b[^;]*$", self.query):
+            raise DeclarationError(f"Sql({self.query!r})", "it is not one SELECT", remedy="Leave out any semicolon.")
+        if not self.is_query and not re.fullmatch(r"\w+(\.\w+)?", self.query):
+            raise DeclarationError(
+                f"Sql({self.query!r})", "it is neither a table nor a SELECT", remedy="Write orders or shop.orders."
+            )
+        if not self.cursor:
+            raise DeclarationError(f"Sql({self.query!r})", "cursor='' names no column", remedy="Name the cursor.")
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is a SELECT and not a table."""
+        return len(self.query.split()) > 1
+
+    @property
+    def label(self) -> str:
+        """The table's name; `query` for a SELECT."""
+        return "query" if self.is_query else self.query
+
+    @property
+    def row_format(self) -> str:
+        return "sql"
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        return {"query": self.query}
+
+    @property
+    def phrase(self) -> str:
+        return (
+            f"every row of `{self.query}` in the database {self.connection}, read in the order of `{self.cursor}`, "
+            "with the range of it and its number there"
+        )
+
+    @property
+    def changes_with(self) -> str:
+        return f"rows whose `{self.cursor}` is beyond all that were read"
+
+    @property
+    def advice(self) -> str:
+        return (
+            "a database that does not answer is listed under *refused* with the reason and the remedy; other tables "
+            "go on, and the next run tries again."
+        )
+
+
+AnySource = Files | Sql
+SOURCES: dict[type, str] = {Files: "files", Sql: "sql"}  # word → its module in `ml_platform.sources`
