@@ -53,16 +53,16 @@ def examples() -> dict[str, Example]:
     modules = (
         importlib.import_module(f"{__package__}.{m.name}") for m in pkgutil.iter_modules(ml_platform.demo.__path__)
     )
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, Example)]
-    return {example.pipeline: example for example in sorted(found, key=lambda example: example.pipeline)}
+    declared = [value for module in modules for value in vars(module).values() if isinstance(value, Example)]
+    return {example.pipeline: example for example in sorted(declared, key=lambda example: example.pipeline)}
 
 
 def find(name: str) -> Example:
     """The example of that name. Raises NotFoundError, listing those there are."""
-    known = examples()
-    if name not in known:
-        raise NotFoundError("example", name, list(known))
-    return known[name]
+    by_name = examples()
+    if name not in by_name:
+        raise NotFoundError("example", name, list(by_name))
+    return by_name[name]
 
 
 def land_missing(settings: Settings, deliveries: Iterable[Delivery]) -> int:
