@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.errors import DeclarationError
+from ml_platform.errors import DeclarationError, IngestionError
+from ml_platform.runtime.run_state import source_marks
+from ml_platform.sources.landing import land
 from ml_platform.sources.raw import ingest, pending
 from ml_platform.spec.sources import Sql
 from ml_platform.state.files import standing, versions
@@ -193,3 +195,31 @@ def test_what_cannot_be_read_is_refused_as_it_is_declared(declared: dict[str, ob
     with pytest.raises(DeclarationError) as refused:
         Sql(**fields)  # type: ignore[arg-type]
     assert sentence in str(refused.value) and "secret" not in str(refused.value)
+
+
+def test_a_sensor_sees_new_rows_without_reading_them(
+    sandbox: IngestionSandbox, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, seen = sandbox.stores.settings, []
+    for number in (1, 2):
+        seen.append(source_marks(settings, [orders()]))
+        shop.order(number)
+    seen.append(source_marks(settings, [orders()]))
+    assert seen[0] == [] and seen[1] != seen[2] and seen[2] == source_marks(settings, [orders()])
+    monkeypatch.delenv(CONNECTION)
+    assert source_marks(settings, [orders()]) == []
+
+
+def test_files_are_not_landed_for_a_table_of_a_database(sandbox: IngestionSandbox, shop: Shop) -> None:
+    with pytest.raises(IngestionError, match="The rows of orders do not come from files"):
+        land(sandbox.stores.settings, orders(), [shop.file])
+
+
+def test_rows_that_did_not_change_keep_their_arrival_when_they_are_read_anew(
+    sandbox: IngestionSandbox, shop: Shop
+) -> None:
+    shop.order(1, 2)
+    sandbox.ingest(orders("SELECT * FROM orders"))
+    sandbox.ingest(orders("SELECT * FROM orders WHERE id > 0"))
+    first, second = versions(sandbox.state, "orders")
+    assert (first.path, first.sha256, first.arrival) == (second.path, second.sha256, second.arrival)
