@@ -14,7 +14,9 @@ from ml_platform.state.schema import files, landings, screenings, unfinished_fil
 
 @dataclass(frozen=True)
 class FileVersion:
-    """One content of one path. `path` is relative to the landing folder, `arrival` in UTC.
+    """One content of one path. `path` is relative to the landing folder, or a database's range; `arrival` in UTC.
+
+    `bytes` and `mtime_ns` are the stamp by which its source knows it unchanged (`sources.source.Stamp`).
 
     `declared`: whether the arrival was given to `land(arrived=)` or is the time of the scan.
     `status`: ingested, replaced (a newer version stands) or refused (`error` says why).
