@@ -38,6 +38,7 @@ WORDS = [
     "Watermark",
     "Weekly",
     "Window",
+    "open",
 ]
 
 
