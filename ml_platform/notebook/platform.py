@@ -64,7 +64,9 @@ class Pipelines:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
     def __repr__(self) -> str:
-        return "\n".join([*(repr(self[name]) for name in self), *self._notes()]) or "No pipeline is declared or on record."
+        return (
+            "\n".join([*(repr(self[name]) for name in self), *self._notes()]) or "No pipeline is declared or on record."
+        )
 
     def _repr_html_(self) -> str:
         frame = self.frame
