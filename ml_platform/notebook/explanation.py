@@ -63,8 +63,8 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         prediction, effects = self.facts.prediction, self.facts.effects
-        told = ("key", "at", "score", "class", "partition")
-        parts = [html.table(told, [[prediction[name] for name in told]])]
+        columns = ("key", "at", "score", "class", "partition")
+        parts = [html.table(columns, [[prediction[name] for name in columns]])]
         if effects:
             heads = ("feature", "value", "contribution", "importance")
             parts.append(html.table(heads, [[getattr(one, name) for name in heads] for one in effects]))

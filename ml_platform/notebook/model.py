@@ -68,7 +68,7 @@ class ModelVersion:
         """
         rows = frame.lazy().collect()
         identity = [name for name in self._definition.identity if name in rows.columns]
-        return rows.select(identity).hstack(answers(rows, self._predictor))
+        return answers(rows, self._predictor).select(*(rows[name] for name in identity), pl.all())
 
     def __repr__(self) -> str:
         holdout = ", ".join(f"{name} {value:.4g}" for name, value in self._holdout.items())

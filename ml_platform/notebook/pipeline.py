@@ -151,8 +151,8 @@ class Pipeline:
     def _table(self, step: str, partition: str | None = None) -> pl.LazyFrame:
         with self.workspace.reading():
             if partition is not None:
-                made = [key for _, key in ledger.latest(self.workspace.state, f"{self.name}/{step}")]
-                if partition not in made:
-                    raise NotFoundError(f"partition of {self.name}/{step}", partition, sorted(made))
+                partitions = [key for _, key in ledger.latest(self.workspace.state, f"{self.name}/{step}")]
+                if partition not in partitions:
+                    raise NotFoundError(f"partition of {self.name}/{step}", partition, sorted(partitions))
             wanted = None if partition is None else [partition]
             return lazy_table(self.workspace.lake, f"{self.name}.{step}", partitions=wanted)

@@ -30,17 +30,17 @@ class Pipelines:
         """The pipeline of that name. Raises NotFoundError, which lists those there are."""
         # What is on record needs no declaration, and importing declarations takes its time.
         if name not in recorded_pipelines(self.workspace.state) and name not in self.declarations.by_name:
-            raise NotFoundError("pipeline", name, list(self))
+            raise NotFoundError("pipeline", name, self._names)
         return Pipeline(name, self.workspace, self.declarations)
 
     def __contains__(self, name: object) -> bool:
-        return name in list(self)
+        return name in self._names
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted({*recorded_pipelines(self.workspace.state), *self.declarations.by_name}))
+        return iter(self._names)
 
     def __len__(self) -> int:
-        return len(list(self))
+        return len(self._names)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -75,7 +75,11 @@ class Pipelines:
         )
 
     def _ipython_key_completions_(self) -> list[str]:
-        return list(self)
+        return self._names
+
+    @property
+    def _names(self) -> list[str]:
+        return sorted({*recorded_pipelines(self.workspace.state), *self.declarations.by_name})
 
     def _notes(self) -> list[str]:
         problem = self.declarations.problem

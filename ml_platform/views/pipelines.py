@@ -40,6 +40,6 @@ def recorded_pipelines(state: State) -> list[str]:
 
 def summary(state: State, name: str) -> PipelineSummary:
     """How far the pipeline of that name is; all empty for one that is not on record."""
-    made = ledger.latest(state, f"{name}/features")
+    partitions = sorted(key for _, key in ledger.latest(state, f"{name}/features"))
     trained = len(versions.versions(state, name))
-    return PipelineSummary(name, tuple(sorted(key for _, key in made)), trained, promotions.champion_at(state, name))
+    return PipelineSummary(name, tuple(partitions), trained, promotions.champion_at(state, name))

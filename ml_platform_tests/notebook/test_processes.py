@@ -51,6 +51,7 @@ def test_reading_loads_neither_dagster_nor_pandas_nor_a_trainer(february: Path) 
 
 def test_a_notebook_reads_while_a_run_writes(open_world: OpenWorld, february: Path) -> None:
     world = open_world(february)
+    world.land_trips("2024-04")  # March is complete
     folder = world.settings.data
     world.close()
 
