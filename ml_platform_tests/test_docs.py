@@ -20,7 +20,8 @@ from ml_platform_tests import scenario
 from ml_platform_tests.world import world
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = [ROOT / name for name in ("README.md", "CHANGELOG.md", "bench/README.md", "data/README.md")]
+PAGES = [*TOP, *sorted((ROOT / "docs").glob("*.md"))]
 NAMES = [page.relative_to(ROOT).as_posix() for page in PAGES]
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -112,7 +113,7 @@ def test_the_architecture_page_lists_the_layers_of_the_import_contract_in_order(
 AS_TRIPS = {
     "flight_delay@3": "trip_delay@1",
     "flight_delay": "trip_delay",
-    "flights/2013-01.csv": "trips/trips_2024-01.csv",
+    "flights/flights_2013-01.csv": "trips/trips_2024-01.csv",
     "r.flight_id": "r.trip",
     "'flights'": "'trips'",
     ".flights": ".trips",
