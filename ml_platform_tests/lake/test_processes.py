@@ -95,7 +95,7 @@ def test_a_forked_child_is_told_to_open_a_lake_of_its_own(lake: Lake) -> None:
 def test_plain_duckdb_reads_the_lake_from_anywhere_while_a_run_writes(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The recipe of the README: no data path, no platform.
+    # The recipe of docs/sql.md: no data path, no platform.
     with Lake(settings) as lake:
         both_halves(lake, 1)
     writer = start("stop_inside", settings.data)

@@ -20,7 +20,7 @@ from ml_platform.training.splits import PARTS
 from ml_platform_tests.pipelines.holdout_scorecard import holdout_scorecard
 from ml_platform_tests.world import World, world
 
-CLAIMED = 0.84  # ROC AUC, mean of five folds, on the real columns alone: what the README says
+CLAIMED = 0.84  # ROC AUC, mean of five folds, on the real columns alone: what docs/use-cases.md says
 MONTH = Monthly(since="2024-01", until="2024-02")
 WEEKS = Weekly(since="2024-01-01", until="2024-02-12")
 NO_REPORT = Drift(report_rows=0, nulls=0.3)
