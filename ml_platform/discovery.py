@@ -24,22 +24,22 @@ def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
 
     Raises DeclarationError when two have one name, or define one table differently (S34).
     """
-    found: dict[str, ModelPipeline] = {}
+    by_name: dict[str, ModelPipeline] = {}
     for value in _declared((settings or Settings()).pipelines):
-        if found.setdefault(value.name, value) is not value:
+        if by_name.setdefault(value.name, value) is not value:
             raise DeclarationError(
                 f"ModelPipeline({value.name!r})", "two pipelines have this name", remedy="Rename one."
             )
-    check_shared_tables(found.values())
-    return dict(sorted(found.items()))
+    check_shared_tables(by_name.values())
+    return dict(sorted(by_name.items()))
 
 
 def find(name: str, settings: Settings | None = None) -> ModelPipeline:
     """The pipeline of that name. Raises NotFoundError, listing those there are."""
-    known = pipelines(settings)
-    if name not in known:
-        raise NotFoundError("pipeline", name, list(known))
-    return known[name]
+    declared = pipelines(settings)
+    if name not in declared:
+        raise NotFoundError("pipeline", name, list(declared))
+    return declared[name]
 
 
 def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
@@ -94,11 +94,11 @@ def pipeline_at(address: str, *, named_by: str = VARIABLE) -> ModelPipeline:
     if not all(part.isidentifier() for part in (*module_name.split("."), name)):
         raise DeclarationError(named_by, f"{address!r} is no address", remedy="Write package.module:name.")
     module = _imported(module_name, named_by)
-    found = vars(module).get(name)
-    if isinstance(found, ModelPipeline):
-        return found
-    there = sorted(known for known, value in vars(module).items() if isinstance(value, ModelPipeline))
-    problem = f"{address!r} is no ModelPipeline but {found!r:.60}"
+    value = vars(module).get(name)
+    if isinstance(value, ModelPipeline):
+        return value
+    there = sorted(other for other, item in vars(module).items() if isinstance(item, ModelPipeline))
+    problem = f"{address!r} is no ModelPipeline but {value!r:.60}"
     if name not in vars(module):
         problem = f"there is no {name!r} in {module.__file__ or module_name}"
     raise DeclarationError(
@@ -114,7 +114,7 @@ def _declared(names: Iterable[str]) -> Iterable[ModelPipeline]:
             continue
         module = _imported(name)
         inner = pkgutil.iter_modules(getattr(module, "__path__", []))
-        for one in (module, *(_imported(f"{name}.{found.name}") for found in inner)):
+        for one in (module, *(_imported(f"{name}.{submodule.name}") for submodule in inner)):
             yield from (value for value in vars(one).values() if isinstance(value, ModelPipeline))
 
 
@@ -123,10 +123,10 @@ def _imported(name: str, named_by: str = VARIABLE) -> ModuleType:
     try:
         return importlib.import_module(name)
     except DeclarationError as error:
-        place = _place(error)
-        if not place:
+        location = _location(error)
+        if not location:
             raise
-        raise DeclarationError(f"{place}: {error.where}", error.problem, remedy=error.remedy) from error
+        raise DeclarationError(f"{location}: {error.where}", error.problem, remedy=error.remedy) from error
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise DeclarationError(
@@ -137,18 +137,20 @@ def _imported(name: str, named_by: str = VARIABLE) -> ModuleType:
                 else "Name one that can be imported.",
             ) from error
         remedy = "Install it, or correct the import."
-        raise DeclarationError(_place(error) or name, str(error), remedy=remedy) from error
+        raise DeclarationError(_location(error) or name, str(error), remedy=remedy) from error
     except SyntaxError as error:
         raise DeclarationError(
             f"{error.filename}, line {error.lineno}", f"this is not Python: {error.msg}", remedy="Correct the line."
         ) from error
     except Exception as error:
         raise DeclarationError(
-            _place(error) or name, f"{type(error).__name__}: {error}", remedy="The module must import without errors."
+            _location(error) or name,
+            f"{type(error).__name__}: {error}",
+            remedy="The module must import without errors.",
         ) from error
 
 
-def _place(error: BaseException) -> str:
+def _location(error: BaseException) -> str:
     """File and line where a declaration went wrong: the last one outside the platform's own machinery and libraries."""
     ours = str(Path(__file__).parent)
     declarations = str(Path(ours) / "pipelines")

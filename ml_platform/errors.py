@@ -50,8 +50,8 @@ class AuthoringError(PlatformError):
 class NotFoundError(PlatformError):
     """Something was asked for by a name that nothing has."""
 
-    def __init__(self, kind: str, name: object, known: list[str] | None = None) -> None:
-        remedy = f"Known: {', '.join(known)}." if known else ""
+    def __init__(self, kind: str, name: object, existing: list[str] | None = None) -> None:
+        remedy = f"Known: {', '.join(existing)}." if existing else ""
         super().__init__(f"There is no {kind} {name!r}.", remedy=remedy)
 
 
@@ -62,14 +62,14 @@ class IngestionError(PlatformError):
 class FileRefused(IngestionError):
     """One landed file cannot be read. It stays where it is; other files go on.
 
-    `place` names the line, byte or column where reading ended, when it is known.
+    `position` names the line, byte or column where reading ended, when it is known.
     """
 
-    def __init__(self, path: str, problem: str, *, place: str = "", remedy: str = "") -> None:
+    def __init__(self, path: str, problem: str, *, position: str = "", remedy: str = "") -> None:
         self.path = path
         self.problem = problem
-        self.place = place
-        at = f" ({place})" if place else ""
+        self.position = position
+        at = f" ({position})" if position else ""
         super().__init__(f"{path}{at}: {problem}.", remedy=remedy)
 
 

@@ -72,9 +72,9 @@ def _addresses(text: str) -> list[str]:
     if not text.strip().startswith("["):
         return list(dict.fromkeys(part for part in _BETWEEN.split(text.strip()) if part))
     try:
-        found = json.loads(text)
+        addresses = json.loads(text)
     except ValueError:
-        found = [None]
-    if not all(isinstance(item, str) for item in found):
+        addresses = [None]
+    if not all(isinstance(item, str) for item in addresses):
         raise ValueError("neither addresses between commas nor a JSON list of them")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(addresses))

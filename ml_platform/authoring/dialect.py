@@ -65,7 +65,7 @@ def no_header(path: str, cells: list[str], separator: str, width: int) -> FileRe
     return FileRefused(
         path,
         f"the first line looks like data and not like names: {examples}",
-        place="line 1",
+        position="line 1",
         remedy=f"Put the names before it: (echo '{names}{more}'; cat {path}) > named.csv, and use that.",
     )
 

@@ -22,12 +22,12 @@ _TAKEN = frozenset(name for name in dir(dy.Schema) if not name.startswith("_")) 
 def column_names(names: Iterable[str]) -> list[str]:
     """One lower case identifier for each name, in order and each once: `Monthly Charges (€)` → `monthly_charges_eur`.
 
-    A name that holds no Latin letter or digit becomes `column_<place from 1>`.
+    A name that holds no Latin letter or digit becomes `column_<number from 1>`.
     """
-    found: list[str] = []
-    for place, name in enumerate(names, 1):
-        found.append(unused(_plain(name) or f"column_{place}", found))
-    return found
+    identifiers: list[str] = []
+    for number, name in enumerate(names, 1):
+        identifiers.append(unused(_plain(name) or f"column_{number}", identifiers))
+    return identifiers
 
 
 def _plain(name: str) -> str:
@@ -42,10 +42,10 @@ def _plain(name: str) -> str:
 
 def unused(name: str, taken: Iterable[str]) -> str:
     """`name`, or with the first number from 2 on that makes it one that is not `taken`."""
-    known, number, found = set(taken), 2, name
-    while found in known:
-        found, number = f"{name}_{number}", number + 1
-    return found
+    names, number, candidate = set(taken), 2, name
+    while candidate in names:
+        candidate, number = f"{name}_{number}", number + 1
+    return candidate
 
 
 def check_name(name: str, pipelines: Iterable[str]) -> str:

@@ -60,15 +60,15 @@ def _rows(workspace: "Workspace", wanted: "list[ModelPipeline] | None") -> list[
 
     about = {one.name for one in wanted or []}
     tables = {f"{layer}/{table.name}" for one in wanted or [] for table in one.tables for layer in ("raw", "validated")}
-    found = deliveries(workspace.state)
+    by_alert = deliveries(workspace.state)
     return [
-        {**asdict(item), "deliveries": [_told(end) for end in found.get(item.alert_id, [])]}
+        {**asdict(item), "deliveries": [_delivery(end) for end in by_alert.get(item.alert_id, [])]}
         for item in raised(workspace.state)
         if wanted is None or item.asset in tables or item.asset.partition("/")[0] in about
     ]
 
 
-def _told(end: "Delivery") -> dict[str, Any]:
+def _delivery(end: "Delivery") -> dict[str, Any]:
     return {name: value for name, value in asdict(end).items() if name != "alert_id"}
 
 

@@ -18,7 +18,7 @@ def _version(text: str) -> str:
     return text
 
 
-def _said(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
         raise typer.BadParameter("it is empty; the log is for whoever asks later")
     return text
@@ -30,5 +30,5 @@ PipelineName = Annotated[
 VersionName = Annotated[
     str, typer.Argument(metavar="PIPELINE@N", callback=_version, help="A model version, such as flight_delay@3.")
 ]
-Why = Annotated[str, typer.Option(help="The reason, for the log.", callback=_said)]
+Why = Annotated[str, typer.Option(help="The reason, for the log.", callback=_not_blank)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys (docs/cli.md).")]

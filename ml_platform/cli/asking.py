@@ -68,12 +68,12 @@ def quarantine(
         ][:rows]
         emit_json(shown) if as_json else _show_refused(shown)
         return
-    found = [asdict(count) for table in declared.tables for count in refused.counts(workspace.lake, table)]
+    counts = [asdict(count) for table in declared.tables for count in refused.counts(workspace.lake, table)]
     if as_json:
-        emit_json(found)
+        emit_json(counts)
         return
-    emit_table(found, empty="Nothing is in quarantine.")
-    if found:
+    emit_table(counts, empty="Nothing is in quarantine.")
+    if counts:
         note("--rows 20 shows the rows; --replay tells what passes by today's rules.")
 
 
@@ -90,19 +90,19 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
     from ml_platform.steps.tables import replay
 
     workspace = opening.writing()
-    found = [replay(workspace, table) for table in declared.tables]
+    replays = [replay(workspace, table) for table in declared.tables]
     if as_json:
-        emit_json([asdict(one) for one in found])
+        emit_json([asdict(one) for one in replays])
         return
     shown = [
         {"table": one.table, "pass now": one.passing, "still refused": one.still, "stale": one.stale}
-        for one in found
+        for one in replays
         if one.passing or one.still or one.stale
     ]
     emit_table(shown, empty="Nothing is in quarantine.")
-    for refusal in (refusal for one in found for refusal in one.refused):
+    for refusal in (refusal for one in replays for refusal in one.refused):
         note(f"refused: {refusal.error}")
-    if any(one.stale for one in found):
+    if any(one.stale for one in replays):
         say(f"`ml-platform run {declared.name}` makes the stale partitions again, and what was built on them.")
     elif shown:
         say("By today's rules the tables would be what they are.")

@@ -16,7 +16,7 @@ from ml_platform.cli.output import emit_json, emit_table, note, say
 if TYPE_CHECKING:
     from ml_platform.authoring.columns import Column
     from ml_platform.authoring.draft import Draft
-    from ml_platform.authoring.placing import Place
+    from ml_platform.authoring.placing import Destination
     from ml_platform.authoring.proof import Proof
 
 _SOURCE = typer.Option("--from", metavar="FILE", help="CSV, Parquet or NDJSON.", exists=True, dir_okay=False)
@@ -60,7 +60,7 @@ def new(
     from ml_platform.authoring.formatting import check_installed, formatted
     from ml_platform.authoring.identifiers import check_name, table_name
     from ml_platform.authoring.opened import opened
-    from ml_platform.authoring.placing import place, publish
+    from ml_platform.authoring.placing import destination, publish
     from ml_platform.authoring.promises import promises
     from ml_platform.authoring.proof import prove
     from ml_platform.authoring.roles import roles
@@ -69,9 +69,9 @@ def new(
 
     check_installed()
     settings = opening.settings()
-    known = pipelines(settings)
-    check_name(name, known)
-    where = place(name, to, settings.pipelines)
+    declared = pipelines(settings)
+    check_name(name, declared)
+    where = destination(name, to, settings.pipelines)
     with opened(source) as file:
         columns = look(file, drop=tuple(drop or ()), dates=dates)
         if not as_json:
@@ -83,7 +83,7 @@ def new(
         zone = choices.zone(time_zone, moment)
         choices.refuse_what_is_missing()
         chosen = roles(identity, moment, wanted, task)
-        tables = {table.name for pipeline in known.values() for table in pipeline.tables}
+        tables = {table.name for pipeline in declared.values() for table in pipeline.tables}
         draft = drafted(name, table_name(file.stem, name, tables), file, uses(columns, chosen), chosen, zone)
         text = formatted(declaration(draft), where.declaration, where.module)
         proof = prove(text, draft)
@@ -91,7 +91,7 @@ def new(
     publish({where.declaration: text, where.tests: tests})
     following = _following(draft, source, where, settings.pipelines)
     if as_json:
-        emit_json(_told(draft, proof, where, following))
+        emit_json(_summary(draft, proof, where, following))
     else:
         _explain(draft, proof, choices.taken, where, following)
 
@@ -118,22 +118,22 @@ def _values(column: "Column") -> str:
     return f"{low} to {high}"
 
 
-def _following(draft: "Draft", source: Path, where: "Place", packages: list[str]) -> list[str]:
+def _following(draft: "Draft", source: Path, where: "Destination", packages: list[str]) -> list[str]:
     """The commands that make a judged candidate of it."""
-    found = []
-    if not where.found:
+    commands = []
+    if not where.discovered:
         module = where.module.rpartition(".")[0] or where.module
         names = json.dumps(list(dict.fromkeys([*packages, module])))
-        found.append(f"export ML_PLATFORM_PIPELINES={shlex.quote(names)}  # {module} must be importable: PYTHONPATH")
+        commands.append(f"export ML_PLATFORM_PIPELINES={shlex.quote(names)}  # {module} must be importable: PYTHONPATH")
     through = f" --through {draft.parts.first}" if draft.parts.first else ""
     return [
-        *found,
+        *commands,
         f"ml-platform land {draft.name} {draft.table} {shlex.quote(str(source))}",
         f"ml-platform run {draft.name}{through}",
     ]
 
 
-def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Place", following: list[str]) -> None:
+def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Destination", following: list[str]) -> None:
     roles = draft.roles
     answer = (
         f", {roles.positive!r} against the rest" if roles.task == "binary" and roles.target.kind != "boolean" else ""
@@ -156,7 +156,7 @@ def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Plac
         note("--through: the first months that can be trained; without it, all of them.")
 
 
-def _told(draft: "Draft", proof: "Proof", where: "Place", following: list[str]) -> dict[str, Any]:
+def _summary(draft: "Draft", proof: "Proof", where: "Destination", following: list[str]) -> dict[str, Any]:
     roles = draft.roles
     columns = [
         {

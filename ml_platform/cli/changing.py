@@ -38,12 +38,12 @@ def land(
     from ml_platform.sources.landing import land as put
 
     declared = opening.declared(pipeline)
-    known = {one.name: one for one in declared.tables}
-    if table not in known:
-        raise NotFoundError("table", table, list(known))
+    tables = {one.name: one for one in declared.tables}
+    if table not in tables:
+        raise NotFoundError("table", table, list(tables))
     moment = arrived.replace(tzinfo=UTC) if arrived else None
     try:
-        landed = put(opening.settings(), known[table], files, arrived=moment)
+        landed = put(opening.settings(), tables[table], files, arrived=moment)
     except IngestionError as error:
         raise typer.BadParameter(str(error)) from None
     rows = [{"table": table, "landed": str(path)} for path in landed]

@@ -59,10 +59,10 @@ def status(
     workspace = opening.reading()
     rows = {one.name: months(workspace, one) for one in wanted}
     if as_json:
-        emit_json([{"pipeline": name, **row} for name, found in rows.items() for row in found])
+        emit_json([{"pipeline": name, **row} for name, table_rows in rows.items() for row in table_rows])
         return
-    for name, found in rows.items():
-        show_months(name, found)
+    for name, table_rows in rows.items():
+        show_months(name, table_rows)
     for one in wanted:
         _tell_waiting(workspace, one)
 
@@ -107,17 +107,17 @@ def models(
         raise typer.BadParameter(f"--history is of a pipeline: `ml-platform models {name} --history`")
     if card and (number is None or as_json):
         raise typer.BadParameter(f"--card is one version's, as Markdown: `ml-platform models {name}@N --card`")
-    found, workspace = opening.declared(name), opening.reading()
+    declared, workspace = opening.declared(name), opening.reading()
     if card and number is not None:
         from ml_platform.views.version_card import card_of
 
-        say(card_of(workspace, found, number).rstrip())
+        say(card_of(workspace, declared, number).rstrip())
         return
     if number is not None:
-        facts = version_facts(workspace, found, number)
+        facts = version_facts(workspace, declared, number)
         emit_json(facts) if as_json else _show_version(facts)
         return
-    rows = promotion_rows(workspace, found) if history else version_rows(workspace, found)
+    rows = promotion_rows(workspace, declared) if history else version_rows(workspace, declared)
     if as_json:
         emit_json(rows)
     elif history:
@@ -183,11 +183,13 @@ def _show_version(facts: dict[str, Any]) -> None:
             say(verdict["detail"])
 
 
-def tell_left(planner: "Planner") -> None:
+def tell_outdated(planner: "Planner") -> None:
     """Say in one line that settled partitions would be otherwise today, and what to do; nothing where none would."""
-    left, name = planner.left(), planner.pipeline.name
-    if left:
-        which = f"{len(left)} settled partitions keep" if len(left) > 1 else f"{left[0]} is settled and keeps"
+    outdated, name = planner.outdated(), planner.pipeline.name
+    if outdated:
+        which = (
+            f"{len(outdated)} settled partitions keep" if len(outdated) > 1 else f"{outdated[0]} is settled and keeps"
+        )
         note(
             f"{which} predictions, decisions and models of before a change: `ml-platform retrain {name}` trains "
             f"on the change, `ml-platform run {name} --recompute` carries it through the past."
@@ -199,7 +201,7 @@ def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     from ml_platform.steps.all_steps import planner as planner_of
 
     planner = planner_of(workspace, pipeline)
-    tell_left(planner)
+    tell_outdated(planner)
 
     looks = [raw.pending(workspace.state, table) for table in pipeline.tables]
     waiting = sum(len(look.paths) for look in looks)

@@ -43,7 +43,7 @@ def fitted(columns: Sequence[Column], width: int | None) -> list[int]:
             widths[0] = min(widths[0], width)
             break
         # The widest gives way first, down to the next widest: names stay, sentences are cut.
-        giving = max((i for i, left in enumerate(slack) if left), key=lambda i: widths[i])
+        giving = max((i for i, spare in enumerate(slack) if spare), key=lambda i: widths[i])
         rivals = [w for i, w in enumerate(widths) if i != giving and slack[i]]
         down_to = max([floors[giving], *(w for w in rivals if w < widths[giving])])
         widths[giving] -= min(over, max(1, widths[giving] - down_to))

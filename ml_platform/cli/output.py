@@ -83,9 +83,9 @@ def note(text: str) -> None:
 
 def alarm(line: str) -> None:
     """An alert's line, `severity: title. text`, on standard error; coloured on a terminal."""
-    severity, _, told = line.partition(": ")
+    severity, _, message = line.partition(": ")
     colour = "red" if severity == "error" else "yellow"
-    errors.print(Text("alert ", style=f"bold {colour}").append(told, style="default not bold"), soft_wrap=True)
+    errors.print(Text("alert ", style=f"bold {colour}").append(message, style="default not bold"), soft_wrap=True)
 
 
 def complain(what: str, remedy: str = "") -> None:
@@ -132,9 +132,9 @@ def _moment(value: datetime) -> str:
 
 
 def _column(name: str, values: list[Any], exact: bool) -> Column:
-    known = [value for value in values if value is not None]
-    numbers = bool(known) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in known)
-    whole = numbers or all(isinstance(v, bool | date | datetime) for v in known)
+    present = [value for value in values if value is not None]
+    numbers = bool(present) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in present)
+    whole = numbers or all(isinstance(v, bool | date | datetime) for v in present)
     floor = None if whole else 20 if exact else 12
     return Column(name, [cell(value, exact=exact) for value in values], right=numbers, floor=floor)
 

@@ -51,8 +51,8 @@ def _serve(workspace: "Workspace", wanted: "list[ModelPipeline]", port: int | No
             return None
         if name in ("", INDEX):
             return overview_page({one.name: one.description for one in wanted})
-        found = next((one for one in wanted if one.name == name), None)
-        return None if found is None else index_page(found, listed(workspace, found))
+        declared = next((one for one in wanted if one.name == name), None)
+        return None if declared is None else index_page(declared, listed(workspace, declared))
 
     settings = workspace.settings
     if port is None:

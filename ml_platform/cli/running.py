@@ -11,7 +11,7 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
-from ml_platform.cli.inspecting import show_months, tell_left
+from ml_platform.cli.inspecting import show_months, tell_outdated
 from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say
 from ml_platform.errors import PlatformError
 
@@ -117,8 +117,8 @@ def example(
     if name is None:
         if through:
             raise typer.BadParameter("--through without a pipeline")
-        known = [{"pipeline": one.pipeline, "source": one.source} for one in examples().values()]
-        emit_json(known) if as_json else emit_table(known)
+        listing = [{"pipeline": one.pipeline, "source": one.source} for one in examples().values()]
+        emit_json(listing) if as_json else emit_table(listing)
         return
     wanted, declared = find(name), opening.declared(name)
     if through and declared.partitions is None:
@@ -187,7 +187,7 @@ def run_pipeline(
         runner = None
         for wanted in planner.work(through, only):
             progress.update(
-                task, total=wanted.of, completed=wanted.place, description=f"{wanted.job} {wanted.partition}"
+                task, total=wanted.total, completed=wanted.index, description=f"{wanted.job} {wanted.partition}"
             )
             if not live and not quiet:
                 note(f"{wanted.job} {wanted.partition}")
@@ -214,7 +214,7 @@ def run_pipeline(
         for awaited in planner.awaited():
             note(awaited)
         if planner.unlearnt():
-            tell_left(planner)
+            tell_outdated(planner)
         for problem in planner.problems():
             note(f"refused: {problem}")
     return launched

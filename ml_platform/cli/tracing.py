@@ -69,8 +69,8 @@ def lineage(
         return
     emit_tree(shown)
     if missing := story["missing"]:
-        told = f"Made before lineage was kept: {_some(missing)}."
-        note(f"{told} `ml-platform lineage {pipeline} --record` adds what is certain.")
+        unrecorded = f"Made before lineage was kept: {_some(missing)}."
+        note(f"{unrecorded} `ml-platform lineage {pipeline} --record` adds what is certain.")
 
 
 def _record(name: str, *, as_json: bool) -> None:

@@ -37,8 +37,8 @@ def at_the_terminal(settings: Settings, pipeline: str) -> Iterator[None]:
 
 def terminal_works(settings: Settings, pipeline: str) -> bool:
     """Whether somebody does so now. Marks of processes that died are removed."""
-    found = [path for path in _folder(settings).glob(f"{_terminal(pipeline)}*") if not _let_go(path)]
-    return bool(found)
+    marks = [path for path in _folder(settings).glob(f"{_terminal(pipeline)}*") if not _let_go(path)]
+    return bool(marks)
 
 
 def died(settings: Settings, run_id: str) -> bool:

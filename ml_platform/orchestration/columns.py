@@ -52,7 +52,7 @@ def of_quarantine() -> dict[str, Any]:
 
 def schema(
     columns: Mapping[str, pl.DataType],
-    told: Mapping[str, str],
+    descriptions: Mapping[str, str],
     *,
     required: Iterable[str] = (),
     unique: Iterable[str] = (),
@@ -65,7 +65,7 @@ def schema(
             dg.TableColumn(
                 name,
                 type_in_words(kind),
-                description=told.get(name),
+                description=descriptions.get(name),
                 constraints=dg.TableColumnConstraints(
                     nullable=name not in filled, unique=name in single, other=more.get(name, [])
                 ),
@@ -85,14 +85,14 @@ def type_in_words(kind: pl.DataType) -> str:
 def contract(table: Table) -> dg.TableSchema:
     """A validated table's columns, as its contract describes them, with what they must keep to."""
     columns = table.contract.columns()
-    told = {name: column.description for name, column in columns.items() if column.description}
+    descriptions = {name: column.description for name, column in columns.items() if column.description}
     required = [name for name, column in columns.items() if not column.nullable]
     unique = table.key if len(table.key) == 1 else ()
     rules = {name: _rules(column) for name, column in columns.items()}
     if len(table.key) > 1:
         for name in table.key:
             rules[name] = ["part of the key", *rules[name]]
-    return schema(table.columns, told, required=required, unique=unique, rules=rules)
+    return schema(table.columns, descriptions, required=required, unique=unique, rules=rules)
 
 
 def lineage(behind: Mapping[str, Iterable[tuple[list[str], str]]]) -> dg.TableColumnLineageMetadataValue:
@@ -106,12 +106,12 @@ def lineage(behind: Mapping[str, Iterable[tuple[list[str], str]]]) -> dg.TableCo
 
 def _rules(column: Any) -> list[str]:
     """What a contract asks of a column's values, in words."""
-    found = []
+    constraints = []
     for rule, words in _RULES.items():
         bound = getattr(column, rule, None)
         if bound is not None:
-            found.append(f"{words} {bound}")
-    return found
+            constraints.append(f"{words} {bound}")
+    return constraints
 
 
 _RULES = {

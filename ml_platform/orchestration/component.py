@@ -66,14 +66,14 @@ class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
 
 def _by_name(addresses: list[str]) -> dict[str, ModelPipeline]:
     """Address → pipeline, in order of the pipelines' names, each of which must be there once."""
-    found: dict[str, tuple[str, ModelPipeline]] = {}
+    by_name: dict[str, tuple[str, ModelPipeline]] = {}
     for address in addresses:
         pipeline = pipeline_at(address, named_by="pipeline")
-        if pipeline.name in found:
+        if pipeline.name in by_name:
             raise DeclarationError(
                 f"ModelPipeline({pipeline.name!r})",
-                f"two components have a pipeline of this name: {found[pipeline.name][0]} and {address}",
+                f"two components have a pipeline of this name: {by_name[pipeline.name][0]} and {address}",
                 remedy="Remove one component, or rename one pipeline.",
             )
-        found[pipeline.name] = (address, pipeline)
-    return {address: pipeline for _, (address, pipeline) in sorted(found.items())}
+        by_name[pipeline.name] = (address, pipeline)
+    return {address: pipeline for _, (address, pipeline) in sorted(by_name.items())}

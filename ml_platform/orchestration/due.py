@@ -136,9 +136,9 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
         if _killed(instance, settings, run):
             instance.report_run_failed(run, "The process of this run is gone; what it made before stays.")
             continue
-        told = f"{run.job_name} is {run.status.value.lower().replace('_', ' ')} (run {run.run_id})."
+        state = f"{run.job_name} is {run.status.value.lower().replace('_', ' ')} (run {run.run_id})."
         since = datetime.now(UTC) - record.create_timestamp.replace(tzinfo=UTC)
-        return told if since < _LONG else f"{told} If its process is gone, end the run in the UI."
+        return state if since < _LONG else f"{state} If its process is gone, end the run in the UI."
     return ""
 
 

@@ -41,14 +41,14 @@ def shown(value: Any, blobs: Blobs) -> Any:
     return value
 
 
-def in_order(told: Mapping[str, Any]) -> dict[str, Any]:
+def plots_first(display: Mapping[str, Any]) -> dict[str, Any]:
     """Pictures and texts first: a page shows metadata in the order given, and these tell most."""
     first = [
         name
-        for name, value in told.items()
+        for name, value in display.items()
         if isinstance(value, dict) and value.keys() & {"picture", "markdown", "text"}
     ]
-    return {name: told[name] for name in dict.fromkeys([*first, *told])}
+    return {name: display[name] for name in dict.fromkeys([*first, *display])}
 
 
 def _picture(digest: str, blobs: Blobs) -> Any:

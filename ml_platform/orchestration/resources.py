@@ -79,10 +79,10 @@ def reading_workspace_for(settings: Settings) -> Workspace | None:
     catalog = (0, 0)
     if not settings.catalog.get_secret_value():
         try:
-            found = (settings.lake / "catalog.sqlite").stat()
+            status = (settings.lake / "catalog.sqlite").stat()
         except FileNotFoundError:
             return None
-        catalog = (found.st_dev, found.st_ino)
+        catalog = (status.st_dev, status.st_ino)
     elif not database.exists(settings):
         return None
     return _opened_for_reading(settings.model_dump_json(), tuple(settings.pipelines), catalog)

@@ -42,7 +42,7 @@ def preview(ws: Workspace, table: str, *, rows: int, of: str, column: str = "_pa
     The platform's own columns (they begin with _) are left out.
     """
     schema, _, name = table.partition(".")
-    listed = [quoted(known) for known in ws.lake.columns(schema, name) if not known.startswith("_")]
+    listed = [quoted(own) for own in ws.lake.columns(schema, name) if not own.startswith("_")]
     if not listed or not rows:
         return rows_table([])
     frame = ws.lake.frame(

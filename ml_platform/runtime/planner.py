@@ -18,12 +18,12 @@ from ml_platform.validation import completeness, validated
 
 @dataclass(frozen=True)
 class Work:
-    """One Dagster run to launch: a job for a partition, number `place` of `of`; `only` some asset keys of it."""
+    """One run to launch: a job for a partition, number `index` (from 0) of `total`; `only`: some asset keys of it."""
 
     job: Job
     partition: str
-    place: int
-    of: int
+    index: int
+    total: int
     only: list[list[str]] | None = None
 
 
@@ -60,7 +60,7 @@ class Planner:
         for partition, stale in history.items():
             yield Work("data", partition, 0, 1, stale)
         jobs: tuple[Job, ...] = ("data", "train") if self.pipeline.partitions else ("data", "train", "data")
-        for place, partition in enumerate(partitions):
+        for index, partition in enumerate(partitions):
             if partition in untouched:
                 continue
             untouched = []  # what is made now may make any later partition stale
@@ -68,7 +68,7 @@ class Planner:
                 with self.ws.reading():
                     stale = self._stale_assets(job, partition)
                 if stale:
-                    yield Work(job, partition, place, len(partitions), stale)
+                    yield Work(job, partition, index, len(partitions), stale)
         if only is None and isinstance(self.pipeline.examples.label, Label):
             yield from self._answered(partitions)
 
@@ -82,7 +82,7 @@ class Planner:
             if stale:
                 yield Work("data", partition, partitions.index(partition), len(partitions), stale)
 
-    def left(self) -> list[str]:
+    def outdated(self) -> list[str]:
         """The settled partitions that would be otherwise today."""
         with self.ws.reading():
             return [p for p in self.complete() if self._leaves("data", p) or self._leaves("train", p)]
@@ -93,7 +93,7 @@ class Planner:
             return any(self._leaves("train", newest) for newest in self.complete()[-1:])
 
     def _leaves(self, job: Job, partition: str) -> bool:
-        return bool(self._plan(job, partition, left_too=True)[1])
+        return bool(self._plan(job, partition, with_outdated=True)[1])
 
     def complete(self) -> list[str]:
         """The partitions whose data are complete, in order, by the rules of the tables (S20).
@@ -114,25 +114,25 @@ class Planner:
 
     def problems(self) -> list[str]:
         """What a person should know: files that are refused, each with place and remedy."""
-        found = []
+        errors = []
         for table in self.pipeline.tables:
-            found += [refusal.error for refusal in raw.pending(self.ws.state, table).refused]
-        return found
+            errors += [refusal.error for refusal in raw.pending(self.ws.state, table).refused]
+        return errors
 
     def _wanted(self, through: str | None, only: str | None) -> list[str]:
         complete = self.complete()
         if only is None:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
-            known = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
-            remedy = " ".join([*known, *completeness.awaited(self.ws, self.pipeline, self.ws.slices)])
+            span = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
+            remedy = " ".join([*span, *completeness.awaited(self.ws, self.pipeline, self.ws.slices)])
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 
     def _history(self, only: str) -> dict[str, list[list[str]]]:
         """The tables of earlier partitions that are stale: the features of a single one look back on them."""
-        found = {p: self._stale_tables(p) for p in self.pipeline.partition_keys_upto(only)[:-1]}
-        return {partition: stale for partition, stale in found.items() if stale}
+        stale_by_partition = {p: self._stale_tables(p) for p in self.pipeline.partition_keys_upto(only)[:-1]}
+        return {partition: stale for partition, stale in stale_by_partition.items() if stale}
 
     def _stale_ingestion(self) -> list[list[str]]:
         """The assets of tables with files that wait, or that were never screened as declared today.
@@ -163,12 +163,14 @@ class Planner:
         """The assets of a job that would change, and those of the job that are made of them."""
         return self._plan(job, partition)[0]
 
-    def _plan(self, job: Job, partition: str, *, left_too: bool = False) -> tuple[list[list[str]], list[list[str]]]:
+    def _plan(
+        self, job: Job, partition: str, *, with_outdated: bool = False
+    ) -> tuple[list[list[str]], list[list[str]]]:
         """The stale assets of a job, and with `left_too` those that are left as they are because they are settled."""
         if job == "train" and self._nothing_to_train(partition):
             return [], []
         stale: list[list[str]] = []
-        left: list[list[str]] = []
+        outdated: list[list[str]] = []
         if job == "data":
             stale += self._stale_tables(partition)
         settled = frozenset() if self._recompute else self._settled(partition, stale)
@@ -183,9 +185,11 @@ class Planner:
                     stale.append(asset)
             elif self._is_lost(step, partition):
                 stale.append(asset)
-            elif left_too and (any(key in [*stale, *left] for key in made_of) or self._step_is_stale(step, partition)):
-                left.append(asset)
-        return stale, left
+            elif with_outdated and (
+                any(key in [*stale, *outdated] for key in made_of) or self._step_is_stale(step, partition)
+            ):
+                outdated.append(asset)
+        return stale, outdated
 
     def _settled(self, partition: str, stale: list[list[str]]) -> frozenset[str]:
         """What stands; nothing where the examples that were lacking may come with what is stale."""
@@ -201,11 +205,11 @@ class Planner:
         return self._record(first, partition) is None and decided is not None and not decided.trains
 
     def _stale_tables(self, partition: str) -> list[list[str]]:
-        found: list[list[str]] = []
+        stale: list[list[str]] = []
         for table in self.pipeline.tables:
             if self._table_is_stale(table, WHOLE if self.ws.slices.get(table.name) is None else partition):
-                found += _layers(table)
-        return found
+                stale += _layers(table)
+        return stale
 
     def _step_is_stale(self, step: Step, partition: str) -> bool:
         last = self._record(step, partition)

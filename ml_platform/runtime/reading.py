@@ -33,13 +33,13 @@ def validated(
     """
     reads = []
     for name in dict.fromkeys([pipeline.examples.table, *definition.tables]):
-        made = ledger.latest(ws.state, f"validated/{name}")
+        records = ledger.latest(ws.state, f"validated/{name}")
         if pipeline.table(name).event_time is None or end is None or start is None:
-            matter = {partition for _, partition in made}
+            matter = {partition for _, partition in records}
         else:
-            matter = _overlapping(ws, pipeline, name, definition.reads(name), start, end) & {p for _, p in made}
-            matter |= _own(ws, pipeline, name, start) & {p for _, p in made}
-        reads += [Read(f"validated/{name}", p, made[f"validated/{name}", p].content_key) for p in sorted(matter)]
+            matter = _overlapping(ws, pipeline, name, definition.reads(name), start, end) & {p for _, p in records}
+            matter |= _own(ws, pipeline, name, start) & {p for _, p in records}
+        reads += [Read(f"validated/{name}", p, records[f"validated/{name}", p].content_key) for p in sorted(matter)]
     return reads
 
 
@@ -100,37 +100,37 @@ def labels(
     from ml_platform.training.labels import label_table
 
     name = label_table(pipeline)
-    made = ledger.latest(ws.state, f"validated/{name}")
-    matter = {partition for _, partition in made}
+    records = ledger.latest(ws.state, f"validated/{name}")
+    matter = {partition for _, partition in records}
     if known_before is not None:
         sql = f"SELECT _partition, min(_known_at), max(_known_at) FROM validated.{quoted(name)} GROUP BY _partition"
-        known = ws.state.once(f"labels of {name}", lambda: ws.lake.rows(sql))
+        spans = ws.state.once(f"labels of {name}", lambda: ws.lake.rows(sql))
         matter &= {
             partition
-            for partition, first, last in known
+            for partition, first, last in spans
             if first is not None and first < known_before and (known_from is None or last >= known_from)
         }
-    return [Read(f"validated/{name}", p, made[f"validated/{name}", p].content_key) for p in sorted(matter)]
+    return [Read(f"validated/{name}", p, records[f"validated/{name}", p].content_key) for p in sorted(matter)]
 
 
 def own(ws: Workspace, pipeline: ModelPipeline, step: str, partitions: list[str]) -> list[Read]:
     """The pipeline's own partitions of an earlier step, those that were made."""
     asset = f"{pipeline.name}/{step}"
-    made = ledger.latest(ws.state, asset)
-    return [Read(asset, p, made[asset, p].content_key) for p in partitions if (asset, p) in made]
+    records = ledger.latest(ws.state, asset)
+    return [Read(asset, p, records[asset, p].content_key) for p in partitions if (asset, p) in records]
 
 
-def version(found: Version) -> Read:
+def version(registered: Version) -> Read:
     """A registered version as a read: its candidate, whose content key it has."""
-    return Read(f"{found.pipeline}/candidate", found.partition, found.content_key)
+    return Read(f"{registered.pipeline}/candidate", registered.partition, registered.content_key)
 
 
 def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) -> ledger.Record:
     """What a step made last for a partition. Raises OrderError when it never ran."""
-    made = ledger.latest(ws.state, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
-    if made is None:
+    record = ledger.latest(ws.state, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
+    if record is None:
         raise OrderError(
             f"{pipeline.name}/{step} was not made for {partition}.",
             remedy=f"Materialize {pipeline.name}/{step} for {partition} first.",
         )
-    return made
+    return record

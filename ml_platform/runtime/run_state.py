@@ -46,15 +46,15 @@ def first_state(settings: Settings, pipeline: ModelPipeline, work: Work) -> RunS
 
 def files(settings: Settings, tables: Any) -> list[list[Any]]:
     """Every landed file of the tables with its size and time of change; nothing is read."""
-    found: list[list[Any]] = []
+    landed_files: list[list[Any]] = []
     for table in tables:
         for path, file in landed(settings, table).items():
             try:
                 seen = file.stat()
             except FileNotFoundError:
                 continue  # it went away since the folder was listed
-            found.append([table.name, path, seen.st_size, seen.st_mtime_ns])
-    return found
+            landed_files.append([table.name, path, seen.st_size, seen.st_mtime_ns])
+    return landed_files
 
 
 def _wanted(planner: Planner, layer: str, name: str, partition: str) -> Any:

@@ -140,7 +140,7 @@ def _read(
         raise FileRefused(
             item.path,
             "it changed while it was read",
-            place=sizes,
+            position=sizes,
             remedy="It is left for the next scan; `ml-platform land` copies files whole.",
         )
     standing = next((v for v in reversed(item.before) if v.status == "ingested"), None)
@@ -179,7 +179,7 @@ def _check_columns(table: Table, frame: pl.DataFrame, path: str) -> None:
         raise FileRefused(
             path,
             missing_columns(missing, frame.columns),
-            place="the header",
+            position="the header",
             remedy="Land it with the contract's columns, or map them in clean.",
         )
 

@@ -159,22 +159,22 @@ def first_arrivals(state: State, table: str) -> dict[str, datetime]:
     return {path: arrival for path, arrival in state.rows(chosen.group_by(files.c.path))}
 
 
-def by_path(found: list[FileVersion]) -> dict[str, list[FileVersion]]:
+def by_path(versions: list[FileVersion]) -> dict[str, list[FileVersion]]:
     """The versions of each path, oldest first."""
     paths: dict[str, list[FileVersion]] = {}
-    for version in found:
+    for version in versions:
         paths.setdefault(version.path, []).append(version)
     return paths
 
 
-def chain(found: list[FileVersion]) -> list[FileVersion]:
+def chain(versions: list[FileVersion]) -> list[FileVersion]:
     """The versions of one path that ever stood, oldest first; their arrivals strictly increase.
 
     A version that arrived no later than those recorded before it replaces them as if they had
     never stood. Refused versions never stand.
     """
     standing: list[FileVersion] = []
-    for version in sorted(found, key=lambda v: v.version):
+    for version in sorted(versions, key=lambda v: v.version):
         if version.status == "refused":
             continue
         while standing and standing[-1].arrival >= version.arrival:

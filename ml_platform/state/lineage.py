@@ -40,7 +40,7 @@ class Node:
     recorded_at: datetime
 
     @property
-    def place(self) -> Read:
+    def address(self) -> Read:
         """Its name in edges."""
         return Read(self.asset, self.partition, self.content_key)
 
@@ -49,7 +49,7 @@ class Graph:
     """Nodes and edges as they are in the lake at one moment, or any others."""
 
     def __init__(self, nodes: Iterable[Node], edges: Iterable[tuple[Read, Read]]) -> None:
-        self.nodes = {node.place: node for node in nodes}
+        self.nodes = {node.address: node for node in nodes}
         self.reads: dict[Read, list[Read]] = {}
         self.readers: dict[Read, list[Read]] = {}
         for reader, read in edges:
@@ -66,14 +66,14 @@ class Graph:
         """Everything that was made from the starts, nearest first, under the same rule."""
         return self._walk(starts, self.readers, past)
 
-    def state(self, place: Read) -> Standing:
+    def state(self, address: Read) -> Standing:
         """Whether it stands; "stale" when it does and something it was made from does not any more."""
-        node = self.nodes.get(place)
+        node = self.nodes.get(address)
         if node is None:
             return "unknown"
         if not node.stands:
             return "superseded"
-        return "stale" if self._is_stale(place) else "stands"
+        return "stale" if self._is_stale(address) else "stands"
 
     def unrecorded(self, nodes: Collection[Node]) -> list[Node]:
         """Those that were made before lineage was kept: what they were made from is not known."""
@@ -81,23 +81,23 @@ class Graph:
 
     def _walk(self, starts: Iterable[Read], steps: dict[Read, list[Read]], past: Callable[[Node], bool]) -> list[Node]:
         begun = list(starts)
-        found: dict[Read, Node] = {}
-        waiting = [place for start in begun for place in steps.get(start, ())]
-        for place in waiting:  # grows while it is read: breadth first
-            node = self.nodes.get(place)
-            if node is None or place in found:
+        reached: dict[Read, Node] = {}
+        waiting = [address for start in begun for address in steps.get(start, ())]
+        for address in waiting:  # grows while it is read: breadth first
+            node = self.nodes.get(address)
+            if node is None or address in reached:
                 continue
-            found[place] = node
+            reached[address] = node
             if past(node):
-                waiting += steps.get(place, ())
-        return list(found.values())
+                waiting += steps.get(address, ())
+        return list(reached.values())
 
-    def _is_stale(self, place: Read) -> bool:
-        if place not in self._stale:
-            self._stale[place] = False  # edges form no circle, but a damaged table must not hang us
-            reads = self.reads.get(place, [])
-            self._stale[place] = any(self._changed_since(read, reads) for read in reads)
-        return self._stale[place]
+    def _is_stale(self, address: Read) -> bool:
+        if address not in self._stale:
+            self._stale[address] = False  # edges form no circle, but a damaged table must not hang us
+            reads = self.reads.get(address, [])
+            self._stale[address] = any(self._changed_since(read, reads) for read in reads)
+        return self._stale[address]
 
     def _changed_since(self, read: Read, together: list[Read]) -> bool:
         """Whether what stands in the place of a read is stale, or is neither it nor its bytes nor read along with it.
@@ -108,7 +108,7 @@ class Graph:
         if standing is None or read.asset.endswith("/decision"):
             return False  # a decision says that something is made, and not of what
         same = standing.output != "" and read in self.nodes and self.nodes[read].output == standing.output
-        return not (standing.place in together or same) or self._is_stale(standing.place)
+        return not (standing.address in together or same) or self._is_stale(standing.address)
 
 
 @dataclass(frozen=True)
@@ -162,11 +162,11 @@ def graph(state: State) -> Graph:
         nodes += _files(state)
     for row in log:
         name = f"{row.pipeline}@{row.version}" if row.version else None
-        place = Read(f"{row.pipeline}/promotions", row.partition, str(row.seq))
-        about = (place.asset, place.partition, place.content_key, row.action, 1, name)
+        address = Read(f"{row.pipeline}/promotions", row.partition, str(row.seq))
+        about = (address.asset, address.partition, address.content_key, row.action, 1, name)
         nodes.append(Node("promotion", *about, True, 1, row.run_id, row.recorded_at))
         if row.content_key is not None:
-            edges.append((place, Read(f"{row.pipeline}/candidate", row.trained_after, row.content_key)))
+            edges.append((address, Read(f"{row.pipeline}/candidate", row.trained_after, row.content_key)))
     return Graph(nodes, edges)
 
 

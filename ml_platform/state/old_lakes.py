@@ -106,13 +106,13 @@ def _copy(lake: Lake, state: State, old: set[str]) -> None:
             landed = _rows(lake, "platform.landings", "recorded_at")
             by_content = {(r["table_name"], r["path"], r["sha256"]): r for r in landed}
             put(schema.landings, [row for key, row in by_content.items() if key not in declared])
-            known = {
+            recorded = {
                 (row[0], row[1])
                 for row in connection.execute(select(schema.files.c.table_name, schema.files.c.file_id))
             }
             screened = _rows(lake, "platform.screenings", "recorded_at, rowid")
             newest = {(r["table_name"], r["file_id"], r["screening_key"]): r for r in screened}
-            put(schema.screenings, [row for key, row in newest.items() if key[:2] in known])
+            put(schema.screenings, [row for key, row in newest.items() if key[:2] in recorded])
         if "registry.versions" in old:
             put(schema.versions, _rows(lake, "registry.versions", "pipeline, version"))
             put(schema.verdicts, _rows(lake, "registry.verdicts", "recorded_at, rowid"))

@@ -78,25 +78,25 @@ def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Versio
 
 
 def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author, stored: TrainingSet) -> Training:
-    made = fitting.make(
+    fitted = fitting.make(
         ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(), threads=ws.settings.threads
     )
     holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
-    scores = Predictor(made.bundle, threads=ws.settings.threads).scores(holdout)
-    metrics = scorecard(pipeline.task, holdout["_label"], scores, made.bundle.classes)
+    scores = Predictor(fitted.bundle, threads=ws.settings.threads).scores(holdout)
+    metrics = scorecard(pipeline.task, holdout["_label"], scores, fitted.bundle.classes)
     return Training(
         pipeline=pipeline.name,
         content_key=author.content_key,
         partition=partition,
         training_set=stored.digest,
-        bundle=made.digest,
+        bundle=fitted.digest,
         bounds=bounds(stored, pipeline.split),
         decided_at=stored.decided_at,
-        parameters=made.record["parameters"],
-        metrics={"holdout": metrics, **{name: made.record[name] for name in ("evaluations", "format", "bytes")}},
-        environment=made.record["environment"],
-        code_version=str(made.record["code_version"]),
-        durations=made.record["durations"],
+        parameters=fitted.record["parameters"],
+        metrics={"holdout": metrics, **{name: fitted.record[name] for name in ("evaluations", "format", "bytes")}},
+        environment=fitted.record["environment"],
+        code_version=str(fitted.record["code_version"]),
+        durations=fitted.record["durations"],
         run_id=author.run_id,
     )
 

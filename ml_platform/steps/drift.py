@@ -154,13 +154,13 @@ class DriftStep(Step):
 
 def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
     """The champion whose predictions there are; of several (no partitions) the one that serves."""
-    found = ws.lake.rows(
+    rows = ws.lake.rows(
         f"SELECT DISTINCT version FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? AND role = ?",
         [partition, ROLE],
     )
-    known = sorted(version for (version,) in found)
+    scored = sorted(version for (version,) in rows)
     champion = serving(ws, pipeline, partition)
-    return champion if champion in known else known[-1] if known else None
+    return champion if champion in scored else scored[-1] if scored else None
 
 
 @contextmanager
@@ -192,8 +192,8 @@ def holdout_scores(ws: Workspace, subject: Judged) -> npt.NDArray[np.float64]:
     predictor = Predictor(subject.bundle, threads=ws.settings.threads)
     listed = ", ".join(map(quoted, predictor.columns))
     batches = ws.lake.stream(f"SELECT {listed} FROM {subject.holdout}")
-    found = [predictor.scores(pl.DataFrame(pl.from_arrow(batch))) for batch in batches if batch.num_rows]
-    return np.concatenate(found) if found else np.empty((0, len(predictor.classes)) if predictor.classes else 0)
+    scores = [predictor.scores(pl.DataFrame(pl.from_arrow(batch))) for batch in batches if batch.num_rows]
+    return np.concatenate(scores) if scores else np.empty((0, len(predictor.classes)) if predictor.classes else 0)
 
 
 def _populations(ws: Workspace, subject: Judged) -> tuple[Population, Population]:
@@ -227,21 +227,21 @@ def _scores(ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Jud
     )
     then_by, now_by = {"score": then}, {"score": now["score"]}
     if subject.bundle.classes:
-        places = {f"score of {name}": place for place, name in enumerate(subject.bundle.classes)}
-        then_by = {name: then[:, place] for name, place in places.items()}
-        now_by = {name: now["scores"].list.get(place) for name, place in places.items()}
+        indices = {f"score of {name}": index for index, name in enumerate(subject.bundle.classes)}
+        then_by = {name: then[:, index] for name, index in indices.items()}
+        now_by = {name: now["scores"].list.get(index) for name, index in indices.items()}
     yield from compared(Population.of(pl.DataFrame(then_by)), Population.of(pl.DataFrame(now_by)), list(then_by))
 
 
-def _row(found: Found, version: int) -> dict[str, Any]:
+def _row(finding: Found, version: int) -> dict[str, Any]:
     return {
         "version": version,
         "role": ROLE,
-        "feature": found.name,
-        "kind": found.kind,
-        "null_change": found.null_change,
-        **{name: getattr(found, name) for name in ("psi", "distance", "nulls", "reference_nulls")},
-        **{name: getattr(found, name) for name in ("unseen", "unseen_share", "status", "rows", "reference_rows")},
+        "feature": finding.name,
+        "kind": finding.kind,
+        "null_change": finding.null_change,
+        **{name: getattr(finding, name) for name in ("psi", "distance", "nulls", "reference_nulls")},
+        **{name: getattr(finding, name) for name in ("unseen", "unseen_share", "status", "rows", "reference_rows")},
     }
 
 

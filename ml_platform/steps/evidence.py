@@ -21,26 +21,26 @@ def watched(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Any]
 
     Nothing for a pipeline without partitions: there the champion is judged after the decision that made it.
     """
-    policy, found = pipeline.retrain, list[Any]()
+    policy, watched_reads = pipeline.retrain, list[Any]()
     if pipeline.partitions is None:
-        return found
+        return watched_reads
     if policy.on_drift is not None:
-        found += reading.own(ws, pipeline, "drift", [partition])
+        watched_reads += reading.own(ws, pipeline, "drift", [partition])
     if policy.on_performance is not None:
-        found += [pipeline.headline, *reading.own(ws, pipeline, "predictions", [partition])]
-    return found
+        watched_reads += [pipeline.headline, *reading.own(ws, pipeline, "predictions", [partition])]
+    return watched_reads
 
 
 def drift(ws: Workspace, pipeline: ModelPipeline, partition: str) -> float | None:
     """The partition's drift, weighted by importance into one figure; None when nobody measured it on enough rows."""
     if pipeline.partitions is None or not ws.lake.columns(pipeline.name, "drift"):
         return None
-    found = ws.lake.value(
+    psi = ws.lake.value(
         f"SELECT psi FROM {quoted(pipeline.name)}.drift WHERE _partition = ? AND role = 'champion' AND feature = '' "
         "AND rows >= ? ORDER BY version DESC LIMIT 1",
         [partition, pipeline.drift.min_rows],
     )
-    return _number(found)
+    return _number(psi)
 
 
 def performance(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Performance | None:
@@ -52,10 +52,10 @@ def performance(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Perfo
     metric, end = pipeline.headline, window_of(pipeline, partition)[1]
     if end is None or not ws.lake.columns(pipeline.name, "predictions"):
         return None
-    found = realised(ws, pipeline, partition, metric, end)
-    if found is None:
+    champion_metric = realised(ws, pipeline, partition, metric, end)
+    if champion_metric is None:
         return None
-    number, value = found
+    number, value = champion_metric
     holdout = _number(versions.version(ws.state, pipeline.name, number).metrics["holdout"].get(metric))
     if math.isnan(value) or holdout is None:
         return None

@@ -155,8 +155,10 @@ def realised(
 ) -> tuple[int, float] | None:
     """The version that scored as champion and its metric (NaN: undefined), by the labels known before `moment`."""
     parts = _parts(ws, pipeline, partition, moment)
-    found = [(number, part.value(metric)) for (number, role), part, _ in parts if role == "champion" and len(part)]
-    return max(found, default=None)
+    by_champion = [
+        (number, part.value(metric)) for (number, role), part, _ in parts if role == "champion" and len(part)
+    ]
+    return max(by_champion, default=None)
 
 
 def _slicers(pipeline: ModelPipeline) -> list[str]:
@@ -183,11 +185,11 @@ def _parts(
     joined = predictions.join(answers, on="key", how="left").sort("key")
     parts = []
     for (version, role), rows in joined.group_by("version", "role", maintain_order=True):
-        known = rows.filter(pl.col("_label").is_not_null())
+        labelled_rows = rows.filter(pl.col("_label").is_not_null())
         classes = _classes(ws, pipeline, int(str(version)))
-        scores = np.array(known["scores"].to_list()) if classes else known["score"].to_numpy()
-        part = Part(frame=known.select(slicers), labels=known["_label"], classes=classes, scores=scores)
-        parts.append(((int(str(version)), str(role)), part, rows.height - known.height))
+        scores = np.array(labelled_rows["scores"].to_list()) if classes else labelled_rows["score"].to_numpy()
+        part = Part(frame=labelled_rows.select(slicers), labels=labelled_rows["_label"], classes=classes, scores=scores)
+        parts.append(((int(str(version)), str(role)), part, rows.height - labelled_rows.height))
     return parts
 
 

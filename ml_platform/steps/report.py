@@ -131,9 +131,9 @@ class ReportStep(Step):
         return outcome
 
 
-def _checked(said: str, *, passed: bool = True) -> tuple[CheckResult, ...]:
+def _checked(description: str, *, passed: bool = True) -> tuple[CheckResult, ...]:
     ((name, _),) = CHECKS
-    return (CheckResult(name, passed, "warn", None, None, said),)
+    return (CheckResult(name, passed, "warn", None, None, description),)
 
 
 def _figures(ws: Workspace, pipeline: ModelPipeline, partition: str) -> _Figures | None:
@@ -211,8 +211,8 @@ def _drawn(
             _put(workplace / name, folder / name)
         return answer, files
     finally:
-        for left in workplace.iterdir():
-            left.unlink()
+        for leftover in workplace.iterdir():
+            leftover.unlink()
         workplace.rmdir()
 
 

@@ -81,11 +81,11 @@ def replay(ws: Workspace, table: Table) -> quarantine.Replay:
 
 def references_of(pipelines: list[ModelPipeline], table: str) -> list[Reference]:
     """Where a table's rows point to: the Lookups of examples that are its rows."""
-    found = {}
+    references = {}
     for pipeline in pipelines:
         for feature in pipeline.joined:
             if pipeline.examples.table == table and not feature.timed:
                 on = {o: t for o, t in feature.keys.items() if o in pipeline.table(table).columns}
                 if on:
-                    found[feature.table, tuple(on.items())] = Reference(feature.table, on)
-    return list(found.values())
+                    references[feature.table, tuple(on.items())] = Reference(feature.table, on)
+    return list(references.values())

@@ -38,11 +38,13 @@ def feature_row(lake: Lake, pipeline: ModelPipeline, prediction: Row) -> Row | N
         where, parameters = f"{where} AND {quoted(at)} = ?", [*parameters, prediction["at"]]
     # A key is printed as polars prints it, so it is found as polars prints it.
     frame = lake.frame(f"SELECT DISTINCT {listed} FROM {table} WHERE {where}", parameters)
-    found = frame.filter(key_text(keys) == prediction["key"]).rows()
-    if not found:
+    matching_keys = frame.filter(key_text(keys) == prediction["key"]).rows()
+    if not matching_keys:
         return None
     same = " AND ".join(f"{quoted(name)} = ?" for name in keys)
-    rows = _rows(lake, f"SELECT * EXCLUDE (_partition) FROM {table} WHERE {where} AND {same}", [*parameters, *found[0]])
+    rows = _rows(
+        lake, f"SELECT * EXCLUDE (_partition) FROM {table} WHERE {where} AND {same}", [*parameters, *matching_keys[0]]
+    )
     return rows[0]
 
 

@@ -33,7 +33,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
         if (f"{name}/features", partition) not in ran:
             continue
         verdict = judged.get((f"{name}/verdicts", partition))
-        found = verdict.result_as(VerdictsResult) if verdict else VerdictsResult()
+        judged_by_gates = verdict.result_as(VerdictsResult) if verdict else VerdictsResult()
         champion = decided.get((f"{name}/champion", partition))
         outcome = champion.result_as(ChampionResult) if champion else None
         own = tables[pipeline.examples.table]
@@ -49,7 +49,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 "quarantined": sum(one.result_as(ValidatedResult).quarantined for one in rejected if one is not None),
                 "metric": metric,
                 "realised": realised.get(measured_in) if measured_in else None,
-                "gates": f"{found.passed} of {found.gates}" if found.candidate else None,
+                "gates": f"{judged_by_gates.passed} of {judged_by_gates.gates}" if judged_by_gates.candidate else None,
                 "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
                 "champion": _champion(name, log, window_of(pipeline, partition)[1], outcome),
             }
@@ -85,7 +85,9 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
     served = {entry.version: entry for entry in promotions.history(ws.state, pipeline.name) if entry.action != "kept"}
     rows = []
     for version in reversed(versions.versions(ws.state, pipeline.name)):
-        found = {v.gate_key: v.passed for v in verdicts.of(ws.state, pipeline.name, version.version) if v.slice == ""}
+        passed_by_gate = {
+            v.gate_key: v.passed for v in verdicts.of(ws.state, pipeline.name, version.version) if v.slice == ""
+        }
         rows.append(
             {
                 "version": version.name,
@@ -93,7 +95,7 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
                 "partition": version.partition,
                 "metric": metric,
                 "holdout": version.metrics["holdout"].get(metric),
-                "gates_passed": sum(found.get(key) is not False and key in found for key in keys),
+                "gates_passed": sum(passed_by_gate.get(key) is not False and key in passed_by_gate for key in keys),
                 "gates": len(keys),
                 "promoted": served[version.version].effective_at if version.version in served else None,
                 "training_set": version.training_set,
@@ -106,12 +108,12 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
 
 def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[str, Any]:
     """All that is on record about a version, with every verdict. Raises NotFoundError when it does not exist."""
-    found = versions.version(ws.state, pipeline.name, number)
+    version = versions.version(ws.state, pipeline.name, number)
     return {
-        "version": found.name,
+        "version": version.name,
         "serves": promotions.champion_at(ws.state, pipeline.name) == number,
         **{
-            name: getattr(found, name)
+            name: getattr(version, name)
             for name in (
                 "partition",
                 "decided_at",

@@ -19,24 +19,24 @@ def card_of(ws: Workspace, pipeline: ModelPipeline, number: int) -> str:
     version = versions.version(ws.state, pipeline.name, number)
     bundle = bundles.load(ws.blobs, version.bundle)
     definition = FeatureDefinition.from_json(bundle.definition)
-    found = verdicts.of(ws.state, pipeline.name, number)
+    gate_verdicts = verdicts.of(ws.state, pipeline.name, number)
     holdout = {name: value for name, value in version.metrics["holdout"].items() if value is not None}
-    metrics = {name: _interval(name, value, found) for name, value in holdout.items()}
+    metrics = {name: _interval(name, value, gate_verdicts) for name, value in holdout.items()}
     return model_card(
         version,
         description=pipeline.description,
         owners=pipeline.owners,
         metrics=metrics,
-        verdicts=found,
+        verdicts=gate_verdicts,
         features=outputs_since(definition, reading.available_since(ws, definition)),
         importance=bundle.fitted.importance(),
         limits=_limits(pipeline, bundle),
     )
 
 
-def _interval(metric: str, value: float, found: list[verdicts.Verdict]) -> Interval:
+def _interval(metric: str, value: float, gate_verdicts: list[verdicts.Verdict]) -> Interval:
     """The metric with the interval that a gate found for this very value; a gate of differences has another value."""
-    for verdict in found:
+    for verdict in gate_verdicts:
         own = verdict.metric == metric and not verdict.slice and verdict.low is not None
         if own and math.isclose(verdict.value or math.nan, value, rel_tol=1e-9):
             return Interval(value, verdict.low, verdict.high)
@@ -51,8 +51,8 @@ def _limits(pipeline: ModelPipeline, bundle: bundles.Bundle) -> list[str]:
         limits.append(f"It speaks of the moment `{examples.at}`: nothing that became known later has a part in it.")
     levels = {name: len(categories) for name, categories in bundle.levels.items()}
     if levels:
-        told = ", ".join(f"{name} ({count})" for name, count in levels.items())
-        limits.append(f"Texts it has not met in training count as missing: it knows the levels of {told}.")
+        counted = ", ".join(f"{name} ({count})" for name, count in levels.items())
+        limits.append(f"Texts it has not met in training count as missing: it knows the levels of {counted}.")
     if isinstance(examples.label, Label) and examples.label.matures_after:
         limits.append(f"An answer is only final after {examples.label.matures_after}.")
     return limits
