@@ -35,7 +35,7 @@ def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
 
 
 def find(name: str, settings: Settings | None = None) -> ModelPipeline:
-    """The pipeline of that name. Raises NotFoundError, listing those there are."""
+    """The pipeline of that name. Raises NotFoundError, which lists the declared ones."""
     declared = pipelines(settings)
     if name not in declared:
         raise NotFoundError("pipeline", name, list(declared))

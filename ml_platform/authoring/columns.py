@@ -24,7 +24,7 @@ class Column:
     name:    in the file; `clean` as the declaration calls it.
     reading: its kind and how it is written; kind `empty` holds no value, `other` is nested or binary.
     low, high: the smallest and greatest value; of a text its shortest and longest length in bytes.
-    levels:  the values, most frequent first, where there are no more than LEVELS.
+    categories:  the values, most frequent first, where there are no more than LEVELS.
     common:  the most frequent value, as the file writes it.
     padded:  blanks stand around some texts.
     naive:   times without an offset from UTC.
@@ -42,8 +42,8 @@ class Column:
     distinct: int
     low: Any
     high: Any
-    levels: tuple[Any, ...]
-    level_rows: tuple[int, ...]
+    categories: tuple[Any, ...]
+    category_rows: tuple[int, ...]
     common: str
     padded: bool
     naive: bool
@@ -75,7 +75,7 @@ def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None
     columns = list(_looked(opened, drop, dates, NULLS))
     _check_names(opened, columns)
     tokens = sorted({token for column in columns for token in column.reading.tokens})
-    if tokens:  # they mean no value in the whole file, so also among the levels of a text
+    if tokens:  # they mean no value in the whole file, so also among the categories of a text
         every = (*NULLS, *tokens)
         columns = [
             _one(opened, c.index, c.name, c.clean, dates, every) if c.kind == "text" and _holds(c, tokens) else c
@@ -86,14 +86,14 @@ def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None
 
 def _check_names(opened: Opened, columns: list[Column]) -> None:
     """Raise FileRefused when at least half of the columns of words hold their own name as a value."""
-    words = [column for column in columns if column.kind == "text" and column.levels]
-    own = [column.name for column in words if column.name.strip() in column.levels]
+    words = [column for column in columns if column.kind == "text" and column.categories]
+    own = [column.name for column in words if column.name.strip() in column.categories]
     if opened.format == "csv" and own and 2 * len(own) >= len(words):
         raise no_header(opened.path, own, opened.separator, len(opened.names))
 
 
 def _holds(column: Column, tokens: list[str]) -> bool:
-    return not column.levels or any(level in tokens for level in column.levels)
+    return not column.categories or any(category in tokens for category in column.categories)
 
 
 def _looked(opened: Opened, drop: tuple[str, ...], dates: str | None, nulls: tuple[str, ...]) -> Iterator[Column]:
@@ -181,8 +181,8 @@ def _column(
         distinct=counts.height,
         low=measured.min() if len(filled) else None,
         high=measured.max() if len(filled) else None,
-        levels=tuple(counts["value"]) if few else (),
-        level_rows=tuple(counts["n"]) if few else (),
+        categories=tuple(counts["value"]) if few else (),
+        category_rows=tuple(counts["n"]) if few else (),
         common=str(counts["value"][0]) if len(filled) else "",
         padded=padded,
         naive=naive,

@@ -9,7 +9,7 @@ from ml_platform.authoring.columns import NUMBERS, Column
 from ml_platform.authoring.draft import Draft
 from ml_platform.authoring.python import call, comment, docstring
 
-_REGEX = 85  # characters of a list of levels that still reads on its line
+_REGEX = 85  # characters of a list of categories that still reads on its line
 _TYPES = {
     "boolean": "dy.Bool",
     "integer": "dy.Int64",
@@ -21,8 +21,8 @@ _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def contract(draft: Draft) -> str:
-    """The class. Bounds are wider than what was seen, levels are those seen."""
-    summary = f"One row of {draft.opened.path[:40]}. Levels are those seen, bounds are wider: correct them."
+    """The class. Bounds are wider than what was seen, categories are those seen."""
+    summary = f"One row of {draft.opened.path[:40]}. Categories are those seen, bounds are wider: correct them."
     lines = [docstring(summary)]
     if draft.row is not None:
         number = call("dy.Int64", primary_key="True", description=repr("number of the row in its file, from 0"))
@@ -51,15 +51,15 @@ def _column(column: Column, draft: Draft) -> str:
 
 def _texts(column: Column, draft: Draft) -> dict[str, str]:
     chosen = {use.column.clean for role in ("input", "target") for use in draft.of(role)}
-    if column.clean in chosen and column.levels and all(_plain(level) for level in column.levels):
-        levels = "|".join(_SPECIAL.sub(r"\\\g<0>", level) for level in sorted(column.levels))
-        if len(levels) <= _REGEX:
-            return {"regex": f'{"r" if chr(92) in levels else ""}"^({levels})$"'}
+    if column.clean in chosen and column.categories and all(_plain(category) for category in column.categories):
+        categories = "|".join(_SPECIAL.sub(r"\\\g<0>", category) for category in sorted(column.categories))
+        if len(categories) <= _REGEX:
+            return {"regex": f'{"r" if chr(92) in categories else ""}"^({categories})$"'}
     return {"max_length": str(_rounded(2 * column.high))} if column.high else {}
 
 
-def _plain(level: str) -> bool:
-    return level.isprintable() and '"' not in level
+def _plain(category: str) -> bool:
+    return category.isprintable() and '"' not in category
 
 
 def _rounded(length: int) -> int:

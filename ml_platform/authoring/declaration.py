@@ -12,7 +12,7 @@ _WORDS = (
     "AtLeast", "AtMost", "Derived", "Examples", "Files", "Latency", "LightGBM", "ModelPipeline", "Monthly",
     "NoWorseThanChampion", "Retrain", "Size", "Split", "Table",
 )  # fmt: skip
-_LONG_LEVEL = 40  # characters of a level that stands in a constant of its own
+_LONG_CATEGORY = 40  # characters of a category that stands in a constant of its own
 _FLOORS = {
     "binary": "A constant prediction has a ROC AUC of 0.5. Raise the floor once you know what is possible.",
     "multiclass": "Always predicting the shares of the classes has a log loss of {constant:.3f}. Lower it later.",
@@ -41,7 +41,7 @@ def declaration(draft: Draft) -> str:
 
 def _constants(draft: Draft) -> list[str]:
     constants = []
-    if isinstance(draft.roles.positive, str) and len(draft.roles.positive) > _LONG_LEVEL:
+    if isinstance(draft.roles.positive, str) and len(draft.roles.positive) > _LONG_CATEGORY:
         constants.append(f"POSITIVE = {draft.roles.positive!r}")
     if draft.zone != "UTC" and draft.roles.at is not None:
         at = call("pl.col", repr(draft.roles.at.clean))
@@ -146,7 +146,7 @@ def _label(draft: Draft) -> str:
         return f"{column}.cast(pl.String)"
     if roles.task != "binary" or target.kind == "boolean":
         return repr(target.clean)
-    if isinstance(roles.positive, str) and len(roles.positive) > _LONG_LEVEL:
+    if isinstance(roles.positive, str) and len(roles.positive) > _LONG_CATEGORY:
         return f"{column} == POSITIVE"
     return f"{column} == {roles.positive!r}"
 
@@ -175,5 +175,5 @@ def _entropy(draft: Draft) -> float:
     """The log loss of predicting the shares of the classes, in nats."""
     if draft.roles.task != "multiclass":
         return 0.0
-    rows = draft.roles.target.level_rows
+    rows = draft.roles.target.category_rows
     return -sum(count / sum(rows) * math.log(count / sum(rows)) for count in rows)

@@ -135,7 +135,7 @@ def _rarest(roles: Roles) -> float:
     """The share of the rarest class that is worth a word; 1 for a number."""
     if roles.task == "regression":
         return 1.0
-    shares = [count / roles.target.rows for count in roles.target.level_rows]
+    shares = [count / roles.target.rows for count in roles.target.category_rows]
     return max(min(shares), 0.002)
 
 

@@ -23,7 +23,7 @@ def _row(draft: Draft) -> dict[str, str]:
     """The most frequent value of each column: no row of the file. Names and the like are made up."""
     row = {}
     for column in draft.columns:
-        free = column.kind == "text" and not column.levels
+        free = column.kind == "text" and not column.categories
         row[column.name] = "a" if free else column.common if column.distinct else ""
     return row
 

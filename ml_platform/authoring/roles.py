@@ -178,32 +178,32 @@ def _check_task(target: Column, task: str) -> None:
         )
     if task == "regression" and target.kind not in ("integer", "number"):
         raise AuthoringError(f"{name} is {target.kind}, and regression needs a number.", remedy="Leave --task out.")
-    if task == "multiclass" and (not target.levels or target.kind == "number"):
+    if task == "multiclass" and (not target.categories or target.kind == "number"):
         raise AuthoringError(
             f"{name} has {target.distinct:,} different values; a class for each of more than {LEVELS} is too many.",
             remedy="Group them in the file, or choose another --target.",
         )
     if task != "regression":
-        second = sorted(target.level_rows)[-2]
+        second = sorted(target.category_rows)[-2]
         if second < FEWEST_OF_A_CLASS:
             raise AuthoringError(
-                f"{name} is {target.levels[0]!r} in nearly all rows: the next value comes {second} times.",
+                f"{name} is {target.categories[0]!r} in nearly all rows: the next value comes {second} times.",
                 remedy=f"At least {FEWEST_OF_A_CLASS} rows of two values are needed to train and judge.",
             )
 
 
 def _positive(target: Column) -> Any:
     """The value that is predicted: what people call positive, else the rarer one."""
-    for level in target.levels:
-        if str(level).lower() in _POSITIVE:
-            return level
-    return target.levels[-1]
+    for category in target.categories:
+        if str(category).lower() in _POSITIVE:
+            return category
+    return target.categories[-1]
 
 
 def _possible(column: Column) -> bool:
     if column.kind in ("boolean", "integer", "number"):
         return not (column.kind == "integer" and column.unique)
-    return column.kind == "text" and len(column.levels) > 1
+    return column.kind == "text" and len(column.categories) > 1
 
 
 def _likeness(name: str, words: Sequence[str]) -> int:

@@ -65,7 +65,7 @@ def _use(column: Column, roles: Roles, suspects: dict[str, str], seen: dict[int,
     if column.kind == "text" and column.distinct > max(NEARLY_UNIQUE * (column.rows - column.nulls), 20):
         return Use(column, "excluded", f"nearly unique text: {column.distinct:,} in {column.rows:,} rows")
     if column.kind == "text" and column.distinct > MANY_LEVELS:
-        return Use(column, "excluded", f"{column.distinct:,} different texts, too many for levels")
+        return Use(column, "excluded", f"{column.distinct:,} different texts, too many for categories")
     if column.kind == "integer" and column.unique and (_IDENTIFIER.search(column.clean) or _counts_up(column)):
         return Use(column, "excluded", "an identifier: another number in each row")
     return Use(column, "input")
@@ -96,8 +96,8 @@ def _answers(roles: Roles) -> list[pl.Series]:
     sample, target = roles.target.sample, roles.target
     if roles.task == "regression":
         return [sample.cast(pl.Float64)]
-    levels = [roles.positive] if roles.task == "binary" else list(target.levels)
-    return [(sample == level).cast(pl.Float64) for level in levels]
+    categories = [roles.positive] if roles.task == "binary" else list(target.categories)
+    return [(sample == category).cast(pl.Float64) for category in categories]
 
 
 def _alone(name: str, values: pl.Series, target: pl.Series, labelled: npt.NDArray[np.bool_]) -> float:

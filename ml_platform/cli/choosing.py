@@ -1,4 +1,4 @@
-"""What `new` has to be told: as flags, as answers on a terminal, or as guesses that are taken."""
+"""The choices that `new` needs: from flags, from answers on a terminal, or accepted guesses."""
 
 import shlex
 import sys
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def on_a_terminal() -> bool:
-    """Whether somebody can be asked."""
+    """Whether questions can be asked on a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 class Choices:
-    """Key, time, target and zone: as given, as answered on a terminal, or as guessed with --yes."""
+    """Key, time, target and zone: given as flags, answered on a terminal, or guessed with --yes."""
 
     def __init__(self, file: "Opened", columns: "list[Column]", name: str, *, ask: bool, yes: bool) -> None:
         self.file, self.columns, self.name, self._ask, self._yes = file, columns, name, ask, yes
@@ -42,7 +42,7 @@ class Choices:
 
         if not given:
             guess = " ".join(shlex.quote(column.name) for column in guess_key(self.file, self.columns, at)) or "row"
-            given = self._several(self._answer("--key", None, guess, "Key (row: the number of the row)"))
+            given = self._several(self._answer("--key", None, guess, "Key (row: the row number)"))
         if given == ["row"] and not any("row" in (column.name, column.clean) for column in self.columns):
             return ()
         return check_key(self.file, [named(self.columns, one, "--key") for one in given])
@@ -53,10 +53,10 @@ class Choices:
         guess = guess_target(self.columns, self.name, [*key, *([at] if at is not None else [])])
         if given is None and guess is None:
             raise AuthoringError(
-                f"No column of {self.file.path} reads like a target: all are keys, times, constants or free text.",
+                f"No column of {self.file.path} looks like a target: all are keys, times, constants or free text.",
                 remedy="Name it with --target.",
             )
-        answer = self._answer("--target", given, guess.name if guess else "", "Target, what is to be predicted")
+        answer = self._answer("--target", given, guess.name if guess else "", "Target (the column to predict)")
         return named(self.columns, answer, "--target")
 
     def zone(self, given: str | None, at: "Column | None") -> str:
@@ -66,23 +66,29 @@ class Choices:
             return "UTC"
         answer = self._answer("--time-zone", given, "UTC", "Time zone of times without an offset")
         if answer not in available_timezones():
-            raise typer.BadParameter(f"--time-zone: {answer!r} is no time zone. Use a name such as America/New_York.")
+            raise typer.BadParameter(
+                f"--time-zone: {answer!r} is not a time zone. Use a name such as America/New_York."
+            )
         return answer
 
     def refuse_what_is_missing(self) -> None:
-        """Raises BadParameter when nobody could be asked for a flag that was not given."""
+        """Raises BadParameter when a flag is missing and there is no terminal to ask on."""
         if self.missing:
             flags = ", ".join(f"{flag} (a guess: {guess})" for flag, guess in self.missing.items())
-            raise typer.BadParameter(f"nobody can be asked here, and missing is {flags}. --yes takes the guesses.")
+            raise typer.BadParameter(
+                f"there is no terminal to ask on, and these flags are missing: {flags}. --yes accepts the guesses."
+            )
 
     def _several(self, answer: str) -> list[str]:
-        """The columns of an answer: one, or several in the quotes of a shell."""
+        """The columns of an answer: one, or several with shell quoting."""
         if any(answer in (column.name, column.clean) for column in self.columns):
             return [answer]
         try:
             return shlex.split(answer)
         except ValueError:
-            raise AuthoringError(f"The key {answer!r} does not read.", remedy="Quote names that hold blanks.") from None
+            raise AuthoringError(
+                f"The key {answer!r} has unbalanced quotes.", remedy="Quote names that contain blanks."
+            ) from None
 
     def _answer(self, flag: str, given: str | None, guess: str, question: str) -> str:
         if given is not None:

@@ -17,15 +17,15 @@ _QUARANTINE = {
     "row": "the row as it came, as JSON text",
     "_file": "the file's id, as in lineage.files",
     "_row": "the row's number in its file, from 0",
-    "rule": "the rule of the contract that it breaks",
-    "reason": "how, in words",
-    "rule_version": "which version of the contract and of clean said so",
-    "quarantined_at": "when that was",
+    "rule": "the contract rule that the row breaks",
+    "reason": "why the row was rejected",
+    "rule_version": "version of the contract and of `clean` that rejected the row",
+    "quarantined_at": "when the row was rejected",
 }
 
 
 def of_step(pipeline: ModelPipeline, step: Step) -> dict[str, Any]:
-    """Schema and lineage of the table that a step fills, as metadata; nothing for a step without described columns."""
+    """Column schema and lineage of the table that a step fills, as metadata; empty without described columns."""
     columns = step.columns(pipeline)
     if columns is None:
         return {}
@@ -37,7 +37,7 @@ def of_step(pipeline: ModelPipeline, step: Step) -> dict[str, Any]:
 
 
 def of_validated(table: Table) -> dict[str, Any]:
-    """A validated table's columns; those of the raw table by the same name, unless `clean` stands between them."""
+    """Schema and lineage of a validated table. Without `clean`, columns come from raw columns of the same name."""
     if table.clean is not None:
         return {SCHEMA: contract(table)}
     raw = ["raw", table.name]
@@ -76,14 +76,14 @@ def schema(
 
 
 def type_in_words(kind: pl.DataType) -> str:
-    """A polars type in short: moments say their zone, not their unit."""
+    """A short name of a polars type. Datetimes show their zone, not their unit."""
     if isinstance(kind, pl.Datetime):
         return f"Datetime {kind.time_zone or 'without zone'}"
     return str(kind)
 
 
 def contract(table: Table) -> dg.TableSchema:
-    """A validated table's columns, as its contract describes them, with what they must keep to."""
+    """A validated table's columns with the descriptions and constraints of its contract."""
     columns = table.contract.columns()
     descriptions = {name: column.description for name, column in columns.items() if column.description}
     required = [name for name, column in columns.items() if not column.nullable]
@@ -105,7 +105,7 @@ def lineage(behind: Mapping[str, Iterable[tuple[list[str], str]]]) -> dg.TableCo
 
 
 def _rules(column: Any) -> list[str]:
-    """What a contract asks of a column's values, in words."""
+    """The constraints of a column as text."""
     constraints = []
     for rule, words in _RULES.items():
         bound = getattr(column, rule, None)

@@ -1,4 +1,4 @@
-"""From a step's outcome to what Dagster records: metadata, data version, check results."""
+"""Converts a step's outcome into Dagster events: metadata, data version and check results."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def materialized(
 ) -> dg.MaterializeResult[None]:
     """A MaterializeResult with row count, status, content key and the outcome's own metadata.
 
-    `columns` is metadata about columns that does not change from one materialization to the next.
+    `columns` is column metadata, the same for every materialization.
     """
     metadata: Metadata = {
         "dagster/row_count": outcome.rows,

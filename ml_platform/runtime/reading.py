@@ -1,4 +1,4 @@
-"""Which partitions of which tables a step reads, with their content keys: what its recipe is made of."""
+"""The partitions that a step reads, with their content keys, for its recipe."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +17,7 @@ _FOREVER = timedelta(days=365_000)
 
 @dataclass(frozen=True)
 class _Span:
-    """When the rows of a partition matter: from the first usable moment to the last clock."""
+    """The time range in which rows of a partition are relevant."""
 
     first: datetime | None
     last: datetime | None
@@ -75,7 +75,7 @@ def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> dict[str, _Span
 
 
 def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, datetime | None]:
-    """When each table that is read became available (S14): it decides features of partitions far from it."""
+    """When each table that is read first became usable (S14). It affects features of all partitions."""
     return {
         name: ws.lake.value(f"SELECT min(_usable_at) FROM validated.{quoted(name)}")
         for name, table in sorted(definition.tables.items())
@@ -96,7 +96,7 @@ def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
 def labels(
     ws: Workspace, pipeline: ModelPipeline, known_before: datetime | None, *, known_from: datetime | None = None
 ) -> list[Read]:
-    """The validated partitions that hold labels known before a moment (None: all) and not before another."""
+    """The validated partitions with labels known before `known_before` (None: all) and from `known_from` on."""
     from ml_platform.training.labels import label_table
 
     name = label_table(pipeline)
@@ -114,7 +114,7 @@ def labels(
 
 
 def own(ws: Workspace, pipeline: ModelPipeline, step: str, partitions: list[str]) -> list[Read]:
-    """The pipeline's own partitions of an earlier step, those that were made."""
+    """Reads of a step's partitions, as far as they were made."""
     asset = f"{pipeline.name}/{step}"
     records = ledger.latest(ws.state, asset)
     return [Read(asset, p, records[asset, p].content_key) for p in partitions if (asset, p) in records]
@@ -126,7 +126,7 @@ def version(registered: Version) -> Read:
 
 
 def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) -> ledger.Record:
-    """What a step made last for a partition. Raises OrderError when it never ran."""
+    """The latest record of a step for a partition. Raises OrderError when it never ran."""
     record = ledger.latest(ws.state, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
     if record is None:
         raise OrderError(

@@ -1,7 +1,7 @@
-"""What a run would be about, as a hash: the same state is never run for twice (S31).
+"""Hashes of the state that a run would start from. No second run is requested for the same state (S31).
 
-Two hashes, because a state may come back: `wanted` is what should be made, by content alone;
-`key` adds what stands now and which runs made it, so that going back and forth is not one state.
+A state may recur, so there are two hashes. `wanted` covers the content to be made. `key` adds the current outputs
+and the runs that made them, so that a state that recurs has a new key.
 """
 
 from dataclasses import dataclass
@@ -22,14 +22,14 @@ from ml_platform.validation import validated
 
 @dataclass(frozen=True)
 class RunState:
-    """The hashes of what a run would start from."""
+    """The hashes of the state that a run would start from."""
 
     wanted: str
     key: str
 
 
 def state_of(planner: Planner, work: Work) -> RunState:
-    """The state that makes `work` due. Reads only."""
+    """The state for which `work` is due. Read-only."""
     assets, pipeline = work.only or [], planner.pipeline
     with planner.ws.reading():
         wanted = [_wanted(planner, layer, name, work.partition) for layer, name in assets]
@@ -39,13 +39,13 @@ def state_of(planner: Planner, work: Work) -> RunState:
 
 
 def first_state(settings: Settings, pipeline: ModelPipeline, work: Work) -> RunState:
-    """The same before there is a lake: only files can be new."""
+    """The state before the lake exists, from landed files alone."""
     about = (pipeline.name, work.job, work.partition, work.only, files(settings, pipeline.tables))
     return RunState(content_key("wanted", *about), content_key("state", *about))
 
 
 def files(settings: Settings, tables: Any) -> list[list[Any]]:
-    """Every landed file of the tables with its size and time of change; nothing is read."""
+    """Every landed file of the tables with its size and modification time. File contents are not read."""
     landed_files: list[list[Any]] = []
     for table in tables:
         for path, file in landed(settings, table).items():

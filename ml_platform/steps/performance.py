@@ -1,4 +1,4 @@
-"""The performance step: what the predictions of a partition turned out to be worth (S21, S30)."""
+"""The performance step: metrics of a partition's predictions once labels are known (S21, S30)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,10 +34,10 @@ _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _MEANING = {
     "version": "the version that was judged",
     "role": "champion or challenger",
-    "sliced_by": "the column of the slice; empty: all rows",
-    "slice": "its value",
+    "sliced_by": "the column of the segment; empty: all rows",
+    "slice": "the value of that column",
     "metric": "the metric's name",
-    "value": "what the predictions were worth in it",
+    "value": "the metric's value",
     "low": "lower end of its 95 % interval",
     "high": "upper end of its 95 % interval",
     "rows": "labelled predictions that count",
@@ -46,19 +46,19 @@ _MEANING = {
 
 
 class PerformanceStep(Step):
-    """What the predictions of a partition turned out to be worth."""
+    """Metrics of a partition's predictions once labels are known."""
 
     name = "performance"
     job = "data"
     result = PerformanceResult
     kinds = ("duckdb",)
-    summary = "What the predictions were worth, once labels are known, with 95 % intervals."
+    summary = "Metrics of the predictions once labels are known, with 95 % intervals."
     explanation = (
-        "In every metric of the task, over all rows and per slice that a gate names. The plots show the partition, "
-        "and the metric over all partitions so far."
+        "Every metric of the task is computed over all rows and for each segment that a gate names. The plots show the "
+        "partition, and the metric over all partitions so far."
     )
     changes_with = "the predictions, or labels that become known"
-    advice = "few *labelled* rows make wide intervals. A fall over several partitions is a reason to look at drift."
+    advice = "few *labelled* rows give wide intervals. If the metric falls over several partitions, check drift."
     freezes = False  # labels come late
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
@@ -89,10 +89,10 @@ class PerformanceStep(Step):
         return recipe(*declared, answers)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """Every metric of the task per version and role: whole, with intervals; by class; per slice of a gate.
+        """Every metric of the task per version and role: overall with intervals, by class, and per segment of a gate.
 
-        Where an absence is a label, nothing is measured before all of the partition's are known: what is known first
-        are the reports alone, and a metric over those would mislead.
+        Where the absence of a row is a label, nothing is measured before all labels of the partition are known. Until
+        then only positive labels are known, and a metric of those would mislead.
         """
         matures, reached = matures_at(pipeline, partition), reading.reached(ws, pipeline)
         if matures is not None and (reached is None or reached <= matures):

@@ -1,4 +1,4 @@
-"""What a report is drawn from: a bounded sample of either side, the same for the same rows and seed."""
+"""The sample of a report: bounded on both sides, and the same for the same rows and seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Sample:
 def sampled(
     ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Judged, columns: Mapping[str, str]
 ) -> Sample:
-    """The sample of what a champion learnt from and of what it scored, for `columns` (name → number or level).
+    """The sample of a champion's training data and of what it scored, for `columns` (name → number or level).
 
     On the reference side features are rows of the train part and scores and labels rows of the
     holdout, side by side (S29): nothing in the report reads a feature and a score of one row together.
@@ -81,7 +81,7 @@ def _rows(ws: Workspace, pipeline: ModelPipeline, relation: str, columns: Sequen
 
 
 def _chosen(pipeline: ModelPipeline) -> str:
-    """The rows with the least hash of their identity: the same ones whatever the order, threads and other columns."""
+    """The rows with the smallest hash of their identity, whatever their order."""
     identity = ", ".join(f"{quoted(name)}::VARCHAR" for name in pipeline.examples.identity)
     return f"ORDER BY hash({pipeline.drift.seed}, {identity}) LIMIT {pipeline.drift.report_rows}"
 
@@ -144,7 +144,7 @@ def _values(column: pl.Series) -> int:
 def _comparable(
     reference: pl.DataFrame, current: pl.DataFrame, columns: Mapping[str, str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Numbers as finite doubles or null, levels as text, the LEVELS commonest of both sides by name."""
+    """Numbers as finite doubles or null, categories as text. Only the LEVELS most frequent ones keep their name."""
     frames = [reference, current]
     for name, kind in columns.items():
         if kind == "number":

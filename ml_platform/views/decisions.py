@@ -10,7 +10,7 @@ from ml_platform.state import decisions
 
 
 def history(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
-    """Every decision, newest first; `counts` where it is the newest of its partition."""
+    """Every decision, newest first. `counts` marks the newest of each partition."""
     rows, seen = [], set[str]()
     for entry in reversed(decisions.history(ws.state, pipeline.name)):
         row = asdict(entry)

@@ -1,4 +1,4 @@
-"""The stories that lineage tells: of a prediction, of a version, of a file; values for people and for JSON."""
+"""Lineage stories of a prediction, a version or a file, as JSON values."""
 
 import re
 from typing import Any
@@ -21,12 +21,12 @@ Story = dict[str, Any]
 
 
 def carries(node: Node) -> bool:
-    """Whether the bytes of a node go on into what reads it."""
+    """Whether data of a node flow into its readers."""
     return passes_on(node.kind)
 
 
 def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
-    """From the newest prediction of a key back to the rows and files it rests on. Raises NotFoundError."""
+    """Trace the newest prediction of a key back to its rows and files. Raises NotFoundError."""
     lineage = graph(ws.state)
     row, *earlier = origins.prediction_rows(ws.lake, pipeline, key)
     version = versions.version(ws.state, pipeline.name, row["version"])
@@ -55,7 +55,7 @@ def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
 
 
 def of_version(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
-    """What a version was made of, down to the files, and what it scored. Raises NotFoundError."""
+    """The inputs of a version, down to the files, and what it scored. Raises NotFoundError."""
     lineage = graph(ws.state)
     version = versions.version(ws.state, pipeline.name, number)
     model = reading.version(version)
@@ -71,7 +71,7 @@ def of_version(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
 
 
 def of_file(ws: Workspace, pipeline: ModelPipeline, path: str) -> Story:
-    """What was built on every content of a landed file, the newest first. Raises NotFoundError."""
+    """What was built on each content of a landed file, newest first. Raises NotFoundError."""
     lineage = graph(ws.state)
     tables = [table.name for table in pipeline.tables]
     contents = [file for file in _all_files(ws) if file["path"] == path and file["table"] in tables]
@@ -93,7 +93,7 @@ def of_file(ws: Workspace, pipeline: ModelPipeline, path: str) -> Story:
 
 
 def _scoring(lineage: Graph, pipeline: ModelPipeline, partition: str, version: Read) -> Read:
-    """The newest making of the partition's predictions by the version: others may have followed."""
+    """The newest predictions node of the partition that the version scored."""
     asset = f"{pipeline.name}/predictions"
     recorded = [node.address for node in lineage.nodes.values() if (node.asset, node.partition) == (asset, partition)]
     scored = [address for address in recorded if version in lineage.reads.get(address, [])]
@@ -134,7 +134,7 @@ def _service(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
 
 
 def _service_of(ws: Workspace, version: Version) -> Story:
-    """Whether a version serves, from when to when it did last, and why."""
+    """Whether a version serves, its last period of service, and the reason."""
     changes = promotions.changes(promotions.history(ws.state, version.pipeline))
     last = max((index for index, entry in enumerate(changes) if entry.version == version.version), default=None)
     began = None if last is None else changes[last]
@@ -160,14 +160,14 @@ def _files(ws: Workspace, nodes: list[Node]) -> list[Story]:
 
 
 def _all_files(ws: Workspace) -> list[Story]:
-    """Every content of every file, by table and path, the newest first."""
+    """Every content of every file, by table and path, newest first."""
     names = ("table", "path", "version", "sha256", "bytes", "rows", "arrival", "status", "error")
     files = sorted(landed_files(ws.state), key=lambda file: (file.table, file.path, -file.version))
     return [{name: getattr(file, name) for name in names} for file in files]
 
 
 def _on_disk(ws: Workspace, path: str, contents: list[Story]) -> str:
-    """How the landing folder stands to the newest content: "taken in", "waits" or "gone"."""
+    """State of the landed file against the newest ingested content: "taken in", "waits" or "gone"."""
     file = ws.settings.landing / path
     if not file.is_file():
         return "gone"
@@ -179,7 +179,7 @@ def _of(pipeline: ModelPipeline, node: Node) -> bool:
 
 
 def _missing(lineage: Graph, addresses: list[Read]) -> list[str]:
-    """Which of these, or of what they were made from, were made before lineage was kept."""
+    """Which of these nodes, or of their inputs, were recorded without lineage."""
     nodes = [lineage.nodes[address] for address in addresses if address in lineage.nodes]
     lacking = lineage.unrecorded([*nodes, *lineage.upstream(*addresses)])
     return sorted({f"{node.asset} {node.partition}" for node in lacking})

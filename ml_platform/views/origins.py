@@ -1,4 +1,4 @@
-"""One prediction, row by row: the feature row it scored, the validated row of its example, the row of the file."""
+"""The origins of a prediction: its feature row, the validated row of its example, and the row of the file."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _SHOWN = '"key", "at", score, "class", version, role, _partition AS partition, r
 
 
 def prediction_rows(lake: Lake, pipeline: ModelPipeline, key: str) -> list[Row]:
-    """The predictions of a key, the newest first. Raises NotFoundError when there is none."""
+    """The predictions of a key, newest first. Raises NotFoundError when there is none."""
     table = f"{quoted(pipeline.name)}.predictions"
     there = bool(lake.columns(pipeline.name, "predictions"))
     rows = _rows(lake, f'SELECT {_SHOWN} FROM {table} WHERE "key" = ?', [key]) if there else []
@@ -30,7 +30,7 @@ def prediction_rows(lake: Lake, pipeline: ModelPipeline, key: str) -> list[Row]:
 
 
 def feature_row(lake: Lake, pipeline: ModelPipeline, prediction: Row) -> Row | None:
-    """The stored feature row that a prediction scored; None when the partition no longer has it."""
+    """The stored feature row of a prediction; None when the partition no longer has it."""
     keys, at = pipeline.examples.keys, pipeline.examples.at
     table, listed = f"{quoted(pipeline.name)}.features", ", ".join(map(quoted, keys))
     where, parameters = "_partition = ?", [prediction["partition"]]
@@ -49,7 +49,7 @@ def feature_row(lake: Lake, pipeline: ModelPipeline, prediction: Row) -> Row | N
 
 
 def example_rows(stores: Stores, definition: FeatureDefinition, features: Row) -> list[Row]:
-    """Where the row of an example came from: partition, file, row of the file (from 0), hash, arrival."""
+    """The origin of an example's row: partition, file, row of the file (from 0), hash, arrival."""
     table = f"validated.{quoted(definition.examples)}"
     same = " AND ".join(f"{quoted(name)} = ?" for name in definition.keys)
     chosen = examples_sql(

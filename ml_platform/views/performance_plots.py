@@ -1,4 +1,4 @@
-"""Which pictures tell how good a model is: of a holdout, and of what predictions turned out to be worth."""
+"""Plots of model performance: of scores against labels, and of the headline metric over partitions."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 
 
 def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
-    """Pictures of scores against labels, by the task; `rows` says whose they are. Nothing without rows."""
+    """Plots of scores against labels, by task. `rows` names the rows in titles. Empty without rows."""
     if len(part) == 0:
         return {}
     labels, scores = part.labels.to_numpy(), np.asarray(part.scores)
@@ -49,7 +49,7 @@ def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
 def by_month(ws: Workspace, pipeline: ModelPipeline, partition: str, rows: pl.DataFrame) -> dict[str, Any]:
     """The headline metric of champions up to this partition, whose `rows` are of the performance table's columns.
 
-    Nothing before there are two partitions, nor where this one has no value.
+    Empty with fewer than two partitions, or if this one has no value.
     """
     metric = pipeline.headline
     here = rows.filter(sliced_by="", role="champion", metric=metric).drop_nulls("value").sort("version").tail(1)
@@ -63,7 +63,7 @@ def by_month(ws: Workspace, pipeline: ModelPipeline, partition: str, rows: pl.Da
 
 
 def champions(lake: Lake, pipeline: str, metric: str) -> list[Month]:
-    """What the champion of each partition was worth in the metric, in order; from the performance table."""
+    """The champion's metric in each partition, in order, from the performance table."""
     if not lake.columns(pipeline, "performance"):
         return []
     rows = lake.rows(

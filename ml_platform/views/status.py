@@ -1,4 +1,4 @@
-"""What happened, in rows: for `status`, `models`, the end of a run."""
+"""Rows for `status`, `models` and the end of a run."""
 
 from datetime import datetime
 from typing import Any
@@ -12,10 +12,10 @@ from ml_platform.state.results import ChampionResult, ValidatedResult, VerdictsR
 
 
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
-    """Per partition that was run: rows, quarantined, the realised metric of the version decided in it, gates, champion.
+    """Per partition that ran: rows, quarantined rows, realised metric, gates, decision and champion.
 
-    `realised` is the metric of the champion of the end of the partition on the next one, in `metric`;
-    None until labels are known. For a pipeline without partitions it is on what the champion scored.
+    `realised` is the champion's metric on the following partition, named by `metric`; None until labels are known.
+    Without partitions it is the metric of everything that the champion scored.
     """
     with ws.reading():
         return _months(ws, pipeline)
@@ -60,7 +60,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
 def _champion(
     name: str, log: list[promotions.Promotion], end: datetime | None, decided: ChampionResult | None
 ) -> str | None:
-    """The version that serves from the end of a partition, as it was decided; else by the log."""
+    """The version that serves from the end of a partition: as recorded, or by the promotion log."""
     serving = decided.champion if decided else promotions.serving_at(log, end)
     return f"{name}@{serving}" if serving else None
 
@@ -107,7 +107,7 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
 
 
 def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[str, Any]:
-    """All that is on record about a version, with every verdict. Raises NotFoundError when it does not exist."""
+    """All recorded facts about a version, with every verdict. Raises NotFoundError when it does not exist."""
     version = versions.version(ws.state, pipeline.name, number)
     return {
         "version": version.name,

@@ -25,7 +25,7 @@ def test_decisions_are_listed_newest_first_with_their_evidence(shared_platform: 
     assert rows[0]["evidence"]["since_triggered"] == 1 and rows[0]["policy"]["every"] == 1
     shown = invoke("decisions", "trip_delay").stdout
     assert "2024-02" in shown and "triggered" in shown and "reason" in shown
-    assert "has decided nothing yet: `ml-platform run churn`" in invoke("decisions", "churn").stdout
+    assert "has no decision yet: `ml-platform run churn`" in invoke("decisions", "churn").stdout
 
 
 def test_what_was_to_be_trained_already_is_not_forced(platform: Path) -> None:

@@ -88,7 +88,7 @@ def _customers(count: int = 400) -> pl.DataFrame:
             "taken_at": pl.Series(["2026-01-01"] * count).str.to_datetime("%Y-%m-%d", time_zone="UTC", time_unit="us"),
             "plan": random.choice(["basic", "family"], count),
             "spending": spending,
-            "left": spending + random.normal(0, 8, count) < 35,
+            "churned": spending + random.normal(0, 8, count) < 35,
         }
     ).with_columns(settled_at=pl.col("taken_at").dt.offset_by("30d"))
 

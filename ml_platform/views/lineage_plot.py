@@ -1,4 +1,4 @@
-"""A story of lineage as a picture: the partitions of one asset are one box, unless they stand apart in the story."""
+"""Plots a lineage story. All partitions of an asset share one box unless the story separates them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +12,8 @@ from ml_platform.state.results import passes_on
 Story = dict[str, Any]
 
 
-def picture(lineage: Graph, story: Story) -> bytes:
-    """The story's nodes whose bytes go on, and what flows between them, as SVG."""
+def lineage_plot(lineage: Graph, story: Story) -> bytes:
+    """The nodes of a story that carry data, and the edges between them, as SVG."""
     marked = set(_marked(lineage, story))
     groups: dict[str, list[Read]] = {}
     home: dict[Read, str] = {}
@@ -33,7 +33,7 @@ def picture(lineage: Graph, story: Story) -> bytes:
 
 
 def _addresses(story: Story) -> Iterator[Read]:
-    """Every node that a story tells of."""
+    """Every node of a story."""
     for part in ("prediction", "features"):
         if part in story:
             yield _address(story[part])
@@ -59,7 +59,7 @@ def _address(entry: Story) -> Read:
 
 
 def _marked(lineage: Graph, story: Story) -> Iterator[Read]:
-    """What the story is about: the prediction with its version and its row all the way down, the version, the file."""
+    """The subject of the story: a prediction with its version and source row, a version, or a file."""
     if "prediction" in story:
         yield from (_address(story["prediction"]), _address(story["features"]))
         for origin in story["rows"]:
@@ -83,7 +83,7 @@ def _box(lineage: Graph, story: Story, name: str, addresses: list[Read], marked:
 
 
 def _lines(nodes: list[Node]) -> list[str]:
-    """A title, and what tells these nodes of one asset from others."""
+    """The lines of a box: a title, and what distinguishes these nodes of an asset from others."""
     kind, (_, _, thing), several = nodes[0].kind, nodes[0].asset.partition("/"), len(nodes) > 1
     if kind == "file":
         names = sorted(node.partition.rpartition("/")[2] for node in nodes)
