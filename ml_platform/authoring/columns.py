@@ -1,4 +1,4 @@
-"""What each column of an opened file holds, as one value a column: one of them in memory at a time."""
+"""Inspects the columns of an opened file, one in memory at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,14 +19,14 @@ NUMBERS, TIMES = ("integer", "number"), ("date", "moment")
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column as it was seen.
+    """The facts about one column.
 
     name:    in the file; `clean` as the declaration calls it.
     reading: its kind and how it is written; kind `empty` holds no value, `other` is nested or binary.
     low, high: the smallest and greatest value; of a text its shortest and longest length in bytes.
     categories:  the values, most frequent first, where there are no more than LEVELS.
     common:  the most frequent value, as the file writes it.
-    padded:  blanks stand around some texts.
+    padded:  some texts have blanks around them.
     naive:   times without an offset from UTC.
     nans:    some numbers of a typed file are NaN, counted as null here.
     mark:    equal for columns with equal values in equal rows, and different otherwise but for chance.
@@ -57,12 +57,12 @@ class Column:
 
     @property
     def unique(self) -> bool:
-        """Each row has a value of its own."""
+        """Whether each row has a different value."""
         return self.nulls == 0 and self.distinct == self.rows
 
 
 def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None) -> list[Column]:
-    """The columns of the file but those named in `drop`.
+    """The columns of the file, except those named in `drop`.
 
     Raises AuthoringError for a column whose dates or numbers are written in more than one way.
     """
@@ -85,7 +85,7 @@ def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None
 
 
 def _check_names(opened: Opened, columns: list[Column]) -> None:
-    """Raise FileRefused when at least half of the columns of words hold their own name as a value."""
+    """Raise FileRefused when at least half of the text columns hold their own name as a value."""
     words = [column for column in columns if column.kind == "text" and column.categories]
     own = [column.name for column in words if column.name.strip() in column.categories]
     if opened.format == "csv" and own and 2 * len(own) >= len(words):
@@ -200,6 +200,6 @@ def _mark(values: pl.Series) -> int:
 
 
 def tokens_of(columns: list[Column]) -> tuple[str, ...]:
-    """The texts besides "" and "NA" that mean no value in this file."""
+    """The texts that mean null in this file, besides "" and "NA"."""
     used = {token for column in columns for token in column.reading.tokens}
     return tuple(token for token in TOKENS if token in used)

@@ -1,6 +1,6 @@
-"""What a column of text holds: numbers, truths, dates or words, and how they are written.
+"""Infers the kind of a text column: numbers, booleans, dates or text, and how they are written.
 
-All is decided on the different texts of a column and how often each comes, never on a sample of its rows.
+All distinct texts of a column and their counts are used, never a sample of rows.
 """
 
 import re
@@ -65,12 +65,12 @@ class Reading:
 def read(
     texts: pl.Series, counts: pl.Series, name: str, *, dates: str | None = None, semicolons: bool = False
 ) -> Reading:
-    """The reading of different `texts` that come so often; `dates` is "dmy" or "mdy" where both would fit.
+    """The reading of distinct `texts` with their `counts`. `dates` is "dmy" or "mdy" if both would fit.
 
     `semicolons`: cells are separated by them, as where a comma is the decimal mark.
     """
     if texts.str.contains(_CODE).any() and _fits(texts, "integer", "").mean() == 1:
-        return Reading("text", remarks=("numbers with leading zeros are codes, kept as text",))
+        return Reading("text", remarks=("numbers with leading zeros are codes and kept as text",))
     forms = [("boolean", ""), ("integer", ""), ("number", ""), *_with_commas(texts, semicolons)]
     forms += [("date", ""), ("moment", ""), *_dated(texts, dates)]
     total = int(counts.sum())

@@ -1,4 +1,4 @@
-"""A file of rows, opened: checked, unpacked, and staged by column so that one column at a time is in memory."""
+"""Opens a file of rows: checks and unpacks it, and stages it by column, so that one column at a time is in memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ _WORKBOOKS = (".xls", ".xlsx", ".ods")
 
 @dataclass(frozen=True)
 class Opened:
-    """The columns of a file, by place. `suffix` is what its name ends in, packing included."""
+    """The columns of a file, by index. `suffix` is what its name ends in, packing included."""
 
     path: str
     stem: str
@@ -51,13 +51,13 @@ class Opened:
         return frame.with_columns(pl.col(ROW).cast(pl.Int64))
 
     def distinct(self, indices: list[int]) -> int:
-        """How many combinations of these columns there are."""
+        """The number of distinct combinations of these columns."""
         frame = pl.read_parquet(self.staged, columns=[f"c{index}" for index in indices])
         return frame.n_unique()
 
     @cached_property
     def different(self) -> int:
-        """How many rows there are once the same row twice is one, as an ingest takes it."""
+        """The number of distinct rows, as ingestion counts them."""
         return self.distinct(list(range(len(self.names))))
 
 

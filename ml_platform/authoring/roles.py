@@ -1,4 +1,4 @@
-"""Which column is the key, which the prediction time and which the target: guesses, and checks of what was chosen."""
+"""Guesses and checks the key, the prediction time and the target."""
 
 import re
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _POSITIVE = ("yes", "true", "1", "1.0", "y", "t", "positive", "bad", "fraud", "c
 
 @dataclass(frozen=True)
 class Roles:
-    """What was chosen. `key` is empty where the number of a row in its file has to do; `at` None without time."""
+    """The chosen columns. An empty `key` means the row number; `at` is None without a time."""
 
     key: tuple[Column, ...]
     at: Column | None
@@ -58,7 +58,7 @@ class Roles:
 
 
 def named(columns: Sequence[Column], text: str, flag: str) -> Column:
-    """The column that a person calls so, as the file or as the declaration does. Raises AuthoringError."""
+    """The column with that name in the file or in the declaration. Raises AuthoringError."""
     for column in columns:
         if text in (column.name, column.clean):
             return column
@@ -69,7 +69,7 @@ def named(columns: Sequence[Column], text: str, flag: str) -> Column:
 
 
 def guess_at(columns: Sequence[Column]) -> Column | None:
-    """The column that reads like the time of a row: dates without gaps, of several days; None when there is none."""
+    """The likely time of a row: a column of dates without nulls, on several days; None if there is none."""
     times = [c for c in columns if c.kind in TIMES and c.nulls == 0 and c.distinct > 1]
     fitting = [c for c in times if not _OTHER_TIMES.search(c.clean) and _day(c.high) <= datetime.now(UTC).date()]
     return max(fitting, key=lambda c: (_likeness(c.clean, _WHEN), c.distinct > 2, -c.index), default=None)
@@ -107,7 +107,7 @@ def guess_target(columns: Sequence[Column], name: str, taken: Sequence[Column]) 
 
 
 def check_key(opened: Opened, key: Sequence[Column]) -> tuple[Column, ...]:
-    """`key` unchanged. Raises AuthoringError for nulls, numbers with fractions, and a key that comes twice."""
+    """Return `key`. Raises AuthoringError for nulls, fractional numbers and duplicates."""
     names = " and ".join(repr(column.name) for column in key)
     for column in key:
         if column.nulls:
@@ -117,37 +117,38 @@ def check_key(opened: Opened, key: Sequence[Column]) -> tuple[Column, ...]:
             )
         if column.kind not in ("text", "integer", *TIMES):
             raise AuthoringError(
-                f"{column.name!r} is {column.kind}, which names nothing.", remedy="Choose another key."
+                f"{column.name!r} is {column.kind}, which cannot identify rows.", remedy="Choose another key."
             )
     different = key[0].distinct if len(key) == 1 else opened.distinct([column.index for column in key])
     if different < opened.different:
         raise AuthoringError(
-            f"{names} is no key: {opened.different:,} different rows have {different:,} different values of it.",
+            f"{names} is not a key: {opened.different:,} distinct rows have only {different:,} distinct values.",
             remedy="Give --key several times for a key of several columns; --key row takes the number of the row.",
         )
     return tuple(key)
 
 
 def check_at(column: Column) -> Column:
-    """`column` unchanged. Raises AuthoringError for what is no time, or not there for each row."""
+    """Return `column`. Raises AuthoringError if it is not a time or has nulls."""
     if column.kind not in TIMES:
         raise AuthoringError(
-            f"--at names {column.name!r}, which is {column.kind} and no time.", remedy="--at none goes without."
+            f"--at names {column.name!r}, which is {column.kind} and not a time.",
+            remedy="Use --at none for rows without a time.",
         )
     if column.nulls:
         raise AuthoringError(
             f"{column.name!r} cannot be the prediction time: {column.nulls:,} rows have none.",
-            remedy="Choose a time that each row has; --at none goes without.",
+            remedy="Choose a time without nulls, or use --at none.",
         )
     return column
 
 
 def roles(key: tuple[Column, ...], at: Column | None, target: Column, task: str | None) -> Roles:
-    """All of them together, the task guessed where none is given. Raises AuthoringError for a target that is none."""
+    """The chosen roles. A missing task is guessed. Raises AuthoringError for an unsuitable target."""
     name = repr(target.name)
     if target in key or (target.unique and _IDENTIFIER.search(target.clean)):
         raise AuthoringError(
-            f"{name} cannot be the target: it is a key, with a value of its own in each row.",
+            f"{name} cannot be the target: it is a key, with a different value in each row.",
             remedy="Choose the column that is to be predicted with --target.",
         )
     if target is at or target.kind in (*TIMES, "other", "empty"):
@@ -193,7 +194,7 @@ def _check_task(target: Column, task: str) -> None:
 
 
 def _positive(target: Column) -> Any:
-    """The value that is predicted: what people call positive, else the rarer one."""
+    """The positive class: a usual word for it, else the rarer value."""
     for category in target.categories:
         if str(category).lower() in _POSITIVE:
             return category

@@ -1,7 +1,7 @@
-"""STARTER: what is predicted, of whom and when? One sentence here saves many later.
+"""STARTER: state in one sentence what is predicted, for whom and when.
 
-This loads and runs as it stands: land CSV files with the columns of the contract in STARTER/ under the
-landing folder. Then make it yours: the contract, the examples, the features, the gates.
+This module loads and runs as it is: land CSV files with the columns of the contract in STARTER/ under the landing
+folder. Then adapt the contract, the examples, the features and the gates.
 """
 
 import dataframely as dy

@@ -1,4 +1,4 @@
-"""What each column is good for, and why one is not: the remarks on a table."""
+"""Decides how each column is used, with reasons."""
 
 import math
 import re
@@ -67,7 +67,7 @@ def _use(column: Column, roles: Roles, suspects: dict[str, str], seen: dict[int,
     if column.kind == "text" and column.distinct > MANY_LEVELS:
         return Use(column, "excluded", f"{column.distinct:,} different texts, too many for categories")
     if column.kind == "integer" and column.unique and (_IDENTIFIER.search(column.clean) or _counts_up(column)):
-        return Use(column, "excluded", "an identifier: another number in each row")
+        return Use(column, "excluded", "an identifier: a different number in each row")
     return Use(column, "input")
 
 
@@ -76,7 +76,7 @@ def _comparable(column: Column, roles: Roles) -> bool:
 
 
 def _suspects(columns: Sequence[Column], roles: Roles) -> dict[str, str]:
-    """Columns from which alone, or in pairs, the target follows too well to be known before it."""
+    """Columns that predict the target suspiciously well, alone or in pairs."""
     target = _answers(roles)
     labelled = [values.is_not_null().to_numpy() for values in target]
     name, bound = ("r2" if roles.task == "regression" else "roc_auc"), Leakage().feature

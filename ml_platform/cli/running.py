@@ -63,9 +63,7 @@ def run(
     elif rows:
         show_months(pipeline, rows)
         if not rows[-1]["champion"] and rows[-1]["decision"] == "skipped":
-            note(
-                f"No champion yet, because no model was trained: {of(workspace, declared, rows[-1]['partition']).reason}"
-            )
+            note(f"No champion yet, no model was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
         say(
             f"No partition of {pipeline} is complete yet. `ml-platform land {pipeline} TABLE FILE…` lands files in "

@@ -199,7 +199,7 @@ def _why(work: Work) -> str:
     landed = [name for layer, name in work.only or [] if layer == "raw"]
     if landed:
         return f"Files of {', '.join(landed)} landed."
-    return f"Stale for {work.partition}: {', '.join('/'.join(key) for key in (work.only or [])[:3])}, and their downstream assets."
+    return f"Stale for {work.partition}: {', '.join('/'.join(key) for key in (work.only or [])[:3])}, and downstream."
 
 
 def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:

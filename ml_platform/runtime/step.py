@@ -39,13 +39,13 @@ class TableColumns:
 class Step(ABC):
     """One asset of a pipeline: its inputs, content key, work and description (S31).
 
-        name:         of the asset; `job`: which job runs it.
-        result:       the kind of typed result that `make` returns.
-        kinds:        the libraries that it always uses.
-                      summary:      one sentence. `explanation`, `changes_with` and `advice` complete the asset's description.
+    name:         of the asset; `job`: which job runs it.
+    result:       the kind of typed result that `make` returns.
+    kinds:        the libraries that it always uses.
+    summary:      one sentence. `explanation`, `changes_with` and `advice` complete the asset's description.
     freezes:      whether its output is kept once the partition is settled (S6).
-        stands_until: the step whose newer record makes this one stale in a settled partition, too; empty: none.
-        alerts:       the kind of alert that its failed checks raise.
+    stands_until: the step whose newer record makes this one stale in a settled partition, too; empty: none.
+    alerts:       the kind of alert that its failed checks raise.
     """
 
     name: ClassVar[str]

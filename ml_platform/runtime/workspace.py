@@ -70,11 +70,11 @@ def _open_state(lake: Lake, settings: Settings) -> State:
 class Outcome:
     """The outcome of a step: `made`, or `unchanged` when its content key was already there (S32).
 
-        output:   digest of the blob that is the output, if it is one.
-        result:   the typed result, which steps and views read.
-        display:  label → JSON value, for people only. A hit shows the recorded values.
+    output:   digest of the blob that is the output, if it is one.
+    result:   the typed result, which steps and views read.
+    display:  label → JSON value, for people only. A hit shows the recorded values.
     checks:   results that become asset checks.
-        files:    path under the data folder → digest, of files outside lake and blobs that are the output.
+    files:    path under the data folder → digest, of files outside lake and blobs that are the output.
     """
 
     rows: int

@@ -1,8 +1,7 @@
-"""Lineage: what every output was made from, as a graph to walk.
+"""Lineage: a graph of outputs and their inputs.
 
-A node is an asset, a partition and a content key. Lineage is only added to: what another key
-replaced stays, and says so (`stands`). The same graph stands in the lake as `lineage.nodes`,
-`lineage.edges` and `lineage.files` (`state.publishing`).
+A node is an asset, a partition and a content key. The graph is append-only: replaced nodes are kept, with `stands`
+false. The lake publishes it as `lineage.nodes`, `lineage.edges` and `lineage.files` (`state.publishing`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -22,9 +21,9 @@ Standing = Literal["stands", "stale", "superseded", "unknown"]
 
 @dataclass(frozen=True)
 class Node:
-    """One output or file. `reads` is how many things it was made from; None: made before lineage was kept.
+    """One output or file. `reads` is the number of its inputs; None: recorded without lineage.
 
-    `stands`: it is the newest of its asset and partition. `version` is a model's name where it is one.
+    `stands`: whether it is the newest of its asset and partition. `version` is the name of a model version.
     """
 
     kind: str
@@ -41,12 +40,12 @@ class Node:
 
     @property
     def address(self) -> Read:
-        """Its name in edges."""
+        """The identity of the node in edges."""
         return Read(self.asset, self.partition, self.content_key)
 
 
 class Graph:
-    """Nodes and edges as they are in the lake at one moment, or any others."""
+    """Nodes and edges, with walks in both directions."""
 
     def __init__(self, nodes: Iterable[Node], edges: Iterable[tuple[Read, Read]]) -> None:
         self.nodes = {node.address: node for node in nodes}
@@ -59,15 +58,15 @@ class Graph:
         self._stale: dict[Read, bool] = {}
 
     def upstream(self, *starts: Read, past: Callable[[Node], bool] = lambda _: True) -> list[Node]:
-        """Everything that the starts were made from, nearest first. Only nodes that `past` allows are gone beyond."""
+        """All inputs of the starts, nearest first. The walk stops at nodes for which `past` is false."""
         return self._walk(starts, self.reads, past)
 
     def downstream(self, *starts: Read, past: Callable[[Node], bool] = lambda _: True) -> list[Node]:
-        """Everything that was made from the starts, nearest first, under the same rule."""
+        """Everything made from the starts, nearest first. The walk stops at nodes for which `past` is false."""
         return self._walk(starts, self.readers, past)
 
     def state(self, address: Read) -> Standing:
-        """Whether it stands; "stale" when it does and something it was made from does not any more."""
+        """The state of a node. "stale": it is current, but one of its inputs is not any more."""
         node = self.nodes.get(address)
         if node is None:
             return "unknown"
@@ -76,7 +75,7 @@ class Graph:
         return "stale" if self._is_stale(address) else "stands"
 
     def unrecorded(self, nodes: Collection[Node]) -> list[Node]:
-        """Those that were made before lineage was kept: what they were made from is not known."""
+        """The nodes that were recorded without lineage."""
         return [node for node in nodes if node.reads is None]
 
     def _walk(self, starts: Iterable[Read], steps: dict[Read, list[Read]], past: Callable[[Node], bool]) -> list[Node]:
@@ -100,13 +99,13 @@ class Graph:
         return self._stale[address]
 
     def _changed_since(self, read: Read, together: list[Read]) -> bool:
-        """Whether what stands in the place of a read is stale, or is neither it nor its bytes nor read along with it.
+        """Whether the current node for a read is stale, or differs from the read in key and output.
 
-        The versions of a file are read together.
+        The versions of a file are read together, so another version among `together` is no change.
         """
         standing = self._standing.get((read.asset, read.partition))
         if standing is None or read.asset.endswith("/decision"):
-            return False  # a decision says that something is made, and not of what
+            return False  # a decision determines whether something is made, not its content
         same = standing.output != "" and read in self.nodes and self.nodes[read].output == standing.output
         return not (standing.address in together or same) or self._is_stale(standing.address)
 

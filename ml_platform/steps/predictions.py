@@ -55,8 +55,8 @@ class PredictionsStep(Step):
     result = PredictionsResult
     summary = "The champion at the start of the partition scores its examples."
     explanation = (
-        "These are the predictions that would have been served at that time. `score` is the probability of a true label "
-        "or of the class, or the predicted value."
+        "These predictions would have been served at that time. `score` is the probability of a true label or of the "
+        "class, or the predicted value."
     )
     changes_with = "the features of the partition, or the champion at its start"
     advice = "an empty partition had no champion yet. Train and promote one first."

@@ -8,7 +8,7 @@ from typing import Literal
 class Finding:
     """The result of one health check.
 
-        state:  `bad` keeps the platform from working, `warn` may do so later or means that something waits.
+    state:  `bad` keeps the platform from working, `warn` may do so later or means that something waits.
     remedy: what to do when the state is not `ok`.
     """
 
