@@ -53,7 +53,7 @@ def quarantine(
     as_json: AsJson = False,
 ) -> None:
     """Count rejected rows by table, partition and rule. With --replay, count those that pass the current rules."""
-    from ml_platform.validation import quarantine as refused
+    from ml_platform.validation import quarantine as rejected_rows
 
     if replay and rows:
         raise typer.BadParameter("--replay only counts and excludes --rows")
@@ -66,11 +66,11 @@ def quarantine(
         shown = [
             {"table": table.name, **row}
             for table in declared.tables
-            for row in refused.rows(workspace, table, limit=rows)
+            for row in rejected_rows.rows(workspace, table, limit=rows)
         ][:rows]
         emit_json(shown) if as_json else _show_rejected(shown)
         return
-    counts = [asdict(count) for table in declared.tables for count in refused.counts(workspace.lake, table)]
+    counts = [asdict(count) for table in declared.tables for count in rejected_rows.counts(workspace.lake, table)]
     if as_json:
         emit_json(counts)
         return

@@ -68,8 +68,8 @@ def validate(
     }
     results = tuple(checks.run_checks(ws, table, partition, references, ws.slices.get(table.name)))
     good = Outcome(result.rows, status, result=result, display=display, checks=results, content_key=report.content_key)
-    refused = quarantine.rows(ws, table, partition=partition, limit=ROWS) if result.quarantined else []
-    rejected = {"by rule": dict(result.by_rule), "preview": {"text": rows_table(refused, result.quarantined)}}
+    rows = quarantine.rows(ws, table, partition=partition, limit=ROWS) if result.quarantined else []
+    rejected = {"by rule": dict(result.by_rule), "preview": {"text": rows_table(rows, result.quarantined)}}
     bad = Outcome(result.quarantined, status, display=rejected, content_key=report.content_key)
     return good, bad
 

@@ -41,7 +41,7 @@ def test_after_a_change_the_past_stands_and_a_model_of_it_is_asked_for_once(
     monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_retuned"]')
     told = invoke("run", "trip_delay").stderr
     assert "nothing was launched" in told
-    assert "2 settled partitions keep predictions, decisions and models of before a change" in " ".join(told.split())
+    assert "2 settled partitions keep predictions, decisions and models from before a change" in " ".join(told.split())
     assert "`ml-platform run trip_delay --recompute`" in invoke("status", "trip_delay").stderr.replace("\n", " ")
     asked = invoke_json("retrain", "trip_delay", "--why", "smaller trees")
     assert (asked["partition"], asked["outcome"], asked["new"]) == ("2024-02", "manual", True)
