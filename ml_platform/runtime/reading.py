@@ -1,7 +1,11 @@
 """The partitions that a step reads, with their content keys, for its recipe."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
 
 from ml_platform.errors import OrderError
 from ml_platform.features.definition import FeatureDefinition
@@ -12,15 +16,27 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger
 from ml_platform.state.versions import Version
 
-_FOREVER = timedelta(days=365_000)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEVER = 2**62  # microseconds
 
 
 @dataclass(frozen=True)
-class _Span:
-    """The time range in which rows of a partition are relevant."""
+class _Spans:
+    """The time range in which rows of each partition are relevant, in microseconds.
 
-    first: datetime | None
-    last: datetime | None
+    A partition without usable rows has a range that starts after every moment.
+    """
+
+    partitions: list[str]
+    first: npt.NDArray[np.int64]
+    last: npt.NDArray[np.int64]
+
+    def overlapping(self, end: datetime, since: datetime | None) -> set[str]:
+        """The partitions with rows usable before `end`, some of them relevant from `since` on (None: no bound)."""
+        matter = self.first < _microseconds(end)
+        if since is not None:
+            matter &= self.last >= _microseconds(since)
+        return {self.partitions[i] for i in np.flatnonzero(matter)}
 
 
 def validated(
@@ -37,10 +53,16 @@ def validated(
         if pipeline.table(name).event_time is None or end is None or start is None:
             matter = {partition for _, partition in records}
         else:
-            matter = _overlapping(ws, pipeline, name, definition.reads(name), start, end) & {p for _, p in records}
-            matter |= _own(ws, pipeline, name, start) & {p for _, p in records}
-        reads += [Read(f"validated/{name}", p, records[f"validated/{name}", p].content_key) for p in sorted(matter)]
+            matter = _overlapping(ws, pipeline, name, definition.reads(name), start, end)
+            matter |= _own(ws, pipeline, name, start)
+        reads += _reads(records, f"validated/{name}", matter)
     return reads
+
+
+def _reads(records: Mapping[ledger.Key, ledger.Record], asset: str, partitions: Iterable[str]) -> list[Read]:
+    """Reads of the partitions that have a record, in order."""
+    recorded = (records.get((asset, partition)) for partition in sorted(partitions))
+    return [Read(asset, record.partition, record.content_key) for record in recorded if record is not None]
 
 
 def _own(ws: Workspace, pipeline: ModelPipeline, name: str, start: datetime) -> set[str]:
@@ -54,24 +76,25 @@ def _own(ws: Workspace, pipeline: ModelPipeline, name: str, start: datetime) -> 
 def _overlapping(
     ws: Workspace, pipeline: ModelPipeline, name: str, lookback: int | None, start: datetime, end: datetime
 ) -> set[str]:
-    back = _FOREVER if lookback is None else timedelta(microseconds=lookback)
-    return {
-        partition
-        for partition, span in _spans(ws, pipeline, name).items()
-        if span.first is not None
-        and span.first < end
-        and span.last is not None
-        and (lookback is None or span.last + back >= start)
-    }
+    since = None if lookback is None else start - timedelta(microseconds=lookback)
+    spans = ws.state.once(f"spans of {name}", lambda: _spans(ws, pipeline, name))
+    return spans.overlapping(end, since)
 
 
-def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> dict[str, _Span]:
+def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> _Spans:
     event = quoted(pipeline.table(name).event_time or "")
     rows = ws.lake.rows(
-        f"SELECT _partition, min(_usable_at), max(greatest(_usable_at, _known_at, {event})) "
-        f"FROM validated.{quoted(name)} GROUP BY _partition"
+        "SELECT _partition, coalesce(epoch_us(min(_usable_at)), ?), "
+        f"coalesce(epoch_us(max(greatest(_usable_at, _known_at, {event}))), ?) "
+        f"FROM validated.{quoted(name)} GROUP BY _partition",
+        [_NEVER, -_NEVER],
     )
-    return {partition: _Span(first, last) for partition, first, last in rows}
+    first, last = (np.array([row[i] for row in rows], dtype=np.int64) for i in (1, 2))
+    return _Spans([row[0] for row in rows], first, last)
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, datetime | None]:
@@ -101,16 +124,24 @@ def labels(
 
     name = label_table(pipeline)
     records = ledger.latest(ws.state, f"validated/{name}")
-    matter = {partition for _, partition in records}
-    if known_before is not None:
-        sql = f"SELECT _partition, min(_known_at), max(_known_at) FROM validated.{quoted(name)} GROUP BY _partition"
-        spans = ws.state.once(f"labels of {name}", lambda: ws.lake.rows(sql))
-        matter &= {
-            partition
-            for partition, first, last in spans
-            if first is not None and first < known_before and (known_from is None or last >= known_from)
-        }
-    return [Read(f"validated/{name}", p, records[f"validated/{name}", p].content_key) for p in sorted(matter)]
+    if known_before is None:
+        return _reads(records, f"validated/{name}", (partition for _, partition in records))
+    sql = f"SELECT _partition, min(_known_at), max(_known_at) FROM validated.{quoted(name)} GROUP BY _partition"
+    spans = ws.state.once(f"labels of {name}", lambda: ws.lake.rows(sql))
+    matter = (
+        partition
+        for partition, first, last in spans
+        if first is not None and first < known_before and (known_from is None or last >= known_from)
+    )
+    return _reads(records, f"validated/{name}", matter)
+
+
+def labels_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Read]:
+    """The validated partition with the labels of a partition whose examples are labelled by their own rows."""
+    from ml_platform.training.labels import label_table
+
+    asset = f"validated/{label_table(pipeline)}"
+    return _reads(ledger.latest(ws.state, asset), asset, [partition])
 
 
 def own(ws: Workspace, pipeline: ModelPipeline, step: str, partitions: list[str]) -> list[Read]:

@@ -79,8 +79,8 @@ def _had_no_examples(ws: Workspace, pipeline: ModelPipeline, partition: str) -> 
 
 def _out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str, records: _Records) -> bool:
     """Whether it was scored before the decision on the previous partition, which changed its champion."""
-    before = pipeline.partition_keys_upto(partition)[-2:-1]
-    decided = decisions.first_taken(ws.state, pipeline.name).get(before[0]) if before else None
+    before = pipeline.partition_before(partition)
+    decided = decisions.first_taken(ws.state, pipeline.name).get(before) if before else None
     if decided is None or decided <= records["predictions"].recorded_at:
         return False
     champion = promotions.champion_at(ws.state, pipeline.name, window_of(pipeline, partition)[0])

@@ -47,15 +47,20 @@ class Workspace(Stores):
 
         A lake of an older version is migrated first.
         """
+        if _is_there(settings) and not (database.exists(settings) and carried_over(settings)):
+            cls.open(settings, slices).close()
         lake = Lake(settings, read_only=True)
         try:
-            if not database.exists(settings) or not carried_over(settings):
-                cls.open(settings, slices).close()
             state = State(settings, read_only=True)
         except BaseException:
             lake.close()
             raise
         return cls(lake, state, Blobs(settings), slices)
+
+
+def _is_there(settings: Settings) -> bool:
+    """Whether the lake exists locally. A PostgreSQL catalog is only checked when it is opened."""
+    return bool(settings.catalog.get_secret_value()) or (settings.lake / "catalog.sqlite").exists()
 
 
 def _open_state(lake: Lake, settings: Settings) -> State:

@@ -60,6 +60,12 @@ class Partitions:
             raise NotFoundError(self.unit, through, [self.since, f"to {found[-1] if found else self.since}"])
         return list(found[:upto])
 
+    def before(self, key: str) -> str | None:
+        """The slice just before this one; None for the first."""
+        start = self._parsed(key, f"{self.unit} {key!r}")
+        before = self.at(start - timedelta(microseconds=1))
+        return before if before >= self.since else None
+
     def at(self, moment: datetime) -> str:
         """The key of the slice that a UTC moment lies in."""
         return self._start(moment.replace(minute=0, second=0, microsecond=0)).strftime(self.form)

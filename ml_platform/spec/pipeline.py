@@ -80,6 +80,10 @@ class ModelPipeline:
         """The partitions from the first to this one, inclusive."""
         return self.partition_keys(partition)
 
+    def partition_before(self, partition: str) -> str | None:
+        """The partition just before this one; None for the first, and without partitions."""
+        return self.partitions.before(partition) if self.partitions else None
+
     @property
     def all_gates(self) -> tuple[Gate, ...]:
         """The declared gates and those that are always judged."""

@@ -91,6 +91,11 @@ class State:
             finally:
                 self._local.connection = self._local.remembered = None
 
+    @property
+    def is_reading(self) -> bool:
+        """Whether this thread is inside `reading()`."""
+        return getattr(self._local, "remembered", None) is not None
+
     def once(self, name: str, compute: Callable[[], T]) -> T:
         """The result of `compute`; inside `reading()` it is computed once per name."""
         remembered: dict[str, Any] | None = getattr(self._local, "remembered", None)

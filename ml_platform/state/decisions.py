@@ -77,11 +77,12 @@ def newest_manual(state: State, pipeline: str) -> dict[str, DecisionRecord]:
 
 def first_taken(state: State, pipeline: str) -> dict[str, datetime]:
     """When each partition was first decided."""
+    return state.once(f"first decisions of {pipeline}", lambda: _first_taken(state, pipeline))
+
+
+def _first_taken(state: State, pipeline: str) -> dict[str, datetime]:
     chosen = select(table.c.partition, func.min(table.c.recorded_at)).where(table.c.pipeline == pipeline)
-    return state.once(
-        f"first decisions of {pipeline}",
-        lambda: {partition: moment for partition, moment in state.rows(chosen.group_by(table.c.partition))},
-    )
+    return {partition: moment for partition, moment in state.rows(chosen.group_by(table.c.partition))}
 
 
 def _newest(state: State, pipeline: str, outcome: str | None = None) -> dict[str, DecisionRecord]:

@@ -105,14 +105,18 @@ def record(
     return _record((number[0], *values.values()))
 
 
-def latest(state: State, asset: str) -> dict[Key, Record]:
-    """The newest record of every partition of an asset, in one query."""
-    return dict(state.once(f"ledger of {asset}", lambda: _latest(state, asset)))
+def latest(state: State, asset: str) -> Mapping[Key, Record]:
+    """The newest record of every partition of an asset, in one query; inside `reading()` asked once."""
+    return state.once(f"ledger of {asset}", lambda: _latest(state, asset))
 
 
 def latest_of(state: State, asset: str, partition: str) -> Record | None:
     """The newest record of one partition of an asset; None when there is none."""
-    return latest(state, asset).get((asset, partition))
+    if state.is_reading:  # a plan asks for one partition after the other
+        return latest(state, asset).get((asset, partition))
+    mine = select(records).where(records.c.asset == asset, records.c.partition == partition)
+    row = state.first(mine.order_by(records.c.id.desc()).limit(1))
+    return None if row is None else _record(row)
 
 
 def assets(state: State) -> list[str]:

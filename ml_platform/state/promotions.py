@@ -5,6 +5,7 @@ promotion takes effect at the greatest effective_at in the log, so it holds now 
 another version.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -52,7 +53,15 @@ def history(state: State, pipeline: str) -> list[Promotion]:
 
 def champion_at(state: State, pipeline: str, moment: datetime | None = None) -> int | None:
     """The version that serves at `moment`, inclusive; None as moment: after every entry; None found: no champion."""
-    return serving_at(history(state, pipeline), moment)
+    moments, versions = state.once(f"champions of {pipeline}", lambda: _timeline(history(state, pipeline)))
+    position = len(moments) if moment is None else bisect_right(moments, moment)
+    return versions[position - 1] if position else None
+
+
+def _timeline(log: list[Promotion]) -> tuple[list[datetime], list[int | None]]:
+    """The moments at which the champion changes, in order, and the version that serves from each."""
+    entries = changes(log)
+    return [entry.effective_at for entry in entries], [entry.version for entry in entries]
 
 
 def serving_at(log: list[Promotion], moment: datetime | None = None) -> int | None:

@@ -22,6 +22,7 @@ from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.canonical import content_key
 from ml_platform.state import schema
+from ml_platform.state.column_types import UtcDateTime
 from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
 
@@ -186,7 +187,7 @@ def _polars(kind: TypeEngine[object]) -> pl.DataType:
         return pl.Int64()
     if isinstance(kind, Double):
         return pl.Float64()
-    return pl.Datetime("us", "UTC") if isinstance(kind, schema.UtcDateTime) else pl.String()
+    return pl.Datetime("us", "UTC") if isinstance(kind, UtcDateTime) else pl.String()
 
 
 def _append(tx: Transaction, target: str, rows: pl.DataFrame) -> None:

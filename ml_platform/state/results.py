@@ -15,6 +15,9 @@ from ml_platform.errors import StateError
 Training = Literal["promoted", "kept", "skipped"]
 
 
+KINDS: dict[str, "type[Result]"] = {}  # by kind; a new one is known as soon as its class is defined
+
+
 @dataclass(frozen=True)
 class Result:
     """The result of a step. `kind` names the class in JSON; `version` is raised when its shape changes.
@@ -25,6 +28,10 @@ class Result:
     kind: ClassVar[str] = "none"
     version: ClassVar[int] = 1
     passes_on: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        KINDS[cls.kind] = cls
 
 
 @dataclass(frozen=True)
@@ -157,24 +164,7 @@ class ChampionResult(Result):
     champion: int | None = None
 
 
-KINDS: dict[str, type[Result]] = {
-    cls.kind: cls
-    for cls in (
-        Result,
-        RawResult,
-        ValidatedResult,
-        FeaturesResult,
-        PredictionsResult,
-        PerformanceResult,
-        DriftResult,
-        ReportResult,
-        DecisionResult,
-        TrainingSetResult,
-        CandidateResult,
-        VerdictsResult,
-        ChampionResult,
-    )
-}
+KINDS[Result.kind] = Result
 
 
 def passes_on(node_kind: str) -> bool:

@@ -4,16 +4,11 @@ The database enforces uniqueness of a version's number, a gate's measured verdic
 alert. Alembic (`migrations/`) creates and changes the tables. A test compares its result with this module.
 """
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     Double,
     ForeignKey,
     ForeignKeyConstraint,
@@ -25,7 +20,8 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlalchemy.types import TypeDecorator
+
+from ml_platform.state.column_types import ID, text_column, time_column
 
 REVISION = "0001"  # the newest migration
 
@@ -40,41 +36,8 @@ metadata = MetaData(
 )
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC with microseconds. SQLite stores it without a zone, as SQL text that DuckDB reads as a time."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        return dialect.type_descriptor(DateTime(timezone=dialect.name != "sqlite"))
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        moment = value.astimezone(UTC)
-        return moment.replace(tzinfo=None) if dialect.name == "sqlite" else moment
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-# SQLite numbers rows by itself only for a column of exactly this type.
-_ID = BigInteger().with_variant(Integer, "sqlite")
-
-
-def _text(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable)
-
-
-def _time(name: str, *, nullable: bool = False) -> Column[datetime]:
-    return Column(name, UtcDateTime, nullable=nullable)
-
-
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
-imports = Table("imports", metadata, Column("source", Text, primary_key=True), _text("progress"))
+imports = Table("imports", metadata, Column("source", Text, primary_key=True), text_column("progress"))
 
 # Everything that was produced, from which content key (S31, S32). The newest row of an asset and
 # partition counts. `result` is the typed result as JSON (`state.results`); `files` names written
@@ -82,16 +45,16 @@ imports = Table("imports", metadata, Column("source", Text, primary_key=True), _
 records = Table(
     "records",
     metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
-    _text("asset"),
-    _text("partition"),
-    _text("content_key"),
-    _text("output"),
+    Column("id", ID, primary_key=True, autoincrement=True),
+    text_column("asset"),
+    text_column("partition"),
+    text_column("content_key"),
+    text_column("output"),
     Column("rows", BigInteger, nullable=False),
-    _text("result"),
-    _text("files"),
-    _text("run_id"),
-    _time("recorded_at"),
+    text_column("result"),
+    text_column("files"),
+    text_column("run_id"),
+    time_column("recorded_at"),
     Index(None, "asset", "partition", "id"),
     sqlite_autoincrement=True,
 )
@@ -100,10 +63,10 @@ records = Table(
 record_details = Table(
     "record_details",
     metadata,
-    Column("record_id", _ID, ForeignKey("records.id"), primary_key=True, autoincrement=False),
-    _text("display"),
-    _text("checks"),
-    _text("reads"),
+    Column("record_id", ID, ForeignKey("records.id"), primary_key=True, autoincrement=False),
+    text_column("display"),
+    text_column("checks"),
+    text_column("reads"),
 )
 
 # One row per file version. `version` counts the versions of a path from 1; `columns` is JSON:
@@ -111,25 +74,25 @@ record_details = Table(
 files = Table(
     "files",
     metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
-    _text("table_name"),
-    _text("file_id"),
-    _text("path"),
+    Column("id", ID, primary_key=True, autoincrement=True),
+    text_column("table_name"),
+    text_column("file_id"),
+    text_column("path"),
     Column("version", Integer, nullable=False),
-    _text("sha256"),
+    text_column("sha256"),
     Column("bytes", BigInteger, nullable=False),
     Column("mtime_ns", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
-    _text("columns"),
-    _time("arrival"),
+    text_column("columns"),
+    time_column("arrival"),
     Column("declared", Boolean, nullable=False),
-    _text("status"),
-    _text("replaces", nullable=True),
-    _time("replaced_at", nullable=True),
-    _text("error", nullable=True),
-    _text("read_key"),
-    _text("run_id"),
-    _time("recorded_at"),
+    text_column("status"),
+    text_column("replaces", nullable=True),
+    time_column("replaced_at", nullable=True),
+    text_column("error", nullable=True),
+    text_column("read_key"),
+    text_column("run_id"),
+    time_column("recorded_at"),
     UniqueConstraint("table_name", "file_id"),
     UniqueConstraint("table_name", "path", "version"),
     CheckConstraint("status IN ('ingested', 'replaced', 'refused')", name="status"),
@@ -152,8 +115,8 @@ landings = Table(
     Column("table_name", Text, primary_key=True),
     Column("path", Text, primary_key=True),
     Column("sha256", Text, primary_key=True),
-    _time("arrival"),
-    _time("recorded_at"),
+    time_column("arrival"),
+    time_column("recorded_at"),
 )
 
 # One row per file version and screening key. `partitions` is JSON: partition ("" where no row of
@@ -161,18 +124,18 @@ landings = Table(
 screenings = Table(
     "screenings",
     metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
-    _text("table_name"),
-    _text("file_id"),
-    _text("screening_key"),
-    _text("digest"),
+    Column("id", ID, primary_key=True, autoincrement=True),
+    text_column("table_name"),
+    text_column("file_id"),
+    text_column("screening_key"),
+    text_column("digest"),
     Column("rows", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("duplicates", BigInteger, nullable=False),
     Column("dropped", BigInteger, nullable=False),
-    _text("partitions"),
-    _text("error", nullable=True),
-    _time("recorded_at"),
+    text_column("partitions"),
+    text_column("error", nullable=True),
+    time_column("recorded_at"),
     UniqueConstraint("table_name", "file_id", "screening_key"),
     ForeignKeyConstraint(["table_name", "file_id"], ["files.table_name", "files.file_id"]),
     sqlite_autoincrement=True,
@@ -182,22 +145,22 @@ screenings = Table(
 versions = Table(
     "versions",
     metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
-    _text("pipeline"),
+    Column("id", ID, primary_key=True, autoincrement=True),
+    text_column("pipeline"),
     Column("version", BigInteger, nullable=False),
-    _text("content_key"),
-    _text("partition"),
-    _text("training_set"),
-    _text("bundle"),
-    _text("bounds"),
-    _time("decided_at", nullable=True),
-    _text("parameters"),
-    _text("metrics"),
-    _text("environment"),
-    _text("code_version"),
-    _text("durations"),
-    _text("run_id"),
-    _time("created_at"),
+    text_column("content_key"),
+    text_column("partition"),
+    text_column("training_set"),
+    text_column("bundle"),
+    text_column("bounds"),
+    time_column("decided_at", nullable=True),
+    text_column("parameters"),
+    text_column("metrics"),
+    text_column("environment"),
+    text_column("code_version"),
+    text_column("durations"),
+    text_column("run_id"),
+    time_column("created_at"),
     UniqueConstraint("pipeline", "version"),
     UniqueConstraint("pipeline", "content_key"),
     CheckConstraint("version > 0", name="version"),
@@ -208,24 +171,24 @@ versions = Table(
 verdicts = Table(
     "verdicts",
     metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
-    _text("pipeline"),
+    Column("id", ID, primary_key=True, autoincrement=True),
+    text_column("pipeline"),
     Column("version", BigInteger, nullable=False),
-    _text("gate"),
-    _text("gate_key"),
-    _text("metric"),
-    _text("slice"),
+    text_column("gate"),
+    text_column("gate_key"),
+    text_column("metric"),
+    text_column("slice"),
     Column("value", Double),
     Column("threshold", Double),
     Column("low", Double),
     Column("high", Double),
     Column("passed", Boolean),
     Column("rows", BigInteger, nullable=False),
-    _text("detail"),
-    _text("snapshot"),
+    text_column("detail"),
+    text_column("snapshot"),
     Column("measured", Boolean, nullable=False),
-    _text("run_id"),
-    _time("recorded_at"),
+    text_column("run_id"),
+    time_column("recorded_at"),
     ForeignKeyConstraint(["pipeline", "version"], ["versions.pipeline", "versions.version"]),
     Index(
         "uq_verdicts_measured",
@@ -244,17 +207,17 @@ verdicts = Table(
 promotions = Table(
     "promotions",
     metadata,
-    Column("seq", _ID, primary_key=True, autoincrement=True),
-    _text("pipeline"),
+    Column("seq", ID, primary_key=True, autoincrement=True),
+    text_column("pipeline"),
     Column("version", BigInteger),
-    _text("action"),
+    text_column("action"),
     Column("previous", BigInteger),
-    _text("partition"),
-    _time("effective_at"),
-    _text("reason"),
-    _text("actor"),
-    _text("run_id"),
-    _time("recorded_at"),
+    text_column("partition"),
+    time_column("effective_at"),
+    text_column("reason"),
+    text_column("actor"),
+    text_column("run_id"),
+    time_column("recorded_at"),
     ForeignKeyConstraint(["pipeline", "version"], ["versions.pipeline", "versions.version"]),
     CheckConstraint("action IN ('promoted', 'rolled_back', 'kept')", name="action"),
     Index(None, "pipeline", "seq"),
@@ -265,16 +228,16 @@ promotions = Table(
 decisions = Table(
     "decisions",
     metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
-    _text("pipeline"),
-    _text("partition"),
-    _time("decided_at", nullable=True),
-    _text("outcome"),
-    _text("reason"),
-    _text("policy"),
-    _text("evidence"),
-    _text("run_id"),
-    _time("recorded_at"),
+    Column("id", ID, primary_key=True, autoincrement=True),
+    text_column("pipeline"),
+    text_column("partition"),
+    time_column("decided_at", nullable=True),
+    text_column("outcome"),
+    text_column("reason"),
+    text_column("policy"),
+    text_column("evidence"),
+    text_column("run_id"),
+    time_column("recorded_at"),
     CheckConstraint("outcome IN ('triggered', 'skipped', 'manual')", name="outcome"),
     Index(None, "pipeline", "partition", "id"),
     sqlite_autoincrement=True,
@@ -284,17 +247,17 @@ alerts = Table(
     "alerts",
     metadata,
     Column("alert_id", Text, primary_key=True),
-    _text("kind"),
-    _text("severity"),
-    _text("asset"),
-    _text("partition"),
-    _text("about"),
-    _text("title"),
-    _text("text"),
-    _text("link"),
-    _text("evidence"),
-    _time("raised_at"),
-    _text("run_id"),
+    text_column("kind"),
+    text_column("severity"),
+    text_column("asset"),
+    text_column("partition"),
+    text_column("about"),
+    text_column("title"),
+    text_column("text"),
+    text_column("link"),
+    text_column("evidence"),
+    time_column("raised_at"),
+    text_column("run_id"),
     Index(None, "raised_at"),
 )
 
@@ -302,14 +265,14 @@ alerts = Table(
 alert_deliveries = Table(
     "alert_deliveries",
     metadata,
-    Column("id", _ID, primary_key=True, autoincrement=True),
+    Column("id", ID, primary_key=True, autoincrement=True),
     Column("alert_id", Text, ForeignKey("alerts.alert_id"), nullable=False),
-    _text("channel"),
+    text_column("channel"),
     Column("attempt", Integer, nullable=False),
-    _text("state"),
-    _text("error"),
-    _time("until", nullable=True),
-    _time("recorded_at"),
+    text_column("state"),
+    text_column("error"),
+    time_column("until", nullable=True),
+    time_column("recorded_at"),
     Index(None, "alert_id", "channel", "id"),
     sqlite_autoincrement=True,
 )

@@ -124,12 +124,12 @@ def _recorded(
 
 def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str) -> None:
     """S33: a partition is decided only when the one before it is."""
-    before = pipeline.partition_keys_upto(partition)[-2:-1]
-    if not before or reading.own(ws, pipeline, "champion", before):
+    before = pipeline.partition_before(partition)
+    if before is None or reading.own(ws, pipeline, "champion", [before]):
         return
-    decided = decisions.current(ws.state, pipeline.name).get(before[0])
+    decided = decisions.current(ws.state, pipeline.name).get(before)
     if decided is None or decided.trains:
         raise OrderError(
-            f"{pipeline.name}/champion for {partition} follows {before[0]}, which is undecided.",
-            remedy=f"Materialize {pipeline.name} for {before[0]} first.",
+            f"{pipeline.name}/champion for {partition} follows {before}, which is undecided.",
+            remedy=f"Materialize {pipeline.name} for {before} first.",
         )

@@ -244,9 +244,10 @@ def _since_triggered(ws: Workspace, pipeline: ModelPipeline, partition: str) -> 
     if pipeline.partitions is None:
         return None
     records = ledger.latest(ws.state, f"{pipeline.name}/decision")
-    before = pipeline.partition_keys_upto(partition)[:-1]
-    for ago, earlier in enumerate(reversed(before), start=1):
+    ago, earlier = 1, pipeline.partition_before(partition)
+    while earlier is not None:
         entry = records.get((f"{pipeline.name}/decision", earlier))
         if entry is not None and entry.result_as(DecisionResult).trains:
             return ago
+        ago, earlier = ago + 1, pipeline.partition_before(earlier)
     return None

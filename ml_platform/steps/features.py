@@ -59,10 +59,10 @@ class FeaturesStep(Step):
 
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
         """From the definition and the validated partitions that can matter."""
-        definition = FeatureDefinition.of(pipeline)
+        definition, key = ws.state.once(f"definition of {pipeline.name}", lambda: _definition(pipeline))
         reads = reading.validated(ws, pipeline, definition, *window_of(pipeline, partition))
         since = reading.available_since(ws, definition) if reads else {}
-        return recipe("features", CODE_VERSION, definition.key, partition, reads, since, libraries("duckdb", "polars"))
+        return recipe("features", CODE_VERSION, key, partition, reads, since, libraries("duckdb", "polars"))
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
         """Compute the partition out of core, then replace it in a short transaction."""
@@ -77,6 +77,11 @@ class FeaturesStep(Step):
             display = {"features": len(definition.outputs), **_nulls(ws, pipeline, partition), "preview": first}
             outcome = Outcome(rows, result=FeaturesResult(len(definition.outputs)), display=display)
             return record_after(tx, ws, author, outcome)
+
+
+def _definition(pipeline: ModelPipeline) -> tuple[FeatureDefinition, str]:
+    definition = FeatureDefinition.of(pipeline)
+    return definition, definition.key
 
 
 def _only_needed(pipeline: ModelPipeline, table: str) -> bool:

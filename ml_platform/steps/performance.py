@@ -83,10 +83,9 @@ class PerformanceStep(Step):
             mature = (reading.reached(ws, pipeline) or matures) > matures
             answers = reading.labels(ws, pipeline, matures, known_from=start) if mature else []
             return recipe(*declared, answers, mature)
-        answers = reading.labels(ws, pipeline, None)
-        if not isinstance(pipeline.examples.label, Label):
-            answers = [read for read in answers if read.partition == partition]
-        return recipe(*declared, answers)
+        if isinstance(pipeline.examples.label, Label):
+            return recipe(*declared, reading.labels(ws, pipeline, None))
+        return recipe(*declared, reading.labels_of(ws, pipeline, partition))
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
         """Every metric of the task per version and role: overall with intervals, by class, and per segment of a gate.

@@ -17,10 +17,11 @@ from ml_platform.steps.all_steps import STEPS
 
 def pipeline_assets(pipeline: ModelPipeline) -> list[dg.AssetsDefinition]:
     """One asset a step, in the order in which they run."""
-    return [_asset(pipeline, step) for step in STEPS]
+    return [step_asset(pipeline, step) for step in STEPS]
 
 
-def _asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
+def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
+    """The asset of one step."""
     key = [pipeline.name, step.name]
     table = step.table(pipeline)
     metadata: Metadata = {"dagster/table_name": f"lake.{table}"} if table else {}

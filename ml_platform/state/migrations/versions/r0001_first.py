@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from ml_platform.state.schema import UtcDateTime
+from ml_platform.state.column_types import UtcDateTime
 
 revision = "0001"
 down_revision = None
