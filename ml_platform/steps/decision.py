@@ -127,7 +127,7 @@ def newest(ws: Workspace, pipeline: ModelPipeline) -> str:
     decided = [partition for _, partition in ledger.latest(ws.state, f"{pipeline.name}/decision")]
     if not decided:
         raise OrderError(
-            f"{pipeline.name} has decided nothing yet.", remedy=f"Run it first: `ml-platform run {pipeline.name}`."
+            f"{pipeline.name} has no decision yet.", remedy=f"Run it first: `ml-platform run {pipeline.name}`."
         )
     return max(decided)
 

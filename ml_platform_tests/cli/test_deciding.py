@@ -70,10 +70,10 @@ def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: p
     ("words", "code", "message"),
     [
         (["retrain", "trip_delay"], 2, "--why"),
-        (["retrain", "trip_delay", "--why", " "], 2, "it is empty"),
+        (["retrain", "trip_delay", "--why", " "], 2, "the reason is empty"),
         (["retrain", "trip_delay", "--why", "x", "--partition", "2031-01"], 2, "There is no month '2031-01'"),
         (["retrain", "trip_delay", "--why", "x", "--partition", "2024-04"], 1, "has no decision for 2024-04"),
-        (["retrain", "churn", "--why", "x"], 1, "has decided nothing yet"),
+        (["retrain", "churn", "--why", "x"], 1, "has no decision yet"),
         (["decisions", "chrun"], 2, "There is no pipeline 'chrun'"),
     ],
 )
