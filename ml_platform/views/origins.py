@@ -65,9 +65,16 @@ def example_rows(stores: Stores, definition: FeatureDefinition, features: Row) -
 
 
 def _origin(file: LandedFile, row: Row) -> Row:
-    named = ("table", "sha256", "version", "arrival", "status")
-    about = {name: getattr(file, name) for name in named}
-    return {**about, "partition": row["_partition"], "file": file.path, "row": row["_row"]}
+    return {
+        "table": file.table,
+        "partition": row["_partition"],
+        "file": file.path,
+        "row": row["_row"],
+        "sha256": file.sha256,
+        "version": file.version,
+        "arrival": file.arrival,
+        "status": file.status,
+    }
 
 
 def _rows(lake: Lake, sql: str, parameters: list[Any]) -> list[Row]:

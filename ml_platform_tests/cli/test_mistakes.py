@@ -131,7 +131,7 @@ DECLARATIONS = {
     "a word that is missing": ("p = ModelPipeline('p')", "tables, examples, features, trainer is missing."),
     "a feature that is none": (
         'p = declared(features=["size"])',
-        "features[0]='size' is a text. Allowed: Derived, Lookup, Latest, Window, Since.",
+        "features[0]='size' is a text. Allowed: Derived, Lookup, Latest, Window, Since, TimeSince.",
     ),
     "a text for a number": ('g = AtLeast("roc_auc", "high")', "floor='high' is no number."),
     "a name that is not defined": ("p = declard()", "line 15: NameError: name 'declard' is not defined."),
