@@ -33,7 +33,7 @@ def test_what_was_alarming_is_listed_with_what_the_channels_know(alarmed: Path) 
     shown = invoke("alerts", "trip_delay")
     assert shown.exit_code == 0 and "Refused: trips/noise.csv" in shown.stdout and "failed (json " in shown.stdout
     assert invoke_json("alerts", "churn") == []
-    assert "Nothing alarming" in invoke("alerts", "churn").stdout
+    assert "There are no alerts" in invoke("alerts", "churn").stdout
     (finding,) = [found for found in invoke_json("doctor") if found["name"] == "alerts"]
     assert finding["state"] == "warn" and "1 did not reach json " in finding["detail"]
 

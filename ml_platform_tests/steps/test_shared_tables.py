@@ -52,7 +52,7 @@ def test_equal_definitions_of_one_table_are_one_S34() -> None:
 
 def test_one_table_is_sliced_one_way() -> None:
     later = scenario.trips("others", partitions=Monthly(since="2024-02", until="2024-06"))
-    with pytest.raises(DeclarationError, match="two pipelines slice it differently"):
+    with pytest.raises(DeclarationError, match="two pipelines partition it differently"):
         slices_of([scenario.trips(), later])
     assert slices_of([scenario.trips()])["drivers"] is None, "a table without time is whole"
 
