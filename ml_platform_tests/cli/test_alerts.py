@@ -23,7 +23,7 @@ def alarmed(platform: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (platform / "landing" / "trips" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
     with closing(world(platform, trips_and_churn.trip_delay, trips_and_churn.churn)) as made:
         outcome = made.step("raw/trips", "all")
-        step_alerts.told(made.ws, "raw/trips", "all", outcome, "run", print)
+        step_alerts.raise_alerts(made.ws, "raw/trips", "all", outcome, kind="check", run_id="run", say=print)
     return platform
 
 
