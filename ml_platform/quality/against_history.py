@@ -126,24 +126,24 @@ def check_names(table: Table, partitions: Partitions | None) -> list[tuple[str, 
     return [(check.name, check.about) for check in _checks(table, partitions)]
 
 
-def run_checks(blobs: Blobs, table: Table, partitions: Partitions | None, found: History) -> list[CheckResult]:
+def run_checks(blobs: Blobs, table: Table, partitions: Partitions | None, past: History) -> list[CheckResult]:
     """Every check of `check_names`, in its order. Pictures of the worst columns are stored as blobs."""
-    return [_result(check, found, blobs) for check in _checks(table, partitions)]
+    return [_result(check, past, blobs) for check in _checks(table, partitions)]
 
 
-def _result(check: _Check, found: History, blobs: Blobs) -> CheckResult:
-    meta: dict[str, Any] = {"history": _told(found), "how": inspect.cleandoc(check.judge.__doc__ or "")}
-    if check.name == "volume" and not found.now.rows:
-        usual = rhythm.no_rows_are_usual(found)
-        said = f"There are no rows in {found.now.partition}{', which is nothing unusual' if usual else ''}."
-        return CheckResult("volume", usual, "error", 0, 1, said, meta)
-    if not found.earlier:
-        said = "There is no history yet to compare with."
-        return CheckResult(check.name, True, "warn", None, None, said, meta)
-    findings = sorted(check.judge(found), key=lambda finding: -finding.strain)
+def _result(check: _Check, past: History, blobs: Blobs) -> CheckResult:
+    meta: dict[str, Any] = {"history": _extent(past), "how": inspect.cleandoc(check.judge.__doc__ or "")}
+    if check.name == "volume" and not past.now.rows:
+        usual = rhythm.no_rows_are_usual(past)
+        description = f"There are no rows in {past.now.partition}{', which is nothing unusual' if usual else ''}."
+        return CheckResult("volume", usual, "error", 0, 1, description, meta)
+    if not past.earlier:
+        description = "There is no history yet to compare with."
+        return CheckResult(check.name, True, "warn", None, None, description, meta)
+    findings = sorted(check.judge(past), key=lambda finding: -finding.strain)
     if not findings:
-        said = f"Nothing could be judged: it takes {ENOUGH} values, now and before."
-        return CheckResult(check.name, True, "warn", None, None, said, meta)
+        description = f"Nothing could be judged: it takes {ENOUGH} values, now and before."
+        return CheckResult(check.name, True, "warn", None, None, description, meta)
     worst, failed = findings[0], [finding for finding in findings if not finding.passed]
     meta["columns"] = [
         {
@@ -157,17 +157,17 @@ def _result(check: _Check, found: History, blobs: Blobs) -> CheckResult:
         for finding in findings
     ]
     meta["picture"] = {"picture": blobs.put_bytes(worst.draw())}
-    said = " ".join(finding.said for finding in failed[:3])
+    description = " ".join(finding.description for finding in failed[:3])
     if len(failed) > 3:
-        said += f" And {len(failed) - 3} more columns: {', '.join(finding.column for finding in failed[3:])}."
+        description += f" And {len(failed) - 3} more columns: {', '.join(finding.column for finding in failed[3:])}."
     if not failed:
-        said = f"{check.good}; nearest to its limit: {worst.said}"
-    return CheckResult(check.name, not failed, check.severity(worst), worst.value, worst.threshold, said, meta)
+        description = f"{check.good}; nearest to its limit: {worst.description}"
+    return CheckResult(check.name, not failed, check.severity(worst), worst.value, worst.threshold, description, meta)
 
 
-def _told(found: History) -> str:
-    if not found.earlier:
+def _extent(past: History) -> str:
+    if not past.earlier:
         return "none"
-    if found.now.partition == WHOLE:
-        return f"{len(found.earlier)} earlier contents of the table"
-    return f"{len(found.earlier)} earlier partitions, {found.earlier[0].partition} to {found.earlier[-1].partition}"
+    if past.now.partition == WHOLE:
+        return f"{len(past.earlier)} earlier contents of the table"
+    return f"{len(past.earlier)} earlier partitions, {past.earlier[0].partition} to {past.earlier[-1].partition}"

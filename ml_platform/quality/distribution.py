@@ -34,18 +34,22 @@ def missing(history: History) -> list[Finding]:
     It may move by .05 (grow by .03 from six earlier partitions on), or by three of its own robust
     standard deviations.
     """
-    found = []
+    findings = []
     for now, earlier in columns(history, lambda c: c.rows):
         shares = [c.missing / c.rows for c in earlier]
         share, usual = now.missing / now.rows, median(shares)
         floor = _MISSING_MORE if share > usual and len(shares) >= _LONG else _MISSING
         allowed = max(floor, _SIGMAS * deviation(shares))
-        said = f"{now.name}: {share:.1%} of the values are missing; usual are {usual:.1%}, give or take {allowed:.1%}."
+        description = (
+            f"{now.name}: {share:.1%} of the values are missing; usual are {usual:.1%}, give or take {allowed:.1%}."
+        )
         draw = series(
             f"{now.name}: share missing", [*shares, share], max(0.0, usual - allowed), min(1.0, usual + allowed)
         )
-        found.append(Finding(now.name, abs(share - usual), allowed, f"{usual:.2%}", f"{share:.2%}", said, draw))
-    return found
+        findings.append(
+            Finding(now.name, abs(share - usual), allowed, f"{usual:.2%}", f"{share:.2%}", description, draw)
+        )
+    return findings
 
 
 def frozen(history: History) -> list[Finding]:
@@ -53,23 +57,23 @@ def frozen(history: History) -> list[Finding]:
 
     Nor is a flag that under 5 % of the rows had: no holiday in a month is no fault.
     """
-    found = []
+    findings = []
     for now, earlier in columns(history):
         shares = [c.most_common / c.values for c in earlier]
         share, usual = now.most_common / now.values, median(shares)
         allowed = min(1.0, usual + _DOMINANCE.of(movements(shares)))
-        said = f"{now.name}: one value makes {share:.1%} of {now.values:,} values; usual are {usual:.1%}."
+        description = f"{now.name}: one value makes {share:.1%} of {now.values:,} values; usual are {usual:.1%}."
         others = (1 - max(shares)) * now.values  # values that should differ from the most common one
         rare_flag = now.type == _FLAG and max(shares) >= 1 - _RARE_FLAG
         if now.distinct == 1 and others >= _NO_CHANCE and not rare_flag:
             allowed = max(shares)
-            said = (
+            description = (
                 f"{now.name} is frozen: all {now.values:,} values are equal; "
                 f"{median(c.distinct for c in earlier):,.0f} different ones are usual."
             )
         draw = series(f"{now.name}: share of the most common value", [*shares, share], 0.0, allowed)
-        found.append(Finding(now.name, share, allowed, f"{usual:.1%}", f"{share:.1%}", said, draw))
-    return found
+        findings.append(Finding(now.name, share, allowed, f"{usual:.1%}", f"{share:.1%}", description, draw))
+    return findings
 
 
 def units(history: History) -> list[Finding]:
@@ -78,7 +82,7 @@ def units(history: History) -> list[Finding]:
     The spread is the interquartile range; where that is 0 now or before, the range from q01 to q99, which
     depends on how often it rained rather than on how rain is measured, and so must differ by 16 times.
     """
-    found = []
+    findings = []
     for now, earlier in _numbers(history):
         wide, tolerance = _iqr, _SPREAD
         if any(_iqr(c) <= 0 for c in [now, *earlier]):
@@ -89,10 +93,14 @@ def units(history: History) -> list[Finding]:
         ratio = math.log2(wide(now)) - median(spreads)
         allowed = tolerance.of(movements(spreads))
         times, usual = 2**ratio, 2 ** median(spreads)
-        said = f"{now.name}: the spread is {_times(times)} the usual one ({wide(now):,.4g}, before {usual:,.4g})."
+        description = (
+            f"{now.name}: the spread is {_times(times)} the usual one ({wide(now):,.4g}, before {usual:,.4g})."
+        )
         draw = series(f"{now.name}: spread", [wide(c) for c in [*earlier, now]], usual / 2**allowed, usual * 2**allowed)
-        found.append(Finding(now.name, 2 ** abs(ratio), 2**allowed, f"{usual:,.4g}", f"{wide(now):,.4g}", said, draw))
-    return found
+        findings.append(
+            Finding(now.name, 2 ** abs(ratio), 2**allowed, f"{usual:,.4g}", f"{wide(now):,.4g}", description, draw)
+        )
+    return findings
 
 
 def direction(history: History) -> list[Finding]:
@@ -101,7 +109,7 @@ def direction(history: History) -> list[Finding]:
     Asymmetry is (q99 + q01 - 2 q50) / (q99 - q01), from -1 to 1. It must lean clearly, one way in every
     earlier partition and the other way now; columns that lean nowhere cannot be judged by it.
     """
-    found = []
+    findings = []
     for now, earlier in _numbers(history):
         if now.distinct <= 2 or _range(now) <= 0 or any(_range(c) <= 0 for c in earlier):
             continue
@@ -111,12 +119,14 @@ def direction(history: History) -> list[Finding]:
         if any(b * side < _LEANING for b in before):
             continue
         turned = max(0.0, usual - lean if side > 0 else lean - usual) if -lean * side >= _LEANING else 0.0
-        said = f"{now.name}: the long tail is on the {_side(lean)}, before it was on the {_side(usual)}: negated?"
+        description = (
+            f"{now.name}: the long tail is on the {_side(lean)}, before it was on the {_side(usual)}: negated?"
+        )
         if turned <= _TURN:
-            said = f"{now.name}: the long tail is on the {_side(lean)}, as before."
+            description = f"{now.name}: the long tail is on the {_side(lean)}, as before."
         draw = series(f"{now.name}: asymmetry", [*before, lean], max(-1.0, usual - _TURN), min(1.0, usual + _TURN))
-        found.append(Finding(now.name, turned, _TURN, f"{usual:+.2f}", f"{lean:+.2f}", said, draw))
-    return found
+        findings.append(Finding(now.name, turned, _TURN, f"{usual:+.2f}", f"{lean:+.2f}", description, draw))
+    return findings
 
 
 def shift(history: History) -> list[Finding]:
@@ -125,7 +135,7 @@ def shift(history: History) -> list[Finding]:
     The nearest, because seasons return, and a level that was reached before is no news. Of the quartiles
     the mean distance counts; the mean of the values tells of a few that are far out.
     """
-    found = []
+    findings = []
     for now, earlier in _numbers(history):
         unit = median(_iqr(c) for c in earlier) or median(_range(c) for c in earlier)
         if unit <= 0:
@@ -134,15 +144,15 @@ def shift(history: History) -> list[Finding]:
         moved = min(distances)
         near = earlier[distances.index(moved)]
         allowed = _SHIFT.of([min(_distance(c, o) for o in earlier[:i]) / unit for i, c in enumerate(earlier) if i])
-        said = (
+        description = (
             f"{now.name}: mean {now.mean:,.4g} and quartiles {_quartiles(now)}; the nearest earlier ones are "
             f"{near.mean:,.4g} and {_quartiles(near)}, {moved:.2f} interquartile ranges away, and {allowed:.2f} may be."
         )
         low, high = near.mean - allowed * unit, near.mean + allowed * unit
         draw = series(f"{now.name}: mean", [*(c.mean for c in earlier), now.mean], low, high)
         before, after = f"{near.mean:,.4g} ({_quartiles(near)})", f"{now.mean:,.4g} ({_quartiles(now)})"
-        found.append(Finding(now.name, moved, allowed, before, after, said, draw))
-    return found
+        findings.append(Finding(now.name, moved, allowed, before, after, description, draw))
+    return findings
 
 
 def _numbers(history: History) -> Iterator[tuple[Column, list[Column]]]:

@@ -18,7 +18,7 @@ class Finding:
     threshold: float
     before: str
     now: str
-    said: str
+    description: str
     draw: Callable[[], bytes]
 
     @property

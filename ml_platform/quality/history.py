@@ -109,19 +109,19 @@ def history(stores: Stores, table: Table, partitions: Partitions | None, partiti
     """
     filled = _filled(stores.state, table, partitions, partition)
     names = [partition, *[name for name, rows in filled.items() if rows and name != partition][-_LONGEST:]]
-    made, arrivals = _made(stores.state, table, names), first_arrivals(stores.state, table.name)
+    results, arrivals = _results(stores.state, table, names), first_arrivals(stores.state, table.name)
     profiled = _profiled(stores.lake, table, names)
-    if _mend(stores.lake, table, made, profiled):
+    if _mend(stores.lake, table, results, profiled):
         profiled = _profiled(stores.lake, table, names)
-    present = next(((name, key) for name, key in reversed(made) if name == partition), None)
+    present = next(((name, key) for name, key in reversed(results) if name == partition), None)
     start, end = partitions.window(partition) if partitions and partition != WHOLE else (None, None)
     now, earlier = Profile(partition, {}, span=end - start if start and end else None, end=end), []
     for which, columns in profiled.items():
-        found = _profile(table, partitions, which[0], columns, made.get(which, ValidatedResult()), arrivals)
+        seen = _profile(table, partitions, which[0], columns, results.get(which, ValidatedResult()), arrivals)
         if which == present:
-            now = found
-        elif found.rows:
-            earlier.append(found)
+            now = seen
+        elif seen.rows:
+            earlier.append(seen)
     empty = sum(not rows for name, rows in filled.items() if name != partition)
     return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, table.key)
 
@@ -162,13 +162,13 @@ def _profile(
     )
 
 
-def _mend(lake: Lake, table: Table, made: Mapping[Which, ValidatedResult], profiled: Mapping[Which, Any]) -> bool:
+def _mend(lake: Lake, table: Table, results: Mapping[Which, ValidatedResult], profiled: Mapping[Which, Any]) -> bool:
     """Profile again what has no profile of today's version: a lake that older code filled. Whether there was any."""
     content = ", ".join(quoted(name) for name in table.columns)
     missing = [
         (name, key)
-        for name, key in dict(made.keys()).items()  # the newest content of each partition
-        if (name, key) not in profiled and made[name, key].rows
+        for name, key in dict(results.keys()).items()  # the newest content of each partition
+        if (name, key) not in profiled and results[name, key].rows
     ]
     for name, key in missing:
         rows = lake.frame(
@@ -191,10 +191,10 @@ def _profiled(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dic
         "AND list_contains(?, partition) ORDER BY partition, rowid",
         [table.name, PROFILE_VERSION, list(names)],
     )
-    found: dict[Which, dict[str, Column]] = {}
+    columns_by_content: dict[Which, dict[str, Column]] = {}
     for name, key, *values in rows:
-        found.setdefault((name, key), {})[values[0]] = column(values)
-    return found
+        columns_by_content.setdefault((name, key), {})[values[0]] = column(values)
+    return columns_by_content
 
 
 def column(values: Sequence[Any]) -> Column:
@@ -218,7 +218,7 @@ def column(values: Sequence[Any]) -> Column:
     )
 
 
-def _made(state: State, table: Table, names: Sequence[str]) -> dict[Which, ValidatedResult]:
+def _results(state: State, table: Table, names: Sequence[str]) -> dict[Which, ValidatedResult]:
     """What is on record of every content that these partitions ever had, the newest last."""
     by_content: dict[Which, ValidatedResult] = {}
     for record in ledger.history(state, f"validated/{table.name}"):

@@ -31,50 +31,50 @@ def levels(history: History) -> list[Finding]:
     of the differences of the shares, from 0 (the same) to 1 (nothing in common). Texts that are too many
     to be counted are judged by how they are written, N104UW as A9A.
     """
-    found = []
+    findings = []
     for now, earlier in columns(history):
         everything = [*earlier, now]
         # Numbers have levels while they are flags only; quantiles judge what stopped being one.
         if all(c.levels for c in everything) or (now.type == _TEXT and any(c.levels for c in everything)):
             rare = 1 / LEVELS if any(c.distinct > LEVELS for c in everything) else 0.0
-            found.append(
+            findings.append(
                 _mixed(
                     now.name, "levels", [_often(c.shares, rare) for c in earlier], _often(now.shares, rare), now.values
                 )
             )
         if all(c.forms for c in everything):
-            found.append(_mixed(now.name, "forms", [c.forms for c in earlier], now.forms, now.values))
-    return found
+            findings.append(_mixed(now.name, "forms", [c.forms for c in earlier], now.forms, now.values))
+    return findings
 
 
 def _mixed(
     name: str, kind: str, mixes: Sequence[Mapping[str, float]], mix: Mapping[str, float], values: int
 ) -> Finding:
     """One mix of shares against the earlier ones: whichever is nearer to its limit, what came and went or the whole."""
-    known = {level: median(m.get(level, 0.0) for m in mixes) for level in {name for m in mixes for name in m}}
+    usual = {level: median(m.get(level, 0.0) for m in mixes) for level in {name for m in mixes for name in m}}
     least = max(_LEVEL_SHARE, _NO_CHANCE / values)
-    new = {level: share for level, share in mix.items() if share >= least and level not in known}
-    always = {level for level in known if all(m.get(level, 0.0) >= least for m in mixes)}
-    gone = {level: known[level] for level in always if level not in mix}
+    new = {level: share for level, share in mix.items() if share >= least and level not in usual}
+    always = {level for level in usual if all(m.get(level, 0.0) >= least for m in mixes)}
+    gone = {level: usual[level] for level in always if level not in mix}
     moved = min(_variation(mix, m) for m in mixes)
     allowed = _MIX.of([min(_variation(m, o) for o in mixes[:i]) for i, m in enumerate(mixes) if i])
-    allowed = max(allowed, _SAMPLED * math.sqrt(len(known) / (math.pi * values)))  # few rows are never mixed alike
+    allowed = max(allowed, _SAMPLED * math.sqrt(len(usual) / (math.pi * values)))  # few rows are never mixed alike
     turnover = max(sum(new.values()), sum(gone.values()))
-    told = [f"{_some(new)} appeared ({sum(new.values()):.1%} of the values)"] if new else []
-    told += [f"{_some(gone)} vanished ({sum(gone.values()):.1%} before)"] if gone else []
+    changes = [f"{_some(new)} appeared ({sum(new.values()):.1%} of the values)"] if new else []
+    changes += [f"{_some(gone)} vanished ({sum(gone.values()):.1%} before)"] if gone else []
     value, threshold = turnover, least
-    if not told or moved / allowed > turnover / least:
+    if not changes or moved / allowed > turnover / least:
         value, threshold = moved, allowed
-        told.append(f"{moved:.1%} of the values changed their {kind[:-1]}, at most {allowed:.1%} may")
-    often = sorted({*known, *mix}, key=lambda level: (-max(known.get(level, 0.0), mix.get(level, 0.0)), level))[:_SHOWN]
+        changes.append(f"{moved:.1%} of the values changed their {kind[:-1]}, at most {allowed:.1%} may")
+    often = sorted({*usual, *mix}, key=lambda level: (-max(usual.get(level, 0.0), mix.get(level, 0.0)), level))[:_SHOWN]
     draw = pairs(
         f"{name}: share of {kind}",
         often,
-        [known.get(level, 0.0) for level in often],
+        [usual.get(level, 0.0) for level in often],
         [mix.get(level, 0.0) for level in often],
     )
-    said = f"{name}: {'; '.join(told)}."
-    return Finding(name, value, threshold, f"{len(known)} {kind}", f"{len(mix)} {kind}", said, draw)
+    description = f"{name}: {'; '.join(changes)}."
+    return Finding(name, value, threshold, f"{len(usual)} {kind}", f"{len(mix)} {kind}", description, draw)
 
 
 def hours(history: History) -> list[Finding]:
@@ -83,7 +83,7 @@ def hours(history: History) -> list[Finding]:
     The distance is the least work that turns one histogram of hours into the other, on a circle
     (Rabin, Delon and Gousseau, 2011): five hours' shift of events that fill the day evenly is invisible.
     """
-    found = []
+    findings = []
     for now, earlier in columns(history):
         if not now.hours or not all(c.hours for c in earlier):
             continue
@@ -93,12 +93,14 @@ def hours(history: History) -> list[Finding]:
         near = clocks[distances.index(moved)]
         allowed = _HOURS.of([min(round_the_clock(c, o) for o in clocks[:i]) for i, c in enumerate(clocks) if i])
         lag = min(range(-11, 13), key=lambda n: (round_the_clock(_turned(near, n), clock), abs(n)))
-        said = f"{now.name}: the times of day moved by {moved:.1f} hours on average, at most {allowed:.1f} may be."
+        description = (
+            f"{now.name}: the times of day moved by {moved:.1f} hours on average, at most {allowed:.1f} may be."
+        )
         if moved > allowed and lag:
-            said = f"{now.name}: the times of day look like the earlier ones moved by {lag:+d} hours."
+            description = f"{now.name}: the times of day look like the earlier ones moved by {lag:+d} hours."
         draw = pairs(f"{now.name}: share of each hour, UTC", [f"{hour:02}" for hour in range(24)], near, clock)
-        found.append(Finding(now.name, moved, allowed, _busy(near), _busy(clock), said, draw))
-    return found
+        findings.append(Finding(now.name, moved, allowed, _busy(near), _busy(clock), description, draw))
+    return findings
 
 
 def round_the_clock(a: Sequence[float], b: Sequence[float]) -> float:

@@ -53,37 +53,37 @@ def profile(
 
 def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
     kind = column.dtype
-    found: dict[str, Any] = {"type": str(kind), "rows": len(column), "nulls": column.null_count()}
+    facts: dict[str, Any] = {"type": str(kind), "rows": len(column), "nulls": column.null_count()}
     if kind.is_nested() or kind in (pl.Binary, pl.Null):
-        return found
+        return facts
     values = column.drop_nulls()
     counts = values.alias("value").value_counts(name="n")
-    found["distinct"], found["most_common"] = counts.height, counts["n"].max() or 0
+    facts["distinct"], facts["most_common"] = counts.height, counts["n"].max() or 0
     if kind.is_float():
-        found["nans"] = int(values.is_nan().sum())
+        facts["nans"] = int(values.is_nan().sum())
         values = values.filter(values.is_finite())
     if len(values):
-        found["min"], found["max"] = _text(values.min()), _text(values.max())
+        facts["min"], facts["max"] = _text(values.min()), _text(values.max())
     if kind.is_numeric() and len(values):
         numbers = values.cast(pl.Float64)
-        found["mean"], found["std"] = numbers.mean(), numbers.std()
+        facts["mean"], facts["std"] = numbers.mean(), numbers.std()
         ordered = numbers.sort()
         for name, share in _QUANTILES.items():
-            found[name] = ordered.quantile(share, "linear")
+            facts[name] = ordered.quantile(share, "linear")
     if _has_levels(kind, counts.height):
         often = counts if counts.height <= LEVELS else counts.filter(pl.col("n") * LEVELS >= len(values))
         top = often.select(pl.col("value").cast(pl.String), "n").sort(["n", "value"], descending=[True, False])
-        found["levels"] = json.dumps({str(level)[:200]: count for level, count in top.iter_rows()}, ensure_ascii=False)
+        facts["levels"] = json.dumps({str(level)[:200]: count for level, count in top.iter_rows()}, ensure_ascii=False)
     if kind == pl.String and counts.height > LEVELS:
-        found["forms"] = json.dumps(_forms(values))
+        facts["forms"] = json.dumps(_forms(values))
     if kind == pl.Datetime:
         hours = dict(values.dt.hour().alias("hour").value_counts(name="n").iter_rows())
-        found["hours"] = json.dumps([hours.get(hour, 0) for hour in range(24)])
+        facts["hours"] = json.dumps([hours.get(hour, 0) for hour in range(24)])
     if by_day:
         days = values.dt.date().alias("day").value_counts(name="n").sort("day")
         if days.height <= DAYS:
-            found["days"] = json.dumps({f"{day:%Y-%m-%d}": count for day, count in days.iter_rows()})
-    return found
+            facts["days"] = json.dumps({f"{day:%Y-%m-%d}": count for day, count in days.iter_rows()})
+    return facts
 
 
 def _forms(values: pl.Series) -> dict[str, float]:

@@ -38,9 +38,11 @@ def volume(history: History) -> list[Finding]:
     moved = 0.0 if _chance(now.rows, expected, 3.0) else abs(math.log2(_rate(now) / usual))
     unit = "rows a day" if now.span else "rows"
     low, high = usual / 2**allowed, usual * 2**allowed
-    said = f"{_rate(now):,.4g} {unit} ({now.rows:,} in all); usual are {usual:,.4g}, from {low:,.4g} to {high:,.4g}."
+    description = (
+        f"{_rate(now):,.4g} {unit} ({now.rows:,} in all); usual are {usual:,.4g}, from {low:,.4g} to {high:,.4g}."
+    )
     draw = series(unit, [*rates, _rate(now)], low, high)
-    return [Finding("rows", 2**moved, 2**allowed, f"{usual:,.0f}", f"{_rate(now):,.0f}", said, draw)]
+    return [Finding("rows", 2**moved, 2**allowed, f"{usual:,.0f}", f"{_rate(now):,.0f}", description, draw)]
 
 
 def no_rows_are_usual(history: History) -> bool:
@@ -53,11 +55,11 @@ def no_rows_are_usual(history: History) -> bool:
 
 def _comparable(history: History) -> list[Profile]:
     """The earlier partitions with rows; where a partition is a day, those of its weekday when there are enough."""
-    found = [p for p in history.earlier if p.rows]
+    filled = [p for p in history.earlier if p.rows]
     if history.now.span != _ONE_DAY or history.now.end is None:
-        return found
-    same = [p for p in found if p.end is not None and p.end.weekday() == history.now.end.weekday()]
-    return same if len(same) >= _SAME_DAYS else found
+        return filled
+    same = [p for p in filled if p.end is not None and p.end.weekday() == history.now.end.weekday()]
+    return same if len(same) >= _SAME_DAYS else filled
 
 
 def rows_by_day(history: History) -> list[Finding]:
@@ -84,13 +86,13 @@ def rows_by_day(history: History) -> list[Finding]:
     worst = max(days, key=strain)
     (rows, usual), off = days[worst], _off(*days[worst])
     others = sum(strain(day) > 1 for day in days) - 1
-    said = f"{worst:%a %d %B %Y} has {rows:,} rows; {usual:,.0f} are usual on such a day."
-    said += f" {others} more days differ too much." if others > 0 else ""
+    description = f"{worst:%a %d %B %Y} has {rows:,} rows; {usual:,.0f} are usual on such a day."
+    description += f" {others} more days differ too much." if others > 0 else ""
     before, now = f"{usual:,.0f} rows", f"{worst}: {rows:,} rows"
     came, expected = zip(*days.values(), strict=True)
     draw = pairs("rows of each day", [f"{day:%d}" for day in days], expected, came)
     allowed = more if off > 0 else _DAY.cap
-    return [Finding(event, 2 ** abs(off), 2**allowed, before, now, said, draw)]
+    return [Finding(event, 2 ** abs(off), 2**allowed, before, now, description, draw)]
 
 
 def _days(profile: Profile, event: str) -> dict[date, int]:
@@ -133,9 +135,9 @@ def repeats(history: History) -> list[Finding]:
     shares = [p.repeated / p.offered for p in earlier]
     share, usual = now.repeated / now.offered, median(shares)
     allowed = usual + _REPEATS
-    said = f"{now.repeated:,} of {now.offered:,} rows ({share:.2%}) had come before; usual are {usual:.2%}."
+    description = f"{now.repeated:,} of {now.offered:,} rows ({share:.2%}) had come before; usual are {usual:.2%}."
     draw = series("share of rows that had come before", [*shares, share], 0.0, allowed)
-    return [Finding("rows", share, allowed, f"{usual:.2%}", f"{share:.2%}", said, draw)]
+    return [Finding("rows", share, allowed, f"{usual:.2%}", f"{share:.2%}", description, draw)]
 
 
 def freshness(history: History) -> list[Finding]:
@@ -152,21 +154,21 @@ def freshness(history: History) -> list[Finding]:
     shares = [a / span for a in ages]
     usual, allowed = median(shares), _LATE.of(movements(shares)) + _CHANCE / max(now.rows, 1)
     late = max(0.0, age / span - usual)
-    said = (
-        f"The newest row was {_told(age)} old when the last file came; usual are {_told(usual * span)}, "
-        f"and at most {_told(allowed * span)} more."
+    description = (
+        f"The newest row was {_in_words(age)} old when the last file came; usual are {_in_words(usual * span)}, "
+        f"and at most {_in_words(allowed * span)} more."
     )
     draw = series(
         "age of the newest row, in partitions", [*shares, age / span], min(*shares, age / span), usual + allowed
     )
-    return [Finding("newest row", late, allowed, _told(usual * span), _told(age), said, draw)]
+    return [Finding("newest row", late, allowed, _in_words(usual * span), _in_words(age), description, draw)]
 
 
 def _age(profile: Profile) -> timedelta | None:
     return profile.arrived - profile.newest if profile.arrived and profile.newest else None
 
 
-def _told(span: timedelta) -> str:
+def _in_words(span: timedelta) -> str:
     hours = span / timedelta(hours=1)
     return f"{hours:,.1f} hours" if abs(hours) < 72 else f"{hours / 24:,.1f} days"
 
