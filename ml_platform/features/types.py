@@ -18,8 +18,8 @@ def type_form(dtype: Any, where: str) -> Any:
         return ["Decimal", dtype.precision, dtype.scale]
     if isinstance(dtype, pl.Enum | pl.Categorical):
         return "String"  # levels belong to the model; tables hold text
-    for name, known in type_names.items():
-        if dtype == known:
+    for name, named in type_names.items():
+        if dtype == named:
             return name
     raise DeclarationError(where, f"a feature cannot hold {dtype}", remedy=f"Use one of {', '.join(type_names)}.")
 
@@ -34,5 +34,5 @@ def type_of(form: Any) -> pl.DataType:
         case ["Decimal", precision, scale]:
             return pl.Decimal(precision, scale)
         case _:
-            found: pl.DataType = type_names[form]()
-            return found
+            dtype: pl.DataType = type_names[form]()
+            return dtype

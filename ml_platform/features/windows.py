@@ -189,16 +189,16 @@ class _Cell:
         n, least = frame["n"], 0
         match aggregate:
             case "count":
-                found = n.cast(pl.Int64)
+                values = n.cast(pl.Int64)
             case "sum":
-                found = pl.Series(sums_of(frame["s"], self.resolution))
+                values = pl.Series(sums_of(frame["s"], self.resolution))
             case "mean":
-                found, least = pl.Series(means_of(n, frame["s"], self.resolution)), 1
+                values, least = pl.Series(means_of(n, frame["s"], self.resolution)), 1
             case "std":
-                found, least = pl.Series(stds_of(n, frame["s"], frame["r"], self.resolution)), 2
+                values, least = pl.Series(stds_of(n, frame["s"], frame["r"], self.resolution)), 2
             case _:
-                found, least = frame[aggregate], 1
-        return frame.select(pl.when(n >= least).then(found.alias(output)))[output]
+                values, least = frame[aggregate], 1
+        return frame.select(pl.when(n >= least).then(values.alias(output)))[output]
 
 
 def _integers(column: Any) -> Integers:
