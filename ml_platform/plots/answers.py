@@ -21,10 +21,10 @@ def confusion(actual: Sequence[str], predicted: Sequence[str]) -> bytes:
     order = np.argsort(-counts, kind="stable")
     frequent = sorted(names[order[:CLASSES]])
     shown = [*frequent, "others"] if set(names) | set(predicted) > set(frequent) else frequent
-    place = {name: number for number, name in enumerate(frequent)}
+    position = {name: number for number, name in enumerate(frequent)}
     grid = np.zeros((len(shown), len(shown)))
-    rows = [place.get(str(name), len(frequent)) for name in actual]
-    columns = [place.get(str(name), len(frequent)) for name in predicted]
+    rows = [position.get(str(name), len(frequent)) for name in actual]
+    columns = [position.get(str(name), len(frequent)) for name in predicted]
     np.add.at(grid, (rows, columns), 1)
     shares = grid / np.maximum(grid.sum(axis=1, keepdims=True), 1)
 
@@ -34,8 +34,8 @@ def confusion(actual: Sequence[str], predicted: Sequence[str]) -> bytes:
             for column in range(len(shown)):
                 if shares[row, column] >= WRITTEN:
                     color = "white" if shares[row, column] > 0.5 else INK
-                    said = f"{shares[row, column]:.0%}"
-                    axes.text(column, row, said, ha="center", va="center", color=color, fontsize=7)
+                    text = f"{shares[row, column]:.0%}"
+                    axes.text(column, row, text, ha="center", va="center", color=color, fontsize=7)
         ticks, labels = np.arange(len(shown)), [shortened(name, 16) for name in shown]
         axes.set_xticks(ticks, labels, rotation=30, ha="right", fontsize=7)
         axes.set_yticks(ticks, labels, fontsize=7)
@@ -49,15 +49,15 @@ def confusion(actual: Sequence[str], predicted: Sequence[str]) -> bytes:
 def recalls(classes: Mapping[str, tuple[float, float | None, float | None, int]]) -> bytes:
     """How much of each class is found: (recall, ends of its 95 % interval, rows) by name, the worst on top."""
     names = sorted(classes, key=lambda name: (-classes[name][0], name))
-    found = [classes[name] for name in names]
+    values = [classes[name] for name in names]
 
     def draw(axes: Any) -> None:
-        axes.barh(range(len(found)), [recall for recall, *_ in found], color=BLUE, alpha=0.45, height=0.7)
-        for place, (recall, low, high, rows) in enumerate(found):
+        axes.barh(range(len(values)), [recall for recall, *_ in values], color=BLUE, alpha=0.45, height=0.7)
+        for row, (recall, low, high, rows) in enumerate(values):
             if low is not None and high is not None:
-                axes.plot([low, high], [place, place], color=BLUE, linewidth=1.6)
-            said = f"  {recall:.0%} of {rows:,}"
-            axes.text(max(recall, high or 0.0), place, said, va="center", color=QUIET, fontsize=7)
+                axes.plot([low, high], [row, row], color=BLUE, linewidth=1.6)
+            text = f"  {recall:.0%} of {rows:,}"
+            axes.text(max(recall, high or 0.0), row, text, va="center", color=QUIET, fontsize=7)
         axes.set_yticks(range(len(names)), [shortened(name, 24) for name in names], fontsize=7)
         axes.set(title="Found, by class", xlabel="recall, with 95 % intervals", xlim=(0, 1.25))
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
@@ -91,8 +91,8 @@ def residuals(actual: Array, predicted: Array) -> bytes:
         axes.axvline(0, color=GREY, linewidth=0.8, linestyle="--")
         axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.45, linewidth=0)
         axes.stairs(counts, edges, color=BLUE, linewidth=1)
-        said = f"median {np.median(off):+.3g}"
-        axes.text(0.97, 0.9, said, transform=axes.transAxes, ha="right", color=INK)
+        text = f"median {np.median(off):+.3g}"
+        axes.text(0.97, 0.9, text, transform=axes.transAxes, ha="right", color=INK)
         axes.set(title="How far off (the middle 98 %)", xlabel="actual minus predicted", ylabel="rows")
 
     return svg(draw)

@@ -42,18 +42,18 @@ def roc_points(labels: Array, scores: Array) -> Array:
 
 def calibration(labels: Array, scores: Array, title: str = "Calibration") -> bytes:
     """Promised against found: mean score and share of positives, with 95 % intervals, in groups of equal size."""
-    promised, found, counts = calibration_points(labels, scores)
-    low, high = _wilson(found, counts)
-    off = [np.maximum(found - low, 0), np.maximum(high - found, 0)]
+    promised, observed, counts = calibration_points(labels, scores)
+    low, high = _wilson(observed, counts)
+    off = [np.maximum(observed - low, 0), np.maximum(high - observed, 0)]
     top = float(min(1.0, max(promised.max(), high.max()) * 1.1))
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
-        axes.errorbar(promised, found, off, color=BLUE, fmt="o-", markersize=3.5, linewidth=1.2)
-        said = "above the line: it promises too little"
-        axes.text(0.03, 0.92, said, transform=axes.transAxes, color=QUIET, fontsize=8)
-        said = f"{len(scores):,} rows, about {int(np.median(counts)):,} a point"
-        axes.text(0.97, 0.06, said, transform=axes.transAxes, ha="right", color=INK)
+        axes.errorbar(promised, observed, off, color=BLUE, fmt="o-", markersize=3.5, linewidth=1.2)
+        text = "above the line: it promises too little"
+        axes.text(0.03, 0.92, text, transform=axes.transAxes, color=QUIET, fontsize=8)
+        text = f"{len(scores):,} rows, about {int(np.median(counts)):,} a point"
+        axes.text(0.97, 0.06, text, transform=axes.transAxes, ha="right", color=INK)
         axes.set(title=title, xlabel="mean score", ylabel="share of positives")
         axes.set(xlim=(0, top), ylim=(0, top))
 
@@ -69,8 +69,8 @@ def calibration_points(labels: Array, scores: Array) -> tuple[Array, Array, Arra
     starts = np.concatenate([[0], ends[:-1]])
     counts = ends - starts
     promised = np.add.reduceat(ordered, starts) / counts
-    found = np.add.reduceat((labels[order] == 1).astype(float), starts) / counts
-    return promised, found, counts
+    observed = np.add.reduceat((labels[order] == 1).astype(float), starts) / counts
+    return promised, observed, counts
 
 
 def histogram(scores: Array, labels: Array | None = None, title: str = "Scores") -> bytes:

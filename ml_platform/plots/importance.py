@@ -15,8 +15,8 @@ def importance(shares: Mapping[str, float]) -> bytes:
 
     def draw(axes: Any) -> None:
         axes.barh(range(len(values)), values, color=BLUE, height=0.7)
-        for place, value in enumerate(values):
-            axes.text(value, place, f" {value:.1f}", va="center", color=QUIET, fontsize=7)
+        for row, value in enumerate(values):
+            axes.text(value, row, f" {value:.1f}", va="center", color=QUIET, fontsize=7)
         axes.set_yticks(range(len(names)), [shortened(name) for name in names], fontsize=7)
         axes.set(title="What the model looks at", xlabel="share of the importance, %")
         axes.margins(x=0.08, y=0.01)  # the figures stand beside the bars
