@@ -22,7 +22,7 @@ _PARTS = re.compile(r"[/:@?&=,]+")
 def channels(settings: Settings, say: Callable[[str], None]) -> list[Channel]:
     """The declared channels; the console, a line an alert through `say`, when there are none."""
     declared = [_apprise(address) for address in settings.alert_addresses]
-    return declared or [Channel(CONSOLE, lambda items: _told(items, say))]
+    return declared or [Channel(CONSOLE, lambda items: _print(items, say))]
 
 
 def line(item: Alert) -> str:
@@ -44,7 +44,7 @@ def _body(item: Alert) -> str:
     return f"{item.text}\n{item.link}".strip()
 
 
-def _told(items: Sequence[Alert], say: Callable[[str], None]) -> None:
+def _print(items: Sequence[Alert], say: Callable[[str], None]) -> None:
     for item in items:
         say(line(item))
 
@@ -71,9 +71,9 @@ def _notify(address: str, name: str, items: Sequence[Alert]) -> None:
     worst = "failure" if any(item.severity == "error" for item in items) else "warning"
     with apprise.LogCapture(level=apprise.logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]  # apprise leaves it so
         taken = notifier.notify(title=title, body=body, notify_type=apprise.NotifyType(worst))
-        said = log.getvalue().strip().splitlines()
+        warnings = log.getvalue().strip().splitlines()
     if not taken:
-        why = _without(address, said[-1]) if said else "it gave no reason"
+        why = _without(address, warnings[-1]) if warnings else "it gave no reason"
         raise DeliveryFailed(name, why, remedy="It is tried again; `ml-platform alerts` shows its state.")
 
 

@@ -47,9 +47,9 @@ def _steps(long: int, short: int) -> tuple[Places, Floats, Places, Places, Float
 
     Then which of them go on into a second one, into which, and for how long.
     """
-    place = np.arange(long, dtype=np.int64)  # in units of 1 / (long x short) all lengths are whole numbers
-    first, last = place * short // long, ((place + 1) * short - 1) // long
-    overlap = np.minimum((first + 1) * long, (place + 1) * short) - place * short
+    step = np.arange(long, dtype=np.int64)  # in units of 1 / (long x short) all lengths are whole numbers
+    first, last = step * short // long, ((step + 1) * short - 1) // long
+    overlap = np.minimum((first + 1) * long, (step + 1) * short) - step * short
     across = np.flatnonzero(last > first)
     shares = [np.asarray(part / (long * short), dtype=np.float64) for part in (overlap, short - overlap[across])]
     return first, shares[0], across, last[across], shares[1]

@@ -49,7 +49,7 @@ class Population:
 
 
 @dataclass(frozen=True)
-class Found:
+class ColumnDrift:
     """One column compared. What cannot be told is None, and `status` says why.
 
     psi:      nulls are a bin of their own, as they are a value to a model.
@@ -78,7 +78,7 @@ class Found:
         return None if self.nulls is None or self.reference_nulls is None else self.nulls - self.reference_nulls
 
 
-def compared(reference: Population, current: Population, names: Sequence[str]) -> Iterator[Found]:
+def compared(reference: Population, current: Population, names: Sequence[str]) -> Iterator[ColumnDrift]:
     """Every column of `names`, in order; never more than CELLS numbers of either side in memory."""
     some = max(1, CELLS // max(reference.rows, current.rows, 1))
     for start in range(0, len(names), some):
@@ -88,7 +88,7 @@ def compared(reference: Population, current: Population, names: Sequence[str]) -
         then, now = reference.numbers(numbers), current.numbers(numbers)
         for name, (kind, status) in kinds.items():
             if status:
-                yield Found(name, status, kind, rows=current.rows, reference_rows=reference.rows)
+                yield ColumnDrift(name, status, kind, rows=current.rows, reference_rows=reference.rows)
             elif kind == "number":
                 yield compared_numbers(name, then[name], now[name])
             else:
@@ -118,18 +118,18 @@ def _kind_and_status(name: str, reference: Population, current: Population) -> t
     return kind or "number", "" if reference.rows and current.rows else "empty"
 
 
-def weighted(found: Sequence[Found], importance: Mapping[str, float]) -> float | None:
+def weighted(columns: Sequence[ColumnDrift], importance: Mapping[str, float]) -> float | None:
     """The one figure: the mean PSI of the columns, each at most CAP, by the model's importance.
 
     A column that is gone counts as CAP. None when nothing could be compared.
     """
-    told = [one for one in found if one.psi is not None or one.status in ("missing", "other type")]
-    if not told:
+    scored = [one for one in columns if one.psi is not None or one.status in ("missing", "other type")]
+    if not scored:
         return None
-    return sum(importance.get(one.name, 0.0) * min(CAP if one.psi is None else one.psi, CAP) for one in told)
+    return sum(importance.get(one.name, 0.0) * min(CAP if one.psi is None else one.psi, CAP) for one in scored)
 
 
-def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> Found:
+def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> ColumnDrift:
     """A column of numbers, of at least one row on either side."""
     then, now = _ordered(reference), _ordered(current)
     cuts = _cuts(then)
@@ -141,7 +141,7 @@ def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> Fou
         others = _finite(now)
         if spread > 0 and len(others):
             distance = wasserstein(finite, others) / spread
-    return Found(
+    return ColumnDrift(
         name,
         status,
         "number",
@@ -158,8 +158,8 @@ def _ordered(column: pl.Series) -> Floats:
     """The values without nulls and NaN, in order."""
     # polars sorts a million doubles in 30 ms of CPU, numpy in 53. NaN comes last; filters would copy everything.
     whole = column.cast(pl.Float64)
-    known = whole.drop_nulls() if whole.null_count() else whole
-    ordered: Floats = known.sort(multithreaded=False).to_numpy()
+    present = whole.drop_nulls() if whole.null_count() else whole
+    ordered: Floats = present.sort(multithreaded=False).to_numpy()
     return ordered[: np.searchsorted(ordered, np.inf, "right")]
 
 
@@ -183,8 +183,8 @@ def _cuts(ordered: Floats) -> list[Cut]:
     cuts: list[Cut] = []
     for value in np.unique(ordered[places]):
         cuts.append((float(value), "left"))
-        held = np.searchsorted(ordered, value, "right") - np.searchsorted(ordered, value, "left")
-        if held * BINS >= len(ordered):
+        equal = np.searchsorted(ordered, value, "right") - np.searchsorted(ordered, value, "left")
+        if equal * BINS >= len(ordered):
             cuts.append((float(value), "right"))
     return cuts
 
@@ -196,7 +196,7 @@ def _shares(ordered: Floats, cuts: Sequence[Cut], rows: int) -> Floats:
     return np.asarray(counts / rows, dtype=np.float64)
 
 
-def compared_levels(name: str, reference: Mapping[str | None, int], current: Mapping[str | None, int]) -> Found:
+def compared_levels(name: str, reference: Mapping[str | None, int], current: Mapping[str | None, int]) -> ColumnDrift:
     """A column of levels, counted; of at least one row on either side."""
     then, now = ({level: n for level, n in side.items() if level is not None} for side in (reference, current))
     named = sorted(then, key=lambda level: (-then[level], level))[:NAMED_LEVELS]
@@ -207,14 +207,14 @@ def compared_levels(name: str, reference: Mapping[str | None, int], current: Map
     for side, counts, new in ((reference, then, 0), (current, now, strange)):
         rows.append(sum(side.values()))
         values.append(sum(counts.values()))
-        known = [counts.get(level, 0) for level in named]
-        bins = np.array([*known, values[-1] - sum(known) - new, new], dtype=np.float64)
+        named_counts = [counts.get(level, 0) for level in named]
+        bins = np.array([*named_counts, values[-1] - sum(named_counts) - new, new], dtype=np.float64)
         shares.append(np.append(bins, rows[-1] - values[-1]) / rows[-1])
         of_values.append(bins / max(values[-1], 1))
     status = _status(values[0], values[1])
     if status == "ok" and len(then) == 1:
         status = "constant"
-    return Found(
+    return ColumnDrift(
         name,
         status,
         "level",
@@ -236,10 +236,12 @@ def _status(then: int, now: int) -> str:
     return "ok" if then else "learnt from nulls"
 
 
-def arrays(found: Sequence[Found], importance: Mapping[str, float], most: int) -> tuple[list[str], Any, Any]:
+def arrays(columns: Sequence[ColumnDrift], importance: Mapping[str, float], most: int) -> tuple[list[str], Any, Any]:
     """Names, PSI and importance of the `most` columns that drifted most by weight, for a picture."""
-    told = [one for one in found if one.psi is not None]
-    told.sort(key=lambda one: (-importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP), -(one.psi or 0.0), one.name))
-    names = [one.name for one in told[:most]]
-    moved: npt.NDArray[np.float64] = np.array([one.psi for one in told[:most]])
+    scored = [one for one in columns if one.psi is not None]
+    scored.sort(
+        key=lambda one: (-importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP), -(one.psi or 0.0), one.name)
+    )
+    names = [one.name for one in scored[:most]]
+    moved: npt.NDArray[np.float64] = np.array([one.psi for one in scored[:most]])
     return names, moved, np.array([importance.get(name, 0.0) for name in names])

@@ -39,7 +39,7 @@ def stale(
         return []
     unit: Unit = "hour" if isinstance(pipeline.partitions, Hourly) else "day"
     late = [
-        found for table in pipeline.tables if (found := _out_of_rhythm(state, table.name, moment, unit)) is not None
+        overdue for table in pipeline.tables if (overdue := _out_of_rhythm(state, table.name, moment, unit)) is not None
     ]
     empty = _empty_partition(state, pipeline, slices, moment)
     return late if empty is None else [empty, *late]
