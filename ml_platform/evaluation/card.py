@@ -43,7 +43,7 @@ def model_card(
         "Data": table(
             ("part", "first", "last", "rows"),
             (
-                (part, *(_told(version.bounds[part][what]) for what in ("first", "last", "rows")))
+                (part, *(_bound(version.bounds[part][what]) for what in ("first", "last", "rows")))
                 for part in PARTS
                 if part in version.bounds
             ),
@@ -93,7 +93,7 @@ def _by_date(features: Mapping[str, datetime | None]) -> list[tuple[str, str]]:
     return [(_when(since), ", ".join(names)) for since, names in sorted(dates.items())]
 
 
-def _told(bound: object) -> str:
+def _bound(bound: object) -> str:
     """A bound of a part: an ISO moment to the minute, a number with separators."""
     return f"{bound:,}" if isinstance(bound, int) else str(bound)[:16].replace("T", " ")
 
