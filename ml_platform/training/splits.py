@@ -29,14 +29,14 @@ def part_sql(split: Split, decided_at: datetime, at: str | None, keys: Sequence[
         )
     low = float(split.holdout)
     high = low + float(split.validation)
-    place = f"({_place_sql(split, keys)})"
+    share = f"({_hashed_share_sql(split, keys)})"
     return (
-        f"CASE WHEN {place} < {low!r}::DOUBLE THEN 'holdout' "
-        f"WHEN {place} < {high!r}::DOUBLE THEN 'validation' ELSE 'train' END"
+        f"CASE WHEN {share} < {low!r}::DOUBLE THEN 'holdout' "
+        f"WHEN {share} < {high!r}::DOUBLE THEN 'validation' ELSE 'train' END"
     )
 
 
-def _place_sql(split: Split, keys: Sequence[str]) -> str:
+def _hashed_share_sql(split: Split, keys: Sequence[str]) -> str:
     own = " || ".join(f"{_text(key)} || chr(31)" for key in keys)
     text = (
         own
