@@ -88,7 +88,9 @@ class RowEncoder:
 
     def __init__(self, columns: Sequence[str], levels: Levels) -> None:
         self.columns = tuple(columns)
-        codes = {name: {level: float(code) for code, level in enumerate(known)} for name, known in levels.items()}
+        codes = {
+            name: {level: float(code) for code, level in enumerate(categories)} for name, categories in levels.items()
+        }
         self._columns = [(name, codes.get(name)) for name in self.columns]
 
     def encode(self, row: Mapping[str, Any]) -> npt.NDArray[np.float64]:
