@@ -112,40 +112,40 @@ class Lake:
             return
         connection = self.connection
         connection.execute("BEGIN")
-        self._local.remembered, self._local.made = {}, {}
+        self._local.remembered, self._local.values = {}, {}
         try:
             yield
         finally:
-            self._local.remembered = self._local.made = None
+            self._local.remembered = self._local.values = None
             connection.execute("ROLLBACK")
 
     def once(self, what: str, make: Callable[[], T]) -> T:
         """What `make` gives; inside `reading()` it is made once under that name, for whoever asks next."""
         if getattr(self._local, "remembered", None) is None:
             return make()
-        made: dict[str, Any] = self._local.made
-        if what not in made:
-            made[what] = make()
-        return cast(T, made[what])
+        values: dict[str, Any] = self._local.values
+        if what not in values:
+            values[what] = make()
+        return cast(T, values[what])
 
     @property
-    def held(self) -> bool:
+    def is_reading(self) -> bool:
         """Whether this thread is inside `reading()`."""
         return getattr(self._local, "remembered", None) is not None
 
     def value(self, sql: str, parameters: Sequence[Any] | None = None) -> Any:
         """The first column of the first row, or None when there is no row."""
-        found = self.rows(sql, parameters)
-        return found[0][0] if found else None
+        rows = self.rows(sql, parameters)
+        return rows[0][0] if rows else None
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         """Column → DuckDB type, in order; empty when there is no such table."""
-        found = self.rows(
+        rows = self.rows(
             "SELECT column_name, data_type FROM duckdb_columns() "
             "WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index",
             [CATALOG, schema, table],
         )
-        return dict(found)
+        return dict(rows)
 
     def has(self, schema: str, table: str) -> bool:
         """Whether there is such a table. A yes is remembered: no table of the platform's own is ever dropped."""
@@ -211,8 +211,8 @@ class Lake:
 
     def _make(self, catalog: Path, attach: str) -> None:
         unfinished = catalog.with_name("catalog.unfinished.sqlite")
-        for left in self.folder.glob("catalog.unfinished.sqlite*"):  # by a process that was killed right here
-            left.unlink()
+        for leftover in self.folder.glob("catalog.unfinished.sqlite*"):  # by a process that was killed right here
+            leftover.unlink()
         self._root.execute(attach.format(literal(f"ducklake:sqlite:{unfinished}")))
         self._root.execute(f"DETACH {CATALOG}")
         unfinished.rename(catalog)

@@ -59,15 +59,15 @@ def damaged(lake: Lake) -> list[Damage]:
 
     Bytes are not hashed: DuckLake keeps no hash, and reading 10 GB to skip work saves none.
     """
-    found = []
+    damage = []
     for schema, table, partition, file_id, size, path in lake.rows(_FILES, [f"{lake.tables}/"]):
         try:
             whole = Path(path).stat().st_size == size
         except OSError:
             whole = False
         if not whole:
-            found.append(Damage(Slice(schema, table, partition), Path(path), file_id))
-    return found
+            damage.append(Damage(Slice(schema, table, partition), Path(path), file_id))
+    return damage
 
 
 def unusable(lake: Lake) -> set[Slice]:

@@ -64,8 +64,8 @@ def maintain(
     leftovers += _remove(_older(blobs.folder / "incoming", "*", grace))
     unreferenced = 0
     if referenced is not None:
-        known = frozenset(referenced)
-        unreferenced = _remove(path for path in _older(blobs.folder, "??/*", grace) if path.name not in known)
+        in_use = frozenset(referenced)
+        unreferenced = _remove(path for path in _older(blobs.folder, "??/*", grace) if path.name not in in_use)
     return MaintenanceReport(
         files_merged=sum(int(row[2]) for row in merged),
         files_written=sum(int(row[3]) for row in merged),

@@ -37,9 +37,9 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         if explained:
             plan = connection.execute(sql).pl()
             return Answer(plan, dict.fromkeys(plan.columns, "VARCHAR"), more=False)
-        found = connection.sql(statement.query)
-        types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
-        frame = (found if limit is None else found.limit(limit + 1)).pl()
+        result = connection.sql(statement.query)
+        types = {name: str(kind) for name, kind in zip(result.columns, result.types, strict=True)}
+        frame = (result if limit is None else result.limit(limit + 1)).pl()
     except duckdb.Error as error:
         raise QuestionRefused(f"The query failed: {error}", remedy="`SHOW ALL TABLES` lists what there is.") from None
     more = limit is not None and frame.height > limit

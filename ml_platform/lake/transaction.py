@@ -138,15 +138,15 @@ class Transaction:
 
     def _put(self, schema: str, table: str, rows: Rows, source: str, partition: str | None) -> int:
         if isinstance(rows, Staged):
-            place = self._place(schema, table, partition)
-            if place is not None:
-                return self._register(schema, table, rows.path, place, partition is not None)
+            folder = self._folder(schema, table, partition)
+            if folder is not None:
+                return self._register(schema, table, rows.path, folder, partition is not None)
         extra = f", {literal(partition)} AS {PARTITION}" if partition is not None else ""
         target = f"{quoted(schema)}.{quoted(table)}"
         count = self.execute(f"INSERT INTO {target} BY NAME SELECT *{extra} FROM {source}").fetchone()
         return int(count[0]) if count else 0
 
-    def _place(self, schema: str, table: str, partition: str | None) -> Path | None:
+    def _folder(self, schema: str, table: str, partition: str | None) -> Path | None:
         """Where DuckLake itself would put the file; None where a path could not say it."""
         names = [schema, table, *([partition] if partition is not None else [])]
         if "=" in str(self.lake.tables) or not all(_PLAIN.fullmatch(name) for name in names):
@@ -191,7 +191,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
-    if lake.held:
+    if lake.is_reading:
         raise LakeError(
             "Nothing is written while this thread's reads are held at one snapshot.",
             remedy="Leave `Lake.reading()` first.",
