@@ -163,11 +163,11 @@ class _Reader:
         self.where = where
 
     def refuse(self, what: str) -> DeclarationError:
-        known = sorted(_BUILD)
+        operations = sorted(_BUILD)
         return DeclarationError(
             self.where,
             f"{what} cannot be used in a feature or label expression",
-            remedy=f"Row-wise operations only: {', '.join(known)}, when/then, cast, alias.",
+            remedy=f"Row-wise operations only: {', '.join(operations)}, when/then, cast, alias.",
         )
 
     def read(self, node: Any) -> dict[str, Any]:

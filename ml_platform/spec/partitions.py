@@ -52,13 +52,13 @@ class Partitions:
 
         Raises NotFoundError when `through` is none of them.
         """
-        found = _keys(type(self), self.since, self.until or self.at(datetime.now(UTC)))  # type: ignore[arg-type]  # a class is hashable: mypy looks at its instances
+        keys = _keys(type(self), self.since, self.until or self.at(datetime.now(UTC)))  # type: ignore[arg-type]  # a class is hashable: mypy looks at its instances
         if through is None:
-            return list(found)
-        upto = bisect_right(found, through)
-        if upto == 0 or found[upto - 1] != through:
-            raise NotFoundError(self.unit, through, [self.since, f"to {found[-1] if found else self.since}"])
-        return list(found[:upto])
+            return list(keys)
+        upto = bisect_right(keys, through)
+        if upto == 0 or keys[upto - 1] != through:
+            raise NotFoundError(self.unit, through, [self.since, f"to {keys[-1] if keys else self.since}"])
+        return list(keys[:upto])
 
     def at(self, moment: datetime) -> str:
         """The key of the slice that a UTC moment lies in."""
@@ -192,8 +192,8 @@ def _follows(kind: type[Partitions], key: str) -> str:
 def _keys(kind: type[Partitions], since: str, until: str) -> tuple[str, ...]:
     """From one (inclusive) to another (exclusive). Kept: a year has many hours, and every step asks for them."""
     slices, key = kind(since), since
-    found = []
+    keys = []
     while key < until:
-        found.append(key)
+        keys.append(key)
         key = slices.at(slices.window(key)[1])
-    return tuple(found)
+    return tuple(keys)
