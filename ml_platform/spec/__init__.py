@@ -1,1 +1,4 @@
-"""The vocabulary of declarations: words and their validation, no input or output."""
+"""The vocabulary of declarations: words and their validation.
+
+No input or output belongs here.
+"""

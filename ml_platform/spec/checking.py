@@ -1,4 +1,4 @@
-"""What a declaration must keep that no single word can see: each check names the culprit and the remedy."""
+"""Checks of a declaration that no single word can make: each names the culprit and the remedy."""
 
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def check_tables(pipeline: "ModelPipeline", where: str) -> None:
-    """Names are unique, needs exist and form no cycle."""
+    """Names are unique, `needs` exist and form no cycle."""
     ruled = [table.name for table in pipeline.tables if table.complete is not None]
     if ruled and pipeline.partitions is None:
         raise DeclarationError(
@@ -112,7 +112,7 @@ def _check_label(pipeline: "ModelPipeline", where: str) -> None:
 
 
 def joined_outputs(pipeline: "ModelPipeline") -> list[tuple[str, dict[str, pl.DataType]]]:
-    """The outputs of every feature that reads a table, with their types; each is checked on the way."""
+    """The outputs of every feature that reads a table, with their types. Checks the clock of each."""
     outputs: list[tuple[str, dict[str, pl.DataType]]] = []
     for feature in pipeline.joined:
         table = pipeline.table(feature.table)
@@ -165,7 +165,7 @@ def check_join(pipeline: "ModelPipeline", feature: JoinedFeature, types: dict[st
 
 
 def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> None:
-    """`<prefix>__status` tells how one row was found: features that share it look for the same row."""
+    """Features that share a `<prefix>__status` column look for the same row."""
     readings: dict[str, str] = {}
     for feature in pipeline.joined:
         for status, chosen_by in feature.statuses.items():
@@ -179,7 +179,7 @@ def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> 
 
 
 def check_gates(pipeline: "ModelPipeline", where: str) -> None:
-    """Metrics fit the task, slices exist, nothing is judged twice."""
+    """Metrics fit the task, the columns of segments exist, and nothing is judged twice."""
     for gate in pipeline.gates:
         metric, by = gate.judged_metric, gate.sliced_by
         if metric is not None and pipeline.task not in METRICS[metric][0]:
@@ -202,7 +202,7 @@ def check_gates(pipeline: "ModelPipeline", where: str) -> None:
 
 
 def check_retrain(pipeline: "ModelPipeline", where: str) -> None:
-    """Without partitions every change of the data is one decision, so nothing can be counted or compared in them."""
+    """Without partitions every change of the data is one decision, and nothing can be counted by partition."""
     if pipeline.partitions is not None:
         _check_calendar(pipeline.retrain, pipeline.partitions, f"{where}.retrain")
         return
@@ -232,7 +232,7 @@ def _check_calendar(retrain: Retrain, slices: Partitions, where: str) -> None:
 
 
 def claim(name: str, where: str, taken: dict[str, str]) -> None:
-    """Note that `name` is taken by `where`. Raises DeclarationError when it was before."""
+    """Record that `where` takes `name`. Raises DeclarationError when another has taken it."""
     if name in taken:
         raise DeclarationError(
             where, f"the name {name!r} is already that of {taken[name]}", remedy="Rename one (as_=)."

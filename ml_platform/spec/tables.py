@@ -1,4 +1,4 @@
-"""Tables: where rows come from, what they must look like and when they count as known."""
+"""Tables: where rows come from, which contract they must meet and when they count as known."""
 
 from collections.abc import Callable
 from pathlib import PurePosixPath
@@ -18,10 +18,21 @@ _FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "
 
 @word
 class Files:
-    """Files in the landing folder: a glob relative to it, such as `flights/*.csv`.
+    """Files in the landing folder.
 
-    CSV, Parquet and NDJSON; CSV and NDJSON may be gzipped (`.gz`) or zipped (`.zip`). `format`
-    is taken from the suffix when it is not given. `nulls` are the CSV texts that mean "no value".
+    CSV, Parquet and NDJSON are read. CSV and NDJSON may be compressed with gzip (`.gz`) or zip (`.zip`).
+
+    Args:
+        pattern: A glob relative to the landing folder, such as `flights/*.csv`.
+        format: csv, parquet or ndjson; default: from the suffix.
+        nulls: The CSV texts that mean "no value".
+        separator: The character between CSV columns.
+
+    Raises:
+        DeclarationError: For a pattern that leaves the landing folder, and for a suffix that tells no format.
+
+    >>> Files("flights/*.csv.gz").file_format
+    'csv'
     """
 
     pattern: str
@@ -56,22 +67,36 @@ class Files:
 class Table:
     """One table of the lake: its files, contract and clocks (S1, S2, S5, S35).
 
-    contract:   a dataframely schema; its primary key is the table's key. Times in it are UTC.
-    clean:      a function of the raw frame, plus one frame for each name in `needs` (the current
-                rows of those validated tables), to the frame the contract describes. It must
-                keep the column `_row`, may drop rows, and works row by row. CSV columns arrive
-                as text; whatever the contract can cast need not be cast here.
-    event_time: the column that says when a row happened; None for a table without time, whose
-                versions are kept by arrival (S12).
-    known_at:   the column that says when the row became known; default `event_time`.
-    time_zone:  the zone of naive timestamps in the files; without it they are refused.
-    refresh:    rows are usable from the first multiple of this span (counted from 1970-01-01
-                UTC) at or after known_at: `"1d"` for a nightly load at midnight (S5).
-    complete:   when a partition has all its rows: `Watermark("2h")` once a valid row lies two hours after its
-                end, `Marker("done/rows_{partition}")` once that file landed. Without, the examples' table has
-                `Watermark()`, and no other table is waited for (S20).
-    on_conflict: the same key with other content, across files that both stand: refuse the
-                newcomer ("quarantine") or let the latest arrival win ("latest").
+    Args:
+        name: An identifier, unique in the lake.
+        source: Where its rows come from.
+        contract: A dataframely schema. Its primary key is the table's key. Its times are UTC.
+        clean: A function of the raw frame, plus one frame for each name in `needs`, that returns the frame which the
+            contract describes. It keeps the column `_row`, may drop rows, and works row by row. CSV columns arrive as
+            text; the contract casts what it can.
+        needs: Validated tables whose current rows `clean` reads.
+        event_time: The column of the time when a row happened; None for a table without time, whose versions are
+            ordered by arrival (S12).
+        known_at: The column of the time when a row became known; default: `event_time`.
+        time_zone: The zone of naive timestamps in the files. Without it they are refused.
+        refresh: Rows are usable from the first multiple of this span (counted from 1970-01-01 UTC) at or after
+            known_at: "1d" for a nightly load at midnight (S5).
+        complete: When a partition has all its rows: `Watermark("2h")` or `Marker("done/rows_{partition}")`. Without it,
+            the examples' table has `Watermark()` and no run waits for another table (S20).
+        on_conflict: What happens to a key with other content in a second file: "quarantine" rejects the new row,
+            "latest" lets the latest arrival win.
+        description: For readers.
+
+    Raises:
+        DeclarationError: For a clock that is not in the contract or not a UTC time, and for options that contradict
+            one another.
+
+    >>> import dataframely as dy
+    >>> class Flights(dy.Schema):
+    ...     flight = dy.Int64(primary_key=True)
+    ...     departs = dy.Datetime(time_zone="UTC")
+    >>> Table("flights", Files("flights/*.csv"), Flights, event_time="departs", refresh="1d").key
+    ('flight',)
     """
 
     name: str
@@ -142,5 +167,5 @@ class Table:
 
     @property
     def known_column(self) -> str | None:
-        """The column that tells when a row became known: known_at, else event_time."""
+        """The column of the time when a row became known: known_at, else event_time."""
         return self.known_at or self.event_time

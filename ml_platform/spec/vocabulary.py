@@ -1,4 +1,4 @@
-"""How a word of the declaration is made: a frozen, type-checked dataclass that refuses in one sentence."""
+"""How a word of the declaration is built: a frozen, type-checked dataclass whose errors are one sentence."""
 
 import inspect
 from collections.abc import Sequence
@@ -41,10 +41,18 @@ _WORDS = {
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def word(cls: type[T]) -> type[T]:
-    """A declaration word: positional or keyword arguments, types checked, unknown names refused.
+    """Decorate a class as a declaration word: arguments by position or name, types checked, unknown names refused.
 
-    Two words are compared by their canonical form, never by `==`: they may hold expressions. What
-    does not fit raises DeclarationError that names the word, the parameter and what is allowed.
+    Compare two words by their canonical form, not by `==`: they may contain expressions.
+
+    Raises:
+        DeclarationError: By the decorated class, with the word, the parameter and what is allowed.
+
+    >>> @word
+    ... class Speed:
+    ...     kmh: float
+    >>> Speed(30).kmh
+    30.0
     """
     config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
     checked: Any = dataclass(frozen=True, eq=False, config=config)(cls)
@@ -88,7 +96,7 @@ def _in_words(
 
 
 def _item(error: ErrorDetails, parameters: list[str]) -> str:
-    """`agg[0]`: the parameter and the item in it; which member of a union was tried is not the user's affair."""
+    """`agg[0]`: the parameter and the item in it. Which member of a union was tried does not matter to the user."""
     first, *rest = error["loc"] or ("",)
     name = parameters[first] if isinstance(first, int) and first < len(parameters) else str(first)
     return f"{name}[{rest[0]}]" if rest and isinstance(rest[0], int) else name
