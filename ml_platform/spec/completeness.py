@@ -56,7 +56,7 @@ class Marker:
             raise DeclarationError(where, "the path leaves the landing folder", remedy="Make it relative.")
         if "{partition}" not in self.path:
             raise DeclarationError(
-                where, "it does not say of which partition", remedy="Write {partition} where its key stands."
+                where, "the path does not contain {partition}", remedy="Write {partition} in the place of the key."
             )
 
     def of(self, partition: str) -> str:

@@ -53,7 +53,7 @@ def period(calendar: str, moment: datetime, where: str = "calendar") -> int:
         where: What an error names as the culprit.
 
     Raises:
-        DeclarationError: For a text that is no calendar.
+        DeclarationError: For a text that is not a calendar.
 
     >>> period("3mo", datetime(1970, 7, 1, tzinfo=UTC))
     2
@@ -68,7 +68,7 @@ def shortest(calendar: str, where: str = "calendar") -> timedelta:
     """The length of the shortest period of a calendar.
 
     Raises:
-        DeclarationError: For a text that is no calendar.
+        DeclarationError: For a text that is not a calendar.
 
     >>> shortest("2w").days
     14
@@ -81,6 +81,6 @@ def _calendar(text: str, where: str) -> tuple[int, str]:
     match = _CALENDAR.fullmatch(text)
     if match is None:
         raise DeclarationError(
-            where, f"{text!r} is no calendar", remedy="Write a positive whole number and a unit: 6h, 1d, 1w or 1mo."
+            where, f"{text!r} is not a calendar", remedy="Write a positive whole number and a unit: 6h, 1d, 1w or 1mo."
         )
     return int(match[1]), match[2]

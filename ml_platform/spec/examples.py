@@ -40,7 +40,7 @@ class Label:
             microseconds(self.matures_after, "Label.matures_after")
         if self.value is not None and self.matures_after is not None:
             raise DeclarationError(
-                "Label", "matures_after= with value=", remedy="An absence can only stand for false: leave value out."
+                "Label", "matures_after= with value=", remedy="A missing row can only mean false: leave value out."
             )
 
 
@@ -77,7 +77,7 @@ class Examples:
         if unknown:
             raise DeclarationError(
                 "Examples",
-                f"exclude= names what is no input: {', '.join(unknown)}",
+                f"exclude= names columns that are no inputs: {', '.join(unknown)}",
                 remedy="Only inputs can be excluded.",
             )
 

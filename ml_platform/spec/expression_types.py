@@ -26,7 +26,7 @@ def type_of(expression: pl.Expr, columns: Mapping[str, pl.DataType], where: str)
     if unknown:
         raise DeclarationError(
             where,
-            f"reads {', '.join(unknown)}, which it may not or which does not exist",
+            f"reads {', '.join(unknown)}, which does not exist or is not allowed here",
             remedy=f"It may read: {', '.join(columns)}.",
         )
     try:

@@ -84,7 +84,7 @@ class ModelPipeline:
         where = f"ModelPipeline({self.name!r})"
         check_identifier(self.name, where)
         if self.name in RESERVED:
-            raise DeclarationError(where, "the name is the platform's own", remedy="Choose another.")
+            raise DeclarationError(where, "the name is reserved for the platform", remedy="Choose another.")
         for owner in self.owners:
             if not owner.startswith("team:") and "@" not in owner:
                 raise DeclarationError(where, f"owner {owner!r}", remedy='Write "team:name" or an e-mail address.')

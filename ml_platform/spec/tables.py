@@ -50,7 +50,7 @@ class Files:
         if self.format is None and self.file_format is None:
             raise DeclarationError(
                 where,
-                "its suffix tells no format",
+                "its suffix is no known format",
                 remedy=f"End it in one of {', '.join(_FORMATS)} (or .gz, .zip), or pass format=.",
             )
 
@@ -148,11 +148,13 @@ class Table:
                 where, f"the marker {self.complete.path} is one of its files", remedy="Put it elsewhere."
             )
         if self.needs and self.clean is None:
-            raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads them.")
+            raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads the tables in needs.")
         reserved = [column for column in self.columns if column.startswith("_")]
         if reserved:
             raise DeclarationError(
-                where, f"column names beginning with _ are the platform's: {reserved}", remedy="Rename them in clean."
+                where,
+                f"column names that begin with _ are reserved for the platform: {reserved}",
+                remedy="Rename them in clean.",
             )
 
     @property

@@ -91,7 +91,9 @@ class Split:
     def __post_init__(self) -> None:
         spans = [isinstance(v, str) for v in (self.validation, self.holdout)]
         if any(spans) != all(spans):
-            raise DeclarationError("Split", "one part is a span and the other a share", remedy="Use one kind.")
+            raise DeclarationError(
+                "Split", "validation and holdout are a span and a share", remedy="Give two spans or two shares."
+            )
         for name in ("validation", "holdout"):
             value = getattr(self, name)
             if isinstance(value, str):
@@ -105,7 +107,9 @@ class Split:
                 "Split", "validation and holdout leave nothing to train on", remedy="Together they must stay below 1."
             )
         if any(spans) and self.group is not None:
-            raise DeclarationError("Split", "group= goes with shares, not spans", remedy="Use shares such as 0.2.")
+            raise DeclarationError(
+                "Split", "group= needs shares, and these are spans", remedy="Use shares such as 0.2."
+            )
 
     @property
     def timed(self) -> bool:
@@ -150,7 +154,7 @@ class Retrain:
         if self.cool_down >= self.every:
             raise DeclarationError(
                 "Retrain",
-                f"cool_down={self.cool_down} forbids what every={self.every} asks for",
+                f"cool_down={self.cool_down} prevents every training that every={self.every} asks for",
                 remedy=f"Give a cool_down below {self.every}, or every=None.",
             )
         idle = [name for name in ("on_drift", "on_performance") if getattr(self, name) is not None]

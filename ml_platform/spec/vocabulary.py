@@ -77,7 +77,7 @@ def _in_words(
     where = f"{cls.__name__}({called!r})" if isinstance(called, str) else cls.__name__
     takes = f"It takes {', '.join(parameters)}."
     unknown = [str(error["loc"][-1]) for error in errors if error["type"] in _UNKNOWN]
-    if unknown:  # what is missing then is mostly what was misspelt
+    if unknown:  # a missing parameter is then usually a misspelt one
         return DeclarationError(where, f"there is no parameter {', '.join(map(repr, unknown))}", remedy=takes)
     if any(error["type"] == "unexpected_positional_argument" for error in errors):
         return DeclarationError(where, "more values than parameters", remedy=takes)
@@ -112,19 +112,19 @@ def _problem(item: str, alike: list[ErrorDetails]) -> tuple[str, str]:
         return f"{given} is {_kind(value)}", f"Allowed: {names}."
     match kind:
         case "literal_error":
-            return f"{given} is not known", f"Allowed: {context['expected']}."
+            return f"{given} is not a known value", f"Allowed: {context['expected']}."
         case "tuple_type" | "list_type":
-            return f"{given} is no list", f"Write [{_short(value)}]." if isinstance(value, str) else "Write a list."
+            return f"{given} is not a list", f"Write [{_short(value)}]." if isinstance(value, str) else "Write a list."
         case "dataclass_type" | "dataclass_exact_type":
             return f"{given} is {_kind(value)}", f"Write {context['class_name']}(…)."
         case "too_short":
             return f"{given} is empty", f"At least {context['min_length']} is needed."
         case "int_parsing" | "int_type" | "int_from_float":
-            return f"{given} is no whole number", ""
+            return f"{given} is not a whole number", ""
         case "float_parsing" | "float_type":
-            return f"{given} is no number", ""
+            return f"{given} is not a number", ""
         case "string_type":
-            return f"{given} is no text", ""
+            return f"{given} is not a text", ""
     if error["msg"].startswith("Input should be "):
         return f"{given} must be {error['msg'].removeprefix('Input should be ')}", ""
     return f"{given} does not fit", f"{error['msg']}."
