@@ -1,4 +1,4 @@
-"""Checks on a partition of a validated table. One list names them and tells what they look at."""
+"""Checks on a partition of a validated table. One list names and describes them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ from ml_platform.state.stores import Stores
 
 __all__ = ["CheckResult", "Reference", "check_names", "run_checks"]
 
-QUARANTINE_SHARE = 0.05  # of a partition's rows; more is a broken source rather than a few bad rows
-REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does not know
+QUARANTINE_SHARE = 0.05  # of a partition's rows; more means a broken source rather than a few bad rows
+REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does not have
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Rows of a table point to another: own column → its column there."""
+    """Rows of a table refer to another table: own column → its column there."""
 
     table: str
     on: Mapping[str, str]
@@ -37,13 +37,13 @@ class _Subject:
 
 
 def check_names(table: Table, partitions: Partitions | None = None) -> list[tuple[str, str]]:
-    """(name, what it looks at) of every check that `run_checks` reports."""
+    """(name, description) of every check that `run_checks` reports."""
     key = ", ".join(table.key) or "all columns"
     return [
-        ("schema", "Every file has the contract's columns and was screened; files with further columns are named."),
+        ("schema", "Every file has the contract's columns and was screened. Files with further columns are named."),
         ("quarantine_share", f"At most {QUARANTINE_SHARE:.0%} of the rows are in quarantine."),
         ("keys", f"No key ({key}) has two current rows, in any partition."),
-        ("references", f"At most {REFERENCE_SHARE:.0%} of the rows point to a key that the other table does not have."),
+        ("references", f"At most {REFERENCE_SHARE:.0%} of the rows refer to a key that the other table does not have."),
         *against_history.check_names(table, partitions),
     ]
 
@@ -55,9 +55,9 @@ def run_checks(
     references: Sequence[Reference] = (),
     partitions: Partitions | None = None,
 ) -> list[CheckResult]:
-    """Every check of `check_names`, in its order, on what the lake holds."""
+    """Every check of `check_names`, in its order, on the current content of the lake."""
     subject = _Subject(stores, table, partition, references)
-    past = history(stores, table, partitions, partition)  # which may profile again what older code did
+    past = history(stores, table, partitions, partition)  # it may renew profiles of older code
     with stores.reading():
         results = [check(subject) for check in _CHECKS.values()]
     return results + against_history.run_checks(stores.blobs, table, partitions, past)
@@ -82,14 +82,14 @@ def _schema(s: _Subject) -> CheckResult:
             "warn",
             len(extra),
             0,
-            f"{len(extra)} files have columns that the contract does not: {listed}.",
+            f"{len(extra)} files have columns that the contract does not have: {listed}.",
             meta,
         )
     return CheckResult("schema", True, "error", 0, 0, "Every file has the contract's columns and no others.", meta)
 
 
 def _extra_columns(s: _Subject) -> dict[str, list[str]]:
-    """For tables without clean; what clean reads besides the contract's columns is its own affair."""
+    """Path → columns that the contract lacks. Empty for tables with `clean`, which may read any column."""
     if s.table.clean is not None:
         return {}
     extra_by_path = {
@@ -156,7 +156,7 @@ def _references(s: _Subject) -> CheckResult:
         worst = max(worst, share)
         phrases.append(f"{', '.join(reference.on)} → {reference.table}: {unknown:,} of {total:,} unknown ({share:.1%})")
         meta[reference.table] = share
-    description = "; ".join(phrases) + "." if phrases else "The table points to no other."
+    description = "; ".join(phrases) + "." if phrases else "The table refers to no other table."
     return CheckResult("references", worst <= REFERENCE_SHARE, "warn", worst, REFERENCE_SHARE, description, meta)
 
 

@@ -1,1 +1,4 @@
-"""Predictions from a champion: what batch scoring and later services share."""
+"""Predictions from a champion: what batch scoring and services share.
+
+Code that reads or writes the lake belongs to `steps`.
+"""

@@ -64,7 +64,7 @@ def test_too_much_quarantine_and_too_few_rows_are_told_with_their_shares(sandbox
     assert share.description == "1 of 10 rows (10.00%) are in quarantine, most by the rule value|max."
     volume = checked(sandbox, table, "2013-03")["volume"]
     assert (volume.passed, volume.severity) == (False, "warn")
-    assert volume.description == "0.03226 rows a day (1 in all); usual are 0.4833, from 0.3792 to 0.616."
+    assert volume.description == "0.03226 rows a day (1 in all); 0.4833 are usual, 0.3792 to 0.616 are allowed."
     sandbox.build(table, "2013-05")
     empty = checked(sandbox, table, "2013-05")["volume"]
     assert (empty.passed, empty.severity) == (False, "error") and "no rows in 2013-05" in empty.description

@@ -107,7 +107,7 @@ def test_the_history_of_a_table_without_partitions_are_its_earlier_contents(sand
     put([name.lower() for name in names])
     found = checked(sandbox, table, "all")["levels"]
     assert (found.passed, found.severity) == (False, "error")
-    assert found.metadata["history"] == "1 earlier contents of the table"
+    assert found.metadata["history"] == "1 earlier versions of the table"
     put(names)
     assert checked(sandbox, table, "all")["levels"].passed, "what stood before is no news"
 
@@ -121,7 +121,7 @@ def test_rows_that_came_before_are_counted_however_they_were_refused(sandbox: In
     sandbox.run(table)
     found = checked(sandbox, table, "2013-03")["repeats"]
     assert (found.passed, found.severity, found.threshold) == (False, "warn", 0.01)
-    assert found.description == "10 of 70 rows (14.29%) had come before; usual are 0.00%."
+    assert found.description == "10 of 70 rows (14.29%) repeat earlier ones; 0.00% are usual."
 
 
 @pytest.mark.parametrize(
@@ -184,5 +184,5 @@ def test_an_hour_is_compared_with_the_same_hour_of_earlier_days(sandbox: Ingesti
     for hour in ("12", "06", "03"):
         found = run_checks(sandbox.stores, table, f"2013-01-05T{hour}", (), slices)
         assert [check.description for check in found if not check.passed] == []
-    assert "nothing unusual" in next(c.description for c in found if c.name == "volume")
+    assert "which is usual" in next(c.description for c in found if c.name == "volume")
     assert "rows_by_day" not in {c.name for c in found}

@@ -96,7 +96,10 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "an event time that is no column": (lambda: Table("t", Files("t.csv"), Flights, event_time="when"), "'when'"),
     "where= over an unknown column": (featured(window(where=pl.col("nope") > 1)), "nope"),
     "a derivation of an unknown column": (featured(Derived(x=pl.col("nope") + 1)), "reads nope"),
-    "two columns joined to one": (featured(window(by={"carrier": "carrier", "flight": "carrier"})), "to the same column"),
+    "two columns joined to one": (
+        featured(window(by={"carrier": "carrier", "flight": "carrier"})),
+        "to the same column",
+    ),
     # outcomes (S3)
     "arr_time as a feature": (
         featured(Derived(x=pl.col("arr_time") / 60)),
@@ -116,7 +119,10 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     # names
     "two features of one name": (featured(window(), window()), "already used by Window"),
-    "a feature named as an input": (featured(Derived(carrier=pl.col("seat_rows"))), "'carrier' is already used by an input"),
+    "a feature named as an input": (
+        featured(Derived(carrier=pl.col("seat_rows"))),
+        "'carrier' is already used by an input",
+    ),
     "two derivations of one name": (featured(Derived(x=pl.col("seat_rows")), Derived(x=pl.col("carrier"))), "'x'"),
     "one status for two readings": (
         featured(
