@@ -1,4 +1,4 @@
-"""Exact sums and what is made of them, in one place for batch and online (S13).
+"""Exact sums and the figures computed from them, once for batch and online (S13).
 
 A value x is the whole number u = round-half-even(x / resolution), the quotient of two doubles.
 With the resolution as the decimal fraction p / q that it is written as, n values, s = Σu, r = Σu²:

@@ -1,4 +1,4 @@
-"""A stored `where=`: which rows of a table count. A null is not true."""
+"""A stored `where=`: the condition that rows must meet to count. A null does not meet it."""
 
 from collections.abc import Mapping
 from typing import Any

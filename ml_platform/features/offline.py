@@ -1,7 +1,7 @@
 """Features of many examples at once, in DuckDB, numpy and polars, at a bounded memory.
 
 The examples are taken in batches in order of time, so that a batch reads only the rows that can
-count for it; tables are streamed, never held.
+count for it. Tables are streamed and never collected.
 """
 
 import secrets
@@ -69,7 +69,7 @@ def available_since(
 ) -> dict[str, datetime | None]:
     """When the first row of each table with time became usable; None: never (S14).
 
-    What a table gives is null for `at` up to and including that moment. A Lookup is not: before
+    Features of a table are null for `at` up to and including that moment. A Lookup is exempt: before
     the first arrival it assumes the first version (S12).
     """
     since: dict[str, datetime | None] = {}

@@ -1,4 +1,4 @@
-"""The online state: learns rows one at a time and answers what the batch would, bit for bit."""
+"""The online state: it learns rows one at a time and gives the same bits as the batch."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ _CountingRow = tuple[Any, list[Entry] | None, pl.DataFrame | None, int]
 
 
 class OnlineState:
-    """The features of one definition, as of what was learnt. Not safe for threads.
+    """The features of one definition, as of the rows learnt so far. Not safe for threads.
 
     Rows are learnt in order of knowledge; what became known at the same microsecond as the last
     row counts only for later examples (S4), so an answer never depends on when it is asked.
@@ -120,16 +120,17 @@ class OnlineState:
         return [(table, one) for one in rows.select(key).iter_rows()]
 
     def features(self, example: Mapping[str, Any]) -> dict[str, Any]:
-        """Outputs and statuses for an example's own columns, whose `at` is not before what was learnt.
+        """Outputs and statuses for an example's own columns, whose `at` is not before the newest row learnt.
 
-        Raises FeatureError for an earlier `at`: the state does not know what it knew then.
+        Raises FeatureError for an earlier `at`: the state keeps no past versions of itself.
         """
         definition = self.definition
         at = microseconds_of(example[definition.at]) if definition.at else TIMELESS
         if self.learnt is not None:
             if at < self.learnt:
                 raise FeatureError(
-                    f"{definition.at}={example[definition.at or '']} is before what was learnt.",
+                    f"{definition.at}={example[definition.at or '']} is before the newest row that the state "
+                    "has learnt.",
                     remedy="Ask in order of time, or compute in batch.",
                 )
             self._settle(at > self.learnt)
@@ -146,7 +147,7 @@ class OnlineState:
         row |= self._after.of(row)
         return {name: row[name] for name in (*definition.outputs, *definition.status_columns)}
 
-    # -- what stands when ------------------------------------------------------------------
+    # -- which rows count when ------------------------------------------------------------------
 
     def _new_entries(self, table: str, row: Mapping[str, Any], mark: Any) -> list[Entry]:
         """The row's entries in every feed of its table."""

@@ -1,4 +1,4 @@
-"""The proof that serving computes what training saw: replay through the online state, compared bit for bit."""
+"""Parity of serving and training: examples replayed through the online state, compared bit for bit."""
 
 import secrets
 from collections.abc import Mapping

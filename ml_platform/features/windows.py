@@ -172,8 +172,8 @@ class _Cell:
             chosen = values.values[kept] + 0.0  # no negative zero: its order is undefined
             if not np.isfinite(chosen).all():
                 raise FeatureError(
-                    f"{self.where}: NaN or infinity has no place in an order.",
-                    remedy="Refuse it in the contract (allow_nan, allow_inf).",
+                    f"{self.where}: NaN and infinity cannot be ordered.",
+                    remedy="Reject such rows in the contract (allow_nan, allow_inf).",
                 )
             for extreme in self.extremes.values():
                 extreme.add(first, end, chosen)

@@ -91,7 +91,7 @@ class Lake:
         return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """The result of a query as Python tuples. Inside `reading()` the same question is asked once."""
+        """The result of a query as Python tuples. Inside `reading()` equal queries run once."""
         remembered: dict[tuple[str, str], list[tuple[Any, ...]]] | None = getattr(self._local, "remembered", None)
         if remembered is None:
             return self.connection.execute(sql, parameters).fetchall()
@@ -104,8 +104,8 @@ class Lake:
     def reading(self) -> Iterator[None]:
         """This thread's reads see one snapshot, and small ones (`rows`, `value`, `columns`) are remembered.
 
-        For working out content keys: a query of the ledger costs 10 ms, and a plan asks hundreds.
-        Nothing can be written meanwhile; nested contexts are one.
+        For content keys: a query of the lake costs 10 ms, and a plan makes hundreds.
+        This thread cannot write meanwhile. Nested contexts count as one.
         """
         if getattr(self._local, "remembered", None) is not None:
             yield
@@ -120,7 +120,7 @@ class Lake:
             connection.execute("ROLLBACK")
 
     def once(self, what: str, make: Callable[[], T]) -> T:
-        """What `make` gives; inside `reading()` it is made once under that name, for whoever asks next."""
+        """The result of `make`. Inside `reading()` it is computed once for each `what`."""
         if getattr(self._local, "remembered", None) is None:
             return make()
         values: dict[str, Any] = self._local.values
@@ -148,24 +148,24 @@ class Lake:
         return dict(rows)
 
     def has(self, schema: str, table: str) -> bool:
-        """Whether there is such a table. A yes is remembered: no table of the platform's own is ever dropped."""
+        """Whether there is such a table. A positive answer is cached: the platform never drops a table of its own."""
         if (schema, table) not in self._there and self.columns(schema, table):
             self._there.add((schema, table))
         return (schema, table) in self._there
 
     def forget_tables(self) -> None:
-        """Tables were dropped: ask again which there are."""
+        """Forget which tables exist, because some were dropped."""
         self._there.clear()
 
     def locked(self, what: str) -> AbstractContextManager[None]:
-        """The write lock, held while `what` is done. Raises LakeError after `lock_timeout` seconds."""
+        """The write lock, during `what`. Raises LakeError after `lock_timeout` seconds."""
         timeout = self.settings.lock_timeout
         if secret := self.settings.catalog.get_secret_value():
             return advisory_lock(self._root, _LOCKS, f"catalog {hash(secret)}", what, timeout)
         return file_lock(self.folder, what, timeout)
 
     def close(self) -> None:
-        """Let go of the catalog, in all threads. Further use is an error."""
+        """Release the catalog, in all threads. Further use is an error."""
         if os.getpid() != self._pid:
             return
         for cursor in list(self._cursors):

@@ -52,7 +52,7 @@ def in_process_turn(name: str, what: str, timeout: float) -> Iterator[float]:
     turn = _turns.setdefault(name, _Turn())
     if turn.owner == threading.get_ident():
         raise LakeError(
-            f"Writing {what} inside the write of {turn.what} would wait for itself.",
+            f"Writing {what} inside the write of {turn.what} would deadlock.",
             remedy="Finish the outer write first, or use its transaction.",
         )
     deadline = time.monotonic() + timeout
@@ -125,7 +125,7 @@ def advisory_lock(
 
 
 def holder(folder: Path) -> dict[str, str]:
-    """Who took the file lock last: pid, host, what, since. Empty when nobody has."""
+    """The process that took the file lock last: pid, host, what, since. Empty without one."""
     try:
         recorded = json.loads((folder / "write.holder").read_text())
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Data versions: every commit is a snapshot of all tables, with a number that only grows."""
+"""Lake snapshots: every commit is a version of all tables, with a number that only grows."""
 
 import json
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def history(lake: Lake, *, limit: int = 100) -> list[Snapshot]:
 
 
 def of_run(lake: Lake, run_id: str) -> list[Snapshot]:
-    """What a run committed, oldest first: where to look before repeating a write that seemed to fail."""
+    """The commits of a run, oldest first. Look here before you repeat a write that seemed to fail."""
     rows = lake.rows(
         f"SELECT {_COLUMNS} FROM {CATALOG}.snapshots() "
         "WHERE json_extract_string(commit_extra_info, '$.run_id') = ? ORDER BY snapshot_id",

@@ -67,9 +67,9 @@ class Transaction:
         return self.lake.connection.execute(sql, parameters)
 
     def replace(self, schema: str, table: str, rows: Rows, *, partition: str | None, evolve: bool = False) -> int:
-        """Put `rows` in the place of a partition (None: of the whole table); the number of rows.
+        """Replace a partition (None: the whole table) by `rows`; returns the number of rows.
 
-        The table is made when missing, sliced by `_partition` unless `partition` is None. A column
+        A missing table is created, partitioned by `_partition` unless `partition` is None. A column
         that the table lacks is added with `evolve`, and refused without; one that the rows lack is
         null. Raises LakeError for a column whose type changed.
         """
@@ -119,8 +119,8 @@ class Transaction:
             return
         if partitioned != (PARTITION in existing):
             raise LakeError(
-                f"{schema}.{table} is {'not ' if partitioned else ''}sliced into partitions.",
-                remedy="Write it as it was made, or under another name.",
+                f"{schema}.{table} is {'not ' if partitioned else ''}partitioned.",
+                remedy="Write it as it was created, or under another name.",
             )
         for name, kind in incoming.items():
             if name not in existing:
@@ -193,8 +193,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     if lake.is_reading:
         raise LakeError(
-            "Nothing is written while this thread's reads are held at one snapshot.",
-            remedy="Leave `Lake.reading()` first.",
+            "This thread cannot write while it reads at one snapshot.", remedy="Leave `Lake.reading()` first."
         )
     what = f"{author.asset} {author.partition}".strip()
     mark = uuid.uuid4().hex
@@ -237,8 +236,7 @@ def _commit(lake: Lake, mark: str) -> int:
             landed = snapshots.marked(lake, mark)
         except duckdb.Error:
             raise LakeError(
-                f"It is not known whether the commit landed: {error}",
-                remedy="Run again: what landed is found in the ledger and skipped.",
+                f"The outcome of the commit is unknown: {error}", remedy="Run again: finished work is skipped."
             ) from error
         if landed is None:
             raise

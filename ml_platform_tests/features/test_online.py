@@ -64,7 +64,7 @@ def test_a_row_that_where_leaves_out_may_hold_what_no_sum_can_take() -> None:  #
 
 def test_a_moment_before_what_was_learnt_is_refused() -> None:
     state = state_of(pipeline(WINDOW), flight(1, 1, 3, 10.0))
-    with pytest.raises(FeatureError, match="before what was learnt"):
+    with pytest.raises(FeatureError, match="is before the newest row that the state has learnt"):
         state.features(example(9, 2.9))
 
 

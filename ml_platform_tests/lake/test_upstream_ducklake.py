@@ -8,7 +8,7 @@ from ml_platform.lake.connection import METADATA, Lake
 from ml_platform.lake.transaction import Author, stage, write
 
 
-def test_the_functions_of_upkeep_and_registration_exist_under_their_names(lake: Lake) -> None:
+def test_the_functions_of_maintenance_and_registration_exist_under_their_names(lake: Lake) -> None:
     found = {
         (name, parameter)
         for name, parameters in lake.rows(
