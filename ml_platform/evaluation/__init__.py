@@ -1,1 +1,4 @@
-"""Judging a candidate: metrics, intervals, gates, the model card."""
+"""Judging a candidate before it serves: metrics, intervals, gates, the model card.
+
+Code that measures a model in production belongs to `monitoring`.
+"""

@@ -1,4 +1,4 @@
-"""The model card: what a version is, what it was judged by, and what it is not for, as Markdown."""
+"""The model card of a version, its verdicts and its limits, as Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -36,7 +36,7 @@ def model_card(
         "Training set": f"`{version.training_set}`",
         "Bundle": f"`{version.bundle}`",
         "Code": version.code_version,
-        "Made": f"{_when(version.created_at)}, run {version.run_id}",
+        "Trained": f"{_when(version.created_at)}, run {version.run_id}",
     }
     sections = {
         "": [description, *table(("what", ""), facts.items())],
@@ -60,8 +60,8 @@ def model_card(
                 if v.slice == ""
             ),
         ),
-        "Slices": table(
-            ("slice", "metric", "value", "95 % interval", "rows", "outcome"),
+        "Segments": table(
+            ("segment", "metric", "value", "95 % interval", "rows", "outcome"),
             (
                 (v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v.passed))
                 for v in verdicts

@@ -44,6 +44,9 @@ def metric(name: str, labels: Any, scores: Any, *, classes: Sequence[str] = (), 
     """One metric, NaN when these rows do not define it (`UNDEFINED` says why).
 
     Raises EvaluationError for lengths that differ and for null, NaN or infinite labels and scores.
+
+    >>> metric("roc_auc", [False, True, True], [0.1, 0.4, 0.8])
+    1.0
     """
     computed = statistic(name, labels, scores, classes)
     return computed(np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=float))
@@ -80,7 +83,7 @@ def statistic(name: str, labels: Any, scores: Any, classes: Sequence[str] = ()) 
     if not np.isfinite(scores).all():
         raise EvaluationError(
             f"{name}: {int((~np.isfinite(scores)).sum())} scores are NaN or infinite.",
-            remedy="Look at the features of those rows.",
+            remedy="Check the features of those rows.",
         )
     if classes:
         codes, scores = _coded(name, labels, scores, classes)
@@ -92,7 +95,7 @@ def statistic(name: str, labels: Any, scores: Any, classes: Sequence[str] = ()) 
             f"{name}: labels of type {labels.dtype} without classes.", remedy="Give the classes of a multiclass task."
         ) from None
     if not np.isfinite(numbers).all():
-        raise EvaluationError(f"{name}: a label is null, NaN or infinite.", remedy="Only mature examples are judged.")
+        raise EvaluationError(f"{name}: a label is null, NaN or infinite.", remedy="Judge mature examples only.")
     if name in _REGRESSION:
         return _REGRESSION[name](numbers, scores)
     if not np.isin(numbers, (0.0, 1.0)).all():
@@ -108,7 +111,7 @@ def _coded(name: str, labels: Array, scores: Array, classes: Sequence[str]) -> t
             f"{name}: scores of shape {scores.shape} for {len(classes)} classes.", remedy="Give one column a class."
         )
     if None in all_classes:
-        raise EvaluationError(f"{name}: a label is null.", remedy="Only mature examples are judged.")
+        raise EvaluationError(f"{name}: a label is null.", remedy="Judge mature examples only.")
     position = {label: code for code, label in enumerate(all_classes)}
     codes = np.fromiter((position[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
     unseen = np.zeros((len(scores), len(all_classes) - len(classes)))

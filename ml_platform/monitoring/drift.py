@@ -1,6 +1,6 @@
-"""Drift: what columns hold now against what a model learnt from, on all rows, a few columns at a time.
+"""Drift: current columns against those that a model was trained on, over all rows, a few columns at a time.
 
-A column that cannot be scored has a status and never an exception. No input or output.
+A column that cannot be scored gets a status; it raises no exception. No input or output.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ import polars as pl
 from ml_platform.monitoring.distances import Floats, jensen_shannon, psi, wasserstein
 
 BINS = 10  # about equally full, by the reference's deciles
-NAMED_LEVELS = 50  # of the reference, commonest first; its other levels are one bin, and new ones another
+NAMED_LEVELS = 50  # categories of the reference, commonest first; its others are one bin, and new ones another
 CELLS = 2_000_000  # read at a time from either side: bounds the memory
 CAP = 1.0  # the most one column's PSI counts in the weighted figure
 
@@ -50,13 +50,13 @@ class Population:
 
 @dataclass(frozen=True)
 class ColumnDrift:
-    """One column compared. What cannot be told is None, and `status` says why.
+    """The comparison of one column. An unknown figure is None, and `status` gives the reason.
 
     psi:      nulls are a bin of their own, as they are a value to a model.
-    distance: of the values: Wasserstein in standard deviations of the reference for numbers,
-              Jensen-Shannon (0 to 1) for levels.
-    nulls:    share of null or NaN now; reference_nulls: then.
-    unseen:   levels that the reference does not have, unseen_share: the rows that have one.
+    distance: of the values: Wasserstein in standard deviations of the reference for numbers, Jensen-Shannon (0 to 1)
+              for categories.
+    nulls:    the share of null or NaN now; reference_nulls: in the reference.
+    unseen:   categories that the reference does not have; unseen_share: the share of rows that have one.
     status:   ok, empty, all null, constant, learnt from nulls, new, missing, other type, no type to compare.
     """
 
@@ -119,9 +119,12 @@ def _kind_and_status(name: str, reference: Population, current: Population) -> t
 
 
 def weighted(columns: Sequence[ColumnDrift], importance: Mapping[str, float]) -> float | None:
-    """The one figure: the mean PSI of the columns, each at most CAP, by the model's importance.
+    """The drift of a partition as one figure: the mean PSI, each at most CAP, weighted by the model's importance.
 
-    A column that is gone counts as CAP. None when nothing could be compared.
+    A missing column counts as CAP. None when no column could be compared.
+
+    >>> weighted([ColumnDrift("km", "ok", psi=0.5), ColumnDrift("hour", "ok", psi=0.1)], {"km": 0.25, "hour": 0.75})
+    0.2
     """
     scored = [one for one in columns if one.psi is not None or one.status in ("missing", "other type")]
     if not scored:
@@ -130,7 +133,7 @@ def weighted(columns: Sequence[ColumnDrift], importance: Mapping[str, float]) ->
 
 
 def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> ColumnDrift:
-    """A column of numbers, of at least one row on either side."""
+    """Compare a column of numbers; both sides have at least one row."""
     then, now = _ordered(reference), _ordered(current)
     cuts = _cuts(then)
     distance, status = None, _status(len(then), len(now))
@@ -176,7 +179,7 @@ def _finite(ordered: Floats) -> Floats:
 
 
 def _cuts(ordered: Floats) -> list[Cut]:
-    """Before each decile, and after it too where one value fills a whole bin: a share of zeros, a constant."""
+    """A cut before each decile, and one after it where a single value fills a whole bin: many zeros, a constant."""
     if not len(ordered):
         return []
     places = np.ceil(np.arange(1, BINS) / BINS * len(ordered)).astype(np.int64) - 1
@@ -197,7 +200,7 @@ def _shares(ordered: Floats, cuts: Sequence[Cut], rows: int) -> Floats:
 
 
 def compared_levels(name: str, reference: Mapping[str | None, int], current: Mapping[str | None, int]) -> ColumnDrift:
-    """A column of levels, counted; of at least one row on either side."""
+    """Compare a column of categories by their counts; both sides have at least one row."""
     then, now = ({level: n for level, n in side.items() if level is not None} for side in (reference, current))
     named = sorted(then, key=lambda level: (-then[level], level))[:NAMED_LEVELS]
     unseen = [level for level in now if level not in then]
@@ -237,7 +240,7 @@ def _status(then: int, now: int) -> str:
 
 
 def arrays(columns: Sequence[ColumnDrift], importance: Mapping[str, float], most: int) -> tuple[list[str], Any, Any]:
-    """Names, PSI and importance of the `most` columns that drifted most by weight, for a picture."""
+    """Names, PSI and importance of the `most` columns with the largest weighted drift, for a plot."""
     scored = [one for one in columns if one.psi is not None]
     scored.sort(
         key=lambda one: (-importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP), -(one.psi or 0.0), one.name)

@@ -1,4 +1,4 @@
-"""Checks on a partition's drift. One list names them and tells what they look at."""
+"""Checks on a partition's drift. One list names and describes them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,14 +8,14 @@ from ml_platform.spec.monitoring import Drift
 
 
 def check_names(drift: Drift) -> list[tuple[str, str]]:
-    """(name, what it looks at) of every check that `run_checks` reports."""
+    """(name, description) of every check that `run_checks` reports."""
     return [
         (
             "weighted_drift",
-            f"The model's columns have moved by a weighted PSI of at most {drift.weighted:g} since its training.",
+            f"The weighted PSI of the model's columns against its training data is at most {drift.weighted:g}.",
         ),
-        ("score_drift", f"The scores have moved by a PSI of at most {drift.score:g} since the champion's holdout."),
-        ("null_share", f"No column that the model uses has a null share that moved by more than {drift.nulls:.0%}."),
+        ("score_drift", f"The PSI of the scores against the champion's holdout is at most {drift.score:g}."),
+        ("null_share", f"The share of nulls of no column that the model uses moved by more than {drift.nulls:.0%}."),
     ]
 
 
@@ -26,7 +26,7 @@ def run_checks(
     importance: Mapping[str, float],
     figure: float | None,
 ) -> list[CheckResult]:
-    """Every check of `check_names`, in its order: warnings, for drift alone breaks nothing."""
+    """Every check of `check_names`, in its order. All are warnings: drift alone breaks nothing."""
     reason = _unjudged(drift, columns)
     if reason:
         bounds = (drift.weighted, drift.score, drift.nulls)

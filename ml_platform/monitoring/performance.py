@@ -1,4 +1,4 @@
-"""Realised performance: what predictions were worth, now that labels are known. No input or output."""
+"""Realised performance: the metrics of predictions whose labels are now known. No input or output."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ SCHEMA = {
     "rows": pl.Int64(),
     "unlabelled": pl.Int64(),
 }
-MIN_SLICE = 50  # rows; fewer tell more of chance than of the model
+MIN_SLICE = 50  # rows of a segment; with fewer, chance decides
 
 
 def measured(task: str, part: Part) -> list[dict[str, Any]]:
@@ -50,7 +50,7 @@ def by_class(part: Part) -> list[dict[str, Any]]:
 
 
 def by_slice(task: str, part: Part, by: str) -> list[dict[str, Any]]:
-    """Every metric of the task in each slice of MIN_SLICE rows or more, without intervals."""
+    """Every metric of the task in each segment of MIN_SLICE rows or more, without intervals."""
     measured_rows = []
     for value in part.frame[by].drop_nulls().unique().sort():
         mask = (part.frame[by] == value).fill_null(False).to_numpy()

@@ -1,7 +1,7 @@
-"""One process beside this one that draws reports: started when first needed, ended with this process.
+"""A child process that draws reports. It starts on demand and ends with this process.
 
-It lives for as long as its standard input is open, so it cannot outlive whoever started it, not even
-one that was killed. When it dies or takes too long, that one report fails and the next starts another.
+It runs as long as its standard input is open, so it cannot outlive its parent, even one that was killed. When it
+dies or takes too long, that report fails and the next one starts another process.
 """
 
 import atexit

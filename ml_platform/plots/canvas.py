@@ -1,4 +1,4 @@
-"""Where pictures are drawn: one look for all of them, and the same bytes for the same values."""
+"""The canvas of all plots: one style, and the same bytes for the same values."""
 
 import io
 import math

@@ -18,7 +18,7 @@ _LETTER, _LINE, _PAD, _APART, _BETWEEN, _THREAD = 0.075, 0.17, 0.12, 0.26, 0.55,
 
 @dataclass(frozen=True)
 class Box:
-    """A title and further lines. `tone`: "marked" is what the picture is about, "past" what does not stand any more."""
+    """A title and further lines. `tone`: "marked" is the subject of the plot, "past" what does not stand any more."""
 
     name: str
     lines: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What champions turned out to be worth, partition by partition."""
+"""The realised metric of the champions, partition by partition."""
 
 import itertools
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def by_month(metric: str, months: Sequence[Month], floor: float | None = None) -
         every = -(-len(shown) // 12)
         ticks = positions[::-1][::every]  # the newest has one
         axes.set_xticks(ticks, [shown[position].partition for position in ticks], rotation=30, fontsize=8)
-        axes.set(title=f"{metric} of the champion, as it turned out", xlim=(-0.5, len(shown) - 0.5))
+        axes.set(title=f"{metric} of the champion, realised", xlim=(-0.5, len(shown) - 0.5))
         axes.margins(y=0.15)
 
     return svg(draw, width=6.2, height=2.9)

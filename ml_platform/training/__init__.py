@@ -1,1 +1,4 @@
-"""Training sets, the model fitted on them, and making it again."""
+"""Training sets, the model that is fitted on them, and its reproduction.
+
+Code that knows a model library belongs to `models`.
+"""

@@ -143,7 +143,7 @@ def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str)
     if label.matures_after is None:
         value, known_at = "CASE WHEN l.known IS NOT NULL THEN true END", "l.known"
     else:
-        assert at is not None  # the declaration was refused otherwise
+        assert at is not None  # the declaration guarantees it
         ripe = f"(f.{quoted(at)} + to_microseconds({microseconds(label.matures_after)}))"
         value = f"CASE WHEN l.known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
         known_at = f"CASE WHEN l.known <= {ripe} THEN l.known WHEN {ripe} < {moment} THEN {ripe} END"
@@ -163,5 +163,5 @@ def check_labels(frame: pl.DataFrame) -> None:
         listed = ", ".join(f"{count} in {part}" for part, count in bad.iter_rows())
         raise TrainingError(
             f"Labels that are NaN or infinite: {listed}.",
-            remedy="Mend the label expression, or refuse such rows in the contract.",
+            remedy="Correct the label expression, or reject such rows in the contract.",
         )

@@ -19,7 +19,7 @@ def part_sql(split: Split, decided_at: datetime, at: str | None, keys: Sequence[
     is null, of the key. An example keeps its part whatever else is in the data.
     """
     if split.timed:
-        assert at is not None  # the declaration was refused otherwise
+        assert at is not None  # the declaration guarantees it
         holdout, validation = microseconds(str(split.holdout)), microseconds(str(split.validation))
         moment = f"TIMESTAMPTZ {literal(decided_at.isoformat())}"
         return (

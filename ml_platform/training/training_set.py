@@ -27,7 +27,7 @@ EXTRA = ("_label", "_label_known_at", "_part")
 
 @dataclass(frozen=True)
 class Readiness:
-    """What could be trained on at a moment: counts, and why it is too little if it is.
+    """What could be trained on at a moment: counts, and the reason when they do not suffice.
 
     `immature` examples were made before the decision and had no known label by then. `single` names
     the parts that need two different labels and have one, such as "holdout (always False)".
@@ -101,7 +101,7 @@ def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
 def readiness(
     lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None, partitions_upto: Sequence[str]
 ) -> Readiness:
-    """Count what `build` would find, without making anything. For the decision to train."""
+    """Count the examples that `build` would store, without storing them. For the decision to train."""
     moment = decided_at or watermark(lake, pipeline, partitions_upto)
     with _examples(lake, blobs, pipeline, moment, partitions_upto) as relation:
         part = part_sql(pipeline.split, moment, pipeline.examples.at, pipeline.examples.keys)
@@ -271,7 +271,7 @@ class _Summary:
             listed = ", ".join(f"{name} ({count} rows)" for name, count in sorted(self._infinite.items()))
             raise TrainingError(
                 f"Features are infinite: {listed}.",
-                remedy="Guard divisions in Derived, or refuse the rows in the contract.",
+                remedy="Guard divisions in Derived, or reject the rows in the contract.",
             )
         empty = [part for part in PARTS if not self.parts[part]]
         if empty:

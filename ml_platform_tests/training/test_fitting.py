@@ -184,7 +184,7 @@ def test_other_levels_and_another_environment_are_named(lake: Lake, blobs: Blobs
     )
     again = reproduce_here(blobs, stored.digest, forged)
     assert not again.identical
-    assert again.detail.startswith("The levels of city differ. Since then: cpu was abacus and is ")
+    assert again.detail.startswith("The categories of city differ. Since then: cpu was abacus and is ")
 
 
 def test_environments_are_compared_library_by_library() -> None:
