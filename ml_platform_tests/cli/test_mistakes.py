@@ -28,7 +28,7 @@ ARGUMENTS = {
     "two ways to choose months": ("run trip_delay --only 2024-01 --through 2024-02", "exclude each other"),
     "a span that is none": ("maintain --keep 7days", "'7days' is not a span of time"),
     "a limit below one": ("sql SELECT+1 --limit -3", "--limit"),
-    "a query that writes": ("sql DELETE+FROM+trip_delay.features", "Only reading is allowed"),
+    "a query that writes": ("sql DELETE+FROM+trip_delay.features", "Only reading statements are allowed"),
     "a query that is none": ("sql SELEKT+1", "not SQL"),
     "a column that is not there": ("sql SELECT+nope+FROM+trip_delay.features", "nope"),
     "a rollback without a reason": ("rollback trip_delay", "--why"),

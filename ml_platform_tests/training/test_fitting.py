@@ -210,7 +210,7 @@ def test_another_training_set_than_its_own_is_refused(lake: Lake, blobs: Blobs) 
 
 
 def test_a_bundle_that_is_none_is_refused_by_name(blobs: Blobs, tmp_path: Path) -> None:
-    with pytest.raises(BlobError, match="no model bundle"):
+    with pytest.raises(BlobError, match="not a model bundle"):
         load(blobs, blobs.put_bytes(b"PK nothing"))
     with pytest.raises(BlobError, match="is not in"):
         load(blobs, "0" * 64)
