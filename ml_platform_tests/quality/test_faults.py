@@ -33,8 +33,8 @@ def failing(history: History) -> dict[str, list[Finding]]:
 def test_a_fault_in_the_fourth_month_is_found_there(fault: str) -> None:
     make, expected = FAULTS[fault]
     [rows] = make(flight_profiles.file("2013-04"))
-    found = failing(flight_profiles.history(flight_profiles.screened(rows, "2013-04")))
-    assert expected <= found.keys(), found.keys()
+    failed = failing(flight_profiles.history(flight_profiles.screened(rows, "2013-04")))
+    assert expected <= failed.keys(), failed.keys()
 
 
 @pytest.mark.parametrize("month", [f"2013-{number:02}" for number in range(2, 6)])
@@ -61,8 +61,8 @@ def test_a_faulty_month_does_not_hide_the_same_fault_a_month_later() -> None:
     april, may = (
         flight_profiles.screened(make(flight_profiles.file(month))[0], month) for month in ("2013-04", "2013-05")
     )
-    found = failing(History(may, (*flight_profiles.before("2013-04"), april), "sched_dep"))
-    assert "units" in found
+    failed = failing(History(may, (*flight_profiles.before("2013-04"), april), "sched_dep"))
+    assert "units" in failed
 
 
 def test_a_faulty_month_makes_no_good_one_after_it_fail() -> None:
