@@ -1,4 +1,4 @@
-"""What gates are given: a trained version, its data and what it is compared with."""
+"""The input of gates: a trained version, its data and the champion that it is compared with."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ class Reproduced(Protocol):
 class Rows:
     """Examples of a training set with their labels, row by row.
 
-    `frame` holds the model's columns and those that gates slice by. `classes` orders the scores of
+    `frame` holds the model's columns and those that form segments for gates. `classes` orders the scores of
     a multiclass task; it is empty otherwise.
     """
 

@@ -1,4 +1,4 @@
-"""The model card: what a version is, what it was judged by, and what it is not for, as Markdown."""
+"""The model card of a version, its verdicts and its limits, as Markdown."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -36,14 +36,14 @@ def model_card(
         "Training set": f"`{version.training_set}`",
         "Bundle": f"`{version.bundle}`",
         "Code": version.code_version,
-        "Made": f"{_when(version.created_at)}, run {version.run_id}",
+        "Trained": f"{_when(version.created_at)}, run {version.run_id}",
     }
     sections = {
         "": [description, *table(("what", ""), facts.items())],
         "Data": table(
             ("part", "first", "last", "rows"),
             (
-                (part, *(_told(version.bounds[part][what]) for what in ("first", "last", "rows")))
+                (part, *(_bound(version.bounds[part][what]) for what in ("first", "last", "rows")))
                 for part in PARTS
                 if part in version.bounds
             ),
@@ -60,8 +60,8 @@ def model_card(
                 if v.slice == ""
             ),
         ),
-        "Slices": table(
-            ("slice", "metric", "value", "95 % interval", "rows", "outcome"),
+        "Segments": table(
+            ("segment", "metric", "value", "95 % interval", "rows", "outcome"),
             (
                 (v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v.passed))
                 for v in verdicts
@@ -93,7 +93,7 @@ def _by_date(features: Mapping[str, datetime | None]) -> list[tuple[str, str]]:
     return [(_when(since), ", ".join(names)) for since, names in sorted(dates.items())]
 
 
-def _told(bound: object) -> str:
+def _bound(bound: object) -> str:
     """A bound of a part: an ISO moment to the minute, a number with separators."""
     return f"{bound:,}" if isinstance(bound, int) else str(bound)[:16].replace("T", " ")
 

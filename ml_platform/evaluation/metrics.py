@@ -44,6 +44,9 @@ def metric(name: str, labels: Any, scores: Any, *, classes: Sequence[str] = (), 
     """One metric, NaN when these rows do not define it (`UNDEFINED` says why).
 
     Raises EvaluationError for lengths that differ and for null, NaN or infinite labels and scores.
+
+    >>> metric("roc_auc", [False, True, True], [0.1, 0.4, 0.8])
+    1.0
     """
     computed = statistic(name, labels, scores, classes)
     return computed(np.ones(len(labels)) if weights is None else np.asarray(weights, dtype=float))
@@ -51,11 +54,11 @@ def metric(name: str, labels: Any, scores: Any, *, classes: Sequence[str] = (), 
 
 def scorecard(task: str, labels: Any, scores: Any, classes: Sequence[str] = ()) -> dict[str, float | None]:
     """Every metric of the task, and with classes the recall of each; None where these rows do not define it."""
-    found = {name: metric(name, labels, scores, classes=classes) for name in metrics_of(task)}
+    values = {name: metric(name, labels, scores, classes=classes) for name in metrics_of(task)}
     if classes:
-        labels, said = np.asarray(labels), decisions(task, scores, classes)
-        found |= {f"recall of {name}": float(np.mean(said[labels == name] == name)) for name in np.unique(labels)}
-    return {name: None if math.isnan(value) else value for name, value in found.items()}
+        labels, decided = np.asarray(labels), decisions(task, scores, classes)
+        values |= {f"recall of {name}": float(np.mean(decided[labels == name] == name)) for name in np.unique(labels)}
+    return {name: None if math.isnan(value) else value for name, value in values.items()}
 
 
 def metrics_of(task: str) -> list[str]:
@@ -80,7 +83,7 @@ def statistic(name: str, labels: Any, scores: Any, classes: Sequence[str] = ()) 
     if not np.isfinite(scores).all():
         raise EvaluationError(
             f"{name}: {int((~np.isfinite(scores)).sum())} scores are NaN or infinite.",
-            remedy="Look at the features of those rows.",
+            remedy="Check the features of those rows.",
         )
     if classes:
         codes, scores = _coded(name, labels, scores, classes)
@@ -92,7 +95,7 @@ def statistic(name: str, labels: Any, scores: Any, classes: Sequence[str] = ()) 
             f"{name}: labels of type {labels.dtype} without classes.", remedy="Give the classes of a multiclass task."
         ) from None
     if not np.isfinite(numbers).all():
-        raise EvaluationError(f"{name}: a label is null, NaN or infinite.", remedy="Only mature examples are judged.")
+        raise EvaluationError(f"{name}: a label is null, NaN or infinite.", remedy="Judge mature examples only.")
     if name in _REGRESSION:
         return _REGRESSION[name](numbers, scores)
     if not np.isin(numbers, (0.0, 1.0)).all():
@@ -102,16 +105,16 @@ def statistic(name: str, labels: Any, scores: Any, classes: Sequence[str] = ()) 
 
 def _coded(name: str, labels: Array, scores: Array, classes: Sequence[str]) -> tuple[Array, Array]:
     """Labels as positions in `classes`; a label that the model never saw gets a column of its own, with P = 0."""
-    known = [*classes, *sorted(set(labels.tolist()) - set(classes), key=str)]
+    all_classes = [*classes, *sorted(set(labels.tolist()) - set(classes), key=str)]
     if scores.ndim != 2 or scores.shape[1] != len(classes):
         raise EvaluationError(
             f"{name}: scores of shape {scores.shape} for {len(classes)} classes.", remedy="Give one column a class."
         )
-    if None in known:
-        raise EvaluationError(f"{name}: a label is null.", remedy="Only mature examples are judged.")
-    position = {label: code for code, label in enumerate(known)}
+    if None in all_classes:
+        raise EvaluationError(f"{name}: a label is null.", remedy="Judge mature examples only.")
+    position = {label: code for code, label in enumerate(all_classes)}
     codes = np.fromiter((position[label] for label in labels.tolist()), dtype=np.int64, count=len(labels))
-    unseen = np.zeros((len(scores), len(known) - len(classes)))
+    unseen = np.zeros((len(scores), len(all_classes) - len(classes)))
     return codes, np.hstack([scores, unseen])
 
 
@@ -149,18 +152,18 @@ def _binary_log_loss(y: Array, p: Array) -> Statistic:
 
 def _f1(y: Array, p: Array) -> Statistic:
     """2 TP / (2 TP + FP + FN): harmonic mean of precision and recall (van Rijsbergen 1979)."""
-    said = p > THRESHOLD
-    return _ratio(2 * (said & (y == 1)), said.astype(float) + y)
+    decided = p > THRESHOLD
+    return _ratio(2 * (decided & (y == 1)), decided.astype(float) + y)
 
 
 def _macro_f1(codes: Array, p: Array) -> Statistic:
     """Unweighted mean of F1 over the classes that occur among labels or decisions of the weighted rows."""
-    said, width = p.argmax(axis=1), p.shape[1]
-    right = said == codes
+    decided, width = p.argmax(axis=1), p.shape[1]
+    right = decided == codes
 
     def weighted(weights: Array) -> float:
         hits = np.bincount(codes[right], weights[right], minlength=width)
-        all_of = np.bincount(codes, weights, minlength=width) + np.bincount(said, weights, minlength=width)
+        all_of = np.bincount(codes, weights, minlength=width) + np.bincount(decided, weights, minlength=width)
         occurs = all_of > 0
         return float(np.mean(2 * hits[occurs] / all_of[occurs])) if occurs.any() else math.nan
 

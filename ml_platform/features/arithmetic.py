@@ -1,4 +1,4 @@
-"""Exact sums and what is made of them, in one place for batch and online (S13).
+"""Exact sums and the figures computed from them, once for batch and online (S13).
 
 A value x is the whole number u = round-half-even(x / resolution), the quotient of two doubles.
 With the resolution as the decimal fraction p / q that it is written as, n values, s = Σu, r = Σu²:
@@ -115,14 +115,14 @@ def _quotients(above: pl.Series, p: int, below: pl.Series, q: int) -> Floats:
     """
     top = above.cast(pl.Float64).to_numpy() * float(p)
     bottom = np.maximum(below.cast(pl.Float64).to_numpy() * float(q), 1.0)
-    found: Floats = top / bottom
+    quotients: Floats = top / bottom
     wide = np.flatnonzero((np.abs(top) >= _EXACT) | ((bottom >= _EXACT) & (top != 0)))
     if len(wide):
         tops = above.gather(wide).to_list()
         bottoms = below.gather(wide).to_list() if len(below) > 1 else below.to_list() * len(wide)
-        found = found.copy()
-        found[wide] = [a * p / (max(b, 1) * q) for a, b in zip(tops, bottoms, strict=True)]
-    return found
+        quotients = quotients.copy()
+        quotients[wide] = [a * p / (max(b, 1) * q) for a, b in zip(tops, bottoms, strict=True)]
+    return quotients
 
 
 def _whole(number: int) -> pl.Series:
@@ -149,9 +149,9 @@ class RunningSums:
 
     def result(self, where: str, counts: Integers) -> pl.Series:
         """The sum at each place, and at one more that nothing covers, as Int128."""
-        found = {weight: np.cumsum(limb) for weight, limb in self._limbs.items()}
+        sums = {weight: np.cumsum(limb) for weight, limb in self._limbs.items()}
         size = sum(
-            (float(_LIMB) ** weight * np.abs(limb.astype(np.float64)) for weight, limb in found.items()),
+            (float(_LIMB) ** weight * np.abs(limb.astype(np.float64)) for weight, limb in sums.items()),
             start=np.zeros(1),
         )
         if self.squared and float((size * counts).max()) >= _WIDEST:
@@ -159,10 +159,10 @@ class RunningSums:
                 f"{where}: the squares in one window exceed 126 bits.", remedy="Give the window a coarser resolution."
             )
         total = pl.Series(np.zeros(self.size + 1, np.int64)).cast(pl.Int128)
-        for weight in range(max(found, default=0), -1, -1):
+        for weight in range(max(sums, default=0), -1, -1):
             total = total * _whole(_LIMB)
-            if weight in found:
-                total = total + pl.Series(found[weight]).cast(pl.Int128)
+            if weight in sums:
+                total = total + pl.Series(sums[weight]).cast(pl.Int128)
         return total
 
 

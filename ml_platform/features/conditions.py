@@ -1,4 +1,4 @@
-"""A stored `where=`: which rows of a table count. A null is not true."""
+"""A stored `where=`: the condition that rows must meet to count. A null does not meet it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -53,9 +53,9 @@ class ConditionalFeed:
             return []
         return self._feed.entries(row, moments, mark)
 
-    def place_many(self, news: News) -> None:
+    def insert_many(self, news: News) -> None:
         """As Feed says."""
-        self._feed.place_many(news.where(self._condition.mask(news.frame)))
+        self._feed.insert_many(news.where(self._condition.mask(news.frame)))
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """As Feed says."""

@@ -45,8 +45,8 @@ class DistinctCounts:
 
     def result(self, span: int) -> Integers:
         """The number at each place, and at one more that no row covers."""
-        found: Integers = np.cumsum(self._steps[span])
-        return found
+        counts: Integers = np.cumsum(self._steps[span])
+        return counts
 
 
 class DistinctColumn:
@@ -75,10 +75,10 @@ class DistinctColumn:
 
     def between(self, first: int, end: int) -> int:
         """How many different values the rows first ≤ index < end have."""
-        found = set(self._values[first:end])
-        return len(found) - (None in found)
+        values = set(self._values[first:end])
+        return len(values) - (None in values)
 
 
-def told_apart(value: Any) -> Any:
+def distinct_value(value: Any) -> Any:
     """`value` as a set tells it from others: NaN is one value, as it is to the engines of the batch."""
     return math.nan if isinstance(value, float) and math.isnan(value) else value

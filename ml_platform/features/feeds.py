@@ -14,9 +14,9 @@ Key = tuple[Any, ...]
 
 
 class Entry(Protocol):
-    """A row in one timeline, to be placed there or withdrawn."""
+    """A row in one timeline, to be inserted there or withdrawn."""
 
-    def place(self) -> None:
+    def insert(self) -> None:
         """Let the row count."""
 
     def withdraw(self) -> None:
@@ -37,26 +37,26 @@ class News:
         return News(self.frame.filter(mask), moments, list(compress(self.marks, mask)))
 
     def by_key(self, keys: "Keys", kept: pl.DataFrame, order: list[str]) -> Iterator[tuple[Key, list[int]]]:
-        """The rows of `kept` (which has `_place`) of each wanted key: the key, and the places in `order`."""
+        """The rows of `kept` (which has `_index`) of each wanted key: the key, and the indexes in `order`."""
         by = keys.by
         listed = keys.wanted(kept).sort([*by, *order], maintain_order=True)
-        places = listed["_place"].to_list()
+        indexes = listed["_index"].to_list()
         if not by:
-            yield from [((), places)] if places else []
+            yield from [((), indexes)] if indexes else []
             return
         start = 0
         for *key, count in listed.group_by(by, maintain_order=True).len().iter_rows():
-            yield tuple(key), places[start : start + count]
+            yield tuple(key), indexes[start : start + count]
             start += count
 
 
 class Keys:
     """The table columns that a feed is joined by, and the keys that are asked for (None: all)."""
 
-    def __init__(self, by: list[str], known: pl.DataFrame | None) -> None:
+    def __init__(self, by: list[str], asked: pl.DataFrame | None) -> None:
         self.by = by
-        self._known = known
-        self._set = set(known.iter_rows()) if known is not None else None
+        self._asked = asked
+        self._set = set(asked.iter_rows()) if asked is not None else None
 
     @classmethod
     def of(cls, examples: pl.DataFrame | None, on: On) -> "Keys":
@@ -74,7 +74,7 @@ class Keys:
     def wanted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The rows whose key is whole and asked for."""
         whole = frame.drop_nulls(self.by) if self.by else frame
-        return whole if self._known is None else whole.join(self._known, on=self.by, how="semi")
+        return whole if self._asked is None else whole.join(self._asked, on=self.by, how="semi")
 
 
 class Feed(Protocol):
@@ -83,8 +83,8 @@ class Feed(Protocol):
     def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
         """Where the row belongs. `moments` are its times in microseconds; `mark` tells it from others."""
 
-    def place_many(self, news: News) -> None:
-        """Let many rows count, as placing the entries of each does."""
+    def insert_many(self, news: News) -> None:
+        """Let many rows count, as inserting the entries of each does."""
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """The outputs for an example with this key; None: a part of the key is null."""

@@ -1,7 +1,7 @@
 """Features of many examples at once, in DuckDB, numpy and polars, at a bounded memory.
 
 The examples are taken in batches in order of time, so that a batch reads only the rows that can
-count for it; tables are streamed, never held.
+count for it. Tables are streamed and never collected.
 """
 
 import secrets
@@ -46,14 +46,14 @@ def compute(
     own = ", ".join(quoted(name) for name in definition.row_schema)
     order = quoted(definition.at) if definition.at else "1"
     connection.execute(
-        f"CREATE TEMP TABLE {source} AS SELECT row_number() OVER (ORDER BY {order}) - 1 AS _place, {own} "
+        f"CREATE TEMP TABLE {source} AS SELECT row_number() OVER (ORDER BY {order}) - 1 AS _index, {own} "
         f"FROM {relation(examples)}"
     )
     try:
         count = _count(connection, definition, source)
         since = available_since(connection, definition, tables)
         for first in range(0, max(count, 1), batch):
-            sql = f"SELECT {own} FROM {source} WHERE _place >= {first} AND _place < {first + batch} ORDER BY _place"
+            sql = f"SELECT {own} FROM {source} WHERE _index >= {first} AND _index < {first + batch} ORDER BY _index"
             frame = _features(connection, definition, connection.execute(sql).pl(), tables, since)
             connection.register("_made", plain(frame).to_arrow())
             verb = f"INSERT INTO {target}" if first else f"CREATE TEMP TABLE {target} AS"
@@ -69,15 +69,15 @@ def available_since(
 ) -> dict[str, datetime | None]:
     """When the first row of each table with time became usable; None: never (S14).
 
-    What a table gives is null for `at` up to and including that moment. A Lookup is not: before
+    Features of a table are null for `at` up to and including that moment. A Lookup is exempt: before
     the first arrival it assumes the first version (S12).
     """
-    found: dict[str, datetime | None] = {}
+    since: dict[str, datetime | None] = {}
     for name, table in definition.tables.items():
         if table.timed:
             row = connection.execute(f"SELECT min(_usable_at) FROM {relation(tables[name])}").fetchone()
-            found[name] = row[0] if row else None
-    return found
+            since[name] = row[0] if row else None
+    return since
 
 
 def outputs_since(definition: FeatureDefinition, since: Mapping[str, datetime | None]) -> dict[str, datetime | None]:
@@ -85,13 +85,15 @@ def outputs_since(definition: FeatureDefinition, since: Mapping[str, datetime | 
 
     What is derived has the latest date of what it reads. Outputs that depend on no table with time are left out.
     """
-    found = {output: since[form.table] for form in definition.joined if form.table in since for output in form.outputs}
+    dates_by_output = {
+        output: since[form.table] for form in definition.joined if form.table in since for output in form.outputs
+    }
     for derived in definition.derived:
-        dates = [found[name] for name in sorted(columns_read(derived.expression)) if name in found]
+        dates = [dates_by_output[name] for name in sorted(columns_read(derived.expression)) if name in dates_by_output]
         if dates:
-            known = [date for date in dates if date is not None]
-            found[derived.name] = max(known) if len(known) == len(dates) else None
-    return found
+            reached = [date for date in dates if date is not None]
+            dates_by_output[derived.name] = max(reached) if len(reached) == len(dates) else None
+    return dates_by_output
 
 
 def examples_sql(
@@ -152,9 +154,9 @@ def _features(
     for form in definition.joined:
         if form.null_until_available:
             began = since[form.table]
-            known = pl.col(definition.at or "") > began if began is not None else pl.lit(False)
+            available = pl.col(definition.at or "") > began if began is not None else pl.lit(False)
             for output in form.outputs:
-                joined[output] = frame.select(pl.when(known).then(joined[output]).alias(output))[output]
+                joined[output] = frame.select(pl.when(available).then(joined[output]).alias(output))[output]
     wide = early.with_columns(**joined)
     wide = derive(wide, layers([form for form in definition.derived if not form.early]))
     return wide.select(pl.col(name).cast(dtype) for name, dtype in definition.schema.items())

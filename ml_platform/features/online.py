@@ -1,4 +1,4 @@
-"""The online state: learns rows one at a time and answers what the batch would, bit for bit."""
+"""The online state: it learns rows one at a time and gives the same bits as the batch."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,12 @@ from ml_platform.features.forms import On, passes
 from ml_platform.features.kinds.derived import OneRow
 from ml_platform.features.relations import TIMELESS, microseconds_of
 
-# A row that counts: its mark and entries; of one that came with many, the frame and its place there instead.
-_Held = tuple[Any, list[Entry] | None, pl.DataFrame | None, int]
+# A row that counts: its mark and entries; of one that came with many, the frame and its index there instead.
+_CountingRow = tuple[Any, list[Entry] | None, pl.DataFrame | None, int]
 
 
 class OnlineState:
-    """The features of one definition, as of what was learnt. Not safe for threads.
+    """The features of one definition, as of the rows learnt so far. Not safe for threads.
 
     Rows are learnt in order of knowledge; what became known at the same microsecond as the last
     row counts only for later examples (S4), so an answer never depends on when it is asked.
@@ -36,7 +36,7 @@ class OnlineState:
         self._feeds: list[tuple[On, Feed | VersionFeed]] = []
         self._of_table: dict[str, list[Feed]] = {name: [] for name in definition.tables}
         self._versions_of: dict[str, list[VersionFeed]] = {name: [] for name in definition.tables}
-        self._current: dict[tuple[str, Any], _Held] = {}
+        self._current: dict[tuple[str, Any], _CountingRow] = {}
         self._newest: list[tuple[list[Entry], list[Entry]]] = []  # (withdrawn, placed) at `learnt`
         self._settled = False  # whether `_newest` stands in the timelines
         self._make_feeds(only)
@@ -68,17 +68,17 @@ class OnlineState:
             for versions in self._versions_of[table]:
                 versions.learn(form, row, identity, mark)
             return
-        held = self._current.get(identity)
+        previous = self._current.get(identity)
         if row["_superseded_at"] is not None:
-            if held is not None and held[0] == mark:
+            if previous is not None and previous[0] == mark:
                 del self._current[identity]
-                self._tell(microseconds_of(row["_superseded_at"]), self._entries(table, held), [])
+                self._tell(microseconds_of(row["_superseded_at"]), self._entries(table, previous), [])
             return
         moment = microseconds_of(usable)
         self._begin(table, moment)
-        placed = self._made(table, row, mark)
+        placed = self._new_entries(table, row, mark)
         self._current[identity] = (mark, placed, None, 0)
-        self._tell(moment, self._entries(table, held) if held else [], placed)
+        self._tell(moment, self._entries(table, previous) if previous else [], placed)
 
     def learn_many(self, table: str, rows: pl.DataFrame) -> None:
         """Take in rows in order of knowledge, with the outcome of `learn` for each, at a tenth of its price.
@@ -110,9 +110,9 @@ class OnlineState:
         times = ("_known_at", "_arrival", self.definition.tables[table].event_time or "")
         news = News(rows, {name: rows[name].dt.epoch("us") for name in times}, marks)
         for feed in self._of_table[table]:
-            feed.place_many(news)
-        held = zip(marks, repeat(None), repeat(rows), range(rows.height), strict=False)
-        self._current.update(zip(identities, held, strict=True))
+            feed.insert_many(news)
+        counting = zip(marks, repeat(None), repeat(rows), range(rows.height), strict=False)
+        self._current.update(zip(identities, counting, strict=True))
         self.begin(table, rows["_usable_at"].min())  # type: ignore[arg-type]  # of a column of moments it is one
 
     def _identities(self, table: str, rows: pl.DataFrame) -> list[tuple[str, Any]]:
@@ -120,16 +120,17 @@ class OnlineState:
         return [(table, one) for one in rows.select(key).iter_rows()]
 
     def features(self, example: Mapping[str, Any]) -> dict[str, Any]:
-        """Outputs and statuses for an example's own columns, whose `at` is not before what was learnt.
+        """Outputs and statuses for an example's own columns, whose `at` is not before the newest row learnt.
 
-        Raises FeatureError for an earlier `at`: the state does not know what it knew then.
+        Raises FeatureError for an earlier `at`: the state keeps no past versions of itself.
         """
         definition = self.definition
         at = microseconds_of(example[definition.at]) if definition.at else TIMELESS
         if self.learnt is not None:
             if at < self.learnt:
                 raise FeatureError(
-                    f"{definition.at}={example[definition.at or '']} is before what was learnt.",
+                    f"{definition.at}={example[definition.at or '']} is before the newest row that the state "
+                    "has learnt.",
                     remedy="Ask in order of time, or compute in batch.",
                 )
             self._settle(at > self.learnt)
@@ -146,21 +147,21 @@ class OnlineState:
         row |= self._after.of(row)
         return {name: row[name] for name in (*definition.outputs, *definition.status_columns)}
 
-    # -- what stands when ------------------------------------------------------------------
+    # -- which rows count when ------------------------------------------------------------------
 
-    def _made(self, table: str, row: Mapping[str, Any], mark: Any) -> list[Entry]:
+    def _new_entries(self, table: str, row: Mapping[str, Any], mark: Any) -> list[Entry]:
         """The row's entries in every feed of its table."""
         times = {name: row[name] for name in ("_known_at", "_arrival", self.definition.tables[table].event_time or "")}
         moments = {name: microseconds_of(time) for name, time in times.items()}
         return [entry for feed in self._of_table[table] for entry in feed.entries(row, moments, mark)]
 
-    def _entries(self, table: str, held: _Held) -> list[Entry]:
+    def _entries(self, table: str, counting: _CountingRow) -> list[Entry]:
         """The entries of a row that counts; of one that came with many they are made only now."""
-        mark, entries, frame, place = held
+        mark, entries, frame, index = counting
         if entries is not None:
             return entries
         assert frame is not None  # it came with many
-        return self._made(table, frame.row(place, named=True), mark)
+        return self._new_entries(table, frame.row(index, named=True), mark)
 
     def _begin(self, table: str, moment: int) -> None:
         self._began[table] = min(moment, self._began.get(table, moment))
@@ -205,4 +206,4 @@ def _apply(withdrawn: Iterable[Entry], placed: Iterable[Entry]) -> None:
     for entry in withdrawn:
         entry.withdraw()
     for entry in placed:
-        entry.place()
+        entry.insert()

@@ -1,4 +1,4 @@
-"""The proof that serving computes what training saw: replay through the online state, compared bit for bit."""
+"""Parity of serving and training: examples replayed through the online state, compared bit for bit."""
 
 import secrets
 from collections.abc import Mapping
@@ -77,15 +77,15 @@ def parity(
         nulls_equal=True,
         maintain_order="left",
     )
-    found: list[Difference] = []
+    differences: list[Difference] = []
     differing = 0
     for column in outputs:
         for index in np.flatnonzero(~_equal(theirs[column], online[column])).tolist():
             differing += 1
-            if len(found) < SHOWN:
+            if len(differences) < SHOWN:
                 example = examples.select(names).row(index, named=True)
-                found.append(Difference(example, column, theirs[column][index], online[column][index]))
-    return ParityReport(len(examples), len(examples) * len(outputs), fed, differing, tuple(found))
+                differences.append(Difference(example, column, theirs[column][index], online[column][index]))
+    return ParityReport(len(examples), len(examples) * len(outputs), fed, differing, tuple(differences))
 
 
 def _replay(
@@ -106,13 +106,13 @@ def _replay(
             news.append(_Stream(name, rows))
         else:  # versions of rows without time may be learnt ahead
             state.learn_many(name, rows)
-    made = []
+    answers = []
     for example in examples.iter_rows(named=True):
         for stream in news:
             stream.feed(state, until=example[definition.at or ""], singly=singly)
-        made.append(state.features(example))
+        answers.append(state.features(example))
     schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
-    return pl.DataFrame(made, schema=schema, orient="row"), sum(stream.fed for stream in news)
+    return pl.DataFrame(answers, schema=schema, orient="row"), sum(stream.fed for stream in news)
 
 
 class _Stream:

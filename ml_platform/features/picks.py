@@ -54,7 +54,7 @@ class _PickEntry:
     order: tuple[Any, ...]
     values: dict[str, Any]
 
-    def place(self) -> None:
+    def insert(self) -> None:
         self.timeline.add(self.order, self.values)
 
     def withdraw(self) -> None:
@@ -83,17 +83,17 @@ class PickFeed:
         order = (*times, *(row[name] for name in self._key), *mark)
         return [_PickEntry(timeline, order, {name: row[name] for name in self._columns})]
 
-    def place_many(self, news: News) -> None:
+    def insert_many(self, news: News) -> None:
         """As Feed says."""
         frame = news.frame
         times = [news.moments[name].to_list() for name in (self._event, "_known_at", "_arrival")]
         keys = [frame[name].to_list() for name in self._key]
         orders = [(*order, *mark) for order, mark in zip(zip(*times, *keys, strict=True), news.marks, strict=True)]
         values = frame.select(self._columns).to_dicts() if self._columns else [{}] * frame.height
-        kept = frame.select(*self._keys.by, _place=pl.int_range(pl.len()))
-        for key, places in news.by_key(self._keys, kept, ["_place"]):
+        kept = frame.select(*self._keys.by, _index=pl.int_range(pl.len()))
+        for key, indexes in news.by_key(self._keys, kept, ["_index"]):
             timeline = self._timelines.setdefault(key, PickTimeline())
-            timeline.extend([(orders[place], values[place]) for place in places])
+            timeline.extend([(orders[index], values[index]) for index in indexes])
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """As Feed says."""

@@ -46,12 +46,12 @@ class Batch:
     def _group(self, own: tuple[str, ...]) -> tuple[Integers, pl.DataFrame]:
         if own not in self._groups:
             if own:
-                known = self.frame.select(own).drop_nulls().unique().with_row_index("_group")
-                joined = self.frame.select(own).join(known, on=list(own), how="left", maintain_order="left")
+                keys = self.frame.select(own).drop_nulls().unique().with_row_index("_group")
+                joined = self.frame.select(own).join(keys, on=list(own), how="left", maintain_order="left")
                 group = joined["_group"].cast(pl.Int64).fill_null(-1).to_numpy()
             else:
-                known, group = pl.DataFrame({"_group": [0]}), np.zeros(len(self.frame), np.int64)
-            self._groups[own] = group, known
+                keys, group = pl.DataFrame({"_group": [0]}), np.zeros(len(self.frame), np.int64)
+            self._groups[own] = group, keys
         return self._groups[own]
 
     @contextmanager

@@ -59,16 +59,16 @@ class Ladder:
 
     def between(self, first: int, end: int) -> float | None:
         """Of the values first ≤ index < end; None when there are none."""
-        found: list[float] = []
+        values: list[float] = []
         for level in self._levels:
             if end - first <= 2 * _FAN:
-                found += level[first:end]
+                values += level[first:end]
                 break
             low, high = -(-first // _FAN), end // _FAN
-            found += level[first : low * _FAN]
-            found += level[high * _FAN : end]
+            values += level[first : low * _FAN]
+            values += level[high * _FAN : end]
             first, end = low, high
-        return self._choose(found) if found else None
+        return self._choose(values) if values else None
 
     def _raise(self, index: int) -> None:
         """Make the levels above right again from `index` on."""
@@ -149,12 +149,12 @@ class Column:
 
     def _recount(self, index: int) -> None:
         rows = self.units[index:]
-        known = [0 if u is None else u for u in rows]
+        units = [0 if u is None else u for u in rows]
         self._n[index:] = accumulate((u is not None for u in rows), initial=self._n[index])
         if self._sums:
-            self._s[index:] = accumulate(known, initial=self._s[index])
+            self._s[index:] = accumulate(units, initial=self._s[index])
         if self._squares:
-            self._r[index:] = accumulate((u * u for u in known), initial=self._r[index])
+            self._r[index:] = accumulate((u * u for u in units), initial=self._r[index])
 
 
 class WindowTimeline:
@@ -186,11 +186,11 @@ class WindowTimeline:
             return
         later, theirs = self.clocks[index:] + clocks, self._marks[index:] + marks
         order = sorted(range(len(later)), key=later.__getitem__)
-        self.clocks[index:] = [later[place] for place in order]
-        self._marks[index:] = [theirs[place] for place in order]
+        self.clocks[index:] = [later[position] for position in order]
+        self._marks[index:] = [theirs[position] for position in order]
         for name, column in self._all:
             lists = [old + new for old, new in zip(column.cut(index), values[name], strict=True)]
-            column.extend(*([both[place] for place in order] for both in lists))
+            column.extend(*([both[position] for position in order] for both in lists))
 
     def remove(self, clock: int, mark: Any) -> None:
         """Take out the row that `add` was given."""

@@ -1,4 +1,4 @@
-"""Polars types as JSON values that outlive the polars that made them (S15)."""
+"""Polars types as JSON values that later versions of polars can read (S15)."""
 
 from typing import Any
 
@@ -17,11 +17,11 @@ def type_form(dtype: Any, where: str) -> Any:
     if isinstance(dtype, pl.Decimal):
         return ["Decimal", dtype.precision, dtype.scale]
     if isinstance(dtype, pl.Enum | pl.Categorical):
-        return "String"  # levels belong to the model; tables hold text
-    for name, known in type_names.items():
-        if dtype == known:
+        return "String"  # categories belong to the model; tables contain text
+    for name, named in type_names.items():
+        if dtype == named:
             return name
-    raise DeclarationError(where, f"a feature cannot hold {dtype}", remedy=f"Use one of {', '.join(type_names)}.")
+    raise DeclarationError(where, f"a feature cannot be of type {dtype}", remedy=f"Use one of {', '.join(type_names)}.")
 
 
 def type_of(form: Any) -> pl.DataType:
@@ -34,5 +34,5 @@ def type_of(form: Any) -> pl.DataType:
         case ["Decimal", precision, scale]:
             return pl.Decimal(precision, scale)
         case _:
-            found: pl.DataType = type_names[form]()
-            return found
+            dtype: pl.DataType = type_names[form]()
+            return dtype

@@ -172,8 +172,8 @@ class _Cell:
             chosen = values.values[kept] + 0.0  # no negative zero: its order is undefined
             if not np.isfinite(chosen).all():
                 raise FeatureError(
-                    f"{self.where}: NaN or infinity has no place in an order.",
-                    remedy="Refuse it in the contract (allow_nan, allow_inf).",
+                    f"{self.where}: NaN and infinity cannot be ordered.",
+                    remedy="Reject such rows in the contract (allow_nan, allow_inf).",
                 )
             for extreme in self.extremes.values():
                 extreme.add(first, end, chosen)
@@ -189,16 +189,16 @@ class _Cell:
         n, least = frame["n"], 0
         match aggregate:
             case "count":
-                found = n.cast(pl.Int64)
+                values = n.cast(pl.Int64)
             case "sum":
-                found = pl.Series(sums_of(frame["s"], self.resolution))
+                values = pl.Series(sums_of(frame["s"], self.resolution))
             case "mean":
-                found, least = pl.Series(means_of(n, frame["s"], self.resolution)), 1
+                values, least = pl.Series(means_of(n, frame["s"], self.resolution)), 1
             case "std":
-                found, least = pl.Series(stds_of(n, frame["s"], frame["r"], self.resolution)), 2
+                values, least = pl.Series(stds_of(n, frame["s"], frame["r"], self.resolution)), 2
             case _:
-                found, least = frame[aggregate], 1
-        return frame.select(pl.when(n >= least).then(found.alias(output)))[output]
+                values, least = frame[aggregate], 1
+        return frame.select(pl.when(n >= least).then(values.alias(output)))[output]
 
 
 def _integers(column: Any) -> Integers:

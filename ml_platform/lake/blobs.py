@@ -53,8 +53,8 @@ class Blobs:
     def put_file(self, path: Path) -> str:
         """Move a finished file in; its hash. Safe against a kill: the rename is the last step.
 
-        A blob that is there already is replaced as well: that mends a damaged one, and its new
-        modification time keeps upkeep away until the caller has recorded the hash.
+        A blob that exists is replaced as well. That repairs a damaged one, and its new
+        modification time protects it from maintenance until the caller has recorded the hash.
         """
         digest = file_hash(path)
         target = self.path(digest)

@@ -91,7 +91,7 @@ class Lake:
         return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """The result of a query as Python tuples. Inside `reading()` the same question is asked once."""
+        """The result of a query as Python tuples. Inside `reading()` equal queries run once."""
         remembered: dict[tuple[str, str], list[tuple[Any, ...]]] | None = getattr(self._local, "remembered", None)
         if remembered is None:
             return self.connection.execute(sql, parameters).fetchall()
@@ -104,68 +104,68 @@ class Lake:
     def reading(self) -> Iterator[None]:
         """This thread's reads see one snapshot, and small ones (`rows`, `value`, `columns`) are remembered.
 
-        For working out content keys: a query of the ledger costs 10 ms, and a plan asks hundreds.
-        Nothing can be written meanwhile; nested contexts are one.
+        For content keys: a query of the lake costs 10 ms, and a plan makes hundreds.
+        This thread cannot write meanwhile. Nested contexts count as one.
         """
         if getattr(self._local, "remembered", None) is not None:
             yield
             return
         connection = self.connection
         connection.execute("BEGIN")
-        self._local.remembered, self._local.made = {}, {}
+        self._local.remembered, self._local.values = {}, {}
         try:
             yield
         finally:
-            self._local.remembered = self._local.made = None
+            self._local.remembered = self._local.values = None
             connection.execute("ROLLBACK")
 
     def once(self, what: str, make: Callable[[], T]) -> T:
-        """What `make` gives; inside `reading()` it is made once under that name, for whoever asks next."""
+        """The result of `make`. Inside `reading()` it is computed once for each `what`."""
         if getattr(self._local, "remembered", None) is None:
             return make()
-        made: dict[str, Any] = self._local.made
-        if what not in made:
-            made[what] = make()
-        return cast(T, made[what])
+        values: dict[str, Any] = self._local.values
+        if what not in values:
+            values[what] = make()
+        return cast(T, values[what])
 
     @property
-    def held(self) -> bool:
+    def is_reading(self) -> bool:
         """Whether this thread is inside `reading()`."""
         return getattr(self._local, "remembered", None) is not None
 
     def value(self, sql: str, parameters: Sequence[Any] | None = None) -> Any:
         """The first column of the first row, or None when there is no row."""
-        found = self.rows(sql, parameters)
-        return found[0][0] if found else None
+        rows = self.rows(sql, parameters)
+        return rows[0][0] if rows else None
 
     def columns(self, schema: str, table: str) -> dict[str, str]:
         """Column → DuckDB type, in order; empty when there is no such table."""
-        found = self.rows(
+        rows = self.rows(
             "SELECT column_name, data_type FROM duckdb_columns() "
             "WHERE database_name = ? AND schema_name = ? AND table_name = ? ORDER BY column_index",
             [CATALOG, schema, table],
         )
-        return dict(found)
+        return dict(rows)
 
     def has(self, schema: str, table: str) -> bool:
-        """Whether there is such a table. A yes is remembered: no table of the platform's own is ever dropped."""
+        """Whether there is such a table. A positive answer is cached: the platform never drops a table of its own."""
         if (schema, table) not in self._there and self.columns(schema, table):
             self._there.add((schema, table))
         return (schema, table) in self._there
 
     def forget_tables(self) -> None:
-        """Tables were dropped: ask again which there are."""
+        """Forget which tables exist, because some were dropped."""
         self._there.clear()
 
     def locked(self, what: str) -> AbstractContextManager[None]:
-        """The write lock, held while `what` is done. Raises LakeError after `lock_timeout` seconds."""
+        """The write lock, during `what`. Raises LakeError after `lock_timeout` seconds."""
         timeout = self.settings.lock_timeout
         if secret := self.settings.catalog.get_secret_value():
             return advisory_lock(self._root, _LOCKS, f"catalog {hash(secret)}", what, timeout)
         return file_lock(self.folder, what, timeout)
 
     def close(self) -> None:
-        """Let go of the catalog, in all threads. Further use is an error."""
+        """Release the catalog, in all threads. Further use is an error."""
         if os.getpid() != self._pid:
             return
         for cursor in list(self._cursors):
@@ -211,8 +211,8 @@ class Lake:
 
     def _make(self, catalog: Path, attach: str) -> None:
         unfinished = catalog.with_name("catalog.unfinished.sqlite")
-        for left in self.folder.glob("catalog.unfinished.sqlite*"):  # by a process that was killed right here
-            left.unlink()
+        for leftover in self.folder.glob("catalog.unfinished.sqlite*"):  # by a process that was killed right here
+            leftover.unlink()
         self._root.execute(attach.format(literal(f"ducklake:sqlite:{unfinished}")))
         self._root.execute(f"DETACH {CATALOG}")
         unfinished.rename(catalog)

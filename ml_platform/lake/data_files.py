@@ -1,4 +1,4 @@
-"""The tables' data files: whether they are there and whole, and what to do when they are not (S31)."""
+"""The tables' data files: whether they are present and whole, and what to do when they are not (S31)."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from ml_platform.errors import LakeError
 from ml_platform.lake import snapshots
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
 
-PARTITION = "_partition"  # the column that every partitioned table is sliced by
+PARTITION = "_partition"  # the column that every partitioned table is partitioned by
 
 # DuckLake has no function that tells a file's partition; these tables are its published format 1.0.
 # A path is relative to the table's folder, that to the schema's, that to the data path.
@@ -32,8 +32,8 @@ LEFT JOIN {METADATA}.ducklake_file_partition_value v
 
 
 @dataclass(frozen=True)
-class Slice:
-    """A partition of a table; `partition` is None for a table that is not sliced."""
+class TablePartition:
+    """A partition of a table; `partition` is None for a table without partitions."""
 
     schema: str
     table: str
@@ -44,7 +44,7 @@ class Slice:
 class Damage:
     """A data file that is missing or has another size than was committed."""
 
-    slice: Slice
+    location: TablePartition
     path: Path
     file_id: int
 
@@ -59,32 +59,34 @@ def damaged(lake: Lake) -> list[Damage]:
 
     Bytes are not hashed: DuckLake keeps no hash, and reading 10 GB to skip work saves none.
     """
-    found = []
+    damage = []
     for schema, table, partition, file_id, size, path in lake.rows(_FILES, [f"{lake.tables}/"]):
         try:
             whole = Path(path).stat().st_size == size
         except OSError:
             whole = False
         if not whole:
-            found.append(Damage(Slice(schema, table, partition), Path(path), file_id))
-    return found
+            damage.append(Damage(TablePartition(schema, table, partition), Path(path), file_id))
+    return damage
 
 
-def unusable(lake: Lake) -> set[Slice]:
-    """The slices that no ledger hit may stand on: damaged now, or set aside and not made again since.
+def unusable(lake: Lake) -> set[TablePartition]:
+    """The partitions that no ledger record may rely on: damaged, or set aside and not replaced since.
 
     One call answers for all tables and partitions.
     """
-    return lake.once("unusable slices", lambda: {damage.slice for damage in damaged(lake)} | _set_aside(lake))
+    return lake.once("unusable partitions", lambda: {damage.location for damage in damaged(lake)} | _set_aside(lake))
 
 
 def whole(lake: Lake, schema: str, table: str, partition: str | None = None) -> bool:
-    """Whether one partition (None: the whole unsliced table) can be read. For many, ask `unusable` once."""
-    return Slice(schema, table, partition) not in unusable(lake)
+    """Whether one partition (None: a whole table) can be read. For many, ask `unusable` once."""
+    return TablePartition(schema, table, partition) not in unusable(lake)
 
 
-def set_aside_damaged(lake: Lake) -> set[Slice]:
-    """Take damaged files out of the current snapshot, so that their partitions can be replaced; all unusable slices.
+def set_aside_damaged(lake: Lake) -> set[TablePartition]:
+    """Take damaged files out of the current snapshot, so that their partitions can be replaced.
+
+    Returns all unusable partitions.
 
     Without this a DELETE fails on the missing file, so the rows could never be made again. Older
     snapshots still name the file, and still fail. What is set aside stays `unusable` until
@@ -96,7 +98,7 @@ def set_aside_damaged(lake: Lake) -> set[Slice]:
         return _set_aside(lake)
     with lake.locked("repair"):
         lost = damaged(lake)
-        _remember(lake, {damage.slice for damage in lost})
+        _remember(lake, {damage.location for damage in lost})
         # The one place that edits DuckLake's own tables: it offers no way to drop a file unread.
         numbers = ", ".join(str(damage.file_id) for damage in lost) or "NULL"
         for kind in ("data", "delete"):
@@ -108,7 +110,7 @@ def set_aside_damaged(lake: Lake) -> set[Slice]:
 
 
 def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> None:
-    """A slice was replaced: inside that transaction, it is usable again."""
+    """Inside the transaction that replaced a partition: mark it as usable again."""
     if not lake.has("platform", "lost"):
         return
     lake.connection.execute(
@@ -117,13 +119,13 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
     )
 
 
-def _set_aside(lake: Lake) -> set[Slice]:
+def _set_aside(lake: Lake) -> set[TablePartition]:
     if not lake.has("platform", "lost"):
         return set()
-    return {Slice(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}
+    return {TablePartition(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}
 
 
-def _remember(lake: Lake, slices: Iterable[Slice]) -> None:
+def _remember(lake: Lake, partitions: Iterable[TablePartition]) -> None:
     connection = lake.connection
     connection.execute("BEGIN")
     try:
@@ -131,7 +133,7 @@ def _remember(lake: Lake, slices: Iterable[Slice]) -> None:
         connection.execute(
             "CREATE TABLE IF NOT EXISTS platform.lost (schema_name VARCHAR, table_name VARCHAR, partition VARCHAR)"
         )
-        for lost in slices:
+        for lost in partitions:
             connection.execute("INSERT INTO platform.lost VALUES (?, ?, ?)", [lost.schema, lost.table, lost.partition])
         connection.execute(f"CALL {CATALOG}.set_commit_message('ml_platform', 'damaged files set aside')")
         connection.execute("COMMIT")

@@ -1,4 +1,4 @@
-"""Faults of the disk below the lake, said with their path and remedy."""
+"""Faults of the disk below the lake, as errors with path and remedy."""
 
 import errno
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def disk_fault(error: BaseException, path: Path) -> LakeError | None:
         return None
     if full:
         return LakeError(
-            f"The disk of {path} took no more: {_first_line(error)}.",
+            f"The disk of {path} is full: {_first_line(error)}.",
             remedy="Nothing was committed. Free space (`ml-platform maintain` removes leftovers) and run again.",
         )
     if unwritable:

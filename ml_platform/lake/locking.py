@@ -52,7 +52,7 @@ def in_process_turn(name: str, what: str, timeout: float) -> Iterator[float]:
     turn = _turns.setdefault(name, _Turn())
     if turn.owner == threading.get_ident():
         raise LakeError(
-            f"Writing {what} inside the write of {turn.what} would wait for itself.",
+            f"Writing {what} inside the write of {turn.what} would deadlock.",
             remedy="Finish the outer write first, or use its transaction.",
         )
     deadline = time.monotonic() + timeout
@@ -80,11 +80,11 @@ def file_lock(folder: Path, what: str, timeout: float) -> Iterator[None]:
                 lock.acquire(timeout=remaining, poll_interval=_POLL)
             except Timeout:
                 raise LakeError(
-                    f"Another process has held the write lock {path} for {timeout:.0f} s{_told(folder)}.",
+                    f"Another process has held the write lock {path} for {timeout:.0f} s{_held_by(folder)}.",
                     remedy="Wait for it, stop it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
                 ) from None
         try:
-            _tell(folder, what)
+            _record_holder(folder, what)
             yield
         finally:
             lock.release()
@@ -125,26 +125,30 @@ def advisory_lock(
 
 
 def holder(folder: Path) -> dict[str, str]:
-    """Who took the file lock last: pid, host, what, since. Empty when nobody has."""
+    """The process that took the file lock last: pid, host, what, since. Empty without one."""
     try:
-        found = json.loads((folder / "write.holder").read_text())
+        recorded = json.loads((folder / "write.holder").read_text())
     except (OSError, ValueError):
         return {}
-    return {str(name): str(value) for name, value in found.items()}
+    return {str(name): str(value) for name, value in recorded.items()}
 
 
-def _tell(folder: Path, what: str) -> None:
+def _record_holder(folder: Path, what: str) -> None:
     # Beside the lock file, not in it: whoever tries for the lock empties it.
-    told = {
+    holding = {
         "pid": os.getpid(),
         "host": socket.gethostname(),
         "what": what,
         "since": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     with suppress(OSError):
-        (folder / "write.holder").write_text(json.dumps(told))
+        (folder / "write.holder").write_text(json.dumps(holding))
 
 
-def _told(folder: Path) -> str:
-    told = holder(folder)
-    return f": {told['what']}, process {told['pid']} on {told['host']}, since {told['since']}" if told else ""
+def _held_by(folder: Path) -> str:
+    holding = holder(folder)
+    return (
+        f": {holding['what']}, process {holding['pid']} on {holding['host']}, since {holding['since']}"
+        if holding
+        else ""
+    )

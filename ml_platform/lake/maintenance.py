@@ -1,4 +1,4 @@
-"""Upkeep: what many small commits and killed runs leave behind. Never changes a row of the current tables."""
+"""Maintenance: merge small files and remove what nothing refers to. It never changes a row of the current tables."""
 
 import shutil
 import time
@@ -18,7 +18,7 @@ GRACE = timedelta(days=1)  # longer than any run: what is younger may belong to 
 
 @dataclass(frozen=True)
 class MaintenanceReport:
-    """What one round of upkeep did. Files and blobs are counted as removed, bytes as given back."""
+    """The result of one round of maintenance: counts of files, snapshots and blobs, and bytes freed."""
 
     files_merged: int
     files_written: int
@@ -50,7 +50,7 @@ def maintain(
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     started = time.monotonic()
     before = _size(lake.folder) + _size(lake.settings.artifacts)
-    with lake.locked("upkeep"):
+    with lake.locked("maintenance"):
         # Rows of tiny commits live in the catalog until they are flushed to files.
         _call(lake, "ducklake_flush_inlined_data")
         _call(lake, "ducklake_rewrite_data_files")
@@ -64,8 +64,8 @@ def maintain(
     leftovers += _remove(_older(blobs.folder / "incoming", "*", grace))
     unreferenced = 0
     if referenced is not None:
-        known = frozenset(referenced)
-        unreferenced = _remove(path for path in _older(blobs.folder, "??/*", grace) if path.name not in known)
+        in_use = frozenset(referenced)
+        unreferenced = _remove(path for path in _older(blobs.folder, "??/*", grace) if path.name not in in_use)
     return MaintenanceReport(
         files_merged=sum(int(row[2]) for row in merged),
         files_written=sum(int(row[3]) for row in merged),

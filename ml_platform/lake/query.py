@@ -29,7 +29,7 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
     """
     if not lake.read_only:
         raise LakeError(
-            "Questions are asked of a lake that was opened read-only.", remedy="Lake(settings, read_only=True)."
+            "A query needs a lake that was opened read-only.", remedy="Open it with Lake(settings, read_only=True)."
         )
     explained, statement = _one_reading(sql)
     connection = lake.connection
@@ -37,9 +37,9 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         if explained:
             plan = connection.execute(sql).pl()
             return Answer(plan, dict.fromkeys(plan.columns, "VARCHAR"), more=False)
-        found = connection.sql(statement.query)
-        types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
-        frame = (found if limit is None else found.limit(limit + 1)).pl()
+        result = connection.sql(statement.query)
+        types = {name: str(kind) for name, kind in zip(result.columns, result.types, strict=True)}
+        frame = (result if limit is None else result.limit(limit + 1)).pl()
     except duckdb.Error as error:
         raise QuestionRefused(f"The query failed: {error}", remedy="`SHOW ALL TABLES` lists what there is.") from None
     more = limit is not None and frame.height > limit
@@ -53,13 +53,15 @@ def _one_reading(sql: str) -> tuple[bool, duckdb.Statement]:
         # EXPLAIN ANALYZE runs what it explains, so that must be reading too.
         statements = duckdb.extract_statements(sql[explain.end() :] if explain else sql)
     except duckdb.Error as error:
-        raise QuestionRefused(f"This is not SQL: {error}", remedy="DuckDB's dialect is meant.") from None
+        raise QuestionRefused(f"This is not SQL: {error}", remedy="Write DuckDB's dialect.") from None
     if len(statements) != 1:
-        raise QuestionRefused(f"One statement at a time; these are {len(statements)}.", remedy="Ask them one by one.")
+        raise QuestionRefused(
+            f"Only one statement is allowed; these are {len(statements)}.", remedy="Run them one by one."
+        )
     kind = statements[0].type.name  # SHOW, DESCRIBE, SUMMARIZE, FROM and VALUES are SELECT to the parser
     if kind != "SELECT":
         raise QuestionRefused(
-            f"Only reading is allowed here, and this is {kind}.",
-            remedy="Tables change through pipelines, so that every row has its origin.",
+            f"Only reading statements are allowed, and this is {kind}.",
+            remedy="Change tables through pipelines, so that every row has its origin.",
         )
     return explain is not None, statements[0]

@@ -1,4 +1,4 @@
-"""What an output is made from: the content key, and the reads behind it, which lineage keeps."""
+"""The inputs of an output: its content key and its reads, which lineage stores."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Data versions: every commit is a snapshot of all tables, with a number that only grows."""
+"""Lake snapshots: every commit is a version of all tables, with a number that only grows."""
 
 import json
 from dataclasses import dataclass
@@ -28,18 +28,18 @@ def current(lake: Lake) -> int:
 
 def history(lake: Lake, *, limit: int = 100) -> list[Snapshot]:
     """The newest commits, newest first."""
-    found = lake.rows(f"SELECT {_COLUMNS} FROM {CATALOG}.snapshots() ORDER BY snapshot_id DESC LIMIT ?", [limit])
-    return [_snapshot(row) for row in found]
+    rows = lake.rows(f"SELECT {_COLUMNS} FROM {CATALOG}.snapshots() ORDER BY snapshot_id DESC LIMIT ?", [limit])
+    return [_snapshot(row) for row in rows]
 
 
 def of_run(lake: Lake, run_id: str) -> list[Snapshot]:
-    """What a run committed, oldest first: where to look before repeating a write that seemed to fail."""
-    found = lake.rows(
+    """The commits of a run, oldest first. Look here before you repeat a write that seemed to fail."""
+    rows = lake.rows(
         f"SELECT {_COLUMNS} FROM {CATALOG}.snapshots() "
         "WHERE json_extract_string(commit_extra_info, '$.run_id') = ? ORDER BY snapshot_id",
         [run_id],
     )
-    return [_snapshot(row) for row in found]
+    return [_snapshot(row) for row in rows]
 
 
 def marked(lake: Lake, mark: str) -> int | None:

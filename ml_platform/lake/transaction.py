@@ -67,9 +67,9 @@ class Transaction:
         return self.lake.connection.execute(sql, parameters)
 
     def replace(self, schema: str, table: str, rows: Rows, *, partition: str | None, evolve: bool = False) -> int:
-        """Put `rows` in the place of a partition (None: of the whole table); the number of rows.
+        """Replace a partition (None: the whole table) by `rows`; returns the number of rows.
 
-        The table is made when missing, sliced by `_partition` unless `partition` is None. A column
+        A missing table is created, partitioned by `_partition` unless `partition` is None. A column
         that the table lacks is added with `evolve`, and refused without; one that the rows lack is
         null. Raises LakeError for a column whose type changed.
         """
@@ -119,8 +119,8 @@ class Transaction:
             return
         if partitioned != (PARTITION in existing):
             raise LakeError(
-                f"{schema}.{table} is {'not ' if partitioned else ''}sliced into partitions.",
-                remedy="Write it as it was made, or under another name.",
+                f"{schema}.{table} is {'not ' if partitioned else ''}partitioned.",
+                remedy="Write it as it was created, or under another name.",
             )
         for name, kind in incoming.items():
             if name not in existing:
@@ -138,15 +138,15 @@ class Transaction:
 
     def _put(self, schema: str, table: str, rows: Rows, source: str, partition: str | None) -> int:
         if isinstance(rows, Staged):
-            place = self._place(schema, table, partition)
-            if place is not None:
-                return self._register(schema, table, rows.path, place, partition is not None)
+            folder = self._folder(schema, table, partition)
+            if folder is not None:
+                return self._register(schema, table, rows.path, folder, partition is not None)
         extra = f", {literal(partition)} AS {PARTITION}" if partition is not None else ""
         target = f"{quoted(schema)}.{quoted(table)}"
         count = self.execute(f"INSERT INTO {target} BY NAME SELECT *{extra} FROM {source}").fetchone()
         return int(count[0]) if count else 0
 
-    def _place(self, schema: str, table: str, partition: str | None) -> Path | None:
+    def _folder(self, schema: str, table: str, partition: str | None) -> Path | None:
         """Where DuckLake itself would put the file; None where a path could not say it."""
         names = [schema, table, *([partition] if partition is not None else [])]
         if "=" in str(self.lake.tables) or not all(_PLAIN.fullmatch(name) for name in names):
@@ -191,10 +191,9 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
-    if lake.held:
+    if lake.is_reading:
         raise LakeError(
-            "Nothing is written while this thread's reads are held at one snapshot.",
-            remedy="Leave `Lake.reading()` first.",
+            "This thread cannot write while it reads at one snapshot.", remedy="Leave `Lake.reading()` first."
         )
     what = f"{author.asset} {author.partition}".strip()
     mark = uuid.uuid4().hex
@@ -237,8 +236,7 @@ def _commit(lake: Lake, mark: str) -> int:
             landed = snapshots.marked(lake, mark)
         except duckdb.Error:
             raise LakeError(
-                f"It is not known whether the commit landed: {error}",
-                remedy="Run again: what landed is found in the ledger and skipped.",
+                f"The outcome of the commit is unknown: {error}", remedy="Run again: finished work is skipped."
             ) from error
         if landed is None:
             raise

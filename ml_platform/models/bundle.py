@@ -158,7 +158,7 @@ def load(blobs: Blobs, digest: str) -> Bundle:
         )
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise BlobError(
-            f"The blob {digest[:12]} is no model bundle ({error}).",
+            f"The blob {digest[:12]} is not a model bundle ({error}).",
             remedy="Name the digest that `ml-platform models` shows.",
         ) from None
 

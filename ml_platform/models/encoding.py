@@ -14,7 +14,7 @@ import polars as pl
 
 from ml_platform.errors import ScoringError
 
-Levels = Mapping[str, Sequence[str]]  # text column → its levels; a level's code is its place
+Levels = Mapping[str, Sequence[str]]  # text column → its categories; a code is a position
 _AS_THEY_ARE = (
     pl.Int8,
     pl.Int16,
@@ -32,7 +32,7 @@ _AS_THEY_ARE = (
 def encode(frame: pl.DataFrame, columns: Sequence[str], levels: Levels) -> pl.DataFrame:
     """`columns` of `frame` in that order, all numeric and guarded; text as int32 codes.
 
-    A level that was not learnt is null, as an unknown value. Raises ScoringError for a column
+    A category that was not learnt is null, as an unknown value. Raises ScoringError for a column
     that is missing, or that is text where a number was learnt or the other way round.
     """
     schema = frame.schema
@@ -88,11 +88,13 @@ class RowEncoder:
 
     def __init__(self, columns: Sequence[str], levels: Levels) -> None:
         self.columns = tuple(columns)
-        codes = {name: {level: float(code) for code, level in enumerate(known)} for name, known in levels.items()}
+        codes = {
+            name: {level: float(code) for code, level in enumerate(categories)} for name, categories in levels.items()
+        }
         self._columns = [(name, codes.get(name)) for name in self.columns]
 
     def encode(self, row: Mapping[str, Any]) -> npt.NDArray[np.float64]:
-        """The row as float64 of shape (1, columns); NaN where a value is null or its level unknown."""
+        """The row as float64 of shape (1, columns); NaN where a value is null or its category unknown."""
         try:
             values = [self._value(row[name], codes) for name, codes in self._columns]
             return np.array([values], dtype=np.float64)

@@ -1,4 +1,4 @@
-"""What a model library must offer: a trainer that fits a declared configuration, and a model that scores.
+"""The protocol of a model library: a trainer that fits a declared configuration, and a model that scores.
 
 One module of this package implements both for one library and calls its trainer `TRAINER`;
 `ml_platform.models.registry` finds it. Nothing else of the platform asks which library a model is of.
@@ -34,7 +34,7 @@ class Signature:
 
 @dataclass(frozen=True)
 class FitReport:
-    """What a fit has to tell, as JSON values.
+    """The report of a fit, as JSON values.
 
     parameters:  those that were used, with what fitting itself decided (the rounds kept).
     evaluations: metric → value on the validation part; empty when it was not used.

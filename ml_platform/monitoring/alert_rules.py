@@ -1,4 +1,4 @@
-"""From what a step found to alerts: failed checks, and files that were refused."""
+"""Alerts from the outcome of a step: failed checks and refused files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ class CheckedOutput:
 
 
 def of_checks(output: CheckedOutput) -> list[Alert]:
-    """An alert for every check that failed as an error; where features or scores drift, for any that failed.
+    """An alert for every check that failed as an error, and for every failed check of drift.
 
-    A check that names refused files is told file by file (`of_refused`), not once a partition.
+    A check that names refused files gives no alert: `of_refused` gives one for each file.
     """
     failed = (check for check in output.checks if not check.passed and not check.refused_files)
     return [_of_check(output, check) for check in failed if check.severity == "error" or output.kind == "drift"]
@@ -49,7 +49,7 @@ def of_refused(table: str, refused: Sequence[Refused], run_id: str) -> list[Aler
             file.path,
             evidence=content_key(file.sha256, file.error),
             title=f"Refused: {file.path}",
-            text=f"{file.error} The file stays where it is, and the others of {table} went on.",
+            text=f"{file.error} The file stays where it is; the other files of {table} were processed.",
             run_id=run_id,
         )
         for file in refused
@@ -66,8 +66,8 @@ def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
     }
     remedies = {
         "gate": f"It is not promoted. `ml-platform models {version}` shows every verdict.",
-        "contract": "Land a mended file, or correct the contract, and run again.",
-        "drift": f"Look at {output.asset} for its cause; `ml-platform status {pipeline}` shows what came of it.",
+        "contract": "Land a corrected file or change the contract, and run again.",
+        "drift": f"See {output.asset} for the cause; `ml-platform status {pipeline}` shows the decision.",
     }
     compared = f" Value {check.value:.4g}, threshold {check.threshold:.4g}." if _measured(check) else ""
     return alert(
@@ -78,7 +78,7 @@ def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
         evidence=output.evidence,
         severity=check.severity,
         title=titles.get(output.kind, f"Check failed: {where}, {check.name}"),
-        text=f"{check.description}{compared} {remedies.get(output.kind, 'Mend the cause and run again.')}",
+        text=f"{check.description}{compared} {remedies.get(output.kind, 'Fix the cause and run again.')}",
         link=next(_links(check.metadata), "") or next(_links(output.display), ""),
         run_id=output.run_id,
     )

@@ -1,7 +1,7 @@
-"""Channels: the console, and whatever apprise knows (mail, chat, web hooks) by its address.
+"""Channels: the console, and every service that apprise knows (mail, chat, web hooks) by its address.
 
 Addresses hold secrets: they come from ML_PLATFORM_ALERTS, and neither they nor parts of them are
-printed or stored. A channel is called by its scheme and the first digits of the address's hash.
+printed or stored. A channel is named by its scheme and the first digits of the address's hash.
 """
 
 import hashlib
@@ -15,14 +15,14 @@ from ml_platform.settings import Settings
 from ml_platform.state.alerts import Alert
 
 CONSOLE = "console"
-_SHOWN = 20  # alerts in one message; the rest are counted
+_SHOWN = 20  # alerts in one message; the others are counted
 _PARTS = re.compile(r"[/:@?&=,]+")
 
 
 def channels(settings: Settings, say: Callable[[str], None]) -> list[Channel]:
     """The declared channels; the console, a line an alert through `say`, when there are none."""
     declared = [_apprise(address) for address in settings.alert_addresses]
-    return declared or [Channel(CONSOLE, lambda items: _told(items, say))]
+    return declared or [Channel(CONSOLE, lambda items: _print(items, say))]
 
 
 def line(item: Alert) -> str:
@@ -44,7 +44,7 @@ def _body(item: Alert) -> str:
     return f"{item.text}\n{item.link}".strip()
 
 
-def _told(items: Sequence[Alert], say: Callable[[str], None]) -> None:
+def _print(items: Sequence[Alert], say: Callable[[str], None]) -> None:
     for item in items:
         say(line(item))
 
@@ -66,15 +66,17 @@ def _notify(address: str, name: str, items: Sequence[Alert]) -> None:
         ) from None
     notifier = apprise.Apprise(asset=apprise.AppriseAsset(app_id="ml_platform", app_url="", async_mode=False))
     if not notifier.add(address):
-        raise DeliveryFailed(name, "apprise knows no such address", remedy="Correct it in ML_PLATFORM_ALERTS.")
+        raise DeliveryFailed(
+            name, "apprise does not know this kind of address", remedy="Correct it in ML_PLATFORM_ALERTS."
+        )
     title, body = message(items)
     worst = "failure" if any(item.severity == "error" for item in items) else "warning"
     with apprise.LogCapture(level=apprise.logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]  # apprise leaves it so
         taken = notifier.notify(title=title, body=body, notify_type=apprise.NotifyType(worst))
-        said = log.getvalue().strip().splitlines()
+        warnings = log.getvalue().strip().splitlines()
     if not taken:
-        why = _without(address, said[-1]) if said else "it gave no reason"
-        raise DeliveryFailed(name, why, remedy="It is tried again; `ml-platform alerts` shows its state.")
+        why = _without(address, warnings[-1]) if warnings else "the service gave no reason"
+        raise DeliveryFailed(name, why, remedy="The platform tries again; `ml-platform alerts` shows the state.")
 
 
 def _without(address: str, text: str) -> str:

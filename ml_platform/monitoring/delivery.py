@@ -1,8 +1,8 @@
-"""Delivering alerts: once a channel, tried again later, given up in the end. A channel is never in a run's way.
+"""Delivering alerts: once to each channel, retried on failure, given up in the end. A channel never stops a run.
 
-An alert is claimed in one transaction, sent outside it, and its end recorded: two processes never
-send the same one. A process that dies between sending and recording leaves a claim that runs out after
-`LEASE`, and the alert is sent once more: twice at worst, never not at all.
+An alert is claimed in one transaction and sent outside it. Then the outcome is recorded. Two processes never send the
+same alert. If a process dies between sending and recording, its claim expires after `LEASE` and the alert is sent
+again: twice in the worst case, but never not at all.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,10 +19,10 @@ from ml_platform.state.schema import alert_deliveries, alerts
 
 DeliveryState = Literal["claimed", "delivered", "failed", "given up"]
 
-LEASE = timedelta(minutes=5)  # longer than any channel takes; what is claimed longer was never recorded
+LEASE = timedelta(minutes=5)  # longer than any channel takes; an older claim was never recorded
 BACK_OFF = tuple(timedelta(minutes=minutes) for minutes in (1, 5, 30, 120, 360, 720, 1440))
 ATTEMPTS = len(BACK_OFF) + 1
-NEWS = timedelta(days=7)  # a channel that is added today does not hear what is older
+NEWS = timedelta(days=7)  # a channel that is added today gets no older alerts
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Delivery:
 
 
 def deliver(state: State, channels: Sequence[Channel], now: datetime | None = None) -> list[Delivery]:
-    """Send what is due, one message a channel; what became of it. Never raises because of a channel."""
+    """Send the due alerts, one message a channel. Returns the deliveries; never raises because of a channel."""
     deliveries: list[Delivery] = []
     for channel in channels:
         deliveries += _deliver(state, channel, now or datetime.now(UTC))
@@ -70,7 +70,7 @@ def _newest() -> Select[Any]:
 
 
 def due(state: State, channel: str, now: datetime) -> list[tuple[Alert, int]]:
-    """What the channel has not got and may be sent, oldest first, each with the attempts so far."""
+    """The alerts to send to the channel now, oldest first, each with the attempts so far."""
     last = _newest().where(alert_deliveries.c.channel == channel).subquery()
     waiting = or_(and_(last.c.alert_id.is_(None), alerts.c.raised_at > now - NEWS), last.c.until <= now)
     chosen = (
@@ -107,8 +107,8 @@ def _send(channel: Channel, items: Sequence[Alert]) -> str:
         channel.send(items)
     except DeliveryFailed as fault:
         return str(fault)
-    except Exception as fault:  # whatever a channel's code does, the run goes on; it is on record
-        return f"The channel broke: {type(fault).__name__}."  # its text may hold the address
+    except Exception as fault:  # a channel's failure is recorded, and the run goes on
+        return f"The channel failed: {type(fault).__name__}."  # its text may hold the address
     return ""
 
 

@@ -1,4 +1,4 @@
-"""How far two distributions are apart: PSI, Wasserstein, Jensen-Shannon. Functions of arrays, no input or output."""
+"""Distances of two distributions: PSI, Wasserstein, Jensen-Shannon. Functions of arrays, no input or output."""
 
 from functools import lru_cache
 
@@ -7,13 +7,17 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
-FLOOR = 1e-4  # what a bin counts as that is emptier, or one empty bin would make any PSI infinite; as Evidently's
+FLOOR = 1e-4  # the least share of a bin: one empty bin would make any PSI infinite; Evidently uses the same
 
 
 def psi(reference: Floats, current: Floats) -> float:
     """Population stability index of two rows of shares, bin by bin: sum of (c - r) ln(c / r).
 
-    By convention below .1 nothing moved, and above .25 much did (Siddiqi, Credit Risk Scorecards, 2006).
+    By convention a PSI below .1 is no change and one above .25 a large change (Siddiqi, Credit Risk Scorecards,
+    2006).
+
+    >>> round(psi(np.array([0.5, 0.5]), np.array([0.25, 0.75])), 4)
+    0.2747
     """
     r, c = np.maximum(reference, FLOOR), np.maximum(current, FLOOR)
     return float(np.sum((c - r) * np.log(c / r)))
@@ -47,9 +51,9 @@ def _steps(long: int, short: int) -> tuple[Places, Floats, Places, Places, Float
 
     Then which of them go on into a second one, into which, and for how long.
     """
-    place = np.arange(long, dtype=np.int64)  # in units of 1 / (long x short) all lengths are whole numbers
-    first, last = place * short // long, ((place + 1) * short - 1) // long
-    overlap = np.minimum((first + 1) * long, (place + 1) * short) - place * short
+    step = np.arange(long, dtype=np.int64)  # in units of 1 / (long x short) all lengths are whole numbers
+    first, last = step * short // long, ((step + 1) * short - 1) // long
+    overlap = np.minimum((first + 1) * long, (step + 1) * short) - step * short
     across = np.flatnonzero(last > first)
     shares = [np.asarray(part / (long * short), dtype=np.float64) for part in (overlap, short - overlap[across])]
     return first, shares[0], across, last[across], shares[1]

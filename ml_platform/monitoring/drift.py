@@ -1,6 +1,6 @@
-"""Drift: what columns hold now against what a model learnt from, on all rows, a few columns at a time.
+"""Drift: current columns against those that a model was trained on, over all rows, a few columns at a time.
 
-A column that cannot be scored has a status and never an exception. No input or output.
+A column that cannot be scored gets a status; it raises no exception. No input or output.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ import polars as pl
 from ml_platform.monitoring.distances import Floats, jensen_shannon, psi, wasserstein
 
 BINS = 10  # about equally full, by the reference's deciles
-NAMED_LEVELS = 50  # of the reference, commonest first; its other levels are one bin, and new ones another
+NAMED_LEVELS = 50  # categories of the reference, commonest first; its others are one bin, and new ones another
 CELLS = 2_000_000  # read at a time from either side: bounds the memory
 CAP = 1.0  # the most one column's PSI counts in the weighted figure
 
@@ -49,14 +49,14 @@ class Population:
 
 
 @dataclass(frozen=True)
-class Found:
-    """One column compared. What cannot be told is None, and `status` says why.
+class ColumnDrift:
+    """The comparison of one column. An unknown figure is None, and `status` gives the reason.
 
     psi:      nulls are a bin of their own, as they are a value to a model.
-    distance: of the values: Wasserstein in standard deviations of the reference for numbers,
-              Jensen-Shannon (0 to 1) for levels.
-    nulls:    share of null or NaN now; reference_nulls: then.
-    unseen:   levels that the reference does not have, unseen_share: the rows that have one.
+    distance: of the values: Wasserstein in standard deviations of the reference for numbers, Jensen-Shannon (0 to 1)
+              for categories.
+    nulls:    the share of null or NaN now; reference_nulls: in the reference.
+    unseen:   categories that the reference does not have; unseen_share: the share of rows that have one.
     status:   ok, empty, all null, constant, learnt from nulls, new, missing, other type, no type to compare.
     """
 
@@ -78,7 +78,7 @@ class Found:
         return None if self.nulls is None or self.reference_nulls is None else self.nulls - self.reference_nulls
 
 
-def compared(reference: Population, current: Population, names: Sequence[str]) -> Iterator[Found]:
+def compared(reference: Population, current: Population, names: Sequence[str]) -> Iterator[ColumnDrift]:
     """Every column of `names`, in order; never more than CELLS numbers of either side in memory."""
     some = max(1, CELLS // max(reference.rows, current.rows, 1))
     for start in range(0, len(names), some):
@@ -88,7 +88,7 @@ def compared(reference: Population, current: Population, names: Sequence[str]) -
         then, now = reference.numbers(numbers), current.numbers(numbers)
         for name, (kind, status) in kinds.items():
             if status:
-                yield Found(name, status, kind, rows=current.rows, reference_rows=reference.rows)
+                yield ColumnDrift(name, status, kind, rows=current.rows, reference_rows=reference.rows)
             elif kind == "number":
                 yield compared_numbers(name, then[name], now[name])
             else:
@@ -118,19 +118,22 @@ def _kind_and_status(name: str, reference: Population, current: Population) -> t
     return kind or "number", "" if reference.rows and current.rows else "empty"
 
 
-def weighted(found: Sequence[Found], importance: Mapping[str, float]) -> float | None:
-    """The one figure: the mean PSI of the columns, each at most CAP, by the model's importance.
+def weighted(columns: Sequence[ColumnDrift], importance: Mapping[str, float]) -> float | None:
+    """The drift of a partition as one figure: the mean PSI, each at most CAP, weighted by the model's importance.
 
-    A column that is gone counts as CAP. None when nothing could be compared.
+    A missing column counts as CAP. None when no column could be compared.
+
+    >>> weighted([ColumnDrift("km", "ok", psi=0.5), ColumnDrift("hour", "ok", psi=0.1)], {"km": 0.25, "hour": 0.75})
+    0.2
     """
-    told = [one for one in found if one.psi is not None or one.status in ("missing", "other type")]
-    if not told:
+    scored = [one for one in columns if one.psi is not None or one.status in ("missing", "other type")]
+    if not scored:
         return None
-    return sum(importance.get(one.name, 0.0) * min(CAP if one.psi is None else one.psi, CAP) for one in told)
+    return sum(importance.get(one.name, 0.0) * min(CAP if one.psi is None else one.psi, CAP) for one in scored)
 
 
-def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> Found:
-    """A column of numbers, of at least one row on either side."""
+def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> ColumnDrift:
+    """Compare a column of numbers; both sides have at least one row."""
     then, now = _ordered(reference), _ordered(current)
     cuts = _cuts(then)
     distance, status = None, _status(len(then), len(now))
@@ -141,7 +144,7 @@ def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> Fou
         others = _finite(now)
         if spread > 0 and len(others):
             distance = wasserstein(finite, others) / spread
-    return Found(
+    return ColumnDrift(
         name,
         status,
         "number",
@@ -158,8 +161,8 @@ def _ordered(column: pl.Series) -> Floats:
     """The values without nulls and NaN, in order."""
     # polars sorts a million doubles in 30 ms of CPU, numpy in 53. NaN comes last; filters would copy everything.
     whole = column.cast(pl.Float64)
-    known = whole.drop_nulls() if whole.null_count() else whole
-    ordered: Floats = known.sort(multithreaded=False).to_numpy()
+    present = whole.drop_nulls() if whole.null_count() else whole
+    ordered: Floats = present.sort(multithreaded=False).to_numpy()
     return ordered[: np.searchsorted(ordered, np.inf, "right")]
 
 
@@ -176,15 +179,15 @@ def _finite(ordered: Floats) -> Floats:
 
 
 def _cuts(ordered: Floats) -> list[Cut]:
-    """Before each decile, and after it too where one value fills a whole bin: a share of zeros, a constant."""
+    """A cut before each decile, and one after it where a single value fills a whole bin: many zeros, a constant."""
     if not len(ordered):
         return []
     places = np.ceil(np.arange(1, BINS) / BINS * len(ordered)).astype(np.int64) - 1
     cuts: list[Cut] = []
     for value in np.unique(ordered[places]):
         cuts.append((float(value), "left"))
-        held = np.searchsorted(ordered, value, "right") - np.searchsorted(ordered, value, "left")
-        if held * BINS >= len(ordered):
+        equal = np.searchsorted(ordered, value, "right") - np.searchsorted(ordered, value, "left")
+        if equal * BINS >= len(ordered):
             cuts.append((float(value), "right"))
     return cuts
 
@@ -196,8 +199,8 @@ def _shares(ordered: Floats, cuts: Sequence[Cut], rows: int) -> Floats:
     return np.asarray(counts / rows, dtype=np.float64)
 
 
-def compared_levels(name: str, reference: Mapping[str | None, int], current: Mapping[str | None, int]) -> Found:
-    """A column of levels, counted; of at least one row on either side."""
+def compared_levels(name: str, reference: Mapping[str | None, int], current: Mapping[str | None, int]) -> ColumnDrift:
+    """Compare a column of categories by their counts; both sides have at least one row."""
     then, now = ({level: n for level, n in side.items() if level is not None} for side in (reference, current))
     named = sorted(then, key=lambda level: (-then[level], level))[:NAMED_LEVELS]
     unseen = [level for level in now if level not in then]
@@ -207,14 +210,14 @@ def compared_levels(name: str, reference: Mapping[str | None, int], current: Map
     for side, counts, new in ((reference, then, 0), (current, now, strange)):
         rows.append(sum(side.values()))
         values.append(sum(counts.values()))
-        known = [counts.get(level, 0) for level in named]
-        bins = np.array([*known, values[-1] - sum(known) - new, new], dtype=np.float64)
+        named_counts = [counts.get(level, 0) for level in named]
+        bins = np.array([*named_counts, values[-1] - sum(named_counts) - new, new], dtype=np.float64)
         shares.append(np.append(bins, rows[-1] - values[-1]) / rows[-1])
         of_values.append(bins / max(values[-1], 1))
     status = _status(values[0], values[1])
     if status == "ok" and len(then) == 1:
         status = "constant"
-    return Found(
+    return ColumnDrift(
         name,
         status,
         "level",
@@ -236,10 +239,12 @@ def _status(then: int, now: int) -> str:
     return "ok" if then else "learnt from nulls"
 
 
-def arrays(found: Sequence[Found], importance: Mapping[str, float], most: int) -> tuple[list[str], Any, Any]:
-    """Names, PSI and importance of the `most` columns that drifted most by weight, for a picture."""
-    told = [one for one in found if one.psi is not None]
-    told.sort(key=lambda one: (-importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP), -(one.psi or 0.0), one.name))
-    names = [one.name for one in told[:most]]
-    moved: npt.NDArray[np.float64] = np.array([one.psi for one in told[:most]])
+def arrays(columns: Sequence[ColumnDrift], importance: Mapping[str, float], most: int) -> tuple[list[str], Any, Any]:
+    """Names, PSI and importance of the `most` columns with the largest weighted drift, for a plot."""
+    scored = [one for one in columns if one.psi is not None]
+    scored.sort(
+        key=lambda one: (-importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP), -(one.psi or 0.0), one.name)
+    )
+    names = [one.name for one in scored[:most]]
+    moved: npt.NDArray[np.float64] = np.array([one.psi for one in scored[:most]])
     return names, moved, np.array([importance.get(name, 0.0) for name in names])

@@ -1,32 +1,32 @@
-"""Checks on a partition's drift. One list names them and tells what they look at."""
+"""Checks on a partition's drift. One list names and describes them."""
 
 from collections.abc import Mapping, Sequence
 
-from ml_platform.monitoring.drift import CAP, Found
+from ml_platform.monitoring.drift import CAP, ColumnDrift
 from ml_platform.quality.checks import CheckResult
 from ml_platform.spec.monitoring import Drift
 
 
 def check_names(drift: Drift) -> list[tuple[str, str]]:
-    """(name, what it looks at) of every check that `run_checks` reports."""
+    """(name, description) of every check that `run_checks` reports."""
     return [
         (
             "weighted_drift",
-            f"The model's columns have moved by a weighted PSI of at most {drift.weighted:g} since its training.",
+            f"The weighted PSI of the model's columns against its training data is at most {drift.weighted:g}.",
         ),
-        ("score_drift", f"The scores have moved by a PSI of at most {drift.score:g} since the champion's holdout."),
-        ("null_share", f"No column that the model uses has a null share that moved by more than {drift.nulls:.0%}."),
+        ("score_drift", f"The PSI of the scores against the champion's holdout is at most {drift.score:g}."),
+        ("null_share", f"The share of nulls of no column that the model uses moved by more than {drift.nulls:.0%}."),
     ]
 
 
 def run_checks(
     drift: Drift,
-    columns: Sequence[Found],
-    scores: Sequence[Found],
+    columns: Sequence[ColumnDrift],
+    scores: Sequence[ColumnDrift],
     importance: Mapping[str, float],
     figure: float | None,
 ) -> list[CheckResult]:
-    """Every check of `check_names`, in its order: warnings, for drift alone breaks nothing."""
+    """Every check of `check_names`, in its order. All are warnings: drift alone breaks nothing."""
     reason = _unjudged(drift, columns)
     if reason:
         bounds = (drift.weighted, drift.score, drift.nulls)
@@ -35,7 +35,7 @@ def run_checks(
     return [_weighted(drift, columns, importance, figure), _score(drift, scores), _nulls(drift, columns, importance)]
 
 
-def _unjudged(drift: Drift, columns: Sequence[Found]) -> str:
+def _unjudged(drift: Drift, columns: Sequence[ColumnDrift]) -> str:
     """Why there is nothing to judge; empty when there is."""
     if not columns:
         return "No champion has scored this partition, so there is nothing to compare it with."
@@ -46,38 +46,42 @@ def _unjudged(drift: Drift, columns: Sequence[Found]) -> str:
 
 
 def _weighted(
-    drift: Drift, columns: Sequence[Found], importance: Mapping[str, float], figure: float | None
+    drift: Drift, columns: Sequence[ColumnDrift], importance: Mapping[str, float], figure: float | None
 ) -> CheckResult:
     if figure is None:
         return CheckResult("weighted_drift", True, "warn", None, drift.weighted, "No column could be compared.")
     passed = figure <= drift.weighted
-    told = [one for one in columns if one.psi is not None]
-    told.sort(key=lambda one: -importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP))
+    scored = [one for one in columns if one.psi is not None]
+    scored.sort(key=lambda one: -importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP))
     most = ", ".join(
-        f"{one.name} (PSI {one.psi:.2f}, {importance.get(one.name, 0.0):.0%} of the importance)" for one in told[:3]
+        f"{one.name} (PSI {one.psi:.2f}, {importance.get(one.name, 0.0):.0%} of the importance)" for one in scored[:3]
     )
     gone = [f"{one.name} is {one.status}" for one in columns if one.status in ("missing", "all null", "other type")]
-    said = f"The weighted PSI is {figure:.3f}, {'within' if passed else 'above'} {drift.weighted:g}; most by {most}."
-    return CheckResult("weighted_drift", passed, "warn", figure, drift.weighted, " ".join([said, *_sentence(gone)]))
+    description = (
+        f"The weighted PSI is {figure:.3f}, {'within' if passed else 'above'} {drift.weighted:g}; most by {most}."
+    )
+    return CheckResult(
+        "weighted_drift", passed, "warn", figure, drift.weighted, " ".join([description, *_sentence(gone)])
+    )
 
 
-def _score(drift: Drift, scores: Sequence[Found]) -> CheckResult:
-    told = [one for one in scores if one.psi is not None]
-    if not told:
+def _score(drift: Drift, scores: Sequence[ColumnDrift]) -> CheckResult:
+    scored = [one for one in scores if one.psi is not None]
+    if not scored:
         return CheckResult("score_drift", True, "warn", None, drift.score, "There are no scores to compare.")
-    worst = max(told, key=lambda one: one.psi or 0.0)
+    worst = max(scored, key=lambda one: one.psi or 0.0)
     moved = worst.psi or 0.0
     passed = moved <= drift.score
-    said = (
+    description = (
         f"The PSI of the {worst.name} against the holdout's is {moved:.3f}, "
         f"{'within' if passed else 'above'} {drift.score:g}"
     )
     if worst.distance is not None:
-        said += f"; it moved by {worst.distance:.2f} standard deviations"
-    return CheckResult("score_drift", passed, "warn", moved, drift.score, f"{said}.")
+        description += f"; it moved by {worst.distance:.2f} standard deviations"
+    return CheckResult("score_drift", passed, "warn", moved, drift.score, f"{description}.")
 
 
-def _nulls(drift: Drift, columns: Sequence[Found], importance: Mapping[str, float]) -> CheckResult:
+def _nulls(drift: Drift, columns: Sequence[ColumnDrift], importance: Mapping[str, float]) -> CheckResult:
     used = [one for one in columns if one.null_change is not None and importance.get(one.name, 0.0) > 0]
     if not used:
         return CheckResult("null_share", True, "warn", None, drift.nulls, "No column that the model uses was compared.")
@@ -85,8 +89,8 @@ def _nulls(drift: Drift, columns: Sequence[Found], importance: Mapping[str, floa
     worst = abs(used[0].null_change or 0.0)
     over = [one for one in used if abs(one.null_change or 0.0) > drift.nulls]
     named = "; ".join(f"{one.name} from {one.reference_nulls:.1%} to {one.nulls:.1%}" for one in (over or used)[:5])
-    said = f"{len(over)} columns moved by more than {drift.nulls:.0%}: {named}." if over else f"At most {named}."
-    return CheckResult("null_share", not over, "warn", worst, drift.nulls, f"Null shares: {said}")
+    description = f"{len(over)} columns moved by more than {drift.nulls:.0%}: {named}." if over else f"At most {named}."
+    return CheckResult("null_share", not over, "warn", worst, drift.nulls, f"Null shares: {description}")
 
 
 def _sentence(facts: Sequence[str]) -> list[str]:

@@ -49,13 +49,13 @@ def rendered(question: Mapping[str, Any]) -> dict[str, Any]:
                 raise
             performance, why_not = False, _words(second)
             snapshot = _run(frames, kinds, question, performance)
-    found = snapshot.dict()
-    drifted = sum(_psi(found, name) > question["threshold"] for name in kinds)
+    metrics = snapshot.dict()
+    drifted = sum(_psi(metrics, name) > question["threshold"] for name in kinds)
     answer = {"columns": len(kinds), "drifted": drifted, "left out": left_out, "performance": performance}
     if why_not:
         answer["why not"] = why_not
     Path(question["html"]).write_text(_titled(snapshot.get_html_str(as_iframe=False), question["about"]))
-    result = {**question["about"], **answer, "metrics": found["metrics"]}
+    result = {**question["about"], **answer, "metrics": metrics["metrics"]}
     Path(question["json"]).write_text(json.dumps(_plain(result), indent=1, allow_nan=False))
     return answer
 
@@ -113,8 +113,8 @@ def _problem(frames: Sequence[Any], name: str, kind: str, question: Mapping[str,
     return ""
 
 
-def _psi(found: Mapping[str, Any], column: str) -> float:
-    for metric in found["metrics"]:
+def _psi(metrics: Mapping[str, Any], column: str) -> float:
+    for metric in metrics["metrics"]:
         config = metric.get("config", {})
         if config.get("type", "").endswith("ValueDrift") and config.get("column") == column:
             return float(metric["value"])
@@ -130,10 +130,10 @@ def _titled(html: str, about: Mapping[str, Any]) -> str:
     from html import escape
 
     name = escape(f"{about['pipeline']} {about['partition']}")
-    told = escape(str(about["told"]))
+    note = escape(str(about["told"]))
     bar = (
         '<div style="font:15px/1.5 system-ui,sans-serif;padding:14px 24px;border-bottom:1px solid #e3e8ee;'
-        f'color:#1f2933"><a href="../index.html" style="color:#2563eb">All reports</a> · <b>{name}</b> · {told}</div>'
+        f'color:#1f2933"><a href="../index.html" style="color:#2563eb">All reports</a> · <b>{name}</b> · {note}</div>'
     )
     html = html.replace("<head>", f"<head><title>{name}</title>", 1)
     return html.replace("<body>", f"<body>{bar}", 1)

@@ -1,6 +1,6 @@
-"""No fresh data: a partition that should have rows by now, or a table that arrives later than it used to.
+"""No fresh data: a partition that should have rows by now, or a table that is later than usual.
 
-Quiet about what is over (`until=` in the past) and about what never began.
+A pipeline whose `until=` is over gives no alert, nor does a table that never had files.
 """
 
 from collections.abc import Mapping
@@ -31,17 +31,20 @@ _PATIENCE = 2.0  # times the usual span between arrivals, and more than the long
 
 
 def stale(
-    state: State, pipeline: ModelPipeline, slices: Mapping[str, Partitions | None], now: datetime | None = None
+    state: State,
+    pipeline: ModelPipeline,
+    partitions_by_table: Mapping[str, Partitions | None],
+    now: datetime | None = None,
 ) -> list[Alert]:
-    """What should have arrived by `now` and has not."""
+    """The alerts about data that should have arrived by `now` and has not."""
     moment = now or datetime.now(UTC)
     if pipeline.partitions is not None and _over(pipeline.partitions, moment):
         return []
     unit: Unit = "hour" if isinstance(pipeline.partitions, Hourly) else "day"
     late = [
-        found for table in pipeline.tables if (found := _out_of_rhythm(state, table.name, moment, unit)) is not None
+        overdue for table in pipeline.tables if (overdue := _out_of_rhythm(state, table.name, moment, unit)) is not None
     ]
-    empty = _empty_partition(state, pipeline, slices, moment)
+    empty = _empty_partition(state, pipeline, partitions_by_table, moment)
     return late if empty is None else [empty, *late]
 
 
@@ -54,7 +57,7 @@ def _over(slices: Partitions, moment: datetime) -> bool:
 
 
 def _empty_partition(
-    state: State, pipeline: ModelPipeline, sliced: Mapping[str, Partitions | None], moment: datetime
+    state: State, pipeline: ModelPipeline, partitions_by_table: Mapping[str, Partitions | None], moment: datetime
 ) -> Alert | None:
     """The newest partition that ended GRACE ago, when the examples' table has earlier rows and none there or after."""
     if pipeline.partitions is None:
@@ -62,7 +65,7 @@ def _empty_partition(
     slices, now = pipeline.partitions, pipeline.partitions.at(moment - GRACE[type(pipeline.partitions)])
     ended = [p for p in pipeline.partition_keys() if p < now]
     table = pipeline.examples.table
-    have = filled(state, pipeline.table(table), sliced.get(table))
+    have = filled(state, pipeline.table(table), partitions_by_table.get(table))
     if not ended or not have or max(have) >= ended[-1] or _marked(state.settings, pipeline.table(table), ended[-1]):
         return None
     awaited, end = ended[-1], slices.window(ended[-1])[1]
@@ -105,8 +108,8 @@ def _out_of_rhythm(state: State, table: str, moment: datetime, unit: Unit) -> Al
         evidence=f"{came[-1]:%Y-%m-%d}" if unit == "day" else f"{came[-1]:%Y-%m-%dT%H}",
         severity="warn",
         title=f"No fresh data: {table} has not arrived since {_day(came[-1])}",
-        text=f"That is {waited} {unit}s ago; it used to come every {median(spans):g} {unit}s, and within {max(spans)} "
-        "at the most. Look at what delivers it.",
+        text=f"That is {waited} {unit}s ago. It usually arrives every {median(spans):g} {unit}s, "
+        f"and within {max(spans)} at most. Check the process that delivers it.",
     )
 
 

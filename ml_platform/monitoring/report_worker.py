@@ -1,7 +1,7 @@
-"""One process beside this one that draws reports: started when first needed, ended with this process.
+"""A child process that draws reports. It starts on demand and ends with this process.
 
-It lives for as long as its standard input is open, so it cannot outlive whoever started it, not even
-one that was killed. When it dies or takes too long, that one report fails and the next starts another.
+It runs as long as its standard input is open, so it cannot outlive its parent, even one that was killed. When it
+dies or takes too long, that report fails and the next one starts another process.
 """
 
 import atexit
@@ -112,8 +112,8 @@ class ReportWorker:
         last = ""
         if self._errors is not None:
             self._errors.seek(0)
-            told = self._errors.read().decode(errors="replace").strip().splitlines()
-            last = f" Its last words: {told[-1][:300]}" if told else ""
+            lines = self._errors.read().decode(errors="replace").strip().splitlines()
+            last = f" Its last words: {lines[-1][:300]}" if lines else ""
         self.close()
         return ReportError(f"The process that draws reports {how}.{last}", remedy="The next run tries again.")
 
@@ -124,6 +124,6 @@ _SAMPLE = "The figures are in the drift table; Drift(report_columns=…) draws f
 @lru_cache(maxsize=1)
 def worker() -> ReportWorker:
     """The one of this process."""
-    made = ReportWorker()
-    atexit.register(made.close)
-    return made
+    started = ReportWorker()
+    atexit.register(started.close)
+    return started

@@ -16,15 +16,18 @@ DOTS = 150
 
 
 def confusion(actual: Sequence[str], predicted: Sequence[str]) -> bytes:
-    """Rows are the answers, columns what the model said; shares of a row. The CLASSES most frequent answers."""
+    """A confusion matrix: rows are labels, columns predictions, cells shares of a row.
+
+    Shows the CLASSES most frequent.
+    """
     names, counts = np.unique(np.asarray(actual, dtype=str), return_counts=True)
     order = np.argsort(-counts, kind="stable")
     frequent = sorted(names[order[:CLASSES]])
     shown = [*frequent, "others"] if set(names) | set(predicted) > set(frequent) else frequent
-    place = {name: number for number, name in enumerate(frequent)}
+    position = {name: number for number, name in enumerate(frequent)}
     grid = np.zeros((len(shown), len(shown)))
-    rows = [place.get(str(name), len(frequent)) for name in actual]
-    columns = [place.get(str(name), len(frequent)) for name in predicted]
+    rows = [position.get(str(name), len(frequent)) for name in actual]
+    columns = [position.get(str(name), len(frequent)) for name in predicted]
     np.add.at(grid, (rows, columns), 1)
     shares = grid / np.maximum(grid.sum(axis=1, keepdims=True), 1)
 
@@ -34,32 +37,32 @@ def confusion(actual: Sequence[str], predicted: Sequence[str]) -> bytes:
             for column in range(len(shown)):
                 if shares[row, column] >= WRITTEN:
                     color = "white" if shares[row, column] > 0.5 else INK
-                    said = f"{shares[row, column]:.0%}"
-                    axes.text(column, row, said, ha="center", va="center", color=color, fontsize=7)
+                    text = f"{shares[row, column]:.0%}"
+                    axes.text(column, row, text, ha="center", va="center", color=color, fontsize=7)
         ticks, labels = np.arange(len(shown)), [shortened(name, 16) for name in shown]
         axes.set_xticks(ticks, labels, rotation=30, ha="right", fontsize=7)
         axes.set_yticks(ticks, labels, fontsize=7)
         axes.grid(visible=False)
-        axes.set(title="Answers, and what was said (% of a row)", xlabel="said", ylabel="answer")
+        axes.set(title="Confusion matrix (% of a row)", xlabel="predicted", ylabel="actual")
 
     side = max(3.0, 1.6 + 0.34 * len(shown))
     return svg(draw, width=side + 0.6, height=side)
 
 
 def recalls(classes: Mapping[str, tuple[float, float | None, float | None, int]]) -> bytes:
-    """How much of each class is found: (recall, ends of its 95 % interval, rows) by name, the worst on top."""
+    """The recall of each class: (recall, ends of its 95 % interval, rows) by name, the worst on top."""
     names = sorted(classes, key=lambda name: (-classes[name][0], name))
-    found = [classes[name] for name in names]
+    values = [classes[name] for name in names]
 
     def draw(axes: Any) -> None:
-        axes.barh(range(len(found)), [recall for recall, *_ in found], color=BLUE, alpha=0.45, height=0.7)
-        for place, (recall, low, high, rows) in enumerate(found):
+        axes.barh(range(len(values)), [recall for recall, *_ in values], color=BLUE, alpha=0.45, height=0.7)
+        for row, (recall, low, high, rows) in enumerate(values):
             if low is not None and high is not None:
-                axes.plot([low, high], [place, place], color=BLUE, linewidth=1.6)
-            said = f"  {recall:.0%} of {rows:,}"
-            axes.text(max(recall, high or 0.0), place, said, va="center", color=QUIET, fontsize=7)
+                axes.plot([low, high], [row, row], color=BLUE, linewidth=1.6)
+            text = f"  {recall:.0%} of {rows:,}"
+            axes.text(max(recall, high or 0.0), row, text, va="center", color=QUIET, fontsize=7)
         axes.set_yticks(range(len(names)), [shortened(name, 24) for name in names], fontsize=7)
-        axes.set(title="Found, by class", xlabel="recall, with 95 % intervals", xlim=(0, 1.25))
+        axes.set(title="Recall by class", xlabel="recall, with 95 % intervals", xlim=(0, 1.25))
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
         axes.grid(visible=False, axis="y")
 
@@ -74,14 +77,14 @@ def against(actual: Array, predicted: Array) -> bytes:
     def draw(axes: Any) -> None:
         axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, linestyle="--")
         axes.plot(predicted[chosen], actual[chosen], ".", color=BLUE, alpha=0.5, markersize=3)
-        axes.text(0.03, 0.92, "above the line: more than was said", transform=axes.transAxes, color=QUIET, fontsize=8)
-        axes.set(title="Said and found", xlabel="predicted", ylabel="actual")
+        axes.text(0.03, 0.92, "above the line: more than predicted", transform=axes.transAxes, color=QUIET, fontsize=8)
+        axes.set(title="Predicted and actual", xlabel="predicted", ylabel="actual")
 
     return svg(draw)
 
 
 def residuals(actual: Array, predicted: Array) -> bytes:
-    """How far off the predictions are: actual minus predicted, within the middle 98 %."""
+    """The residuals, actual minus predicted, within the middle 98 %."""
     off = actual - predicted
     low, high = (float(edge) for edge in np.quantile(off, (0.01, 0.99)))
     edges = np.linspace(low, high if high > low else low + 1, 41)
@@ -91,8 +94,8 @@ def residuals(actual: Array, predicted: Array) -> bytes:
         axes.axvline(0, color=GREY, linewidth=0.8, linestyle="--")
         axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.45, linewidth=0)
         axes.stairs(counts, edges, color=BLUE, linewidth=1)
-        said = f"median {np.median(off):+.3g}"
-        axes.text(0.97, 0.9, said, transform=axes.transAxes, ha="right", color=INK)
-        axes.set(title="How far off (the middle 98 %)", xlabel="actual minus predicted", ylabel="rows")
+        text = f"median {np.median(off):+.3g}"
+        axes.text(0.97, 0.9, text, transform=axes.transAxes, ha="right", color=INK)
+        axes.set(title="Residuals (the middle 98 %)", xlabel="actual minus predicted", ylabel="rows")
 
     return svg(draw)

@@ -1,4 +1,4 @@
-"""Where pictures are drawn: one look for all of them, and the same bytes for the same values."""
+"""The canvas of all plots: one style, and the same bytes for the same values."""
 
 import io
 import math
@@ -47,8 +47,10 @@ def svg(draw: Callable[["Axes"], None], *, width: float = 4.6, height: float = 2
         figure = Figure(figsize=(width, height), facecolor="white")
         axes = figure.subplots()
         draw(axes)
-        left, right, bottom, top = _margins(axes)
-        figure.subplots_adjust(left / width, bottom / height, 1 - right / width, 1 - top / height)
+        left_margin, right_margin, bottom_margin, top_margin = _margins(axes)
+        figure.subplots_adjust(
+            left_margin / width, bottom_margin / height, 1 - right_margin / width, 1 - top_margin / height
+        )
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

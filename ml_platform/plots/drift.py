@@ -22,12 +22,12 @@ def drift_by_feature(
     parts = importance * np.minimum(psi, 1.0)
 
     def draw(axes: "Axes") -> None:
-        places = np.arange(len(names))[::-1]
-        axes.barh(places, parts, height=0.62, color=[ORANGE if moved > threshold else BLUE for moved in psi])
-        for place, part, moved, share in zip(places, parts, psi, importance, strict=True):
+        positions = np.arange(len(names))[::-1]
+        axes.barh(positions, parts, height=0.62, color=[ORANGE if moved > threshold else BLUE for moved in psi])
+        for position, part, moved, share in zip(positions, parts, psi, importance, strict=True):
             text = f"  PSI {moved:.2f}, {share:.0%} of the importance"
-            axes.text(part, place, text, va="center", fontsize=8, color=QUIET)
-        axes.set_yticks(places, [shortened(name, _LONGEST) for name in names])
+            axes.text(part, position, text, va="center", fontsize=8, color=QUIET)
+        axes.set_yticks(positions, [shortened(name, _LONGEST) for name in names])
         axes.set_xlim(0, max(0.01, float(max(parts, default=0))) * 1.6)
         axes.set_xlabel(f"part of the weighted drift; orange: PSI above {threshold:g}")
         axes.grid(visible=False, axis="y")

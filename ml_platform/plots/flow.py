@@ -18,7 +18,7 @@ _LETTER, _LINE, _PAD, _APART, _BETWEEN, _THREAD = 0.075, 0.17, 0.12, 0.26, 0.55,
 
 @dataclass(frozen=True)
 class Box:
-    """A title and further lines. `tone`: "marked" is what the picture is about, "past" what does not stand any more."""
+    """A title and further lines. `tone`: "marked" is the subject of the plot, "past" what does not stand any more."""
 
     name: str
     lines: tuple[str, ...]
@@ -46,23 +46,23 @@ def flow(boxes: Sequence[Box], links: Sequence[tuple[str, str]]) -> bytes:
     widths = [max(named[name].width if name in named else _THREAD for name in column) for column in columns]
     heights = [sum(_height(named, name) for name in column) + _APART * (len(column) - 1) for column in columns]
     width, height = sum(widths) + _BETWEEN * (len(columns) - 1), max(heights)
-    place: dict[str, tuple[float, float, float]] = {}  # left, middle, right
-    left = 0.0
+    positions: dict[str, tuple[float, float, float]] = {}  # left edge, middle height, right edge
+    x = 0.0
     for column, wide, high in zip(columns, widths, heights, strict=True):
         top = (height + high) / 2
         for name in column:
             own = _height(named, name)
-            place[name] = (left, top - own / 2, left + wide)
+            positions[name] = (x, top - own / 2, x + wide)
             top -= own + _APART
-        left += wide + _BETWEEN
+        x += wide + _BETWEEN
 
     def draw(axes: "Axes") -> None:
         axes.set(xlim=(-0.1, width + 0.1), ylim=(-0.1, height + 0.1))
         axes.axis("off")
         for thread in threads:
-            _line(axes, [place[name] for name in thread], named[thread[0]].tone, named[thread[-1]].tone)
+            _line(axes, [positions[name] for name in thread], named[thread[0]].tone, named[thread[-1]].tone)
         for box in boxes:
-            _box(axes, box, *place[box.name])
+            _box(axes, box, *positions[box.name])
 
     return canvas.svg(draw, width=width + 0.3, height=height + 0.3)
 
@@ -111,7 +111,7 @@ def _untangle(columns: list[list[str]], threads: Sequence[tuple[str, ...]]) -> N
             beside.setdefault(next_, []).append(one)
     for sweep in range(6):
         for column in columns if sweep % 2 == 0 else reversed(columns):
-            spot = {name: place / max(1, len(names) - 1) for names in columns for place, name in enumerate(names)}
+            spot = {name: row / max(1, len(names) - 1) for names in columns for row, name in enumerate(names)}
             middle = {
                 name: sum(spot[n] for n in beside.get(name, [name])) / len(beside.get(name, [name])) for name in column
             }
@@ -122,23 +122,21 @@ def _height(boxes: Mapping[str, Box], name: str) -> float:
     return boxes[name].height if name in boxes else _THREAD
 
 
-def _box(axes: "Axes", box: Box, left: float, middle: float, right: float) -> None:
+def _box(axes: "Axes", box: Box, x: float, y: float, x_end: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     edge = {"plain": canvas.BLUE, "marked": canvas.ORANGE, "past": canvas.GREY}[box.tone]
     fill = {"plain": "#eff4fe", "marked": "#fff4e5", "past": "#f6f7f9"}[box.tone]
-    bottom = middle - box.height / 2
+    bottom = y - box.height / 2
     style: Any = "round,pad=0,rounding_size=0.06"
     dashes = "--" if box.tone == "past" else "-"
     axes.add_patch(
-        FancyBboxPatch(
-            (left, bottom), right - left, box.height, boxstyle=style, ec=edge, fc=fill, lw=1, ls=dashes, zorder=2
-        )
+        FancyBboxPatch((x, bottom), x_end - x, box.height, boxstyle=style, ec=edge, fc=fill, lw=1, ls=dashes, zorder=2)
     )
     for number, line in enumerate(box.lines):
         title = number == 0
         axes.text(
-            (left + right) / 2,
+            (x + x_end) / 2,
             bottom + box.height - _PAD / 2 - _LINE * (number + 0.5),
             line,
             ha="center",
@@ -156,12 +154,12 @@ def _line(axes: "Axes", points: Sequence[tuple[float, float, float]], begins: To
 
     spots: list[tuple[float, float]] = [(points[0][2], points[0][1])]
     codes: list[Any] = [Path.MOVETO]
-    for before, (left, middle, _) in pairwise(points):
-        start, bend = (before[2], before[1]), (left - before[2]) / 2
+    for before, (x, y, _) in pairwise(points):
+        start, bend = (before[2], before[1]), (x - before[2]) / 2
         if spots[-1] != start:
             spots.append(start)
             codes.append(Path.LINETO)
-        spots += [(start[0] + bend, start[1]), (left - bend, middle), (left, middle)]
+        spots += [(start[0] + bend, start[1]), (x - bend, y), (x, y)]
         codes += [Path.CURVE4] * 3
     marked = begins == ends == "marked"
     axes.add_patch(

@@ -1,4 +1,4 @@
-"""How good a binary model is: ROC curve, calibration, and where the scores lie."""
+"""Plots of a binary model: ROC curve, calibration and the histogram of its scores."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ BARS = 40  # of a histogram
 
 
 def roc(labels: Array, scores: Array, auc: str, title: str = "ROC curve") -> bytes:
-    """Found against false alarms as the threshold falls (Fawcett 2006). `labels` are 0 or 1, `auc` is as it is told."""
+    """The ROC curve (Fawcett 2006). `labels` are 0 or 1, `auc` is the text of the AUC."""
     alarms, rate = roc_points(labels, scores).T
 
     def draw(axes: Any) -> None:
@@ -22,8 +22,8 @@ def roc(labels: Array, scores: Array, auc: str, title: str = "ROC curve") -> byt
         axes.fill_between(alarms, rate, color=BLUE, alpha=0.08, linewidth=0)
         axes.plot(alarms, rate, color=BLUE, linewidth=1.6)
         axes.text(0.97, 0.06, auc, ha="right", color=INK)
-        axes.text(0.62, 0.55, "guessing", color=QUIET, fontsize=8, rotation=31)
-        axes.set(title=title, xlabel="false alarms: share of the negatives", ylabel="found: share of the positives")
+        axes.text(0.62, 0.55, "random", color=QUIET, fontsize=8, rotation=31)
+        axes.set(title=title, xlabel="false positive rate", ylabel="true positive rate")
         axes.set(xlim=(0, 1), ylim=(0, 1.01))
 
     return svg(draw)
@@ -41,19 +41,19 @@ def roc_points(labels: Array, scores: Array) -> Array:
 
 
 def calibration(labels: Array, scores: Array, title: str = "Calibration") -> bytes:
-    """Promised against found: mean score and share of positives, with 95 % intervals, in groups of equal size."""
-    promised, found, counts = calibration_points(labels, scores)
-    low, high = _wilson(found, counts)
-    off = [np.maximum(found - low, 0), np.maximum(high - found, 0)]
-    top = float(min(1.0, max(promised.max(), high.max()) * 1.1))
+    """The calibration curve: mean score and share of positives, with 95 % intervals, in groups of equal size."""
+    mean_scores, observed, counts = calibration_points(labels, scores)
+    low, high = _wilson(observed, counts)
+    off = [np.maximum(observed - low, 0), np.maximum(high - observed, 0)]
+    top = float(min(1.0, max(mean_scores.max(), high.max()) * 1.1))
 
     def draw(axes: Any) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle="--")
-        axes.errorbar(promised, found, off, color=BLUE, fmt="o-", markersize=3.5, linewidth=1.2)
-        said = "above the line: it promises too little"
-        axes.text(0.03, 0.92, said, transform=axes.transAxes, color=QUIET, fontsize=8)
-        said = f"{len(scores):,} rows, about {int(np.median(counts)):,} a point"
-        axes.text(0.97, 0.06, said, transform=axes.transAxes, ha="right", color=INK)
+        axes.errorbar(mean_scores, observed, off, color=BLUE, fmt="o-", markersize=3.5, linewidth=1.2)
+        text = "above the line: scores are too low"
+        axes.text(0.03, 0.92, text, transform=axes.transAxes, color=QUIET, fontsize=8)
+        text = f"{len(scores):,} rows, about {int(np.median(counts)):,} a point"
+        axes.text(0.97, 0.06, text, transform=axes.transAxes, ha="right", color=INK)
         axes.set(title=title, xlabel="mean score", ylabel="share of positives")
         axes.set(xlim=(0, top), ylim=(0, top))
 
@@ -68,9 +68,9 @@ def calibration_points(labels: Array, scores: Array) -> tuple[Array, Array, Arra
     ends = np.unique(np.searchsorted(ordered, ordered[ends[1:] - 1], side="right"))
     starts = np.concatenate([[0], ends[:-1]])
     counts = ends - starts
-    promised = np.add.reduceat(ordered, starts) / counts
-    found = np.add.reduceat((labels[order] == 1).astype(float), starts) / counts
-    return promised, found, counts
+    mean_scores = np.add.reduceat(ordered, starts) / counts
+    observed = np.add.reduceat((labels[order] == 1).astype(float), starts) / counts
+    return mean_scores, observed, counts
 
 
 def histogram(scores: Array, labels: Array | None = None, title: str = "Scores") -> bytes:

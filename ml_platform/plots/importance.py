@@ -1,4 +1,4 @@
-"""What a model looks at."""
+"""The importance of a model's features."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,10 +15,10 @@ def importance(shares: Mapping[str, float]) -> bytes:
 
     def draw(axes: Any) -> None:
         axes.barh(range(len(values)), values, color=BLUE, height=0.7)
-        for place, value in enumerate(values):
-            axes.text(value, place, f" {value:.1f}", va="center", color=QUIET, fontsize=7)
+        for row, value in enumerate(values):
+            axes.text(value, row, f" {value:.1f}", va="center", color=QUIET, fontsize=7)
         axes.set_yticks(range(len(names)), [shortened(name) for name in names], fontsize=7)
-        axes.set(title="What the model looks at", xlabel="share of the importance, %")
+        axes.set(title="Feature importance", xlabel="share of the importance, %")
         axes.margins(x=0.08, y=0.01)  # the figures stand beside the bars
         axes.grid(visible=False, axis="y")
 
@@ -26,5 +26,5 @@ def importance(shares: Mapping[str, float]) -> bytes:
 
 
 def shortened(name: str, length: int = 44) -> str:
-    """A name that fits beside a picture: its middle gives way, for beginnings and ends tell names apart."""
+    """A name that fits beside a plot. Its middle is left out, because beginnings and ends distinguish names."""
     return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-(length // 2) :]}"

@@ -30,15 +30,15 @@ def rows_table(rows: Sequence[Mapping[str, Any]], total: int | None = None) -> s
     names = list(rows[0])
     upright = len(names) > WIDE
     shown = rows[: UPRIGHT_ROWS if upright else ROWS]
-    told = [[escaped(name), *(cell(row[name]) for row in shown)] for name in names]
+    cells_by_column = [[escaped(name), *(cell(row[name]) for row in shown)] for name in names]
     if upright:
-        heads, body = ["column", *(f"row {number}" for number in range(1, len(shown) + 1))], told[:LINES]
+        heads, body = ["column", *(f"row {number}" for number in range(1, len(shown) + 1))], cells_by_column[:LINES]
     else:
-        heads, *body = ([row[place] for row in told] for place in range(len(shown) + 1))
+        heads, *body = ([row[index] for row in cells_by_column] for index in range(len(shown) + 1))
     lines = _table(heads, body)
-    left = f"{len(shown)} of {total:,} rows" if total is not None and total > len(shown) else ""
+    shown_of_total = f"{len(shown)} of {total:,} rows" if total is not None and total > len(shown) else ""
     hidden = f"{len(names) - LINES} more columns" if upright and len(names) > LINES else ""
-    note = "; ".join(part for part in (left, hidden) if part)
+    note = "; ".join(part for part in (shown_of_total, hidden) if part)
     return "\n".join([*lines, *(["", f"*{note}*"] if note else [])]).strip() + "\n"
 
 
@@ -72,7 +72,7 @@ def escaped(text: str, length: int = LENGTH) -> str:
     """One line of at most `length` characters that Markdown reads as text."""
     line = " ".join("".join(c if c.isprintable() else " " for c in text[: length * 4]).split())
     line = line if len(line) <= length else f"{line[: length - 1]}…"
-    return _MEANING.sub(lambda found: f"\\{found[0]}", line)
+    return _MEANING.sub(lambda match: f"\\{match[0]}", line)
 
 
 def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

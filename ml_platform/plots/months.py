@@ -1,4 +1,4 @@
-"""What champions turned out to be worth, partition by partition."""
+"""The realised metric of the champions, partition by partition."""
 
 import itertools
 from collections.abc import Sequence
@@ -28,25 +28,25 @@ def by_month(metric: str, months: Sequence[Month], floor: float | None = None) -
     `floor` is the one that a gate asks of candidates, drawn for comparison.
     """
     shown = list(months)[-SHOWN:]
-    places = list(range(len(shown)))
+    positions = list(range(len(shown)))
     values = [month.value for month in shown]
     # A percentile interval need not hold the value itself; an error bar cannot say so.
     down = [max(0.0, month.value - (month.value if month.low is None else month.low)) for month in shown]
     up = [max(0.0, (month.value if month.high is None else month.high) - month.value) for month in shown]
 
     def draw(axes: Any) -> None:
-        for place, (before, month) in enumerate(itertools.pairwise(shown), start=1):
+        for position, (before, month) in enumerate(itertools.pairwise(shown), start=1):
             if month.version != before.version:
-                axes.axvline(place - 0.5, color=GREY, linewidth=0.7, linestyle=":")
+                axes.axvline(position - 0.5, color=GREY, linewidth=0.7, linestyle=":")
         if floor is not None:
             axes.axhline(floor, color=GREY, linewidth=0.8, linestyle="--", label=f"floor of the gate: {floor:g}")
             axes.legend(loc="lower right")
-        axes.errorbar(places, values, [down, up], color=BLUE, fmt="o-", markersize=3.5, linewidth=1.4, capsize=2)
-        for place, month in enumerate(shown):
-            top = month.value + up[place]
+        axes.errorbar(positions, values, [down, up], color=BLUE, fmt="o-", markersize=3.5, linewidth=1.4, capsize=2)
+        for position, month in enumerate(shown):
+            top = month.value + up[position]
             axes.annotate(
                 f"@{month.version}",
-                (place, top),
+                (position, top),
                 (0, 3),
                 textcoords="offset points",
                 ha="center",
@@ -54,9 +54,9 @@ def by_month(metric: str, months: Sequence[Month], floor: float | None = None) -
                 fontsize=7,
             )
         every = -(-len(shown) // 12)
-        ticks = places[::-1][::every]  # the newest has one
-        axes.set_xticks(ticks, [shown[place].partition for place in ticks], rotation=30, fontsize=8)
-        axes.set(title=f"{metric} of the champion, as it turned out", xlim=(-0.5, len(shown) - 0.5))
+        ticks = positions[::-1][::every]  # the newest has one
+        axes.set_xticks(ticks, [shown[position].partition for position in ticks], rotation=30, fontsize=8)
+        axes.set(title=f"{metric} of the champion, realised", xlim=(-0.5, len(shown) - 0.5))
         axes.margins(y=0.15)
 
     return svg(draw, width=6.2, height=2.9)

@@ -1,4 +1,4 @@
-"""Small pictures of a figure's history and of two mixes, for checks.
+"""Small plots of a figure's history and of two mixes, for checks.
 
 Written by hand instead of through `canvas.svg`: a check of every month has one, and 0.1 ms instead of 50
 is what lets it. The inks are the canvas's.
@@ -30,10 +30,10 @@ def series(title: str, values: Sequence[float], low: float, high: float) -> byte
         f'<polyline points="{line}" fill="none" stroke="{GREY}"/>',
         *(f'<circle cx="{x:.1f}" cy="{at:.1f}" r="2.5" fill="{GREY}"/>' for x, at in spots[:-1]),
         f'<circle cx="{spots[-1][0]:.1f}" cy="{spots[-1][1]:.1f}" r="4.5" fill="{ink}"/>',
-        _text(_LEFT, _HEIGHT - 7, f"from {least:,.3g} to {most:,.3g}; green is what may be"),
+        _text(_LEFT, _HEIGHT - 7, f"from {least:,.3g} to {most:,.3g}; green is allowed"),
         _text(_WIDTH - _LEFT, _HEIGHT - 7, f"now {values[-1]:,.3g}", ink, "end"),
     ]
-    return _picture(title, parts)
+    return _document(title, parts)
 
 
 def pairs(title: str, labels: Sequence[str], before: Sequence[float], now: Sequence[float]) -> bytes:
@@ -51,14 +51,14 @@ def pairs(title: str, labels: Sequence[str], before: Sequence[float], now: Seque
         parts.append(_text(x + bar, floor + 10, label[: max(2, int(step / 5))], QUIET, "middle", 7))
     tallest = f"{most:.1%}" if most <= 1 else f"{most:,.0f} rows"
     parts.append(_text(_LEFT, _HEIGHT - 5, f"grey: before; blue: now; the tallest bar is {tallest}"))
-    return _picture(title, parts)
+    return _document(title, parts)
 
 
 def _text(x: float, y: float, text: str, ink: str = QUIET, anchor: str = "start", size: int = 9) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="{ink}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>'
 
 
-def _picture(title: str, parts: Sequence[str]) -> bytes:
+def _document(title: str, parts: Sequence[str]) -> bytes:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" '
         f'height="{_HEIGHT}" font-family="sans-serif"><rect width="100%" height="100%" fill="white"/>'

@@ -1,4 +1,5 @@
 """Checks on validated partitions: profiles, and rules against the contract and against history.
 
-What judges values of a validated table belongs here. What decides which rows are valid belongs to `validation`.
+Code that judges the values of a validated table belongs here. Code that decides which rows are valid belongs to
+`validation`.
 """

@@ -1,4 +1,4 @@
-"""The checks of a partition against its own history: one list names, words and runs them."""
+"""Checks of a partition against the history of its table. One list names, describes and runs them."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -17,12 +17,12 @@ from ml_platform.spec.tables import Table
 
 Severity = Literal["error", "warn"]
 
-_SEVERE_LEVELS = 0.25  # of the rows in levels that came, went or changed: no longer the same code
+_SEVERE_LEVELS = 0.25  # of the rows in categories that appeared, vanished or changed: no longer the same code
 
 
 @dataclass(frozen=True)
 class _Check:
-    """`about` says what holds; `judge` gives the findings; `good` is the sentence when all are within bounds."""
+    """`about` describes the rule; `judge` computes the findings; `good` is the sentence when all are within bounds."""
 
     name: str
     about: str
@@ -40,110 +40,110 @@ def _by_extent(finding: Finding) -> Severity:
 
 
 def _checks(table: Table, partitions: Partitions | None) -> Iterable[_Check]:
-    """Those that the table's columns allow. An error means that the values mean something else than before."""
+    """The checks that the table's columns allow. An error means that the values mean something else than before."""
     yield _Check(
         "volume",
-        "There are rows, about as many a day as the earlier partitions have.",
+        "The partition has rows, about as many a day as earlier partitions.",
         rhythm.volume,
-        "There are about as many rows as usual",
+        "The number of rows is about as usual",
         _warn,
     )
-    if table.event_time and not isinstance(partitions, Daily | Hourly):  # of a day or less, volume tells it all
+    if table.event_time and not isinstance(partitions, Daily | Hourly):  # volume covers partitions of a day or less
         yield _Check(
             "rows_by_day",
-            "No day is missing, half there, or there twice, by what its weekday usually has.",
+            "No day is missing, half complete or duplicated, compared with its weekday.",
             rhythm.rows_by_day,
-            "Every day has about the rows that its weekday usually has",
+            "Every day has about as many rows as its weekday usually has",
             _warn,
         )
     if table.event_time:
         yield _Check(
             "freshness",
-            "When the last file of a partition came, its newest row was about as old as usual.",
+            "When the last file of the partition arrived, its newest row was about as old as usual.",
             rhythm.freshness,
-            "The files came about as soon after the events as usual",
+            "The files arrived about as soon after the events as usual",
             _warn,
         )
     yield _Check(
         "repeats",
-        "No more rows than usual had come before, with the same key or as a whole.",
+        "No more rows than usual repeat an earlier key or an earlier row.",
         rhythm.repeats,
-        "No more rows than usual had come before",
+        "No more rows than usual repeat earlier ones",
         _warn,
     )
     yield _Check(
         "null_share",
-        "No column's share of missing values moved by more than .05, or than it usually does.",
+        "No column's share of missing values changed by more than .05, or than it usually does.",
         distribution.missing,
-        "Every column misses about as many values as usual",
+        "The share of missing values of every column is about as usual",
     )
     yield _Check(
         "frozen",
-        "No column stands still that did not before.",
+        "No column that used to vary has one value only.",
         distribution.frozen,
-        "No column stands still that did not before",
+        "No column that used to vary has one value only",
     )
     kinds = table.columns.values()
     if any(kind in (pl.String, pl.Boolean, pl.Categorical, pl.Enum) or kind.is_integer() for kind in kinds):
         yield _Check(
             "levels",
-            "No text or flag that 1 % of the rows have appeared or vanished, and the mix is about as usual.",
+            "No category of 1 % of the rows appeared or vanished, and the mix of categories is about as usual.",
             mixes.levels,
-            "No level that matters came or went, and the mixes are about as usual",
+            "No category of weight appeared or vanished, and the mixes are about as usual",
             _by_extent,
         )
     if any(kind.is_numeric() for kind in kinds):
         yield _Check(
             "units",
-            "No number column spreads many times wider or narrower than usual, as after a change of unit.",
+            "The spread of no number column is many times the usual one, as after a change of unit.",
             distribution.units,
-            "Every number column spreads about as usual",
+            "The spread of every number column is about as usual",
         )
         yield _Check(
             "direction",
-            "No number column has its long tail on the other side than before, as when values are negated.",
+            "The long tail of no number column changed sides, as when values are negated.",
             distribution.direction,
-            "Every number column leans to the side it always did",
+            "The long tail of every number column is on its usual side",
         )
         yield _Check(
             "shift",
-            "Mean and quartiles of no number column are further from the earlier partitions' than they usually go.",
+            "Mean and quartiles of no number column are farther from those of the earlier partitions than usual.",
             distribution.shift,
-            "Mean and quartiles of every number column lie near those of an earlier partition",
+            "Mean and quartiles of every number column are near those of an earlier partition",
             _warn,
         )
     if any(kind == pl.Datetime for kind in kinds):
         yield _Check(
             "hours",
-            "The hours of the day in no time column moved round the clock.",
+            "The hours of the day of no time column moved round the clock.",
             mixes.hours,
             "Every time column has the usual hours of the day",
         )
 
 
 def check_names(table: Table, partitions: Partitions | None) -> list[tuple[str, str]]:
-    """(name, what it looks at) of every check that `run_checks` reports."""
+    """(name, description) of every check that `run_checks` reports."""
     return [(check.name, check.about) for check in _checks(table, partitions)]
 
 
-def run_checks(blobs: Blobs, table: Table, partitions: Partitions | None, found: History) -> list[CheckResult]:
-    """Every check of `check_names`, in its order. Pictures of the worst columns are stored as blobs."""
-    return [_result(check, found, blobs) for check in _checks(table, partitions)]
+def run_checks(blobs: Blobs, table: Table, partitions: Partitions | None, past: History) -> list[CheckResult]:
+    """Every check of `check_names`, in its order. Stores a plot of the worst column of each as a blob."""
+    return [_result(check, past, blobs) for check in _checks(table, partitions)]
 
 
-def _result(check: _Check, found: History, blobs: Blobs) -> CheckResult:
-    meta: dict[str, Any] = {"history": _told(found), "how": inspect.cleandoc(check.judge.__doc__ or "")}
-    if check.name == "volume" and not found.now.rows:
-        usual = rhythm.no_rows_are_usual(found)
-        said = f"There are no rows in {found.now.partition}{', which is nothing unusual' if usual else ''}."
-        return CheckResult("volume", usual, "error", 0, 1, said, meta)
-    if not found.earlier:
-        said = "There is no history yet to compare with."
-        return CheckResult(check.name, True, "warn", None, None, said, meta)
-    findings = sorted(check.judge(found), key=lambda finding: -finding.strain)
+def _result(check: _Check, past: History, blobs: Blobs) -> CheckResult:
+    meta: dict[str, Any] = {"history": _extent(past), "how": inspect.cleandoc(check.judge.__doc__ or "")}
+    if check.name == "volume" and not past.now.rows:
+        usual = rhythm.no_rows_are_usual(past)
+        description = f"There are no rows in {past.now.partition}{', which is usual' if usual else ''}."
+        return CheckResult("volume", usual, "error", 0, 1, description, meta)
+    if not past.earlier:
+        description = "There is no history yet to compare with."
+        return CheckResult(check.name, True, "warn", None, None, description, meta)
+    findings = sorted(check.judge(past), key=lambda finding: -finding.strain)
     if not findings:
-        said = f"Nothing could be judged: it takes {ENOUGH} values, now and before."
-        return CheckResult(check.name, True, "warn", None, None, said, meta)
+        description = f"Nothing was judged: a column needs {ENOUGH} values, now and before."
+        return CheckResult(check.name, True, "warn", None, None, description, meta)
     worst, failed = findings[0], [finding for finding in findings if not finding.passed]
     meta["columns"] = [
         {
@@ -157,17 +157,17 @@ def _result(check: _Check, found: History, blobs: Blobs) -> CheckResult:
         for finding in findings
     ]
     meta["picture"] = {"picture": blobs.put_bytes(worst.draw())}
-    said = " ".join(finding.said for finding in failed[:3])
+    description = " ".join(finding.description for finding in failed[:3])
     if len(failed) > 3:
-        said += f" And {len(failed) - 3} more columns: {', '.join(finding.column for finding in failed[3:])}."
+        description += f" And {len(failed) - 3} more columns: {', '.join(finding.column for finding in failed[3:])}."
     if not failed:
-        said = f"{check.good}; nearest to its limit: {worst.said}"
-    return CheckResult(check.name, not failed, check.severity(worst), worst.value, worst.threshold, said, meta)
+        description = f"{check.good}. Nearest to its limit: {worst.description}"
+    return CheckResult(check.name, not failed, check.severity(worst), worst.value, worst.threshold, description, meta)
 
 
-def _told(found: History) -> str:
-    if not found.earlier:
+def _extent(past: History) -> str:
+    if not past.earlier:
         return "none"
-    if found.now.partition == WHOLE:
-        return f"{len(found.earlier)} earlier contents of the table"
-    return f"{len(found.earlier)} earlier partitions, {found.earlier[0].partition} to {found.earlier[-1].partition}"
+    if past.now.partition == WHOLE:
+        return f"{len(past.earlier)} earlier versions of the table"
+    return f"{len(past.earlier)} earlier partitions, {past.earlier[0].partition} to {past.earlier[-1].partition}"

@@ -1,4 +1,4 @@
-"""Checks on a partition of a validated table. One list names them and tells what they look at."""
+"""Checks on a partition of a validated table. One list names and describes them."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,13 +16,13 @@ from ml_platform.state.stores import Stores
 
 __all__ = ["CheckResult", "Reference", "check_names", "run_checks"]
 
-QUARANTINE_SHARE = 0.05  # of a partition's rows; more is a broken source rather than a few bad rows
-REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does not know
+QUARANTINE_SHARE = 0.05  # of a partition's rows; more means a broken source rather than a few bad rows
+REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does not have
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Rows of a table point to another: own column → its column there."""
+    """Rows of a table refer to another table: own column → its column there."""
 
     table: str
     on: Mapping[str, str]
@@ -37,13 +37,13 @@ class _Subject:
 
 
 def check_names(table: Table, partitions: Partitions | None = None) -> list[tuple[str, str]]:
-    """(name, what it looks at) of every check that `run_checks` reports."""
+    """(name, description) of every check that `run_checks` reports."""
     key = ", ".join(table.key) or "all columns"
     return [
-        ("schema", "Every file has the contract's columns and was screened; files with further columns are named."),
+        ("schema", "Every file has the contract's columns and was screened. Files with further columns are named."),
         ("quarantine_share", f"At most {QUARANTINE_SHARE:.0%} of the rows are in quarantine."),
         ("keys", f"No key ({key}) has two current rows, in any partition."),
-        ("references", f"At most {REFERENCE_SHARE:.0%} of the rows point to a key that the other table does not have."),
+        ("references", f"At most {REFERENCE_SHARE:.0%} of the rows refer to a key that the other table does not have."),
         *against_history.check_names(table, partitions),
     ]
 
@@ -55,12 +55,12 @@ def run_checks(
     references: Sequence[Reference] = (),
     partitions: Partitions | None = None,
 ) -> list[CheckResult]:
-    """Every check of `check_names`, in its order, on what the lake holds."""
+    """Every check of `check_names`, in its order, on the current content of the lake."""
     subject = _Subject(stores, table, partition, references)
-    past = history(stores, table, partitions, partition)  # which may profile again what older code did
+    past = history(stores, table, partitions, partition)  # it may renew profiles of older code
     with stores.reading():
-        found = [check(subject) for check in _CHECKS.values()]
-    return found + against_history.run_checks(stores.blobs, table, partitions, past)
+        results = [check(subject) for check in _CHECKS.values()]
+    return results + against_history.run_checks(stores.blobs, table, partitions, past)
 
 
 def _schema(s: _Subject) -> CheckResult:
@@ -72,31 +72,31 @@ def _schema(s: _Subject) -> CheckResult:
     }
     if refused:
         first = refused[0].error + (f" And {len(refused) - 1} more." if len(refused) > 1 else "")
-        said = f"{len(refused)} files are refused: {first}"
-        return CheckResult("schema", False, "error", len(refused), 0, said, meta, refused_files=len(refused))
+        listed = f"{len(refused)} files are refused: {first}"
+        return CheckResult("schema", False, "error", len(refused), 0, listed, meta, refused_files=len(refused))
     if extra:
-        said = "; ".join(f"{path}: {', '.join(names)}" for path, names in list(extra.items())[:3])
+        listed = "; ".join(f"{path}: {', '.join(names)}" for path, names in list(extra.items())[:3])
         return CheckResult(
             "schema",
             False,
             "warn",
             len(extra),
             0,
-            f"{len(extra)} files have columns that the contract does not: {said}.",
+            f"{len(extra)} files have columns that the contract does not have: {listed}.",
             meta,
         )
     return CheckResult("schema", True, "error", 0, 0, "Every file has the contract's columns and no others.", meta)
 
 
 def _extra_columns(s: _Subject) -> dict[str, list[str]]:
-    """For tables without clean; what clean reads besides the contract's columns is its own affair."""
+    """Path → columns that the contract lacks. Empty for tables with `clean`, which may read any column."""
     if s.table.clean is not None:
         return {}
-    found = {
+    extra_by_path = {
         version.path: [name for name in json.loads(version.columns) if name not in s.table.columns]
         for version in files.standing(s.stores.state, s.table.name)
     }
-    return {path: names for path, names in found.items() if names}
+    return {path: names for path, names in extra_by_path.items() if names}
 
 
 def _quarantine_share(s: _Subject) -> CheckResult:
@@ -109,11 +109,17 @@ def _quarantine_share(s: _Subject) -> CheckResult:
     )
     bad, good = sum(rules.values()), _current(s)
     share = bad / (bad + good) if bad + good else 0.0
-    said = f"{bad:,} of {bad + good:,} rows ({share:.2%}) are in quarantine"
+    description = f"{bad:,} of {bad + good:,} rows ({share:.2%}) are in quarantine"
     if rules:
-        said += f", most by the rule {next(iter(rules))}"
+        description += f", most by the rule {next(iter(rules))}"
     return CheckResult(
-        "quarantine_share", share <= QUARANTINE_SHARE, "error", share, QUARANTINE_SHARE, f"{said}.", {"by rule": rules}
+        "quarantine_share",
+        share <= QUARANTINE_SHARE,
+        "error",
+        share,
+        QUARANTINE_SHARE,
+        f"{description}.",
+        {"by rule": rules},
     )
 
 
@@ -126,15 +132,15 @@ def _keys(s: _Subject) -> CheckResult:
         "AND list_contains(list(_partition), ?))",
         [s.partition],
     )[0]
-    said = "Every key has one current row."
+    description = "Every key has one current row."
     if count:
         where = ", ".join(sorted({name for names in parts for name in names}))
-        said = f"{count:,} keys have several current rows, in the partitions {where}."
-    return CheckResult("keys", count == 0, "error", count, 0, said)
+        description = f"{count:,} keys have several current rows, in the partitions {where}."
+    return CheckResult("keys", count == 0, "error", count, 0, description)
 
 
 def _references(s: _Subject) -> CheckResult:
-    worst, told, meta = 0.0, [], {}
+    worst, phrases, meta = 0.0, [], {}
     for reference in s.references:
         own = " AND ".join(f"a.{quoted(mine)} = b.{quoted(theirs)}" for mine, theirs in reference.on.items())
         given = " AND ".join(f"a.{quoted(mine)} IS NOT NULL" for mine in reference.on)
@@ -148,10 +154,10 @@ def _references(s: _Subject) -> CheckResult:
         )[0]
         share = unknown / total if total else 0.0
         worst = max(worst, share)
-        told.append(f"{', '.join(reference.on)} → {reference.table}: {unknown:,} of {total:,} unknown ({share:.1%})")
+        phrases.append(f"{', '.join(reference.on)} → {reference.table}: {unknown:,} of {total:,} unknown ({share:.1%})")
         meta[reference.table] = share
-    said = "; ".join(told) + "." if told else "The table points to no other."
-    return CheckResult("references", worst <= REFERENCE_SHARE, "warn", worst, REFERENCE_SHARE, said, meta)
+    description = "; ".join(phrases) + "." if phrases else "The table refers to no other table."
+    return CheckResult("references", worst <= REFERENCE_SHARE, "warn", worst, REFERENCE_SHARE, description, meta)
 
 
 def _current(s: _Subject) -> int:

@@ -1,9 +1,9 @@
-"""Whether the values of a partition look like those of the earlier ones: pure functions over profiles.
+"""Whether the values of a partition look like those of earlier partitions: pure functions over profiles.
 
-Each judges every column it can and returns what it found, whether within its tolerance or not. What is
-compared has no unit (shares, shifts in interquartile ranges, ratios), so that one rule fits all columns;
-the tolerance comes from the column's own history (`tolerance`). A partition or column with fewer than
-`ENOUGH` values is not judged, nor is one without earlier partitions.
+Each function judges every column that it can and returns a finding for each, within its tolerance or not. Compared
+figures have no unit (shares, shifts in interquartile ranges, ratios), so one rule fits all columns. The tolerance is
+learnt from the column's own history (`tolerance`). A column with fewer than `ENOUGH` values is not judged, nor is one
+without earlier partitions.
 """
 
 import math
@@ -20,10 +20,10 @@ _MISSING, _MISSING_MORE, _SIGMAS = 0.05, 0.03, 3.0
 _LONG = 6  # earlier partitions, from which on the share may grow by _MISSING_MORE only
 _DOMINANCE = Tolerance(floor=0.25, cap=0.5)  # of the most common value's share
 _FLAG = str(pl.Boolean())
-_NO_CHANCE = 5  # so many other values do not stay away by chance
-_RARE_FLAG = 0.05  # of the rows; such a flag comes for days at a time, as holidays do, and not every month
+_NO_CHANCE = 5  # so many other values are not absent by chance
+_RARE_FLAG = 0.05  # of the rows; such a flag occurs for days at a time, as holidays do, and not every month
 _SPREAD = Tolerance(floor=0.5, cap=2.0)  # log2 of the ratio: from 1.4 times to 4 times
-_RARE_SPREAD = Tolerance(floor=4.0, cap=4.0)  # 16 times, where it hangs on how often a rare value comes
+_RARE_SPREAD = Tolerance(floor=4.0, cap=4.0)  # 16 times, where it depends on how often a rare value occurs
 _SHIFT = Tolerance(floor=0.5, cap=2.0)  # interquartile ranges
 _LEANING, _TURN = 0.3, 0.6  # asymmetry of one side, and from one side to the other
 
@@ -31,54 +31,59 @@ _LEANING, _TURN = 0.3, 0.6  # asymmetry of one side, and from one side to the ot
 def missing(history: History) -> list[Finding]:
     """The share of nulls and NaN against the median of the earlier partitions.
 
-    It may move by .05 (grow by .03 from six earlier partitions on), or by three of its own robust
-    standard deviations.
+    It may change by .05, or by three of its own robust standard deviations. From six earlier partitions on it may grow
+    by .03 only.
     """
-    found = []
+    findings = []
     for now, earlier in columns(history, lambda c: c.rows):
         shares = [c.missing / c.rows for c in earlier]
         share, usual = now.missing / now.rows, median(shares)
         floor = _MISSING_MORE if share > usual and len(shares) >= _LONG else _MISSING
         allowed = max(floor, _SIGMAS * deviation(shares))
-        said = f"{now.name}: {share:.1%} of the values are missing; usual are {usual:.1%}, give or take {allowed:.1%}."
+        description = (
+            f"{now.name}: {share:.1%} of the values are missing; "
+            f"{usual:.1%} are usual, with a tolerance of {allowed:.1%}."
+        )
         draw = series(
             f"{now.name}: share missing", [*shares, share], max(0.0, usual - allowed), min(1.0, usual + allowed)
         )
-        found.append(Finding(now.name, abs(share - usual), allowed, f"{usual:.2%}", f"{share:.2%}", said, draw))
-    return found
+        findings.append(
+            Finding(now.name, abs(share - usual), allowed, f"{usual:.2%}", f"{share:.2%}", description, draw)
+        )
+    return findings
 
 
 def frozen(history: History) -> list[Finding]:
-    """The share of the most common value: 1 is a column that stands still. One that did so before is no finding.
+    """The share of the most common value. A share of 1 means that the column is frozen, unless it was frozen before.
 
-    Nor is a flag that under 5 % of the rows had: no holiday in a month is no fault.
+    A flag that under 5 % of the rows had is no finding: a month without a holiday is no fault.
     """
-    found = []
+    findings = []
     for now, earlier in columns(history):
         shares = [c.most_common / c.values for c in earlier]
         share, usual = now.most_common / now.values, median(shares)
         allowed = min(1.0, usual + _DOMINANCE.of(movements(shares)))
-        said = f"{now.name}: one value makes {share:.1%} of {now.values:,} values; usual are {usual:.1%}."
+        description = f"{now.name}: one value makes up {share:.1%} of {now.values:,} values; {usual:.1%} are usual."
         others = (1 - max(shares)) * now.values  # values that should differ from the most common one
         rare_flag = now.type == _FLAG and max(shares) >= 1 - _RARE_FLAG
         if now.distinct == 1 and others >= _NO_CHANCE and not rare_flag:
             allowed = max(shares)
-            said = (
+            description = (
                 f"{now.name} is frozen: all {now.values:,} values are equal; "
                 f"{median(c.distinct for c in earlier):,.0f} different ones are usual."
             )
         draw = series(f"{now.name}: share of the most common value", [*shares, share], 0.0, allowed)
-        found.append(Finding(now.name, share, allowed, f"{usual:.1%}", f"{share:.1%}", said, draw))
-    return found
+        findings.append(Finding(now.name, share, allowed, f"{usual:.1%}", f"{share:.1%}", description, draw))
+    return findings
 
 
 def units(history: History) -> list[Finding]:
-    """The spread of a number column as a ratio to the usual one: minutes that became seconds are 60 times wider.
+    """The spread of a number column, as a ratio to the usual one. Minutes that became seconds are 60 times wider.
 
-    The spread is the interquartile range; where that is 0 now or before, the range from q01 to q99, which
-    depends on how often it rained rather than on how rain is measured, and so must differ by 16 times.
+    The spread is the interquartile range. Where that is 0, now or before, it is the range from q01 to q99. That range
+    depends on how often a rare value occurs, so it must differ by 16 times.
     """
-    found = []
+    findings = []
     for now, earlier in _numbers(history):
         wide, tolerance = _iqr, _SPREAD
         if any(_iqr(c) <= 0 for c in [now, *earlier]):
@@ -89,19 +94,23 @@ def units(history: History) -> list[Finding]:
         ratio = math.log2(wide(now)) - median(spreads)
         allowed = tolerance.of(movements(spreads))
         times, usual = 2**ratio, 2 ** median(spreads)
-        said = f"{now.name}: the spread is {_times(times)} the usual one ({wide(now):,.4g}, before {usual:,.4g})."
+        description = (
+            f"{now.name}: the spread is {_times(times)} the usual one ({wide(now):,.4g}, before {usual:,.4g})."
+        )
         draw = series(f"{now.name}: spread", [wide(c) for c in [*earlier, now]], usual / 2**allowed, usual * 2**allowed)
-        found.append(Finding(now.name, 2 ** abs(ratio), 2**allowed, f"{usual:,.4g}", f"{wide(now):,.4g}", said, draw))
-    return found
+        findings.append(
+            Finding(now.name, 2 ** abs(ratio), 2**allowed, f"{usual:,.4g}", f"{wide(now):,.4g}", description, draw)
+        )
+    return findings
 
 
 def direction(history: History) -> list[Finding]:
-    """The side on which the long tail of a number column lies: values that were negated or inverted turn it round.
+    """The side on which the long tail of a number column lies. Negated or inverted values change the side.
 
-    Asymmetry is (q99 + q01 - 2 q50) / (q99 - q01), from -1 to 1. It must lean clearly, one way in every
-    earlier partition and the other way now; columns that lean nowhere cannot be judged by it.
+    Asymmetry is (q99 + q01 - 2 q50) / (q99 - q01), from -1 to 1. It is judged only where it leaned clearly to one side
+    in every earlier partition.
     """
-    found = []
+    findings = []
     for now, earlier in _numbers(history):
         if now.distinct <= 2 or _range(now) <= 0 or any(_range(c) <= 0 for c in earlier):
             continue
@@ -111,21 +120,24 @@ def direction(history: History) -> list[Finding]:
         if any(b * side < _LEANING for b in before):
             continue
         turned = max(0.0, usual - lean if side > 0 else lean - usual) if -lean * side >= _LEANING else 0.0
-        said = f"{now.name}: the long tail is on the {_side(lean)}, before it was on the {_side(usual)}: negated?"
+        description = (
+            f"{now.name}: the long tail is on the {_side(lean)}, and was on the {_side(usual)} before. "
+            "Were the values negated?"
+        )
         if turned <= _TURN:
-            said = f"{now.name}: the long tail is on the {_side(lean)}, as before."
+            description = f"{now.name}: the long tail is on the {_side(lean)}, as before."
         draw = series(f"{now.name}: asymmetry", [*before, lean], max(-1.0, usual - _TURN), min(1.0, usual + _TURN))
-        found.append(Finding(now.name, turned, _TURN, f"{usual:+.2f}", f"{lean:+.2f}", said, draw))
-    return found
+        findings.append(Finding(now.name, turned, _TURN, f"{usual:+.2f}", f"{lean:+.2f}", description, draw))
+    return findings
 
 
 def shift(history: History) -> list[Finding]:
-    """How far the quartiles or the mean lie from the nearest earlier partition's, in usual interquartile ranges.
+    """The distance of quartiles and mean from the nearest earlier partition, in usual interquartile ranges.
 
-    The nearest, because seasons return, and a level that was reached before is no news. Of the quartiles
-    the mean distance counts; the mean of the values tells of a few that are far out.
+    The nearest partition counts because seasons return. The distance is the mean distance of the quartiles, or that of
+    the means if it is greater, as when a few values are far out.
     """
-    found = []
+    findings = []
     for now, earlier in _numbers(history):
         unit = median(_iqr(c) for c in earlier) or median(_range(c) for c in earlier)
         if unit <= 0:
@@ -134,15 +146,16 @@ def shift(history: History) -> list[Finding]:
         moved = min(distances)
         near = earlier[distances.index(moved)]
         allowed = _SHIFT.of([min(_distance(c, o) for o in earlier[:i]) / unit for i, c in enumerate(earlier) if i])
-        said = (
-            f"{now.name}: mean {now.mean:,.4g} and quartiles {_quartiles(now)}; the nearest earlier ones are "
-            f"{near.mean:,.4g} and {_quartiles(near)}, {moved:.2f} interquartile ranges away, and {allowed:.2f} may be."
+        description = (
+            f"{now.name}: mean {now.mean:,.4g} and quartiles {_quartiles(now)}; the nearest earlier ones "
+            f"are {near.mean:,.4g} and {_quartiles(near)}, {moved:.2f} interquartile ranges away; "
+            f"{allowed:.2f} are allowed."
         )
         low, high = near.mean - allowed * unit, near.mean + allowed * unit
         draw = series(f"{now.name}: mean", [*(c.mean for c in earlier), now.mean], low, high)
         before, after = f"{near.mean:,.4g} ({_quartiles(near)})", f"{now.mean:,.4g} ({_quartiles(now)})"
-        found.append(Finding(now.name, moved, allowed, before, after, said, draw))
-    return found
+        findings.append(Finding(now.name, moved, allowed, before, after, description, draw))
+    return findings
 
 
 def _numbers(history: History) -> Iterator[tuple[Column, list[Column]]]:
@@ -165,7 +178,7 @@ def _asymmetry(column: Column) -> float:
 
 
 def _distance(a: Column, b: Column) -> float:
-    """That of the quartiles, on average, or of the means: whichever is greater."""
+    """The mean distance of the quartiles or the distance of the means, whichever is greater."""
     quartiles = sum(abs(x - y) for x, y in zip(a.quantiles[1:4], b.quantiles[1:4], strict=True)) / 3
     return max(quartiles, abs(a.mean - b.mean))
 

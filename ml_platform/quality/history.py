@@ -1,4 +1,4 @@
-"""What a partition of a validated table looks like, and what the earlier ones looked like: values for the checks."""
+"""The profile of a partition of a validated table and those of the earlier ones, as input of the checks."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ from ml_platform.state.files import first_arrivals
 from ml_platform.state.results import ValidatedResult
 from ml_platform.state.stores import Stores
 
-_LONGEST = 24  # partitions; what is older says little, and two years hold every season twice
-REPEATS = ("conflict", "primary_key")  # rules that refuse a row because its key came before
+_LONGEST = 24  # partitions; two years contain every season twice, and older ones say little
+REPEATS = ("conflict", "primary_key")  # rules that reject a row because its key came before
 
-Which = tuple[str, str]  # a partition and the content key of what it held
+Which = tuple[str, str]  # a partition and its content key
 
-FIELDS = (  # of a profile, that `column` wants, in order
+FIELDS = (  # of a profile, in the order that `column` expects
     *("column_name", "type", "rows", "nulls", "nans", "distinct", "most_common"),
     *("mean", "q01", "q25", "q50", "q75", "q99", "levels", "forms", "hours", "days", "max"),
 )
@@ -31,12 +31,14 @@ FIELDS = (  # of a profile, that `column` wants, in order
 
 @dataclass(frozen=True)
 class Column:
-    """One column of one partition. `missing` counts nulls and NaN; `quantiles` are q01, q25, q50, q75, q99 or empty,
-    which is where `mean` means nothing.
+    """One column of one partition.
 
-    levels: text → count; all levels when `distinct` says so, else those of at least 1/200 of the values.
-    forms:  how texts are written → share, where there are too many levels.
-    hours:  24 counts by hour of the day (UTC), empty unless it is a time. days: date → count.
+    missing:   counts nulls and NaN.
+    quantiles: q01, q25, q50, q75 and q99; empty where `mean` has no meaning.
+    levels:    category → count; all categories when `distinct` says so, else those of at least 1/200 of the values.
+    forms:     how texts are written → share, where there are too many categories.
+    hours:     24 counts by hour of the day (UTC); empty unless the column is a time.
+    days:      date → count.
     """
 
     name: str
@@ -55,12 +57,12 @@ class Column:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of the values that each of `levels` has."""
+        """The share of the values that each category of `levels` has."""
         return {level: count / self.values for level, count in self.levels.items()}
 
     @property
     def values(self) -> int:
-        """How many values there are."""
+        """The number of values."""
         return self.rows - self.missing
 
 
@@ -68,12 +70,12 @@ class Column:
 class Profile:
     """One partition of a table.
 
-    span:    the length of the partition; None where the table is not sliced.
-    end:     when the partition ends; else the table's newest event.
-    newest:  the time of the newest row; None without event time or rows.
-    arrived: when the last of its files first came.
-    offered: rows of its files, with those that were refused or dropped; `repeated`: those of them whose
-             key, or whose whole row, had come before.
+    span:     the length of the partition; None for a table without partitions.
+    end:      the end of the partition; without partitions the table's newest event.
+    newest:   the time of the newest row; None without event time or rows.
+    arrived:  when the last of its files first arrived.
+    offered:  rows of its files, with rejected and dropped ones.
+    repeated: those of the offered rows that repeat an earlier key or row.
     """
 
     partition: str
@@ -89,10 +91,12 @@ class Profile:
 
 @dataclass(frozen=True)
 class History:
-    """A partition and the earlier ones that have rows, in order. `event`: the column of the event time.
+    """A partition and the earlier ones that have rows, in order.
 
-    Earlier partitions are those that should look alike: of hours, those of the same time of the day. `empty`
-    of them had no rows. `keys`: the columns of the table's key, whose numbers name rows and measure nothing.
+    earlier: partitions that should look alike: of hours, those at the same time of the day.
+    event:   the column of the event time.
+    empty:   how many of the earlier partitions had no rows.
+    keys:    the columns of the table's key, whose numbers are names and no measurements.
     """
 
     now: Profile
@@ -105,29 +109,29 @@ class History:
 def history(stores: Stores, table: Table, partitions: Partitions | None, partition: str) -> History:
     """The profiles of a partition and of those before it; of a table without partitions, of its earlier contents.
 
-    Profiles that an older version of the code wrote are made again from the validated rows first.
+    Profiles that an older version of the code wrote are first computed again from the validated rows.
     """
     filled = _filled(stores.state, table, partitions, partition)
     names = [partition, *[name for name, rows in filled.items() if rows and name != partition][-_LONGEST:]]
-    made, arrivals = _made(stores.state, table, names), first_arrivals(stores.state, table.name)
+    results, arrivals = _results(stores.state, table, names), first_arrivals(stores.state, table.name)
     profiled = _profiled(stores.lake, table, names)
-    if _mend(stores.lake, table, made, profiled):
+    if _mend(stores.lake, table, results, profiled):
         profiled = _profiled(stores.lake, table, names)
-    present = next(((name, key) for name, key in reversed(made) if name == partition), None)
+    present = next(((name, key) for name, key in reversed(results) if name == partition), None)
     start, end = partitions.window(partition) if partitions and partition != WHOLE else (None, None)
     now, earlier = Profile(partition, {}, span=end - start if start and end else None, end=end), []
     for which, columns in profiled.items():
-        found = _profile(table, partitions, which[0], columns, made.get(which, ValidatedResult()), arrivals)
+        seen = _profile(table, partitions, which[0], columns, results.get(which, ValidatedResult()), arrivals)
         if which == present:
-            now = found
-        elif found.rows:
-            earlier.append(found)
+            now = seen
+        elif seen.rows:
+            earlier.append(seen)
     empty = sum(not rows for name, rows in filled.items() if name != partition)
     return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, table.key)
 
 
 def _filled(state: State, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:
-    """The rows of the partitions up to this one that should look like it, in order; of a whole table its own."""
+    """The rows of the partitions up to this one that should look like it, in order. Empty for a whole table."""
     if partitions is None or partition == WHOLE:
         return {}
     records = ledger.latest(state, f"validated/{table.name}")
@@ -162,13 +166,13 @@ def _profile(
     )
 
 
-def _mend(lake: Lake, table: Table, made: Mapping[Which, ValidatedResult], profiled: Mapping[Which, Any]) -> bool:
-    """Profile again what has no profile of today's version: a lake that older code filled. Whether there was any."""
+def _mend(lake: Lake, table: Table, results: Mapping[Which, ValidatedResult], profiled: Mapping[Which, Any]) -> bool:
+    """Renew missing and outdated profiles, as in a lake that older code filled. Returns whether there were any."""
     content = ", ".join(quoted(name) for name in table.columns)
     missing = [
         (name, key)
-        for name, key in dict(made.keys()).items()  # the newest content of each partition
-        if (name, key) not in profiled and made[name, key].rows
+        for name, key in dict(results.keys()).items()  # the newest content of each partition
+        if (name, key) not in profiled and results[name, key].rows
     ]
     for name, key in missing:
         rows = lake.frame(
@@ -182,23 +186,23 @@ def _mend(lake: Lake, table: Table, made: Mapping[Which, ValidatedResult], profi
 
 
 def _profiled(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dict[str, Column]]:
-    """The profiled columns of each content: the partitions in order, contents as they were made."""
+    """The profiled columns of each content: partitions in order, contents in the order of their records."""
     if not {*FIELDS, "version"} <= lake.columns("platform", "profiles").keys():
-        return {}  # no profiles yet, or only those of code that did not count as much
+        return {}  # no profiles yet, or only those of older code
     fields = ", ".join(quoted(name) for name in FIELDS)
     rows = lake.rows(
         f"SELECT partition, content_key, {fields} FROM platform.profiles WHERE table_name = ? AND version = ? "
         "AND list_contains(?, partition) ORDER BY partition, rowid",
         [table.name, PROFILE_VERSION, list(names)],
     )
-    found: dict[Which, dict[str, Column]] = {}
+    columns_by_content: dict[Which, dict[str, Column]] = {}
     for name, key, *values in rows:
-        found.setdefault((name, key), {})[values[0]] = column(values)
-    return found
+        columns_by_content.setdefault((name, key), {})[values[0]] = column(values)
+    return columns_by_content
 
 
 def column(values: Sequence[Any]) -> Column:
-    """One row of a profile, as far as `FIELDS`."""
+    """A `Column` from one row of a profile, whose values are those of `FIELDS`."""
     name, kind, rows, nulls, nans, distinct, most_common, mean, *rest = values
     quantiles, (levels, forms, hours, days, last) = rest[:5], rest[5:]
     return Column(
@@ -218,11 +222,11 @@ def column(values: Sequence[Any]) -> Column:
     )
 
 
-def _made(state: State, table: Table, names: Sequence[str]) -> dict[Which, ValidatedResult]:
-    """What is on record of every content that these partitions ever had, the newest last."""
+def _results(state: State, table: Table, names: Sequence[str]) -> dict[Which, ValidatedResult]:
+    """The recorded result of every content that these partitions ever had, the newest last."""
     by_content: dict[Which, ValidatedResult] = {}
     for record in ledger.history(state, f"validated/{table.name}"):
         if record.partition in names:
-            by_content.pop((record.partition, record.content_key), None)  # made once more: the newest again
+            by_content.pop((record.partition, record.content_key), None)  # computed once more: the newest again
             by_content[record.partition, record.content_key] = record.result_as(ValidatedResult)
     return by_content

@@ -1,6 +1,6 @@
-"""Whether the levels of texts and flags, and the hours of times, are mixed as in the earlier partitions.
+"""Whether the categories of texts and flags, and the hours of times, are mixed as in the earlier partitions.
 
-Pure functions over profiles, like `distribution`: shares are compared, so that the number of rows does not matter.
+Pure functions over profiles, like `distribution`. They compare shares, so the number of rows does not matter.
 """
 
 import math
@@ -14,76 +14,83 @@ from ml_platform.quality.history import History
 from ml_platform.quality.profile import LEVELS
 from ml_platform.quality.tolerance import Tolerance
 
-_LEVEL_SHARE = 0.01  # of the rows; levels that come or go below it are business as usual
-_NO_CHANCE = 5  # so many values neither come nor stay away by chance
-_SAMPLED = 1.5  # times the variation that two samples of one mix have
+_LEVEL_SHARE = 0.01  # of the rows; rarer categories come and go all the time
+_NO_CHANCE = 5  # so many values neither appear nor vanish by chance
+_SAMPLED = 1.5  # times the variation between two samples of one mix
 _MIX = Tolerance(floor=0.1, cap=0.3)  # total variation distance to the nearest earlier partition
 _HOURS = Tolerance(floor=1.0, cap=1.5)  # hours; daylight saving moves a day's flights by half of one
 _TEXT = str(pl.String())
-_SHOWN = 16  # levels in a picture
+_SHOWN = 16  # categories in a plot
+_SINGULAR = {"levels": "category", "forms": "form"}
+_PLURAL = {"levels": "categories", "forms": "forms"}
 
 
 def levels(history: History) -> list[Finding]:
-    """The share of the rows in levels that came or went, and how far the mix of levels moved.
+    """The share of the rows in categories that appeared or vanished, and how far the mix of categories moved.
 
-    A level counts when it has 1 % of the values, five at least, and no earlier partition has it, or the other
-    way round. The mix is compared with the nearest earlier partition, by total variation distance: half the sum
-    of the differences of the shares, from 0 (the same) to 1 (nothing in common). Texts that are too many
-    to be counted are judged by how they are written, N104UW as A9A.
+    A category counts when it has 1 % of the values, five at least, and no earlier partition has it, or the other way
+    round. The mix is compared with the nearest earlier partition by total variation distance: half the sum of the
+    differences of the shares, from 0 (equal) to 1 (nothing in common). Where texts are too many to be counted, the way
+    they are written is judged: N104UW as A9A.
     """
-    found = []
+    findings = []
     for now, earlier in columns(history):
         everything = [*earlier, now]
-        # Numbers have levels while they are flags only; quantiles judge what stopped being one.
+        # Numbers have categories only while they are flags; after that, quantiles judge them.
         if all(c.levels for c in everything) or (now.type == _TEXT and any(c.levels for c in everything)):
             rare = 1 / LEVELS if any(c.distinct > LEVELS for c in everything) else 0.0
-            found.append(
+            findings.append(
                 _mixed(
                     now.name, "levels", [_often(c.shares, rare) for c in earlier], _often(now.shares, rare), now.values
                 )
             )
         if all(c.forms for c in everything):
-            found.append(_mixed(now.name, "forms", [c.forms for c in earlier], now.forms, now.values))
-    return found
+            findings.append(_mixed(now.name, "forms", [c.forms for c in earlier], now.forms, now.values))
+    return findings
 
 
 def _mixed(
     name: str, kind: str, mixes: Sequence[Mapping[str, float]], mix: Mapping[str, float], values: int
 ) -> Finding:
-    """One mix of shares against the earlier ones: whichever is nearer to its limit, what came and went or the whole."""
-    known = {level: median(m.get(level, 0.0) for m in mixes) for level in {name for m in mixes for name in m}}
+    """One mix of shares against the earlier ones.
+
+    The value is the turnover or the distance, whichever is nearer to its limit.
+    """
+    usual = {level: median(m.get(level, 0.0) for m in mixes) for level in {name for m in mixes for name in m}}
     least = max(_LEVEL_SHARE, _NO_CHANCE / values)
-    new = {level: share for level, share in mix.items() if share >= least and level not in known}
-    always = {level for level in known if all(m.get(level, 0.0) >= least for m in mixes)}
-    gone = {level: known[level] for level in always if level not in mix}
+    new = {level: share for level, share in mix.items() if share >= least and level not in usual}
+    always = {level for level in usual if all(m.get(level, 0.0) >= least for m in mixes)}
+    gone = {level: usual[level] for level in always if level not in mix}
     moved = min(_variation(mix, m) for m in mixes)
     allowed = _MIX.of([min(_variation(m, o) for o in mixes[:i]) for i, m in enumerate(mixes) if i])
-    allowed = max(allowed, _SAMPLED * math.sqrt(len(known) / (math.pi * values)))  # few rows are never mixed alike
+    allowed = max(allowed, _SAMPLED * math.sqrt(len(usual) / (math.pi * values)))  # the mixes of few rows always differ
     turnover = max(sum(new.values()), sum(gone.values()))
-    told = [f"{_some(new)} appeared ({sum(new.values()):.1%} of the values)"] if new else []
-    told += [f"{_some(gone)} vanished ({sum(gone.values()):.1%} before)"] if gone else []
+    changes = [f"{_some(new)} appeared ({sum(new.values()):.1%} of the values)"] if new else []
+    changes += [f"{_some(gone)} vanished ({sum(gone.values()):.1%} before)"] if gone else []
     value, threshold = turnover, least
-    if not told or moved / allowed > turnover / least:
+    if not changes or moved / allowed > turnover / least:
         value, threshold = moved, allowed
-        told.append(f"{moved:.1%} of the values changed their {kind[:-1]}, at most {allowed:.1%} may")
-    often = sorted({*known, *mix}, key=lambda level: (-max(known.get(level, 0.0), mix.get(level, 0.0)), level))[:_SHOWN]
+        changes.append(f"{moved:.1%} of the values changed their {_SINGULAR[kind]}; {allowed:.1%} are allowed")
+    often = sorted({*usual, *mix}, key=lambda level: (-max(usual.get(level, 0.0), mix.get(level, 0.0)), level))[:_SHOWN]
     draw = pairs(
-        f"{name}: share of {kind}",
+        f"{name}: share of {_PLURAL[kind]}",
         often,
-        [known.get(level, 0.0) for level in often],
+        [usual.get(level, 0.0) for level in often],
         [mix.get(level, 0.0) for level in often],
     )
-    said = f"{name}: {'; '.join(told)}."
-    return Finding(name, value, threshold, f"{len(known)} {kind}", f"{len(mix)} {kind}", said, draw)
+    description = f"{name}: {'; '.join(changes)}."
+    return Finding(
+        name, value, threshold, f"{len(usual)} {_PLURAL[kind]}", f"{len(mix)} {_PLURAL[kind]}", description, draw
+    )
 
 
 def hours(history: History) -> list[Finding]:
-    """How far the times of day moved round the clock, in hours, from the nearest earlier partition's.
+    """How far the times of day moved round the clock, in hours, from the nearest earlier partition.
 
-    The distance is the least work that turns one histogram of hours into the other, on a circle
-    (Rabin, Delon and Gousseau, 2011): five hours' shift of events that fill the day evenly is invisible.
+    The distance is the least work that turns one histogram of hours into the other, on a circle (Rabin, Delon and
+    Gousseau, 2011). A shift of events that fill the day evenly is invisible.
     """
-    found = []
+    findings = []
     for now, earlier in columns(history):
         if not now.hours or not all(c.hours for c in earlier):
             continue
@@ -93,12 +100,12 @@ def hours(history: History) -> list[Finding]:
         near = clocks[distances.index(moved)]
         allowed = _HOURS.of([min(round_the_clock(c, o) for o in clocks[:i]) for i, c in enumerate(clocks) if i])
         lag = min(range(-11, 13), key=lambda n: (round_the_clock(_turned(near, n), clock), abs(n)))
-        said = f"{now.name}: the times of day moved by {moved:.1f} hours on average, at most {allowed:.1f} may be."
+        description = f"{now.name}: the times of day moved by {moved:.1f} hours on average; {allowed:.1f} are allowed."
         if moved > allowed and lag:
-            said = f"{now.name}: the times of day look like the earlier ones moved by {lag:+d} hours."
+            description = f"{now.name}: the times of day look like the earlier ones moved by {lag:+d} hours."
         draw = pairs(f"{now.name}: share of each hour, UTC", [f"{hour:02}" for hour in range(24)], near, clock)
-        found.append(Finding(now.name, moved, allowed, _busy(near), _busy(clock), said, draw))
-    return found
+        findings.append(Finding(now.name, moved, allowed, _busy(near), _busy(clock), description, draw))
+    return findings
 
 
 def round_the_clock(a: Sequence[float], b: Sequence[float]) -> float:

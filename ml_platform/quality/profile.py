@@ -1,4 +1,4 @@
-"""A profile of each partition of a validated table, as rows: types, nulls, ranges, quantiles, levels, times."""
+"""A profile of each partition of a validated table, as rows: types, nulls, ranges, quantiles, categories, times."""
 
 import json
 from typing import Any
@@ -8,9 +8,9 @@ import polars as pl
 from ml_platform.lake.transaction import Transaction
 from ml_platform.spec.partitions import WHOLE
 
-PROFILE_VERSION = 2  # raise it when the same rows would be profiled otherwise; `history` makes older ones again
-LEVELS = 200  # texts are counted one by one where there are no more, else those that 1/200 of the rows have
-FORMED = 20_000  # texts whose form is looked at; of more, evenly drawn ones
+PROFILE_VERSION = 2  # raise it when the profile of equal rows changes; `history` renews older ones
+LEVELS = 200  # with more texts than this, only those of at least 1/200 of the rows are counted
+FORMED = 20_000  # texts whose form is read; of more, evenly drawn ones
 DAYS = 1000  # longer spans are not counted by day
 _QUANTILES = {"q01": 0.01, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q99": 0.99}
 _SCHEMA = {
@@ -40,11 +40,13 @@ _SCHEMA = {
 def profile(
     frame: pl.DataFrame, table: str, partition: str, content_key: str, event_time: str | None = None
 ) -> pl.DataFrame:
-    """One row per column of `frame`. Quantiles are of the finite values, by linear interpolation.
+    """One row for each column of `frame`. Quantiles are of the finite values, by linear interpolation.
 
-    `forms` are shares of the rows by how the text is written, where there are more than LEVELS texts (JSON);
-    `most_common` counts the rows of the most frequent value, `hours` the values in each hour of the day
-    (UTC; JSON, 24 counts), `days` those of each day, of the event time only (JSON, date → count).
+    most_common: rows of the most frequent value.
+    levels:      JSON, category → count.
+    forms:       JSON, how a text is written → share of the rows, where there are more than LEVELS texts.
+    hours:       JSON, 24 counts of the values by hour of the day (UTC).
+    days:        JSON, date → count, of the event time only.
     """
     about = {"table_name": table, "partition": partition, "content_key": content_key, "version": PROFILE_VERSION}
     rows = [{**about, "column_name": c.name, **_one(c, by_day=c.name == event_time)} for c in frame]
@@ -53,37 +55,37 @@ def profile(
 
 def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
     kind = column.dtype
-    found: dict[str, Any] = {"type": str(kind), "rows": len(column), "nulls": column.null_count()}
+    facts: dict[str, Any] = {"type": str(kind), "rows": len(column), "nulls": column.null_count()}
     if kind.is_nested() or kind in (pl.Binary, pl.Null):
-        return found
+        return facts
     values = column.drop_nulls()
     counts = values.alias("value").value_counts(name="n")
-    found["distinct"], found["most_common"] = counts.height, counts["n"].max() or 0
+    facts["distinct"], facts["most_common"] = counts.height, counts["n"].max() or 0
     if kind.is_float():
-        found["nans"] = int(values.is_nan().sum())
+        facts["nans"] = int(values.is_nan().sum())
         values = values.filter(values.is_finite())
     if len(values):
-        found["min"], found["max"] = _text(values.min()), _text(values.max())
+        facts["min"], facts["max"] = _text(values.min()), _text(values.max())
     if kind.is_numeric() and len(values):
         numbers = values.cast(pl.Float64)
-        found["mean"], found["std"] = numbers.mean(), numbers.std()
+        facts["mean"], facts["std"] = numbers.mean(), numbers.std()
         ordered = numbers.sort()
         for name, share in _QUANTILES.items():
-            found[name] = ordered.quantile(share, "linear")
+            facts[name] = ordered.quantile(share, "linear")
     if _has_levels(kind, counts.height):
         often = counts if counts.height <= LEVELS else counts.filter(pl.col("n") * LEVELS >= len(values))
         top = often.select(pl.col("value").cast(pl.String), "n").sort(["n", "value"], descending=[True, False])
-        found["levels"] = json.dumps({str(level)[:200]: count for level, count in top.iter_rows()}, ensure_ascii=False)
+        facts["levels"] = json.dumps({str(level)[:200]: count for level, count in top.iter_rows()}, ensure_ascii=False)
     if kind == pl.String and counts.height > LEVELS:
-        found["forms"] = json.dumps(_forms(values))
+        facts["forms"] = json.dumps(_forms(values))
     if kind == pl.Datetime:
         hours = dict(values.dt.hour().alias("hour").value_counts(name="n").iter_rows())
-        found["hours"] = json.dumps([hours.get(hour, 0) for hour in range(24)])
+        facts["hours"] = json.dumps([hours.get(hour, 0) for hour in range(24)])
     if by_day:
         days = values.dt.date().alias("day").value_counts(name="n").sort("day")
         if days.height <= DAYS:
-            found["days"] = json.dumps({f"{day:%Y-%m-%d}": count for day, count in days.iter_rows()})
-    return found
+            facts["days"] = json.dumps({f"{day:%Y-%m-%d}": count for day, count in days.iter_rows()})
+    return facts
 
 
 def _forms(values: pl.Series) -> dict[str, float]:
@@ -98,7 +100,10 @@ def _forms(values: pl.Series) -> dict[str, float]:
 
 
 def _has_levels(kind: pl.DataType, distinct: int) -> bool:
-    """Texts, truths and flags of 0 and 1: numbers with more values drift, and quantiles tell of them."""
+    """Whether values are counted as categories: texts, Booleans and flags of 0 and 1.
+
+    Quantiles describe other numbers.
+    """
     if kind in (pl.String, pl.Boolean, pl.Categorical) or isinstance(kind, pl.Enum):
         return True
     return kind.is_integer() and distinct <= 2
@@ -109,11 +114,10 @@ def _text(value: Any) -> str:
 
 
 def write_profile(tx: Transaction, table: str, partition: str, rows: pl.DataFrame) -> None:
-    """Put the profile in the place of the partition's last one, if there was one.
+    """Replace the partition's last profile, if there is one.
 
-    Whether there was one is asked of the lake: a process that died after it committed left a profile
-    that no record speaks of (S43). A table without partitions keeps the profiles of its earlier
-    contents: they are its history.
+    The lake itself is asked whether there is one: a process that died after its commit left a profile that no record
+    mentions (S43). A table without partitions keeps the profiles of its earlier contents as its history.
     """
     if tx.lake.has("platform", "profiles"):
         same = "table_name = ? AND partition = ?"

@@ -1,4 +1,4 @@
-"""The result of a check, whoever made it."""
+"""The result of a check."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class CheckResult:
-    """One check: `value` against `threshold`, with a sentence. `refused_files`: how many it names.
+    """One check: `value` against `threshold`, with a sentence.
 
-    `metadata` is for people.
+    metadata:      for people.
+    refused_files: how many files the check names.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Whether the rows of a partition came as they use to: how many, on which days, how often, how late.
+"""Whether the rows of a partition arrived as usual: how many, on which days, how often, how late.
 
-Pure functions over profiles, like `distribution`; each judges the partition as a whole.
+Pure functions over profiles, like `distribution`. Each judges the partition as a whole.
 """
 
 import math
@@ -14,19 +14,19 @@ from ml_platform.quality.tolerance import Tolerance, movements
 
 _VOLUME = Tolerance(floor=0.3, cap=0.7)  # log2 of the ratio: from 0.81 and 1.23 times to 0.62 and 1.62 times
 _DAY = Tolerance(floor=0.5, cap=0.8)  # log2 of a day's rows by its weekday's: 1.41 to 1.74 times, down to 0.57
-_FEW = 5  # rows; where so many are usual, none is one time in 150
+_FEW = 5  # rows; where so many are usual, none is a chance of one in 150
 _ONE_DAY = timedelta(days=1)
-_SAME_DAYS = 3  # so many of a weekday are needed to tell what it usually has
+_SAME_DAYS = 3  # so many days of a weekday are needed to know its usual rows
 _REPEATS = 0.01  # of the rows offered, beyond the usual
 _CHANCE = 4.0  # standard deviations of a count
 _LATE = Tolerance(floor=0.1, cap=0.25)  # of the partition's length
 
 
 def volume(history: History) -> list[Finding]:
-    """Rows a day, or rows where the table is not sliced, against the median of the earlier partitions.
+    """Rows a day, or rows of a table without partitions, against the median of the earlier partitions.
 
-    Of days, those of the same weekday, once there are three. Told as a ratio, of the greater to the smaller;
-    a difference that may be chance, up to three standard deviations of a count, is none.
+    Days are compared with the same weekday, once there are three. The figure is the ratio of the greater to the
+    smaller. A difference that may be chance, up to three standard deviations of a count, is ignored.
     """
     now, earlier = history.now, _comparable(history)
     if not now.rows or not earlier:
@@ -38,13 +38,16 @@ def volume(history: History) -> list[Finding]:
     moved = 0.0 if _chance(now.rows, expected, 3.0) else abs(math.log2(_rate(now) / usual))
     unit = "rows a day" if now.span else "rows"
     low, high = usual / 2**allowed, usual * 2**allowed
-    said = f"{_rate(now):,.4g} {unit} ({now.rows:,} in all); usual are {usual:,.4g}, from {low:,.4g} to {high:,.4g}."
+    description = (
+        f"{_rate(now):,.4g} {unit} ({now.rows:,} in all); "
+        f"{usual:,.4g} are usual, {low:,.4g} to {high:,.4g} are allowed."
+    )
     draw = series(unit, [*rates, _rate(now)], low, high)
-    return [Finding("rows", 2**moved, 2**allowed, f"{usual:,.0f}", f"{_rate(now):,.0f}", said, draw)]
+    return [Finding("rows", 2**moved, 2**allowed, f"{usual:,.0f}", f"{_rate(now):,.0f}", description, draw)]
 
 
 def no_rows_are_usual(history: History) -> bool:
-    """Whether a partition without rows is nothing to wonder at: half of those before had none, or next to none."""
+    """Whether an empty partition is usual: half of the earlier ones were empty or almost empty."""
     counts = [*(p.rows for p in _comparable(history)), *[0] * history.empty]
     if not counts:
         return history.now.span is not None and history.now.span < _ONE_DAY
@@ -52,19 +55,19 @@ def no_rows_are_usual(history: History) -> bool:
 
 
 def _comparable(history: History) -> list[Profile]:
-    """The earlier partitions with rows; where a partition is a day, those of its weekday when there are enough."""
-    found = [p for p in history.earlier if p.rows]
+    """The earlier partitions with rows. Where a partition is a day, those of its weekday when there are enough."""
+    filled = [p for p in history.earlier if p.rows]
     if history.now.span != _ONE_DAY or history.now.end is None:
-        return found
-    same = [p for p in found if p.end is not None and p.end.weekday() == history.now.end.weekday()]
-    return same if len(same) >= _SAME_DAYS else found
+        return filled
+    same = [p for p in filled if p.end is not None and p.end.weekday() == history.now.end.weekday()]
+    return same if len(same) >= _SAME_DAYS else filled
 
 
 def rows_by_day(history: History) -> list[Finding]:
-    """The day whose rows differ most from those of its weekday: a day that is missing, half there, or there twice.
+    """The day whose rows differ most from those of its weekday: a day that is missing, half complete or duplicated.
 
-    What a weekday has is the median over the earlier partitions; with fewer than three such days in them,
-    this one's count as well. Differences that may be chance, up to four standard deviations of a count, are none.
+    The usual rows of a weekday are the median over the earlier partitions. With fewer than three such days, this
+    partition's days count too. Differences that may be chance, up to four standard deviations of a count, are ignored.
     """
     event = history.event or ""
     profiles = [p for p in [*history.earlier, history.now] if event in p.columns and p.columns[event].days]
@@ -84,17 +87,17 @@ def rows_by_day(history: History) -> list[Finding]:
     worst = max(days, key=strain)
     (rows, usual), off = days[worst], _off(*days[worst])
     others = sum(strain(day) > 1 for day in days) - 1
-    said = f"{worst:%a %d %B %Y} has {rows:,} rows; {usual:,.0f} are usual on such a day."
-    said += f" {others} more days differ too much." if others > 0 else ""
+    description = f"{worst:%a %d %B %Y} has {rows:,} rows; {usual:,.0f} are usual on such a day."
+    description += f" {others} more days differ too much." if others > 0 else ""
     before, now = f"{usual:,.0f} rows", f"{worst}: {rows:,} rows"
     came, expected = zip(*days.values(), strict=True)
     draw = pairs("rows of each day", [f"{day:%d}" for day in days], expected, came)
     allowed = more if off > 0 else _DAY.cap
-    return [Finding(event, 2 ** abs(off), 2**allowed, before, now, said, draw)]
+    return [Finding(event, 2 ** abs(off), 2**allowed, before, now, description, draw)]
 
 
 def _days(profile: Profile, event: str) -> dict[date, int]:
-    """Rows of every day from the partition's first to its last; 0 where there are none."""
+    """The rows of every day from the partition's first to its last; 0 for a day without rows."""
     counted = {date.fromisoformat(day): rows for day, rows in profile.columns[event].days.items()}
     first, last = min(counted), max(counted)
     if profile.span and profile.end:
@@ -103,7 +106,7 @@ def _days(profile: Profile, event: str) -> dict[date, int]:
 
 
 def _compared(earlier: Sequence[dict[date, int]], days: dict[date, int]) -> dict[date, tuple[int, float]]:
-    """The rows of each day, with what its weekday usually has: by the earlier partitions, or with this one's."""
+    """The rows of each day, with the usual rows of its weekday."""
     usual = []
     for weekday in range(7):
         counts = [rows for month in earlier for day, rows in month.items() if day.weekday() == weekday]
@@ -126,22 +129,22 @@ def _chance(rows: float, usual: float, deviations: float) -> bool:
 
 
 def repeats(history: History) -> list[Finding]:
-    """The share of rows whose key or whole content came before: dropped as equal, or refused as in conflict."""
+    """The share of rows that repeat an earlier key or row: equal rows are dropped, conflicting ones rejected."""
     now, earlier = history.now, [p for p in history.earlier if p.offered]
     if now.offered < ENOUGH or not earlier:
         return []
     shares = [p.repeated / p.offered for p in earlier]
     share, usual = now.repeated / now.offered, median(shares)
     allowed = usual + _REPEATS
-    said = f"{now.repeated:,} of {now.offered:,} rows ({share:.2%}) had come before; usual are {usual:.2%}."
-    draw = series("share of rows that had come before", [*shares, share], 0.0, allowed)
-    return [Finding("rows", share, allowed, f"{usual:.2%}", f"{share:.2%}", said, draw)]
+    description = f"{now.repeated:,} of {now.offered:,} rows ({share:.2%}) repeat earlier ones; {usual:.2%} are usual."
+    draw = series("share of rows that repeat earlier ones", [*shares, share], 0.0, allowed)
+    return [Finding("rows", share, allowed, f"{usual:.2%}", f"{share:.2%}", description, draw)]
 
 
 def freshness(history: History) -> list[Finding]:
-    """How old the newest row was when the last file came, against the usual: late, or cut off early.
+    """The age of the newest row when the last file arrived, against the usual age. A great age is late or cut off data.
 
-    In lengths of the partition; no clock is asked, so that a replay of history finds the same. By chance the
+    The unit is the length of the partition. No clock is read, so a replay of history gives the same. By chance, the
     newest of n rows is four nths older.
     """
     now, span = history.now, history.now.span
@@ -152,21 +155,21 @@ def freshness(history: History) -> list[Finding]:
     shares = [a / span for a in ages]
     usual, allowed = median(shares), _LATE.of(movements(shares)) + _CHANCE / max(now.rows, 1)
     late = max(0.0, age / span - usual)
-    said = (
-        f"The newest row was {_told(age)} old when the last file came; usual are {_told(usual * span)}, "
-        f"and at most {_told(allowed * span)} more."
+    description = (
+        f"The newest row was {_in_words(age)} old when the last file arrived; {_in_words(usual * span)} are usual, "
+        f"and {_in_words(allowed * span)} more are allowed."
     )
     draw = series(
         "age of the newest row, in partitions", [*shares, age / span], min(*shares, age / span), usual + allowed
     )
-    return [Finding("newest row", late, allowed, _told(usual * span), _told(age), said, draw)]
+    return [Finding("newest row", late, allowed, _in_words(usual * span), _in_words(age), description, draw)]
 
 
 def _age(profile: Profile) -> timedelta | None:
     return profile.arrived - profile.newest if profile.arrived and profile.newest else None
 
 
-def _told(span: timedelta) -> str:
+def _in_words(span: timedelta) -> str:
     hours = span / timedelta(hours=1)
     return f"{hours:,.1f} hours" if abs(hours) < 72 else f"{hours / 24:,.1f} days"
 

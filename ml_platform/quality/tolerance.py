@@ -1,8 +1,8 @@
-"""How far a figure may move: learnt from how far it moved before, within bounds that hold from the first month.
+"""How far a figure may move: learnt from its earlier movements, within fixed bounds.
 
-With one earlier partition nothing is known about the usual movement, so the widest tolerance holds (`cap`);
-with more, the tolerance narrows to a multiple of the largest movement seen, and never below `floor`.
-Movements beyond the cap were faults themselves: what they do not do is widen the tolerance.
+With one earlier partition the usual movement is unknown, so the widest tolerance holds (`cap`). With more partitions,
+the tolerance narrows to a multiple of the largest movement, but never below `floor`. Movements beyond the cap were
+faults, so they do not widen the tolerance.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,11 @@ _SIGMA = 1.4826  # median absolute deviation → standard deviation, for normal 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """Between `floor` and `cap`, `times` the largest earlier movement."""
+    """`times` the largest earlier movement, between `floor` and `cap`.
+
+    >>> Tolerance(floor=0.1, cap=1.0).of([0.05, 0.1, 0.04, 0.06])
+    0.4
+    """
 
     floor: float
     cap: float
@@ -28,7 +32,11 @@ class Tolerance:
 
 
 def deviation(values: Sequence[float]) -> float:
-    """The robust standard deviation: that of the middle half, as if normal. 0 for fewer than three values."""
+    """The standard deviation by the median absolute deviation, as of normal values; 0 for fewer than three.
+
+    >>> deviation([1.0, 2.0, 3.0])
+    1.4826
+    """
     if len(values) < 3:
         return 0.0
     middle = median(values)
@@ -36,5 +44,9 @@ def deviation(values: Sequence[float]) -> float:
 
 
 def movements(values: Sequence[float]) -> list[float]:
-    """How far each value lies from the median of those before it, from the second on."""
+    """The distance of each value, from the second on, from the median of those before it.
+
+    >>> movements([1.0, 3.0, 2.0])
+    [2.0, 0.0]
+    """
     return [values[i] - median(values[:i]) for i in range(1, len(values))]

@@ -1,4 +1,4 @@
-"""The decision to train: pure, so that it can be replayed over history."""
+"""The decision to train. It is pure, so it can be replayed over history."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Kind = Literal["triggered", "skipped", "manual"]
 
 @dataclass(frozen=True)
 class Performance:
-    """What the champion of a partition was worth there and on its holdout, in the headline metric."""
+    """The champion's headline metric on a partition and on its holdout."""
 
     metric: str
     realised: float
@@ -22,13 +22,18 @@ class Performance:
 
     @property
     def loss(self) -> float:
-        """By how much it was worse than on its holdout; negative when it was better."""
+        """How much worse it was than on its holdout, in units of the metric; negative when it was better."""
         return self.holdout - self.realised if self.higher_is_better else self.realised - self.holdout
 
 
 @dataclass(frozen=True)
 class ManualRequest:
-    """A person wants a training, and why; `replaces` marks the one that was made before, if that is settled."""
+    """A person asks for a training.
+
+    by:       who asks.
+    why:      the reason.
+    replaces: marks an earlier request that this one replaces, if that is settled.
+    """
 
     by: str
     why: str
@@ -37,12 +42,13 @@ class ManualRequest:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the policy looks at. None is what nobody could tell: no champion, no labels, no drift figure.
+    """The input of the policy. None means unknown: no champion, no labels, no drift figure.
 
     since_triggered: partitions since the last training; None: there was none.
-    labelled:    known labels; None: nobody counted them, because nothing could have triggered a training.
-    lacking:     why no training could be made of the labels there are; empty when one could.
-    ends:        the end of the partition. trained: the end of the partition that was trained on last. UTC.
+    labelled:        known labels; None: nobody counted them, because nothing could have triggered a training.
+    lacking:         why the labels do not suffice for a training; empty when they do.
+    ends:            the end of the partition, UTC.
+    trained:         the end of the partition that was trained on last, UTC.
     """
 
     since_triggered: int | None
@@ -57,7 +63,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Decision:
-    """Triggered, skipped or manual, with the reason in words."""
+    """Triggered, skipped or manual, with the reason as text."""
 
     outcome: Kind
     reason: str
@@ -69,7 +75,11 @@ class Decision:
 
 
 def decide(policy: Retrain, evidence: Evidence) -> Decision:
-    """Train when a person says so, or when the policy finds a reason outside its cool-down; never without labels."""
+    """Train when a person asks, or when the policy has a reason outside its cool-down; never without enough labels.
+
+    >>> decide(Retrain(every=3), Evidence(since_triggered=1, labelled=5_000, lacking=""))
+    Decision(outcome='skipped', reason='Trained 1 partition ago; due every 3.')
+    """
     if evidence.lacking:
         return Decision("skipped", f"{evidence.lacking}.")
     if evidence.manual:
@@ -78,7 +88,7 @@ def decide(policy: Retrain, evidence: Evidence) -> Decision:
     if since is None:
         return Decision("triggered", f"{evidence.labelled} labels are known and no earlier partition was trained on.")
     reasons_declared = list(_reasons(policy, evidence, since))
-    reasons = [words for fires, words in reasons_declared if fires]
+    reasons = [words for triggers, words in reasons_declared if triggers]
     if reasons and since <= policy.cool_down:
         cooling = f"Trained {_ago(since)}; the cool-down is {_partitions(policy.cool_down)}."
         return Decision("skipped", " ".join([cooling, "Otherwise:", *reasons]))
@@ -89,7 +99,7 @@ def decide(policy: Retrain, evidence: Evidence) -> Decision:
 
 
 def quiet(policy: Retrain, evidence: Evidence) -> bool:
-    """Whether the calendar is the only reason declared, and not due: then no label, drift or metric matters."""
+    """Whether only the calendar could trigger and is not due. Then labels, drift and metrics need not be read."""
     if evidence.since_triggered is None or evidence.manual is not None:
         return False
     watches = policy.on_drift is not None or policy.on_performance is not None
@@ -107,7 +117,7 @@ def _due(policy: Retrain, evidence: Evidence, since: int) -> bool:
 
 
 def _reasons(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[bool, str]]:
-    """What each declared reason says: whether it fires, and in words."""
+    """For each declared reason, whether it triggers, and a sentence."""
     if policy.every is not None:
         if _due(policy, evidence, since):
             yield True, f"Due: trained {_ago(since)}, every {policy.every} is declared."
@@ -117,10 +127,10 @@ def _reasons(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[
         if evidence.drift is None:
             yield False, "There is no drift figure."
         else:
-            fires = evidence.drift >= policy.on_drift
+            triggers = evidence.drift >= policy.on_drift
             yield (
-                fires,
-                f"Drift {evidence.drift:.3f} {'reaches' if fires else 'is below'} the declared {policy.on_drift:g}.",
+                triggers,
+                f"Drift {evidence.drift:.3f} {'reaches' if triggers else 'is below'} the declared {policy.on_drift:g}.",
             )
     if policy.on_performance is not None:
         if evidence.performance is None:
@@ -130,11 +140,14 @@ def _reasons(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[
 
 
 def _compared(seen: Performance, margin: float) -> tuple[bool, str]:
-    fires = seen.loss > margin
+    triggers = seen.loss > margin
     compared = f"{seen.metric} is {seen.realised:.4f} after {seen.holdout:.4f} on the holdout:"
     if seen.loss <= 0:
-        return fires, f"{compared} no worse."
-    return fires, f"{compared} worse by {seen.loss:.4f}, {'more than' if fires else 'within'} the declared {margin:g}."
+        return triggers, f"{compared} no worse."
+    return (
+        triggers,
+        f"{compared} worse by {seen.loss:.4f}, {'more than' if triggers else 'within'} the declared {margin:g}.",
+    )
 
 
 def _ago(partitions: int) -> str:

@@ -1,4 +1,4 @@
-"""The canonical form of declarations: what content keys are hashed from (S31)."""
+"""The canonical form of declarations, which content keys are hashed from (S31)."""
 
 import builtins
 import dataclasses
@@ -19,13 +19,17 @@ from ml_platform.spec.expressions import to_portable
 
 
 def content_key(*parts: Any) -> str:
-    """SHA-256, in hex, of the canonical JSON of `parts`."""
+    """SHA-256, in hex, of the canonical JSON of `parts`.
+
+    >>> content_key("features", 1)[:12]
+    'b8578ccb3798'
+    """
     text = json.dumps([canonical(part) for part in parts], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def libraries(*names: str) -> dict[str, str]:
-    """The installed versions of the distributions that compute something: part of its key (S31)."""
+    """The installed versions of distributions that compute an output. They are part of its key (S31)."""
     return {name: _installed(name) for name in names}
 
 
@@ -35,7 +39,14 @@ def _installed(name: str) -> str:
 
 
 def canonical(value: Any) -> Any:
-    """`value` as JSON values that are equal exactly when the declarations mean the same."""
+    """A value as JSON values that are equal exactly when the declarations mean the same.
+
+    Raises:
+        TypeError: For a value without a canonical form.
+
+    >>> canonical({"span": timedelta(seconds=1), "day": date(2013, 1, 7)})
+    {'span': {'microseconds': 1000000}, 'day': '2013-01-07'}
+    """
     if value is None or isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, pl.Expr):
@@ -61,7 +72,7 @@ def canonical(value: Any) -> Any:
 
 
 def contract_form(contract: Any) -> dict[str, Any]:
-    """A dataframely schema as columns with their types and constraints, and rule sources."""
+    """A dataframely schema as JSON values: columns with types and constraints, and the sources of its rules."""
     columns = {}
     for name, column in contract.columns().items():
         settings = {
@@ -80,10 +91,10 @@ def contract_form(contract: Any) -> dict[str, Any]:
 
 
 def function_source(function: Callable[..., Any]) -> str:
-    """The source of `function` and of what it uses from its own module, in a stable order.
+    """The source of a function and of what it uses from its own module, in a stable order.
 
-    Module-level functions and plain constants are followed; other modules' code is named only:
-    the versions of the libraries are part of every key.
+    Functions and plain constants of the module are followed. Code of other modules is only named: the versions of the
+    libraries are part of every key.
     """
     seen: dict[str, str] = {}
     _collect(function, seen)

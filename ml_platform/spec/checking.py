@@ -1,4 +1,4 @@
-"""What a declaration must keep that no single word can see: each check names the culprit and the remedy."""
+"""Checks of a declaration that no single word can make: each names the culprit and the remedy."""
 
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING
@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 
 def check_tables(pipeline: "ModelPipeline", where: str) -> None:
-    """Names are unique, needs exist and form no cycle."""
+    """Names are unique, `needs` exist and form no cycle."""
     ruled = [table.name for table in pipeline.tables if table.complete is not None]
     if ruled and pipeline.partitions is None:
         raise DeclarationError(
-            where, f"complete= of {ruled[0]} is about partitions, and there are none", remedy="Leave it out."
+            where, f"complete= of {ruled[0]} needs partitions, and the pipeline has none", remedy="Leave it out."
         )
     names = [table.name for table in pipeline.tables]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DeclarationError(where, f"tables declared twice: {', '.join(twice)}", remedy="Name each once.")
+        raise DeclarationError(
+            where, f"two tables have the name {', '.join(twice)}", remedy="Give each table a name of its own."
+        )
     needs = {table.name: set(table.needs) for table in pipeline.tables}
     for table in pipeline.tables:
         for need in table.needs:
@@ -92,10 +94,10 @@ def _check_label(pipeline: "ModelPipeline", where: str) -> None:
                 raise DeclarationError(
                     f"{where}.label",
                     f"on= joins {own!r} to {theirs!r}",
-                    remedy="The left is a key or input, the right a column there.",
+                    remedy="The first is a key or input of the examples, the second a column of the label's table.",
                 )
         if table.known_at in examples.inputs and table.known_at != examples.at:
-            raise DeclarationError(where, f"inputs hold the outcome: {table.known_at}", remedy="Remove known_at.")
+            raise DeclarationError(where, f"inputs contain the outcome: {table.known_at}", remedy="Remove known_at.")
         if examples.label.matures_after and examples.at is None:
             raise DeclarationError(f"{where}.label", "matures_after= needs a prediction time", remedy="Name at=.")
         return
@@ -106,13 +108,13 @@ def _check_label(pipeline: "ModelPipeline", where: str) -> None:
     if leaking:
         raise DeclarationError(
             where,
-            f"inputs hold the outcome: {', '.join(leaking)}",
-            remedy="Remove what the label or known_at is made of.",
+            f"inputs contain the outcome: {', '.join(leaking)}",
+            remedy="Remove the columns that the label or known_at is computed from.",
         )
 
 
 def joined_outputs(pipeline: "ModelPipeline") -> list[tuple[str, dict[str, pl.DataType]]]:
-    """The outputs of every feature that reads a table, with their types; each is checked on the way."""
+    """The outputs of every feature that reads a table, with their types. Checks the clock of each."""
     outputs: list[tuple[str, dict[str, pl.DataType]]] = []
     for feature in pipeline.joined:
         table = pipeline.table(feature.table)
@@ -134,8 +136,8 @@ def _check_clock(pipeline: "ModelPipeline", feature: JoinedFeature, table: Table
     if table.name == pipeline.examples.table and table.known_at in (None, pipeline.examples.at):
         raise DeclarationError(
             where,
-            f"{table.name} declares no known_at of its own, so its outcomes would count as known when they begin",
-            remedy="Declare the column that says when a row's outcome is known.",
+            f"{table.name} declares no known_at of its own, so its outcomes would count as known at their event time",
+            remedy="Declare the column of the time when a row's outcome is known.",
         )
 
 
@@ -144,7 +146,9 @@ def check_join(pipeline: "ModelPipeline", feature: JoinedFeature, types: dict[st
     where, table, keys = feature.title, pipeline.table(feature.table), feature.keys
     early = {name for name, _ in pipeline.derived if name in pipeline.early_derived}
     if len(set(keys.values())) < len(keys):
-        raise DeclarationError(where, "joins two columns to the same one", remedy="Join each to a column of its own.")
+        raise DeclarationError(
+            where, "joins two columns to the same column", remedy="Join each to a column of its own."
+        )
     for own, theirs in keys.items():
         if own not in pipeline.row_schema and own not in early:
             outcome = own in pipeline.table(pipeline.examples.table).columns
@@ -165,7 +169,7 @@ def check_join(pipeline: "ModelPipeline", feature: JoinedFeature, types: dict[st
 
 
 def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> None:
-    """`<prefix>__status` tells how one row was found: features that share it look for the same row."""
+    """Features that share a `<prefix>__status` column look for the same row."""
     readings: dict[str, str] = {}
     for feature in pipeline.joined:
         for status, chosen_by in feature.statuses.items():
@@ -179,7 +183,7 @@ def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> 
 
 
 def check_gates(pipeline: "ModelPipeline", where: str) -> None:
-    """Metrics fit the task, slices exist, nothing is judged twice."""
+    """Metrics fit the task, the columns of segments exist, and nothing is judged twice."""
     for gate in pipeline.gates:
         metric, by = gate.judged_metric, gate.sliced_by
         if metric is not None and pipeline.task not in METRICS[metric][0]:
@@ -193,16 +197,18 @@ def check_gates(pipeline: "ModelPipeline", where: str) -> None:
             raise DeclarationError(
                 f"{where}.gates",
                 f"by={by!r} is neither input nor feature",
-                remedy=f"Slice by one of {', '.join(pipeline.row_schema)}.",
+                remedy=f"Use one of {', '.join(pipeline.row_schema)}.",
             )
     judged = [gate.subject for gate in pipeline.gates]
     twice = next((what for what in judged if judged.count(what) > 1), None)
     if twice is not None:
-        raise DeclarationError(f"{where}.gates", f"{twice[0]} twice for the same thing", remedy="Declare it once.")
+        raise DeclarationError(
+            f"{where}.gates", f"{twice[0]} is declared twice for the same subject", remedy="Declare it once."
+        )
 
 
 def check_retrain(pipeline: "ModelPipeline", where: str) -> None:
-    """Without partitions every change of the data is one decision, so nothing can be counted or compared in them."""
+    """Without partitions every change of the data is one decision, and nothing can be counted by partition."""
     if pipeline.partitions is not None:
         _check_calendar(pipeline.retrain, pipeline.partitions, f"{where}.retrain")
         return
@@ -212,31 +218,31 @@ def check_retrain(pipeline: "ModelPipeline", where: str) -> None:
         if value != getattr(default, name):
             raise DeclarationError(
                 f"{where}.retrain",
-                f"{name}={value} is about partitions, and there are none",
-                remedy="Declare partitions=, or leave it out: what lands is decided about each time.",
+                f"{name}={value} needs partitions, and the pipeline has none",
+                remedy="Declare partitions=, or leave it out: without them every change of the data is a decision.",
             )
 
 
-def _check_calendar(retrain: Retrain, slices: Partitions, where: str) -> None:
+def _check_calendar(retrain: Retrain, partitions: Partitions, where: str) -> None:
     """A cool-down is over before the calendar asks again."""
     if not isinstance(retrain.every, str):
         return
-    start, end = slices.window(slices.since)
+    start, end = partitions.window(partitions.since)
     most = -(-shortest(retrain.every) // (end - start)) - 1
     if retrain.cool_down > max(most, 0):
         raise DeclarationError(
             where,
-            f"cool_down={retrain.cool_down} {slices.unit}s forbid what every={retrain.every!r} asks for",
+            f"cool_down={retrain.cool_down} {partitions.unit}s prevent trainings that every={retrain.every!r} asks for",
             remedy=f"Give a cool_down of at most {max(most, 0)}, or every=None.",
         )
 
 
 def claim(name: str, where: str, taken: dict[str, str]) -> None:
-    """Note that `name` is taken by `where`. Raises DeclarationError when it was before."""
+    """Record that `where` takes `name`. Raises DeclarationError when another has taken it."""
     if name in taken:
         raise DeclarationError(
-            where, f"the name {name!r} is already that of {taken[name]}", remedy="Rename one (as_=)."
+            where, f"the name {name!r} is already used by {taken[name]}", remedy="Rename one (as_=)."
         )
     if name.startswith("_"):
-        raise DeclarationError(where, f"{name!r} begins with _", remedy="Those names are the platform's.")
+        raise DeclarationError(where, f"{name!r} begins with _", remedy="Those names are reserved for the platform.")
     taken[name] = where

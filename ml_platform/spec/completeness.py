@@ -1,4 +1,4 @@
-"""When a table's slice of time is complete: a declared rule instead of a guess (S20)."""
+"""When a partition of a table is complete: a declared rule instead of a guess (S20)."""
 
 from pathlib import PurePosixPath
 
@@ -9,7 +9,19 @@ from ml_platform.spec.vocabulary import word
 
 @word
 class Watermark:
-    """Complete once a valid row of the table lies at or after the slice's end plus `after`, such as "2h"."""
+    """A partition is complete once a row arrives whose event time is past the partition's end plus `after`.
+
+    Only valid rows of the table count; a row exactly at that moment completes the partition too.
+
+    Args:
+        after: A span such as "2h" or "1d"; "0s" for no delay.
+
+    Raises:
+        DeclarationError: For anything that is not a span of time.
+
+    >>> Watermark("2h").microseconds
+    7200000000
+    """
 
     after: str = "0s"
 
@@ -24,9 +36,16 @@ class Watermark:
 
 @word
 class Marker:
-    """Complete once a file of this name is in the landing folder, even where the slice is empty.
+    """A partition is complete once a file of this name is in the landing folder, even when the partition is empty.
 
-    `path` is relative to the landing folder and holds `{partition}`, as `done/transactions_{partition}` does.
+    Args:
+        path: Relative to the landing folder. It contains `{partition}`, which stands for the partition's key.
+
+    Raises:
+        DeclarationError: For an absolute path, a path with `..` and a path without `{partition}`.
+
+    >>> Marker("done/transactions_{partition}").of("2013-01")
+    'done/transactions_2013-01'
     """
 
     path: str
@@ -37,9 +56,9 @@ class Marker:
             raise DeclarationError(where, "the path leaves the landing folder", remedy="Make it relative.")
         if "{partition}" not in self.path:
             raise DeclarationError(
-                where, "it does not say of which partition", remedy="Write {partition} where its key stands."
+                where, "the path does not contain {partition}", remedy="Write {partition} in the place of the key."
             )
 
     def of(self, partition: str) -> str:
-        """The file that tells of a partition, relative to the landing folder."""
+        """The marker file of a partition, relative to the landing folder."""
         return self.path.replace("{partition}", partition)

@@ -1,4 +1,4 @@
-"""What a declared gate says of itself: its key, its names and its words. Nothing here measures."""
+"""What a declared gate knows about itself: its key, its names and its wording. Nothing here measures."""
 
 import re
 from abc import ABC, abstractmethod
@@ -10,7 +10,7 @@ from ml_platform.spec.metrics import METRICS, higher_is_better
 
 
 class DeclaredGate(ABC):
-    """What every gate says of itself, without measuring anything."""
+    """What every gate knows about itself without measuring anything."""
 
     @property
     @abstractmethod
@@ -20,11 +20,11 @@ class DeclaredGate(ABC):
     @property
     @abstractmethod
     def why(self) -> str:
-        """What the gate is for, as a sentence for people who meet it for the first time."""
+        """What the gate is for, as a sentence for a reader who sees it for the first time."""
 
     @property
     def key(self) -> str:
-        """The content key of the definition: another floor is another gate."""
+        """The content key of the definition: a gate with another floor is another gate."""
         return content_key(self)
 
     @property
@@ -40,12 +40,12 @@ class DeclaredGate(ABC):
 
     @property
     def sliced_by(self) -> str | None:
-        """The column whose levels are judged one by one; None for a gate on the whole holdout."""
+        """The column whose values form the segments that are judged one by one; None for the whole holdout."""
         return None
 
     @property
     def bound(self) -> float | None:
-        """The value that the metric must not cross on a whole set of rows; None for a gate without one."""
+        """The value that the metric must not cross on a whole set of rows; None for a gate without a bound."""
         return None
 
     @property
@@ -80,7 +80,7 @@ class MetricGate(DeclaredGate):
 
 
 class BoundedGate(MetricGate):
-    """A gate that compares one metric with a fixed value, on the whole holdout or in every slice."""
+    """A gate that compares one metric with a fixed value, on the whole holdout or in every segment."""
 
     by: str | None
     relation: ClassVar[str]
@@ -104,7 +104,7 @@ class BoundedGate(MetricGate):
 
     @property
     def short_name(self) -> str:
-        """With the value and the column, because a pipeline may declare several."""
+        """Contains the value and the column, because a pipeline may declare several bounds."""
         text = f"{super().short_name}_{self.limit:g}" + (f"_by_{self.by}" if self.by else "")
         return "".join(c if c.isalnum() else "_" for c in text)
 
@@ -115,12 +115,12 @@ class BoundedGate(MetricGate):
 
     @property
     def bound(self) -> float | None:
-        """The fixed value, unless it is for slices."""
+        """The fixed value; None when the gate judges segments."""
         return None if self.by else self.limit
 
     @property
     def subject(self) -> tuple[object, ...]:
-        """One metric may have several bounds."""
+        """A metric may have several bounds, so the column and the value count too."""
         return type(self).__name__, self.metric, self.by, self.limit
 
     def _check_limit(self, *, more_is_better: bool, opposite: str) -> None:

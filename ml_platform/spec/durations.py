@@ -15,10 +15,22 @@ _LENGTHS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(days
 
 
 def microseconds(span: str, where: str = "duration") -> int:
-    """`span` in microseconds.
+    """The length of a span of time.
 
-    Raises DeclarationError for anything but a positive whole number with a unit. Days are
-    24 hours and weeks are 7 days: spans do not know of time zones.
+    A day has 24 hours and a week 7 days: spans do not know time zones.
+
+    Args:
+        span: A positive whole number and a unit: `90s`, `30m`, `3h`, `7d` or `2w`.
+        where: What an error names as the culprit.
+
+    Returns:
+        The length in microseconds.
+
+    Raises:
+        DeclarationError: For anything else.
+
+    >>> microseconds("3h")
+    10800000000
     """
     match = _SPAN.fullmatch(span)
     if match is None or int(match[1]) == 0:
@@ -31,10 +43,20 @@ def microseconds(span: str, where: str = "duration") -> int:
 
 
 def period(calendar: str, moment: datetime, where: str = "calendar") -> int:
-    """The number of the calendar period that a UTC moment lies in: `1d` counts days, `3mo` quarters of a year.
+    """The number of the calendar period that contains a moment.
 
-    Periods follow one another from 1970 on: hours and days from 1 January, weeks from a Monday, months from
-    January. Raises DeclarationError for what is no calendar.
+    Periods are counted from 1970: hours and days from 1 January, weeks from a Monday, months from January.
+
+    Args:
+        calendar: `6h`, `1d`, `1w`, `1mo` or another multiple; `3mo` counts quarters.
+        moment: A UTC time.
+        where: What an error names as the culprit.
+
+    Raises:
+        DeclarationError: For a text that is not a calendar.
+
+    >>> period("3mo", datetime(1970, 7, 1, tzinfo=UTC))
+    2
     """
     count, unit = _calendar(calendar, where)
     if unit == "mo":
@@ -43,7 +65,14 @@ def period(calendar: str, moment: datetime, where: str = "calendar") -> int:
 
 
 def shortest(calendar: str, where: str = "calendar") -> timedelta:
-    """How long the shortest period of a calendar is. Raises as `period` does."""
+    """The length of the shortest period of a calendar.
+
+    Raises:
+        DeclarationError: For a text that is not a calendar.
+
+    >>> shortest("2w").days
+    14
+    """
     count, unit = _calendar(calendar, where)
     return count * _LENGTHS[unit]
 
@@ -52,6 +81,6 @@ def _calendar(text: str, where: str) -> tuple[int, str]:
     match = _CALENDAR.fullmatch(text)
     if match is None:
         raise DeclarationError(
-            where, f"{text!r} is no calendar", remedy="Write a positive whole number and a unit: 6h, 1d, 1w or 1mo."
+            where, f"{text!r} is not a calendar", remedy="Write a positive whole number and a unit: 6h, 1d, 1w or 1mo."
         )
     return int(match[1]), match[2]

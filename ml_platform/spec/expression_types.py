@@ -1,4 +1,4 @@
-"""What type an expression gives."""
+"""The type of an expression's result."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,24 @@ from ml_platform.spec.expressions import columns_read, to_portable
 
 
 def type_of(expression: pl.Expr, columns: Mapping[str, pl.DataType], where: str) -> pl.DataType:
-    """What the expression gives on those columns. Raises DeclarationError where it does not fit them."""
+    """The type of an expression's result on those columns.
+
+    Args:
+        expression: A polars expression over `columns`.
+        columns: Column → polars type.
+        where: What an error names as the culprit.
+
+    Raises:
+        DeclarationError: When the expression reads a column that is not among them or does not fit their types.
+
+    >>> type_of(pl.col("delay") > 15, {"delay": pl.Float64()}, "label")
+    Boolean
+    """
     unknown = sorted(columns_read(to_portable(expression, where)) - columns.keys())
     if unknown:
         raise DeclarationError(
             where,
-            f"reads {', '.join(unknown)}, which it may not or which does not exist",
+            f"reads {', '.join(unknown)}, which does not exist or is not allowed here",
             remedy=f"It may read: {', '.join(columns)}.",
         )
     try:

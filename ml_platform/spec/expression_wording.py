@@ -69,7 +69,10 @@ _UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
 def span_in_words(span: str) -> str:
-    """`span` with its unit written out.
+    """A span with its unit spelled out.
+
+    Raises:
+        DeclarationError: For a text that is no span of time.
 
     >>> span_in_words("3h")
     '3 hours'
@@ -80,7 +83,11 @@ def span_in_words(span: str) -> str:
 
 
 def expression_in_words(node: Mapping[str, Any]) -> str:
-    """A portable expression (`to_portable`) as people would say it."""
+    """A portable expression (`to_portable`) as a phrase.
+
+    >>> expression_in_words({"op": "gt", "inputs": [{"column": "delay"}, {"value": 15}]})
+    'delay > 15'
+    """
     match node:
         case {"column": name}:
             return str(name)

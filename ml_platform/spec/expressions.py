@@ -1,8 +1,8 @@
-"""Polars expressions as plain data that outlives the polars that made them (S15).
+"""Polars expressions as plain data that stays readable by later versions of polars (S15).
 
-`to_portable` turns an expression into nested lists and dicts of JSON values with our own names
-for the operations; `from_portable` builds it again through polars' public methods. Only
-row-wise operations have a name: what looks at other rows or calls Python is refused.
+`to_portable` converts an expression into nested lists and dicts of JSON values, with names of our own for the
+operations. `from_portable` builds the expression again through polars' public methods. Only row-wise operations
+have a name: an expression that looks at other rows or calls Python is refused.
 """
 
 import io
@@ -145,7 +145,18 @@ def _rounding(mode: str) -> Any:
 
 
 def to_portable(expression: pl.Expr, where: str) -> dict[str, Any]:
-    """`expression` as JSON values. Raises DeclarationError, naming `where`, for what has no form."""
+    """An expression as JSON values.
+
+    Args:
+        expression: A row-wise polars expression.
+        where: What an error names as the culprit.
+
+    Raises:
+        DeclarationError: For an operation that has no portable name.
+
+    >>> to_portable(pl.col("delay").abs(), "label")
+    {'op': 'abs', 'inputs': [{'column': 'delay'}]}
+    """
     return _Reader(where).read(json.loads(_serialized(expression, where)))
 
 
@@ -157,17 +168,17 @@ def _serialized(expression: pl.Expr, where: str) -> str:
 
 
 class _Reader:
-    """Reads polars' own JSON, which changes with its versions: nothing of it is stored."""
+    """Reads polars' own JSON, which changes with its versions. None of it is stored."""
 
     def __init__(self, where: str) -> None:
         self.where = where
 
     def refuse(self, what: str) -> DeclarationError:
-        known = sorted(_BUILD)
+        operations = sorted(_BUILD)
         return DeclarationError(
             self.where,
             f"{what} cannot be used in a feature or label expression",
-            remedy=f"Row-wise operations only: {', '.join(known)}, when/then, cast, alias.",
+            remedy=f"Row-wise operations only: {', '.join(operations)}, when/then, cast, alias.",
         )
 
     def read(self, node: Any) -> dict[str, Any]:
@@ -249,7 +260,11 @@ class _Reader:
 
 
 def from_portable(node: dict[str, Any]) -> pl.Expr:
-    """The expression that `to_portable` wrote, by the public methods of the polars at hand."""
+    """The expression that `to_portable` wrote, built by the public methods of the installed polars.
+
+    >>> pl.select(from_portable({"op": "add", "inputs": [{"value": 1}, {"value": 2}]})).item()
+    3
+    """
     if "column" in node:
         return pl.col(node["column"])
     if "value" in node:
@@ -280,7 +295,11 @@ def from_portable(node: dict[str, Any]) -> pl.Expr:
 
 
 def columns_read(node: dict[str, Any]) -> set[str]:
-    """The names of the columns that a portable expression reads."""
+    """The names of the columns that a portable expression reads.
+
+    >>> columns_read({"op": "abs", "inputs": [{"column": "delay"}]})
+    {'delay'}
+    """
     if "column" in node:
         return {node["column"]}
     below = [*node.get("inputs", []), *([node["of"]] if "of" in node else [])]

@@ -1,6 +1,6 @@
-"""Gates: the rules a candidate must pass before it may serve (S22 to S26).
+"""Gates: the rules that a candidate must pass before it may serve (S22 to S26).
 
-A gate says here what it is called and what it is for; `ml_platform.evaluation.gates` measures it.
+A gate is named and described here; `ml_platform.evaluation.gates` measures it.
 """
 
 from collections.abc import Sequence
@@ -12,9 +12,22 @@ from ml_platform.spec.vocabulary import word
 
 @word
 class AtLeast(BoundedGate):
-    """The metric on the holdout reaches `floor`; with `by`, in every slice of that column (S24).
+    """The metric on the holdout is at least `floor`; with `by`, in every segment of that column (S24).
 
-    A slice with fewer than `min_rows` examples is not judged, and counted.
+    A segment with fewer than `min_rows` examples is not judged; the verdict counts it.
+
+    Args:
+        metric: A metric of the task for which more is better.
+        floor: The lowest value that passes, in units of the metric.
+        by: An input or a feature. Each of its values is a segment of the holdout.
+        min_rows: The least number of examples of a segment that is judged.
+
+    Raises:
+        DeclarationError: For an unknown metric, a metric for which less is better, and a floor that no model can miss
+            or reach.
+
+    >>> AtLeast("roc_auc", 0.62, by="origin").phrase
+    'roc_auc at least 0.62 for each origin'
     """
 
     metric: str
@@ -30,7 +43,20 @@ class AtLeast(BoundedGate):
 
 @word
 class AtMost(BoundedGate):
-    """The metric on the holdout stays at or below `ceiling`; as AtLeast, for errors and losses."""
+    """The metric on the holdout is at most `ceiling`; with `by`, in every segment of that column (S24).
+
+    Args:
+        metric: A metric of the task for which less is better: an error or a loss.
+        ceiling: The highest value that passes, in units of the metric.
+        by: An input or a feature. Each of its values is a segment of the holdout.
+        min_rows: The least number of examples of a segment that is judged.
+
+    Raises:
+        DeclarationError: For an unknown metric, a metric for which more is better, and a ceiling out of its range.
+
+    >>> AtMost("rmse", 12.5).phrase
+    'rmse at most 12.5'
+    """
 
     metric: str
     ceiling: float
@@ -45,7 +71,21 @@ class AtMost(BoundedGate):
 
 @word
 class NoWorseThanChampion(MetricGate):
-    """Paired bootstrap on the candidate's holdout: the champion is not better by `tolerance` (S25)."""
+    """The candidate is not worse than the champion by `tolerance` or more, by a paired bootstrap on the holdout (S25).
+
+    The lower end of the 95 % interval of the difference, in the good direction of the metric, must be above
+    -`tolerance`. Without a champion the candidate passes.
+
+    Args:
+        metric: A metric of the task.
+        tolerance: In units of the metric; 0 or more.
+
+    Raises:
+        DeclarationError: For an unknown metric or a tolerance below 0.
+
+    >>> NoWorseThanChampion("roc_auc", tolerance=0.01).phrase
+    "roc_auc no worse than the champion's by 0.01"
+    """
 
     metric: str
     tolerance: float = 0.0
@@ -99,7 +139,18 @@ class NoWorseThanBaseline(MetricGate):
 
 @word
 class OverfitGap(MetricGate):
-    """The metric on the training part is better than on the holdout by at most `at_most`."""
+    """The metric on the training part exceeds that on the holdout by at most `at_most`, in its good direction.
+
+    Args:
+        metric: A metric of the task.
+        at_most: The largest gap that passes, in units of the metric; above 0.
+
+    Raises:
+        DeclarationError: For an unknown metric or a gap that is not above 0.
+
+    >>> OverfitGap("roc_auc", 0.1).phrase
+    'roc_auc on train better than on holdout by at most 0.1'
+    """
 
     metric: str
     at_most: float
@@ -123,7 +174,17 @@ class OverfitGap(MetricGate):
 
 @word
 class Latency(DeclaredGate):
-    """Scoring one row takes at most `p99_ms` milliseconds: the smallest p99 of 5 rounds (S23)."""
+    """Scoring one row takes at most `p99_ms` milliseconds: the smallest 99th percentile of 5 rounds (S23).
+
+    Args:
+        p99_ms: In milliseconds; above 0.
+
+    Raises:
+        DeclarationError: For a limit that is not above 0.
+
+    >>> Latency(5).phrase
+    'p99 of scoring one row at most 5 ms'
+    """
 
     p99_ms: float
 
@@ -141,7 +202,17 @@ class Latency(DeclaredGate):
 
 @word
 class Size(DeclaredGate):
-    """The bundle takes at most `mb` megabytes (10^6 bytes)."""
+    """The bundle takes at most `mb` megabytes.
+
+    Args:
+        mb: In megabytes of 10^6 bytes; above 0.
+
+    Raises:
+        DeclarationError: For a limit that is not above 0.
+
+    >>> Size(20).phrase
+    'bundle at most 20 MB'
+    """
 
     mb: float
 
@@ -159,10 +230,17 @@ class Size(DeclaredGate):
 
 @word
 class Leakage(DeclaredGate):
-    """No feature alone, and not the model, is too good to be true on the holdout.
+    """Neither a single feature nor the model is too good to be true on the holdout.
 
-    Always judged; declare it to move the bounds. They are on ROC AUC (one class against the rest
-    for several) or, for regression, on R². `feature` bounds each feature alone, `model` the score.
+    This gate is always judged; declare it to change the bounds. They apply to ROC AUC (of several classes, each
+    against the rest) or, for regression, to R².
+
+    Args:
+        feature: The bound of each feature alone.
+        model: The bound of the model's scores.
+
+    >>> Leakage(feature=0.9).phrase
+    'no feature alone reaches 0.9 and the model stays below 0.99'
     """
 
     feature: float = 0.95
@@ -178,7 +256,11 @@ class Leakage(DeclaredGate):
 
 @word
 class Reproduction(DeclaredGate):
-    """Training again in a fresh process gives the same bytes (S16). Always judged."""
+    """Training again in a fresh process gives the same bytes (S16). This gate is always judged.
+
+    >>> Reproduction().phrase
+    'training again gives the same bytes'
+    """
 
     phrase = "training again gives the same bytes"
     why = "The model is trained again from its stored training set in a fresh process; the bytes must agree."
@@ -186,9 +268,15 @@ class Reproduction(DeclaredGate):
 
 @word
 class Parity(DeclaredGate):
-    """Replaying `examples` of the holdout row by row through the serving state gives the same bits (S13).
+    """Replaying holdout examples row by row through the serving state gives the same bits (S13).
 
-    Always judged. The examples are spread evenly over the holdout.
+    This gate is always judged.
+
+    Args:
+        examples: How many to replay. They are spread evenly over the holdout.
+
+    >>> Parity().phrase
+    '50 examples replayed through the serving state give the same bits'
     """
 
     examples: int = 50
@@ -217,5 +305,9 @@ _ALWAYS_JUDGED = (Leakage, Parity, Reproduction)
 
 
 def with_always_judged(declared: Sequence[Gate]) -> tuple[Gate, ...]:
-    """The declared gates, then with their defaults those that every pipeline is judged by."""
+    """The declared gates, followed by those that every pipeline is judged by, with their defaults.
+
+    >>> [type(gate).__name__ for gate in with_always_judged([Parity(examples=10)])]
+    ['Parity', 'Leakage', 'Reproduction']
+    """
     return (*declared, *(kind() for kind in _ALWAYS_JUDGED if not any(isinstance(gate, kind) for gate in declared)))

@@ -1,4 +1,4 @@
-"""The metrics that gates and monitoring can name, and what each of them can be."""
+"""The metrics that gates and monitoring can name, with their tasks and ranges."""
 
 # metric: (tasks, higher is better, lowest, highest)
 METRICS: dict[str, tuple[frozenset[str], bool, float, float]] = {
@@ -19,5 +19,9 @@ METRICS: dict[str, tuple[frozenset[str], bool, float, float]] = {
 
 
 def higher_is_better(metric: str) -> bool:
-    """The good direction of `metric`."""
+    """Whether more is better.
+
+    >>> higher_is_better("rmse")
+    False
+    """
     return METRICS[metric][1]

@@ -1,4 +1,4 @@
-"""What is watched once a model serves (S21, S29)."""
+"""Thresholds that apply while a model serves (S21, S29)."""
 
 from pydantic import Field
 
@@ -7,19 +7,28 @@ from ml_platform.spec.vocabulary import word
 
 @word
 class Drift:
-    """When a partition has drifted from what its champion learnt from; `weighted` decides, the others are named.
+    """PSI thresholds against the champion's training data.
 
-    weighted: mean PSI of the model's columns, each at most 1, weighted by importance. On a year of flights the
-              months lie between .13 and .22 but for two, .28 and .37, in which delays themselves changed;
-              "some column above .2" holds in every month.
-    score:    PSI of the scores against those on the holdout.
-    feature:  a column above this PSI is called drifted; none fails anything alone.
-    nulls:    by how much the null share of a column may move that the model uses.
-    min_rows: with fewer the noise of PSI, about 18 / rows, is no evidence, and nothing is judged.
+    `weighted` decides whether a partition has drifted; the other thresholds give warnings. By convention a PSI above
+    .25 is a large change (Siddiqi, Credit Risk Scorecards, 2006). On a year of flights the weighted PSI of a month is
+    between .13 and .22, except for two months, .28 and .37, in which the delays themselves changed. "Some column is
+    above .2" is true of every month.
 
-    .25 is where PSI by convention says "much moved" (Siddiqi, Credit Risk Scorecards, 2006). The report is drawn
-    from `report_rows` rows of either side, chosen by `seed`, and the `report_columns` that matter most; with 0
-    rows there is none.
+    Args:
+        weighted: The mean PSI of the model's columns, each at most 1, weighted by importance; above 0, at most 1.
+        score: The PSI of the scores against those on the holdout.
+        feature: A column above this PSI is called drifted. A single column fails nothing.
+        nulls: How far the share of nulls of a column that the model uses may move; above 0, at most 1.
+        min_rows: A partition with fewer rows is not judged: the noise of PSI, about 18 / rows, would decide.
+        report_rows: How many rows of either side the report is drawn from, at most 50,000; 0 for no report.
+        report_columns: How many columns the report shows, the most important first; at most 25.
+        seed: Of the choice of the report's rows.
+
+    Raises:
+        DeclarationError: For a value out of range.
+
+    >>> Drift(weighted=0.3).min_rows
+    200
     """
 
     weighted: float = Field(default=0.25, gt=0, le=1)

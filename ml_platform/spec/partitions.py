@@ -1,4 +1,4 @@
-"""Slices of event time in UTC, start inclusive, end exclusive (S20)."""
+"""Partitions: slices of event time in UTC, start inclusive, end exclusive (S20)."""
 
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -16,10 +16,16 @@ WHOLE = "all"  # the one slice of whatever is not partitioned
 
 @word
 class Partitions:
-    """Slices of time in UTC from `since` (inclusive) to `until` (exclusive; default: the last that ended).
+    """Partitions by time in UTC. Declare `Monthly`, `Weekly`, `Daily` or `Hourly`.
 
-    `Monthly`, `Weekly`, `Daily` and `Hourly` are the words of it. A key is the start of its slice, so keys
-    sort as slices do.
+    A key is the start of its partition, so keys sort as partitions do.
+
+    Args:
+        since: The key of the first partition.
+        until: The key of the first partition that is left out; default: all that have ended by now.
+
+    Raises:
+        DeclarationError: For a key of another form, and for `until` that is not after `since`.
     """
 
     since: str
@@ -43,22 +49,26 @@ class Partitions:
             )
 
     def window(self, key: str) -> tuple[datetime, datetime]:
-        """Start (inclusive) and end (exclusive) of the slice. Raises DeclarationError for what is no key."""
+        """Start (inclusive) and end (exclusive) of a partition. Raises DeclarationError for a text that is no key."""
         start = self._parsed(key, f"{self.unit} {key!r}")
         return start, self._next(start)
 
     def keys(self, through: str | None = None) -> list[str]:
-        """Every slice from the first to `through` or to the last that has ended by now.
+        """Every partition from the first to `through`, or to the last that has ended by now.
 
-        Raises NotFoundError when `through` is none of them.
+        Raises:
+            NotFoundError: When `through` is not one of them.
+
+        >>> Monthly("2013-01", until="2014-01").keys("2013-03")
+        ['2013-01', '2013-02', '2013-03']
         """
-        found = _keys(type(self), self.since, self.until or self.at(datetime.now(UTC)))  # type: ignore[arg-type]  # a class is hashable: mypy looks at its instances
+        keys = _keys(type(self), self.since, self.until or self.at(datetime.now(UTC)))  # type: ignore[arg-type]  # a class is hashable: mypy looks at its instances
         if through is None:
-            return list(found)
-        upto = bisect_right(found, through)
-        if upto == 0 or found[upto - 1] != through:
-            raise NotFoundError(self.unit, through, [self.since, f"to {found[-1] if found else self.since}"])
-        return list(found[:upto])
+            return list(keys)
+        upto = bisect_right(keys, through)
+        if upto == 0 or keys[upto - 1] != through:
+            raise NotFoundError(self.unit, through, [self.since, f"to {keys[-1] if keys else self.since}"])
+        return list(keys[:upto])
 
     def before(self, key: str) -> str | None:
         """The slice just before this one; None for the first."""
@@ -67,23 +77,27 @@ class Partitions:
         return before if before >= self.since else None
 
     def at(self, moment: datetime) -> str:
-        """The key of the slice that a UTC moment lies in."""
+        """The key of the partition that contains a UTC moment.
+
+        >>> Weekly("2013-01-07").at(datetime(2013, 1, 17, tzinfo=UTC))
+        '2013-01-14'
+        """
         return self._start(moment.replace(minute=0, second=0, microsecond=0)).strftime(self.form)
 
     def key_of(self, time: pl.Expr) -> pl.Expr:
-        """The key of the slice that each UTC time of the column lies in."""
+        """The key of the partition that contains each UTC time of a column."""
         return time.dt.strftime(self.form)
 
     def alike(self, key: str, other: str) -> bool:
-        """Whether the rows of two slices should look alike: hours do at the same time of the day."""
+        """Whether the rows of two partitions should look alike. Hours should at the same time of the day."""
         return True
 
     def _start(self, hour: datetime) -> datetime:
-        """Where the slice of a whole hour begins."""
+        """The start of the partition that contains a whole hour."""
         raise NotImplementedError
 
     def _next(self, start: datetime) -> datetime:
-        """Where the slice after the one that begins at `start` does."""
+        """The start of the partition that follows."""
         raise NotImplementedError
 
     def _parsed(self, text: str, where: str) -> datetime:
@@ -100,7 +114,11 @@ class Partitions:
 
 @word
 class Monthly(Partitions):
-    """Calendar months, such as `2013-01`: from `since` to `until` (exclusive; default: the last that ended)."""
+    """Calendar months, such as `2013-01`, from `since` to `until` (exclusive; default: the last month that ended).
+
+    >>> Monthly("2013-01", until="2013-03").keys()
+    ['2013-01', '2013-02']
+    """
 
     unit: ClassVar[str] = "month"
     form: ClassVar[str] = "%Y-%m"
@@ -115,7 +133,11 @@ class Monthly(Partitions):
 
 @word
 class Weekly(Partitions):
-    """Weeks, each called by its Monday, such as `2013-01-07`: from `since` to `until` (exclusive)."""
+    """Weeks, each named by its Monday, such as `2013-01-07`, from `since` to `until` (exclusive).
+
+    >>> Weekly("2013-01-07", until="2013-01-21").keys()
+    ['2013-01-07', '2013-01-14']
+    """
 
     unit: ClassVar[str] = "week"
     form: ClassVar[str] = "%Y-%m-%d"
@@ -133,7 +155,11 @@ class Weekly(Partitions):
 
 @word
 class Daily(Partitions):
-    """Days, such as `2013-01-07`: from `since` to `until` (exclusive; default: the last that ended)."""
+    """Days, such as `2013-01-07`, from `since` to `until` (exclusive; default: the last day that ended).
+
+    >>> Daily("2013-01-31", until="2013-02-02").keys()
+    ['2013-01-31', '2013-02-01']
+    """
 
     unit: ClassVar[str] = "day"
     form: ClassVar[str] = "%Y-%m-%d"
@@ -148,7 +174,11 @@ class Daily(Partitions):
 
 @word
 class Hourly(Partitions):
-    """Hours, such as `2013-01-07T15`: from `since` to `until` (exclusive; default: the last that ended)."""
+    """Hours, such as `2013-01-07T15`, from `since` to `until` (exclusive; default: the last hour that ended).
+
+    >>> Hourly("2013-01-07T23", until="2013-01-08T01").keys()
+    ['2013-01-07T23', '2013-01-08T00']
+    """
 
     unit: ClassVar[str] = "hour"
     form: ClassVar[str] = "%Y-%m-%dT%H"
@@ -165,9 +195,12 @@ class Hourly(Partitions):
 
 
 def spanned(partitions: Iterable[str]) -> str:
-    """Partitions as people say them, those in a row as one: `2013-01 … 2013-03, 2013-05`.
+    """Partitions in short: consecutive ones are written as a range.
 
-    How long a slice is, is told by the keys: several days that are Mondays all are weeks.
+    The keys tell the length of a partition: days that are all Mondays are taken for weeks.
+
+    >>> spanned(["2013-01", "2013-02", "2013-03", "2013-05"])
+    '2013-01 … 2013-03, 2013-05'
     """
     names = sorted(set(partitions))
     kind = _kind([name for name in names if name != WHOLE])
@@ -196,10 +229,10 @@ def _follows(kind: type[Partitions], key: str) -> str:
 
 @lru_cache(maxsize=16)
 def _keys(kind: type[Partitions], since: str, until: str) -> tuple[str, ...]:
-    """From one (inclusive) to another (exclusive). Kept: a year has many hours, and every step asks for them."""
+    """From `since` (inclusive) to `until` (exclusive). Cached: a year has many hours, and every step asks for them."""
     slices, key = kind(since), since
-    found = []
+    keys = []
     while key < until:
-        found.append(key)
+        keys.append(key)
         key = slices.at(slices.window(key)[1])
-    return tuple(found)
+    return tuple(keys)

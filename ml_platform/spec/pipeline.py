@@ -1,4 +1,4 @@
-"""A model pipeline: the one declaration from which everything else is derived."""
+"""A model pipeline: the one declaration that everything else is derived from."""
 
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -28,8 +28,43 @@ _HEADLINES: dict[Task, str] = {"binary": "roc_auc", "multiclass": "macro_f1", "r
 class ModelPipeline:
     """A use case: its tables, examples, features, trainer, gates and retraining.
 
-    Everything that can be judged without data is judged here: unknown columns and metrics, features
-    that read outcomes, cycles and clashes raise DeclarationError with the culprit and the remedy.
+    Everything that can be checked without data is checked here: unknown columns and metrics, features that read
+    outcomes, cycles and name clashes.
+
+    Args:
+        name: An identifier, unique among the pipelines.
+        tables: The tables that it reads.
+        examples: What is predicted.
+        features: What is computed for each example, besides its inputs.
+        trainer: `LightGBM(…)` or `Linear(…)`.
+        gates: The rules that a candidate must pass. Leakage, Parity and Reproduction are always judged.
+        split: The training, validation and holdout parts.
+        retrain: When to train again.
+        drift: The thresholds of drift.
+        partitions: The time partitions of the examples; None: no partitions.
+        owners: "team:name" or e-mail addresses.
+        description: For readers.
+
+    Raises:
+        DeclarationError: With the culprit and the remedy.
+
+    >>> import dataframely as dy
+    >>> from ml_platform.spec.tables import Files
+    >>> from ml_platform.spec.training import LightGBM
+    >>> class Flights(dy.Schema):
+    ...     flight = dy.Int64(primary_key=True)
+    ...     carrier = dy.String()
+    ...     delay = dy.Float64()
+    >>> pipeline = ModelPipeline(
+    ...     "delays",
+    ...     tables=[Table("flights", Files("flights/*.csv"), Flights)],
+    ...     examples=Examples("flights", "flight", ["carrier"], label=pl.col("delay") > 15),
+    ...     features=[],
+    ...     trainer=LightGBM(),
+    ...     split=Split(validation=0.1, holdout=0.2),
+    ... )
+    >>> pipeline.task, pipeline.headline, list(pipeline.model_columns)
+    ('binary', 'roc_auc', ['carrier'])
     """
 
     name: str
@@ -49,7 +84,7 @@ class ModelPipeline:
         where = f"ModelPipeline({self.name!r})"
         check_identifier(self.name, where)
         if self.name in RESERVED:
-            raise DeclarationError(where, "the name is the platform's own", remedy="Choose another.")
+            raise DeclarationError(where, "the name is reserved for the platform", remedy="Choose another.")
         for owner in self.owners:
             if not owner.startswith("team:") and "@" not in owner:
                 raise DeclarationError(where, f"owner {owner!r}", remedy='Write "team:name" or an e-mail address.')
@@ -62,7 +97,7 @@ class ModelPipeline:
     # -- what others ask -----------------------------------------------------------------
 
     def table(self, name: str) -> Table:
-        """The table declared under `name`; DeclarationError when there is none."""
+        """The table declared under `name`. Raises DeclarationError when there is none."""
         for table in self.tables:
             if table.name == name:
                 return table
@@ -73,11 +108,11 @@ class ModelPipeline:
         )
 
     def partition_keys(self, through: str | None = None) -> list[str]:
-        """The partitions in order; `["all"]` for a pipeline without."""
+        """The partitions in order; `["all"]` for a pipeline without partitions."""
         return self.partitions.keys(through) if self.partitions else [WHOLE]
 
     def partition_keys_upto(self, partition: str) -> list[str]:
-        """The partitions from the first to this one, inclusive."""
+        """The partitions from the first to this one (inclusive)."""
         return self.partition_keys(partition)
 
     def partition_before(self, partition: str) -> str | None:
@@ -91,18 +126,18 @@ class ModelPipeline:
 
     @property
     def required_gates(self) -> dict[str, str]:
-        """The key of every gate that a version must pass, with its phrase."""
+        """The key of every gate that a version must pass → its phrase."""
         return {gate.key: gate.phrase for gate in self.all_gates}
 
     @property
     def headline(self) -> str:
-        """The metric that stands for the pipeline: its first gate's, else the usual one of its task."""
+        """The metric that represents the pipeline: that of its first gate, else the usual one of its task."""
         metrics = (gate.judged_metric for gate in self.gates)
         return next((metric for metric in metrics if metric), _HEADLINES[self.task])
 
     @cached_property
     def task(self) -> Task:
-        """What the label's type asks for: Boolean binary, String multiclass, numbers regression."""
+        """binary for a Boolean label, multiclass for a text, regression for a number."""
         dtype = self.label_type
         if dtype == pl.Boolean:
             return "binary"
@@ -153,7 +188,7 @@ class ModelPipeline:
 
     @cached_property
     def model_columns(self) -> dict[str, pl.DataType]:
-        """What the model sees: inputs that are not excluded, then features; no times (S7)."""
+        """The columns that the model sees: inputs that are not excluded, then features; no times (S7)."""
         columns = {
             n: t for n, t in self.row_schema.items() if n in self.examples.inputs and n not in self.examples.exclude
         }
@@ -167,7 +202,7 @@ class ModelPipeline:
 
     @cached_property
     def derived(self) -> tuple[tuple[str, pl.Expr], ...]:
-        """Derived expressions, each after those it reads. DeclarationError on a cycle or clash."""
+        """Derived expressions, each after those that it reads. Raises DeclarationError on a cycle or clash."""
         expressions: dict[str, pl.Expr] = {}
         for feature in self.features:
             for name, expression in feature.expressions.items():
@@ -186,7 +221,7 @@ class ModelPipeline:
 
     @cached_property
     def early_derived(self) -> frozenset[str]:
-        """Derived features that read inputs only: computed before the joins, so that they may be keys."""
+        """Derived features that read inputs only. They are computed before the joins and may be join keys."""
         early: set[str] = set()
         for name, expression in self.derived:
             if columns_read(to_portable(expression, name)) <= self.row_schema.keys() | early:

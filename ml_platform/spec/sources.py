@@ -16,10 +16,18 @@ _FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "
 
 @word
 class Files(DeclaredSource):
-    """Files in the landing folder: a glob relative to it, such as `flights/*.csv`.
+    """Files in the landing folder.
 
-    CSV, Parquet and NDJSON; CSV and NDJSON may be gzipped (`.gz`) or zipped (`.zip`). `format`
-    is taken from the suffix when it is not given. `nulls` are the CSV texts that mean "no value".
+    CSV, Parquet and NDJSON are read. CSV and NDJSON may be compressed with gzip (`.gz`) or zip (`.zip`).
+
+    Args:
+        pattern: A glob relative to the landing folder, such as `flights/*.csv`.
+        format: csv, parquet or ndjson; default: from the suffix.
+        nulls: The CSV texts that mean "no value".
+        separator: The character between CSV columns.
+
+    Raises:
+        DeclarationError: For a pattern that leaves the landing folder, and for a suffix that tells no format.
 
     >>> Files("flights/*.csv.gz").row_format
     'csv'

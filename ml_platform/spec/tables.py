@@ -1,4 +1,4 @@
-"""Tables: where rows come from, what they must look like and when they count as known."""
+"""Tables: where rows come from, which contract they must meet and when they count as known."""
 
 from collections.abc import Callable
 from typing import Any, Literal
@@ -18,22 +18,36 @@ from ml_platform.spec.vocabulary import Several, word
 class Table:
     """One table of the lake: its source, contract and clocks (S1, S2, S5, S35).
 
-    contract:   a dataframely schema; its primary key is the table's key. Times in it are UTC.
-    clean:      a function of the raw frame, plus one frame for each name in `needs` (the current
-                rows of those validated tables), to the frame the contract describes. It must
-                keep the column `_row`, may drop rows, and works row by row. CSV columns arrive
-                as text; whatever the contract can cast need not be cast here.
-    event_time: the column that says when a row happened; None for a table without time, whose
-                versions are kept by arrival (S12).
-    known_at:   the column that says when the row became known; default `event_time`.
-    time_zone:  the zone of naive timestamps in the files; without it they are refused.
-    refresh:    rows are usable from the first multiple of this span (counted from 1970-01-01
-                UTC) at or after known_at: `"1d"` for a nightly load at midnight (S5).
-    complete:   when a partition has all its rows: `Watermark("2h")` once a valid row lies two hours after its
-                end, `Marker("done/rows_{partition}")` once that file landed. Without, the examples' table has
-                `Watermark()`, and no other table is waited for (S20).
-    on_conflict: the same key with other content, across files that both stand: refuse the
-                newcomer ("quarantine") or let the latest arrival win ("latest").
+    Args:
+        name: An identifier, unique in the lake.
+        source: Where its rows come from.
+        contract: A dataframely schema. Its primary key is the table's key. Its times are UTC.
+        clean: A function of the raw frame, plus one frame for each name in `needs`, that returns the frame which the
+            contract describes. It keeps the column `_row`, may drop rows, and works row by row. CSV columns arrive as
+            text; the contract casts what it can.
+        needs: Validated tables whose current rows `clean` reads.
+        event_time: The column of the time when a row happened; None for a table without time, whose versions are
+            ordered by arrival (S12).
+        known_at: The column of the time when a row became known; default: `event_time`.
+        time_zone: The zone of naive timestamps in the files. Without it they are refused.
+        refresh: Rows are usable from the first multiple of this span (counted from 1970-01-01 UTC) at or after
+            known_at: "1d" for a nightly load at midnight (S5).
+        complete: When a partition has all its rows: `Watermark("2h")` or `Marker("done/rows_{partition}")`. Without it,
+            the examples' table has `Watermark()` and no run waits for another table (S20).
+        on_conflict: What happens to a key with other content in a second file: "quarantine" rejects the new row,
+            "latest" lets the latest arrival win.
+        description: For readers.
+
+    Raises:
+        DeclarationError: For a clock that is not in the contract or not a UTC time, and for options that contradict
+            one another.
+
+    >>> import dataframely as dy
+    >>> class Flights(dy.Schema):
+    ...     flight = dy.Int64(primary_key=True)
+    ...     departs = dy.Datetime(time_zone="UTC")
+    >>> Table("flights", Files("flights/*.csv"), Flights, event_time="departs", refresh="1d").key
+    ('flight',)
     """
 
     name: str
@@ -85,11 +99,13 @@ class Table:
                 where, f"the marker {self.complete.path} is one of its files", remedy="Put it elsewhere."
             )
         if self.needs and self.clean is None:
-            raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads them.")
+            raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads the tables in needs.")
         reserved = [column for column in self.columns if column.startswith("_")]
         if reserved:
             raise DeclarationError(
-                where, f"column names beginning with _ are the platform's: {reserved}", remedy="Rename them in clean."
+                where,
+                f"column names that begin with _ are reserved for the platform: {reserved}",
+                remedy="Rename them in clean.",
             )
 
     @property
@@ -104,5 +120,5 @@ class Table:
 
     @property
     def known_column(self) -> str | None:
-        """The column that tells when a row became known: known_at, else event_time."""
+        """The column of the time when a row became known: known_at, else event_time."""
         return self.known_at or self.event_time

@@ -11,9 +11,22 @@ from ml_platform.spec.vocabulary import word
 
 @word
 class LightGBM:
-    """Gradient-boosted trees. `rounds` is their number; `early_stopping` rounds without gain on validation end it.
+    """Gradient-boosted trees.
 
-    `extra` passes further LightGBM parameters; one that it does not know is refused.
+    Args:
+        num_leaves: Leaves of a tree; 2 to 131,072.
+        learning_rate: Above 0, at most 1.
+        rounds: The number of trees, at most 100,000.
+        min_data_in_leaf: Examples of a leaf; 1 or more.
+        early_stopping: Stop after so many rounds without gain on the validation part; None: never.
+        seed: Of everything that is drawn at random.
+        extra: Further parameters by LightGBM's names. An unknown one is refused.
+
+    Raises:
+        DeclarationError: For a value out of range.
+
+    >>> LightGBM(rounds=300, early_stopping=30).num_leaves
+    31
     """
 
     num_leaves: int = Field(default=31, ge=2, le=131_072)
@@ -29,8 +42,14 @@ class LightGBM:
 class Linear:
     """A regularised linear model: logistic for a Boolean label, multinomial for text, least squares for a number.
 
-    Numbers are standardised and texts one-hot, by the train part. `l2` penalises the squared weights: as
-    `LogisticRegression(C=1 / l2)` and `Ridge(alpha=l2)` of scikit-learn do.
+    Numbers are standardised and texts are one-hot encoded, by the training part.
+
+    Args:
+        l2: The penalty of the squared weights, above 0, as in scikit-learn's `LogisticRegression(C=1 / l2)` and
+            `Ridge(alpha=l2)`.
+
+    Raises:
+        DeclarationError: For a penalty that is not above 0 or not finite.
 
     >>> Linear(l2=10.0).l2
     10.0
@@ -45,11 +64,23 @@ TRAINERS: dict[type, str] = {LightGBM: "lightgbm", Linear: "linear"}  # word →
 
 @word
 class Split:
-    """Three parts: train < validation < holdout (S18).
+    """The training, validation and holdout parts, in this order (S18).
 
-    With time (`at`): `validation` and `holdout` are spans that end at the decision; the gaps
-    before them are none. Without time, or with `group`: shares between 0 and 1, whole groups
-    together, by a seeded hash of the group or key.
+    Two spans split by time: the holdout ends at the decision, the validation part ends where the holdout begins, and
+    there are no gaps. Two shares split by a seeded hash of the group or key, and whole groups stay together.
+
+    Args:
+        validation: A span such as "7d", or a share between 0 and 1.
+        holdout: The same kind as `validation`.
+        group: With shares: the input that keeps examples together.
+        seed: With shares: of the hash.
+
+    Raises:
+        DeclarationError: For a span and a share together, a share out of range, shares that leave nothing to train on,
+            and `group` with spans.
+
+    >>> Split(validation=0.1, holdout=0.2, group="customer").timed
+    False
     """
 
     validation: str | float = "7d"
@@ -60,7 +91,9 @@ class Split:
     def __post_init__(self) -> None:
         spans = [isinstance(v, str) for v in (self.validation, self.holdout)]
         if any(spans) != all(spans):
-            raise DeclarationError("Split", "one part is a span and the other a share", remedy="Use one kind.")
+            raise DeclarationError(
+                "Split", "validation and holdout are a span and a share", remedy="Give two spans or two shares."
+            )
         for name in ("validation", "holdout"):
             value = getattr(self, name)
             if isinstance(value, str):
@@ -74,23 +107,34 @@ class Split:
                 "Split", "validation and holdout leave nothing to train on", remedy="Together they must stay below 1."
             )
         if any(spans) and self.group is not None:
-            raise DeclarationError("Split", "group= goes with shares, not spans", remedy="Use shares such as 0.2.")
+            raise DeclarationError(
+                "Split", "group= needs shares, and these are spans", remedy="Use shares such as 0.2."
+            )
 
     @property
     def timed(self) -> bool:
+        """Whether the split is by time."""
         return isinstance(self.holdout, str)
 
 
 @word
 class Retrain:
-    """When to train, judged at the end of every partition (S20). Any one reason is enough.
+    """When to train, decided at the end of every partition (S20). One reason is enough.
 
-    every:          the calendar: so many partitions after the last training; or in a later period than it, in
-                    UTC: "1d", "1w" (from Monday), "1mo", which may hold many partitions; None: not by the calendar.
-    min_examples:   known labels below which nothing is trained, whatever the reason.
-    on_drift:       the partition's drift, weighted by importance into one figure (0 to 1), at or above this.
-    on_performance: the champion's headline metric on the partition, worse than on its holdout by more than this.
-    cool_down:      partitions after a training in which nothing fires; a person may.
+    Args:
+        every: By the calendar: so many partitions after the last training, or in a later UTC period than the last
+            training: "1d", "1w" (from Monday) or "1mo". None: not by the calendar.
+        min_examples: With fewer known labels nothing is trained, whatever the reason.
+        on_drift: Train when the partition's weighted drift (0 to 1) is at least this.
+        on_performance: Train when the champion's headline metric on the partition is worse than on its holdout by more
+            than this, in units of the metric.
+        cool_down: For so many partitions after a training, only a person triggers another.
+
+    Raises:
+        DeclarationError: For a text that is no calendar, a value out of range, and reasons that could never decide.
+
+    >>> Retrain(every=None, on_drift=0.25, cool_down=2).min_examples
+    1000
     """
 
     every: int | str | None = 1
@@ -110,7 +154,7 @@ class Retrain:
         if self.cool_down >= self.every:
             raise DeclarationError(
                 "Retrain",
-                f"cool_down={self.cool_down} forbids what every={self.every} asks for",
+                f"cool_down={self.cool_down} prevents every training that every={self.every} asks for",
                 remedy=f"Give a cool_down below {self.every}, or every=None.",
             )
         idle = [name for name in ("on_drift", "on_performance") if getattr(self, name) is not None]

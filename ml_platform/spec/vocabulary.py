@@ -1,4 +1,4 @@
-"""How a word of the declaration is made: a frozen, type-checked dataclass that refuses in one sentence."""
+"""How a word of the declaration is built: a frozen, type-checked dataclass whose errors are one sentence."""
 
 import inspect
 from collections.abc import Sequence
@@ -41,14 +41,22 @@ _WORDS = {
 
 @dataclass_transform(frozen_default=True, eq_default=False)
 def word(cls: type[T]) -> type[T]:
-    """A declaration word: positional or keyword arguments, types checked, unknown names refused.
+    """Decorate a class as a declaration word: arguments by position or name, types checked, unknown names refused.
 
-    Two words are compared by their canonical form, never by `==`: they may hold expressions. What
-    does not fit raises DeclarationError that names the word, the parameter and what is allowed.
+    Compare two words by their canonical form, not by `==`: they may contain expressions.
+
+    Raises:
+        DeclarationError: By the decorated class, with the word, the parameter and what is allowed.
+
+    >>> @word
+    ... class Speed:
+    ...     kmh: float
+    >>> Speed(30).kmh
+    30.0
     """
     config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
-    made: Any = dataclass(frozen=True, eq=False, config=config)(cls)
-    validated = made.__init__
+    checked: Any = dataclass(frozen=True, eq=False, config=config)(cls)
+    validated = checked.__init__
 
     @wraps(validated)
     def __init__(self: T, *arguments: Any, **named: Any) -> None:
@@ -57,8 +65,8 @@ def word(cls: type[T]) -> type[T]:
         except ValidationError as error:
             raise _in_words(cls, arguments, named, error.errors(include_url=False)) from None
 
-    made.__init__ = __init__
-    return made  # type: ignore[no-any-return]  # it is `cls` itself
+    checked.__init__ = __init__
+    return checked  # type: ignore[no-any-return]  # it is `cls` itself
 
 
 def _in_words(
@@ -69,57 +77,57 @@ def _in_words(
     where = f"{cls.__name__}({called!r})" if isinstance(called, str) else cls.__name__
     takes = f"It takes {', '.join(parameters)}."
     unknown = [str(error["loc"][-1]) for error in errors if error["type"] in _UNKNOWN]
-    if unknown:  # what is missing then is mostly what was misspelt
+    if unknown:  # a missing parameter is then usually a misspelt one
         return DeclarationError(where, f"there is no parameter {', '.join(map(repr, unknown))}", remedy=takes)
     if any(error["type"] == "unexpected_positional_argument" for error in errors):
         return DeclarationError(where, "more values than parameters", remedy=takes)
-    missing = [_place(error, parameters) for error in errors if error["type"] in _MISSING]
+    missing = [_item(error, parameters) for error in errors if error["type"] in _MISSING]
     if missing:
         return DeclarationError(where, f"{', '.join(missing)} is missing", remedy=takes)
-    by_place: dict[str, list[ErrorDetails]] = {}
+    by_item: dict[str, list[ErrorDetails]] = {}
     for error in errors:
-        by_place.setdefault(_place(error, parameters), []).append(error)
-    found = [_problem(place, alike) for place, alike in by_place.items()]
+        by_item.setdefault(_item(error, parameters), []).append(error)
+    problems = [_problem(item, alike) for item, alike in by_item.items()]
     return DeclarationError(
         where,
-        "; ".join(problem for problem, _ in found),
-        remedy=" ".join(dict.fromkeys(remedy for _, remedy in found if remedy)),
+        "; ".join(problem for problem, _ in problems),
+        remedy=" ".join(dict.fromkeys(remedy for _, remedy in problems if remedy)),
     )
 
 
-def _place(error: ErrorDetails, parameters: list[str]) -> str:
-    """`agg[0]`: the parameter and the item in it; which member of a union was tried is not the user's affair."""
+def _item(error: ErrorDetails, parameters: list[str]) -> str:
+    """`agg[0]`: the parameter and the item in it. Which member of a union was tried does not matter to the user."""
     first, *rest = error["loc"] or ("",)
     name = parameters[first] if isinstance(first, int) and first < len(parameters) else str(first)
     return f"{name}[{rest[0]}]" if rest and isinstance(rest[0], int) else name
 
 
-def _problem(place: str, alike: list[ErrorDetails]) -> tuple[str, str]:
+def _problem(item: str, alike: list[ErrorDetails]) -> tuple[str, str]:
     """What is wrong with one parameter, and what is allowed."""
     error = alike[0]
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
-    told = f"{place}={_short(value)}"
+    given = f"{item}={_short(value)}"
     if len(alike) > 1:  # no member of a union fits
         names = ", ".join(dict.fromkeys(_member(each) for each in alike))
-        return f"{told} is {_kind(value)}", f"Allowed: {names}."
+        return f"{given} is {_kind(value)}", f"Allowed: {names}."
     match kind:
         case "literal_error":
-            return f"{told} is not known", f"Allowed: {context['expected']}."
+            return f"{given} is not a known value", f"Allowed: {context['expected']}."
         case "tuple_type" | "list_type":
-            return f"{told} is no list", f"Write [{_short(value)}]." if isinstance(value, str) else "Write a list."
+            return f"{given} is not a list", f"Write [{_short(value)}]." if isinstance(value, str) else "Write a list."
         case "dataclass_type" | "dataclass_exact_type":
-            return f"{told} is {_kind(value)}", f"Write {context['class_name']}(…)."
+            return f"{given} is {_kind(value)}", f"Write {context['class_name']}(…)."
         case "too_short":
-            return f"{told} is empty", f"At least {context['min_length']} is needed."
+            return f"{given} is empty", f"At least {context['min_length']} is needed."
         case "int_parsing" | "int_type" | "int_from_float":
-            return f"{told} is no whole number", ""
+            return f"{given} is not a whole number", ""
         case "float_parsing" | "float_type":
-            return f"{told} is no number", ""
+            return f"{given} is not a number", ""
         case "string_type":
-            return f"{told} is no text", ""
+            return f"{given} is not a text", ""
     if error["msg"].startswith("Input should be "):
-        return f"{told} must be {error['msg'].removeprefix('Input should be ')}", ""
-    return f"{told} does not fit", f"{error['msg']}."
+        return f"{given} must be {error['msg'].removeprefix('Input should be ')}", ""
+    return f"{given} does not fit", f"{error['msg']}."
 
 
 def _member(error: ErrorDetails) -> str:

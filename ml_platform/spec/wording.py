@@ -1,4 +1,4 @@
-"""Features in words: what a column holds, and which columns of the tables it is made of."""
+"""Features in words: what a column contains, and which columns of the tables it is computed from."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ Column = tuple[str, str]  # table, column
 
 
 def in_words(pipeline: ModelPipeline) -> dict[str, str]:
-    """What each column of the feature table holds: the example's own columns, then every feature."""
+    """What each column of the feature table contains: the example's own columns, then every feature."""
     examples = pipeline.examples
     descriptions = {table.name: contract_words(pipeline, table.name) for table in pipeline.tables}
     described = descriptions[examples.table]
@@ -34,7 +34,7 @@ def contract_words(pipeline: ModelPipeline, table: str) -> dict[str, str]:
 
 
 def made_of(pipeline: ModelPipeline) -> dict[str, list[Column]]:
-    """The columns of validated tables that each column of the feature table is made of, keys and clocks included."""
+    """The columns of validated tables that each column of the feature table is computed from, with keys and clocks."""
     examples = pipeline.examples
     origins: dict[str, list[Column]] = {name: [(examples.table, name)] for name in pipeline.row_schema}
 

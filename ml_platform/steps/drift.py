@@ -15,7 +15,7 @@ from ml_platform.lake.transaction import Author, write
 from ml_platform.models import bundle as bundles
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
-from ml_platform.monitoring.drift import Found, Population, arrays, compared, kind_of, weighted
+from ml_platform.monitoring.drift import ColumnDrift, Population, arrays, compared, kind_of, weighted
 from ml_platform.monitoring.drift_checks import check_names, run_checks
 from ml_platform.naming import literal, quoted
 from ml_platform.plots.drift import drift_by_feature
@@ -214,7 +214,7 @@ def _names(pipeline: ModelPipeline, bundle: Bundle) -> list[str]:
     return list(dict.fromkeys([*bundle.columns, *pipeline.model_columns]))
 
 
-def _scores(ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Judged) -> Iterator[Found]:
+def _scores(ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Judged) -> Iterator[ColumnDrift]:
     """The score against the holdout's; one for each class of a multiclass task."""
     then = holdout_scores(ws, subject)
     now = ws.lake.frame(
@@ -230,7 +230,7 @@ def _scores(ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Jud
     yield from compared(Population.of(pl.DataFrame(then_by)), Population.of(pl.DataFrame(now_by)), list(then_by))
 
 
-def _row(finding: Found, version: int) -> dict[str, Any]:
+def _row(finding: ColumnDrift, version: int) -> dict[str, Any]:
     return {
         "version": version,
         "role": ROLE,
@@ -246,8 +246,8 @@ def _display(
     ws: Workspace,
     pipeline: ModelPipeline,
     version: int,
-    columns: list[Found],
-    scores: list[Found],
+    columns: list[ColumnDrift],
+    scores: list[ColumnDrift],
     weights: dict[str, float],
     figure: float | None,
 ) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Where a model was made: what may change its bytes (they are promised on one machine only)."""
+"""The environment of a training. It may change a model's bytes, so equal bytes are promised on one machine only."""
 
 import os
 import platform

@@ -41,7 +41,7 @@ def labelled(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, examples: str, d
         else:
             on = {key: key for key in pipeline.examples.keys}
             _write_values(lake, pipeline, path, list(on), decided_at)
-        matches = " AND ".join(f"f.{quoted(own)} = l.k{place}" for place, own in enumerate(on))
+        matches = " AND ".join(f"f.{quoted(own)} = l.k{index}" for index, own in enumerate(on))
         yield (
             f"(SELECT f.*, l._label, l._label_known_at FROM {examples} f "
             f"LEFT JOIN read_parquet({literal(str(path))}) l ON {matches})"
@@ -88,11 +88,11 @@ def _write_values(lake: Lake, pipeline: ModelPipeline, path: Path, on: list[str]
             f"SELECT * FROM ({rows}) QUALIFY row_number() OVER "
             f"(PARTITION BY {', '.join(map(quoted, on))} ORDER BY {order}) = 1"
         )
-    answers = [f"{quoted(column)} AS k{place}" for place, column in enumerate(on)]
-    operands = [f"{quoted(column)} AS c{place}" for place, column in enumerate(read)]
+    answers = [f"{quoted(column)} AS k{index}" for index, column in enumerate(on)]
+    operands = [f"{quoted(column)} AS c{index}" for index, column in enumerate(read)]
     needed = ", ".join([*answers, *operands, "_known_at"])
-    keys = [pl.col(f"k{place}") for place in range(len(on))]
-    back = {f"c{place}": column for place, column in enumerate(read)}
+    keys = [pl.col(f"k{index}") for index in range(len(on))]
+    back = {f"c{index}": column for index, column in enumerate(read)}
     typed = {column: table.columns[column] for column in read}
     writer: pq.ParquetWriter | None = None
     try:
@@ -141,16 +141,16 @@ def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str)
     )
     matches = " AND ".join(f"f.{quoted(own)} = l.{quoted(other)}" for own, other in on.items())
     if label.matures_after is None:
-        value, known = "CASE WHEN l.known IS NOT NULL THEN true END", "l.known"
+        value, known_at = "CASE WHEN l.known IS NOT NULL THEN true END", "l.known"
     else:
-        assert at is not None  # the declaration was refused otherwise
+        assert at is not None  # the declaration guarantees it
         ripe = f"(f.{quoted(at)} + to_microseconds({microseconds(label.matures_after)}))"
         value = f"CASE WHEN l.known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
-        known = f"CASE WHEN l.known <= {ripe} THEN l.known WHEN {ripe} < {moment} THEN {ripe} END"
+        known_at = f"CASE WHEN l.known <= {ripe} THEN l.known WHEN {ripe} < {moment} THEN {ripe} END"
     join = f"LEFT JOIN ({reports}) l ON {matches}"
     if at is not None:  # what was reported before the prediction is no outcome of it
         join = f"ASOF LEFT JOIN ({reports}) l ON {matches} AND f.{quoted(at)} <= l.known"
-    return f"(SELECT f.*, {value} AS _label, {known} AS _label_known_at FROM {examples} f {join})"
+    return f"(SELECT f.*, {value} AS _label, {known_at} AS _label_known_at FROM {examples} f {join})"
 
 
 def check_labels(frame: pl.DataFrame) -> None:
@@ -163,5 +163,5 @@ def check_labels(frame: pl.DataFrame) -> None:
         listed = ", ".join(f"{count} in {part}" for part, count in bad.iter_rows())
         raise TrainingError(
             f"Labels that are NaN or infinite: {listed}.",
-            remedy="Mend the label expression, or refuse such rows in the contract.",
+            remedy="Correct the label expression, or reject such rows in the contract.",
         )

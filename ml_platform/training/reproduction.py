@@ -1,4 +1,4 @@
-"""Making a model again: in a fresh process, from its stored training set and plan, to the same bytes (S16).
+"""Reproduction: train again in a fresh process, from the stored training set and plan, to the same bytes (S16).
 
 As a program: `python -m ml_platform.training.reproduction ARTIFACTS TRAINING_SET BUNDLE`, one JSON line out.
 """
@@ -36,7 +36,7 @@ class Reproduction:
 
 
 def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
-    """Train again in a fresh process and compare model, levels and classes.
+    """Train again in a fresh process and compare model, categories and classes.
 
     Raises BlobError when a blob is missing or damaged, TrainingError when training itself fails.
     """
@@ -94,7 +94,7 @@ def _first_difference(stored: "Bundle", model: "Model") -> str:
     then, now = stored.signature, model.signature
     if dict(then.levels) != dict(now.levels):
         names = [n for n in sorted({*then.levels, *now.levels}) if then.levels.get(n) != now.levels.get(n)]
-        return f"The levels of {', '.join(names)} differ."
+        return f"The categories of {', '.join(names)} differ."
     if then.classes != now.classes:
         return f"The classes were {list(then.classes)} and are {list(now.classes)}."
     if stored.model == model.to_bytes():

@@ -19,7 +19,7 @@ def part_sql(split: Split, decided_at: datetime, at: str | None, keys: Sequence[
     is null, of the key. An example keeps its part whatever else is in the data.
     """
     if split.timed:
-        assert at is not None  # the declaration was refused otherwise
+        assert at is not None  # the declaration guarantees it
         holdout, validation = microseconds(str(split.holdout)), microseconds(str(split.validation))
         moment = f"TIMESTAMPTZ {literal(decided_at.isoformat())}"
         return (
@@ -29,14 +29,14 @@ def part_sql(split: Split, decided_at: datetime, at: str | None, keys: Sequence[
         )
     low = float(split.holdout)
     high = low + float(split.validation)
-    place = f"({_place_sql(split, keys)})"
+    share = f"({_hashed_share_sql(split, keys)})"
     return (
-        f"CASE WHEN {place} < {low!r}::DOUBLE THEN 'holdout' "
-        f"WHEN {place} < {high!r}::DOUBLE THEN 'validation' ELSE 'train' END"
+        f"CASE WHEN {share} < {low!r}::DOUBLE THEN 'holdout' "
+        f"WHEN {share} < {high!r}::DOUBLE THEN 'validation' ELSE 'train' END"
     )
 
 
-def _place_sql(split: Split, keys: Sequence[str]) -> str:
+def _hashed_share_sql(split: Split, keys: Sequence[str]) -> str:
     own = " || ".join(f"{_text(key)} || chr(31)" for key in keys)
     text = (
         own

@@ -27,7 +27,7 @@ EXTRA = ("_label", "_label_known_at", "_part")
 
 @dataclass(frozen=True)
 class Readiness:
-    """What could be trained on at a moment: counts, and why it is too little if it is.
+    """What could be trained on at a moment: counts, and the reason when they do not suffice.
 
     `immature` examples were made before the decision and had no known label by then. `single` names
     the parts that need two different labels and have one, such as "holdout (always False)".
@@ -101,19 +101,19 @@ def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
 def readiness(
     lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None, partitions_upto: Sequence[str]
 ) -> Readiness:
-    """Count what `build` would find, without making anything. For the decision to train."""
+    """Count the examples that `build` would store, without storing them. For the decision to train."""
     moment = decided_at or watermark(lake, pipeline, partitions_upto)
     with _examples(lake, blobs, pipeline, moment, partitions_upto) as relation:
         part = part_sql(pipeline.split, moment, pipeline.examples.at, pipeline.examples.keys)
         rows = lake.rows(
             f"SELECT {part}, count(*), count(_label), min(_label), max(_label) FROM {relation} GROUP BY ALL"
         )
-    parts = dict.fromkeys(PARTS, 0) | {name: known for name, _, known, _, _ in rows}
-    only = {name: low for name, _, known, low, high in rows if known and low == high}
+    parts = dict.fromkeys(PARTS, 0) | {name: labelled_rows for name, _, labelled_rows, _, _ in rows}
+    only = {name: low for name, _, labelled_rows, low, high in rows if labelled_rows and low == high}
     return Readiness(
         moment,
         parts,
-        sum(count - known for _, count, known, _, _ in rows),
+        sum(count - labelled_rows for _, count, labelled_rows, _, _ in rows),
         pipeline.retrain.min_examples,
         [f"{name} (always {only[name]!r})" for name in _judged(pipeline) if name in only],
     )
@@ -194,8 +194,8 @@ def _examples(
     relation = _features(pipeline, partitions)
     if pipeline.examples.at:
         relation = f"(SELECT * FROM {relation} WHERE {quoted(pipeline.examples.at)} < {moment_sql(moment)})"
-    with labelled(lake, blobs, pipeline, relation, moment) as found:
-        yield found
+    with labelled(lake, blobs, pipeline, relation, moment) as with_labels:
+        yield with_labels
 
 
 def _label_type(pipeline: ModelPipeline) -> pl.DataType:
@@ -257,8 +257,8 @@ class _Summary:
                 self._infinite[name] = self._infinite.get(name, 0) + count
 
     def _extend(self, part: str, low: Any, high: Any) -> None:
-        known = self._times.get(part, (low, high))
-        self._times[part] = (min(known[0], low), max(known[1], high))
+        span = self._times.get(part, (low, high))
+        self._times[part] = (min(span[0], low), max(span[1], high))
 
     @property
     def bounds(self) -> dict[str, tuple[str, str]]:
@@ -271,13 +271,13 @@ class _Summary:
             listed = ", ".join(f"{name} ({count} rows)" for name, count in sorted(self._infinite.items()))
             raise TrainingError(
                 f"Features are infinite: {listed}.",
-                remedy="Guard divisions in Derived, or refuse the rows in the contract.",
+                remedy="Guard divisions in Derived, or reject the rows in the contract.",
             )
         empty = [part for part in PARTS if not self.parts[part]]
         if empty:
-            found = ", ".join(f"{part} {count}" for part, count in self.parts.items())
+            counts = ", ".join(f"{part} {count}" for part, count in self.parts.items())
             raise TrainingError(
-                f"No labelled example is in the part {' and '.join(empty)} (rows: {found}).",
+                f"No labelled example is in the part {' and '.join(empty)} (rows: {counts}).",
                 remedy="Wait for labels, or change Split(validation=…, holdout=…).",
             )
         single = [part for part in self.judged if len(self._answers[part]) == 1]

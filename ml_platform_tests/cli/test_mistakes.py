@@ -28,7 +28,7 @@ ARGUMENTS = {
     "two ways to choose months": ("run trip_delay --only 2024-01 --through 2024-02", "exclude each other"),
     "a span that is none": ("maintain --keep 7days", "'7days' is not a span of time"),
     "a limit below one": ("sql SELECT+1 --limit -3", "--limit"),
-    "a query that writes": ("sql DELETE+FROM+trip_delay.features", "Only reading is allowed"),
+    "a query that writes": ("sql DELETE+FROM+trip_delay.features", "Only reading statements are allowed"),
     "a query that is none": ("sql SELEKT+1", "not SQL"),
     "a column that is not there": ("sql SELECT+nope+FROM+trip_delay.features", "nope"),
     "a rollback without a reason": ("rollback trip_delay", "--why"),
@@ -124,16 +124,16 @@ DECLARATIONS = {
     "an unknown parameter": ('w = Window("rows", by="key", ovr=["1d"])', "there is no parameter 'ovr'. It takes"),
     "a value that is not among those": (
         'w = Window("rows", of="size", agg=["median"], over=["1d"])',
-        "agg[0]='median' is not known. Allowed: 'count', 'sum', 'mean'",
+        "agg[0]='median' is not a known value. Allowed: 'count', 'sum', 'mean'",
     ),
-    "a text for a list": ('w = Window("rows", over="1d")', "over='1d' is no list. Write ['1d']."),
+    "a text for a list": ('w = Window("rows", over="1d")', "over='1d' is not a list. Write ['1d']."),
     "a number out of range": ("t = LightGBM(num_leaves=1)", "num_leaves=1 must be greater than or equal to 2."),
     "a word that is missing": ("p = ModelPipeline('p')", "tables, examples, features, trainer is missing."),
     "a feature that is none": (
         'p = declared(features=["size"])',
         "features[0]='size' is a text. Allowed: Derived, Lookup, Latest, Window, Since, TimeSince.",
     ),
-    "a text for a number": ('g = AtLeast("roc_auc", "high")', "floor='high' is no number."),
+    "a text for a number": ('g = AtLeast("roc_auc", "high")', "floor='high' is not a number."),
     "a name that is not defined": ("p = declard()", "line 15: NameError: name 'declard' is not defined."),
     "a package that is not there": ("import no_such_package", "line 15: No module named 'no_such_package'."),
 }

@@ -22,22 +22,22 @@ def test_the_same_rows_give_the_same_interval() -> None:
 
 def test_the_interval_is_that_of_a_naive_bootstrap() -> None:
     y, p = sample(300)
-    found = interval(statistic("average_precision", y, p), 300)
+    estimate = interval(statistic("average_precision", y, p), 300)
     naive = []
     for weights in draws(300, 200, seed=0):
         rows = np.repeat(np.arange(300), weights.astype(int))
         assert len(rows) == 300
         naive.append(metric("average_precision", y[rows], p[rows]))
     low, high = np.quantile(naive, [0.025, 0.975])
-    assert found.value == metric("average_precision", y, p)
-    assert (found.low, found.high) == (pytest.approx(low), pytest.approx(high))
+    assert estimate.value == metric("average_precision", y, p)
+    assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high))
 
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_wide() -> None:
     y = np.random.default_rng(1).normal(size=2000)
-    found = interval(statistic("mae", y, np.zeros(2000)), 2000, resamples=1000)
-    assert found.low is not None and found.high is not None
-    assert (found.high - found.low) / 2 == pytest.approx(1.96 * np.abs(y).std() / 2000**0.5, rel=0.1)
+    estimate = interval(statistic("mae", y, np.zeros(2000)), 2000, resamples=1000)
+    assert estimate.low is not None and estimate.high is not None
+    assert (estimate.high - estimate.low) / 2 == pytest.approx(1.96 * np.abs(y).std() / 2000**0.5, rel=0.1)
 
 
 def test_what_two_models_share_cancels_in_their_difference() -> None:
@@ -51,8 +51,8 @@ def test_what_two_models_share_cancels_in_their_difference() -> None:
 
 def test_resamples_of_one_class_are_left_out() -> None:
     y = np.array([True, True] + [False] * 8)  # a tenth of the resamples have no positive
-    found = interval(statistic("roc_auc", y, np.arange(10.0)), 10)
-    assert found.low is not None and found.low <= found.value <= found.high  # type: ignore[operator]
+    estimate = interval(statistic("roc_auc", y, np.arange(10.0)), 10)
+    assert estimate.low is not None and estimate.low <= estimate.value <= estimate.high  # type: ignore[operator]
 
 
 def test_an_undefined_metric_has_no_interval() -> None:

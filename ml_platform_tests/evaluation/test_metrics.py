@@ -33,16 +33,16 @@ def same(ours: float, theirs: float | None) -> bool:
 
 def binary_oracle(name: str, y: Any, p: Any) -> float | None:
     """What scikit-learn says; None where the metric is undefined."""
-    said = p > 0.5
+    decided = p > 0.5
     match name:
         case "accuracy":
-            return sk.accuracy_score(y, said)
+            return sk.accuracy_score(y, decided)
         case "precision":
-            return sk.precision_score(y, said) if said.any() else None
+            return sk.precision_score(y, decided) if decided.any() else None
         case "recall":
-            return sk.recall_score(y, said) if y.any() else None
+            return sk.recall_score(y, decided) if y.any() else None
         case "f1":
-            return sk.f1_score(y, said) if y.any() or said.any() else None
+            return sk.f1_score(y, decided) if y.any() or decided.any() else None
         case "roc_auc":
             return sk.roc_auc_score(y, p) if 0 < y.sum() < len(y) else None
         case "average_precision":
@@ -66,14 +66,14 @@ def test_binary_metrics_are_those_of_scikit_learn_with_ties_and_one_class(rows: 
 def test_multiclass_metrics_are_those_of_scikit_learn(rows: list[Any]) -> None:
     y, p = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
     p = p / p.sum(axis=1, keepdims=True)
-    said = decisions("multiclass", p, CLASSES)
+    decided = decisions("multiclass", p, CLASSES)
     theirs = {
-        "accuracy": sk.accuracy_score(y, said),
+        "accuracy": sk.accuracy_score(y, decided),
         "log_loss": sk.log_loss(y, p, labels=list(CLASSES)),
-        "macro_f1": sk.f1_score(y, said, average="macro"),
+        "macro_f1": sk.f1_score(y, decided, average="macro"),
     }
     occurring = sorted(set(y))
-    recalls = sk.recall_score(y, said, labels=occurring, average=None, zero_division=0)
+    recalls = sk.recall_score(y, decided, labels=occurring, average=None, zero_division=0)
     theirs["min_class_recall"] = min(recalls)
     theirs |= {f"recall of {name}": recall for name, recall in zip(occurring, recalls, strict=True)}
     assert scorecard("multiclass", y, p, CLASSES) == pytest.approx(theirs)

@@ -27,22 +27,22 @@ def trained(stores: Stores, settings: Settings, pipeline: ModelPipeline) -> tupl
     blobs = Blobs(settings)
     labelled_trips.fill(stores.lake, pipeline, labelled_trips.rows())
     stored = training_set.build(stores.lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
-    made = fitting.make(blobs, pipeline, stored, "{}", threads=1)
+    fitted = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     return stored, versions.register(
         stores.state,
         Training(
             pipeline=pipeline.name,
-            content_key=made.digest,
+            content_key=fitted.digest,
             partition="2013-02",
             training_set=stored.digest,
-            bundle=made.digest,
+            bundle=fitted.digest,
             bounds=bounds(stored, pipeline.split),
             decided_at=D,
-            parameters=made.record["parameters"],
+            parameters=fitted.record["parameters"],
             metrics={},
-            environment=made.record["environment"],
-            code_version=str(made.record["code_version"]),
-            durations=made.record["durations"],
+            environment=fitted.record["environment"],
+            code_version=str(fitted.record["code_version"]),
+            durations=fitted.record["durations"],
             run_id="r1",
         ),
     )

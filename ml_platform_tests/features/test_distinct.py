@@ -84,8 +84,8 @@ def test_text_dates_booleans_numbers_and_levels_are_told_apart_in_batch_and_onli
     examples = pl.DataFrame(rows).select(*definition.row_schema)
     connection = connect()
     relations = validated(connection, pipeline, {"payments": rows})
-    made = batch_features(connection, definition, examples.to_dicts(), relations).sort("id")
-    last = made.row(-1, named=True)
+    batch = batch_features(connection, definition, examples.to_dicts(), relations).sort("id")
+    last = batch.row(-1, named=True)
     assert {of: (last[f"{of}_count_1d"], last[f"{of}_n_unique_1d"]) for of in columns} == {
         "shop": (4, 3),
         "on": (3, 2),
@@ -93,9 +93,9 @@ def test_text_dates_booleans_numbers_and_levels_are_told_apart_in_batch_and_onli
         "amount": (4, 2),
         "kind": (3, 2),
     }
-    assert made["payments__shop_n_unique_3h"].to_list() == [None, 1, 2, 3, 3, 2]
-    assert made.schema["payments__shop_n_unique_3h"] == pl.Int64
-    assert made["shop_n_unique_1d"].to_list() == [None, 1, 2, 3, 0, 3]
+    assert batch["payments__shop_n_unique_3h"].to_list() == [None, 1, 2, 3, 3, 2]
+    assert batch.schema["payments__shop_n_unique_3h"] == pl.Int64
+    assert batch["shop_n_unique_1d"].to_list() == [None, 1, 2, 3, 0, 3]
     for many in (False, True):
         state = OnlineState(definition)
         stored = plain(

@@ -31,7 +31,7 @@ def test_forms_are_stored_with_their_kind_and_read_again() -> None:
 
 def test_a_kind_that_is_not_known_is_refused() -> None:
     stored = {**form_of(everything().joined[0]).to_json(), "kind": "oracle"}
-    with pytest.raises(ValueError, match="'oracle' is not known: it was written by a later version"):
+    with pytest.raises(ValueError, match="'oracle' is unknown: it was written by a later version"):
         form_from_json(stored)
 
 

@@ -60,8 +60,8 @@ def computed(features: list[Feature], example: Row, **tables: list[Row]) -> Row:
 
 def test_s4_s9_a_window_holds_what_was_known_from_its_start_on_and_strictly_before_at() -> None:
     rows = [event(0, told, number=number) for number, told in enumerate([8 - LITTLE, 8, 9, 10 - LITTLE, 10])]
-    found = computed([Window("events", by={"shop": "store"}, over=("2h", "1d"))], at(10), events=rows)
-    assert found == {"events__rows_count_2h_by_shop": 3, "events__rows_count_1d_by_shop": 4}
+    computed_row = computed([Window("events", by={"shop": "store"}, over=("2h", "1d"))], at(10), events=rows)
+    assert computed_row == {"events__rows_count_2h_by_shop": 3, "events__rows_count_1d_by_shop": 4}
 
 
 def test_s9_on_the_clock_of_events_the_span_is_on_event_time_and_s4_still_holds() -> None:
@@ -85,11 +85,11 @@ def test_s9_s13_aggregates_ignore_nulls_and_are_the_nearest_doubles_of_exact_val
     values = [0.1, 0.2, 0.3, None, 1e9]
     rows = [event(1, 2, value, number=number) for number, value in enumerate(values)]
     agg = ("count", "sum", "mean", "std", "min", "max")
-    found = computed([Window("events", None, "value", agg, ("1d",), as_="w")], at(10), events=rows)
+    computed_row = computed([Window("events", None, "value", agg, ("1d",), as_="w")], at(10), events=rows)
     n, total = 4, 1_000_000_000_600_000  # millionths
     squares = 100_000**2 + 200_000**2 + 300_000**2 + (10**15) ** 2
     variance = (n * squares - total**2) / (n * (n - 1) * 10**12)  # one division of two integers
-    assert found == {
+    assert computed_row == {
         "w_count_1d": 4,
         "w_sum_1d": 1000000000.6,
         "w_mean_1d": 250000000.15,
@@ -111,8 +111,8 @@ def test_s13_values_count_in_whole_multiples_of_the_resolution_half_to_even() ->
     # In doubles 2.5e-6 / 1e-6 is just above 2.5: the quotient is rounded as it is.
     assert [whole_multiples(value, 1e-6) for value in (4e-7, 1.5e-6, 2.5e-6, 1e9)] == [0, 2, 3, 10**15]
     rows = [event(1, 2, value, number=number) for number, value in enumerate([4e-7, 4e-7, 4e-7])]
-    found = computed([Window("events", None, "value", ("sum", "max"), ("1d",), as_="w")], at(10), events=rows)
-    assert found == {"w_sum_1d": 0.0, "w_max_1d": 4e-7}
+    computed_row = computed([Window("events", None, "value", ("sum", "max"), ("1d",), as_="w")], at(10), events=rows)
+    assert computed_row == {"w_sum_1d": 0.0, "w_max_1d": 4e-7}
 
 
 def test_s5_s6_a_correction_replaces_its_row_only_when_it_becomes_usable_itself() -> None:
@@ -120,10 +120,10 @@ def test_s5_s6_a_correction_replaces_its_row_only_when_it_becomes_usable_itself(
     new = event(1, 2, 6.0, place="q", _known_at=moment(8.5), _usable_at=moment(9), _arrival=moment(8.5))
     latest = Latest("events", on={"shop": "store"}, take=("value",))
     by_place = Window("events", by={"area": "place"}, over=("1d",), as_="w")
-    found = computed([latest, by_place], at(9), events=[new, old])
-    assert found == {"events__value": 5.0, "events__status": "ok", "w_count_1d": 1}
-    found = computed([latest, by_place], at(9 + LITTLE), events=[new, old])
-    assert found == {"events__value": 6.0, "events__status": "ok", "w_count_1d": 0}
+    computed_row = computed([latest, by_place], at(9), events=[new, old])
+    assert computed_row == {"events__value": 5.0, "events__status": "ok", "w_count_1d": 1}
+    computed_row = computed([latest, by_place], at(9 + LITTLE), events=[new, old])
+    assert computed_row == {"events__value": 6.0, "events__status": "ok", "w_count_1d": 0}
 
 
 def test_s10_latest_takes_the_greatest_event_time_then_known_at_then_arrival_then_key() -> None:
@@ -174,8 +174,8 @@ def test_s11a_a_correction_that_makes_the_condition_false_brings_back_the_true_r
     older = event(5, 5, number=1)
     wrong, right = event(7, 7, _superseded_at=moment(9)), event(7, 9, flag=False, _arrival=moment(9))
     rows = [older, wrong, right]
-    found = [computed([feature], at(hour), events=rows)["since"] for hour in (9, 9 + LITTLE)]
-    assert found == [2 * 3600.0, 4 * 3600.0 + 1e-6]
+    computed_row = [computed([feature], at(hour), events=rows)["since"] for hour in (9, 9 + LITTLE)]
+    assert computed_row == [2 * 3600.0, 4 * 3600.0 + 1e-6]
 
 
 def test_s12_lookup_sees_what_had_arrived_else_the_first_version_as_assumed_and_nothing_once_dropped() -> None:
@@ -196,17 +196,17 @@ def test_s7_derived_features_may_be_keys_and_may_read_other_features() -> None:
     early = Derived(tag=pl.col("shop") + pl.lit("!"))
     window = Window("events", by={"tag": "place"}, over=("1d",), as_="w")
     late = Derived(twice=pl.col("share") * 2, share=pl.col("w_count_1d") / pl.col("amount"))
-    found = computed([late, window, early], at(10), events=[event(1, 2, place="a!"), event(1, 2, number=1)])
-    assert found == {"tag": "a!", "w_count_1d": 1, "share": 0.25, "twice": 0.5}
+    computed_row = computed([late, window, early], at(10), events=[event(1, 2, place="a!"), event(1, 2, number=1)])
+    assert computed_row == {"tag": "a!", "w_count_1d": 1, "share": 0.25, "twice": 0.5}
 
 
 @settings(max_examples=150, deadline=None)
 @given(cases())
 def test_s13_the_order_of_rows_makes_no_difference_and_all_outputs_are_there(case: Case) -> None:
-    found = naive_features(case.pipeline, case.examples, case.tables)
+    computed_row = naive_features(case.pipeline, case.examples, case.tables)
     turned = {name: rows[::-1] for name, rows in case.tables.items()}
-    assert repr(found) == repr(naive_features(case.pipeline, case.examples, turned))
-    for row in found:
+    assert repr(computed_row) == repr(naive_features(case.pipeline, case.examples, turned))
+    for row in computed_row:
         assert {name for name in row if not name.endswith("__status")} == set(case.pipeline.feature_schema)
 
 

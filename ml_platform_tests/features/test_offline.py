@@ -285,9 +285,9 @@ def test_the_inputs_of_an_example_are_those_that_had_arrived_by_then(connection:
     relations = validated(connection, declared, {"flights": versions})
     definition = FeatureDefinition.of(declared)
     sql = examples_sql(definition, relations["flights"], DAY, hour(24))
-    found = connection.execute(sql).pl().sort("flight")
-    assert found["carrier"].to_list() == ["BB", "DD"]
-    assert list(found.columns) == list(definition.row_schema)
+    rows_read = connection.execute(sql).pl().sort("flight")
+    assert rows_read["carrier"].to_list() == ["BB", "DD"]
+    assert list(rows_read.columns) == list(definition.row_schema)
     name = compute(connection, definition, sql, relations)
     assert connection.execute(f"SELECT count(*) FROM {name}").fetchall() == [(2,)]
 
@@ -328,10 +328,10 @@ def test_examples_without_time_look_up_the_current_rows(connection: duckdb.DuckD
     relations = validated(connection, declared, rows)
     sql = examples_sql(definition, relations["songs"], None, None)
     name = compute(connection, definition, sql, relations)
-    found = connection.execute(f"SELECT * FROM {name} ORDER BY song").pl()
-    assert found["artists__born"].to_list() == [1951, None, None]
-    assert found["artists__status"].to_list() == ["ok", "unknown", "unknown"]
-    assert found["age"].to_list() == [72, None, None]
+    rows_read = connection.execute(f"SELECT * FROM {name} ORDER BY song").pl()
+    assert rows_read["artists__born"].to_list() == [1951, None, None]
+    assert rows_read["artists__status"].to_list() == ["ok", "unknown", "unknown"]
+    assert rows_read["age"].to_list() == [72, None, None]
 
 
 def test_a_plain_table_name_serves_as_relation(connection: duckdb.DuckDBPyConnection) -> None:

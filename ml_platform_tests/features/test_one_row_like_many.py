@@ -40,9 +40,9 @@ def test_one_row_has_the_bits_it_has_among_many(name: str, rows: list[tuple[floa
     frame = pl.DataFrame(rows, schema={"a": pl.Float64, "b": pl.Float64}, orient="row")
     steps = ((EXPRESSIONS[name].alias("made"),),)
     many = derive(frame, steps)["made"]
-    for place in range(frame.height):
-        one = derive(frame.slice(place, 1), steps)["made"]
-        assert one.equals(many.slice(place, 1), null_equal=True) or str(one[0]) == str(many[place]) == "nan"
+    for index in range(frame.height):
+        one = derive(frame.slice(index, 1), steps)["made"]
+        assert one.equals(many.slice(index, 1), null_equal=True) or str(one[0]) == str(many[index]) == "nan"
 
 
 def test_the_reason_still_holds_that_polars_divides_one_row_otherwise() -> None:

@@ -64,7 +64,7 @@ def test_a_row_that_where_leaves_out_may_hold_what_no_sum_can_take() -> None:  #
 
 def test_a_moment_before_what_was_learnt_is_refused() -> None:
     state = state_of(pipeline(WINDOW), flight(1, 1, 3, 10.0))
-    with pytest.raises(FeatureError, match="before what was learnt"):
+    with pytest.raises(FeatureError, match="is before the newest row that the state has learnt"):
         state.features(example(9, 2.9))
 
 
@@ -88,8 +88,8 @@ def test_a_first_version_may_be_learnt_ahead(connection: duckdb.DuckDBPyConnecti
     state = OnlineState(FeatureDefinition.of(pipeline(Lookup("planes", on="tail", take=["seats"]))))
     state.learn("planes", plane(100, 5))
     state.learn("planes", {**plane(200, 8), "_row": 1})
-    found = [state.features(example(1, at)) for at in (4, 5, 8)]
-    assert [(row["planes__seats"], row["planes__status"]) for row in found] == [
+    answers = [state.features(example(1, at)) for at in (4, 5, 8)]
+    assert [(row["planes__seats"], row["planes__status"]) for row in answers] == [
         (100, "assumed"),
         (100, "ok"),
         (200, "ok"),
@@ -150,12 +150,12 @@ def test_parity_names_every_cell_that_differs(connection: duckdb.DuckDBPyConnect
     ).filter(pl.col("flight") != 3)
     report = parity(connection, definition, made, relations, wrong)
     assert not report.identical
-    found = {(d.example["flight"], d.column): (d.batch, d.online) for d in report.differences}
-    assert found[0, "planes__status"] == ("unknown", "ok")
-    batch, online = found[0, "all_mean_3h"]
+    answers = {(d.example["flight"], d.column): (d.batch, d.online) for d in report.differences}
+    assert answers[0, "planes__status"] == ("unknown", "ok")
+    batch, online = answers[0, "all_mean_3h"]
     assert batch != online and batch == pytest.approx(online)
-    assert {flight for flight, _ in found} == {0, 3}  # 3 is missing from the batch
-    assert report.differing == len(found)
+    assert {flight for flight, _ in answers} == {0, 3}  # 3 is missing from the batch
+    assert report.differing == len(answers)
 
 
 def test_minus_zero_and_nan_are_told_apart_and_alike(connection: duckdb.DuckDBPyConnection) -> None:

@@ -50,15 +50,15 @@ def test_many_at_once_have_the_bits_of_one_at_a_time(largest: int) -> None:  # S
         for sums in (s, r):
             sums.add(spot, spot + 1, values)
         n = np.append(np.full(10, 6), 0)
-        found = s.result("", n), r.result("", n)
+        summed = s.result("", n), r.result("", n)
         counts = pl.Series(np.full(11, 6)).cast(pl.Int128)
-        made = zip(
-            sums_of(found[0], resolution),
-            means_of(counts, found[0], resolution),
-            stds_of(counts, *found, resolution),
+        exact = zip(
+            sums_of(summed[0], resolution),
+            means_of(counts, summed[0], resolution),
+            stds_of(counts, *summed, resolution),
             strict=True,
         )
-        for place, (total, mean, std) in zip(range(10), made, strict=False):
+        for place, (total, mean, std) in zip(range(10), exact, strict=False):
             whole = [int(value) for value in values[spot == place]]
             one, square = sum(whole), sum(value * value for value in whole)
             assert (total, mean) == (sum_of(one, resolution), mean_of(6, one, resolution))

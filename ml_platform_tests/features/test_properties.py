@@ -39,12 +39,12 @@ def bits(value: Any) -> Any:
 
 def opened(case: Case) -> dict[str, list[dict[str, Any]]]:
     """The tables, there since long ago, so that S14 is silent: it has tests of its own."""
-    found = {}
+    relation_by_table = {}
     for table in case.pipeline.tables:
         rows = case.tables[table.name]
         blank = {name: LONG_AGO if name == table.event_time else None for name in table.columns}
-        found[table.name] = [*rows, ghost(blank, LONG_AGO)] if table.event_time else rows
-    return found
+        relation_by_table[table.name] = [*rows, ghost(blank, LONG_AGO)] if table.event_time else rows
+    return relation_by_table
 
 
 @GENERATED

@@ -6,7 +6,7 @@ import pytest
 
 from ml_platform.lake import data_files
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.data_files import Slice
+from ml_platform.lake.data_files import TablePartition
 from ml_platform.lake.transaction import Author, stage, write
 
 ROWS = pl.DataFrame({"v": range(100)})
@@ -37,7 +37,7 @@ def test_a_hit_does_not_stand_on_a_damaged_file(lake: Lake, how: str) -> None:
     put(lake, None, "flat")
     assert data_files.unusable(lake) == set()
     hurt(file_of(lake, "t/_partition=2013-02"), how)
-    assert data_files.unusable(lake) == {Slice("s", "t", "2013-02")}
+    assert data_files.unusable(lake) == {TablePartition("s", "t", "2013-02")}
     assert data_files.whole(lake, "s", "t", "2013-01")
     hurt(file_of(lake, "flat"), how)
     assert not data_files.whole(lake, "s", "flat")
@@ -49,12 +49,12 @@ def test_a_damaged_partition_is_made_again(lake: Lake, how: str) -> None:
         put(lake, partition)
     for partition in ("2013-01", "2013-02"):
         hurt(file_of(lake, f"t/_partition={partition}"), how)
-    lost = {Slice("s", "t", "2013-01"), Slice("s", "t", "2013-02")}
+    lost = {TablePartition("s", "t", "2013-01"), TablePartition("s", "t", "2013-02")}
     assert data_files.set_aside_damaged(lake) == lost
     # Killed here, the next run still knows: the files are out of the catalog, the need is in the lake.
     assert data_files.unusable(lake) == lost == data_files.set_aside_damaged(lake)
     put(lake, "2013-01")
-    assert data_files.unusable(lake) == {Slice("s", "t", "2013-02")}
+    assert data_files.unusable(lake) == {TablePartition("s", "t", "2013-02")}
     put(lake, "2013-02")
     assert data_files.unusable(lake) == set()
     assert lake.rows("SELECT _partition, sum(v) FROM s.t GROUP BY 1 ORDER BY 1") == [

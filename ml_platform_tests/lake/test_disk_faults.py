@@ -49,11 +49,11 @@ def test_a_catalog_that_is_not_one_is_told(settings: Settings) -> None:
 @pytest.mark.parametrize(
     ("error", "part"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "took no more"),
+        (OSError(errno.ENOSPC, "No space left on device"), "is full"),
         (OSError(errno.EROFS, "Read-only file system"), "is not writable"),
-        (duckdb.IOException("IO Error: Could not write file: No space left on device"), "took no more"),
+        (duckdb.IOException("IO Error: Could not write file: No space left on device"), "is full"),
         (duckdb.Error("attempt to write a readonly database"), "is not writable"),
-        (duckdb.Error("database or disk is full"), "took no more"),
+        (duckdb.Error("database or disk is full"), "is full"),
     ],
 )
 def test_what_disks_say_becomes_a_lake_error_with_the_path(error: Exception, part: str) -> None:

@@ -47,7 +47,7 @@ def used(stores: Stores) -> Lake:
     return lake
 
 
-def test_upkeep_leaves_every_row_and_the_ledger_as_they_were(used: Lake, state: State, settings: Settings) -> None:
+def test_maintenance_leaves_every_row_and_the_ledger_as_they_were(used: Lake, state: State, settings: Settings) -> None:
     before, records = used.rows(CONTENT), ledger.latest(state, "s/t")
     assert len(records) == 2
     report = maintain(used, keep_days=0, grace=NOW, referenced=[])
@@ -63,7 +63,7 @@ def test_upkeep_leaves_every_row_and_the_ledger_as_they_were(used: Lake, state: 
     assert (again.files_merged, again.files_removed, again.orphans_removed) == (0, 0, 0)
 
 
-def test_a_partition_is_replaced_as_well_after_upkeep(used: Lake) -> None:
+def test_a_partition_is_replaced_as_well_after_maintenance(used: Lake) -> None:
     maintain(used, keep_days=0, grace=NOW)
     with write(used, Author("s/t")) as tx:
         tx.replace("s", "t", stage(used, "SELECT 1::BIGINT AS v, 1 AS w FROM range(3)"), partition="p0")
@@ -109,6 +109,6 @@ def test_blobs_that_nothing_refers_to_go_when_the_caller_names_the_others(lake: 
     assert (blobs.whole(kept), blobs.whole(other)) == (True, False)
 
 
-def test_upkeep_waits_for_no_write_of_its_own_thread(lake: Lake) -> None:
-    with write(lake, Author("s/t")), pytest.raises(LakeError, match="would wait for itself"):
+def test_maintenance_waits_for_no_write_of_its_own_thread(lake: Lake) -> None:
+    with write(lake, Author("s/t")), pytest.raises(LakeError, match="would deadlock"):
         maintain(lake)

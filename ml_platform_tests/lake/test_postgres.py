@@ -106,7 +106,7 @@ def test_a_damaged_partition_is_made_again_on_postgresql(stores: Stores, lake: L
     put(stores, "a")
     for path in lake.tables.rglob("*.parquet"):
         path.unlink()
-    assert data_files.set_aside_damaged(lake) == {data_files.Slice("s", "t", "a")}
+    assert data_files.set_aside_damaged(lake) == {data_files.TablePartition("s", "t", "a")}
     put(stores, "a", 2)
     assert data_files.unusable(lake) == set()
     assert lake.rows("SELECT DISTINCT v FROM s.t") == [(2,)]
@@ -121,6 +121,6 @@ def test_a_catalog_that_cannot_be_reached_is_told_without_its_password(tmp_path:
 
 
 def test_a_write_inside_a_write_is_refused_on_postgresql(lake: Lake, settings: Settings) -> None:
-    refused = pytest.raises(LakeError, match="would wait for itself")
+    refused = pytest.raises(LakeError, match="would deadlock")
     with Lake(settings) as other, write(lake, Author("outer")), refused, write(other, Author("inner")) as tx:
         tx.append("s", "t", pl.DataFrame({"v": [1]}))

@@ -5,10 +5,10 @@ FIRST, SECOND, THIRD = (Read("validated/flights", f"2013-0{n}", f"key{n}") for n
 
 
 def test_the_reads_among_the_parts_are_hashed_and_kept_once() -> None:
-    made = recipe("features", 1, [FIRST, SECOND], {"since": None}, (FIRST,))
-    assert made == Recipe(content_key("features", 1, [FIRST, SECOND], {"since": None}, (FIRST,)), (FIRST, SECOND))
+    built = recipe("features", 1, [FIRST, SECOND], {"since": None}, (FIRST,))
+    assert built == Recipe(content_key("features", 1, [FIRST, SECOND], {"since": None}, (FIRST,)), (FIRST, SECOND))
 
 
 def test_what_is_read_by_content_is_kept_and_not_hashed() -> None:
-    made = recipe("candidate", "digest", by_content=[THIRD])
-    assert made == Recipe(content_key("candidate", "digest"), (THIRD,))
+    built = recipe("candidate", "digest", by_content=[THIRD])
+    assert built == Recipe(content_key("candidate", "digest"), (THIRD,))

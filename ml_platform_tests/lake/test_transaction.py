@@ -125,15 +125,15 @@ def test_rows_that_bring_the_partition_column_are_refused(lake: Lake) -> None:
 
 def test_a_sliced_table_cannot_be_replaced_as_a_whole_by_accident(lake: Lake) -> None:
     put(lake, pl.DataFrame({"v": [1]}))
-    with pytest.raises(LakeError, match="sliced into partitions"):
+    with pytest.raises(LakeError, match=r"s\.t is partitioned"):
         put(lake, pl.DataFrame({"v": [1]}), None)
 
 
 def test_a_write_inside_a_write_is_refused_at_once(lake: Lake, settings: Settings) -> None:
     with write(lake, AUTHOR) as tx:
-        with pytest.raises(LakeError, match="would wait for itself"), write(lake, Author("s/inner")):
+        with pytest.raises(LakeError, match="would deadlock"), write(lake, Author("s/inner")):
             pass
-        with Lake(settings) as other, pytest.raises(LakeError, match="would wait for itself"), write(other, AUTHOR):
+        with Lake(settings) as other, pytest.raises(LakeError, match="would deadlock"), write(other, AUTHOR):
             pass
         tx.replace("s", "t", pl.DataFrame({"v": [5]}), partition="a")
     assert values(lake) == [("a", 5)]
@@ -143,7 +143,7 @@ def test_nothing_is_written_while_reads_are_held_at_one_snapshot(lake: Lake) -> 
     put(lake, pl.DataFrame({"v": [1]}))
     with lake.reading():
         assert values(lake) == [("2013-01", 1)]
-        with pytest.raises(LakeError, match="held at one snapshot"):
+        with pytest.raises(LakeError, match="while it reads at one snapshot"):
             put(lake, pl.DataFrame({"v": [2]}))
         other = threading.Thread(target=put, args=(lake, pl.DataFrame({"v": [3]})))
         other.start()

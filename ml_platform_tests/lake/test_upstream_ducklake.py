@@ -8,8 +8,8 @@ from ml_platform.lake.connection import METADATA, Lake
 from ml_platform.lake.transaction import Author, stage, write
 
 
-def test_the_functions_of_upkeep_and_registration_exist_under_their_names(lake: Lake) -> None:
-    found = {
+def test_the_functions_of_maintenance_and_registration_exist_under_their_names(lake: Lake) -> None:
+    functions = {
         (name, parameter)
         for name, parameters in lake.rows(
             "SELECT function_name, parameters FROM duckdb_functions() WHERE function_name LIKE 'ducklake%'"
@@ -26,7 +26,7 @@ def test_the_functions_of_upkeep_and_registration_exist_under_their_names(lake: 
         ("ducklake_add_data_files", "hive_partitioning"),
         ("ducklake_add_data_files", "allow_missing"),
         ("ducklake_set_commit_message", "extra_info"),
-    } <= found
+    } <= functions
 
 
 def test_the_catalog_is_of_the_format_whose_tables_we_read(lake: Lake) -> None:

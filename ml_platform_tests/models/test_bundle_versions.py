@@ -55,7 +55,7 @@ def test_an_older_polars_reads_a_bundle_computes_its_features_and_scores_alike_s
     stored = training_set.build(
         lake, blobs, pipeline, decided_at=labelled_trips.D, partitions_upto=labelled_trips.MONTHS
     )
-    made = fitting.make(blobs, pipeline, stored, definition)
+    fitted = fitting.make(blobs, pipeline, stored, definition)
     holdout = pl.read_parquet(blobs.path(stored.digest)).filter(pl.col("_part") == "holdout")
     inputs = tmp_path / "inputs.parquet"
     holdout.select(*pipeline.row_schema).write_parquet(inputs)
@@ -75,7 +75,7 @@ def test_an_older_polars_reads_a_bundle_computes_its_features_and_scores_alike_s
     ]
     subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
     done = subprocess.run(
-        [python, "-c", _READ, made.digest, inputs],
+        [python, "-c", _READ, fitted.digest, inputs],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
@@ -84,4 +84,4 @@ def test_an_older_polars_reads_a_bundle_computes_its_features_and_scores_alike_s
     assert done.returncode == 0, done.stderr
     version, same, scores = json.loads(done.stdout.splitlines()[-1])
     assert (version, same) == (OLDER, True)
-    assert scores == [float(score).hex() for score in Predictor(made.bundle).scores(holdout)]
+    assert scores == [float(score).hex() for score in Predictor(fitted.bundle).scores(holdout)]

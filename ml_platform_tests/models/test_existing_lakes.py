@@ -77,17 +77,17 @@ def parts(packed: bytes) -> dict[str, bytes]:
 
 
 def test_a_bundle_of_lightgbm_is_written_in_format_1_to_the_same_bytes() -> None:
-    held = parts(bundle().packed)
+    contents = parts(bundle().packed)
     names = ["features.json", "levels.json", "model.txt", "schema.json", "training.json", "versions.json"]
-    assert list(held) == names
-    digest = hashlib.sha256(b"\0".join(name.encode() + b"\0" + data for name, data in held.items())).hexdigest()
+    assert list(contents) == names
+    digest = hashlib.sha256(b"\0".join(name.encode() + b"\0" + data for name, data in contents.items())).hexdigest()
     assert digest == "9a1c831646aa967a4954b99667b029b66d8978ed64c4482dbc8ff25a32bc60fb"
 
 
 def test_a_bundle_of_another_library_is_of_format_2_and_names_its_model(blobs: Blobs) -> None:
     other = bundle(model_format="clay-tablet", model=b"\0\1")
-    held = parts(other.packed)
-    assert held["model/clay-tablet"] == b"\0\1" and "model.txt" not in held
+    contents = parts(other.packed)
+    assert contents["model/clay-tablet"] == b"\0\1" and "model.txt" not in contents
     loaded = load(blobs, save(blobs, other))
     assert (loaded.model_format, loaded.model, loaded.digest) == ("clay-tablet", b"\0\1", other.digest)
     with pytest.raises(BlobError, match="model format 'clay-tablet' is unknown"):

@@ -138,7 +138,7 @@ def test_one_channel_that_breaks_does_not_keep_another_from_hearing(state: State
     good = channels(_settings(state, called.address), print)
     ends = deliver(state, [Channel("bad", breaks), *good])
     assert [end.state for end in ends] == ["failed", "delivered"]
-    assert ends[0].error == "The channel broke: ZeroDivisionError."
+    assert ends[0].error == "The channel failed: ZeroDivisionError."
 
 
 def test_what_a_killed_process_was_sending_is_sent_again_when_its_claim_has_run_out(

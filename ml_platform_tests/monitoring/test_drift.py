@@ -14,7 +14,7 @@ from scipy.stats import wasserstein_distance
 
 from ml_platform.monitoring import drift
 from ml_platform.monitoring.distances import jensen_shannon, wasserstein
-from ml_platform.monitoring.drift import Found, Population, compared, weighted
+from ml_platform.monitoring.drift import ColumnDrift, Population, compared, weighted
 from ml_platform_tests.monitoring import naive
 
 doubles = st.floats(-1e6, 1e6, allow_nan=False).map(lambda v: round(v, 3))
@@ -23,7 +23,7 @@ numbers = st.lists(st.one_of(st.none(), few, doubles), min_size=1, max_size=60)
 levels = st.lists(st.one_of(st.none(), st.sampled_from("abcdefgh")), min_size=1, max_size=60)
 
 
-def _one(reference: Any, current: Any, dtype: Any = None) -> Found:
+def _one(reference: Any, current: Any, dtype: Any = None) -> ColumnDrift:
     frames = [pl.DataFrame({"x": pl.Series(side, dtype=dtype)}) for side in (reference, current)]
     (found,) = compared(Population.of(frames[0]), Population.of(frames[1]), ["x"])
     return found
@@ -160,10 +160,10 @@ def test_infinities_are_in_the_outer_bins_and_no_distance() -> None:
 
 
 def test_the_weighted_figure_counts_a_column_by_its_importance_and_at_most_once() -> None:
-    columns = [Found("much", "ok", "number", psi=8.0), Found("little", "ok", "number", psi=0.1)]
+    columns = [ColumnDrift("much", "ok", "number", psi=8.0), ColumnDrift("little", "ok", "number", psi=0.1)]
     assert weighted(columns, {"much": 0.25, "little": 0.75}) == pytest.approx(0.25 * 1 + 0.75 * 0.1)
-    assert weighted([*columns, Found("gone", "missing")], {"much": 0, "little": 0.5, "gone": 0.5}) == pytest.approx(
-        0.55
-    )
-    assert weighted([*columns, Found("fresh", "new", "number")], {"little": 1.0}) == pytest.approx(0.1)
-    assert weighted([Found("x", "empty")], {"x": 1.0}) is None
+    assert weighted(
+        [*columns, ColumnDrift("gone", "missing")], {"much": 0, "little": 0.5, "gone": 0.5}
+    ) == pytest.approx(0.55)
+    assert weighted([*columns, ColumnDrift("fresh", "new", "number")], {"little": 1.0}) == pytest.approx(0.1)
+    assert weighted([ColumnDrift("x", "empty")], {"x": 1.0}) is None

@@ -21,8 +21,8 @@ FEBRUARY_ENDS = datetime(2024, 3, 1, tzinfo=UTC)
 
 @pytest.fixture
 def trips_world(tmp_path: Path) -> Iterator[World]:
-    with closing(world(tmp_path / "data", OPEN)) as made:
-        yield made
+    with closing(world(tmp_path / "data", OPEN)) as opened:
+        yield opened
 
 
 def _stale(trips_world: World, moment: datetime) -> list[Alert]:
@@ -39,19 +39,19 @@ def _taken_in(trips_world: World, *months: str) -> None:
 def test_a_month_without_rows_some_days_after_its_end_is_alarming(trips_world: World) -> None:
     _taken_in(trips_world, "2024-01")
     assert _stale(trips_world, FEBRUARY_ENDS + GRACE - timedelta(seconds=1)) == []
-    (found,) = _stale(trips_world, FEBRUARY_ENDS + GRACE)
-    assert found.title == "No fresh data: trip_delay has no trips of 2024-02"
-    assert "ended on 01 March 2024" in found.text and "ml-platform land trip_delay trips" in found.text
+    (alert,) = _stale(trips_world, FEBRUARY_ENDS + GRACE)
+    assert alert.title == "No fresh data: trip_delay has no trips of 2024-02"
+    assert "ended on 01 March 2024" in alert.text and "ml-platform land trip_delay trips" in alert.text
     again = _stale(trips_world, FEBRUARY_ENDS + 2 * GRACE)
-    assert [item.alert_id for item in again] == [found.alert_id]
+    assert [item.alert_id for item in again] == [alert.alert_id]
     _taken_in(trips_world, "2024-02")
     assert _stale(trips_world, FEBRUARY_ENDS + GRACE) == []
 
 
 def test_the_newest_month_speaks_for_those_before_it(trips_world: World) -> None:
     _taken_in(trips_world, "2024-01")
-    (found,) = _stale(trips_world, datetime(2024, 5, 20, tzinfo=UTC))
-    assert found.partition == "2024-04"
+    (alert,) = _stale(trips_world, datetime(2024, 5, 20, tzinfo=UTC))
+    assert alert.partition == "2024-04"
 
 
 def test_what_never_began_and_what_is_over_is_not_alarming(trips_world: World) -> None:
@@ -72,9 +72,9 @@ def test_a_table_that_comes_later_than_it_used_to_is_alarming(trips_world: World
     trips_world.step("raw/traffic", "all")
     last = first + timedelta(days=21)
     assert _stale(trips_world, last + timedelta(days=15)) == []
-    (found,) = _stale(trips_world, last + timedelta(days=16))
-    assert (found.severity, found.asset) == ("warn", "raw/traffic")
-    assert "not arrived since 29 January 2024" in found.title and "every 7 days" in found.text
+    (alert,) = _stale(trips_world, last + timedelta(days=16))
+    assert (alert.severity, alert.asset) == ("warn", "raw/traffic")
+    assert "not arrived since 29 January 2024" in alert.title and "every 7 days" in alert.text
 
 
 def test_an_hour_is_alarming_some_hours_after_its_end_and_for_a_while_after_the_last(trips_world: World) -> None:
@@ -87,7 +87,7 @@ def test_an_hour_is_alarming_some_hours_after_its_end_and_for_a_while_after_the_
         trips_world.step(key, "2024-01-01T00")
     ends = Hourly(until).window(until)[0]
     assert _stale(trips_world, ends + GRACES[Hourly] - timedelta(seconds=1)) == []
-    (found,) = _stale(trips_world, ends + GRACES[Hourly])
-    assert found.partition == (last + timedelta(hours=1)).strftime("%Y-%m-%dT%H")
-    assert f"{ends:%d %B %Y}" in found.text
+    (alert,) = _stale(trips_world, ends + GRACES[Hourly])
+    assert alert.partition == (last + timedelta(hours=1)).strftime("%Y-%m-%dT%H")
+    assert f"{ends:%d %B %Y}" in alert.text
     assert _stale(trips_world, ends + 2 * GRACES[Hourly]) == []

@@ -57,23 +57,23 @@ def test_the_roc_curve_goes_through_the_points_of_its_thresholds() -> None:
 
 
 def test_a_thinned_roc_curve_keeps_the_area() -> None:
-    alarms, found = holdout.roc_points(LABELS, SCORES).T
+    alarms, observed = holdout.roc_points(LABELS, SCORES).T
     assert len(alarms) <= holdout.POINTS + 1
     positive, negative = SCORES[LABELS == 1], np.sort(SCORES[LABELS == 0])
     auc = np.searchsorted(negative, positive).mean() / len(negative)
-    assert np.trapezoid(found, alarms) == pytest.approx(auc, abs=1e-3)
+    assert np.trapezoid(observed, alarms) == pytest.approx(auc, abs=1e-3)
 
 
 def test_calibration_groups_hold_equal_counts_and_their_own_means() -> None:
-    promised, found, counts = holdout.calibration_points(LABELS, SCORES)
+    mean_scores, observed, counts = holdout.calibration_points(LABELS, SCORES)
     assert counts.sum() == len(SCORES) and counts.max() - counts.min() <= 1
-    assert promised == pytest.approx(np.linspace(0.05, 0.95, 10), abs=0.01)
-    assert found == pytest.approx(promised, abs=0.05)
+    assert mean_scores == pytest.approx(np.linspace(0.05, 0.95, 10), abs=0.01)
+    assert observed == pytest.approx(mean_scores, abs=0.05)
 
 
 def test_equal_scores_are_one_group() -> None:
-    promised, found, counts = holdout.calibration_points(np.array([1.0, 0, 0, 1]), np.full(4, 0.25))
-    assert (promised.tolist(), found.tolist(), counts.tolist()) == ([0.25], [0.5], [4])
+    mean_scores, observed, counts = holdout.calibration_points(np.array([1.0, 0, 0, 1]), np.full(4, 0.25))
+    assert (mean_scores.tolist(), observed.tolist(), counts.tolist()) == ([0.25], [0.5], [4])
 
 
 @pytest.mark.parametrize("labels", [np.zeros(5), np.ones(5)], ids=["all false", "all true"])

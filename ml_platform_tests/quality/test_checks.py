@@ -13,9 +13,9 @@ from ml_platform_tests.validation.test_versions import HEAD, reading
 
 
 def checked(sandbox: IngestionSandbox, table: Table, partition: str, *references: Reference) -> dict[str, CheckResult]:
-    found = run_checks(sandbox.stores, table, partition, references, MONTHS if table.event_time else None)
-    assert [check.name for check in found] == [name for name, _ in check_names(table)]
-    return {check.name: check for check in found}
+    result = run_checks(sandbox.stores, table, partition, references, MONTHS if table.event_time else None)
+    assert [check.name for check in result] == [name for name, _ in check_names(table)]
+    return {check.name: check for check in result}
 
 
 def test_a_good_partition_passes_every_check(sandbox: IngestionSandbox) -> None:
@@ -29,13 +29,13 @@ def test_refused_files_fail_the_schema_check_and_extra_columns_warn(sandbox: Ing
     table = customers()
     sandbox.put("customers/a.csv", "id,name,note\n1,Ada,x\n")
     sandbox.run(table)
-    found = checked(sandbox, table, "all")["schema"]
-    assert (found.passed, found.severity) == (False, "warn") and "customers/a.csv: note" in found.description
+    result = checked(sandbox, table, "all")["schema"]
+    assert (result.passed, result.severity) == (False, "warn") and "customers/a.csv: note" in result.description
     sandbox.put("customers/b.csv", "id\n1\n")
     sandbox.run(table)
-    found = checked(sandbox, table, "all")["schema"]
-    assert (found.passed, found.severity, found.value) == (False, "error", 1)
-    assert "customers/b.csv (the header): contracted columns are missing: name" in found.description
+    result = checked(sandbox, table, "all")["schema"]
+    assert (result.passed, result.severity, result.value) == (False, "error", 1)
+    assert "customers/b.csv (the header): contracted columns are missing: name" in result.description
 
 
 def test_a_file_that_clean_refuses_fails_the_schema_check_until_it_is_mended(sandbox: IngestionSandbox) -> None:
@@ -46,8 +46,8 @@ def test_a_file_that_clean_refuses_fails_the_schema_check_until_it_is_mended(san
     sandbox.put("readings/a.csv", HEAD + reading(1, "one"))
     sandbox.put("readings/b.csv", HEAD + reading(2, 2))
     sandbox.run(table)
-    found = checked(sandbox, table, "2013-01")["schema"]
-    assert not found.passed and "readings/a.csv" in found.description and "clean raised" in found.description
+    result = checked(sandbox, table, "2013-01")["schema"]
+    assert not result.passed and "readings/a.csv" in result.description and "clean raised" in result.description
     sandbox.put("readings/a.csv", HEAD + reading(1, 1))
     sandbox.run(table)
     assert checked(sandbox, table, "2013-01")["schema"].passed
@@ -64,7 +64,7 @@ def test_too_much_quarantine_and_too_few_rows_are_told_with_their_shares(sandbox
     assert share.description == "1 of 10 rows (10.00%) are in quarantine, most by the rule value|max."
     volume = checked(sandbox, table, "2013-03")["volume"]
     assert (volume.passed, volume.severity) == (False, "warn")
-    assert volume.description == "0.03226 rows a day (1 in all); usual are 0.4833, from 0.3792 to 0.616."
+    assert volume.description == "0.03226 rows a day (1 in all); 0.4833 are usual, 0.3792 to 0.616 are allowed."
     sandbox.build(table, "2013-05")
     empty = checked(sandbox, table, "2013-05")["volume"]
     assert (empty.passed, empty.severity) == (False, "error") and "no rows in 2013-05" in empty.description
@@ -80,8 +80,8 @@ def test_a_key_in_two_partitions_fails_the_keys_check_in_both(sandbox: Ingestion
     sandbox.put("readings/2.csv", "sensor,at\na,2013-02-01T00:00:00Z\nc,2013-03-01T00:00:00Z\n")
     sandbox.run(table)
     for partition, passed in (("2013-01", False), ("2013-02", False), ("2013-03", True)):
-        found = checked(sandbox, table, partition)["keys"]
-        assert found.passed is passed
+        result = checked(sandbox, table, partition)["keys"]
+        assert result.passed is passed
     assert "2013-01, 2013-02" in checked(sandbox, table, "2013-01")["keys"].description
 
 
@@ -93,9 +93,9 @@ def test_references_count_rows_whose_key_is_unknown(sandbox: IngestionSandbox) -
     assert checked(sandbox, table, "2013-01", points)["references"].passed  # not there yet: nothing to judge
     sandbox.put("customers/c.csv", "id,name\n1,Ada\n")
     sandbox.run(people)
-    found = checked(sandbox, table, "2013-01", points)["references"]
-    assert (found.passed, found.severity, found.value) == (False, "warn", 0.5)
-    assert found.description == "sensor → customers: 1 of 2 unknown (50.0%)."
+    result = checked(sandbox, table, "2013-01", points)["references"]
+    assert (result.passed, result.severity, result.value) == (False, "warn", 0.5)
+    assert result.description == "sensor → customers: 1 of 2 unknown (50.0%)."
 
 
 def test_the_profile_describes_every_column_of_the_current_rows(sandbox: IngestionSandbox) -> None:
@@ -103,10 +103,10 @@ def test_the_profile_describes_every_column_of_the_current_rows(sandbox: Ingesti
     sandbox.put("readings/a.csv", HEAD + "".join(reading(d, d, "ab"[d % 2]) for d in range(1, 6)) + reading(6, "NA"))
     for _ in range(2):
         sandbox.run(table)
-        found = sandbox.lake.frame("SELECT * FROM platform.profiles ORDER BY column_name")
-        assert found["column_name"].to_list() == ["at", "sensor", "value"]
+        result = sandbox.lake.frame("SELECT * FROM platform.profiles ORDER BY column_name")
+        assert result["column_name"].to_list() == ["at", "sensor", "value"]
         sandbox.put("readings/b.csv", HEAD + reading(2, 2, "a"))  # a duplicate: a new key, the same rows
-    at, sensor, value = found.to_dicts()
+    at, sensor, value = result.to_dicts()
     assert (value["rows"], value["nulls"], value["distinct"], value["min"], value["max"]) == (6, 1, 5, "1.0", "5.0")
     assert (value["mean"], value["q50"], value["q25"]) == (3.0, 3.0, 2.0)
     assert json.loads(sensor["levels"]) == {"a": 3, "b": 3}
@@ -123,8 +123,8 @@ def test_a_mended_rule_lets_quarantined_rows_in(sandbox: IngestionSandbox) -> No
     sandbox.put("readings/1.csv", HEAD + reading(1, 1) + reading(2, 900) + reading(3, 5000))
     sandbox.put("readings/2.csv", HEAD + reading(1, 1, month=2) + reading(2, "x", month=2))
     sandbox.run(table)
-    told = [(c.partition, c.rule, c.rows) for c in quarantine.counts(sandbox.lake, table)]
-    assert told == [("2013-01", "value|max", 2), ("2013-02", "value|dtype", 1)]
+    rejected = [(c.partition, c.rule, c.rows) for c in quarantine.counts(sandbox.lake, table)]
+    assert rejected == [("2013-01", "value|max", 2), ("2013-02", "value|dtype", 1)]
     [row] = quarantine.rows(sandbox.stores, table, rule="value|dtype")
     assert (row["file"], row["row"], json.loads(row["raw"])["value"]) == ("readings/2.csv", 1, "x")
     assert quarantine.replay(sandbox.stores, table, MONTHS).stale == []

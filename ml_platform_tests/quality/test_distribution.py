@@ -151,14 +151,14 @@ def test_levels_that_come_and_go_are_named_with_their_share() -> None:
     now = pl.DataFrame({"x": ["a"] * 90 + ["c"] * 10})
     [finding] = judged(mixes.levels, now, earlier, earlier)
     assert not finding.passed
-    assert finding.said.startswith("x: c appeared (10.0% of the values); b vanished (5.0% before)")
+    assert finding.description.startswith("x: c appeared (10.0% of the values); b vanished (5.0% before)")
 
 
 def test_texts_too_many_to_be_counted_are_judged_by_their_form() -> None:
     codes = pl.DataFrame({"x": [f"N{number}UW" for number in range(3 * LEVELS)]})
     assert failed(mixes.levels, codes.reverse(), codes, codes) == []
     [finding] = judged(mixes.levels, codes.select(pl.col("x").str.to_lowercase()), codes, codes)
-    assert not finding.passed and "a9a appeared (100.0% of the values)" in finding.said
+    assert not finding.passed and "a9a appeared (100.0% of the values)" in finding.description
 
 
 def test_numbers_that_name_rows_may_go_on_growing() -> None:
@@ -202,7 +202,7 @@ def test_odd_columns_are_judged_or_left_alone_and_break_nothing(now: pl.DataFram
     months = [numbers(seed) for seed in range(3)]
     for judge in JUDGES:
         for finding in judged(judge, now, *months) + judged(judge, months[0], now, *months):
-            assert math.isfinite(finding.value) and finding.said and finding.draw().startswith(b"<svg")
+            assert math.isfinite(finding.value) and finding.description and finding.draw().startswith(b"<svg")
 
 
 def test_null_and_not_a_number_are_both_missing() -> None:
@@ -213,7 +213,7 @@ def test_null_and_not_a_number_are_both_missing() -> None:
             distribution.missing, numbers(9).select(hole.then(pl.lit(gap)).otherwise("x").alias("x")), *whole
         )
         assert (finding.value, finding.threshold) == (0.1, 0.05) and not finding.passed
-        assert finding.said == "x: 10.0% of the values are missing; usual are 0.0%, give or take 5.0%."
+        assert finding.description == "x: 10.0% of the values are missing; 0.0% are usual, with a tolerance of 5.0%."
 
 
 def test_the_tolerance_of_missing_values_follows_how_much_they_vary() -> None:
@@ -242,6 +242,6 @@ def test_a_day_is_compared_with_its_weekday_and_chance_is_allowed_for() -> None:
     for day, rows in ((4, 0), (4, 140), (4, 600), (8, 120)):
         broken = [rows if i == day else n for i, n in enumerate(february)]
         [finding] = judged(rhythm.rows_by_day, events(broken, 2), events(january, 1), event="at")
-        assert not finding.passed and f"{day + 1:02} February 2013 has {rows:,} rows" in finding.said
+        assert not finding.passed and f"{day + 1:02} February 2013 has {rows:,} rows" in finding.description
     few = events([3, 5, 1, 4] * 7, 1), events([4, 1, 0, 9] * 7, 2)
     assert failed(rhythm.rows_by_day, few[1], few[0], event="at") == [], "few rows vary by chance"

@@ -33,8 +33,8 @@ def failing(history: History) -> dict[str, list[Finding]]:
 def test_a_fault_in_the_fourth_month_is_found_there(fault: str) -> None:
     make, expected = FAULTS[fault]
     [rows] = make(flight_profiles.file("2013-04"))
-    found = failing(flight_profiles.history(flight_profiles.screened(rows, "2013-04")))
-    assert expected <= found.keys(), found.keys()
+    failed = failing(flight_profiles.history(flight_profiles.screened(rows, "2013-04")))
+    assert expected <= failed.keys(), failed.keys()
 
 
 @pytest.mark.parametrize("month", [f"2013-{number:02}" for number in range(2, 6)])
@@ -46,14 +46,14 @@ def test_the_sentence_names_the_column_and_what_was_and_is() -> None:
     rows = FAULTS["arrival delays become seconds"][0](flight_profiles.file("2013-04"))[0]
     [unit] = failing(flight_profiles.history(flight_profiles.screened(rows, "2013-04")))["units"]
     assert unit.column == "arr_delay"
-    assert unit.said.startswith("arr_delay: the spread is ") and "times the usual one" in unit.said
+    assert unit.description.startswith("arr_delay: the spread is ") and "times the usual one" in unit.description
     rows = FAULTS["times shifted by five hours"][0](flight_profiles.file("2013-02"))[0]
     [hours] = [
         f
         for f in failing(flight_profiles.history(flight_profiles.screened(rows, "2013-02")))["hours"]
         if f.column == "sched_dep"
     ]
-    assert hours.said == "sched_dep: the times of day look like the earlier ones moved by +5 hours."
+    assert hours.description == "sched_dep: the times of day look like the earlier ones moved by +5 hours."
 
 
 def test_a_faulty_month_does_not_hide_the_same_fault_a_month_later() -> None:
@@ -61,8 +61,8 @@ def test_a_faulty_month_does_not_hide_the_same_fault_a_month_later() -> None:
     april, may = (
         flight_profiles.screened(make(flight_profiles.file(month))[0], month) for month in ("2013-04", "2013-05")
     )
-    found = failing(History(may, (*flight_profiles.before("2013-04"), april), "sched_dep"))
-    assert "units" in found
+    failed = failing(History(may, (*flight_profiles.before("2013-04"), april), "sched_dep"))
+    assert "units" in failed
 
 
 def test_a_faulty_month_makes_no_good_one_after_it_fail() -> None:

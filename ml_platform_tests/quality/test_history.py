@@ -42,15 +42,15 @@ def fill(sandbox: IngestionSandbox, table: Table, *months: int) -> None:
 
 
 def profiles(sandbox: IngestionSandbox) -> pl.DataFrame:
-    found = sandbox.lake.frame("SELECT * FROM platform.profiles ORDER BY table_name, partition, column_name")
-    return found.select(sorted(found.columns))
+    result = sandbox.lake.frame("SELECT * FROM platform.profiles ORDER BY table_name, partition, column_name")
+    return result.select(sorted(result.columns))
 
 
 def test_the_first_partition_has_nothing_to_be_compared_with(sandbox: IngestionSandbox) -> None:
     table = readings()
     fill(sandbox, table, 1)
-    found = checked(sandbox, table, "2013-01")
-    assert found["units"].passed and found["units"].description == "There is no history yet to compare with."
+    result = checked(sandbox, table, "2013-01")
+    assert result["units"].passed and result["units"].description == "There is no history yet to compare with."
 
 
 def test_a_fault_is_told_with_its_table_and_its_picture(sandbox: IngestionSandbox) -> None:
@@ -58,14 +58,14 @@ def test_a_fault_is_told_with_its_table_and_its_picture(sandbox: IngestionSandbo
     fill(sandbox, table, 1, 2)
     sandbox.put("readings/3.csv", HEAD + "".join(month(3, value=60)))
     sandbox.run(table)
-    found = checked(sandbox, table, "2013-03")["shift"]
-    assert (found.passed, found.severity) == (False, "warn")
-    assert found.description.startswith("value: mean 62.9 and quartiles 61, 63, 65; the nearest")
-    assert found.metadata["history"] == "2 earlier partitions, 2013-01 to 2013-02"
-    [row] = found.metadata["columns"]
+    result = checked(sandbox, table, "2013-03")["shift"]
+    assert (result.passed, result.severity) == (False, "warn")
+    assert result.description.startswith("value: mean 62.9 and quartiles 61, 63, 65; the nearest")
+    assert result.metadata["history"] == "2 earlier partitions, 2013-01 to 2013-02"
+    [row] = result.metadata["columns"]
     assert (row["column"], row["before"], row["passed"]) == ("value", "2.9 (1, 3, 5)", False)
-    assert row["moved"] == found.value and row["may"] == found.threshold
-    picture = Blobs(sandbox.stores.settings).get(found.metadata["picture"]["picture"]).read_bytes()
+    assert row["moved"] == result.value and row["may"] == result.threshold
+    picture = Blobs(sandbox.stores.settings).get(result.metadata["picture"]["picture"]).read_bytes()
     assert picture.startswith(b"<svg") and b"value: mean" in picture
 
 
@@ -105,9 +105,9 @@ def test_the_history_of_a_table_without_partitions_are_its_earlier_contents(sand
     put(names)
     assert checked(sandbox, table, "all")["levels"].description == "There is no history yet to compare with."
     put([name.lower() for name in names])
-    found = checked(sandbox, table, "all")["levels"]
-    assert (found.passed, found.severity) == (False, "error")
-    assert found.metadata["history"] == "1 earlier contents of the table"
+    result = checked(sandbox, table, "all")["levels"]
+    assert (result.passed, result.severity) == (False, "error")
+    assert result.metadata["history"] == "1 earlier versions of the table"
     put(names)
     assert checked(sandbox, table, "all")["levels"].passed, "what stood before is no news"
 
@@ -119,9 +119,9 @@ def test_rows_that_came_before_are_counted_however_they_were_refused(sandbox: In
     sandbox.put("readings/3.csv", HEAD + "".join(march) + "".join(march[:5]))
     sandbox.put("readings/3_again.csv", HEAD + "".join(line.replace("\n", "5\n") for line in march[10:15]))
     sandbox.run(table)
-    found = checked(sandbox, table, "2013-03")["repeats"]
-    assert (found.passed, found.severity, found.threshold) == (False, "warn", 0.01)
-    assert found.description == "10 of 70 rows (14.29%) had come before; usual are 0.00%."
+    result = checked(sandbox, table, "2013-03")["repeats"]
+    assert (result.passed, result.severity, result.threshold) == (False, "warn", 0.01)
+    assert result.description == "10 of 70 rows (14.29%) repeat earlier ones; 0.00% are usual."
 
 
 @pytest.mark.parametrize(
@@ -136,23 +136,23 @@ def test_freshness_is_judged_by_arrival_and_newest_row_never_by_the_clock(
     fill(sandbox, table, 1, 2)
     sandbox.land(table, "readings/3.csv", HEAD + "".join(month(3, hours=hours)), utc(arrived))
     sandbox.run(table)
-    found = checked(sandbox, table, "2013-03")["freshness"]
-    assert found.passed is passed and "The newest row was" in found.description
+    result = checked(sandbox, table, "2013-03")["freshness"]
+    assert result.passed is passed and "The newest row was" in result.description
 
 
 def test_a_lake_of_older_code_is_profiled_again_once(sandbox: IngestionSandbox) -> None:
     table = readings()
     fill(sandbox, table, 1, 2, 3)
-    expected, found = profiles(sandbox), checked(sandbox, table, "2013-03")
+    expected, result = profiles(sandbox), checked(sandbox, table, "2013-03")
     with write(sandbox.lake, Author("test")) as tx:
         for name in NEW:
             tx.execute(f"ALTER TABLE platform.profiles DROP COLUMN {name}")
     assert set(profiles(sandbox).columns).isdisjoint(NEW)
-    assert checked(sandbox, table, "2013-03") == found
+    assert checked(sandbox, table, "2013-03") == result
     assert profiles(sandbox).equals(expected)
     assert set(expected["version"]) == {PROFILE_VERSION}
     snapshot = sandbox.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')")
-    assert checked(sandbox, table, "2013-03") == found
+    assert checked(sandbox, table, "2013-03") == result
     assert sandbox.lake.value("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')") == snapshot
 
 
@@ -160,9 +160,9 @@ def test_a_partition_without_rows_fails_its_volume_alone(sandbox: IngestionSandb
     table = readings()
     fill(sandbox, table, 1)
     sandbox.build(table, "2013-02")
-    found = checked(sandbox, table, "2013-02")
-    assert (found["volume"].passed, found["volume"].severity) == (False, "error")
-    assert all(check.passed for name, check in found.items() if name != "volume")
+    result = checked(sandbox, table, "2013-02")
+    assert (result["volume"].passed, result["volume"].severity) == (False, "error")
+    assert all(check.passed for name, check in result.items() if name != "volume")
 
 
 def test_an_hour_is_compared_with_the_same_hour_of_earlier_days(sandbox: IngestionSandbox) -> None:
@@ -182,7 +182,7 @@ def test_an_hour_is_compared_with_the_same_hour_of_earlier_days(sandbox: Ingesti
     seen = history(sandbox.stores, table, slices, "2013-01-05T12")
     assert [p.partition for p in seen.earlier] == [f"2013-01-0{day}T12" for day in range(1, 5)]
     for hour in ("12", "06", "03"):
-        found = run_checks(sandbox.stores, table, f"2013-01-05T{hour}", (), slices)
-        assert [check.description for check in found if not check.passed] == []
-    assert "nothing unusual" in next(c.description for c in found if c.name == "volume")
-    assert "rows_by_day" not in {c.name for c in found}
+        result = run_checks(sandbox.stores, table, f"2013-01-05T{hour}", (), slices)
+        assert [check.description for check in result if not check.passed] == []
+    assert "which is usual" in next(c.description for c in result if c.name == "volume")
+    assert "rows_by_day" not in {c.name for c in result}

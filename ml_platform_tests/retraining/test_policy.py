@@ -102,7 +102,7 @@ def test_stored_evidence_gives_the_same_decision_again(evidence: Evidence) -> No
 MISTAKES = {
     "a cool-down longer than the calendar": (
         lambda: Retrain(every=2, cool_down=2),
-        r"Retrain: cool_down=2 forbids what every=2 asks for. Give a cool_down below 2, or every=None.",
+        r"Retrain: cool_down=2 prevents every training that every=2 asks for. Give a cool_down below 2, or every=None.",
     ),
     "a trigger beside a training every time": (
         lambda: Retrain(on_drift=0.2, on_performance=0.1),
@@ -113,7 +113,7 @@ MISTAKES = {
     "a threshold that is none": (lambda: Retrain(every=None, on_drift=float("nan")), "on_drift"),
     "a margin below nothing": (lambda: Retrain(every=None, on_performance=-0.1), "on_performance.*or equal to 0"),
     "no partition between trainings": (lambda: Retrain(every=0), "every.*or equal to 1"),
-    "a calendar that is none": (lambda: Retrain(every="fortnightly"), "is no calendar. Write .* 6h, 1d, 1w or 1mo"),
+    "a calendar that is none": (lambda: Retrain(every="fortnightly"), "is not a calendar. Write .* 6h, 1d, 1w or 1mo"),
     "a negative cool-down": (lambda: Retrain(every=9, cool_down=-1), "cool_down.*or equal to 0"),
 }
 
@@ -129,7 +129,7 @@ def test_a_policy_that_cannot_work_is_refused(mistake: str) -> None:
 def test_partitions_cannot_be_counted_where_there_are_none(policy: Retrain) -> None:
     from ml_platform_tests import scenario
 
-    with pytest.raises(DeclarationError, match=r"churn.*\.retrain: .* is about partitions, and there are none"):
+    with pytest.raises(DeclarationError, match=r"churn.*\.retrain: .* needs partitions, and the pipeline has none"):
         scenario.churn(retrain=policy)
 
 
@@ -192,5 +192,7 @@ def test_a_cool_down_as_long_as_the_calendar_is_refused_where_partitions_have_a_
 
     hours, policy = Hourly("2024-01-01T00"), Retrain(every="1d", cool_down=23)
     assert scenario.trips(partitions=hours, retrain=policy).retrain.cool_down == 23
-    with pytest.raises(DeclarationError, match=r"cool_down=24 hours forbid what every='1d' asks for.*at most 23"):
+    with pytest.raises(
+        DeclarationError, match=r"cool_down=24 hours prevent trainings that every='1d' asks for.*at most 23"
+    ):
         scenario.trips(partitions=hours, retrain=Retrain(every="1d", cool_down=24))

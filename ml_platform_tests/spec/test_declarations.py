@@ -96,12 +96,21 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     "an event time that is no column": (lambda: Table("t", Files("t.csv"), Flights, event_time="when"), "'when'"),
     "where= over an unknown column": (featured(window(where=pl.col("nope") > 1)), "nope"),
     "a derivation of an unknown column": (featured(Derived(x=pl.col("nope") + 1)), "reads nope"),
-    "two columns joined to one": (featured(window(by={"carrier": "carrier", "flight": "carrier"})), "to the same one"),
+    "two columns joined to one": (
+        featured(window(by={"carrier": "carrier", "flight": "carrier"})),
+        "to the same column",
+    ),
     # outcomes (S3)
-    "arr_time as a feature": (featured(Derived(x=pl.col("arr_time") / 60)), "reads arr_time, which it may not"),
+    "arr_time as a feature": (
+        featured(Derived(x=pl.col("arr_time") / 60)),
+        "reads arr_time, which does not exist or is not allowed here",
+    ),
     "a join on an outcome": (featured(window(by={"arr_time": "arr_time"})), "'arr_time', an outcome"),
-    "a label column among inputs": (lambda: declared(examples=examples(inputs=("delay",))), "hold the outcome: delay"),
-    "known_at among inputs": (lambda: declared(examples=examples(inputs=("lands",))), "hold the outcome: lands"),
+    "a label column among inputs": (
+        lambda: declared(examples=examples(inputs=("delay",))),
+        "contain the outcome: delay",
+    ),
+    "known_at among inputs": (lambda: declared(examples=examples(inputs=("lands",))), "contain the outcome: lands"),
     "a window over examples whose outcomes have no time": (
         lambda: declared(
             features=(window(),), tables=(Table("flights", Files("f.csv"), Flights, event_time="departs"),)
@@ -109,8 +118,11 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         "declares no known_at",
     ),
     # names
-    "two features of one name": (featured(window(), window()), "already that of Window"),
-    "a feature named as an input": (featured(Derived(carrier=pl.col("seat_rows"))), "'carrier' is already that"),
+    "two features of one name": (featured(window(), window()), "already used by Window"),
+    "a feature named as an input": (
+        featured(Derived(carrier=pl.col("seat_rows"))),
+        "'carrier' is already used by an input",
+    ),
     "two derivations of one name": (featured(Derived(x=pl.col("seat_rows")), Derived(x=pl.col("carrier"))), "'x'"),
     "one status for two readings": (
         featured(
@@ -120,8 +132,8 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         "'last__status' is already taken.*as_",
     ),
     "a column called status": (featured(Lookup("planes", on="carrier", take=["status"])), "'planes__status' is alre"),
-    "tables of one name": (lambda: declared(tables=(FLIGHTS, FLIGHTS)), "tables declared twice: flights"),
-    "a name of the platform's": (lambda: declared(name="registry"), "platform's own"),
+    "tables of one name": (lambda: declared(tables=(FLIGHTS, FLIGHTS)), "two tables have the name flights"),
+    "a name of the platform's": (lambda: declared(name="registry"), "reserved for the platform"),
     "a name that is none": (lambda: declared(name="Flight Delay"), "lower case"),
     "a column of the platform's": (featured(Derived(_x=pl.col("carrier"))), "begins with _"),
     # cycles
@@ -177,7 +189,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "two conditions of one key": (
         featured(*(TimeSince("flights", on="carrier", where=pl.col("delay") > most) for most in (0, 15))),
-        r"'flights__time_since_by_carrier' is already that of TimeSince.*as_=",
+        r"'flights__time_since_by_carrier' is already used by TimeSince.*as_=",
     ),
     "time since, without time": (featured(Since("planes", on="carrier")), "Use Lookup"),
     # spans and numbers
@@ -205,7 +217,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: declared(split=Split(validation=0.1, holdout=0.2, group="delay")),
         "group='delay' is no input",
     ),
-    "an exclusion of what is no input": (lambda: examples(exclude=("delay",)), "no input: delay"),
+    "an exclusion of what is no input": (lambda: examples(exclude=("delay",)), "no inputs: delay"),
     "a label that is a time": (lambda: declared(examples=examples(label="lands")), "the label is Datetime"),
     "a label on nothing": (
         lambda: declared(examples=examples(label=Label("planes", on={"tail": "number"}))),
@@ -213,7 +225,7 @@ MISTAKES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "an owner that is nobody": (lambda: declared(owners=("operations",)), "team:name"),
     "a file outside the landing folder": (lambda: Files("../secrets.csv"), "leaves the landing folder"),
-    "a file of no known kind": (lambda: Files("flights.xlsx"), "no format"),
+    "a file of no known kind": (lambda: Files("flights.xlsx"), "no known format"),
 }
 
 

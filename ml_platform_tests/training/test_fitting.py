@@ -27,36 +27,36 @@ from ml_platform_tests.scenario.labelled_trips import MONTHS, D
 TASKS = ("binary", "multiclass", "regression")
 
 
-def made(
+def fit_and_store(
     lake: Lake, blobs: Blobs, pipeline: ModelPipeline, frame: pl.DataFrame | None = None, threads: int = 2
 ) -> tuple[TrainingSet, Trained, pl.DataFrame]:
     labelled_trips.fill(lake, pipeline, labelled_trips.rows() if frame is None else frame)
     stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
-    found = fitting.make(blobs, pipeline, stored, "{}", threads=threads)
-    return stored, found, pl.read_parquet(blobs.path(stored.digest))
+    candidate = fitting.make(blobs, pipeline, stored, "{}", threads=threads)
+    return stored, candidate, pl.read_parquet(blobs.path(stored.digest))
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_model_learns_and_its_bundle_scores_as_it_did(lake: Lake, blobs: Blobs, task: str) -> None:
-    _, found, rows = made(lake, blobs, labelled_trips.pipeline(task))
+    _, candidate, rows = fit_and_store(lake, blobs, labelled_trips.pipeline(task))
     holdout = rows.filter(pl.col("_part") == "holdout")
-    scores = Predictor(load(blobs, found.digest)).scores(holdout)
+    scores = Predictor(load(blobs, candidate.digest)).scores(holdout)
     label = holdout["_label"].to_numpy()
     if task == "multiclass":
-        assert found.bundle.classes == ("bad", "good", "poor")
+        assert candidate.bundle.classes == ("bad", "good", "poor")
         assert np.allclose(scores.sum(axis=1), 1)
-        assert np.mean(np.array(found.bundle.classes)[scores.argmax(axis=1)] == label) > 0.55
+        assert np.mean(np.array(candidate.bundle.classes)[scores.argmax(axis=1)] == label) > 0.55
     elif task == "binary":
         assert scores[label].mean() > scores[~label].mean() + 0.3
     else:
         assert np.corrcoef(scores, label)[0, 1] > 0.7
-    assert found.record["parameters"]["rounds"] == 10
-    assert found.record["bytes"] == found.bundle.size == blobs.path(found.digest).stat().st_size
+    assert candidate.record["parameters"]["rounds"] == 10
+    assert candidate.record["bytes"] == candidate.bundle.size == blobs.path(candidate.digest).stat().st_size
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(lake: Lake, blobs: Blobs, task: str) -> None:
-    _, found, rows = made(lake, blobs, labelled_trips.pipeline(task))
+    _, candidate, rows = fit_and_store(lake, blobs, labelled_trips.pipeline(task))
     strange = pl.DataFrame(
         {
             "city": [None, "never seen", "rome", "", "oslo"],
@@ -66,10 +66,10 @@ def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(lake: Lake, blobs: Blo
             "hour": [None, 0, 23, 5, 7],
             "far": [float("nan"), None, 0.1, 1e-320, float("-inf")],
         },
-        schema={name: rows.schema[name] for name in found.bundle.columns},
+        schema={name: rows.schema[name] for name in candidate.bundle.columns},
     )
-    frame = pl.concat([rows.select(list(found.bundle.columns)).head(300), strange])
-    predictor = Predictor(found.bundle, threads=2)
+    frame = pl.concat([rows.select(list(candidate.bundle.columns)).head(300), strange])
+    predictor = Predictor(candidate.bundle, threads=2)
     singles = np.array([predictor.score_row(row) for row in frame.iter_rows(named=True)])
     assert singles.tobytes() == predictor.scores(frame).tobytes()
     moved = frame.select(frame.columns[::-1]).with_columns(more=pl.lit("x"))
@@ -77,8 +77,8 @@ def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(lake: Lake, blobs: Blo
 
 
 def test_batches_cut_anywhere_give_the_same_scores(lake: Lake, blobs: Blobs, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, found, rows = made(lake, blobs, labelled_trips.pipeline())
-    predictor = Predictor(found.bundle)
+    _, candidate, rows = fit_and_store(lake, blobs, labelled_trips.pipeline())
+    predictor = Predictor(candidate.bundle)
     whole = predictor.scores(rows)
     monkeypatch.setattr("ml_platform.models.predictor.BATCH", 7)
     assert predictor.scores(rows).tobytes() == whole.tobytes()
@@ -92,52 +92,52 @@ def test_levels_and_classes_are_learnt_from_the_train_part_only(lake: Lake, blob
         kind=pl.when(late & (pl.col("trip") % 5 == 0)).then(pl.lit("odd")).otherwise("kind"),
     )
     pipeline = labelled_trips.pipeline("multiclass", trainer=LightGBM(num_leaves=7, rounds=30, early_stopping=5))
-    stored, found, rows = made(lake, blobs, pipeline, frame)
-    assert found.bundle.levels == {"city": ["bonn", "graz", "oslo", "rome"]}
-    assert found.bundle.classes == ("bad", "good", "poor")
-    predictor = Predictor(found.bundle)
+    stored, candidate, rows = fit_and_store(lake, blobs, pipeline, frame)
+    assert candidate.bundle.levels == {"city": ["bonn", "graz", "oslo", "rome"]}
+    assert candidate.bundle.classes == ("bad", "good", "poor")
+    predictor = Predictor(candidate.bundle)
     unknown = rows.filter(pl.col("city") == "aaa")
     as_null = unknown.with_columns(city=pl.lit(None, pl.String))
     assert predictor.scores(unknown).tobytes() == predictor.scores(as_null).tobytes()
-    assert reproduce_here(blobs, stored.digest, found.digest).identical
+    assert reproduce_here(blobs, stored.digest, candidate.digest).identical
 
 
 def test_early_stopping_keeps_the_best_round_and_says_how_good_it_was(lake: Lake, blobs: Blobs) -> None:
     trainer = LightGBM(num_leaves=31, rounds=400, learning_rate=0.5, min_data_in_leaf=2, early_stopping=10)
-    _, found, _ = made(lake, blobs, labelled_trips.pipeline(trainer=trainer))
-    assert 1 <= found.record["parameters"]["rounds"] < 400
-    assert found.record["evaluations"]["binary_logloss"] < 0.69
-    assert found.bundle.model.decode().count("Tree=") == found.record["parameters"]["rounds"]
+    _, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline(trainer=trainer))
+    assert 1 <= candidate.record["parameters"]["rounds"] < 400
+    assert candidate.record["evaluations"]["binary_logloss"] < 0.69
+    assert candidate.bundle.model.decode().count("Tree=") == candidate.record["parameters"]["rounds"]
 
 
 def test_the_same_training_is_the_same_bundle_s16(lake: Lake, blobs: Blobs) -> None:
     pipeline = labelled_trips.pipeline()
-    stored, found, _ = made(lake, blobs, pipeline)
+    stored, candidate, _ = fit_and_store(lake, blobs, pipeline)
     again = fitting.make(blobs, pipeline, stored, "{}", threads=2)
-    assert again.digest == found.digest == load(blobs, found.digest).digest
+    assert again.digest == candidate.digest == load(blobs, candidate.digest).digest
     other = fitting.make(blobs, pipeline, stored, "{}", threads=1)
-    assert other.bundle.model == found.bundle.model  # threads are no part of the model
+    assert other.bundle.model == candidate.bundle.model  # threads are no part of the model
 
 
 def test_the_bundle_tells_its_training_set_and_decision(lake: Lake, blobs: Blobs) -> None:
-    stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
-    loaded = load(blobs, found.digest)
+    stored, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline())
+    loaded = load(blobs, candidate.digest)
     assert (loaded.training_set, loaded.decided_at) == (stored.digest, D)
-    assert list(loaded.columns) == list(found.bundle.columns)
+    assert list(loaded.columns) == list(candidate.bundle.columns)
 
 
 def test_a_column_that_is_always_null_trains(lake: Lake, blobs: Blobs) -> None:
     frame = labelled_trips.rows().with_columns(km=pl.lit(None, pl.Float64), city=pl.lit(None, pl.String))
-    stored, found, _ = made(lake, blobs, labelled_trips.pipeline(), frame)
-    assert found.bundle.levels["city"] == []
-    assert Predictor(found.bundle).score_row(dict.fromkeys(found.bundle.columns)) > 0  # type: ignore[operator]
-    assert reproduce_here(blobs, stored.digest, found.digest).identical
+    stored, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline(), frame)
+    assert candidate.bundle.levels["city"] == []
+    assert Predictor(candidate.bundle).score_row(dict.fromkeys(candidate.bundle.columns)) > 0  # type: ignore[operator]
+    assert reproduce_here(blobs, stored.digest, candidate.digest).identical
 
 
 def test_nothing_in_the_record_but_json_values(lake: Lake, blobs: Blobs) -> None:
-    _, found, _ = made(lake, blobs, labelled_trips.pipeline())
-    assert json.loads(json.dumps(found.record)) == found.record
-    assert {*found.record} == {
+    _, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline())
+    assert json.loads(json.dumps(candidate.record)) == candidate.record
+    assert {*candidate.record} == {
         "parameters",
         "evaluations",
         "environment",
@@ -153,38 +153,38 @@ def test_nothing_in_the_record_but_json_values(lake: Lake, blobs: Blobs) -> None
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_fresh_process_makes_the_same_bytes_s16(lake: Lake, blobs: Blobs, task: str) -> None:
-    stored, found, _ = made(lake, blobs, labelled_trips.pipeline(task))
-    again = reproduce(blobs, stored.digest, found.digest)
+    stored, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline(task))
+    again = reproduce(blobs, stored.digest, candidate.digest)
     assert again.identical
     assert again.expected == again.actual
     assert again.detail == "The same bytes."
 
 
-def changed(blobs: Blobs, found: Trained, **parts: Any) -> str:
-    return save(blobs, dataclasses.replace(found.bundle, **parts))
+def changed(blobs: Blobs, candidate: Trained, **parts: Any) -> str:
+    return save(blobs, dataclasses.replace(candidate.bundle, **parts))
 
 
 def test_another_model_is_noticed_and_its_first_difference_named(lake: Lake, blobs: Blobs) -> None:
-    stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
-    forged = found.bundle.model.replace(b"shrinkage=0.2", b"shrinkage=0.3", 1)
-    again = reproduce_here(blobs, stored.digest, changed(blobs, found, model=forged))
+    stored, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline())
+    forged = candidate.bundle.model.replace(b"shrinkage=0.2", b"shrinkage=0.3", 1)
+    again = reproduce_here(blobs, stored.digest, changed(blobs, candidate, model=forged))
     assert not again.identical
     assert again.expected != again.actual
     assert "was 'shrinkage=0.3' and is 'shrinkage=0.2'" in again.detail
 
 
 def test_other_levels_and_another_environment_are_named(lake: Lake, blobs: Blobs) -> None:
-    stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
-    elsewhere = {**found.bundle.versions, "cpu": "abacus"}
+    stored, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline())
+    elsewhere = {**candidate.bundle.versions, "cpu": "abacus"}
     forged = changed(
         blobs,
-        found,
-        signature=dataclasses.replace(found.bundle.signature, levels={"city": ["bonn", "rome"]}),
+        candidate,
+        signature=dataclasses.replace(candidate.bundle.signature, levels={"city": ["bonn", "rome"]}),
         versions=elsewhere,
     )
     again = reproduce_here(blobs, stored.digest, forged)
     assert not again.identical
-    assert again.detail.startswith("The levels of city differ. Since then: cpu was abacus and is ")
+    assert again.detail.startswith("The categories of city differ. Since then: cpu was abacus and is ")
 
 
 def test_environments_are_compared_library_by_library() -> None:
@@ -194,23 +194,23 @@ def test_environments_are_compared_library_by_library() -> None:
 
 @pytest.mark.parametrize("which", ["training set", "bundle"])
 def test_a_damaged_blob_is_noticed_also_by_the_fresh_process(lake: Lake, blobs: Blobs, which: str) -> None:
-    stored, found, _ = made(lake, blobs, labelled_trips.pipeline())
-    path = blobs.path(stored.digest if which == "training set" else found.digest)
+    stored, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline())
+    path = blobs.path(stored.digest if which == "training set" else candidate.digest)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
     with pytest.raises(BlobError, match="damaged"):
-        reproduce(blobs, stored.digest, found.digest)
+        reproduce(blobs, stored.digest, candidate.digest)
 
 
 def test_another_training_set_than_its_own_is_refused(lake: Lake, blobs: Blobs) -> None:
-    _, found, _ = made(lake, blobs, labelled_trips.pipeline())
+    _, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline())
     with pytest.raises(TrainingError, match="was fitted on"):
-        reproduce_here(blobs, "0" * 64, found.digest)
+        reproduce_here(blobs, "0" * 64, candidate.digest)
 
 
 def test_a_bundle_that_is_none_is_refused_by_name(blobs: Blobs, tmp_path: Path) -> None:
-    with pytest.raises(BlobError, match="no model bundle"):
+    with pytest.raises(BlobError, match="not a model bundle"):
         load(blobs, blobs.put_bytes(b"PK nothing"))
     with pytest.raises(BlobError, match="is not in"):
         load(blobs, "0" * 64)
@@ -218,4 +218,4 @@ def test_a_bundle_that_is_none_is_refused_by_name(blobs: Blobs, tmp_path: Path) 
 
 def test_a_value_that_lightgbm_refuses_is_a_training_error(lake: Lake, blobs: Blobs) -> None:
     with pytest.raises(TrainingError, match="LightGBM refuses"):
-        made(lake, blobs, labelled_trips.pipeline(trainer=LightGBM(extra={"max_bin": -3})))
+        fit_and_store(lake, blobs, labelled_trips.pipeline(trainer=LightGBM(extra={"max_bin": -3})))

@@ -40,11 +40,11 @@ def test_an_example_keeps_its_part_whatever_else_is_there(
 ) -> None:
     split = Split(validation=validation, holdout=holdout, seed=seed)
     frame = pl.DataFrame(keys, schema={"a": pl.String, "b": pl.Int64}, orient="row")
-    found = parts(split, frame, ("a", "b"))
-    assert found == [by_hand(split, f"{a}\x1f{b}\x1f") for a, b in keys]
-    assert set(found) <= set(PARTS)
+    part_by_row = parts(split, frame, ("a", "b"))
+    assert part_by_row == [by_hand(split, f"{a}\x1f{b}\x1f") for a, b in keys]
+    assert set(part_by_row) <= set(PARTS)
     half = frame.head((frame.height + 1) // 2)
-    assert parts(split, half, ("a", "b")) == found[: half.height]
+    assert parts(split, half, ("a", "b")) == part_by_row[: half.height]
 
 
 @settings(max_examples=40, deadline=None)
@@ -54,9 +54,9 @@ def test_a_group_never_straddles_two_parts_and_rows_without_one_go_by_their_key(
 ) -> None:
     split = Split(validation=0.3, holdout=0.3, group="g", seed=seed)
     frame = pl.DataFrame({"k": range(len(groups)), "g": groups}, schema={"k": pl.Int64, "g": pl.Int64})
-    found = parts(split, frame, ("k",))
+    part_by_row = parts(split, frame, ("k",))
     expected = [by_hand(split, f"k{k}\x1f" if g is None else f"g{g}") for k, g in enumerate(groups)]
-    assert found == expected
+    assert part_by_row == expected
 
 
 @settings(max_examples=40, deadline=None)
@@ -66,18 +66,18 @@ def test_spans_are_ordered_and_complete_up_to_the_microsecond(ages: list[int], v
     day = 24 * 3600 * 10**6
     edges = [holdout * day, holdout * day + 1, (holdout + validation) * day, (holdout + validation) * day + 1]
     frame = pl.DataFrame({"at": [D - timedelta(microseconds=age) for age in [*ages, *edges]]})
-    found = parts(split, frame.cast(pl.Datetime("us", "UTC")), ("k",), at="at")
+    part_by_row = parts(split, frame.cast(pl.Datetime("us", "UTC")), ("k",), at="at")
     expected = [
         "holdout" if age <= holdout * day else "validation" if age <= (holdout + validation) * day else "train"
         for age in [*ages, *edges]
     ]
-    assert found == expected
+    assert part_by_row == expected
 
 
 def test_shares_come_out_near_what_was_asked() -> None:
-    found = parts(Split(validation=0.1, holdout=0.2), pl.DataFrame({"k": range(20_000)}), ("k",))
-    assert abs(found.count("holdout") / 20_000 - 0.2) < 0.01
-    assert abs(found.count("validation") / 20_000 - 0.1) < 0.01
+    part_by_row = parts(Split(validation=0.1, holdout=0.2), pl.DataFrame({"k": range(20_000)}), ("k",))
+    assert abs(part_by_row.count("holdout") / 20_000 - 0.2) < 0.01
+    assert abs(part_by_row.count("validation") / 20_000 - 0.1) < 0.01
 
 
 def test_the_seed_moves_examples() -> None:

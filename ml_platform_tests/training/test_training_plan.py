@@ -14,7 +14,7 @@ STORED = TrainingSet("abc", datetime(2013, 3, 1, tzinfo=UTC), 1, {}, 0, {})
 
 def test_extra_reaches_lightgbm_under_its_principal_name_and_nothing_is_changed_silently() -> None:
     pipeline = labelled_trips.pipeline(trainer=LightGBM(extra={"reg_lambda": 2.0}))
-    found = plan(pipeline, STORED)
+    planned = plan(pipeline, STORED)
     defaults: dict[str, Any] = {
         "objective": "binary",
         "num_leaves": 31,
@@ -25,7 +25,7 @@ def test_extra_reaches_lightgbm_under_its_principal_name_and_nothing_is_changed_
         "force_row_wise": True,
         "verbosity": -1,
     }
-    assert found.config["parameters"] == {**defaults, "lambda_l2": 2.0}
+    assert planned.config["parameters"] == {**defaults, "lambda_l2": 2.0}
 
 
 def test_times_and_keys_never_reach_the_model() -> None:
@@ -33,7 +33,7 @@ def test_times_and_keys_never_reach_the_model() -> None:
 
 
 def test_a_plan_survives_json_in_the_order_of_its_columns() -> None:
-    found = plan(labelled_trips.pipeline(), STORED)
-    again = Plan.from_json(json.loads(json.dumps(found.to_json(), sort_keys=True)))
-    assert again == found
-    assert list(again.columns) == list(found.columns)
+    planned = plan(labelled_trips.pipeline(), STORED)
+    again = Plan.from_json(json.loads(json.dumps(planned.to_json(), sort_keys=True)))
+    assert again == planned
+    assert list(again.columns) == list(planned.columns)

@@ -22,8 +22,8 @@ DAY = timedelta(days=1)
 
 def built(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, **options: object) -> tuple[TrainingSet, pl.DataFrame]:
     arguments = {"decided_at": D, "partitions_upto": MONTHS, **options}
-    found = build(lake, blobs, pipeline, **arguments)  # type: ignore[arg-type]
-    return found, pl.read_parquet(blobs.path(found.digest))
+    training_set = build(lake, blobs, pipeline, **arguments)  # type: ignore[arg-type]
+    return training_set, pl.read_parquet(blobs.path(training_set.digest))
 
 
 def test_examples_are_ordered_by_time_and_key_whatever_order_they_were_stored_in_s16(lake: Lake, blobs: Blobs) -> None:
@@ -91,12 +91,12 @@ def test_a_label_counts_only_when_known_before_the_decision_s18(lake: Lake, blob
         .otherwise("ended")
     )
     labelled_trips.fill(lake, pipeline, frame)
-    found, rows = built(lake, blobs, pipeline)
-    assert found.immature == 120
+    training_set, rows = built(lake, blobs, pipeline)
+    assert training_set.immature == 120
     assert rows.height == 480
     assert rows["_label_known_at"].max() < D
     counted = readiness(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
-    assert (counted.labelled, counted.immature, dict(counted.parts)) == (480, 120, found.parts)
+    assert (counted.labelled, counted.immature, dict(counted.parts)) == (480, 120, training_set.parts)
 
 
 def test_a_null_label_is_no_label_s17(lake: Lake, blobs: Blobs) -> None:
@@ -125,10 +125,10 @@ def test_parts_follow_each_other_in_time_and_end_at_the_decision_s18(lake: Lake,
         .with_columns(ended=pl.col("at") + pl.duration(hours=1))
     )
     labelled_trips.fill(lake, pipeline, frame)
-    found, rows = built(lake, blobs, pipeline)
+    training_set, rows = built(lake, blobs, pipeline)
     assert rows["_part"].to_list() == ["train"] * 4 + ["validation"] * 4 + ["holdout"] * 4
-    assert found.bounds["validation"] == (edges[2].isoformat(), edges[3].isoformat())
-    assert found.parts == {"train": 4, "validation": 4, "holdout": 4}
+    assert training_set.bounds["validation"] == (edges[2].isoformat(), edges[3].isoformat())
+    assert training_set.parts == {"train": 4, "validation": 4, "holdout": 4}
 
 
 def test_only_the_partitions_asked_for_are_read(lake: Lake, blobs: Blobs) -> None:
@@ -183,16 +183,16 @@ def test_a_row_taken_back_before_the_decision_has_no_label_s6(lake: Lake, blobs:
     labelled_trips.fill(
         lake, pipeline, frame, versions=labelled_trips.validated(frame, "ended").with_columns(_superseded_at=gone)
     )
-    found, rows = built(lake, blobs, pipeline)
-    assert (found.immature, 7 in rows["trip"].to_list()) == (1, False)
+    training_set, rows = built(lake, blobs, pipeline)
+    assert (training_set.immature, 7 in rows["trip"].to_list()) == (1, False)
 
 
 def test_without_partitions_the_decision_is_just_after_the_last_known_thing(lake: Lake, blobs: Blobs) -> None:
     pipeline, frame = labelled_trips.pipeline(partitions=None), labelled_trips.rows(300)
     labelled_trips.fill(lake, pipeline, frame)
-    found, rows = built(lake, blobs, pipeline, decided_at=None, partitions_upto=["all"])
-    assert found.decided_at == frame["ended"].max() + timedelta(microseconds=1)  # type: ignore[operator]
-    assert (rows.height, found.immature) == (300, 0)
+    training_set, rows = built(lake, blobs, pipeline, decided_at=None, partitions_upto=["all"])
+    assert training_set.decided_at == frame["ended"].max() + timedelta(microseconds=1)  # type: ignore[operator]
+    assert (rows.height, training_set.immature) == (300, 0)
 
 
 # -- labels in another table (S17) ----------------------------------------------------------------
@@ -340,5 +340,5 @@ def test_what_the_ledger_keeps_of_a_training_set_comes_back(lake: Lake, blobs: B
 
     pipeline = labelled_trips.pipeline(split=Split(validation=0.2, holdout=0.2))
     labelled_trips.fill(lake, pipeline, labelled_trips.rows(300))
-    found, _ = built(lake, blobs, pipeline)
-    assert TrainingSet.from_details(json.loads(json.dumps(found.to_details()))) == found
+    training_set, _ = built(lake, blobs, pipeline)
+    assert TrainingSet.from_details(json.loads(json.dumps(training_set.to_details()))) == training_set

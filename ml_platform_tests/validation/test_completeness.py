@@ -113,7 +113,7 @@ def test_an_empty_partition_makes_empty_features_and_predictions_and_fails_nothi
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Marker("done/all"), "does not say of which partition"),
+        (lambda: Marker("done/all"), "the path does not contain {partition}"),
         (lambda: Marker("../done_{partition}"), "leaves the landing folder"),
         (lambda: Watermark("soon"), "'soon' is not a span of time"),
         (lambda: scenario.trips_table(complete=Marker("trips/{partition}.csv")), "is one of its files"),
@@ -137,7 +137,7 @@ def test_an_empty_partition_makes_empty_features_and_predictions_and_fails_nothi
                     scenario.plans,
                 ]
             ),
-            "complete= of customers is about partitions, and there are none",
+            "complete= of customers needs partitions, and the pipeline has none",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Floors and ceilings of a metric, on the whole holdout and by slice (S24).
+"""Floors and ceilings of a metric, on the whole holdout and by segment (S24).
 
 The point estimate is compared with the bound; the interval is shown.
 """
@@ -16,7 +16,7 @@ from ml_platform.spec.metrics import higher_is_better
 def _measure(gate: AtLeast | AtMost, candidate: Candidate) -> list[Finding]:
     metric, bound, by, holdout = gate.metric, gate.limit, gate.by, candidate.holdout
     if metric == "min_class_recall" and by is None:
-        # Recall is accuracy among the rows of a class, so each class is a slice, with an interval of its own.
+        # Recall is accuracy among the rows of a class, so each class is a segment, with an interval of its own.
         return _sliced("recall", "accuracy", bound, "class", holdout.labels, gate.min_rows, holdout)
     if by is None:
         return [_judged(metric, metric, bound, holdout, "", "the holdout")]
@@ -26,7 +26,7 @@ def _measure(gate: AtLeast | AtMost, candidate: Candidate) -> list[Finding]:
 def _sliced(
     metric: str, measure: str, bound: float, by: str, column: pl.Series, min_rows: int, holdout: Part
 ) -> list[Finding]:
-    """`measure` in each level of the column, reported as `metric`: the outcome first."""
+    """`measure` in each segment of the column, reported as `metric`: the outcome first."""
     codes, levels = _levels(column)
     counts = np.bincount(codes, minlength=len(levels))
     findings = []
@@ -54,7 +54,7 @@ def _judged(metric: str, measure: str, bound: float, part: Part, name: str, wher
     measured = part.interval(measure)
     about = _about(metric, bound, name)
     if measured.value is None:
-        # A slice that cannot be measured is like one that is too small; a holdout that cannot is no evidence.
+        # A segment that cannot be measured counts as too small; a holdout that cannot be measured is no evidence.
         detail = f"{metric} is undefined on {where}: {UNDEFINED[metric]}."
         return Finding(
             metric,
@@ -82,14 +82,14 @@ def _about(metric: str, bound: float, name: str) -> str:
 
 
 def _outcome(metric: str, bound: float, by: str, slices: list[Finding], rows: int) -> Finding:
-    """The gate over all its slices: the worst of those judged; not judged when none could be."""
+    """The gate over all its segments: the worst of those judged; not judged when none could be."""
     judged = [f for f in slices if f.value is not None]
     failed = [f.slice for f in judged if not f.passed]
     unjudged = len(slices) - len(judged)
-    counted = f"{len(judged)} slices judged, {unjudged} not judged."
+    counted = f"{len(judged)} segments judged, {unjudged} not judged."
     if not judged:
         return Finding(
-            metric, None, f"Not judged: no slice of {by} has enough rows. {counted}", threshold=bound, rows=rows
+            metric, None, f"Not judged: no segment of {by} has enough rows. {counted}", threshold=bound, rows=rows
         )
     worst = (min if higher_is_better(metric) else max)(judged, key=lambda f: f.value if f.value is not None else 0.0)
     problem = f"Failed for {', '.join(failed)}. " if failed else ""
@@ -98,7 +98,7 @@ def _outcome(metric: str, bound: float, by: str, slices: list[Finding], rows: in
 
 
 def _levels(column: pl.Series) -> tuple["np.ndarray[tuple[int], np.dtype[np.int64]]", list[str]]:
-    """A code for each row, and what the codes mean, in order; null is a level of its own."""
+    """A code for each row, and what the codes mean, in order; null is a category of its own."""
     text = column.cast(pl.String).fill_null("null")
     levels = text.unique().sort()
     codes = text.replace_strict(levels, np.arange(len(levels)), return_dtype=pl.Int64)

@@ -1,4 +1,4 @@
-"""What the evaluator of a gate declares: how it measures, on what evidence, and when its turn is."""
+"""The evaluator of a gate: how it measures, on which evidence, and when."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

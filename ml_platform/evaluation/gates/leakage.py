@@ -1,7 +1,7 @@
 """Too good to be true: each feature alone, and the model, against what no honest one reaches.
 
 A feature alone is judged as the simplest model of it: the mean label of its bin (numbers, by
-quantiles) or level (text, Booleans) on train, scored on the holdout. Order, direction and shape do
+quantiles) or category (text, Booleans) on train, scored on the holdout. Order, direction and shape do
 not matter, and nothing of the holdout is used to make it.
 """
 
@@ -89,7 +89,7 @@ def _targets(task: str, train: Rows, holdout: Part) -> list[tuple[Array, Array, 
 
 
 def learned(seen: pl.Series, target: Array, asked: pl.Series) -> Array:
-    """The mean target of each asked value's bin or level among the seen; an unseen one gets the overall mean."""
+    """The mean target of each asked value's bin or category among the seen; an unseen one gets the overall mean."""
     if seen.dtype.is_numeric():
         numbers = seen.cast(pl.Float64).fill_nan(None)
         present = numbers.drop_nulls().to_numpy()

@@ -13,7 +13,7 @@ from ml_platform.state.verdicts import Verdict
 def evaluate(state: State, run_id: str, gates: Iterable[Gate], candidate: Candidate) -> list[Verdict]:
     """Judge what was not measured before for this version, store it, and give all verdicts on `gates` (S23).
 
-    A gate that broke before is judged again; one that was measured never is.
+    A gate that raised an error is judged again; a measured one never is.
     """
     gates = list(gates)
     unmeasured = waiting(state, gates, candidate.pipeline, candidate.version)
@@ -40,7 +40,7 @@ def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:
     try:
         findings = evaluator_of(gate).measure(gate, candidate)
     except Exception as error:
-        reason = f"The gate broke, which counts as failed: {type(error).__name__}: {error}"
+        reason = f"The gate raised an error, which counts as failed: {type(error).__name__}: {error}"
         findings = [Finding(gate.judged_metric or "", False, reason, measured=False)]
     return [
         Verdict(

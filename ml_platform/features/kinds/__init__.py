@@ -27,5 +27,5 @@ def form_of(feature: JoinedFeature) -> Form:
 def form_from_json(data: Mapping[str, Any]) -> Form:
     """The form that `to_json` gave. Raises ValueError for a kind that this version does not know."""
     if data["kind"] not in _BY_KIND:
-        raise ValueError(f"The feature kind {data['kind']!r} is not known: it was written by a later version.")
+        raise ValueError(f"The feature kind {data['kind']!r} is unknown: it was written by a later version.")
     return _BY_KIND[data["kind"]].from_json(data)

@@ -10,7 +10,7 @@ import polars as pl
 
 from ml_platform.features.arithmetic import NUMERIC, finite, mean_of, std_of, sum_of, unit, units
 from ml_platform.features.conditions import Condition, ConditionalFeed
-from ml_platform.features.distinct import told_apart
+from ml_platform.features.distinct import distinct_value
 from ml_platform.features.feeds import Entry, Feed, Key, Keys, News
 from ml_platform.features.forms import JoinedForm, On, TableForm
 from ml_platform.features.relations import Batch
@@ -94,7 +94,7 @@ class _WindowEntry:
     mark: Any
     values: dict[Any, Any]
 
-    def place(self) -> None:
+    def insert(self) -> None:
         self.timeline.add(self.clock, self.mark, self.values)
 
     def withdraw(self) -> None:
@@ -129,22 +129,22 @@ class WindowFeed:
         if key is None:
             return []
         values: dict[Any, Any] = {cell: self._value(row, *cell, *kind) for cell, kind in self._kinds.items()}
-        values |= {of: told_apart(row[of]) for of in self._distinct}
+        values |= {of: distinct_value(row[of]) for of in self._distinct}
         return [_WindowEntry(self._timeline(key), moments[self._clock], mark, values)]
 
-    def place_many(self, news: News) -> None:
+    def insert_many(self, news: News) -> None:
         """As Feed says."""
         frame, clocks = news.frame, news.moments[self._clock].to_list()
         cells: dict[Any, tuple[list[Any], ...]]
         cells = {cell: self._values(frame, *cell, *kind) for cell, kind in self._kinds.items()}
-        cells |= {of: ([told_apart(value) for value in frame[of].to_list()],) for of in self._distinct}
-        kept = frame.select(*self._keys.by, _clock=news.moments[self._clock], _place=pl.int_range(pl.len()))
-        for key, places in news.by_key(self._keys, kept, ["_clock"]):
+        cells |= {of: ([distinct_value(value) for value in frame[of].to_list()],) for of in self._distinct}
+        kept = frame.select(*self._keys.by, _clock=news.moments[self._clock], _index=pl.int_range(pl.len()))
+        for key, indexes in news.by_key(self._keys, kept, ["_clock"]):
             values = {
-                cell: tuple([listed[place] for place in places] for listed in lists) for cell, lists in cells.items()
+                cell: tuple([listed[index] for index in indexes] for listed in lists) for cell, lists in cells.items()
             }
-            marks = [news.marks[place] for place in places]
-            self._timeline(key).extend([clocks[place] for place in places], marks, values)
+            marks = [news.marks[index] for index in indexes]
+            self._timeline(key).extend([clocks[index] for index in indexes], marks, values)
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
         """As Feed says."""

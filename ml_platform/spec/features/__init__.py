@@ -32,5 +32,5 @@ __all__ = [
 
 
 def joined_features(features: Iterable[Feature]) -> tuple[JoinedFeature, ...]:
-    """Those that read a table, in order."""
+    """The features that read a table, in order."""
     return tuple(feature for feature in features if isinstance(feature, JoinedFeature))

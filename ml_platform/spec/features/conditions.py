@@ -11,14 +11,14 @@ from ml_platform.spec.tables import Table
 
 
 def check_expression(where: Any, title: str) -> None:
-    """Raises DeclarationError, naming `title`, unless `where` is an expression that can be stored."""
+    """Raise DeclarationError, naming `title`, unless `where` is an expression that can be stored."""
     if not isinstance(where, pl.Expr):
         raise DeclarationError(title, "where= is not a polars expression", remedy="Write it with pl.col(…).")
     to_portable(where, f"{title}.where")
 
 
 def check_condition(where: pl.Expr, table: Table, title: str) -> None:
-    """Raises DeclarationError, naming `title`, unless `where` is true or false of each row of `table`."""
+    """Raise DeclarationError, naming `title`, unless `where` is a Boolean expression over `table`."""
     if type_of(where, table.columns, f"{title}.where") != pl.Boolean:
         raise DeclarationError(f"{title}.where", "not a Boolean expression", remedy="Compare something.")
 

@@ -13,7 +13,17 @@ from ml_platform.spec.features.word import FeatureWord, Phrases
 
 @dataclass(frozen=True, eq=False, init=False)
 class Derived(FeatureWord):
-    """Row-wise polars expressions over inputs and other features: `Derived(hour=pl.col("at").dt.hour())`."""
+    """Row-wise polars expressions over inputs and other features.
+
+    The names of the arguments are the names of the features. A mapping serves names that are no Python identifiers.
+    Expressions may read one another, in any order.
+
+    Raises:
+        DeclarationError: For a value that is not a polars expression, and for an expression that is not row-wise.
+
+    >>> Derived(hour=pl.col("at").dt.hour(), late=pl.col("hour") > 21).outputs
+    ('hour', 'late')
+    """
 
     expressions: Mapping[str, pl.Expr]
 
@@ -31,9 +41,11 @@ class Derived(FeatureWord):
 
     @property
     def outputs(self) -> tuple[str, ...]:
+        """The names of the expressions."""
         return tuple(self.expressions)
 
     def in_words(self, phrases: Phrases) -> dict[str, str]:
+        """See `FeatureWord.in_words`."""
         return {
             name: f"from the example: {expression_in_words(to_portable(expression, name))}"
             for name, expression in self.expressions.items()

@@ -13,10 +13,21 @@ from ml_platform.spec.vocabulary import Several, word
 
 @word
 class Latest(JoinedFeature):
-    """Columns of the latest usable row with that key and event_time <= at - offset (S10).
+    """Columns of the latest usable row with the same key and event_time <= at - offset (S10).
 
-    `max_age` (inclusive) is counted back from at - offset. Outputs are `<table>__<column>`, with
-    the offset appended when there is one, or `<as_>__<column>`.
+    The outputs are `<table>__<column>`, or `<as_>__<column>`. With an offset, the table's name is followed by it. The
+    column `<prefix>__status` says whether there was a row: ok, unknown or stale.
+
+    Args:
+        table: A table with an event time.
+        on: The join: a column that both tables have, several of them, or example column → table column. None: all rows.
+        take: The columns to read.
+        max_age: A span such as "7d". A row older than this, counted back from at - offset, gives null (inclusive).
+        offset: A span such as "1d": how long before `at` to look.
+        as_: A prefix for the outputs, instead of the table's name.
+
+    Raises:
+        DeclarationError: For a text that is no span of time.
 
     >>> Latest("weather", on="airport", take=["temp"], offset="1d").outputs
     ('weather_1d_ago__temp',)

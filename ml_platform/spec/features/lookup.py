@@ -11,9 +11,16 @@ from ml_platform.spec.vocabulary import Several, word
 
 @word
 class Lookup(JoinedFeature):
-    """Columns of a table without time, by key, as that table stood by arrival at `at` (S12).
+    """Columns of a table without time, by key, as the table was by arrival at `at` (S12).
 
-    Outputs are `<table>__<column>`, or `<as_>__<column>`.
+    The outputs are `<table>__<column>`, or `<as_>__<column>`. The column `<prefix>__status` says whether there was a
+    row: ok, unknown or assumed.
+
+    Args:
+        table: A table without an event time.
+        on: The join: a column that both tables have, several of them, or example column → table column.
+        take: The columns to read.
+        as_: A prefix for the outputs, instead of the table's name.
 
     >>> Lookup("planes", on="tailnum", take=["seats", "year"]).outputs
     ('planes__seats', 'planes__year')

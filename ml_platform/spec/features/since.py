@@ -9,9 +9,14 @@ from ml_platform.spec.vocabulary import word
 
 @word
 class Since(JoinedFeature):
-    """Seconds from the event_time of the latest usable row with that key to `at` (S11).
+    """Seconds from the event_time of the latest usable row with the same key to `at` (S11).
 
-    Output: `<table>__since[_by_<on>]`, or `<as_>`.
+    The output is `<table>__since[_by_<on>]`, or `<as_>`. It is null when there is no such row.
+
+    Args:
+        table: A table with an event time.
+        on: The join: a column that both tables have, several of them, or example column → table column. None: all rows.
+        as_: The name of the output.
 
     >>> Since("logins", on="customer").outputs
     ('logins__since_by_customer',)

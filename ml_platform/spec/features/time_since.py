@@ -1,4 +1,4 @@
-"""`TimeSince`: the time that has passed since the latest row of which a condition is true (S11a)."""
+"""`TimeSince`: the time since the latest row that meets a condition (S11a)."""
 
 from typing import Any
 
@@ -14,12 +14,19 @@ from ml_platform.spec.vocabulary import word
 
 @word
 class TimeSince(JoinedFeature):
-    """Seconds from the event_time of the latest usable row with that key and with `where` true to `at` (S11a).
+    """Seconds from the event_time of the latest usable row with the same key that meets a condition to `at` (S11a).
 
-    on:    join columns as in Lookup; None: all rows.
-    where: a polars expression over the table's own columns.
+    The output is `<table>__time_since[_by_<on>]`, or `<as_>`. Give `as_` when two conditions use the same key. The
+    output is null when there is no such row.
 
-    Output: `<table>__time_since[_by_<on>]`, or `<as_>`: name it where two conditions are asked of one key.
+    Args:
+        table: A table with an event time.
+        on: The join: a column that both tables have, several of them, or example column → table column. None: all rows.
+        where: A Boolean polars expression over the table's own columns. A null does not meet the condition.
+        as_: The name of the output.
+
+    Raises:
+        DeclarationError: For a condition that is not a polars expression or not row-wise.
 
     >>> TimeSince("logins", on="customer", where=pl.col("failed"), as_="since_failed_login").outputs
     ('since_failed_login',)

@@ -1,4 +1,4 @@
-"""`Window`: aggregates over the rows of a span before the prediction time (S9)."""
+"""`Window`: aggregates over the rows of a span of time before the prediction time (S9)."""
 
 from typing import Any, Literal
 
@@ -30,13 +30,22 @@ _IN_WORDS = {
 class Window(JoinedFeature):
     """Aggregates over the rows with at - over <= clock < at that are usable at `at` (S9).
 
-    by:         join columns as in Lookup; None: all rows.
-    of:         the column aggregated; None: rows are counted. n_unique takes any plain type, the number
-                of its different values.
-    where:      a polars expression over the table's own columns: rows where it is true count.
-    resolution: sums accumulate as whole multiples of it (S13), in the unit of `of`.
+    The outputs are `<table>__<of or rows>_<agg>_<span>[_by_<by>]`, or `<as_>_<agg>_<span>`.
 
-    Outputs are `<table>__<of or rows>_<agg>_<span>[_by_<by>]`, or `<as_>_<agg>_<span>`.
+    Args:
+        table: A table with an event time.
+        by: The join: a column that both tables have, several of them, or example column → table column. None: all rows.
+        of: The column to aggregate. None: count the rows.
+        agg: Any of count, sum, mean, std, min, max and n_unique, which counts different values of any plain type.
+        over: Spans such as "3h" or "7d", one at least.
+        clock: The time that places a row in the window: when it became known, or when it happened.
+        where: A Boolean polars expression over the table's own columns. Only rows that meet it count.
+        resolution: Sums are exact in whole multiples of it (S13), in the unit of `of`; 1e-9 to 1e9.
+        as_: A prefix for the outputs.
+
+    Raises:
+        DeclarationError: For a text that is no span, an aggregate that needs `of`, a resolution out of range and a
+            condition that is not row-wise.
 
     >>> Window("flights", by="carrier", of="delay", agg=["mean"], over=["3h", "7d"]).outputs
     ('flights__delay_mean_3h_by_carrier', 'flights__delay_mean_7d_by_carrier')
@@ -70,6 +79,7 @@ class Window(JoinedFeature):
             check_expression(self.where, where)
 
     def output(self, agg: str, span: str) -> str:
+        """The name of the output of one aggregate over one span."""
         if self.as_ is not None:
             return f"{self.as_}_{agg}_{span}"
         by = "_".join(self.keys)

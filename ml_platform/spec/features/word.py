@@ -1,4 +1,4 @@
-"""What every feature of a declaration answers about itself, so that nobody else asks which kind it is."""
+"""The interface that every declared feature implements, so that no other code asks for its kind."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -16,7 +16,14 @@ On = str | Several[str] | Mapping[str, str]
 
 
 def join_keys(on: On | None) -> dict[str, str]:
-    """Example column → table column. A plain name is both; None joins nothing: all rows."""
+    """The join as example column → table column.
+
+    Args:
+        on: A column that both tables have, several of them, or the mapping itself. None: an empty join, to all rows.
+
+    >>> join_keys({"origin": "airport"})
+    {'origin': 'airport'}
+    """
     if on is None:
         return {}
     if isinstance(on, str):
@@ -26,7 +33,7 @@ def join_keys(on: On | None) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Phrases:
-    """What a feature in words needs of its pipeline.
+    """What a feature needs of its pipeline to describe itself.
 
     before:       "before <prediction time>", or "now" for examples without one.
     descriptions: the contracts' descriptions of columns, by table.
@@ -52,11 +59,11 @@ class FeatureWord(ABC):
     @property
     @abstractmethod
     def outputs(self) -> tuple[str, ...]:
-        """The names of the columns that it gives, in order."""
+        """The names of the columns that the feature produces, in order."""
 
     @abstractmethod
     def in_words(self, phrases: Phrases) -> dict[str, str]:
-        """Each output → what it holds, as a phrase."""
+        """Each output → a phrase that describes it."""
 
 
 class JoinedFeature(FeatureWord):
@@ -80,20 +87,20 @@ class JoinedFeature(FeatureWord):
 
     @abstractmethod
     def columns_behind(self) -> dict[str, tuple[str, ...]]:
-        """Each output → the columns of the table that it is made of, without keys and clocks."""
+        """Each output → the columns of the table that it is computed from, without keys and clocks."""
 
     @property
     def statuses(self) -> dict[str, tuple[Any, ...]]:
-        """Each status column → what, beside table and keys, decides about the row it is about."""
+        """Each status column → what, besides table and keys, determines the row that it describes."""
         return {}
 
     @property
     def title(self) -> str:
-        """The feature as errors name it: `Window('trips')`."""
+        """The feature's name in errors: `Window('trips')`."""
         return f"{type(self).__name__}({self.table!r})"
 
     def check_columns(self, table: Table, *names: str) -> None:
-        """Raises DeclarationError for the first that `table` does not have."""
+        """Raise DeclarationError for the first name that `table` does not have."""
         for name in names:
             if name not in table.columns:
                 raise DeclarationError(
