@@ -12,6 +12,7 @@ from ml_platform_tests.sources.shop import orders
 def die_before_record() -> None:
     """End, as if killed, when rows are committed to the lake and nothing about them is on record."""
     raw._record = lambda *_: os._exit(9)
+    raw._BATCH_SECONDS = float("inf")  # all ranges in one commit, however slow the machine is
     with closing(Workspace.open(Settings(), {})) as stores:
         raw.ingest(stores, orders(), "run")
 
