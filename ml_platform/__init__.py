@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from ml_platform.spec.monitoring import Drift
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
-    from ml_platform.spec.tables import Files, Table
+    from ml_platform.spec.sources import Files, Sql
+    from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split
 
 __version__ = "0.1.0"
@@ -56,7 +57,8 @@ _HOMES = {
     "spec.monitoring": ("Drift",),
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
-    "spec.tables": ("Files", "Table"),
+    "spec.sources": ("Files", "Sql"),
+    "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -92,6 +94,7 @@ __all__ = [
     "Since",
     "Size",
     "Split",
+    "Sql",
     "Table",
     "TimeSince",
     "Watermark",

@@ -73,6 +73,10 @@ class FileRefused(IngestionError):
         super().__init__(f"{path}{at}: {problem}.", remedy=remedy)
 
 
+class SourceUnavailable(FileRefused):
+    """A source, or a version of it, cannot be read now. Nothing is put on record; the next run tries again."""
+
+
 class LakeError(PlatformError):
     """The lake cannot be opened, written or trusted."""
 

@@ -14,7 +14,8 @@ from ml_platform.lake.transaction import Author
 from ml_platform.sources.landing import land
 from ml_platform.sources.raw import IngestReport, ingest
 from ml_platform.spec.partitions import Monthly
-from ml_platform.spec.tables import Files, Table
+from ml_platform.spec.sources import Files
+from ml_platform.spec.tables import Table
 from ml_platform.state.database import State
 from ml_platform.state.files import standing, versions
 from ml_platform.state.stores import Stores

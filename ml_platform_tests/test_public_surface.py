@@ -33,6 +33,7 @@ WORDS = [
     "Since",
     "Size",
     "Split",
+    "Sql",
     "Table",
     "TimeSince",
     "Watermark",

@@ -17,7 +17,7 @@ from ml_platform.naming import literal
 from ml_platform.sources import file_reading
 from ml_platform.sources.raw_columns import ROW, storable
 from ml_platform.sources.unpacking import check_text, unpacked
-from ml_platform.spec.tables import Files
+from ml_platform.spec.sources import Files
 
 MOST_COLUMNS = 1000
 FEWEST_ROWS = 50
@@ -73,7 +73,7 @@ def opened(file: Path) -> Iterator[Opened]:
     suffix = f"{inner[-1] if inner else ''}{packed}"
     if suffix.lower() in _WORKBOOKS:
         raise FileRefused(file.name, "this is a workbook", remedy="Save the sheet as CSV.")
-    kind = (Files(f"x{suffix}", format=None).file_format if _known(suffix) else None) or "csv"
+    kind = (Files(f"x{suffix}", format=None).row_format if _known(suffix) else None) or "csv"
     with TemporaryDirectory(prefix="new-") as folder, _plain(file) as plain:
         staged = Path(folder) / "columns.parquet"
         cut = ","

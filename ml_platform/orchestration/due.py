@@ -19,7 +19,7 @@ from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.resources import reading_workspace_for, settings_of
 from ml_platform.runtime.planner import Work
-from ml_platform.runtime.run_state import RunState, files, first_state, state_of
+from ml_platform.runtime.run_state import RunState, first_state, source_marks, state_of
 from ml_platform.runtime.step import Job
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
@@ -111,7 +111,7 @@ def _planned(
 
 def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
     """Before there is a lake: files that landed are taken in, which makes it."""
-    if job == "train" or not files(settings, pipeline.tables):
+    if job == "train" or not source_marks(settings, pipeline.tables):
         return Answer(None, f"Nothing was run yet, and no file of {pipeline.name} waits in {settings.landing}.")
     assets = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
     work = Work("data", pipeline.partition_keys()[0], 0, 1, assets)
@@ -208,7 +208,7 @@ def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:
 
 def _fingerprint(ws: Workspace, pipeline: ModelPipeline) -> str:
     """What has to change before anything can become stale: a commit, a file, the end of a partition, this process."""
-    landed = [*files(ws.settings, pipeline.tables), *markers(ws.settings, pipeline)]
+    landed = [*source_marks(ws.settings, pipeline.tables), *markers(ws.settings, pipeline)]
     last = pipeline.partition_keys()[-1:]
     return content_key(_PROCESS, snapshots.current(ws.lake), changes(ws.state), landed, last)
 

@@ -23,12 +23,10 @@ def raw_description(table: Table) -> str:
     """The rows as they came."""
     return "\n\n".join(
         [
-            f"{about(table)}, as they came: every row of every file that landed as `{table.source.pattern}`, as text "
-            "where the file is text, with its file and row number.",
+            f"{about(table)}, as they came: {table.source.phrase}.",
             "Nothing is corrected or dropped here, so that everything after it can be made again from it.",
-            "**Changes with** a new or replaced file in the landing folder.",
-            "**Worth knowing:** a file that cannot be read stays where it is and is listed under *refused* with the "
-            "reason and the remedy; the others go on.",
+            f"**Changes with** {table.source.changes_with}.",
+            f"**Worth knowing:** {table.source.advice}",
         ]
     )
 

@@ -4,6 +4,7 @@ Two hashes, because a state may come back: `wanted` is what should be made, by c
 `key` adds what stands now and which runs made it, so that going back and forth is not one state.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.runtime.planner import Planner, Work
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.sources.landing import landed
+from ml_platform.sources.registry import source_of
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -40,27 +41,19 @@ def state_of(planner: Planner, work: Work) -> RunState:
 
 def first_state(settings: Settings, pipeline: ModelPipeline, work: Work) -> RunState:
     """The same before there is a lake: only files can be new."""
-    about = (pipeline.name, work.job, work.partition, work.only, files(settings, pipeline.tables))
+    about = (pipeline.name, work.job, work.partition, work.only, source_marks(settings, pipeline.tables))
     return RunState(content_key("wanted", *about), content_key("state", *about))
 
 
-def files(settings: Settings, tables: Any) -> list[list[Any]]:
-    """Every landed file of the tables with its size and time of change; nothing is read."""
-    found: list[list[Any]] = []
-    for table in tables:
-        for path, file in landed(settings, table).items():
-            try:
-                seen = file.stat()
-            except FileNotFoundError:
-                continue  # it went away since the folder was listed
-            found.append([table.name, path, seen.st_size, seen.st_mtime_ns])
-    return found
+def source_marks(settings: Settings, tables: Iterable[Table]) -> list[list[Any]]:
+    """What changes when a source may have something new: of landed files their sizes and times of change."""
+    return [[table.name, *mark] for table in tables for mark in source_of(settings, table).marks()]
 
 
 def _wanted(planner: Planner, layer: str, name: str, partition: str) -> Any:
     ws, pipeline = planner.ws, planner.pipeline
     if layer == "raw":
-        return files(ws.settings, [pipeline.table(name)])
+        return source_marks(ws.settings, [pipeline.table(name)])
     if layer != pipeline.name:
         table = pipeline.table(name)
         return validated.validated_key(ws.state, table, ws.slices.get(name), _slice(ws, table, partition))

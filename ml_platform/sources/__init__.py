@@ -1,4 +1,5 @@
-"""Where rows come from: finding what landed, reading it, and keeping every version in `raw.<table>` as it came.
+"""Where rows come from: one protocol for what a source has and how it is read, and `raw.<table>` with every version.
 
-What knows files and formats belongs here. What a row must look like belongs to `validation`.
+What knows files, formats and databases belongs here, one module a kind. What a row must look like belongs to
+`validation`.
 """

@@ -3,8 +3,6 @@
 import codecs
 import csv
 import json
-from collections import Counter
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +11,9 @@ import polars as pl
 
 from ml_platform.errors import FileRefused
 from ml_platform.naming import literal
+from ml_platform.sources.column_names import check_names
 from ml_platform.sources.unpacking import LONGEST_LINE, check_text, unpacked
-from ml_platform.spec.tables import Files
+from ml_platform.spec.sources import Files
 
 _AGAIN = "Mend the file and land it again; the other files go on."
 
@@ -28,10 +27,10 @@ def read(file: Path, path: str, source: Files) -> pl.DataFrame:
         with unpacked(file, path) as plain:
             if plain.stat().st_size == 0:
                 raise FileRefused(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
-            if source.file_format == "parquet":
+            if source.row_format == "parquet":
                 return _read_parquet(plain, path)
             check_text(plain, path)
-            if source.file_format == "ndjson":
+            if source.row_format == "ndjson":
                 return _read_ndjson(plain, path)
             return _read_csv(plain, path, source.separator)
     except OSError as error:
@@ -74,28 +73,6 @@ def header(plain: Path, path: str, separator: str) -> list[str]:
     names = [cell or f"unnamed_{i}" for i, cell in enumerate(cells, 1)]
     check_names(names, path, "line 1")
     return names
-
-
-def check_names(names: list[str], path: str, place: str) -> None:
-    """Refuse a file in which two columns have one name."""
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise FileRefused(
-            path,
-            f"column names come twice: {', '.join(map(repr, twice))}",
-            place=place,
-            remedy="Give each column a name of its own.",
-        )
-
-
-def missing_columns(missing: list[str], present: list[str]) -> str:
-    """A sentence about contracted columns that a file lacks, with the likely new names."""
-    hints = []
-    for name in missing:
-        near = get_close_matches(name.lower(), [p.lower() for p in present], n=1, cutoff=0.75)
-        found = [p for p in present if near and p.lower() == near[0]]
-        hints.append(f"{name} (renamed to {found[0]!r}?)" if found else name)
-    return f"contracted columns are missing: {', '.join(hints)}"
 
 
 def _read_csv_slowly(plain: Path, path: str, separator: str, width: int) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from ml_platform.errors import IngestionError
 from ml_platform.lake.blobs import file_hash
 from ml_platform.settings import Settings
+from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.state import files as file_records
 from ml_platform.state.database import State
@@ -17,18 +18,27 @@ from ml_platform.state.database import State
 _UNFINISHED = (".tmp", ".part")
 
 
+def files_of(table: Table) -> Files:
+    """The table's source as `Files`. Raises IngestionError for a table whose rows come from elsewhere."""
+    if isinstance(table.source, Files):
+        return table.source
+    raise IngestionError(
+        f"The rows of {table.name} do not come from files.", remedy="`ml-platform run` reads them where they are."
+    )
+
+
 def landed(settings: Settings, table: Table) -> dict[str, Path]:
     """The table's files, by path relative to the landing folder, sorted; hidden and unfinished ones left out."""
     folder = settings.landing
-    found = {}
-    for file in sorted(folder.glob(table.source.pattern)):
+    files = {}
+    for file in sorted(folder.glob(files_of(table).pattern)):
         relative = file.relative_to(folder)
         hidden = any(part.startswith(".") for part in relative.parts)
         if hidden or file.suffix in _UNFINISHED or not file.is_file():
             continue
         # A name that is not UTF-8 cannot be stored; it is kept in a readable form.
-        found[os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")] = file
-    return found
+        files[os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")] = file
+    return files
 
 
 def land(settings: Settings, table: Table, files: list[Path], *, arrived: datetime | None = None) -> list[Path]:
@@ -57,7 +67,7 @@ def land(settings: Settings, table: Table, files: list[Path], *, arrived: dateti
 
 
 def _target(table: Table, file: Path) -> str:
-    pattern = PurePosixPath(table.source.pattern)
+    pattern = PurePosixPath(files_of(table).pattern)
     if not file.is_file():
         raise IngestionError(f"There is no file {file}.", remedy="Check the path.")
     fixed = []

@@ -1,24 +1,24 @@
-"""Landed files into `raw.<table>`: every file version once, as it came."""
+"""What sources have into `raw.<table>`: every version once, as it came."""
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import polars as pl
 from filelock import FileLock
 
-from ml_platform.errors import FileRefused
-from ml_platform.lake.blobs import file_hash
+from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.lake.frames import staged
 from ml_platform.lake.transaction import Author, Rows, write
 from ml_platform.naming import quoted
 from ml_platform.settings import Settings
-from ml_platform.sources.file_reading import check_names, missing_columns, read
-from ml_platform.sources.landing import land
-from ml_platform.sources.raw_columns import FILE, ROW, Placed, place, storable, types_in_duckdb
+from ml_platform.sources.column_names import check_names, missing_columns
+from ml_platform.sources.raw_columns import FILE, ROW, Placed, homes_of, storable, types_in_duckdb
+from ml_platform.sources.registry import source_of
 from ml_platform.sources.scan import Pending, Refusal, Waiting, look, pending, read_key
+from ml_platform.sources.source import Source
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.tables import Table
@@ -29,7 +29,7 @@ from ml_platform.state.files import FileVersion
 from ml_platform.state.results import RawResult
 from ml_platform.state.stores import Stores, after
 
-__all__ = ["IngestReport", "Pending", "Refusal", "ingest", "land", "pending", "read_key", "table_lock"]
+__all__ = ["IngestReport", "Pending", "Refusal", "ingest", "pending", "read_key", "table_lock"]
 
 _BATCH_SECONDS = 1.0
 _BATCH_BYTES = 256_000_000
@@ -37,8 +37,8 @@ _BATCH_BYTES = 256_000_000
 
 @dataclass(frozen=True)
 class IngestReport:
-    """What an ingest did. `refused` includes files refused before and unchanged since; `waiting`
-    are files that changed while they were read and are left for the next scan."""
+    """What an ingest did, by path. `refused` includes what was refused before and did not change since;
+    `waiting` is what could not be read now, such as a file that was still being written."""
 
     table: str
     ingested: list[str]
@@ -49,12 +49,12 @@ class IngestReport:
 
     @property
     def nothing(self) -> bool:
-        """Whether no file was taken in."""
+        """Whether nothing was taken in."""
         return not self.ingested
 
 
 def table_lock(settings: Settings, table: Table) -> FileLock:
-    """One process at a time reads the files of a table."""
+    """One process at a time reads the source of a table."""
     folder = settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{table.name}.lock", timeout=settings.lock_timeout)
@@ -62,7 +62,7 @@ def table_lock(settings: Settings, table: Table) -> FileLock:
 
 @dataclass
 class _Read:
-    """One file as it was read: a frame to store, or the reason why not."""
+    """One version as it was read: a frame to store, or the reason why not."""
 
     version: FileVersion
     frame: pl.DataFrame | None
@@ -70,7 +70,7 @@ class _Read:
 
 
 def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str], None] | None = None) -> IngestReport:
-    """Take in every waiting file of the table. Files that cannot be read are recorded and left; the others go on.
+    """Take in every version that waits. What cannot be read is put on record with the reason; the others go on.
 
     Safe with several processes; running it again changes nothing. `on_file` is called with each path
     before it is read. Raises LakeError when the lake cannot be written.
@@ -78,20 +78,23 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
     report = IngestReport(table.name, [], [], [], [], 0)
     rows = 0
     with table_lock(stores.settings, table):
-        seen, waiting, touched = look(stores.state, table)
-        report.refused.extend(seen.refused)
-        if touched:
-            file_records.note_unchanged(stores.state, table.name, touched)
+        source = source_of(stores.settings, table)
+        scan = look(stores.state, table, source)
+        report.refused.extend(scan.pending.refused)
+        if scan.restamped:
+            file_records.note_unchanged(stores.state, table.name, [(v, *stamp) for v, stamp in scan.restamped])
         now, arrivals = datetime.now(UTC), file_records.declared_arrivals(stores.state, table.name)
         batch: list[_Read] = []
         size, since = 0, time.monotonic()
-        for item in waiting:
+        for item in scan.waiting:
+            if on_file is not None:
+                on_file(item.path)
             try:
-                done = _read(table, item, arrivals, now, on_file)
+                done = _read(table, source, item, arrivals, now)
             except FileNotFoundError:
                 continue
-            except FileRefused as growing:
-                report.waiting.append(Refusal(item.path, str(growing)))
+            except SourceUnavailable as unavailable:
+                report.waiting.append(Refusal(item.path, str(unavailable)))
                 continue
             batch.append(done)
             rows += done.version.rows
@@ -113,53 +116,35 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
 
 
 def _read(
-    table: Table,
-    item: Waiting,
-    arrivals: dict[tuple[str, str], datetime],
-    now: datetime,
-    on_file: Callable[[str], None] | None,
+    table: Table, source: Source, item: Waiting, arrivals: Mapping[tuple[str, str], datetime], now: datetime
 ) -> _Read:
-    """Raises FileRefused only for a file that changes while it is read, FileNotFoundError for one that left."""
-    before = item.file.stat()
-    if on_file is not None:
-        on_file(item.path)
-    digest, frame, error = "", None, None
-    try:
-        digest = file_hash(item.file)
-        frame = storable(read(item.file, item.path, table.source))
-        _check_columns(table, frame, item.path)
-    except FileNotFoundError:
-        raise
-    except OSError as fault:
-        error = str(FileRefused(item.path, f"it cannot be opened: {fault.strerror}", remedy="Make it readable."))
-    except FileRefused as refused:
-        frame, error = None, str(refused)
-    after = item.file.stat()
-    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        sizes = f"{before.st_size:,} to {after.st_size:,} bytes"
-        raise FileRefused(
-            item.path,
-            "it changed while it was read",
-            place=sizes,
-            remedy="It is left for the next scan; `ml-platform land` copies files whole.",
-        )
-    standing = next((v for v in reversed(item.before) if v.status == "ingested"), None)
-    number = max((v.version for v in item.before), default=0) + 1
-    same = [v for v in item.before if v.sha256 == digest]
-    declared = arrivals.get((item.path, digest))
+    """Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away."""
+    reading = source.read(item.version)
+    frame, error, fingerprint = reading.rows, reading.error, reading.fingerprint
+    if frame is not None:
+        try:
+            frame = storable(frame)
+            _check_columns(table, frame, item.path)
+        except FileRefused as refused:
+            frame, error = None, str(refused)
+    before = item.recorded
+    standing = next((v for v in reversed(before) if v.status == "ingested"), None)
+    number = max((v.version for v in before), default=0) + 1
+    same = [v for v in before if v.sha256 == fingerprint]
+    declared = arrivals.get((item.path, fingerprint))
     # Read anew because the declaration changed: it is still the content that arrived then.
-    arrival = declared or (same[-1].arrival if same and same[-1] is item.before[-1] else now)
+    again = same[-1] if same and same[-1] is before[-1] else None
     version = FileVersion(
-        file_id=file_records.file_id(table.name, item.path, digest, number, len(same)),
+        file_id=file_records.file_id(table.name, item.path, fingerprint, number, len(same)),
         path=item.path,
         version=number,
-        sha256=digest,
-        bytes=after.st_size,
-        mtime_ns=after.st_mtime_ns,
+        sha256=fingerprint,
+        bytes=reading.stamp.size,
+        mtime_ns=reading.stamp.changed,
         rows=0 if frame is None else frame.height,
         columns="{}",  # set when the raw table's columns are chosen
-        arrival=arrival,
-        declared=declared is not None or (bool(same) and same[-1] is item.before[-1] and same[-1].declared),
+        arrival=declared or (again.arrival if again else now),
+        declared=declared is not None or (again is not None and again.declared),
         status="refused" if frame is None else "ingested",
         replaces=standing.file_id if standing is not None and frame is not None else None,
         error=error,
@@ -194,7 +179,7 @@ def _store(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> Non
     for item in batch:
         columns: Placed = {}
         if item.frame is not None:
-            columns = place(item.frame, existing, types_in_duckdb(lake, item.frame))
+            columns = homes_of(item.frame, existing, types_in_duckdb(lake, item.frame))
             existing |= {home: kind for home, kind in columns.values() if home is not None}
             frames.append(staged(lake, _stored(item.frame, columns, item.version.file_id)))
         versions.append(replace(item.version, columns=json.dumps(columns)))

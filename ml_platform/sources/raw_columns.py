@@ -1,4 +1,4 @@
-"""How a file's columns are kept in `raw.<table>`: nothing is renamed, converted or lost without a note.
+"""How a version's columns are kept in `raw.<table>`: nothing is renamed, converted or lost without a note.
 
 A column goes into the raw column of its name. Where that one has another type (DuckDB does not tell
 `Delay` from `delay` either), or the name is the platform's own, it goes into a column beside it,
@@ -28,7 +28,7 @@ def storable(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.cast(kinds) if kinds else frame  # type: ignore[arg-type]  # polars' stub wants a wider mapping
 
 
-def place(frame: pl.DataFrame, existing: dict[str, str], incoming: dict[str, str]) -> Placed:
+def homes_of(frame: pl.DataFrame, existing: dict[str, str], incoming: dict[str, str]) -> Placed:
     """Where each column of `frame` goes, given the raw table's columns and the frame's DuckDB types."""
     taken = {name.lower(): (name, kind) for name, kind in existing.items()}
     used = {name.lower() for name in _OWN}
@@ -72,14 +72,14 @@ def read_raw(lake: Lake, table: str, file_id: str, columns: str, rows: list[int]
     stored = [(name, home) for name, (home, _) in placed.items() if home is not None]
     listed = ", ".join([f"{ROW} AS r", *(f"{quoted(home)} AS c{i}" for i, (_, home) in enumerate(stored))])
     where = "_file = ?" if rows is None else "_file = ? AND _row IN (SELECT unnest(?::BIGINT[]))"
-    found = lake.frame(
+    stored_rows = lake.frame(
         f"SELECT {listed} FROM raw.{quoted(table)} WHERE {where} ORDER BY {ROW}",
         [file_id] if rows is None else [file_id, rows],
     )
     names = {f"c{i}": name for i, (name, _) in enumerate(stored)}
     empty = [pl.lit(None).alias(f"n{i}") for i, (home, _) in enumerate(placed.values()) if home is None]
     names |= {f"n{i}": name for i, (name, (home, _)) in enumerate(placed.items()) if home is None}
-    frame = found.with_columns(empty)
+    frame = stored_rows.with_columns(empty)
     back = {name: alias for alias, name in names.items()}
     frame = frame.select("r", *(back[name] for name in placed))
     # A file's own column `_row` goes by its name in the raw table: ours must stay what it is.

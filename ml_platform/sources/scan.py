@@ -1,22 +1,22 @@
-"""The landing folder against what is recorded: which files wait, found by their size, time and content."""
+"""What a source has against what is on record: which versions wait to be read."""
 
-import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from ml_platform.lake.blobs import file_hash
-from ml_platform.sources.landing import landed
+from ml_platform.errors import SourceUnavailable
+from ml_platform.sources.registry import source_of
+from ml_platform.sources.source import Available, Source, Stamp
 from ml_platform.spec.canonical import canonical, content_key
 from ml_platform.spec.tables import Table
 from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion, by_path, versions
 
-READER_VERSION = 1  # raise it when files would be read differently
+READER_VERSION = 1  # raise it when versions would be read differently
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A file that was not taken in, and why in one message."""
+    """A version that was not taken in, and why in one message."""
 
     path: str
     error: str
@@ -24,7 +24,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Pending:
-    """What an ingest would do. `nothing` does not count files that were refused and did not change."""
+    """What an ingest would do. `nothing` does not count what was refused and did not change."""
 
     table: str
     new: list[str] = field(default_factory=list)
@@ -33,72 +33,80 @@ class Pending:
 
     @property
     def nothing(self) -> bool:
-        """Whether no file waits."""
+        """Whether no version waits."""
         return not self.new and not self.changed
 
     @property
     def paths(self) -> list[str]:
-        """The files that wait, in the order in which they are read."""
+        """What waits, in the order in which it is read."""
         return sorted([*self.new, *self.changed])
 
 
 def read_key(table: Table) -> str:
-    """What decides how a file is read: when it changes, files are read anew."""
-    source = {"format": table.source.file_format, "separator": table.source.separator}
+    """What decides how a version is read: when it changes, versions are read anew."""
     wanted = sorted(table.columns) if table.clean is None else []
-    return content_key(READER_VERSION, canonical(source), wanted)[:16]
+    return content_key(READER_VERSION, canonical(table.source.reading), wanted)[:16]
 
 
 def pending(state: State, table: Table) -> Pending:
-    """A look at the landing folder that writes nothing; contents are hashed only where size or time changed."""
-    return look(state, table)[0]
+    """What an ingest would read. Nothing is written; a source that cannot be asked is among the refused."""
+    return look(state, table, source_of(state.settings, table)).pending
 
 
-@dataclass
+@dataclass(frozen=True)
 class Waiting:
-    """A file to be read: where it is, and the versions of its path so far."""
+    """A version to be read, and the versions of its path that are on record, oldest first."""
 
-    file: Path
-    path: str
-    before: list[FileVersion]
+    version: Available
+    recorded: Sequence[FileVersion]
 
-
-def look(state: State, table: Table) -> tuple[Pending, list[Waiting], list[tuple[FileVersion, int, int]]]:
-    """Also the files to read, and unchanged ones whose size or time must be noted anew."""
-    known, key = by_path(versions(state, table.name)), read_key(table)
-    found, waiting, touched = Pending(table.name), [], []
-    for path, file in landed(state.settings, table).items():
-        before = known.get(path, [])
-        try:
-            match = _match(file, before)
-        except OSError:
-            continue  # it went away since the folder was listed
-        if match is not None:
-            version, stat = match
-            if (version.bytes, version.mtime_ns) != stat:
-                touched.append((version, *stat))
-            if version.read_key == key:
-                if version.status == "refused":
-                    found.refused.append(Refusal(path, version.error or ""))
-                continue
-        (found.changed if before else found.new).append(path)
-        waiting.append(Waiting(file, path, before))
-    return found, waiting, touched
+    @property
+    def path(self) -> str:
+        return self.version.path
 
 
-def _match(file: Path, before: list[FileVersion]) -> tuple[FileVersion, tuple[int, int]] | None:
-    """The last or the standing version that has the file's content, with the file's size and time."""
+@dataclass(frozen=True)
+class Scan:
+    """A look at a source. `restamped`: versions whose content did not change, with the stamp they have now."""
+
+    pending: Pending
+    waiting: list[Waiting]
+    restamped: list[tuple[FileVersion, Stamp]]
+
+
+def look(state: State, table: Table, source: Source) -> Scan:
+    """Compare what the source has with what is on record; contents are compared only where stamps differ."""
+    recorded, key = by_path(versions(state, table.name)), read_key(table)
+    scan = Scan(Pending(table.name), [], [])
+    try:
+        for version in source.discover(recorded):
+            before = recorded.get(version.path, [])
+            try:
+                same = _same(version, before)
+            except OSError:
+                continue  # it went away since it was discovered
+            if same is not None:
+                if (same.bytes, same.mtime_ns) != version.stamp:
+                    scan.restamped.append((same, version.stamp))
+                if same.read_key == key:
+                    if same.status == "refused":
+                        scan.pending.refused.append(Refusal(version.path, same.error or ""))
+                    continue
+            (scan.pending.changed if before else scan.pending.new).append(version.path)
+            scan.waiting.append(Waiting(version, before))
+    except SourceUnavailable as unavailable:
+        scan.pending.refused.append(Refusal(unavailable.path, str(unavailable)))
+    return scan
+
+
+def _same(version: Available, before: Sequence[FileVersion]) -> FileVersion | None:
+    """The last or the standing version that has the same content."""
     last = before[-1:]
-    if last and not last[0].sha256 and not os.access(file, os.R_OK):
-        return last[0], (last[0].bytes, last[0].mtime_ns)  # it can still not be opened
-    candidates = [*last, *(v for v in before[:-1] if v.status == "ingested")]
-    candidates = [v for v in candidates if v.sha256]  # without: it could not even be opened
+    if last and last[0].sha256 and (last[0].bytes, last[0].mtime_ns) == version.stamp:
+        return last[0]
+    # Only the last one may lack a fingerprint: it could not be opened, and perhaps still cannot.
+    candidates = [*last, *(v for v in before[:-1] if v.status == "ingested" and v.sha256)]
     if not candidates:
         return None
-    stat = file.stat()
-    seen = stat.st_size, stat.st_mtime_ns
-    for version in last:
-        if version.sha256 and (version.bytes, version.mtime_ns) == seen:
-            return version, seen
-    digest = file_hash(file)
-    return next(((v, seen) for v in candidates if v.sha256 == digest), None)
+    fingerprint = version.fingerprint()
+    return next((v for v in candidates if v.sha256 == fingerprint), None)

@@ -1,7 +1,6 @@
 """Tables: where rows come from, what they must look like and when they count as known."""
 
 from collections.abc import Callable
-from pathlib import PurePosixPath
 from typing import Any, Literal
 from zoneinfo import available_timezones
 
@@ -11,50 +10,13 @@ from ml_platform.errors import DeclarationError
 from ml_platform.naming import check_identifier
 from ml_platform.spec.completeness import Marker, Watermark
 from ml_platform.spec.durations import microseconds
+from ml_platform.spec.sources import AnySource
 from ml_platform.spec.vocabulary import Several, word
-
-_FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
-
-
-@word
-class Files:
-    """Files in the landing folder: a glob relative to it, such as `flights/*.csv`.
-
-    CSV, Parquet and NDJSON; CSV and NDJSON may be gzipped (`.gz`) or zipped (`.zip`). `format`
-    is taken from the suffix when it is not given. `nulls` are the CSV texts that mean "no value".
-    """
-
-    pattern: str
-    format: Literal["csv", "parquet", "ndjson"] | None = None
-    nulls: Several[str] = ("", "NA")
-    separator: str = ","
-
-    def __post_init__(self) -> None:
-        path = PurePosixPath(self.pattern)
-        where = f"Files({self.pattern!r})"
-        if path.is_absolute() or ".." in path.parts or not self.pattern:
-            raise DeclarationError(
-                where, "the pattern leaves the landing folder", remedy="Make it relative, without '..'."
-            )
-        if self.format is None and self.file_format is None:
-            raise DeclarationError(
-                where,
-                "its suffix tells no format",
-                remedy=f"End it in one of {', '.join(_FORMATS)} (or .gz, .zip), or pass format=.",
-            )
-
-    @property
-    def file_format(self) -> str | None:
-        """`csv`, `parquet` or `ndjson`."""
-        if self.format is not None:
-            return self.format
-        suffixes = [s for s in PurePosixPath(self.pattern).suffixes if s not in (".gz", ".zip")]
-        return _FORMATS.get(suffixes[-1]) if suffixes else None
 
 
 @word
 class Table:
-    """One table of the lake: its files, contract and clocks (S1, S2, S5, S35).
+    """One table of the lake: its source, contract and clocks (S1, S2, S5, S35).
 
     contract:   a dataframely schema; its primary key is the table's key. Times in it are UTC.
     clean:      a function of the raw frame, plus one frame for each name in `needs` (the current
@@ -75,7 +37,7 @@ class Table:
     """
 
     name: str
-    source: Files
+    source: AnySource
     contract: Any
     clean: Callable[..., Any] | None = None
     needs: Several[str] = ()
@@ -118,7 +80,7 @@ class Table:
             microseconds(self.refresh, f"{where}.refresh")
         if isinstance(self.complete, Watermark) and self.event_time is None:
             raise DeclarationError(where, "complete=Watermark without event_time=", remedy="Give a Marker.")
-        if isinstance(self.complete, Marker) and PurePosixPath(self.complete.of("x")).match(self.source.pattern):
+        if isinstance(self.complete, Marker) and self.source.covers(self.complete.of("x")):
             raise DeclarationError(
                 where, f"the marker {self.complete.path} is one of its files", remedy="Put it elsewhere."
             )

@@ -10,6 +10,7 @@ from ml_platform.quality.checks import Reference
 from ml_platform.runtime.display import preview
 from ml_platform.runtime.workspace import Outcome, Status, Workspace
 from ml_platform.sources import raw
+from ml_platform.sources.registry import source_of
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
@@ -24,7 +25,7 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
     report = raw.ingest(ws, table, run_id, on_file=say)
     standing = files.standing(ws.state, table.name)
     display: dict[str, Any] = {"files": len(standing), "new": len(report.ingested), "replaced": len(report.replaced)}
-    display["landing folder"] = {"path": str(ws.settings.landing)}
+    display |= source_of(ws.settings, table).display
     if standing:
         newest = sorted(standing, key=lambda version: (version.arrival, version.path), reverse=True)[:ROWS]
         display["newest files"] = {"text": rows_table([_file(version) for version in newest], len(standing))}

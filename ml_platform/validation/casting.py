@@ -7,7 +7,7 @@ import polars as pl
 from ml_platform.validation.times import INSTANT, blank, to_utc
 
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
-_SAID = {
+_SENTENCES = {
     "dtype": "is not {kind}",
     "zone": "is a local time and the table declares no time_zone",
     "gap": "does not exist in {zone}: the clocks skip it",
@@ -21,7 +21,7 @@ class Failed:
     column: str
     rule: str
     where: pl.Series
-    said: str
+    sentence: str
 
 
 def cast(frame: pl.DataFrame, types: dict[str, pl.DataType], zone: str | None) -> tuple[pl.DataFrame, list[Failed]]:
@@ -32,8 +32,8 @@ def cast(frame: pl.DataFrame, types: dict[str, pl.DataType], zone: str | None) -
         columns.append(values.alias(name))
         for rule, where in why.items():
             if where.any():
-                said = _SAID[rule].format(kind=_named(kind), zone=zone)
-                failed.append(Failed(name, f"{name}|{rule}", where, said))
+                sentence = _SENTENCES[rule].format(kind=_named(kind), zone=zone)
+                failed.append(Failed(name, f"{name}|{rule}", where, sentence))
     return pl.DataFrame(columns), failed
 
 

@@ -35,18 +35,18 @@ def awaited(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> list[str
     """What the first partition that is over and not complete waits for, a sentence each; none when there is none."""
     state = _Rules(stores, pipeline, slices)
     for partition in pipeline.partition_keys():
-        if found := list(state.awaited(partition)):
-            return found
+        if sentences := list(state.awaited(partition)):
+            return sentences
     return []
 
 
 def markers(settings: Settings, pipeline: ModelPipeline) -> list[str]:
     """The marker files that have landed."""
-    folder, found = settings.landing, list[str]()
+    folder, paths = settings.landing, list[str]()
     for _, rule in rules(pipeline):
         if isinstance(rule, Marker):
-            found += sorted(file.relative_to(folder).as_posix() for file in folder.glob(rule.of("*")))
-    return found
+            paths += sorted(file.relative_to(folder).as_posix() for file in folder.glob(rule.of("*")))
+    return paths
 
 
 class _Rules:
@@ -73,8 +73,8 @@ class _Rules:
             end = self._window(partition)[1] + timedelta(microseconds=rule.microseconds)
             seen = self._newest[table.name]
             if seen is None or seen < end:
-                told = "there is none yet" if seen is None else f"there are some of {seen:%Y-%m-%d %H:%M}"
-                yield f"{partition} waits for a row of {table.name} at or after {end:%Y-%m-%d %H:%M} UTC; {told}."
+                newest = "there is none yet" if seen is None else f"there are some of {seen:%Y-%m-%d %H:%M}"
+                yield f"{partition} waits for a row of {table.name} at or after {end:%Y-%m-%d %H:%M} UTC; {newest}."
 
 
 def _newest(stores: Stores, table: Table, slices: Partitions | None, *, exact: bool) -> datetime | None:
@@ -85,9 +85,9 @@ def _newest(stores: Stores, table: Table, slices: Partitions | None, *, exact: b
     holding = file_plans.filled_by(stores.state, table, slices) if slices else {}
     if slices is None or not holding:
         return None
-    last, found, blobs = max(holding), [slices.window(max(holding))[0]], stores.blobs
+    last, times, blobs = max(holding), [slices.window(max(holding))[0]], stores.blobs
     for digest in holding[last] if exact else ():
         if blobs.whole(digest):
             rows = pl.scan_parquet(blobs.path(digest)).filter(RULE_HOLDS & (pl.col(PARTITION) == last))
-            found.append(rows.select(pl.col(table.event_time or "").max()).collect().item())
-    return max(found)
+            times.append(rows.select(pl.col(table.event_time or "").max()).collect().item())
+    return max(times)

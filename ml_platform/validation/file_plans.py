@@ -32,8 +32,8 @@ def touched(
 ) -> dict[str, list[str]]:
     """Every partition that some file has rows in, with the file ids that matter to it. Screens what is not screened."""
     keys = needs_keys(stores.state, table) if keys is None else keys
-    found = plans(screen_files(stores, table, partitions, keys))
-    return {name: [version.file_id for version in plan.files] for name, plan in sorted(found.items())}
+    by_partition = plans(screen_files(stores, table, partitions, keys))
+    return {name: [version.file_id for version in plan.files] for name, plan in sorted(by_partition.items())}
 
 
 def validated_keys(
@@ -85,15 +85,15 @@ def filled(state: State, table: Table, partitions: Partitions | None) -> set[str
 def filled_by(state: State, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
     """The same, each with the digests of the screened files that have the rows."""
     recorded = _recorded(state, table, partitions, None)
-    found: dict[str, list[str]] = {}
+    digests: dict[str, list[str]] = {}
     if recorded is None:
-        return found
+        return digests
     for versions in recorded.standing.values():
-        screening = recorded.found[versions[-1].file_id]
+        screening = recorded.by_file[versions[-1].file_id]
         for name, counts in screening.partitions.items():
             if counts.rows:
-                found.setdefault(name, []).append(screening.digest)
-    return found
+                digests.setdefault(name, []).append(screening.digest)
+    return digests
 
 
 def plans(state: Screenings) -> dict[str, Plan]:
@@ -101,7 +101,7 @@ def plans(state: Screenings) -> dict[str, Plan]:
     chains = state.standing
     paths: dict[str, list[str]] = {}
     for path, versions in chains.items():
-        for name in {name for version in versions for name in state.found[version.file_id].partitions}:
+        for name in {name for version in versions for name in state.by_file[version.file_id].partitions}:
             paths.setdefault(name, []).append(path)
     return {name: _plan(name, {path: chains[path] for path in touching}) for name, touching in paths.items()}
 

@@ -49,12 +49,12 @@ def counts(lake: Lake, table: Table, partition: str | None = None) -> list[RuleC
     """Refused rows by partition and rule, most first."""
     if not lake.columns("quarantine", table.name):
         return []
-    found = lake.rows(
+    counted = lake.rows(
         f"SELECT _partition, rule, count(*), min(reason) FROM quarantine.{quoted(table.name)} "
         "WHERE ? IS NULL OR _partition = ? GROUP BY ALL ORDER BY 1, 3 DESC, 2",
         [partition, partition],
     )
-    return [RuleCount(table.name, *row) for row in found]
+    return [RuleCount(table.name, *row) for row in counted]
 
 
 def rows(
@@ -85,14 +85,14 @@ def replay(stores: Stores, table: Table, partitions: Partitions | None) -> Repla
     file's row stands ("conflict") are judged there, not here.
     """
     state = screen_files(stores, table, partitions, needs_keys(stores.state, table))
-    made = ledger.latest(stores.state, f"validated/{table.name}")
+    records = ledger.latest(stores.state, f"validated/{table.name}")
     keys = validated_keys(stores.state, table, partitions) or {}
-    stale = sorted(name for (_, name), m in made.items() if m.content_key != keys.get(name, m.content_key))
+    stale = sorted(name for (_, name), r in records.items() if r.content_key != keys.get(name, r.content_key))
     passing = still = 0
     if stores.lake.columns("quarantine", table.name):
         frame = stores.lake.frame(f"SELECT _file, _row FROM quarantine.{quoted(table.name)} WHERE rule <> 'conflict'")
         for (file_id,), part in frame.group_by("_file"):
-            screening = state.found.get(str(file_id))
+            screening = state.by_file.get(str(file_id))
             if screening is None or screening.error is not None:
                 still += part.height
                 continue

@@ -18,18 +18,18 @@ def reason(contract: Any, rule: str, types: dict[str, pl.DataType]) -> pl.Expr:
     if "|" not in rule:
         return _of_rule(contract, rule, types)
     column, _, name = rule.partition("|")
-    said = _of_column(contract.columns()[column], name)
+    sentence = _of_column(contract.columns()[column], name)
     if name == "nullability":
         return pl.lit(f"{column} is missing")
     if types[column].is_nested() or types[column] == pl.Binary:
-        return pl.lit(f"{column} {said}")
-    return pl.concat_str(pl.lit(f"{column} is "), quoted_value(column), pl.lit(f", which {said}"))
+        return pl.lit(f"{column} {sentence}")
+    return pl.concat_str(pl.lit(f"{column} is "), quoted_value(column), pl.lit(f", which {sentence}"))
 
 
 def _of_column(column: Any, name: str) -> str:
     settings = vars(column)
     bound = settings.get(name)
-    said = {
+    sentences = {
         "min": f"is below the minimum {bound}",
         "max": f"is above the maximum {bound}",
         "min_exclusive": f"is not above {bound}",
@@ -43,7 +43,7 @@ def _of_column(column: Any, name: str) -> str:
         "nan": "is not a number (NaN)",
         "resolution": f"is not a multiple of {bound}",
     }
-    return said.get(name, f"breaks the rule {name!r} of its column")
+    return sentences.get(name, f"breaks the rule {name!r} of its column")
 
 
 def _of_rule(contract: Any, rule: str, types: dict[str, pl.DataType]) -> pl.Expr:

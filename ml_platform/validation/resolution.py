@@ -100,7 +100,7 @@ class _Machine:
         self.began: list[Ints] = []
         self.ended: list[Ints] = []
         self.by: list[Ints] = []
-        self.made = 0
+        self.version_count = 0
 
     def run(self) -> None:
         # A version's content is an offered row's; there are at most as many versions as offers and drops.
@@ -131,9 +131,9 @@ class _Machine:
             lost[at[supported]] = False
         begin = switch | (lost & (new != NONE)) | ((now == NONE) & (new != NONE))
         target = np.where(begin, new, NONE)
-        left = np.flatnonzero(lost & (new == NONE))
-        if len(left):
-            target[left] = self._heir(left)
+        heirless = np.flatnonzero(lost & (new == NONE))
+        if len(heirless):
+            target[heirless] = self._heir(heirless)
         self._close_and_begin(i, lost | begin, target)
 
     def _heir(self, keys: Ints) -> Ints:
@@ -149,7 +149,7 @@ class _Machine:
         keys = np.flatnonzero(which)
         previous = self.current[keys]
         fresh = target[keys] != NONE
-        numbers = np.where(fresh, self.made + np.cumsum(fresh) - 1, NONE)
+        numbers = np.where(fresh, self.version_count + np.cumsum(fresh) - 1, NONE)
         born = numbers[fresh]
         self.version_row[born] = target[keys][fresh]
         self.version_began[born] = np.where(self.ever[keys][fresh], i, NONE)
@@ -158,7 +158,7 @@ class _Machine:
         self.version_by[ended] = numbers[previous != NONE]
         self.current[keys] = numbers
         self.ever[keys] |= fresh
-        self.made += len(born)
+        self.version_count += len(born)
 
     def _contents(self, rows: Ints) -> Ints:
         return np.where(rows == NONE, NONE, self.content[rows])
@@ -180,12 +180,12 @@ class _Machine:
             (equal & (offers == winners)).any(axis=0), winners, offers[equal.argmax(axis=0), np.arange(offers.shape[1])]
         )
         doubles = offers[equal & (offers != representative)]
-        made, blank = slice(0, self.made), np.full(len(simple), NONE)
-        by = self.version_by[made]
+        begun, blank = slice(0, self.version_count), np.full(len(simple), NONE)
+        by = self.version_by[begun]
         return Resolved(
-            rows=np.concatenate([simple, contested[self.version_row[made]]]),
-            began=np.concatenate([blank, self.version_began[made]]),
-            ended=np.concatenate([blank, self.version_ended[made]]),
+            rows=np.concatenate([simple, contested[self.version_row[begun]]]),
+            began=np.concatenate([blank, self.version_began[begun]]),
+            ended=np.concatenate([blank, self.version_ended[begun]]),
             by=np.concatenate([blank, np.where(by == NONE, NONE, by + len(simple))]),
             refused=contested[offers[other]],
             winners=contested[winners[keys]],

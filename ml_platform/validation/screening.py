@@ -15,7 +15,7 @@ import dataframely as dy
 import polars as pl
 
 from ml_platform.errors import FileRefused
-from ml_platform.sources.file_reading import missing_columns
+from ml_platform.sources.column_names import missing_columns
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
@@ -47,7 +47,7 @@ def screen(
 
     Raises FileRefused when `clean` fails or its result is not what the contract describes.
     """
-    nulled = _without_nulls(table, raw)
+    nulled = table.source.with_nulls(raw)
     cleaned = _cleaned(table, nulled, path, needs) if raw.height else _nothing(table, nulled)
     types = table.columns
     missing = [name for name in types if name not in cleaned.columns]
@@ -76,13 +76,6 @@ def screen(
     return Screened(kept.sort(PARTITION, ROW), duplicates, raw.height - cleaned.height)
 
 
-def _without_nulls(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
-    if table.source.file_format != "csv" or not table.source.nulls:
-        return raw
-    nulls = list(table.source.nulls)
-    return raw.with_columns(pl.when(~pl.col(pl.String).is_in(nulls)).then(pl.col(pl.String)).name.keep())
-
-
 def _nothing(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
     """A file without rows has nothing to clean, and clean need not be ready for that."""
     if table.clean is None:
@@ -99,9 +92,9 @@ def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.
         if isinstance(cleaned, pl.LazyFrame):
             cleaned = cleaned.collect()
     except Exception as error:  # whatever the user's function raises is about this file; the others go on
-        said = f"{name} raised {type(error).__name__}: {_first_line(error)}"
+        problem = f"{name} raised {type(error).__name__}: {_first_line(error)}"
         raise FileRefused(
-            path, said, place=_place(error), remedy=f"Mend {name} or the file; it is screened again by itself."
+            path, problem, place=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."
         ) from error
     remedy = f"{name} works row by row: it keeps {ROW!r}, may drop rows, and makes none."
     if not isinstance(cleaned, pl.DataFrame):
@@ -122,7 +115,7 @@ def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.
     return cleaned.sort(ROW)
 
 
-def _place(error: BaseException) -> str:
+def _line_of(error: BaseException) -> str:
     """The user's own line that raised, as file and line number."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if len(frames) > 1 else ""
@@ -150,8 +143,8 @@ def _refuse_unreadable(frame: pl.DataFrame, cleaned: pl.DataFrame, failed: list[
         except pl.exceptions.PolarsError:
             cells = pl.Series([str(cell) for cell in cells])
         cell = pl.lit(cells).fill_null("?").str.slice(0, LONGEST)
-        told = pl.select(pl.concat_str(pl.lit(f"{item.column} is '"), cell, pl.lit(f"', which {item.said}")))
-        at = pl.DataFrame({ROW: frame[ROW].filter(item.where), "why": told.to_series()})
+        sentences = pl.select(pl.concat_str(pl.lit(f"{item.column} is '"), cell, pl.lit(f"', which {item.sentence}")))
+        at = pl.DataFrame({ROW: frame[ROW].filter(item.where), "why": sentences.to_series()})
         joined = frame.select(ROW).join(at, on=ROW, how="left", maintain_order="left")["why"]
         frame = _refuse(frame, item.where, item.rule, pl.lit(joined))
     return frame
@@ -166,9 +159,9 @@ def _refuse_times(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     missing = fine & frame[name].is_null()
     frame = _refuse(frame, missing, f"{name}|nullability", pl.lit(f"{name} is missing, and it is the event_time"))
     far = fine & ((frame[name] < EARLIEST) | (frame[name] >= LATEST)).fill_null(False)
-    said = f", which is outside the years {EARLIEST.year} to {LATEST.year - 1}"
-    told = pl.concat_str(pl.lit(f"{name} is "), pl.col(name).cast(pl.String), pl.lit(said))
-    return _refuse(frame, far, f"{name}|range", told)
+    outside = f", which is outside the years {EARLIEST.year} to {LATEST.year - 1}"
+    why = pl.concat_str(pl.lit(f"{name} is "), pl.col(name).cast(pl.String), pl.lit(outside))
+    return _refuse(frame, far, f"{name}|range", why)
 
 
 def _refuse_keys(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -180,8 +173,8 @@ def _refuse_keys(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     if not clash.any():
         return frame
     rows = pl.col(ROW).over(*table.key, mapping_strategy="join").list.head(5).cast(pl.List(pl.String)).list.join(", ")
-    said = f"the key ({', '.join(table.key)}) comes with other content in the same file, rows "
-    return _refuse(frame, clash, "primary_key", pl.concat_str(pl.lit(said), rows))
+    clashes = f"the key ({', '.join(table.key)}) comes with other content in the same file, rows "
+    return _refuse(frame, clash, "primary_key", pl.concat_str(pl.lit(clashes), rows))
 
 
 def _refuse_by_contract(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
@@ -212,11 +205,11 @@ def _sliced(frame: pl.DataFrame, table: Table, partitions: Partitions | None) ->
         return frame.with_columns(pl.lit(WHOLE).alias(PARTITION))
     time = pl.col(table.event_time).cast(INSTANT)
     usable = time.is_between(EARLIEST, LATEST, closed="left")
-    known = frame.with_columns(pl.when(usable).then(partitions.key_of(time)).alias(PARTITION))
+    sliced = frame.with_columns(pl.when(usable).then(partitions.key_of(time)).alias(PARTITION))
     valid = pl.col(PARTITION).filter(RULE_HOLDS)
     stray = ~RULE_HOLDS & ~pl.col(PARTITION).is_between(valid.min(), valid.max())
-    known = known.with_columns(pl.when(stray).then(valid.min()).otherwise(PARTITION).alias(PARTITION))
-    return known.with_columns(pl.col(PARTITION).fill_null(pl.col(PARTITION).min()).fill_null(""))
+    sliced = sliced.with_columns(pl.when(stray).then(valid.min()).otherwise(PARTITION).alias(PARTITION))
+    return sliced.with_columns(pl.col(PARTITION).fill_null(pl.col(PARTITION).min()).fill_null(""))
 
 
 def _as_json(raw: pl.DataFrame, rows: pl.Series) -> pl.DataFrame:

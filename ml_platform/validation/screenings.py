@@ -50,7 +50,8 @@ class Screening:
 
 def rule_version(table: Table) -> str:
     """Contract and clean, as 16 hex digits: what quarantined rows were judged by."""
-    return content_key(table.contract, table.clean, list(table.source.nulls), table.time_zone, table.event_time)[:16]
+    nulls = list(table.source.null_texts)
+    return content_key(table.contract, table.clean, nulls, table.time_zone, table.event_time)[:16]
 
 
 def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Partitions | None = None) -> str:
@@ -71,8 +72,8 @@ def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Parti
         libraries("polars", "dataframely", "duckdb"),
         table.contract,
         table.clean,
-        list(table.source.nulls),
-        table.source.file_format,
+        list(table.source.null_texts),
+        table.source.row_format,
         table.event_time,
         table.time_zone,
         sliced,
@@ -82,15 +83,15 @@ def screening_key(table: Table, needs_keys: Mapping[str, str], partitions: Parti
 
 def needs_reads(state: State, table: Table) -> dict[str, list[Read]]:
     """The partitions of the tables in `needs`, from the ledger. Raises IngestionError when one is not made yet."""
-    found = {}
+    reads = {}
     for name in table.needs:
-        made = ledger.latest(state, f"validated/{name}")
-        if not made:
+        records = ledger.latest(state, f"validated/{name}")
+        if not records:
             raise IngestionError(
                 f"{table.name} needs {name}, which is not validated yet.", remedy=f"Make validated/{name} first."
             )
-        found[name] = [Read(m.asset, m.partition, m.content_key) for _, m in sorted(made.items())]
-    return found
+        reads[name] = [Read(r.asset, r.partition, r.content_key) for _, r in sorted(records.items())]
+    return reads
 
 
 def keys_of(needs: Mapping[str, list[Read]]) -> dict[str, str]:
@@ -109,7 +110,7 @@ class Screenings:
 
     key: str
     versions: list[FileVersion]
-    found: dict[str, Screening]  # by file id
+    by_file: dict[str, Screening]  # file id → what screening made of it
 
     @cached_property
     def standing(self) -> dict[str, list[FileVersion]]:
@@ -117,7 +118,7 @@ class Screenings:
 
         Where screening refuses a new version, the one before it stands on.
         """
-        refused = {file_id for file_id, s in self.found.items() if s.error is not None}
+        refused = {file_id for file_id, s in self.by_file.items() if s.error is not None}
         chains = {
             path: chain(versions)
             for path, versions in by_path([v for v in self.versions if v.file_id not in refused]).items()
@@ -127,32 +128,32 @@ class Screenings:
     @property
     def waiting(self) -> list[FileVersion]:
         """The versions that count and are not screened."""
-        return [v for _, chain in sorted(self.standing.items()) for v in chain if v.file_id not in self.found]
+        return [v for _, chain in sorted(self.standing.items()) for v in chain if v.file_id not in self.by_file]
 
     @property
     def refused(self) -> list[Refusal]:
         """The newest versions that screening refused, and why."""
         newest = {v.path: v.file_id for v in self.versions if v.status != "refused"}
-        errors = [(s.file, s.error) for s in self.found.values() if s.error is not None]
+        errors = [(s.file, s.error) for s in self.by_file.values() if s.error is not None]
         return [Refusal(v.path, error) for v, error in errors if newest[v.path] == v.file_id]
 
 
 def screenings(state: State, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
     """What is recorded under the present key. Reads only."""
     recorded = versions(state, table.name)
-    known, key = {v.file_id: v for v in recorded}, screening_key(table, keys, partitions)
+    files, key = {v.file_id: v for v in recorded}, screening_key(table, keys, partitions)
     rows = screening_records.of_key(state, table.name, key)
-    found = {
-        row.file_id: Screening(known[row.file_id], row.digest, _counts(partitions, row.partitions), row.error)
+    by_file = {
+        row.file_id: Screening(files[row.file_id], row.digest, _counts(partitions, row.partitions), row.error)
         for row in rows
-        if row.file_id in known
+        if row.file_id in files
     }
-    return Screenings(key, recorded, found)
+    return Screenings(key, recorded, by_file)
 
 
 def _counts(partitions: Partitions | None, text: str) -> dict[str, Counts]:
-    found: dict[str, list[int]] = json.loads(text)
-    counts = {name: Counts(*values) for name, values in found.items()}
+    recorded: dict[str, list[int]] = json.loads(text)
+    counts = {name: Counts(*values) for name, values in recorded.items()}
     if "" in counts and partitions is not None:  # no row of the file tells a time
         first = next(iter(partitions.keys()), WHOLE)
         lost, there = counts.pop(""), counts.get(first, Counts(0, 0, 0, 0))
@@ -185,8 +186,8 @@ def screen_files(stores: Stores, table: Table, partitions: Partitions | None, ke
 def _whole(stores: Stores, table: Table, partitions: Partitions | None, keys: Mapping[str, str]) -> Screenings:
     """Without those whose blob is gone; its bytes are checked when it is read."""
     blobs, state = stores.blobs, screenings(stores.state, table, partitions, keys)
-    found = {i: s for i, s in state.found.items() if s.error is not None or blobs.path(s.digest).exists()}
-    return Screenings(state.key, state.versions, found)
+    whole = {i: s for i, s in state.by_file.items() if s.error is not None or blobs.path(s.digest).exists()}
+    return Screenings(state.key, state.versions, whole)
 
 
 def _needed(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:

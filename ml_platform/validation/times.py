@@ -54,13 +54,13 @@ def blank(column: pl.Series, where: pl.Series) -> pl.Series:
 
 def _parsed(text: pl.Series, forms: tuple[str, ...], kind: pl.Datetime) -> pl.Series:
     values = pl.Series(text.name, [None], dtype=kind).new_from_index(0, len(text))
-    left = text.is_not_null()
+    unread = text.is_not_null()
     for form in forms:
-        if not left.any():
+        if not unread.any():
             break
-        found = text.str.to_datetime(form, strict=False, time_unit="us", time_zone=kind.time_zone)
-        values = values.zip_with(values.is_not_null(), found)
-        left = text.is_not_null() & values.is_null()
+        parsed = text.str.to_datetime(form, strict=False, time_unit="us", time_zone=kind.time_zone)
+        values = values.zip_with(values.is_not_null(), parsed)
+        unread = text.is_not_null() & values.is_null()
     return values
 
 

@@ -80,7 +80,7 @@ def build_validated(
 
 def _drop_damaged(blobs: Blobs, plan: Plan, state: Screenings) -> bool:
     """Remove the plan's blobs whose bytes are not what their name says; whether there were any (S31)."""
-    damaged = [digest for v in plan.files if not blobs.whole(digest := state.found[v.file_id].digest)]
+    damaged = [digest for v in plan.files if not blobs.whole(digest := state.by_file[v.file_id].digest)]
     for digest in damaged:
         blobs.path(digest).unlink(missing_ok=True)
     return bool(damaged)
@@ -89,8 +89,8 @@ def _drop_damaged(blobs: Blobs, plan: Plan, state: Screenings) -> bool:
 def _build(
     stores: Stores, table: Table, partitions: Partitions | None, plan: Plan, state: Screenings, author: Author
 ) -> ValidatedReport:
-    lake, found = stores.lake, state.found
-    screened = _load(stores.blobs, table, partitions, plan, found)
+    lake, screenings = stores.lake, state.by_file
+    screened = _load(stores.blobs, table, partitions, plan, screenings)
     own = pl.col(PARTITION) == plan.partition
     offers = screened.filter(RULE_HOLDS).drop(RULE, REASON, RAW)
     content = list(table.columns)
@@ -103,7 +103,7 @@ def _build(
     if table.on_conflict == "quarantine" and len(resolved.refused):
         conflicts = _conflicts(lake, table, offers, plan, resolved)
     quarantine = _quarantine(table, refused, conflicts, plan)
-    counted = [found[plan.files[i].file_id].partitions.get(plan.partition) for i in final]
+    counted = [screenings[plan.files[i].file_id].partitions.get(plan.partition) for i in final]
     in_files = [c for c in counted if c is not None]
     doubles = offers[resolved.duplicates].filter(own).height if len(resolved.duplicates) else 0
     overruled = 0
@@ -119,7 +119,7 @@ def _build(
         dropped=sum(c.dropped for c in in_files),
         overruled=overruled,
         files=tuple(
-            sorted(plan.files[i].path for i in final if plan.partition in found[plan.files[i].file_id].partitions)
+            sorted(plan.files[i].path for i in final if plan.partition in screenings[plan.files[i].file_id].partitions)
         ),
     )
     profiled = profile(current.select(content), table.name, plan.partition, author.content_key, table.event_time)
@@ -133,7 +133,7 @@ def _build(
 
 
 def _load(
-    blobs: Blobs, table: Table, partitions: Partitions | None, plan: Plan, found: Mapping[str, Screening]
+    blobs: Blobs, table: Table, partitions: Partitions | None, plan: Plan, screenings: Mapping[str, Screening]
 ) -> pl.DataFrame:
     """The screened rows of the plan's files, with `_step`. Of a path with one version only the partition's rows."""
     several = {step.path for step in plan.steps if step.position > 0}
@@ -141,7 +141,7 @@ def _load(
     texts = dict.fromkeys((RULE, REASON, PARTITION, RAW), pl.String())
     frames = [pl.DataFrame(schema={**table.columns, ROW: pl.Int64(), **texts, "_step": pl.Int64()})]
     for i, (version, step) in enumerate(zip(plan.files, plan.steps, strict=True)):
-        wanted = pl.scan_parquet(blobs.path(found[version.file_id].digest))  # verified by _drop_damaged
+        wanted = pl.scan_parquet(blobs.path(screenings[version.file_id].digest))  # verified by _drop_damaged
         homeless = pl.col(PARTITION) == ""
         if step.path not in several:
             mine = pl.col(PARTITION) == plan.partition
@@ -163,8 +163,8 @@ def _row_versions(table: Table, offers: pl.DataFrame, plan: Plan, resolved: Reso
         pl.Series("_by", resolved.by),
     )
     declared = pl.col(table.known_column) if table.known_column else pl.coalesce("_began", "_arrival")
-    known = pl.when(declared.is_not_null()).then(pl.max_horizontal(declared, "_began"))
-    frame = frame.with_columns(known.alias("_known_at"))
+    known_at = pl.when(declared.is_not_null()).then(pl.max_horizontal(declared, "_began"))
+    frame = frame.with_columns(known_at.alias("_known_at"))
     frame = frame.with_columns(_refreshed(pl.col("_known_at"), table).alias("_usable_at"))
     successor = pl.when(pl.col("_by") >= 0).then(pl.col("_usable_at").gather(pl.col("_by").clip(lower_bound=0)))
     ended = pl.when(pl.col("_ended").is_not_null()).then(pl.coalesce(successor, _refreshed(pl.col("_ended"), table)))
@@ -187,8 +187,8 @@ def _earliest_end(frame: pl.DataFrame) -> pl.Series:
 
 def _at(arrivals: pl.Series, steps: Any) -> pl.Series:
     numbers = pl.Series(steps, dtype=pl.Int64)
-    known = pl.DataFrame({"n": numbers}).select(pl.when(pl.col("n") >= 0).then(pl.col("n")))
-    return arrivals.gather(known.to_series()) if len(arrivals) else pl.Series([], dtype=INSTANT)
+    positions = pl.DataFrame({"n": numbers}).select(pl.when(pl.col("n") >= 0).then(pl.col("n")))
+    return arrivals.gather(positions.to_series()) if len(arrivals) else pl.Series([], dtype=INSTANT)
 
 
 def _refreshed(time: pl.Expr, table: Table) -> pl.Expr:

@@ -16,7 +16,8 @@ from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.features import Derived
 from ml_platform.spec.partitions import Monthly
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.spec.tables import Files, Table
+from ml_platform.spec.sources import Files
+from ml_platform.spec.tables import Table
 from ml_platform.spec.training import LightGBM, Retrain, Split
 
 SINCE = datetime(2013, 1, 1, tzinfo=UTC)

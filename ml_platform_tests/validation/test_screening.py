@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from ml_platform.errors import DeclarationError, FileRefused
-from ml_platform.spec.tables import Files, Table
+from ml_platform.spec.sources import Files
+from ml_platform.spec.tables import Table
 from ml_platform.validation.screening import PARTITION, RAW, REASON, RULE, Screened, screen
 from ml_platform_tests.ingestion_sandbox import MONTHS, Reading, customers, readings
 

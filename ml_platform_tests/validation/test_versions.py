@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ml_platform.spec.tables import Files
+from ml_platform.spec.sources import Files
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers, readings, utc
 
 FEB, MAR, APR = utc("2013-02-01"), utc("2013-03-01"), utc("2013-04-01")

@@ -33,7 +33,7 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
         key=key,
         group_name="raw",
         owners=list(owners),
-        kinds={"duckdb", table.source.file_format or "csv"},
+        kinds={"duckdb", table.source.row_format or "csv"},
         description=raw_description(table),
         metadata={"dagster/table_name": f"lake.raw.{table.name}"},
     )

@@ -1,0 +1,28 @@
+"""The column names of what was read: each once, and those that the contract asks for."""
+
+from collections import Counter
+from difflib import get_close_matches
+
+from ml_platform.errors import FileRefused
+
+
+def check_names(names: list[str], path: str, where: str) -> None:
+    """Refuse a version in which two columns have one name. `where` says in which part of it they stand."""
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise FileRefused(
+            path,
+            f"column names come twice: {', '.join(map(repr, twice))}",
+            place=where,
+            remedy="Give each column a name of its own.",
+        )
+
+
+def missing_columns(missing: list[str], present: list[str]) -> str:
+    """A sentence about contracted columns that are not there, with the likely new names."""
+    hints = []
+    for name in missing:
+        near = get_close_matches(name.lower(), [p.lower() for p in present], n=1, cutoff=0.75)
+        renamed = [p for p in present if near and p.lower() == near[0]]
+        hints.append(f"{name} (renamed to {renamed[0]!r}?)" if renamed else name)
+    return f"contracted columns are missing: {', '.join(hints)}"

@@ -1,0 +1,79 @@
+"""`Files`: each file of the landing folder is a version of its path."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from ml_platform.errors import FileRefused, SourceUnavailable
+from ml_platform.lake.blobs import file_hash
+from ml_platform.settings import Settings
+from ml_platform.sources.file_reading import read
+from ml_platform.sources.landing import files_of, landed
+from ml_platform.sources.source import Available, Reading, Source, Stamp
+from ml_platform.spec.tables import Table
+from ml_platform.state.files import FileVersion
+
+
+class FileSource(Source):
+    """The files of a table; a version is known by size and time of change, and told from others by its content."""
+
+    def __init__(self, settings: Settings, table: Table) -> None:
+        self._settings = settings
+        self._table = table
+        self._files: dict[str, Path] = {}  # by path, as discovered: a name that is not UTF-8 differs from its path
+
+    @property
+    def display(self) -> dict[str, Any]:
+        return {"landing folder": {"path": str(self._settings.landing)}}
+
+    def discover(self, recorded: Mapping[str, Sequence[FileVersion]]) -> Iterator[Available]:
+        for path, file, stamp in self._stamped():
+            self._files[path] = file
+            yield Available(path, stamp, partial(_fingerprint, file))
+
+    def read(self, version: Available) -> Reading:
+        file, path = self._files[version.path], version.path
+        fingerprint, rows, error = "", None, None
+        try:
+            fingerprint = file_hash(file)
+            rows = read(file, path, files_of(self._table))
+        except FileNotFoundError:
+            raise
+        except OSError as fault:
+            error = str(FileRefused(path, f"it cannot be opened: {fault.strerror}", remedy="Make it readable."))
+        except FileRefused as refused:
+            error = str(refused)
+        after = _stamp(file)
+        if after != version.stamp:
+            raise SourceUnavailable(
+                path,
+                "it changed while it was read",
+                place=f"{version.stamp.size:,} to {after.size:,} bytes",
+                remedy="It is left for the next scan; `ml-platform land` copies files whole.",
+            )
+        return Reading(rows, fingerprint, after, error)
+
+    def marks(self) -> list[list[Any]]:
+        return [[path, stamp.size, stamp.changed] for path, _, stamp in self._stamped()]
+
+    def _stamped(self) -> Iterator[tuple[str, Path, Stamp]]:
+        for path, file in landed(self._settings, self._table).items():
+            try:
+                stamp = _stamp(file)
+            except FileNotFoundError:
+                continue  # it went away since the folder was listed
+            yield path, file, stamp
+
+
+SOURCE = FileSource
+
+
+def _stamp(file: Path) -> Stamp:
+    status = file.stat()
+    return Stamp(status.st_size, status.st_mtime_ns)
+
+
+def _fingerprint(file: Path) -> str:
+    return file_hash(file) if os.access(file, os.R_OK) else ""

@@ -1,0 +1,49 @@
+"""What a declared source says of itself: how its rows are to be read, and its words. Nothing here reads anything."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+
+class DeclaredSource(ABC):
+    """What every source of a table says of itself, so that nobody else asks which kind it is."""
+
+    @property
+    @abstractmethod
+    def row_format(self) -> str | None:
+        """What its rows come as, such as `csv`; part of screening's content key, and shown beside the asset."""
+
+    @property
+    @abstractmethod
+    def reading(self) -> Mapping[str, Any]:
+        """What decides how a version of it is read: with another value, versions are read anew."""
+
+    @property
+    @abstractmethod
+    def phrase(self) -> str:
+        """Which rows these are, as a phrase that follows "as they came: "."""
+
+    @property
+    @abstractmethod
+    def changes_with(self) -> str:
+        """What makes a new version of it, as a phrase."""
+
+    @property
+    @abstractmethod
+    def advice(self) -> str:
+        """What to know when it cannot be read, as a sentence."""
+
+    @property
+    def null_texts(self) -> tuple[str, ...]:
+        """Texts that mean "no value" in its rows; part of screening's content key."""
+        return ()
+
+    def with_nulls(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """`rows` with null for what means "no value" in this source."""
+        return rows
+
+    def covers(self, path: str) -> bool:
+        """Whether a file at `path`, relative to the landing folder, would be one of its own."""
+        return False

@@ -1,0 +1,164 @@
+"""The sources that a table may be declared with. Which module reads each of them stands in SOURCES."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import Field
+
+from ml_platform.errors import DeclarationError
+from ml_platform.spec.declared_source import DeclaredSource
+from ml_platform.spec.vocabulary import Several, word
+
+_FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+
+
+@word
+class Files(DeclaredSource):
+    """Files in the landing folder: a glob relative to it, such as `flights/*.csv`.
+
+    CSV, Parquet and NDJSON; CSV and NDJSON may be gzipped (`.gz`) or zipped (`.zip`). `format`
+    is taken from the suffix when it is not given. `nulls` are the CSV texts that mean "no value".
+
+    >>> Files("flights/*.csv.gz").row_format
+    'csv'
+    """
+
+    pattern: str
+    format: Literal["csv", "parquet", "ndjson"] | None = None
+    nulls: Several[str] = ("", "NA")
+    separator: str = ","
+
+    def __post_init__(self) -> None:
+        path = PurePosixPath(self.pattern)
+        where = f"Files({self.pattern!r})"
+        if path.is_absolute() or ".." in path.parts or not self.pattern:
+            raise DeclarationError(
+                where, "the pattern leaves the landing folder", remedy="Make it relative, without '..'."
+            )
+        if self.row_format is None:
+            raise DeclarationError(
+                where,
+                "its suffix tells no format",
+                remedy=f"End it in one of {', '.join(_FORMATS)} (or .gz, .zip), or pass format=.",
+            )
+
+    @property
+    def row_format(self) -> str | None:
+        """`csv`, `parquet` or `ndjson`."""
+        if self.format is not None:
+            return self.format
+        suffixes = [s for s in PurePosixPath(self.pattern).suffixes if s not in (".gz", ".zip")]
+        return _FORMATS.get(suffixes[-1]) if suffixes else None
+
+    @property
+    def null_texts(self) -> tuple[str, ...]:
+        return tuple(self.nulls)
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        return {"format": self.row_format, "separator": self.separator}
+
+    @property
+    def phrase(self) -> str:
+        return (
+            f"every row of every file that landed as `{self.pattern}`, as text where the file is text, with its file "
+            "and row number"
+        )
+
+    @property
+    def changes_with(self) -> str:
+        return "a new or replaced file in the landing folder"
+
+    @property
+    def advice(self) -> str:
+        return (
+            "a file that cannot be read stays where it is and is listed under *refused* with the reason and the "
+            "remedy; the others go on."
+        )
+
+    def with_nulls(self, rows: pl.DataFrame) -> pl.DataFrame:
+        if self.row_format != "csv" or not self.nulls:
+            return rows
+        nulls = list(self.nulls)
+        return rows.with_columns(pl.when(~pl.col(pl.String).is_in(nulls)).then(pl.col(pl.String)).name.keep())
+
+    def covers(self, path: str) -> bool:
+        return PurePosixPath(path).match(self.pattern)
+
+
+@word
+class Sql(DeclaredSource):
+    """A table or query of a SQLite or PostgreSQL database, read where it is, as far as its cursor has grown.
+
+    query:      a table (`orders`, `shop.orders`) or one SELECT.
+    connection: the name of the environment variable that holds the database's SQLAlchemy URL.
+    cursor:     a column without nulls that only grows, such as `id` or `updated_at`: a run reads the rows beyond
+                the greatest value that was read before.
+    batch_rows: rows that are read into memory at once; each batch is a version of its own.
+
+    >>> Sql("orders", connection="ORDERS_DB", cursor="id").label
+    'orders'
+    """
+
+    query: str
+    connection: str
+    cursor: str
+    batch_rows: int = Field(default=100_000, ge=1)
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", self.connection):  # it may be a secret: it is not told
+            raise DeclarationError(
+                f"Sql({self.query!r})",
+                "connection= is no name of an environment variable",
+                remedy="Put the database's URL into the environment, and its variable's name here.",
+            )
+        if self.is_query and not re.match(r"(?i)\s*(select|with)\b[^;]*$", self.query):
+            raise DeclarationError(f"Sql({self.query!r})", "it is not one SELECT", remedy="Leave out any semicolon.")
+        if not self.is_query and not re.fullmatch(r"\w+(\.\w+)?", self.query):
+            raise DeclarationError(
+                f"Sql({self.query!r})", "it is neither a table nor a SELECT", remedy="Write orders or shop.orders."
+            )
+        if not self.cursor:
+            raise DeclarationError(f"Sql({self.query!r})", "cursor='' names no column", remedy="Name the cursor.")
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it is a SELECT and not a table."""
+        return len(self.query.split()) > 1
+
+    @property
+    def label(self) -> str:
+        """The table's name; `query` for a SELECT."""
+        return "query" if self.is_query else self.query
+
+    @property
+    def row_format(self) -> str:
+        return "sql"
+
+    @property
+    def reading(self) -> dict[str, Any]:
+        return {"query": self.query}
+
+    @property
+    def phrase(self) -> str:
+        return (
+            f"every row of `{self.query}` in the database {self.connection}, read in the order of `{self.cursor}`, "
+            "with the range of it and its number there"
+        )
+
+    @property
+    def changes_with(self) -> str:
+        return f"rows whose `{self.cursor}` is beyond all that were read"
+
+    @property
+    def advice(self) -> str:
+        return (
+            "a database that does not answer is listed under *refused* with the reason and the remedy; other tables "
+            "go on, and the next run tries again."
+        )
+
+
+AnySource = Files | Sql
+SOURCES: dict[type, str] = {Files: "files", Sql: "sql"}  # word → its module in `ml_platform.sources`

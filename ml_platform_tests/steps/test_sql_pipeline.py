@@ -1,0 +1,75 @@
+"""A pipeline with one table from a database: trained, promoted, traced and kept up to date."""
+
+from pathlib import Path
+from sqlite3 import connect
+
+import pytest
+
+from ml_platform import Sql, Table
+from ml_platform.state.promotions import champion_at
+from ml_platform.views import lineage_stories
+from ml_platform_tests import scenario
+from ml_platform_tests.scenario.monthly_trips import Drivers, traffic, trips_
+from ml_platform_tests.world import World, world
+
+
+@pytest.fixture
+def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    file = tmp_path / "town.db"
+    monkeypatch.setenv("TOWN_DB", f"sqlite:///{file}")
+    with connect(file) as connection:
+        connection.execute("CREATE TABLE drivers (number INTEGER PRIMARY KEY, driver TEXT, years INTEGER)")
+    connection.close()
+    return file
+
+
+@pytest.fixture
+def trips(tmp_path: Path, database: Path) -> World:
+    drivers = Table(
+        "drivers",
+        Sql("SELECT number, driver, years FROM drivers", connection="TOWN_DB", cursor="number", batch_rows=4),
+        contract=Drivers,
+    )
+    opened = world(tmp_path / "data", scenario.trips(tables=[trips_, traffic, drivers]))
+    for month in ("2024-01", "2024-02", "2024-03"):
+        arrived = scenario.MONTHS.window(month)[1]
+        opened.land("traffic", f"traffic_{month}.csv", scenario.traffic_rows(month), arrived)
+        opened.land("trips", f"trips_{month}.csv", scenario.trip_rows(month), arrived)
+    return opened
+
+
+def hire(database: Path, rows: list[tuple[str, int | None]]) -> None:
+    with connect(database) as connection:
+        connection.executemany("INSERT INTO drivers (driver, years) VALUES (?, ?)", rows)
+    connection.close()
+
+
+def test_a_table_from_a_database_trains_a_champion_and_is_part_of_its_lineage(trips: World, database: Path) -> None:
+    hire(database, scenario.driver_rows().rows())
+    trips.run("2024-02")
+    name = trips.pipeline.name
+    assert champion_at(trips.ws.state, name) is not None
+    years = trips.frame(f"SELECT count(drivers__years) AS given, count(*) AS total FROM {name}.features").row(0)
+    assert years[0] > 0.7 * years[1]
+    paths = set(trips.frame("SELECT DISTINCT _file FROM raw.drivers")["_file"])
+    assert len(paths) == 3  # eleven drivers, four at a time
+    story = lineage_stories.of_version(trips.ws, trips.pipeline, "1")
+    assert "TOWN_DB/query/number [null, 4]" in str(story) and "TOWN_DB/query/number [8, 11]" in str(story)
+    assert trips.run("2024-02") == []
+    hire(database, [("d11", 7)])
+    assert trips.planned("2024-02")[0].only == [["raw", "drivers"], ["validated", "drivers"], ["quarantine", "drivers"]]
+    trips.run("2024-02")
+    assert trips.frame("SELECT count(*) AS n FROM validated.drivers")["n"].item() == 12
+
+
+def test_a_pipeline_goes_on_while_its_database_does_not_answer(
+    trips: World, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hire(database, scenario.driver_rows().rows())
+    trips.run("2024-01")
+    monkeypatch.setenv("TOWN_DB", "sqlite:///gone.db")
+    outcome = trips.step("raw/drivers", "all")
+    assert outcome.status == "unchanged" and outcome.rows == 11
+    assert "TOWN_DB names a SQLite file that is not there" in outcome.display["refused"][0]["why"]
+    assert "drivers" in outcome.display["query"]["text"]
+    assert "trip_delay/champion" in {asset for asset, _, _ in trips.run("2024-02")}
