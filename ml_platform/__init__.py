@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ml_platform.notebook.opening import open
     from ml_platform.orchestration.component import PipelineComponent
     from ml_platform.orchestration.lake_duckdb import LakeDuckDB
     from ml_platform.orchestration.lake_io import LakeIOManager
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "notebook.opening": ("open",),
     "orchestration.component": ("PipelineComponent",),
     "orchestration.lake_duckdb": ("LakeDuckDB",),
     "orchestration.lake_io": ("LakeIOManager",),
@@ -101,6 +103,7 @@ __all__ = [
     "Weekly",
     "Window",
     "__version__",
+    "open",
 ]
 
 

@@ -39,6 +39,7 @@ WORDS = [
     "Watermark",
     "Weekly",
     "Window",
+    "open",
 ]
 
 

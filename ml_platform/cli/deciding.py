@@ -22,7 +22,7 @@ def decisions(pipeline: PipelineName, as_json: AsJson = False) -> None:
     from ml_platform.views.decisions import history
 
     declared = opening.declared(pipeline)
-    rows = history(opening.reading(), declared)
+    rows = history(opening.reading(), declared.name)
     if as_json:
         emit_json([{"pipeline": pipeline, **row} for row in rows])
         return

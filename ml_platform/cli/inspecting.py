@@ -117,7 +117,7 @@ def models(
         facts = version_facts(workspace, found, number)
         emit_json(facts) if as_json else _show_version(facts)
         return
-    rows = promotion_rows(workspace, found) if history else version_rows(workspace, found)
+    rows = promotion_rows(workspace, found.name) if history else version_rows(workspace, found)
     if as_json:
         emit_json(rows)
     elif history:

@@ -48,6 +48,15 @@ class LightGBMModel:
         score = np.asarray(self._booster.predict(self._rows.encode(row), num_threads=1))[0]
         return [float(part) for part in score] if self.signature.classes else float(score)
 
+    def contributions(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
+        """TreeSHAP values (Lundberg et al. 2018, `pred_contrib`); see `Contributing.contributions`."""
+        encoded = encode(frame, self._columns, self.signature.levels)
+        shape = (frame.height, max(1, len(self.signature.classes)), len(self._columns) + 1)
+        if encoded.is_empty():
+            return np.empty((*shape[:2], len(self._columns)))
+        values = np.asarray(self._booster.predict(encoded, pred_contrib=True), dtype=np.float64)
+        return values.reshape(shape)[:, :, :-1]  # the last is the mean margin
+
     def importance(self) -> dict[str, float]:
         """Shares of the total gain of all splits; a column that no split uses has 0."""
         return gain_shares(self._text.decode())

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.models.bundle import Bundle
+from ml_platform.models.protocol import Contributing
 
 BATCH = 100_000  # rows scored at a time: bounds the encoded copy
 
@@ -36,3 +37,12 @@ class Predictor:
     def score_row(self, row: Mapping[str, Any]) -> float | list[float]:
         """The score of one row, as `scores` gives it for a frame of that row. None is null."""
         return self._model.predict_row(row)
+
+    def contributions(self, frame: pl.DataFrame) -> npt.NDArray[np.float64] | None:
+        """By row, class and column what moved each prediction (`Contributing`); None for a model that cannot tell."""
+        model = self._model
+        return model.contributions(frame) if isinstance(model, Contributing) else None
+
+    def importance(self) -> dict[str, float]:
+        """Each column's share (0 to 1) of what the model looks at, greatest first."""
+        return self._model.importance()

@@ -6,7 +6,7 @@ One module of this package implements both for one library and calls its trainer
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -79,6 +79,18 @@ class Model(Protocol):
     @classmethod
     def from_bytes(cls, data: bytes, signature: Signature) -> Self:
         """What `to_bytes` wrote."""
+
+
+@runtime_checkable
+class Contributing(Protocol):
+    """What a model may offer besides: how much each column moved a prediction."""
+
+    def contributions(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
+        """By row, class and model column, shape (n, max(1, classes), columns): what the column added to the margin.
+
+        The margin is the log-odds for binary, the score before the softmax for multiclass, the value for
+        regression; contributions and the model's mean margin sum up to it. `frame` is as for `Model.predict`.
+        """
 
 
 class Trainer(Protocol):

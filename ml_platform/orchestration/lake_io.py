@@ -6,20 +6,15 @@ tables. A table of the lake is selected by the key in its `_partition` column, h
 be larger than memory.
 """
 
-from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any, Never, cast
+from typing import Any, Never
 
 import dagster as dg
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from ml_platform.errors import LakeError, OrderError
-from ml_platform.lake import snapshots
 from ml_platform.lake.connection import CATALOG, Lake
-from ml_platform.lake.data_files import PARTITION
-from ml_platform.naming import literal, quoted
+from ml_platform.lake.lazy import Selection, scan, select_current
 from ml_platform.settings import Settings
 from ml_platform.spec.partitions import spanned
 from ml_platform.state import ledger
@@ -27,22 +22,6 @@ from ml_platform.state.database import State
 
 _TABLE_NAME = "dagster/table_name"  # the metadata in which each asset of the platform names its table
 _AS_THEY_CAME = ("raw", "quarantine")  # layers without a contract
-
-
-@dataclass(frozen=True)
-class _Selection:
-    """Columns and rows of one table, as they are in one snapshot of the lake."""
-
-    table: str
-    columns: tuple[str, ...]
-    condition: str
-    snapshot: int
-
-    def sql(self, columns: Sequence[str] | None = None, limit: int | None = None) -> str:
-        """The query, narrowed to some of the columns and to a number of rows."""
-        names = ", ".join(map(quoted, self.columns if columns is None else columns)) or "NULL"
-        rows = f" LIMIT {limit}" if limit is not None else ""
-        return f"SELECT {names} FROM {self.table} AT (VERSION => {self.snapshot}) WHERE {self.condition}{rows}"
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
@@ -73,11 +52,10 @@ class LakeIOManager(dg.ConfigurableIOManager):
         column that does not exist; OrderError when a partition was not made.
         """
         lazy = _is_lazy(context)
-        settings = Settings()
-        with Lake(settings, read_only=True) as lake, lake.reading():
+        with Lake(Settings(), read_only=True) as lake, lake.reading():
             selection = _selection(context, lake)
             if lazy:
-                return _scan(settings, selection, lake.frame(selection.sql(limit=0)).schema)
+                return scan(lake, selection)
             return lake.frame(selection.sql())
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> Never:
@@ -102,7 +80,7 @@ def _is_lazy(context: dg.InputContext) -> bool:
     )
 
 
-def _selection(context: dg.InputContext, lake: Lake) -> _Selection:
+def _selection(context: dg.InputContext, lake: Lake) -> Selection:
     schema, table = _table(context)
     with closing(State(lake.settings, read_only=True)) as state:
         materialized = {partition for _, partition in ledger.latest(state, _name(context))}
@@ -112,17 +90,7 @@ def _selection(context: dg.InputContext, lake: Lake) -> _Selection:
     if missing or not materialized or not columns:
         what = f" for {spanned(missing)}" if missing else ""
         raise OrderError(f"{_name(context)} was not made{what}.", remedy=f"Materialize {_name(context)}{what} first.")
-    conditions = ["true"]
-    if wanted is not None:
-        conditions.append(f"{PARTITION} IN ({', '.join(map(literal, wanted))})" if wanted else "false")
-    if "_superseded_at" in columns:
-        conditions.append("_superseded_at IS NULL")
-    return _Selection(
-        f"{CATALOG}.{quoted(schema)}.{quoted(table)}",
-        _columns(context, list(columns)),
-        " AND ".join(conditions),
-        snapshots.current(lake),
-    )
+    return select_current(lake, schema, table, _columns(context, list(columns)), partitions=wanted)
 
 
 def _table(context: dg.InputContext) -> tuple[str, str]:
@@ -163,20 +131,6 @@ def _columns(context: dg.InputContext, existing: list[str]) -> tuple[str, ...]:
             remedy=f"Its columns: {', '.join(existing)}.",
         )
     return tuple(selected)
-
-
-def _scan(settings: Settings, selection: _Selection, schema: pl.Schema) -> pl.LazyFrame:
-    """The selection as a lazy frame: each collection opens the lake, and reads the columns that it needs."""
-
-    def batches(
-        columns: list[str] | None, predicate: pl.Expr | None, limit: int | None, _: int | None
-    ) -> Iterator[pl.DataFrame]:
-        with Lake(settings, read_only=True) as lake:
-            for batch in lake.stream(selection.sql(columns, limit)):
-                frame = cast(pl.DataFrame, pl.from_arrow(batch))
-                yield frame if predicate is None else frame.filter(predicate)
-
-    return register_io_source(batches, schema=schema)
 
 
 def _name(context: dg.InputContext | dg.OutputContext) -> str:

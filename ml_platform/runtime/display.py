@@ -18,10 +18,16 @@ UNDRAWN = "not drawn: matplotlib is missing; `pip install 'ml_platform[monitorin
 
 def drawn(ws: Workspace, draw: Callable[[], bytes]) -> dict[str, str] | str:
     """The picture that `draw` gives, stored; a sentence where it cannot be drawn."""
+    svg = drawn_or_why_not(draw)
+    return svg if isinstance(svg, str) else {"picture": ws.blobs.put_bytes(svg)}
+
+
+def drawn_or_why_not(draw: Callable[[], bytes]) -> bytes | str:
+    """The SVG that `draw` gives; a sentence where it cannot be drawn."""
     if find_spec("matplotlib") is None:
         return UNDRAWN
     try:
-        return {"picture": ws.blobs.put_bytes(draw())}
+        return draw()
     except (ValueError, ArithmeticError) as error:  # odd values, such as NaN: no step fails for its picture
         return f"not drawn: {error}"
 

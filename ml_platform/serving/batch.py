@@ -34,21 +34,33 @@ def scored(
     `score` is P(true), P(the class) or the value; `scores` are all classes' for multiclass, else
     null; `class` is what the metrics count as the decision, null for regression.
     """
-    scores = predictor.scores(frame)
-    several = predictor.task == "multiclass"
     at = pipeline.examples.at
     rows = frame.select(
         pipeline=pl.lit(pipeline.name),
         key=key_text(pipeline.examples.keys),
         at=pl.col(at) if at else pl.lit(None),
-        score=pl.Series(scores.max(axis=1) if several else scores),
-        scores=pl.Series(scores.tolist(), dtype=SCHEMA["scores"]) if several else pl.lit(None),
         version=pl.lit(version),
         role=pl.lit(role),
         run_id=pl.lit(run_id),
     )
-    rows = rows.with_columns(pl.Series("class", _classes(predictor, scores), dtype=pl.String))
-    return rows.cast(pl.Schema(SCHEMA)).select(list(SCHEMA))
+    return rows.hstack(answers(frame, predictor)).cast(pl.Schema(SCHEMA)).select(list(SCHEMA))
+
+
+def answers(frame: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
+    """`score`, `scores` and `class` of every row of a frame of features, as in prediction rows, in its order.
+
+    Raises ScoringError for a missing column or one of another type.
+    """
+    scores = predictor.scores(frame)
+    several = predictor.task == "multiclass"
+    return pl.DataFrame(
+        {
+            "score": scores.max(axis=1) if several else scores,
+            "scores": scores.tolist() if several else [None] * len(scores),
+            "class": _classes(predictor, scores),
+        },
+        schema={name: SCHEMA[name] for name in ("score", "scores", "class")},
+    )
 
 
 def key_text(keys: tuple[str, ...]) -> pl.Expr:

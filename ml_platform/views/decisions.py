@@ -4,15 +4,14 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from ml_platform.runtime.workspace import Workspace
-from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions
+from ml_platform.state.stores import Stores
 
 
-def history(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+def history(stores: Stores, pipeline: str) -> list[dict[str, Any]]:
     """Every decision, newest first; `counts` where it is the newest of its partition."""
     rows, seen = [], set[str]()
-    for entry in reversed(decisions.history(ws.state, pipeline.name)):
+    for entry in reversed(decisions.history(stores.state, pipeline)):
         row = asdict(entry)
         del row["pipeline"]
         row |= {name: json.loads(row[name]) for name in ("policy", "evidence")}

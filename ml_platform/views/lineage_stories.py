@@ -28,14 +28,14 @@ def carries(node: Node) -> bool:
 def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
     """From the newest prediction of a key back to the rows and files it rests on. Raises NotFoundError."""
     known = graph(ws.state)
-    row, *earlier = origins.prediction_rows(ws.lake, pipeline, key)
+    row, *earlier = origins.prediction_rows(ws.lake, pipeline.name, key)
     version = versions.version(ws.state, pipeline.name, row["version"])
     model = reading.version(version)
     made = _scoring(known, pipeline, row["partition"], model)
     features = next((r for r in known.reads.get(made, []) if r.asset == f"{pipeline.name}/features"), None)
     reads = known.reads.get(features, []) if features else []
     definition = FeatureDefinition.from_json(bundles.load(ws.blobs, version.bundle).definition)
-    values = origins.feature_row(ws.lake, pipeline, row)
+    values = origins.feature_row(ws.lake, pipeline.name, definition, row)
     missing = [made, model, *([features] if features else [])]
     return {
         "prediction": {**_told(known, made), **row, "others": len(earlier)},

@@ -8,7 +8,6 @@ from ml_platform.features.offline import examples_sql
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
 from ml_platform.serving.batch import key_text
-from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.lineage import LandedFile, landed_files
 from ml_platform.state.stores import Stores
 
@@ -16,23 +15,23 @@ Row = dict[str, Any]
 _SHOWN = '"key", "at", score, "class", version, role, _partition AS partition, run_id'
 
 
-def prediction_rows(lake: Lake, pipeline: ModelPipeline, key: str) -> list[Row]:
+def prediction_rows(lake: Lake, pipeline: str, key: str) -> list[Row]:
     """The predictions of a key, the newest first. Raises NotFoundError when there is none."""
-    table = f"{quoted(pipeline.name)}.predictions"
-    there = bool(lake.columns(pipeline.name, "predictions"))
+    table = f"{quoted(pipeline)}.predictions"
+    there = bool(lake.columns(pipeline, "predictions"))
     rows = _rows(lake, f'SELECT {_SHOWN} FROM {table} WHERE "key" = ?', [key]) if there else []
     if not rows:
         some = lake.rows(f'SELECT "key" FROM {table} ORDER BY "at" DESC NULLS LAST, "key" LIMIT 3') if there else []
-        raise NotFoundError(f"prediction of {pipeline.name} for the key", key, [*(one for (one,) in some), "…"])
+        raise NotFoundError(f"prediction of {pipeline} for the key", key, [*(one for (one,) in some), "…"])
     return sorted(
         rows, key=lambda r: (r["at"] is not None and r["at"].timestamp(), r["version"], r["role"] == "champion")
     )[::-1]
 
 
-def feature_row(lake: Lake, pipeline: ModelPipeline, prediction: Row) -> Row | None:
+def feature_row(lake: Lake, pipeline: str, definition: FeatureDefinition, prediction: Row) -> Row | None:
     """The stored feature row that a prediction scored; None when the partition no longer has it."""
-    keys, at = pipeline.examples.keys, pipeline.examples.at
-    table, listed = f"{quoted(pipeline.name)}.features", ", ".join(map(quoted, keys))
+    keys, at = definition.keys, definition.at
+    table, listed = f"{quoted(pipeline)}.features", ", ".join(map(quoted, keys))
     where, parameters = "_partition = ?", [prediction["partition"]]
     if at is not None:
         where, parameters = f"{where} AND {quoted(at)} = ?", [*parameters, prediction["at"]]

@@ -9,6 +9,7 @@ from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions, ledger, promotions, verdicts, versions
 from ml_platform.state.results import ChampionResult, ValidatedResult, VerdictsResult
+from ml_platform.state.stores import Stores
 
 
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
@@ -145,7 +146,7 @@ def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[s
     }
 
 
-def promotion_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+def promotion_rows(stores: Stores, pipeline: str) -> list[dict[str, Any]]:
     """The promotion log, newest first."""
     shown = (
         "seq",
@@ -160,5 +161,5 @@ def promotion_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any
         "recorded_at",
         "run_id",
     )
-    log = promotions.history(ws.state, pipeline.name)
+    log = promotions.history(stores.state, pipeline)
     return [{name: getattr(entry, name) for name in shown} for entry in reversed(log)]

@@ -1,9 +1,16 @@
 """LightGBM behind the protocol: importance, parameters, and what existing lakes rely on."""
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
-from ml_platform.models.lightgbm import gain_shares
+from ml_platform import LightGBM
+from ml_platform.models.lightgbm import TRAINER, gain_shares
+from ml_platform.spec.pipeline import Task
+from ml_platform_tests.models import data
 
 
 def test_importance_is_the_share_of_gain_that_lightgbm_reports() -> None:
@@ -22,3 +29,25 @@ def test_importance_is_the_share_of_gain_that_lightgbm_reports() -> None:
 
 def test_a_model_without_a_split_gives_zeros() -> None:
     assert gain_shares("feature_names=a b\nsplit_feature=\nsplit_gain=\nend of trees\n") == {"a": 0.0, "b": 0.0}
+
+
+@pytest.mark.parametrize("task", data.TASKS)
+def test_contributions_and_one_number_a_class_are_the_margin(task: Task, tmp_path: Path) -> None:
+    frame = data.rows(task)
+    config = TRAINER.config(LightGBM(rounds=20, min_data_in_leaf=5), task)
+    model = TRAINER.fit(data.stored(tmp_path, task, frame), config, threads=1)
+    rows = data.part(frame, "holdout")
+    scores = model.predict(rows).reshape(rows.height, -1)
+    links: dict[Task, Callable[[Any], Any]] = {
+        "binary": lambda p: np.log(p / (1 - p)),
+        "multiclass": np.log,
+        "regression": lambda value: value,
+    }
+    margins = links[task](scores)
+    contributions = model.contributions(rows)
+    assert contributions.shape == (rows.height, max(1, len(model.signature.classes)), len(data.COLUMNS))
+    rest = margins - contributions.sum(axis=2)
+    # The softmax forgets a number that all classes of a row have in common.
+    rest -= rest.mean(axis=1, keepdims=True) if task == "multiclass" else 0
+    assert np.allclose(rest, rest[0])
+    assert model.contributions(rows.head(0)).shape == (0, *contributions.shape[1:])

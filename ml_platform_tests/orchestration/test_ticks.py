@@ -59,7 +59,7 @@ def _land(driver: SensorDriver, *months: str) -> None:
 
 
 def _decisions(driver: SensorDriver) -> list[tuple[str, str]]:
-    rows = history(driver.ws, find("trip_delay"))
+    rows = history(driver.ws, "trip_delay")
     return [(row["partition"], row["outcome"]) for row in reversed(rows)]
 
 

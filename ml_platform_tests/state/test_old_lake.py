@@ -53,7 +53,7 @@ def test_the_record_of_an_old_lake_stands(old: World) -> None:
 @OF_EACH_PIPELINE
 def test_decisions_versions_and_the_champion_of_an_old_lake_stand(old: World, pipeline: ModelPipeline) -> None:
     recorded, state = expected()["pipelines"][pipeline.name], old.ws.state
-    decisions = [(row["partition"], row["reason"], row["counts"]) for row in history(old.ws, pipeline)]
+    decisions = [(row["partition"], row["reason"], row["counts"]) for row in history(old.ws, pipeline.name)]
     assert decisions == [(row["partition"], row["reason"], row["counts"]) for row in recorded["decisions"]]
     numbered = [(v.version, v.content_key, v.training_set, v.bundle) for v in versions.versions(state, pipeline.name)]
     assert numbered == [

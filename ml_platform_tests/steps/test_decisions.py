@@ -32,7 +32,7 @@ ADA = ManualRequest("ada", "a new bridge")
 
 
 def _rows(trips: World) -> list[tuple[str, str]]:
-    return [(row["partition"], row["outcome"]) for row in reversed(history(trips.ws, trips.pipeline))]
+    return [(row["partition"], row["outcome"]) for row in reversed(history(trips.ws, trips.pipeline.name))]
 
 
 def _drifted(trips: World, month: str, figure: float | None, key: str = "k") -> None:
@@ -60,7 +60,7 @@ def _drifted(trips: World, month: str, figure: float | None, key: str = "k") -> 
 
 def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    before = history(trips.ws, trips.pipeline)
+    before = history(trips.ws, trips.pipeline.name)
     assert _rows(trips) == [("2024-01", "triggered"), (FEBRUARY, "triggered")]
     trips.declare(scenario.trips(retrain=Retrain(every=3, min_examples=200)))
     assert trips.run(FEBRUARY) == []
@@ -71,7 +71,7 @@ def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(open_world: 
         ("2024-01", "triggered"),
         (FEBRUARY, "skipped"),
     ]
-    after = history(trips.ws, trips.pipeline)
+    after = history(trips.ws, trips.pipeline.name)
     assert [{**row, "counts": None} for row in after[2:]] == [{**row, "counts": None} for row in before]
     assert [row["counts"] for row in after] == [True, True, False, False]
     assert decision_of(trips.ws, trips.pipeline, FEBRUARY).outcome == "skipped"
@@ -80,7 +80,7 @@ def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(open_world: 
 
 def test_every_decision_on_record_follows_from_its_policy_and_evidence(open_world: OpenWorld, february: Path) -> None:
     trips = open_world(february)
-    for row in history(trips.ws, trips.pipeline):
+    for row in history(trips.ws, trips.pipeline.name):
         stored = {name: value for name, value in row["policy"].items() if name != "kind"}
         again = decide(Retrain(**stored), evidence.from_json(json.dumps(row["evidence"])))
         assert (again.outcome, again.reason) == (row["outcome"], row["reason"])
@@ -131,7 +131,7 @@ def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_dat
     assert newest(trips.ws, trips.pipeline) == FEBRUARY
     decision, new = request_training(trips.ws, trips.pipeline, FEBRUARY, ADA)
     assert (decision.outcome, decision.reason, new) == ("manual", "ada: a new bridge", True)
-    assert history(trips.ws, trips.pipeline)[0]["evidence"]["manual"] == asdict(ADA)
+    assert history(trips.ws, trips.pipeline.name)[0]["evidence"]["manual"] == asdict(ADA)
     made = [asset for asset, _, _ in trips.run(FEBRUARY)]
     assert made == [f"{NAME}/{step}" for step in ("training_set", "candidate", "verdicts", "champion")]
     assert promotions.champion_at(trips.ws.state, NAME) == 2

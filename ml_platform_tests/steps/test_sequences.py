@@ -103,12 +103,12 @@ def test_a_month_without_examples_is_settled_until_some_come(open_world: OpenWor
     trips.land("trips", "trips_2024-04.csv", april.head(0), datetime(2024, 5, 1, tzinfo=UTC))
     trips.run("2024-04")
     assert trips.display(f"{NAME}/decision", "2024-04")["outcome"] == "triggered"
-    taken = history(trips.ws, trips.pipeline)
+    taken = history(trips.ws, trips.pipeline.name)
     trips.declare(scenario.trips(**{**fields, "trainer": FEWER}))
     assert trips.run("2024-04") == []
     trips.declare(scenario.trips(**{**fields, "retrain": Retrain(every=1, min_examples=100)}))
     assert trips.run("2024-04") == []
-    assert history(trips.ws, trips.pipeline) == taken
+    assert history(trips.ws, trips.pipeline.name) == taken
     trips.land("trips", "trips_2024-04.csv", april, datetime(2024, 5, 1, tzinfo=UTC))
     trips.run("2024-04")
     assert _scored(trips)["2024-04"] == 1

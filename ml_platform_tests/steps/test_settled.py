@@ -36,7 +36,7 @@ def _made(steps: list[tuple[str, str, str]]) -> list[tuple[str, str]]:
 def _past(trips: World) -> list[Any]:
     """Everything that must not change."""
     scores = trips.frame(f"FROM {NAME}.predictions ORDER BY ALL").to_dicts()
-    decisions = history(trips.ws, trips.pipeline)
+    decisions = history(trips.ws, trips.pipeline.name)
     return [scores, decisions, versions.versions(trips.ws.state, NAME), promotions.history(trips.ws.state, NAME)]
 
 
@@ -102,7 +102,11 @@ def test_another_feature_is_computed_for_the_past_and_trained_on_when_somebody_a
     assert trips.run() == []
     assert _retrained(trips, "far trips")
     assert _made(trips.run())[-1] == (f"{NAME}/champion", FEBRUARY)
-    assert [row["outcome"] for row in history(trips.ws, trips.pipeline)] == ["manual", "manual", *["triggered"] * 2]
+    assert [row["outcome"] for row in history(trips.ws, trips.pipeline.name)] == [
+        "manual",
+        "manual",
+        *["triggered"] * 2,
+    ]
     assert len(versions.versions(trips.ws.state, NAME)) == 4
 
 

@@ -1,0 +1,45 @@
+"""What is declared today, for what cannot be answered from the lake alone. A broken declaration is a note, no error."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from ml_platform.discovery import pipelines
+from ml_platform.errors import DeclarationError, PlatformError
+from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """The pipelines that the settings name, imported when first asked for and once."""
+
+    settings: Settings
+
+    @property
+    def by_name(self) -> Mapping[str, ModelPipeline]:
+        """Every declared pipeline; none when the declarations do not load."""
+        return self._loaded[0]
+
+    @property
+    def problem(self) -> PlatformError | None:
+        """Why the declarations do not load; None when they do."""
+        return self._loaded[1]
+
+    def required(self, name: str, what: str) -> ModelPipeline:
+        """The pipeline of that name. Raises DeclarationError, with the reason, when `what` cannot do without it."""
+        if name in self.by_name:
+            return self.by_name[name]
+        if self.problem is not None:
+            raise DeclarationError(
+                f"{what} of {name}", "needs its declaration, and the declarations do not load", remedy=str(self.problem)
+            ) from self.problem
+        remedy = f"ML_PLATFORM_PIPELINES names the modules with declarations: {', '.join(self.settings.pipelines)}."
+        raise DeclarationError(f"{what} of {name}", "needs its declaration, and there is none today", remedy=remedy)
+
+    @cached_property
+    def _loaded(self) -> tuple[Mapping[str, ModelPipeline], PlatformError | None]:
+        try:
+            return pipelines(self.settings), None
+        except PlatformError as error:
+            return {}, error
