@@ -1,7 +1,6 @@
-"""One declaration of a model becomes its whole production life.
+"""ml_platform runs a declared model in production, from landed files to a monitored champion.
 
-The words of a declaration are imported from here; each is loaded when first used, so that
-`import ml_platform` costs next to nothing.
+The names of a declaration are imported from here. Each is loaded on first use, so `import ml_platform` is cheap.
 """
 
 from importlib import import_module
@@ -114,5 +113,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The words too, though they are not loaded yet: Dagster finds the component by looking through them."""
+    """All public names, loaded or not. Dagster finds the component among them."""
     return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Which pipelines there are: the modules named by the settings are imported and looked through."""
+"""Finds declared pipelines by importing the modules that the settings name."""
 
 import importlib
 import pkgutil
@@ -20,26 +20,26 @@ _LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
 
 
 def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
-    """Every declared pipeline by name, in order of name.
+    """Every declared pipeline by name, ordered by name.
 
-    Raises DeclarationError when two have one name, or define one table differently (S34).
+    Raises DeclarationError when two have the same name, or define a table differently (S34).
     """
-    found: dict[str, ModelPipeline] = {}
+    by_name: dict[str, ModelPipeline] = {}
     for value in _declared((settings or Settings()).pipelines):
-        if found.setdefault(value.name, value) is not value:
+        if by_name.setdefault(value.name, value) is not value:
             raise DeclarationError(
                 f"ModelPipeline({value.name!r})", "two pipelines have this name", remedy="Rename one."
             )
-    check_shared_tables(found.values())
-    return dict(sorted(found.items()))
+    check_shared_tables(by_name.values())
+    return dict(sorted(by_name.items()))
 
 
 def find(name: str, settings: Settings | None = None) -> ModelPipeline:
-    """The pipeline of that name. Raises NotFoundError, listing those there are."""
-    known = pipelines(settings)
-    if name not in known:
-        raise NotFoundError("pipeline", name, list(known))
-    return known[name]
+    """The pipeline of that name. Raises NotFoundError, which lists the declared ones."""
+    declared = pipelines(settings)
+    if name not in declared:
+        raise NotFoundError("pipeline", name, list(declared))
+    return declared[name]
 
 
 def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
@@ -63,10 +63,10 @@ def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
 
 
 def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Partitions | None]:
-    """How each table is sliced: as the pipelines that use it; None when it is whole.
+    """The partitions of each table, which are those of its pipelines; None for an unpartitioned table.
 
-    Tables without event time are whole. Raises DeclarationError when two pipelines slice one
-    table differently, or one in slices and one not: no run would be about both.
+    Tables without event time are unpartitioned. Raises DeclarationError when two pipelines partition a table
+    differently, or only one of them does.
     """
     slices: dict[str, Partitions | None] = {}
     users: dict[str, ModelPipeline] = {}
@@ -76,10 +76,10 @@ def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Partitions | None]
             first = users.setdefault(table.name, pipeline) if table.event_time else pipeline
             if canonical(first.partitions) == canonical(pipeline.partitions):
                 continue
-            problem = "two pipelines slice it differently"
+            problem = "two pipelines partition it differently"
             if first.partitions is None or pipeline.partitions is None:
                 sliced, whole = (first, pipeline) if first.partitions else (pipeline, first)
-                problem = f"{sliced.name} slices it and {whole.name} has no partitions"
+                problem = f"{sliced.name} partitions it and {whole.name} has no partitions"
             raise DeclarationError(f"Table({table.name!r})", problem, remedy="Give both pipelines the same partitions.")
     return slices
 
@@ -92,13 +92,13 @@ def pipeline_at(address: str, *, named_by: str = VARIABLE) -> ModelPipeline:
     """
     module_name, _, name = address.partition(":")
     if not all(part.isidentifier() for part in (*module_name.split("."), name)):
-        raise DeclarationError(named_by, f"{address!r} is no address", remedy="Write package.module:name.")
+        raise DeclarationError(named_by, f"{address!r} is not an address", remedy="Write package.module:name.")
     module = _imported(module_name, named_by)
-    found = vars(module).get(name)
-    if isinstance(found, ModelPipeline):
-        return found
-    there = sorted(known for known, value in vars(module).items() if isinstance(value, ModelPipeline))
-    problem = f"{address!r} is no ModelPipeline but {found!r:.60}"
+    value = vars(module).get(name)
+    if isinstance(value, ModelPipeline):
+        return value
+    there = sorted(other for other, item in vars(module).items() if isinstance(item, ModelPipeline))
+    problem = f"{address!r} is not a ModelPipeline but {value!r:.60}"
     if name not in vars(module):
         problem = f"there is no {name!r} in {module.__file__ or module_name}"
     raise DeclarationError(
@@ -107,26 +107,26 @@ def pipeline_at(address: str, *, named_by: str = VARIABLE) -> ModelPipeline:
 
 
 def _declared(names: Iterable[str]) -> Iterable[ModelPipeline]:
-    """The pipelines of modules, of packages and the modules in them, and at addresses."""
+    """The pipelines of modules, of packages with their modules, and at addresses."""
     for name in names:
         if ":" in name:
             yield pipeline_at(name)
             continue
         module = _imported(name)
         inner = pkgutil.iter_modules(getattr(module, "__path__", []))
-        for one in (module, *(_imported(f"{name}.{found.name}") for found in inner)):
+        for one in (module, *(_imported(f"{name}.{submodule.name}") for submodule in inner)):
             yield from (value for value in vars(one).values() if isinstance(value, ModelPipeline))
 
 
 def _imported(name: str, named_by: str = VARIABLE) -> ModuleType:
-    """The module; what fails in it is a DeclarationError with its file and line."""
+    """Import the module. A failure becomes a DeclarationError with its file and line."""
     try:
         return importlib.import_module(name)
     except DeclarationError as error:
-        place = _place(error)
-        if not place:
+        location = _location(error)
+        if not location:
             raise
-        raise DeclarationError(f"{place}: {error.where}", error.problem, remedy=error.remedy) from error
+        raise DeclarationError(f"{location}: {error.where}", error.problem, remedy=error.remedy) from error
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}."):
             raise DeclarationError(
@@ -137,19 +137,21 @@ def _imported(name: str, named_by: str = VARIABLE) -> ModuleType:
                 else "Name one that can be imported.",
             ) from error
         remedy = "Install it, or correct the import."
-        raise DeclarationError(_place(error) or name, str(error), remedy=remedy) from error
+        raise DeclarationError(_location(error) or name, str(error), remedy=remedy) from error
     except SyntaxError as error:
         raise DeclarationError(
             f"{error.filename}, line {error.lineno}", f"this is not Python: {error.msg}", remedy="Correct the line."
         ) from error
     except Exception as error:
         raise DeclarationError(
-            _place(error) or name, f"{type(error).__name__}: {error}", remedy="The module must import without errors."
+            _location(error) or name,
+            f"{type(error).__name__}: {error}",
+            remedy="The module must import without errors.",
         ) from error
 
 
-def _place(error: BaseException) -> str:
-    """File and line where a declaration went wrong: the last one outside the platform's own machinery and libraries."""
+def _location(error: BaseException) -> str:
+    """File and line of a failure: the innermost frame outside the platform and installed libraries."""
     ours = str(Path(__file__).parent)
     declarations = str(Path(ours) / "pipelines")
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -1,27 +1,27 @@
-"""Every error of the platform, as one tree.
+"""The exceptions of the platform.
 
     PlatformError
     ├── DeclarationError        a pipeline, table, feature or gate is declared wrongly
-    ├── AuthoringError          no declaration can be written from this file, or not there
+    ├── AuthoringError          a declaration cannot be drafted from this file, or not in this folder
     ├── NotFoundError           a pipeline, version, partition or table that does not exist
-    ├── IngestionError          a file or a table cannot be taken in
-    │   └── FileRefused         one landed file cannot be read; the others go on
+    ├── IngestionError          a file or a table cannot be ingested
+    │   └── FileRefused         one landed file cannot be read; other files are ingested
     ├── LakeError               the lake cannot be opened, written or trusted
-    │   ├── BlobError           a stored blob is missing or not what its name says
-    │   └── QuestionRefused     a question to the lake is not reading, not SQL or fails
+    │   ├── BlobError           a stored blob is missing or damaged
+    │   └── QuestionRefused     a query of the lake is not read-only, is invalid or fails
     ├── StateError              the operational state cannot be opened, read or written
     ├── FeatureError            features cannot be computed from this data
     ├── TrainingError           a training set or a model cannot be made
-    ├── ScoringError            rows do not fit the model that shall score them
+    ├── ScoringError            rows do not fit the model that scores them
     ├── EvaluationError         a metric or a gate cannot be computed
     ├── ReportError             a report cannot be drawn
     ├── PromotionRefused        a version may not serve
-    ├── RollbackRefused         there is no champion to go back to, or no reason given
-    ├── RetrainRefused          a person asks for a training that nothing can be made of
-    ├── DeliveryFailed          a channel did not take an alert
-    └── OrderError              a partition is asked for before the one it follows
+    ├── RollbackRefused         there is no earlier champion, or no reason was given
+    ├── RetrainRefused          a manual training has too few labels
+    ├── DeliveryFailed          a channel did not accept an alert
+    └── OrderError              a partition is requested before the previous one is decided
 
-Each message says what is wrong, where, and how to mend it.
+Each message says what is wrong, where, and how to fix it.
 """
 
 
@@ -44,32 +44,32 @@ class DeclarationError(PlatformError):
 
 
 class AuthoringError(PlatformError):
-    """A declaration cannot be written: the file does not carry one, or the place is taken."""
+    """A declaration cannot be drafted: the file is unsuitable, or the target file exists."""
 
 
 class NotFoundError(PlatformError):
-    """Something was asked for by a name that nothing has."""
+    """No object of this kind has the given name."""
 
-    def __init__(self, kind: str, name: object, known: list[str] | None = None) -> None:
-        remedy = f"Known: {', '.join(known)}." if known else ""
+    def __init__(self, kind: str, name: object, existing: list[str] | None = None) -> None:
+        remedy = f"Known: {', '.join(existing)}." if existing else ""
         super().__init__(f"There is no {kind} {name!r}.", remedy=remedy)
 
 
 class IngestionError(PlatformError):
-    """A table cannot be taken in."""
+    """A file or a table cannot be ingested."""
 
 
 class FileRefused(IngestionError):
-    """One landed file cannot be read. It stays where it is; other files go on.
+    """One landed file cannot be read. It stays where it is, and other files are ingested.
 
-    `place` names the line, byte or column where reading ended, when it is known.
+    `position` names the line, byte or column where reading ended, when it is known.
     """
 
-    def __init__(self, path: str, problem: str, *, place: str = "", remedy: str = "") -> None:
+    def __init__(self, path: str, problem: str, *, position: str = "", remedy: str = "") -> None:
         self.path = path
         self.problem = problem
-        self.place = place
-        at = f" ({place})" if place else ""
+        self.position = position
+        at = f" ({position})" if position else ""
         super().__init__(f"{path}{at}: {problem}.", remedy=remedy)
 
 
@@ -86,7 +86,7 @@ class BlobError(LakeError):
 
 
 class QuestionRefused(LakeError):
-    """A question to the lake is not one reading statement, is not SQL, or fails."""
+    """A query of the lake is not a single read-only statement, is not SQL, or fails."""
 
 
 class StateError(PlatformError):
@@ -121,23 +121,23 @@ class EvaluationError(PlatformError):
 
 
 class ReportError(PlatformError):
-    """A report cannot be drawn; the figures behind it are not concerned."""
+    """A report cannot be drawn. Its figures are not affected."""
 
 
 class RollbackRefused(PlatformError):
-    """The champion stays: there is nothing to go back to, or no reason was given."""
+    """The champion stays: there is no earlier champion, or no reason was given."""
 
 
 class RetrainRefused(PlatformError):
-    """A training that a person asks for cannot be made: too few labels are known."""
+    """A manual training is not possible: too few labels are known."""
 
 
 class DeliveryFailed(PlatformError):
-    """A channel did not take an alert."""
+    """A channel did not accept an alert."""
 
     def __init__(self, channel: str, problem: str, *, remedy: str = "") -> None:
         super().__init__(f"{channel}: {problem.rstrip('.')}.", remedy=remedy)
 
 
 class OrderError(PlatformError):
-    """A partition is asked for before the one it follows is decided (S33)."""
+    """A partition is requested before the previous one is decided (S33)."""

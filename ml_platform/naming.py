@@ -1,4 +1,4 @@
-"""Identifiers: what may be a name, and how a name is quoted in SQL."""
+"""Valid names, and their quoting in SQL."""
 
 import re
 
@@ -9,14 +9,14 @@ RESERVED = frozenset({"raw", "validated", "quarantine", "platform", "registry", 
 
 
 def check_identifier(name: str, where: str) -> str:
-    """`name` unchanged, when it is lower snake case of at most 63 characters.
+    """Return `name` if it is lower snake case of at most 63 characters.
 
-    Raises DeclarationError otherwise: names become schemas, asset keys and folders.
+    Raises DeclarationError otherwise, because names become schemas, asset keys and folders.
     """
     if not _IDENTIFIER.fullmatch(name):
         raise DeclarationError(
             where,
-            f"{name!r} is not a usable name",
+            f"{name!r} is not a valid name",
             remedy="Use lower case letters, digits and underscores, beginning with a letter.",
         )
     return name

@@ -1,4 +1,4 @@
-"""Where the platform keeps its things. Every field can be set as ML_PLATFORM_<NAME>."""
+"""Settings of the platform. Every field can be set as ML_PLATFORM_<NAME>."""
 
 import json
 import re
@@ -48,7 +48,7 @@ class Settings(BaseSettings):
 
     @property
     def landing(self) -> Path:
-        """Where files arrive."""
+        """The landing folder of files."""
         return self.data / "landing"
 
     @property
@@ -58,7 +58,7 @@ class Settings(BaseSettings):
 
     @property
     def reports(self) -> Path:
-        """Pages to read: `<pipeline>/<partition>/report.html`, with its figures as JSON beside it."""
+        """Report pages: `<pipeline>/<partition>/report.html`, with their figures as JSON beside them."""
         return self.data / "reports"
 
     @property
@@ -68,13 +68,13 @@ class Settings(BaseSettings):
 
 
 def _addresses(text: str) -> list[str]:
-    """Raises ValueError for a JSON list that is none; its message does not hold the text."""
+    """The addresses of a comma-separated or JSON list. Raises ValueError, without the text, for invalid JSON."""
     if not text.strip().startswith("["):
         return list(dict.fromkeys(part for part in _BETWEEN.split(text.strip()) if part))
     try:
-        found = json.loads(text)
+        addresses = json.loads(text)
     except ValueError:
-        found = [None]
-    if not all(isinstance(item, str) for item in found):
-        raise ValueError("neither addresses between commas nor a JSON list of them")
-    return list(dict.fromkeys(found))
+        addresses = [None]
+    if not all(isinstance(item, str) for item in addresses):
+        raise ValueError("neither addresses separated by commas nor a JSON list of addresses")
+    return list(dict.fromkeys(addresses))

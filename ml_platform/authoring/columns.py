@@ -1,4 +1,4 @@
-"""What each column of an opened file holds, as one value a column: one of them in memory at a time."""
+"""Inspects the columns of an opened file, one in memory at a time."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -19,21 +19,21 @@ NUMBERS, TIMES = ("integer", "number"), ("date", "moment")
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One column as it was seen.
+    """The facts about one column.
 
     name:    in the file; `clean` as the declaration calls it.
     reading: its kind and how it is written; kind `empty` holds no value, `other` is nested or binary.
     low, high: the smallest and greatest value; of a text its shortest and longest length in bytes.
-    levels:  the values, most frequent first, where there are no more than LEVELS.
+    categories:  the values, most frequent first, where there are no more than LEVELS.
     common:  the most frequent value, as the file writes it.
-    padded:  blanks stand around some texts.
+    padded:  some texts have blanks around them.
     naive:   times without an offset from UTC.
     nans:    some numbers of a typed file are NaN, counted as null here.
     mark:    equal for columns with equal values in equal rows, and different otherwise but for chance.
     sample:  typed values of evenly spread rows, the same rows for all columns.
     """
 
-    place: int
+    index: int
     name: str
     clean: str
     reading: Reading
@@ -42,8 +42,8 @@ class Column:
     distinct: int
     low: Any
     high: Any
-    levels: tuple[Any, ...]
-    level_rows: tuple[int, ...]
+    categories: tuple[Any, ...]
+    category_rows: tuple[int, ...]
     common: str
     padded: bool
     naive: bool
@@ -57,12 +57,12 @@ class Column:
 
     @property
     def unique(self) -> bool:
-        """Each row has a value of its own."""
+        """Whether each row has a different value."""
         return self.nulls == 0 and self.distinct == self.rows
 
 
 def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None) -> list[Column]:
-    """The columns of the file but those named in `drop`.
+    """The columns of the file, except those named in `drop`.
 
     Raises AuthoringError for a column whose dates or numbers are written in more than one way.
     """
@@ -72,38 +72,38 @@ def look(opened: Opened, *, drop: tuple[str, ...] = (), dates: str | None = None
             f"--drop names {', '.join(map(repr, unknown))}, which {opened.path} does not have.",
             remedy=f"Its columns: {', '.join(opened.names[:50])}.",
         )
-    found = list(_looked(opened, drop, dates, NULLS))
-    _check_names(opened, found)
-    tokens = sorted({token for column in found for token in column.reading.tokens})
-    if tokens:  # they mean no value in the whole file, so also among the levels of a text
+    columns = list(_looked(opened, drop, dates, NULLS))
+    _check_names(opened, columns)
+    tokens = sorted({token for column in columns for token in column.reading.tokens})
+    if tokens:  # they mean no value in the whole file, so also among the categories of a text
         every = (*NULLS, *tokens)
-        found = [
-            _one(opened, c.place, c.name, c.clean, dates, every) if c.kind == "text" and _holds(c, tokens) else c
-            for c in found
+        columns = [
+            _one(opened, c.index, c.name, c.clean, dates, every) if c.kind == "text" and _holds(c, tokens) else c
+            for c in columns
         ]
-    return found
+    return columns
 
 
 def _check_names(opened: Opened, columns: list[Column]) -> None:
-    """Raise FileRefused when at least half of the columns of words hold their own name as a value."""
-    words = [column for column in columns if column.kind == "text" and column.levels]
-    own = [column.name for column in words if column.name.strip() in column.levels]
+    """Raise FileRefused when at least half of the text columns hold their own name as a value."""
+    words = [column for column in columns if column.kind == "text" and column.categories]
+    own = [column.name for column in words if column.name.strip() in column.categories]
     if opened.format == "csv" and own and 2 * len(own) >= len(words):
         raise no_header(opened.path, own, opened.separator, len(opened.names))
 
 
 def _holds(column: Column, tokens: list[str]) -> bool:
-    return not column.levels or any(level in tokens for level in column.levels)
+    return not column.categories or any(category in tokens for category in column.categories)
 
 
 def _looked(opened: Opened, drop: tuple[str, ...], dates: str | None, nulls: tuple[str, ...]) -> Iterator[Column]:
-    for place, (name, clean) in enumerate(zip(opened.names, column_names(opened.names), strict=True)):
+    for index, (name, clean) in enumerate(zip(opened.names, column_names(opened.names), strict=True)):
         if name not in drop:
-            yield _one(opened, place, name, clean, dates, nulls)
+            yield _one(opened, index, name, clean, dates, nulls)
 
 
-def _one(opened: Opened, place: int, name: str, clean: str, dates: str | None, nulls: tuple[str, ...]) -> Column:
-    values = opened.column(place)
+def _one(opened: Opened, index: int, name: str, clean: str, dates: str | None, nulls: tuple[str, ...]) -> Column:
+    values = opened.column(index)
     kind = values.dtype
     padded = False
     if kind == pl.String:
@@ -114,9 +114,9 @@ def _one(opened: Opened, place: int, name: str, clean: str, dates: str | None, n
         values = pl.select(
             pl.when(~values.is_in(none) & (stripped != "")).then(stripped if padded else values).alias(name)
         ).to_series()
-        return _of_text(opened, place, name, clean, dates, values, padded)
+        return _of_text(opened, index, name, clean, dates, values, padded)
     if kind.is_nested() or kind in (pl.Binary, pl.Time, pl.Duration, pl.Object):
-        return _column(place, name, clean, Reading("other"), values.is_null(), values.null_count())
+        return _column(index, name, clean, Reading("other"), values.is_null(), values.null_count())
     nans = False
     if kind.is_decimal() or kind.is_float():
         values = values.cast(pl.Float64)
@@ -129,16 +129,16 @@ def _one(opened: Opened, place: int, name: str, clean: str, dates: str | None, n
         values = values.dt.replace_time_zone("UTC") if is_naive else values.dt.convert_time_zone("UTC")
     names = {pl.Boolean: "boolean", pl.Int64: "integer", pl.Float64: "number", pl.Date: "date", pl.Null: "empty"}
     reading = Reading(names.get(type(values.dtype), "moment"))
-    return _column(place, name, clean, reading, values, values.null_count(), naive=is_naive, nans=nans)
+    return _column(index, name, clean, reading, values, values.null_count(), naive=is_naive, nans=nans)
 
 
 def _of_text(
-    opened: Opened, place: int, name: str, clean: str, dates: str | None, values: pl.Series, padded: bool
+    opened: Opened, index: int, name: str, clean: str, dates: str | None, values: pl.Series, padded: bool
 ) -> Column:
     counts = values.drop_nulls().alias("text").value_counts(sort=True, name="n")
     texts = counts["text"]
     if not len(texts):
-        return _column(place, name, clean, Reading("empty"), values, len(values))
+        return _column(index, name, clean, Reading("empty"), values, len(values))
     reading = read(texts, counts["n"], name, dates=dates, semicolons=opened.separator == ";")
     if opened.format != "csv" and reading.kind != "text":
         reading = Reading("text")  # a typed file says itself what is a number
@@ -146,16 +146,16 @@ def _of_text(
         problem, remedy = reading.problem
         raise AuthoringError(f"{opened.path}, column {name!r}: {problem}.", remedy=remedy)
     typed = converted(texts, reading.kind, reading.style)
-    known = texts.filter(typed.is_not_null())
+    readable = texts.filter(typed.is_not_null())
     if reading.kind != "text":
         pairs = pl.DataFrame({"text": texts, "typed": typed})
         values = pl.DataFrame({"text": values}).join(pairs, on="text", how="left", maintain_order="left")["typed"]
-    column = _column(place, name, clean, reading, values, values.null_count(), padded=padded)
-    return replace(column, common=str(known[0]), naive=naive(known, reading.kind, reading.style))
+    column = _column(index, name, clean, reading, values, values.null_count(), padded=padded)
+    return replace(column, common=str(readable[0]), naive=naive(readable, reading.kind, reading.style))
 
 
 def _column(
-    place: int,
+    index: int,
     name: str,
     clean: str,
     reading: Reading,
@@ -167,23 +167,23 @@ def _column(
     nans: bool = False,
 ) -> Column:
     values = values.alias(clean)
-    known = values.drop_nulls()
-    counts = known.alias("value").value_counts(name="n").sort(["n", "value"], descending=[True, False])
+    filled = values.drop_nulls()
+    counts = filled.alias("value").value_counts(name="n").sort(["n", "value"], descending=[True, False])
     few = counts.height <= LEVELS
-    measured = known.str.len_bytes() if values.dtype == pl.String else known  # as a contract's max_length counts
+    measured = filled.str.len_bytes() if values.dtype == pl.String else filled  # as a contract's max_length counts
     return Column(
-        place=place,
+        index=index,
         name=name,
         clean=clean,
         reading=reading,
         rows=len(values),
         nulls=nulls,
         distinct=counts.height,
-        low=measured.min() if len(known) else None,
-        high=measured.max() if len(known) else None,
-        levels=tuple(counts["value"]) if few else (),
-        level_rows=tuple(counts["n"]) if few else (),
-        common=str(counts["value"][0]) if len(known) else "",
+        low=measured.min() if len(filled) else None,
+        high=measured.max() if len(filled) else None,
+        categories=tuple(counts["value"]) if few else (),
+        category_rows=tuple(counts["n"]) if few else (),
+        common=str(counts["value"][0]) if len(filled) else "",
         padded=padded,
         naive=naive,
         nans=nans,
@@ -200,6 +200,6 @@ def _mark(values: pl.Series) -> int:
 
 
 def tokens_of(columns: list[Column]) -> tuple[str, ...]:
-    """The texts besides "" and "NA" that mean no value in this file."""
-    found = {token for column in columns for token in column.reading.tokens}
-    return tuple(token for token in TOKENS if token in found)
+    """The texts that mean null in this file, besides "" and "NA"."""
+    used = {token for column in columns for token in column.reading.tokens}
+    return tuple(token for token in TOKENS if token in used)

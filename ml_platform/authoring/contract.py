@@ -9,7 +9,7 @@ from ml_platform.authoring.columns import NUMBERS, Column
 from ml_platform.authoring.draft import Draft
 from ml_platform.authoring.python import call, comment, docstring
 
-_REGEX = 85  # characters of a list of levels that still reads on its line
+_REGEX = 85  # characters of a list of categories that still reads on its line
 _TYPES = {
     "boolean": "dy.Bool",
     "integer": "dy.Int64",
@@ -21,8 +21,8 @@ _SPECIAL = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
 def contract(draft: Draft) -> str:
-    """The class. Bounds are wider than what was seen, levels are those seen."""
-    summary = f"One row of {draft.opened.path[:40]}. Levels are those seen, bounds are wider: correct them."
+    """The contract class. Bounds are wider than the values in the file, categories are those in the file."""
+    summary = f"One row of {draft.opened.path[:40]}. Categories are those in the file, bounds are wider. Correct them."
     lines = [docstring(summary)]
     if draft.row is not None:
         number = call("dy.Int64", primary_key="True", description=repr("number of the row in its file, from 0"))
@@ -51,15 +51,15 @@ def _column(column: Column, draft: Draft) -> str:
 
 def _texts(column: Column, draft: Draft) -> dict[str, str]:
     chosen = {use.column.clean for role in ("input", "target") for use in draft.of(role)}
-    if column.clean in chosen and column.levels and all(_plain(level) for level in column.levels):
-        levels = "|".join(_SPECIAL.sub(r"\\\g<0>", level) for level in sorted(column.levels))
-        if len(levels) <= _REGEX:
-            return {"regex": f'{"r" if chr(92) in levels else ""}"^({levels})$"'}
+    if column.clean in chosen and column.categories and all(_plain(category) for category in column.categories):
+        categories = "|".join(_SPECIAL.sub(r"\\\g<0>", category) for category in sorted(column.categories))
+        if len(categories) <= _REGEX:
+            return {"regex": f'{"r" if chr(92) in categories else ""}"^({categories})$"'}
     return {"max_length": str(_rounded(2 * column.high))} if column.high else {}
 
 
-def _plain(level: str) -> bool:
-    return level.isprintable() and '"' not in level
+def _plain(category: str) -> bool:
+    return category.isprintable() and '"' not in category
 
 
 def _rounded(length: int) -> int:
@@ -79,7 +79,7 @@ def _short(value: Any) -> str:
 
 
 def _bounds(column: Column) -> dict[str, str]:
-    """One seen span beyond either end, rounded outward; not below 0 where nothing is. Flags keep to 0 and 1."""
+    """The observed range extended by its span at both ends, rounded outward. Non-negative columns and flags stay so."""
     low, high = column.low, column.high
     if not (math.isfinite(low) and math.isfinite(high)):
         return {}
@@ -106,14 +106,14 @@ def _number(value: Decimal) -> str:
 
 
 def names(draft: Draft) -> str:
-    """The mapping of the file's names to ours; empty when they are the same."""
+    """The mapping from names in the file to names in the contract; empty when they are the same."""
     if not draft.names:
         return ""
-    return f"{comment('What the file calls its columns, and what they are called here.')}\nNAMES = {draft.names!r}"
+    return f"{comment('Column names in the file, and in the contract.')}\nNAMES = {draft.names!r}"
 
 
 def clean(draft: Draft) -> str:
-    """The function `clean_<table>`; empty when the rows fit the contract as they come."""
+    """The function `clean_<table>`; empty when the rows fit the contract as they are."""
     steps = {column.clean: step for column in draft.columns if (step := _cleaning(column)) is not None}
     if draft.row is not None:
         steps[draft.row] = call("pl.col", repr("_row"))
@@ -131,22 +131,22 @@ def clean(draft: Draft) -> str:
 
 _HELPERS = {
     "_stripped": '''def _stripped(texts: pl.Expr) -> pl.Expr:
-    """Texts without blanks around them; blanks alone are no value."""
+    """Strip blanks around texts. Blank texts become null."""
     return texts.str.strip_chars().replace("", None)''',
     "_point": '''def _point(texts: pl.Expr) -> pl.Expr:
-    """Numbers as 1.234,5 with a decimal point; others stay, so that the contract refuses them by name."""
+    """Convert numbers such as 1.234,5 to a decimal point. Other texts stay, so that the contract rejects them."""
     return texts.str.replace_all(r"\\.(\\d{3})\\b", "$1").str.replace(",", ".", literal=True)''',
     "_joined": '''def _joined(texts: pl.Expr) -> pl.Expr:
-    """Numbers as 1,234.5 without the commas; others stay, so that the contract refuses them by name."""
+    """Remove commas from numbers such as 1,234.5. Other texts stay, so that the contract rejects them."""
     return texts.str.replace_all(r",(\\d{3})\\b", "$1")''',
     "_iso": '''def _iso(texts: pl.Expr, form: str, iso: str) -> pl.Expr:
-    """Times of that form in ISO 8601; others stay, so that the contract refuses them by name."""
+    """Convert times of that form to ISO 8601. Other texts stay, so that the contract rejects them."""
     return pl.coalesce(texts.str.to_datetime(form, strict=False).dt.strftime(iso), texts)''',
 }
 
 
 def _cleaning(column: Column) -> str | None:
-    """What is done to a column; None when nothing is."""
+    """The expression that cleans a column; None if it needs none."""
     own = call("pl.col", repr(column.clean))
     style = column.reading.style
     if column.nans:
@@ -164,17 +164,17 @@ def _cleaning(column: Column) -> str | None:
 def _summary(draft: Draft) -> str:
     done = []
     if draft.names:
-        done.append("columns get the names of the contract")
+        done.append("renames columns to the names of the contract")
     if any(column.padded for column in draft.columns):
-        done.append("blanks around texts go")
+        done.append("strips blanks around texts")
     styles = {column.reading.style for column in draft.columns} - {""}
     if styles & {"comma", "thousands"}:
-        done.append("numbers get a decimal point")
+        done.append("converts numbers to a decimal point")
     if styles - {"comma", "thousands"}:
-        done.append("dates become ISO 8601")
+        done.append("converts dates to ISO 8601")
     if any(column.nans for column in draft.columns):
-        done.append("NaN means no value")
+        done.append("converts NaN to null")
     if draft.row is not None:
-        done.append("a row's number is its key")
+        done.append("uses the row number as key")
     sentence = ", ".join(done)
     return f"{sentence[0].upper()}{sentence[1:]}."

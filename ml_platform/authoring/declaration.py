@@ -1,4 +1,4 @@
-"""A draft as the text of a Python module: contract, table and pipeline, with comments that say what was assumed."""
+"""Writes a draft as a Python module: contract, table and pipeline, with comments on its assumptions."""
 
 import math
 
@@ -12,7 +12,7 @@ _WORDS = (
     "AtLeast", "AtMost", "Derived", "Examples", "Files", "Latency", "LightGBM", "ModelPipeline", "Monthly",
     "NoWorseThanChampion", "Retrain", "Size", "Split", "Table",
 )  # fmt: skip
-_LONG_LEVEL = 40  # characters of a level that stands in a constant of its own
+_LONG_CATEGORY = 40  # characters of a category that stands in a constant of its own
 _FLOORS = {
     "binary": "A constant prediction has a ROC AUC of 0.5. Raise the floor once you know what is possible.",
     "multiclass": "Always predicting the shares of the classes has a log loss of {constant:.3f}. Lower it later.",
@@ -21,10 +21,10 @@ _FLOORS = {
 
 
 def declaration(draft: Draft) -> str:
-    """The module's text, which loads as it is. It imports more than it uses; `formatting.formatted` mends that."""
+    """The text of a module that loads as it is. `formatting.formatted` removes its unused imports."""
     summary = (
-        f"What will {draft.roles.target.clean} be, in a row of {draft.opened.path}? A first draft, written by "
-        "`ml-platform new`: correct what it guessed."
+        f"Predicts {draft.roles.target.clean} of a row of {draft.opened.path}. A first draft by "
+        "`ml-platform new`: check its guesses."
     )
     parts = [
         docstring(summary),
@@ -41,7 +41,7 @@ def declaration(draft: Draft) -> str:
 
 def _constants(draft: Draft) -> list[str]:
     constants = []
-    if isinstance(draft.roles.positive, str) and len(draft.roles.positive) > _LONG_LEVEL:
+    if isinstance(draft.roles.positive, str) and len(draft.roles.positive) > _LONG_CATEGORY:
         constants.append(f"POSITIVE = {draft.roles.positive!r}")
     if draft.zone != "UTC" and draft.roles.at is not None:
         at = call("pl.col", repr(draft.roles.at.clean))
@@ -50,7 +50,7 @@ def _constants(draft: Draft) -> list[str]:
 
 
 def pattern(draft: Draft) -> str:
-    """Where the table's files are, in the landing folder."""
+    """The source of the table's files in the landing folder."""
     return f"{draft.table}/*{draft.opened.suffix}"
 
 
@@ -71,7 +71,7 @@ def _table(draft: Draft) -> str:
         remark = (
             f"The file does not say when {draft.roles.target.clean} became known, so it counts as known at its own "
             f"{at.clean}. If it is known later (a landing, a payment, an end of term), add the column that says "
-            "when and name it with known_at=, or training sees answers before anybody could."
+            "when and name it with known_at=, or training uses labels before they were known."
         )
         arguments.append(commented(f"event_time={at.clean!r}", remark))
     if draft.naive:
@@ -85,11 +85,11 @@ def _pipeline(draft: Draft) -> str:
     arguments = [f"name={draft.name!r}", f"description={f'Predicts {roles.target.clean} of a row of {draft.table}'!r}"]
     if parts.since is not None:
         months = {"since": repr(parts.since)} | ({"until": repr(parts.until)} if parts.until else {})
-        remark = "The file ends long ago; without until=, months after it would count as missing."
+        remark = "The file ends long ago. Without until=, later months would count as missing."
         arguments.append(commented(f"partitions={call('Monthly', **months)}", remark if parts.until else ""))
-    remark = "Nothing is trained on less, such as a file that was cut off."
+    remark = "Do not train on fewer examples, such as those of a truncated file."
     if parts.since is not None:
-        remark = "Nothing is trained before the parts of the split hold enough rows to be believed."
+        remark = "Do not train before the parts of the split have enough rows for reliable metrics."
     least = f"{parts.min_examples:_}" if parts.min_examples >= 10_000 else str(parts.min_examples)
     arguments += [
         f"tables=[{draft.table}]",
@@ -122,15 +122,15 @@ def _examples(draft: Draft) -> str:
     key = repr(draft.keys[0] if len(draft.keys) == 1 else list(draft.keys))
     remark = ""
     if draft.row is not None:
-        remark = "No column is unique, so the row's number is the key: name a real one before a second file lands."
+        remark = "No column is unique, so the row number is the key. Declare a real key before a second file lands."
     arguments = [repr(draft.table), commented(f"key={key}", remark)]
     if draft.roles.at is not None:
         arguments.append(f"at={draft.roles.at.clean!r}")
     remarks = []
     if doubtful := draft.of("outcome"):
-        remarks.append(f"No inputs, for they may be known only later: {_reasons(doubtful)}.")
+        remarks.append(f"No inputs, because they may be known only later: {_reasons(doubtful)}.")
     if useless := draft.of("excluded"):
-        remarks.append(f"No inputs, for nothing can be learnt from them: {_reasons(useless)}.")
+        remarks.append(f"No inputs, because nothing can be learnt from them: {_reasons(useless)}.")
     inputs = commented(f"inputs={[use.column.clean for use in draft.of('input')]!r}", *remarks)
     return call("Examples", *arguments, inputs, f"label={_label(draft)}")
 
@@ -146,7 +146,7 @@ def _label(draft: Draft) -> str:
         return f"{column}.cast(pl.String)"
     if roles.task != "binary" or target.kind == "boolean":
         return repr(target.clean)
-    if isinstance(roles.positive, str) and len(roles.positive) > _LONG_LEVEL:
+    if isinstance(roles.positive, str) and len(roles.positive) > _LONG_CATEGORY:
         return f"{column} == POSITIVE"
     return f"{column} == {roles.positive!r}"
 
@@ -164,7 +164,7 @@ def _features(draft: Draft) -> str:
 
 
 def _trainer(rows: int) -> str:
-    """Small trees for few rows; as many as validation still gains from."""
+    """The trainer: small trees for few rows, with early stopping."""
     leaves, least = ("7", "5") if rows < 2000 else ("31", "20")
     return call(
         "LightGBM", num_leaves=leaves, learning_rate="0.05", rounds="300", min_data_in_leaf=least, early_stopping="30"
@@ -175,5 +175,5 @@ def _entropy(draft: Draft) -> float:
     """The log loss of predicting the shares of the classes, in nats."""
     if draft.roles.task != "multiclass":
         return 0.0
-    rows = draft.roles.target.level_rows
+    rows = draft.roles.target.category_rows
     return -sum(count / sum(rows) * math.log(count / sum(rows)) for count in rows)

@@ -1,9 +1,9 @@
-"""How a CSV is written: what separates its cells, and whether its first line names them.
+"""Detects the dialect of a CSV: its separator, and whether its first line is a header.
 
-DuckDB's `sniff_csv` answers a wider question (quotes, comments, titles above the header, types) and is wrong more
-often about these two. It takes a file with one bad line for a single column, so that nobody would name the line; it
-prefers decimal commas to the semicolons around them; it takes years and numbers that count up for data. It
-misreads 78 of 400 generated tables under the best of its options, this module none.
+DuckDB's `sniff_csv` detects more (quotes, comments, titles above the header, types) and is wrong more often about
+these two. It reads a file with one bad line as a single column, so the line could not be reported. It prefers decimal
+commas to the semicolons around them, and reads headers of years or ascending numbers as data. It misreads 78 of 400
+generated tables with its best options, this module none.
 `ml_platform_tests/authoring/test_upstream_sniff_csv.py` holds the cases.
 """
 
@@ -22,9 +22,9 @@ _VALUE = re.compile(r"[+-]?(\d[\d.,]*|[.,]\d+)(e[+-]?\d+)?|\d{1,4}[-./]\d{1,2}[-
 
 
 def separator(plain: Path) -> str:
-    """The separator under which most of the first 50 lines have as many cells as the header.
+    """The separator with which most of the first 50 lines have as many cells as the header.
 
-    Where several do equally well, it is the one with the most cells. A single column has a comma.
+    Among equals, the one with the most cells. A single column has a comma.
     """
     best_score, best = (0.0, 1), ","
     for candidate in SEPARATORS:
@@ -39,9 +39,9 @@ def separator(plain: Path) -> str:
 
 
 def check_header(plain: Path, path: str, separator: str) -> None:
-    """Raise FileRefused when the first line looks like data: a value stands where a name should.
+    """Raise FileRefused when the first line holds values instead of names.
 
-    Numbers that count up (0, 1, 2 …) and years are names that tables do have.
+    Ascending numbers (0, 1, 2 …) and years are accepted as names.
     """
     rows = _first_rows(plain, separator)
     if len(rows) < 2:
@@ -65,7 +65,7 @@ def no_header(path: str, cells: list[str], separator: str, width: int) -> FileRe
     return FileRefused(
         path,
         f"the first line looks like data and not like names: {examples}",
-        place="line 1",
+        position="line 1",
         remedy=f"Put the names before it: (echo '{names}{more}'; cat {path}) > named.csv, and use that.",
     )
 

@@ -1,4 +1,4 @@
-"""A draft: all that a declaration says, decided and not yet written."""
+"""A draft: all choices of a declaration before it is written."""
 
 import math
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ _UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(m
 
 @dataclass(frozen=True)
 class Parts:
-    """How examples are sliced and split: `since`, `until` and `first` (a month that can be trained) only in months."""
+    """Partitions and split: `since`, `until` and `first` (the first trainable month) only with monthly partitions."""
 
     validation: str | float
     holdout: str | float
@@ -35,7 +35,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class Draft:
-    """What is written down about one file. `row` names the key that counts rows, where no column is a key."""
+    """The draft of one file. `row` names the key of row numbers if no column is a key."""
 
     name: str
     table: str
@@ -61,13 +61,13 @@ class Draft:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The texts that mean no value, where they are more than Files takes for that by itself."""
+        """The texts that mean null, if there are more than the defaults of Files."""
         more = tokens_of(self.columns) if self.opened.format == "csv" else ()
         return (*NULLS, *more) if more else ()
 
     @property
     def naive(self) -> bool:
-        """Whether some time says no offset, so that the table must name a zone."""
+        """Whether some time has no offset, so that the table needs a time zone."""
         return any(column.naive and (column.kind == "moment" or column is self.roles.at) for column in self.columns)
 
     def of(self, role: str) -> list[Use]:
@@ -132,15 +132,15 @@ def _parts(roles: Roles, rows: int, zone: str) -> Parts:
 
 
 def _rarest(roles: Roles) -> float:
-    """The share of the rarest class that is worth a word; 1 for a number."""
+    """The share of the rarest class; 1 for a number."""
     if roles.task == "regression":
         return 1.0
-    shares = [count / roles.target.rows for count in roles.target.level_rows]
+    shares = [count / roles.target.rows for count in roles.target.category_rows]
     return max(min(shares), 0.002)
 
 
 def _span(length: timedelta) -> str:
-    """At least `length`, in the largest unit of which it has ten or more; a second at least."""
+    """`length` rounded up in the largest unit of which it has ten or more; at least a second."""
     for name, unit in _UNITS:
         if length >= 10 * unit:
             return f"{math.ceil(length / unit)}{name}"

@@ -1,4 +1,4 @@
-"""Python as the project that takes it lays it out: ruff formats it, with that project's configuration."""
+"""Formats Python with ruff and the configuration of the target project."""
 
 import json
 import subprocess
@@ -41,7 +41,7 @@ def formatted(source: str, file: Path, module: str) -> str:
 
 
 def _wrapped(text: str, options: list[str]) -> str:
-    """Comments and docstrings that are too long, over several lines."""
+    """Wrap comments and docstrings that are too long."""
     lines = text.split("\n")
     for row, width, _ in reversed(_too_long(text, ["--select", "E501", *options])):
         line = lines[row].lstrip()
@@ -57,7 +57,7 @@ def _wrapped(text: str, options: list[str]) -> str:
 
 
 def _excused(text: str, options: list[str]) -> str:
-    """A `noqa` at each line that no layout can shorten, where the project's linter minds."""
+    """Add a `noqa` to each line that cannot be shortened, if the project's linter checks line length."""
     lines = text.split("\n")
     for row in {row for _, _, row in _too_long(text, options)}:
         lines[row] += "  # noqa: E501"

@@ -1,4 +1,4 @@
-"""Names: of columns as Python and SQL write them, and of pipelines, tables and classes that shadow nothing."""
+"""Valid names of columns, pipelines, tables and classes, which shadow nothing."""
 
 import keyword
 import re
@@ -22,12 +22,12 @@ _TAKEN = frozenset(name for name in dir(dy.Schema) if not name.startswith("_")) 
 def column_names(names: Iterable[str]) -> list[str]:
     """One lower case identifier for each name, in order and each once: `Monthly Charges (€)` → `monthly_charges_eur`.
 
-    A name that holds no Latin letter or digit becomes `column_<place from 1>`.
+    A name that holds no Latin letter or digit becomes `column_<number from 1>`.
     """
-    found: list[str] = []
-    for place, name in enumerate(names, 1):
-        found.append(unused(_plain(name) or f"column_{place}", found))
-    return found
+    identifiers: list[str] = []
+    for number, name in enumerate(names, 1):
+        identifiers.append(unused(_plain(name) or f"column_{number}", identifiers))
+    return identifiers
 
 
 def _plain(name: str) -> str:
@@ -42,23 +42,23 @@ def _plain(name: str) -> str:
 
 def unused(name: str, taken: Iterable[str]) -> str:
     """`name`, or with the first number from 2 on that makes it one that is not `taken`."""
-    known, number, found = set(taken), 2, name
-    while found in known:
-        found, number = f"{name}_{number}", number + 1
-    return found
+    names, number, candidate = set(taken), 2, name
+    while candidate in names:
+        candidate, number = f"{name}_{number}", number + 1
+    return candidate
 
 
 def check_name(name: str, pipelines: Iterable[str]) -> str:
-    """`name` unchanged when a module, a variable and a pipeline may be called so.
+    """Return `name` if it is valid for a module, a variable and a pipeline.
 
     Raises DeclarationError for what is no identifier of the platform, AuthoringError for a Python
     keyword, a reserved or imported name, and for that of a pipeline there is.
     """
     check_identifier(name, f"pipeline {name!r}")
     if keyword.iskeyword(name) or name in _IMPORTED:
-        raise AuthoringError(f"{name!r} already means something in Python here.", remedy="Choose another name.")
+        raise AuthoringError(f"{name!r} is already a name in Python here.", remedy="Choose another name.")
     if name in RESERVED:
-        raise AuthoringError(f"{name!r} is a name of the platform's own.", remedy="Choose another.")
+        raise AuthoringError(f"{name!r} is a reserved name of the platform.", remedy="Choose another.")
     if name.startswith("test_"):
         raise AuthoringError(f"{name!r} is what a test file is called.", remedy="Choose a name without test_.")
     if name in set(pipelines):
@@ -76,6 +76,6 @@ def table_name(stem: str, pipeline: str, tables: Iterable[str]) -> str:
 
 
 def class_name(table: str) -> str:
-    """The contract's class: `card_payments` → `CardPayments`; never a word of the declaration itself."""
+    """The name of the contract class: `card_payments` → `CardPayments`; never a name that declarations import."""
     name = "".join(part.capitalize() for part in table.split("_"))
     return f"{name}Row" if name in ml_platform.__all__ or keyword.iskeyword(name) else name

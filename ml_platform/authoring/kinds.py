@@ -1,6 +1,6 @@
-"""What a column of text holds: numbers, truths, dates or words, and how they are written.
+"""Infers the kind of a text column: numbers, booleans, dates or text, and how they are written.
 
-All is decided on the different texts of a column and how often each comes, never on a sample of its rows.
+All distinct texts of a column and their counts are used, never a sample of rows.
 """
 
 import re
@@ -65,12 +65,12 @@ class Reading:
 def read(
     texts: pl.Series, counts: pl.Series, name: str, *, dates: str | None = None, semicolons: bool = False
 ) -> Reading:
-    """The reading of different `texts` that come so often; `dates` is "dmy" or "mdy" where both would fit.
+    """The reading of distinct `texts` with their `counts`. `dates` is "dmy" or "mdy" if both would fit.
 
     `semicolons`: cells are separated by them, as where a comma is the decimal mark.
     """
     if texts.str.contains(_CODE).any() and _fits(texts, "integer", "").mean() == 1:
-        return Reading("text", remarks=("numbers with leading zeros are codes, kept as text",))
+        return Reading("text", remarks=("numbers with leading zeros are codes and kept as text",))
     forms = [("boolean", ""), ("integer", ""), ("number", ""), *_with_commas(texts, semicolons)]
     forms += [("date", ""), ("moment", ""), *_dated(texts, dates)]
     total = int(counts.sum())
@@ -86,13 +86,13 @@ def read(
         return Reading("text")  # nothing but words for "none", such as n/a
     strays = texts.filter(~fits[best] & ~texts.is_in(TOKENS))
     outside = int(counts.filter(~fits[best] & ~texts.is_in(TOKENS)).sum())
-    told = ", ".join(repr(text[:30]) for text in strays.head(3))
+    examples = ", ".join(repr(text[:30]) for text in strays.head(3))
     if outside <= STRAYS * total:
         tokens = tuple(texts.filter(~fits[best] & texts.is_in(TOKENS)).sort())
-        remark = f"{outside} of {total:,} values are no {best[0]} ({told}): their rows go to quarantine"
+        remark = f"{outside} of {total:,} values are no {best[0]} ({examples}): their rows go to quarantine"
         return Reading(*best, tokens, tuple(strays.head(3)), remarks=(remark,))
     if outside < total / 2:
-        remark = f"mixed: {1 - outside / total:.0%} are written as {best[0]}, the rest is text such as {told}"
+        remark = f"mixed: {1 - outside / total:.0%} are written as {best[0]}, the rest is text such as {examples}"
         return Reading("text", remarks=(remark,))
     return Reading("text")
 
@@ -209,8 +209,8 @@ def _dated(texts: pl.Series, dates: str | None) -> list[tuple[str, str]]:
     some = some.filter(some.str.contains(r"\d"))
     excluded = {"dmy": r"%m[/-]%d", "mdy": r"%d[/.-]%m"}.get(dates or "", "^$")
     forms = [f"{day}{clock}" for day in _DAYS for clock in _CLOCKS if not re.match(excluded, day)]
-    found = [form for form in forms if some.str.contains(_shape(form)).any()]
-    return [("moment" if ":" in form else "date", form) for form in found]
+    matching = [form for form in forms if some.str.contains(_shape(form)).any()]
+    return [("moment" if ":" in form else "date", form) for form in matching]
 
 
 def _shape(form: str) -> str:

@@ -1,4 +1,4 @@
-"""A file of rows, opened: checked, unpacked, and staged by column so that one column at a time is in memory."""
+"""Opens a file of rows: checks and unpacks it, and stages it by column, so that one column at a time is in memory."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ _WORKBOOKS = (".xls", ".xlsx", ".ods")
 
 @dataclass(frozen=True)
 class Opened:
-    """The columns of a file, by place. `suffix` is what its name ends in, packing included."""
+    """The columns of a file, by index. `suffix` is what its name ends in, packing included."""
 
     path: str
     stem: str
@@ -38,10 +38,10 @@ class Opened:
     rows: int
     staged: Path
 
-    def column(self, place: int) -> pl.Series:
+    def column(self, index: int) -> pl.Series:
         """One column whole: text as it came for a CSV, else with its type."""
-        name = f"c{place}"
-        return storable(pl.read_parquet(self.staged, columns=[name]))[name].alias(self.names[place])
+        name = f"c{index}"
+        return storable(pl.read_parquet(self.staged, columns=[name]))[name].alias(self.names[index])
 
     def sample(self, rows: int) -> pl.DataFrame:
         """At most so many rows, evenly spread, as an ingest reads them: under the file's names, with `_row`."""
@@ -50,14 +50,14 @@ class Opened:
         frame.columns = [ROW, *self.names]
         return frame.with_columns(pl.col(ROW).cast(pl.Int64))
 
-    def distinct(self, places: list[int]) -> int:
-        """How many combinations of these columns there are."""
-        frame = pl.read_parquet(self.staged, columns=[f"c{place}" for place in places])
+    def distinct(self, indices: list[int]) -> int:
+        """The number of distinct combinations of these columns."""
+        frame = pl.read_parquet(self.staged, columns=[f"c{index}" for index in indices])
         return frame.n_unique()
 
     @cached_property
     def different(self) -> int:
-        """How many rows there are once the same row twice is one, as an ingest takes it."""
+        """The number of distinct rows, as ingestion counts them."""
         return self.distinct(list(range(len(self.names))))
 
 
@@ -135,7 +135,7 @@ def _stage_typed(file: Path, plain: Path, kind: str, staged: Path) -> list[str]:
         lazy = pl.scan_parquet(plain, hive_partitioning=False, glob=False)
         names = lazy.collect_schema().names()
         _check_width(file.name, len(names))
-        lazy.rename({name: f"c{place}" for place, name in enumerate(names)}).sink_parquet(staged)
+        lazy.rename({name: f"c{index}" for index, name in enumerate(names)}).sink_parquet(staged)
     except (pl.exceptions.PolarsError, OSError):
         file_reading.read(plain, file.name, Files("x", format="parquet"))  # it says what is wrong
         raise
@@ -143,7 +143,7 @@ def _stage_typed(file: Path, plain: Path, kind: str, staged: Path) -> list[str]:
 
 
 def _write(frame: pl.DataFrame, staged: Path) -> None:
-    frame.columns = [f"c{place}" for place in range(frame.width)]
+    frame.columns = [f"c{index}" for index in range(frame.width)]
     frame.write_parquet(staged)
 
 

@@ -11,17 +11,21 @@ from ml_platform.errors import AuthoringError
 
 
 @dataclass(frozen=True)
-class Place:
-    """The two files. `module` is how the declaration is imported; `found` whether the settings look there already."""
+class Destination:
+    """The two files of a draft.
+
+    module:     how the declaration is imported.
+    discovered: whether the settings list its package already.
+    """
 
     declaration: Path
     tests: Path
     module: str
-    found: bool
+    discovered: bool
 
 
-def place(name: str, to: Path | None, packages: Sequence[str]) -> Place:
-    """The place in `to`, else in the first of `packages` that is a folder of ours to write to.
+def destination(name: str, to: Path | None, packages: Sequence[str]) -> Destination:
+    """The destination in `to`, else in the first of `packages` that is a folder of ours to write to.
 
     Tests go to the mirror of the package, `<package>_tests`, where there is one, else to `tests` beside
     the declaration. Raises AuthoringError when there is no such folder, a file there already, or another
@@ -44,16 +48,16 @@ def place(name: str, to: Path | None, packages: Sequence[str]) -> Place:
     tests = folder / "tests"
     if root is not None and (mirror := root.parent / f"{root.name}_tests").is_dir():
         tests = mirror.joinpath(*inner)
-    found = Place(folder / f"{name}.py", tests / f"test_{name}.py", ".".join(parts), folder in folders)
-    for file in (found.declaration, found.tests, folder / name):
+    files = Destination(folder / f"{name}.py", tests / f"test_{name}.py", ".".join(parts), folder in folders)
+    for file in (files.declaration, files.tests, folder / name):
         if file.exists():
             raise AuthoringError(f"{file} exists already.", remedy="Choose another name; nothing is overwritten.")
     if root is None and importlib.util.find_spec(name) is not None:
         raise AuthoringError(
-            f"{name!r} is a Python module here, which {found.declaration} would hide, or be hidden by.",
+            f"{name!r} is a Python module here, which {files.declaration} would hide, or be hidden by.",
             remedy="Choose another name.",
         )
-    return found
+    return files
 
 
 def publish(files: Mapping[Path, str]) -> None:
@@ -62,19 +66,19 @@ def publish(files: Mapping[Path, str]) -> None:
     Folders that are missing are made, as packages below a package. Raises AuthoringError when a file
     appeared in the meantime.
     """
-    made: list[Path] = []
+    written: list[Path] = []
     waiting: list[tuple[Path, Path]] = []
     try:
         for file, text in files.items():
-            made += _folders_for(file.parent)
+            written += _folders_for(file.parent)
             hidden = file.parent / f".{uuid.uuid4().hex}.tmp"
             waiting.append((hidden, file))
             hidden.write_text(text, encoding="utf-8")
         for hidden, file in waiting:
             os.link(hidden, file)  # refuses where something is, unlike a rename
-            made.append(file)
+            written.append(file)
     except BaseException as error:
-        for path in [*(hidden for hidden, _ in waiting), *reversed(made)]:
+        for path in [*(hidden for hidden, _ in waiting), *reversed(written)]:
             path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
         if isinstance(error, FileExistsError) and error.filename2 is not None:
             raise AuthoringError(f"{error.filename2} exists already.", remedy="Choose another name.") from None
@@ -110,10 +114,10 @@ def _folders_for(folder: Path) -> list[Path]:
     """Make a folder and those above it that are missing; what was made, outermost first."""
     if folder.is_dir():
         return []
-    made = _folders_for(folder.parent)
+    created = _folders_for(folder.parent)
     folder.mkdir()
-    made.append(folder)
+    created.append(folder)
     if (folder.parent / "__init__.py").exists():
         (folder / "__init__.py").touch()
-        made.append(folder / "__init__.py")
-    return made
+        created.append(folder / "__init__.py")
+    return created

@@ -1,4 +1,4 @@
-"""A declaration that was just written, tried: it loads, and it takes the rows it was made from."""
+"""Tests a written declaration: it must load, and it validates the rows that it was drafted from."""
 
 import importlib.util
 import sys

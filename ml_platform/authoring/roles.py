@@ -1,4 +1,4 @@
-"""Which column is the key, which the prediction time and which the target: guesses, and checks of what was chosen."""
+"""Guesses and checks the key, the prediction time and the target."""
 
 import re
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _POSITIVE = ("yes", "true", "1", "1.0", "y", "t", "positive", "bad", "fraud", "c
 
 @dataclass(frozen=True)
 class Roles:
-    """What was chosen. `key` is empty where the number of a row in its file has to do; `at` None without time."""
+    """The chosen columns. An empty `key` means the row number; `at` is None without a time."""
 
     key: tuple[Column, ...]
     at: Column | None
@@ -58,7 +58,7 @@ class Roles:
 
 
 def named(columns: Sequence[Column], text: str, flag: str) -> Column:
-    """The column that a person calls so, as the file or as the declaration does. Raises AuthoringError."""
+    """The column with that name in the file or in the declaration. Raises AuthoringError."""
     for column in columns:
         if text in (column.name, column.clean):
             return column
@@ -69,10 +69,10 @@ def named(columns: Sequence[Column], text: str, flag: str) -> Column:
 
 
 def guess_at(columns: Sequence[Column]) -> Column | None:
-    """The column that reads like the time of a row: dates without gaps, of several days; None when there is none."""
+    """The likely time of a row: a column of dates without nulls, on several days; None if there is none."""
     times = [c for c in columns if c.kind in TIMES and c.nulls == 0 and c.distinct > 1]
     fitting = [c for c in times if not _OTHER_TIMES.search(c.clean) and _day(c.high) <= datetime.now(UTC).date()]
-    return max(fitting, key=lambda c: (_likeness(c.clean, _WHEN), c.distinct > 2, -c.place), default=None)
+    return max(fitting, key=lambda c: (_likeness(c.clean, _WHEN), c.distinct > 2, -c.index), default=None)
 
 
 def guess_key(opened: Opened, columns: Sequence[Column], at: Column | None) -> tuple[Column, ...]:
@@ -82,7 +82,7 @@ def guess_key(opened: Opened, columns: Sequence[Column], at: Column | None) -> t
     """
     rows = opened.different
     unique = [c for c in columns if c.nulls == 0 and c.distinct == rows and c.kind in ("text", "integer")]
-    ranked = sorted(unique, key=lambda c: (_IDENTIFIER.search(c.clean) is None, c.kind != "text", c.place))
+    ranked = sorted(unique, key=lambda c: (_IDENTIFIER.search(c.clean) is None, c.kind != "text", c.index))
     for column in ranked:
         if _IDENTIFIER.search(column.clean) or column.kind == "text" or _counts_up(column):
             return (column,)
@@ -91,9 +91,9 @@ def guess_key(opened: Opened, columns: Sequence[Column], at: Column | None) -> t
     if at.distinct == rows:
         return (at,)
     others = [c for c in columns if c.kind in ("text", "integer") and c.nulls == 0 and c.distinct > 1]
-    others.sort(key=lambda c: (_IDENTIFIER.search(c.clean) is None, c.kind != "text", c.place))
+    others.sort(key=lambda c: (_IDENTIFIER.search(c.clean) is None, c.kind != "text", c.index))
     for other in [c for c in others if c.distinct * at.distinct >= rows][:20]:
-        if opened.distinct([at.place, other.place]) == rows:
+        if opened.distinct([at.index, other.index]) == rows:
             return (at, other)
     return ()
 
@@ -103,11 +103,11 @@ def guess_target(columns: Sequence[Column], name: str, taken: Sequence[Column]) 
     words = set(name.split("_"))
     free = [c for c in columns if c not in taken and c.distinct > 1 and _possible(c)]
     likeness = {c.clean: _likeness(c.clean, (name, *_TARGETS)) + (c.clean in words) for c in free}
-    return max(free, key=lambda c: (likeness[c.clean], c.place), default=None)
+    return max(free, key=lambda c: (likeness[c.clean], c.index), default=None)
 
 
 def check_key(opened: Opened, key: Sequence[Column]) -> tuple[Column, ...]:
-    """`key` unchanged. Raises AuthoringError for nulls, numbers with fractions, and a key that comes twice."""
+    """Return `key`. Raises AuthoringError for nulls, fractional numbers and duplicates."""
     names = " and ".join(repr(column.name) for column in key)
     for column in key:
         if column.nulls:
@@ -117,46 +117,47 @@ def check_key(opened: Opened, key: Sequence[Column]) -> tuple[Column, ...]:
             )
         if column.kind not in ("text", "integer", *TIMES):
             raise AuthoringError(
-                f"{column.name!r} is {column.kind}, which names nothing.", remedy="Choose another key."
+                f"{column.name!r} is {column.kind}, which cannot identify rows.", remedy="Choose another key."
             )
-    different = key[0].distinct if len(key) == 1 else opened.distinct([column.place for column in key])
+    different = key[0].distinct if len(key) == 1 else opened.distinct([column.index for column in key])
     if different < opened.different:
         raise AuthoringError(
-            f"{names} is no key: {opened.different:,} different rows have {different:,} different values of it.",
+            f"{names} is not a key: {opened.different:,} distinct rows have only {different:,} distinct values.",
             remedy="Give --key several times for a key of several columns; --key row takes the number of the row.",
         )
     return tuple(key)
 
 
 def check_at(column: Column) -> Column:
-    """`column` unchanged. Raises AuthoringError for what is no time, or not there for each row."""
+    """Return `column`. Raises AuthoringError if it is not a time or has nulls."""
     if column.kind not in TIMES:
         raise AuthoringError(
-            f"--at names {column.name!r}, which is {column.kind} and no time.", remedy="--at none goes without."
+            f"--at names {column.name!r}, which is {column.kind} and not a time.",
+            remedy="Use --at none for rows without a time.",
         )
     if column.nulls:
         raise AuthoringError(
             f"{column.name!r} cannot be the prediction time: {column.nulls:,} rows have none.",
-            remedy="Choose a time that each row has; --at none goes without.",
+            remedy="Choose a time without nulls, or use --at none.",
         )
     return column
 
 
 def roles(key: tuple[Column, ...], at: Column | None, target: Column, task: str | None) -> Roles:
-    """All of them together, the task guessed where none is given. Raises AuthoringError for a target that is none."""
-    told = repr(target.name)
+    """The chosen roles. A missing task is guessed. Raises AuthoringError for an unsuitable target."""
+    name = repr(target.name)
     if target in key or (target.unique and _IDENTIFIER.search(target.clean)):
         raise AuthoringError(
-            f"{told} cannot be the target: it is a key, with a value of its own in each row.",
+            f"{name} cannot be the target: it is a key, with a different value in each row.",
             remedy="Choose the column that is to be predicted with --target.",
         )
     if target is at or target.kind in (*TIMES, "other", "empty"):
         raise AuthoringError(
-            f"{told} is {target.kind}, which no model here predicts.", remedy="Choose another --target."
+            f"{name} is {target.kind}, which no model here predicts.", remedy="Choose another --target."
         )
     if target.distinct < 2:
         raise AuthoringError(
-            f"{told} has one value, {target.common!r}, in all rows: there is nothing to learn.",
+            f"{name} has one value, {target.common!r}, in all rows: there is nothing to learn.",
             remedy="Choose another --target, or a file in which it varies.",
         )
     task = task or _task(target)
@@ -171,39 +172,39 @@ def _task(target: Column) -> str:
 
 
 def _check_task(target: Column, task: str) -> None:
-    told = repr(target.name)
+    name = repr(target.name)
     if task == "binary" and target.distinct != 2:
         raise AuthoringError(
-            f"{told} has {target.distinct:,} values, and binary needs two.", remedy="Leave --task out."
+            f"{name} has {target.distinct:,} values, and binary needs two.", remedy="Leave --task out."
         )
     if task == "regression" and target.kind not in ("integer", "number"):
-        raise AuthoringError(f"{told} is {target.kind}, and regression needs a number.", remedy="Leave --task out.")
-    if task == "multiclass" and (not target.levels or target.kind == "number"):
+        raise AuthoringError(f"{name} is {target.kind}, and regression needs a number.", remedy="Leave --task out.")
+    if task == "multiclass" and (not target.categories or target.kind == "number"):
         raise AuthoringError(
-            f"{told} has {target.distinct:,} different values; a class for each of more than {LEVELS} is too many.",
+            f"{name} has {target.distinct:,} different values; a class for each of more than {LEVELS} is too many.",
             remedy="Group them in the file, or choose another --target.",
         )
     if task != "regression":
-        second = sorted(target.level_rows)[-2]
+        second = sorted(target.category_rows)[-2]
         if second < FEWEST_OF_A_CLASS:
             raise AuthoringError(
-                f"{told} is {target.levels[0]!r} in nearly all rows: the next value comes {second} times.",
+                f"{name} is {target.categories[0]!r} in nearly all rows: the next value comes {second} times.",
                 remedy=f"At least {FEWEST_OF_A_CLASS} rows of two values are needed to train and judge.",
             )
 
 
 def _positive(target: Column) -> Any:
-    """The value that is predicted: what people call positive, else the rarer one."""
-    for level in target.levels:
-        if str(level).lower() in _POSITIVE:
-            return level
-    return target.levels[-1]
+    """The positive class: a usual word for it, else the rarer value."""
+    for category in target.categories:
+        if str(category).lower() in _POSITIVE:
+            return category
+    return target.categories[-1]
 
 
 def _possible(column: Column) -> bool:
     if column.kind in ("boolean", "integer", "number"):
         return not (column.kind == "integer" and column.unique)
-    return column.kind == "text" and len(column.levels) > 1
+    return column.kind == "text" and len(column.categories) > 1
 
 
 def _likeness(name: str, words: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""A declaration to begin with where there is no file to draft one from: it loads, runs and is to be edited."""
+"""A starter declaration for projects without a file to draft from. It loads and runs, and is meant to be edited."""
 
 from importlib.resources import files
 

@@ -1,7 +1,7 @@
-"""STARTER: what is predicted, of whom and when? One sentence here saves many later.
+"""STARTER: state in one sentence what is predicted, for whom and when.
 
-This loads and runs as it stands: land CSV files with the columns of the contract in STARTER/ under the
-landing folder. Then make it yours: the contract, the examples, the features, the gates.
+This module loads and runs as it is: land CSV files with the columns of the contract in STARTER/ under the landing
+folder. Then adapt the contract, the examples, the features and the gates.
 """
 
 import dataframely as dy
@@ -17,7 +17,7 @@ class Customers(dy.Schema):
     taken_at = dy.Datetime(primary_key=True, time_zone="UTC", description="when they were looked at")
     plan = dy.String(nullable=True, description="what they pay for")
     spending = dy.Float64(nullable=True, min=0, description="EUR in the month before")
-    left = dy.Bool(nullable=True, description="the answer: whether they left within 30 days")
+    churned = dy.Bool(nullable=True, description="the label: whether they left within 30 days")
     settled_at = dy.Datetime(time_zone="UTC", nullable=True, description="when the answer became known")
 
 
@@ -39,7 +39,7 @@ STARTER = ModelPipeline(
         key=("customer", "taken_at"),
         at="taken_at",
         inputs=["plan", "spending"],  # known at that time; every other column is an outcome
-        label="left",
+        label="churned",
     ),
     features=[Derived(weekday=pl.col("taken_at").dt.weekday())],
     trainer=LightGBM(num_leaves=7, rounds=50, learning_rate=0.1),

@@ -1,4 +1,4 @@
-"""What each column is good for, and why one is not: the remarks on a table."""
+"""Decides how each column is used, with reasons."""
 
 import math
 import re
@@ -65,9 +65,9 @@ def _use(column: Column, roles: Roles, suspects: dict[str, str], seen: dict[int,
     if column.kind == "text" and column.distinct > max(NEARLY_UNIQUE * (column.rows - column.nulls), 20):
         return Use(column, "excluded", f"nearly unique text: {column.distinct:,} in {column.rows:,} rows")
     if column.kind == "text" and column.distinct > MANY_LEVELS:
-        return Use(column, "excluded", f"{column.distinct:,} different texts, too many for levels")
+        return Use(column, "excluded", f"{column.distinct:,} different texts, too many for categories")
     if column.kind == "integer" and column.unique and (_IDENTIFIER.search(column.clean) or _counts_up(column)):
-        return Use(column, "excluded", "an identifier: another number in each row")
+        return Use(column, "excluded", "an identifier: a different number in each row")
     return Use(column, "input")
 
 
@@ -76,19 +76,19 @@ def _comparable(column: Column, roles: Roles) -> bool:
 
 
 def _suspects(columns: Sequence[Column], roles: Roles) -> dict[str, str]:
-    """Columns from which alone, or in pairs, the target follows too well to be known before it."""
+    """Columns that predict the target suspiciously well, alone or in pairs."""
     target = _answers(roles)
-    known = [values.is_not_null().to_numpy() for values in target]
+    labelled = [values.is_not_null().to_numpy() for values in target]
     name, bound = ("r2" if roles.task == "regression" else "roc_auc"), Leakage().feature
-    found: dict[str, str] = {}
+    suspicions: dict[str, str] = {}
     for column in columns:
-        scores = [_alone(name, column.sample, values, rows) for values, rows in zip(target, known, strict=True)]
+        scores = [_alone(name, column.sample, values, rows) for values, rows in zip(target, labelled, strict=True)]
         best = max((score for score in scores if not math.isnan(score)), default=math.nan)
         if best >= bound:
-            found[column.clean] = f"leak suspect: alone it predicts the target with {name} {best:.3f}"
+            suspicions[column.clean] = f"leak suspect: alone it predicts the target with {name} {best:.3f}"
     if roles.task == "regression":
-        found |= _sums([c for c in columns if c.kind in NUMBERS][:_SUMMED], target[0])
-    return found
+        suspicions |= _sums([c for c in columns if c.kind in NUMBERS][:_SUMMED], target[0])
+    return suspicions
 
 
 def _answers(roles: Roles) -> list[pl.Series]:
@@ -96,13 +96,13 @@ def _answers(roles: Roles) -> list[pl.Series]:
     sample, target = roles.target.sample, roles.target
     if roles.task == "regression":
         return [sample.cast(pl.Float64)]
-    levels = [roles.positive] if roles.task == "binary" else list(target.levels)
-    return [(sample == level).cast(pl.Float64) for level in levels]
+    categories = [roles.positive] if roles.task == "binary" else list(target.categories)
+    return [(sample == category).cast(pl.Float64) for category in categories]
 
 
-def _alone(name: str, values: pl.Series, target: pl.Series, known: npt.NDArray[np.bool_]) -> float:
+def _alone(name: str, values: pl.Series, target: pl.Series, labelled: npt.NDArray[np.bool_]) -> float:
     """What the mean target of each value's bin in every other row says about the rows between."""
-    values, answers = values.filter(pl.Series(known)), target.drop_nulls()
+    values, answers = values.filter(pl.Series(labelled)), target.drop_nulls()
     seen, asked = values.gather_every(2), values.gather_every(2, 1)
     learnt, actual = answers.gather_every(2).to_numpy(), answers.gather_every(2, 1).to_numpy()
     if len(actual) < 20 or (name == "roc_auc" and min(actual.sum(), len(actual) - actual.sum()) < 5):
@@ -114,13 +114,13 @@ def _sums(columns: Sequence[Column], target: pl.Series) -> dict[str, str]:
     """Pairs of numbers whose sum or difference is the target."""
     wanted = target.to_numpy()
     numbers = {c.clean: c.sample.cast(pl.Float64).fill_null(np.nan).to_numpy() for c in columns}
-    found: dict[str, str] = {}
+    suspicions: dict[str, str] = {}
     for one, other in combinations(numbers, 2):
-        for sign, made in (("+", numbers[one] + numbers[other]), ("-", numbers[one] - numbers[other])):
-            if np.allclose(made, wanted, rtol=1e-9, atol=1e-9, equal_nan=True) and len({*wanted[:100]}) > 1:
-                told = f"leak suspect: {one} {sign} {other} is the target"
-                found[one] = found[other] = told
-    return found
+        for sign, combined in (("+", numbers[one] + numbers[other]), ("-", numbers[one] - numbers[other])):
+            if np.allclose(combined, wanted, rtol=1e-9, atol=1e-9, equal_nan=True) and len({*wanted[:100]}) > 1:
+                suspicion = f"leak suspect: {one} {sign} {other} is the target"
+                suspicions[one] = suspicions[other] = suspicion
+    return suspicions
 
 
 def _counts_up(column: Column) -> bool:

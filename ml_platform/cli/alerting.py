@@ -1,4 +1,4 @@
-"""The command about alerts: what was raised, what became of it, and what should have arrived."""
+"""The command about alerts: list, check and deliver."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,13 +22,13 @@ def register(app: typer.Typer) -> None:
 
 
 def alerts(
-    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; all without.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="First look for data that should have arrived.")] = False,
-    deliver: Annotated[bool, typer.Option("--deliver", help="Then send what is due on the channels.")] = False,
-    limit: Annotated[int, typer.Option(help="Alerts at most, the newest first.", min=1, max=10_000)] = 20,
+    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; default all.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="First check for data that should have arrived.")] = False,
+    deliver: Annotated[bool, typer.Option("--deliver", help="Then send pending alerts on the channels.")] = False,
+    limit: Annotated[int, typer.Option(help="Maximum number of alerts, newest first.", min=1, max=10_000)] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """What was found alarming, newest first, and which channels know. Runs raise and deliver by themselves."""
+    """List alerts, newest first, with their deliveries. Runs raise and deliver alerts automatically."""
     from ml_platform.discovery import pipelines as declared
     from ml_platform.runtime import step_alerts
 
@@ -44,7 +44,7 @@ def alerts(
         for row in rows[:limit]:
             _show(row)
         if not rows:
-            say("Nothing alarming is on record.")
+            say("There are no alerts.")
         elif len(rows) > limit:
             note(f"These are the newest {limit} of {len(rows):,}; --limit shows more.")
     failed = sorted({end.error for end in ends if end.error})
@@ -60,15 +60,15 @@ def _rows(workspace: "Workspace", wanted: "list[ModelPipeline] | None") -> list[
 
     about = {one.name for one in wanted or []}
     tables = {f"{layer}/{table.name}" for one in wanted or [] for table in one.tables for layer in ("raw", "validated")}
-    found = deliveries(workspace.state)
+    by_alert = deliveries(workspace.state)
     return [
-        {**asdict(item), "deliveries": [_told(end) for end in found.get(item.alert_id, [])]}
+        {**asdict(item), "deliveries": [_delivery(end) for end in by_alert.get(item.alert_id, [])]}
         for item in raised(workspace.state)
         if wanted is None or item.asset in tables or item.asset.partition("/")[0] in about
     ]
 
 
-def _told(end: "Delivery") -> dict[str, Any]:
+def _delivery(end: "Delivery") -> dict[str, Any]:
     return {name: value for name, value in asdict(end).items() if name != "alert_id"}
 
 

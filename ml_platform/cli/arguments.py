@@ -9,7 +9,7 @@ def parse_version(text: str) -> tuple[str, int]:
     """`flight_delay@3` → ("flight_delay", 3). Raises BadParameter for another form."""
     name, _, number = text.partition("@")
     if not name or not number.isascii() or not number.isdecimal():
-        raise typer.BadParameter(f"{text!r} is no version. Write pipeline@number, such as flight_delay@3.")
+        raise typer.BadParameter(f"{text!r} is not a version. Write pipeline@number, such as flight_delay@3.")
     return name, int(number)
 
 
@@ -18,9 +18,9 @@ def _version(text: str) -> str:
     return text
 
 
-def _said(text: str) -> str:
+def _not_blank(text: str) -> str:
     if not text.strip():
-        raise typer.BadParameter("it is empty; the log is for whoever asks later")
+        raise typer.BadParameter("the reason is empty; the log needs one")
     return text
 
 
@@ -30,5 +30,5 @@ PipelineName = Annotated[
 VersionName = Annotated[
     str, typer.Argument(metavar="PIPELINE@N", callback=_version, help="A model version, such as flight_delay@3.")
 ]
-Why = Annotated[str, typer.Option(help="The reason, for the log.", callback=_said)]
+Why = Annotated[str, typer.Option(help="The reason, kept in the log.", callback=_not_blank)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON with stable keys (docs/cli.md).")]

@@ -1,4 +1,4 @@
-"""Commands that ask about rows and about this machine: sql, quarantine, doctor."""
+"""Commands that query rows and check this machine: sql, quarantine, doctor."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
@@ -22,10 +22,10 @@ def register(app: typer.Typer) -> None:
 
 def sql(
     query: Annotated[str, typer.Argument(metavar="SQL", help='Such as "FROM flight_delay.predictions LIMIT 5".')],
-    limit: Annotated[int, typer.Option(help="Rows at most.", min=1, max=1_000_000)] = 100,
+    limit: Annotated[int, typer.Option(help="Maximum number of rows.", min=1, max=1_000_000)] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Ask the lake in SQL, read-only, while runs write. The operational state is there as `state`."""
+    """Query the lake in SQL, read-only, also while runs write. The operational state is attached as `state`."""
     from ml_platform.lake.connection import Lake
     from ml_platform.lake.query import ask
     from ml_platform.state.attached import attach
@@ -46,15 +46,17 @@ def sql(
 
 def quarantine(
     pipeline: PipelineName,
-    replay: Annotated[bool, typer.Option("--replay", help="Judge the refused rows by today's rules.")] = False,
-    rows: Annotated[int, typer.Option(help="Show up to this many of the refused rows.", min=0, max=10_000)] = 0,
+    replay: Annotated[
+        bool, typer.Option("--replay", help="Validate the rejected rows again with the current rules.")
+    ] = False,
+    rows: Annotated[int, typer.Option(help="Show up to this many rejected rows.", min=0, max=10_000)] = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Refused rows by table, partition and rule; with --replay, how many pass now that a rule was mended."""
-    from ml_platform.validation import quarantine as refused
+    """Count rejected rows by table, partition and rule. With --replay, count those that pass the current rules."""
+    from ml_platform.validation import quarantine as rejected_rows
 
     if replay and rows:
-        raise typer.BadParameter("--replay counts; it goes without --rows")
+        raise typer.BadParameter("--replay only counts and excludes --rows")
     declared = opening.declared(pipeline)
     if replay:
         _replay(declared, as_json=as_json)
@@ -64,20 +66,20 @@ def quarantine(
         shown = [
             {"table": table.name, **row}
             for table in declared.tables
-            for row in refused.rows(workspace, table, limit=rows)
+            for row in rejected_rows.rows(workspace, table, limit=rows)
         ][:rows]
-        emit_json(shown) if as_json else _show_refused(shown)
+        emit_json(shown) if as_json else _show_rejected(shown)
         return
-    found = [asdict(count) for table in declared.tables for count in refused.counts(workspace.lake, table)]
+    counts = [asdict(count) for table in declared.tables for count in rejected_rows.counts(workspace.lake, table)]
     if as_json:
-        emit_json(found)
+        emit_json(counts)
         return
-    emit_table(found, empty="Nothing is in quarantine.")
-    if found:
-        note("--rows 20 shows the rows; --replay tells what passes by today's rules.")
+    emit_table(counts, empty="Nothing is in quarantine.")
+    if counts:
+        note("--rows 20 shows the rows; --replay counts those that pass the current rules.")
 
 
-def _show_refused(rows: Rows) -> None:
+def _show_rejected(rows: Rows) -> None:
     for row in rows:
         say(f"{row['table']} {row['partition']}: {row['file']}, row {row['row']:,}", style="bold")
         say(f"  {row['rule']}: {row['reason']}")
@@ -90,26 +92,26 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
     from ml_platform.steps.tables import replay
 
     workspace = opening.writing()
-    found = [replay(workspace, table) for table in declared.tables]
+    replays = [replay(workspace, table) for table in declared.tables]
     if as_json:
-        emit_json([asdict(one) for one in found])
+        emit_json([asdict(one) for one in replays])
         return
     shown = [
-        {"table": one.table, "pass now": one.passing, "still refused": one.still, "stale": one.stale}
-        for one in found
+        {"table": one.table, "pass now": one.passing, "still rejected": one.still, "stale": one.stale}
+        for one in replays
         if one.passing or one.still or one.stale
     ]
     emit_table(shown, empty="Nothing is in quarantine.")
-    for refusal in (refusal for one in found for refusal in one.refused):
+    for refusal in (refusal for one in replays for refusal in one.refused):
         note(f"refused: {refusal.error}")
-    if any(one.stale for one in found):
-        say(f"`ml-platform run {declared.name}` makes the stale partitions again, and what was built on them.")
+    if any(one.stale for one in replays):
+        say(f"`ml-platform run {declared.name}` recomputes the stale partitions and everything built on them.")
     elif shown:
-        say("By today's rules the tables would be what they are.")
+        say("The current rules would not change the tables.")
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """What could go wrong here: folders, disk, lock, catalog, damage, waiting files, versions, declarations."""
+    """Check folders, disk, lock, catalog, data files, waiting files, library versions and declarations."""
     from ml_platform.discovery import pipelines
     from ml_platform.views.health import examine
 

@@ -1,4 +1,4 @@
-"""The command that writes the first draft of a pipeline: new."""
+"""The command that drafts a pipeline from a file: new."""
 
 import json
 import shlex
@@ -16,19 +16,19 @@ from ml_platform.cli.output import emit_json, emit_table, note, say
 if TYPE_CHECKING:
     from ml_platform.authoring.columns import Column
     from ml_platform.authoring.draft import Draft
-    from ml_platform.authoring.placing import Place
+    from ml_platform.authoring.placing import Destination
     from ml_platform.authoring.proof import Proof
 
 _SOURCE = typer.Option("--from", metavar="FILE", help="CSV, Parquet or NDJSON.", exists=True, dir_okay=False)
-_KEY = typer.Option(metavar="COLUMN", help="What names a row; several times for several columns; `row`: its number.")
-_AT = typer.Option(metavar="COLUMN", help="The prediction time; `none`: the rows have no time.")
-_TARGET = typer.Option(metavar="COLUMN", help="What is to be predicted.")
-_TASK = typer.Option(help="What kind of answer it is, if not the one that its values suggest.")
-_ZONE = typer.Option(metavar="ZONE", help="Of times without an offset, such as Europe/Berlin.")
-_DATES = typer.Option(help="Day first or month first, where a file leaves it open.")
-_DROP = typer.Option(metavar="COLUMN", help="Leave a column out; several times for several.")
-_TO = typer.Option(metavar="FOLDER", help="Where the module goes; default the first package of pipelines.")
-_YES = typer.Option("--yes", "-y", help="Take the guesses for what is not given.")
+_KEY = typer.Option(metavar="COLUMN", help="The key column; repeat for several columns; `row`: the row number.")
+_AT = typer.Option(metavar="COLUMN", help="The column of the prediction time; `none`: the rows have no time.")
+_TARGET = typer.Option(metavar="COLUMN", help="The column to predict.")
+_TASK = typer.Option(help="The task, if it differs from the one that the target's values suggest.")
+_ZONE = typer.Option(metavar="ZONE", help="Time zone of times without an offset, such as Europe/Berlin.")
+_DATES = typer.Option(help="Day first or month first, if the file does not show it.")
+_DROP = typer.Option(metavar="COLUMN", help="Leave a column out; repeat for several columns.")
+_TO = typer.Option(metavar="FOLDER", help="Folder of the new module; default the first package of pipelines.")
+_YES = typer.Option("--yes", "-y", help="Accept the guesses for options that are not given.")
 
 
 def register(app: typer.Typer) -> None:
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the pipeline and its module, such as churn.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the pipeline and its module, such as churn.")],
     source: Annotated[Path, _SOURCE],
     key: Annotated[list[str] | None, _KEY] = None,
     at: Annotated[str | None, _AT] = None,
@@ -50,9 +50,9 @@ def new(
     yes: Annotated[bool, _YES] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write the declaration of a pipeline for a file, and its tests: look, guess, ask, write.
+    """Draft the declaration of a pipeline, and its tests, from a file.
 
-    Nothing is overwritten, nothing runs and nothing lands; the next commands are printed.
+    Existing files are never overwritten, and nothing is run or landed. The next commands are printed.
     """
     from ml_platform.authoring.columns import look
     from ml_platform.authoring.declaration import declaration
@@ -60,7 +60,7 @@ def new(
     from ml_platform.authoring.formatting import check_installed, formatted
     from ml_platform.authoring.identifiers import check_name, table_name
     from ml_platform.authoring.opened import opened
-    from ml_platform.authoring.placing import place, publish
+    from ml_platform.authoring.placing import destination, publish
     from ml_platform.authoring.promises import promises
     from ml_platform.authoring.proof import prove
     from ml_platform.authoring.roles import roles
@@ -69,9 +69,9 @@ def new(
 
     check_installed()
     settings = opening.settings()
-    known = pipelines(settings)
-    check_name(name, known)
-    where = place(name, to, settings.pipelines)
+    declared = pipelines(settings)
+    check_name(name, declared)
+    where = destination(name, to, settings.pipelines)
     with opened(source) as file:
         columns = look(file, drop=tuple(drop or ()), dates=dates)
         if not as_json:
@@ -83,7 +83,7 @@ def new(
         zone = choices.zone(time_zone, moment)
         choices.refuse_what_is_missing()
         chosen = roles(identity, moment, wanted, task)
-        tables = {table.name for pipeline in known.values() for table in pipeline.tables}
+        tables = {table.name for pipeline in declared.values() for table in pipeline.tables}
         draft = drafted(name, table_name(file.stem, name, tables), file, uses(columns, chosen), chosen, zone)
         text = formatted(declaration(draft), where.declaration, where.module)
         proof = prove(text, draft)
@@ -91,7 +91,7 @@ def new(
     publish({where.declaration: text, where.tests: tests})
     following = _following(draft, source, where, settings.pipelines)
     if as_json:
-        emit_json(_told(draft, proof, where, following))
+        emit_json(_summary(draft, proof, where, following))
     else:
         _explain(draft, proof, choices.taken, where, following)
 
@@ -108,32 +108,32 @@ def _seen(column: "Column") -> dict[str, Any]:
 
 
 def _values(column: "Column") -> str:
-    if column.kind == "text" and not column.levels:
+    if column.kind == "text" and not column.categories:
         return f"{column.low} to {column.high} characters"
     if column.kind in ("text", "boolean"):
-        return ", ".join(map(str, column.levels[:8])) + (", …" if len(column.levels) > 8 else "")
+        return ", ".join(map(str, column.categories[:8])) + (", …" if len(column.categories) > 8 else "")
     if not column.distinct:
         return ""
     low, high = (f"{value:g}" if isinstance(value, float) else str(value) for value in (column.low, column.high))
     return f"{low} to {high}"
 
 
-def _following(draft: "Draft", source: Path, where: "Place", packages: list[str]) -> list[str]:
-    """The commands that make a judged candidate of it."""
-    found = []
-    if not where.found:
+def _following(draft: "Draft", source: Path, where: "Destination", packages: list[str]) -> list[str]:
+    """The next commands, up to a judged candidate."""
+    commands = []
+    if not where.discovered:
         module = where.module.rpartition(".")[0] or where.module
         names = json.dumps(list(dict.fromkeys([*packages, module])))
-        found.append(f"export ML_PLATFORM_PIPELINES={shlex.quote(names)}  # {module} must be importable: PYTHONPATH")
+        commands.append(f"export ML_PLATFORM_PIPELINES={shlex.quote(names)}  # {module} must be importable: PYTHONPATH")
     through = f" --through {draft.parts.first}" if draft.parts.first else ""
     return [
-        *found,
+        *commands,
         f"ml-platform land {draft.name} {draft.table} {shlex.quote(str(source))}",
         f"ml-platform run {draft.name}{through}",
     ]
 
 
-def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Place", following: list[str]) -> None:
+def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Destination", following: list[str]) -> None:
     roles = draft.roles
     answer = (
         f", {roles.positive!r} against the rest" if roles.task == "binary" and roles.target.kind != "boolean" else ""
@@ -143,8 +143,8 @@ def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Plac
     for use in draft.uses:
         if use.why:
             say(f"  no input: {use.column.name} – {use.why}")
-    if roles.task == "regression" and roles.target.kind == "integer" and roles.target.levels:
-        say(f"  {roles.target.distinct} whole numbers: --task multiclass would take them for classes")
+    if roles.task == "regression" and roles.target.kind == "integer" and roles.target.categories:
+        say(f"  {roles.target.distinct} whole numbers: --task multiclass would treat them as classes")
     for flag, guess in taken.items():
         say(f"  guessed: {flag} {guess}")
     for reason, rows in proof.refused.items():
@@ -153,10 +153,10 @@ def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Plac
     emit_table([{"written": str(path)} for path in (where.declaration, where.tests)])
     say("\nRead it, then:\n" + "\n".join(f"  {command}" for command in following))
     if draft.parts.first:
-        note("--through: the first months that can be trained; without it, all of them.")
+        note("--through limits the run to the first months that can be trained. Without it, all months run.")
 
 
-def _told(draft: "Draft", proof: "Proof", where: "Place", following: list[str]) -> dict[str, Any]:
+def _summary(draft: "Draft", proof: "Proof", where: "Destination", following: list[str]) -> dict[str, Any]:
     roles = draft.roles
     columns = [
         {
@@ -167,7 +167,7 @@ def _told(draft: "Draft", proof: "Proof", where: "Place", following: list[str]) 
             "distinct": use.column.distinct,
             "low": use.column.low,
             "high": use.column.high,
-            "levels": use.column.levels,
+            "levels": use.column.categories,
             "role": use.role,
             "remarks": [*use.column.reading.remarks, *([use.why] if use.why else [])],
         }

@@ -1,4 +1,4 @@
-"""Commands that change something: land, promote, rollback, reproduce, maintain."""
+"""Commands that write: land, promote, rollback, reproduce, maintain."""
 
 import getpass
 from dataclasses import asdict
@@ -31,19 +31,19 @@ def land(
         list[Path],
         typer.Argument(metavar="FILE…", exists=True, dir_okay=False, readable=True, help="Files to copy there."),
     ],
-    arrived: Annotated[datetime | None, typer.Option(help="When they became available, UTC; default now.")] = None,
+    arrived: Annotated[datetime | None, typer.Option(help="When the files became available, UTC; default now.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy files into the landing folder, each whole or not at all. `run` takes them in."""
+    """Copy files into the landing folder, each atomically. `run` ingests them."""
     from ml_platform.sources.landing import land as put
 
     declared = opening.declared(pipeline)
-    known = {one.name: one for one in declared.tables}
-    if table not in known:
-        raise NotFoundError("table", table, list(known))
+    tables = {one.name: one for one in declared.tables}
+    if table not in tables:
+        raise NotFoundError("table", table, list(tables))
     moment = arrived.replace(tzinfo=UTC) if arrived else None
     try:
-        landed = put(opening.settings(), known[table], files, arrived=moment)
+        landed = put(opening.settings(), tables[table], files, arrived=moment)
     except IngestionError as error:
         raise typer.BadParameter(str(error)) from None
     rows = [{"table": table, "landed": str(path)} for path in landed]
@@ -51,11 +51,11 @@ def land(
         emit_json(rows)
         return
     emit_table(rows)
-    note(f"`ml-platform run {pipeline}` takes them in.")
+    note(f"`ml-platform run {pipeline}` ingests them.")
 
 
 def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
-    """Make a version the champion by hand. Its verdicts are read again; none is passed over."""
+    """Make a version the champion manually. A failed verdict still blocks the promotion."""
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
     from ml_platform.state.versions import version as find_version
@@ -77,10 +77,10 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
 def rollback(
     pipeline: PipelineName,
     why: Why,
-    to: Annotated[int | None, typer.Option(help="An earlier champion; default the one before.", min=1)] = None,
+    to: Annotated[int | None, typer.Option(help="An earlier champion; default the previous one.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put an earlier champion back, at once."""
+    """Restore an earlier champion, effective immediately."""
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
 
@@ -92,7 +92,7 @@ def rollback(
 
 
 def reproduce(version: VersionName, as_json: AsJson = False) -> None:
-    """Train a version again in a fresh process, from its stored training set, and compare the bytes."""
+    """Train a version again from its stored training set, in a new process, and compare the bytes."""
     from ml_platform.state.versions import version as find_version
     from ml_platform.training.reproduction import reproduce as again
 
@@ -117,10 +117,10 @@ def _keep(text: str) -> str:
 
 
 def maintain(
-    keep: Annotated[str, typer.Option(help="Snapshots younger than that stay: 12h, 7d, 4w.", callback=_keep)] = "7d",
+    keep: Annotated[str, typer.Option(help="Keep snapshots younger than this: 12h, 7d, 4w.", callback=_keep)] = "7d",
     as_json: AsJson = False,
 ) -> None:
-    """Upkeep: merge small files, expire old snapshots, remove what nothing refers to."""
+    """Maintenance: merge small files, expire old snapshots, remove unreferenced files."""
     from ml_platform.runtime.retention import maintain as tidy
     from ml_platform.spec.durations import microseconds
 

@@ -1,4 +1,4 @@
-"""What `new` has to be told: as flags, as answers on a terminal, or as guesses that are taken."""
+"""The choices that `new` needs: from flags, from answers on a terminal, or accepted guesses."""
 
 import shlex
 import sys
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def on_a_terminal() -> bool:
-    """Whether somebody can be asked."""
+    """Whether questions can be asked on a terminal."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 class Choices:
-    """Key, time, target and zone: as given, as answered on a terminal, or as guessed with --yes."""
+    """Key, time, target and zone: given as flags, answered on a terminal, or guessed with --yes."""
 
     def __init__(self, file: "Opened", columns: "list[Column]", name: str, *, ask: bool, yes: bool) -> None:
         self.file, self.columns, self.name, self._ask, self._yes = file, columns, name, ask, yes
@@ -32,15 +32,17 @@ class Choices:
         guess = guess_at(self.columns)
         if given is None and guess is None:
             return None
-        said = self._said("--at", given, guess.name if guess else "none", "Prediction time (none: rows have no time)")
-        return None if said == "none" else check_at(named(self.columns, said, "--at"))
+        answer = self._answer(
+            "--at", given, guess.name if guess else "none", "Prediction time (none: rows have no time)"
+        )
+        return None if answer == "none" else check_at(named(self.columns, answer, "--at"))
 
     def key(self, given: list[str] | None, at: "Column | None") -> "tuple[Column, ...]":
         from ml_platform.authoring.roles import check_key, guess_key, named
 
         if not given:
             guess = " ".join(shlex.quote(column.name) for column in guess_key(self.file, self.columns, at)) or "row"
-            given = self._several(self._said("--key", None, guess, "Key (row: the number of the row)"))
+            given = self._several(self._answer("--key", None, guess, "Key (row: the row number)"))
         if given == ["row"] and not any("row" in (column.name, column.clean) for column in self.columns):
             return ()
         return check_key(self.file, [named(self.columns, one, "--key") for one in given])
@@ -51,38 +53,44 @@ class Choices:
         guess = guess_target(self.columns, self.name, [*key, *([at] if at is not None else [])])
         if given is None and guess is None:
             raise AuthoringError(
-                f"No column of {self.file.path} reads like a target: all are keys, times, constants or free text.",
+                f"No column of {self.file.path} looks like a target: all are keys, times, constants or free text.",
                 remedy="Name it with --target.",
             )
-        said = self._said("--target", given, guess.name if guess else "", "Target, what is to be predicted")
-        return named(self.columns, said, "--target")
+        answer = self._answer("--target", given, guess.name if guess else "", "Target (the column to predict)")
+        return named(self.columns, answer, "--target")
 
     def zone(self, given: str | None, at: "Column | None") -> str:
         from zoneinfo import available_timezones
 
         if given is None and not any(c.naive and (c.kind == "moment" or c is at) for c in self.columns):
             return "UTC"
-        said = self._said("--time-zone", given, "UTC", "Time zone of times without an offset")
-        if said not in available_timezones():
-            raise typer.BadParameter(f"--time-zone: {said!r} is no time zone. Use a name such as America/New_York.")
-        return said
+        answer = self._answer("--time-zone", given, "UTC", "Time zone of times without an offset")
+        if answer not in available_timezones():
+            raise typer.BadParameter(
+                f"--time-zone: {answer!r} is not a time zone. Use a name such as America/New_York."
+            )
+        return answer
 
     def refuse_what_is_missing(self) -> None:
-        """Raises BadParameter when nobody could be asked for a flag that was not given."""
+        """Raises BadParameter when a flag is missing and there is no terminal to ask on."""
         if self.missing:
-            told = ", ".join(f"{flag} (a guess: {guess})" for flag, guess in self.missing.items())
-            raise typer.BadParameter(f"nobody can be asked here, and missing is {told}. --yes takes the guesses.")
+            flags = ", ".join(f"{flag} (a guess: {guess})" for flag, guess in self.missing.items())
+            raise typer.BadParameter(
+                f"there is no terminal to ask on, and these flags are missing: {flags}. --yes accepts the guesses."
+            )
 
-    def _several(self, said: str) -> list[str]:
-        """The columns of an answer: one, or several in the quotes of a shell."""
-        if any(said in (column.name, column.clean) for column in self.columns):
-            return [said]
+    def _several(self, answer: str) -> list[str]:
+        """The columns of an answer: one, or several with shell quoting."""
+        if any(answer in (column.name, column.clean) for column in self.columns):
+            return [answer]
         try:
-            return shlex.split(said)
+            return shlex.split(answer)
         except ValueError:
-            raise AuthoringError(f"The key {said!r} does not read.", remedy="Quote names that hold blanks.") from None
+            raise AuthoringError(
+                f"The key {answer!r} has unbalanced quotes.", remedy="Quote names that contain blanks."
+            ) from None
 
-    def _said(self, flag: str, given: str | None, guess: str, question: str) -> str:
+    def _answer(self, flag: str, given: str | None, guess: str, question: str) -> str:
         if given is not None:
             return given
         if self._ask:

@@ -1,4 +1,4 @@
-"""How a command ends: wrong arguments are 2, what else a person can mend 1, an interrupt 130; never a trace."""
+"""Exit codes: 2 for wrong arguments, 1 for other errors that the user can fix, 130 for an interrupt."""
 
 import errno
 import sys
@@ -14,7 +14,7 @@ WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
 
 
 class Command(TyperCommand):
-    """A command whose errors of the platform are messages. Anything else is a mistake of ours and keeps its trace."""
+    """A command that prints platform errors as messages. Any other exception is a bug and keeps its traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -27,16 +27,18 @@ class Command(TyperCommand):
         except PlatformError as error:
             complain(error.what, error.remedy)
         except KeyboardInterrupt:
-            complain("Stopped.", "What was made stays; the same command goes on from there.")
+            complain("Stopped.", "Finished work is kept; the same command continues from there.")
             raise typer.Exit(130) from None
         except OSError as error:
             if error.errno == errno.EPIPE or error.filename is None:  # whoever read our output went away
                 raise
-            complain(f"{error.filename}: {error.strerror}.", "Check that the path exists, is writable and has room.")
+            complain(
+                f"{error.filename}: {error.strerror}.", "Check that the path exists, is writable and has free space."
+            )
         except Exception as error:
             if not _of_duckdb(error):
                 raise
-            complain(f"The lake could not be read: {_first_line(error)}", "`ml-platform doctor` says what is damaged.")
+            complain(f"The lake could not be read: {_first_line(error)}", "`ml-platform doctor` lists what is damaged.")
         raise typer.Exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Commands about when a model is trained again: decisions, retrain."""
+"""Commands about retraining: decisions, retrain."""
 
 import getpass
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def decisions(pipeline: PipelineName, as_json: AsJson = False) -> None:
-    """Every decision to train or not, newest first: outcome, reason, evidence. None is ever changed."""
+    """List retraining decisions, newest first, with outcome, reason and evidence. Decisions are never changed."""
     from ml_platform.views.decisions import history
 
     declared = opening.declared(pipeline)
@@ -37,21 +37,24 @@ def decisions(pipeline: PipelineName, as_json: AsJson = False) -> None:
         }
         for row in rows
     ]
-    emit_table(shown, title=pipeline, empty=f"{pipeline} has decided nothing yet: `ml-platform run {pipeline}`.")
+    emit_table(shown, title=pipeline, empty=f"{pipeline} has no decision yet: `ml-platform run {pipeline}`.")
 
 
 def retrain(
     pipeline: PipelineName,
     why: Why,
     partition: Annotated[
-        str | None, typer.Option(metavar="PARTITION", help="Train as of the end of this partition; default the newest.")
+        str | None,
+        typer.Option(
+            metavar="PARTITION", help="Train with the data known by the end of this partition; default the newest."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have a model trained though the policy skipped it: a decision on record, under your name.
+    """Train a model although the policy skipped it. Records a manual decision under your name.
 
-    What is trained is still judged by every gate. Asking twice is asking once. After a change of the
-    declaration this is how its first model is made: what past partitions trained stands.
+    Every gate still judges the candidate. Repeating the command changes nothing. Use it after a change of the
+    declaration to train the first model with it: models of past partitions are never rewritten.
     """
     from ml_platform.retraining.policy import ManualRequest
     from ml_platform.runtime.settled import outdated_training
@@ -76,5 +79,5 @@ def retrain(
     }
     emit_json(answer) if as_json else emit_lines(answer)
     if not new:
-        note(f"The decision of {wanted} was to train already; nothing changed.")
-    note(f"`ml-platform run {pipeline}` trains; where `dagster dev` runs, its sensor does so by itself.")
+        note(f"The decision for {wanted} trains already; nothing changed.")
+    note(f"`ml-platform run {pipeline}` starts the training. With `dagster dev` running, its sensor starts it.")

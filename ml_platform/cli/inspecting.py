@@ -1,4 +1,4 @@
-"""Commands that show what was declared and what came of it: pipelines, status, models."""
+"""Commands that list declarations and results: pipelines, status, models."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 
 
 def pipelines(as_json: AsJson = False) -> None:
-    """The declared pipelines: task, tables, features, gates, owners."""
+    """List the declared pipelines with task, tables, features, gates and owners."""
     from ml_platform.discovery import pipelines as declared
 
     rows = [
@@ -48,10 +48,13 @@ def pipelines(as_json: AsJson = False) -> None:
 
 
 def status(
-    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; all without.")] = None,
+    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; default all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Per partition: rows, quarantined rows, what the champion was worth afterwards, gates, decision, champion."""
+    """Show rows, quarantined rows, gates, decision and champion per partition.
+
+    `next` is the champion's metric on the following partition.
+    """
     from ml_platform.discovery import pipelines as declared
     from ml_platform.views.status import months
 
@@ -59,10 +62,10 @@ def status(
     workspace = opening.reading()
     rows = {one.name: months(workspace, one) for one in wanted}
     if as_json:
-        emit_json([{"pipeline": name, **row} for name, found in rows.items() for row in found])
+        emit_json([{"pipeline": name, **row} for name, table_rows in rows.items() for row in table_rows])
         return
-    for name, found in rows.items():
-        show_months(name, found)
+    for name, table_rows in rows.items():
+        show_months(name, table_rows)
     for one in wanted:
         _tell_waiting(workspace, one)
 
@@ -84,40 +87,40 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
                 "champion": champion,
             }
         )
-    emit_table(shown, title=title or name, empty=f"Nothing was run yet: `ml-platform run {name}`.")
+    emit_table(shown, title=title or name, empty=f"No run yet: `ml-platform run {name}`.")
 
 
 def models(
     pipeline: Annotated[
-        str, typer.Argument(metavar="PIPELINE[@N]", help="A pipeline, or one version of it, as flight_delay@3.")
+        str, typer.Argument(metavar="PIPELINE[@N]", help="A pipeline, or one of its versions, such as flight_delay@3.")
     ],
-    history: Annotated[bool, typer.Option("--history", help="The log of champions instead.")] = False,
-    card: Annotated[bool, typer.Option("--card", help="The model card of a version, as Markdown.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="Show the promotion log instead.")] = False,
+    card: Annotated[bool, typer.Option("--card", help="Show the model card of a version, as Markdown.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """The versions of a pipeline with their gates; of one version every verdict or, with --card, its model card.
+    """List the versions of a pipeline. For one version, show every verdict or, with --card, its model card.
 
-    With --history the log of promotions.
+    --history shows the promotion log.
     """
     from ml_platform.views.status import promotion_rows, version_facts, version_rows
 
     name, at, _ = pipeline.partition("@")
     number = parse_version(pipeline)[1] if at else None
     if history and at:
-        raise typer.BadParameter(f"--history is of a pipeline: `ml-platform models {name} --history`")
+        raise typer.BadParameter(f"--history needs a pipeline without a version: `ml-platform models {name} --history`")
     if card and (number is None or as_json):
-        raise typer.BadParameter(f"--card is one version's, as Markdown: `ml-platform models {name}@N --card`")
-    found, workspace = opening.declared(name), opening.reading()
+        raise typer.BadParameter(f"--card needs a version, and prints Markdown: `ml-platform models {name}@N --card`")
+    declared, workspace = opening.declared(name), opening.reading()
     if card and number is not None:
         from ml_platform.views.version_card import card_of
 
-        say(card_of(workspace, found, number).rstrip())
+        say(card_of(workspace, declared, number).rstrip())
         return
     if number is not None:
-        facts = version_facts(workspace, found, number)
+        facts = version_facts(workspace, declared, number)
         emit_json(facts) if as_json else _show_version(facts)
         return
-    rows = promotion_rows(workspace, found.name) if history else version_rows(workspace, found)
+    rows = promotion_rows(workspace, declared.name) if history else version_rows(workspace, declared)
     if as_json:
         emit_json(rows)
     elif history:
@@ -183,14 +186,16 @@ def _show_version(facts: dict[str, Any]) -> None:
             say(verdict["detail"])
 
 
-def tell_left(planner: "Planner") -> None:
-    """Say in one line that settled partitions would be otherwise today, and what to do; nothing where none would."""
-    left, name = planner.left(), planner.pipeline.name
-    if left:
-        which = f"{len(left)} settled partitions keep" if len(left) > 1 else f"{left[0]} is settled and keeps"
+def tell_outdated(planner: "Planner") -> None:
+    """Print a note if settled partitions keep results from before a change, with the commands to update them."""
+    outdated, name = planner.outdated(), planner.pipeline.name
+    if outdated:
+        which = (
+            f"{len(outdated)} settled partitions keep" if len(outdated) > 1 else f"{outdated[0]} is settled and keeps"
+        )
         note(
-            f"{which} predictions, decisions and models of before a change: `ml-platform retrain {name}` trains "
-            f"on the change, `ml-platform run {name} --recompute` carries it through the past."
+            f"{which} predictions, decisions and models from before a change. `ml-platform retrain {name}` trains "
+            f"with the change, `ml-platform run {name} --recompute` recomputes the past with it."
         )
 
 
@@ -199,12 +204,12 @@ def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     from ml_platform.steps.all_steps import planner as planner_of
 
     planner = planner_of(workspace, pipeline)
-    tell_left(planner)
+    tell_outdated(planner)
 
     looks = [raw.pending(workspace.state, table) for table in pipeline.tables]
     waiting = sum(len(look.paths) for look in looks)
     if waiting:
-        note(f"{waiting} files wait: `ml-platform run {pipeline.name}` takes them in.")
+        note(f"{waiting} files wait: `ml-platform run {pipeline.name}` ingests them.")
     for awaited in planner.awaited():
         note(awaited)
     for refusal in (refusal for look in looks for refusal in look.refused):

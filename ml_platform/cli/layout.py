@@ -1,4 +1,4 @@
-"""Tables that fit the terminal: long text is cut with an ellipsis, numbers never; what has no room is named."""
+"""Fits tables to the terminal: long text is cut with an ellipsis, numbers never."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ GAP = 2  # spaces between columns
 
 @dataclass(frozen=True)
 class Column:
-    """A header and its cells as text; a cell is cut to no less than `floor` (None: never), so that names stay apart."""
+    """A header and its cells as text. A cell is cut to no less than `floor` characters (None: never)."""
 
     header: str
     cells: Sequence[str]
@@ -19,12 +19,12 @@ class Column:
 
     @property
     def natural(self) -> int:
-        """The width in which nothing is cut."""
+        """The width at which nothing is cut."""
         return max(map(cell_len, (self.header, *self.cells)))
 
     @property
     def narrowest(self) -> int:
-        """The least width that is of use."""
+        """The smallest useful width."""
         return self.natural if self.floor is None else min(self.natural, max(self.floor, cell_len(self.header)))
 
 
@@ -43,7 +43,7 @@ def fitted(columns: Sequence[Column], width: int | None) -> list[int]:
             widths[0] = min(widths[0], width)
             break
         # The widest gives way first, down to the next widest: names stay, sentences are cut.
-        giving = max((i for i, left in enumerate(slack) if left), key=lambda i: widths[i])
+        giving = max((i for i, spare in enumerate(slack) if spare), key=lambda i: widths[i])
         rivals = [w for i, w in enumerate(widths) if i != giving and slack[i]]
         down_to = max([floors[giving], *(w for w in rivals if w < widths[giving])])
         widths[giving] -= min(over, max(1, widths[giving] - down_to))

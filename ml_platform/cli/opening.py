@@ -1,6 +1,6 @@
-"""What a command works on: the settings, a pipeline, the lake; read-only where it only reads.
+"""Opens what a command needs: the settings, a pipeline, the lake.
 
-Imports stay inside: `--help` and a wrong argument must not wait for DuckDB and polars.
+Heavy imports are inside the functions, so that `--help` and wrong arguments do not load DuckDB and polars.
 """
 
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def settings() -> "Settings":
-    """The settings of the environment. Raises DeclarationError that names the variable and not its value."""
+    """The settings of the environment. Raises DeclarationError, which names the variable but not its value."""
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
@@ -34,16 +34,16 @@ def settings() -> "Settings":
 
 
 def declared(name: str) -> "ModelPipeline":
-    """The pipeline of that name. Raises NotFoundError, listing those there are."""
+    """The pipeline of that name. Raises NotFoundError, which lists the declared ones."""
     from ml_platform.discovery import find
 
     return find(name, settings())
 
 
 def reading() -> "Workspace":
-    """The workspace over a read-only lake: no run waits for it. Raises LakeError when there is no lake yet.
+    """A read-only workspace, which blocks no run. Raises LakeError when there is no lake yet.
 
-    A lake that older code made is migrated first.
+    A lake of an older version is migrated first.
     """
     from ml_platform.discovery import pipelines, slices_of
     from ml_platform.runtime.workspace import Workspace
@@ -57,7 +57,7 @@ def reading() -> "Workspace":
 
 
 def writing() -> "Workspace":
-    """The workspace over a lake that may be written; made when it is missing."""
+    """A workspace for writing. A missing lake is created."""
     from ml_platform.discovery import pipelines, slices_of
     from ml_platform.runtime.workspace import Workspace
 

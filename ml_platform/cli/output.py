@@ -1,4 +1,4 @@
-"""What commands print: tables and lines for people, JSON for programs, complaints on the other channel."""
+"""Command output: tables and lines for people, JSON for programs, messages on standard error."""
 
 import json
 import math
@@ -22,12 +22,12 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def emit_json(value: Any) -> None:
-    """JSON on standard output: moments in ISO 8601, NaN and infinities as text, for JSON has none."""
+    """Print JSON on standard output: times in ISO 8601, NaN and infinities as text."""
     sys.stdout.write(json.dumps(_jsonable(value), indent=2, allow_nan=False) + "\n")
 
 
 def emit_table(rows: Rows, *, title: str = "", empty: str = "Nothing to show.", exact: bool = False) -> None:
-    """One line a row; headers are the keys of the first. `exact`: as data, not as prose (`cell`)."""
+    """Print one line per row. The keys of the first row are the headers. `exact`: see `cell`."""
     if not rows:
         say(empty)
         return
@@ -59,7 +59,7 @@ def emit_table(rows: Rows, *, title: str = "", empty: str = "Nothing to show.", 
 
 
 def emit_lines(value: Mapping[str, Any], *, exact: bool = False) -> None:
-    """One thing, a line a key."""
+    """Print a mapping, one line per key."""
     width = max(map(len, value), default=0)
     for name, item in value.items():
         line = Text(name.ljust(width) if exact else name.replace("_", " ").ljust(width), style="bold")
@@ -67,38 +67,38 @@ def emit_lines(value: Mapping[str, Any], *, exact: bool = False) -> None:
 
 
 def emit_tree(tree: Tree) -> None:
-    """A tree, a line a thing: cut at the terminal's width, whole where nobody looks at one."""
+    """Print a tree, cut at the terminal's width if there is one."""
     console.print(tree, width=_width() or 10_000, crop=False)
 
 
 def say(text: str, *, style: str = "") -> None:
-    """A line for people, never folded by us."""
+    """Print a line without wrapping."""
     console.print(Text(text, style=style), soft_wrap=True)
 
 
 def note(text: str) -> None:
-    """A line beside the answer: on standard error, so that what is piped stays an answer."""
+    """Print a note on standard error, so that piped output holds only the answer."""
     errors.print(Text(text, style="dim"), soft_wrap=True)
 
 
 def alarm(line: str) -> None:
-    """An alert's line, `severity: title. text`, on standard error; coloured on a terminal."""
-    severity, _, told = line.partition(": ")
+    """Print an alert's line, `severity: title. text`, on standard error."""
+    severity, _, message = line.partition(": ")
     colour = "red" if severity == "error" else "yellow"
-    errors.print(Text("alert ", style=f"bold {colour}").append(told, style="default not bold"), soft_wrap=True)
+    errors.print(Text("alert ", style=f"bold {colour}").append(message, style="default not bold"), soft_wrap=True)
 
 
 def complain(what: str, remedy: str = "") -> None:
-    """What went wrong, and how to mend it."""
+    """Print an error and its remedy on standard error."""
     errors.print(Text("error ", style="bold red").append(what, style="default not bold"), soft_wrap=True)
     if remedy:
         errors.print(Text(f"      {remedy}"), soft_wrap=True)
 
 
 def cell(value: Any, *, exact: bool = False) -> str:
-    """A value as people read it: nothing as a dash, numbers short, moments in UTC without what is zero.
+    """A value as text: None as a dash, short numbers, times in UTC without zero parts.
 
-    `exact` tells NULL from an empty text and groups no digits, for what may be a year or an id.
+    `exact` distinguishes NULL from an empty text and groups no digits, which may be a year or an id.
     """
     match value:
         case None:
@@ -132,15 +132,15 @@ def _moment(value: datetime) -> str:
 
 
 def _column(name: str, values: list[Any], exact: bool) -> Column:
-    known = [value for value in values if value is not None]
-    numbers = bool(known) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in known)
-    whole = numbers or all(isinstance(v, bool | date | datetime) for v in known)
+    present = [value for value in values if value is not None]
+    numbers = bool(present) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in present)
+    whole = numbers or all(isinstance(v, bool | date | datetime) for v in present)
     floor = None if whole else 20 if exact else 12
     return Column(name, [cell(value, exact=exact) for value in values], right=numbers, floor=floor)
 
 
 def _width() -> int | None:
-    """The terminal's width; None when nobody looks at one and none was given."""
+    """The terminal's width; None without a terminal or a given width."""
     return console.width if console.is_terminal or os.environ.get("COLUMNS", "").isdecimal() else None
 
 

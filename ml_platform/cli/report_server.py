@@ -1,4 +1,4 @@
-"""A folder of reports over HTTP, on this machine only: files below the folder, and pages made on request."""
+"""Serves a folder of reports and generated index pages over HTTP, on this machine only."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -30,12 +30,12 @@ class ReportServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it is to be found."""
+        """The address of the server."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """GET and HEAD; whatever else is asked is not implemented."""
+    """Handles GET and HEAD requests."""
 
     server: ReportServer
     extensions_map = {  # noqa: RUF012  # as the base class has it; this machine's own table may say otherwise
@@ -56,7 +56,7 @@ class _Handler(SimpleHTTPRequestHandler):
         return super().send_head()
 
     def _served(self, path: str) -> bool:
-        """Whether a file below the folder is meant; resolved, for neither `..` nor a link may lead out of it."""
+        """Whether the path is a file below the folder, after resolving `..` and links."""
         parts = path.split("/")
         if "\0" in path or any(part.startswith(".") for part in parts):
             return False
@@ -72,7 +72,7 @@ class _Handler(SimpleHTTPRequestHandler):
         super().end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silence: the terminal shows where to look, not who looked."""
+        """Log no requests."""
 
     def _made(self, body: bytes) -> BytesIO:
         self.send_response(HTTPStatus.OK)

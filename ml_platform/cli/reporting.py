@@ -1,4 +1,4 @@
-"""The command that shows reports: reports."""
+"""The command that serves reports: reports."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,13 +20,14 @@ def register(app: typer.Typer) -> None:
 
 
 def reports(
-    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; all without.")] = None,
+    pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; default all.")] = None,
     port: Annotated[
-        int | None, typer.Option(min=0, max=65_535, help="0: a free one. Default: that of ML_PLATFORM_REPORTS_URL.")
+        int | None,
+        typer.Option(min=0, max=65_535, help="Port; 0 takes a free one. Default: the port of ML_PLATFORM_REPORTS_URL."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Serve the reports of drift and performance on 127.0.0.1 until Ctrl-C; with --json, list them."""
+    """Serve the drift and performance reports on 127.0.0.1 until Ctrl-C. With --json, list them."""
     from ml_platform.discovery import pipelines as declared
     from ml_platform.views.report_index import reports as listed
 
@@ -51,8 +52,8 @@ def _serve(workspace: "Workspace", wanted: "list[ModelPipeline]", port: int | No
             return None
         if name in ("", INDEX):
             return overview_page({one.name: one.description for one in wanted})
-        found = next((one for one in wanted if one.name == name), None)
-        return None if found is None else index_page(found, listed(workspace, found))
+        declared = next((one for one in wanted if one.name == name), None)
+        return None if declared is None else index_page(declared, listed(workspace, declared))
 
     settings = workspace.settings
     if port is None:
@@ -60,7 +61,7 @@ def _serve(workspace: "Workspace", wanted: "list[ModelPipeline]", port: int | No
     with ReportServer(settings.reports, page, port) as server:
         where = f"{server.url}/{wanted[0].name}/" if len(wanted) == 1 else f"{server.url}/"
         say(f"Reports: {where}")
-        note("Ctrl-C ends it.")
+        note("Press Ctrl-C to stop.")
         try:
             server.serve_forever()
         except KeyboardInterrupt:

@@ -11,7 +11,7 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
-from ml_platform.cli.inspecting import show_months, tell_left
+from ml_platform.cli.inspecting import show_months, tell_outdated
 from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say
 from ml_platform.errors import PlatformError
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
 
 Through = Annotated[str | None, typer.Option(metavar="PARTITION", help="The last partition to run, such as 2013-06.")]
-Only = Annotated[str | None, typer.Option(metavar="PARTITION", help="Run just this partition.")]
+Only = Annotated[str | None, typer.Option(metavar="PARTITION", help="Run only this partition.")]
 Recompute = Annotated[
-    bool,
-    typer.Option("--recompute", help="Carry every change through settled partitions: new predictions, new models."),
+    bool, typer.Option("--recompute", help="Recompute settled partitions too, with new predictions and models.")
 ]
 
 
@@ -41,10 +40,10 @@ def run(
     recompute: Recompute = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a pipeline up to date through Dagster: what is stale is made, the rest is left alone.
+    """Bring a pipeline up to date through Dagster. Only stale assets are materialized.
 
-    Without options: every complete partition. A rerun is a resume; with nothing stale, nothing is launched.
-    What settled partitions predicted, decided and trained stands after any change, until you --recompute it.
+    Without options, every complete partition runs. Re-running skips finished work and continues after an interruption.
+    Past predictions, decisions and models are never rewritten unless you pass `--recompute`.
     """
     if through and only:
         raise typer.BadParameter("--through and --only exclude each other")
@@ -64,7 +63,7 @@ def run(
     elif rows:
         show_months(pipeline, rows)
         if not rows[-1]["champion"] and rows[-1]["decision"] == "skipped":
-            note(f"No champion yet, and nothing was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
+            note(f"No champion yet, no model was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
         say(
             f"No partition of {pipeline} is complete yet. `ml-platform land {pipeline} TABLE FILE…` lands files in "
@@ -103,26 +102,26 @@ def demo(
 
 def example(
     name: Annotated[
-        str | None, typer.Argument(metavar="PIPELINE", help="The pipeline to try; without, what there is is listed.")
+        str | None, typer.Argument(metavar="PIPELINE", help="The pipeline to try; without it, all examples are listed.")
     ] = None,
     through: Through = None,
     as_json: AsJson = False,
 ) -> None:
-    """Land real data for one of the pipelines that come along: fetched once, as files that might have arrived.
+    """Land real data for one of the shipped pipelines. The data are fetched once and cached.
 
-    What is there already stays. `--through` leaves out what comes after that partition but the file that completes it.
+    Landed files are kept. `--through` lands files up to that partition, and the file that completes it.
     """
     from ml_platform.demo.example import examples, find
 
     if name is None:
         if through:
             raise typer.BadParameter("--through without a pipeline")
-        known = [{"pipeline": one.pipeline, "source": one.source} for one in examples().values()]
-        emit_json(known) if as_json else emit_table(known)
+        listing = [{"pipeline": one.pipeline, "source": one.source} for one in examples().values()]
+        emit_json(listing) if as_json else emit_table(listing)
         return
     wanted, declared = find(name), opening.declared(name)
     if through and declared.partitions is None:
-        raise typer.BadParameter(f"{name} has no partitions, so --through says nothing")
+        raise typer.BadParameter(f"{name} has no partitions, so --through does not apply")
     declared.partition_keys(through)  # a month that does not exist is refused before anything is fetched
     workspace = opening.writing()
     landed = wanted.land(workspace.settings, through)
@@ -131,14 +130,14 @@ def example(
         return
     where = workspace.settings.landing
     say(f"{landed} files landed in {where}." if landed else f"The files are in {where} already.")
-    note(f"`ml-platform run {name}{f' --through {through}' if through else ''}` takes them in.")
+    note(f"`ml-platform run {name}{f' --through {through}' if through else ''}` ingests them.")
 
 
 def check_dagster() -> None:
-    """Dagster is installed and has a home: DAGSTER_HOME, or `.dagster` where the command was typed."""
+    """Check that Dagster is installed and has a home: DAGSTER_HOME, or `.dagster` in the working directory."""
     if find_spec("dagster") is None:
         raise PlatformError(
-            "Dagster is not installed, and runs go through it.",
+            "Dagster is not installed, and runs need it.",
             remedy="`pip install 'ml_platform[dagster]'`, or `make install`.",
         )
     home = os.environ.get("DAGSTER_HOME", "")
@@ -146,9 +145,9 @@ def check_dagster() -> None:
         os.environ["DAGSTER_HOME"] = home = str(Path.cwd() / ".dagster")
     if not home or not Path(home).is_absolute() or not Path(home).is_dir():
         raise PlatformError(
-            f"DAGSTER_HOME is {home}, which is no existing absolute folder."
+            f"DAGSTER_HOME is {home}, which is not an existing absolute folder."
             if home
-            else "DAGSTER_HOME is not set, and Dagster keeps its history of runs there.",
+            else "DAGSTER_HOME is not set, and Dagster stores its run history there.",
             remedy="export DAGSTER_HOME=/absolute/folder.",
         )
 
@@ -162,7 +161,7 @@ def run_pipeline(
     recompute: bool = False,
     quiet: bool = False,
 ) -> int:
-    """Run what is stale, with progress on the terminal; how many Dagster runs were launched."""
+    """Run stale assets with progress on the terminal. Returns the number of Dagster runs launched."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from ml_platform.orchestration.alive import at_the_terminal
@@ -183,11 +182,11 @@ def run_pipeline(
         at_the_terminal(settings, pipeline.name),
         Progress(*columns, console=errors, transient=True, disable=not live) as progress,
     ):
-        task = progress.add_task("looking for what is stale", total=None)
+        task = progress.add_task("looking for stale assets", total=None)
         runner = None
         for wanted in planner.work(through, only):
             progress.update(
-                task, total=wanted.of, completed=wanted.place, description=f"{wanted.job} {wanted.partition}"
+                task, total=wanted.total, completed=wanted.index, description=f"{wanted.job} {wanted.partition}"
             )
             if not live and not quiet:
                 note(f"{wanted.job} {wanted.partition}")
@@ -214,7 +213,7 @@ def run_pipeline(
         for awaited in planner.awaited():
             note(awaited)
         if planner.unlearnt():
-            tell_left(planner)
+            tell_outdated(planner)
         for problem in planner.problems():
             note(f"refused: {problem}")
     return launched

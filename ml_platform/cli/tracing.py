@@ -1,4 +1,4 @@
-"""The command that traces: where a number came from, and what was built on a file."""
+"""The command that traces lineage: lineage."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -30,14 +30,14 @@ def lineage(
         str | None, typer.Option(metavar="FILE", help="A landed file, by its path in the landing folder or any other.")
     ] = None,
     record: Annotated[
-        bool, typer.Option("--record", help="Add the lineage of outputs from before it was kept, where it is certain.")
+        bool, typer.Option("--record", help="Add lineage to outputs recorded without it, where it is certain.")
     ] = False,
     svg: Annotated[
-        Path | None, typer.Option(metavar="PATH", help="Write the same as a picture, too.", dir_okay=False)
+        Path | None, typer.Option(metavar="PATH", help="Also write a plot of the lineage.", dir_okay=False)
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Where a prediction or a version came from, down to the rows of raw files; or what was built on a file."""
+    """Trace a prediction or a version back to rows of raw files, or show what was built on a file."""
     if sum(one is not None for one in (prediction, model, file)) + record != 1:
         raise typer.BadParameter("give one of --prediction, --model, --file and --record")
     if record:
@@ -48,7 +48,7 @@ def lineage(
     from ml_platform.cli import trees
     from ml_platform.state.lineage import graph
     from ml_platform.views import lineage_stories as stories
-    from ml_platform.views.lineage_picture import picture
+    from ml_platform.views.lineage_plot import lineage_plot
 
     declared, workspace = opening.declared(pipeline), opening.reading()
     story: dict[str, Any]
@@ -63,14 +63,14 @@ def lineage(
             story = stories.of_file(workspace, declared, _landed(workspace.settings, file or ""))
             shown = trees.of_file(story)
         if svg is not None:
-            svg.write_bytes(picture(graph(workspace.state), story))
+            svg.write_bytes(lineage_plot(graph(workspace.state), story))
     if as_json:
         emit_json(story)
         return
     emit_tree(shown)
     if missing := story["missing"]:
-        told = f"Made before lineage was kept: {_some(missing)}."
-        note(f"{told} `ml-platform lineage {pipeline} --record` adds what is certain.")
+        unrecorded = f"Recorded without lineage: {_some(missing)}."
+        note(f"{unrecorded} `ml-platform lineage {pipeline} --record` adds it where it is certain.")
 
 
 def _record(name: str, *, as_json: bool) -> None:
@@ -84,7 +84,7 @@ def _record(name: str, *, as_json: bool) -> None:
         return
     say(f"{done.recorded:,} outputs of {name} have their lineage now.")
     if done.lost:
-        note(f"Not certain any more, for what they were made from was replaced: {_some(done.lost)}.")
+        note(f"Not recoverable, because the inputs were replaced: {_some(done.lost)}.")
 
 
 def _some(names: list[str]) -> str:
@@ -92,7 +92,7 @@ def _some(names: list[str]) -> str:
 
 
 def _landed(settings: "Settings", file: str) -> str:
-    """The path of a file relative to the landing folder, whichever way it was typed."""
+    """The path of a file relative to the landing folder."""
     folder = settings.landing.resolve()
     path = Path(file).resolve()
     typed_there = not Path(file).is_absolute() and (folder / file).is_file()

@@ -1,4 +1,4 @@
-"""The stories of lineage as trees on the terminal: one line a thing, partitions of one asset together."""
+"""Lineage stories as trees on the terminal. Partitions of an asset share a line."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,15 +25,15 @@ def of_prediction(story: Story) -> Tree:
     stood = _unless_standing(features["state"])
     branch = _add(tree, f"feature row in features {features['partition']}{stood}", bold=True)
     if not features["stored"]:
-        _add(branch, "other features than are declared today: the version's own were computed from the same rows")
+        _add(branch, "the declared features changed since: the version's own were computed from the same rows")
     if features["values"] is None:
-        _add(branch, "the row is gone: the partition was made again without it")
+        _add(branch, "the row is gone: the partition was recomputed without it")
     for origin in rows:
         part = _add(branch, f"the example: validated/{origin['table']} {origin['partition']}")
         file = _add(part, f"{origin['file']}, row {origin['row']:,}{_unless_standing(origin['status'])}")
         _add(file, f"sha256 {origin['sha256'][:12]}, arrived {cell(origin['arrival'].replace(microsecond=0))}")
     if story["reads"]:
-        window = _add(branch, "what its features may look back on")
+        window = _add(branch, "inputs that its features may read")
         for asset, reads in _by_asset(story["reads"]).items():
             part = _add(window, f"{asset} {_partitions(reads)}{_states(reads)}")
             for file in {(f["path"], f["sha256"]): f for read in reads for f in read["files"]}.values():
@@ -45,7 +45,7 @@ def of_version(story: Story) -> Tree:
     """From a version down to the files."""
     tree = _tree(f"what {story['version']['version']} was made of")
     branch = _version(tree, story["version"])
-    _groups(branch, [made for made in story["made_of"] if made["kind"] != "file"])
+    _groups(branch, [node for node in story["made_of"] if node["kind"] != "file"])
     tables: dict[str, list[Story]] = {}
     for file in story["files"]:
         tables.setdefault(file["table"], []).append(file)
@@ -62,12 +62,12 @@ def of_file(story: Story) -> Tree:
     """From every content of a file to what was built on it."""
     tree = _tree(story["file"])
     if story["landing"] != "taken in":
-        said = {"waits": "holds other content than the newest below, which waits", "gone": "has it no more"}
-        _add(tree, f"the landing folder {said[story['landing']]}")
+        states = {"waits": "holds newer content, which is not ingested yet", "gone": "no longer has the file"}
+        _add(tree, f"the landing folder {states[story['landing']]}")
     for content in story["contents"]:
         arrived = cell(content["arrival"].replace(microsecond=0))
-        told = f"content {content['version']}: sha256 {content['sha256'][:12]}, arrived {arrived}, {content['status']}"
-        branch = _add(tree, told, bold=True)
+        title = f"content {content['version']}: sha256 {content['sha256'][:12]}, arrived {arrived}, {content['status']}"
+        branch = _add(tree, title, bold=True)
         if content["error"]:
             _add(branch, content["error"])
         _groups(branch, [built for built in content["built"] if built["kind"] not in ("version", "verdicts")])
@@ -91,12 +91,12 @@ def _version(tree: Tree, version: Story) -> Tree:
 
 def _service(version: Story) -> str:
     since = f" since {cell(version['promoted'])}" if version["promoted"] else ""
-    told = f"serves{since}" if version["serves"] else "never served"
+    service = f"serves{since}" if version["serves"] else "never served"
     if version["until"]:
-        told = f"served {cell(version['promoted'])} to {cell(version['until'])}"
-    if version["until"] and version["until"] == version["promoted"]:  # the past was made again
-        told = f"replaced as of {cell(version['until'])}"
-    return f"{version['version']}, trained after {version['partition']}: {told}"
+        service = f"served {cell(version['promoted'])} to {cell(version['until'])}"
+    if version["until"] and version["until"] == version["promoted"]:  # the past was recomputed
+        service = f"replaced as of {cell(version['until'])}"
+    return f"{version['version']}, trained after {version['partition']}: {service}"
 
 
 def _groups(tree: Tree, nodes: list[Story]) -> None:
@@ -108,10 +108,10 @@ def _groups(tree: Tree, nodes: list[Story]) -> None:
 
 
 def _by_asset(nodes: Iterable[Story]) -> dict[str, list[Story]]:
-    found: dict[str, list[Story]] = {}
+    by_asset: dict[str, list[Story]] = {}
     for node in nodes:
-        found.setdefault(node["asset"], []).append(node)
-    return found
+        by_asset.setdefault(node["asset"], []).append(node)
+    return by_asset
 
 
 def _partitions(nodes: list[Story]) -> str:
@@ -119,10 +119,10 @@ def _partitions(nodes: list[Story]) -> str:
 
 
 def _states(nodes: list[Story]) -> str:
-    """What does not stand: how many of them are superseded, and how many stale."""
+    """How many nodes are superseded, stale or unknown, as a suffix."""
     counts = {state: sum(node["state"] == state for node in nodes) for state in ("superseded", "stale", "unknown")}
-    told = [state if len(nodes) == 1 else f"{n} of {len(nodes)} {state}" for state, n in counts.items() if n]
-    return f" ({', '.join(told)})" if told else ""
+    phrases = [state if len(nodes) == 1 else f"{n} of {len(nodes)} {state}" for state, n in counts.items() if n]
+    return f" ({', '.join(phrases)})" if phrases else ""
 
 
 def _unless_standing(state: str) -> str:

@@ -1,1 +1,4 @@
-"""Real data for the examples, brought into the landing folder: from installed packages, or out of wheels."""
+"""Real data for the shipped pipelines, from installed packages or downloaded wheels, written as landing files.
+
+What fetches and slices example data belongs here. What declares the pipelines belongs to `pipelines`.
+"""

@@ -1,3 +1,6 @@
-"""Features: one definition, computed for many examples at once and for one at a time, to the same bits."""
+"""Features: one definition, computed in batch and online with bit-equal results.
+
+What computes features from rows belongs here. How features are declared belongs to `spec.features`.
+"""
 
 CODE_VERSION = 1  # of how features are computed; part of their content key (S31)

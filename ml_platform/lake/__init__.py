@@ -1,1 +1,4 @@
-"""The lake: DuckLake tables under one write lock, content-addressed blobs, the ledger and upkeep."""
+"""The lake: DuckLake connection, write transactions, content-addressed blobs and maintenance.
+
+What stores and reads bytes and tables belongs here. What the tables mean belongs to the layers above.
+"""

@@ -1,1 +1,4 @@
-"""What became of the predictions."""
+"""Monitoring: drift, realised performance, freshness, and alerts with their delivery.
+
+What compares production data with training data belongs here. What decides to retrain belongs to `retraining`.
+"""

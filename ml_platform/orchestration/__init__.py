@@ -1,1 +1,4 @@
-"""The only package that imports dagster."""
+"""Dagster: assets, checks, jobs, sensors, schedules, resources and the I/O manager, built from declarations.
+
+What imports dagster belongs here, and nowhere else. What a step computes belongs to `steps`.
+"""

@@ -1,4 +1,4 @@
-"""Alerts of a run in Dagster's log or on the terminal, and the sensor that looks for what did not come."""
+"""Alerts of a run in Dagster's log or on the terminal, and the sensor that checks for late data."""
 
 from collections.abc import Callable, Iterable
 
@@ -22,9 +22,9 @@ def tell_alerts(
     outcome: Outcome,
     kind: Kind,
 ) -> None:
-    """Raise and deliver what a step is alarming for. Without channels: on the run's terminal, or its log.
+    """Raise and deliver the alerts of a step. Without channels they go to the run's terminal or its log.
 
-    A step whose work is done does not fail for an alert that could not be written: the log says so.
+    An alert that cannot be written does not fail a finished step. The error is logged instead.
     """
     say: Callable[[str], None] = progress.alarm() or context.log.warning
     try:
@@ -36,12 +36,12 @@ def tell_alerts(
 
 
 def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
-    """Looks for data that should have arrived, and tries again what could not be delivered."""
+    """Checks whether expected data arrived, and retries alerts that could not be delivered."""
     declared = list(pipelines)
 
     @dg.sensor(
         name="ml_platform_alerts",
-        description="Raises an alert when a partition or a table has no fresh data, and delivers what waits.",
+        description="Raises an alert when a partition or a table has no fresh data, and delivers pending alerts.",
         minimum_interval_seconds=_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )

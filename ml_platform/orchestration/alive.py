@@ -1,8 +1,7 @@
-"""Which runs are alive: each holds a lock file while it goes, and the system lets go of it when the process is killed.
+"""Detects runs whose process was killed: each run holds a lock file, which the system releases with the process.
 
-Dagster does not notice that a process of `ml-platform run`, or of a `dagster dev` that was killed, is
-gone: such a run stays "started" and would keep its pipeline waiting for ever. And a run that was
-killed did not fail: nothing has to be mended before it goes again.
+Dagster does not notice that a process of `ml-platform run`, or of a killed `dagster dev`, is gone. Such a run
+stays "started" and would block its pipeline for ever. A killed run did not fail, so it can start again as it is.
 """
 
 import uuid
@@ -17,7 +16,7 @@ from ml_platform.settings import Settings
 
 @contextmanager
 def marked(settings: Settings, name: str) -> Iterator[None]:
-    """Hold the mark `name` while the body goes."""
+    """Hold the lock file `name` while the body runs."""
     folder = _folder(settings)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
@@ -30,28 +29,28 @@ def marked(settings: Settings, name: str) -> Iterator[None]:
 
 @contextmanager
 def at_the_terminal(settings: Settings, pipeline: str) -> Iterator[None]:
-    """Somebody brings a pipeline up to date with `ml-platform run`: sensors leave it alone, between its runs too."""
+    """Marks a pipeline as being run by `ml-platform run`. Sensors skip it until the command ends."""
     with marked(settings, f"{_terminal(pipeline)}{uuid.uuid4().hex}"):
         yield
 
 
 def terminal_works(settings: Settings, pipeline: str) -> bool:
-    """Whether somebody does so now. Marks of processes that died are removed."""
-    found = [path for path in _folder(settings).glob(f"{_terminal(pipeline)}*") if not _let_go(path)]
-    return bool(found)
+    """Whether `ml-platform run` works on the pipeline now. Lock files of dead processes are removed."""
+    marks = [path for path in _folder(settings).glob(f"{_terminal(pipeline)}*") if not _let_go(path)]
+    return bool(marks)
 
 
 def died(settings: Settings, run_id: str) -> bool:
-    """Whether the run began and its process was killed; said once, for the mark is removed.
+    """Whether the run started and its process was killed. True once only, because the lock file is removed.
 
-    False as well for one that has not begun: nobody can tell.
+    False for a run that has not started: its process is not known.
     """
     path = _folder(settings) / run_id
     return path.exists() and _let_go(path)
 
 
 def _let_go(path: Path) -> bool:
-    """Whether nobody holds the mark any more; it is removed then."""
+    """Whether the lock is released. The lock file is removed then."""
     lock = FileLock(path, timeout=0)
     with suppress(Timeout), lock:
         path.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from ml_platform.steps.tables import references_of
 
 
 def build_definitions(pipelines: Iterable[ModelPipeline]) -> dg.Definitions:
-    """All that Dagster knows of the pipelines of the environment; a table that several share is ingested once (S34)."""
+    """The Definitions of every configured pipeline. A table that several pipelines share is ingested once (S34)."""
     declared = list(pipelines)
     return dg.Definitions.merge(
         shared_definitions(declared, WorkspaceResource()),
@@ -27,7 +27,7 @@ def build_definitions(pipelines: Iterable[ModelPipeline]) -> dg.Definitions:
 
 
 def shared_definitions(declared: list[ModelPipeline], workspace: WorkspaceResource) -> dg.Definitions:
-    """What a code location has once, whichever pipelines use it: the assets of all tables, the sensor of alerts."""
+    """Definitions that pipelines of a code location share: the assets of all tables and the alert sensor."""
     tables, slices = check_shared_tables(declared), slices_of(declared)
     owners = {
         name: sorted({o for p in declared if any(t.name == name for t in p.tables) for o in p.owners})
@@ -40,9 +40,9 @@ def shared_definitions(declared: list[ModelPipeline], workspace: WorkspaceResour
 
 
 def pipeline_definitions(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> dg.Definitions:
-    """A pipeline's own assets, jobs, sensors and schedules; they want the resource of `shared_definitions`.
+    """A pipeline's own assets, jobs, sensors and schedules. They need the resource of `shared_definitions`.
 
-    `addresses` are those of all pipelines of the code location; empty: the environment names them.
+    `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them.
     """
     return dg.Definitions(
         assets=pipeline_assets(pipeline),

@@ -10,10 +10,10 @@ from ml_platform.spec.partitions import Partitions
 
 
 def check_specs(key: list[str], named: Iterable[tuple[str, str]], slices: Partitions | None) -> list[dg.AssetCheckSpec]:
-    """One spec for each (name, what it looks at), by partition like its asset.
+    """One check spec for each (name, description), partitioned like its asset.
 
-    Dagster 1.13 calls partitioned checks a preview, once a check at every start; that is for whoever
-    upgrades Dagster, not for whoever runs it.
+    Dagster 1.13 warns at every start that partitioned checks are a preview. The warning is of use only when
+    upgrading Dagster, so it is suppressed.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)

@@ -17,15 +17,15 @@ _QUARANTINE = {
     "row": "the row as it came, as JSON text",
     "_file": "the file's id, as in lineage.files",
     "_row": "the row's number in its file, from 0",
-    "rule": "the rule of the contract that it breaks",
-    "reason": "how, in words",
-    "rule_version": "which version of the contract and of clean said so",
-    "quarantined_at": "when that was",
+    "rule": "the contract rule that the row breaks",
+    "reason": "why the row was rejected",
+    "rule_version": "version of the contract and of `clean` that rejected the row",
+    "quarantined_at": "when the row was rejected",
 }
 
 
 def of_step(pipeline: ModelPipeline, step: Step) -> dict[str, Any]:
-    """Schema and lineage of the table that a step fills, as metadata; nothing for a step without described columns."""
+    """Column schema and lineage of the table that a step fills, as metadata; empty without described columns."""
     columns = step.columns(pipeline)
     if columns is None:
         return {}
@@ -37,7 +37,7 @@ def of_step(pipeline: ModelPipeline, step: Step) -> dict[str, Any]:
 
 
 def of_validated(table: Table) -> dict[str, Any]:
-    """A validated table's columns; those of the raw table by the same name, unless `clean` stands between them."""
+    """Schema and lineage of a validated table. Without `clean`, columns come from raw columns of the same name."""
     if table.clean is not None:
         return {SCHEMA: contract(table)}
     raw = ["raw", table.name]
@@ -52,7 +52,7 @@ def of_quarantine() -> dict[str, Any]:
 
 def schema(
     columns: Mapping[str, pl.DataType],
-    told: Mapping[str, str],
+    descriptions: Mapping[str, str],
     *,
     required: Iterable[str] = (),
     unique: Iterable[str] = (),
@@ -65,7 +65,7 @@ def schema(
             dg.TableColumn(
                 name,
                 type_in_words(kind),
-                description=told.get(name),
+                description=descriptions.get(name),
                 constraints=dg.TableColumnConstraints(
                     nullable=name not in filled, unique=name in single, other=more.get(name, [])
                 ),
@@ -76,23 +76,23 @@ def schema(
 
 
 def type_in_words(kind: pl.DataType) -> str:
-    """A polars type in short: moments say their zone, not their unit."""
+    """A short name of a polars type. Datetimes show their zone, not their unit."""
     if isinstance(kind, pl.Datetime):
         return f"Datetime {kind.time_zone or 'without zone'}"
     return str(kind)
 
 
 def contract(table: Table) -> dg.TableSchema:
-    """A validated table's columns, as its contract describes them, with what they must keep to."""
+    """A validated table's columns with the descriptions and constraints of its contract."""
     columns = table.contract.columns()
-    told = {name: column.description for name, column in columns.items() if column.description}
+    descriptions = {name: column.description for name, column in columns.items() if column.description}
     required = [name for name, column in columns.items() if not column.nullable]
     unique = table.key if len(table.key) == 1 else ()
     rules = {name: _rules(column) for name, column in columns.items()}
     if len(table.key) > 1:
         for name in table.key:
             rules[name] = ["part of the key", *rules[name]]
-    return schema(table.columns, told, required=required, unique=unique, rules=rules)
+    return schema(table.columns, descriptions, required=required, unique=unique, rules=rules)
 
 
 def lineage(behind: Mapping[str, Iterable[tuple[list[str], str]]]) -> dg.TableColumnLineageMetadataValue:
@@ -105,13 +105,13 @@ def lineage(behind: Mapping[str, Iterable[tuple[list[str], str]]]) -> dg.TableCo
 
 
 def _rules(column: Any) -> list[str]:
-    """What a contract asks of a column's values, in words."""
-    found = []
+    """The constraints of a column as text."""
+    constraints = []
     for rule, words in _RULES.items():
         bound = getattr(column, rule, None)
         if bound is not None:
-            found.append(f"{words} {bound}")
-    return found
+            constraints.append(f"{words} {bound}")
+    return constraints
 
 
 _RULES = {

@@ -1,7 +1,7 @@
 """A pipeline as a component of any Dagster project: `type: ml_platform.PipelineComponent` in a defs.yaml.
 
-What several pipelines share is there once in a code location, however many components there are:
-the tables, the sensor of alerts and the resource belong to the component whose pipeline comes first by name.
+A code location defines shared tables, the alert sensor and the resource once. They belong to the component whose
+pipeline comes first by name.
 """
 
 from typing import Annotated
@@ -17,7 +17,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 
 
 def _address(context: dg.ResolutionContext, written: str) -> str:
-    """The absolute address of what was written in defs.yaml; what does not lead to a pipeline is refused there."""
+    """Resolves an address in defs.yaml to an absolute one. Raises DeclarationError when it names no pipeline."""
     load = dg.ComponentLoadContext.from_resolution_context(context)
     address = f"{load.defs_relative_module_name(load.path)}{written}" if written.startswith(".") else written
     pipeline_at(address, named_by="pipeline")
@@ -26,12 +26,12 @@ def _address(context: dg.ResolutionContext, written: str) -> str:
 
 @dg.scaffold_with(PipelineScaffolder)
 class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
-    """One declared model with its whole production life: assets, checks, jobs and sensors.
+    """A declared model as assets, checks, jobs and sensors.
 
     Raw files become validated tables, features, a training set, a judged candidate, a champion and its
     predictions. The declaration is Python, a `ModelPipeline`; `pipeline` says where it is. Tables that several
-    pipelines of the code location declare are ingested once. Where files land and the lake lies is said by the
-    environment, as ML_PLATFORM_DATA.
+    pipelines of the code location declare are ingested once. ML_PLATFORM_DATA names the folder of
+    landed files and the lake.
     """
 
     pipeline: Annotated[
@@ -49,7 +49,7 @@ class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
         return dg.ComponentTypeSpec(tags=["machine learning", "duckdb", "lightgbm"])
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The definitions of this pipeline, and those that all share when it is the first by name.
+        """The definitions of this pipeline. The first pipeline by name adds the shared definitions.
 
         Raises DeclarationError when pipelines of the code location have one name, or define a table differently.
         """
@@ -65,15 +65,15 @@ class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
 
 
 def _by_name(addresses: list[str]) -> dict[str, ModelPipeline]:
-    """Address → pipeline, in order of the pipelines' names, each of which must be there once."""
-    found: dict[str, tuple[str, ModelPipeline]] = {}
+    """Address → pipeline, ordered by pipeline name. Raises DeclarationError for a name that occurs twice."""
+    by_name: dict[str, tuple[str, ModelPipeline]] = {}
     for address in addresses:
         pipeline = pipeline_at(address, named_by="pipeline")
-        if pipeline.name in found:
+        if pipeline.name in by_name:
             raise DeclarationError(
                 f"ModelPipeline({pipeline.name!r})",
-                f"two components have a pipeline of this name: {found[pipeline.name][0]} and {address}",
+                f"two components have a pipeline of this name: {by_name[pipeline.name][0]} and {address}",
                 remedy="Remove one component, or rename one pipeline.",
             )
-        found[pipeline.name] = (address, pipeline)
-    return {address: pipeline for _, (address, pipeline) in sorted(found.items())}
+        by_name[pipeline.name] = (address, pipeline)
+    return {address: pipeline for _, (address, pipeline) in sorted(by_name.items())}

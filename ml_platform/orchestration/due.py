@@ -1,8 +1,7 @@
-"""What a tick asks Dagster for: the planner's next run, or a reason in words why none.
+"""Decides what a sensor tick requests: the planner's next run, or a skip reason.
 
-Sensors, schedule and `ml-platform run` have one source of truth, the planner. A tick takes its next
-piece of work, once: not while a run of the pipeline is in flight, and not when the same state was
-run for before.
+Sensors, schedules and `ml-platform run` all ask the planner. A tick requests no run while a run of the pipeline is
+in progress, and no second run for the same state.
 """
 
 import json
@@ -50,7 +49,7 @@ _PROCESS = uuid.uuid4().hex  # what was quiet for other code, or under another d
 
 @dataclass(frozen=True)
 class Answer:
-    """A run to request or the reason why none; and the cursor to keep."""
+    """A run request or a skip reason, and the cursor to store."""
 
     request: dg.RunRequest | None
     reason: str
@@ -67,7 +66,7 @@ def due(
 ) -> Answer:
     """The run of `job` that is due now, if any. Opens the lake for reading only.
 
-    `addresses` are those of all pipelines of the code location; empty: the environment names them.
+    `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them.
     """
     settings = settings_of(addresses)
     if busy := _busy(instance, pipeline, settings):
@@ -101,18 +100,18 @@ def _planned(
                 return Answer(None, tried, _LOUD)
             return Answer(_request(ws, pipeline, work, state, attempt), "", _LOUD)
         if job == "train":
-            waits = tried or f"{pipeline.name}_data makes {work.partition} first."
+            waits = tried or f"{pipeline.name}_data has to run for {work.partition} first."
             return Answer(None, f"No training is due. {waits}", _LOUD)
         if not tried:
-            return Answer(None, f"{pipeline.name}_train follows the decision of {work.partition} first.", _LOUD)
+            return Answer(None, f"{pipeline.name}_train has to act on the decision of {work.partition} first.", _LOUD)
         # A training that failed keeps nobody from scoring: the champion there is goes on.
     return Answer(None, _up_to_date(ws, pipeline), json.dumps({"quiet": seen}))
 
 
 def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
-    """Before there is a lake: files that landed are taken in, which makes it."""
+    """The answer before the lake exists: landed files request a first data run, which creates the lake."""
     if job == "train" or not source_marks(settings, pipeline.tables):
-        return Answer(None, f"Nothing was run yet, and no file of {pipeline.name} waits in {settings.landing}.")
+        return Answer(None, f"No run yet, and no file of {pipeline.name} is in {settings.landing}.")
     assets = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
     work = Work("data", pipeline.partition_keys()[0], 0, 1, assets)
     state = first_state(settings, pipeline, work)
@@ -121,9 +120,9 @@ def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, sett
 
 
 def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Settings) -> str:
-    """Who works on the pipeline now, in words; empty when nobody does."""
+    """Which run works on the pipeline now, as a skip reason; empty when there is none."""
     if terminal_works(settings, pipeline.name):
-        return f"`ml-platform run {pipeline.name}` is at work at a terminal."
+        return f"`ml-platform run {pipeline.name}` is running in a terminal."
     own = {dg.AssetKey([layer, t.name]) for t in pipeline.tables for layer in ("raw", "validated", "quarantine")}
     for record in instance.get_run_records(dg.RunsFilter(statuses=_IN_FLIGHT)):
         run = record.dagster_run
@@ -134,22 +133,22 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
         if not mine and not touched:
             continue
         if _killed(instance, settings, run):
-            instance.report_run_failed(run, "The process of this run is gone; what it made before stays.")
+            instance.report_run_failed(run, "The process of this run was killed. Its finished assets are kept.")
             continue
-        told = f"{run.job_name} is {run.status.value.lower().replace('_', ' ')} (run {run.run_id})."
+        state = f"{run.job_name} is {run.status.value.lower().replace('_', ' ')} (run {run.run_id})."
         since = datetime.now(UTC) - record.create_timestamp.replace(tzinfo=UTC)
-        return told if since < _LONG else f"{told} If its process is gone, end the run in the UI."
+        return state if since < _LONG else f"{state} If its process is gone, terminate the run in the UI."
     return ""
 
 
 def _shares_tables(pipeline: ModelPipeline, other: str | None, settings: Settings) -> bool:
-    """Whether a run of all assets of another pipeline's job takes in tables of this one."""
+    """Whether a full run of another pipeline's job ingests tables of this pipeline."""
     declared = pipelines(settings).get(other or "")
     return declared is not None and bool({t.name for t in declared.tables} & {t.name for t in pipeline.tables})
 
 
 def _killed(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRun) -> bool:
-    """Whether the process of the run was killed; put on record with the run."""
+    """Whether the process of the run was killed. The run is tagged accordingly."""
     if KILLED_TAG in run.tags:
         return True
     if not died(settings, run.run_id):
@@ -161,20 +160,22 @@ def _killed(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRun
 def _tried(
     instance: dg.DagsterInstance, settings: Settings, pipeline: ModelPipeline, work: Work, state: RunState
 ) -> tuple[str, int]:
-    """What became of the run that had this state, in words, empty when it may go; and how often it was killed."""
-    remedy = "Mend the cause: a changed state runs by itself. Or re-execute that run, or `ml-platform run`."
+    """Why the run for this state is not requested again (empty: it is), and how often it was killed."""
+    remedy = (
+        "Fix the cause: the sensor runs again when the state changes. Or re-execute that run, or use `ml-platform run`."
+    )
     what = f"{pipeline.name}_{work.job} for {work.partition}"
     before = instance.get_runs(dg.RunsFilter(tags={STATE_TAG: state.key}), limit=10)
     killed = [run for run in before if _killed(instance, settings, run)]
     for run in before:
         if run not in killed:
             outcome = {"FAILURE": "failed", "CANCELED": "was stopped"}.get(run.status.value, "changed nothing")
-            return f"{what} {outcome} (run {run.run_id}) and nothing changed since. {remedy}", 0
+            return f"{what} {outcome} (run {run.run_id}) and the state has not changed since. {remedy}", 0
     if len(killed) >= _ATTEMPTS:
         return f"{what} was killed {len(killed)} times (last run {killed[0].run_id}). {remedy}", 0
     last = instance.get_runs(dg.RunsFilter(tags={PIPELINE_TAG: pipeline.name}), limit=1)
     if last and last[0].tags.get(WANTED_TAG) == state.wanted and last[0].status == dg.DagsterRunStatus.SUCCESS:
-        return f"{what} ran (run {last[0].run_id}) and the same is stale again. {remedy}", 0
+        return f"{what} ran (run {last[0].run_id}) and the same assets are stale again. {remedy}", 0
     return "", len(killed)
 
 
@@ -194,11 +195,11 @@ def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: R
 
 
 def _why(work: Work) -> str:
-    """What a data run is for: the first things of it that are stale."""
+    """The reason of a data run: the files that landed, or the first stale assets."""
     landed = [name for layer, name in work.only or [] if layer == "raw"]
     if landed:
         return f"Files of {', '.join(landed)} landed."
-    return f"Stale for {work.partition}: {', '.join('/'.join(key) for key in (work.only or [])[:3])}, and what follows."
+    return f"Stale for {work.partition}: {', '.join('/'.join(key) for key in (work.only or [])[:3])}, and downstream."
 
 
 def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:
@@ -207,14 +208,14 @@ def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:
 
 
 def _fingerprint(ws: Workspace, pipeline: ModelPipeline) -> str:
-    """What has to change before anything can become stale: a commit, a file, the end of a partition, this process."""
+    """A fingerprint of everything that can make an asset stale: commits, files, ended partitions, this process."""
     landed = [*source_marks(ws.settings, pipeline.tables), *markers(ws.settings, pipeline)]
     last = pipeline.partition_keys()[-1:]
     return content_key(_PROCESS, snapshots.current(ws.lake), changes(ws.state), landed, last)
 
 
 def _quiet(cursor: str | None, warn: Callable[[str], None]) -> str | None:
-    """The fingerprint under which nothing was stale. What is no cursor of ours is ignored, and told."""
+    """The fingerprint at which nothing was stale. A cursor of another origin is ignored with a warning."""
     if not cursor:
         return None
     try:
@@ -222,6 +223,6 @@ def _quiet(cursor: str | None, warn: Callable[[str], None]) -> str | None:
     except (ValueError, TypeError, KeyError):
         kept = None
     if not isinstance(kept, str):
-        warn(f"The cursor {cursor[:80]!r} is not one that this sensor wrote. It is ignored and made anew.")
+        warn(f"The cursor {cursor[:80]!r} was not written by this sensor. It is ignored and replaced.")
         return None
     return kept

@@ -1,6 +1,6 @@
 """Dagster's event log on SQLite, with connections that stay open; `dagster.yaml` names it.
 
-Dagster opens a database anew for each event. `python -m bench.event_log` measures 1.5 to 1.7 times the CPU time of a
+Dagster opens the database again for each event. `python -m bench.event_log` measures 1.5 to 1.7 times the CPU time of a
 run with this storage, and 1.5 to 2.2 times its wall time. The files are Dagster's own, so an instance may change
 between this storage and the default one.
 
@@ -25,7 +25,7 @@ _OPEN = 8  # databases: one for each run that is written or looked at, and the i
 
 
 class PooledSqliteEventLogStorage(SqliteEventLogStorage):
-    """The default storage but for the connections: a few databases stay open, the one used longest ago is closed."""
+    """Dagster's SQLite storage with pooled connections. The least recently used database is closed first."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
@@ -33,23 +33,23 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
-        """`home`: Dagster's, whose `history/runs` holds the log, as by default."""
+        """`home`: DAGSTER_HOME. Its `history/runs` holds the log, as by default."""
         return {"home": StringSource}
 
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> "PooledSqliteEventLogStorage":
-        """What Dagster calls with the `config` of dagster.yaml."""
+        """Called by Dagster with the `config` of dagster.yaml."""
         return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
 
     def wipe(self) -> None:
-        """Remove all events. The files go, so no connection to them may stay."""
+        """Remove all events. The files are deleted, so all connections are closed first."""
         self._close()
         super().wipe()
 
     def dispose(self) -> None:
-        """Close what is open."""
+        """Close all connections."""
         super().dispose()
         self._close()
 

@@ -1,11 +1,11 @@
-"""From a step's outcome to what Dagster records: metadata, data version, check results."""
+"""Converts a step's outcome into Dagster events: metadata, data version and check results."""
 
 from typing import Any
 
 import dagster as dg
 
 from ml_platform.lake.blobs import Blobs
-from ml_platform.orchestration.rendering import in_order, shown
+from ml_platform.orchestration.rendering import plots_first, shown
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime.workspace import Outcome
 
@@ -17,11 +17,11 @@ def materialized(
 ) -> dg.MaterializeResult[None]:
     """A MaterializeResult with row count, status, content key and the outcome's own metadata.
 
-    `columns` is metadata about columns that does not change from one materialization to the next.
+    `columns` is column metadata, the same for every materialization.
     """
     metadata: Metadata = {
         "dagster/row_count": outcome.rows,
-        **{name: shown(value, blobs) for name, value in in_order(outcome.display).items()},
+        **{name: shown(value, blobs) for name, value in plots_first(outcome.display).items()},
         "status": outcome.status,
         "content key": outcome.content_key[:12],
         **(columns or {}),
@@ -44,5 +44,5 @@ def check_result(key: list[str], check: CheckResult, blobs: Blobs) -> dg.AssetCh
         passed=check.passed,
         severity=severity,
         description=check.description,
-        metadata={name: shown(value, blobs) for name, value in in_order(metadata).items() if value is not None},
+        metadata={name: shown(value, blobs) for name, value in plots_first(metadata).items() if value is not None},
     )

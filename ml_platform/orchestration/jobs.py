@@ -1,4 +1,4 @@
-"""The two jobs of a pipeline: a failing gate can never stop scoring or monitoring."""
+"""The data job and the training job of a pipeline. They are separate, so a failed gate never stops scoring."""
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition

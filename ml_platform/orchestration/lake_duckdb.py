@@ -1,4 +1,4 @@
-"""dagster-duckdb's resource with the lake attached read-only, for the assets of a project's own."""
+"""A dagster-duckdb resource with the lake attached read-only, for your own assets."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,10 +1,10 @@
-"""How assets are sliced, as Dagster knows it."""
+"""Dagster partitions definitions of assets."""
 
 import dagster as dg
 
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partitions, Weekly
 
-_BEGINS: dict[type[Partitions], str] = {  # when a slice does, as cron says it, in UTC
+_BEGINS: dict[type[Partitions], str] = {  # the start of a partition as a cron expression, in UTC
     Monthly: "0 0 1 * *",
     Weekly: "0 0 * * 1",
     Daily: "0 0 * * *",
@@ -13,7 +13,7 @@ _BEGINS: dict[type[Partitions], str] = {  # when a slice does, as cron says it, 
 
 
 def partitions_of(slices: Partitions | None) -> dg.TimeWindowPartitionsDefinition | None:
-    """Dagster's slices with the platform's keys; None for what is whole."""
+    """Dagster's partitions definition with the platform's keys; None for unpartitioned assets."""
     if slices is None:
         return None
     return dg.TimeWindowPartitionsDefinition(
@@ -22,5 +22,5 @@ def partitions_of(slices: Partitions | None) -> dg.TimeWindowPartitionsDefinitio
 
 
 def partition_of(context: dg.AssetExecutionContext, slices: Partitions | None) -> str:
-    """The partition that this step is about: the run's, or `all` for an asset that is whole."""
+    """The partition of the run, or `all` for an unpartitioned asset."""
     return context.partition_key if slices is not None else WHOLE

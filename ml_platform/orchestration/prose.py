@@ -1,4 +1,4 @@
-"""What people who have never seen the platform need to know about an asset: what it is, when it changes, what to do."""
+"""Asset descriptions for Dagster: what an asset is, when it changes and what to do when something is wrong."""
 
 from ml_platform.runtime.step import Step
 from ml_platform.spec.pipeline import ModelPipeline
@@ -6,7 +6,7 @@ from ml_platform.spec.tables import Table
 
 
 def step_description(pipeline: ModelPipeline, step: Step) -> str:
-    """The step in a sentence, then what it holds, when it changes and what to do; and where to ask for it in SQL."""
+    """The description of a step's asset: summary, contents, what changes it, advice, and a SQL query."""
     lines = [
         step.summary,
         step.explanation,
@@ -20,11 +20,11 @@ def step_description(pipeline: ModelPipeline, step: Step) -> str:
 
 
 def raw_description(table: Table) -> str:
-    """The rows as they came."""
+    """The description of a raw table."""
     return "\n\n".join(
         [
             f"{about(table)}, as they came: {table.source.phrase}.",
-            "Nothing is corrected or dropped here, so that everything after it can be made again from it.",
+            "Nothing is corrected or dropped here, so that all downstream assets can be computed again.",
             f"**Changes with** {table.source.changes_with}.",
             f"**Worth knowing:** {table.source.advice}",
         ]
@@ -32,24 +32,23 @@ def raw_description(table: Table) -> str:
 
 
 def validated_description(table: Table) -> str:
-    """The rows that keep the contract."""
+    """The description of a validated table."""
     clocks = ""
     if table.event_time:
-        clocks = f"A row happened at `{table.event_time}` and counts as known from `{table.known_column}` on."
+        clocks = f"`{table.event_time}` is the event time of a row. A row is known from `{table.known_column}` on."
     return "\n\n".join(
         line
         for line in [
-            f"{about(table)}, checked: the rows that keep the contract `{table.contract.__name__}`. Its columns, "
-            "their meaning and what they must keep to are listed under *Columns*.",
-            f"One row is told from another by {', '.join(f'`{name}`' for name in table.key) or 'all its columns'}; "
-            "a correction is a further version of the row and hides nothing of the past.",
+            f"{about(table)}, validated: the rows that satisfy the contract `{table.contract.__name__}`. "
+            "*Columns* lists descriptions and constraints.",
+            f"The key is {', '.join(f'`{name}`' for name in table.key) or 'all its columns'}; "
+            "a correction adds a version of the row and keeps the earlier versions.",
             clocks,
             "**Changes with** the raw rows, the contract"
             + (", `clean`" if table.clean else "")
             + (f" or {', '.join(f'`{need}`' for need in table.needs)}" if table.needs else "")
             + ".",
-            "**When a check is red:** its sentence says what was found. The rows that were refused are in quarantine, "
-            "each with its reason.",
+            "**When a check fails:** its description says why. Rejected rows are in quarantine, each with its reason.",
             f'**In SQL:** `ml-platform sql "FROM validated.{table.name} LIMIT 5"`',
         ]
         if line
@@ -57,17 +56,17 @@ def validated_description(table: Table) -> str:
 
 
 def quarantine_description(table: Table) -> str:
-    """The rows that were refused."""
+    """The description of a quarantine table."""
     return "\n\n".join(
         [
-            f"{about(table)}, refused: rows that break the contract `{table.contract.__name__}`, each with rule, "
-            "reason, file and its row number. Nothing is lost.",
-            "**Worth knowing:** mend the file or the contract and run again: rows that pass then move over. "
-            "`ml-platform quarantine PIPELINE --replay` says how many would.",
+            f"{about(table)}, rejected: rows that break the contract `{table.contract.__name__}`, each with rule, "
+            "reason, file and row number. No row is lost.",
+            "**Worth knowing:** correct the file or the contract and run again. Rows that pass then become valid. "
+            "`ml-platform quarantine PIPELINE --replay` counts them beforehand.",
         ]
     )
 
 
 def about(table: Table) -> str:
-    """What a table is about, in words that a sentence can begin with."""
+    """The table's description, or a default, as the start of a sentence."""
     return table.description or f"Rows of {table.name}"

@@ -1,6 +1,6 @@
 """Metadata values of steps and checks as Dagster shows them.
 
-A step leaves JSON values. A mapping with one of the words below as its only key stands for more:
+A step returns JSON values. A mapping whose only key is one of the following is rendered specially:
 
     {"picture": digest}   an SVG blob, within the page
     {"markdown": digest}  a text blob; {"text": "…"} the same for what no ledger keeps
@@ -41,23 +41,23 @@ def shown(value: Any, blobs: Blobs) -> Any:
     return value
 
 
-def in_order(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Pictures and texts first: a page shows metadata in the order given, and these tell most."""
+def plots_first(display: Mapping[str, Any]) -> dict[str, Any]:
+    """Plots and texts first: a page shows metadata in the given order."""
     first = [
         name
-        for name, value in told.items()
+        for name, value in display.items()
         if isinstance(value, dict) and value.keys() & {"picture", "markdown", "text"}
     ]
-    return {name: told[name] for name in dict.fromkeys([*first, *told])}
+    return {name: display[name] for name in dict.fromkeys([*first, *display])}
 
 
-def _picture(digest: str, blobs: Blobs) -> Any:
-    """The image within the text, so that the page needs no other server."""
+def _plot(digest: str, blobs: Blobs) -> Any:
+    """The plot as an inline image, so that the page needs no other server."""
     try:
         data = base64.b64encode(blobs.get(digest).read_bytes()).decode()
     except BlobError as missing:
-        return f"The picture cannot be shown: {missing}"
-    return dg.MetadataValue.md(f"![picture](data:image/svg+xml;base64,{data})")
+        return f"The plot cannot be shown: {missing}"
+    return dg.MetadataValue.md(f"![plot](data:image/svg+xml;base64,{data})")
 
 
 def _markdown(digest: str, blobs: Blobs) -> Any:
@@ -68,7 +68,7 @@ def _markdown(digest: str, blobs: Blobs) -> Any:
 
 
 _WORDS: dict[str, Callable[[str, Blobs], Any]] = {
-    "picture": _picture,
+    "picture": _plot,
     "markdown": _markdown,
     "text": lambda text, _: dg.MetadataValue.md(text),
     "blob": lambda digest, blobs: f"{digest[:12]} in {blobs.path(digest).parent}",  # whole, it cuts its neighbours

@@ -1,4 +1,4 @@
-"""The workspace as a Dagster resource: one lake connection a process."""
+"""The workspace as a Dagster resource, with one lake connection per process."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +19,7 @@ KEY = "ml_platform_workspace"  # of the resource: a project that these definitio
 
 
 class WorkspaceResource(dg.ConfigurableResource[Workspace]):
-    """Opens the lake that the settings (environment) name; the connection is kept for the process.
+    """Opens the lake named by the settings. The connection is kept for the process.
 
     dagster-duckdb's resource is not its base: that opens and closes a .duckdb file around every
     use, and a DuckLake attach costs 0.2 s and wants its extensions loaded first.
@@ -32,7 +32,7 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Self]:  # type: ignore[override]  # the value is the resource, which opens the lake when asked
-        """Mark the run as alive while it goes; at its end append to the lake what it put on record."""
+        """Hold the run's lock file during the run. At its end, publish its records to the lake."""
         if context.run is None:
             yield self
             return
@@ -45,12 +45,12 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
         return settings_of(self.pipelines)
 
     def workspace(self) -> Workspace:
-        """The process's workspace."""
+        """The workspace of this process."""
         return workspace_for(self.settings())
 
 
 def settings_of(addresses: Sequence[str]) -> Settings:
-    """The settings of the environment; where there are `addresses`, the pipelines are those."""
+    """The settings of the environment. `addresses`, if any, replace the configured pipelines."""
     return Settings(pipelines=list(addresses)) if addresses else Settings()
 
 
@@ -72,17 +72,17 @@ def _opened_for_reading(settings_json: str, addresses: tuple[str, ...], catalog:
 
 
 def reading_workspace_for(settings: Settings) -> Workspace | None:
-    """The workspace over a read-only lake, opened once a process; None while nothing was ever run.
+    """The read-only workspace, opened once per process; None before the first run.
 
-    A lake that was removed and made anew is another file, and is opened anew.
+    A lake that was removed and created again is another file, and is opened again.
     """
     catalog = (0, 0)
     if not settings.catalog.get_secret_value():
         try:
-            found = (settings.lake / "catalog.sqlite").stat()
+            status = (settings.lake / "catalog.sqlite").stat()
         except FileNotFoundError:
             return None
-        catalog = (found.st_dev, found.st_ino)
+        catalog = (status.st_dev, status.st_ino)
     elif not database.exists(settings):
         return None
     return _opened_for_reading(settings.model_dump_json(), tuple(settings.pipelines), catalog)

@@ -1,4 +1,4 @@
-"""Retries: of what passes by itself, and of nothing else."""
+"""Retries of transient faults, and of nothing else."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,10 +9,9 @@ import duckdb
 
 @contextmanager
 def passing_faults_retried() -> Iterator[None]:
-    """Have Dagster run the step again, twice at most, after a fault of disk or network.
+    """Retry a step at most twice after a disk or network error.
 
-    Not a RetryPolicy: Dagster applies that to Ctrl-C too, so that a run could not be stopped, and to
-    mistakes, which stay.
+    This is no RetryPolicy, because Dagster applies that to Ctrl-C and to permanent errors as well.
     """
     try:
         yield

@@ -34,12 +34,12 @@ class RunFailed(PlatformError):
         self.run = run
         super().__init__(
             f"The run {run.run_id} of {run.job} for {run.partition} failed: {'; '.join(run.failures)}",
-            remedy="What was made before it stays; mend the cause and run again.",
+            remedy="Finished assets are kept. Fix the cause and run again.",
         )
 
 
 class Runner:
-    """Executes the jobs of a pipeline in this process, on the Dagster instance of DAGSTER_HOME."""
+    """Executes the jobs of a pipeline in this process on the Dagster instance of DAGSTER_HOME."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Runner:
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:
-    """Whether the step failed because of Ctrl-C, which Dagster records under a name of its own."""
+    """Whether the step failed because of Ctrl-C."""
     error = event.step_failure_data.error
     return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 

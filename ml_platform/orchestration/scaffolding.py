@@ -23,12 +23,12 @@ class ScaffoldParams(BaseModel):
 
     pipeline: str | None = Field(
         default=None,
-        description="Where a ModelPipeline is declared already: package.module:name. Without: one is written.",
+        description="Address of an existing ModelPipeline: package.module:name. Without it, a new one is written.",
     )
 
 
 class PipelineScaffolder(dg.Scaffolder[ScaffoldParams]):
-    """Writes into a folder of its own, and never over a file that is there."""
+    """Writes into a new folder. Existing files are never overwritten."""
 
     @classmethod
     def get_scaffold_params(cls) -> type[ScaffoldParams]:
@@ -37,8 +37,7 @@ class PipelineScaffolder(dg.Scaffolder[ScaffoldParams]):
     def scaffold(self, request: dg.ScaffoldRequest[ScaffoldParams]) -> None:
         """Write the files.
 
-        Raises PlatformError for a name that no pipeline can have and for a file that is there; nothing is
-        written then.
+        Raises PlatformError for an invalid pipeline name and for an existing file. Nothing is written then.
         """
         folder = request.target_path.parent if request.append else request.target_path
         declaration = folder / "declaration.py"
@@ -56,7 +55,7 @@ class PipelineScaffolder(dg.Scaffolder[ScaffoldParams]):
 
 
 def _declared(file: Path) -> str:
-    """Write the starter, named as its folder; its address."""
+    """Write the starter declaration, named like its folder, and return its address."""
     from ml_platform.authoring.identifiers import check_name
     from ml_platform.authoring.starter import starter
 

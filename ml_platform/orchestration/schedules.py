@@ -1,4 +1,4 @@
-"""The calendar of a pipeline with partitions: an alternative to its landing sensor, for runs at fixed hours."""
+"""The schedule of a partitioned pipeline: an alternative to its landing sensor, for runs at fixed hours."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ CRON: dict[type[Partitions], str] = {
 
 
 def schedules_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[dg.ScheduleDefinition]:
-    """The schedule of a pipeline with partitions; it is stopped until somebody starts it. `addresses` as for `due`."""
+    """The schedule of a partitioned pipeline, stopped by default. `addresses` as for `due`."""
     if pipeline.partitions is None:
         return []
 
@@ -34,7 +34,7 @@ def schedules_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list
             execution_timezone="UTC",
             execution_fn=evaluate,
             default_status=dg.DefaultScheduleStatus.STOPPED,
-            description="Runs what is due after the end of a partition, whether or not the landing sensor is on. "
-            "With both on, whoever asks first starts the run.",
+            description="Requests due runs after the end of a partition, whether or not the landing sensor is on. "
+            "With both on, the first to tick requests the run.",
         )
     ]

@@ -1,4 +1,4 @@
-"""The sensors of a pipeline: one sees files land, one acts on decisions. Both ask the planner (`due`)."""
+"""The landing sensor and the decision sensor of a pipeline. Both ask the planner (`due`)."""
 
 from collections.abc import Sequence
 
@@ -12,23 +12,23 @@ INTERVAL = 5  # seconds between ticks, at least
 
 
 def sensors_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[dg.SensorDefinition]:
-    """The landing and the decision sensor, running from the start; `addresses` as for `due`."""
+    """The landing and the decision sensor, running by default. `addresses` as for `due`."""
     return [
         _sensor(
             pipeline,
             addresses,
             "landing",
             "data",
-            "Sees files land, and runs what they touch: ingestion, features, predictions, performance, decision. "
-            "One run at a time, the oldest partition first.",
+            "Detects landed files and runs the affected assets: ingestion, features, predictions, performance, "
+            "decision. Requests one run at a time, the oldest partition first.",
         ),
         _sensor(
             pipeline,
             addresses,
             "decisions",
             "train",
-            "Acts on a decision that nothing was done about: trains where it fired or was forced. The run's tags hold "
-            "the reason. Where it was held back nothing runs.",
+            "Starts a training run for a decision that was triggered or manual. The run's tags hold the reason. "
+            "A skipped decision starts no run.",
         ),
     ]
 

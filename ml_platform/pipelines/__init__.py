@@ -1,1 +1,4 @@
-"""The use cases: one module each, declarations only."""
+"""The shipped pipelines, one module each.
+
+Only declarations belong here. Their example data belong to `demo`.
+"""

@@ -1,1 +1,4 @@
-"""When to train again: policies and the decisions they make."""
+"""Retraining policies and the decisions they make.
+
+What decides from given evidence belongs here. What collects the evidence belongs to `steps`.
+"""

@@ -1,7 +1,7 @@
-"""What a step leaves for people to look at: pictures, previews and texts, stored as blobs and named by digest.
+"""Display values of a step: plots, previews and texts, stored as blobs and named by digest.
 
-A metadata value `{"picture": digest}` is an SVG, `{"markdown": digest}` a text: the ledger, which is
-read again and again, stays small. They are for people only, so no content key depends on them.
+A metadata value `{"picture": digest}` is an SVG plot, `{"markdown": digest}` a text. Blobs keep the ledger small.
+Display values are for people only, so no content key depends on them.
 """
 
 from collections.abc import Callable
@@ -17,38 +17,38 @@ UNDRAWN = "not drawn: matplotlib is missing; `pip install 'ml_platform[monitorin
 
 
 def drawn(ws: Workspace, draw: Callable[[], bytes]) -> dict[str, str] | str:
-    """The picture that `draw` gives, stored; a sentence where it cannot be drawn."""
+    """Store the plot that `draw` returns. Returns a message if it cannot be drawn."""
     svg = drawn_or_why_not(draw)
     return svg if isinstance(svg, str) else {"picture": ws.blobs.put_bytes(svg)}
 
 
 def drawn_or_why_not(draw: Callable[[], bytes]) -> bytes | str:
-    """The SVG that `draw` gives; a sentence where it cannot be drawn."""
+    """The SVG that `draw` returns, or a message if it cannot be drawn."""
     if find_spec("matplotlib") is None:
         return UNDRAWN
     try:
         return draw()
-    except (ValueError, ArithmeticError) as error:  # odd values, such as NaN: no step fails for its picture
+    except (ValueError, ArithmeticError) as error:  # odd values, such as NaN: no step fails because of its plot
         return f"not drawn: {error}"
 
 
 def written(ws: Workspace, text: str) -> dict[str, str]:
-    """A Markdown text, stored."""
+    """Store a Markdown text."""
     return {"markdown": ws.blobs.put_bytes(text.encode())}
 
 
 def previewed(ws: Workspace, first: pl.DataFrame, rows: int) -> dict[str, str]:
-    """The first of `rows` rows as Markdown, stored."""
+    """Store the first of `rows` rows as Markdown."""
     return written(ws, rows_table(first.to_dicts(), rows))
 
 
 def preview(ws: Workspace, table: str, *, rows: int, of: str, column: str = "_partition") -> str:
-    """The first of `rows` rows of a lake table (`schema.name`) whose `column` is `of`, as Markdown.
+    """The first of `rows` rows of a lake table (`schema.name`) where `column` equals `of`, as Markdown.
 
-    The platform's own columns (they begin with _) are left out.
+    Columns of the platform, which begin with `_`, are left out.
     """
     schema, _, name = table.partition(".")
-    listed = [quoted(known) for known in ws.lake.columns(schema, name) if not known.startswith("_")]
+    listed = [quoted(own) for own in ws.lake.columns(schema, name) if not own.startswith("_")]
     if not listed or not rows:
         return rows_table([])
     frame = ws.lake.frame(

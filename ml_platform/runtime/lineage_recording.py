@@ -1,4 +1,4 @@
-"""Inputs of outputs from before inputs were recorded: added where today's reads still give the recorded key."""
+"""Adds inputs to records that lack them, where the current reads still give the recorded content key."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +14,16 @@ from ml_platform.validation.file_plans import validated_recipe
 
 @dataclass(frozen=True)
 class Recorded:
-    """How many outputs have their inputs on record now, and those that never will: they were made from what is gone."""
+    """How many outputs got their inputs recorded, and which ones cannot because their inputs were replaced."""
 
     recorded: int
     lost: list[str]
 
 
 def record_missing(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step]) -> Recorded:
-    """Record the inputs of the pipeline's outputs, and of its tables', that were made without; nothing else is written.
+    """Record missing inputs of the outputs of the pipeline and its tables. Nothing else is written.
 
-    A key that is found again is proof: it hashes what was read. Whatever was replaced since is left alone.
+    A content key that is computed again proves the inputs, because it hashes them. Replaced outputs are skipped.
     """
     inputs: dict[int, Sequence[Read]] = {}
     lost: list[str] = []
@@ -44,7 +44,7 @@ def record_missing(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step]
 
 
 def _recipe(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], asset: str, partition: str) -> Recipe | None:
-    """What the output would be made from today; None when that cannot be told."""
+    """The current inputs of the output; None when they are unknown."""
     layer, _, name = asset.partition("/")
     if layer == "validated":
         return validated_recipe(ws.state, pipeline.table(name), ws.slices.get(name), partition)

@@ -1,4 +1,4 @@
-"""What is stale: content keys are compared before anything is launched (S32). What is settled stands (S6)."""
+"""Plans runs: compares content keys to find stale assets (S32). Settled partitions are kept (S6)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,20 +18,19 @@ from ml_platform.validation import completeness, validated
 
 @dataclass(frozen=True)
 class Work:
-    """One Dagster run to launch: a job for a partition, number `place` of `of`; `only` some asset keys of it."""
+    """One run to launch: a job for a partition, number `index` (from 0) of `total`; `only`: some asset keys of it."""
 
     job: Job
     partition: str
-    place: int
-    of: int
+    index: int
+    total: int
     only: list[list[str]] | None = None
 
 
 class Planner:
-    """Finds what has to run for a pipeline. It only reads; what it yields is run by the caller in between.
+    """Finds the runs that a pipeline needs. It only reads; the caller executes each run before asking for the next.
 
-    What settled partitions predicted, decided and trained is left as it is, unless `recompute` carries every
-    change through the past.
+    Predictions, decisions and models of settled partitions are kept unless `recompute` is set.
     """
 
     def __init__(
@@ -43,9 +42,9 @@ class Planner:
         self._recompute = recompute
 
     def work(self, through: str | None = None, only: str | None = None) -> Iterator[Work]:
-        """The runs to launch, one by one, each found after the one before was run.
+        """Yield the runs to launch. Each is planned after the previous one finished.
 
-        `through` is the last partition, `only` the single one. Raises NotFoundError for a partition
+        `through` is the last partition, `only` a single one. Raises NotFoundError for a partition
         that the pipeline does not have, and OrderError for one that is not complete yet.
         """
         first = self.pipeline.partition_keys(through or only)[0]
@@ -60,7 +59,7 @@ class Planner:
         for partition, stale in history.items():
             yield Work("data", partition, 0, 1, stale)
         jobs: tuple[Job, ...] = ("data", "train") if self.pipeline.partitions else ("data", "train", "data")
-        for place, partition in enumerate(partitions):
+        for index, partition in enumerate(partitions):
             if partition in untouched:
                 continue
             untouched = []  # what is made now may make any later partition stale
@@ -68,12 +67,12 @@ class Planner:
                 with self.ws.reading():
                     stale = self._stale_assets(job, partition)
                 if stale:
-                    yield Work(job, partition, place, len(partitions), stale)
+                    yield Work(job, partition, index, len(partitions), stale)
         if only is None and isinstance(self.pipeline.examples.label, Label):
             yield from self._answered(partitions)
 
     def _answered(self, partitions: list[str]) -> Iterator[Work]:
-        """The partitions that labels of later ones answer, which were made meanwhile."""
+        """Runs for earlier partitions that became stale because later ones brought their labels."""
         with self.ws.reading():
             answered = [p for p in partitions if self._stale_assets("data", p)]
         for partition in answered:
@@ -82,21 +81,21 @@ class Planner:
             if stale:
                 yield Work("data", partition, partitions.index(partition), len(partitions), stale)
 
-    def left(self) -> list[str]:
-        """The settled partitions that would be otherwise today."""
+    def outdated(self) -> list[str]:
+        """The settled partitions whose results would differ if computed now."""
         with self.ws.reading():
             return [p for p in self.complete() if self._leaves("data", p) or self._leaves("train", p)]
 
     def unlearnt(self) -> bool:
-        """Whether the newest partition is settled, and another model would be trained after it today."""
+        """Whether the newest partition is settled and would train a different model now."""
         with self.ws.reading():
             return any(self._leaves("train", newest) for newest in self.complete()[-1:])
 
     def _leaves(self, job: Job, partition: str) -> bool:
-        return bool(self._plan(job, partition, left_too=True)[1])
+        return bool(self._plan(job, partition, with_outdated=True)[1])
 
     def complete(self) -> list[str]:
-        """The partitions whose data are complete, in order, by the rules of the tables (S20).
+        """The partitions with complete data, in order, by the rules of the tables (S20).
 
         A pipeline without partitions is complete once it has a file.
         """
@@ -106,38 +105,38 @@ class Planner:
         return [WHOLE] if validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) else []
 
     def awaited(self) -> list[str]:
-        """What the next partition that is over waits for, a sentence each."""
+        """What the next ended partition waits for, one sentence each."""
         if self.pipeline.partitions is None:
             return []
         with self.ws.reading():
             return completeness.awaited(self.ws, self.pipeline, self.ws.slices)
 
     def problems(self) -> list[str]:
-        """What a person should know: files that are refused, each with place and remedy."""
-        found = []
+        """The errors of refused files, each with position and remedy."""
+        errors = []
         for table in self.pipeline.tables:
-            found += [refusal.error for refusal in raw.pending(self.ws.state, table).refused]
-        return found
+            errors += [refusal.error for refusal in raw.pending(self.ws.state, table).refused]
+        return errors
 
     def _wanted(self, through: str | None, only: str | None) -> list[str]:
         complete = self.complete()
         if only is None:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
-            known = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
-            remedy = " ".join([*known, *completeness.awaited(self.ws, self.pipeline, self.ws.slices)])
+            span = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
+            remedy = " ".join([*span, *completeness.awaited(self.ws, self.pipeline, self.ws.slices)])
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 
     def _history(self, only: str) -> dict[str, list[list[str]]]:
-        """The tables of earlier partitions that are stale: the features of a single one look back on them."""
-        found = {p: self._stale_tables(p) for p in self.pipeline.partition_keys_upto(only)[:-1]}
-        return {partition: stale for partition, stale in found.items() if stale}
+        """Stale tables of earlier partitions, which the features of a single partition may read."""
+        stale_by_partition = {p: self._stale_tables(p) for p in self.pipeline.partition_keys_upto(only)[:-1]}
+        return {partition: stale for partition, stale in stale_by_partition.items() if stale}
 
     def _stale_ingestion(self) -> list[list[str]]:
-        """The assets of tables with files that wait, or that were never screened as declared today.
+        """The assets of tables with new files, or not yet screened as currently declared.
 
-        Whole tables that others need to be cleaned are made here too, before anything is sliced.
+        Unpartitioned tables that `clean` of others needs are included, so that they are validated first.
         """
         stale: list[list[str]] = []
         for table in self.pipeline.tables:
@@ -160,15 +159,17 @@ class Planner:
         return bool(self._stale_assets("data", partition) or self._stale_assets("train", partition))
 
     def _stale_assets(self, job: Job, partition: str) -> list[list[str]]:
-        """The assets of a job that would change, and those of the job that are made of them."""
+        """The assets of a job that would change, and their downstream assets in the job."""
         return self._plan(job, partition)[0]
 
-    def _plan(self, job: Job, partition: str, *, left_too: bool = False) -> tuple[list[list[str]], list[list[str]]]:
-        """The stale assets of a job, and with `left_too` those that are left as they are because they are settled."""
+    def _plan(
+        self, job: Job, partition: str, *, with_outdated: bool = False
+    ) -> tuple[list[list[str]], list[list[str]]]:
+        """The stale assets of a job and, if asked for, the outdated ones that are kept because they are settled."""
         if job == "train" and self._nothing_to_train(partition):
             return [], []
         stale: list[list[str]] = []
-        left: list[list[str]] = []
+        outdated: list[list[str]] = []
         if job == "data":
             stale += self._stale_tables(partition)
         settled = frozenset() if self._recompute else self._settled(partition, stale)
@@ -183,29 +184,31 @@ class Planner:
                     stale.append(asset)
             elif self._is_lost(step, partition):
                 stale.append(asset)
-            elif left_too and (any(key in [*stale, *left] for key in made_of) or self._step_is_stale(step, partition)):
-                left.append(asset)
-        return stale, left
+            elif with_outdated and (
+                any(key in [*stale, *outdated] for key in made_of) or self._step_is_stale(step, partition)
+            ):
+                outdated.append(asset)
+        return stale, outdated
 
     def _settled(self, partition: str, stale: list[list[str]]) -> frozenset[str]:
-        """What stands; nothing where the examples that were lacking may come with what is stale."""
+        """The steps that are settled; none where stale tables may bring the missing examples."""
         come = ["validated", self.pipeline.examples.table] in stale
         if come and lacked_examples(self.ws, self.pipeline, partition):
             return frozenset()
         return settled_steps(self.ws, self.pipeline, self.steps, partition)
 
     def _nothing_to_train(self, partition: str) -> bool:
-        """Whether the decision was skipped and nothing was ever trained there that it takes back (S21)."""
+        """Whether the decision was skipped and no earlier training of the partition is revoked by it (S21)."""
         first = next(step for step in self.steps if step.job == "train")
         decided = decisions.current(self.ws.state, self.pipeline.name).get(partition)
         return self._record(first, partition) is None and decided is not None and not decided.trains
 
     def _stale_tables(self, partition: str) -> list[list[str]]:
-        found: list[list[str]] = []
+        stale: list[list[str]] = []
         for table in self.pipeline.tables:
             if self._table_is_stale(table, WHOLE if self.ws.slices.get(table.name) is None else partition):
-                found += _layers(table)
-        return found
+                stale += _layers(table)
+        return stale
 
     def _step_is_stale(self, step: Step, partition: str) -> bool:
         last = self._record(step, partition)
@@ -214,7 +217,7 @@ class Planner:
         return not intact(self.ws, last, step.table(self.pipeline))
 
     def _is_lost(self, step: Step, partition: str) -> bool:
-        """Whether what is on record cannot be read any more, and can be made again as it was."""
+        """Whether the recorded output is damaged or missing and can be recomputed unchanged."""
         last = self._record(step, partition)
         if last is None or intact(self.ws, last, step.table(self.pipeline)):
             return False
@@ -224,7 +227,7 @@ class Planner:
         return ledger.latest_of(self.ws.state, step.asset(self.pipeline), partition)
 
     def _key(self, step: Step, partition: str) -> str | None:
-        """The content key of today; None while something before it was never made."""
+        """The current content key; None while an upstream asset was never made."""
         try:
             return step.key(self.ws, self.pipeline, partition).content_key
         except (OrderError, NotFoundError):

@@ -1,4 +1,4 @@
-"""Telling whoever waits what is being done now, and what is alarming about it."""
+"""Reports progress and alerts of the current thread to a listener."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -10,21 +10,21 @@ _alarm: ContextVar[Alarm | None] = ContextVar("alarm", default=None)
 
 
 def listen(listener: Listener | None, alarm: Alarm | None = None) -> None:
-    """From now on call `listener` at the start of every step of this thread, `alarm` with every alert's line.
+    """Call `listener` at the start of every step of this thread, and `alarm` with the line of every alert.
 
-    None ends it.
+    None stops the calls.
     """
     _listener.set(listener)
     _alarm.set(alarm)
 
 
 def announce(asset: str, partition: str) -> None:
-    """A step of this thread begins."""
+    """Report that a step of this thread starts."""
     listener = _listener.get()
     if listener is not None:
         listener(asset, partition)
 
 
 def alarm() -> Alarm | None:
-    """Whom to tell of an alert; None when nobody listens."""
+    """The listener for alerts; None without one."""
     return _alarm.get()

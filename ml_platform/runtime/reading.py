@@ -1,4 +1,4 @@
-"""Which partitions of which tables a step reads, with their content keys: what its recipe is made of."""
+"""The partitions that a step reads, with their content keys, for its recipe."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,9 +22,9 @@ _NEVER = 2**62  # microseconds
 
 @dataclass(frozen=True)
 class _Spans:
-    """When the rows of each partition matter, in microseconds: from the first usable moment to the last clock.
+    """The time range in which rows of each partition are relevant, in microseconds.
 
-    A partition without usable rows begins after every moment.
+    A partition without usable rows has a range that starts after every moment.
     """
 
     partitions: list[str]
@@ -32,7 +32,7 @@ class _Spans:
     last: npt.NDArray[np.int64]
 
     def overlapping(self, end: datetime, since: datetime | None) -> set[str]:
-        """The partitions with rows usable before `end`, of which some reach to `since`; None: however far back."""
+        """The partitions with rows usable before `end`, some of them relevant from `since` on (None: no bound)."""
         matter = self.first < _microseconds(end)
         if since is not None:
             matter &= self.last >= _microseconds(since)
@@ -60,7 +60,7 @@ def validated(
 
 
 def _reads(records: Mapping[ledger.Key, ledger.Record], asset: str, partitions: Iterable[str]) -> list[Read]:
-    """Those of the partitions that have a record, in order."""
+    """Reads of the partitions that have a record, in order."""
     recorded = (records.get((asset, partition)) for partition in sorted(partitions))
     return [Read(asset, record.partition, record.content_key) for record in recorded if record is not None]
 
@@ -98,7 +98,7 @@ def _microseconds(moment: datetime) -> int:
 
 
 def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, datetime | None]:
-    """When each table that is read became available (S14): it decides features of partitions far from it."""
+    """When each table that is read first became usable (S14). It affects features of all partitions."""
     return {
         name: ws.lake.value(f"SELECT min(_usable_at) FROM validated.{quoted(name)}")
         for name, table in sorted(definition.tables.items())
@@ -119,7 +119,7 @@ def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
 def labels(
     ws: Workspace, pipeline: ModelPipeline, known_before: datetime | None, *, known_from: datetime | None = None
 ) -> list[Read]:
-    """The validated partitions that hold labels known before a moment (None: all) and not before another."""
+    """The validated partitions with labels known before `known_before` (None: all) and from `known_from` on."""
     from ml_platform.training.labels import label_table
 
     name = label_table(pipeline)
@@ -137,7 +137,7 @@ def labels(
 
 
 def labels_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Read]:
-    """The validated partition that holds the labels of a partition, where examples are labelled by their own row."""
+    """The validated partition with the labels of a partition whose examples are labelled by their own rows."""
     from ml_platform.training.labels import label_table
 
     asset = f"validated/{label_table(pipeline)}"
@@ -145,23 +145,23 @@ def labels_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Re
 
 
 def own(ws: Workspace, pipeline: ModelPipeline, step: str, partitions: list[str]) -> list[Read]:
-    """The pipeline's own partitions of an earlier step, those that were made."""
+    """Reads of a step's partitions, as far as they were made."""
     asset = f"{pipeline.name}/{step}"
-    made = ledger.latest(ws.state, asset)
-    return [Read(asset, p, made[asset, p].content_key) for p in partitions if (asset, p) in made]
+    records = ledger.latest(ws.state, asset)
+    return [Read(asset, p, records[asset, p].content_key) for p in partitions if (asset, p) in records]
 
 
-def version(found: Version) -> Read:
+def version(registered: Version) -> Read:
     """A registered version as a read: its candidate, whose content key it has."""
-    return Read(f"{found.pipeline}/candidate", found.partition, found.content_key)
+    return Read(f"{registered.pipeline}/candidate", registered.partition, registered.content_key)
 
 
 def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) -> ledger.Record:
-    """What a step made last for a partition. Raises OrderError when it never ran."""
-    made = ledger.latest(ws.state, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
-    if made is None:
+    """The latest record of a step for a partition. Raises OrderError when it never ran."""
+    record = ledger.latest(ws.state, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
+    if record is None:
         raise OrderError(
             f"{pipeline.name}/{step} was not made for {partition}.",
             remedy=f"Materialize {pipeline.name}/{step} for {partition} first.",
         )
-    return made
+    return record

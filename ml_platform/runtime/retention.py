@@ -1,4 +1,4 @@
-"""Maintenance of lake and blobs: what is still referred to is known here."""
+"""Maintenance of lake and blobs, which keeps everything that is still referenced."""
 
 import re
 from dataclasses import asdict
@@ -15,17 +15,16 @@ _DIGEST = re.compile(r'"([0-9a-f]{64})"')
 
 
 def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.GRACE) -> dict[str, Any]:
-    """Merge, expire and clean; blobs that no version, record or screening names are removed.
+    """Merge files, expire snapshots and remove blobs that no version, record or screening references.
 
-    `grace`: what is younger stays, since a run may be about to record it. Of plots and texts for people
-    those of the newest record of each asset and partition stay: no hit shows an older one, and Dagster keeps
-    what it once showed in its own log.
+    `grace`: younger blobs are kept, because a run may be about to record them. Plots and texts are kept for the
+    newest record of each asset and partition. Dagster keeps earlier ones in its own log.
     """
     return asdict(maintenance.maintain(ws.lake, keep_days=keep_days, referenced=referenced(ws), grace=grace))
 
 
 def referenced(ws: Workspace) -> set[str]:
-    """The digests of all blobs that something on record speaks of."""
+    """The digests of all referenced blobs."""
     newest = select(func.max(records.c.id)).group_by(records.c.asset, records.c.partition)
     shown = select(records.c.result, record_details.c.display, record_details.c.checks).join(
         record_details, record_details.c.record_id == records.c.id

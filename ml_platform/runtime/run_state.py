@@ -1,7 +1,7 @@
-"""What a run would be about, as a hash: the same state is never run for twice (S31).
+"""Hashes of the state that a run would start from. No second run is requested for the same state (S31).
 
-Two hashes, because a state may come back: `wanted` is what should be made, by content alone;
-`key` adds what stands now and which runs made it, so that going back and forth is not one state.
+A state may recur, so there are two hashes. `wanted` covers the content to be made. `key` adds the current outputs
+and the runs that made them, so that a state that recurs has a new key.
 """
 
 from collections.abc import Iterable
@@ -23,14 +23,14 @@ from ml_platform.validation import validated
 
 @dataclass(frozen=True)
 class RunState:
-    """The hashes of what a run would start from."""
+    """The hashes of the state that a run would start from."""
 
     wanted: str
     key: str
 
 
 def state_of(planner: Planner, work: Work) -> RunState:
-    """The state that makes `work` due. Reads only."""
+    """The state for which `work` is due. Read-only."""
     assets, pipeline = work.only or [], planner.pipeline
     with planner.ws.reading():
         wanted = [_wanted(planner, layer, name, work.partition) for layer, name in assets]
@@ -40,13 +40,13 @@ def state_of(planner: Planner, work: Work) -> RunState:
 
 
 def first_state(settings: Settings, pipeline: ModelPipeline, work: Work) -> RunState:
-    """The same before there is a lake: only files can be new."""
+    """The state before the lake exists, from landed files alone."""
     about = (pipeline.name, work.job, work.partition, work.only, source_marks(settings, pipeline.tables))
     return RunState(content_key("wanted", *about), content_key("state", *about))
 
 
 def source_marks(settings: Settings, tables: Iterable[Table]) -> list[list[Any]]:
-    """What changes when a source may have something new: of landed files their sizes and times of change."""
+    """What changes when a source may have something new: of landed files, their sizes and modification times."""
     return [[table.name, *mark] for table in tables for mark in source_of(settings, table).marks()]
 
 

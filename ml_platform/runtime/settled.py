@@ -1,6 +1,6 @@
-"""Which partitions are settled: decided about, and the decision carried through to the champion (S6).
+"""Finds settled partitions: those with a decision that was carried out up to the champion (S6).
 
-What they predicted, decided and trained stands, whatever is declared, corrected or installed later.
+Their predictions, decisions and models are kept, whatever is declared, corrected or installed later.
 """
 
 from collections.abc import Sequence
@@ -17,10 +17,10 @@ _Records = dict[str, Record]
 
 
 def settled_steps(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], partition: str) -> frozenset[str]:
-    """The steps of the partition that stand. None for a pipeline without partitions: it decides anew each time.
+    """The settled steps of the partition. Empty for a pipeline without partitions, which decides again each time.
 
-    What never freezes is not among them: later trainings read features, and performance follows labels that
-    come late. A step that stands until another one stands while that has no newer record.
+    Steps that never freeze are excluded: later trainings read features, and late labels change performance. A step
+    with `stands_until` is settled while that other step has no newer record.
     """
     records = _records(ws, pipeline, steps, partition)
     data = {step.name for step in steps if step.job == "data" and step.freezes}
@@ -43,7 +43,7 @@ def settled_steps(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step],
 
 
 def outdated_training(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], partition: str) -> str:
-    """The mark of the settled training after the partition, where another would be made of it today; else empty."""
+    """The mark of the settled training after the partition if a different one would be made now; else empty."""
     train = [step for step in steps if step.job == "train"]
     with ws.reading():
         if not settled_steps(ws, pipeline, steps, partition).issuperset(step.name for step in train):
@@ -59,7 +59,7 @@ def outdated_training(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[St
 
 
 def lacked_examples(ws: Workspace, pipeline: ModelPipeline, partition: str) -> bool:
-    """Whether a champion was to score the partition and there was no example."""
+    """Whether a champion should have scored the partition but there were no examples."""
     record = ledger.latest_of(ws.state, f"{pipeline.name}/predictions", partition)
     return record is not None and record.rows == 0 and record.result_as(PredictionsResult).champion is not None
 
@@ -70,7 +70,7 @@ def _records(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], part
 
 
 def _had_no_examples(ws: Workspace, pipeline: ModelPipeline, partition: str) -> bool:
-    """Its files had not come when it was decided, and have now: nothing was predicted that could stand."""
+    """Whether the partition was decided before its files arrived, so that it has no predictions to keep."""
     if not lacked_examples(ws, pipeline, partition):
         return False
     come = ledger.latest_of(ws.state, f"validated/{pipeline.examples.table}", partition)
@@ -78,7 +78,7 @@ def _had_no_examples(ws: Workspace, pipeline: ModelPipeline, partition: str) -> 
 
 
 def _out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str, records: _Records) -> bool:
-    """It was scored before anything was decided about the partition before, which changed its champion."""
+    """Whether it was scored before the decision on the previous partition, which changed its champion."""
     before = pipeline.partition_before(partition)
     decided = decisions.first_taken(ws.state, pipeline.name).get(before) if before else None
     if decided is None or decided <= records["predictions"].recorded_at:
@@ -88,7 +88,7 @@ def _out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str, record
 
 
 def _carried_through(ws: Workspace, pipeline: ModelPipeline, partition: str, records: _Records) -> bool:
-    """Whether the champion on record is what became of the decision on record. By content: a hit records nothing."""
+    """Whether the recorded champion results from the recorded decision, compared by content."""
     decision = records["decision"].result_as(DecisionResult)
     candidate = records["candidate"].result_as(CandidateResult)
     champion = records["champion"].result_as(ChampionResult)

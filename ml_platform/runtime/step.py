@@ -1,4 +1,4 @@
-"""The protocol of a step: one class says all that planner, orchestration and views need to know of it."""
+"""The Step protocol: one class holds everything that planner, orchestration and views need of a step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,15 +37,14 @@ class TableColumns:
 
 
 class Step(ABC):
-    """One asset of a pipeline: what it reads, its content key, its work, and what people are told of it (S31).
+    """One asset of a pipeline: its inputs, content key, work and description (S31).
 
     name:         of the asset; `job`: which job runs it.
-    result:       the kind of typed result that `make` gives.
+    result:       the kind of typed result that `make` returns.
     kinds:        the libraries that it always uses.
-    summary:      what it is, in a sentence. `explanation`, `changes_with` and `advice`: more for people who meet it
-                  for the first time.
-    freezes:      whether its output stands once the partition is settled (S6).
-    stands_until: the step whose newer record has it made again in a settled partition, too; empty: none.
+    summary:      one sentence. `explanation`, `changes_with` and `advice` complete the asset's description.
+    freezes:      whether its output is kept once the partition is settled (S6).
+    stands_until: the step whose newer record makes this one stale in a settled partition, too; empty: none.
     alerts:       the kind of alert that its failed checks raise.
     """
 
@@ -63,25 +62,25 @@ class Step(ABC):
 
     @abstractmethod
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
-        """The assets that it is made of."""
+        """The upstream assets."""
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
-        """The libraries behind it, which Dagster shows as badges."""
+        """The libraries that Dagster shows as badges."""
         return self.kinds
 
     @abstractmethod
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-        """The content key of today, with the reads behind it; from the state alone.
+        """The current content key and its reads, from the operational state alone.
 
-        Raises OrderError when something that it is made of was never made.
+        Raises OrderError when an upstream asset was never made.
         """
 
     @abstractmethod
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """Do the work, write the output and put it on record."""
+        """Do the work, write the output and record it."""
 
     def stale_with(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
-        """The assets whose change makes it stale: its upstream, and what it reads through others."""
+        """The assets whose change makes it stale: its upstream assets and those it reads indirectly."""
         return self.upstream(pipeline)
 
     def table(self, pipeline: ModelPipeline) -> str | None:
@@ -93,7 +92,7 @@ class Step(ABC):
         return None
 
     def checks(self, pipeline: ModelPipeline) -> tuple[tuple[str, str], ...]:
-        """(name, what it looks at) of every check that its outcome has."""
+        """(name, description) of every check of its outcome."""
         return ()
 
     def asset(self, pipeline: ModelPipeline) -> str:
@@ -101,7 +100,7 @@ class Step(ABC):
         return f"{pipeline.name}/{self.name}"
 
     def run(self, ws: Workspace, pipeline: ModelPipeline, partition: str, run_id: str) -> Outcome:
-        """Do the work, or nothing when its content key is already there."""
+        """Do the work, or return the recorded outcome when its content key is already there."""
         with ws.reading():
             recipe = self.key(ws, pipeline, partition)
             author = Author(self.asset(pipeline), partition, recipe.content_key, run_id, recipe.reads)

@@ -1,4 +1,4 @@
-"""Alerts around a run: raised from what a step found, delivered at once, and never in the way of it."""
+"""Raises and delivers alerts for the outcomes of steps."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -17,7 +17,7 @@ from ml_platform.state.results import VerdictsResult
 def raise_alerts(
     ws: Workspace, asset: str, partition: str, outcome: Outcome, *, kind: Kind, run_id: str, say: Callable[[str], None]
 ) -> list[Alert]:
-    """Raise what the outcome of a step is alarming for; the alerts that are new. If there are any, deliver at once."""
+    """Raise alerts for the outcome of a step and return the new ones, which are delivered at once."""
     layer, _, name = asset.partition("/")
     judged = outcome.result.candidate if isinstance(outcome.result, VerdictsResult) else None
     version = f"{layer}@{judged}" if judged else ""
@@ -33,10 +33,10 @@ def raise_alerts(
 
 
 def check_freshness(ws: Workspace, pipelines: Iterable[ModelPipeline], now: datetime | None = None) -> list[Alert]:
-    """Raise what should have arrived by now and has not; the alerts that are new."""
+    """Raise alerts for late data and return the new ones."""
     return alerts.raise_(ws.state, [item for p in pipelines for item in freshness.stale(ws.state, p, ws.slices, now)])
 
 
 def deliver(ws: Workspace, say: Callable[[str], None]) -> list[Delivery]:
-    """Deliver what is due on the declared channels, or through `say` when there are none."""
+    """Deliver pending alerts on the configured channels, or through `say` if there are none."""
     return delivery.deliver(ws.state, channels(ws.settings, say))

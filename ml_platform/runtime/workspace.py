@@ -1,4 +1,4 @@
-"""What every step works with, and what it leaves behind."""
+"""The workspace of a step, its outcome, and recording it."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -24,13 +24,13 @@ Status = Literal["made", "unchanged", "skipped", "not drawn"]
 
 @dataclass(frozen=True)
 class Workspace(Stores):
-    """Lake, state and blobs, and how tables are sliced (from `discovery.slices_of`)."""
+    """Lake, state and blobs, and the partitions of tables (from `discovery.slices_of`)."""
 
     slices: Mapping[str, Partitions | None] = field(default_factory=dict)
 
     @classmethod
     def open(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
-        """Open lake and state for writing; they are made when missing, and migrated when older code made them."""
+        """Open lake and state for writing. Missing ones are created, older ones are migrated."""
         lake = Lake(settings)
         try:
             state = _open_state(lake, settings)
@@ -43,9 +43,9 @@ class Workspace(Stores):
 
     @classmethod
     def open_for_reading(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
-        """Open lake and state read-only: no run waits for it. Raises LakeError when there is no lake yet.
+        """Open lake and state read-only, which blocks no run. Raises LakeError when there is no lake yet.
 
-        A lake that older code made is migrated first.
+        A lake of an older version is migrated first.
         """
         if _is_there(settings) and not (database.exists(settings) and carried_over(settings)):
             cls.open(settings, slices).close()
@@ -59,12 +59,12 @@ class Workspace(Stores):
 
 
 def _is_there(settings: Settings) -> bool:
-    """Whether there may be a lake: a look at the folder, which knows nothing of a PostgreSQL catalog."""
+    """Whether the lake exists locally. A PostgreSQL catalog is only checked when it is opened."""
     return bool(settings.catalog.get_secret_value()) or (settings.lake / "catalog.sqlite").exists()
 
 
 def _open_state(lake: Lake, settings: Settings) -> State:
-    """Two processes that find no database make it one after the other."""
+    """Create a missing database under a lock, so that two processes do not create it at once."""
     if database.exists(settings):
         return State(settings)
     with lake.locked("the operational state"):
@@ -73,11 +73,11 @@ def _open_state(lake: Lake, settings: Settings) -> State:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step did: `made`, or `unchanged` when its content key was already there (S32).
+    """The outcome of a step: `made`, or `unchanged` when its content key was already there (S32).
 
     output:   digest of the blob that is the output, if it is one.
-    result:   what was found, typed, for the steps and views that decide by it.
-    display:  label → JSON value, for people alone; the same for a hit as for the making.
+    result:   the typed result, which steps and views read.
+    display:  label → JSON value, for people only. A hit shows the recorded values.
     checks:   results that become asset checks.
     files:    path under the data folder → digest, of files outside lake and blobs that are the output.
     """
@@ -105,7 +105,7 @@ def already_made(ws: Stores, author: Author, table: str | None) -> Outcome | Non
 
 
 def recorded(ws: Stores, record: ledger.Record) -> Outcome:
-    """The outcome that a record tells of."""
+    """The outcome of a record."""
     details = ledger.details(ws.state, record.id)
     checks = tuple(CheckResult(**check) for check in details.checks)
     return Outcome(
@@ -121,7 +121,7 @@ def recorded(ws: Stores, record: ledger.Record) -> Outcome:
 
 
 def intact(ws: Stores, record: ledger.Record, table: str | None) -> bool:
-    """Whether what a record speaks of can still be read, and is what it was."""
+    """Whether the output of a record still exists and is unchanged."""
     if not all(unchanged(ws.settings.data / name, digest) for name, digest in record.files.items()):
         return False
     if record.output:
@@ -133,7 +133,7 @@ def intact(ws: Stores, record: ledger.Record, table: str | None) -> bool:
 
 
 def record(ws: Stores, author: Author, outcome: Outcome) -> Outcome:
-    """Put an outcome on record whose output lies in the blobs, in the state, or is committed already."""
+    """Record an outcome. Its output must be stored already: as a blob, in the state or committed to the lake."""
     ledger.record(
         ws.state,
         author,
@@ -148,13 +148,13 @@ def record(ws: Stores, author: Author, outcome: Outcome) -> Outcome:
 
 
 def record_after(tx: Transaction, ws: Stores, author: Author, outcome: Outcome) -> Outcome:
-    """Put an outcome on record as soon as the rows that `tx` writes are committed (S43)."""
+    """Record an outcome as soon as `tx` is committed (S43)."""
     after(tx, ws.state, lambda: record(ws, author, outcome))
     return outcome
 
 
 def window_of(pipeline: ModelPipeline, partition: str) -> tuple[datetime | None, datetime | None]:
-    """Start and end (exclusive) of a partition, UTC; None twice for a pipeline without."""
+    """Start and end (exclusive) of a partition, UTC; (None, None) for a pipeline without partitions."""
     return pipeline.partitions.window(partition) if pipeline.partitions else (None, None)
 
 

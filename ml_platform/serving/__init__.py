@@ -1,1 +1,4 @@
-"""Predictions from a champion: what batch scoring and later services share."""
+"""Predictions of a champion, in batch.
+
+What turns feature rows into predictions belongs here. What trains or stores models belongs to `training` and `models`.
+"""

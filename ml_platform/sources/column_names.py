@@ -13,7 +13,7 @@ def check_names(names: list[str], path: str, where: str) -> None:
         raise FileRefused(
             path,
             f"column names come twice: {', '.join(map(repr, twice))}",
-            place=where,
+            position=where,
             remedy="Give each column a name of its own.",
         )
 

@@ -69,7 +69,7 @@ def header(plain: Path, path: str, separator: str) -> list[str]:
         try:
             cells = next(csv.reader(stream, delimiter=separator, strict=True))
         except (csv.Error, StopIteration) as error:
-            raise FileRefused(path, f"the header cannot be read: {error}", place="line 1", remedy=_AGAIN) from None
+            raise FileRefused(path, f"the header cannot be read: {error}", position="line 1", remedy=_AGAIN) from None
     names = [cell or f"unnamed_{i}" for i, cell in enumerate(cells, 1)]
     check_names(names, path, "line 1")
     return names
@@ -91,14 +91,17 @@ def _read_csv_slowly(plain: Path, path: str, separator: str, width: int) -> pl.D
                     continue
                 if len(row) != width and row:
                     raise FileRefused(
-                        path, f"{len(row)} cells where the header has {width}", place=f"line {first:,}", remedy=_AGAIN
+                        path,
+                        f"{len(row)} cells where the header has {width}",
+                        position=f"line {first:,}",
+                        remedy=_AGAIN,
                     )
                 for column, cell in zip(columns, row or [""], strict=True):
                     column.append(cell)
         except StopIteration:
             pass
         except csv.Error as error:
-            raise FileRefused(path, _in_words(str(error)), place=f"line {first:,}", remedy=_AGAIN) from None
+            raise FileRefused(path, _in_words(str(error)), position=f"line {first:,}", remedy=_AGAIN) from None
     return pl.DataFrame({f"c{i}": pl.Series(column, dtype=pl.String) for i, column in enumerate(columns)})
 
 
@@ -116,9 +119,11 @@ def _read_parquet(plain: Path, path: str) -> pl.DataFrame:
         stream.seek(-min(4, plain.stat().st_size), 2)
         end = stream.read(4)
     if start != b"PAR1":
-        raise FileRefused(path, "not a Parquet file", place="byte 0", remedy=_AGAIN)
+        raise FileRefused(path, "not a Parquet file", position="byte 0", remedy=_AGAIN)
     if end != b"PAR1":
-        raise FileRefused(path, "the Parquet file is truncated", place=f"byte {plain.stat().st_size:,}", remedy=_AGAIN)
+        raise FileRefused(
+            path, "the Parquet file is truncated", position=f"byte {plain.stat().st_size:,}", remedy=_AGAIN
+        )
     try:
         frame = pl.read_parquet(plain, hive_partitioning=False, glob=False)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
@@ -149,10 +154,13 @@ def _name_the_line(plain: Path, path: str) -> None:
             try:
                 value = json.loads(line, parse_constant=_no_constant)
             except ValueError as error:
-                raise FileRefused(path, f"not JSON: {error}", place=f"line {number:,}", remedy=_AGAIN) from None
+                raise FileRefused(path, f"not JSON: {error}", position=f"line {number:,}", remedy=_AGAIN) from None
             if not isinstance(value, dict):
                 raise FileRefused(
-                    path, f"a {type(value).__name__} where an object should be", place=f"line {number:,}", remedy=_AGAIN
+                    path,
+                    f"a {type(value).__name__} where an object should be",
+                    position=f"line {number:,}",
+                    remedy=_AGAIN,
                 )
 
 

@@ -50,7 +50,7 @@ class FileSource(Source):
             raise SourceUnavailable(
                 path,
                 "it changed while it was read",
-                place=f"{version.stamp.size:,} to {after.size:,} bytes",
+                position=f"{version.stamp.size:,} to {after.size:,} bytes",
                 remedy="It is left for the next scan; `ml-platform land` copies files whole.",
             )
         return Reading(rows, fingerprint, after, error)

@@ -164,7 +164,7 @@ def _check_columns(table: Table, frame: pl.DataFrame, path: str) -> None:
         raise FileRefused(
             path,
             missing_columns(missing, frame.columns),
-            place="the header",
+            position="the header",
             remedy="Land it with the contract's columns, or map them in clean.",
         )
 

@@ -39,11 +39,14 @@ def _gunzip(file: Path, path: str, plain: Path) -> None:
                 shutil.copyfileobj(source, target, _CHUNK)
         except EOFError:
             raise FileRefused(
-                path, "the gzip stream is truncated", place=f"after {target.tell():,} unpacked bytes", remedy=_AGAIN
+                path, "the gzip stream is truncated", position=f"after {target.tell():,} unpacked bytes", remedy=_AGAIN
             ) from None
         except (gzip.BadGzipFile, zlib.error) as error:
             raise FileRefused(
-                path, f"not a sound gzip file: {error}", place=f"after {target.tell():,} unpacked bytes", remedy=_AGAIN
+                path,
+                f"not a sound gzip file: {error}",
+                position=f"after {target.tell():,} unpacked bytes",
+                remedy=_AGAIN,
             ) from None
 
 
@@ -55,7 +58,7 @@ def _unzip(file: Path, path: str, plain: Path) -> None:
                 raise FileRefused(
                     path,
                     f"the zip holds {len(members)} files instead of one",
-                    place=", ".join(m.filename for m in members[:3]),
+                    position=", ".join(m.filename for m in members[:3]),
                     remedy="Pack each file by itself.",
                 )
             with archive.open(members[0]) as source, plain.open("wb") as target:
@@ -85,12 +88,12 @@ def check_text(plain: Path, path: str) -> None:
             raise FileRefused(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
         for mark, kind in _MARKS.items():
             if start.startswith(mark):
-                raise FileRefused(path, f"the file is {kind}, not UTF-8 text", place="byte 0", remedy=_remedy(kind))
+                raise FileRefused(path, f"the file is {kind}, not UTF-8 text", position="byte 0", remedy=_remedy(kind))
         if start.count(b"\0") > len(start) // 4:
             raise FileRefused(
                 path,
                 "the file looks like UTF-16 without a mark, or is binary",
-                place=f"byte {start.index(0)}",
+                position=f"byte {start.index(0)}",
                 remedy=_remedy("UTF-16"),
             )
         stream.seek(0)
@@ -111,7 +114,7 @@ def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
             raise FileRefused(
                 path,
                 f"byte 0x{value:02x} is not UTF-8 (latin-1 or binary?)",
-                place=f"byte {at:,}, line {line:,}",
+                position=f"byte {at:,}, line {line:,}",
                 remedy=_remedy("latin-1"),
             ) from None
         if b"\0" in chunk:
@@ -120,7 +123,7 @@ def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
             raise FileRefused(
                 path,
                 "there is a zero byte: the file is binary or damaged",
-                place=f"byte {offset + at:,}, line {line:,}",
+                position=f"byte {offset + at:,}, line {line:,}",
                 remedy=_AGAIN,
             )
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
@@ -130,11 +133,11 @@ def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
             raise FileRefused(
                 path,
                 f"a line is longer than {LONGEST_LINE:,} bytes",
-                place=f"line {lines + 1:,}",
+                position=f"line {lines + 1:,}",
                 remedy="Is a quote missing? Keep large objects in files of their own.",
             )
     if decoder.getstate()[0]:
-        raise FileRefused(path, "the file ends inside a character", place=f"byte {offset:,}", remedy=_AGAIN)
+        raise FileRefused(path, "the file ends inside a character", position=f"byte {offset:,}", remedy=_AGAIN)
 
 
 def _remedy(kind: str) -> str:

@@ -1,1 +1,4 @@
-"""The vocabulary of declarations: words and their validation, no input or output."""
+"""The vocabulary of declarations: pydantic models and their validation.
+
+What a user writes in a declaration belongs here. No input or output belongs here.
+"""

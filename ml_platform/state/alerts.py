@@ -1,4 +1,4 @@
-"""Alerts: what a person should hear of, as rows of the table `alerts`. The same finding again is the same row."""
+"""Alerts as rows of the table `alerts`. The same finding is stored once."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
@@ -17,11 +17,10 @@ Severity = Literal["error", "warn"]
 
 @dataclass(frozen=True)
 class Alert:
-    """One finding: what, where and how to mend it.
+    """One finding: what is wrong, where, and the remedy.
 
-    `about` is the check, gate or file within the asset; `evidence` the content key or version that
-    it was found in, so that what is mended and breaks again is another alert. `link` is an address,
-    a path or empty.
+    `about` is the check, gate or file within the asset. `evidence` is the content key or version with the problem, so
+    that a problem that is fixed and recurs is a new alert. `link` is an address, a path or empty.
     """
 
     alert_id: str
@@ -54,14 +53,14 @@ def alert(
     link: str = "",
     run_id: str = "",
 ) -> Alert:
-    """An alert of now, with the id of what it is about."""
+    """An alert raised now, with an id made from its subject."""
     identity = content_key("alert", kind, asset, partition, about, evidence)[:16]
     now = datetime.now(UTC)
     return Alert(identity, kind, severity, asset, partition, about, title, text, link, evidence, now, run_id)
 
 
 def raise_(state: State, candidates: Sequence[Alert]) -> list[Alert]:
-    """Put on record those that are not yet; they are returned."""
+    """Record new alerts and return them."""
     if not _unknown(state, candidates):
         return []
     with state.writing() as connection:

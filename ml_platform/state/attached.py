@@ -1,4 +1,4 @@
-"""The operational state beside the lake's tables, for questions in SQL: `FROM state.records`, read-only."""
+"""Attaches the operational state to the lake's connections, read-only: `FROM state.records`."""
 
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import literal
@@ -8,7 +8,7 @@ NAME = "state"
 
 
 def attach(lake: Lake) -> None:
-    """Attach the state's database to the lake's connections as `state`; nothing where there is none yet."""
+    """Attach the state's database to the lake's connections as `state`. Does nothing if there is none yet."""
     secret = lake.settings.catalog.get_secret_value()
     if secret:
         target, options = secret, f"TYPE postgres, READ_ONLY, SCHEMA {literal(database.SCHEMA)}"

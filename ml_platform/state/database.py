@@ -1,4 +1,4 @@
-"""The database of the operational state: opened once a process, migrated when it is older than the code.
+"""The database of the operational state: opened once per process, and migrated when it is older than the code.
 
 SQLite: `state.sqlite` beside the lake's catalog. PostgreSQL: the schema `ml_platform` in the
 catalog's database. A read costs 0.1 to 0.3 ms and a committed write about 1 ms.
@@ -78,7 +78,7 @@ class State:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """This thread's reads see one moment, and `once` remembers. Nested contexts are one."""
+        """Reads of this thread see one moment, and `once` caches. Nested contexts share the outer one."""
         if getattr(self._local, "remembered", None) is not None or getattr(self._local, "connection", None) is not None:
             yield
             return
@@ -97,7 +97,7 @@ class State:
         return getattr(self._local, "remembered", None) is not None
 
     def once(self, name: str, compute: Callable[[], T]) -> T:
-        """What `compute` gives; inside `reading()` it is computed once under that name."""
+        """The result of `compute`; inside `reading()` it is computed once per name."""
         remembered: dict[str, Any] | None = getattr(self._local, "remembered", None)
         if remembered is None:
             return compute()
@@ -110,15 +110,14 @@ class State:
     def writing(self) -> Iterator[Connection]:
         """One transaction, committed at the end and rolled back when the body raises. Writers take turns.
 
-        Nested contexts are one transaction. Raises StateError for a database that was opened
+        Nested contexts share one transaction. Raises StateError for a database that was opened
         read-only, inside `reading()`, and when the database refuses the rows.
         """
         if self.read_only:
             raise StateError("The operational state was opened read-only.", remedy="Open it for writing.")
         if getattr(self._local, "remembered", None) is not None:
             raise StateError(
-                "Nothing is written while this thread's reads are held at one moment.",
-                remedy="Leave `reading()` first.",
+                "Nothing can be written while this thread reads inside `reading()`.", remedy="Leave `reading()` first."
             )
         current: Connection | None = getattr(self._local, "connection", None)
         if current is not None:
@@ -146,14 +145,14 @@ class State:
             ) from error
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._engine.dispose()
 
     def _migrate(self, revision: str | None) -> None:
         if revision is not None and revision > REVISION:
             raise StateError(
                 f"The operational state ({self.url}) has revision {revision}; this version knows up to {REVISION}.",
-                remedy="Use the ml_platform that made it, or a newer one.",
+                remedy="Use the version of ml_platform that created it, or a newer one.",
             )
         if self.read_only:
             raise StateError(
@@ -177,7 +176,7 @@ def path(settings: Settings) -> Path:
 
 
 def exists(settings: Settings) -> bool:
-    """Whether the operational state was made already."""
+    """Whether the operational state exists."""
     if not _secret(settings):
         return path(settings).exists()
     engine = _engine(settings, read_only=True)

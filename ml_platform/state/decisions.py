@@ -1,4 +1,4 @@
-"""Decisions whether to train: a history to which rows are only added (S6, S20). The newest of a partition counts."""
+"""Retraining decisions: an append-only history (S6, S20). The newest of a partition is in effect."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -26,12 +26,12 @@ class DecisionRecord:
 
     @property
     def trains(self) -> bool:
-        """Whether a training follows."""
+        """Whether the decision starts a training."""
         return self.outcome != "skipped"
 
     @property
     def replaces(self) -> str:
-        """The mark of the settled training that a person asked to have replaced; empty: none."""
+        """The mark of the settled training that a manual decision replaces; empty: none."""
         asked = json.loads(self.evidence).get("manual")
         return str(asked["replaces"]) if asked else ""
 
@@ -66,17 +66,17 @@ def history(state: State, pipeline: str) -> list[DecisionRecord]:
 
 
 def current(state: State, pipeline: str) -> dict[str, DecisionRecord]:
-    """The decision of every partition that counts."""
+    """The decision in effect of every partition."""
     return state.once(f"decisions of {pipeline}", lambda: _newest(state, pipeline))
 
 
 def newest_manual(state: State, pipeline: str) -> dict[str, DecisionRecord]:
-    """The newest decision of every partition that a person asked for."""
+    """The newest manual decision of every partition."""
     return state.once(f"manual decisions of {pipeline}", lambda: _newest(state, pipeline, "manual"))
 
 
 def first_taken(state: State, pipeline: str) -> dict[str, datetime]:
-    """When each partition was decided for the first time."""
+    """When each partition was first decided."""
     return state.once(f"first decisions of {pipeline}", lambda: _first_taken(state, pipeline))
 
 

@@ -1,4 +1,4 @@
-"""File versions: what landed, in which order it stands, and what a newer version replaced."""
+"""Versions of landed files: their order, and what a newer version replaced."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class FileVersion:
 
 @dataclass(frozen=True)
 class Refused:
-    """A file version that was not taken in, or that `clean` or the contract refused as a whole."""
+    """A file version that could not be ingested, or that `clean` or the contract refused as a whole."""
 
     path: str
     sha256: str
@@ -48,7 +48,7 @@ class Refused:
 
 
 def refused(state: State, table: str) -> list[Refused]:
-    """The files whose newest version is refused as things stand, by path."""
+    """The files whose newest version is refused, by path."""
     mine = files.c.table_name == table
     newest = select(files.c.path, func.max(files.c.version).label("version")).where(mine).group_by(files.c.path)
     last = newest.subquery()
@@ -84,7 +84,7 @@ def versions(state: State, table: str) -> list[FileVersion]:
 
 
 def standing(state: State, table: str) -> list[FileVersion]:
-    """The versions that count now, by path."""
+    """The current version of each file, by path."""
     return [version for version in versions(state, table) if version.status == "ingested"]
 
 
@@ -96,19 +96,19 @@ def begin(state: State, table: str, versions: Iterable[FileVersion]) -> None:
 
 
 def unfinished(state: State, table: str) -> list[str]:
-    """The ids of versions that were announced and never recorded: their writer died."""
+    """The ids of versions that were announced but not recorded, because their writer died."""
     chosen = select(unfinished_files.c.file_id).where(unfinished_files.c.table_name == table)
     return [row[0] for row in state.rows(chosen.order_by(unfinished_files.c.file_id))]
 
 
 def forget_unfinished(state: State, table: str) -> None:
-    """Their rows were removed from the lake."""
+    """Forget unfinished versions, once their rows were removed from the lake."""
     with state.writing() as connection:
         connection.execute(delete(unfinished_files).where(unfinished_files.c.table_name == table))
 
 
 def record(state: State, table: str, version: FileVersion, run_id: str) -> None:
-    """Put a version on record, ended as announced; the version that it replaces is marked so."""
+    """Record a version, end its announcement, and mark the version that it replaces."""
     mine = files.c.table_name == table
     values: dict[str, Any] = {**asdict(version), "table_name": table, "run_id": run_id}
     with state.writing() as connection:
@@ -124,7 +124,7 @@ def record(state: State, table: str, version: FileVersion, run_id: str) -> None:
 
 
 def note_unchanged(state: State, table: str, seen: Sequence[tuple[FileVersion, int, int]]) -> None:
-    """Remember the size and time of files whose content did not change: (version, bytes, mtime in ns)."""
+    """Record the size and time of files with unchanged content: (version, bytes, mtime in ns)."""
     with state.writing() as connection:
         for version, size, mtime in seen:
             mine = and_(files.c.table_name == table, files.c.file_id == version.file_id)
@@ -132,7 +132,7 @@ def note_unchanged(state: State, table: str, seen: Sequence[tuple[FileVersion, i
 
 
 def declare_arrivals(state: State, table: str, contents: Iterable[tuple[str, str]], arrived: datetime) -> None:
-    """Put on record when contents, (path, sha256), became available; a later declaration takes the place of one."""
+    """Record when contents, (path, sha256), became available. A later declaration replaces an earlier one."""
     with state.writing() as connection:
         for path, digest in contents:
             same = and_(landings.c.table_name == table, landings.c.path == path, landings.c.sha256 == digest)
@@ -142,41 +142,41 @@ def declare_arrivals(state: State, table: str, contents: Iterable[tuple[str, str
 
 
 def declared_arrivals(state: State, table: str) -> dict[tuple[str, str], datetime]:
-    """(path, sha256) → the arrival that was declared for it."""
+    """(path, sha256) → the declared arrival."""
     chosen = select(landings.c.path, landings.c.sha256, landings.c.arrival).where(landings.c.table_name == table)
     return {(path, digest): arrival for path, digest, arrival in state.rows(chosen)}
 
 
 def arrivals(state: State, table: str) -> list[datetime]:
-    """When each version came that was not refused, in order."""
+    """The arrivals of all versions that were not refused, in order."""
     chosen = select(files.c.arrival).where(files.c.table_name == table, files.c.status != "refused")
     return [row[0] for row in state.rows(chosen.order_by(files.c.arrival))]
 
 
 def first_arrivals(state: State, table: str) -> dict[str, datetime]:
-    """When each path first had a version that stood."""
+    """The first arrival of each path whose version was accepted."""
     chosen = select(files.c.path, func.min(files.c.arrival)).where(
         files.c.table_name == table, files.c.status != "refused"
     )
     return {path: arrival for path, arrival in state.rows(chosen.group_by(files.c.path))}
 
 
-def by_path(found: list[FileVersion]) -> dict[str, list[FileVersion]]:
+def by_path(versions: list[FileVersion]) -> dict[str, list[FileVersion]]:
     """The versions of each path, oldest first."""
     paths: dict[str, list[FileVersion]] = {}
-    for version in found:
+    for version in versions:
         paths.setdefault(version.path, []).append(version)
     return paths
 
 
-def chain(found: list[FileVersion]) -> list[FileVersion]:
-    """The versions of one path that ever stood, oldest first; their arrivals strictly increase.
+def chain(versions: list[FileVersion]) -> list[FileVersion]:
+    """The versions of one path that were ever current, oldest first. Their arrivals strictly increase.
 
-    A version that arrived no later than those recorded before it replaces them as if they had
-    never stood. Refused versions never stand.
+    A version that arrived no later than earlier recorded versions replaces them as if they had never been current.
+    Refused versions are never current.
     """
     standing: list[FileVersion] = []
-    for version in sorted(found, key=lambda v: v.version):
+    for version in sorted(versions, key=lambda v: v.version):
         if version.status == "refused":
             continue
         while standing and standing[-1].arrival >= version.arrival:

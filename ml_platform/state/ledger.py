@@ -1,7 +1,7 @@
-"""The ledger: what was produced, from which content key, so that re-running skips finished work (S31, S32).
+"""The ledger: outputs and their content keys, so that re-running skips finished work (S31, S32).
 
-A record has a typed `result`, by which steps decide, and details that are fetched one record at a
-time: what people look at, check results, and what the output was made from.
+A record has a typed `result`, which steps use, and details that are fetched one record at a time: display values,
+check results and inputs.
 """
 
 import json
@@ -50,7 +50,7 @@ class Record:
         return from_json(self.stored_result)
 
     def result_as(self, kind: type[R]) -> R:
-        """The result, which must be of that kind. Raises StateError when it is not."""
+        """The result as that kind. Raises StateError for another kind."""
         if not isinstance(self.result, kind):
             raise StateError(
                 f"{self.asset} {self.partition} has a result of kind {self.result.kind!r}, not {kind.kind!r}.",
@@ -61,7 +61,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Details:
-    """What is read of one record at a time. `checks` are the fields of check results."""
+    """The details of one record. `checks` are the fields of check results."""
 
     display: Mapping[str, Any] = field(default_factory=dict)
     checks: Sequence[Mapping[str, Any]] = ()
@@ -79,7 +79,7 @@ def record(
     checks: Iterable[Mapping[str, Any]] = (),
     files: Mapping[str, str] | None = None,
 ) -> Record:
-    """Put an output on record, with `author.reads` as what it was made from. The output must exist by now (S43)."""
+    """Record an output, with `author.reads` as its inputs. The output must exist already (S43)."""
     values = {
         "asset": author.asset,
         "partition": author.partition,
@@ -130,7 +130,7 @@ def history(state: State, asset: str) -> list[Record]:
 
 
 def changes(state: State) -> tuple[int, int, int]:
-    """The newest numbers of records, decisions and promotions: they grow with whatever a plan depends on."""
+    """The newest ids of records, decisions and promotions. They grow with everything that a plan depends on."""
     numbers = (func.max(records.c.id), func.max(decisions.c.id), func.max(promotions.c.seq))
     newest = [state.value(select(number)) or 0 for number in numbers]
     return newest[0], newest[1], newest[2]

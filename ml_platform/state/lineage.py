@@ -1,8 +1,7 @@
-"""Lineage: what every output was made from, as a graph to walk.
+"""Lineage: a graph of outputs and their inputs.
 
-A node is an asset, a partition and a content key. Lineage is only added to: what another key
-replaced stays, and says so (`stands`). The same graph stands in the lake as `lineage.nodes`,
-`lineage.edges` and `lineage.files` (`state.publishing`).
+A node is an asset, a partition and a content key. The graph is append-only: replaced nodes are kept, with `stands`
+false. The lake publishes it as `lineage.nodes`, `lineage.edges` and `lineage.files` (`state.publishing`).
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -22,9 +21,9 @@ Standing = Literal["stands", "stale", "superseded", "unknown"]
 
 @dataclass(frozen=True)
 class Node:
-    """One output or file. `reads` is how many things it was made from; None: made before lineage was kept.
+    """One output or file. `reads` is the number of its inputs; None: recorded without lineage.
 
-    `stands`: it is the newest of its asset and partition. `version` is a model's name where it is one.
+    `stands`: whether it is the newest of its asset and partition. `version` is the name of a model version.
     """
 
     kind: str
@@ -40,16 +39,16 @@ class Node:
     recorded_at: datetime
 
     @property
-    def place(self) -> Read:
-        """Its name in edges."""
+    def address(self) -> Read:
+        """The identity of the node in edges."""
         return Read(self.asset, self.partition, self.content_key)
 
 
 class Graph:
-    """Nodes and edges as they are in the lake at one moment, or any others."""
+    """Nodes and edges, with walks in both directions."""
 
     def __init__(self, nodes: Iterable[Node], edges: Iterable[tuple[Read, Read]]) -> None:
-        self.nodes = {node.place: node for node in nodes}
+        self.nodes = {node.address: node for node in nodes}
         self.reads: dict[Read, list[Read]] = {}
         self.readers: dict[Read, list[Read]] = {}
         for reader, read in edges:
@@ -59,56 +58,56 @@ class Graph:
         self._stale: dict[Read, bool] = {}
 
     def upstream(self, *starts: Read, past: Callable[[Node], bool] = lambda _: True) -> list[Node]:
-        """Everything that the starts were made from, nearest first. Only nodes that `past` allows are gone beyond."""
+        """All inputs of the starts, nearest first. The walk stops at nodes for which `past` is false."""
         return self._walk(starts, self.reads, past)
 
     def downstream(self, *starts: Read, past: Callable[[Node], bool] = lambda _: True) -> list[Node]:
-        """Everything that was made from the starts, nearest first, under the same rule."""
+        """Everything made from the starts, nearest first. The walk stops at nodes for which `past` is false."""
         return self._walk(starts, self.readers, past)
 
-    def state(self, place: Read) -> Standing:
-        """Whether it stands; "stale" when it does and something it was made from does not any more."""
-        node = self.nodes.get(place)
+    def state(self, address: Read) -> Standing:
+        """The state of a node. "stale": it is current, but one of its inputs is not any more."""
+        node = self.nodes.get(address)
         if node is None:
             return "unknown"
         if not node.stands:
             return "superseded"
-        return "stale" if self._is_stale(place) else "stands"
+        return "stale" if self._is_stale(address) else "stands"
 
     def unrecorded(self, nodes: Collection[Node]) -> list[Node]:
-        """Those that were made before lineage was kept: what they were made from is not known."""
+        """The nodes that were recorded without lineage."""
         return [node for node in nodes if node.reads is None]
 
     def _walk(self, starts: Iterable[Read], steps: dict[Read, list[Read]], past: Callable[[Node], bool]) -> list[Node]:
         begun = list(starts)
-        found: dict[Read, Node] = {}
-        waiting = [place for start in begun for place in steps.get(start, ())]
-        for place in waiting:  # grows while it is read: breadth first
-            node = self.nodes.get(place)
-            if node is None or place in found:
+        reached: dict[Read, Node] = {}
+        waiting = [address for start in begun for address in steps.get(start, ())]
+        for address in waiting:  # grows while it is read: breadth first
+            node = self.nodes.get(address)
+            if node is None or address in reached:
                 continue
-            found[place] = node
+            reached[address] = node
             if past(node):
-                waiting += steps.get(place, ())
-        return list(found.values())
+                waiting += steps.get(address, ())
+        return list(reached.values())
 
-    def _is_stale(self, place: Read) -> bool:
-        if place not in self._stale:
-            self._stale[place] = False  # edges form no circle, but a damaged table must not hang us
-            reads = self.reads.get(place, [])
-            self._stale[place] = any(self._changed_since(read, reads) for read in reads)
-        return self._stale[place]
+    def _is_stale(self, address: Read) -> bool:
+        if address not in self._stale:
+            self._stale[address] = False  # edges form no circle, but a damaged table must not hang us
+            reads = self.reads.get(address, [])
+            self._stale[address] = any(self._changed_since(read, reads) for read in reads)
+        return self._stale[address]
 
     def _changed_since(self, read: Read, together: list[Read]) -> bool:
-        """Whether what stands in the place of a read is stale, or is neither it nor its bytes nor read along with it.
+        """Whether the current node for a read is stale, or differs from the read in key and output.
 
-        The versions of a file are read together.
+        The versions of a file are read together, so another version among `together` is no change.
         """
         standing = self._standing.get((read.asset, read.partition))
         if standing is None or read.asset.endswith("/decision"):
-            return False  # a decision says that something is made, and not of what
+            return False  # a decision determines whether something is made, not its content
         same = standing.output != "" and read in self.nodes and self.nodes[read].output == standing.output
-        return not (standing.place in together or same) or self._is_stale(standing.place)
+        return not (standing.address in together or same) or self._is_stale(standing.address)
 
 
 @dataclass(frozen=True)
@@ -162,11 +161,11 @@ def graph(state: State) -> Graph:
         nodes += _files(state)
     for row in log:
         name = f"{row.pipeline}@{row.version}" if row.version else None
-        place = Read(f"{row.pipeline}/promotions", row.partition, str(row.seq))
-        about = (place.asset, place.partition, place.content_key, row.action, 1, name)
+        address = Read(f"{row.pipeline}/promotions", row.partition, str(row.seq))
+        about = (address.asset, address.partition, address.content_key, row.action, 1, name)
         nodes.append(Node("promotion", *about, True, 1, row.run_id, row.recorded_at))
         if row.content_key is not None:
-            edges.append((place, Read(f"{row.pipeline}/candidate", row.trained_after, row.content_key)))
+            edges.append((address, Read(f"{row.pipeline}/candidate", row.trained_after, row.content_key)))
     return Graph(nodes, edges)
 
 

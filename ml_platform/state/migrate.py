@@ -1,4 +1,4 @@
-"""Making the tables of the operational state, or changing those of an older revision, by Alembic."""
+"""Creates or migrates the tables of the operational state with Alembic."""
 
 from pathlib import Path
 

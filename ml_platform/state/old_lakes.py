@@ -1,9 +1,8 @@
-"""Lakes that kept operational state in tables of their own: carried over once, when they are opened for writing.
+"""Migrates lakes that stored operational state in their own tables, once, when they are opened for writing.
 
-The rows are copied in one transaction of the state, then their tables are dropped from the lake in
-one transaction there. A kill in between is made good by the next opening. A copy of the SQLite
-catalog as it was stands beside it, as `catalog.before-state.sqlite`; DuckLake keeps the dropped tables in
-older snapshots too, until `maintain` expires them.
+The rows are copied in one transaction of the state. Then their tables are dropped in one transaction of the lake. If
+the process is killed in between, the next opening completes the migration. The SQLite catalog is first copied to
+`catalog.before-state.sqlite`. DuckLake also keeps the dropped tables in older snapshots until `maintain` expires them.
 """
 
 import json
@@ -45,7 +44,7 @@ _landing_key = (schema.landings.c.table_name, schema.landings.c.path, schema.lan
 
 
 def carry_over(lake: Lake, state: State) -> None:
-    """Copy what an older lake keeps itself, and drop it there. Nothing for a lake that was carried over or is new."""
+    """Move state out of an older lake. Does nothing for a new or already migrated lake."""
     progress = _progress(state)
     if progress == "done":
         return
@@ -60,7 +59,7 @@ def carry_over(lake: Lake, state: State) -> None:
 
 
 def carried_over(settings: Settings) -> bool:
-    """Whether there is nothing left to carry over."""
+    """Whether the migration is complete, or not needed."""
     with closing(State(settings, read_only=True)) as state:
         return _progress(state) == "done"
 
@@ -106,13 +105,13 @@ def _copy(lake: Lake, state: State, old: set[str]) -> None:
             landed = _rows(lake, "platform.landings", "recorded_at")
             by_content = {(r["table_name"], r["path"], r["sha256"]): r for r in landed}
             put(schema.landings, [row for key, row in by_content.items() if key not in declared])
-            known = {
+            recorded = {
                 (row[0], row[1])
                 for row in connection.execute(select(schema.files.c.table_name, schema.files.c.file_id))
             }
             screened = _rows(lake, "platform.screenings", "recorded_at, rowid")
             newest = {(r["table_name"], r["file_id"], r["screening_key"]): r for r in screened}
-            put(schema.screenings, [row for key, row in newest.items() if key[:2] in known])
+            put(schema.screenings, [row for key, row in newest.items() if key[:2] in recorded])
         if "registry.versions" in old:
             put(schema.versions, _rows(lake, "registry.versions", "pipeline, version"))
             put(schema.verdicts, _rows(lake, "registry.verdicts", "recorded_at, rowid"))

@@ -1,4 +1,4 @@
-"""What the details of an older record mean: its typed result, and what is left for people."""
+"""Converts the details of an older record into its typed result and display values."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def result_of(asset: str, old: dict[str, Any]) -> Result:
 
 
 def display_of(asset: str, old: dict[str, Any]) -> dict[str, Any]:
-    """What people look at of such a record."""
+    """The display values of such a record."""
     return {name: value for name, value in old.get("metadata", {}).items() if name not in _NOT_SHOWN}
 
 

@@ -1,8 +1,8 @@
 """The append-only log of champion changes; promotion re-reads the verdicts (S26).
 
-The champion at a moment is that of the last entry by (effective_at, seq) with effective_at at or
-before it. What a person decides takes effect at the greatest effective_at in the log, so it holds
-now and until a later partition promotes another.
+The champion at a moment is that of the last entry by (effective_at, seq) with effective_at at or before it. A manual
+promotion takes effect at the greatest effective_at in the log, so it holds now and until a later partition promotes
+another version.
 """
 
 from bisect import bisect_right
@@ -59,13 +59,13 @@ def champion_at(state: State, pipeline: str, moment: datetime | None = None) -> 
 
 
 def _timeline(log: list[Promotion]) -> tuple[list[datetime], list[int | None]]:
-    """From which moment on which version serves, in order."""
+    """The moments at which the champion changes, in order, and the version that serves from each."""
     entries = changes(log)
     return [entry.effective_at for entry in entries], [entry.version for entry in entries]
 
 
 def serving_at(log: list[Promotion], moment: datetime | None = None) -> int | None:
-    """The same by a log that was read already."""
+    """The version that serves at a moment, by a log that was read already."""
     serving = _serving(log, moment)
     return serving.version if serving else None
 
@@ -122,7 +122,7 @@ def promote(
 def keep(
     state: State, pipeline: str, *, partition: str, effective_at: datetime, reason: str, actor: str, run_id: str = ""
 ) -> Promotion:
-    """Put on record that the champion stays, and why. Idempotent per partition and reason."""
+    """Record that the champion stays, and why. Idempotent per partition and reason."""
     with state.writing() as connection:
         log = history(state, pipeline)
         for entry in log:
@@ -149,7 +149,7 @@ def rollback(
     without a reason, or when there is no such earlier champion.
     """
     if not why.strip():
-        raise RollbackRefused(f"{pipeline} is not rolled back: no reason was given.", remedy='Say it: --why "…".')
+        raise RollbackRefused(f"{pipeline} is not rolled back: no reason was given.", remedy='Give one with --why "…".')
     with state.writing() as connection:
         log = history(state, pipeline)
         standing = _standing(log)
@@ -171,7 +171,7 @@ def rollback(
 
 
 def missing_or_failed(state: State, pipeline: str, version: int, required_gates: Mapping[str, str]) -> list[str]:
-    """Why the verdicts do not allow promotion, one phrase a gate; empty when they do.
+    """Why the verdicts do not allow promotion, one phrase per gate; empty when they do.
 
     A missing verdict is a failed one; "not judged" does not stand in the way (S24, S26).
     """
@@ -200,7 +200,7 @@ def _serving(log: list[Promotion], moment: datetime | None) -> Promotion | None:
 
 
 def _standing(log: list[Promotion]) -> list[int]:
-    """The champions that nobody rolled back, the present one last."""
+    """The champions that were not rolled back, the current one last."""
     stack: list[int] = []
     for entry in changes(log):
         assert entry.version is not None  # only "kept" entries may have none
@@ -214,7 +214,7 @@ def _standing(log: list[Promotion]) -> list[int]:
 
 
 def _undone(log: list[Promotion], version: int) -> Promotion | None:
-    """The rollback that left `version`, when nothing brought it back since."""
+    """The rollback from `version`, unless the version was promoted again since."""
     last = None
     for entry in log:
         if entry.action == "rolled_back" and entry.previous == version:

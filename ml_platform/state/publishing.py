@@ -1,4 +1,4 @@
-"""The story in the lake: what the operational state put on record, appended there at the end of a run.
+"""Publishes records of the operational state to the lake at the end of a run.
 
     lineage.nodes, lineage.edges, lineage.files            what was made from what (views)
     registry.versions, registry.verdicts, registry.promotions, registry.decisions
@@ -31,7 +31,7 @@ AUTHOR = Author("lineage")
 
 @dataclass(frozen=True)
 class Stream:
-    """A table of the state and the lake's table that follows it, by the number of its rows."""
+    """A table of the state and its copy in the lake, matched by row number."""
 
     source: Table
     target: str
@@ -116,7 +116,7 @@ VIEWS = {
 
 
 def publish(stores: Stores) -> int:
-    """Append to the lake what was put on record since the last time; how many rows. Nothing new: nothing is written."""
+    """Append new records to the lake and return the number of rows. Writes nothing if there are none."""
     if not _behind(stores):
         return 0
     appended = 0
@@ -138,7 +138,7 @@ def publish(stores: Stores) -> int:
 
 
 def _behind(stores: Stores) -> bool:
-    """Whether the state has rows that the lake has not."""
+    """Whether the state has rows that the lake does not have."""
     marks = _marks(stores.lake)
     if len(marks) < len(STREAMS):
         return True
@@ -151,7 +151,7 @@ def _behind(stores: Stores) -> bool:
 
 
 def _marks(lake: Lake) -> dict[str, int]:
-    """The highest number of each table of the lake that is there."""
+    """The highest row number of each existing table of the lake."""
     present = [stream for stream in STREAMS if lake.has(*stream.target.split("."))]
     if not present:
         return {}
@@ -170,7 +170,7 @@ def _new(state: State, stream: Stream, after: int) -> pl.DataFrame:
 
 
 def _new_reads(state: State, after: int) -> pl.DataFrame:
-    """An input a row; of an output whose inputs were never recorded, one row that says so."""
+    """One row per input; for an output without recorded inputs, one row that says so."""
     details = schema.record_details
     chosen = select(details.c.record_id, details.c.reads).where(details.c.record_id > after)
     rows: list[tuple[object, ...]] = []
@@ -207,7 +207,7 @@ def _decision_views(tx: Transaction, pipelines: list[str]) -> None:
 
 
 def _make_views(tx: Transaction) -> None:
-    """Make the views where they are missing or of another day."""
+    """Create views that are missing or outdated."""
     wanted: Mapping[str, str] = {name: content_key(text) for name, text in VIEWS.items()}
     present = tx.execute(
         "SELECT view_name, comment FROM duckdb_views() WHERE database_name = 'lake' AND schema_name = 'lineage'"

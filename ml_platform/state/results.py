@@ -1,8 +1,7 @@
-"""Typed results: what each kind of step found, for the steps and views that decide or tell by it.
+"""Typed results of steps, for the steps and views that use them.
 
-A result is stored as JSON beside its record, with its kind and the version of its shape; this is
-the only place that writes or reads that JSON. What people look at is stored apart (`display`), and
-nothing decides by it.
+A result is stored as JSON with its record, with its kind and the version of its shape. Only this module writes and
+reads that JSON. Display values are stored separately (`display`), and no code decides by them.
 """
 
 import json
@@ -21,9 +20,9 @@ KINDS: dict[str, "type[Result]"] = {}  # by kind; a new one is known as soon as 
 
 @dataclass(frozen=True)
 class Result:
-    """What a step found. `kind` names the class in JSON; `version` is raised when its shape changes.
+    """The result of a step. `kind` names the class in JSON; `version` is raised when its shape changes.
 
-    `passes_on`: whether the bytes of the output go on into what reads it; what only judges passes nothing on.
+    `passes_on`: whether data of the output flow into its readers. Steps that only judge pass nothing on.
     """
 
     kind: ClassVar[str] = "none"
@@ -37,7 +36,7 @@ class Result:
 
 @dataclass(frozen=True)
 class RawResult(Result):
-    """The landed files that one transaction took in, by path."""
+    """The landed files that one transaction ingested, by path."""
 
     kind: ClassVar[str] = "raw"
     files: tuple[str, ...] = ()
@@ -122,7 +121,7 @@ class DecisionResult(Result):
 
     @property
     def trains(self) -> bool:
-        """Whether a training follows."""
+        """Whether the decision starts a training."""
         return self.outcome != "skipped"
 
 
@@ -169,7 +168,7 @@ KINDS[Result.kind] = Result
 
 
 def passes_on(node_kind: str) -> bool:
-    """Whether the bytes of a node of the lineage graph go on into what reads it.
+    """Whether data of a node of the lineage graph flow into its readers.
 
     >>> passes_on("features"), passes_on("verdicts")
     (True, False)
@@ -198,7 +197,7 @@ def from_json(text: str) -> Result:
     if cls is None or version > cls.version:
         raise StateError(
             f"A record has a result of kind {kind!r}, version {version}, which this version does not know.",
-            remedy="Use the ml_platform that wrote it, or a newer one.",
+            remedy="Use the version of ml_platform that wrote it, or a newer one.",
         )
     names = {f.name: f.type for f in fields(cls)}
     hints = typing.get_type_hints(cls)

@@ -1,8 +1,7 @@
 """The tables of the operational state: SQLAlchemy Core, on SQLite or PostgreSQL.
 
-The database enforces what must never be doubled: a version's number, a gate's measured verdict, a
-file version, a screening, an alert. Alembic (`migrations/`) makes and changes the tables; a test
-compares what it makes with what stands here.
+The database enforces uniqueness of a version's number, a gate's measured verdict, a file version, a screening and an
+alert. Alembic (`migrations/`) creates and changes the tables. A test compares its result with this module.
 """
 
 from sqlalchemy import (

@@ -1,4 +1,4 @@
-"""Records of screenings: what became of one file version under one screening key; the rows are a blob."""
+"""Records of screenings: the result of one file version under one screening key. The rows are a blob."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -34,7 +34,7 @@ def of_key(state: State, table: str, key: str) -> list[ScreeningRecord]:
 
 
 def record(state: State, batch: Sequence[ScreeningRecord]) -> None:
-    """Put screenings on record; one of the same file and key takes the place of the one before."""
+    """Record screenings. One with the same file and key replaces the earlier one."""
     with state.writing() as connection:
         for one in batch:
             same = and_(

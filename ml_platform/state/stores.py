@@ -1,4 +1,4 @@
-"""The places where the platform keeps things, opened together."""
+"""The stores of the platform, opened together: lake, state and blobs."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,15 +25,15 @@ class Stores:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """This thread's reads of lake and state see one moment each, and small ones are remembered.
+        """Reads of lake and state in this thread see one moment each, and small ones are cached.
 
-        Nothing can be written meanwhile. Nested contexts are one.
+        Nothing can be written meanwhile. Nested contexts share the outer one.
         """
         with self.lake.reading(), self.state.reading():
             yield
 
     def close(self) -> None:
-        """Let go of the databases. Further use is an error."""
+        """Close the databases. Further use is an error."""
         self.state.close()
         self.lake.close()
 

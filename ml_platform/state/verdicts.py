@@ -1,4 +1,4 @@
-"""Verdicts: what a gate found about a version, measured once and stored (S23)."""
+"""Verdicts of gates on versions, measured once and stored (S23)."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -13,7 +13,7 @@ from ml_platform.state.schema import verdicts as table
 
 @dataclass(frozen=True)
 class Verdict:
-    """One finding. Every gate has one with an empty `slice`, which is the gate's outcome; others explain it.
+    """One verdict. The one with an empty `slice` is the gate's outcome; others explain it by segment.
 
     `gate` is a phrase; `passed` is None for "not judged"; `low` and `high` are the 95 % interval of
     `value`; `snapshot` is the digest of the training set. `measured` is False when the gate itself
@@ -43,10 +43,10 @@ _COLUMNS = [field.name for field in fields(Verdict)]
 
 
 def record(state: State, verdicts: Sequence[Verdict], run_id: str) -> list[Verdict]:
-    """Store verdicts; what is stored now, in the order given.
+    """Store verdicts and return the stored ones, in the order given.
 
-    One that was measured before for the same version, gate and slice keeps its first finding, and
-    that is what is returned. A gate that broke before is judged again by adding a row, not by changing one.
+    An earlier measurement for the same version, gate and segment is kept and returned. A gate that broke before is
+    judged again by adding a row, not by changing one.
     """
     now = datetime.now(UTC)
     stamped = [replace(verdict, run_id=run_id, recorded_at=now) for verdict in verdicts]
@@ -61,7 +61,7 @@ def record(state: State, verdicts: Sequence[Verdict], run_id: str) -> list[Verdi
 
 
 def of(state: State, pipeline: str, version: int) -> list[Verdict]:
-    """The verdicts on a version, in the order of recording; the newest of each gate and slice."""
+    """The verdicts on a version, in the order of recording; the newest of each gate and segment."""
     mine = (table.c.pipeline == pipeline, table.c.version == version)
     newest = select(func.max(table.c.id)).where(*mine).group_by(table.c.gate_key, table.c.slice)
     chosen = select(*(table.c[name] for name in _COLUMNS)).where(table.c.id.in_(newest)).order_by(table.c.id)

@@ -1,4 +1,4 @@
-"""Versions: an integer given once per pipeline and content key of the training (S22)."""
+"""Model versions: one number per pipeline and content key of the training (S22)."""
 
 import json
 from dataclasses import dataclass, fields
@@ -38,14 +38,14 @@ class Training:
 
 @dataclass(frozen=True)
 class Version(Training):
-    """A training that was given its number. `name` is how people call it."""
+    """A training with its version number. `name` is pipeline@version."""
 
     version: int
     created_at: datetime
 
     @property
     def name(self) -> str:
-        """As people write it: pipeline@version."""
+        """The name of the version: pipeline@version."""
         return f"{self.pipeline}@{self.version}"
 
 
@@ -54,7 +54,7 @@ _JSON = ("bounds", "parameters", "metrics", "environment", "durations")
 
 
 def register(state: State, training: Training) -> Version:
-    """Give the training its version. The same pipeline and content key again: the version it has, unchanged."""
+    """Register a training as a new version. A known pipeline and content key returns the existing version."""
     with state.writing() as connection:
         existing = by_key(state, training.pipeline, training.content_key)
         if existing is not None:
@@ -82,7 +82,7 @@ def versions(state: State, pipeline: str) -> list[Version]:
 
 
 def version(state: State, pipeline: str, number: int) -> Version:
-    """One version. Raises NotFoundError, which lists those there are."""
+    """One version. Raises NotFoundError, which lists the existing ones."""
     row = state.first(select(*_SELECTED).where(table.c.pipeline == pipeline, table.c.version == number))
     if row is None:
         raise NotFoundError("version", f"{pipeline}@{number}", [v.name for v in versions(state, pipeline)])

@@ -1,1 +1,4 @@
-"""A pipeline's work, step by step: content keys, what they are made from, what is stale."""
+"""The steps of a pipeline, one module each: what a step reads, its content key and its work.
+
+What one step does belongs here. What all steps share belongs to `runtime`, algorithms belong to the layers below.
+"""

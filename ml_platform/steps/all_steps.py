@@ -1,4 +1,4 @@
-"""Every step of a pipeline, upstream first. A new step is a module of its own and a line here."""
+"""The list of all steps, upstream first. A new step is a new module and one line here."""
 
 from ml_platform.runtime.planner import Planner
 from ml_platform.runtime.step import Step

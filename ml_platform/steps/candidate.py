@@ -11,7 +11,7 @@ from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
 from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import part
-from ml_platform.plots.importance import importance as picture
+from ml_platform.plots.importance import importance as importance_plot
 from ml_platform.runtime import reading
 from ml_platform.runtime.display import drawn
 from ml_platform.runtime.step import Asset, Step, own
@@ -33,12 +33,9 @@ class CandidateStep(Step):
     job = "train"
     result = CandidateResult
     summary = "A trained version that no gate has judged yet."
-    explanation = (
-        "It cannot serve before every gate has passed. *what it looks at* shows its features by their share of the "
-        "importance."
-    )
+    explanation = "It cannot serve before every gate has passed. *feature importance* shows the share of each feature."
     changes_with = "the training set, the trainer or the features"
-    advice = "a feature that towers over all others is suspect: it may know the answer."
+    advice = "a feature that dominates all others is suspect: it may leak the label."
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
         return trainer_of(pipeline.trainer).model.libraries
@@ -62,7 +59,7 @@ class CandidateStep(Step):
         )
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """Fit, bundle and register; the version is an integer given once per content key."""
+        """Fit, bundle and register. Each content key gets one version number."""
         stored = stored_training_set(ws, pipeline, partition)
         if stored is None:
             return record(ws, author, skipped(decision_of(ws, pipeline, partition).reason, CandidateResult()))
@@ -78,25 +75,25 @@ def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Versio
 
 
 def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author, stored: TrainingSet) -> Training:
-    made = fitting.make(
+    fitted = fitting.make(
         ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(), threads=ws.settings.threads
     )
     holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
-    scores = Predictor(made.bundle, threads=ws.settings.threads).scores(holdout)
-    metrics = scorecard(pipeline.task, holdout["_label"], scores, made.bundle.classes)
+    scores = Predictor(fitted.bundle, threads=ws.settings.threads).scores(holdout)
+    metrics = scorecard(pipeline.task, holdout["_label"], scores, fitted.bundle.classes)
     return Training(
         pipeline=pipeline.name,
         content_key=author.content_key,
         partition=partition,
         training_set=stored.digest,
-        bundle=made.digest,
+        bundle=fitted.digest,
         bounds=bounds(stored, pipeline.split),
         decided_at=stored.decided_at,
-        parameters=made.record["parameters"],
-        metrics={"holdout": metrics, **{name: made.record[name] for name in ("evaluations", "format", "bytes")}},
-        environment=made.record["environment"],
-        code_version=str(made.record["code_version"]),
-        durations=made.record["durations"],
+        parameters=fitted.record["parameters"],
+        metrics={"holdout": metrics, **{name: fitted.record[name] for name in ("evaluations", "format", "bytes")}},
+        environment=fitted.record["environment"],
+        code_version=str(fitted.record["code_version"]),
+        durations=fitted.record["durations"],
         run_id=author.run_id,
     )
 
@@ -108,7 +105,7 @@ def _outcome(ws: Workspace, version: Version) -> Outcome:
     display = {
         "version": version.name,
         **measured,
-        "what it looks at": drawn(ws, lambda: picture(shares)),
+        "feature importance": drawn(ws, lambda: importance_plot(shares)),
         "bundle": {"blob": version.bundle},
         "training set": {"blob": version.training_set},
         "trained in run": {"run": version.run_id},

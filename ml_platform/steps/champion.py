@@ -23,20 +23,20 @@ CODE_VERSION = 1  # of how candidates are promoted; part of the content key (S31
 
 
 class ChampionStep(Step):
-    """The version that serves from the end of this partition: promoted, or kept and why."""
+    """The version that serves from the end of this partition, with the reason for keeping or promoting it."""
 
     name = "champion"
     job = "train"
     result = ChampionResult
-    summary = "The version that serves from the end of this partition: promoted, or kept and why."
+    summary = "The version that serves from the end of this partition, and why it was promoted or kept."
     explanation = (
-        "The candidate is promoted if every gate passed; otherwise the one before stays. Every change is a row of the "
-        "promotion log."
+        "The candidate is promoted if every gate passed. Otherwise the previous champion keeps serving. Every change "
+        "is a row of the promotion log."
     )
     changes_with = "the verdicts"
     advice = (
-        "`ml-platform models PIPELINE --history` tells who changed it and why; `ml-platform rollback` puts an earlier "
-        "one back."
+        "`ml-platform models PIPELINE --history` lists who changed the champion and why. `ml-platform rollback` "
+        "restores an earlier one."
     )
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
@@ -66,7 +66,7 @@ class ChampionStep(Step):
         return recipe("champion", CODE_VERSION, version.content_key, evidence, sorted(keys), before, by_content=reads)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """Promote the candidate if every verdict allows it; otherwise keep the champion, and say why."""
+        """Promote the candidate if every verdict allows it. Otherwise keep the champion and record the reason."""
         version = version_of(ws, pipeline, partition)
         end = window_of(pipeline, partition)[1]
         moment = end or (version.decided_at if version else None)

@@ -1,7 +1,7 @@
-"""The decision step: whether to train after this partition, on record either way (S20, S21).
+"""The decision step: whether to train after this partition (S20, S21).
 
-Decisions are a history: each adds a row, none is changed or removed (S6). The newest row of a
-partition is the one that counts.
+Every decision is recorded, whether it trains or not. Rows are only added, never changed or removed (S6). The newest
+row of a partition is in effect.
 """
 
 import json
@@ -39,13 +39,13 @@ _TYPES = {
 }
 _MEANING = {
     "pipeline": "whose decision it is",
-    "decided_at": "the moment of which it speaks: nothing known later has a part in it",
+    "decided_at": "cut-off time: nothing known later is used",
     "outcome": "triggered, skipped or manual",
-    "reason": "why, in words",
+    "reason": "the reason as text",
     "policy": "the declared policy as JSON",
-    "evidence": "what was seen, as JSON",
-    "run_id": "the run that decided",
-    "recorded_at": "when that was",
+    "evidence": "the evidence as JSON",
+    "run_id": "the run that recorded it",
+    "recorded_at": "when it was recorded",
 }
 
 
@@ -57,9 +57,11 @@ class DecisionStep(Step):
     result = DecisionResult
     kinds = ("duckdb",)
     summary = "Whether to train after this partition, with evidence and reason."
-    explanation = "There is one row either way. Where it is triggered or manual, training may begin."
-    changes_with = "the declared policy, the decisions before, or what is known by the end of the partition"
-    advice = "*skipped* is no error: the reason says what was missing."
+    explanation = (
+        "Every partition gets a row. A *triggered* or *manual* decision starts a training, a *skipped* one does not."
+    )
+    changes_with = "the declared policy, earlier decisions, or the data known by the end of the partition"
+    advice = "*skipped* is not an error. The reason names the condition that was not met."
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "features", "performance", "drift")
@@ -71,14 +73,14 @@ class DecisionStep(Step):
         return TableColumns(_TYPES, _MEANING)
 
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-        """From the policy, the decisions before, the evidence, and the labels known by the end of the partition."""
+        """From the policy, earlier decisions, the evidence, and the labels known by the end of the partition."""
         return _key(ws, pipeline, partition, evidences.manual(ws, pipeline, partition))
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
         """Decide by the declared policy and record evidence, outcome and reason.
 
-        While only a calendar could ask for a training and does not, nothing is looked at. What is skipped is put
-        into the promotion log too: a rollback after it leaves its predictions alone.
+        If only the calendar can trigger a training and does not, no evidence is read. A skipped decision is also
+        written to the promotion log, so that a later rollback does not affect its predictions.
         """
         seen = _timing(ws, pipeline, partition, evidences.manual(ws, pipeline, partition))
         if quiet(pipeline.retrain, seen):
@@ -87,11 +89,10 @@ class DecisionStep(Step):
 
 
 def request(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: ManualRequest) -> tuple[Decision, bool]:
-    """Decide that a training follows this partition because a person wants it; the decision, and whether it is new.
+    """Record a manual decision to train after this partition. Returns the decision and whether it is new.
 
-    One that trains already stands, so asking twice is asking once, but for one whose training is settled and
-    which `asked` replaces. Raises OrderError for a partition that was never decided, and RetrainRefused when
-    there is too little to train on.
+    A decision that trains already is returned as it is, unless its training is settled and `asked` replaces it.
+    Raises OrderError for a partition without a decision, and RetrainRefused when there is too little to train on.
     """
     standing = of(ws, pipeline, partition)
     if standing.trains and not asked.replaces:
@@ -111,7 +112,7 @@ def request(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: Manua
 
 
 def of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Decision:
-    """The decision that counts: the newest on record. Raises OrderError when there is none yet."""
+    """The decision in effect, which is the newest. Raises OrderError when there is none yet."""
     entry = decisions.current(ws.state, pipeline.name).get(partition)
     if entry is None:
         raise OrderError(
@@ -122,11 +123,11 @@ def of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Decision:
 
 
 def newest(ws: Workspace, pipeline: ModelPipeline) -> str:
-    """The last partition that was decided. Raises OrderError when none was."""
+    """The last partition with a decision. Raises OrderError when there is none."""
     decided = [partition for _, partition in ledger.latest(ws.state, f"{pipeline.name}/decision")]
     if not decided:
         raise OrderError(
-            f"{pipeline.name} has decided nothing yet.", remedy=f"Run it first: `ml-platform run {pipeline.name}`."
+            f"{pipeline.name} has no decision yet.", remedy=f"Run it first: `ml-platform run {pipeline.name}`."
         )
     return max(decided)
 
@@ -154,7 +155,7 @@ def _readiness(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Readin
 
 
 def _timing(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: ManualRequest | None) -> Evidence:
-    """What the calendar looks at, and who asked."""
+    """The evidence for the calendar, and any manual request."""
     ago, end = _since_triggered(ws, pipeline, partition), window_of(pipeline, partition)[1]
     trained = None
     if ago is not None:
@@ -171,7 +172,7 @@ def _judged(
     *,
     unless_training: bool = False,
 ) -> Outcome:
-    """Decide on all the evidence there is."""
+    """Decide on all available evidence."""
     performance = pipeline.retrain.on_performance is not None
     seen = replace(
         timing,
@@ -194,7 +195,7 @@ def _take(
     *,
     unless_training: bool = False,
 ) -> Outcome:
-    """Add the decision to the history, unless a process that was faster did: then it is that one."""
+    """Add the decision to the history, or return the equal one that another process added first."""
     decision = decide(pipeline.retrain, seen)
     with ws.state.writing():
         if hit := already_made(ws, author, None):
@@ -228,7 +229,7 @@ def _take(
 
 
 def _monitoring(seen: Evidence) -> dict[str, Any]:
-    """The evidence that there is beside labels, in words for people."""
+    """The evidence besides labels, for display."""
     display: dict[str, Any] = {"partitions since training": seen.since_triggered, "drift": seen.drift}
     if seen.performance is not None:
         worth = {f"realised {seen.performance.metric}": seen.performance.realised}
@@ -239,7 +240,7 @@ def _monitoring(seen: Evidence) -> dict[str, Any]:
 
 
 def _since_triggered(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
-    """How many partitions ago the last decision before this one led to a training; None when none did."""
+    """Partitions since the last earlier decision that trained; None when there is none."""
     if pipeline.partitions is None:
         return None
     records = ledger.latest(ws.state, f"{pipeline.name}/decision")

@@ -1,4 +1,4 @@
-"""The drift step: what the champion of a partition met there, against what it learnt from (S21, S29)."""
+"""The drift step: compares a partition with the training data of its champion (S21, S29)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +58,7 @@ _THRESHOLDS = ("weighted", "score", "feature", "nulls", "min_rows")  # the rest 
 
 @dataclass(frozen=True)
 class Judged:
-    """A champion and the SQL relations of what it learnt from and of what it scored in a partition."""
+    """A champion with the SQL relations of its training data and of the examples it scored in a partition."""
 
     version: Version
     bundle: Bundle
@@ -71,15 +71,15 @@ _MEANING = {
     "version": "the champion that scored the partition",
     "role": "champion or challenger",
     "feature": "the column; empty: the weighted figure of all",
-    "kind": "number, level, score or weighted",
-    "psi": "population stability index against the reference, nulls being a bin of their own",
-    "distance": "Wasserstein distance in standard deviations of the reference, or Jensen-Shannon for levels",
+    "kind": "number, level (a category), score or weighted",
+    "psi": "population stability index against the reference; nulls are a separate bin",
+    "distance": "Wasserstein distance in standard deviations of the reference, or Jensen-Shannon for categories",
     "nulls": "share of nulls here",
     "reference_nulls": "share of nulls in the reference",
     "null_change": "the difference of the two",
-    "unseen": "how many levels the reference does not have",
-    "unseen_share": "share of the rows with such a level",
-    "importance": "the feature's share of what the model looks at",
+    "unseen": "number of categories that the reference does not have",
+    "unseen_share": "share of the rows with such a category",
+    "importance": "the feature's share of the importance",
     "status": "ok, or why it could not be compared",
     "rows": "examples of the partition",
     "reference_rows": "rows of the reference",
@@ -87,19 +87,16 @@ _MEANING = {
 
 
 class DriftStep(Step):
-    """What the champion of a partition met there, against what it was trained on."""
+    """Drift of a partition against the training data of its champion."""
 
     name = "drift"
     job = "data"
     result = DriftResult
     kinds = ("duckdb", "polars")
-    summary = "How far the examples and the scores of the partition are from what its champion learnt from."
-    explanation = (
-        "Feature by feature and for the score, against what the champion was trained on, and as one figure weighted by "
-        "importance."
-    )
+    summary = "Drift of the partition's features and scores against the training data of its champion."
+    explanation = "It is measured for each feature and for the score, and as one figure weighted by feature importance."
     changes_with = "the features or predictions of the partition, or the champion"
-    advice = "look at the important features first: a season does little harm, a broken source does."
+    advice = "check the important features first. Seasonal drift does little harm, a broken source does."
     alerts = "drift"
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
@@ -121,7 +118,7 @@ class DriftStep(Step):
         return recipe("drift", CODE_VERSION, thresholds, reads, libraries("duckdb", "numpy", "polars"))
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """A row a column, one a score, and the weighted figure; without a champion one row that says so."""
+        """One row per column and per score, and the weighted figure. Without a champion, one row that says so."""
         version = scored_by(ws, pipeline, partition)
         if version is None:
             row = {"feature": "", "kind": "weighted", "role": ROLE, "status": NO_CHAMPION, "rows": 0}
@@ -153,14 +150,14 @@ class DriftStep(Step):
 
 
 def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
-    """The champion whose predictions there are; of several (no partitions) the one that serves."""
-    found = ws.lake.rows(
+    """The champion that made the predictions. Without partitions there may be several: then the one that serves."""
+    rows = ws.lake.rows(
         f"SELECT DISTINCT version FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? AND role = ?",
         [partition, ROLE],
     )
-    known = sorted(version for (version,) in found)
+    scored = sorted(version for (version,) in rows)
     champion = serving(ws, pipeline, partition)
-    return champion if champion in known else known[-1] if known else None
+    return champion if champion in scored else scored[-1] if scored else None
 
 
 @contextmanager
@@ -192,8 +189,8 @@ def holdout_scores(ws: Workspace, subject: Judged) -> npt.NDArray[np.float64]:
     predictor = Predictor(subject.bundle, threads=ws.settings.threads)
     listed = ", ".join(map(quoted, predictor.columns))
     batches = ws.lake.stream(f"SELECT {listed} FROM {subject.holdout}")
-    found = [predictor.scores(pl.DataFrame(pl.from_arrow(batch))) for batch in batches if batch.num_rows]
-    return np.concatenate(found) if found else np.empty((0, len(predictor.classes)) if predictor.classes else 0)
+    scores = [predictor.scores(pl.DataFrame(pl.from_arrow(batch))) for batch in batches if batch.num_rows]
+    return np.concatenate(scores) if scores else np.empty((0, len(predictor.classes)) if predictor.classes else 0)
 
 
 def _populations(ws: Workspace, subject: Judged) -> tuple[Population, Population]:
@@ -213,7 +210,7 @@ def _populations(ws: Workspace, subject: Judged) -> tuple[Population, Population
 
 
 def _names(pipeline: ModelPipeline, bundle: Bundle) -> list[str]:
-    """The champion's columns, then those that are declared by now and that it does not know."""
+    """The champion's columns, then columns declared since its training."""
     return list(dict.fromkeys([*bundle.columns, *pipeline.model_columns]))
 
 
@@ -227,21 +224,21 @@ def _scores(ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Jud
     )
     then_by, now_by = {"score": then}, {"score": now["score"]}
     if subject.bundle.classes:
-        places = {f"score of {name}": place for place, name in enumerate(subject.bundle.classes)}
-        then_by = {name: then[:, place] for name, place in places.items()}
-        now_by = {name: now["scores"].list.get(place) for name, place in places.items()}
+        indices = {f"score of {name}": index for index, name in enumerate(subject.bundle.classes)}
+        then_by = {name: then[:, index] for name, index in indices.items()}
+        now_by = {name: now["scores"].list.get(index) for name, index in indices.items()}
     yield from compared(Population.of(pl.DataFrame(then_by)), Population.of(pl.DataFrame(now_by)), list(then_by))
 
 
-def _row(found: Found, version: int) -> dict[str, Any]:
+def _row(finding: Found, version: int) -> dict[str, Any]:
     return {
         "version": version,
         "role": ROLE,
-        "feature": found.name,
-        "kind": found.kind,
-        "null_change": found.null_change,
-        **{name: getattr(found, name) for name in ("psi", "distance", "nulls", "reference_nulls")},
-        **{name: getattr(found, name) for name in ("unseen", "unseen_share", "status", "rows", "reference_rows")},
+        "feature": finding.name,
+        "kind": finding.kind,
+        "null_change": finding.null_change,
+        **{name: getattr(finding, name) for name in ("psi", "distance", "nulls", "reference_nulls")},
+        **{name: getattr(finding, name) for name in ("unseen", "unseen_share", "status", "rows", "reference_rows")},
     }
 
 
@@ -262,7 +259,7 @@ def _display(
         **{f"{one.name} psi": one.psi for one in scores},
         "drifted columns": sum((one.psi or 0) > pipeline.drift.feature for one in columns),
         "largest null change": max((abs(one.null_change or 0.0) for one in columns), default=0.0),
-        "rows with unseen levels": max((one.unseen_share or 0.0 for one in columns), default=0.0),
+        "rows with unseen categories": max((one.unseen_share or 0.0 for one in columns), default=0.0),
         "most drifted": [
             {
                 "column": name,

@@ -1,4 +1,4 @@
-"""What a decision looks at besides labels: drift, realised performance, and whether a person asked for it."""
+"""The evidence of a decision besides labels: drift, realised performance, and manual requests."""
 
 import json
 import math
@@ -17,45 +17,45 @@ from ml_platform.steps.performance import realised
 
 
 def watched(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Any]:
-    """What of monitoring the policy looks at, for the decision's key; other monitoring changes no decision.
+    """The monitoring results that the policy uses, as reads of the decision's key.
 
-    Nothing for a pipeline without partitions: there the champion is judged after the decision that made it.
+    Empty for a pipeline without partitions: there a champion is measured after the decision that trained it.
     """
-    policy, found = pipeline.retrain, list[Any]()
+    policy, watched_reads = pipeline.retrain, list[Any]()
     if pipeline.partitions is None:
-        return found
+        return watched_reads
     if policy.on_drift is not None:
-        found += reading.own(ws, pipeline, "drift", [partition])
+        watched_reads += reading.own(ws, pipeline, "drift", [partition])
     if policy.on_performance is not None:
-        found += [pipeline.headline, *reading.own(ws, pipeline, "predictions", [partition])]
-    return found
+        watched_reads += [pipeline.headline, *reading.own(ws, pipeline, "predictions", [partition])]
+    return watched_reads
 
 
 def drift(ws: Workspace, pipeline: ModelPipeline, partition: str) -> float | None:
-    """The partition's drift, weighted by importance into one figure; None when nobody measured it on enough rows."""
+    """The partition's drift, weighted by importance; None when it was not measured on enough rows."""
     if pipeline.partitions is None or not ws.lake.columns(pipeline.name, "drift"):
         return None
-    found = ws.lake.value(
+    psi = ws.lake.value(
         f"SELECT psi FROM {quoted(pipeline.name)}.drift WHERE _partition = ? AND role = 'champion' AND feature = '' "
         "AND rows >= ? ORDER BY version DESC LIMIT 1",
         [partition, pipeline.drift.min_rows],
     )
-    return _number(found)
+    return _number(psi)
 
 
 def performance(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Performance | None:
-    """The headline metric of the partition's champion, there and on its holdout; None where one is missing.
+    """The champion's headline metric on the partition and on its holdout; None when either is missing.
 
-    From the labels known by the end of the partition, as everything a decision looks at: one that came
-    later is in the performance table and takes no decision back (S6).
+    Only labels known by the end of the partition count, as for all evidence. Later labels change the performance
+    table but no decision (S6).
     """
     metric, end = pipeline.headline, window_of(pipeline, partition)[1]
     if end is None or not ws.lake.columns(pipeline.name, "predictions"):
         return None
-    found = realised(ws, pipeline, partition, metric, end)
-    if found is None:
+    champion_metric = realised(ws, pipeline, partition, metric, end)
+    if champion_metric is None:
         return None
-    number, value = found
+    number, value = champion_metric
     holdout = _number(versions.version(ws.state, pipeline.name, number).metrics["holdout"].get(metric))
     if math.isnan(value) or holdout is None:
         return None
@@ -63,24 +63,24 @@ def performance(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Perfo
 
 
 def manual(ws: Workspace, pipeline: ModelPipeline, partition: str) -> ManualRequest | None:
-    """Who asked for a training after this partition, and why. It stands when the partition is decided anew."""
+    """The manual request for a training after this partition. It stays valid when the partition is decided again."""
     entry = decisions.newest_manual(ws.state, pipeline.name).get(partition)
     return None if entry is None else from_json(entry.evidence).manual
 
 
 def decision_of(entry: decisions.DecisionRecord) -> Decision:
-    """A stored decision as the policy gives it."""
+    """A stored decision in the form that the policy returns."""
     return Decision(cast(Kind, entry.outcome), entry.reason)  # the database lets nothing else in
 
 
 def to_json(evidence: Evidence, counts: dict[str, Any]) -> str:
-    """Evidence as it is stored, with counts that no policy looks at."""
+    """Evidence in its stored form, with counts that no policy uses."""
     moments = {name: moment.isoformat() for name in ("ends", "trained") if (moment := getattr(evidence, name))}
     return json.dumps({**counts, **asdict(evidence), **moments})
 
 
 def from_json(text: str) -> Evidence:
-    """The evidence of a stored decision: what a policy needs to decide again."""
+    """The evidence of a stored decision, from which a policy can decide again."""
     stored = json.loads(text)
     return Evidence(
         since_triggered=stored["since_triggered"],

@@ -1,4 +1,4 @@
-"""The features step: a partition's examples with every declared feature, as known at their time."""
+"""The features step: a partition's examples with every declared feature as known at prediction time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +31,11 @@ class FeaturesStep(Step):
     kinds = ("duckdb", "polars")
     summary = "One row per example with every declared feature, as known at its prediction time."
     explanation = (
-        "A feature uses only what was known before that time, so that training sees exactly what serving will see. "
-        "What each column holds is listed under *Columns*."
+        "A feature uses only what was known before that time, so training sees exactly what serving will see. "
+        "*Columns* lists what each column holds."
     )
-    changes_with = "a validated partition it looks back on, or the declaration of a feature"
-    advice = "*most nulls* names the features to look at first: a join that finds nothing shows there."
+    changes_with = "a validated partition that a feature reads, or the declaration of a feature"
+    advice = "*most nulls* names the features to check first. A join without matches shows there."
     freezes = False  # later trainings read them
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
@@ -65,7 +65,7 @@ class FeaturesStep(Step):
         return recipe("features", CODE_VERSION, key, partition, reads, since, libraries("duckdb", "polars"))
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """Compute the partition out of core, then replace it in one short transaction."""
+        """Compute the partition out of core, then replace it in a short transaction."""
         definition = FeatureDefinition.of(pipeline)
         with computed(ws, definition, *window_of(pipeline, partition)) as table:
             types = described(ws.lake, f"FROM {table}")
@@ -85,7 +85,7 @@ def _definition(pipeline: ModelPipeline) -> tuple[FeatureDefinition, str]:
 
 
 def _only_needed(pipeline: ModelPipeline, table: str) -> bool:
-    """Whether a table only helps to clean others: no feature, example or label reads it."""
+    """Whether a table is only used to clean others, and no feature, example or label reads it."""
     label = getattr(pipeline.examples.label, "table", None)
     read = {feature.table for feature in pipeline.joined}
     return table not in {pipeline.examples.table, label, *read}
@@ -127,7 +127,7 @@ def _drop_retyped(ws: Workspace, schema: str, types: dict[str, str]) -> None:
 
 
 def _nulls(ws: Workspace, pipeline: ModelPipeline, partition: str) -> dict[str, Any]:
-    """The features with most nulls: what to look at first when a join finds nothing."""
+    """The features with the most nulls."""
     names = list(pipeline.model_columns)
     shares = ws.lake.rows(
         f"SELECT {', '.join(f'1 - count({quoted(n)}) / greatest(count(*), 1)' for n in names)} "

@@ -1,4 +1,4 @@
-"""The champion that a candidate has to beat, and its card: what the verdicts and champion steps share."""
+"""The champion that a candidate has to beat, and its model card. Shared by the verdicts and champion steps."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""The performance step: what the predictions of a partition turned out to be worth (S21, S30)."""
+"""The performance step: metrics of a partition's predictions once labels are known (S21, S30)."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,10 +34,10 @@ _EVER = datetime(9999, 1, 1, tzinfo=UTC)
 _MEANING = {
     "version": "the version that was judged",
     "role": "champion or challenger",
-    "sliced_by": "the column of the slice; empty: all rows",
-    "slice": "its value",
+    "sliced_by": "the column of the segment; empty: all rows",
+    "slice": "the value of that column",
     "metric": "the metric's name",
-    "value": "what the predictions were worth in it",
+    "value": "the metric's value",
     "low": "lower end of its 95 % interval",
     "high": "upper end of its 95 % interval",
     "rows": "labelled predictions that count",
@@ -46,19 +46,19 @@ _MEANING = {
 
 
 class PerformanceStep(Step):
-    """What the predictions of a partition turned out to be worth."""
+    """Metrics of a partition's predictions once labels are known."""
 
     name = "performance"
     job = "data"
     result = PerformanceResult
     kinds = ("duckdb",)
-    summary = "What the predictions were worth, once labels are known, with 95 % intervals."
+    summary = "Metrics of the predictions once labels are known, with 95 % intervals."
     explanation = (
-        "In every metric of the task, over all rows and per slice that a gate names. The plots show the partition, "
-        "and the metric over all partitions so far."
+        "Every metric of the task is computed over all rows and for each segment that a gate names. The plots show the "
+        "partition, and the metric over all partitions so far."
     )
     changes_with = "the predictions, or labels that become known"
-    advice = "few *labelled* rows make wide intervals. A fall over several partitions is a reason to look at drift."
+    advice = "few *labelled* rows give wide intervals. If the metric falls over several partitions, check drift."
     freezes = False  # labels come late
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
@@ -88,10 +88,10 @@ class PerformanceStep(Step):
         return recipe(*declared, reading.labels_of(ws, pipeline, partition))
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """Every metric of the task per version and role: whole, with intervals; by class; per slice of a gate.
+        """Every metric of the task per version and role: overall with intervals, by class, and per segment of a gate.
 
-        Where an absence is a label, nothing is measured before all of the partition's are known: what is known first
-        are the reports alone, and a metric over those would mislead.
+        Where the absence of a row is a label, nothing is measured before all labels of the partition are known. Until
+        then only positive labels are known, and a metric of those would mislead.
         """
         matures, reached = matures_at(pipeline, partition), reading.reached(ws, pipeline)
         if matures is not None and (reached is None or reached <= matures):
@@ -154,8 +154,10 @@ def realised(
 ) -> tuple[int, float] | None:
     """The version that scored as champion and its metric (NaN: undefined), by the labels known before `moment`."""
     parts = _parts(ws, pipeline, partition, moment)
-    found = [(number, part.value(metric)) for (number, role), part, _ in parts if role == "champion" and len(part)]
-    return max(found, default=None)
+    by_champion = [
+        (number, part.value(metric)) for (number, role), part, _ in parts if role == "champion" and len(part)
+    ]
+    return max(by_champion, default=None)
 
 
 def _slicers(pipeline: ModelPipeline) -> list[str]:
@@ -182,11 +184,11 @@ def _parts(
     joined = predictions.join(answers, on="key", how="left").sort("key")
     parts = []
     for (version, role), rows in joined.group_by("version", "role", maintain_order=True):
-        known = rows.filter(pl.col("_label").is_not_null())
+        labelled_rows = rows.filter(pl.col("_label").is_not_null())
         classes = _classes(ws, pipeline, int(str(version)))
-        scores = np.array(known["scores"].to_list()) if classes else known["score"].to_numpy()
-        part = Part(frame=known.select(slicers), labels=known["_label"], classes=classes, scores=scores)
-        parts.append(((int(str(version)), str(role)), part, rows.height - known.height))
+        scores = np.array(labelled_rows["scores"].to_list()) if classes else labelled_rows["score"].to_numpy()
+        part = Part(frame=labelled_rows.select(slicers), labels=labelled_rows["_label"], classes=classes, scores=scores)
+        parts.append(((int(str(version)), str(role)), part, rows.height - labelled_rows.height))
     return parts
 
 

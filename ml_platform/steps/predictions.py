@@ -1,4 +1,4 @@
-"""The predictions step: the champion of the start of a partition scores its examples (S21)."""
+"""The predictions step: the champion at the start of a partition scores its examples (S21)."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ CODE_VERSION = 1  # of how predictions are made from scores; part of their conte
 
 
 def serving(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
-    """The champion at the start of the partition; the present one for a pipeline without partitions."""
+    """The champion at the start of the partition. Without partitions, the current champion."""
     return champion_at(ws.state, pipeline.name, window_of(pipeline, partition)[0])
 
 
@@ -40,7 +40,7 @@ _MEANING = {
     "at": "the prediction time",
     "score": "probability of a true label, probability of the class, or the predicted value",
     "scores": "probabilities of all classes, in the order of the bundle; null unless there are several",
-    "class": "what the score decides: the likelier class",
+    "class": "the predicted class",
     "version": "the version that scored it",
     "role": "champion or challenger",
     "run_id": "the run that made it",
@@ -48,18 +48,18 @@ _MEANING = {
 
 
 class PredictionsStep(Step):
-    """The champion of the start of a partition scores its examples."""
+    """The champion at the start of a partition scores its examples."""
 
     name = "predictions"
     job = "data"
     result = PredictionsResult
-    summary = "The champion of the start of the partition scores its examples."
+    summary = "The champion at the start of the partition scores its examples."
     explanation = (
-        "It is what would have been served in that time. `score` is the probability of a true label or of the class, "
-        "or the predicted value."
+        "These predictions would have been served at that time. `score` is the probability of a true label or of the "
+        "class, or the predicted value."
     )
-    changes_with = "the features of the partition, or the champion of its start"
-    advice = "without rows there was no champion yet: train and promote one first."
+    changes_with = "the features of the partition, or the champion at its start"
+    advice = "an empty partition had no champion yet. Train and promote one first."
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
         return trainer_of(pipeline.trainer).model.libraries
@@ -93,7 +93,7 @@ class PredictionsStep(Step):
         return recipe("predictions", CODE_VERSION, champion, bundle, reads, used, by_content=scorer)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """Score the partition. Without a champion there is nothing to score with: no rows, and it says so."""
+        """Score the partition. Without a champion there are no rows, and the outcome says so."""
         champion = serving(ws, pipeline, partition)
         display: dict[str, Any] = {"champion": "none yet"}
         if champion is None:
@@ -141,7 +141,7 @@ def _examples(
 
 
 def _with_earlier(ws: Workspace, pipeline: ModelPipeline, rows: pl.DataFrame) -> pl.DataFrame:
-    """What earlier champions predicted stays; the same version predicting again replaces its own rows."""
+    """Keep the predictions of other versions and replace those of the same version."""
     if not ws.lake.columns(pipeline.name, "predictions"):
         return rows
     earlier = ws.lake.frame(f"SELECT * EXCLUDE (_partition) FROM {quoted(pipeline.name)}.predictions")

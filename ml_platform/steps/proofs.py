@@ -1,4 +1,4 @@
-"""What a candidate proves itself with: training again, beside other work, and the replay in the words of its gate."""
+"""Evidence for gates: training again in the background, and the online replay."""
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,7 +9,7 @@ from ml_platform.training.reproduction import Reproduction
 
 
 class Background:
-    """Work begun by `start`, or by `result` when nobody started it."""
+    """Work that `start` begins, or `result` if it was not started."""
 
     def __init__(self, work: Callable[[], Reproduction]) -> None:
         self._work = work
@@ -29,7 +29,7 @@ class Background:
 
 @dataclass(frozen=True)
 class Replayed:
-    """A parity report in the words of the gate."""
+    """A parity report in the form that the gate reads."""
 
     report: ParityReport
 

@@ -27,13 +27,13 @@ from ml_platform.steps.report_sample import Sample, sampled
 from ml_platform.views.report_index import write_index
 
 CODE_VERSION = 1  # of how reports are drawn; part of their content key (S31)
-CHECKS = (("drawn", "The page could be drawn. No figure and no decision depends on it."),)
+CHECKS = (("drawn", "Whether the report could be drawn. No figure and no decision depends on it."),)
 _INSTALL = "Evidently is not installed: `pip install 'ml_platform[monitoring]'`, and the next run draws it."
 
 
 @dataclass(frozen=True)
 class _Figures:
-    """What the tables say of the champion in the partition."""
+    """The champion's figures in the partition, from the tables."""
 
     version: int
     columns: dict[str, str]  # name → number or level, those that matter most first
@@ -61,12 +61,9 @@ class ReportStep(Step):
     result = ReportResult
     kinds = ("evidently",)
     summary = "Drift and performance of the partition as a page to read: `ml-platform reports` serves it."
-    explanation = (
-        "It is made by Evidently from a sample of the partition and of the champion's training set, to be read in the "
-        "browser."
-    )
+    explanation = "Evidently draws it from a sample of the partition and of the champion's training set."
     changes_with = "the drift figures, or labels that become known"
-    advice = "the figures that decide are in the drift table; this report helps to understand them."
+    advice = "decisions use the figures of the drift table. This report helps to understand them."
     freezes = False
     stands_until = "performance"
 
@@ -77,7 +74,7 @@ class ReportStep(Step):
         return CHECKS
 
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-        """From drift and performance, and so from labels, predictions and champion; and from what draws it."""
+        """From drift and performance, and from the versions of the drawing libraries."""
         reads = [read for step in ("performance", "drift") for read in reading.own(ws, pipeline, step, [partition])]
         drawn_with = {name: _installed(name) for name in ("evidently", "pandas")}
         return recipe(
@@ -85,7 +82,7 @@ class ReportStep(Step):
         )
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
-        """Draw the page. What cannot be drawn is said, tried again by the next run, and stops nothing else."""
+        """Draw the report. A failure is reported and retried by the next run. It stops nothing else."""
         reading.latest(ws, pipeline, "drift", partition)
         if not pipeline.drift.report_rows or _installed("evidently") is None:
             why = _INSTALL if pipeline.drift.report_rows else "Drift(report_rows=0) is declared, so no report is drawn."
@@ -131,9 +128,9 @@ class ReportStep(Step):
         return outcome
 
 
-def _checked(said: str, *, passed: bool = True) -> tuple[CheckResult, ...]:
+def _checked(description: str, *, passed: bool = True) -> tuple[CheckResult, ...]:
     ((name, _),) = CHECKS
-    return (CheckResult(name, passed, "warn", None, None, said),)
+    return (CheckResult(name, passed, "warn", None, None, description),)
 
 
 def _figures(ws: Workspace, pipeline: ModelPipeline, partition: str) -> _Figures | None:
@@ -211,8 +208,8 @@ def _drawn(
             _put(workplace / name, folder / name)
         return answer, files
     finally:
-        for left in workplace.iterdir():
-            left.unlink()
+        for leftover in workplace.iterdir():
+            leftover.unlink()
         workplace.rmdir()
 
 

@@ -1,4 +1,4 @@
-"""What a report is drawn from: a bounded sample of either side, the same for the same rows and seed."""
+"""The sample of a report: bounded on both sides, and the same for the same rows and seed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Sample:
 def sampled(
     ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Judged, columns: Mapping[str, str]
 ) -> Sample:
-    """The sample of what a champion learnt from and of what it scored, for `columns` (name → number or level).
+    """The sample of a champion's training data and of what it scored, for `columns` (name → number or level).
 
     On the reference side features are rows of the train part and scores and labels rows of the
     holdout, side by side (S29): nothing in the report reads a feature and a score of one row together.
@@ -56,21 +56,23 @@ def sampled(
     judged = _judged(predictor, predictor.scores(holdout), holdout["_label"])
     reference = pl.concat([train.head(rows), judged.head(rows)], how="horizontal")
     current = _current(ws, pipeline, partition, subject, list(columns), predictor)
-    known = current.filter(pl.col(LABEL).is_not_null())
-    why_not = _why_not(predictor.task, known, current.height, reference)
+    with_labels = current.filter(pl.col(LABEL).is_not_null())
+    why_not = _why_not(predictor.task, with_labels, current.height, reference)
     if why_not:
         reference, current = (frame.drop(LABEL, DECISION) for frame in (reference, current))
-        known = current
+        with_labels = current
     drawn, left_out = {}, []
     for name, kind in columns.items():
-        empty = [side for side, frame in (("learnt from", reference), ("scored", known)) if not _values(frame[name])]
+        empty = [
+            side for side, frame in (("learnt from", reference), ("scored", with_labels)) if not _values(frame[name])
+        ]
         if empty:
             left_out.append({"column": name, "status": f"no value in the sample of what was {' and '.join(empty)}"})
         else:
             drawn[name] = kind
-    kept = [*drawn, *(name for name in known.columns if name not in columns)]
-    then, now = _comparable(reference.select(kept), known.select(kept), drawn)
-    return Sample(then, now, drawn, left_out, why_not, current.height - known.height)
+    kept = [*drawn, *(name for name in with_labels.columns if name not in columns)]
+    then, now = _comparable(reference.select(kept), with_labels.select(kept), drawn)
+    return Sample(then, now, drawn, left_out, why_not, current.height - with_labels.height)
 
 
 def _rows(ws: Workspace, pipeline: ModelPipeline, relation: str, columns: Sequence[str]) -> pl.DataFrame:
@@ -79,7 +81,7 @@ def _rows(ws: Workspace, pipeline: ModelPipeline, relation: str, columns: Sequen
 
 
 def _chosen(pipeline: ModelPipeline) -> str:
-    """The rows with the least hash of their identity: the same ones whatever the order, threads and other columns."""
+    """The rows with the smallest hash of their identity, whatever their order."""
     identity = ", ".join(f"{quoted(name)}::VARCHAR" for name in pipeline.examples.identity)
     return f"ORDER BY hash({pipeline.drift.seed}, {identity}) LIMIT {pipeline.drift.report_rows}"
 
@@ -108,26 +110,26 @@ def _current(
         [partition, subject.version.version, ROLE],
     )
     both = rows.with_columns(key_text(keys).alias("_key")).join(scores, left_on="_key", right_on="key").sort("_key")
-    found = np.array(both["scores"].to_list()) if predictor.task == "multiclass" else both["score"].to_numpy()
-    return pl.concat([both.select(columns), _judged(predictor, found, both["_label"])], how="horizontal")
+    predicted = np.array(both["scores"].to_list()) if predictor.task == "multiclass" else both["score"].to_numpy()
+    return pl.concat([both.select(columns), _judged(predictor, predicted, both["_label"])], how="horizontal")
 
 
 def _judged(predictor: Predictor, scores: Any, labels: pl.Series) -> pl.DataFrame:
     """Score, label and decision; classes as 0 and 1 or as text, for scikit-learn takes no doubles for them."""
-    told = scores.max(axis=1) if predictor.task == "multiclass" and len(scores) else scores.ravel()
+    shown_score = scores.max(axis=1) if predictor.task == "multiclass" and len(scores) else scores.ravel()
     kind = {"multiclass": pl.String, "binary": pl.Int64, "regression": pl.Float64}[predictor.task]
-    decided = told
+    decided = shown_score
     if predictor.task != "regression":
         decided = decisions(predictor.task, scores, predictor.classes) if len(scores) else np.array([])
     decision = pl.Series(np.asarray(decided).tolist(), dtype=pl.Boolean if predictor.task == "binary" else kind)
-    return pl.DataFrame({SCORE: told, LABEL: labels.cast(kind), DECISION: decision.cast(kind)})
+    return pl.DataFrame({SCORE: shown_score, LABEL: labels.cast(kind), DECISION: decision.cast(kind)})
 
 
-def _why_not(task: str, known: pl.DataFrame, rows: int, reference: pl.DataFrame) -> str:
-    if known.height < KNOWN * rows or not known.height:
-        return f"The labels of {known.height:,} of {rows:,} rows are known so far."
+def _why_not(task: str, with_labels: pl.DataFrame, rows: int, reference: pl.DataFrame) -> str:
+    if with_labels.height < KNOWN * rows or not with_labels.height:
+        return f"The labels of {with_labels.height:,} of {rows:,} rows are known so far."
     if task != "regression":
-        for what, frame in (("the partition", known), ("the champion's holdout", reference)):
+        for what, frame in (("the partition", with_labels), ("the champion's holdout", reference)):
             if frame[LABEL].n_unique() < 2:
                 return f"All labels of {what} are {frame[LABEL][0]}: one class has no performance."
     return ""
@@ -142,7 +144,7 @@ def _values(column: pl.Series) -> int:
 def _comparable(
     reference: pl.DataFrame, current: pl.DataFrame, columns: Mapping[str, str]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Numbers as finite doubles or null, levels as text, the LEVELS commonest of both sides by name."""
+    """Numbers as finite doubles or null, categories as text. Only the LEVELS most frequent ones keep their name."""
     frames = [reference, current]
     for name, kind in columns.items():
         if kind == "number":

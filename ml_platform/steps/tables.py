@@ -1,4 +1,4 @@
-"""The steps of a table: taking files in, and making a partition of the validated table."""
+"""The steps of a table: ingesting files, and validating a partition."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ from ml_platform.validation import quarantine, validated
 
 
 def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None]) -> Outcome:
-    """Take in every file that waits. A file that cannot be read stays where it is and is named; the others go on."""
+    """Ingest every new file. An unreadable file stays where it is and is reported. Other files are ingested."""
     report = raw.ingest(ws, table, run_id, on_file=say)
     standing = files.standing(ws.state, table.name)
     display: dict[str, Any] = {"files": len(standing), "new": len(report.ingested), "replaced": len(report.replaced)}
@@ -47,7 +47,7 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
 
 
 def _file(version: FileVersion) -> dict[str, Any]:
-    """A file as people look at it."""
+    """A file for display."""
     shown = {"file": version.path, "rows": version.rows, "arrived": version.arrival, "sha256": version.sha256}
     return {**shown, "file_id": version.file_id}
 
@@ -55,7 +55,7 @@ def _file(version: FileVersion) -> dict[str, Any]:
 def validate(
     ws: Workspace, table: Table, references: list[Reference], partition: str, run_id: str
 ) -> tuple[Outcome, Outcome]:
-    """Make a partition of the validated table and of its quarantine; the outcome of each."""
+    """Write a partition of the validated table and of its quarantine. Returns both outcomes."""
     author = Author(f"validated/{table.name}", partition, run_id=run_id)
     report = validated.build_validated(ws, table, ws.slices.get(table.name), partition, author)
     status: Status = "unchanged" if report.unchanged else "made"
@@ -69,24 +69,24 @@ def validate(
     }
     results = tuple(checks.run_checks(ws, table, partition, references, ws.slices.get(table.name)))
     good = Outcome(result.rows, status, result=result, display=display, checks=results, content_key=report.content_key)
-    refused = quarantine.rows(ws, table, partition=partition, limit=ROWS) if result.quarantined else []
-    rejected = {"by rule": dict(result.by_rule), "preview": {"text": rows_table(refused, result.quarantined)}}
+    rows = quarantine.rows(ws, table, partition=partition, limit=ROWS) if result.quarantined else []
+    rejected = {"by rule": dict(result.by_rule), "preview": {"text": rows_table(rows, result.quarantined)}}
     bad = Outcome(result.quarantined, status, display=rejected, content_key=report.content_key)
     return good, bad
 
 
 def replay(ws: Workspace, table: Table) -> quarantine.Replay:
-    """What today's contract and `clean` make of the table's refused rows."""
+    """Validate the table's rejected rows again with the current contract and `clean`."""
     return quarantine.replay(ws, table, ws.slices.get(table.name))
 
 
 def references_of(pipelines: list[ModelPipeline], table: str) -> list[Reference]:
-    """Where a table's rows point to: the Lookups of examples that are its rows."""
-    found = {}
+    """The tables that a table's rows refer to, from the Lookups of its examples."""
+    references = {}
     for pipeline in pipelines:
         for feature in pipeline.joined:
             if pipeline.examples.table == table and not feature.timed:
                 on = {o: t for o, t in feature.keys.items() if o in pipeline.table(table).columns}
                 if on:
-                    found[feature.table, tuple(on.items())] = Reference(feature.table, on)
-    return list(found.values())
+                    references[feature.table, tuple(on.items())] = Reference(feature.table, on)
+    return list(references.values())

@@ -1,4 +1,4 @@
-"""The training set step: features and labels as known at the decision, as one blob."""
+"""The training set step: features and labels as known at the decision, stored as one blob."""
 
 import polars as pl
 
@@ -26,19 +26,19 @@ class TrainingSetStep(Step):
     job = "train"
     result = TrainingSetResult
     kinds = ("parquet",)
-    summary = "Features and labels as known at the decision: the blob that reproduces a model."
+    summary = "Features and labels as known at the decision, stored as the blob from which a model is reproduced."
     explanation = (
-        "Only examples whose labels were known by then, in three parts by time: train, validation (when to stop) and "
-        "holdout (for the gates alone)."
+        "It holds the examples whose labels were known by then, split by time into train, validation (for early "
+        "stopping) and holdout (for the gates only)."
     )
     changes_with = "the decision, the features so far or the labels known by then"
-    advice = "*immature* examples had no label yet and are left out."
+    advice = "*immature* examples had no final label yet and are left out."
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "decision")
 
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
-        """From the feature rows so far and the labels known by the decision; of nothing when it was skipped."""
+        """From the feature rows so far and the labels known by the decision. Constant when it was skipped."""
         decision = reading.own(ws, pipeline, "decision", [partition])
         if not decision_of(ws, pipeline, partition).trains:
             return recipe("training_set", SKIPPED_KEY, by_content=decision)

@@ -1,4 +1,4 @@
-"""The verdicts step: every gate judges the candidate; what was measured before is not measured again (S23)."""
+"""The verdicts step: every gate judges the candidate. Stored measurements are not repeated (S23)."""
 
 from dataclasses import replace
 from typing import Any
@@ -39,26 +39,28 @@ CODE_VERSION = 1  # of how candidates are judged; part of the content key (S31)
 
 
 class VerdictsStep(Step):
-    """What every gate found about the candidate."""
+    """The verdict of every gate on the candidate."""
 
     name = "verdicts"
     job = "train"
     result = VerdictsResult
     kinds = ("duckdb",)
-    summary = "What every gate found about the candidate; the checks show the same rows."
+    summary = "The verdict of every gate on the candidate. The checks show the same rows."
     explanation = (
-        "It is measured on the holdout once and stored; promotion reads the stored rows and not the checks. The model "
-        "card tells everything about the version on one page."
+        "Each gate is measured on the holdout once and stored. Promotion reads the stored rows, not the checks. The "
+        "model card describes the version on one page."
     )
     changes_with = "the candidate, a gate, or the champion it is compared with"
-    advice = "a red gate keeps the champion, and nothing else stops. Its sentence says by how much it was missed."
+    advice = (
+        "a failed gate keeps the current champion and stops nothing else. Its description says by how much it failed."
+    )
     alerts = "gate"
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "candidate")
 
     def checks(self, pipeline: ModelPipeline) -> tuple[tuple[str, str], ...]:
-        return tuple((gate.short_name, f"The gate asks: {gate.phrase}. {gate.why}") for gate in pipeline.all_gates)
+        return tuple((gate.short_name, f"The gate requires: {gate.phrase}. {gate.why}") for gate in pipeline.all_gates)
 
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
         """From the version, the gates and the champion it is compared with."""
@@ -78,7 +80,7 @@ class VerdictsStep(Step):
             checks = tuple(_check(gate, None, "Skipped: no candidate to judge.") for gate in pipeline.all_gates)
             return record(ws, author, Outcome(0, "skipped", result=VerdictsResult(), display=display, checks=checks))
         candidate = _candidate(ws, pipeline, partition, version)
-        # Training again goes on in another process; what people look at is drawn before it is waited for.
+        # Training again runs in another process. The plots are drawn before waiting for it.
         quick = [gate for gate in pipeline.all_gates if turn_of(gate) is Turn.EARLY]
         evaluate(ws.state, author.run_id, quick, candidate)
         plots = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
@@ -125,7 +127,7 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
 def _champion(
     ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version, holdout: pl.DataFrame
 ) -> Champion | None:
-    """The version to beat, with the candidate's holdout under its own features where these are others."""
+    """The champion to beat. If its features differ, the candidate's holdout is computed with them."""
     number = incumbent(ws, pipeline, partition, version.version)
     if number is None or number == version.version:
         return None

@@ -1,1 +1,4 @@
-"""Training sets, the model fitted on them, and making it again."""
+"""Training sets, fitting a model on them, and reproducing a model.
+
+What chooses training data and labels belongs here. What knows a model library belongs to `models`.
+"""

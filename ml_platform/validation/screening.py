@@ -56,7 +56,7 @@ def screen(
         raise FileRefused(
             path,
             missing_columns(missing, cleaned.columns),
-            place=made_by,
+            position=made_by,
             remedy="Let clean make every column of the contract.",
         )
     values, failed = cast(cleaned, types, table.time_zone)
@@ -94,7 +94,7 @@ def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.
     except Exception as error:  # whatever the user's function raises is about this file; the others go on
         problem = f"{name} raised {type(error).__name__}: {_first_line(error)}"
         raise FileRefused(
-            path, problem, place=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."
+            path, problem, position=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."
         ) from error
     remedy = f"{name} works row by row: it keeps {ROW!r}, may drop rows, and makes none."
     if not isinstance(cleaned, pl.DataFrame):
@@ -109,7 +109,7 @@ def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.
         raise FileRefused(
             path,
             f"{name} returned row {twice} more than once: does a join in it multiply rows?",
-            place=f"row {twice:,}",
+            position=f"row {twice:,}",
             remedy=remedy,
         )
     return cleaned.sort(ROW)

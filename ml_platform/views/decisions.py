@@ -9,7 +9,7 @@ from ml_platform.state.stores import Stores
 
 
 def history(stores: Stores, pipeline: str) -> list[dict[str, Any]]:
-    """Every decision, newest first; `counts` where it is the newest of its partition."""
+    """Every decision, newest first. `counts` marks the newest of each partition."""
     rows, seen = [], set[str]()
     for entry in reversed(decisions.history(stores.state, pipeline)):
         row = asdict(entry)

@@ -1,4 +1,4 @@
-"""Whether the platform can work here: each thing is examined alone, so that one fault does not hide another."""
+"""Health checks. Each check runs separately, so that one fault does not hide another."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -18,10 +18,9 @@ from ml_platform.views.stores_health import CHECKS, Check, opened_stores, waitin
 def examine(
     load_settings: Callable[[], Settings], load_pipelines: Callable[[Settings], Mapping[str, ModelPipeline]]
 ) -> list[Finding]:
-    """Every finding, from the ground up: settings, declarations, machine, lake and state, files that wait.
+    """All findings: settings, declarations, machine, lake and state, waiting files.
 
-    What the two functions raise as a PlatformError is a finding too. Nothing is written but a temporary file in
-    each folder, removed at once.
+    A PlatformError of the two functions becomes a finding. A temporary file in each folder is written and removed.
     """
     try:
         settings = load_settings()
@@ -58,9 +57,9 @@ def _stores(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Iterator[
 
 
 def _checked(name: str, check: Check, stores: Stores, pipelines: Sequence[ModelPipeline]) -> list[Finding]:
-    """What the check finds; that it fails is a finding as well."""
+    """The findings of a check. A failure of the check is a finding, too."""
     try:
         return list(check(stores, pipelines))
     except (PlatformError, duckdb.Error, SQLAlchemyError, OSError) as error:
         detail = (str(error).splitlines() or [type(error).__name__])[0]
-        return [Finding(name, "bad", detail, "The lake may be half made: run a pipeline.")]
+        return [Finding(name, "bad", detail, "The lake may be incomplete: run a pipeline.")]

@@ -1,4 +1,4 @@
-"""What an examination says about one thing."""
+"""The result of one health check."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was examined.
+    """The result of one health check.
 
     state:  `bad` keeps the platform from working, `warn` may do so later or means that something waits.
     remedy: what to do when the state is not `ok`.

@@ -1,4 +1,4 @@
-"""What a platform needs of the machine: folders to write to, room, a home for Dagster, a write lock that is free."""
+"""Health checks of the machine: writable folders, disk space, DAGSTER_HOME and the write lock."""
 
 import os
 import shutil
@@ -33,12 +33,12 @@ def _folders(settings: Settings) -> Iterator[Finding]:
                 name,
                 "ok" if _writable(_existing(folder)) else "bad",
                 f"{folder} is not there yet",
-                f"{_existing(folder)} is not writable: make it so, or set ML_PLATFORM_DATA.",
+                f"{_existing(folder)} is not writable: make it writable, or set ML_PLATFORM_DATA.",
             )
         elif _writable(folder):
             yield Finding(name, "ok", f"{folder} is writable")
         else:
-            yield Finding(name, "bad", f"{folder} is not writable", "Make it so, or set ML_PLATFORM_DATA.")
+            yield Finding(name, "bad", f"{folder} is not writable", "Make it writable, or set ML_PLATFORM_DATA.")
 
 
 def _existing(folder: Path) -> Path:
@@ -58,14 +58,14 @@ def _disk(settings: Settings) -> Finding:
     folder = _existing(settings.data)
     usage = shutil.disk_usage(folder)
     detail = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free for {folder}"
-    return Finding("disk", "ok" if usage.free > _LOW else "warn", detail, "`ml-platform maintain` gives some back.")
+    return Finding("disk", "ok" if usage.free > _LOW else "warn", detail, "`ml-platform maintain` frees space.")
 
 
 def _dagster_home() -> Finding:
     home = os.environ.get("DAGSTER_HOME", "")
     remedy = "export DAGSTER_HOME=/absolute/folder; `make` sets it to .dagster in the project."
     if not home:
-        return Finding("DAGSTER_HOME", "warn", "not set: runs would leave no history for `dagster dev`", remedy)
+        return Finding("DAGSTER_HOME", "warn", "not set: `dagster dev` will not see the run history", remedy)
     if not Path(home).is_absolute() or not Path(home).is_dir():
         return Finding("DAGSTER_HOME", "bad", f"{home} is not an existing absolute folder", remedy)
     if not (Path(home) / "dagster.yaml").exists():

@@ -1,4 +1,4 @@
-"""One prediction, row by row: the feature row it scored, the validated row of its example, the row of the file."""
+"""The origins of a prediction: its feature row, the validated row of its example, and the row of the file."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ _SHOWN = '"key", "at", score, "class", version, role, _partition AS partition, r
 
 
 def prediction_rows(lake: Lake, pipeline: str, key: str) -> list[Row]:
-    """The predictions of a key, the newest first. Raises NotFoundError when there is none."""
+    """The predictions of a key, newest first. Raises NotFoundError when there is none."""
     table = f"{quoted(pipeline)}.predictions"
     there = bool(lake.columns(pipeline, "predictions"))
     rows = _rows(lake, f'SELECT {_SHOWN} FROM {table} WHERE "key" = ?', [key]) if there else []
@@ -29,7 +29,7 @@ def prediction_rows(lake: Lake, pipeline: str, key: str) -> list[Row]:
 
 
 def feature_row(lake: Lake, pipeline: str, definition: FeatureDefinition, prediction: Row) -> Row | None:
-    """The stored feature row that a prediction scored; None when the partition no longer has it."""
+    """The stored feature row of a prediction; None when the partition no longer has it."""
     keys, at = definition.keys, definition.at
     table, listed = f"{quoted(pipeline)}.features", ", ".join(map(quoted, keys))
     where, parameters = "_partition = ?", [prediction["partition"]]
@@ -37,16 +37,18 @@ def feature_row(lake: Lake, pipeline: str, definition: FeatureDefinition, predic
         where, parameters = f"{where} AND {quoted(at)} = ?", [*parameters, prediction["at"]]
     # A key is printed as polars prints it, so it is found as polars prints it.
     frame = lake.frame(f"SELECT DISTINCT {listed} FROM {table} WHERE {where}", parameters)
-    found = frame.filter(key_text(keys) == prediction["key"]).rows()
-    if not found:
+    matching_keys = frame.filter(key_text(keys) == prediction["key"]).rows()
+    if not matching_keys:
         return None
     same = " AND ".join(f"{quoted(name)} = ?" for name in keys)
-    rows = _rows(lake, f"SELECT * EXCLUDE (_partition) FROM {table} WHERE {where} AND {same}", [*parameters, *found[0]])
+    rows = _rows(
+        lake, f"SELECT * EXCLUDE (_partition) FROM {table} WHERE {where} AND {same}", [*parameters, *matching_keys[0]]
+    )
     return rows[0]
 
 
 def example_rows(stores: Stores, definition: FeatureDefinition, features: Row) -> list[Row]:
-    """Where the row of an example came from: partition, file, row of the file (from 0), hash, arrival."""
+    """The origin of an example's row: partition, file, row of the file (from 0), hash, arrival."""
     table = f"validated.{quoted(definition.examples)}"
     same = " AND ".join(f"{quoted(name)} = ?" for name in definition.keys)
     chosen = examples_sql(
@@ -62,9 +64,16 @@ def example_rows(stores: Stores, definition: FeatureDefinition, features: Row) -
 
 
 def _origin(file: LandedFile, row: Row) -> Row:
-    named = ("table", "sha256", "version", "arrival", "status")
-    about = {name: getattr(file, name) for name in named}
-    return {**about, "partition": row["_partition"], "file": file.path, "row": row["_row"]}
+    return {
+        "table": file.table,
+        "partition": row["_partition"],
+        "file": file.path,
+        "row": row["_row"],
+        "sha256": file.sha256,
+        "version": file.version,
+        "arrival": file.arrival,
+        "status": file.status,
+    }
 
 
 def _rows(lake: Lake, sql: str, parameters: list[Any]) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Which pictures tell how good a model is: of a holdout, and of what predictions turned out to be worth."""
+"""Plots of model performance: of scores against labels, and of the headline metric over partitions."""
 
 from typing import Any
 
@@ -19,25 +19,25 @@ from ml_platform.spec.pipeline import ModelPipeline
 
 
 def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
-    """Pictures of scores against labels, by the task; `rows` says whose they are. Nothing without rows."""
+    """Plots of scores against labels, by task. `rows` names the rows in titles. Empty without rows."""
     if len(part) == 0:
         return {}
     labels, scores = part.labels.to_numpy(), np.asarray(part.scores)
     if task == "binary":
         truth = labels.astype(float)
-        found: dict[str, Any] = {"ROC curve": f"none: all labels of {rows} are {str(bool(truth[0])).lower()}"}
+        plots: dict[str, Any] = {"ROC curve": f"none: all labels of {rows} are {str(bool(truth[0])).lower()}"}
         if truth.min() != truth.max():
-            said = in_words("AUC", part.interval("roc_auc"))
-            found["ROC curve"] = drawn(ws, lambda: holdout.roc(truth, scores, said, f"ROC curve of {rows}"))
-        found["calibration"] = drawn(ws, lambda: holdout.calibration(truth, scores, f"Calibration of {rows}"))
-        found["scores by label"] = drawn(ws, lambda: holdout.histogram(scores, truth, f"Scores of {rows}"))
-        return found
+            title = with_interval("AUC", part.interval("roc_auc"))
+            plots["ROC curve"] = drawn(ws, lambda: holdout.roc(truth, scores, title, f"ROC curve of {rows}"))
+        plots["calibration"] = drawn(ws, lambda: holdout.calibration(truth, scores, f"Calibration of {rows}"))
+        plots["scores by label"] = drawn(ws, lambda: holdout.histogram(scores, truth, f"Scores of {rows}"))
+        return plots
     if task == "multiclass":
-        said_classes = decisions(task, scores, part.classes)
-        found = {row["slice"]: (row["value"], row["low"], row["high"], row["rows"]) for row in by_class(part)}
+        decided_classes = decisions(task, scores, part.classes)
+        recalls = {row["slice"]: (row["value"], row["low"], row["high"], row["rows"]) for row in by_class(part)}
         return {
-            "confusion": drawn(ws, lambda: answers.confusion(list(labels), list(said_classes))),
-            "recall by class": drawn(ws, lambda: answers.recalls(found)),
+            "confusion": drawn(ws, lambda: answers.confusion(list(labels), list(decided_classes))),
+            "recall by class": drawn(ws, lambda: answers.recalls(recalls)),
         }
     actual = labels.astype(float)
     return {
@@ -49,33 +49,37 @@ def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
 def by_month(ws: Workspace, pipeline: ModelPipeline, partition: str, rows: pl.DataFrame) -> dict[str, Any]:
     """The headline metric of champions up to this partition, whose `rows` are of the performance table's columns.
 
-    Nothing before there are two partitions, nor where this one has no value.
+    Empty with fewer than two partitions, or if this one has no value.
     """
     metric = pipeline.headline
     here = rows.filter(sliced_by="", role="champion", metric=metric).drop_nulls("value").sort("version").tail(1)
     own = [Month(partition, *row) for row in here.select("value", "low", "high", "version").iter_rows()]
-    known = [month for month in champions(ws.lake, pipeline.name, metric) if month.partition < partition] + own
-    if pipeline.partitions is None or not own or len(known) < 2:
+    values = [month for month in champions(ws.lake, pipeline.name, metric) if month.partition < partition] + own
+    if pipeline.partitions is None or not own or len(values) < 2:
         return {}
     bounds = (gate.bound for gate in pipeline.gates if gate.judged_metric == metric)
     bound = next((bound for bound in bounds if bound is not None), None)
-    return {f"{metric} by {pipeline.partitions.unit}": drawn(ws, lambda: months.by_month(metric, known, bound))}
+    return {f"{metric} by {pipeline.partitions.unit}": drawn(ws, lambda: months.by_month(metric, values, bound))}
 
 
 def champions(lake: Lake, pipeline: str, metric: str) -> list[Month]:
-    """What the champion of each partition was worth in the metric, in order; from the performance table."""
+    """The champion's metric in each partition, in order, from the performance table."""
     if not lake.columns(pipeline, "performance"):
         return []
-    found = lake.rows(
+    rows = lake.rows(
         f"SELECT _partition, value, low, high, version FROM {quoted(pipeline)}.performance "
         "WHERE sliced_by = '' AND role = 'champion' AND metric = ? AND value IS NOT NULL "
         "QUALIFY row_number() OVER (PARTITION BY _partition ORDER BY version DESC) = 1 ORDER BY _partition",
         [metric],
     )
-    return [Month(*row) for row in found]
+    return [Month(*row) for row in rows]
 
 
-def in_words(metric: str, found: Interval) -> str:
+def with_interval(metric: str, interval: Interval) -> str:
     """A metric with its interval, such as "AUC 0.746 (95 %: 0.740 to 0.751)"."""
-    said = f"{metric} {found.value:.3f}"
-    return said if found.low is None or found.high is None else f"{said} (95 %: {found.low:.3f} to {found.high:.3f})"
+    value = f"{metric} {interval.value:.3f}"
+    return (
+        value
+        if interval.low is None or interval.high is None
+        else f"{value} (95 %: {interval.low:.3f} to {interval.high:.3f})"
+    )

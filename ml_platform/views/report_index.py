@@ -1,4 +1,4 @@
-"""The reports there are: as rows for people and programs, and as a page that links to them."""
+"""Lists reports: as rows, and as an index page that links to them."""
 
 import uuid
 from html import escape
@@ -30,7 +30,7 @@ td.over .bar i { background: #e07b00 }
 
 
 def reports(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
-    """Every report that lies in its place, by partition; absent figures are None."""
+    """Every existing report, by partition. Missing figures are None."""
     rows = []
     for (_, partition), record in sorted(ledger.latest(ws.state, f"{pipeline.name}/report").items()):
         files = [ws.settings.data / name for name in record.files]
@@ -58,7 +58,7 @@ def reports(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
 
 
 def write_index(ws: Workspace, pipeline: ModelPipeline) -> Path:
-    """The page with links to the reports. Whoever writes last has read all: reading and writing are one turn."""
+    """Write the index page. A lock covers reading and writing, so that no report is missed."""
     path = ws.settings.reports / pipeline.name / INDEX
     with ws.lake.locked(f"the index of the reports of {pipeline.name}"):
         _write(path, index_page(pipeline, reports(ws, pipeline)))
@@ -66,7 +66,7 @@ def write_index(ws: Workspace, pipeline: ModelPipeline) -> Path:
 
 
 def index_page(pipeline: ModelPipeline, rows: list[dict[str, Any]]) -> str:
-    """One line a report, newest first, with the figures that decide."""
+    """The index page: one line per report, newest first, with the figures used for decisions."""
     drift, metric = pipeline.drift, pipeline.headline
     lines = "".join(_line(row, drift.weighted, drift.score) for row in reversed(rows))
     heads = "".join(
@@ -84,8 +84,8 @@ def index_page(pipeline: ModelPipeline, rows: list[dict[str, Any]]) -> str:
     about = escape(pipeline.description or "")
     return _page(
         f"Reports of {pipeline.name}",
-        f"<h1>{escape(pipeline.name)}</h1><p>{about} Each page shows a partition against what the champion that "
-        "scored it had learnt from. The figures here are of all rows, those in a page of a sample.</p>"
+        f"<h1>{escape(pipeline.name)}</h1><p>{about} Each page compares a partition with the training data of the "
+        "champion that scored it. The figures here cover all rows, those in a page a sample.</p>"
         f"<table><thead><tr>{heads}</tr></thead><tbody>{lines}</tbody></table>",
     )
 
@@ -111,7 +111,7 @@ def _line(row: dict[str, Any], weighted: float, score: float) -> str:
 
 
 def _bar(value: float | None, threshold: float) -> str:
-    """The value and a bar that is half full at the threshold."""
+    """A cell with the value and a bar that is half full at the threshold."""
     if value is None:
         return "<td>–</td>"
     width = min(100.0, 50 * value / threshold)

@@ -1,4 +1,4 @@
-"""What happened, in rows: for `status`, `models`, the end of a run."""
+"""Rows for `status`, `models` and the end of a run."""
 
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,10 @@ from ml_platform.state.stores import Stores
 
 
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
-    """Per partition that was run: rows, quarantined, the realised metric of the version decided in it, gates, champion.
+    """Per partition that ran: rows, quarantined rows, realised metric, gates, decision and champion.
 
-    `realised` is the metric of the champion of the end of the partition on the next one, in `metric`;
-    None until labels are known. For a pipeline without partitions it is on what the champion scored.
+    `realised` is the champion's metric on the following partition, named by `metric`; None until labels are known.
+    Without partitions it is the metric of everything that the champion scored.
     """
     with ws.reading():
         return _months(ws, pipeline)
@@ -34,7 +34,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
         if (f"{name}/features", partition) not in ran:
             continue
         verdict = judged.get((f"{name}/verdicts", partition))
-        found = verdict.result_as(VerdictsResult) if verdict else VerdictsResult()
+        judged_by_gates = verdict.result_as(VerdictsResult) if verdict else VerdictsResult()
         champion = decided.get((f"{name}/champion", partition))
         outcome = champion.result_as(ChampionResult) if champion else None
         own = tables[pipeline.examples.table]
@@ -50,7 +50,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 "quarantined": sum(one.result_as(ValidatedResult).quarantined for one in rejected if one is not None),
                 "metric": metric,
                 "realised": realised.get(measured_in) if measured_in else None,
-                "gates": f"{found.passed} of {found.gates}" if found.candidate else None,
+                "gates": f"{judged_by_gates.passed} of {judged_by_gates.gates}" if judged_by_gates.candidate else None,
                 "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
                 "champion": _champion(name, log, window_of(pipeline, partition)[1], outcome),
             }
@@ -61,7 +61,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
 def _champion(
     name: str, log: list[promotions.Promotion], end: datetime | None, decided: ChampionResult | None
 ) -> str | None:
-    """The version that serves from the end of a partition, as it was decided; else by the log."""
+    """The version that serves from the end of a partition: as recorded, or by the promotion log."""
     serving = decided.champion if decided else promotions.serving_at(log, end)
     return f"{name}@{serving}" if serving else None
 
@@ -86,7 +86,9 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
     served = {entry.version: entry for entry in promotions.history(ws.state, pipeline.name) if entry.action != "kept"}
     rows = []
     for version in reversed(versions.versions(ws.state, pipeline.name)):
-        found = {v.gate_key: v.passed for v in verdicts.of(ws.state, pipeline.name, version.version) if v.slice == ""}
+        passed_by_gate = {
+            v.gate_key: v.passed for v in verdicts.of(ws.state, pipeline.name, version.version) if v.slice == ""
+        }
         rows.append(
             {
                 "version": version.name,
@@ -94,7 +96,7 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
                 "partition": version.partition,
                 "metric": metric,
                 "holdout": version.metrics["holdout"].get(metric),
-                "gates_passed": sum(found.get(key) is not False and key in found for key in keys),
+                "gates_passed": sum(passed_by_gate.get(key) is not False and key in passed_by_gate for key in keys),
                 "gates": len(keys),
                 "promoted": served[version.version].effective_at if version.version in served else None,
                 "training_set": version.training_set,
@@ -106,13 +108,13 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
 
 
 def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[str, Any]:
-    """All that is on record about a version, with every verdict. Raises NotFoundError when it does not exist."""
-    found = versions.version(ws.state, pipeline.name, number)
+    """All recorded facts about a version, with every verdict. Raises NotFoundError when it does not exist."""
+    version = versions.version(ws.state, pipeline.name, number)
     return {
-        "version": found.name,
+        "version": version.name,
         "serves": promotions.champion_at(ws.state, pipeline.name) == number,
         **{
-            name: getattr(found, name)
+            name: getattr(version, name)
             for name in (
                 "partition",
                 "decided_at",

@@ -1,4 +1,4 @@
-"""Whether what the platform keeps is whole: lake, operational state, champions; and what waits to be taken in."""
+"""Health checks of lake, operational state, champions and waiting files."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -24,15 +24,15 @@ Check = Callable[[Stores, Sequence[ModelPipeline]], Iterator[Finding]]
 
 
 def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
-    """Lake and state opened read-only, or None where one cannot be; whoever calls closes them."""
+    """Open lake and state read-only; None if either cannot be opened. The caller closes them."""
     if not settings.catalog.get_secret_value() and not (settings.lake / "catalog.sqlite").exists():
-        remedy = "The first `ml-platform run PIPELINE` makes it."
+        remedy = "The first `ml-platform run PIPELINE` creates it."
         return [Finding("lake", "warn", f"there is none in {settings.lake} yet", remedy)], None
     try:
         lake = Lake(settings, read_only=True)
         findings = [Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")]
     except PlatformError as error:
-        remedy = "Restore lake/catalog.sqlite from a copy; the data files are as they were."
+        remedy = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
         return [Finding("lake", "bad", error.what, remedy)], None
     try:
         state = State(settings, read_only=True)
@@ -44,17 +44,17 @@ def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
 
 
 def damaged_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """Data files of the lake that are missing or cut short."""
+    """Data files of the lake that are missing or truncated."""
     lost = sorted({f"{s.schema}.{s.table}" + (f" {s.partition}" if s.partition else "") for s in unusable(stores.lake)})
     if lost:
         yield Finding(
             "data files",
             "bad",
-            f"missing or cut short: {', '.join(lost)}",
-            "`ml-platform run PIPELINE` makes them again.",
+            f"missing or truncated: {', '.join(lost)}",
+            "`ml-platform run PIPELINE` writes them again.",
         )
     else:
-        yield Finding("data files", "ok", "all there, none cut short")
+        yield Finding("data files", "ok", "all present and complete")
 
 
 def undelivered_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
@@ -68,7 +68,7 @@ def undelivered_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> It
 
 
 def damaged_champions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """Whether the bundle and the training set of each champion are whole."""
+    """Whether the bundle and the training set of each champion are undamaged."""
     for pipeline in pipelines:
         champion = promotions.champion_at(stores.state, pipeline.name)
         if champion is None:
@@ -91,7 +91,7 @@ def damaged_champions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
 
 
 def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """Whether libraries and machine are still those of the last training."""
+    """Whether libraries and machine are the same as at the last training."""
     newest = [trained[-1] for pipeline in pipelines if (trained := versions(stores.state, pipeline.name))]
     if not newest:
         return
@@ -104,7 +104,7 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
             "versions",
             "warn",
             f"since {last.name} was trained: {'; '.join(moved)}",
-            "New trainings are new versions; `make install` brings back what the lock names.",
+            "New trainings make new versions. `make install` restores the locked libraries.",
         )
     else:
         yield Finding(
@@ -116,13 +116,13 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
 
 
 def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """Files that landed and were not taken in, and those that were refused."""
+    """Landed files that are not ingested yet, and refused files."""
     for pipeline in pipelines:
         looks = [raw.pending(stores.state, table) for table in pipeline.tables]
         refused = [refusal for look in looks for refusal in look.refused]
         waiting = {look.table: len(look.paths) for look in looks if look.paths}
         for refusal in refused:
-            yield Finding("refused file", "warn", refusal.error, "Mend the file where it is, or remove it.")
+            yield Finding("refused file", "warn", refusal.error, "Correct the file where it is, or remove it.")
         if waiting:
             counts = ", ".join(f"{count} of {table}" for table, count in waiting.items())
             detail = f"{pipeline.name}: {counts} wait"

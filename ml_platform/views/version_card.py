@@ -1,4 +1,4 @@
-"""The model card of a version, from what is on record about it."""
+"""The model card of a version, from its recorded facts."""
 
 import math
 
@@ -15,28 +15,28 @@ from ml_platform.state import verdicts, versions
 
 
 def card_of(ws: Workspace, pipeline: ModelPipeline, number: int) -> str:
-    """The card of one version. Raises NotFoundError when it does not exist, BlobError without its bundle."""
+    """The model card of one version. Raises NotFoundError when it does not exist, BlobError without its bundle."""
     version = versions.version(ws.state, pipeline.name, number)
     bundle = bundles.load(ws.blobs, version.bundle)
     definition = FeatureDefinition.from_json(bundle.definition)
-    found = verdicts.of(ws.state, pipeline.name, number)
+    gate_verdicts = verdicts.of(ws.state, pipeline.name, number)
     holdout = {name: value for name, value in version.metrics["holdout"].items() if value is not None}
-    metrics = {name: _interval(name, value, found) for name, value in holdout.items()}
+    metrics = {name: _interval(name, value, gate_verdicts) for name, value in holdout.items()}
     return model_card(
         version,
         description=pipeline.description,
         owners=pipeline.owners,
         metrics=metrics,
-        verdicts=found,
+        verdicts=gate_verdicts,
         features=outputs_since(definition, reading.available_since(ws, definition)),
         importance=bundle.fitted.importance(),
         limits=_limits(pipeline, bundle),
     )
 
 
-def _interval(metric: str, value: float, found: list[verdicts.Verdict]) -> Interval:
-    """The metric with the interval that a gate found for this very value; a gate of differences has another value."""
-    for verdict in found:
+def _interval(metric: str, value: float, gate_verdicts: list[verdicts.Verdict]) -> Interval:
+    """The metric with the interval of a gate that measured the same value, if any."""
+    for verdict in gate_verdicts:
         own = verdict.metric == metric and not verdict.slice and verdict.low is not None
         if own and math.isclose(verdict.value or math.nan, value, rel_tol=1e-9):
             return Interval(value, verdict.low, verdict.high)
@@ -44,15 +44,15 @@ def _interval(metric: str, value: float, found: list[verdicts.Verdict]) -> Inter
 
 
 def _limits(pipeline: ModelPipeline, bundle: bundles.Bundle) -> list[str]:
-    """What the model cannot know, by its making."""
+    """The model's known limits, from its declaration."""
     examples = pipeline.examples
     limits = []
     if examples.at:
-        limits.append(f"It speaks of the moment `{examples.at}`: nothing that became known later has a part in it.")
+        limits.append(f"It predicts as of `{examples.at}` and uses nothing that became known later.")
     levels = {name: len(categories) for name, categories in bundle.levels.items()}
     if levels:
-        told = ", ".join(f"{name} ({count})" for name, count in levels.items())
-        limits.append(f"Texts it has not met in training count as missing: it knows the levels of {told}.")
+        counted = ", ".join(f"{name} ({count})" for name, count in levels.items())
+        limits.append(f"Categories unseen in training count as missing. Known categories: {counted}.")
     if isinstance(examples.label, Label) and examples.label.matures_after:
-        limits.append(f"An answer is only final after {examples.label.matures_after}.")
+        limits.append(f"A label is final only after {examples.label.matures_after}.")
     return limits

@@ -86,7 +86,7 @@ def test_months_are_partitions_where_there_are_enough_rows_in_them(
 
 def test_without_a_unique_column_the_row_number_is_the_key_and_says_so(flowers: DraftedDeclaration) -> None:
     assert flowers.proof.pipeline.examples.keys == ("row",) and flowers.proof.refused == {}
-    assert "name a real one before a second file lands" in flowers.text
+    assert "Declare a real key before a second file lands" in flowers.text
     assert flowers.proof.pipeline.task == "multiclass" and not flowers.proof.pipeline.split.timed
 
 

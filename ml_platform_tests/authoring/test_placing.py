@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.authoring.placing import place, publish
+from ml_platform.authoring.placing import destination, publish
 from ml_platform.errors import AuthoringError
 
 
@@ -17,7 +17,7 @@ def _package(folder: Path) -> Path:
 def test_tests_go_to_the_mirror_of_the_package(tmp_path: Path) -> None:
     _package(tmp_path / "shop")
     folder, mirror = _package(tmp_path / "shop" / "models"), _package(tmp_path / "shop_tests")
-    found = place("churn", folder, [])
+    found = destination("churn", folder, [])
     assert (found.declaration, found.module) == (folder / "churn.py", "shop.models.churn")
     assert found.tests == mirror / "models" / "test_churn.py"
     publish({found.declaration: "a = 1\n", found.tests: "b = 1\n"})
@@ -25,33 +25,33 @@ def test_tests_go_to_the_mirror_of_the_package(tmp_path: Path) -> None:
 
 
 def test_without_a_mirror_they_stand_beside_it_where_no_pipeline_is_looked_for(tmp_path: Path) -> None:
-    found = place("churn", tmp_path, [])
-    assert (found.tests, found.module, found.found) == (tmp_path / "tests" / "test_churn.py", "churn", False)
+    found = destination("churn", tmp_path, [])
+    assert (found.tests, found.module, found.discovered) == (tmp_path / "tests" / "test_churn.py", "churn", False)
 
 
 def test_the_repository_itself_is_such_a_place() -> None:
-    found = place("no_such_pipeline", None, ["ml_platform.pipelines"])
-    assert found.module == "ml_platform.pipelines.no_such_pipeline" and found.found
+    found = destination("no_such_pipeline", None, ["ml_platform.pipelines"])
+    assert found.module == "ml_platform.pipelines.no_such_pipeline" and found.discovered
     assert found.tests.parts[-3:] == ("ml_platform_tests", "pipelines", "test_no_such_pipeline.py")
 
 
 @pytest.mark.parametrize("packages", [["rich"], ["ml_platform.errors"], ["no_such_package"]])
 def test_installed_packages_and_modules_are_no_place(packages: list[str]) -> None:
     with pytest.raises(AuthoringError, match="--to FOLDER"):
-        place("churn", None, packages)
+        destination("churn", None, packages)
 
 
 @pytest.mark.parametrize("name", ["polars", "json"])
 def test_a_module_that_would_hide_another_is_refused_but_not_in_a_package(tmp_path: Path, name: str) -> None:
     with pytest.raises(AuthoringError, match=f"'{name}' is a Python module here"):
-        place(name, tmp_path, [])
-    assert place(name, _package(tmp_path / "shop"), []).module == f"shop.{name}"
+        destination(name, tmp_path, [])
+    assert destination(name, _package(tmp_path / "shop"), []).module == f"shop.{name}"
 
 
 def test_what_is_there_is_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / "churn.py").write_text("kept\n")
     with pytest.raises(AuthoringError, match="exists already"):
-        place("churn", tmp_path, [])
+        destination("churn", tmp_path, [])
     files = {tmp_path / "new" / "tests" / "one.py": "one\n", tmp_path / "churn.py": "other\n"}
     with pytest.raises(AuthoringError, match=r"churn\.py exists already"):
         publish(files)

@@ -23,7 +23,7 @@ def alarmed(platform: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (platform / "landing" / "trips" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
     with closing(world(platform, trips_and_churn.trip_delay, trips_and_churn.churn)) as made:
         outcome = made.step("raw/trips", "all")
-        step_alerts.told(made.ws, "raw/trips", "all", outcome, "run", print)
+        step_alerts.raise_alerts(made.ws, "raw/trips", "all", outcome, kind="check", run_id="run", say=print)
     return platform
 
 
@@ -33,7 +33,7 @@ def test_what_was_alarming_is_listed_with_what_the_channels_know(alarmed: Path) 
     shown = invoke("alerts", "trip_delay")
     assert shown.exit_code == 0 and "Refused: trips/noise.csv" in shown.stdout and "failed (json " in shown.stdout
     assert invoke_json("alerts", "churn") == []
-    assert "Nothing alarming" in invoke("alerts", "churn").stdout
+    assert "There are no alerts" in invoke("alerts", "churn").stdout
     (finding,) = [found for found in invoke_json("doctor") if found["name"] == "alerts"]
     assert finding["state"] == "warn" and "1 did not reach json " in finding["detail"]
 

@@ -138,7 +138,7 @@ def test_a_model_card_is_markdown_of_one_version(shared_platform: Path) -> None:
     assert card.stdout.startswith("# trip_delay@1\n") and "## Gates" in card.stdout
     for words in (("trip_delay", "--card"), ("trip_delay@1", "--card", "--json")):
         refused = invoke("models", *words)
-        assert refused.exit_code == 2 and "--card is one version's, as Markdown" in refused.stderr
+        assert refused.exit_code == 2 and "--card needs a version, and prints Markdown" in refused.stderr
 
 
 def test_what_is_piped_is_not_cut(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def test_decisions_are_listed_newest_first_with_their_evidence(shared_platform: 
     assert rows[0]["evidence"]["since_triggered"] == 1 and rows[0]["policy"]["every"] == 1
     shown = invoke("decisions", "trip_delay").stdout
     assert "2024-02" in shown and "triggered" in shown and "reason" in shown
-    assert "has decided nothing yet: `ml-platform run churn`" in invoke("decisions", "churn").stdout
+    assert "has no decision yet: `ml-platform run churn`" in invoke("decisions", "churn").stdout
 
 
 def test_what_was_to_be_trained_already_is_not_forced(platform: Path) -> None:
@@ -41,7 +41,7 @@ def test_after_a_change_the_past_stands_and_a_model_of_it_is_asked_for_once(
     monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_retuned"]')
     told = invoke("run", "trip_delay").stderr
     assert "nothing was launched" in told
-    assert "2 settled partitions keep predictions, decisions and models of before a change" in " ".join(told.split())
+    assert "2 settled partitions keep predictions, decisions and models from before a change" in " ".join(told.split())
     assert "`ml-platform run trip_delay --recompute`" in invoke("status", "trip_delay").stderr.replace("\n", " ")
     asked = invoke_json("retrain", "trip_delay", "--why", "smaller trees")
     assert (asked["partition"], asked["outcome"], asked["new"]) == ("2024-02", "manual", True)
@@ -70,10 +70,10 @@ def test_a_held_back_month_is_forced_once_by_name(platform: Path, monkeypatch: p
     ("words", "code", "message"),
     [
         (["retrain", "trip_delay"], 2, "--why"),
-        (["retrain", "trip_delay", "--why", " "], 2, "it is empty"),
+        (["retrain", "trip_delay", "--why", " "], 2, "the reason is empty"),
         (["retrain", "trip_delay", "--why", "x", "--partition", "2031-01"], 2, "There is no month '2031-01'"),
         (["retrain", "trip_delay", "--why", "x", "--partition", "2024-04"], 1, "has no decision for 2024-04"),
-        (["retrain", "churn", "--why", "x"], 1, "has decided nothing yet"),
+        (["retrain", "churn", "--why", "x"], 1, "has no decision yet"),
         (["decisions", "chrun"], 2, "There is no pipeline 'chrun'"),
     ],
 )

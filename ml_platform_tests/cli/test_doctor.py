@@ -18,7 +18,7 @@ def test_a_bad_finding_is_printed_with_its_remedy_and_fails(data_folder: Path) -
     result = invoke("doctor")
     printed = " ".join(result.output.split())
     assert result.exit_code == 1
-    assert "bad landing folder:" in printed and "make it so, or set ML_PLATFORM_DATA" in printed
+    assert "bad landing folder:" in printed and "make it writable, or set ML_PLATFORM_DATA" in printed
 
 
 def test_the_kind_of_catalog_is_told_without_its_secret(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,13 +12,13 @@ ARGUMENTS = {
     "no pipeline at all": ("run", "Missing argument 'PIPELINE'"),
     "an unknown command": ("modells", "No such command"),
     "an unknown option": ("status --jsn", "--jsn"),
-    "a version that is none": ("models trip_delay@x", "'trip_delay@x' is no version"),
-    "a version of other digits": ("models trip_delay@²", "is no version"),
-    "a version to promote without number": ("promote trip_delay --why good", "is no version"),
+    "a version that is none": ("models trip_delay@x", "'trip_delay@x' is not a version"),
+    "a version of other digits": ("models trip_delay@²", "is not a version"),
+    "a version to promote without number": ("promote trip_delay --why good", "is not a version"),
     "a version that does not exist": ("models trip_delay@99", "no version 'trip_delay@99'"),
     "a version to reproduce that does not exist": ("reproduce trip_delay@99", "no version 'trip_delay@99'"),
     "a version to promote that does not exist": ("promote trip_delay@99 --why good", "no version 'trip_delay@99'"),
-    "the history of a version": ("models trip_delay@1 --history", "--history is of a pipeline"),
+    "the history of a version": ("models trip_delay@1 --history", "--history needs a pipeline without a version"),
     "an unknown table": ("land trip_delay trps pyproject.toml", "no table 'trps'"),
     "a missing file": ("land trip_delay trips nowhere.csv", "nowhere.csv"),
     "a file of another table": ("land trip_delay trips pyproject.toml", "is not one of trips"),
@@ -42,7 +42,7 @@ ARGUMENTS = {
     "a file that never landed": ("lineage trip_delay --file trips/nope.csv", "no file of trip_delay 'trips/nope.csv'"),
     "a file of another pipeline": ("lineage trip_delay --file plans.csv", "no file of trip_delay 'plans.csv'"),
     "a picture of what is recorded": ("lineage trip_delay --record --svg x.svg", "--svg draws"),
-    "counting and listing at once": ("quarantine trip_delay --replay --rows 3", "without --rows"),
+    "counting and listing at once": ("quarantine trip_delay --replay --rows 3", "excludes --rows"),
 }
 
 
@@ -131,7 +131,7 @@ DECLARATIONS = {
     "a word that is missing": ("p = ModelPipeline('p')", "tables, examples, features, trainer is missing."),
     "a feature that is none": (
         'p = declared(features=["size"])',
-        "features[0]='size' is a text. Allowed: Derived, Lookup, Latest, Window, Since.",
+        "features[0]='size' is a text. Allowed: Derived, Lookup, Latest, Window, Since, TimeSince.",
     ),
     "a text for a number": ('g = AtLeast("roc_auc", "high")', "floor='high' is no number."),
     "a name that is not defined": ("p = declard()", "line 15: NameError: name 'declard' is not defined."),

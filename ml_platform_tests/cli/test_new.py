@@ -159,10 +159,10 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a key that comes twice": (
         _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]),
         "--key size",
-        "60 different rows have 7 different values of it",
+        "60 distinct rows have only 7 distinct values",
     ),
     "a time that is none": (
-        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--at size", "is integer and no time",
+        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--at size", "is integer and not a time",
     ),
     "a column that is not there": (
         _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target gone", "--target names 'gone'",
@@ -186,7 +186,7 @@ def test_a_file_that_carries_no_declaration_is_refused_in_a_sentence(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Draft", "not a usable name"), ("class", "already means something"), ("raw", "the platform's own"),
+        ("Draft", "not a valid name"), ("class", "already a name in Python"), ("raw", "reserved name of the platform"),
         ("test_it", "without test_"), ("taken", "exists already"),
     ],
 )  # fmt: skip

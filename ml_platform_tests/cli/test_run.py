@@ -26,7 +26,7 @@ def test_a_run_that_is_interrupted_says_so_and_its_rerun_goes_on(
     first.process.send_signal(signal.SIGINT)
     code, out, err = first.end()
     assert (code, out) == (130, ""), err
-    assert "Stopped" in err and "goes on" in err and "Traceback" not in err
+    assert "Stopped" in err and "continues from there" in err and "Traceback" not in err
 
     code, out, err = start_command("run", "trip_delay", "--json").end()
     assert code == 0, err

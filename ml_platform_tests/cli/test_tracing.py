@@ -80,7 +80,7 @@ def test_a_lake_from_before_lineage_is_told_of_and_recorded(platform: Path) -> N
     with closing(State(Settings(data=platform))) as state, state.writing() as connection:
         connection.execute(update(record_details).values(reads="null"))
     before = invoke("lineage", "trip_delay", "--model", "1")
-    assert before.exit_code == 0 and "before lineage was kept" in before.stderr and "--record" in before.stderr
+    assert before.exit_code == 0 and "Recorded without lineage" in before.stderr and "--record" in before.stderr
     assert "25 outputs of trip_delay" in invoke("lineage", "trip_delay", "--record").stdout
     assert invoke_json("lineage", "trip_delay", "--record") == {"recorded": 0, "lost": []}
     assert invoke_json("lineage", "trip_delay", "--model", "1")["missing"] == []

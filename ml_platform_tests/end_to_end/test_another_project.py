@@ -88,7 +88,7 @@ def _customers(count: int = 400) -> pl.DataFrame:
             "taken_at": pl.Series(["2026-01-01"] * count).str.to_datetime("%Y-%m-%d", time_zone="UTC", time_unit="us"),
             "plan": random.choice(["basic", "family"], count),
             "spending": spending,
-            "left": spending + random.normal(0, 8, count) < 35,
+            "churned": spending + random.normal(0, 8, count) < 35,
         }
     ).with_columns(settled_at=pl.col("taken_at").dt.offset_by("30d"))
 
@@ -102,7 +102,7 @@ def churn(shop: Path, run: Run) -> Path:
 
 def test_a_project_with_the_wheel_finds_the_component_and_what_it_scaffolds_loads(churn: Path, run: Run) -> None:
     listed = {one["key"]: one for one in json.loads(run("dagster_dg_cli.cli", "list", "components", "--json"))["items"]}
-    assert "One declared model" in listed["ml_platform.PipelineComponent"]["summary"]
+    assert "A declared model" in listed["ml_platform.PipelineComponent"]["summary"]
     assert sorted(path.name for path in churn.iterdir()) == ["declaration.py", "defs.yaml"]
     said = run("dagster_dg_cli.cli", "check", "defs")
     assert "YAML validated successfully" in said and "definitions loaded successfully" in said

@@ -89,7 +89,7 @@ def test_an_address_may_lead_to_a_module_beside_defs_yaml(tmp_path: Path) -> Non
     [
         ("shop.nothing:churn", "there is no module 'shop.nothing'"),
         (f"{DECLARED}:chrn", "Pipelines there: churn, trip_delay"),
-        (f"{DECLARED}:scenario", "is no ModelPipeline but <module"),
+        (f"{DECLARED}:scenario", "is not a ModelPipeline but <module"),
         (f"{DECLARED}.churn", "Write package.module:name"),
     ],
 )
@@ -144,7 +144,11 @@ def test_a_scaffold_never_writes_over_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "problem"),
-    [("Churn-2", "not a usable name"), ("raw", "a name of the platform's own"), ("class", "already means something")],
+    [
+        ("Churn-2", "not a valid name"),
+        ("raw", "a reserved name of the platform"),
+        ("class", "already a name in Python"),
+    ],
 )
 def test_a_name_that_no_pipeline_can_have_leaves_nothing_behind(tmp_path: Path, name: str, problem: str) -> None:
     with pytest.raises(PlatformError, match=problem):
@@ -157,4 +161,4 @@ def test_the_schema_says_what_to_write() -> None:
     assert model is not None
     (field,) = model.model_json_schema()["properties"].values()
     assert "package.module:name" in field["description"]
-    assert (PipelineComponent.__doc__ or "").startswith("One declared model")
+    assert (PipelineComponent.__doc__ or "").startswith("A declared model")

@@ -78,7 +78,7 @@ def test_an_asset_tells_a_newcomer_what_it_is_when_it_changes_and_what_to_do(def
     for spec in definitions.resolve_all_asset_specs():
         said = spec.description or ""
         assert "**Changes with**" in said or spec.key.path[0] == "quarantine", spec.key
-        assert "**Worth knowing:**" in said or "**When a check is red:**" in said, spec.key
+        assert "**Worth knowing:**" in said or "**When a check fails:**" in said, spec.key
         first = said.split("\n")[0]
         assert first.endswith(".") and len(first) < 200, spec.key
 

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from ml_platform.lake.blobs import Blobs
-from ml_platform.orchestration.rendering import in_order, shown
+from ml_platform.orchestration.rendering import plots_first, shown
 from ml_platform.settings import Settings
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -23,7 +23,7 @@ def blobs(tmp_path: Path) -> Blobs:
 def test_a_picture_is_within_the_page(blobs: Blobs) -> None:
     value = shown({"picture": blobs.put_bytes(SVG)}, blobs)
     assert isinstance(value, dg.MarkdownMetadataValue)
-    found = value.md_str.removeprefix("![picture](data:image/svg+xml;base64,").removesuffix(")")
+    found = value.md_str.removeprefix("![plot](data:image/svg+xml;base64,").removesuffix(")")
     assert base64.b64decode(found) == SVG
 
 
@@ -74,4 +74,4 @@ def test_rows_are_a_table_and_other_collections_json(blobs: Blobs) -> None:
 
 def test_pictures_and_texts_come_first() -> None:
     told = {"rows": 1, "card": {"markdown": "d"}, "by rule": {"a": 1}, "ROC": {"picture": "d"}}
-    assert list(in_order(told)) == ["card", "ROC", "rows", "by rule"]
+    assert list(plots_first(told)) == ["card", "ROC", "rows", "by rule"]

@@ -72,7 +72,7 @@ def _scored(driver: SensorDriver) -> dict[str, set[int]]:
 def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tmp_path: Path) -> None:
     with sensor_driver_in(tmp_path, "ml_platform_tests.declarations.trips_monthly") as trips:
         assert trips.settle() == []
-        assert trips.skipped[LANDING].startswith("Nothing was run yet, and no file of trip_delay waits")
+        assert trips.skipped[LANDING].startswith("No run yet, and no file of trip_delay is in")
         for month in ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05"):
             _land(trips, month)
             if month == "2024-03":  # between the decision of February and its training, the daemon dies
@@ -128,7 +128,7 @@ def test_nothing_is_asked_for_while_a_run_of_the_pipeline_is_in_flight(open_driv
         instance.report_run_canceled(other)
     with alive.at_the_terminal(trips.settings, "trip_delay"):
         assert trips.tick(LANDING) == []
-    assert trips.skipped[LANDING] == "`ml-platform run trip_delay` is at work at a terminal."
+    assert trips.skipped[LANDING] == "`ml-platform run trip_delay` is running in a terminal."
     assert len(trips.tick(LANDING)) == 1
 
 
@@ -250,7 +250,7 @@ def test_a_state_that_comes_back_is_another_and_one_that_stays_is_not_run_for_tw
         stopped = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
         instance.report_run_canceled(stopped)
         assert trips.tick(LANDING) == []
-        assert f"was stopped (run {stopped.run_id}) and nothing changed since." in trips.skipped[LANDING]
+        assert f"was stopped (run {stopped.run_id}) and the state has not changed since." in trips.skipped[LANDING]
         # Another version of the file is another state.
         with trips.landing() as trips_world:
             trips_world.land("trips", "trips_2024-03.csv", scenario.trip_rows("2024-03", 300))
@@ -273,7 +273,7 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
         for corrupt in ("", "{", "[1]", "17", '{"quiet": 3}', '{"seen": "x"}'):
             answer = due(instance, find("trip_delay"), "data", corrupt, warned.append)
             assert (answer.request, answer.cursor) == (None, kept)
-    assert len(warned) == 5 and all("not one that this sensor wrote" in text for text in warned)
+    assert len(warned) == 5 and all("not written by this sensor" in text for text in warned)
     _land(trips, "2024-03")
     trips.cursors[LANDING] = "{"
     assert len(trips.tick(LANDING)) == 1

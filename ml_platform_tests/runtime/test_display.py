@@ -33,7 +33,7 @@ def test_every_step_of_a_month_shows_something(open_world: OpenWorld, february: 
         assert "| row 1 |" in _text(trips, told["preview"]), step
     assert "drivers__years" in _text(trips, trips.display("trip_delay/features", "2024-02")["preview"])
     assert "trips__late_mean_7d" in _picture(
-        trips, trips.display("trip_delay/candidate", "2024-02")["what it looks at"]
+        trips, trips.display("trip_delay/candidate", "2024-02")["feature importance"]
     )
     verdicts = trips.display("trip_delay/verdicts", "2024-02")
     assert "the holdout of @2" in _picture(trips, verdicts["ROC curve"])

@@ -78,7 +78,7 @@ def test_inside_reading_nothing_new_is_seen_and_nothing_is_written(state: State)
         assert ledger.latest(state, "a")["a", "1"].content_key == "old"
         record(other, "a", "1", "new")
         assert ledger.latest(state, "a")["a", "1"].content_key == "old"
-        with pytest.raises(StateError, match="held at one moment"):
+        with pytest.raises(StateError, match="while this thread reads inside"):
             record(state, "a", "1", "mine")
     assert ledger.latest(state, "a")["a", "1"].content_key == "new"
     other.close()

@@ -43,7 +43,7 @@ def test_what_read_something_that_was_made_again_is_stale_all_the_way_down() -> 
     again = [*CHAIN, node("validated/t", "v2")]
     again[1] = node("validated/t", "v", stands=False)
     graph = Graph(again, LINKS)
-    states = {(n.asset, n.content_key): graph.state(n.place) for n in again}
+    states = {(n.asset, n.content_key): graph.state(n.address) for n in again}
     assert states == {
         ("raw/t", "f"): "stands",
         ("validated/t", "v"): "superseded",

@@ -39,7 +39,7 @@ def test_nothing_at_all_is_to_be_made_again_while_the_libraries_are_those_of_the
     libraries, recorded = expected()["libraries"], expected()["pipelines"][pipeline.name]
     if {name: version(name) for name in libraries} == libraries:  # they are part of what is not settled
         assert list(planner(old.ws, pipeline).work()) == []
-        assert planner(old.ws, pipeline).left() == recorded["outdated"]
+        assert planner(old.ws, pipeline).outdated() == recorded["outdated"]
 
 
 def test_the_record_of_an_old_lake_stands(old: World) -> None:

@@ -41,7 +41,7 @@ def _past(trips: World) -> list[Any]:
 
 
 def _left(trips: World) -> list[str]:
-    return planner(trips.ws, trips.pipeline).left()
+    return planner(trips.ws, trips.pipeline).outdated()
 
 
 def _retrained(trips: World, why: str) -> bool:

@@ -52,7 +52,7 @@ def test_equal_definitions_of_one_table_are_one_S34() -> None:
 
 def test_one_table_is_sliced_one_way() -> None:
     later = scenario.trips("others", partitions=Monthly(since="2024-02", until="2024-06"))
-    with pytest.raises(DeclarationError, match="two pipelines slice it differently"):
+    with pytest.raises(DeclarationError, match="two pipelines partition it differently"):
         slices_of([scenario.trips(), later])
     assert slices_of([scenario.trips()])["drivers"] is None, "a table without time is whole"
 
@@ -66,5 +66,6 @@ def test_a_pipeline_without_partitions_over_a_table_in_months_is_refused() -> No
         examples=Examples("trips", key="trip", at="ordered_at", inputs=["km"], label=pl.col("late") > 10),
     )
     for declared in ([scenario.trips(), whole], [whole, scenario.trips()]):
-        with pytest.raises(DeclarationError, match=r"Table\('trips'\).*trip_delay slices it.*others has no partitions"):
+        problem = r"Table\('trips'\).*trip_delay partitions it.*others has no partitions"
+        with pytest.raises(DeclarationError, match=problem):
             slices_of(declared)

@@ -17,7 +17,7 @@ from ml_platform.state.results import ValidatedResult
 from ml_platform.state.schema import record_details, records
 from ml_platform.steps.all_steps import STEPS
 from ml_platform.views import lineage_stories
-from ml_platform.views.lineage_picture import picture
+from ml_platform.views.lineage_plot import lineage_plot
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
@@ -225,11 +225,11 @@ def test_a_picture_has_one_box_for_the_months_of_an_asset_and_the_row_s_own_way_
 ) -> None:
     trips = open_world(february)
     known, key = graph(trips.ws.state), str(scenario.trip_rows("2024-02")["trip"][0])
-    one = picture(known, lineage_stories.of_prediction(trips.ws, trips.pipeline, key)).decode()
+    one = lineage_plot(known, lineage_stories.of_prediction(trips.ws, trips.pipeline, key)).decode()
     for text in (key, "trips_2024-02.csv", "trips_2024-01.csv", "version @1", "training set", "validated drivers"):
         assert one.count(f">{text}<") == 1, text
     assert one.count(">features<") == one.count(">validated trips<") == 2, "the scored month and the trained one"
-    model = picture(known, lineage_stories.of_version(trips.ws, trips.pipeline, 2)).decode()
+    model = lineage_plot(known, lineage_stories.of_version(trips.ws, trips.pipeline, 2)).decode()
     assert model.count(">2024-01 … 2024-02<") == 3, "features, trips and traffic"
-    file = picture(known, lineage_stories.of_file(trips.ws, trips.pipeline, "drivers.csv")).decode()
+    file = lineage_plot(known, lineage_stories.of_file(trips.ws, trips.pipeline, "drivers.csv")).decode()
     assert ">versions @1, @2<" in file and "performance" not in file

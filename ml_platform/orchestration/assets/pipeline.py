@@ -1,4 +1,4 @@
-"""A pipeline's own assets: features, predictions, performance, decision, and the way to a champion."""
+"""A pipeline's own assets, one for each step, from features to champion."""
 
 import dagster as dg
 

@@ -1,4 +1,4 @@
-"""A story of lineage as a picture: the partitions of one asset are one box, unless they stand apart in the story."""
+"""Plots a lineage story. All partitions of an asset share one box unless the story separates them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,78 +12,78 @@ from ml_platform.state.results import passes_on
 Story = dict[str, Any]
 
 
-def picture(known: Graph, story: Story) -> bytes:
-    """The story's nodes whose bytes go on, and what flows between them, as SVG."""
-    marked = set(_marked(known, story))
+def lineage_plot(lineage: Graph, story: Story) -> bytes:
+    """The nodes of a story that carry data, and the edges between them, as SVG."""
+    marked = set(_marked(lineage, story))
     groups: dict[str, list[Read]] = {}
     home: dict[Read, str] = {}
-    for place in dict.fromkeys(_places(story)):
-        node = known.nodes.get(place)
+    for address in dict.fromkeys(_addresses(story)):
+        node = lineage.nodes.get(address)
         if node is None or not passes_on(node.kind):
             continue
-        apart = "past" if not node.stands else "marked" if place in marked else "plain"
+        apart = "past" if not node.stands else "marked" if address in marked else "plain"
         name = f"{node.asset} {apart}"
         if "contents" in story and node.kind == "file":
             name = f"{name} {node.content_key}"  # the contents of one path are what is compared
-        groups.setdefault(name, []).append(place)
-        home[place] = name
-    boxes = [_box(known, story, name, places, marked) for name, places in groups.items()]
-    links = [(home[read], home[place]) for place in home for read in known.reads.get(place, []) if read in home]
+        groups.setdefault(name, []).append(address)
+        home[address] = name
+    boxes = [_box(lineage, story, name, addresses, marked) for name, addresses in groups.items()]
+    links = [(home[read], home[address]) for address in home for read in lineage.reads.get(address, []) if read in home]
     return flow(boxes, sorted(links))
 
 
-def _places(story: Story) -> Iterator[Read]:
-    """Every node that a story tells of."""
+def _addresses(story: Story) -> Iterator[Read]:
+    """Every node of a story."""
     for part in ("prediction", "features"):
         if part in story:
-            yield _place(story[part])
+            yield _address(story[part])
     if "version" in story:
         yield _version(story["version"])
     for part in ("reads", "trained_on", "made_of", "scored", "files"):
-        for told in story.get(part, []):
-            yield _place(told)
-            yield from map(_place, told.get("files", []))
+        for entry in story.get(part, []):
+            yield _address(entry)
+            yield from map(_address, entry.get("files", []))
     for content in story.get("contents", []):
-        yield _place(content)
-        yield from map(_place, content["built"])
+        yield _address(content)
+        yield from map(_address, content["built"])
 
 
-def _version(told: Story) -> Read:
-    return Read(f"{told['version'].partition('@')[0]}/candidate", told["partition"], told["content_key"])
+def _version(entry: Story) -> Read:
+    return Read(f"{entry['version'].partition('@')[0]}/candidate", entry["partition"], entry["content_key"])
 
 
-def _place(told: Story) -> Read:
-    if "path" in told:
-        return Read(f"raw/{told['table']}", told["path"], told["sha256"])
-    return Read(told["asset"], told["partition"], told["content_key"])
+def _address(entry: Story) -> Read:
+    if "path" in entry:
+        return Read(f"raw/{entry['table']}", entry["path"], entry["sha256"])
+    return Read(entry["asset"], entry["partition"], entry["content_key"])
 
 
-def _marked(known: Graph, story: Story) -> Iterator[Read]:
-    """What the story is about: the prediction with its version and its row all the way down, the version, the file."""
+def _marked(lineage: Graph, story: Story) -> Iterator[Read]:
+    """The subject of the story: a prediction with its version and source row, a version, or a file."""
     if "prediction" in story:
-        yield from (_place(story["prediction"]), _place(story["features"]))
+        yield from (_address(story["prediction"]), _address(story["features"]))
         for origin in story["rows"]:
             yield Read(f"raw/{origin['table']}", origin["file"], origin["sha256"])
             example = (f"validated/{origin['table']}", origin["partition"])
-            yield from (_place(read) for read in story["reads"] if (read["asset"], read["partition"]) == example)
+            yield from (_address(read) for read in story["reads"] if (read["asset"], read["partition"]) == example)
     if "version" in story:
         yield _version(story["version"])
     for content in story.get("contents", []):
-        yield _place(content)
+        yield _address(content)
 
 
-def _box(known: Graph, story: Story, name: str, places: list[Read], marked: set[Read]) -> Box:
-    nodes = [known.nodes[place] for place in places]
+def _box(lineage: Graph, story: Story, name: str, addresses: list[Read], marked: set[Read]) -> Box:
+    nodes = [lineage.nodes[address] for address in addresses]
     lines = _lines(nodes)
-    if "prediction" in story and _place(story["prediction"]) in places:
+    if "prediction" in story and _address(story["prediction"]) in addresses:
         lines = ["prediction", story["prediction"]["key"], f"score {story['prediction']['score']:.4g}"]
     if not nodes[0].stands:
         return Box(name, (*lines, "replaced since"), "past")
-    return Box(name, tuple(lines), "marked" if places[0] in marked else "plain")
+    return Box(name, tuple(lines), "marked" if addresses[0] in marked else "plain")
 
 
 def _lines(nodes: list[Node]) -> list[str]:
-    """A title, and what tells these nodes of one asset from others."""
+    """The lines of a box: a title, and what distinguishes these nodes of an asset from others."""
     kind, (_, _, thing), several = nodes[0].kind, nodes[0].asset.partition("/"), len(nodes) > 1
     if kind == "file":
         names = sorted(node.partition.rpartition("/")[2] for node in nodes)
