@@ -49,6 +49,7 @@ class ModelPipeline:
         DeclarationError: With the culprit and the remedy.
 
     >>> import dataframely as dy
+    >>> from ml_platform.spec.sources import Files
     >>> from ml_platform.spec.tables import Files
     >>> from ml_platform.spec.training import LightGBM
     >>> class Flights(dy.Schema):

@@ -48,7 +48,7 @@ class Files(DeclaredSource):
         if self.row_format is None:
             raise DeclarationError(
                 where,
-                "its suffix tells no format",
+                "its suffix is no known format",
                 remedy=f"End it in one of {', '.join(_FORMATS)} (or .gz, .zip), or pass format=.",
             )
 

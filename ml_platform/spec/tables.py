@@ -43,6 +43,7 @@ class Table:
             one another.
 
     >>> import dataframely as dy
+    >>> from ml_platform.spec.sources import Files
     >>> class Flights(dy.Schema):
     ...     flight = dy.Int64(primary_key=True)
     ...     departs = dy.Datetime(time_zone="UTC")
