@@ -50,7 +50,6 @@ class ModelPipeline:
 
     >>> import dataframely as dy
     >>> from ml_platform.spec.sources import Files
-    >>> from ml_platform.spec.tables import Files
     >>> from ml_platform.spec.training import LightGBM
     >>> class Flights(dy.Schema):
     ...     flight = dy.Int64(primary_key=True)
