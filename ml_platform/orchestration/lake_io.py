@@ -28,7 +28,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
     """Loads tables of the lake as inputs, as a polars DataFrame or, with that annotation, a LazyFrame.
 
     The input names an asset of the platform that fills a table: `validated/TABLE`, or `features`, `predictions`,
-    `performance`, `drift` or `decision` of a pipeline. A partitioned asset gets the partitions that its partition
+    `performance` or `drift` of a pipeline. A partitioned asset gets the partitions that its partition
     mapping names, each of which must have been made. An asset without partitions gets all rows, and so does any asset
     from a table without time.
 
@@ -103,7 +103,7 @@ def _table(context: dg.InputContext) -> tuple[str, str]:
         raise LakeError(
             f"The asset {_name(context)} fills no table of the lake, so that LakeIOManager cannot load it.",
             remedy="Set input_manager_key to the I/O manager that stored it. Tables have the keys validated/TABLE and "
-            "PIPELINE/features, predictions, performance, drift or decision.",
+            "PIPELINE/features, predictions, performance or drift.",
         )
     if schema in _AS_THEY_CAME:
         raise LakeError(

@@ -61,13 +61,10 @@ class DecisionStep(Step):
         "Every partition gets a row. A *triggered* or *manual* decision starts a training, a *skipped* one does not."
     )
     changes_with = "the declared policy, earlier decisions, or the data known by the end of the partition"
-    advice = "*skipped* is not an error. The reason names the condition that was not met."
+    advice = "*skipped* is not an error. The reason names the condition that was not met. All decisions in SQL: `FROM registry.decisions`, up to the end of the last run."
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "features", "performance", "drift")
-
-    def table(self, pipeline: ModelPipeline) -> str:
-        return f"{pipeline.name}.decisions"  # a view, which the end of a run brings up to date
 
     def columns(self, pipeline: ModelPipeline) -> TableColumns:
         return TableColumns(_TYPES, _MEANING)

@@ -99,7 +99,6 @@ def test_a_partitioned_asset_takes_its_own_partition_by_annotation(lake: Path, a
         (["trip_delay", "features"], 400, "traffic__jam"),
         (["trip_delay", "performance"], 32, "metric"),
         (["trip_delay", "drift"], 9, "psi"),
-        (["trip_delay", "decision"], 1, "reason"),
     ],
 )
 @pytest.mark.parametrize("annotation", [pl.DataFrame, pl.LazyFrame])
