@@ -61,7 +61,10 @@ class DecisionStep(Step):
         "Every partition gets a row. A *triggered* or *manual* decision starts a training, a *skipped* one does not."
     )
     changes_with = "the declared policy, earlier decisions, or the data known by the end of the partition"
-    advice = "*skipped* is not an error. The reason names the condition that was not met. All decisions in SQL: `FROM registry.decisions`, up to the end of the last run."
+    advice = (
+        "*skipped* is not an error. The reason names the condition that was not met. All decisions in SQL: "
+        "`FROM registry.decisions`, up to the end of the last run."
+    )
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "features", "performance", "drift")
