@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.quality.results import CheckResult
+from ml_platform.quality.check_result import CheckResult
 from ml_platform.spec.canonical import content_key
 from ml_platform.state.alerts import Alert, Kind, alert
 from ml_platform.state.files import Refused

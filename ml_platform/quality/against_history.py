@@ -9,9 +9,9 @@ import polars as pl
 
 from ml_platform.lake.blobs import Blobs
 from ml_platform.quality import distribution, mixes, rhythm
+from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.findings import ENOUGH, Finding
 from ml_platform.quality.history import History
-from ml_platform.quality.results import CheckResult
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Partitions
 from ml_platform.spec.tables import Table
 

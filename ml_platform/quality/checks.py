@@ -7,8 +7,8 @@ from typing import Any
 
 from ml_platform.naming import quoted
 from ml_platform.quality import against_history
+from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.history import history
-from ml_platform.quality.results import CheckResult
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import files

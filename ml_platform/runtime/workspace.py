@@ -9,7 +9,7 @@ from ml_platform.lake import data_files
 from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction
-from ml_platform.quality.results import CheckResult
+from ml_platform.quality.check_result import CheckResult
 from ml_platform.settings import Settings
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline

@@ -289,25 +289,13 @@ class Parity(DeclaredGate):
         return f"{self.examples} examples replayed through the serving state give the same bits"
 
 
-Gate = (
-    AtLeast
-    | AtMost
-    | NoWorseThanChampion
-    | NoWorseThanBaseline
-    | OverfitGap
-    | Latency
-    | Size
-    | Leakage
-    | Reproduction
-    | Parity
-)
+Gate = (  # fmt: skip
+    AtLeast | AtMost | NoWorseThanChampion | NoWorseThanBaseline | OverfitGap
+    | Latency | Size | Leakage | Reproduction | Parity
+)  # fmt: skip
 _ALWAYS_JUDGED = (Leakage, Parity, Reproduction)
 
 
 def with_always_judged(declared: Sequence[Gate]) -> tuple[Gate, ...]:
-    """The declared gates, followed by those that every pipeline is judged by, with their defaults.
-
-    >>> [type(gate).__name__ for gate in with_always_judged([Parity(examples=10)])]
-    ['Parity', 'Leakage', 'Reproduction']
-    """
+    """The declared gates, followed by those that every pipeline is judged by, with their defaults."""
     return (*declared, *(kind() for kind in _ALWAYS_JUDGED if not any(isinstance(gate, kind) for gate in declared)))

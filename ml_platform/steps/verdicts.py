@@ -16,7 +16,7 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
 from ml_platform.naming import quoted
-from ml_platform.quality.results import CheckResult
+from ml_platform.quality.check_result import CheckResult
 from ml_platform.runtime import reading
 from ml_platform.runtime.step import Asset, Step, own
 from ml_platform.runtime.workspace import Outcome, Workspace, record
