@@ -289,10 +289,8 @@ class Parity(DeclaredGate):
         return f"{self.examples} examples replayed through the serving state give the same bits"
 
 
-Gate = (  # fmt: skip
-    AtLeast | AtMost | NoWorseThanChampion | NoWorseThanBaseline | OverfitGap
-    | Latency | Size | Leakage | Reproduction | Parity
-)  # fmt: skip
+_OnMetric = AtLeast | AtMost | NoWorseThanChampion | NoWorseThanBaseline | OverfitGap
+Gate = _OnMetric | Latency | Size | Leakage | Reproduction | Parity
 _ALWAYS_JUDGED = (Leakage, Parity, Reproduction)
 
 
