@@ -47,13 +47,9 @@ def reading() -> "Workspace":
     """
     from ml_platform.discovery import pipelines, slices_of
     from ml_platform.runtime.workspace import Workspace
-    from ml_platform.state import database
 
     here = settings()
-    slices = slices_of(pipelines(here).values())
-    if (here.lake / "catalog.sqlite").exists() and not database.exists(here):
-        Workspace.open(here, slices).close()
-    return Workspace.open_for_reading(here, slices)
+    return Workspace.open_for_reading(here, slices_of(pipelines(here).values()))
 
 
 def writing() -> "Workspace":

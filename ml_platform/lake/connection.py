@@ -205,7 +205,7 @@ class Lake:
             self._root.execute(attach.format(literal(target)))
         except duckdb.Error as error:
             raise LakeError(
-                f"The lake in {self.folder} cannot be opened: {_without_secret(str(error), secret)}",
+                f"The lake in {self.folder} cannot be opened: {without_secret(str(error), secret)}",
                 remedy="See `ml-platform doctor`.",
             ) from None
 
@@ -269,7 +269,8 @@ def _wheel(name: str) -> Path | None:
     return None
 
 
-def _without_secret(message: str, secret: str) -> str:
+def without_secret(message: str, secret: str) -> str:
+    """A message of DuckDB without the catalog's address and password."""
     if not secret:
         return message
     message = message.replace(secret, "***")

@@ -1,8 +1,7 @@
 """The workspace as a Dagster resource, with one lake connection per process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import Self
 
 import dagster as dg
@@ -54,21 +53,21 @@ def settings_of(addresses: Sequence[str]) -> Settings:
     return Settings(pipelines=list(addresses)) if addresses else Settings()
 
 
-@lru_cache(maxsize=4)
-def _opened(settings_json: str, addresses: tuple[str, ...]) -> Workspace:
-    settings = settings_of(addresses)
-    return Workspace.open(settings, slices_of(pipelines(settings).values()))
+# One workspace for each settings, catalog and kind of access, kept for the process.
+_workspaces: dict[tuple[object, ...], Workspace] = {}
+
+
+def _kept(settings: Settings, access: str, catalog: tuple[int, int], opening: Callable[..., Workspace]) -> Workspace:
+    secret = hash(settings.catalog.get_secret_value())  # the JSON below masks it
+    key = (settings.model_dump_json(), secret, access, catalog)
+    if key not in _workspaces:
+        _workspaces[key] = opening(settings, slices_of(pipelines(settings).values()))
+    return _workspaces[key]
 
 
 def workspace_for(settings: Settings) -> Workspace:
     """The workspace of these settings, opened once a process."""
-    return _opened(settings.model_dump_json(), tuple(settings.pipelines))
-
-
-@lru_cache(maxsize=4)
-def _opened_for_reading(settings_json: str, addresses: tuple[str, ...], catalog: tuple[int, int]) -> Workspace:
-    settings = settings_of(addresses)
-    return Workspace.open_for_reading(settings, slices_of(pipelines(settings).values()))
+    return _kept(settings, "writing", (0, 0), Workspace.open)
 
 
 def reading_workspace_for(settings: Settings) -> Workspace | None:
@@ -85,4 +84,4 @@ def reading_workspace_for(settings: Settings) -> Workspace | None:
         catalog = (status.st_dev, status.st_ino)
     elif not database.exists(settings):
         return None
-    return _opened_for_reading(settings.model_dump_json(), tuple(settings.pipelines), catalog)
+    return _kept(settings, "reading", catalog, Workspace.open_for_reading)

@@ -9,6 +9,7 @@ from ml_platform.runtime.step import Step
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger
+from ml_platform.state.publishing import publish_reads
 from ml_platform.validation.file_plans import validated_recipe
 
 
@@ -40,6 +41,7 @@ def record_missing(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step]
                     lost.append(f"{asset} {record.partition}")
     if inputs:
         ledger.set_reads(ws.state, inputs)
+        publish_reads(ws, list(inputs))
     return Recorded(len(inputs), sorted(set(lost)))
 
 

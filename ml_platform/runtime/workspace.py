@@ -1,6 +1,7 @@
 """The workspace of a step, its outcome, and recording it."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -31,36 +32,27 @@ class Workspace(Stores):
     @classmethod
     def open(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
         """Open lake and state for writing. Missing ones are created, older ones are migrated."""
-        lake = Lake(settings)
-        try:
-            state = _open_state(lake, settings)
+        with ExitStack() as opened:
+            lake = opened.enter_context(closing(Lake(settings)))
+            state = opened.enter_context(closing(_open_state(lake, settings)))
             carry_over(lake, state)
             data_files.set_aside_damaged(lake)
-        except BaseException:
-            lake.close()
-            raise
+            opened.pop_all()  # nothing failed: the caller closes them
         return cls(lake, state, Blobs(settings), slices)
 
     @classmethod
     def open_for_reading(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
         """Open lake and state read-only, which blocks no run. Raises LakeError when there is no lake yet.
 
-        A lake of an older version is migrated first.
+        A lake of an older version is migrated first. Raises StateError for a state that newer code made.
         """
-        if _is_there(settings) and not (database.exists(settings) and carried_over(settings)):
+        if database.lake_exists(settings) and not (database.is_current(settings) and carried_over(settings)):
             cls.open(settings, slices).close()
-        lake = Lake(settings, read_only=True)
-        try:
-            state = State(settings, read_only=True)
-        except BaseException:
-            lake.close()
-            raise
+        with ExitStack() as opened:
+            lake = opened.enter_context(closing(Lake(settings, read_only=True)))
+            state = opened.enter_context(closing(State(settings, read_only=True)))
+            opened.pop_all()
         return cls(lake, state, Blobs(settings), slices)
-
-
-def _is_there(settings: Settings) -> bool:
-    """Whether the lake exists locally. A PostgreSQL catalog is only checked when it is opened."""
-    return bool(settings.catalog.get_secret_value()) or (settings.lake / "catalog.sqlite").exists()
 
 
 def _open_state(lake: Lake, settings: Settings) -> State:

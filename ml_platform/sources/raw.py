@@ -197,14 +197,15 @@ def _store(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> Non
 
 def _remove_unfinished(stores: Stores, table: Table) -> None:
     """Remove rows that were committed by a process which died before it put them on record."""
-    unfinished = file_records.unfinished(stores.state, table.name)
-    if not unfinished:
+    if not file_records.unfinished(stores.state, table.name):
         return
-    if stores.lake.columns("raw", table.name):
-        with write(stores.lake, Author(f"raw/{table.name}", WHOLE)) as tx:
+    there = bool(stores.lake.columns("raw", table.name))
+    with write(stores.lake, Author(f"raw/{table.name}", WHOLE)) as tx:
+        unfinished = file_records.unfinished(stores.state, table.name)  # under the lock: nobody is about to record
+        if unfinished and there:
             listed = ", ".join("?" * len(unfinished))
             tx.execute(f"DELETE FROM raw.{quoted(table.name)} WHERE {FILE} IN ({listed})", list(unfinished))
-    file_records.forget_unfinished(stores.state, table.name)
+        after(tx, stores.state, lambda: file_records.forget_unfinished(stores.state, table.name))
 
 
 def _record(state: State, table: Table, versions: list[FileVersion], taken: list[FileVersion], run_id: str) -> None:

@@ -1,6 +1,9 @@
 """Attaches the operational state to the lake's connections, read-only: `FROM state.records`."""
 
-from ml_platform.lake.connection import Lake
+import duckdb
+
+from ml_platform.errors import LakeError
+from ml_platform.lake.connection import Lake, without_secret
 from ml_platform.naming import literal
 from ml_platform.state import database
 
@@ -17,4 +20,10 @@ def attach(lake: Lake) -> None:
         if not file.exists():
             return
         target, options = str(file), "TYPE sqlite, READ_ONLY"
-    lake.connection.execute(f"ATTACH IF NOT EXISTS {literal(target)} AS {NAME} ({options})")
+    try:
+        lake.connection.execute(f"ATTACH IF NOT EXISTS {literal(target)} AS {NAME} ({options})")
+    except duckdb.Error as error:
+        raise LakeError(
+            f"The operational state cannot be attached: {without_secret(str(error), secret)}",
+            remedy="See `ml-platform doctor`.",
+        ) from None  # the cause may hold the address of the database

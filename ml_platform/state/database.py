@@ -42,6 +42,12 @@ class State:
             revision = _revision(self._engine)
             if revision != REVISION:
                 self._migrate(revision)
+        except DBAPIError as error:
+            self._engine.dispose()
+            raise StateError(
+                f"The operational state ({self.url}) cannot be opened: {_first_line(error)}.",
+                remedy="Restore it from a copy, or see `ml-platform doctor`.",
+            ) from None  # the cause may hold the address of the database
         except BaseException:
             self._engine.dispose()
             raise
@@ -134,9 +140,10 @@ class State:
                     self._local.connection = None
                     connection.info.pop("immediate", None)
         except IntegrityError as error:
+            doubled = "unique" in str(error.orig).lower()
             raise StateError(
                 f"The database refused a row: {error.orig}.",
-                remedy="Another process recorded it at the same moment; run again.",
+                remedy="Another process recorded it at the same moment; run again." if doubled else "Report it.",
             ) from error
         except DBAPIError as error:
             raise StateError(
@@ -176,12 +183,43 @@ def path(settings: Settings) -> Path:
 
 
 def exists(settings: Settings) -> bool:
-    """Whether the operational state exists."""
+    """Whether the operational state was made already. Raises StateError when PostgreSQL does not answer."""
     if not _secret(settings):
         return path(settings).exists()
+    return _asked(settings, _revision) is not None
+
+
+def is_current(settings: Settings) -> bool:
+    """Whether the operational state was made, and is of this code's revision or newer.
+
+    Raises StateError when the database cannot be read.
+    """
+    if not exists(settings):
+        return False
+    revision = _asked(settings, _revision)
+    return revision is not None and revision >= REVISION
+
+
+def lake_exists(settings: Settings) -> bool:
+    """Whether there is a catalog. Raises StateError when PostgreSQL does not answer."""
+    if not _secret(settings):
+        return (settings.lake / "catalog.sqlite").exists()
+    return bool(_asked(settings, _has_catalog))
+
+
+def _has_catalog(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT to_regclass('public.ducklake_snapshot')")).scalar() is not None
+
+
+def _asked(settings: Settings, question: Callable[[Engine], T]) -> T:
     engine = _engine(settings, read_only=True)
     try:
-        return _revision(engine) is not None
+        return question(engine)
+    except DBAPIError as error:
+        raise StateError(
+            f"The operational state cannot be read: {_first_line(error)}.", remedy="See `ml-platform doctor`."
+        ) from None  # the cause may hold the address of the database
     finally:
         engine.dispose()
 
@@ -261,4 +299,5 @@ def _revision(engine: Engine) -> str | None:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
+    lines = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -12,6 +12,7 @@ from contextlib import closing
 from typing import Any
 
 import polars as pl
+from filelock import FileLock
 from sqlalchemy import Table, insert, select
 
 from ml_platform.lake.connection import Lake
@@ -44,18 +45,25 @@ _landing_key = (schema.landings.c.table_name, schema.landings.c.path, schema.lan
 
 
 def carry_over(lake: Lake, state: State) -> None:
-    """Move state out of an older lake. Does nothing for a new or already migrated lake."""
-    progress = _progress(state)
-    if progress == "done":
+    """Move state out of an older lake. Does nothing for a new or already migrated lake.
+
+    Processes that open an old lake at the same moment do so one after the other.
+    """
+    if _progress(state) == "done":
         return
-    old = {name for name in _DROPPED if lake.columns(*name.split("."))}
-    if progress is None:
-        _back_up(lake, old)
-        _copy(lake, state, old)
-    if old:
-        _drop(lake, old)
-    with state.writing() as connection:
-        connection.execute(schema.imports.update().values(progress="done"))
+    with FileLock(lake.folder / "migration.lock", timeout=lake.settings.lock_timeout):
+        progress = _progress(state)
+        if progress == "done":
+            return
+        lake.forget_tables()
+        old = {name for name in _DROPPED if lake.columns(*name.split("."))}
+        if progress is None:
+            _back_up(lake, old)
+            _copy(lake, state, old)
+        if old:
+            _drop(lake, old)
+        with state.writing() as connection:
+            connection.execute(schema.imports.update().values(progress="done"))
 
 
 def carried_over(settings: Settings) -> bool:

@@ -10,7 +10,7 @@ the lake can thus ask all of it without the state's database.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -83,7 +83,7 @@ VIEWS = {
             FROM lineage.records WHERE NOT starts_with(asset, 'raw/')
             QUALIFY id = max(id) OVER (PARTITION BY asset, partition, content_key)
         ), inputs AS (
-            SELECT record_id AS id, CASE WHEN bool_and(known) THEN count(read_asset) END AS reads
+            SELECT record_id AS id, CASE WHEN bool_or(known) THEN count(read_asset) END AS reads
             FROM lineage.reads GROUP BY record_id
         )
         SELECT CASE WHEN version IS NOT NULL THEN 'version'
@@ -178,6 +178,19 @@ def _new_reads(state: State, after: int) -> pl.DataFrame:
         inputs = json.loads(text)
         rows += [(number, *one, True) for one in inputs or ()] or [(number, None, None, None, inputs is not None)]
     return pl.DataFrame(rows, schema=_READS_SCHEMA, orient="row")
+
+
+def publish_reads(stores: Stores, numbers: Sequence[int]) -> None:
+    """Append inputs that were recorded after their records had been published (`runtime.lineage_recording`)."""
+    published = _marks(stores.lake).get("lineage.records", 0)
+    late = [number for number in numbers if number <= published]
+    if not late:
+        return
+    details = schema.record_details
+    chosen = select(details.c.record_id, details.c.reads).where(details.c.record_id.in_(late))
+    rows = [(number, *one, True) for number, text in stores.state.rows(chosen) for one in json.loads(text) or ()]
+    with write(stores.lake, AUTHOR) as tx:
+        _append(tx, _READS, pl.DataFrame(rows, schema=_READS_SCHEMA, orient="row"))
 
 
 def _polars(kind: TypeEngine[object]) -> pl.DataType:

@@ -31,6 +31,9 @@ class Result:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        other = KINDS.get(cls.kind)
+        if "kind" not in cls.__dict__ or (other is not None and other.__qualname__ != cls.__qualname__):
+            raise TypeError(f"{cls.__name__} needs a kind of its own; {cls.kind!r} is {other and other.__name__}'s.")
         KINDS[cls.kind] = cls
 
 

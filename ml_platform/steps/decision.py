@@ -5,6 +5,7 @@ row of a partition is in effect.
 """
 
 import json
+from bisect import bisect_left
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -243,11 +244,13 @@ def _since_triggered(ws: Workspace, pipeline: ModelPipeline, partition: str) -> 
     """Partitions since the last earlier decision that trained; None when there is none."""
     if pipeline.partitions is None:
         return None
+    position = {key: index for index, key in enumerate(pipeline.partition_keys_upto(partition))}
+    trained = ws.state.once(f"partitions that trained of {pipeline.name}", lambda: _trained(ws, pipeline))
+    before = bisect_left(trained, partition)
+    return None if before == 0 else position[partition] - position[trained[before - 1]]
+
+
+def _trained(ws: Workspace, pipeline: ModelPipeline) -> list[str]:
+    """The partitions whose decision led to a training, in order."""
     records = ledger.latest(ws.state, f"{pipeline.name}/decision")
-    ago, earlier = 1, pipeline.partition_before(partition)
-    while earlier is not None:
-        entry = records.get((f"{pipeline.name}/decision", earlier))
-        if entry is not None and entry.result_as(DecisionResult).trains:
-            return ago
-        ago, earlier = ago + 1, pipeline.partition_before(earlier)
-    return None
+    return sorted(key for (_, key), record in records.items() if record.result_as(DecisionResult).trains)

@@ -1,6 +1,9 @@
 """Health checks of lake, operational state, champions and waiting files."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+
+import duckdb
 
 from ml_platform.errors import PlatformError
 from ml_platform.lake import snapshots
@@ -28,17 +31,18 @@ def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
     if not settings.catalog.get_secret_value() and not (settings.lake / "catalog.sqlite").exists():
         remedy = "The first `ml-platform run PIPELINE` creates it."
         return [Finding("lake", "warn", f"there is none in {settings.lake} yet", remedy)], None
-    try:
-        lake = Lake(settings, read_only=True)
-        findings = [Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")]
-    except PlatformError as error:
-        remedy = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
-        return [Finding("lake", "bad", error.what, remedy)], None
-    try:
-        state = State(settings, read_only=True)
-    except PlatformError as error:
-        lake.close()
-        return [*findings, Finding("state", "bad", error.what, error.remedy)], None
+    with ExitStack() as opened:
+        try:
+            lake = opened.enter_context(closing(Lake(settings, read_only=True)))
+            findings = [Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")]
+        except (PlatformError, duckdb.Error) as error:
+            remedy = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
+            return [Finding("lake", "bad", str(error).splitlines()[0], remedy)], None
+        try:
+            state = opened.enter_context(closing(State(settings, read_only=True)))
+        except PlatformError as error:
+            return [*findings, Finding("state", "bad", error.what, error.remedy)], None
+        opened.pop_all()
     findings.append(Finding("state", "ok", f"{state.url}, revision {REVISION}"))
     return findings, Stores(lake, state, Blobs(settings))
 

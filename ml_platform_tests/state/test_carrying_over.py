@@ -1,6 +1,8 @@
 """An old lake is carried over once: with a copy of its catalog, and to its end after an interruption."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -70,6 +72,21 @@ def test_the_catalog_as_it_was_stands_beside_the_new_one(settings: Settings) -> 
 def test_a_read_only_command_carries_an_old_lake_over_first(settings: Settings) -> None:
     with closing(Workspace.open_for_reading(settings, SLICES)) as workspace:
         assert workspace.state.value(select(func.count()).select_from(schema.records)) > 0
+
+
+def test_two_processes_that_open_an_old_lake_at_once_carry_it_over_once(settings: Settings, tmp_path: Path) -> None:
+    alone = unpack(tmp_path / "alone")
+    Workspace.open(alone, SLICES).close()
+    opens = (
+        "import sys; from pathlib import Path; from ml_platform.runtime.workspace import Workspace;"
+        "from ml_platform_tests.state.test_carrying_over import SLICES; from ml_platform.settings import Settings;"
+        "Workspace.open(Settings(data=Path(sys.argv[1]), lock_timeout=120), SLICES).close()"
+    )
+    program = [sys.executable, "-c", opens, str(settings.data)]
+    opening = [subprocess.Popen(program, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    ended = [(process.communicate()[1], process.returncode) for process in opening]
+    assert [code for _, code in ended] == [0, 0], ended
+    assert _counts(settings) == _counts(alone)
 
 
 @pytest.mark.parametrize("killed_in", ["_back_up", "_copy", "_drop"])

@@ -86,3 +86,7 @@ def test_dagster_shows_a_new_step_with_its_table_columns_and_words(open_world: O
     assert spec.metadata["dagster/table_name"] == f"lake.{NAME}.counts"
     assert [column.name for column in spec.metadata["dagster/column_schema"].columns] == ["predictions"]
     assert spec.description is not None and "How many predictions the partition has." in spec.description
+
+
+def test_the_kind_of_a_result_is_the_name_of_its_step() -> None:
+    assert [step.result.kind for step in STEPS] == [step.name for step in STEPS]
