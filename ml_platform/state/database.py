@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, Executable, QueuePool, Row, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ml_platform.errors import StateError
+from ml_platform.errors import StateError, first_line
 from ml_platform.settings import Settings
 from ml_platform.state.schema import REVISION
 
@@ -140,7 +140,7 @@ class State:
             ) from error
         except DBAPIError as error:
             raise StateError(
-                f"The operational state could not be written: {_first_line(error)}.",
+                f"The operational state could not be written: {first_line(error)}.",
                 remedy="Nothing was recorded. Free space or wait for the other writer, and run again.",
             ) from error
 
@@ -258,7 +258,3 @@ def _revision(engine: Engine) -> str | None:
             return None
         revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         return revision
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")
