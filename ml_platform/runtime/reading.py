@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,11 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace
+from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger
 from ml_platform.state.versions import Version
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER = 2**62  # microseconds
 
 
@@ -33,9 +33,9 @@ class _Spans:
 
     def overlapping(self, end: datetime, since: datetime | None) -> set[str]:
         """The partitions with rows usable before `end`, some of them relevant from `since` on (None: no bound)."""
-        matter = self.first < _microseconds(end)
+        matter = self.first < since_epoch(end)
         if since is not None:
-            matter &= self.last >= _microseconds(since)
+            matter &= self.last >= since_epoch(since)
         return {self.partitions[i] for i in np.flatnonzero(matter)}
 
 
@@ -91,10 +91,6 @@ def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> _Spans:
     )
     first, last = (np.array([row[i] for row in rows], dtype=np.int64) for i in (1, 2))
     return _Spans([row[0] for row in rows], first, last)
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, datetime | None]:

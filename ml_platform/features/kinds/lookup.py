@@ -11,7 +11,7 @@ from ml_platform.features.feeds import Key, Keys, VersionFeed
 from ml_platform.features.forms import On, TableForm
 from ml_platform.features.places import ALWAYS, NEVER, Integers
 from ml_platform.features.ranked import RankedForm
-from ml_platform.features.relations import microseconds_of
+from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.features import Lookup
 
 
@@ -84,13 +84,13 @@ class LookupFeed(VersionFeed):
         version_before = self._current.get(identity)
         if row["_superseded_at"] is not None:
             if version_before is not None and version_before.mark == mark:
-                version_before.until = microseconds_of(row["_superseded_at"])
+                version_before.until = since_epoch(row["_superseded_at"])
                 del self._current[identity]
             return
-        usable = microseconds_of(row["_usable_at"])
+        usable = since_epoch(row["_usable_at"])
         if version_before is not None:
             version_before.until = usable
-        order = (microseconds_of(row["_arrival"]), *(row[name] for name in table.key), *mark)
+        order = (since_epoch(row["_arrival"]), *(row[name] for name in table.key), *mark)
         version = _Version(mark, usable, NEVER, order, {name: row[name] for name in self._take})
         self._current[identity] = version
         key = tuple([row[theirs] for theirs in self._on])
