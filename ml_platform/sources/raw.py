@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -58,6 +58,11 @@ def table_lock(settings: Settings, table: Table) -> FileLock:
     folder = settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{table.name}.lock", timeout=settings.lock_timeout)
+
+
+def key_of(standing: Sequence[FileVersion]) -> str:
+    """The content key of `raw.<table>`: that of its standing file versions, which are in order of path."""
+    return content_key("raw", [version.sha256 for version in standing])
 
 
 @dataclass
@@ -213,10 +218,10 @@ def _record(state: State, table: Table, versions: list[FileVersion], taken: list
             file_records.record(state, table.name, version, run_id)
         if not taken:
             return
-        digests = [version.sha256 for version in file_records.standing(state, table.name)]
+        key = key_of(file_records.standing(state, table.name))
         ledger.record(
             state,
-            Author(f"raw/{table.name}", WHOLE, content_key("raw", digests), run_id),
+            Author(f"raw/{table.name}", WHOLE, key, run_id),
             rows=sum(version.rows for version in taken),
             result=RawResult(tuple(version.path for version in taken)),
         )
