@@ -17,7 +17,7 @@ from ml_platform.settings import Settings
 from ml_platform.sources.column_names import check_names, missing_columns
 from ml_platform.sources.raw_columns import FILE, ROW, Placed, homes_of, storable, types_in_duckdb
 from ml_platform.sources.registry import source_of
-from ml_platform.sources.scan import Pending, Refusal, Waiting, look, pending, read_key
+from ml_platform.sources.scan import Refusal, Waiting, look, read_key
 from ml_platform.sources.source import Source
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
@@ -28,8 +28,6 @@ from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion
 from ml_platform.state.results import RawResult
 from ml_platform.state.stores import Stores, after
-
-__all__ = ["IngestReport", "Pending", "Refusal", "ingest", "pending", "read_key", "table_lock"]
 
 _BATCH_SECONDS = 1.0
 _BATCH_BYTES = 256_000_000

@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.sources.raw import IngestReport, ingest, pending
+from ml_platform.sources.raw import IngestReport, ingest
+from ml_platform.sources.scan import pending
 from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.state.schema import files

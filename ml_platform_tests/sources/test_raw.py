@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import dataframely as dy
 import polars as pl
 
-from ml_platform.sources.raw import ingest, pending
+from ml_platform.sources.raw import ingest
 from ml_platform.sources.raw_columns import read_raw
+from ml_platform.sources.scan import pending
 from ml_platform.spec.sources import Files
 from ml_platform.state.files import versions
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers, readings, utc
