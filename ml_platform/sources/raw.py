@@ -45,11 +45,6 @@ class IngestReport:
     waiting: list[Refusal]
     rows: int
 
-    @property
-    def nothing(self) -> bool:
-        """Whether nothing was taken in."""
-        return not self.ingested
-
 
 def table_lock(settings: Settings, table: Table) -> FileLock:
     """One process at a time reads the source of a table."""
