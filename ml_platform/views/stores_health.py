@@ -39,7 +39,7 @@ def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
     except PlatformError as error:
         lake.close()
         return [*findings, Finding("state", "bad", error.what, error.remedy)], None
-    findings.append(Finding("state", "ok", f"{state.url}, revision {REVISION}"))
+    findings.append(Finding("state", "ok", f"{state.location}, revision {REVISION}"))
     return findings, Stores(lake, state, Blobs(settings))
 
 
