@@ -151,12 +151,14 @@ class State:
     def _migrate(self, revision: str | None) -> None:
         if revision is not None and revision > REVISION:
             raise StateError(
-                f"The operational state ({self.location}) has revision {revision}; this version knows up to {REVISION}.",
+                f"The operational state ({self.location}) has revision {revision}; "
+                f"this version knows up to {REVISION}.",
                 remedy="Use the version of ml_platform that created it, or a newer one.",
             )
         if self.read_only:
             raise StateError(
-                f"The operational state ({self.location}) is of revision {revision or 'none'} and {REVISION} is needed.",
+                f"The operational state ({self.location}) is of revision {revision or 'none'} "
+                f"and {REVISION} is needed.",
                 remedy="Open it once for writing: `ml-platform run PIPELINE` or `ml-platform maintain` migrates it.",
             )
         from ml_platform.state.migrate import upgrade
