@@ -116,9 +116,7 @@ def labels(
     ws: Workspace, pipeline: ModelPipeline, known_before: datetime | None, *, known_from: datetime | None = None
 ) -> list[Read]:
     """The validated partitions with labels known before `known_before` (None: all) and from `known_from` on."""
-    from ml_platform.training.labels import label_table
-
-    name = label_table(pipeline)
+    name = pipeline.label_table
     records = ledger.latest(ws.state, f"validated/{name}")
     if known_before is None:
         return _reads(records, f"validated/{name}", (partition for _, partition in records))
@@ -134,9 +132,7 @@ def labels(
 
 def labels_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Read]:
     """The validated partition with the labels of a partition whose examples are labelled by their own rows."""
-    from ml_platform.training.labels import label_table
-
-    asset = f"validated/{label_table(pipeline)}"
+    asset = f"validated/{pipeline.label_table}"
     return _reads(ledger.latest(ws.state, asset), asset, [partition])
 
 

@@ -120,6 +120,12 @@ class ModelPipeline:
         return self.partitions.before(partition) if self.partitions else None
 
     @property
+    def label_table(self) -> str:
+        """The name of the table in which the labels are."""
+        label = self.examples.label
+        return label.table if isinstance(label, Label) else self.examples.table
+
+    @property
     def all_gates(self) -> tuple[Gate, ...]:
         """The declared gates and those that are always judged."""
         return with_always_judged(self.gates)
