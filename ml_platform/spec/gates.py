@@ -73,8 +73,8 @@ class AtMost(BoundedGate):
 class NoWorseThanChampion(MetricGate):
     """The candidate passes only if it is shown to be not worse than the champion by `tolerance` or more (S25).
 
-    An interval too wide to tell fails it, where `NoWorseThanBaseline` passes. Both are a paired bootstrap on the
-    holdout. The lower end of the 95 % interval of the difference, in the good direction of the metric, must be above
+    An interval too wide to tell fails it, where `NoWorseThanBaseline` passes. The lower end of the 95 % interval of the
+    difference, by a paired bootstrap on the holdout and in the good direction of the metric, must be above
     -`tolerance`. Without a champion the candidate passes.
 
     Args:
@@ -107,12 +107,9 @@ class NoWorseThanChampion(MetricGate):
 class NoWorseThanBaseline(MetricGate):
     """The candidate passes unless it is shown to be worse than a linear model by more than `tolerance`.
 
-    An interval too wide to tell passes it, where `NoWorseThanChampion` fails. Both are a paired bootstrap on the
-    holdout. The candidate fails when the whole 95 % interval of its difference to the baseline, in the good direction
-    of the metric, is below -`tolerance`. Without rows of the training part it fails for lack of evidence.
-
-    The baseline is `Linear()` with the same columns, fitted on at most 50,000 rows of the candidate's training part,
-    evenly spread, and not kept. Not judged unless it is declared.
+    An interval too wide to tell passes it, where `NoWorseThanChampion` fails. It fails when the whole 95 % interval of
+    the difference, by the same bootstrap, is below -`tolerance`, and without rows of the training part. The baseline is
+    `Linear()` with the same columns, fitted on at most 50,000 rows of that part, evenly spread, and not kept.
 
     Args:
         metric: A metric of the task.
