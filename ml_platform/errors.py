@@ -24,6 +24,22 @@
 Each message says what is wrong, where, and how to fix it.
 """
 
+_LINE = 300  # characters
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, to be quoted in another message.
+
+    It has no final full stop and at most 300 characters. An error without a message gives the name of its type.
+
+    >>> first_line(ValueError("The disk is full.\\nDetails follow."))
+    'The disk is full'
+    >>> first_line(KeyboardInterrupt())
+    'KeyboardInterrupt'
+    """
+    lines = str(error).strip().splitlines()
+    return (lines[0].rstrip(" .") if lines else "")[:_LINE] or type(error).__name__
+
 
 class PlatformError(Exception):
     """Root of the tree. `remedy` is the last sentence of the message."""

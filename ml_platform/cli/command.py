@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand
 
 from ml_platform.cli.output import complain
-from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused
+from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, first_line
 
 WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
 
@@ -38,14 +38,10 @@ class Command(TyperCommand):
         except Exception as error:
             if not _of_duckdb(error):
                 raise
-            complain(f"The lake could not be read: {_first_line(error)}", "`ml-platform doctor` lists what is damaged.")
+            complain(f"The lake could not be read: {first_line(error)}.", "`ml-platform doctor` lists what is damaged.")
         raise typer.Exit(1)
 
 
 def _of_duckdb(error: Exception) -> bool:
     duckdb = sys.modules.get("duckdb")  # not imported for this: what never ran cannot have failed
     return duckdb is not None and isinstance(error, duckdb.Error)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

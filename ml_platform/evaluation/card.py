@@ -55,7 +55,7 @@ def model_card(
         "Gates": table(
             ("gate", "value", "threshold", "outcome", "why"),
             (
-                (v.gate, _number(v.value), _number(v.threshold), _outcome(v.passed), v.detail)
+                (v.gate, _number(v.value), _number(v.threshold), _outcome(v), v.detail)
                 for v in verdicts
                 if v.slice == ""
             ),
@@ -63,7 +63,7 @@ def model_card(
         "Segments": table(
             ("segment", "metric", "value", "95 % interval", "rows", "outcome"),
             (
-                (v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v.passed))
+                (v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v))
                 for v in verdicts
                 if v.slice
             ),
@@ -106,8 +106,8 @@ def _between(low: float | None, high: float | None) -> str:
     return "–" if low is None or high is None else f"{low:.4g} to {high:.4g}"
 
 
-def _outcome(passed: bool | None) -> str:
-    return {True: "passed", False: "**failed**", None: "not judged"}[passed]
+def _outcome(verdict: Verdict) -> str:
+    return f"**{verdict.outcome}**" if verdict.passed is False else verdict.outcome
 
 
 def _when(moment: datetime | None) -> str:

@@ -54,9 +54,7 @@ class ConditionalFeed:
         return self._feed.entries(row, moments, mark)
 
     def insert_many(self, news: News) -> None:
-        """As Feed says."""
         self._feed.insert_many(news.where(self._condition.mask(news.frame)))
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
-        """As Feed says."""
         return self._feed.answer(key, at)

@@ -99,4 +99,4 @@ class VersionFeed(ABC):
 
     @abstractmethod
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
-        """As Feed says."""
+        """Outputs and status of one example; `key` None joins nothing."""

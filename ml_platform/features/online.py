@@ -13,7 +13,8 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.feeds import Entry, Feed, Keys, News, VersionFeed
 from ml_platform.features.forms import On, passes
 from ml_platform.features.kinds.derived import OneRow
-from ml_platform.features.relations import TIMELESS, microseconds_of
+from ml_platform.features.relations import TIMELESS
+from ml_platform.spec.durations import since_epoch
 
 # A row that counts: its mark and entries; of one that came with many, the frame and its index there instead.
 _CountingRow = tuple[Any, list[Entry] | None, pl.DataFrame | None, int]
@@ -50,7 +51,7 @@ class OnlineState:
     def begin(self, table: str, moment: datetime | None) -> None:
         """Say when the first row of `table` became usable, where that row is not learnt (S14)."""
         if moment is not None:
-            self._begin(table, microseconds_of(moment))
+            self._begin(table, since_epoch(moment))
 
     def learn(self, table: str, row: Mapping[str, Any]) -> None:
         """Take in a row of the validated layout.
@@ -72,9 +73,9 @@ class OnlineState:
         if row["_superseded_at"] is not None:
             if previous is not None and previous[0] == mark:
                 del self._current[identity]
-                self._tell(microseconds_of(row["_superseded_at"]), self._entries(table, previous), [])
+                self._tell(since_epoch(row["_superseded_at"]), self._entries(table, previous), [])
             return
-        moment = microseconds_of(usable)
+        moment = since_epoch(usable)
         self._begin(table, moment)
         placed = self._new_entries(table, row, mark)
         self._current[identity] = (mark, placed, None, 0)
@@ -125,7 +126,7 @@ class OnlineState:
         Raises FeatureError for an earlier `at`: the state keeps no past versions of itself.
         """
         definition = self.definition
-        at = microseconds_of(example[definition.at]) if definition.at else TIMELESS
+        at = since_epoch(example[definition.at]) if definition.at else TIMELESS
         if self.learnt is not None:
             if at < self.learnt:
                 raise FeatureError(
@@ -152,7 +153,7 @@ class OnlineState:
     def _new_entries(self, table: str, row: Mapping[str, Any], mark: Any) -> list[Entry]:
         """The row's entries in every feed of its table."""
         times = {name: row[name] for name in ("_known_at", "_arrival", self.definition.tables[table].event_time or "")}
-        moments = {name: microseconds_of(time) for name, time in times.items()}
+        moments = {name: since_epoch(time) for name, time in times.items()}
         return [entry for feed in self._of_table[table] for entry in feed.entries(row, moments, mark)]
 
     def _entries(self, table: str, counting: _CountingRow) -> list[Entry]:

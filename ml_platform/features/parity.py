@@ -15,9 +15,10 @@ from ml_platform.features.forms import On, longest_lookback
 from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.online import OnlineState
-from ml_platform.features.relations import microseconds_of, plain, relation
+from ml_platform.features.relations import plain, relation
 from ml_platform.features.rowwise import derive
 from ml_platform.naming import quoted
+from ml_platform.spec.durations import since_epoch
 
 SHOWN = 100  # differences kept in a report
 SINGLY = 25  # rows of each table that are fed one by one before an example; one costs what ten of many do
@@ -124,7 +125,7 @@ class _Stream:
 
     def feed(self, state: OnlineState, *, until: datetime, singly: int | None) -> None:
         """Feed what is known by `until`: the last `singly` rows one by one (None: all), those before them at once."""
-        end = int(np.searchsorted(self._moments, microseconds_of(until), side="right"))
+        end = int(np.searchsorted(self._moments, since_epoch(until), side="right"))
         middle = self.fed if singly is None else max(self.fed, end - singly)
         if middle > self.fed:
             state.learn_many(self.table, self.rows.slice(self.fed, middle - self.fed))

@@ -27,11 +27,10 @@ class PickForm(RankedForm[Word]):
 
     @abstractmethod
     def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        """As TimelineAnswer says."""
+        """Outputs and status of one example, from the rows of its key that count now."""
 
     @classmethod
     def feed(cls, forms: Sequence[Any], table: TableForm, keys: Keys) -> Feed:
-        """As JoinedForm says."""
         return PickFeed(forms, frozenset().union(*(form.columns for form in forms)), table, keys)
 
 
@@ -74,7 +73,6 @@ class PickFeed:
         self._empty = PickTimeline()
 
     def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
-        """As Feed says."""
         key = self._keys.of_row(row)
         if key is None:
             return []
@@ -84,7 +82,6 @@ class PickFeed:
         return [_PickEntry(timeline, order, {name: row[name] for name in self._columns})]
 
     def insert_many(self, news: News) -> None:
-        """As Feed says."""
         frame = news.frame
         times = [news.moments[name].to_list() for name in (self._event, "_known_at", "_arrival")]
         keys = [frame[name].to_list() for name in self._key]
@@ -96,7 +93,6 @@ class PickFeed:
             timeline.extend([(orders[index], values[index]) for index in indexes])
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
-        """As Feed says."""
         timeline = self._empty if key is None else self._timelines.get(key, self._empty)
         outputs: dict[str, Any] = {}
         for each in self._answers:

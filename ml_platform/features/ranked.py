@@ -37,7 +37,6 @@ class RankedForm(JoinedForm[Word]):
 
     @classmethod
     def compute(cls, forms: Sequence[Any], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
-        """As JoinedForm says."""
         places, at = batch.places(forms[0].on), pl.Series(batch.at)
         ranked = _RankedRows(batch, table, forms)
         outputs: dict[str, pl.Series] = {}

@@ -14,13 +14,13 @@ import polars as pl
 from ml_platform.features.forms import Form, On
 from ml_platform.features.places import NEVER, Integers, Places
 from ml_platform.naming import quoted
+from ml_platform.spec.durations import EPOCH, since_epoch
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from ml_platform.features.conditions import Condition
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ROWS = 1 << 20  # rows of a table at once
 TIMELESS = 2**61  # `at` of examples without time, in microseconds: after everything
 
@@ -124,12 +124,7 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(pl.Categorical, pl.Enum).cast(pl.String))
 
 
-def microseconds_of(moment: datetime) -> int:
-    """An aware moment as microseconds since 1970."""
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
 def _moment(at: int) -> str:
-    least, greatest = microseconds_of(datetime(1, 1, 3, tzinfo=UTC)), 253_402_214_400_000_000  # 9999-12-31
-    moment = _EPOCH + timedelta(microseconds=max(least, min(at, greatest)))
+    least, greatest = since_epoch(datetime(1, 1, 3, tzinfo=UTC)), 253_402_214_400_000_000  # 9999-12-31
+    moment = EPOCH + timedelta(microseconds=max(least, min(at, greatest)))
     return f"TIMESTAMPTZ '{moment.isoformat()}'" if at < greatest else "TIMESTAMPTZ 'infinity'"

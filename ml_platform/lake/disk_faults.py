@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, first_line
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
@@ -40,16 +40,12 @@ def disk_fault(error: BaseException, path: Path) -> LakeError | None:
         return None
     if full:
         return LakeError(
-            f"The disk of {path} is full: {_first_line(error)}.",
+            f"The disk of {path} is full: {first_line(error)}.",
             remedy="Nothing was committed. Free space (`ml-platform maintain` removes leftovers) and run again.",
         )
     if unwritable:
         return LakeError(
-            f"{path} is not writable: {_first_line(error)}.",
+            f"{path} is not writable: {first_line(error)}.",
             remedy="Make it writable, or set ML_PLATFORM_DATA to a folder that is.",
         )
     return None
-
-
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".")

@@ -32,19 +32,14 @@ class MaintenanceReport:
 
 
 def maintain(
-    lake: Lake,
-    *,
-    keep_days: float = 30,
-    keep_snapshots: Collection[int] = (),
-    referenced: Collection[str] | None = None,
-    grace: timedelta = GRACE,
+    lake: Lake, *, keep_days: float = 30, referenced: Collection[str] | None = None, grace: timedelta = GRACE
 ) -> MaintenanceReport:
     """Merge small files, expire old snapshots, remove what nothing refers to.
 
-    `keep_days`: snapshots younger than that stay readable with `AT (VERSION => …)`; so does every
-    one of `keep_snapshots`, and always the newest. `referenced`: the digests of all blobs that are
-    in use; None leaves the blobs alone. `grace`: files, blobs and leftovers younger than that stay,
-    for the runs and readers that still hold them. The write lock is held throughout.
+    `keep_days`: snapshots younger than that stay readable with `AT (VERSION => …)`; so does
+    the newest, always. `referenced`: the digests of all blobs that are in use; None leaves the blobs alone.
+    `grace`: files, blobs and leftovers younger than that stay, for the runs and readers that still hold
+    them. The write lock is held throughout.
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
@@ -55,7 +50,7 @@ def maintain(
         _call(lake, "ducklake_flush_inlined_data")
         _call(lake, "ducklake_rewrite_data_files")
         merged = _call(lake, "ducklake_merge_adjacent_files")
-        expired = _expire(lake, keep_days, keep_snapshots)
+        expired = _expire(lake, keep_days)
         moment = f"older_than => TIMESTAMPTZ '{(datetime.now(UTC) - grace).isoformat()}'"
         removed = _call(lake, "ducklake_cleanup_old_files", moment)
         orphans = _call(lake, "ducklake_delete_orphaned_files", moment)
@@ -83,13 +78,13 @@ def _call(lake: Lake, function: str, *arguments: str) -> list[tuple[Any, ...]]:
     return lake.rows(f"FROM {function}({', '.join([repr(CATALOG), *arguments])})")
 
 
-def _expire(lake: Lake, keep_days: float, keep: Collection[int]) -> int:
-    kept = {snapshots.current(lake), *keep}
+def _expire(lake: Lake, keep_days: float) -> int:
+    newest = snapshots.current(lake)
     old = lake.rows(
         f"SELECT snapshot_id FROM {CATALOG}.snapshots() WHERE snapshot_time < ?",
         [datetime.now(UTC) - timedelta(days=keep_days)],
     )
-    expiring = [str(number) for (number,) in old if number not in kept]
+    expiring = [str(number) for (number,) in old if number != newest]
     if expiring:
         _call(lake, "ducklake_expire_snapshots", f"versions => [{', '.join(expiring)}]")
     return len(expiring)

@@ -32,16 +32,6 @@ def history(lake: Lake, *, limit: int = 100) -> list[Snapshot]:
     return [_snapshot(row) for row in rows]
 
 
-def of_run(lake: Lake, run_id: str) -> list[Snapshot]:
-    """The commits of a run, oldest first. Look here before you repeat a write that seemed to fail."""
-    rows = lake.rows(
-        f"SELECT {_COLUMNS} FROM {CATALOG}.snapshots() "
-        "WHERE json_extract_string(commit_extra_info, '$.run_id') = ? ORDER BY snapshot_id",
-        [run_id],
-    )
-    return [_snapshot(row) for row in rows]
-
-
 def marked(lake: Lake, mark: str) -> int | None:
     """The snapshot whose transaction carried that mark, or None when it never landed."""
     number = lake.value(

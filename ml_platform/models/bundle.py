@@ -14,7 +14,6 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -77,11 +76,6 @@ class Bundle:
     def training_set(self) -> str:
         """The digest of the training set it was fitted on."""
         return str(self.training["training_set"])
-
-    @property
-    def decided_at(self) -> datetime:
-        """The moment of the decision: every label of the training set was known before it (S18)."""
-        return datetime.fromisoformat(self.training["decided_at"])
 
     @cached_property
     def packed(self) -> bytes:

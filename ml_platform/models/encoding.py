@@ -77,7 +77,9 @@ def guard(frame: pl.DataFrame, columns: Sequence[str]) -> None:
         )
     wrong = [f"{name} ({dtype})" for name, dtype in frame.schema.items() if dtype not in _AS_THEY_ARE]
     if wrong:
-        raise ScoringError(f"LightGBM would end the process at {', '.join(wrong)}.", remedy="Encode them first.")
+        raise ScoringError(
+            f"A model takes plain numbers only; it would fail at {', '.join(wrong)}.", remedy="Encode them first."
+        )
 
 
 class RowEncoder:

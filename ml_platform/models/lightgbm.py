@@ -37,14 +37,12 @@ class LightGBMModel:
         self._rows = RowEncoder(self._columns, signature.levels)
 
     def predict(self, frame: pl.DataFrame, *, threads: int = 0) -> npt.NDArray[np.float64]:
-        """See `Model.predict`."""
         encoded = encode(frame, self._columns, self.signature.levels)
         if encoded.is_empty():
             return np.empty((0, *filter(None, [len(self.signature.classes)])))
         return np.asarray(self._booster.predict(encoded, num_threads=threads), dtype=np.float64)
 
     def predict_row(self, row: Mapping[str, Any]) -> float | list[float]:
-        """See `Model.predict_row`."""
         score = np.asarray(self._booster.predict(self._rows.encode(row), num_threads=1))[0]
         return [float(part) for part in score] if self.signature.classes else float(score)
 
@@ -67,7 +65,6 @@ class LightGBMModel:
 
     @classmethod
     def from_bytes(cls, data: bytes, signature: Signature) -> Self:
-        """See `Model.from_bytes`."""
         return cls(data, signature)
 
     @cached_property

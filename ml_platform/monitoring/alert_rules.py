@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.spec.canonical import content_key
+from ml_platform.spec.partitions import WHOLE
 from ml_platform.state.alerts import Alert, Kind, alert
 from ml_platform.state.files import Refused
 
@@ -45,7 +46,7 @@ def of_refused(table: str, refused: Sequence[Refused], run_id: str) -> list[Aler
         alert(
             "refused_file",
             f"raw/{table}",
-            "all",
+            WHOLE,
             file.path,
             evidence=content_key(file.sha256, file.error),
             title=f"Refused: {file.path}",
@@ -57,7 +58,7 @@ def of_refused(table: str, refused: Sequence[Refused], run_id: str) -> list[Aler
 
 
 def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
-    where = output.asset if output.partition == "all" else f"{output.asset} {output.partition}"
+    where = output.asset if output.partition == WHOLE else f"{output.asset} {output.partition}"
     pipeline, version = output.asset.partition("/")[0], output.version
     titles = {
         "gate": f"Gate failed: {version}, {check.metadata.get('gate', check.name)}",

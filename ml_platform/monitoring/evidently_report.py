@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.errors import first_line
+
 if TYPE_CHECKING:
     from evidently import Dataset, Report
 
@@ -47,7 +49,7 @@ def rendered(question: Mapping[str, Any]) -> dict[str, Any]:
         except Exception as second:
             if not performance:
                 raise
-            performance, why_not = False, _words(second)
+            performance, why_not = False, first_line(second)
             snapshot = _run(frames, kinds, question, performance)
     metrics = snapshot.dict()
     drifted = sum(_psi(metrics, name) > question["threshold"] for name in kinds)
@@ -109,7 +111,7 @@ def _problem(frames: Sequence[Any], name: str, kind: str, question: Mapping[str,
         report, datasets = _report([_drift_of(name, question)], frames, {name: kind}, question, performance=False)
         report.run(*datasets)
     except Exception as error:
-        return _words(error)
+        return first_line(error)
     return ""
 
 
@@ -119,10 +121,6 @@ def _psi(metrics: Mapping[str, Any], column: str) -> float:
         if config.get("type", "").endswith("ValueDrift") and config.get("column") == column:
             return float(metric["value"])
     return 0.0
-
-
-def _words(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _titled(html: str, about: Mapping[str, Any]) -> str:
@@ -165,7 +163,7 @@ def main() -> None:
         try:
             answer = rendered(json.loads(line))
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {_words(error)}"}
+            answer = {"error": f"{type(error).__name__}: {first_line(error)}"}
         _say(answers, answer)
 
 

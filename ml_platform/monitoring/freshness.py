@@ -11,7 +11,7 @@ from typing import Literal
 
 from ml_platform.settings import Settings
 from ml_platform.spec.completeness import Marker
-from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
+from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import files
@@ -103,7 +103,7 @@ def _out_of_rhythm(state: State, table: str, moment: datetime, unit: Unit) -> Al
     return alert(
         "no_fresh_data",
         f"raw/{table}",
-        "all",
+        WHOLE,
         table,
         evidence=f"{came[-1]:%Y-%m-%d}" if unit == "day" else f"{came[-1]:%Y-%m-%dT%H}",
         severity="warn",

@@ -46,7 +46,7 @@ class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
 
     @classmethod
     def get_spec(cls) -> dg.ComponentTypeSpec:
-        return dg.ComponentTypeSpec(tags=["machine learning", "duckdb", "lightgbm"])
+        return dg.ComponentTypeSpec(tags=["machine learning", "duckdb"])
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The definitions of this pipeline. The first pipeline by name adds the shared definitions.

@@ -25,7 +25,7 @@ from ml_platform.settings import Settings
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions
-from ml_platform.state.ledger import changes
+from ml_platform.state.ledger import newest_ids
 from ml_platform.steps.all_steps import planner
 from ml_platform.validation.completeness import markers
 
@@ -211,7 +211,7 @@ def _fingerprint(ws: Workspace, pipeline: ModelPipeline) -> str:
     """A fingerprint of everything that can make an asset stale: commits, files, ended partitions, this process."""
     landed = [*source_marks(ws.settings, pipeline.tables), *markers(ws.settings, pipeline)]
     last = pipeline.partition_keys()[-1:]
-    return content_key(_PROCESS, snapshots.current(ws.lake), changes(ws.state), landed, last)
+    return content_key(_PROCESS, snapshots.current(ws.lake), newest_ids(ws.state), landed, last)
 
 
 def _quiet(cursor: str | None, warn: Callable[[str], None]) -> str | None:

@@ -7,7 +7,7 @@ from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.runtime.settled import lacked_examples, settled_steps
 from ml_platform.runtime.step import Job, Step
 from ml_platform.runtime.workspace import Workspace, intact
-from ml_platform.sources import raw
+from ml_platform.sources.scan import pending
 from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -115,7 +115,7 @@ class Planner:
         """The errors of refused files, each with position and remedy."""
         errors = []
         for table in self.pipeline.tables:
-            errors += [refusal.error for refusal in raw.pending(self.ws.state, table).refused]
+            errors += [refusal.error for refusal in pending(self.ws.state, table).refused]
         return errors
 
     def _wanted(self, through: str | None, only: str | None) -> list[str]:
@@ -140,7 +140,7 @@ class Planner:
         """
         stale: list[list[str]] = []
         for table in self.pipeline.tables:
-            if not raw.pending(self.ws.state, table).nothing:
+            if not pending(self.ws.state, table).nothing:
                 stale.append(["raw", table.name])
             unknown = validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) is None
             if (

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -12,11 +12,11 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace
+from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger
 from ml_platform.state.versions import Version
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEVER = 2**62  # microseconds
 
 
@@ -33,9 +33,9 @@ class _Spans:
 
     def overlapping(self, end: datetime, since: datetime | None) -> set[str]:
         """The partitions with rows usable before `end`, some of them relevant from `since` on (None: no bound)."""
-        matter = self.first < _microseconds(end)
+        matter = self.first < since_epoch(end)
         if since is not None:
-            matter &= self.last >= _microseconds(since)
+            matter &= self.last >= since_epoch(since)
         return {self.partitions[i] for i in np.flatnonzero(matter)}
 
 
@@ -93,10 +93,6 @@ def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> _Spans:
     return _Spans([row[0] for row in rows], first, last)
 
 
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
-
-
 def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, datetime | None]:
     """When each table that is read first became usable (S14). It affects features of all partitions."""
     return {
@@ -120,9 +116,7 @@ def labels(
     ws: Workspace, pipeline: ModelPipeline, known_before: datetime | None, *, known_from: datetime | None = None
 ) -> list[Read]:
     """The validated partitions with labels known before `known_before` (None: all) and from `known_from` on."""
-    from ml_platform.training.labels import label_table
-
-    name = label_table(pipeline)
+    name = pipeline.label_table
     records = ledger.latest(ws.state, f"validated/{name}")
     if known_before is None:
         return _reads(records, f"validated/{name}", (partition for _, partition in records))
@@ -138,9 +132,7 @@ def labels(
 
 def labels_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Read]:
     """The validated partition with the labels of a partition whose examples are labelled by their own rows."""
-    from ml_platform.training.labels import label_table
-
-    asset = f"validated/{label_table(pipeline)}"
+    asset = f"validated/{pipeline.label_table}"
     return _reads(ledger.latest(ws.state, asset), asset, [partition])
 
 

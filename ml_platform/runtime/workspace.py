@@ -16,7 +16,7 @@ from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import database, ledger
 from ml_platform.state.database import State
-from ml_platform.state.old_lakes import carried_over, carry_over
+from ml_platform.state.old_lakes import carried_over, carry_over, refuse_older
 from ml_platform.state.results import Result
 from ml_platform.state.stores import Stores, after
 
@@ -44,13 +44,15 @@ class Workspace(Stores):
     def open_for_reading(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
         """Open lake and state read-only, which blocks no run. Raises LakeError when there is no lake yet.
 
-        A lake of an older version is migrated first. Raises StateError for a state that newer code made.
+        A lake of an older version is migrated first. Raises StateError for a state that newer code made
+        or that is older than the lake.
         """
         if database.lake_exists(settings) and not (database.is_current(settings) and carried_over(settings)):
             cls.open(settings, slices).close()
         with ExitStack() as opened:
             lake = opened.enter_context(closing(Lake(settings, read_only=True)))
             state = opened.enter_context(closing(State(settings, read_only=True)))
+            refuse_older(state, lake)
             opened.pop_all()
         return cls(lake, state, Blobs(settings), slices)
 

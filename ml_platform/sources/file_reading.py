@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from ml_platform.errors import FileRefused
+from ml_platform.errors import FileRefused, first_line
 from ml_platform.naming import literal
 from ml_platform.sources.column_names import check_names
 from ml_platform.sources.unpacking import LONGEST_LINE, check_text, unpacked
@@ -127,7 +127,7 @@ def _read_parquet(plain: Path, path: str) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(plain, hive_partitioning=False, glob=False)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        raise FileRefused(path, f"the Parquet file cannot be read: {_first_line(error)}", remedy=_AGAIN) from None
+        raise FileRefused(path, f"the Parquet file cannot be read: {first_line(error)}", remedy=_AGAIN) from None
     return frame
 
 
@@ -140,7 +140,7 @@ def _read_ndjson(plain: Path, path: str) -> pl.DataFrame:
         _name_the_line(plain, path)
         raise FileRefused(
             path,
-            f"the objects do not fit one table: {_first_line(error)}",
+            f"the objects do not fit one table: {first_line(error)}",
             remedy="Give each field one type in all lines.",
         ) from None
 
@@ -166,7 +166,3 @@ def _name_the_line(plain: Path, path: str) -> None:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__

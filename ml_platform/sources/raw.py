@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -17,7 +17,7 @@ from ml_platform.settings import Settings
 from ml_platform.sources.column_names import check_names, missing_columns
 from ml_platform.sources.raw_columns import FILE, ROW, Placed, homes_of, storable, types_in_duckdb
 from ml_platform.sources.registry import source_of
-from ml_platform.sources.scan import Pending, Refusal, Waiting, look, pending, read_key
+from ml_platform.sources.scan import Refusal, Waiting, look, read_key
 from ml_platform.sources.source import Source
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
@@ -28,8 +28,6 @@ from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion
 from ml_platform.state.results import RawResult
 from ml_platform.state.stores import Stores, after
-
-__all__ = ["IngestReport", "Pending", "Refusal", "ingest", "pending", "read_key", "table_lock"]
 
 _BATCH_SECONDS = 1.0
 _BATCH_BYTES = 256_000_000
@@ -47,17 +45,17 @@ class IngestReport:
     waiting: list[Refusal]
     rows: int
 
-    @property
-    def nothing(self) -> bool:
-        """Whether nothing was taken in."""
-        return not self.ingested
-
 
 def table_lock(settings: Settings, table: Table) -> FileLock:
     """One process at a time reads the source of a table."""
     folder = settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{table.name}.lock", timeout=settings.lock_timeout)
+
+
+def key_of(standing: Sequence[FileVersion]) -> str:
+    """The content key of `raw.<table>`: that of its standing file versions, which are in order of path."""
+    return content_key("raw", [version.sha256 for version in standing])
 
 
 @dataclass
@@ -214,10 +212,10 @@ def _record(state: State, table: Table, versions: list[FileVersion], taken: list
             file_records.record(state, table.name, version, run_id)
         if not taken:
             return
-        digests = [version.sha256 for version in file_records.standing(state, table.name)]
+        key = key_of(file_records.standing(state, table.name))
         ledger.record(
             state,
-            Author(f"raw/{table.name}", WHOLE, content_key("raw", digests), run_id),
+            Author(f"raw/{table.name}", WHOLE, key, run_id),
             rows=sum(version.rows for version in taken),
             result=RawResult(tuple(version.path for version in taken)),
         )

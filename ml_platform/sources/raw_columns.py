@@ -2,7 +2,7 @@
 
 A column goes into the raw column of its name. Where that one has another type (DuckDB does not tell
 `Delay` from `delay` either), or the name is the platform's own, it goes into a column beside it,
-named `<name>::<type>`. `platform.files.columns` remembers which went where.
+named `<name>::<type>`. `files.columns` of the operational state remembers which went where.
 """
 
 import json
@@ -66,7 +66,7 @@ def types_in_duckdb(lake: Lake, frame: pl.DataFrame) -> dict[str, str]:
 def read_raw(lake: Lake, table: str, file_id: str, columns: str, rows: list[int] | None = None) -> pl.DataFrame:
     """The rows of one file version as they were read, with `_row`; only those numbered `rows` when given.
 
-    `columns` is the JSON text in `platform.files.columns`.
+    `columns` is the JSON text in `files.columns` of the operational state.
     """
     placed: dict[str, tuple[str | None, str]] = json.loads(columns)
     stored = [(name, home) for name, (home, _) in placed.items() if home is not None]

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_platform.errors import SourceUnavailable
+from ml_platform.errors import SourceUnavailable, first_line
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -39,11 +39,6 @@ def connected(name: str, source: str) -> Iterator["Connection"]:
         ) from None
     finally:
         engine.dispose()
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's message, cut to 200 characters."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _engine(name: str, source: str) -> "Engine":

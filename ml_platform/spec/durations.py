@@ -9,7 +9,7 @@ SECOND = 1_000_000  # microseconds
 _UNITS = {"s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND, "d": 86_400 * SECOND, "w": 604_800 * SECOND}
 _SPAN = re.compile(r"([0-9]+)([smhdw])")
 _CALENDAR = re.compile(r"([1-9][0-9]*)(h|d|w|mo)")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MONDAY = datetime(1969, 12, 29, tzinfo=UTC)  # of the week of the epoch
 _LENGTHS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(days=7), "mo": timedelta(days=28)}
 
@@ -42,6 +42,15 @@ def microseconds(span: str, where: str = "duration") -> int:
     return int(match[1]) * _UNITS[match[2]]
 
 
+def since_epoch(moment: datetime) -> int:
+    """The microseconds from 1970-01-01 UTC to an aware moment; negative before it.
+
+    >>> since_epoch(datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC))
+    1000000
+    """
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
 def period(calendar: str, moment: datetime, where: str = "calendar") -> int:
     """The number of the calendar period that contains a moment.
 
@@ -61,7 +70,7 @@ def period(calendar: str, moment: datetime, where: str = "calendar") -> int:
     count, unit = _calendar(calendar, where)
     if unit == "mo":
         return ((moment.year - 1970) * 12 + moment.month - 1) // count
-    return (moment - (_MONDAY if unit == "w" else _EPOCH)) // (count * _LENGTHS[unit])
+    return (moment - (_MONDAY if unit == "w" else EPOCH)) // (count * _LENGTHS[unit])
 
 
 def shortest(calendar: str, where: str = "calendar") -> timedelta:

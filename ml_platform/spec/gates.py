@@ -71,9 +71,10 @@ class AtMost(BoundedGate):
 
 @word
 class NoWorseThanChampion(MetricGate):
-    """The candidate is not worse than the champion by `tolerance` or more, by a paired bootstrap on the holdout (S25).
+    """The candidate passes only if it is shown to be not worse than the champion by `tolerance` or more (S25).
 
-    The lower end of the 95 % interval of the difference, in the good direction of the metric, must be above
+    An interval too wide to tell fails it, where `NoWorseThanBaseline` passes. The lower end of the 95 % interval of the
+    difference, by a paired bootstrap on the holdout and in the good direction of the metric, must be above
     -`tolerance`. Without a champion the candidate passes.
 
     Args:
@@ -104,12 +105,11 @@ class NoWorseThanChampion(MetricGate):
 
 @word
 class NoWorseThanBaseline(MetricGate):
-    """Paired bootstrap on the holdout: a linear model of the same columns is not shown better by more than `tolerance`.
+    """The candidate passes unless it is shown to be worse than a linear model by more than `tolerance`.
 
-    The baseline is `Linear()`, fitted on at most 50,000 rows of the candidate's training part, evenly spread, and not
-    kept. The candidate fails when the whole 95 % interval of its difference to the baseline, in the good direction of
-    the metric, is below -`tolerance`: a difference that chance explains fails nobody. Without rows of the training
-    part it fails for lack of evidence. Not judged unless it is declared.
+    An interval too wide to tell passes it, where `NoWorseThanChampion` fails. It fails when the whole 95 % interval of
+    the difference, by the same bootstrap, is below -`tolerance`, and without rows of the training part. The baseline is
+    `Linear()` with the same columns, fitted on at most 50,000 rows of that part, evenly spread, and not kept.
 
     Args:
         metric: A metric of the task.

@@ -120,6 +120,12 @@ class ModelPipeline:
         return self.partitions.before(partition) if self.partitions else None
 
     @property
+    def label_table(self) -> str:
+        """The name of the table in which the labels are."""
+        label = self.examples.label
+        return label.table if isinstance(label, Label) else self.examples.table
+
+    @property
     def all_gates(self) -> tuple[Gate, ...]:
         """The declared gates and those that are always judged."""
         return with_always_judged(self.gates)
@@ -152,14 +158,11 @@ class ModelPipeline:
     @cached_property
     def label_type(self) -> pl.DataType:
         """The polars type of the label."""
-        examples = self.examples
-        if isinstance(examples.label, Label):
-            table, expression = self.table(examples.label.table), examples.label.value
-        else:
-            table, expression = self.table(examples.table), examples.label_expression
+        label, columns = self.examples.label, self.table(self.label_table).columns
+        expression = label.value if isinstance(label, Label) else self.examples.label_expression
         if expression is None:
             return pl.Boolean()  # a row there means true
-        return type_of(expression, table.columns, f"ModelPipeline({self.name!r}).examples.label")
+        return type_of(expression, columns, f"ModelPipeline({self.name!r}).examples.label")
 
     @cached_property
     def row_schema(self) -> dict[str, pl.DataType]:

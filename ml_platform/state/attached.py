@@ -1,29 +1,52 @@
-"""Attaches the operational state to the lake's connections, read-only: `FROM state.records`."""
+"""Gives the lake's connections the operational state, read-only: `FROM state.records`.
+
+PostgreSQL is attached. Of a SQLite database a copy is, as of the moment of the call. DuckDB brings a SQLite library of
+its own: if it opened the file of a process that holds it open through Python's, its closing would release the locks of
+both (SQLite, "How To Corrupt An SQLite Database File", 2.2), and another process would delete the log of a database
+that is in use.
+"""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import duckdb
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, first_line
 from ml_platform.lake.connection import Lake, without_secret
-from ml_platform.naming import literal
+from ml_platform.naming import literal, quoted
 from ml_platform.state import database
+from ml_platform.state.schema import metadata
 
 NAME = "state"
+_COPY = "copy_of_state"
 
 
 def attach(lake: Lake) -> None:
-    """Attach the state's database to the lake's connections as `state`. Does nothing if there is none yet."""
+    """Attach the state to the lake's connections as `state`, as it is now. Does nothing if there is none yet."""
     secret = lake.settings.catalog.get_secret_value()
-    if secret:
-        target, options = secret, f"TYPE postgres, READ_ONLY, SCHEMA {literal(database.SCHEMA)}"
-    else:
-        file = database.path(lake.settings)
-        if not file.exists():
-            return
-        target, options = str(file), "TYPE sqlite, READ_ONLY"
     try:
-        lake.connection.execute(f"ATTACH IF NOT EXISTS {literal(target)} AS {NAME} ({options})")
-    except duckdb.Error as error:
+        if secret:
+            options = f"TYPE postgres, READ_ONLY, SCHEMA {literal(database.SCHEMA)}"
+            lake.connection.execute(f"ATTACH IF NOT EXISTS {literal(secret)} AS {NAME} ({options})")
+        elif database.path(lake.settings).exists():
+            _attach_copy(lake.connection, database.path(lake.settings))
+    except (duckdb.Error, sqlite3.Error) as error:
         raise LakeError(
-            f"The operational state cannot be attached: {without_secret(str(error), secret)}",
+            f"The operational state cannot be attached: {without_secret(first_line(error), secret)}.",
             remedy="See `ml-platform doctor`.",
         ) from None  # the cause may hold the address of the database
+
+
+def _attach_copy(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        reading = sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)
+        with closing(reading) as source, closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+        connection.execute(f"ATTACH {literal(str(copy))} AS {_COPY} (TYPE sqlite, READ_ONLY)")
+        connection.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {NAME}")
+        for table in metadata.tables:  # COPY FROM DATABASE would also copy the indexes, and fails at partial ones
+            connection.execute(f"CREATE OR REPLACE TABLE {NAME}.{quoted(table)} AS FROM {_COPY}.{quoted(table)}")
+        connection.execute(f"DETACH {_COPY}")

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, Executable, QueuePool, Row, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ml_platform.errors import StateError
+from ml_platform.errors import StateError, first_line
 from ml_platform.settings import Settings
 from ml_platform.state.schema import REVISION
 
@@ -45,7 +45,7 @@ class State:
         except DBAPIError as error:
             self._engine.dispose()
             raise StateError(
-                f"The operational state ({self.url}) cannot be opened: {_first_line(error)}.",
+                f"The operational state ({self.location}) cannot be opened: {first_line(error.orig or error)}.",
                 remedy="Restore it from a copy, or see `ml-platform doctor`.",
             ) from None  # the cause may hold the address of the database
         except BaseException:
@@ -53,7 +53,7 @@ class State:
             raise
 
     @property
-    def url(self) -> str:
+    def location(self) -> str:
         """Where the database is, without secrets: the file, or the name of the PostgreSQL schema."""
         return f"PostgreSQL schema {SCHEMA}" if _secret(self.settings) else str(path(self.settings))
 
@@ -147,7 +147,7 @@ class State:
             ) from error
         except DBAPIError as error:
             raise StateError(
-                f"The operational state could not be written: {_first_line(error)}.",
+                f"The operational state could not be written: {first_line(error.orig or error)}.",
                 remedy="Nothing was recorded. Free space or wait for the other writer, and run again.",
             ) from error
 
@@ -158,12 +158,14 @@ class State:
     def _migrate(self, revision: str | None) -> None:
         if revision is not None and revision > REVISION:
             raise StateError(
-                f"The operational state ({self.url}) has revision {revision}; this version knows up to {REVISION}.",
+                f"The operational state ({self.location}) has revision {revision}; "
+                f"this version knows up to {REVISION}.",
                 remedy="Use the version of ml_platform that created it, or a newer one.",
             )
         if self.read_only:
             raise StateError(
-                f"The operational state ({self.url}) is of revision {revision or 'none'} and {REVISION} is needed.",
+                f"The operational state ({self.location}) is of revision {revision or 'none'} "
+                f"and {REVISION} is needed.",
                 remedy="Open it once for writing: `ml-platform run PIPELINE` or `ml-platform maintain` migrates it.",
             )
         from ml_platform.state.migrate import upgrade
@@ -218,7 +220,8 @@ def _asked(settings: Settings, question: Callable[[Engine], T]) -> T:
         return question(engine)
     except DBAPIError as error:
         raise StateError(
-            f"The operational state cannot be read: {_first_line(error)}.", remedy="See `ml-platform doctor`."
+            f"The operational state cannot be read: {first_line(error.orig or error)}.",
+            remedy="See `ml-platform doctor`.",
         ) from None  # the cause may hold the address of the database
     finally:
         engine.dispose()
@@ -245,7 +248,7 @@ def _engine(settings: Settings, read_only: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False)
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool)
+    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, max_overflow=-1)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
@@ -273,7 +276,7 @@ def _postgres(secret: str) -> Engine:
     def connect() -> Any:
         return psycopg.connect(secret)
 
-    engine = create_engine("postgresql+psycopg://", creator=connect)
+    engine = create_engine("postgresql+psycopg://", creator=connect, pool_pre_ping=True, max_overflow=-1)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -296,8 +299,3 @@ def _revision(engine: Engine) -> str | None:
             return None
         revision: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
         return revision
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error.orig if isinstance(error, DBAPIError) else error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__

@@ -129,7 +129,7 @@ def history(state: State, asset: str) -> list[Record]:
     return [_record(row) for row in state.rows(select(records).where(records.c.asset == asset).order_by(records.c.id))]
 
 
-def changes(state: State) -> tuple[int, int, int]:
+def newest_ids(state: State) -> tuple[int, int, int]:
     """The newest ids of records, decisions and promotions. They grow with everything that a plan depends on."""
     numbers = (func.max(records.c.id), func.max(decisions.c.id), func.max(promotions.c.seq))
     newest = [state.value(select(number)) or 0 for number in numbers]

@@ -13,8 +13,9 @@ from typing import Any
 
 import polars as pl
 from filelock import FileLock
-from sqlalchemy import Table, insert, select
+from sqlalchemy import Table, func, insert, select
 
+from ml_platform.errors import StateError
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
@@ -47,9 +48,11 @@ _landing_key = (schema.landings.c.table_name, schema.landings.c.path, schema.lan
 def carry_over(lake: Lake, state: State) -> None:
     """Move state out of an older lake. Does nothing for a new or already migrated lake.
 
-    Processes that open an old lake at the same moment do so one after the other.
+    Processes that open an old lake at the same moment do so one after the other. Raises StateError when the state
+    is older than the lake.
     """
     if _progress(state) == "done":
+        refuse_older(state, lake)
         return
     with FileLock(lake.folder / "migration.lock", timeout=lake.settings.lock_timeout):
         progress = _progress(state)
@@ -57,13 +60,34 @@ def carry_over(lake: Lake, state: State) -> None:
             return
         lake.forget_tables()
         old = {name for name in _DROPPED if lake.columns(*name.split("."))}
-        if progress is None:
+        if progress is None and _DROPPED[0] not in old:
+            old = set()  # tables of these names that were published by this code
+            refuse_older(state, lake)
+        elif progress is None:
             _back_up(lake, old)
             _copy(lake, state, old)
         if old:
             _drop(lake, old)
         with state.writing() as connection:
             connection.execute(schema.imports.update().values(progress="done"))
+
+
+def refuse_older(state: State, lake: Lake) -> None:
+    """Raise StateError when the lake shows records that the state does not hold.
+
+    The state was lost, or it was restored from a copy that is older than the lake. Work on such a pair would
+    number files and versions twice.
+    """
+    if not lake.columns("lineage", "records"):
+        return
+    published = lake.rows("SELECT max(id) FROM lineage.records")[0][0] or 0  # first: the state is ahead of the lake
+    held = state.value(select(func.max(schema.records.c.id))) or 0
+    if published > held:
+        raise StateError(
+            f"The operational state ({state.location}) is missing or older than the lake: its last record is "
+            f"{held:,}, and the lake shows record {published:,}.",
+            remedy="Restore the state and the lake from copies of the same moment. Nothing was changed.",
+        )
 
 
 def carried_over(settings: Settings) -> bool:

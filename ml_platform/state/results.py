@@ -12,8 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from ml_platform.errors import StateError
 
-Training = Literal["promoted", "kept", "skipped"]
-
+ChampionOutcome = Literal["promoted", "kept", "skipped"]
 
 KINDS: dict[str, "type[Result]"] = {}  # by kind; a new one is known as soon as its class is defined
 
@@ -162,7 +161,7 @@ class ChampionResult(Result):
     """What became of the candidate, and the version that serves from then on; None: no champion."""
 
     kind: ClassVar[str] = "champion"
-    outcome: Training = "skipped"
+    outcome: ChampionOutcome = "skipped"
     candidate: int | None = None
     champion: int | None = None
 

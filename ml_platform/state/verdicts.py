@@ -38,6 +38,11 @@ class Verdict:
     run_id: str = ""
     recorded_at: datetime | None = None
 
+    @property
+    def outcome(self) -> str:
+        """`passed` in words: passed, failed or not judged."""
+        return {True: "passed", False: "failed", None: "not judged"}[self.passed]
+
 
 _COLUMNS = [field.name for field in fields(Verdict)]
 

@@ -13,7 +13,7 @@ from ml_platform.runtime.step import Asset, Step, own
 from ml_platform.runtime.workspace import Outcome, Status, Workspace, record, window_of
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions, promotions, verdicts, versions
-from ml_platform.state.results import ChampionResult, Training
+from ml_platform.state.results import ChampionOutcome, ChampionResult
 from ml_platform.steps.candidate import version_of
 from ml_platform.steps.decision import of as decision_of
 from ml_platform.steps.incumbent import card, incumbent, version_read
@@ -102,7 +102,7 @@ def _recorded(
     pipeline: ModelPipeline,
     author: Author,
     moment: datetime | None,
-    outcome: Training,
+    outcome: ChampionOutcome,
     candidate: int | None,
     reason: str = "",
 ) -> Outcome:

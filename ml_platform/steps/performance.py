@@ -23,7 +23,7 @@ from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
 from ml_platform.state.results import PerformanceResult
-from ml_platform.training.labels import label_table, labelled
+from ml_platform.training.labels import labelled
 from ml_platform.training.training_set import watermark
 from ml_platform.views.performance_plots import by_month, judged
 
@@ -65,7 +65,7 @@ class PerformanceStep(Step):
         return own(pipeline, "predictions")
 
     def stale_with(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
-        return (*self.upstream(pipeline), ("validated", label_table(pipeline)))  # through frozen predictions, too
+        return (*self.upstream(pipeline), ("validated", pipeline.label_table))  # through frozen predictions, too
 
     def table(self, pipeline: ModelPipeline) -> str:
         return f"{pipeline.name}.performance"

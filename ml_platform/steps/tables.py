@@ -11,7 +11,6 @@ from ml_platform.runtime.display import preview
 from ml_platform.runtime.workspace import Outcome, Status, Workspace
 from ml_platform.sources import raw
 from ml_platform.sources.registry import source_of
-from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import files
@@ -42,7 +41,7 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         "made" if report.ingested else "unchanged",
         result=RawResult(tuple(report.ingested)),
         display=display,
-        content_key=content_key("raw", [version.sha256 for version in standing]),
+        content_key=raw.key_of(standing),
     )
 
 

@@ -93,7 +93,7 @@ class VerdictsStep(Step):
             "version": version.name,
             "passed": passed,
             "gates": len(outcomes),
-            "verdicts": [{**{name: getattr(v, name) for name in shown}, "passed": _word(v.passed)} for v in verdicts],
+            "verdicts": [{**{name: getattr(v, name) for name in shown}, "passed": v.outcome} for v in verdicts],
             **plots,
             "model card": card(ws, pipeline, version.version),
         }
@@ -143,15 +143,11 @@ def _champion(
     return stored_champion(ws.blobs, champion, holdout=theirs, threads=ws.settings.threads)
 
 
-def _word(passed: bool | None) -> str:
-    return {True: "passed", False: "failed", None: "not judged"}[passed]
-
-
 def _check(gate: Gate, verdict: Verdict | None, detail: str) -> CheckResult:
     passed = verdict is None or verdict.passed is not False
     metadata: dict[str, Any] = {"gate": gate.phrase}
     if verdict is not None:
-        metadata |= {"low": verdict.low, "high": verdict.high, "rows": verdict.rows, "verdict": _word(verdict.passed)}
+        metadata |= {"low": verdict.low, "high": verdict.high, "rows": verdict.rows, "verdict": verdict.outcome}
     return CheckResult(
         name=gate.short_name,
         passed=passed,

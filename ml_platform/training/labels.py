@@ -53,12 +53,6 @@ def moment_sql(moment: datetime) -> str:
     return f"TIMESTAMPTZ {literal(moment.isoformat())}"
 
 
-def label_table(pipeline: ModelPipeline) -> str:
-    """The table in which the labels are."""
-    label = pipeline.examples.label
-    return label.table if isinstance(label, Label) else pipeline.examples.table
-
-
 def _standing(pipeline: ModelPipeline, table: str, columns: Sequence[str], moment: str, lake: Lake) -> str:
     """The version of each row that stood at `moment`; of two that overlap (refresh), the later."""
     relation = f"validated.{quoted(table)}"
@@ -74,7 +68,7 @@ def _standing(pipeline: ModelPipeline, table: str, columns: Sequence[str], momen
 
 def _write_values(lake: Lake, pipeline: ModelPipeline, path: Path, on: list[str], decided_at: datetime) -> None:
     """Evaluate the label expression on the standing rows, streamed into a Parquet file: k0, k1, …, _label, …"""
-    label, name = pipeline.examples.label, label_table(pipeline)
+    label, name = pipeline.examples.label, pipeline.label_table
     table = pipeline.table(name)
     expression = label.value if isinstance(label, Label) else pipeline.examples.label_expression
     assert expression is not None

@@ -17,7 +17,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.models.registry import trainer_of
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.training.labels import check_labels, label_table, labelled, moment_sql
+from ml_platform.training.labels import check_labels, labelled, moment_sql
 from ml_platform.training.splits import PARTS, part_sql
 
 CODE_VERSION = 1  # of how a training set is made; part of its content key (S31)
@@ -172,7 +172,7 @@ def build(
 
 def watermark(lake: Lake, pipeline: ModelPipeline, partitions: Sequence[str]) -> datetime:
     """One microsecond after the last thing that happened: the decision time of data without partitions."""
-    table = f"validated.{quoted(label_table(pipeline))}"
+    table = f"validated.{quoted(pipeline.label_table)}"
     times = [f"SELECT greatest(max(_known_at), max(_superseded_at)) AS t FROM {table}"]
     if pipeline.examples.at:
         times.append(f"SELECT max({quoted(pipeline.examples.at)}) FROM {_features(pipeline, partitions)}")

@@ -7,8 +7,8 @@ import polars as pl
 
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
-from ml_platform.sources.raw import Refusal
 from ml_platform.sources.raw_columns import ROW
+from ml_platform.sources.scan import Refusal
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger

@@ -14,7 +14,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
-from ml_platform.errors import FileRefused
+from ml_platform.errors import FileRefused, first_line
 from ml_platform.sources.column_names import missing_columns
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import WHOLE, Partitions
@@ -92,7 +92,7 @@ def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.
         if isinstance(cleaned, pl.LazyFrame):
             cleaned = cleaned.collect()
     except Exception as error:  # whatever the user's function raises is about this file; the others go on
-        problem = f"{name} raised {type(error).__name__}: {_first_line(error)}"
+        problem = f"{name} raised {type(error).__name__}: {first_line(error)}"
         raise FileRefused(
             path, problem, position=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."
         ) from error
@@ -119,10 +119,6 @@ def _line_of(error: BaseException) -> str:
     """The user's own line that raised, as file and line number."""
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "site-packages" not in f.filename]
     return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if len(frames) > 1 else ""
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:300]
 
 
 def _refuse(frame: pl.DataFrame, where: pl.Series, rule: str, why: pl.Expr) -> pl.DataFrame:

@@ -11,8 +11,9 @@ from ml_platform.errors import FileRefused, IngestionError
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
-from ml_platform.sources.raw import Refusal, table_lock
+from ml_platform.sources.raw import table_lock
 from ml_platform.sources.raw_columns import read_raw
+from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table

@@ -139,7 +139,7 @@ def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[s
                 "threshold": v.threshold,
                 "low": v.low,
                 "high": v.high,
-                "passed": {True: "passed", False: "failed", None: "not judged"}[v.passed],
+                "passed": v.outcome,
                 "rows": v.rows,
                 "detail": v.detail,
             }

@@ -13,7 +13,7 @@ from ml_platform.lake.data_files import unusable
 from ml_platform.models.registry import recorded_format, trainer_of_format
 from ml_platform.monitoring.delivery import deliveries
 from ml_platform.settings import Settings
-from ml_platform.sources import raw
+from ml_platform.sources.scan import pending
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import promotions
 from ml_platform.state.database import State
@@ -43,7 +43,7 @@ def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
         except PlatformError as error:
             return [*findings, Finding("state", "bad", error.what, error.remedy)], None
         opened.pop_all()
-    findings.append(Finding("state", "ok", f"{state.url}, revision {REVISION}"))
+    findings.append(Finding("state", "ok", f"{state.location}, revision {REVISION}"))
     return findings, Stores(lake, state, Blobs(settings))
 
 
@@ -122,7 +122,7 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
 def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """Landed files that are not ingested yet, and refused files."""
     for pipeline in pipelines:
-        looks = [raw.pending(stores.state, table) for table in pipeline.tables]
+        looks = [pending(stores.state, table) for table in pipeline.tables]
         refused = [refusal for look in looks for refusal in look.refused]
         waiting = {look.table: len(look.paths) for look in looks if look.paths}
         for refusal in refused:

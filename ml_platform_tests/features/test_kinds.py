@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import ml_platform
+from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.kinds import JOINED, form_from_json, form_of
 from ml_platform.spec.features import Feature, JoinedFeature
@@ -31,7 +32,7 @@ def test_forms_are_stored_with_their_kind_and_read_again() -> None:
 
 def test_a_kind_that_is_not_known_is_refused() -> None:
     stored = {**form_of(everything().joined[0]).to_json(), "kind": "oracle"}
-    with pytest.raises(ValueError, match="'oracle' is unknown: it was written by a later version"):
+    with pytest.raises(FeatureError, match=r"'oracle' is not known .*Use the ml_platform that wrote it, or a newer"):
         form_from_json(stored)
 
 

@@ -74,7 +74,7 @@ def test_the_lake_works_alike_on_postgresql(stores: Stores, lake: Lake, settings
     assert lake.rows(question) == content
     assert lake.rows(f"SELECT DISTINCT v FROM s.t AT (VERSION => {first})") == [(1,)]
     assert ledger.latest(stores.state, "s/t")["s/t", "a"].content_key == "2"
-    assert len(snapshots.of_run(lake, "run")) == 3
+    assert [snapshot.info.get("run_id") for snapshot in snapshots.history(lake, limit=3)] == ["run"] * 3
     maintain(lake, keep_days=0)
     with Lake(settings, read_only=True) as reader:
         assert ask(reader, question).frame.rows() == content

@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.sources.raw import IngestReport, ingest, pending
+from ml_platform.sources.raw import IngestReport, ingest
+from ml_platform.sources.scan import pending
 from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.state.schema import files
@@ -254,7 +255,7 @@ def test_a_refused_file_is_reported_each_time_but_read_again_only_when_it_change
     look = pending(sandbox.state, table)
     assert look.nothing and look.refused == first.refused
     again = ingest(sandbox.stores, table, "run", on_file=seen.append)
-    assert again.refused == first.refused and seen == [] and again.nothing
+    assert again.refused == first.refused and seen == [] and again.ingested == []
     sandbox.put("customers/a.csv", GOOD)
     assert pending(sandbox.state, table).changed == ["customers/a.csv"]
     assert sandbox.ingest(table).ingested == ["customers/a.csv"]
@@ -270,7 +271,7 @@ def test_a_changed_file_that_cannot_be_read_leaves_the_rows_that_stood(sandbox: 
     assert "contracted columns are missing: name" in refusal.error
     assert sandbox.build(table).unchanged
     sandbox.put("customers/a.csv", GOOD)  # taken back: nothing to do
-    assert pending(sandbox.state, table).nothing and sandbox.ingest(table).nothing
+    assert pending(sandbox.state, table).nothing and sandbox.ingest(table).ingested == []
 
 
 def test_folders_and_broken_links_are_no_files_until_they_are(sandbox: IngestionSandbox) -> None:
@@ -280,6 +281,6 @@ def test_folders_and_broken_links_are_no_files_until_they_are(sandbox: Ingestion
     (folder / "b.txt").mkdir()
     assert pending(sandbox.state, customers()).nothing  # a folder is no file
     (folder / "b.txt").rmdir()
-    assert sandbox.ingest(customers()).nothing
+    assert sandbox.ingest(customers()).ingested == []
     (folder / "b.txt").write_text(GOOD)
     assert sandbox.ingest(customers()).ingested == ["customers/a.csv"]

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.sources.raw import read_key
+from ml_platform.sources.scan import read_key
 from ml_platform.spec.sources import Files
 from ml_platform.state.files import file_id, versions
 from ml_platform.state.schema import records

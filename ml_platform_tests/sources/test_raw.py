@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import dataframely as dy
 import polars as pl
 
-from ml_platform.sources.raw import ingest, pending
+from ml_platform.sources.raw import ingest
 from ml_platform.sources.raw_columns import read_raw
+from ml_platform.sources.scan import pending
 from ml_platform.spec.sources import Files
 from ml_platform.state.files import versions
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers, readings, utc
@@ -28,7 +29,7 @@ def test_the_same_content_is_read_once_and_a_touched_file_is_hashed_once(sandbox
     assert sandbox.ingest(table).ingested == ["customers/a.csv"]
     sandbox.put("customers/a.csv", GOOD)
     assert pending(sandbox.state, table).nothing
-    assert ingest(sandbox.stores, table, "run", on_file=seen.append).nothing and seen == []
+    assert ingest(sandbox.stores, table, "run", on_file=seen.append).ingested == [] and seen == []
     [version] = versions(sandbox.state, "customers")
     assert version.mtime_ns == (sandbox.landing / "customers/a.csv").stat().st_mtime_ns
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ml_platform.sources.raw import pending
+from ml_platform.sources.scan import pending
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.sources.shop import CONNECTION, Shop
 

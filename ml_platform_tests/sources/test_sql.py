@@ -9,7 +9,8 @@ import pytest
 from ml_platform.errors import DeclarationError, IngestionError
 from ml_platform.runtime.run_state import source_marks
 from ml_platform.sources.landing import land
-from ml_platform.sources.raw import ingest, pending
+from ml_platform.sources.raw import ingest
+from ml_platform.sources.scan import pending
 from ml_platform.spec.sources import Sql
 from ml_platform.state.files import standing, versions
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers
@@ -28,7 +29,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
 def refusal(sandbox: IngestionSandbox, **changes: object) -> str:
     table = orders(**changes)
     look, report = pending(sandbox.state, table), sandbox.ingest(table)
-    assert look.nothing and report.nothing and look.refused == report.refused
+    assert look.nothing and report.ingested == [] and look.refused == report.refused
     return report.refused[0].error
 
 
@@ -50,10 +51,10 @@ def test_rows_come_in_ranges_of_the_cursor_with_their_types(sandbox: IngestionSa
 
 def test_only_rows_beyond_the_cursor_are_read_and_a_rerun_does_nothing(sandbox: IngestionSandbox, shop: Shop) -> None:
     table = orders()
-    assert sandbox.ingest(table).nothing  # an empty table is none yet
+    assert sandbox.ingest(table).ingested == []  # an empty table is none yet
     shop.order(*range(1, 13))
     sandbox.run(table)
-    assert pending(sandbox.state, table).nothing and sandbox.ingest(table).nothing
+    assert pending(sandbox.state, table).nothing and sandbox.ingest(table).ingested == []
     shop.order(13)
     assert pending(sandbox.state, table).new == ["ORDERS_DB/orders/id [12, 13]"]
     [report] = sandbox.run(table)
@@ -95,7 +96,7 @@ def test_a_new_column_grows_the_raw_table(sandbox: IngestionSandbox, shop: Shop)
     shop.order(1)
     sandbox.run(orders())
     shop.run("ALTER TABLE orders ADD COLUMN note TEXT")
-    assert sandbox.ingest(orders()).nothing  # what was read stays as it was read
+    assert sandbox.ingest(orders()).ingested == []  # what was read stays as it was read
     shop.run("INSERT INTO orders VALUES (2, 'b', 1, 'hello')")
     sandbox.run(orders())
     assert sandbox.lake.rows("SELECT id, note FROM raw.orders ORDER BY id") == [(1, None), (2, "hello")]

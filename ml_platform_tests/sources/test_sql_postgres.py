@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, create_engine
 
 from ml_platform import Sql, Table
-from ml_platform.sources.raw import pending
+from ml_platform.sources.scan import pending
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.postgres_server import postgres_server
 

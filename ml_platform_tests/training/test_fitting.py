@@ -122,7 +122,7 @@ def test_the_same_training_is_the_same_bundle_s16(lake: Lake, blobs: Blobs) -> N
 def test_the_bundle_tells_its_training_set_and_decision(lake: Lake, blobs: Blobs) -> None:
     stored, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline())
     loaded = load(blobs, candidate.digest)
-    assert (loaded.training_set, loaded.decided_at) == (stored.digest, D)
+    assert (loaded.training_set, loaded.training["decided_at"]) == (stored.digest, D.isoformat())
     assert list(loaded.columns) == list(candidate.bundle.columns)
 
 

@@ -6,6 +6,7 @@ A new kind is a word in `spec.features`, a module here, and a line in JOINED.
 from collections.abc import Mapping
 from typing import Any
 
+from ml_platform.errors import FeatureError
 from ml_platform.features.forms import Form
 from ml_platform.features.kinds.latest import LatestForm
 from ml_platform.features.kinds.lookup import LookupForm
@@ -25,7 +26,10 @@ def form_of(feature: JoinedFeature) -> Form:
 
 
 def form_from_json(data: Mapping[str, Any]) -> Form:
-    """The form that `to_json` gave. Raises ValueError for a kind that this version does not know."""
+    """The form that `to_json` gave. Raises FeatureError for a kind that this version does not know."""
     if data["kind"] not in _BY_KIND:
-        raise ValueError(f"The feature kind {data['kind']!r} is unknown: it was written by a later version.")
+        raise FeatureError(
+            f"The feature kind {data['kind']!r} is not known to this version of ml_platform.",
+            remedy="Use the ml_platform that wrote it, or a newer one.",
+        )
     return _BY_KIND[data["kind"]].from_json(data)

@@ -31,7 +31,6 @@ class LatestForm(PickForm[Latest]):
 
     @classmethod
     def from_word(cls, feature: Latest) -> Self:
-        """As JoinedForm says."""
         return cls(
             feature.table,
             tuple(feature.keys.items()),
@@ -44,20 +43,16 @@ class LatestForm(PickForm[Latest]):
 
     @property
     def columns(self) -> frozenset[str]:
-        """As JoinedForm says."""
         return frozenset(self.take)
 
     @property
     def statuses(self) -> tuple[str, ...]:
-        """As JoinedForm says."""
         return (self.status,)
 
     def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:
-        """As RankedForm says."""
         return np.maximum(usable, clock + self.offset - 1), end
 
     def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
-        """As RankedForm says."""
         age = at - self.offset - rows["_clock"]
         missing, stale = rows["_clock"].is_null(), age > (self.max_age or NEVER)
         words = pl.when(missing).then(pl.lit("unknown")).when(stale).then(pl.lit("stale")).otherwise(pl.lit("ok"))
@@ -69,7 +64,6 @@ class LatestForm(PickForm[Latest]):
         return {**outputs, self.status: status}
 
     def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        """As TimelineAnswer says."""
         latest = timeline.latest(at - self.offset)
         if latest is None:
             status = "unknown"

@@ -11,7 +11,7 @@ from ml_platform.features.feeds import Key, Keys, VersionFeed
 from ml_platform.features.forms import On, TableForm
 from ml_platform.features.places import ALWAYS, NEVER, Integers
 from ml_platform.features.ranked import RankedForm
-from ml_platform.features.relations import microseconds_of
+from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.features import Lookup
 
 
@@ -30,17 +30,14 @@ class LookupForm(RankedForm[Lookup]):
 
     @classmethod
     def from_word(cls, feature: Lookup) -> Self:
-        """As JoinedForm says."""
         return cls(feature.table, tuple(feature.keys.items()), tuple(feature.take), feature.outputs, feature.status)
 
     @property
     def columns(self) -> frozenset[str]:
-        """As JoinedForm says."""
         return frozenset(self.take)
 
     @property
     def statuses(self) -> tuple[str, ...]:
-        """As JoinedForm says."""
         return (self.status,)
 
     def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:
@@ -49,7 +46,6 @@ class LookupForm(RankedForm[Lookup]):
         return np.where((usable == clock) & (last >= usable), ALWAYS, usable - 1), last
 
     def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
-        """As RankedForm says."""
         missing, assumed = rows["_clock"].is_null(), at < rows["_clock"]
         words = pl.when(missing).then(pl.lit("unknown")).when(assumed).then(pl.lit("assumed")).otherwise(pl.lit("ok"))
         outputs = {output: rows[column] for output, column in zip(self.outputs, self.take, strict=True)}
@@ -57,7 +53,6 @@ class LookupForm(RankedForm[Lookup]):
 
     @classmethod
     def feed(cls, forms: Sequence[Self], table: TableForm, keys: Keys) -> VersionFeed:
-        """As JoinedForm says."""
         return LookupFeed(forms)
 
 
@@ -80,17 +75,16 @@ class LookupFeed(VersionFeed):
         self._current: dict[Any, _Version] = {}
 
     def learn(self, table: TableForm, row: Mapping[str, Any], identity: Any, mark: Any) -> None:
-        """As VersionFeed says."""
         version_before = self._current.get(identity)
         if row["_superseded_at"] is not None:
             if version_before is not None and version_before.mark == mark:
-                version_before.until = microseconds_of(row["_superseded_at"])
+                version_before.until = since_epoch(row["_superseded_at"])
                 del self._current[identity]
             return
-        usable = microseconds_of(row["_usable_at"])
+        usable = since_epoch(row["_usable_at"])
         if version_before is not None:
             version_before.until = usable
-        order = (microseconds_of(row["_arrival"]), *(row[name] for name in table.key), *mark)
+        order = (since_epoch(row["_arrival"]), *(row[name] for name in table.key), *mark)
         version = _Version(mark, usable, NEVER, order, {name: row[name] for name in self._take})
         self._current[identity] = version
         key = tuple([row[theirs] for theirs in self._on])
@@ -98,7 +92,6 @@ class LookupFeed(VersionFeed):
             self._versions.setdefault(key, []).append(version)
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
-        """As VersionFeed says."""
         versions = self._versions.get(key, []) if key is not None else []
         first = min((version.usable for version in versions), default=at)
         moment = max(at, first)

@@ -27,17 +27,13 @@ class SinceForm(PickForm[Since]):
 
     @classmethod
     def from_word(cls, feature: Since) -> Self:
-        """As JoinedForm says."""
         return cls(feature.table, tuple(feature.keys.items()), feature.outputs)
 
     def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:
-        """As RankedForm says."""
         return np.maximum(usable, clock - 1), end
 
     def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
-        """As RankedForm says."""
         return {self.outputs[0]: seconds_since(rows["_clock"], at)}
 
     def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        """As TimelineAnswer says."""
         return {self.outputs[0]: seconds_since_latest(timeline, at)}

@@ -35,18 +35,15 @@ class TimeSinceForm(JoinedForm[TimeSince]):
 
     @classmethod
     def from_word(cls, feature: TimeSince) -> Self:
-        """As JoinedForm says."""
         where = to_portable(feature.where, "TimeSince.where")
         return cls(feature.table, tuple(feature.keys.items()), where, feature.outputs)
 
     @property
     def columns(self) -> frozenset[str]:
-        """As JoinedForm says."""
         return frozenset(columns_read(self.where))
 
     @property
     def shared(self) -> Hashable:
-        """As JoinedForm says."""
         return self.kind, json.dumps(self.where)
 
     @classmethod
@@ -69,9 +66,7 @@ class TimeSinceForm(JoinedForm[TimeSince]):
 
     @classmethod
     def feed(cls, forms: Sequence[Self], table: TableForm, keys: Keys) -> Feed:
-        """As JoinedForm says."""
         return ConditionalFeed(Condition(forms[0].where, table), keys, PickFeed(forms, (), table, keys))
 
     def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        """As TimelineAnswer says."""
         return {self.outputs[0]: seconds_since_latest(timeline, at)}

@@ -45,7 +45,6 @@ class WindowForm(JoinedForm[Window]):
 
     @classmethod
     def from_word(cls, feature: Window) -> Self:
-        """As JoinedForm says."""
         return cls(
             feature.table,
             tuple(feature.keys.items()),
@@ -60,29 +59,24 @@ class WindowForm(JoinedForm[Window]):
 
     @property
     def columns(self) -> frozenset[str]:
-        """As JoinedForm says."""
         return frozenset([self.of] if self.of else []) | (columns_read(self.where) if self.where else set())
 
     @property
     def lookback(self) -> int | None:
-        """As JoinedForm says."""
         return max(self.spans)
 
     @property
     def shared(self) -> Hashable:
-        """As JoinedForm says."""
         return self.kind, self.clock, json.dumps(self.where)
 
     @classmethod
     def compute(cls, forms: Sequence[Self], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
-        """As JoinedForm says."""
         from ml_platform.features.windows import windows  # loads pyarrow, which answering online does without
 
         return windows(forms, table, batch)
 
     @classmethod
     def feed(cls, forms: Sequence[Self], table: TableForm, keys: Keys) -> Feed:
-        """As JoinedForm says."""
         feed, where = WindowFeed(forms, table, keys), forms[0].where
         return ConditionalFeed(Condition(where, table), keys, feed) if where is not None else feed
 
@@ -124,7 +118,6 @@ class WindowFeed:
         self._empty = WindowTimeline(self._columns)
 
     def entries(self, row: Mapping[str, Any], moments: Mapping[str, int], mark: Any) -> list[Entry]:
-        """As Feed says."""
         key = self._keys.of_row(row)
         if key is None:
             return []
@@ -133,7 +126,6 @@ class WindowFeed:
         return [_WindowEntry(self._timeline(key), moments[self._clock], mark, values)]
 
     def insert_many(self, news: News) -> None:
-        """As Feed says."""
         frame, clocks = news.frame, news.moments[self._clock].to_list()
         cells: dict[Any, tuple[list[Any], ...]]
         cells = {cell: self._values(frame, *cell, *kind) for cell, kind in self._kinds.items()}
@@ -147,7 +139,6 @@ class WindowFeed:
             self._timeline(key).extend([clocks[index] for index in indexes], marks, values)
 
     def answer(self, key: Key | None, at: int) -> dict[str, Any]:
-        """As Feed says."""
         timeline = self._empty if key is None else self._timelines.get(key, self._empty)
         answers: dict[str, Any] = {}
         for form, named in self._named:

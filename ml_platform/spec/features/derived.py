@@ -45,7 +45,6 @@ class Derived(FeatureWord):
         return tuple(self.expressions)
 
     def in_words(self, phrases: Phrases) -> dict[str, str]:
-        """See `FeatureWord.in_words`."""
         return {
             name: f"from the example: {expression_in_words(to_portable(expression, name))}"
             for name, expression in self.expressions.items()
