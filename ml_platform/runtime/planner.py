@@ -111,12 +111,9 @@ class Planner:
         with self.ws.reading():
             return completeness.awaited(self.ws, self.pipeline, self.ws.slices)
 
-    def problems(self) -> list[str]:
-        """The errors of refused files, each with position and remedy."""
-        errors = []
-        for table in self.pipeline.tables:
-            errors += [refusal.error for refusal in raw.pending(self.ws.state, table).refused]
-        return errors
+    def pending(self) -> list[raw.Pending]:
+        """For each table what its source has that is not ingested. Asks every source."""
+        return [raw.pending(self.ws.state, table) for table in self.pipeline.tables]
 
     def _wanted(self, through: str | None, only: str | None) -> list[str]:
         complete = self.complete()

@@ -14,6 +14,7 @@ from ml_platform.settings import Settings
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import database, ledger
+from ml_platform.state.alerts import Alert
 from ml_platform.state.database import State
 from ml_platform.state.old_lakes import carried_over, carry_over
 from ml_platform.state.results import Result
@@ -79,6 +80,7 @@ class Outcome:
     result:   the typed result, which steps and views read.
     display:  label → JSON value, for people only. A hit shows the recorded values.
     checks:   results that become asset checks.
+    alerts:   to raise, beside those of failed checks.
     files:    path under the data folder → digest, of files outside lake and blobs that are the output.
     """
 
@@ -89,6 +91,7 @@ class Outcome:
     display: dict[str, Any] = field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
     content_key: str = ""
+    alerts: tuple[Alert, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
 
 

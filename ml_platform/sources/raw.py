@@ -29,7 +29,7 @@ from ml_platform.state.files import FileVersion
 from ml_platform.state.results import RawResult
 from ml_platform.state.stores import Stores, after
 
-__all__ = ["IngestReport", "Pending", "Refusal", "ingest", "pending", "read_key", "table_lock"]
+__all__ = ["IngestReport", "Pending", "Refusal", "ingest", "pending", "raw_key", "read_key", "table_lock"]
 
 _BATCH_SECONDS = 1.0
 _BATCH_BYTES = 256_000_000
@@ -38,7 +38,8 @@ _BATCH_BYTES = 256_000_000
 @dataclass(frozen=True)
 class IngestReport:
     """What an ingest did, by path. `refused` includes what was refused before and did not change since;
-    `waiting` is what could not be read now, such as a file that was still being written."""
+    `waiting` is what could not be read now, such as a file that was still being written. `unavailable` is why the
+    source as a whole could not be read; None when it could."""
 
     table: str
     ingested: list[str]
@@ -46,6 +47,7 @@ class IngestReport:
     refused: list[Refusal]
     waiting: list[Refusal]
     rows: int
+    unavailable: Refusal | None = None
 
     @property
     def nothing(self) -> bool:
@@ -58,6 +60,11 @@ def table_lock(settings: Settings, table: Table) -> FileLock:
     folder = settings.lake / "locks"
     folder.mkdir(parents=True, exist_ok=True)
     return FileLock(folder / f"{table.name}.lock", timeout=settings.lock_timeout)
+
+
+def raw_key(state: State, table: Table) -> str:
+    """The content key of the raw table as it stands."""
+    return content_key("raw", [version.sha256 for version in file_records.standing(state, table.name)])
 
 
 @dataclass
@@ -110,9 +117,8 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
                 batch, size, since = [], 0, time.monotonic()
         if batch:
             _store(stores, table, run_id, batch)
-    return IngestReport(
-        table.name, report.ingested, report.replaced, sorted(report.refused, key=lambda r: r.path), report.waiting, rows
-    )
+    report.refused.sort(key=lambda refusal: refusal.path)
+    return replace(report, rows=rows, unavailable=scan.pending.unavailable)
 
 
 def _read(
@@ -213,10 +219,9 @@ def _record(state: State, table: Table, versions: list[FileVersion], taken: list
             file_records.record(state, table.name, version, run_id)
         if not taken:
             return
-        digests = [version.sha256 for version in file_records.standing(state, table.name)]
         ledger.record(
             state,
-            Author(f"raw/{table.name}", WHOLE, content_key("raw", digests), run_id),
+            Author(f"raw/{table.name}", WHOLE, raw_key(state, table), run_id),
             rows=sum(version.rows for version in taken),
             result=RawResult(tuple(version.path for version in taken)),
         )

@@ -11,6 +11,7 @@ from ml_platform.models import bundle as bundles
 from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
 from ml_platform.state import promotions, verdicts, versions
 from ml_platform.state.lineage import Graph, LandedFile, Node, graph, landed_files
 from ml_platform.state.results import passes_on
@@ -88,7 +89,7 @@ def of_file(ws: Workspace, pipeline: ModelPipeline, path: str) -> Story:
         content["versions"] = [_service(ws, pipeline, number) for number in numbers]
     return {
         "file": path,
-        "landing": _on_disk(ws, path, contents),
+        "landing": _on_disk(ws, pipeline.table(contents[0]["table"]), path, contents),
         "contents": contents,
         "missing": _missing(lineage, [n.address for n in lineage.nodes.values() if n.stands and _of(pipeline, n)]),
     }
@@ -181,8 +182,13 @@ def _file_facts(file: LandedFile) -> Story:
     return {name: getattr(file, name) for name in names}
 
 
-def _on_disk(ws: Workspace, path: str, contents: list[Story]) -> str:
-    """State of the landed file against the newest ingested content: "taken in", "waits" or "gone"."""
+def _on_disk(ws: Workspace, table: Table, path: str, contents: list[Story]) -> str | None:
+    """State of the landed file against the newest ingested content: "taken in", "waits" or "gone".
+
+    None for a version that was never a file of the landing folder.
+    """
+    if not table.source.in_landing_folder:
+        return None
     file = ws.settings.landing / path
     if not file.is_file():
         return "gone"

@@ -72,7 +72,7 @@ def _scored(driver: SensorDriver) -> dict[str, set[int]]:
 def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tmp_path: Path) -> None:
     with sensor_driver_in(tmp_path, "ml_platform_tests.declarations.trips_monthly") as trips:
         assert trips.settle() == []
-        assert trips.skipped[LANDING].startswith("No run yet, and no file of trip_delay is in")
+        assert trips.skipped[LANDING].startswith("No run of trip_delay yet: no file has landed as `trips/*.csv`")
         for month in ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05"):
             _land(trips, month)
             if month == "2024-03":  # between the decision of February and its training, the daemon dies
@@ -105,7 +105,7 @@ def test_a_file_that_lands_is_taken_in_and_the_month_it_completes_is_run(open_dr
     _land(trips, "2024-03")
     (request,) = trips.tick(LANDING)
     assert request.partition_key == "2024-01" and dg.AssetKey(["raw", "trips"]) in (request.asset_selection or [])
-    assert request.tags[REASON_TAG] == "Files of trips, traffic landed."
+    assert request.tags[REASON_TAG] == "trips, traffic: a new or replaced file in the landing folder."
     assert request.tags[PIPELINE_TAG] == "trip_delay"
     assert trips.tick(DECISIONS) == []
     assert trips.skipped[DECISIONS] == "No training is due. trip_delay_data makes 2024-01 first."
