@@ -80,8 +80,8 @@ class Outcome:
     result:   the typed result, which steps and views read.
     display:  label → JSON value, for people only. A hit shows the recorded values.
     checks:   results that become asset checks.
-    alerts:   to raise, beside those of failed checks.
     files:    path under the data folder → digest, of files outside lake and blobs that are the output.
+    alerts:   to raise, beside those of failed checks.
     """
 
     rows: int
@@ -91,8 +91,8 @@ class Outcome:
     display: dict[str, Any] = field(default_factory=dict)
     checks: tuple[CheckResult, ...] = ()
     content_key: str = ""
-    alerts: tuple[Alert, ...] = ()
     files: Mapping[str, str] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
 
 
 def already_made(ws: Stores, author: Author, table: str | None) -> Outcome | None:
