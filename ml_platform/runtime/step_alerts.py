@@ -44,11 +44,9 @@ def check_freshness(ws: Workspace, pipelines: Iterable[ModelPipeline], now: date
 
 def _unavailable(ws: Workspace, table: Table) -> list[Alert]:
     unavailable = raw.pending(ws.state, table).unavailable
-    return (
-        []
-        if unavailable is None
-        else [alert_rules.of_unavailable(table.name, unavailable, raw.raw_key(ws.state, table))]
-    )
+    if unavailable is None:
+        return []
+    return [alert_rules.of_unavailable(table.name, unavailable, raw.raw_key(ws.state, table))]
 
 
 def deliver(ws: Workspace, say: Callable[[str], None]) -> list[Delivery]:
