@@ -205,10 +205,19 @@ def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: R
         tags[REASON_TAG] = _why(pipeline, work)
     return dg.RunRequest(
         run_key=f"{state.key}, killed {killed}" if killed else state.key,  # Dagster never takes a key twice
-        partition_key=work.partition if pipeline.partitions else None,
+        partition_key=work.partition if pipeline.partitions and _partitioned(ws, work) else None,
         asset_selection=[dg.AssetKey(key) for key in work.only] if work.only else None,
         tags=tags,
     )
+
+
+def _partitioned(ws: Workspace | None, work: Work) -> bool:
+    """Whether an asset of the run has partitions. Dagster refuses a partition key for a selection without any."""
+    if ws is None or work.only is None:
+        return True  # a first run, or a whole job: of the examples' table, which has them
+    unpartitioned = {name for name, slices in ws.slices.items() if slices is None}
+    tables = ("validated", "quarantine")
+    return any(layer != "raw" and not (layer in tables and name in unpartitioned) for layer, name in work.only)
 
 
 def _why(pipeline: ModelPipeline, work: Work) -> str:

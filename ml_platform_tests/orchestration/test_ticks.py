@@ -268,7 +268,7 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
     kept = trips.cursors[LANDING]
     assert kept is not None and "quiet" in kept
     with monkeypatch.context() as patch:
-        patch.setattr("ml_platform.orchestration.due.Planner.work", lambda self: pytest.fail("planned"))
+        patch.setattr("ml_platform.runtime.planner.Planner.work", lambda self: pytest.fail("planned"))
         assert trips.tick(LANDING) == []
     warned: list[str] = []
     with dg.DagsterInstance.get() as instance:
@@ -322,6 +322,8 @@ def test_a_quiet_tick_asks_a_source_only_for_its_marks_and_one_that_cannot_be_re
         town.execute("DELETE FROM drivers WHERE number IS NULL")  # which changes no mark
         (request,) = trips.tick(LANDING)
         assert request.tags[REASON_TAG] == "drivers: rows whose `number` is beyond all that were read."
+        assert request.partition_key is None, "no asset of the run has partitions"
+        assert trips.execute(LANDING, request)
 
 
 def test_newer_code_starts_no_storm(open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch) -> None:
