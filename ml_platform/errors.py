@@ -66,8 +66,8 @@ class AuthoringError(PlatformError):
 class NotFoundError(PlatformError):
     """No object of this kind has the given name."""
 
-    def __init__(self, kind: str, name: object, existing: list[str] | None = None) -> None:
-        remedy = f"Known: {', '.join(existing)}." if existing else ""
+    def __init__(self, kind: str, name: object, existing: list[str] | None = None, *, remedy: str = "") -> None:
+        remedy = f"Known: {', '.join(existing)}." if existing else remedy
         super().__init__(f"There is no {kind} {name!r}.", remedy=remedy)
 
 

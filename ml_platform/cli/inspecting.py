@@ -200,17 +200,16 @@ def tell_outdated(planner: "Planner") -> None:
 
 
 def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
-    from ml_platform.sources.scan import pending
     from ml_platform.steps.all_steps import planner as planner_of
 
     planner = planner_of(workspace, pipeline)
     tell_outdated(planner)
 
-    looks = [pending(workspace.state, table) for table in pipeline.tables]
+    looks = planner.pending()
     waiting = sum(len(look.paths) for look in looks)
     if waiting:
         note(f"{waiting} files wait: `ml-platform run {pipeline.name}` ingests them.")
     for awaited in planner.awaited():
         note(awaited)
-    for refusal in (refusal for look in looks for refusal in look.refused):
-        note(f"refused: {refusal.error}")
+    for problem in (problem for look in looks for problem in look.problems):
+        note(problem)

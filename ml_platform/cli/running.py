@@ -204,16 +204,17 @@ def run_pipeline(
             runner.run(wanted.job, wanted.partition, wanted.only)
             launched += 1
     if not quiet:
-        took = time.perf_counter() - started
-        note(
-            f"{launched} Dagster runs in {took:.1f} s."
-            if launched
-            else f"Everything is up to date; nothing was launched ({took:.1f} s)."
-        )
+        took, looks = time.perf_counter() - started, planner.pending()
+        if launched:
+            note(f"{launched} Dagster runs in {took:.1f} s.")
+        elif any(look.unavailable for look in looks):
+            note(f"Nothing was launched ({took:.1f} s).")
+        else:
+            note(f"Everything is up to date; nothing was launched ({took:.1f} s).")
         for awaited in planner.awaited():
             note(awaited)
         if planner.unlearnt():
             tell_outdated(planner)
-        for problem in planner.problems():
-            note(f"refused: {problem}")
+        for problem in (problem for look in looks for problem in look.problems):
+            note(problem)
     return launched

@@ -61,7 +61,7 @@ def of_version(story: Story) -> Tree:
 def of_file(story: Story) -> Tree:
     """From every content of a file to what was built on it."""
     tree = _tree(story["file"])
-    if story["landing"] != "taken in":
+    if story["landing"] not in (None, "taken in"):
         states = {"waits": "holds newer content, which is not ingested yet", "gone": "no longer has the file"}
         _add(tree, f"the landing folder {states[story['landing']]}")
     for content in story["contents"]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.quality.check_result import CheckResult
+from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.state.alerts import Alert, Kind, alert
@@ -55,6 +56,23 @@ def of_refused(table: str, refused: Sequence[Refused], run_id: str) -> list[Aler
         )
         for file in refused
     ]
+
+
+def of_unavailable(table: str, unavailable: Refusal, evidence: str, run_id: str = "") -> Alert:
+    """An alert for a source that cannot be read.
+
+    `evidence` is the content key of the raw table: until new rows come, the same reason is the same alert.
+    """
+    return alert(
+        "no_fresh_data",
+        f"raw/{table}",
+        "all",
+        unavailable.path,
+        evidence=content_key(evidence, unavailable.error),
+        title=f"No fresh data: the source of {table} cannot be read",
+        text=f"{unavailable.error} The other tables go on.",
+        run_id=run_id,
+    )
 
 
 def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:

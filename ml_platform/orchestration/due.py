@@ -7,8 +7,9 @@ in progress, and no second run for the same state.
 import json
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -22,6 +23,7 @@ from ml_platform.runtime.run_state import RunState, first_state, source_marks, s
 from ml_platform.runtime.step import Job
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
+from ml_platform.sources.scan import Pending
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions
@@ -56,6 +58,14 @@ class Answer:
     cursor: str | None = None
 
 
+@dataclass(frozen=True)
+class _Quiet:
+    """The cursor of a tick that found nothing stale: the fingerprint then, and the skip reason."""
+
+    quiet: str = ""
+    reason: str = ""
+
+
 def due(
     instance: dg.DagsterInstance,
     pipeline: ModelPipeline,
@@ -86,9 +96,10 @@ def _planned(
     cursor: str | None,
     warn: Callable[[str], None],
 ) -> Answer:
-    seen = _fingerprint(ws, pipeline)
-    if _quiet(cursor, warn) == seen:
-        return Answer(None, _up_to_date(ws, pipeline), cursor)
+    marks = source_marks(ws.settings, pipeline.tables)
+    seen, kept = _fingerprint(ws, pipeline, marks), _quiet(cursor, warn)
+    if kept.quiet == seen:
+        return Answer(None, kept.reason, cursor)
     plan = planner(ws, pipeline)
     for work in plan.work():
         state = state_of(plan, work)
@@ -105,13 +116,19 @@ def _planned(
         if not tried:
             return Answer(None, f"{pipeline.name}_train has to act on the decision of {work.partition} first.", _LOUD)
         # A training that failed keeps nobody from scoring: the champion there is goes on.
-    return Answer(None, _up_to_date(ws, pipeline), json.dumps({"quiet": seen}))
+    looks = plan.pending()
+    reason = " ".join([*_up_to_date(looks), *(problem for look in looks for problem in look.problems)])
+    # What makes such a source readable again may not change its marks, so it is asked again.
+    marked = {table for table, *_ in marks}
+    unsettled = any(look.unavailable and look.table in marked for look in looks)
+    return Answer(None, reason, _LOUD if unsettled else json.dumps(asdict(_Quiet(seen, reason))))
 
 
 def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
     """The answer before the lake exists: landed files request a first data run, which creates the lake."""
     if job == "train" or not source_marks(settings, pipeline.tables):
-        return Answer(None, f"No run yet, and no file of {pipeline.name} is in {settings.landing}.")
+        absences = "; ".join(table.source.absence for table in pipeline.tables)
+        return Answer(None, f"No run of {pipeline.name} yet: {absences}. The landing folder is {settings.landing}.")
     assets = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
     work = Work("data", pipeline.partition_keys()[0], 0, 1, assets)
     state = first_state(settings, pipeline, work)
@@ -185,44 +202,57 @@ def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: R
         decision = decisions.current(ws.state, pipeline.name)[work.partition]
         tags |= {DECISION_TAG: decision.outcome, REASON_TAG: decision.reason}
     else:
-        tags[REASON_TAG] = _why(work)
+        tags[REASON_TAG] = _why(pipeline, work)
     return dg.RunRequest(
         run_key=f"{state.key}, killed {killed}" if killed else state.key,  # Dagster never takes a key twice
-        partition_key=work.partition if pipeline.partitions else None,
+        partition_key=work.partition if pipeline.partitions and _partitioned(ws, work) else None,
         asset_selection=[dg.AssetKey(key) for key in work.only] if work.only else None,
         tags=tags,
     )
 
 
-def _why(work: Work) -> str:
-    """The reason of a data run: the files that landed, or the first stale assets."""
-    landed = [name for layer, name in work.only or [] if layer == "raw"]
-    if landed:
-        return f"Files of {', '.join(landed)} landed."
+def _partitioned(ws: Workspace | None, work: Work) -> bool:
+    """Whether an asset of the run has partitions. Dagster refuses a partition key for a selection without any."""
+    if ws is None or work.only is None:
+        return True  # a first run, or a whole job: of the examples' table, which has them
+    unpartitioned = {name for name, slices in ws.slices.items() if slices is None}
+    tables = ("validated", "quarantine")
+    return any(layer != "raw" and not (layer in tables and name in unpartitioned) for layer, name in work.only)
+
+
+def _why(pipeline: ModelPipeline, work: Work) -> str:
+    """The reason of a data run: what came in the sources, or the first stale assets."""
+    tables_by_news: dict[str, list[str]] = {}
+    for layer, name in work.only or []:
+        if layer == "raw":
+            tables_by_news.setdefault(pipeline.table(name).source.changes_with, []).append(name)
+    if tables_by_news:
+        return "; ".join(f"{', '.join(names)}: {news}" for news, names in tables_by_news.items()) + "."
     return f"Stale for {work.partition}: {', '.join('/'.join(key) for key in (work.only or [])[:3])}, and downstream."
 
 
-def _up_to_date(ws: Workspace, pipeline: ModelPipeline) -> str:
-    refused = planner(ws, pipeline).problems()
-    return " ".join(["Everything is up to date.", *(f"Refused: {problem}" for problem in refused)])
+def _up_to_date(looks: Sequence[Pending]) -> list[str]:
+    """That nothing is stale; empty while a source cannot be read, because then nobody knows."""
+    return [] if any(look.unavailable for look in looks) else ["Everything is up to date."]
 
 
-def _fingerprint(ws: Workspace, pipeline: ModelPipeline) -> str:
-    """A fingerprint of everything that can make an asset stale: commits, files, ended partitions, this process."""
-    landed = [*source_marks(ws.settings, pipeline.tables), *markers(ws.settings, pipeline)]
+def _fingerprint(ws: Workspace, pipeline: ModelPipeline, marks: list[list[Any]]) -> str:
+    """A fingerprint of everything that can make an asset stale: commits, marks, ended partitions, this process."""
+    landed = [*marks, *markers(ws.settings, pipeline)]
     last = pipeline.partition_keys()[-1:]
     return content_key(_PROCESS, snapshots.current(ws.lake), newest_ids(ws.state), landed, last)
 
 
-def _quiet(cursor: str | None, warn: Callable[[str], None]) -> str | None:
-    """The fingerprint at which nothing was stale. A cursor of another origin is ignored with a warning."""
+def _quiet(cursor: str | None, warn: Callable[[str], None]) -> _Quiet:
+    """What the last tick that found nothing stored. A cursor of another origin is ignored with a warning."""
     if not cursor:
-        return None
+        return _Quiet()
     try:
-        kept = json.loads(cursor)["quiet"]
-    except (ValueError, TypeError, KeyError):
-        kept = None
-    if not isinstance(kept, str):
+        stored = json.loads(cursor)
+        fingerprint, reason = stored["quiet"], stored.get("reason", "")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        fingerprint = reason = None
+    if not isinstance(fingerprint, str) or not isinstance(reason, str):
         warn(f"The cursor {cursor[:80]!r} was not written by this sensor. It is ignored and replaced.")
-        return None
-    return kept
+        return _Quiet()
+    return _Quiet(fingerprint, reason)

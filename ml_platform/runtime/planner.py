@@ -7,7 +7,7 @@ from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.runtime.settled import lacked_examples, settled_steps
 from ml_platform.runtime.step import Job, Step
 from ml_platform.runtime.workspace import Workspace, intact
-from ml_platform.sources.scan import pending
+from ml_platform.sources.scan import Pending, pending
 from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -111,12 +111,9 @@ class Planner:
         with self.ws.reading():
             return completeness.awaited(self.ws, self.pipeline, self.ws.slices)
 
-    def problems(self) -> list[str]:
-        """The errors of refused files, each with position and remedy."""
-        errors = []
-        for table in self.pipeline.tables:
-            errors += [refusal.error for refusal in pending(self.ws.state, table).refused]
-        return errors
+    def pending(self) -> list[Pending]:
+        """For each table what its source has that is not ingested. Asks every source."""
+        return [pending(self.ws.state, table) for table in self.pipeline.tables]
 
     def _wanted(self, through: str | None, only: str | None) -> list[str]:
         complete = self.complete()

@@ -15,6 +15,7 @@ from ml_platform.settings import Settings
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import database, ledger
+from ml_platform.state.alerts import Alert
 from ml_platform.state.database import State
 from ml_platform.state.old_lakes import carried_over, carry_over, refuse_older
 from ml_platform.state.results import Result
@@ -74,6 +75,7 @@ class Outcome:
     display:  label → JSON value, for people only. A hit shows the recorded values.
     checks:   results that become asset checks.
     files:    path under the data folder → digest, of files outside lake and blobs that are the output.
+    alerts:   to raise, beside those of failed checks.
     """
 
     rows: int
@@ -84,6 +86,7 @@ class Outcome:
     checks: tuple[CheckResult, ...] = ()
     content_key: str = ""
     files: Mapping[str, str] = field(default_factory=dict)
+    alerts: tuple[Alert, ...] = ()
 
 
 def already_made(ws: Stores, author: Author, table: str | None) -> Outcome | None:

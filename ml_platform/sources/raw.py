@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -36,7 +36,8 @@ _BATCH_BYTES = 256_000_000
 @dataclass(frozen=True)
 class IngestReport:
     """What an ingest did, by path. `refused` includes what was refused before and did not change since;
-    `waiting` is what could not be read now, such as a file that was still being written."""
+    `waiting` is what could not be read now, such as a file that was still being written. `unavailable` is why the
+    source as a whole could not be read; None when it could."""
 
     table: str
     ingested: list[str]
@@ -44,6 +45,7 @@ class IngestReport:
     refused: list[Refusal]
     waiting: list[Refusal]
     rows: int
+    unavailable: Refusal | None = None
 
 
 def table_lock(settings: Settings, table: Table) -> FileLock:
@@ -53,9 +55,9 @@ def table_lock(settings: Settings, table: Table) -> FileLock:
     return FileLock(folder / f"{table.name}.lock", timeout=settings.lock_timeout)
 
 
-def key_of(standing: Sequence[FileVersion]) -> str:
-    """The content key of `raw.<table>`: that of its standing file versions, which are in order of path."""
-    return content_key("raw", [version.sha256 for version in standing])
+def raw_key(state: State, table: Table) -> str:
+    """The content key of the raw table as it stands."""
+    return content_key("raw", [version.sha256 for version in file_records.standing(state, table.name)])
 
 
 @dataclass
@@ -108,9 +110,8 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
                 batch, size, since = [], 0, time.monotonic()
         if batch:
             _store(stores, table, run_id, batch)
-    return IngestReport(
-        table.name, report.ingested, report.replaced, sorted(report.refused, key=lambda r: r.path), report.waiting, rows
-    )
+    report.refused.sort(key=lambda refusal: refusal.path)
+    return replace(report, rows=rows, unavailable=scan.pending.unavailable)
 
 
 def _read(
@@ -212,10 +213,9 @@ def _record(state: State, table: Table, versions: list[FileVersion], taken: list
             file_records.record(state, table.name, version, run_id)
         if not taken:
             return
-        key = key_of(file_records.standing(state, table.name))
         ledger.record(
             state,
-            Author(f"raw/{table.name}", WHOLE, key, run_id),
+            Author(f"raw/{table.name}", WHOLE, raw_key(state, table), run_id),
             rows=sum(version.rows for version in taken),
             result=RawResult(tuple(version.path for version in taken)),
         )

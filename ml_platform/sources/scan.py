@@ -1,7 +1,7 @@
 """What a source has against what is on record: which versions wait to be read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ml_platform.errors import SourceUnavailable
 from ml_platform.sources.registry import source_of
@@ -24,12 +24,16 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Pending:
-    """What an ingest would do. `nothing` does not count what was refused and did not change."""
+    """What an ingest would do. `nothing` does not count what was refused and did not change.
+
+    unavailable: why the source cannot be read now; None when it can. Nothing of it is on record.
+    """
 
     table: str
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    unavailable: Refusal | None = None
 
     @property
     def nothing(self) -> bool:
@@ -41,6 +45,17 @@ class Pending:
         """What waits, in the order in which it is read."""
         return sorted([*self.new, *self.changed])
 
+    @property
+    def problems(self) -> list[str]:
+        """That the source cannot be read, and each refusal, one message each with position and remedy."""
+        unavailable = [unavailable_message(self.table, self.unavailable)] if self.unavailable else []
+        return [*unavailable, *(f"Refused: {refusal.error}" for refusal in self.refused)]
+
+
+def unavailable_message(table: str, unavailable: Refusal) -> str:
+    """That the source of a table cannot be read now, and why."""
+    return f"The source of {table} cannot be read now. {unavailable.error}"
+
 
 def read_key(table: Table) -> str:
     """What decides how a version is read: when it changes, versions are read anew."""
@@ -49,7 +64,7 @@ def read_key(table: Table) -> str:
 
 
 def pending(state: State, table: Table) -> Pending:
-    """What an ingest would read. Nothing is written; a source that cannot be asked is among the refused."""
+    """What an ingest would read. Nothing is written."""
     return look(state, table, source_of(state.settings, table)).pending
 
 
@@ -95,7 +110,8 @@ def look(state: State, table: Table, source: Source) -> Scan:
             (scan.pending.changed if before else scan.pending.new).append(version.path)
             scan.waiting.append(Waiting(version, before))
     except SourceUnavailable as unavailable:
-        scan.pending.refused.append(Refusal(unavailable.path, str(unavailable)))
+        reason = Refusal(unavailable.path, str(unavailable))
+        return replace(scan, pending=replace(scan.pending, unavailable=reason))
     return scan
 
 

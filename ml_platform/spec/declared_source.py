@@ -36,6 +36,21 @@ class DeclaredSource(ABC):
         """What to know when it cannot be read, as a sentence."""
 
     @property
+    @abstractmethod
+    def correction(self) -> str:
+        """What to do about a version that was refused, as a sentence."""
+
+    @property
+    @abstractmethod
+    def absence(self) -> str:
+        """That it has no rows yet, as a clause."""
+
+    @property
+    def in_landing_folder(self) -> bool:
+        """Whether its versions are files of the landing folder."""
+        return False
+
+    @property
     def null_texts(self) -> tuple[str, ...]:
         """Texts that mean "no value" in its rows; part of screening's content key."""
         return ()

@@ -86,6 +86,18 @@ class Files(DeclaredSource):
             "remedy; the others go on."
         )
 
+    @property
+    def correction(self) -> str:
+        return "Correct the file where it is, or remove it."
+
+    @property
+    def absence(self) -> str:
+        return f"no file has landed as `{self.pattern}`"
+
+    @property
+    def in_landing_folder(self) -> bool:
+        return True
+
     def with_nulls(self, rows: pl.DataFrame) -> pl.DataFrame:
         if self.row_format != "csv" or not self.nulls:
             return rows
@@ -163,9 +175,17 @@ class Sql(DeclaredSource):
     @property
     def advice(self) -> str:
         return (
-            "a database that does not answer is listed under *refused* with the reason and the remedy; other tables "
-            "go on, and the next run tries again."
+            "a database that does not answer is shown under *unavailable* with the reason and the remedy, and raises "
+            "an alert; other tables go on, and the next run tries again."
         )
+
+    @property
+    def correction(self) -> str:
+        return "Correct the query, or the columns of the database: the next run reads the range again."
+
+    @property
+    def absence(self) -> str:
+        return f"no row of `{self.query}` can be read from the database {self.connection}"
 
 
 AnySource = Files | Sql

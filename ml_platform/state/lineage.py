@@ -129,7 +129,11 @@ class LandedFile:
 
 
 def landed_files(state: State) -> list[LandedFile]:
-    """Every version of every landed file, by table, path and version."""
+    """Every version of every landed file, by table, path and version. Inside `state.reading()` it is read once."""
+    return state.once("landed files", lambda: _landed_files(state))
+
+
+def _landed_files(state: State) -> list[LandedFile]:
     judged = select(screenings.c.table_name, screenings.c.file_id, screenings.c.error).order_by(screenings.c.id)
     errors = {(table, file_id): error for table, file_id, error in state.rows(judged)}
     chosen = state.rows(select(files).order_by(files.c.table_name, files.c.path, files.c.version))
@@ -148,7 +152,11 @@ def landed_files(state: State) -> list[LandedFile]:
 
 
 def graph(state: State) -> Graph:
-    """The lineage of everything on record."""
+    """The lineage of everything on record. Inside `state.reading()` it is built once."""
+    return state.once("lineage graph", lambda: _graph(state))
+
+
+def _graph(state: State) -> Graph:
     with state.reading():
         nodes, edges = _outputs(state)
         log = state.rows(

@@ -1,9 +1,9 @@
 """Verdicts of gates on versions, measured once and stored (S23)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, insert, select
 
@@ -44,6 +44,13 @@ class Verdict:
         return {True: "passed", False: "failed", None: "not judged"}[self.passed]
 
 
+class GateCount(NamedTuple):
+    """How many gates a version passed, of the gates that judged it."""
+
+    passed: int
+    gates: int
+
+
 _COLUMNS = [field.name for field in fields(Verdict)]
 
 
@@ -71,6 +78,16 @@ def of(state: State, pipeline: str, version: int) -> list[Verdict]:
     newest = select(func.max(table.c.id)).where(*mine).group_by(table.c.gate_key, table.c.slice)
     chosen = select(*(table.c[name] for name in _COLUMNS)).where(table.c.id.in_(newest)).order_by(table.c.id)
     return [Verdict(*row) for row in state.rows(chosen)]
+
+
+def gate_count(verdicts: Iterable[Verdict]) -> GateCount:
+    """Count the gates among these verdicts on one version. Verdicts of segments are not counted.
+
+    "Not judged" does not stand in the way of a promotion (S24), so it counts as passed. A gate without a verdict is
+    counted neither as passed nor as a gate.
+    """
+    outcomes = [verdict.passed is not False for verdict in verdicts if verdict.slice == ""]
+    return GateCount(sum(outcomes), len(outcomes))
 
 
 def _identity(verdict: Verdict) -> tuple[Any, ...]:

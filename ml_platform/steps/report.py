@@ -24,7 +24,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.results import ReportResult
 from ml_platform.steps.drift import ROLE, judged
 from ml_platform.steps.report_sample import Sample, sampled
-from ml_platform.views.report_index import write_index
+from ml_platform.views.report_index import INDEX, index_page, reports
 
 CODE_VERSION = 1  # of how reports are drawn; part of their content key (S31)
 CHECKS = (("drawn", "Whether the report could be drawn. No figure and no decision depends on it."),)
@@ -124,7 +124,7 @@ class ReportStep(Step):
         sentence = f"{answer['columns']} columns are drawn from {sample.current.height:,} rows."
         result = replace(figures.result, url=url)
         outcome = record(ws, author, Outcome(1, result=result, display=display, checks=_checked(sentence), files=files))
-        write_index(ws, pipeline)
+        _write_index(ws, pipeline)
         return outcome
 
 
@@ -211,6 +211,16 @@ def _drawn(
         for leftover in workplace.iterdir():
             leftover.unlink()
         workplace.rmdir()
+
+
+def _write_index(ws: Workspace, pipeline: ModelPipeline) -> None:
+    """Write the page that links to the reports. A lock covers reading and writing, so that no report is missed."""
+    page = ws.settings.reports / pipeline.name / INDEX
+    with ws.lake.locked(f"the index of the reports of {pipeline.name}"):
+        page.parent.mkdir(parents=True, exist_ok=True)
+        beside = page.with_name(f".{uuid.uuid4().hex}")
+        beside.write_text(index_page(pipeline, reports(ws, pipeline)))
+        beside.replace(page)
 
 
 def _put(source: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ml_platform.lake.transaction import Author
+from ml_platform.monitoring.alert_rules import of_unavailable
 from ml_platform.plots.markdown import ROWS, rows_table
 from ml_platform.quality import checks
 from ml_platform.quality.checks import Reference
@@ -11,16 +12,21 @@ from ml_platform.runtime.display import preview
 from ml_platform.runtime.workspace import Outcome, Status, Workspace
 from ml_platform.sources import raw
 from ml_platform.sources.registry import source_of
+from ml_platform.sources.scan import unavailable_message
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import files
+from ml_platform.state.alerts import Alert
 from ml_platform.state.files import FileVersion
 from ml_platform.state.results import RawResult
 from ml_platform.validation import quarantine, validated
 
 
 def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None]) -> Outcome:
-    """Ingest every new file. An unreadable file stays where it is and is reported. Other files are ingested."""
+    """Ingest every new version of the source. A refused version stays where it is and is reported, the others go on.
+
+    A source that cannot be read raises an alert.
+    """
     report = raw.ingest(ws, table, run_id, on_file=say)
     standing = files.standing(ws.state, table.name)
     display: dict[str, Any] = {"files": len(standing), "new": len(report.ingested), "replaced": len(report.replaced)}
@@ -30,6 +36,12 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         display["newest files"] = {"text": rows_table([_file(version) for version in newest], len(standing))}
         beginning = preview(ws, f"raw.{table.name}", rows=newest[0].rows, of=newest[0].file_id, column="_file")
         display["preview"] = {"text": beginning}
+    key = raw.raw_key(ws.state, table)
+    alerts: tuple[Alert, ...] = ()
+    if report.unavailable is not None:
+        display["unavailable"] = report.unavailable.error
+        say(unavailable_message(table.name, report.unavailable))
+        alerts = (of_unavailable(table.name, report.unavailable, key, run_id),)
     refused = [{"file": r.path, "why": r.error} for r in [*report.refused, *report.waiting]]
     if refused:
         display["refused"] = refused
@@ -41,7 +53,8 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         "made" if report.ingested else "unchanged",
         result=RawResult(tuple(report.ingested)),
         display=display,
-        content_key=raw.key_of(standing),
+        content_key=key,
+        alerts=alerts,
     )
 
 

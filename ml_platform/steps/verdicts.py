@@ -24,7 +24,7 @@ from ml_platform.spec.gates import Gate
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
 from ml_platform.state.results import VerdictsResult
-from ml_platform.state.verdicts import Verdict
+from ml_platform.state.verdicts import Verdict, gate_count
 from ml_platform.state.versions import Version
 from ml_platform.steps import features
 from ml_platform.steps.candidate import version_of
@@ -86,18 +86,18 @@ class VerdictsStep(Step):
         plots = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
         verdicts = evaluate(ws.state, author.run_id, pipeline.all_gates, candidate)
         outcomes = {v.gate_key: v for v in verdicts if v.slice == ""}
-        passed = sum(v.passed is not False for v in outcomes.values())
+        count = gate_count(verdicts)
         checks = tuple(_check(gate, outcomes[gate.key], outcomes[gate.key].detail) for gate in pipeline.all_gates)
         shown = ("gate", "slice", "value", "threshold", "low", "high", "detail")
         display = {
             "version": version.name,
-            "passed": passed,
-            "gates": len(outcomes),
+            "passed": count.passed,
+            "gates": count.gates,
             "verdicts": [{**{name: getattr(v, name) for name in shown}, "passed": v.outcome} for v in verdicts],
             **plots,
             "model card": card(ws, pipeline, version.version),
         }
-        result = VerdictsResult(version.version, passed, len(outcomes))
+        result = VerdictsResult(version.version, count.passed, count.gates)
         return record(ws, author, Outcome(len(verdicts), result=result, display=display, checks=checks))
 
 

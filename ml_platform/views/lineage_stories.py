@@ -11,13 +11,15 @@ from ml_platform.models import bundle as bundles
 from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
 from ml_platform.state import promotions, verdicts, versions
-from ml_platform.state.lineage import Graph, Node, graph, landed_files
+from ml_platform.state.lineage import Graph, LandedFile, Node, graph, landed_files
 from ml_platform.state.results import passes_on
 from ml_platform.state.versions import Version
 from ml_platform.views import origins
 
 Story = dict[str, Any]
+FilesByContent = dict[Read, list[LandedFile]]
 
 
 def carries(node: Node) -> bool:
@@ -27,7 +29,7 @@ def carries(node: Node) -> bool:
 
 def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
     """Trace the newest prediction of a key back to its rows and files. Raises NotFoundError."""
-    lineage = graph(ws.state)
+    lineage, files = graph(ws.state), _by_content(ws)
     row, *earlier = origins.prediction_rows(ws.lake, pipeline.name, key)
     version = versions.version(ws.state, pipeline.name, row["version"])
     model = reading.version(version)
@@ -46,7 +48,7 @@ def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
             "values": values,
         },
         "rows": [] if values is None else origins.example_rows(ws, definition, values),
-        "reads": [{**_node_facts(lineage, read), "files": _files_of(ws, lineage, read)} for read in reads],
+        "reads": [{**_node_facts(lineage, read), "files": _files(files, lineage.upstream(read))} for read in reads],
         "trained_on": [
             _node_facts(lineage, node.address) for node in lineage.upstream(model, past=carries) if carries(node)
         ],
@@ -64,7 +66,7 @@ def of_version(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
     return {
         "version": _version(ws, lineage, version),
         "made_of": [_node_facts(lineage, node.address) for node in made_of],
-        "files": _files(ws, [node for node in made_of if node.kind == "file"]),
+        "files": _files(_by_content(ws), made_of),
         "scored": [_node_facts(lineage, node.address) for node in readers if node.kind == "predictions"],
         "missing": _missing(lineage, [model]),
     }
@@ -74,9 +76,10 @@ def of_file(ws: Workspace, pipeline: ModelPipeline, path: str) -> Story:
     """What was built on each content of a landed file, newest first. Raises NotFoundError."""
     lineage = graph(ws.state)
     tables = [table.name for table in pipeline.tables]
-    contents = [file for file in _all_files(ws) if file["path"] == path and file["table"] in tables]
+    files = [file for file in landed_files(ws.state) if file.table in tables]
+    contents = [_file_facts(file) for file in sorted(files, key=_file_order) if file.path == path]
     if not contents:
-        some = sorted({file["path"] for file in _all_files(ws) if file["table"] in tables})
+        some = sorted({file.path for file in files})
         raise NotFoundError(f"file of {pipeline.name}", path, [*some[:3], *(["…"] if len(some) > 3 else [])])
     for content in contents:
         address = Read(f"raw/{content['table']}", path, content["sha256"])
@@ -86,17 +89,23 @@ def of_file(ws: Workspace, pipeline: ModelPipeline, path: str) -> Story:
         content["versions"] = [_service(ws, pipeline, number) for number in numbers]
     return {
         "file": path,
-        "landing": _on_disk(ws, path, contents),
+        "landing": _on_disk(ws, pipeline.table(contents[0]["table"]), path, contents),
         "contents": contents,
         "missing": _missing(lineage, [n.address for n in lineage.nodes.values() if n.stands and _of(pipeline, n)]),
     }
 
 
 def _scoring(lineage: Graph, pipeline: ModelPipeline, partition: str, version: Read) -> Read:
-    """The newest predictions node of the partition that the version scored."""
+    """The newest predictions node of the partition that the version scored.
+
+    Raises NotFoundError for a partition whose predictions are in the lake and not on record.
+    """
     asset = f"{pipeline.name}/predictions"
     recorded = [node.address for node in lineage.nodes.values() if (node.asset, node.partition) == (asset, partition)]
     scored = [address for address in recorded if version in lineage.reads.get(address, [])]
+    if not recorded:  # a kill between the lake's commit and the record
+        remedy = f"A run was ended before it recorded them. Run again: `ml-platform run {pipeline.name}`."
+        raise NotFoundError(f"record of the predictions of {pipeline.name} for", partition, remedy=remedy)
     return (scored or recorded)[-1]
 
 
@@ -114,15 +123,15 @@ def _node_facts(lineage: Graph, address: Read) -> Story:
 
 
 def _version(ws: Workspace, lineage: Graph, version: Version) -> Story:
-    judged = [v for v in verdicts.of(ws.state, version.pipeline, version.version) if v.slice == ""]
+    count = verdicts.gate_count(verdicts.of(ws.state, version.pipeline, version.version))
     bounds = version.bounds
     return {
         **_service_of(ws, version),
         "decided_at": version.decided_at,
         "training_set": version.training_set,
         "examples": {part: bounds[part].get("rows") for part in ("train", "validation", "holdout") if part in bounds},
-        "gates_passed": sum(v.passed is not False for v in judged),
-        "gates": len(judged),
+        "gates_passed": count.passed,
+        "gates": count.gates,
         "content_key": version.content_key,
         "state": lineage.state(reading.version(version)),
         "run_id": version.run_id,
@@ -150,24 +159,36 @@ def _service_of(ws: Workspace, version: Version) -> Story:
     }
 
 
-def _files_of(ws: Workspace, lineage: Graph, read: Read) -> list[Story]:
-    return _files(ws, [node for node in lineage.upstream(read) if node.kind == "file"])
+def _files(by_content: FilesByContent, nodes: list[Node]) -> list[Story]:
+    """The files among these nodes, by table and path, newest first."""
+    files = [file for node in nodes if node.kind == "file" for file in by_content.get(node.address, ())]
+    return [_file_facts(file) for file in sorted(files, key=_file_order)]
 
 
-def _files(ws: Workspace, nodes: list[Node]) -> list[Story]:
-    wanted = {(node.asset, node.partition, node.content_key) for node in nodes}
-    return [f for f in _all_files(ws) if (f"raw/{f['table']}", f["path"], f["sha256"]) in wanted]
+def _by_content(ws: Workspace) -> FilesByContent:
+    """The versions of landed files by the address of their content in the lineage graph."""
+    by_content: FilesByContent = {}
+    for file in landed_files(ws.state):
+        by_content.setdefault(Read(f"raw/{file.table}", file.path, file.sha256), []).append(file)
+    return by_content
 
 
-def _all_files(ws: Workspace) -> list[Story]:
-    """Every content of every file, by table and path, newest first."""
+def _file_order(file: LandedFile) -> tuple[str, str, int]:
+    return file.table, file.path, -file.version
+
+
+def _file_facts(file: LandedFile) -> Story:
     names = ("table", "path", "version", "sha256", "bytes", "rows", "arrival", "status", "error")
-    files = sorted(landed_files(ws.state), key=lambda file: (file.table, file.path, -file.version))
-    return [{name: getattr(file, name) for name in names} for file in files]
+    return {name: getattr(file, name) for name in names}
 
 
-def _on_disk(ws: Workspace, path: str, contents: list[Story]) -> str:
-    """State of the landed file against the newest ingested content: "taken in", "waits" or "gone"."""
+def _on_disk(ws: Workspace, table: Table, path: str, contents: list[Story]) -> str | None:
+    """State of the landed file against the newest ingested content: "taken in", "waits" or "gone".
+
+    None for a version that was never a file of the landing folder.
+    """
+    if not table.source.in_landing_folder:
+        return None
     file = ws.settings.landing / path
     if not file.is_file():
         return "gone"

@@ -15,7 +15,7 @@ class VersionSummary:
     serves:       whether it is the champion now.
     rows:         examples by part: train, validation, holdout.
     holdout:      metric → value on its holdout; None where it is not defined.
-    gates_passed: verdicts that passed, of `gates` that judged it as a whole.
+    gates_passed: how many it passed, of the `gates` that judged it: `state.verdicts.gate_count`.
     seconds:      how long the training took; None for versions that did not record it.
     """
 
@@ -40,7 +40,7 @@ def version_summaries(state: State, pipeline: str) -> list[VersionSummary]:
 
 
 def _summary(state: State, one: versions.Version, *, serves: bool) -> VersionSummary:
-    judged = [verdict for verdict in verdicts.of(state, one.pipeline, one.version) if verdict.slice == ""]
+    count = verdicts.gate_count(verdicts.of(state, one.pipeline, one.version))
     return VersionSummary(
         version=one.version,
         serves=serves,
@@ -49,8 +49,8 @@ def _summary(state: State, one: versions.Version, *, serves: bool) -> VersionSum
         created_at=one.created_at,
         rows={part: one.bounds[part]["rows"] for part in ("train", "validation", "holdout") if part in one.bounds},
         holdout=one.metrics["holdout"],
-        gates_passed=sum(verdict.passed is True for verdict in judged),
-        gates=len(judged),
+        gates_passed=count.passed,
+        gates=count.gates,
         training_set=one.training_set,
         bundle=one.bundle,
         seconds=one.durations.get("total"),

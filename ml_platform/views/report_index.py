@@ -1,8 +1,6 @@
 """Lists reports: as rows, and as an index page that links to them."""
 
-import uuid
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from ml_platform.runtime.workspace import Workspace
@@ -55,14 +53,6 @@ def reports(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def write_index(ws: Workspace, pipeline: ModelPipeline) -> Path:
-    """Write the index page. A lock covers reading and writing, so that no report is missed."""
-    path = ws.settings.reports / pipeline.name / INDEX
-    with ws.lake.locked(f"the index of the reports of {pipeline.name}"):
-        _write(path, index_page(pipeline, reports(ws, pipeline)))
-    return path
 
 
 def index_page(pipeline: ModelPipeline, rows: list[dict[str, Any]]) -> str:
@@ -128,10 +118,3 @@ def _page(title: str, body: str) -> str:
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
     )
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{uuid.uuid4().hex}")
-    beside.write_text(text)
-    beside.replace(path)

@@ -82,13 +82,10 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
     """Every version, newest first, with its headline metric, gates and whether it serves."""
     champion = promotions.champion_at(ws.state, pipeline.name)
     metric = pipeline.headline
-    keys = [gate.key for gate in pipeline.all_gates]
     served = {entry.version: entry for entry in promotions.history(ws.state, pipeline.name) if entry.action != "kept"}
     rows = []
     for version in reversed(versions.versions(ws.state, pipeline.name)):
-        passed_by_gate = {
-            v.gate_key: v.passed for v in verdicts.of(ws.state, pipeline.name, version.version) if v.slice == ""
-        }
+        count = verdicts.gate_count(verdicts.of(ws.state, pipeline.name, version.version))
         rows.append(
             {
                 "version": version.name,
@@ -96,8 +93,8 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
                 "partition": version.partition,
                 "metric": metric,
                 "holdout": version.metrics["holdout"].get(metric),
-                "gates_passed": sum(passed_by_gate.get(key) is not False and key in passed_by_gate for key in keys),
-                "gates": len(keys),
+                "gates_passed": count.passed,
+                "gates": count.gates,
                 "promoted": served[version.version].effective_at if version.version in served else None,
                 "training_set": version.training_set,
                 "bundle": version.bundle,

@@ -13,7 +13,7 @@ from ml_platform.lake.data_files import unusable
 from ml_platform.models.registry import recorded_format, trainer_of_format
 from ml_platform.monitoring.delivery import deliveries
 from ml_platform.settings import Settings
-from ml_platform.sources.scan import pending
+from ml_platform.sources.scan import pending, unavailable_message
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import promotions
 from ml_platform.state.database import State
@@ -120,18 +120,22 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
 
 
 def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """Landed files that are not ingested yet, and refused files."""
+    """What waits to be ingested, what was refused, and sources that cannot be read."""
     for pipeline in pipelines:
-        looks = [pending(stores.state, table) for table in pipeline.tables]
-        refused = [refusal for look in looks for refusal in look.refused]
-        waiting = {look.table: len(look.paths) for look in looks if look.paths}
-        for refusal in refused:
-            yield Finding("refused file", "warn", refusal.error, "Correct the file where it is, or remove it.")
+        looks = [(table, pending(stores.state, table)) for table in pipeline.tables]
+        waiting = {table.name: len(look.paths) for table, look in looks if look.paths}
+        unavailable = [look.table for _, look in looks if look.unavailable is not None]
+        for table, look in looks:
+            if look.unavailable is not None:
+                detail = unavailable_message(table.name, look.unavailable)
+                yield Finding("source", "bad", detail, "Other tables go on; the next run tries again.")
+            for refusal in look.refused:
+                yield Finding("refused file", "warn", refusal.error, table.source.correction)
         if waiting:
             counts = ", ".join(f"{count} of {table}" for table, count in waiting.items())
             detail = f"{pipeline.name}: {counts} wait"
             yield Finding("landed files", "warn", detail, f"`ml-platform run {pipeline.name}`")
-        else:
+        elif not unavailable:
             yield Finding("landed files", "ok", f"{pipeline.name}: none waits")
 
 

@@ -1,6 +1,7 @@
 """Sensors and schedule by ticks on a real instance: everything once, nothing twice, and a reason in words otherwise."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from ml_platform.orchestration import alive
 from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.retraining.policy import ManualRequest
+from ml_platform.sources.sql import SqlSource
 from ml_platform.state import promotions, versions
 from ml_platform.state.schema import records
 from ml_platform.steps import champion, decision, drift, features, predictions, verdicts
@@ -72,7 +74,7 @@ def _scored(driver: SensorDriver) -> dict[str, set[int]]:
 def test_half_a_year_lands_and_every_month_is_scored_decided_and_trained_once(tmp_path: Path) -> None:
     with sensor_driver_in(tmp_path, "ml_platform_tests.declarations.trips_monthly") as trips:
         assert trips.settle() == []
-        assert trips.skipped[LANDING].startswith("No run yet, and no file of trip_delay is in")
+        assert trips.skipped[LANDING].startswith("No run of trip_delay yet: no file has landed as `trips/*.csv`")
         for month in ("2024-01", "2024-02", "2024-03", "2024-04", "2024-05"):
             _land(trips, month)
             if month == "2024-03":  # between the decision of February and its training, the daemon dies
@@ -105,10 +107,10 @@ def test_a_file_that_lands_is_taken_in_and_the_month_it_completes_is_run(open_dr
     _land(trips, "2024-03")
     (request,) = trips.tick(LANDING)
     assert request.partition_key == "2024-01" and dg.AssetKey(["raw", "trips"]) in (request.asset_selection or [])
-    assert request.tags[REASON_TAG] == "Files of trips, traffic landed."
+    assert request.tags[REASON_TAG] == "trips, traffic: a new or replaced file in the landing folder."
     assert request.tags[PIPELINE_TAG] == "trip_delay"
     assert trips.tick(DECISIONS) == []
-    assert trips.skipped[DECISIONS] == "No training is due. trip_delay_data makes 2024-01 first."
+    assert trips.skipped[DECISIONS] == "No training is due. trip_delay_data has to run for 2024-01 first."
     (again,) = trips.tick(LANDING)
     assert again.run_key == request.run_key, "the key is made of the state"
     trips.execute(LANDING, request)
@@ -266,7 +268,7 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
     kept = trips.cursors[LANDING]
     assert kept is not None and "quiet" in kept
     with monkeypatch.context() as patch:
-        patch.setattr("ml_platform.orchestration.due.Planner.work", lambda self: pytest.fail("planned"))
+        patch.setattr("ml_platform.runtime.planner.Planner.work", lambda self: pytest.fail("planned"))
         assert trips.tick(LANDING) == []
     warned: list[str] = []
     with dg.DagsterInstance.get() as instance:
@@ -278,6 +280,50 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
     trips.cursors[LANDING] = "{"
     assert len(trips.tick(LANDING)) == 1
     assert trips.cursors[LANDING] == '{"quiet": ""}', "it is not told again"
+
+
+@pytest.fixture
+def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[sqlite3.Connection]:
+    """The database that TOWN_DB names, with every driver."""
+    file = tmp_path / "town.db"
+    monkeypatch.setenv("TOWN_DB", f"sqlite:///{file}")
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE drivers (number INTEGER, driver TEXT, years INTEGER)")
+        numbered = [(number, *row) for number, row in enumerate(scenario.driver_rows().rows(), 1)]
+        connection.executemany("INSERT INTO drivers VALUES (?, ?, ?)", numbered)
+        yield connection
+
+
+def test_a_quiet_tick_asks_a_source_only_for_its_marks_and_one_that_cannot_be_read_is_told(
+    tmp_path: Path, town: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def quiet_reason() -> str:
+        with monkeypatch.context() as patch:
+            patch.setattr(SqlSource, "discover", lambda *_: pytest.fail("asked"))
+            assert trips.tick(LANDING) == []
+        return trips.skipped[LANDING]
+
+    with sensor_driver_in(tmp_path, "ml_platform_tests.declarations.trips_with_a_database") as trips:
+        with trips.landing() as landing:
+            for table, rows in (("trips", scenario.trip_rows), ("traffic", scenario.traffic_rows)):
+                landing.land(table, f"{table}_2024-01.csv", rows("2024-01"), scenario.MONTHS.window("2024-01")[1])
+            landing.run()
+        assert trips.tick(LANDING) == []
+        assert trips.skipped[LANDING] == quiet_reason() == "Everything is up to date."
+        with monkeypatch.context() as patch:
+            patch.setenv("TOWN_DB", "sqlite:///gone.db")
+            assert trips.tick(LANDING) == []
+            reason = trips.skipped[LANDING]
+            assert reason.startswith("The source of drivers cannot be read now. TOWN_DB/drivers/number: ")
+            assert "up to date" not in reason and quiet_reason() == reason
+        assert trips.tick(LANDING) == [] and trips.skipped[LANDING] == "Everything is up to date."
+        town.execute("INSERT INTO drivers VALUES (12, 'd12', 3), (NULL, 'd13', 3)")
+        assert trips.tick(LANDING) == [] and "the cursor number is null in some rows" in trips.skipped[LANDING]
+        town.execute("DELETE FROM drivers WHERE number IS NULL")  # which changes no mark
+        (request,) = trips.tick(LANDING)
+        assert request.tags[REASON_TAG] == "drivers: rows whose `number` is beyond all that were read."
+        assert request.partition_key is None, "no asset of the run has partitions"
+        assert trips.execute(LANDING, request)
 
 
 def test_newer_code_starts_no_storm(open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,11 +26,13 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     return shop
 
 
-def refusal(sandbox: IngestionSandbox, **changes: object) -> str:
+def unavailable(sandbox: IngestionSandbox, **changes: object) -> str:
     table = orders(**changes)
     look, report = pending(sandbox.state, table), sandbox.ingest(table)
-    assert look.nothing and report.ingested == [] and look.refused == report.refused
-    return report.refused[0].error
+    assert look.nothing and report.ingested == [] and look.refused == report.refused == []
+    assert look.unavailable is not None and look.unavailable == report.unavailable
+    assert look.problems == [f"The source of orders cannot be read now. {look.unavailable.error}"]
+    return look.unavailable.error
 
 
 def test_rows_come_in_ranges_of_the_cursor_with_their_types(sandbox: IngestionSandbox, shop: Shop) -> None:
@@ -129,14 +131,14 @@ def test_a_cursor_that_orders_nothing_is_refused(
 ) -> None:
     shop.order(1)
     shop.run(prepare)
-    assert f"ORDERS_DB/orders/id: {sentence}" in refusal(sandbox)
+    assert f"ORDERS_DB/orders/id: {sentence}" in unavailable(sandbox)
 
 
 def test_a_cursor_that_went_back_is_refused(sandbox: IngestionSandbox, shop: Shop) -> None:
     shop.order(1, 2, 3)
     sandbox.ingest(orders())
     shop.run("DELETE FROM orders WHERE id > 1")
-    assert "the cursor id went back: its greatest value is 1, and rows up to 3 were read" in refusal(sandbox)
+    assert "the cursor id went back: its greatest value is 1, and rows up to 3 were read" in unavailable(sandbox)
 
 
 def test_more_rows_of_one_cursor_than_memory_should_hold_are_refused_and_nothing_beyond_is_read(
@@ -155,7 +157,7 @@ def test_a_database_that_does_not_answer_is_named_without_its_address_and_other_
     sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     monkeypatch.setenv(CONNECTION, address)
-    error = refusal(sandbox)
+    error = unavailable(sandbox)
     assert error.startswith("ORDERS_DB/orders/id: ") and "ORDERS_DB " in error and "pa55@" not in error
     sandbox.put("customers/a.csv", "id,name\n1,Ada\n")
     assert sandbox.ingest(customers()).ingested == ["customers/a.csv"]

@@ -49,3 +49,12 @@ def test_a_gate_that_broke_is_measured_again_and_both_rows_stay(state: State) ->
 def test_no_verdicts_is_an_empty_list(state: State) -> None:
     assert verdicts.of(state, "delays", 1) == []
     assert verdicts.record(state, [], RUN) == []
+
+
+def test_gates_that_could_not_judge_count_as_passed_and_segments_are_not_counted(state: State) -> None:
+    register_versions(state, 2)
+    verdicts.record(state, [verdict(FLOOR, 1, None), verdict(FLOOR, 1, False, slice="origin=JFK")], RUN)
+    assert verdicts.gate_count(verdicts.of(state, "delays", 1)) == (1, 1)
+    verdicts.record(state, [verdict(SIZE, 1, False)], RUN)
+    assert verdicts.gate_count(verdicts.of(state, "delays", 1)) == (1, 2)
+    assert verdicts.gate_count(verdicts.of(state, "delays", 2)) == (0, 0)

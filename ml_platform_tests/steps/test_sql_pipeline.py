@@ -1,13 +1,17 @@
 """A pipeline with one table from a database: trained, promoted, traced and kept up to date."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from sqlite3 import connect
 
 import pytest
 
 from ml_platform import Sql, Table
+from ml_platform.runtime import step_alerts
+from ml_platform.state.alerts import Alert
 from ml_platform.state.promotions import champion_at
 from ml_platform.views import lineage_stories
+from ml_platform.views.stores_health import waiting_files
 from ml_platform_tests import scenario
 from ml_platform_tests.scenario.monthly_trips import Drivers, traffic, trips_
 from ml_platform_tests.world import World, world
@@ -49,6 +53,8 @@ def test_a_table_from_a_database_trains_a_champion_and_is_part_of_its_lineage(tr
     trips.run("2024-02")
     name = trips.pipeline.name
     assert champion_at(trips.ws.state, name) is not None
+    path = "TOWN_DB/query/number [null, 4]"
+    assert lineage_stories.of_file(trips.ws, trips.pipeline, path)["landing"] is None
     years = trips.frame(f"SELECT count(drivers__years) AS given, count(*) AS total FROM {name}.features").row(0)
     assert years[0] > 0.7 * years[1]
     paths = set(trips.frame("SELECT DISTINCT _file FROM raw.drivers")["_file"])
@@ -70,6 +76,38 @@ def test_a_pipeline_goes_on_while_its_database_does_not_answer(
     monkeypatch.setenv("TOWN_DB", "sqlite:///gone.db")
     outcome = trips.step("raw/drivers", "all")
     assert outcome.status == "unchanged" and outcome.rows == 11
-    assert "TOWN_DB names a SQLite file that is not there" in outcome.display["refused"][0]["why"]
+    assert "TOWN_DB names a SQLite file that is not there" in outcome.display["unavailable"]
     assert "drivers" in outcome.display["query"]["text"]
     assert "trip_delay/champion" in {asset for asset, _, _ in trips.run("2024-02")}
+
+
+def test_a_database_that_does_not_answer_raises_one_alert_until_there_are_new_rows(
+    trips: World, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hire(database, scenario.driver_rows().rows())
+    trips.run("2024-01")
+    with monkeypatch.context() as patch:
+        patch.setenv("TOWN_DB", "sqlite:///gone.db")
+        (alert,) = _raised(trips)
+        assert (alert.kind, alert.asset, alert.severity) == ("no_fresh_data", "raw/drivers", "error")
+        assert "TOWN_DB names a SQLite file that is not there" in alert.text
+        assert _raised(trips) == []
+        assert step_alerts.check_freshness(trips.ws, trips.pipelines, datetime(2024, 2, 1, tzinfo=UTC)) == []
+        findings = list(waiting_files(trips.ws, [trips.pipeline]))
+        assert [(finding.name, finding.state) for finding in findings] == [("source", "bad")]
+        assert findings[0].detail.startswith("The source of drivers cannot be read now. TOWN_DB/query/number: ")
+    assert _raised(trips) == []
+    assert [finding.name for finding in waiting_files(trips.ws, [trips.pipeline])] == ["landed files"]
+
+
+def _raised(trips: World) -> list[Alert]:
+    outcome = trips.step("raw/drivers", "all")
+    return step_alerts.raise_alerts(trips.ws, "raw/drivers", "all", outcome, kind="check", run_id="test", say=print)
+
+
+def test_ranges_of_the_cursor_have_their_own_remedy(trips: World, database: Path) -> None:
+    sources = {table.name: table.source for table in trips.pipeline.tables}
+    assert "query" in sources["drivers"].correction and "file" in sources["trips"].correction
+    assert sources["drivers"].absence == (
+        "no row of `SELECT number, driver, years FROM drivers` can be read from the database TOWN_DB"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Engine, delete, event, insert, select, update
 
 from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.lake.recipes import Read
@@ -142,6 +142,33 @@ def test_a_key_without_prediction_is_named_with_some_that_have_one(
         lineage_stories.of_file(trips.ws, trips.pipeline, "x.csv")
     with pytest.raises(NotFoundError, match="2024"):  # the first month has no champion and no prediction
         lineage_stories.of_prediction(trips.ws, trips.pipeline, str(scenario.trip_rows("2024-01")["trip"][0]))
+
+
+def test_predictions_that_a_killed_run_did_not_record_are_told_with_the_remedy(
+    open_world: OpenWorld, february: Path
+) -> None:
+    trips = open_world(february)
+    (key,) = trips.frame(f"SELECT min(key) FROM {NAME}.predictions").row(0)
+    trips.forget_records(f"{NAME}/predictions")
+    with pytest.raises(NotFoundError, match=r"no record of the predictions .*2024-02.*`ml-platform run trip_delay`"):
+        lineage_stories.of_prediction(trips.ws, trips.pipeline, key)
+
+
+def test_a_story_and_its_picture_read_the_landed_files_once(open_world: OpenWorld, february: Path) -> None:
+    trips, reads = open_world(february), list[str]()
+
+    def count(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        reads.extend(["files"] if "FROM files" in statement else [])
+
+    (key,) = trips.frame(f"SELECT min(key) FROM {NAME}.predictions").row(0)
+    event.listen(Engine, "before_cursor_execute", count)
+    try:
+        with trips.ws.reading():
+            story = lineage_stories.of_prediction(trips.ws, trips.pipeline, key)
+            lineage_plot(graph(trips.ws.state), story)
+    finally:
+        event.remove(Engine, "before_cursor_execute", count)
+    assert len(story["reads"]) > 2 and reads == ["files"]
 
 
 def test_a_version_names_all_that_it_was_made_of_and_nothing_later(open_world: OpenWorld, february: Path) -> None:
