@@ -8,6 +8,7 @@ from ml_platform.monitoring.alert_rules import CheckedOutput
 from ml_platform.monitoring.channels import channels
 from ml_platform.monitoring.delivery import Delivery
 from ml_platform.runtime.workspace import Outcome, Workspace
+from ml_platform.sources import raw
 from ml_platform.sources.scan import pending
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table

@@ -18,14 +18,34 @@ Placed = dict[str, tuple[str | None, str]]  # name in the file -> column in raw 
 
 
 def storable(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with types that the lake holds: times in microseconds (S1), categories and huge integers as text."""
+    """`frame` with types that the lake holds: times in microseconds (S1), the rest as text.
+
+    The rest: categories, huge integers, and as JSON what holds a structure without fields.
+    """
     kinds: dict[str, pl.DataType] = {}
     for name, kind in frame.schema.items():
         if isinstance(kind, pl.Datetime) and kind.time_unit != "us":
             kinds[name] = pl.Datetime("us", kind.time_zone)
         elif isinstance(kind, pl.Categorical | pl.Enum) or kind in (pl.Int128, pl.UInt128, pl.Object):
             kinds[name] = pl.String()
+    empty = [pl.Series(c.name, map(_json, c), dtype=pl.String) for c in frame if _holds_nothing(c.dtype)]
+    if empty:
+        frame = frame.with_columns(empty)
     return frame.cast(kinds) if kinds else frame  # type: ignore[arg-type]  # polars' stub wants a wider mapping
+
+
+def _holds_nothing(kind: pl.DataType) -> bool:
+    """Whether a structure without fields is in it, such as that of `{}`. DuckDB has no such type."""
+    if isinstance(kind, pl.Struct):
+        return not kind.fields or any(_holds_nothing(field.dtype) for field in kind.fields)  # type: ignore[arg-type]
+    return isinstance(kind, pl.List | pl.Array) and _holds_nothing(kind.inner)  # type: ignore[arg-type]
+
+
+def _json(value: object) -> str | None:
+    if value is None:
+        return None
+    plain = value.to_list() if isinstance(value, pl.Series) else value
+    return json.dumps(plain, default=str)
 
 
 def homes_of(frame: pl.DataFrame, existing: dict[str, str], incoming: dict[str, str]) -> Placed:

@@ -86,7 +86,8 @@ class SqlSource(Source):
         own = [path for path in recorded if path.startswith(f"{self._series} [")]
         following = {self._range(path)[0]: path for path in own}
         ordered, after = list[str](), None
-        while path := following.get(after):
+        while after in following:
+            path = following.pop(after)  # never followed twice: a range may end where it began
             ordered.append(path)
             after = self._range(path)[1]
         return ordered
@@ -102,7 +103,7 @@ class SqlSource(Source):
             chosen = chosen.where(cursor > first)
         try:
             frame = pl.read_database(chosen, connection, infer_schema_length=None)
-        except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+        except (pl.exceptions.PolarsError, TypeError, OverflowError, RuntimeError) as error:
             raise self._unavailable(
                 f"its rows do not fit one table: {first_line(error)}", path, "Cast the column to one type in the query."
             ) from None
@@ -150,7 +151,12 @@ class SqlSource(Source):
                 f"the cursor {name} holds {type(newest).__name__} now, and {last!r} was read before",
                 remedy="Cast it back in the query, or declare another cursor to read all rows anew.",
             )
-        if connection.execute(select(func.max(cursor) < bound)).scalar_one():
+        # Not `max(cursor) < bound`: an aggregate drops the collation, and SQL rounds in single precision.
+        if isinstance(newest, float):
+            went_back = newest < bound
+        else:
+            went_back = connection.execute(select(cursor).where(cursor >= bound).limit(1)).first() is None
+        if went_back:
             raise self._unavailable(
                 f"the cursor {name} went back: its greatest value is {newest}, and rows up to {bound} were read",
                 remedy="Was the table made anew? Declare another cursor or connection name to read all rows anew.",
@@ -170,7 +176,8 @@ class SqlSource(Source):
         numbered = beyond.subquery("numbered")
         ends = or_(numbered.c.number % self._declared.batch_rows == 0, numbered.c.number == numbered.c.total)
         bounds = connection.execute(select(numbered.c.bound).where(ends).order_by(numbered.c.number)).scalars().all()
-        yield from dict.fromkeys(map(_to_json, bounds))
+        # The database may find a rounded value greater than itself: 0.1 of single precision is beyond 0.1.
+        yield from (bound for bound in dict.fromkeys(map(_to_json, bounds)) if bound != after)
 
     def _newest(self, connection: "Connection") -> Any:
         from sqlalchemy import func, select
@@ -195,7 +202,7 @@ class SqlSource(Source):
         if not declared.is_query:
             *schema, name = declared.query.split(".")
             return table(name, column(declared.cursor), schema=schema[0] if schema else None)
-        query = text(declared.query.replace(":", "\\:"))  # a colon in it is none of ours
+        query = text(declared.query.replace(":", "\\:") + "\n")  # a colon in it is none of ours
         return query.columns(column(declared.cursor)).subquery("source")
 
     def _connected(self) -> AbstractContextManager["Connection"]:

@@ -62,7 +62,8 @@ def _disk(settings: Settings) -> Finding:
 
 
 def _dagster_home() -> Finding:
-    home = os.environ.get("DAGSTER_HOME", "")
+    own = Path.cwd() / ".dagster"
+    home = os.environ.get("DAGSTER_HOME", "") or (str(own) if (own / "dagster.yaml").exists() else "")
     remedy = "export DAGSTER_HOME=/absolute/folder; `make` sets it to .dagster in the project."
     if not home:
         return Finding("DAGSTER_HOME", "warn", "not set: `dagster dev` will not see the run history", remedy)
@@ -98,7 +99,10 @@ def _lock(settings: Settings) -> Iterator[Finding]:
     except Timeout:
         stop = f"`kill {writer['pid']}`" if writer.get("host") == socket.gethostname() else "stopping that process"
         yield Finding(
-            "write lock", "warn", f"held by {who}", f"Writers wait for it; {stop} frees it and loses nothing."
+            "write lock",
+            "warn",
+            f"held by {who}",
+            f"Writers wait for it. A run holds it for seconds; if it hangs, {stop} frees it.",
         )
     except OSError as error:
         yield Finding("write lock", "bad", f"{path}: {error.strerror}", "Make the lake's folder writable.")

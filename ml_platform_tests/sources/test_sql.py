@@ -4,12 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from ml_platform.errors import DeclarationError, IngestionError
 from ml_platform.runtime.run_state import source_marks
 from ml_platform.sources.landing import land
 from ml_platform.sources.raw import ingest
+from ml_platform.sources.raw_columns import storable
 from ml_platform.sources.scan import pending
 from ml_platform.spec.sources import Sql
 from ml_platform.state.files import standing, versions
@@ -226,3 +228,27 @@ def test_rows_that_did_not_change_keep_their_arrival_when_they_are_read_anew(
     sandbox.ingest(orders("SELECT * FROM orders WHERE id > 0"))
     first, second = versions(sandbox.state, "orders")
     assert (first.path, first.sha256, first.arrival) == (second.path, second.sha256, second.arrival)
+
+
+def test_a_text_cursor_that_ignores_case_does_not_count_as_gone_back(sandbox: IngestionSandbox, shop: Shop) -> None:
+    shop.run("DROP TABLE orders")
+    shop.run("CREATE TABLE orders (id TEXT COLLATE NOCASE, item TEXT, price REAL)")
+    table = orders()
+    shop.run("INSERT INTO orders VALUES (?, 'x', 1)", *[("a",), ("D",)])
+    sandbox.ingest(table)
+    shop.run("INSERT INTO orders VALUES (?, 'x', 1)", ("e",))
+    sandbox.ingest(table)
+    assert [name for (name,) in sandbox.lake.rows("SELECT id FROM raw.orders ORDER BY lower(id)")] == ["a", "D", "e"]
+
+
+def test_a_query_may_end_in_a_comment(sandbox: IngestionSandbox, shop: Shop) -> None:
+    shop.order(1, 2)
+    sandbox.ingest(orders("SELECT * FROM orders -- all of them"))
+    assert sandbox.lake.value("SELECT count(*) FROM raw.orders") == 2
+
+
+def test_structures_without_fields_are_stored_as_json() -> None:
+    frame = pl.DataFrame({"a": [{}, None], "b": [[{}], []], "c": [{"d": 1}, None]})
+    stored = storable(frame)
+    assert stored["a"].to_list() == ["{}", None] and stored["b"].to_list() == ["[{}]", "[]"]
+    assert stored.schema["c"] == frame.schema["c"]

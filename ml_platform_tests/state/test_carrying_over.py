@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import func, select
 
 from ml_platform.discovery import slices_of
+from ml_platform.errors import StateError
 from ml_platform.lake.connection import Lake
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
@@ -87,6 +88,29 @@ def test_two_processes_that_open_an_old_lake_at_once_carry_it_over_once(settings
     ended = [(process.communicate()[1], process.returncode) for process in opening]
     assert [code for _, code in ended] == [0, 0], ended
     assert _counts(settings) == _counts(alone)
+
+
+@pytest.mark.parametrize("lost", ["deleted", "emptied", "older"])
+def test_a_lake_refuses_a_state_that_is_lost_or_older_and_changes_nothing(
+    settings: Settings, lost: str, tmp_path: Path
+) -> None:
+    with closing(Workspace.open(settings, SLICES)) as workspace:
+        publish(workspace)
+    file = settings.lake / "state.sqlite"
+    kept, tables = file.read_bytes(), _tables(settings)
+    if lost == "older":
+        with closing(sqlite3.connect(file)) as copy, copy:
+            copy.execute("DELETE FROM records WHERE id > (SELECT min(id) FROM records)")
+    else:
+        file.unlink()
+    if lost == "emptied":
+        file.touch()
+    for open_it in (Workspace.open, Workspace.open_for_reading) * 2:
+        with pytest.raises(StateError, match="missing or older than the lake"):
+            open_it(settings, SLICES)
+    assert _tables(settings) == tables
+    file.write_bytes(kept)
+    Workspace.open(settings, SLICES).close()
 
 
 @pytest.mark.parametrize("killed_in", ["_back_up", "_copy", "_drop"])
