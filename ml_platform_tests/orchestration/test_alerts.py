@@ -6,12 +6,14 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from sqlalchemy import select, update
 
 from ml_platform.discovery import find
 from ml_platform.monitoring.delivery import BACK_OFF, deliveries
 from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.runner import Runner
+from ml_platform.state import schema
 from ml_platform.state.alerts import raised
 from ml_platform_tests.monitoring.web_hook import WebHook, web_hook
 from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
@@ -84,9 +86,10 @@ def test_the_end_of_the_next_run_tries_again_too(trained_churn: Platform, server
 
 def _time_passes(platform: Platform) -> None:
     """What failed once may be tried again."""
-    platform.ws.lake.connection.execute(
-        "UPDATE platform.alert_deliveries SET until = until - CAST(? AS INTERVAL)", [BACK_OFF[0]]
-    )
+    table = schema.alert_deliveries
+    with platform.ws.state.writing() as connection:
+        for row in connection.execute(select(table.c.id, table.c.until).where(table.c.until.is_not(None))).all():
+            connection.execute(update(table).where(table.c.id == row.id).values(until=row.until - BACK_OFF[0]))
 
 
 def test_without_channels_whoever_runs_it_hears_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
