@@ -60,10 +60,12 @@ def carry_over(lake: Lake, state: State) -> None:
             return
         lake.forget_tables()
         old = {name for name in _DROPPED if lake.columns(*name.split("."))}
-        if progress is None and _DROPPED[0] not in old:
-            old = set()  # tables of these names that were published by this code
+        if progress is None and _DROPPED[0] not in old:  # not an old lake; other tables of these names are published
             refuse_older(state, lake)
-        elif progress is None:
+            with state.writing() as connection:
+                connection.execute(insert(schema.imports).values(source=SOURCE, progress="done"))
+            return
+        if progress is None:
             _back_up(lake, old)
             _copy(lake, state, old)
         if old:

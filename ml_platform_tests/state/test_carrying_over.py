@@ -90,6 +90,12 @@ def test_two_processes_that_open_an_old_lake_at_once_carry_it_over_once(settings
     assert _counts(settings) == _counts(alone)
 
 
+def test_a_new_lake_needs_no_carrying_over(tmp_path: Path) -> None:
+    new = Settings(data=tmp_path)
+    Workspace.open(new, {}).close()
+    assert old_lakes.carried_over(new)
+
+
 @pytest.mark.parametrize("lost", ["deleted", "emptied", "older"])
 def test_a_lake_refuses_a_state_that_is_lost_or_older_and_changes_nothing(
     settings: Settings, lost: str, tmp_path: Path
