@@ -13,6 +13,7 @@ from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import decisions, ledger
+from ml_platform.state import files as file_records
 from ml_platform.validation import completeness, validated
 
 
@@ -150,7 +151,13 @@ class Planner:
         if any(key == ["validated", name] for key in stale for name in needed):
             needing = [table for table in self.pipeline.tables if table.needs]
             stale += [key for table in needing for key in _layers(table) if key not in stale]
-        return stale
+        return stale if stale and self._has_data(stale) else []
+
+    def _has_data(self, stale: list[list[str]]) -> bool:
+        """Whether a table has new files or ingested ones. An empty landing folder is no failed contract."""
+        return any(key[0] == "raw" for key in stale) or any(
+            file_records.standing(self.ws.state, table.name) for table in self.pipeline.tables
+        )
 
     def _stale(self, partition: str) -> bool:
         return bool(self._stale_assets("data", partition) or self._stale_assets("train", partition))

@@ -36,6 +36,10 @@ def test_sixty_customers_become_a_champion_that_scores_those_it_was_not_trained_
     assert churn.run() == []
 
 
+def test_empty_landing_folders_are_no_work(open_world: OpenWorld, tmp_path: Path) -> None:
+    assert open_world(tmp_path, scenario.churn()).run() == []
+
+
 def test_features_count_what_was_known_at_the_snapshot(open_world: OpenWorld, trained_churn: Path) -> None:
     churn = open_world(trained_churn, scenario.churn())
     logins = scenario.login_rows().filter(pl.col("logged_at") < scenario.SNAPSHOT)
