@@ -52,8 +52,7 @@ class SensorDriver:
 
     def restart(self) -> None:
         """The code location starts anew: definitions, connections and what the process remembers. Cursors stay."""
-        resources._opened.cache_clear()
-        resources._opened_for_reading.cache_clear()
+        resources._workspaces.clear()
         self._load()
 
     def tick(self, sensor: str) -> list[dg.RunRequest]:
@@ -102,6 +101,6 @@ class SensorDriver:
 @contextmanager
 def sensor_driver_in(folder: Path, declared: str) -> Iterator[SensorDriver]:
     """An empty platform in a folder whose sensors can tick."""
-    resources._opened_for_reading.cache_clear()
+    resources._workspaces.clear()
     with platform_in(folder, declared) as platform:
         yield SensorDriver(platform)
