@@ -10,7 +10,7 @@ from ml_platform.orchestration.resources import WorkspaceResource, workspace_for
 from ml_platform.orchestration.runner import RunFailed, Runner
 from ml_platform.settings import Settings
 from ml_platform.state import ledger, promotions
-from ml_platform.state.ledger import changes
+from ml_platform.state.ledger import newest_ids
 from ml_platform.steps.all_steps import planner
 from ml_platform_tests.declarations import trips_and_failing_churn
 from ml_platform_tests.orchestration.dagster_platform import Platform
@@ -126,13 +126,13 @@ def test_a_month_started_from_the_ui_with_hits_says_unchanged_S32(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     definitions = build_definitions([trips_and_failing_churn.trip_delay, trips_and_failing_churn.churn])
-    before = changes(workspace_for(platform.settings).state)
+    before = newest_ids(workspace_for(platform.settings).state)
     for job in ("trip_delay_data", "trip_delay_train"):
         result = definitions.resolve_job_def(job).execute_in_process(instance=instance, partition_key="2024-01")
         assert result.success
     for step in ("features", "decision", "candidate", "verdicts", "champion"):
         assert _metadata(instance, f"trip_delay/{step}", "2024-01")["status"] == "unchanged"
-    assert changes(workspace_for(platform.settings).state) == before
+    assert newest_ids(workspace_for(platform.settings).state) == before
 
 
 def test_a_step_that_fails_is_named_with_its_reason(platform: Platform) -> None:

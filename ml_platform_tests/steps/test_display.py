@@ -76,7 +76,7 @@ def _decided_by_the_platform(world: World) -> dict[str, Any]:
         "months": months(ws, pipeline),
         "version_rows": version_rows(ws, pipeline),
         "reports": reports(ws, pipeline),
-        "decisions": history(ws, pipeline),
+        "decisions": history(ws, pipeline.name),
         "current": {partition: decision.of(ws, pipeline, partition) for partition in partitions},
     }
 
