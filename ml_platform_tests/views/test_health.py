@@ -118,8 +118,9 @@ def test_a_folder_that_cannot_be_written_is_bad(settings: Settings) -> None:
 
 @pytest.mark.parametrize(("home", "state"), [("", "warn"), ("/nowhere/at/all", "bad"), ("relative", "bad")])
 def test_a_home_of_dagster_that_does_not_serve_is_named(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, home: str, state: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, home: str, state: str, tmp_path: Path
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # where no .dagster is
     monkeypatch.setenv("DAGSTER_HOME", home)
     assert _finding(settings, "DAGSTER_HOME").state == state
 
