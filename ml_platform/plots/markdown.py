@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-LENGTH, TOLD = 60, 600  # of a cell of data, of a finding; longer texts are cut
+LENGTH, FINDING_LENGTH = 60, 600  # of a cell of data, of a cell of a finding; longer texts are cut
 WIDE = 8  # columns; a wider table is shown upright, a line a column
 ROWS, UPRIGHT_ROWS = 8, 4  # shown in either way
 LINES = 120  # of a table
@@ -45,7 +45,7 @@ def rows_table(rows: Sequence[Mapping[str, Any]], total: int | None = None) -> s
 def listing(rows: Sequence[Mapping[str, Any]]) -> str:
     """Findings, a line each, with their texts whole: columns are those that any row has."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    body = [[cell(row.get(name), TOLD) for name in names] for row in rows[:LINES]]
+    body = [[cell(row.get(name), FINDING_LENGTH) for name in names] for row in rows[:LINES]]
     more = ["", f"*and {len(rows) - LINES:,} more*"] if len(rows) > LINES else []
     return "\n".join([*_table([escaped(name) for name in names], body), *more]).strip() + "\n"
 

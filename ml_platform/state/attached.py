@@ -16,7 +16,7 @@ import duckdb
 from ml_platform.errors import LakeError, first_line
 from ml_platform.lake.connection import Lake, without_secret
 from ml_platform.naming import literal, quoted
-from ml_platform.state import database
+from ml_platform.state import engine
 from ml_platform.state.schema import metadata
 
 NAME = "state"
@@ -28,10 +28,10 @@ def attach(lake: Lake) -> None:
     secret = lake.settings.catalog.get_secret_value()
     try:
         if secret:
-            options = f"TYPE postgres, READ_ONLY, SCHEMA {literal(database.SCHEMA)}"
+            options = f"TYPE postgres, READ_ONLY, SCHEMA {literal(engine.SCHEMA)}"
             lake.connection.execute(f"ATTACH IF NOT EXISTS {literal(secret)} AS {NAME} ({options})")
-        elif database.path(lake.settings).exists():
-            _attach_copy(lake.connection, database.path(lake.settings))
+        elif engine.path(lake.settings).exists():
+            _attach_copy(lake.connection, engine.path(lake.settings))
     except (duckdb.Error, sqlite3.Error) as error:
         raise LakeError(
             f"The operational state cannot be attached: {without_secret(first_line(error), secret)}.",

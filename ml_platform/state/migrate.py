@@ -10,7 +10,7 @@ def upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
-    from ml_platform.state.database import SCHEMA
+    from ml_platform.state.engine import SCHEMA
 
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))

@@ -11,7 +11,8 @@ from sqlalchemy import select, update
 from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import database, promotions, schema
+from ml_platform.state import engine, promotions, schema
+from ml_platform.state.database import State
 from ml_platform.state.versions import version
 from ml_platform.views.health import examine
 from ml_platform.views.health_finding import Finding
@@ -67,7 +68,7 @@ def test_a_lost_data_file_is_named(platform: Settings) -> None:
 
 
 def test_a_champion_whose_bundle_is_damaged_is_named(platform: Settings) -> None:
-    with closing(database.State(platform)) as state:
+    with closing(State(platform)) as state:
         champion = promotions.champion_at(state, TRIPS.name)
         assert champion is not None
         bundle = version(state, TRIPS.name, champion).bundle
@@ -78,7 +79,7 @@ def test_a_champion_whose_bundle_is_damaged_is_named(platform: Settings) -> None
 
 def test_libraries_that_changed_since_the_last_training_are_named(platform: Settings) -> None:
     column = schema.versions.c.environment
-    with closing(database.State(platform)) as state, state.writing() as connection:
+    with closing(State(platform)) as state, state.writing() as connection:
         for (environment,) in connection.execute(select(column)).all():
             other = environment.replace('"polars": "', '"polars": "0')
             connection.execute(update(schema.versions).where(column == environment).values(environment=other))
@@ -100,7 +101,7 @@ def test_a_catalog_that_is_no_database_is_bad_and_only_that(settings: Settings) 
 
 
 def test_a_lake_without_its_state_is_bad(platform: Settings) -> None:
-    database.path(platform).unlink()
+    engine.path(platform).unlink()
     finding = _finding(platform, "state")
     assert finding.state == "bad" and finding.remedy and _finding(platform, "lake").state == "ok"
 
