@@ -16,6 +16,7 @@ from ml_platform.errors import DeclarationError, IngestionError, NotFoundError
 
 if TYPE_CHECKING:
     from ml_platform.state.promotions import Promotion
+    from ml_platform.training.reproduction import Reproduction
 
 
 def register(app: typer.Typer) -> None:
@@ -101,9 +102,22 @@ def reproduce(version: VersionName, as_json: AsJson = False) -> None:
     workspace = opening.reading()
     stored = find_version(workspace.state, name, number)
     outcome = again(workspace.blobs, stored.training_set, stored.bundle)
-    _emit({"version": version, **asdict(outcome)}, as_json=as_json)
+    if as_json:
+        emit_json({"version": version, **asdict(outcome)})
+    else:
+        emit_lines({"version": version, **_for_people(outcome)})
     if not outcome.identical:
         raise typer.Exit(1)
+
+
+def _for_people(outcome: "Reproduction") -> dict[str, Any]:
+    """A reproduction, with digests that say what they are of: neither is the one of the bundle."""
+    return {
+        "identical": outcome.identical,
+        "SHA-256 of the stored model": outcome.expected,
+        "SHA-256 of the model trained now": outcome.actual,
+        "detail": outcome.detail,
+    }
 
 
 def _keep(text: str) -> str:

@@ -185,11 +185,9 @@ def run_pipeline(
         task = progress.add_task("looking for stale assets", total=None)
         runner = None
         for wanted in planner.work(through, only):
-            progress.update(
-                task, total=wanted.total, completed=wanted.index, description=f"{wanted.job} {wanted.partition}"
-            )
+            progress.update(task, total=wanted.total, completed=wanted.index, description=wanted.title)
             if not live and not quiet:
-                note(f"{wanted.job} {wanted.partition}")
+                note(wanted.title)
             if runner is None:
                 from ml_platform.orchestration.runner import Runner
 

@@ -25,7 +25,8 @@ def raise_alerts(
     judged = outcome.result.candidate if isinstance(outcome.result, VerdictsResult) else None
     version = f"{layer}@{judged}" if judged else ""
     evidence = version or outcome.content_key
-    output = CheckedOutput(asset, partition, kind, evidence, version, outcome.display, outcome.checks, run_id)
+    link = str(ws.settings.landing) if layer == "raw" else outcome.result.link
+    output = CheckedOutput(asset, partition, kind, evidence, version, link, outcome.checks, run_id)
     alarming = [*alert_rules.of_checks(output), *outcome.alerts]
     if layer == "raw" or any(check.refused_files for check in outcome.checks):
         alarming += alert_rules.of_refused(name, files.refused(ws.state, name), run_id)
