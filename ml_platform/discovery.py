@@ -22,7 +22,8 @@ _LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
 def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
     """Every declared pipeline by name, ordered by name.
 
-    Raises DeclarationError when two have the same name, or define a table differently (S34).
+    Raises DeclarationError when two have the same name, define a table differently (S34), or use what has no canonical
+    form (S31).
     """
     by_name: dict[str, ModelPipeline] = {}
     for value in _declared((settings or Settings()).pipelines):
@@ -30,6 +31,8 @@ def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
             raise DeclarationError(
                 f"ModelPipeline({value.name!r})", "two pipelines have this name", remedy="Rename one."
             )
+    for pipeline in by_name.values():
+        check_forms(pipeline)
     check_shared_tables(by_name.values())
     return dict(sorted(by_name.items()))
 
@@ -40,6 +43,21 @@ def find(name: str, settings: Settings | None = None) -> ModelPipeline:
     if name not in declared:
         raise NotFoundError("pipeline", name, list(declared))
     return declared[name]
+
+
+def check_forms(pipeline: ModelPipeline) -> None:
+    """Raise DeclarationError when a table's contract or `clean` uses what has no canonical form (S31).
+
+    It is asked when all modules are imported: a function may use what its module defines after the table.
+    """
+    for table in pipeline.tables:
+        for name in ("contract", "clean"):
+            try:
+                canonical(getattr(table, name))
+            except DeclarationError as error:
+                raise DeclarationError(
+                    f"Table({table.name!r}).{name}", f"{error.where}: {error.problem}", remedy=error.remedy
+                ) from error
 
 
 def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
