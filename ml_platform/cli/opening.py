@@ -10,7 +10,9 @@ from ml_platform.errors import DeclarationError
 if TYPE_CHECKING:
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.settings import Settings
+    from ml_platform.spec.declarations import Declarations
     from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.views.undeclared import Undeclared
 
 
 def settings() -> "Settings":
@@ -34,10 +36,41 @@ def settings() -> "Settings":
 
 
 def declared(name: str) -> "ModelPipeline":
-    """The pipeline of that name. Raises NotFoundError, which lists the declared ones."""
-    from ml_platform.discovery import find
+    """The pipeline of that name. Raises NotFoundError, which lists the declared ones, or why it does not load."""
+    return declarations().find(name)
 
-    return find(name, settings())
+
+def declarations() -> "Declarations":
+    """What the settings name: the pipelines that load, and what does not."""
+    from ml_platform import discovery
+
+    return discovery.declarations(settings())
+
+
+def declared_or_recorded(workspace: "Workspace", name: str) -> "ModelPipeline | Undeclared":
+    """The pipeline of that name, by its records where its declaration is broken or gone (S39).
+
+    The reason is printed as a note. Raises NotFoundError when it is neither declared nor on record.
+    """
+    from ml_platform.cli.output import note
+    from ml_platform.views.undeclared import undeclared
+
+    there = declarations()
+    if name in there.pipelines:
+        return there.pipelines[name]
+    problem = there.problem(name)
+    pipeline = undeclared(workspace, name, there)
+    reason = f"does not load: {problem}" if problem else "is gone"
+    note(f"By the records only: the declaration of {name} {reason}")
+    return pipeline
+
+
+def tell_broken(there: "Declarations") -> None:
+    """Print the declarations that do not load, each with file, line and remedy, on standard error."""
+    from ml_platform.cli.output import complain
+
+    for one in there.broken:
+        complain(f"{one.name} does not load: {one.error.what}", one.error.remedy)
 
 
 def reading() -> "Workspace":

@@ -47,29 +47,29 @@ def references(code: CodeType) -> References:
     >>> [one.name for one in references((lambda rows: [abs(row) for row in rows]).__code__).loads]
     ['abs']
     """
-    found = References()
-    _read(code, frozenset(code.co_freevars), {}, found)
-    found.loads = sorted(set(found.loads), key=lambda one: (one.scope, one.name, one.attributes, one.bare_call))
-    return found
+    collected = References()
+    _read(code, frozenset(code.co_freevars), {}, collected)
+    collected.loads = sorted(set(collected.loads), key=lambda one: (one.scope, one.name, one.attributes, one.bare_call))
+    return collected
 
 
-def _read(code: CodeType, outer: frozenset[str], aliases: dict[str, str], found: References) -> None:
+def _read(code: CodeType, outer: frozenset[str], aliases: dict[str, str], collected: References) -> None:
     steps = [step for step in dis.get_instructions(code) if step.opname not in _NO_MATTER]
-    aliases = {**aliases, **dict(_imports(steps, found))}
-    found.names.update(code.co_names)
+    aliases = {**aliases, **dict(_imports(steps, collected))}
+    collected.names.update(code.co_names)
     for index, step in enumerate(steps):
         name = step.argval
         if step.opname in _GLOBAL:
-            found.loads.append(_followed("global", name, steps, index))
+            collected.loads.append(_followed("global", name, steps, index))
         elif step.opname in _VARIABLE and isinstance(name, str) and name in aliases:
-            found.loads.append(_followed("import", aliases[name], steps, index))
+            collected.loads.append(_followed("import", aliases[name], steps, index))
         elif step.opname in _CELL and name in outer:
-            found.loads.append(_followed("closure", name, steps, index))
+            collected.loads.append(_followed("closure", name, steps, index))
         elif step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL") or (step.opname == "STORE_DEREF" and name in outer):
-            found.writes.add(name)
+            collected.writes.add(name)
     for const in code.co_consts:
         if isinstance(const, CodeType):
-            _read(const, outer & frozenset(const.co_freevars), aliases, found)
+            _read(const, outer & frozenset(const.co_freevars), aliases, collected)
 
 
 def _followed(scope: Any, name: str, steps: list[dis.Instruction], index: int) -> Reference:
@@ -80,15 +80,15 @@ def _followed(scope: Any, name: str, steps: list[dis.Instruction], index: int) -
     return Reference(scope, name, tuple(step.argval for step in steps[index + 1 : end]), bare)
 
 
-def _imports(steps: list[dis.Instruction], found: References) -> Iterator[tuple[str, str]]:
-    """The local names of imported modules; what is imported from a module is added to `found`."""
+def _imports(steps: list[dis.Instruction], collected: References) -> Iterator[tuple[str, str]]:
+    """The local names of imported modules; what is imported from a module is added to `collected`."""
     for index, step in enumerate(steps):
         if step.opname != "IMPORT_NAME":
             continue
         level, wanted = steps[index - 2].argval, steps[index - 1].argval
         if wanted:  # from module import wanted
             module = "." * level + step.argval
-            found.loads.extend(Reference("import", module, (name,)) for name in wanted)
+            collected.loads.extend(Reference("import", module, (name,)) for name in wanted)
             continue
         stored = next(i for i in range(index, len(steps)) if steps[i].opname.startswith("STORE_"))
         whole = any(other.opname == "IMPORT_FROM" for other in steps[index:stored])
