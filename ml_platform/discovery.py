@@ -13,6 +13,7 @@ from types import ModuleType
 
 from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
+from ml_platform.shipped import PACKAGE, left_out
 from ml_platform.spec.canonical import canonical
 from ml_platform.spec.declarations import Broken, Declarations
 from ml_platform.spec.partitions import Partitions
@@ -31,9 +32,13 @@ def declarations(settings: Settings | None = None) -> Declarations:
     - it uses what has no canonical form (S31);
     - another pipeline has its name, or defines or partitions a shared table differently (S34): then both are.
     """
+    settings = settings or Settings()
     broken: list[Broken] = []
     by_name: dict[str, dict[int, tuple[str, ModelPipeline]]] = {}
-    for address, value in _declared((settings or Settings()).pipelines, broken):
+    hidden = left_out(settings)
+    for address, value in _declared(settings.pipelines, broken):
+        if value.name in hidden and address.startswith(f"{PACKAGE}."):
+            continue
         by_name.setdefault(value.name, {}).setdefault(id(value), (address, value))
     loaded: dict[str, ModelPipeline] = {}
     for name, values in sorted(by_name.items()):
@@ -52,7 +57,7 @@ def declarations(settings: Settings | None = None) -> Declarations:
     for name, error in _conflicts(loaded).items():
         broken.append(Broken(by_name[name].popitem()[1][0], (name,), error))
         del loaded[name]
-    return Declarations(loaded, tuple(broken))
+    return Declarations(loaded, tuple(broken), hidden)
 
 
 def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:

@@ -3,6 +3,8 @@
 Heavy imports are inside the functions, so that `--help` and wrong arguments do not load DuckDB and polars.
 """
 
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_platform.errors import DeclarationError
@@ -23,7 +25,13 @@ def settings() -> "Settings":
     from ml_platform.settings import Settings
 
     try:
-        return Settings()
+        here = Settings()
+    except UnicodeDecodeError:
+        raise DeclarationError(
+            str(Path(".env").resolve()),
+            "it is not UTF-8 text (a Windows editor may have saved it as UTF-16)",
+            remedy="Save it as UTF-8: iconv -f UTF-16 -t UTF-8.",
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = f"ML_PLATFORM_{str(first['loc'][0]).upper()}"
@@ -33,6 +41,23 @@ def settings() -> "Settings":
         raise DeclarationError(
             "ML_PLATFORM_PIPELINES", "not a JSON list of modules", remedy="""Write it as '["package.module"]'."""
         ) from None
+    _tell_misspelt(here)
+    return here
+
+
+@cache
+def _noted(line: str) -> None:
+    from ml_platform.cli.output import note
+
+    note(line)
+
+
+def _tell_misspelt(here: "Settings") -> None:
+    """Print one line for each variable that looks like a setting and is none, once a process."""
+    from ml_platform.settings import misspelt_settings
+
+    for name, meant in misspelt_settings(here).items():
+        _noted(f"{name} is no setting and has no effect." + (f" Did you mean {meant}?" if meant else ""))
 
 
 def declared(name: str) -> "ModelPipeline":

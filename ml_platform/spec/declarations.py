@@ -27,10 +27,14 @@ class Broken:
 
 @dataclass(frozen=True)
 class Declarations:
-    """The pipelines that load, ordered by name, and the declarations that do not. A broken one harms itself only."""
+    """The pipelines that load, ordered by name, and the declarations that do not. A broken one harms itself only.
+
+    left_out: examples that come along and that nobody added.
+    """
 
     pipelines: dict[str, ModelPipeline]
     broken: tuple[Broken, ...] = ()
+    left_out: frozenset[str] = frozenset()
 
     def find(self, name: str) -> ModelPipeline:
         """The pipeline of that name.
@@ -43,6 +47,8 @@ class Declarations:
         error = self.problem(name)
         if error is not None:
             raise error
+        if name in self.left_out:
+            raise NotFoundError("pipeline", name, remedy=f"`ml-platform example {name}` adds it, with its data.")
         raise NotFoundError("pipeline", name, list(self.pipelines))
 
     def problem(self, name: str) -> DeclarationError | None:
