@@ -54,8 +54,8 @@ def declarations(settings: Settings | None = None) -> Declarations:
             broken.append(Broken(address, (name,), error))
         else:
             loaded[name] = pipeline
-    for name, error in _conflicts(loaded).items():
-        broken.append(Broken(by_name[name].popitem()[1][0], (name,), error))
+    for name, conflict in _conflicts(loaded).items():
+        broken.append(Broken(by_name[name].popitem()[1][0], (name,), conflict))
         del loaded[name]
     return Declarations(loaded, tuple(broken), hidden)
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from ml_platform import discovery
 from ml_platform.errors import DeclarationError, PlatformError
 from ml_platform.settings import Settings
+from ml_platform.spec.declarations import Declarations as LoadedDeclarations
 from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -41,8 +42,8 @@ class Declarations:
         raise DeclarationError(f"{what} of {name}", "needs its declaration, and there is none today", remedy=remedy)
 
     @cached_property
-    def _loaded(self) -> tuple[discovery.Declarations, PlatformError | None]:
+    def _loaded(self) -> tuple[LoadedDeclarations, PlatformError | None]:
         try:
             return discovery.declarations(self.settings), None
         except PlatformError as error:
-            return discovery.Declarations({}), error
+            return LoadedDeclarations({}), error

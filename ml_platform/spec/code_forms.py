@@ -280,7 +280,7 @@ def _literal_defaults(source: str) -> bool:
     lambdas = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
     if not functions and len(lambdas) != 1:
         return False
-    arguments = (functions or lambdas)[0].args  # type: ignore[operator]  # both kinds have args
+    arguments = (functions or lambdas)[0].args
     try:
         for node in (*arguments.defaults, *(node for node in arguments.kw_defaults if node is not None)):
             ast.literal_eval(node)
