@@ -24,8 +24,10 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: install ## Six months of real New York flights become a champion, through Dagster
 	$(BIN)/ml-platform demo --through 2013-06
 
-dev: install ## The Dagster UI on 127.0.0.1:3000
+dev: install ## The Dagster UI on 127.0.0.1:3000, and the reports that its links lead to on 127.0.0.1:3001
 	mkdir -p $(DAGSTER_HOME)
+	@trap 'kill $$reports 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	$(BIN)/ml-platform reports & reports=$$!; \
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 check: install ## Lint, types, import rules

@@ -1,5 +1,6 @@
 """The command about alerts: list, check and deliver."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ml_platform.monitoring.delivery import Delivery
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.views.undeclared import Undeclared
 
 
 def register(app: typer.Typer) -> None:
@@ -29,13 +31,17 @@ def alerts(
     as_json: AsJson = False,
 ) -> None:
     """List alerts, newest first, with their deliveries. Runs raise and deliver alerts automatically."""
-    from ml_platform.discovery import pipelines as declared
     from ml_platform.runtime import step_alerts
+    from ml_platform.spec.pipeline import ModelPipeline
 
-    wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
     workspace = opening.writing() if check or deliver else opening.reading()
+    wanted: Sequence[ModelPipeline | Undeclared] = (
+        [opening.declared_or_recorded(workspace, pipeline)]
+        if pipeline
+        else list(opening.declarations().pipelines.values())
+    )
     if check:
-        step_alerts.check_freshness(workspace, wanted)
+        step_alerts.check_freshness(workspace, [one for one in wanted if isinstance(one, ModelPipeline)])
     ends = step_alerts.deliver(workspace, alarm) if deliver else []
     rows = _rows(workspace, wanted if pipeline else None)
     if as_json:
@@ -54,12 +60,13 @@ def alerts(
         raise typer.Exit(1)
 
 
-def _rows(workspace: "Workspace", wanted: "list[ModelPipeline] | None") -> list[dict[str, Any]]:
+def _rows(workspace: "Workspace", wanted: "Sequence[ModelPipeline | Undeclared] | None") -> list[dict[str, Any]]:
     from ml_platform.monitoring.delivery import deliveries
     from ml_platform.state.alerts import raised
 
     about = {one.name for one in wanted or []}
-    tables = {f"{layer}/{table.name}" for one in wanted or [] for table in one.tables for layer in ("raw", "validated")}
+    named = [table.name for one in wanted or [] for table in getattr(one, "tables", ())]
+    tables = {f"{layer}/{table}" for table in named for layer in ("raw", "validated")}
     by_alert = deliveries(workspace.state)
     return [
         {**asdict(item), "deliveries": [_delivery(end) for end in by_alert.get(item.alert_id, [])]}

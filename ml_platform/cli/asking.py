@@ -112,10 +112,10 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
 
 def doctor(as_json: AsJson = False) -> None:
     """Check folders, disk, lock, catalog, data files, waiting files, library versions and declarations."""
-    from ml_platform.discovery import pipelines
+    from ml_platform.discovery import declarations
     from ml_platform.views.health import examine
 
-    findings = examine(opening.settings, pipelines)
+    findings = examine(opening.settings, declarations)
     if as_json:
         emit_json([asdict(finding) for finding in findings])
     else:

@@ -60,16 +60,18 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
     from ml_platform.state.versions import version as find_version
+    from ml_platform.views.undeclared import Undeclared
 
     name, number = parse_version(version)
-    declared = opening.declared(name)
     workspace = opening.writing()
+    declared = opening.declared_or_recorded(workspace, name)
     state = workspace.state
     find_version(state, name, number)
+    gates = declared.required_gates.get(number, {}) if isinstance(declared, Undeclared) else declared.required_gates
     if promotions.champion_at(state, name) == number:
         note(f"{version} is the champion already; nothing changed.")
     entry = promotions.promote(
-        state, name, number, declared.required_gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
+        state, name, number, gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
     )
     publish(workspace)
     _emit(_entry(entry), as_json=as_json)
@@ -85,8 +87,8 @@ def rollback(
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
 
-    name = opening.declared(pipeline).name
     workspace = opening.writing()
+    name = opening.declared_or_recorded(workspace, pipeline).name
     entry = promotions.rollback(workspace.state, name, why=why, actor=getpass.getuser(), to=to)
     publish(workspace)
     _emit(_entry(entry), as_json=as_json)

@@ -12,7 +12,7 @@ import polars as pl
 from ml_platform.errors import FileRefused, first_line
 from ml_platform.naming import literal
 from ml_platform.sources.column_names import check_names
-from ml_platform.sources.unpacking import LONGEST_LINE, check_text, unpacked
+from ml_platform.sources.unpacking import LONGEST_LINE, check_text, in_utf8, unpacked
 from ml_platform.spec.sources import Files
 
 _AGAIN = "Mend the file and land it again; the other files go on."
@@ -24,7 +24,7 @@ def read(file: Path, path: str, source: Files) -> pl.DataFrame:
     `path` is what messages call the file. Raises FileRefused for whatever cannot be read whole.
     """
     try:
-        with unpacked(file, path) as plain:
+        with unpacked(file, path) as packed, in_utf8(packed, path, source.encoding) as plain:
             if plain.stat().st_size == 0:
                 raise FileRefused(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
             if source.row_format == "parquet":

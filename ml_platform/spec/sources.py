@@ -1,5 +1,6 @@
 """The sources that a table may be declared with. Which module reads each of them stands in SOURCES."""
 
+import codecs
 import re
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -25,9 +26,11 @@ class Files(DeclaredSource):
         format: csv, parquet or ndjson; default: from the suffix.
         nulls: The CSV texts that mean "no value".
         separator: The character between CSV columns.
+        encoding: How text is encoded: a name that Python knows, such as "cp1252" or "utf-16"; default: UTF-8.
 
     Raises:
-        DeclarationError: For a pattern that leaves the landing folder, and for a suffix that tells no format.
+        DeclarationError: For a pattern that leaves the landing folder, for a suffix that tells no format, and for an
+            unknown encoding.
 
     >>> Files("flights/*.csv.gz").row_format
     'csv'
@@ -37,6 +40,7 @@ class Files(DeclaredSource):
     format: Literal["csv", "parquet", "ndjson"] | None = None
     nulls: Several[str] = ("", "NA")
     separator: str = ","
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         path = PurePosixPath(self.pattern)
@@ -51,6 +55,19 @@ class Files(DeclaredSource):
                 "its suffix is no known format",
                 remedy=f"End it in one of {', '.join(_FORMATS)} (or .gz, .zip), or pass format=.",
             )
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise DeclarationError(
+                    where,
+                    f"encoding={self.encoding!r} is no encoding that Python knows",
+                    remedy='Use a name such as "cp1252", "latin-1" or "utf-16".',
+                ) from None
+            if self.row_format == "parquet":
+                raise DeclarationError(
+                    where, "encoding= of Parquet files, which are not text", remedy="Leave encoding= out."
+                )
 
     @property
     def row_format(self) -> str | None:
@@ -66,7 +83,8 @@ class Files(DeclaredSource):
 
     @property
     def reading(self) -> dict[str, Any]:
-        return {"format": self.row_format, "separator": self.separator}
+        encoding = {} if self.encoding is None else {"encoding": codecs.lookup(self.encoding).name}
+        return {"format": self.row_format, "separator": self.separator, **encoding}
 
     @property
     def phrase(self) -> str:

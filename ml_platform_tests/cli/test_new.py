@@ -122,7 +122,7 @@ def _at_random(n: int) -> str:
 BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no content": (_empty, "", "the file is empty"),
     "no text": (_binary, "", "not UTF-8"),
-    "latin-1": (_latin, "", "iconv -f latin-1 -t UTF-8"),
+    "latin-1": (_latin, "", "iconv -f CP1252 -t UTF-8"),
     "three rows": (_cells(NAMES, lambda n: [n, n, "yes"], 3), "", "3 rows, too few"),
     "one column": (_cells(["a"], lambda n: [n]), "", "nothing to predict it from"),
     "names that come twice": (_cells(["a", "a", "b"], lambda n: [n, n, n]), "", "column names come twice: 'a'"),

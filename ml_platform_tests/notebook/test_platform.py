@@ -81,7 +81,7 @@ def test_declarations_that_do_not_load_are_a_note(
         assert platform["trip_delay"].versions.height == 2
         assert "broken_declarations.py, line 3" in repr(platform)
         assert "broken_declarations.py, line 3" in platform._repr_html_()
-        with pytest.raises(DeclarationError, match=r"do not load. .*broken_declarations.py, line 3"):
+        with pytest.raises(DeclarationError, match=r"does not load. .*broken_declarations.py, line 3"):
             _ = platform["trip_delay"].status
 
 
