@@ -170,8 +170,9 @@ def _dated(values: pl.Series, rows: pl.Series, fits: dict[Form, pl.Series], hint
         return None
     kept = dict(own)
     for form, fit in own.items():
-        other = (form[0], swapped(form[1]))
-        if other[1] is None or other not in own or form not in kept or other not in kept:
+        twin = swapped(form[1])
+        other: Form = (form[0], twin or form[1])
+        if twin is None or form not in kept or other not in kept:
             continue
         only, only_other = values.filter(fit & ~own[other]), values.filter(own[other] & ~fit)
         if len(only) and len(only_other):

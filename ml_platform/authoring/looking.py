@@ -139,7 +139,7 @@ def _of_text(opened: Opened, index: int, name: str, clean: str, hints: Hints, ra
     spelled = raw.filter(stripped.is_in(none) | (raw == "")).unique().to_list()
     return replace(
         facts,
-        none=null_texts.to_declare(spelled, texts, none, csv=csv),
+        none=null_texts.to_declare(spelled, texts, reading.kind, none, csv=csv),
         common=str(readable[0]) if len(readable) else "",
         padded=padded,
         naive=reading.kind in TIMES and reading.style.naive(readable),

@@ -37,16 +37,23 @@ def remark(texts: pl.Series, counts: pl.Series, kind: str, none: tuple[str, ...]
         elif kind == "text" and text in TOKENS:
             why = ", as all others are codes of capital letters" if text == _NA else ""
             parts.append(f"{text!r} in {rows:,} rows is kept as a value{why}")
+    if kind == "text" and parts:
+        parts[-1] += " (column_nulls= decides)"
     return "; ".join(parts)
 
 
-def to_declare(spelled: list[str], texts: pl.Series, none: tuple[str, ...], *, csv: bool) -> tuple[str, ...] | None:
+def to_declare(
+    spelled: list[str], texts: pl.Series, kind: str, none: tuple[str, ...], *, csv: bool
+) -> tuple[str, ...] | None:
     """What a column must declare so that just the texts `spelled` mean no value; None where the source's own do.
+
+    A text column of a CSV with NA always declares it, so that the reader of the draft sees the choice.
 
     texts: the distinct texts of the column, stripped. none: those that mean no value.
     """
-    if csv and _NA not in none and (texts == _NA).any():
+    usual = set(DEFAULT if csv else ())
+    if csv and kind == "text" and (texts == _NA).any():
         return tuple(sorted({"", *spelled}))
-    if set(spelled) <= set(DEFAULT if csv else ()):
+    if set(spelled) <= usual:
         return None
-    return tuple(sorted({*spelled, *(DEFAULT if csv else ())}))
+    return tuple(sorted({*spelled, *usual}))

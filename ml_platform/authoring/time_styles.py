@@ -83,11 +83,16 @@ def of_numbers(texts: pl.Series, name: str, *, timed: bool) -> tuple[tuple[str, 
         inside = numbers.is_between(_EARLIEST * a_second, _LATEST * a_second)
         if not len(numbers) or inside.mean() < 0.99:  # type: ignore[operator]  # a mean of Booleans is a number
             continue
-        low, high = (f"{converted(pl.Series([f'{bound:.0f}']), 'moment', Epoch(a_second))[0]:%Y-%m-%d}"
-                     for bound in (numbers.filter(inside).min(), numbers.filter(inside).max()))  # fmt: skip
+        ends = numbers.filter(inside).sort()
+        low, high = (_day_of(value, a_second) for value in (ends[0], ends[-1]))
         if timed or _TIMED.search(name):
             return ("moment", Epoch(a_second)), f"{unit} since 1970: {low} to {high}"
         return None, f"it may hold {unit} since 1970 ({low} to {high}); if it does, name it with --at"
     if len(numbers) and _DATED.search(name) and numbers.is_between(*_OF_EXCEL).all():
         return None, "it may hold days since 1899-12-30, as a workbook counts; if it does, convert it in clean"
     return None, ""
+
+
+def _day_of(number: float, a_second: int) -> str:
+    moment = converted(pl.Series([f"{number:.0f}"]), "moment", Epoch(a_second))[0]
+    return f"{moment:%Y-%m-%d}"

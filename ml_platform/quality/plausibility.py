@@ -1,6 +1,7 @@
 """Whether the values of a partition can be right, by bounds that the table declares: no history is needed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
@@ -41,7 +42,7 @@ def judged(rule: Plausible, rows: pl.DataFrame, key: Sequence[str] = ()) -> Chec
     share = outside.height / seen.height if seen.height else 0.0
     some = outside.sort(_VALUE, *key, maintain_order=True)
     ends = pl.concat([some.head(_EXAMPLES), some.tail(_EXAMPLES)]).unique(maintain_order=True)
-    meta = {
+    meta: dict[str, Any] = {
         "bounds": rule.bounds,
         "rows judged": seen.height,
         "rows without a value": rows.height - seen.height,

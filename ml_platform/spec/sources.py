@@ -113,7 +113,7 @@ class Files(DeclaredSource):
 
     def with_nulls(self, rows: pl.DataFrame) -> pl.DataFrame:
         texts = [name for name, kind in rows.schema.items() if kind == pl.String]
-        nulls = dict.fromkeys(texts, self.nulls if self.row_format == "csv" else ()) | self.column_nulls
+        nulls = {**dict.fromkeys(texts, self.nulls if self.row_format == "csv" else ()), **self.column_nulls}
         meaning = {name: list(nulls[name]) for name in texts if nulls[name]}
         return rows.with_columns(
             pl.when(~pl.col(name).is_in(none)).then(pl.col(name)).alias(name) for name, none in meaning.items()

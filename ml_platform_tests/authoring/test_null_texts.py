@@ -32,7 +32,9 @@ def test_a_code_stays_a_value_and_a_word_for_nothing_is_none_only_where_it_is_sa
     assert set(one.column("finish").categories) == {"None", "Good", "Fair"}
     assert one.column("surname").nulls > 0 and one.column("dose").nulls > 0
     source = one.proof.pipeline.table("things").source
-    assert source.column_nulls == {"country": ("",), "dose": ("", " n/a ", "-", "NA", "None")}
+    assert source.column_nulls == {
+        "country": ("",), "surname": ("", "NA"), "dose": ("", " n/a ", "-", "NA", "None"),
+    }  # fmt: skip
     assert one.proof.refused == {}
 
 
