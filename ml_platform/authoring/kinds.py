@@ -100,7 +100,7 @@ def _by_shape(values: pl.Series, tokens: tuple[str, ...], hints: Hints) -> Readi
     if values.str.contains(_CODE).any():
         return Reading("text", remarks=("numbers with leading zeros are codes and kept as text",))
     if values.cast(pl.Int64, strict=False).null_count():
-        return Reading("text", remarks=("whole numbers beyond 64 bits are kept as text",))
+        return Reading("text", remarks=("whole numbers beyond 2^63 are kept as text",))
     if hints.typed and not hints.timed:
         return Reading("text", remarks=("whole numbers that the file writes as text are kept as text",))
     return None

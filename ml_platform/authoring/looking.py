@@ -84,7 +84,7 @@ def _one(opened: Opened, index: int, name: str, clean: str, hints: Hints) -> Col
     elif kind.is_integer():
         whole = values.cast(pl.Int64, strict=False)
         if whole.null_count() > values.null_count():
-            reading = Reading("text", remarks=("whole numbers beyond 64 bits are kept as text",))
+            reading = Reading("text", remarks=("whole numbers beyond 2^63 are kept as text",))
             return column(index, name, clean, reading, values.cast(pl.String))
         values = whole
     reading = Reading(_NAMES.get(type(values.dtype), "moment"))
