@@ -34,8 +34,7 @@ def run_checks(lake: Lake, table: Table, partition: str) -> list[CheckResult]:
 
 def judged(rule: Plausible, rows: pl.DataFrame, key: Sequence[str] = ()) -> CheckResult:
     """The result of one rule on rows that have the columns of its value and the key."""
-    value = from_portable(to_portable(rule.value, rule.check_name)).cast(pl.Float64).fill_nan(None)
-    seen = rows.select(*key, value.alias(_VALUE)).filter(pl.col(_VALUE).is_not_null())
+    seen = rows.select(*key, _value(rule).alias(_VALUE)).filter(pl.col(_VALUE).is_not_null())
     low = pl.lit(value=True) if rule.low is None else pl.col(_VALUE) >= rule.low
     high = pl.lit(value=True) if rule.high is None else pl.col(_VALUE) <= rule.high
     outside = seen.filter(~(low & high))
@@ -57,6 +56,10 @@ def judged(rule: Plausible, rows: pl.DataFrame, key: Sequence[str] = ()) -> Chec
             f"at most {rule.at_most:.2%} may. The values are {meta['lowest']:,.6g} to {meta['highest']:,.6g}."
         )
     return CheckResult(rule.check_name, share <= rule.at_most, rule.severity, share, rule.at_most, description, meta)
+
+
+def _value(rule: Plausible) -> pl.Expr:
+    return from_portable(to_portable(rule.value, rule.check_name)).cast(pl.Float64).fill_nan(None)
 
 
 def _rows(lake: Lake, table: Table, partition: str) -> pl.DataFrame:
