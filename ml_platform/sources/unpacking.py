@@ -115,8 +115,8 @@ _MARKS = {
 }
 
 
-def check_text(plain: Path, path: str) -> None:
-    """Refuse what is not UTF-8 text with lines of sensible length, naming byte and line."""
+def check_text(plain: Path, path: str, *, longest_line: float = LONGEST_LINE) -> None:
+    """Refuse what is not UTF-8 text with lines of at most so many bytes, naming byte and line."""
     with plain.open("rb") as stream:
         start = stream.read(4096)
         if not start.strip(b"\xef\xbb\xbf \t\r\n") and plain.stat().st_size <= len(start):
@@ -132,10 +132,10 @@ def check_text(plain: Path, path: str) -> None:
                 remedy=_remedy("UTF-16"),
             )
         stream.seek(0)
-        _check_utf8(iter(lambda: stream.read(_CHUNK), b""), path)
+        _check_utf8(iter(lambda: stream.read(_CHUNK), b""), path, longest_line)
 
 
-def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
+def _check_utf8(chunks: Iterator[bytes], path: str, longest_line: float) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = lines = since_break = 0
     for chunk in chunks:
@@ -164,10 +164,10 @@ def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         since_break = len(chunk) - last - 1 if last >= 0 else since_break + len(chunk)
         offset, lines = offset + len(chunk), lines + chunk.count(b"\n")
-        if since_break > LONGEST_LINE:
+        if since_break > longest_line:
             raise FileRefused(
                 path,
-                f"a line is longer than {LONGEST_LINE:,} bytes",
+                f"a line is longer than {longest_line:,} bytes",
                 position=f"line {lines + 1:,}",
                 remedy="Is a quote missing? Keep large objects in files of their own.",
             )

@@ -52,6 +52,14 @@ def screen(
 
     Raises FileRefused when `clean` fails or its result is not what the contract describes.
     """
+    unknown = [name for name in table.source.named_columns if name not in raw.columns]
+    if unknown:
+        raise FileRefused(
+            path,
+            f"column_nulls= names columns that it does not have: {', '.join(unknown)}",
+            position="the header",
+            remedy="Name the columns of column_nulls as the file does.",
+        )
     nulled = table.source.with_nulls(raw)
     cleaned = _cleaned(table, nulled, path, needs, before) if raw.height else _nothing(table, nulled)
     types = table.columns
