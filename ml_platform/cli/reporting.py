@@ -65,7 +65,7 @@ def _serve(settings: "Settings", wanted: "list[ModelPipeline]", port: int | None
         if rest not in ("", INDEX):
             return None
         if name in ("", INDEX):
-            return overview_page({one.name: (one.description, listed(workspace, one)) for one in wanted})
+            return overview_page({one.name: (one.description, _listed(one)) for one in wanted})
         declared = next((one for one in wanted if one.name == name), None)
         return None if declared is None else index_page(declared, _listed(declared))
 
