@@ -42,7 +42,7 @@ class FeatureDefinition:
     @classmethod
     def of(cls, pipeline: ModelPipeline) -> Self:
         """The definition that `pipeline` declares."""
-        joined = tuple(map(form_of, pipeline.joined))
+        joined = tuple(form_of(feature).of_table(pipeline.table(feature.table)) for feature in pipeline.joined)
         read: dict[str, set[str]] = {}
         for form in joined:
             columns = read.setdefault(form.table, set())
