@@ -51,7 +51,7 @@ class FeatureDefinition:
         for name, columns in sorted(read.items()):
             table = pipeline.table(name)
             columns.update(table.key, {table.event_time} if table.event_time else ())
-            types = {c: _stored(t, f"{name}.{c}") for c, t in table.columns.items() if c in columns}
+            types = {c: _stored(t, f"{name}.{c}") for c, t in table.stored_columns.items() if c in columns}
             tables[name] = TableForm(types, table.key, table.event_time)
         return cls(
             examples=pipeline.examples.table,

@@ -87,6 +87,8 @@ class _Pass:
         for index, column in enumerate(self.columns):
             numeric = any(form.of == column and NUMERIC & set(form.aggregates) for form in self.forms)
             known = self._known(column)
+            if isinstance(self.table.columns[column], pl.Decimal):  # DuckDB rounds twice on the direct way
+                known = f"CAST({known} AS VARCHAR)"
             value = f"CAST({known} AS DOUBLE)" if numeric else f"if({known} IS NULL, NULL, 0e0)"
             chosen.append(f"{value} AS _of{index}")
         return chosen

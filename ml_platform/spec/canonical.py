@@ -9,6 +9,7 @@ import textwrap
 import types
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -53,6 +54,8 @@ def canonical(value: Any) -> Any:
         return {"expression": to_portable(value, "declaration")}
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
     if isinstance(value, timedelta):
         return {"microseconds": value // timedelta(microseconds=1)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -7,6 +7,7 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.canonical import canonical
+from ml_platform.spec.column_types import check_used
 from ml_platform.spec.durations import shortest
 from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
@@ -160,10 +161,10 @@ def check_join(pipeline: "ModelPipeline", feature: JoinedFeature, types: dict[st
                 f"joins on {theirs!r}, which {table.name} does not have",
                 remedy=f"Its columns: {', '.join(table.columns)}.",
             )
-        if types[own] != table.columns[theirs]:
+        if types[own] != table.stored_columns[theirs]:
             raise DeclarationError(
                 where,
-                f"joins {own} ({types[own]}) to {theirs} ({table.columns[theirs]})",
+                f"joins {own} ({types[own]}) to {theirs} ({table.stored_columns[theirs]})",
                 remedy="Give both the same type.",
             )
 
@@ -180,6 +181,20 @@ def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> 
                     f"its status column {status!r} is already taken",
                     remedy="Give this feature a name of its own with as_=.",
                 )
+
+
+def check_types(pipeline: "ModelPipeline", features: dict[str, pl.DataType], where: str) -> None:
+    """No input and no feature disappears: a model sees it, or something reads it (S7)."""
+    examples, row = pipeline.examples, pipeline.row_schema
+    read = [columns_read(to_portable(expression, name)) for name, expression in pipeline.derived]
+    used = {*examples.identity, *examples.exclude, *(own for feature in pipeline.joined for own in feature.keys)}
+    used.update(*read, (gate.sliced_by for gate in pipeline.gates if gate.sliced_by))
+    if pipeline.split.group is not None:
+        used.add(pipeline.split.group)
+    if isinstance(examples.label, Label):
+        used.update(join_keys(examples.label.on))
+    inputs = {name: row[name] for name in examples.inputs}
+    check_used({**inputs, **features}, used, where)
 
 
 def check_gates(pipeline: "ModelPipeline", where: str) -> None:

@@ -8,6 +8,7 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.naming import check_identifier
+from ml_platform.spec.column_types import check_contract, stored
 from ml_platform.spec.completeness import Marker, Watermark
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.sources import AnySource
@@ -39,8 +40,8 @@ class Table:
         description: For readers.
 
     Raises:
-        DeclarationError: For a clock that is not in the contract or not a UTC time, and for options that contradict
-            one another.
+        DeclarationError: For a column whose type the lake does not hold, a clock that is not in the contract or
+            is no UTC time, and for options that contradict one another.
 
     >>> import dataframely as dy
     >>> from ml_platform.spec.sources import Files
@@ -69,6 +70,7 @@ class Table:
         check_identifier(self.name, where)
         if not (isinstance(self.contract, type) and hasattr(self.contract, "primary_key")):
             raise DeclarationError(where, "contract= is not a dataframely schema", remedy="Pass the class.")
+        check_contract(self.columns, where)
         for role in ("event_time", "known_at"):
             column = getattr(self, role)
             if column is None:
@@ -113,6 +115,11 @@ class Table:
     def columns(self) -> dict[str, pl.DataType]:
         """The contract's columns with their polars types, in order."""
         return {name: column.dtype for name, column in self.contract.columns().items()}
+
+    @property
+    def stored_columns(self) -> dict[str, pl.DataType]:
+        """The same as they are read behind validation: levels as text."""
+        return {name: stored(dtype) for name, dtype in self.columns.items()}
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def _write_values(lake: Lake, pipeline: ModelPipeline, path: Path, on: list[str]
     needed = ", ".join([*answers, *operands, "_known_at"])
     keys = [pl.col(f"k{index}") for index in range(len(on))]
     back = {f"c{index}": column for index, column in enumerate(read)}
-    typed = {column: table.columns[column] for column in read}
+    typed = {column: table.stored_columns[column] for column in read}
     steps = ((DerivedColumn.of("_label", portable, typed, f"The label of {pipeline.name}"),),)
     writer: pq.ParquetWriter | None = None
     try:
