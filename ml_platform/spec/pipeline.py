@@ -9,6 +9,7 @@ import polars as pl
 from ml_platform.errors import DeclarationError
 from ml_platform.naming import RESERVED, check_identifier
 from ml_platform.spec import checking
+from ml_platform.spec.column_names import folded
 from ml_platform.spec.column_types import for_model
 from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.expression_types import type_of
@@ -176,7 +177,7 @@ class ModelPipeline:
     def feature_schema(self) -> dict[str, pl.DataType]:
         """Every feature output with its polars type, in declaration order (inputs not included)."""
         schema: dict[str, pl.DataType] = {}
-        taken = dict.fromkeys(self.row_schema, "an input")
+        taken = {folded(name): "an input" for name in self.row_schema}
         types = {**self.row_schema}
         for where, outputs in checking.joined_outputs(self):
             for name, dtype in outputs.items():
@@ -215,9 +216,10 @@ class ModelPipeline:
     def derived(self) -> tuple[tuple[str, pl.Expr], ...]:
         """Derived expressions, each after those that it reads. Raises DeclarationError on a cycle or clash."""
         expressions: dict[str, pl.Expr] = {}
+        taken: dict[str, str] = {}
         for feature in self.features:
             for name, expression in feature.expressions.items():
-                checking.claim(name, f"Derived({name}=…)", dict.fromkeys(expressions, "another Derived"))
+                checking.claim(name, f"Derived({name}=…)", taken)
                 expressions[name] = expression
         reads = {
             n: columns_read(to_portable(e, f"Derived({n}=…)")) & expressions.keys() for n, e in expressions.items()

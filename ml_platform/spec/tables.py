@@ -8,6 +8,7 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.naming import check_identifier
+from ml_platform.spec.column_names import check_apart, check_name
 from ml_platform.spec.column_types import check_contract, stored
 from ml_platform.spec.completeness import Marker, Watermark
 from ml_platform.spec.durations import microseconds
@@ -40,7 +41,7 @@ class Table:
         description: For readers.
 
     Raises:
-        DeclarationError: For a column whose type the lake does not hold, a clock that is not in the contract or
+        DeclarationError: For a column whose name or type the lake does not hold, a clock that is not in the contract or
             is no UTC time, and for options that contradict one another.
 
     >>> import dataframely as dy
@@ -70,6 +71,9 @@ class Table:
         check_identifier(self.name, where)
         if not (isinstance(self.contract, type) and hasattr(self.contract, "primary_key")):
             raise DeclarationError(where, "contract= is not a dataframely schema", remedy="Pass the class.")
+        for column in self.columns:
+            check_name(column, where)
+        check_apart(self.columns, where)
         check_contract(self.columns, where)
         for role in ("event_time", "known_at"):
             column = getattr(self, role)
@@ -103,13 +107,6 @@ class Table:
             )
         if self.needs and self.clean is None:
             raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads the tables in needs.")
-        reserved = [column for column in self.columns if column.startswith("_")]
-        if reserved:
-            raise DeclarationError(
-                where,
-                f"column names that begin with _ are reserved for the platform: {reserved}",
-                remedy="Rename them in clean.",
-            )
 
     @property
     def columns(self) -> dict[str, pl.DataType]:

@@ -146,21 +146,21 @@ def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str)
     key = ", ".join(map(quoted, dict.fromkeys([*table.key, *on.values()])))
     stands = f"_superseded_at IS NULL OR _superseded_at >= {moment}"
     reports = (
-        f"SELECT DISTINCT {theirs}, known FROM (SELECT {key}, min(_known_at) AS known, "
-        f"bool_or({stands}) AS stands FROM validated.{quoted(label.table)} WHERE _known_at < {moment} "
-        f"GROUP BY {key}) WHERE stands"
+        f"SELECT DISTINCT {theirs}, _known FROM (SELECT {key}, min(_known_at) AS _known, "
+        f"bool_or({stands}) AS _stands FROM validated.{quoted(label.table)} WHERE _known_at < {moment} "
+        f"GROUP BY {key}) WHERE _stands"
     )
     matches = " AND ".join(f"f.{quoted(own)} = l.{quoted(other)}" for own, other in on.items())
     if label.matures_after is None:
-        value, known_at = "CASE WHEN l.known IS NOT NULL THEN true END", "l.known"
+        value, known_at = "CASE WHEN l._known IS NOT NULL THEN true END", "l._known"
     else:
         assert at is not None  # the declaration guarantees it
         ripe = f"(f.{quoted(at)} + to_microseconds({microseconds(label.matures_after)}))"
-        value = f"CASE WHEN l.known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
-        known_at = f"CASE WHEN l.known <= {ripe} THEN l.known WHEN {ripe} < {moment} THEN {ripe} END"
+        value = f"CASE WHEN l._known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
+        known_at = f"CASE WHEN l._known <= {ripe} THEN l._known WHEN {ripe} < {moment} THEN {ripe} END"
     join = f"LEFT JOIN ({reports}) l ON {matches}"
     if at is not None:  # what was reported before the prediction is no outcome of it
-        join = f"ASOF LEFT JOIN ({reports}) l ON {matches} AND f.{quoted(at)} <= l.known"
+        join = f"ASOF LEFT JOIN ({reports}) l ON {matches} AND f.{quoted(at)} <= l._known"
     return f"(SELECT f.*, {value} AS _label, {known_at} AS _label_known_at FROM {examples} f {join})"
 
 
