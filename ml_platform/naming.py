@@ -5,7 +5,13 @@ import re
 from ml_platform.errors import DeclarationError
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
-RESERVED = frozenset({"raw", "validated", "quarantine", "platform", "registry", "lineage", "main", "all"})
+RESERVED = frozenset(
+    {
+        *("raw", "validated", "quarantine", "platform", "registry", "lineage", "main", "all"),
+        # Of DuckDB's databases and schemas, where `name.table` would mean another one.
+        *("lake", "state", "memory", "temp", "system", "information_schema", "pg_catalog"),
+    }
+)
 
 
 def check_identifier(name: str, where: str) -> str:

@@ -9,7 +9,8 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,27 @@ from ml_platform.errors import first_line
 if TYPE_CHECKING:
     from evidently import Dataset, Report
 
-SCORE, LABEL, DECISION = "predicted score", "true label", "predicted label"  # no feature is called like that
+SCORE, LABEL, DECISION = "predicted score", "true label", "predicted label"
 PERFORMANCE = "model performance"
+_LONGEST = 80  # characters of a name on the page
+
+
+def shown_names(names: Iterable[str]) -> dict[str, str]:
+    """Each column → its name on a page: a short line of text that is no tag and no name of the page's own.
+
+    >>> shown_names(["km", "true label", "a\\nb"])
+    {'km': 'km', 'true label': 'true label (2)', 'a\\nb': 'a b'}
+    """
+    shown: dict[str, str] = {}
+    taken = {SCORE, LABEL, DECISION}
+    for name in names:
+        line = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "(blank)"
+        line = line.replace("<", "‹").replace(">", "›")
+        line = line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+        numbered = (line if number == 1 else f"{line} ({number})" for number in count(1))
+        shown[name] = next(one for one in numbered if one not in taken)
+        taken.add(shown[name])
+    return shown
 
 
 def rendered(question: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Whether the values of a partition can be right, by bounds that the table declares: no history is needed."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
@@ -8,7 +9,8 @@ import polars as pl
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import quoted
 from ml_platform.quality.check_result import CheckResult
-from ml_platform.spec.expressions import columns_read, from_portable, to_portable
+from ml_platform.spec.expression_rules import computed
+from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.plausibility import Plausible
 from ml_platform.spec.tables import Table
 
@@ -34,7 +36,7 @@ def run_checks(lake: Lake, table: Table, partition: str) -> list[CheckResult]:
 
 def judged(rule: Plausible, rows: pl.DataFrame, key: Sequence[str] = ()) -> CheckResult:
     """The result of one rule on rows that have the columns of its value and the key."""
-    seen = rows.select(*key, _value(rule).alias(_VALUE)).filter(pl.col(_VALUE).is_not_null())
+    seen = rows.select(*key, _value(rule, rows.schema).alias(_VALUE)).filter(pl.col(_VALUE).is_not_null())
     low = pl.lit(value=True) if rule.low is None else pl.col(_VALUE) >= rule.low
     high = pl.lit(value=True) if rule.high is None else pl.col(_VALUE) <= rule.high
     outside = seen.filter(~(low & high))
@@ -58,8 +60,12 @@ def judged(rule: Plausible, rows: pl.DataFrame, key: Sequence[str] = ()) -> Chec
     return CheckResult(rule.check_name, share <= rule.at_most, rule.severity, share, rule.at_most, description, meta)
 
 
-def _value(rule: Plausible) -> pl.Expr:
-    return from_portable(to_portable(rule.value, rule.check_name)).cast(pl.Float64).fill_nan(None)
+def _value(rule: Plausible, columns: Mapping[str, pl.DataType]) -> pl.Expr:
+    """The value by the rules of expressions (S13). One that does not fit its type lies outside."""
+    operand = computed(to_portable(rule.value, rule.check_name), columns)
+    value = operand.value.cast(pl.Float64).fill_nan(None)
+    beyond = math.inf if rule.high is not None else -math.inf
+    return value if operand.fault is None else pl.when(operand.fault).then(beyond).otherwise(value)
 
 
 def _rows(lake: Lake, table: Table, partition: str) -> pl.DataFrame:

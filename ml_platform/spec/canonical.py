@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -46,6 +47,8 @@ def canonical(value: Any) -> Any:
         return {"expression": to_portable(value, "declaration")}
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
     if isinstance(value, timedelta):
         return {"microseconds": value // timedelta(microseconds=1)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -8,6 +8,8 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.naming import check_identifier
+from ml_platform.spec.column_names import check_apart, check_name
+from ml_platform.spec.column_types import check_contract, stored
 from ml_platform.spec.completeness import Marker, Watermark
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.plausibility import Plausible
@@ -43,8 +45,8 @@ class Table:
         description: For readers.
 
     Raises:
-        DeclarationError: For a clock that is not in the contract or not a UTC time, and for options that contradict
-            one another.
+        DeclarationError: For a column whose name or type the lake does not hold, a clock that is not in the contract or
+            is no UTC time, and for options that contradict one another.
 
     >>> import dataframely as dy
     >>> from ml_platform.spec.sources import Files
@@ -75,6 +77,10 @@ class Table:
         check_identifier(self.name, where)
         if not (isinstance(self.contract, type) and hasattr(self.contract, "primary_key")):
             raise DeclarationError(where, "contract= is not a dataframely schema", remedy="Pass the class.")
+        for column in self.columns:
+            check_name(column, where)
+        check_apart(self.columns, where)
+        check_contract(self.columns, where)
         for role in ("event_time", "known_at"):
             column = getattr(self, role)
             if column is None:
@@ -108,13 +114,6 @@ class Table:
         self._check_plausible(where)
         if self.needs and self.clean is None:
             raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads the tables in needs.")
-        reserved = [column for column in self.columns if column.startswith("_")]
-        if reserved:
-            raise DeclarationError(
-                where,
-                f"column names that begin with _ are reserved for the platform: {reserved}",
-                remedy="Rename them in clean.",
-            )
 
     def _check_plausible(self, where: str) -> None:
         unknown = [name for name in self.identifiers if name not in self.columns]
@@ -133,6 +132,11 @@ class Table:
     def columns(self) -> dict[str, pl.DataType]:
         """The contract's columns with their polars types, in order."""
         return {name: column.dtype for name, column in self.contract.columns().items()}
+
+    @property
+    def stored_columns(self) -> dict[str, pl.DataType]:
+        """The same as they are read behind validation: levels as text."""
+        return {name: stored(dtype) for name, dtype in self.columns.items()}
 
     @property
     def key(self) -> tuple[str, ...]:

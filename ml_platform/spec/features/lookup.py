@@ -52,7 +52,7 @@ class Lookup(JoinedFeature):
 
     def output_types(self, table: Table) -> list[pl.DataType]:
         self.check_columns(table, *self.take)
-        return [table.columns[column] for column in self.take]
+        return [table.stored_columns[column] for column in self.take]
 
     def columns_behind(self) -> dict[str, tuple[str, ...]]:
         return {output: (column,) for output, column in zip(self.outputs, self.take, strict=True)}

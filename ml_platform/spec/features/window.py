@@ -98,11 +98,7 @@ class Window(JoinedFeature):
         dtype: pl.DataType = pl.Null()
         if self.of is not None:
             self.check_columns(table, self.of)
-            dtype = table.columns[self.of]
-        if "n_unique" in self.agg and dtype.is_nested():
-            raise DeclarationError(
-                self.title, f"of={self.of!r} is {dtype}", remedy="n_unique counts plain values: text, numbers, dates."
-            )
+            dtype = table.stored_columns[self.of]
         if not COUNTED.issuperset(self.agg) and not (dtype.is_numeric() or dtype == pl.Boolean):
             raise DeclarationError(self.title, f"of={self.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
         if self.where is not None:
