@@ -11,7 +11,8 @@ from ml_platform_tests.declarations import trips_and_churn
 from ml_platform_tests.monitoring.web_hook import web_hook
 from ml_platform_tests.world import world
 
-KEYS = "alert_id kind severity asset partition about title text link evidence raised_at run_id deliveries"
+KEYS = """alert_id kind severity asset partition about title text link evidence raised_at run_id
+    resolved_at resolved_by resolved_why deliveries"""
 ENDS = "channel attempt state error until recorded_at"
 
 
