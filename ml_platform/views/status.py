@@ -52,17 +52,15 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 "realised": realised.get(measured_in) if measured_in else None,
                 "gates": f"{judged_by_gates.passed} of {judged_by_gates.gates}" if judged_by_gates.candidate else None,
                 "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
-                "champion": _champion(name, log, window_of(pipeline, partition)[1], outcome),
+                "champion": _champion(name, log, window_of(pipeline, partition)[1]),
             }
         )
     return rows
 
 
-def _champion(
-    name: str, log: list[promotions.Promotion], end: datetime | None, decided: ChampionResult | None
-) -> str | None:
-    """The version that serves from the end of a partition: as recorded, or by the promotion log."""
-    serving = decided.champion if decided else promotions.serving_at(log, end)
+def _champion(name: str, log: list[promotions.Promotion], end: datetime | None) -> str | None:
+    """The version that serves from the end of a partition, by the promotion log: a rollback counts."""
+    serving = promotions.serving_at(log, end)
     return f"{name}@{serving}" if serving else None
 
 
