@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from ml_platform.monitoring.waiting import waiting
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.partitions import WHOLE
@@ -20,6 +21,32 @@ def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """
     with ws.reading():
         return _months(ws, pipeline)
+
+
+def status_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+    """The rows of `months`, and one for the partition that the pipeline waits for.
+
+    `decision` is "waits" there, or "refused" where a file was refused. `waits_for` says what is missing, a sentence
+    each, and `waiting_since` since when.
+    """
+    with ws.reading():
+        rows = [{**row, "waits_for": [], "waiting_since": None} for row in _months(ws, pipeline)]
+        waits = waiting(ws, pipeline, ws.slices)
+        if waits is None or any(row["partition"] == waits.partition for row in rows):
+            return rows
+        waiting_row = {
+            "partition": waits.partition,
+            "rows": None,
+            "quarantined": None,
+            "metric": pipeline.headline,
+            "realised": None,
+            "gates": None,
+            "decision": "refused" if waits.refused else "waits",
+            "champion": None,
+            "waits_for": [*waits.needs, *(f"Refused: {one}" for one in waits.refused)],
+            "waiting_since": waits.since,
+        }
+        return [*rows, waiting_row]
 
 
 def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:

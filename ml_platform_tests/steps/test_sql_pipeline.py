@@ -11,7 +11,7 @@ from ml_platform.runtime import step_alerts
 from ml_platform.state.alerts import Alert
 from ml_platform.state.promotions import champion_at
 from ml_platform.views import lineage_stories
-from ml_platform.views.stores_health import waiting_files
+from ml_platform.views.data_health import waiting_files
 from ml_platform_tests import scenario
 from ml_platform_tests.scenario.monthly_trips import Drivers, traffic, trips_
 from ml_platform_tests.world import World, world
