@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 import dagster as dg
 
 from ml_platform.errors import PlatformError
-from ml_platform.orchestration.resources import WorkspaceResource, reading_workspace_for
+from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.orchestration.workspaces import reading_workspace_for
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.runtime.workspace import Outcome, Workspace
 from ml_platform.spec.pipeline import ModelPipeline

@@ -16,7 +16,7 @@ from ml_platform.monitoring import delivery
 from ml_platform.monitoring.alert_rules import of_sensor, of_stuck_run
 from ml_platform.monitoring.channels import channels
 from ml_platform.orchestration.due import Answer, due
-from ml_platform.orchestration.resources import reading_workspace_for, settings_of
+from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
 from ml_platform.runtime.step import Job
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline

@@ -18,7 +18,7 @@ from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._daemon.sensor import execute_sensor_iteration
 
-from ml_platform.orchestration import resources
+from ml_platform.orchestration import workspaces
 from ml_platform.settings import Settings
 from ml_platform_tests.orchestration.dagster_platform import platform_in
 
@@ -88,7 +88,7 @@ class Daemon:
 @contextmanager
 def daemon_in(folder: Path, *declared: str) -> Iterator[Daemon]:
     """An empty platform in a folder, with the pipelines of the modules `declared`, and its daemon."""
-    resources._workspaces.clear()
+    workspaces._workspaces.clear()
     with platform_in(folder, *declared) as platform, warnings.catch_warnings():
         # Dagster 1.13 (2026-11) reads a property that it deprecated itself, where a daemon loads its code in-process.
         warnings.filterwarnings("ignore", "Property `ScheduleDefinition.environment_vars`", DeprecationWarning)

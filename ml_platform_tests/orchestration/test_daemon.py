@@ -9,7 +9,7 @@ import pytest
 from dagster._core.scheduler.instigation import TickStatus
 
 from ml_platform.orchestration import due
-from ml_platform.orchestration.resources import workspace_for
+from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.runtime.planner import Planner, Work
 from ml_platform.state import alerts, decisions
 from ml_platform_tests.orchestration import shipped_files
