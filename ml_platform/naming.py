@@ -22,6 +22,15 @@ def check_identifier(name: str, where: str) -> str:
     return name
 
 
+def printable(text: str) -> str:
+    """`text` with everything that is not printed, such as commands to a terminal, as escapes.
+
+    >>> printable("red \\x1b[31m")
+    'red \\\\x1b[31m'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def quoted(name: str) -> str:
     """`name` as a SQL identifier, whatever it contains."""
     return '"' + name.replace('"', '""') + '"'

@@ -1,6 +1,7 @@
 """The commands about alerts: list, check, deliver and resolve."""
 
 import getpass
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.state.alerts import Alert
+    from ml_platform.views.undeclared import Undeclared
 
 
 class _ListByDefault(TyperGroup):
@@ -49,13 +51,17 @@ def listed(
     as_json: AsJson = False,
 ) -> None:
     """List alerts, newest first, with their deliveries. Runs raise, resolve and deliver alerts automatically."""
-    from ml_platform.discovery import pipelines as declared
     from ml_platform.runtime import step_alerts
+    from ml_platform.spec.pipeline import ModelPipeline
 
-    wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
     workspace = opening.writing() if check or deliver else opening.reading()
+    wanted: Sequence[ModelPipeline | Undeclared] = (
+        [opening.declared_or_recorded(workspace, pipeline)]
+        if pipeline
+        else list(opening.declarations().pipelines.values())
+    )
     if check:
-        step_alerts.check_data(workspace, wanted)
+        step_alerts.check_data(workspace, [one for one in wanted if isinstance(one, ModelPipeline)])
     ends = step_alerts.deliver(workspace, alarm) if deliver else []
     rows = [row for row in _rows(workspace, wanted if pipeline else None) if not (only_open and row["resolved_at"])]
     if as_json:
@@ -118,12 +124,13 @@ def _state(row: dict[str, Any]) -> str:
     return f"resolved {row['resolved_at']:%Y-%m-%d %H:%M} by {row['resolved_by']}: {row['resolved_why']}"
 
 
-def _rows(workspace: "Workspace", wanted: "list[ModelPipeline] | None") -> list[dict[str, Any]]:
+def _rows(workspace: "Workspace", wanted: "Sequence[ModelPipeline | Undeclared] | None") -> list[dict[str, Any]]:
     from ml_platform.monitoring.delivery import deliveries
     from ml_platform.state.alerts import raised
 
     about = {one.name for one in wanted or []}
-    tables = {f"{layer}/{table.name}" for one in wanted or [] for table in one.tables for layer in ("raw", "validated")}
+    named = [table.name for one in wanted or [] for table in getattr(one, "tables", ())]
+    tables = {f"{layer}/{table}" for table in named for layer in ("raw", "validated")}
     by_alert = deliveries(workspace.state)
     return [
         {**asdict(item), "deliveries": [_delivery(end) for end in by_alert.get(item.alert_id, [])]}

@@ -120,10 +120,10 @@ def doctor(as_json: AsJson = False) -> None:
 
     Exits with 1 when something needs a person.
     """
-    from ml_platform.discovery import pipelines
+    from ml_platform.discovery import declarations
     from ml_platform.views.health import examine
 
-    findings = examine(opening.settings, pipelines, _dagster if dagster_is_there() else None)
+    findings = examine(opening.settings, declarations, _dagster if dagster_is_there() else None)
     if as_json:
         emit_json([asdict(finding) for finding in findings])
     else:

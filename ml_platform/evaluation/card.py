@@ -50,7 +50,7 @@ def model_card(
                 if part in version.bounds
             ),
         ),
-        "Metrics on the holdout": table(
+        f"Metrics on the holdout{_rows_of(version, 'holdout')}": table(
             ("metric", "value", "95 % interval"),
             ((name, _number(i.value), _between(i.low, i.high)) for name, i in metrics.items()),
         ),
@@ -93,6 +93,12 @@ def _by_date(features: Mapping[str, datetime | None]) -> list[tuple[str, str]]:
         if since is not None:
             dates.setdefault(since, []).append(name)
     return [(_when(since), ", ".join(names)) for since, names in sorted(dates.items())]
+
+
+def _rows_of(version: Version, part: str) -> str:
+    """How many rows a part has, for a title: metrics are of all of them."""
+    rows = version.bounds.get(part, {}).get("rows")
+    return "" if rows is None else f", all {rows:,} rows"
 
 
 def _bound(bound: object) -> str:

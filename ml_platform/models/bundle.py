@@ -36,7 +36,7 @@ class Bundle:
     model_format: which model reads `model` (`ml_platform.models.registry`).
     definition:   the feature definition as its own JSON text (`FeatureDefinition.to_json`).
     training:     the training plan and the training set's digest (`ml_platform.training.training_plan`).
-    versions:     libraries and machine the model was made with.
+    versions:     libraries and machine the model was made with; not the number of threads, which changes no byte.
     """
 
     pipeline: str

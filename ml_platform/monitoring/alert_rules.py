@@ -1,9 +1,8 @@
 """Alerts from the outcome of a step: failed checks and refused files."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ml_platform.errors import PlatformError, first_line
 from ml_platform.quality.check_result import CheckResult
@@ -23,7 +22,7 @@ class CheckedOutput:
     kind:     of the alerts that its failed checks raise.
     evidence: what the finding was made in: a version, or a content key.
     version:  the model version that gates judged, `pipeline@number`; empty elsewhere.
-    display:  what people look at; a link in it becomes the alert's.
+    link:     where to look for the cause; empty without such a place.
     """
 
     asset: str
@@ -31,7 +30,7 @@ class CheckedOutput:
     kind: Kind
     evidence: str
     version: str
-    display: Mapping[str, Any]
+    link: str
     checks: Sequence[CheckResult]
     run_id: str
 
@@ -124,16 +123,10 @@ def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
         severity=check.severity,
         title=titles.get(output.kind, f"Check failed: {where}, {check.name}"),
         text=f"{check.description}{compared} {remedies.get(output.kind, 'Fix the cause and run again.')}",
-        link=next(_links(check.metadata), "") or next(_links(output.display), ""),
+        link=output.link,
         run_id=output.run_id,
     )
 
 
 def _measured(check: CheckResult) -> bool:
     return check.value is not None and check.threshold is not None
-
-
-def _links(metadata: Mapping[str, Any]) -> Iterator[str]:
-    for value in metadata.values():
-        if isinstance(value, dict) and set(value) in ({"url"}, {"path"}):
-            yield str(value.get("url") or value["path"])

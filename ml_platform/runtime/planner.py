@@ -27,6 +27,21 @@ class Work:
     total: int
     only: list[list[str]] | None = None
 
+    @property
+    def title(self) -> str:
+        """What people see of it while it runs.
+
+        >>> Work("data", "2013-01", 0, 1, [["raw", "flights"], ["validated", "flights"]]).title
+        'ingest flights'
+        >>> Work("data", "2013-01", 0, 6, [["validated", "flights"], ["flight_delay", "features"]]).title
+        'data 2013-01'
+        """
+        layers = {layer for layer, _ in self.only or []}
+        if not layers or not layers <= {"raw", "validated", "quarantine"}:
+            return f"{self.job} {self.partition}"
+        tables = ", ".join(dict.fromkeys(table for _, table in self.only or []))
+        return f"ingest {tables}" if "raw" in layers else f"validate {tables} {self.partition}"
+
 
 class Planner:
     """Finds the runs that a pipeline needs. It only reads; the caller executes each run before asking for the next.

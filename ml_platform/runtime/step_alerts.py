@@ -31,7 +31,8 @@ def raise_alerts(
     judged = outcome.result.candidate if isinstance(outcome.result, VerdictsResult) else None
     version = f"{layer}@{judged}" if judged else ""
     evidence = version or outcome.content_key
-    output = CheckedOutput(asset, partition, kind, evidence, version, outcome.display, outcome.checks, run_id)
+    link = str(ws.settings.landing) if layer == "raw" else outcome.result.link
+    output = CheckedOutput(asset, partition, kind, evidence, version, link, outcome.checks, run_id)
     alarming = [*alert_rules.of_checks(output), *outcome.alerts]
     resolved: dict[str, str] = {}
     if layer in ("raw", "validated"):

@@ -68,7 +68,8 @@ class Partitions:
             return list(keys)
         upto = bisect_right(keys, through)
         if upto == 0 or keys[upto - 1] != through:
-            raise NotFoundError(self.unit, through, [self.since, f"to {keys[-1] if keys else self.since}"])
+            span = f"{self.since} to {keys[-1] if keys else self.since}"
+            raise NotFoundError(self.unit, through, [span], alike=keys)
         return list(keys[:upto])
 
     def before(self, key: str) -> str | None:

@@ -10,6 +10,7 @@ from ml_platform.errors import DeclarationError
 from ml_platform.naming import check_identifier
 from ml_platform.spec.completeness import Marker, Watermark
 from ml_platform.spec.durations import microseconds
+from ml_platform.spec.plausibility import Plausible
 from ml_platform.spec.sources import AnySource
 from ml_platform.spec.vocabulary import Several, word
 
@@ -36,6 +37,9 @@ class Table:
             the examples' table has `Watermark()` and no run waits for another table (S20).
         on_conflict: What happens to a key with other content in a second file: "quarantine" rejects the new row,
             "latest" lets the latest arrival win.
+        plausible: Rules that the values of each partition are checked against, also on a first load (S49).
+        identifiers: Columns of numbers that only name something, such as a flight number. Like the key, they are left
+            out of the checks of spread, direction and shift.
         description: For readers.
 
     Raises:
@@ -62,6 +66,8 @@ class Table:
     refresh: str | None = None
     complete: Watermark | Marker | None = None
     on_conflict: Literal["quarantine", "latest"] = "quarantine"
+    plausible: Several[Plausible] = ()
+    identifiers: Several[str] = ()
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -99,6 +105,7 @@ class Table:
             raise DeclarationError(
                 where, f"the marker {self.complete.path} is one of its files", remedy="Put it elsewhere."
             )
+        self._check_plausible(where)
         if self.needs and self.clean is None:
             raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads the tables in needs.")
         reserved = [column for column in self.columns if column.startswith("_")]
@@ -108,6 +115,19 @@ class Table:
                 f"column names that begin with _ are reserved for the platform: {reserved}",
                 remedy="Rename them in clean.",
             )
+
+    def _check_plausible(self, where: str) -> None:
+        unknown = [name for name in self.identifiers if name not in self.columns]
+        if unknown:
+            raise DeclarationError(
+                where,
+                f"identifiers= names {', '.join(unknown)}, which is not in the contract",
+                remedy=f"Its columns: {', '.join(self.columns)}.",
+            )
+        for number, rule in enumerate(self.plausible):
+            rule.check_columns(self.columns, f"{where}.Plausible({rule.name!r})")
+            if rule.name in [earlier.name for earlier in self.plausible[:number]]:
+                raise DeclarationError(where, f"two rules are called {rule.name!r}", remedy="Rename one of them.")
 
     @property
     def columns(self) -> dict[str, pl.DataType]:

@@ -11,6 +11,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions, ledger, promotions, verdicts, versions
 from ml_platform.state.results import ChampionResult, ValidatedResult, VerdictsResult
 from ml_platform.state.stores import Stores
+from ml_platform.views.undeclared import Undeclared
 
 
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
@@ -103,7 +104,7 @@ def _realised(ws: Workspace, name: str, metric: str) -> dict[str, float]:
     )
 
 
-def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+def version_rows(ws: Workspace, pipeline: ModelPipeline | Undeclared) -> list[dict[str, Any]]:
     """Every version, newest first, with its headline metric, gates and whether it serves."""
     champion = promotions.champion_at(ws.state, pipeline.name)
     metric = pipeline.headline
@@ -129,7 +130,7 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
     return rows
 
 
-def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[str, Any]:
+def version_facts(ws: Workspace, pipeline: ModelPipeline | Undeclared, number: int) -> dict[str, Any]:
     """All recorded facts about a version, with every verdict. Raises NotFoundError when it does not exist."""
     version = versions.version(ws.state, pipeline.name, number)
     return {

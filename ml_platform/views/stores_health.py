@@ -68,7 +68,7 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
         return
     last = max(newest, key=lambda version: version.created_at)
     libraries = trainer_of_format(recorded_format(last.metrics)).model.libraries
-    now = environment(int(last.environment.get("threads", 0)), libraries)
+    now = environment(libraries)
     moved = differences(last.environment, now)
     if moved:
         yield Finding(
