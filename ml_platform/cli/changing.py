@@ -11,10 +11,12 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName, VersionName, Why, parse_version
 from ml_platform.cli.command import Command
+from ml_platform.cli.dagster_home import missing_dagster
 from ml_platform.cli.output import emit_json, emit_lines, emit_table, note
-from ml_platform.errors import DeclarationError, IngestionError, NotFoundError
+from ml_platform.errors import DeclarationError, IngestionError, NotFoundError, first_line
 
 if TYPE_CHECKING:
+    from ml_platform.state.database import State
     from ml_platform.state.promotions import Promotion
     from ml_platform.training.reproduction import Reproduction
 
@@ -74,6 +76,7 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
         state, name, number, gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
     )
     publish(workspace)
+    _tell_dagster(state, name)
     _emit(_entry(entry), as_json=as_json)
 
 
@@ -91,6 +94,7 @@ def rollback(
     name = opening.declared_or_recorded(workspace, pipeline).name
     entry = promotions.rollback(workspace.state, name, why=why, actor=getpass.getuser(), to=to)
     publish(workspace)
+    _tell_dagster(workspace.state, name)
     _emit(_entry(entry), as_json=as_json)
 
 
@@ -110,6 +114,23 @@ def reproduce(version: VersionName, as_json: AsJson = False) -> None:
         emit_lines({"version": version, **_for_people(outcome)})
     if not outcome.identical:
         raise typer.Exit(1)
+
+
+def _tell_dagster(state: "State", pipeline: str) -> None:
+    """Report the champion to the Dagster instance. The promotion stands whether or not there is one."""
+    untold = missing_dagster()
+    if not untold:
+        import dagster as dg
+
+        from ml_platform.orchestration.champions import report
+
+        try:
+            with dg.DagsterInstance.get() as instance:
+                report(instance, state, pipeline)
+        except Exception as error:  # the champion has changed already, whatever is wrong with the instance
+            untold = f"its instance cannot be opened ({first_line(error)})"
+    if untold:
+        note(f"Dagster does not show it yet: {untold}. A running sensor of {pipeline} reports it at its next tick.")
 
 
 def _for_people(outcome: "Reproduction") -> dict[str, Any]:

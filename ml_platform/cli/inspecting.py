@@ -66,7 +66,7 @@ def status(
     by its records.
     """
     from ml_platform.views.pipelines import recorded_pipelines
-    from ml_platform.views.status import months
+    from ml_platform.views.status import status_rows
     from ml_platform.views.undeclared import recorded_months, undeclared
 
     workspace = opening.reading()
@@ -74,7 +74,7 @@ def status(
     names = [pipeline] if pipeline else [*declared.pipelines, *recorded_pipelines(workspace.state)]
     loaded = [declared.pipelines[name] for name in dict.fromkeys(names) if name in declared.pipelines]
     others = [name for name in dict.fromkeys(names) if name not in declared.pipelines]
-    rows = {one.name: months(workspace, one) for one in loaded}
+    rows = {one.name: status_rows(workspace, one) for one in loaded}
     for name in others:
         rows[name] = recorded_months(workspace, undeclared(workspace, name, declared))
     if as_json:
@@ -94,7 +94,8 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
     """The rows of `views.status.months` for people: the metric in the header, the champion's number alone."""
     shown = []
     for row in rows:
-        metric, kept = row["metric"], {k: v for k, v in row.items() if k not in ("metric", "realised")}
+        apart = ("metric", "realised", "waits_for", "waiting_since")
+        metric, kept = row["metric"], {k: v for k, v in row.items() if k not in apart}
         after = {f"{metric} next" if row["partition"] != "all" else metric: row["realised"]}
         champion = (row["champion"] or "").removeprefix(name)
         shown.append(
@@ -103,7 +104,8 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
                 "rows": kept.pop("rows"),
                 "quarantined": kept.pop("quarantined"),
                 **after,
-                **kept,
+                "gates": kept["gates"],
+                "decision": kept["decision"],
                 "champion": champion,
             }
         )
@@ -221,6 +223,8 @@ def tell_outdated(planner: "Planner") -> None:
 
 
 def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
+    from ml_platform.monitoring.waiting import waiting as waiting_for
+    from ml_platform.sources.scan import refused, unavailable_message
     from ml_platform.steps.all_steps import planner as planner_of
 
     planner = planner_of(workspace, pipeline)
@@ -230,7 +234,10 @@ def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     waiting = sum(len(look.paths) for look in looks)
     if waiting:
         note(f"{waiting} files wait: `ml-platform run {pipeline.name}` ingests them.")
-    for awaited in planner.awaited():
-        note(awaited)
-    for problem in (problem for look in looks for problem in look.problems):
-        note(problem)
+    if waits := waiting_for(workspace, pipeline, workspace.slices):
+        note(waits.sentences)
+    for table, look in zip(pipeline.tables, looks, strict=True):
+        if look.unavailable is not None:
+            note(unavailable_message(table.name, look.unavailable))
+        for file in refused(workspace.state, table, look):
+            note(f"Refused: {file.error}")

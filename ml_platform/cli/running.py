@@ -150,9 +150,9 @@ def check_dagster() -> None:
             "Dagster is not installed, and runs need it.",
             remedy="`pip install 'ml_platform[dagster]'`, or `make install`.",
         )
-    home = os.environ.get("DAGSTER_HOME", "")
-    if not home and (Path.cwd() / ".dagster" / "dagster.yaml").exists():
-        os.environ["DAGSTER_HOME"] = home = str(Path.cwd() / ".dagster")
+    from ml_platform.views.machine_health import dagster_home
+
+    home = os.environ["DAGSTER_HOME"] = dagster_home()
     if not home or not Path(home).is_absolute() or not Path(home).is_dir():
         raise PlatformError(
             f"DAGSTER_HOME is {home}, which is not an existing absolute folder."

@@ -22,14 +22,16 @@ def model_card(
     features: Mapping[str, datetime | None],
     importance: Mapping[str, float],
     limits: Sequence[str] = (),
+    serves: str = "",
 ) -> str:
-    """The card of a version.
+    """The card of a version. `serves` says whether it is the champion; empty where the card is stored and stays.
 
     `metrics` are those of its holdout; `features` gives each feature's available-since (S14; None:
     since ever) and `importance` its share.
     """
     verdicts = list(verdicts)
     facts = {
+        **({"Serves": serves} if serves else {}),
         "Owners": ", ".join(owners) or "none named",
         "Partition": version.partition,
         "Decided at": _when(version.decided_at),

@@ -1,14 +1,18 @@
 """Alerts from the outcome of a step: failed checks and refused files."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.state.alerts import Alert, Kind, alert
 from ml_platform.state.files import Refused
+
+_CHANGING = re.compile(r"\b[0-9a-f-]{8,}\b|\d+")  # ids, times and counts in the text of an error
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,28 @@ def of_unavailable(table: str, unavailable: Refusal, evidence: str, run_id: str 
         title=f"No fresh data: the source of {table} cannot be read",
         text=f"{unavailable.error} The other tables go on.",
         run_id=run_id,
+    )
+
+
+def of_sensor(asset: str, sensor: str, error: Exception) -> Alert:
+    """An alert for a sensor that cannot evaluate. The same error is one alert, whatever ids and numbers it names."""
+    problem = f"{type(error).__name__}: {first_line(error)}"
+    return alert(
+        "sensor",
+        asset,
+        WHOLE,
+        sensor,
+        evidence=_CHANGING.sub("#", problem),
+        title=f"Sensor failing: {sensor}",
+        text=f"{error if isinstance(error, PlatformError) else problem} It tries again at every tick, and starts no "
+        "run until then; the log of the tick has the traceback.",
+    )
+
+
+def of_stuck_run(asset: str, reason: str, evidence: str) -> Alert:
+    """An alert for a run that failed and is not started again. `evidence`: the state that it started from."""
+    return alert(
+        "run", asset, WHOLE, asset, evidence=evidence, title=f"Run failed: {reason.split(' (')[0]}", text=reason
     )
 
 

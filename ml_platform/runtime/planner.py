@@ -63,7 +63,10 @@ class Planner:
         `through` is the last partition, `only` a single one. Raises NotFoundError for a partition
         that the pipeline does not have, and OrderError for one that is not complete yet.
         """
-        first = self.pipeline.partition_keys(through or only)[0]
+        keys = self.pipeline.partition_keys(through or only)
+        if not keys:
+            return  # no partition has ended yet
+        first = keys[0]
         with self.ws.reading():
             stale = self._stale_ingestion()
         if stale:
@@ -125,7 +128,8 @@ class Planner:
         if self.pipeline.partitions is None:
             return []
         with self.ws.reading():
-            return completeness.awaited(self.ws, self.pipeline, self.ws.slices)
+            awaited = completeness.awaited(self.ws, self.pipeline, self.ws.slices)
+        return list(awaited.needs) if awaited else []
 
     def pending(self) -> list[Pending]:
         """For each table what its source has that is not ingested. Asks every source."""
@@ -137,7 +141,8 @@ class Planner:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
             span = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
-            remedy = " ".join([*span, *completeness.awaited(self.ws, self.pipeline, self.ws.slices)])
+            awaited = completeness.awaited(self.ws, self.pipeline, self.ws.slices)
+            remedy = " ".join([*span, *(awaited.needs if awaited else ())])
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 

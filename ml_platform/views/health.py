@@ -5,23 +5,29 @@ from contextlib import closing
 
 import duckdb
 
-from ml_platform.errors import PlatformError
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.settings import Settings
 from ml_platform.spec.declarations import Declarations
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.stores import Stores
+from ml_platform.views.data_health import waiting_files
 from ml_platform.views.health_finding import Finding
 from ml_platform.views.machine_health import machine_findings
-from ml_platform.views.stores_health import CHECKS, Check, opened_stores, waiting_files
+from ml_platform.views.stores_health import CHECKS, Check, opened_stores
+
+Look = Callable[[Settings, Sequence[ModelPipeline]], Iterator[Finding]]
 
 
 def examine(
-    load_settings: Callable[[], Settings], load_declarations: Callable[[Settings], Declarations]
+    load_settings: Callable[[], Settings],
+    load_declarations: Callable[[Settings], Declarations],
+    look_at_runs: Look | None = None,
 ) -> list[Finding]:
-    """All findings: settings, declarations, machine, lake and state, waiting files.
+    """All findings: settings, declarations, machine, lake and state, data, champions, alerts, runs and sensors.
 
     A PlatformError of the settings and every broken declaration become findings. A temporary file in each folder is
     written and removed.
+    `look_at_runs` looks at what orchestrates the pipelines; None: nothing does.
     """
     try:
         settings = load_settings()
@@ -30,7 +36,15 @@ def examine(
     declared = load_declarations(settings)
     pipelines = list(declared.pipelines.values())
     data = Finding("settings", "ok", f"data in {settings.data.resolve()}")
-    return [data, *_declarations(settings, declared), *machine_findings(settings), *_stores(settings, pipelines)]
+    runs = _runs(look_at_runs, settings, pipelines) if look_at_runs else []
+    return [data, *_declarations(settings, declared), *machine_findings(settings), *_stores(settings, pipelines), *runs]
+
+
+def _runs(look: Look, settings: Settings, pipelines: Sequence[ModelPipeline]) -> list[Finding]:
+    try:
+        return list(look(settings, pipelines))
+    except Exception as error:  # what orchestrates has errors of its own kinds, and they must not hide the rest
+        return [Finding("Dagster", "bad", f"its instance cannot be read: {first_line(error)}", "See DAGSTER_HOME.")]
 
 
 def _declarations(settings: Settings, declared: Declarations) -> Iterator[Finding]:

@@ -40,7 +40,7 @@ def undeclared(ws: Workspace, name: str, declared: Declarations) -> Undeclared:
 
 
 def recorded_months(ws: Workspace, pipeline: Undeclared) -> list[dict[str, Any]]:
-    """The rows of `status.months` as far as the records tell: without the rejected rows of its tables."""
+    """The rows of `status.status_rows` as far as the records tell: without the rejected rows of its tables."""
     with ws.reading():
         name = pipeline.name
         features, judged, decided = (ledger.latest(ws.state, f"{name}/{step}") for step in _STEPS)
@@ -63,6 +63,8 @@ def recorded_months(ws: Workspace, pipeline: Undeclared) -> list[dict[str, Any]]
                     "gates": f"{gates.passed} of {gates.gates}" if gates.candidate else None,
                     "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
                     "champion": f"{name}@{serving}" if serving else None,
+                    "waits_for": [],
+                    "waiting_since": None,
                 }
             )
         if rows:  # what a person decided since counts now

@@ -45,7 +45,8 @@ def test_a_sound_platform_has_nothing_bad(platform: Settings) -> None:
     states = {finding.name: finding.state for finding in _findings(platform)}
     assert set(states) == {
         "settings", "declarations", "landing folder", "lake folder", "artifacts folder", "disk", "DAGSTER_HOME",
-        "catalog", "write lock", "lake", "state", "data files", "champion", "versions", "landed files",
+        "catalog", "write lock", "lake", "state", "data files", "quarantine", "partitions", "champion", "open alert",
+        "versions", "landed files",
     }  # fmt: skip
     assert "bad" not in states.values() and states["champion"] == states["data files"] == states["versions"] == "ok"
     assert [finding for finding in _findings(platform) if finding.state != "ok" and not finding.remedy] == []
