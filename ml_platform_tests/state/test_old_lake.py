@@ -33,12 +33,13 @@ def test_nothing_settled_of_an_old_lake_is_to_be_made_again(old: World) -> None:
 
 
 @OF_EACH_PIPELINE
-def test_nothing_at_all_is_to_be_made_again_while_the_libraries_are_those_of_then(
+def test_only_figures_and_pages_are_made_again_while_the_libraries_are_those_of_then(
     old: World, pipeline: ModelPipeline
 ) -> None:
     libraries, recorded = expected()["libraries"], expected()["pipelines"][pipeline.name]
     if {name: version(name) for name in libraries} == libraries:  # they are part of what is not settled
-        assert list(planner(old.ws, pipeline).work()) == []
+        asked = {asset for work in planner(old.ws, pipeline).work() for asset in map("/".join, work.only or [])}
+        assert asked <= {f"{pipeline.name}/performance", f"{pipeline.name}/report"}  # whose code changed since
         assert planner(old.ws, pipeline).outdated() == recorded["outdated"]
 
 
