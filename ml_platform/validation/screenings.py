@@ -25,7 +25,7 @@ from ml_platform.state.screenings import ScreeningRecord
 from ml_platform.state.stores import Stores
 from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen
 
-SCREENING_VERSION = 1  # raise it when the same file, contract and clean would be screened otherwise
+SCREENING_VERSION = 2  # raise it when the same file, contract and clean would be screened otherwise
 _BATCH = 16  # files a transaction
 
 
