@@ -8,10 +8,12 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, parse_version
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import Rows, emit_json, emit_lines, emit_table, note, say
+from ml_platform.errors import PlatformError
 
 if TYPE_CHECKING:
     from ml_platform.runtime.planner import Planner
     from ml_platform.runtime.workspace import Workspace
+    from ml_platform.settings import Settings
     from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -68,6 +70,7 @@ def status(
         show_months(name, table_rows)
     for one in wanted:
         _tell_waiting(workspace, one)
+    tell_strays(workspace.settings)
 
 
 def show_months(name: str, rows: Rows, title: str = "") -> None:
@@ -211,5 +214,18 @@ def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
         note(f"{waiting} files wait: `ml-platform run {pipeline.name}` ingests them.")
     for awaited in planner.awaited():
         note(awaited)
-    for problem in (problem for look in looks for problem in look.problems):
-        note(problem)
+    for sentence in (sentence for look in looks for sentence in [*look.problems, *look.remarks]):
+        note(sentence)
+
+
+def tell_strays(settings: "Settings") -> None:
+    """Print a note for what lies in the landing folder and is read by no table, or by two."""
+    from ml_platform.discovery import pipelines as declared
+    from ml_platform.sources.landed import sentences, strays
+
+    try:
+        tables = [table for one in declared(settings).values() for table in one.tables]
+    except PlatformError:
+        return  # which files are nobody's is known only when every declaration loads; `doctor` names the broken one
+    for sentence in sentences(strays(settings, tables)):
+        note(sentence)

@@ -1,6 +1,7 @@
 """`Files`: each file of the landing folder is a version of its path."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.lake.blobs import file_hash
 from ml_platform.settings import Settings
 from ml_platform.sources.file_reading import read
-from ml_platform.sources.landing import files_of, landed
+from ml_platform.sources.landed import files_of, landed, stamp_of
 from ml_platform.sources.source import Available, Reading, Source, Stamp
 from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
@@ -18,6 +19,8 @@ from ml_platform.state.files import FileVersion
 
 class FileSource(Source):
     """The files of a table; a version is known by size and time of change, and told from others by its content."""
+
+    _TICK = 20_000_000  # nanoseconds; a system's clock for files ticks every 4 ms to 10 ms
 
     def __init__(self, settings: Settings, table: Table) -> None:
         self._settings = settings
@@ -36,6 +39,9 @@ class FileSource(Source):
     def read(self, version: Available) -> Reading:
         file, path = self._files[version.path], version.path
         fingerprint, rows, error = "", None, None
+        age = time.time_ns() - version.stamp.changed
+        if 0 <= age < self._TICK:  # a change in the same tick would leave the stamp as it is
+            time.sleep((self._TICK - age) / 1e9)
         try:
             fingerprint = file_hash(file)
             rows = read(file, path, files_of(self._table))
@@ -45,7 +51,7 @@ class FileSource(Source):
             error = str(FileRefused(path, f"it cannot be opened: {fault.strerror}", remedy="Make it readable."))
         except FileRefused as refused:
             error = str(refused)
-        after = _stamp(file)
+        after = stamp_of(file)
         if after != version.stamp:
             raise SourceUnavailable(
                 path,
@@ -61,18 +67,13 @@ class FileSource(Source):
     def _stamped(self) -> Iterator[tuple[str, Path, Stamp]]:
         for path, file in landed(self._settings, self._table).items():
             try:
-                stamp = _stamp(file)
+                stamp = stamp_of(file)
             except FileNotFoundError:
                 continue  # it went away since the folder was listed
             yield path, file, stamp
 
 
 SOURCE = FileSource
-
-
-def _stamp(file: Path) -> Stamp:
-    status = file.stat()
-    return Stamp(status.st_size, status.st_mtime_ns)
 
 
 def _fingerprint(file: Path) -> str:

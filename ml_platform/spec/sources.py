@@ -9,6 +9,7 @@ from pydantic import Field
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_source import DeclaredSource
+from ml_platform.spec.patterns import matches
 from ml_platform.spec.vocabulary import Several, word
 
 _FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
@@ -105,7 +106,7 @@ class Files(DeclaredSource):
         return rows.with_columns(pl.when(~pl.col(pl.String).is_in(nulls)).then(pl.col(pl.String)).name.keep())
 
     def covers(self, path: str) -> bool:
-        return PurePosixPath(path).match(self.pattern)
+        return matches(self.pattern, path)
 
 
 @word

@@ -31,6 +31,10 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
     standing = files.standing(ws.state, table.name)
     display: dict[str, Any] = {"files": len(standing), "new": len(report.ingested), "replaced": len(report.replaced)}
     display |= source_of(ws.settings, table).display
+    if report.renamed:
+        display["renamed"] = [{"file": new, "before": old} for new, old in report.renamed.items()]
+        for new, old in report.renamed.items():
+            say(f"renamed: {old} is {new} now; its rows stand")
     if standing:
         newest = sorted(standing, key=lambda version: (version.arrival, version.path), reverse=True)[:ROWS]
         display["newest files"] = {"text": rows_table([_file(version) for version in newest], len(standing))}

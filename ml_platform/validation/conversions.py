@@ -22,6 +22,9 @@ def convert(column: pl.Series, kind: pl.DataType, purpose: Purpose = Purpose()) 
         return Converted(column)
     if column.dtype in (pl.Categorical, pl.Enum):
         return convert(column.cast(pl.String), kind, purpose)
+    if isinstance(column.dtype, pl.Map):
+        entry = pl.Struct({"key": column.dtype.key, "value": column.dtype.value})
+        return convert(column.cast(pl.List(entry)), kind, purpose)
     if column.dtype == pl.Null:
         return Converted(nothing(column, kind))
     if kind in (pl.Categorical, pl.Enum):

@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ml_platform.errors import PlatformError
 from ml_platform.settings import Settings
+from ml_platform.sources.landed import sentences, strays
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.stores import Stores
 from ml_platform.views.health_finding import Finding
@@ -33,7 +34,8 @@ def examine(
     except PlatformError as error:
         declarations = Finding("declarations", "bad", error.what, error.remedy)
     data = Finding("settings", "ok", f"data in {settings.data.resolve()}")
-    return [data, declarations, *machine_findings(settings), *_stores(settings, pipelines)]
+    folder = _landing_folder(settings, pipelines)
+    return [data, declarations, *machine_findings(settings), *_stores(settings, pipelines), *folder]
 
 
 def _declarations(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Finding:
@@ -42,6 +44,15 @@ def _declarations(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Fin
         return Finding("declarations", "ok", f"{', '.join(one.name for one in pipelines)} from {modules}")
     remedy = "Name modules that declare some in ML_PLATFORM_PIPELINES."
     return Finding("declarations", "warn", f"no pipeline in {modules}", remedy)
+
+
+def _landing_folder(settings: Settings, pipelines: Sequence[ModelPipeline]) -> list[Finding]:
+    """What lies in the landing folder and is read by no table, or by two. Nothing while a declaration is broken."""
+    if not pipelines:
+        return []
+    found = sentences(strays(settings, [table for one in pipelines for table in one.tables]))
+    remedy = "Rename it, move it away, or declare a pattern that covers it once."
+    return [Finding("landing folder", "warn", sentence, remedy) for sentence in found]
 
 
 def _stores(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

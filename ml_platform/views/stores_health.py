@@ -13,6 +13,7 @@ from ml_platform.lake.data_files import unusable
 from ml_platform.models.registry import recorded_format, trainer_of_format
 from ml_platform.monitoring.delivery import deliveries
 from ml_platform.settings import Settings
+from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.scan import pending, unavailable_message
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import promotions
@@ -131,6 +132,9 @@ def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterato
                 yield Finding("source", "bad", detail, "Other tables go on; the next run tries again.")
             for refusal in look.refused:
                 yield Finding("refused file", "warn", refusal.error, table.source.correction)
+        for table, look in looks:
+            for refusal in foreseen(stores.settings, table, look.paths):
+                yield Finding("waiting file", "warn", f"would be refused: {refusal.error}", table.source.correction)
         if waiting:
             counts = ", ".join(f"{count} of {table}" for table, count in waiting.items())
             detail = f"{pipeline.name}: {counts} wait"
