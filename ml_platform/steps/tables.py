@@ -97,12 +97,13 @@ def replay(ws: Workspace, table: Table) -> quarantine.Replay:
 
 
 def references_of(pipelines: list[ModelPipeline], table: str) -> list[Reference]:
-    """The tables that a table's rows refer to, from the Lookups of its examples."""
+    """The tables that a table's rows refer to, from the joins of its examples."""
     references = {}
     for pipeline in pipelines:
         for feature in pipeline.joined:
-            if pipeline.examples.table == table and not feature.timed:
+            if pipeline.examples.table == table:
                 on = {o: t for o, t in feature.keys.items() if o in pipeline.table(table).columns}
                 if on:
-                    references[feature.table, tuple(on.items())] = Reference(feature.table, on)
+                    reference = Reference(feature.table, on, feature.timed)
+                    references[feature.table, tuple(on.items()), feature.timed] = reference
     return list(references.values())
