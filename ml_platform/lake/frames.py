@@ -8,7 +8,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.staging import Rows, stage
 from ml_platform.lake.storable import to_arrow
 
-_SMALL = 1_000_000  # bytes; what is smaller goes in with the transaction, and tiny tables into the catalog
+_SMALL = 1_000_000  # bytes; what is smaller goes in with the transaction
 
 
 def staged(lake: Lake, frame: pl.DataFrame) -> Rows:

@@ -10,7 +10,7 @@ from ml_platform.quality import against_history
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.history import history
 from ml_platform.quality.matches import ABOUT, Reference, matches
-from ml_platform.spec.partitions import Partitions
+from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import files
 from ml_platform.state.stores import Stores
@@ -52,7 +52,7 @@ def run_checks(
 ) -> list[CheckResult]:
     """Every check of `check_names`, in its order, on the current content of the lake."""
     past = history(stores, table, partitions, partition)  # it may renew profiles of older code
-    since = past.earlier[0].partition if past.earlier else partition
+    since = past.earlier[0].partition if past.earlier and partition != WHOLE else partition
     subject = _Subject(stores, table, partition, references, since)
     with stores.reading():
         results = [check(subject) for check in _CHECKS.values()]

@@ -110,3 +110,19 @@ def test_identifiers_that_never_come_again_are_not_judged(shop: IngestionSandbox
 def test_a_handful_of_rows_is_no_evidence(shop: IngestionSandbox) -> None:
     land_visits(shop, 2, ["X", "Y", "Z"])
     assert matched(shop, "2013-02", TO_CUSTOMERS).passed
+
+
+def test_without_partitions_the_newest_file_is_compared_with_the_others(shop: IngestionSandbox) -> None:
+    class Order(dy.Schema):
+        order = dy.Int64(primary_key=True)
+        customer = dy.String()
+
+    orders = Table("orders", Files("orders/*.csv"), Order)
+    for i, spelt in enumerate((str, str, str.upper)):
+        rows = [f"{100 * i + n},{spelt(name)}" for n, name in enumerate(NAMES)]
+        shop.put(f"orders/{i}.csv", "\n".join(["order,customer", *rows]) + "\n")
+        shop.run(orders)
+    shop.run(CUSTOMERS)
+    results = run_checks(shop.stores, orders, "all", [TO_CUSTOMERS], None)
+    result = next(result for result in results if result.name == "matches")
+    assert result.severity == "error" and result.description.startswith("orders/2.csv: ")
