@@ -102,7 +102,7 @@ def land(
 def _copies(settings: Settings, table: Table, sources: Sequence[Path]) -> list[_Copy]:
     files: dict[Path, PurePosixPath] = {}
     single = [source for source in sources if not source.is_dir()]
-    absolute = [source.resolve() for source in single if _wanders(source)]
+    absolute = [_absolute(source) for source in single if _wanders(source)]
     common = Path(os.path.commonpath([source.parent for source in absolute])) if absolute else Path()
     for source in sources:
         if source.is_dir():
@@ -116,7 +116,9 @@ def _copies(settings: Settings, table: Table, sources: Sequence[Path]) -> list[_
         elif not source.is_file():
             raise IngestionError(f"There is no file {source}.", remedy="Check the path.")
         else:
-            under = source.resolve().relative_to(common) if _wanders(source) else source
+            under = _absolute(source).relative_to(common) if _wanders(source) else source
+            if not keeps_folders(files_of(table).pattern):  # as many of its folders count as the pattern has
+                under = _absolute(source).relative_to(_absolute(source).anchor)
             files[source] = PurePosixPath(under.as_posix())
     return [_copy(settings, table, source, under) for source, under in files.items()]
 
@@ -124,6 +126,11 @@ def _copies(settings: Settings, table: Table, sources: Sequence[Path]) -> list[_
 def _wanders(source: Path) -> bool:
     """Whether the folders of a path as it is written say where it lies on the disk, and not what it is."""
     return source.is_absolute() or ".." in source.parts
+
+
+def _absolute(source: Path) -> Path:
+    """Where it lies, without following links: a link has a name of its own."""
+    return source.parent.resolve() / source.name
 
 
 def _inside(table: Table, folder: Path) -> dict[Path, PurePosixPath]:

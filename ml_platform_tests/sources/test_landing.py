@@ -71,8 +71,15 @@ def test_a_folder_is_landed_with_its_folders_and_what_is_no_file_of_the_table_is
 
 def test_a_pattern_with_one_star_for_a_folder_keeps_that_folder(sandbox: IngestionSandbox, exports: Path) -> None:
     table = customers(source=Files("customers/*/part-*.csv"))
-    land(sandbox.stores.settings, table, [exports / "jan/part-0.csv", exports / "feb/part-0.csv"])
+    land(sandbox.stores.settings, table, [exports / "jan/part-0.csv"])
+    land(sandbox.stores.settings, table, [Path("feb/part-0.csv")])
     assert files_in(sandbox.landing) == ["customers/feb/part-0.csv", "customers/jan/part-0.csv"]
+
+
+def test_a_link_lands_under_its_own_name(sandbox: IngestionSandbox, exports: Path) -> None:
+    (exports / "latest.csv").symlink_to(exports / "jan/part-0.csv")
+    [landed] = land(sandbox.stores.settings, customers(), [exports / "latest.csv"])
+    assert landed.path.name == "latest.csv" and not landed.path.is_symlink()
 
 
 def test_other_content_that_stands_is_replaced_on_purpose_only(sandbox: IngestionSandbox, exports: Path) -> None:
