@@ -74,7 +74,7 @@ def _stored(column: pl.Series) -> pl.Series:
 def _form(kind: pl.DataType) -> pl.DataType:
     """The type in which the lake keeps `kind`; text for what has no other form."""
     if isinstance(kind, pl.BaseExtension):
-        return _form(kind.ext_storage())
+        return _form(kind.ext_storage())  # type: ignore[arg-type]  # an instance, in a frame
     if isinstance(kind, pl.Datetime):
         return pl.Datetime("us", kind.time_zone)
     if kind == pl.Float16:

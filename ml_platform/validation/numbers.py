@@ -16,7 +16,7 @@ _NUMBER = r"^[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?$"
 _DOUBLE = r"[.eE]"
 _WHOLE = r"^[+-]?[0-9]+$"
 _LONGEST = 400  # digits of a number that is written out; Float64 ends at 10^308
-_WHOLE_BITS = {pl.Float16: 11, pl.Float32: 24, pl.Float64: 53}
+_WHOLE_BITS: dict[pl.DataType, int] = {pl.Float16(): 11, pl.Float32(): 24, pl.Float64(): 53}
 _TRUE, _FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
 
 
@@ -206,11 +206,12 @@ def decimal_to_text(column: pl.Series, kind: pl.DataType, _: Purpose) -> Convert
 
 def _bits(kind: pl.DataType) -> int:
     """How many bits a float has for whole numbers: it tells them apart below two to that power."""
-    return _WHOLE_BITS[kind.base_type()]
+    return _WHOLE_BITS[kind]
 
 
 def _beyond(values: pl.Series, bits: int) -> pl.Series:
-    return values.cast(pl.Float64).abs() >= 2**bits
+    beyond: pl.Series = values.cast(pl.Float64).abs() >= 2**bits
+    return beyond
 
 
 def _written_out(text: pl.Series) -> pl.Series:
