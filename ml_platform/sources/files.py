@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from ml_platform.sources.landed import files_of, landed, stamp_of
 from ml_platform.sources.source import Available, Reading, Source, Stamp
 from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
+
+_SETTLED = 2_000_000_000  # nanoseconds since a change, after which two changes do not share a time
 
 
 class FileSource(Source):
@@ -77,4 +79,15 @@ SOURCE = FileSource
 
 
 def _fingerprint(file: Path) -> str:
-    return file_hash(file) if os.access(file, os.R_OK) else ""
+    if not os.access(file, os.R_OK):
+        return ""
+    stamp = stamp_of(file)
+    if time.time_ns() - stamp.changed < _SETTLED:
+        return file_hash(file)
+    return _hash_of(file, stamp)
+
+
+@lru_cache(maxsize=100_000)
+def _hash_of(file: Path, stamp: Stamp) -> str:
+    """Once a process while the file stays as it is: a sensor asks at every tick until a run notes the new stamp."""
+    return file_hash(file)
