@@ -8,9 +8,10 @@ from ml_platform.sources.registry import source_of
 from ml_platform.sources.source import Available, Source, Stamp
 from ml_platform.spec.canonical import canonical, content_key
 from ml_platform.spec.tables import Table
+from ml_platform.state import files as file_records
 from ml_platform.state import withdrawals
 from ml_platform.state.database import State
-from ml_platform.state.files import FileVersion, by_path, versions
+from ml_platform.state.files import FileVersion, Refused, by_path, versions
 from ml_platform.state.withdrawals import Withdrawal
 
 _GONE = "If the rows shall go too: `ml-platform withdraw {table} FILE --why …`."
@@ -32,6 +33,7 @@ class Pending:
     gone: files that are not in the landing folder any more, while their rows stand.
     withdrawn: files in the landing folder that a person withdrew.
     unavailable: why the source cannot be read now; None when it can. Nothing of it is on record.
+    present:     the paths of all versions that the source has.
     """
 
     table: str
@@ -41,6 +43,7 @@ class Pending:
     gone: list[str] = field(default_factory=list)
     withdrawn: list[str] = field(default_factory=list)
     unavailable: Refusal | None = None
+    present: set[str] = field(default_factory=set)
 
     @property
     def nothing(self) -> bool:
@@ -57,8 +60,12 @@ class Pending:
         """That the source cannot be read, and each refusal, one message each with position and remedy."""
         unavailable = [unavailable_message(self.table, self.unavailable)] if self.unavailable else []
         refused = [f"Refused: {refusal.error}" for refusal in self.refused]
-        gone = self._absent(self.gone, "left the landing folder while {its} rows stand", _GONE)
-        return [*unavailable, *refused, *gone]
+        return [*unavailable, *refused, *self.departures]
+
+    @property
+    def departures(self) -> list[str]:
+        """Which files left while their rows stand, in a sentence."""
+        return self._absent(self.gone, "left the landing folder while {its} rows stand", _GONE)
 
     @property
     def remarks(self) -> list[str]:
@@ -91,6 +98,16 @@ def pending(state: State, table: Table) -> Pending:
     return look(state, table, source_of(state.settings, table)).pending
 
 
+def refused(state: State, table: Table, have: Pending | None = None) -> list[Refused]:
+    """The files that are refused now, by the source, `clean` or the contract. Those that were removed do not count.
+
+    `have`: what `pending` returned, if it was asked already. While the source cannot be read, all count.
+    """
+    have = have or pending(state, table)
+    on_record = file_records.refused(state, table.name)
+    return [file for file in on_record if have.unavailable is not None or file.path in have.present]
+
+
 @dataclass(frozen=True)
 class Waiting:
     """A version to be read, and the versions of its path that are on record, oldest first."""
@@ -117,11 +134,11 @@ def look(state: State, table: Table, source: Source) -> Scan:
     """Compare what the source has with what is on record; contents are compared only where stamps differ."""
     recorded, key = by_path(versions(state, table.name)), read_key(table)
     withdrawn = withdrawals.standing(state, table.name)
-    scan, seen = Scan(Pending(table.name), [], []), set[str]()
+    scan = Scan(Pending(table.name), [], [])
     try:
         for version in source.discover(recorded):
             before = recorded.get(version.path, [])
-            seen.add(version.path)
+            scan.pending.present.add(version.path)
             try:
                 if version.path in withdrawn and _stays_withdrawn(version, before[-1], withdrawn[version.path]):
                     scan.pending.withdrawn.append(version.path)
@@ -142,7 +159,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
         reason = Refusal(unavailable.path, str(unavailable))
         return replace(scan, pending=replace(scan.pending, unavailable=reason))
     if table.source.in_landing_folder:
-        _note_absent(scan, {path: versions for path, versions in recorded.items() if path not in seen})
+        _note_absent(scan, {path: versions for path, versions in recorded.items() if path not in scan.pending.present})
     return scan
 
 
