@@ -118,13 +118,13 @@ def _stored_rows(lake: Lake, table: str, columns: str, where: str, parameters: l
 
 def _as_read(stored: pl.DataFrame, columns: str) -> pl.DataFrame:
     placed: Placed = json.loads(columns)
-    series, taken = [stored["r"].alias(ROW)], 0
+    series, taken = {ROW: stored["r"]}, 0
     for name, (home, _) in placed.items():
         # A file's own column `_row` goes by its name in the raw table: ours must stay what it is.
         shown = str(home) if name == ROW else name
         if home is None:
-            series.append(pl.Series(shown, [None]).new_from_index(0, stored.height))
+            series[shown] = pl.Series(shown, [None]).new_from_index(0, stored.height)
             continue
-        series.append(stored[f"c{taken}"].alias(shown))
+        series[shown] = stored[f"c{taken}"]
         taken += 1
     return pl.DataFrame(series)

@@ -39,14 +39,8 @@ def examine(
     data = Finding("settings", "ok", f"data in {settings.data.resolve()}")
     folder = _landing_folder(settings, declared)
     runs = _runs(look_at_runs, settings, pipelines) if look_at_runs else []
-    return [
-        data,
-        *_declarations(settings, declared),
-        *machine_findings(settings),
-        *_stores(settings, pipelines),
-        *folder,
-        *runs,
-    ]
+    stores = _stores(settings, pipelines)
+    return [data, *_declarations(settings, declared), *machine_findings(settings), *stores, *folder, *runs]
 
 
 def _runs(look: Look, settings: Settings, pipelines: Sequence[ModelPipeline]) -> list[Finding]:

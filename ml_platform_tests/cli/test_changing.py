@@ -42,7 +42,7 @@ def test_a_file_is_withdrawn_once_on_record_and_status_says_so(platform: Path) -
     assert list(outcome) == ["table", "file", "rows", "at", "why", "changed"]
     assert (outcome["file"], outcome["changed"]) == ("trips/trips_2024-02.csv", True) and outcome["rows"] > 0
     assert invoke_json("withdraw", "trips", "trips_2024-02.csv", "--why", "again")["changed"] is False
-    assert "was withdrawn already" in invoke("withdraw", "trips", "trips_2024-02.csv", "--why", "again").stderr
+    assert "already (sent twice)" in invoke("withdraw", "trips", "trips_2024-02.csv", "--why", "again").stderr
     assert "trips/trips_2024-02.csv is withdrawn and not read." in invoke("status", "trip_delay").stderr
 
 
