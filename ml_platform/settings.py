@@ -38,6 +38,13 @@ class Settings(BaseSettings):
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
     threads: int = 0  # DuckDB's and the trainer's; 0: as many as there are cores
 
+    @field_validator("data")
+    @classmethod
+    def _is_no_pattern(cls, data: Path) -> Path:
+        if any(sign in str(data.absolute()) for sign in "*?["):
+            raise ValueError("its path holds *, ? or [, which DuckDB and polars take for a pattern: use another folder")
+        return data
+
     @field_validator("alerts")
     @classmethod
     def _readable(cls, alerts: SecretStr) -> SecretStr:

@@ -85,7 +85,7 @@ class IngestionSandbox:
         outside = self.landing.parent / "outside" / Path(path).name
         outside.parent.mkdir(parents=True, exist_ok=True)
         outside.write_text(content)
-        land(self.stores.settings, table, [outside], arrived=arrived)
+        land(self.stores.settings, table, [outside], arrived=arrived, replace=True)
 
     def ingest(self, table: Table) -> IngestReport:
         return ingest(self.stores, table, "run")

@@ -21,6 +21,7 @@ PACKAGES = (
     "serving",
     "spec",
     "training",
+    "validation",
 )
 EXAMPLE = ">>> "
 MODULES = [

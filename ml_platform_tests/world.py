@@ -63,7 +63,7 @@ class World:
         outside = self.settings.data / "outside" / name
         outside.parent.mkdir(parents=True, exist_ok=True)
         outside.write_text(csv(frame))
-        land(self.settings, table, [outside], arrived=arrived or datetime(2024, 1, 1, tzinfo=UTC))
+        land(self.settings, table, [outside], arrived=arrived or datetime(2024, 1, 1, tzinfo=UTC), replace=True)
 
     def land_trips(self, *months: str) -> None:
         """The files of these months, each arriving when its month is over; drivers were there before."""

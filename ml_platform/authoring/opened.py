@@ -12,9 +12,10 @@ import polars as pl
 
 from ml_platform.authoring.dialect import check_header, separator
 from ml_platform.errors import AuthoringError, FileRefused
+from ml_platform.lake.storable import storable
 from ml_platform.naming import literal
 from ml_platform.sources import file_reading
-from ml_platform.sources.raw_columns import ROW, storable
+from ml_platform.sources.raw_columns import ROW
 from ml_platform.sources.unpacking import check_text, unpacked
 from ml_platform.spec.sources import Files
 

@@ -1,4 +1,4 @@
-"""Commands that write: land, promote, rollback, reproduce, maintain."""
+"""Commands that write: land, withdraw, promote, rollback, reproduce, maintain."""
 
 import getpass
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName, VersionName, Why, parse_version
 from ml_platform.cli.command import Command
 from ml_platform.cli.dagster_home import missing_dagster
-from ml_platform.cli.output import emit_json, emit_lines, emit_table, note
+from ml_platform.cli.output import counting, emit_json, emit_lines, emit_table, note, say
 from ml_platform.errors import DeclarationError, IngestionError, NotFoundError, first_line
 
 if TYPE_CHECKING:
@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from ml_platform.training.reproduction import Reproduction
 
 
+_SHOWN = 20  # landed files that are listed one by one
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (land, promote, rollback, reproduce, maintain):
+    for command in (land, withdraw, promote, rollback, reproduce, maintain):
         app.command(cls=Command)(command)
 
 
@@ -32,12 +35,19 @@ def land(
     table: Annotated[str, typer.Argument(metavar="TABLE", help="The table whose files these are.")],
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE…", exists=True, dir_okay=False, readable=True, help="Files to copy there."),
+        typer.Argument(metavar="FILE…", exists=True, readable=True, help="Files, and folders of files, to copy there."),
     ],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace other content that stands under the same name: a correction.")
+    ] = False,
     arrived: Annotated[datetime | None, typer.Option(help="When the files became available, UTC; default now.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Copy files into the landing folder, each atomically. `run` ingests them."""
+    """Copy files into the landing folder, each atomically. `run` ingests them.
+
+    Under a pattern with `**` files keep their folders. Nothing is copied when two files would land under one name, or
+    when other content stands there and `--replace` is not given.
+    """
     from ml_platform.sources.landing import land as put
 
     declared = opening.declared(pipeline)
@@ -46,15 +56,45 @@ def land(
         raise NotFoundError("table", table, list(tables))
     moment = arrived.replace(tzinfo=UTC) if arrived else None
     try:
-        landed = put(opening.settings(), tables[table], files, arrived=moment)
+        with counting("files landed", quiet=as_json) as count:
+            landed = put(
+                opening.settings(), tables[table], files, arrived=moment, replace=replace, on_file=lambda _: count()
+            )
     except IngestionError as error:
         raise typer.BadParameter(str(error)) from None
-    rows = [{"table": table, "landed": str(path)} for path in landed]
+    rows = [{"table": table, "landed": str(one.path), "outcome": one.outcome} for one in landed]
     if as_json:
         emit_json(rows)
         return
-    emit_table(rows)
+    emit_table(rows[:_SHOWN])
+    if len(rows) > _SHOWN:
+        say(f"and {len(rows) - _SHOWN:,} more files.")
     note(f"`ml-platform run {pipeline}` ingests them.")
+
+
+def withdraw(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="The table whose file it is.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Its path in the landing folder, or its name.")],
+    why: Why,
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw a file: its rows end now, on record. The file stays where it is and is not read until it lands again.
+
+    A second time it changes nothing. `run` carries it through; past predictions stay.
+    """
+    from ml_platform.sources.withdrawing import withdraw as end
+
+    workspace = opening.writing()
+    outcome = end(workspace.state, workspace.settings, table, file, why=why, actor=getpass.getuser())
+    if as_json:
+        emit_json(asdict(outcome))
+    elif outcome.changed:
+        say(f"{outcome.file}: {outcome.rows:,} rows are withdrawn. `ml-platform run PIPELINE` carries it through.")
+        note("`ml-platform land` of the same file takes it back.")
+    else:
+        note(
+            f"{outcome.file} was withdrawn at {outcome.at:%Y-%m-%d %H:%M} UTC already ({outcome.why}); nothing changed."
+        )
 
 
 def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:

@@ -12,6 +12,7 @@ from ml_platform.cli.output import Rows, emit_json, emit_lines, emit_table, note
 if TYPE_CHECKING:
     from ml_platform.runtime.planner import Planner
     from ml_platform.runtime.workspace import Workspace
+    from ml_platform.settings import Settings
     from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -84,6 +85,7 @@ def status(
         show_months(name, table_rows)
     for one in loaded:
         _tell_waiting(workspace, one)
+    tell_strays(workspace.settings)
     for name in others:
         if declared.problem(name) is None:
             note(f"{name} is shown by its records only: its declaration is gone.")
@@ -239,5 +241,20 @@ def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     for table, look in zip(pipeline.tables, looks, strict=True):
         if look.unavailable is not None:
             note(unavailable_message(table.name, look.unavailable))
+        for sentence in [*look.departures, *look.remarks]:
+            note(sentence)
         for file in refused(workspace.state, table, look):
             note(f"Refused: {file.error}")
+
+
+def tell_strays(settings: "Settings") -> None:
+    """Print a note for what lies in the landing folder and is read by no table, or by two."""
+    from ml_platform.discovery import declarations
+    from ml_platform.sources.landed import sentences, strays
+
+    declared = declarations(settings)
+    if declared.broken:
+        return  # which files are nobody's is known only when every declaration loads
+    tables = [table for one in declared.pipelines.values() for table in one.tables]
+    for sentence in sentences(strays(settings, tables)):
+        note(sentence)

@@ -4,7 +4,8 @@ import json
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
@@ -20,6 +21,26 @@ console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 Rows = Sequence[Mapping[str, Any]]
+
+
+@contextmanager
+def counting(what: str, *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """Count things that are done: on a terminal in one line that moves, elsewhere a note every thousand."""
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    total, live = 0, errors.is_terminal and not quiet
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,} {task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not live) as progress:
+        task = progress.add_task(what, total=None)
+
+        def count() -> None:
+            nonlocal total
+            total += 1
+            progress.update(task, completed=total)
+            if not live and not quiet and total % 1000 == 0:
+                note(f"{total:,} {what}")
+
+        yield count
 
 
 def emit_json(value: Any) -> None:

@@ -11,7 +11,7 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
-from ml_platform.cli.inspecting import show_months, tell_outdated
+from ml_platform.cli.inspecting import show_months, tell_outdated, tell_strays
 from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say
 from ml_platform.errors import PlatformError
 
@@ -223,6 +223,7 @@ def run_pipeline(
             note(awaited)
         if planner.unlearnt():
             tell_outdated(planner)
-        for problem in (problem for look in looks for problem in look.problems):
-            note(problem)
+        for sentence in (sentence for look in looks for sentence in [*look.problems, *look.remarks]):
+            note(sentence)
+        tell_strays(settings)
     return launched

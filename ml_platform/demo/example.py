@@ -13,7 +13,8 @@ import polars as pl
 import ml_platform.demo
 from ml_platform.errors import NotFoundError
 from ml_platform.settings import Settings
-from ml_platform.sources.landing import files_of, land
+from ml_platform.sources.landed import files_of
+from ml_platform.sources.landing import land
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.tables import Table
 

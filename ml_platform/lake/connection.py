@@ -22,6 +22,7 @@ import polars as pl
 import pyarrow as pa
 
 from ml_platform.errors import LakeError
+from ml_platform.lake import inlining
 from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.locking import advisory_lock, file_lock
 from ml_platform.lake.pandas_stays_out import keep_pandas_out
@@ -189,31 +190,39 @@ class Lake:
         else:
             target = f"ducklake:sqlite:{catalog}"
             options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
-        attach = "ATTACH {} AS " + f"{CATALOG} ({', '.join(options)})"
+
+        def attach(target: str) -> str:
+            return f"ATTACH {literal(target)} AS {CATALOG} ({', '.join(options)})"
+
         try:
             if secret and not self.read_only:
                 self._root.execute(f"ATTACH {literal(secret)} AS {_LOCKS} (TYPE postgres)")
             # Two processes that find no catalog must not both make one, nor see half of it.
             if secret and not self.read_only and not self._root.execute(_PREPARED).fetchone():
                 with self.locked("a new lake"):
-                    self._root.execute(attach.format(literal(target)))
+                    self._root.execute(attach(target))
+                    inlining.set_up(self._root, CATALOG)
                 return
             if not secret and not catalog.exists():
                 with self.locked("a new lake"):
                     if not catalog.exists():
                         self._make(catalog, attach)
-            self._root.execute(attach.format(literal(target)))
+            self._root.execute(attach(target))
+            if not self.read_only and not inlining.is_set_up(self._root, CATALOG):
+                with self.locked("the options of the lake"):
+                    inlining.set_up(self._root, CATALOG)
         except duckdb.Error as error:
             raise LakeError(
                 f"The lake in {self.folder} cannot be opened: {without_secret(str(error), secret)}",
                 remedy="See `ml-platform doctor`.",
             ) from None
 
-    def _make(self, catalog: Path, attach: str) -> None:
+    def _make(self, catalog: Path, attach: Callable[[str], str]) -> None:
         unfinished = catalog.with_name("catalog.unfinished.sqlite")
         for leftover in self.folder.glob("catalog.unfinished.sqlite*"):  # by a process that was killed right here
             leftover.unlink()
-        self._root.execute(attach.format(literal(f"ducklake:sqlite:{unfinished}")))
+        self._root.execute(attach(f"ducklake:sqlite:{unfinished}"))
+        inlining.set_up(self._root, CATALOG)
         self._root.execute(f"DETACH {CATALOG}")
         unfinished.rename(catalog)
 

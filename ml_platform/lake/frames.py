@@ -6,8 +6,9 @@ import polars as pl
 
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.staging import Rows, stage
+from ml_platform.lake.storable import to_arrow
 
-_SMALL = 1_000_000  # bytes; what is smaller goes in with the transaction, and tiny tables into the catalog
+_SMALL = 1_000_000  # bytes; what is smaller goes in with the transaction
 
 
 def staged(lake: Lake, frame: pl.DataFrame) -> Rows:
@@ -15,7 +16,7 @@ def staged(lake: Lake, frame: pl.DataFrame) -> Rows:
     if frame.estimated_size() < _SMALL:
         return frame
     name = f"staging_{uuid.uuid4().hex}"
-    lake.connection.register(name, frame.to_arrow())
+    lake.connection.register(name, to_arrow(frame))
     try:
         return stage(lake, f"SELECT * FROM temp.main.{name}")
     finally:

@@ -46,7 +46,7 @@ def maintain(
     started = time.monotonic()
     before = _size(lake.folder) + _size(lake.settings.artifacts)
     with lake.locked("maintenance"):
-        # Rows of tiny commits live in the catalog until they are flushed to files.
+        # Few rows of the platform's own tables live in the catalog until they are flushed to files.
         _call(lake, "ducklake_flush_inlined_data")
         _call(lake, "ducklake_rewrite_data_files")
         merged = _call(lake, "ducklake_merge_adjacent_files")

@@ -23,6 +23,7 @@ from ml_platform.lake.data_files import PARTITION
 from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.recipes import Read
 from ml_platform.lake.staging import Rows, Staged, check_storable, described, stage
+from ml_platform.lake.storable import to_arrow
 from ml_platform.naming import literal, quoted
 
 __all__ = ["PARTITION", "Author", "Rows", "Staged", "Transaction", "stage", "write"]
@@ -94,7 +95,7 @@ class Transaction:
             self._staged.append(rows.path)
             return f"read_parquet({literal(str(rows.path))}, hive_partitioning = false)"
         name = f"rows_{uuid.uuid4().hex}"
-        self.lake.connection.register(name, rows.to_arrow())
+        self.lake.connection.register(name, to_arrow(rows))
         self._views.append(name)
         return f"temp.main.{name}"
 

@@ -1,7 +1,7 @@
 """Checks on a partition of a validated table. One list names and describes them."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,8 @@ from ml_platform.naming import quoted
 from ml_platform.quality import against_history, plausibility
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.history import history
-from ml_platform.spec.partitions import Partitions
+from ml_platform.quality.matches import ABOUT, Reference, matches
+from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import files
 from ml_platform.state.stores import Stores
@@ -21,19 +22,12 @@ REFERENCE_SHARE = 0.25  # of a partition's rows whose key the other table does n
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Rows of a table refer to another table: own column → its column there."""
-
-    table: str
-    on: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class _Subject:
     stores: Stores
     table: Table
     partition: str
     references: Sequence[Reference]
+    since: str  # the first earlier partition to compare with
 
 
 def check_names(table: Table, partitions: Partitions | None = None) -> list[tuple[str, str]]:
@@ -44,6 +38,7 @@ def check_names(table: Table, partitions: Partitions | None = None) -> list[tupl
         ("quarantine_share", f"At most {QUARANTINE_SHARE:.0%} of the rows are in quarantine."),
         ("keys", f"No key ({key}) has two current rows, in any partition."),
         ("references", f"At most {REFERENCE_SHARE:.0%} of the rows refer to a key that the other table does not have."),
+        ("matches", ABOUT),
         *plausibility.check_names(table),
         *against_history.check_names(table, partitions),
     ]
@@ -57,8 +52,9 @@ def run_checks(
     partitions: Partitions | None = None,
 ) -> list[CheckResult]:
     """Every check of `check_names`, in its order, on the current content of the lake."""
-    subject = _Subject(stores, table, partition, references)
     past = history(stores, table, partitions, partition)  # it may renew profiles of older code
+    since = past.earlier[0].partition if past.earlier and partition != WHOLE else partition
+    subject = _Subject(stores, table, partition, references, since)
     with stores.reading():
         results = [check(subject) for check in _CHECKS.values()]
         results += plausibility.run_checks(stores.lake, table, partition)
@@ -144,6 +140,8 @@ def _keys(s: _Subject) -> CheckResult:
 def _references(s: _Subject) -> CheckResult:
     worst, phrases, meta = 0.0, [], {}
     for reference in s.references:
+        if reference.timed:
+            continue
         own = " AND ".join(f"a.{quoted(mine)} = b.{quoted(theirs)}" for mine, theirs in reference.on.items())
         given = " AND ".join(f"a.{quoted(mine)} IS NOT NULL" for mine in reference.on)
         if not s.stores.lake.columns("validated", reference.table):
@@ -162,6 +160,11 @@ def _references(s: _Subject) -> CheckResult:
     return CheckResult("references", worst <= REFERENCE_SHARE, "warn", worst, REFERENCE_SHARE, description, meta)
 
 
+def _matches(s: _Subject) -> CheckResult:
+    paths = {version.file_id: version.path for version in files.versions(s.stores.state, s.table.name)}
+    return matches(s.stores.lake, s.table, s.partition, s.since, s.references, paths)
+
+
 def _current(s: _Subject) -> int:
     return int(
         s.stores.lake.value(
@@ -176,4 +179,5 @@ _CHECKS: dict[str, Callable[[_Subject], CheckResult]] = {
     "quarantine_share": _quarantine_share,
     "keys": _keys,
     "references": _references,
+    "matches": _matches,
 }

@@ -4,6 +4,7 @@ from collections import Counter
 from difflib import get_close_matches
 
 from ml_platform.errors import FileRefused
+from ml_platform.spec.tables import Table
 
 
 def check_names(names: list[str], path: str, where: str) -> None:
@@ -15,6 +16,23 @@ def check_names(names: list[str], path: str, where: str) -> None:
             f"column names come twice: {', '.join(map(repr, twice))}",
             position=where,
             remedy="Give each column a name of its own.",
+        )
+
+
+def check_columns(table: Table, names: list[str], path: str) -> None:
+    """Refuse a version without columns, with a name twice, or without those that the contract asks for."""
+    check_names(names, path, "the schema")
+    if not names:
+        raise FileRefused(path, "there are no columns", remedy="Land it with at least a header, or remove it.")
+    if table.clean is not None:
+        return  # what clean needs is its own affair: see screening
+    missing = [name for name in table.columns if name not in names]
+    if missing:
+        raise FileRefused(
+            path,
+            missing_columns(missing, names),
+            position="the header",
+            remedy="Land it with the contract's columns, or map them in clean.",
         )
 
 

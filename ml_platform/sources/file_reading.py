@@ -6,6 +6,7 @@ import json
 import math
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import polars as pl
@@ -15,6 +16,9 @@ from ml_platform.naming import literal
 from ml_platform.sources.column_names import check_names
 from ml_platform.sources.unpacking import LONGEST_LINE, check_text, in_utf8, unpacked
 from ml_platform.spec.sources import Files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _AGAIN = "Mend the file and land it again; the other files go on."
 
@@ -131,8 +135,36 @@ def _read_parquet(plain: Path, path: str) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(plain, hive_partitioning=False, glob=False)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        _refuse_wide_decimals(plain, path)
         raise FileRefused(path, f"the Parquet file cannot be read: {first_line(error)}", remedy=_AGAIN) from None
     return frame
+
+
+def _refuse_wide_decimals(plain: Path, path: str) -> None:
+    """Raise FileRefused when columns hold numbers of more than 38 digits: neither polars nor the lake has them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(plain)
+    except (pa.ArrowException, OSError):
+        return  # it is damaged, as the reader says
+    wide = [field.name for field in schema if _holds_wide_decimals(field.type)]
+    if wide:
+        raise FileRefused(
+            path,
+            "numbers of more than 38 digits cannot be stored",
+            position=", ".join(map(repr, wide[:5])),
+            remedy="Write these columns as text, or with at most 38 digits.",
+        )
+
+
+def _holds_wide_decimals(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_nested(kind):
+        return any(_holds_wide_decimals(kind.field(i).type) for i in range(kind.num_fields))
+    return bool(pa.types.is_decimal256(kind) and kind.precision > 38)
 
 
 def _read_ndjson(plain: Path, path: str) -> pl.DataFrame:

@@ -1,8 +1,9 @@
 """`Files`: each file of the landing folder is a version of its path."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,18 @@ from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.lake.blobs import file_hash
 from ml_platform.settings import Settings
 from ml_platform.sources.file_reading import read
-from ml_platform.sources.landing import files_of, landed
+from ml_platform.sources.landed import files_of, landed, stamp_of
 from ml_platform.sources.source import Available, Reading, Source, Stamp
 from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
 
+_SETTLED = 2_000_000_000  # nanoseconds since a change, after which two changes do not share a time
+
 
 class FileSource(Source):
     """The files of a table; a version is known by size and time of change, and told from others by its content."""
+
+    _TICK = 20_000_000  # nanoseconds; a system's clock for files ticks every 4 ms to 10 ms
 
     def __init__(self, settings: Settings, table: Table) -> None:
         self._settings = settings
@@ -36,6 +41,9 @@ class FileSource(Source):
     def read(self, version: Available) -> Reading:
         file, path = self._files[version.path], version.path
         fingerprint, rows, error = "", None, None
+        age = time.time_ns() - version.stamp.changed
+        if 0 <= age < self._TICK:  # a change in the same tick would leave the stamp as it is
+            time.sleep((self._TICK - age) / 1e9)
         try:
             fingerprint = file_hash(file)
             rows = read(file, path, files_of(self._table))
@@ -45,7 +53,7 @@ class FileSource(Source):
             error = str(FileRefused(path, f"it cannot be opened: {fault.strerror}", remedy="Make it readable."))
         except FileRefused as refused:
             error = str(refused)
-        after = _stamp(file)
+        after = stamp_of(file)
         if after != version.stamp:
             raise SourceUnavailable(
                 path,
@@ -61,7 +69,7 @@ class FileSource(Source):
     def _stamped(self) -> Iterator[tuple[str, Path, Stamp]]:
         for path, file in landed(self._settings, self._table).items():
             try:
-                stamp = _stamp(file)
+                stamp = stamp_of(file)
             except FileNotFoundError:
                 continue  # it went away since the folder was listed
             yield path, file, stamp
@@ -70,10 +78,16 @@ class FileSource(Source):
 SOURCE = FileSource
 
 
-def _stamp(file: Path) -> Stamp:
-    status = file.stat()
-    return Stamp(status.st_size, status.st_mtime_ns)
-
-
 def _fingerprint(file: Path) -> str:
-    return file_hash(file) if os.access(file, os.R_OK) else ""
+    if not os.access(file, os.R_OK):
+        return ""
+    stamp = stamp_of(file)
+    if time.time_ns() - stamp.changed < _SETTLED:
+        return file_hash(file)
+    return _hash_of(file, stamp)
+
+
+@lru_cache(maxsize=100_000)
+def _hash_of(file: Path, stamp: Stamp) -> str:
+    """Once a process while the file stays as it is: a sensor asks at every tick until a run notes the new stamp."""
+    return file_hash(file)

@@ -1,87 +1,208 @@
-"""The landing folder: which files belong to a table, and putting files there whole."""
+"""Putting files into the landing folder: whole, under a name that no other content has, or not at all."""
 
 import os
 import shutil
 import uuid
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from ml_platform.errors import IngestionError
 from ml_platform.lake.blobs import file_hash
 from ml_platform.settings import Settings
-from ml_platform.spec.sources import Files
+from ml_platform.sources.landed import files_of, is_left_alone
+from ml_platform.spec.patterns import fixed_folders, is_one_path, keeps_folders
 from ml_platform.spec.tables import Table
+from ml_platform.state import database, withdrawals
 from ml_platform.state import files as file_records
 from ml_platform.state.database import State
 
-_UNFINISHED = (".tmp", ".part")
+
+@dataclass(frozen=True)
+class Landed:
+    """A file that was landed, and the `outcome`: landed, replaced (other content stood there), unchanged.
+
+    skipped: a file of a given folder that the pattern does not cover; `path` is where it lies.
+    """
+
+    path: Path
+    outcome: str
 
 
-def files_of(table: Table) -> Files:
-    """The table's source as `Files`. Raises IngestionError for a table whose rows come from elsewhere."""
-    if isinstance(table.source, Files):
-        return table.source
-    raise IngestionError(
-        f"The rows of {table.name} do not come from files.", remedy="`ml-platform run` reads them where they are."
-    )
+@dataclass(frozen=True)
+class _Copy:
+    source: Path
+    target: Path
+    path: str  # of the target, in the landing folder
+
+    @property
+    def digest(self) -> str:
+        return file_hash(self.source)
 
 
-def landed(settings: Settings, table: Table) -> dict[str, Path]:
-    """The table's files, by path relative to the landing folder, sorted; hidden and unfinished ones left out."""
-    folder = settings.landing
-    files = {}
-    for file in sorted(folder.glob(files_of(table).pattern)):
-        relative = file.relative_to(folder)
-        hidden = any(part.startswith(".") for part in relative.parts)
-        if hidden or file.suffix in _UNFINISHED or not file.is_file():
-            continue
-        # A name that is not UTF-8 cannot be stored; it is kept in a readable form.
-        files[os.fsencode(relative.as_posix()).decode("utf-8", "backslashreplace")] = file
-    return files
+def land(
+    settings: Settings,
+    table: Table,
+    sources: Sequence[Path],
+    *,
+    arrived: datetime | None = None,
+    replace: bool = False,
+    on_file: Callable[[Path], None] | None = None,
+) -> list[Landed]:
+    """Copy files, and those in folders, into the table's part of the landing folder. Each appears whole or not at all.
 
+    Under a pattern with `**` a file keeps its folders: those below a given folder, those of a relative path as it is
+    written, and of absolute paths those below their common one.
 
-def land(settings: Settings, table: Table, files: list[Path], *, arrived: datetime | None = None) -> list[Path]:
-    """Copy files into the table's part of the landing folder; where they are now.
+    Args:
+        settings: Where the landing folder is.
+        table: Whose files these are.
+        sources: Files and folders. Of a folder every file that the pattern covers is taken.
+        arrived: When the content became available, if that was not now: corrections count from it (S6).
+        replace: Take the place of other content that stands under the same name.
+        on_file: Called with each source before it is copied.
 
-    Each appears whole or not at all. `arrived` is when the content became available, if that was not
-    now: corrections count from it (S6). Raises IngestionError for a file that is missing or whose
-    name the table's pattern does not match, before any is copied.
+    Raises:
+        IngestionError: For a file that is missing, whose name the pattern does not cover, that shares its name with
+            another of the same call, or (without `replace`) with other content that stands. Nothing is copied then.
     """
     if arrived is not None and arrived.tzinfo is None:
         raise IngestionError(f"land(arrived={arrived}) has no time zone.", remedy="Give it one: a moment in UTC.")
-    targets = [(file, settings.landing / _target(table, file)) for file in files]
-    if arrived is not None:
-        declared = [(target.relative_to(settings.landing).as_posix(), file_hash(file)) for file, target in targets]
-        with closing(State(settings)) as state:
-            file_records.declare_arrivals(state, table.name, declared, arrived)
-    for file, target in targets:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        whole = target.parent / f".{uuid.uuid4().hex}.tmp"
-        try:
-            shutil.copyfile(file, whole)
-            whole.replace(target)
-        finally:
-            whole.unlink(missing_ok=True)
-    return [target for _, target in targets]
-
-
-def _target(table: Table, file: Path) -> str:
-    pattern = PurePosixPath(files_of(table).pattern)
-    if not file.is_file():
-        raise IngestionError(f"There is no file {file}.", remedy="Check the path.")
-    fixed = []
-    for part in pattern.parts:
-        if any(sign in part for sign in "*?["):
-            break
-        fixed.append(part)
-    if len(fixed) == len(pattern.parts):
-        return str(pattern)
-    target = PurePosixPath(*fixed, file.name)
-    whole = [f"{'/'.join(fixed)}/x/{file.name}" if "**" in pattern.parts else str(target), str(target)]
-    if not any(PurePosixPath(path).match(str(pattern)) for path in whole):
+    copies = _copies(settings, table, sources)
+    _refuse_clashes(table, copies)
+    standing, withdrawn = _recorded(settings, table)
+    digests = {copy.path: copy.digest for copy in copies}
+    outcomes = {copy.path: _outcome(copy, digests[copy.path], standing.get(copy.path)) for copy in copies}
+    replaced = [path for path, outcome in outcomes.items() if outcome == "replaced"]
+    if replaced and not replace:
+        more = f" and {len(replaced) - 1:,} more" if len(replaced) > 1 else ""
         raise IngestionError(
-            f"{file.name} is not one of {table.name}'s files, {pattern}.",
+            f"Other content stands as {replaced[0]}{more} in the landing folder or on record, and would be replaced.",
+            remedy="Rename the new file, or pass --replace if it is a correction: its rows then take the old ones' "
+            "place.",
+        )
+    if arrived is not None or withdrawn.intersection(outcomes):
+        with closing(State(settings)) as state:
+            withdrawals.end(state, table.name, withdrawn.intersection(outcomes))
+            if arrived is not None:
+                file_records.declare_arrivals(state, table.name, list(digests.items()), arrived)
+    for copy in copies:
+        if on_file is not None:
+            on_file(copy.source)
+        if not (copy.target.exists() and outcomes[copy.path] == "unchanged"):
+            _put(copy)
+    taken = {copy.source for copy in copies}
+    folders = [source for source in sources if source.is_dir()]
+    left = [Landed(file, "skipped") for folder in folders for file in _files_in(folder) if file not in taken]
+    return [*(Landed(copy.target, outcomes[copy.path]) for copy in copies), *left]
+
+
+def _copies(settings: Settings, table: Table, sources: Sequence[Path]) -> list[_Copy]:
+    files: dict[Path, PurePosixPath] = {}
+    single = [source for source in sources if not source.is_dir()]
+    absolute = [_absolute(source) for source in single if _wanders(source)]
+    common = Path(os.path.commonpath([source.parent for source in absolute])) if absolute else Path()
+    for source in sources:
+        if source.is_dir():
+            inside = _inside(table, source)
+            if not inside:
+                raise IngestionError(
+                    f"No file in {source} is one of {table.name}'s files, {files_of(table).pattern}.",
+                    remedy="Check the folder, or land it for the table that it belongs to.",
+                )
+            files |= inside
+        elif not source.is_file():
+            raise IngestionError(f"There is no file {source}.", remedy="Check the path.")
+        else:
+            under = _absolute(source).relative_to(common) if _wanders(source) else source
+            if not keeps_folders(files_of(table).pattern):  # as many of its folders count as the pattern has
+                under = _absolute(source).relative_to(_absolute(source).anchor)
+            files[source] = PurePosixPath(under.as_posix())
+    return [_copy(settings, table, source, under) for source, under in files.items()]
+
+
+def _wanders(source: Path) -> bool:
+    """Whether the folders of a path as it is written say where it lies on the disk, and not what it is."""
+    return source.is_absolute() or ".." in source.parts
+
+
+def _absolute(source: Path) -> Path:
+    """Where it lies, without following links: a link has a name of its own."""
+    return source.parent.resolve() / source.name
+
+
+def _inside(table: Table, folder: Path) -> dict[Path, PurePosixPath]:
+    under = {source: PurePosixPath(source.relative_to(folder).as_posix()) for source in _files_in(folder)}
+    return {source: path for source, path in under.items() if _target(table, path) is not None}
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """The files in a folder and those below it, in order; hidden and unfinished ones left out."""
+    found = (Path(where) / name for where, _, names in os.walk(folder) for name in names)
+    return sorted(file for file in found if file.is_file() and not is_left_alone(file.relative_to(folder)))
+
+
+def _copy(settings: Settings, table: Table, source: Path, under: PurePosixPath) -> _Copy:
+    target = _target(table, under)
+    if target is None:
+        raise IngestionError(
+            f"{source.name} is not one of {table.name}'s files, {files_of(table).pattern}.",
             remedy="Rename it, or land it for the table it belongs to.",
         )
-    return str(target)
+    return _Copy(source, settings.landing / target, os.fsencode(target).decode("utf-8", "backslashreplace"))
+
+
+def _target(table: Table, under: PurePosixPath) -> str | None:
+    """Where a file goes, relative to the landing folder; None when the pattern does not cover it there."""
+    pattern = files_of(table).pattern
+    if is_one_path(pattern):
+        return pattern
+    deep = len(PurePosixPath(pattern).parts) - len(fixed_folders(pattern))
+    kept = under if keeps_folders(pattern) else PurePosixPath(*under.parts[-deep:])
+    target = PurePosixPath(*fixed_folders(pattern), kept).as_posix()
+    return target if table.source.covers(target) else None
+
+
+def _refuse_clashes(table: Table, copies: list[_Copy]) -> None:
+    by_path: dict[str, list[_Copy]] = {}
+    for copy in copies:
+        by_path.setdefault(os.path.normcase(copy.path), []).append(copy)
+    for path, clashing in by_path.items():
+        sources = {copy.source.resolve() for copy in clashing}
+        if len(sources) > 1:
+            wider = str(PurePosixPath(*fixed_folders(files_of(table).pattern), "**", f"*{PurePosixPath(path).suffix}"))
+            flat = not keeps_folders(files_of(table).pattern) and not is_one_path(files_of(table).pattern)
+            or_declare = f", or declare the pattern {wider!r}, under which files keep their folders" if flat else ""
+            raise IngestionError(
+                f"{' and '.join(sorted(str(copy.source) for copy in clashing))} would both land as {path}, and one of "
+                "them would be lost. Nothing was landed.",
+                remedy=f"Rename one{or_declare}.",
+            )
+
+
+def _recorded(settings: Settings, table: Table) -> tuple[dict[str, str], set[str]]:
+    """The hashes of contents on record by path, for files that may have left the folder; the withdrawn paths."""
+    if not database.exists(settings):
+        return {}, set()
+    current = database.is_current(settings)
+    with closing(State(settings, read_only=current)) as state:  # an older one is migrated
+        standing = {v.path: v.sha256 for v in file_records.standing(state, table.name) if v.rows}
+        return standing, set(withdrawals.standing(state, table.name))
+
+
+def _outcome(copy: _Copy, digest: str, recorded: str | None) -> str:
+    if copy.target.exists():
+        return "unchanged" if file_hash(copy.target) == digest else "replaced"
+    return "replaced" if recorded not in (None, digest) else "landed"
+
+
+def _put(copy: _Copy) -> None:
+    copy.target.parent.mkdir(parents=True, exist_ok=True)
+    whole = copy.target.parent / f".{uuid.uuid4().hex}.tmp"
+    try:
+        shutil.copyfile(copy.source, whole)
+        whole.replace(copy.target)
+    finally:
+        whole.unlink(missing_ok=True)

@@ -7,23 +7,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import polars as pl
-from filelock import FileLock
 
 from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.lake.frames import staged
-from ml_platform.lake.transaction import Author, Rows, write
+from ml_platform.lake.storable import storable
+from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
-from ml_platform.settings import Settings
-from ml_platform.sources.column_names import check_names, missing_columns
-from ml_platform.sources.raw_columns import FILE, ROW, Placed, homes_of, storable, types_in_duckdb
+from ml_platform.sources.column_names import check_columns
+from ml_platform.sources.locks import table_lock
+from ml_platform.sources.raw_columns import FILE, ROW, Placed, Places
 from ml_platform.sources.registry import source_of
 from ml_platform.sources.scan import Refusal, Waiting, look, read_key
-from ml_platform.sources.source import Source
+from ml_platform.sources.source import Source, Stamp
+from ml_platform.sources.withdrawing import without_rows
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.tables import Table
 from ml_platform.state import files as file_records
-from ml_platform.state import ledger
+from ml_platform.state import ledger, withdrawals
 from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion
 from ml_platform.state.results import RawResult
@@ -42,17 +43,11 @@ class IngestReport:
     table: str
     ingested: list[str]
     replaced: list[str]
+    renamed: dict[str, str]  # new path → the one that is gone
     refused: list[Refusal]
     waiting: list[Refusal]
     rows: int
     unavailable: Refusal | None = None
-
-
-def table_lock(settings: Settings, table: Table) -> FileLock:
-    """One process at a time reads the source of a table."""
-    folder = settings.lake / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return FileLock(folder / f"{table.name}.lock", timeout=settings.lock_timeout)
 
 
 def raw_key(state: State, table: Table) -> str:
@@ -67,6 +62,7 @@ class _Read:
     version: FileVersion
     frame: pl.DataFrame | None
     replaces: FileVersion | None
+    renamed_to: str = ""  # the path under which the content of `replaces` stands now; the version has no rows
 
 
 def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str], None] | None = None) -> IngestReport:
@@ -75,10 +71,11 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
     Safe with several processes; running it again changes nothing. `on_file` is called with each path
     before it is read. Raises LakeError when the lake cannot be written.
     """
-    report = IngestReport(table.name, [], [], [], [], 0)
+    report = IngestReport(table.name, [], [], {}, [], [], 0)
     rows = 0
-    with table_lock(stores.settings, table):
+    with table_lock(stores.settings, table.name):
         source = source_of(stores.settings, table)
+        places = Places(stores.lake, table.name)
         scan = look(stores.state, table, source)
         report.refused.extend(scan.pending.refused)
         if scan.restamped:
@@ -90,7 +87,7 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
             if on_file is not None:
                 on_file(item.path)
             try:
-                done = _read(table, source, item, arrivals, now)
+                done = _read(table, source, item, arrivals, now, places)
             except FileNotFoundError:
                 continue
             except SourceUnavailable as unavailable:
@@ -105,6 +102,9 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
                 size += int(done.frame.estimated_size())
                 if done.replaces is not None:
                     report.replaced.append(item.path)
+                if item.renamed_from is not None:
+                    report.renamed[item.path] = item.renamed_from.path
+                    batch.append(_renamed(table, item, now))
             if size > _BATCH_BYTES or time.monotonic() - since > _BATCH_SECONDS:
                 _store(stores, table, run_id, batch)
                 batch, size, since = [], 0, time.monotonic()
@@ -115,15 +115,22 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
 
 
 def _read(
-    table: Table, source: Source, item: Waiting, arrivals: Mapping[tuple[str, str], datetime], now: datetime
+    table: Table,
+    source: Source,
+    item: Waiting,
+    arrivals: Mapping[tuple[str, str], datetime],
+    now: datetime,
+    places: Places,
 ) -> _Read:
     """Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away."""
     reading = source.read(item.version)
     frame, error, fingerprint = reading.rows, reading.error, reading.fingerprint
+    placed: Placed = {}
     if frame is not None:
         try:
             frame = storable(frame)
-            _check_columns(table, frame, item.path)
+            check_columns(table, frame.columns, item.path)
+            placed = places.of(frame, item.path)
         except FileRefused as refused:
             frame, error = None, str(refused)
     before = item.recorded
@@ -141,7 +148,7 @@ def _read(
         bytes=reading.stamp.size,
         mtime_ns=reading.stamp.changed,
         rows=0 if frame is None else frame.height,
-        columns="{}",  # set when the raw table's columns are chosen
+        columns=json.dumps(placed),
         arrival=declared or (again.arrival if again else now),
         declared=declared is not None or (again is not None and again.declared),
         status="refused" if frame is None else "ingested",
@@ -149,49 +156,41 @@ def _read(
         error=error,
         read_key=read_key(table),
     )
-    return _Read(version, frame, standing if frame is not None else None)
+    stored = None if frame is None else _stored(frame, placed, version.file_id)
+    return _Read(version, stored, standing if frame is not None else None)
 
 
-def _check_columns(table: Table, frame: pl.DataFrame, path: str) -> None:
-    check_names(frame.columns, path, "the schema")
-    if not frame.width:
-        raise FileRefused(path, "there are no columns", remedy="Land it with at least a header, or remove it.")
-    if table.clean is not None:
-        return  # what clean needs is its own affair: see screening
-    missing = [name for name in table.columns if name not in frame.columns]
-    if missing:
-        raise FileRefused(
-            path,
-            missing_columns(missing, frame.columns),
-            position="the header",
-            remedy="Land it with the contract's columns, or map them in clean.",
-        )
+def _renamed(table: Table, item: Waiting, now: datetime) -> _Read:
+    """The end of the old path, a moment after the new one took over: the rows stay as they were known."""
+    old = item.renamed_from
+    assert old is not None
+    version = without_rows(table.name, [old], old, Stamp(0, 0), now)
+    return _Read(version, None, old, renamed_to=item.path)
 
 
 def _store(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> None:
     """Commit the rows of a batch to the lake, then put its versions on record (S43)."""
     lake, state = stores.lake, stores.state
     _remove_unfinished(stores, table)
-    existing = lake.columns("raw", table.name)  # under the table's lock nobody else adds columns
-    versions: list[FileVersion] = []
-    frames: list[Rows] = []
-    for item in batch:
-        columns: Placed = {}
-        if item.frame is not None:
-            columns = homes_of(item.frame, existing, types_in_duckdb(lake, item.frame))
-            existing |= {home: kind for home, kind in columns.values() if home is not None}
-            frames.append(staged(lake, _stored(item.frame, columns, item.version.file_id)))
-        versions.append(replace(item.version, columns=json.dumps(columns)))
-    taken = [version for version in versions if version.status == "ingested"]
+    frames = [staged(lake, frame) for frame in _together([item.frame for item in batch if item.frame is not None])]
+    taken = [item.version for item in batch if item.version.status == "ingested"]
     if not taken:
-        _record(state, table, versions, taken, run_id)
+        _record(state, table, batch, taken, run_id)
         return
     file_records.begin(state, table.name, taken)
     author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
-    with write(lake, author, {"files": [version.path for version in versions]}) as tx:
+    with write(lake, author, {"files": [item.version.path for item in batch]}) as tx:
         for rows in frames:
             tx.append("raw", table.name, rows, evolve=True)
-        after(tx, state, lambda: _record(state, table, versions, taken, run_id))
+        after(tx, state, lambda: _record(state, table, batch, taken, run_id))
+
+
+def _together(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Frames of the same columns as one, so that a thousand small files do not become a thousand Parquet files."""
+    alike: dict[tuple[tuple[str, pl.DataType], ...], list[pl.DataFrame]] = {}
+    for frame in frames:
+        alike.setdefault(tuple(frame.schema.items()), []).append(frame)
+    return [pl.concat(group) if len(group) > 1 else group[0] for group in alike.values()]
 
 
 def _remove_unfinished(stores: Stores, table: Table) -> None:
@@ -207,10 +206,13 @@ def _remove_unfinished(stores: Stores, table: Table) -> None:
         after(tx, stores.state, lambda: file_records.forget_unfinished(stores.state, table.name))
 
 
-def _record(state: State, table: Table, versions: list[FileVersion], taken: list[FileVersion], run_id: str) -> None:
+def _record(state: State, table: Table, batch: list[_Read], taken: list[FileVersion], run_id: str) -> None:
     with state.writing():
-        for version in versions:
-            file_records.record(state, table.name, version, run_id)
+        for item in batch:
+            file_records.record(state, table.name, item.version, run_id)
+            if item.renamed_to and item.replaces is not None:
+                why, content = f"renamed to {item.renamed_to}", item.replaces.sha256
+                withdrawals.record(state, table.name, item.version, content, why=why, actor="", by_hand=False)
         if not taken:
             return
         ledger.record(
@@ -224,5 +226,5 @@ def _record(state: State, table: Table, versions: list[FileVersion], taken: list
 def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
     kept = frame.select(name for name, (home, _) in placed.items() if home is not None)
     kept.columns = [home for home, _ in placed.values() if home is not None]
-    ids = pl.Series(FILE, [file_id] * frame.height, dtype=pl.String)
-    return pl.DataFrame([*kept, ids, pl.Series(ROW, range(frame.height), dtype=pl.Int64)])
+    ids = pl.Series(FILE, [file_id]).new_from_index(0, frame.height)
+    return pl.DataFrame([*kept, ids, pl.int_range(frame.height, eager=True).alias(ROW)])

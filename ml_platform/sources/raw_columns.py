@@ -6,46 +6,52 @@ named `<name>::<type>`. `files.columns` of the operational state remembers which
 """
 
 import json
+from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
+from ml_platform.errors import FileRefused
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.storable import to_arrow
 from ml_platform.naming import quoted
 
 FILE, ROW = "_file", "_row"
 _OWN = {FILE, ROW, "_partition"}
+MOST_COLUMNS = 10_000  # of a raw table; a file that would give it more is refused
 Placed = dict[str, tuple[str | None, str]]  # name in the file -> column in raw (None: all null), DuckDB type
 
 
-def storable(frame: pl.DataFrame) -> pl.DataFrame:
-    """`frame` with types that the lake holds: times in microseconds (S1), the rest as text.
+class Places:
+    """Where the columns of one version after the other go in the raw table of a name, as far as it goes.
 
-    The rest: categories, huge integers, and as JSON what holds a structure without fields.
+    Nobody else may add columns meanwhile: the table's lock is held.
     """
-    kinds: dict[str, pl.DataType] = {}
-    for name, kind in frame.schema.items():
-        if isinstance(kind, pl.Datetime) and kind.time_unit != "us":
-            kinds[name] = pl.Datetime("us", kind.time_zone)
-        elif isinstance(kind, pl.Categorical | pl.Enum) or kind in (pl.Int128, pl.UInt128, pl.Object):
-            kinds[name] = pl.String()
-    empty = [pl.Series(c.name, map(_json, c), dtype=pl.String) for c in frame if _holds_nothing(c.dtype)]
-    if empty:
-        frame = frame.with_columns(empty)
-    return frame.cast(kinds) if kinds else frame  # type: ignore[arg-type]  # polars' stub wants a wider mapping
 
+    def __init__(self, lake: Lake, table: str) -> None:
+        self._lake = lake
+        self._columns = lake.columns("raw", table)
+        self._types: dict[tuple[tuple[str, pl.DataType], ...], dict[str, str]] = {}
 
-def _holds_nothing(kind: pl.DataType) -> bool:
-    """Whether a structure without fields is in it, such as that of `{}`. DuckDB has no such type."""
-    if isinstance(kind, pl.Struct):
-        return not kind.fields or any(_holds_nothing(field.dtype) for field in kind.fields)  # type: ignore[arg-type]
-    return isinstance(kind, pl.List | pl.Array) and _holds_nothing(kind.inner)  # type: ignore[arg-type]
-
-
-def _json(value: object) -> str | None:
-    if value is None:
-        return None
-    plain = value.to_list() if isinstance(value, pl.Series) else value
-    return json.dumps(plain, default=str)
+    def of(self, frame: pl.DataFrame, path: str) -> Placed:
+        """Where each column of `frame` goes. Raises FileRefused when the raw table would become too wide."""
+        schema = tuple(frame.schema.items())
+        if schema not in self._types:
+            self._types[schema] = types_in_duckdb(self._lake, frame)
+        placed = homes_of(frame, self._columns, self._types[schema])
+        homes = {home: kind for home, kind in placed.values() if home is not None}
+        new = [home for home in homes if home not in self._columns]
+        if len(self._columns) + len(new) > MOST_COLUMNS:
+            listed = ", ".join(repr(name) for name in new[:3])
+            raise FileRefused(
+                path,
+                f"with its {len(new):,} new columns ({listed}, …) the raw table would have "
+                f"{len(self._columns) + len(new):,}, and it takes {MOST_COLUMNS:,}",
+                position=f"{frame.width:,} columns",
+                remedy="Land fewer columns, or rows of name and value instead of columns.",
+            )
+        self._columns |= homes
+        return placed
 
 
 def homes_of(frame: pl.DataFrame, existing: dict[str, str], incoming: dict[str, str]) -> Placed:
@@ -58,7 +64,8 @@ def homes_of(frame: pl.DataFrame, existing: dict[str, str], incoming: dict[str, 
             placed[name] = (None, "NULL")
             continue
         short = incoming[name] if len(incoming[name]) <= 30 else incoming[name].split("(")[0]
-        candidates = [name, *(f"{name}::{short}{suffix}" for suffix in ("", *(f"#{n}" for n in range(2, 1000))))]
+        base = name.replace("\0", "\ufffd") or "unnamed"  # SQL has no other name for such a column
+        candidates = [base, *(f"{base}::{short}{suffix}" for suffix in ("", *(f"#{n}" for n in range(2, 1000))))]
         for candidate in candidates:
             lower = candidate.lower()
             home, stored = taken.get(lower, (candidate, incoming[name]))
@@ -75,7 +82,7 @@ def types_in_duckdb(lake: Lake, frame: pl.DataFrame) -> dict[str, str]:
     plain.columns = [f"c{i}" for i in range(frame.width)]
     if not frame.width:
         return {}
-    lake.connection.register("incoming_types", plain.to_arrow())
+    lake.connection.register("incoming_types", to_arrow(plain))
     try:
         described = lake.rows("DESCRIBE SELECT * FROM temp.main.incoming_types")
     finally:
@@ -88,20 +95,36 @@ def read_raw(lake: Lake, table: str, file_id: str, columns: str, rows: list[int]
 
     `columns` is the JSON text in `files.columns` of the operational state.
     """
-    placed: dict[str, tuple[str | None, str]] = json.loads(columns)
-    stored = [(name, home) for name, (home, _) in placed.items() if home is not None]
-    listed = ", ".join([f"{ROW} AS r", *(f"{quoted(home)} AS c{i}" for i, (_, home) in enumerate(stored))])
     where = "_file = ?" if rows is None else "_file = ? AND _row IN (SELECT unnest(?::BIGINT[]))"
-    stored_rows = lake.frame(
-        f"SELECT {listed} FROM raw.{quoted(table)} WHERE {where} ORDER BY {ROW}",
-        [file_id] if rows is None else [file_id, rows],
-    )
-    names = {f"c{i}": name for i, (name, _) in enumerate(stored)}
-    empty = [pl.lit(None).alias(f"n{i}") for i, (home, _) in enumerate(placed.values()) if home is None]
-    names |= {f"n{i}": name for i, (name, (home, _)) in enumerate(placed.items()) if home is None}
-    frame = stored_rows.with_columns(empty)
-    back = {name: alias for alias, name in names.items()}
-    frame = frame.select("r", *(back[name] for name in placed))
-    # A file's own column `_row` goes by its name in the raw table: ours must stay what it is.
-    frame.columns = [ROW, *(str(home) if name == ROW else name for name, (home, _) in placed.items())]
-    return frame
+    stored = _stored_rows(lake, table, columns, where, [file_id] if rows is None else [file_id, rows])
+    return _as_read(stored, columns)
+
+
+def read_raw_files(lake: Lake, table: str, file_ids: Sequence[str], columns: str) -> dict[str, pl.DataFrame]:
+    """The rows of several file versions with the same `columns`, as `read_raw` gives them; one question for all."""
+    where = "_file IN (SELECT unnest(?::VARCHAR[]))"
+    stored = _stored_rows(lake, table, columns, where, [list(file_ids)])
+    parts = stored.partition_by("f", as_dict=True)
+    return {file_id: _as_read(parts.get((file_id,), stored.clear()), columns) for file_id in file_ids}
+
+
+def _stored_rows(lake: Lake, table: str, columns: str, where: str, parameters: list[Any]) -> pl.DataFrame:
+    """`f` (the file), `r` (the row) and c0, c1, … for the columns that are stored."""
+    placed: Placed = json.loads(columns)
+    stored = [home for home, _ in placed.values() if home is not None]
+    listed = ", ".join([f"{FILE} AS f", f"{ROW} AS r", *(f"{quoted(home)} AS c{i}" for i, home in enumerate(stored))])
+    return lake.frame(f"SELECT {listed} FROM raw.{quoted(table)} WHERE {where} ORDER BY {FILE}, {ROW}", parameters)
+
+
+def _as_read(stored: pl.DataFrame, columns: str) -> pl.DataFrame:
+    placed: Placed = json.loads(columns)
+    series, taken = {ROW: stored["r"]}, 0
+    for name, (home, _) in placed.items():
+        # A file's own column `_row` goes by its name in the raw table: ours must stay what it is.
+        shown = str(home) if name == ROW else name
+        if home is None:
+            series[shown] = pl.Series(shown, [None]).new_from_index(0, stored.height)
+            continue
+        series[shown] = stored[f"c{taken}"]
+        taken += 1
+    return pl.DataFrame(series)

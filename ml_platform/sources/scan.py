@@ -1,6 +1,6 @@
 """What a source has against what is on record: which versions wait to be read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ml_platform.errors import SourceUnavailable
@@ -9,9 +9,12 @@ from ml_platform.sources.source import Available, Source, Stamp
 from ml_platform.spec.canonical import canonical, content_key
 from ml_platform.spec.tables import Table
 from ml_platform.state import files as file_records
+from ml_platform.state import withdrawals
 from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion, Refused, by_path, versions
+from ml_platform.state.withdrawals import Withdrawal
 
+_GONE = "If the rows shall go too: `ml-platform withdraw {table} FILE --why …`."
 READER_VERSION = 1  # raise it when versions would be read differently
 
 
@@ -27,6 +30,8 @@ class Refusal:
 class Pending:
     """What an ingest would do. `nothing` does not count what was refused and did not change.
 
+    gone: files that are not in the landing folder any more, while their rows stand.
+    withdrawn: files in the landing folder that a person withdrew.
     unavailable: why the source cannot be read now; None when it can. Nothing of it is on record.
     present:     the paths of all versions that the source has.
     """
@@ -35,6 +40,8 @@ class Pending:
     new: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    withdrawn: list[str] = field(default_factory=list)
     unavailable: Refusal | None = None
     present: set[str] = field(default_factory=set)
 
@@ -52,7 +59,27 @@ class Pending:
     def problems(self) -> list[str]:
         """That the source cannot be read, and each refusal, one message each with position and remedy."""
         unavailable = [unavailable_message(self.table, self.unavailable)] if self.unavailable else []
-        return [*unavailable, *(f"Refused: {refusal.error}" for refusal in self.refused)]
+        refused = [f"Refused: {refusal.error}" for refusal in self.refused]
+        return [*unavailable, *refused, *self.departures]
+
+    @property
+    def departures(self) -> list[str]:
+        """Which files left while their rows stand, in a sentence."""
+        return self._absent(self.gone, "left the landing folder while {its} rows stand", _GONE)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person decided about files that are there, in sentences."""
+        again = "Land it again with `ml-platform land` to take it back."
+        return self._absent(self.withdrawn, "{is} withdrawn and not read", again)
+
+    def _absent(self, paths: list[str], what: str, remedy: str) -> list[str]:
+        if not paths:
+            return []
+        several = len(paths) > 1
+        words = {"its": "their", "is": "are"} if several else {"its": "its", "is": "is"}
+        listed = ", ".join(paths[:3]) + (f" and {len(paths) - 3:,} more" if len(paths) > 3 else "")
+        return [f"{listed} {what.format(**words)}. {remedy.format(table=self.table)}"]
 
 
 def unavailable_message(table: str, unavailable: Refusal) -> str:
@@ -87,6 +114,7 @@ class Waiting:
 
     version: Available
     recorded: Sequence[FileVersion]
+    renamed_from: FileVersion | None = None  # the version with the same content, whose path is gone
 
     @property
     def path(self) -> str:
@@ -105,12 +133,16 @@ class Scan:
 def look(state: State, table: Table, source: Source) -> Scan:
     """Compare what the source has with what is on record; contents are compared only where stamps differ."""
     recorded, key = by_path(versions(state, table.name)), read_key(table)
+    withdrawn = withdrawals.standing(state, table.name)
     scan = Scan(Pending(table.name), [], [])
     try:
         for version in source.discover(recorded):
             before = recorded.get(version.path, [])
             scan.pending.present.add(version.path)
             try:
+                if version.path in withdrawn and _stays_withdrawn(version, before[-1], withdrawn[version.path]):
+                    scan.pending.withdrawn.append(version.path)
+                    continue
                 same = _same(version, before)
             except OSError:
                 continue  # it went away since it was discovered
@@ -126,12 +158,45 @@ def look(state: State, table: Table, source: Source) -> Scan:
     except SourceUnavailable as unavailable:
         reason = Refusal(unavailable.path, str(unavailable))
         return replace(scan, pending=replace(scan.pending, unavailable=reason))
+    if table.source.in_landing_folder:
+        _note_absent(scan, {path: versions for path, versions in recorded.items() if path not in scan.pending.present})
     return scan
+
+
+def _note_absent(scan: Scan, absent: Mapping[str, Sequence[FileVersion]]) -> None:
+    """Which files left: those whose content waits under a new name were renamed, the others are gone."""
+    standing = [v for versions in absent.values() for v in versions if v.status == "ingested" and v.rows]
+    for i, item in enumerate(scan.waiting):
+        alike = [v for v in standing if v.bytes == item.version.stamp.size] if not _had_content(item.recorded) else []
+        if not alike:
+            continue
+        try:
+            fingerprint = item.version.fingerprint()
+        except OSError:
+            continue  # it went away since it was discovered
+        same = next((v for v in alike if v.sha256 == fingerprint), None)
+        if same is not None:
+            scan.waiting[i] = replace(item, renamed_from=same)
+            standing.remove(same)
+    scan.pending.gone.extend(sorted(v.path for v in standing))
+
+
+def _had_content(recorded: Sequence[FileVersion]) -> bool:
+    return bool(recorded) and recorded[-1].sha256 != withdrawals.NO_CONTENT
+
+
+def _stays_withdrawn(version: Available, last: FileVersion, withdrawal: Withdrawal) -> bool:
+    """Whether it is still the content that a person withdrew."""
+    if (last.bytes, last.mtime_ns) == version.stamp:
+        return True
+    return withdrawal.by_hand and version.fingerprint() in (withdrawal.sha256, None)
 
 
 def _same(version: Available, before: Sequence[FileVersion]) -> FileVersion | None:
     """The last or the standing version that has the same content."""
     last = before[-1:]
+    if last and last[0].sha256 == withdrawals.NO_CONTENT:
+        return None  # the withdrawal was ended, or other content came
     if last and last[0].sha256 and (last[0].bytes, last[0].mtime_ns) == version.stamp:
         return last[0]
     # Only the last one may lack a fingerprint: it could not be opened, and perhaps still cannot.

@@ -18,7 +18,7 @@ from ml_platform.state.files import FileVersion
 class Stamp(NamedTuple):
     """A mark of a version that costs nothing to take: while it is the same, so is the content.
 
-    Of a file its size in bytes and the time of its last change in nanoseconds.
+    Of a file its size in bytes and the time at which the system saw it change last, in nanoseconds.
     """
 
     size: int

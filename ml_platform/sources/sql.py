@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ml_platform.errors import SourceUnavailable, first_line
+from ml_platform.lake.storable import storable
 from ml_platform.settings import Settings
-from ml_platform.sources.raw_columns import storable
 from ml_platform.sources.source import Available, Reading, Source, Stamp
 from ml_platform.sources.sql_connection import connected
 from ml_platform.spec.sources import Sql

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import re
 import shutil
 import zipfile
 import zlib
@@ -14,6 +15,7 @@ from ml_platform.errors import FileRefused
 
 LONGEST_LINE = 8_000_000  # bytes; a longer line is a broken file, not a row
 _CHUNK = 1 << 20
+_PLAIN = re.compile(r"[\w /.,:;=+@~-]*")
 _AGAIN = "Land the file again, whole."
 
 
@@ -21,13 +23,19 @@ _AGAIN = "Land the file again, whole."
 def unpacked(file: Path, path: str) -> Iterator[Path]:
     """The plain file behind `file`, unpacked into a temporary folder when it is packed.
 
-    `path` is what messages call the file. Raises FileRefused for a damaged or ambiguous archive.
+    Readers take some signs in a path for a pattern, and know no name that is not UTF-8: such a file is read through a
+    link of a plain name. `path` is what messages call the file. Raises FileRefused for a damaged or ambiguous archive.
     """
-    if file.suffix not in (".gz", ".zip"):
+    packed = file.suffix in (".gz", ".zip")
+    if not packed and _PLAIN.fullmatch(str(file)):
         yield file
         return
     with TemporaryDirectory(prefix="unpacked-") as folder:
         plain = Path(folder) / "content"
+        if not packed:
+            plain.symlink_to(file.resolve())
+            yield plain
+            return
         (_gunzip if file.suffix == ".gz" else _unzip)(file, path, plain)
         yield plain
 

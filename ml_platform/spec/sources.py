@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_source import DeclaredSource
+from ml_platform.spec.patterns import matches
 from ml_platform.spec.vocabulary import Several, word
 
 _FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
@@ -138,7 +139,7 @@ class Files(DeclaredSource):
         )
 
     def covers(self, path: str) -> bool:
-        return PurePosixPath(path).match(self.pattern)
+        return matches(self.pattern, path)
 
 
 @word

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from ml_platform.state.column_types import ID, text_column, time_column
 
-REVISION = "0002"  # the newest migration
+REVISION = "0003"  # the newest migration
 
 metadata = MetaData(
     naming_convention={
@@ -117,6 +117,20 @@ landings = Table(
     Column("sha256", Text, primary_key=True),
     time_column("arrival"),
     time_column("recorded_at"),
+)
+
+# Why a version without rows stands for a path: a person withdrew the file, or its content has another name now.
+withdrawals = Table(
+    "withdrawals",
+    metadata,
+    Column("id", ID, primary_key=True, autoincrement=True),
+    *(text_column(name) for name in ("table_name", "file_id", "path", "sha256", "why", "actor")),
+    Column("by_hand", Boolean, nullable=False),
+    time_column("recorded_at"),
+    time_column("ended_at", nullable=True),
+    UniqueConstraint("table_name", "file_id"),
+    ForeignKeyConstraint(["table_name", "file_id"], ["files.table_name", "files.file_id"]),
+    sqlite_autoincrement=True,
 )
 
 # One row per file version and screening key. `partitions` is JSON: partition ("" where no row of

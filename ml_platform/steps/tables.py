@@ -32,6 +32,10 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
     standing = files.standing(ws.state, table.name)
     display: dict[str, Any] = {"files": len(standing), "new": len(report.ingested), "replaced": len(report.replaced)}
     display |= source_of(ws.settings, table).display
+    if report.renamed:
+        display["renamed"] = [{"file": new, "before": old} for new, old in report.renamed.items()]
+        for new, old in report.renamed.items():
+            say(f"renamed: {old} is {new} now; its rows stand")
     if standing:
         newest = sorted(standing, key=lambda version: (version.arrival, version.path), reverse=True)[:ROWS]
         display["newest files"] = {"text": rows_table([_file(version) for version in newest], len(standing))}
@@ -102,12 +106,13 @@ def replay(ws: Workspace, table: Table) -> quarantine.Replay:
 
 
 def references_of(pipelines: list[ModelPipeline], table: str) -> list[Reference]:
-    """The tables that a table's rows refer to, from the Lookups of its examples."""
+    """The tables that a table's rows refer to, from the joins of its examples."""
     references = {}
     for pipeline in pipelines:
         for feature in pipeline.joined:
-            if pipeline.examples.table == table and not feature.timed:
+            if pipeline.examples.table == table:
                 on = {o: t for o, t in feature.keys.items() if o in pipeline.table(table).columns}
                 if on:
-                    references[feature.table, tuple(on.items())] = Reference(feature.table, on)
+                    reference = Reference(feature.table, on, feature.timed)
+                    references[feature.table, tuple(on.items()), feature.timed] = reference
     return list(references.values())

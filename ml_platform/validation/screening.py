@@ -72,7 +72,7 @@ def screen(
             position=made_by,
             remedy="Let clean make every column of the contract.",
         )
-    values, failed = cast(cleaned, types, table.time_zone)
+    values, failed = cast(cleaned, types, table.time_zone, table.key)
     frame = values.with_columns(cleaned[ROW], *(pl.lit(None, pl.String).alias(name) for name in (RULE, REASON)))
     frame = _refuse_unreadable(frame, cleaned, failed)
     frame = _refuse_times(frame, table)

@@ -1,7 +1,7 @@
 """Screenings kept: each file version is screened once per screening key; the result is a Parquet blob."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,8 +12,8 @@ from ml_platform.errors import FileRefused, IngestionError
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
-from ml_platform.sources.raw import table_lock
-from ml_platform.sources.raw_columns import read_raw
+from ml_platform.sources.locks import table_lock
+from ml_platform.sources.raw_columns import ROW, read_raw_files
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.partitions import WHOLE, Partitions
@@ -24,10 +24,11 @@ from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion, by_path, chain, versions
 from ml_platform.state.screenings import ScreeningRecord
 from ml_platform.state.stores import Stores
+from ml_platform.state.withdrawals import NO_CONTENT
 from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen
 
-SCREENING_VERSION = 1  # raise it when the same file, contract and clean would be screened otherwise
-_BATCH = 16  # files a transaction
+SCREENING_VERSION = 2  # raise it when the same file, contract and clean would be screened otherwise
+_FILES, _ROWS = 128, 200_000  # of a batch, which is one transaction
 
 
 @dataclass(frozen=True)
@@ -187,14 +188,17 @@ def screen_files(stores: Stores, table: Table, partitions: Partitions | None, ke
     state = _whole(stores, table, partitions, keys)
     if not state.waiting:
         return state
-    with table_lock(stores.settings, table):
+    with table_lock(stores.settings, table.name):
         state = _whole(stores, table, partitions, keys)
         needs = _needed(stores.lake, table)
         # A refused version lets the one before it stand, which may not be screened either.
         while waiting := state.waiting:
-            for start in range(0, len(waiting), _BATCH):
-                batch = waiting[start : start + _BATCH]
-                screened = [_screen(stores, table, version, partitions, state, needs) for version in batch]
+            for batch in _batches(waiting):
+                raw = _raw(stores.lake, table, batch)
+                screened = [
+                    _screen(stores, table, version, raw.pop(version.file_id), partitions, state, needs)
+                    for version in batch
+                ]
                 screening_records.record(stores.state, screened)
             state = _whole(stores, table, partitions, keys)
     return state
@@ -218,16 +222,43 @@ def _needed(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
     return frames
 
 
+def _batches(versions: list[FileVersion]) -> Iterator[list[FileVersion]]:
+    """Versions whose rows are read together: a question of the lake costs as much as screening a small file."""
+    batch: list[FileVersion] = []
+    rows = 0
+    for version in versions:
+        if batch and (len(batch) >= _FILES or rows + version.rows > _ROWS):
+            yield batch
+            batch, rows = [], 0
+        batch.append(version)
+        rows += version.rows
+    if batch:
+        yield batch
+
+
+def _raw(lake: Lake, table: Table, batch: list[FileVersion]) -> dict[str, pl.DataFrame]:
+    """The raw rows by file id; of a withdrawn file none."""
+    nothing = pl.DataFrame(schema={**table.columns, ROW: pl.Int64()})
+    frames = {version.file_id: nothing for version in batch if version.sha256 == NO_CONTENT}
+    by_columns: dict[str, list[str]] = {}
+    for version in batch:
+        if version.file_id not in frames:
+            by_columns.setdefault(version.columns, []).append(version.file_id)
+    for columns, file_ids in by_columns.items():
+        frames |= read_raw_files(lake, table.name, file_ids, columns)
+    return frames
+
+
 def _screen(
     stores: Stores,
     table: Table,
     version: FileVersion,
+    raw: pl.DataFrame,
     partitions: Partitions | None,
     state: Screenings,
     needs: Mapping[str, pl.DataFrame],
 ) -> ScreeningRecord:
     key = state.key
-    raw = read_raw(stores.lake, table.name, version.file_id, version.columns)
     if raw.height != version.rows:  # a data file of the lake was lost; to go on would lose the rows silently
         raise IngestionError(
             f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",

@@ -1,8 +1,8 @@
 """Times of every form into UTC microseconds (S1)."""
 
-from dataclasses import dataclass
-
 import polars as pl
+
+from ml_platform.validation.conversion import Converted, blank, nothing, stripped
 
 INSTANT = pl.Datetime("us", "UTC")
 NAIVE = pl.Datetime("us")
@@ -12,15 +12,7 @@ _WITHOUT = ("%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M", "%Y-%m-%d")
 _OFFSET = r"\d{2}:\d{2}.*(?:Z|[+-]\d{2}(?::?\d{2})?)$"
 
 
-@dataclass(frozen=True)
-class Moments:
-    """A column of times in UTC, and why a value that was there is missing: Boolean columns by rule."""
-
-    values: pl.Series
-    failed: dict[str, pl.Series]
-
-
-def to_utc(column: pl.Series, zone: str | None) -> Moments:
+def to_utc(column: pl.Series, zone: str | None) -> Converted:
     """Text (ISO 8601), dates and times as moments in UTC.
 
     Naive times are in `zone`; without one they fail as "zone". A local time that a change of clocks
@@ -29,13 +21,15 @@ def to_utc(column: pl.Series, zone: str | None) -> Moments:
     kind = column.dtype
     given = column.is_not_null()
     if isinstance(kind, pl.Datetime) and kind.time_zone is not None:
-        return Moments(column.cast(pl.Datetime("us", kind.time_zone)).dt.convert_time_zone("UTC"), {})
+        moments = column.cast(pl.Datetime("us", kind.time_zone), strict=False).dt.convert_time_zone("UTC")
+        return Converted(moments, {"dtype": given & moments.is_null()})
     if isinstance(kind, pl.Datetime) or kind == pl.Date:
-        values, failed = _localized(column.cast(NAIVE), zone)
-        return Moments(values, failed)
+        naive = column.cast(NAIVE, strict=False)
+        values, failed = _localized(naive, zone)
+        return Converted(values, {**failed, "dtype": given & naive.is_null()})
     if kind != pl.String:  # a number does not say from when it counts, nor in which unit
-        return Moments(pl.Series(column.name, [None] * len(column), dtype=INSTANT), {"dtype": given})
-    text = column.str.strip_chars().str.replace("T", " ", literal=True).str.replace("Z$", "+00:00")
+        return Converted(nothing(column, INSTANT), {"dtype": given})
+    text = stripped(column).str.replace("T", " ", literal=True).str.replace("Z$", "+00:00")
     dated = text.str.contains(_DATED).fill_null(False)
     text = blank(text, ~dated)
     offset = text.str.contains(_OFFSET).fill_null(False)
@@ -44,12 +38,7 @@ def to_utc(column: pl.Series, zone: str | None) -> Moments:
     local, failed = _localized(naive, zone)
     values = fixed.zip_with(fixed.is_not_null(), local)
     failed["dtype"] = given & fixed.is_null() & naive.is_null()
-    return Moments(values.alias(column.name), failed)
-
-
-def blank(column: pl.Series, where: pl.Series) -> pl.Series:
-    """`column` with null where `where` holds."""
-    return pl.select(pl.when(where).then(None).otherwise(column).alias(column.name)).to_series()
+    return Converted(values.alias(column.name), failed)
 
 
 def _parsed(text: pl.Series, forms: tuple[str, ...], kind: pl.Datetime) -> pl.Series:

@@ -12,9 +12,10 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import whole
 from ml_platform.lake.frames import staged
+from ml_platform.lake.storable import storable
 from ml_platform.lake.transaction import Author, write
 from ml_platform.quality.profile import profile, write_profile
-from ml_platform.sources.raw_columns import ROW, read_raw, storable
+from ml_platform.sources.raw_columns import ROW, read_raw
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.partitions import WHOLE, Partitions

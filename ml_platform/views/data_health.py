@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from ml_platform.monitoring.alert_rules import of_refused
 from ml_platform.monitoring.freshness import stale
 from ml_platform.monitoring.waiting import waiting, waits_too_long
+from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.scan import pending, refused, unavailable_message
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
@@ -36,6 +37,9 @@ def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterato
                 else:
                     remedy = f"{table.source.correction} `ml-platform alerts resolve` where it can stay as it is."
                     yield Finding("refused file", "bad", detail, remedy)
+        for table, look in looks:
+            for refusal in foreseen(stores.settings, table, look.paths):
+                yield Finding("waiting file", "warn", f"would be refused: {refusal.error}", table.source.correction)
         if counts:
             listed = ", ".join(f"{count} of {table}" for table, count in counts.items())
             yield Finding(

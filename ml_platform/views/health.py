@@ -7,6 +7,7 @@ import duckdb
 
 from ml_platform.errors import PlatformError, first_line
 from ml_platform.settings import Settings
+from ml_platform.sources.landed import sentences, strays
 from ml_platform.spec.declarations import Declarations
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.stores import Stores
@@ -36,8 +37,10 @@ def examine(
     declared = load_declarations(settings)
     pipelines = list(declared.pipelines.values())
     data = Finding("settings", "ok", f"data in {settings.data.resolve()}")
+    folder = _landing_folder(settings, declared)
     runs = _runs(look_at_runs, settings, pipelines) if look_at_runs else []
-    return [data, *_declarations(settings, declared), *machine_findings(settings), *_stores(settings, pipelines), *runs]
+    stores = _stores(settings, pipelines)
+    return [data, *_declarations(settings, declared), *machine_findings(settings), *stores, *folder, *runs]
 
 
 def _runs(look: Look, settings: Settings, pipelines: Sequence[ModelPipeline]) -> list[Finding]:
@@ -56,6 +59,15 @@ def _declarations(settings: Settings, declared: Declarations) -> Iterator[Findin
     elif not declared.broken:
         remedy = "Name modules that declare some in ML_PLATFORM_PIPELINES."
         yield Finding("declarations", "warn", f"no pipeline in {modules}", remedy)
+
+
+def _landing_folder(settings: Settings, declared: Declarations) -> list[Finding]:
+    """What lies in the landing folder and is read by no table, or by two. Nothing while a declaration is broken."""
+    if declared.broken or not declared.pipelines:
+        return []
+    found = sentences(strays(settings, [table for one in declared.pipelines.values() for table in one.tables]))
+    remedy = "Rename it, move it away, or declare a pattern that covers it once."
+    return [Finding("landing folder", "warn", sentence, remedy) for sentence in found]
 
 
 def _stores(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

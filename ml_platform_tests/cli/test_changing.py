@@ -18,6 +18,34 @@ def test_landing_copies_files_and_says_what_takes_them_in(platform: Path, tmp_pa
     assert "ml-platform run trip_delay" in invoke("land", "trip_delay", "trips", str(file)).stderr
 
 
+def test_landing_refuses_what_would_be_lost_and_takes_folders(platform: Path, tmp_path: Path) -> None:
+    standing = (platform / "landing" / "trips" / "trips_2024-01.csv").read_bytes()
+    for month in ("2024-01", "2024-05"):
+        (tmp_path / "new").mkdir(exist_ok=True)
+        (tmp_path / "new" / f"trips_{month}.csv").write_text(scenario.csv(scenario.trip_rows(month, 5)))
+    (tmp_path / "new" / "readme.txt").write_text("x")
+    refused = invoke("land", "trip_delay", "trips", str(tmp_path / "new"))
+    assert refused.exit_code == 2
+    assert "Other content stands as trips/trips_2024-01.csv" in " ".join(refused.stderr.replace("│", "").split())
+    assert (platform / "landing" / "trips" / "trips_2024-01.csv").read_bytes() == standing
+    assert not (platform / "landing" / "trips" / "trips_2024-05.csv").exists()
+    rows = invoke_json("land", "trip_delay", "trips", str(tmp_path / "new"), "--replace")
+    assert [(Path(row["landed"]).name, row["outcome"]) for row in rows] == [
+        ("trips_2024-01.csv", "replaced"),
+        ("trips_2024-05.csv", "landed"),
+        ("readme.txt", "skipped"),
+    ]
+
+
+def test_a_file_is_withdrawn_once_on_record_and_status_says_so(platform: Path) -> None:
+    outcome = invoke_json("withdraw", "trips", "trips_2024-02.csv", "--why", "sent twice")
+    assert list(outcome) == ["table", "file", "rows", "at", "why", "changed"]
+    assert (outcome["file"], outcome["changed"]) == ("trips/trips_2024-02.csv", True) and outcome["rows"] > 0
+    assert invoke_json("withdraw", "trips", "trips_2024-02.csv", "--why", "again")["changed"] is False
+    assert "already (sent twice)" in invoke("withdraw", "trips", "trips_2024-02.csv", "--why", "again").stderr
+    assert "trips/trips_2024-02.csv is withdrawn and not read." in invoke("status", "trip_delay").stderr
+
+
 def test_a_champion_is_promoted_once_rolled_back_and_brought_back(platform: Path) -> None:
     versions = invoke_json("models", "trip_delay")
     serving = next(row["version"] for row in versions if row["serves"])

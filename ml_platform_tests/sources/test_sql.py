@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 
 from ml_platform.errors import DeclarationError, IngestionError
+from ml_platform.lake.storable import storable
 from ml_platform.runtime.run_state import source_marks
 from ml_platform.sources.landing import land
 from ml_platform.sources.raw import ingest
-from ml_platform.sources.raw_columns import storable
 from ml_platform.sources.scan import pending
 from ml_platform.spec.sources import Sql
 from ml_platform.state.files import standing, versions

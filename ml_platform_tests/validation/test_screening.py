@@ -71,7 +71,10 @@ def refusals(result: Screened) -> dict[int, tuple[str, str]]:
         ({"share": "-1e308"}, "share|min", "share is -1e+308, which is below the minimum 0"),
         ({"share": "nan"}, "share|nan", "share is NaN, which is not a number (NaN)"),
         ({"share": "-inf"}, "share|inf", "share is -inf, which is infinite"),
-        ({"share": "1e400"}, "share|inf", "share is inf, which is infinite"),
+        ({"share": "1e400"}, "share|exact", "share is '1e400', which is not exactly a value of Float64"),
+        ({"price": "1.505"}, "price|exact", "price is '1.505', which is not exactly a value of Decimal(precision=10,"),
+        ({"day": "2013-01-01 05:00"}, "day|exact", "day is '2013-01-01 05:00', which is not exactly a value of Date"),
+        ({"odd": "9.007199254740993e15"}, "odd|double", "which is a double so great that it stands for several whole"),
         ({"share": "1,5"}, "share|dtype", "share is '1,5', which is not a number"),
         ({"code": "ab"}, "code|regex", "code is ab, which does not match ^[A-Z]+$"),
         ({"code": "ABCD"}, "code|max_length", "code is ABCD, which is longer than 3"),
@@ -107,6 +110,30 @@ def test_typed_columns_of_another_type_are_cast_without_losing_anything() -> Non
     assert {r: rule for r, (rule, _) in found.items()} == {1: "id|dtype", 2: "id|dtype", 3: "id|nullability"}
     nested = refusals(screened(wide(), [{**row(), "share": {"a": 1}}]))
     assert nested[0][0] == "share|dtype"
+
+
+def test_the_same_number_is_taken_however_it_is_written() -> None:
+    ids = ["1.0", " 2 ", "\u00a03\u00a0", "+4", "5e0", "006"]
+    rows = [row(id=cell, odd="3.0", yes="1.0", share=" 0.5 ", price="1.500", day="2013-01-01 00:00:00") for cell in ids]
+    result = screened(wide(), rows)  # type: ignore[arg-type]  # cells are objects there
+    assert refusals(result) == {} and result.frame["id"].to_list() == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_key_of_text_is_written_alike_whether_it_came_as_text_or_as_a_number() -> None:
+    class Visit(dy.Schema):
+        customer = dy.String(primary_key=True)
+
+    table = Table("visits", Files("*.parquet"), contract=Visit)
+    doubles = screened(table, [{"customer": c} for c in (1.0, 2.5, 2.0**53, None)], customer=pl.Float64())
+    assert doubles.frame["customer"].to_list() == ["1", None, None, None]
+    assert [rule for rule, _ in refusals(doubles).values()] == [
+        "customer|fraction",
+        "customer|double",
+        "customer|nullability",
+    ]
+    assert refusals(doubles)[1][1] == "customer is '2.5', which is a fraction, in a column that is part of the key"
+    for cells in ([1, 2], ["1", "2"], [1.0, 2.0]):
+        assert screened(table, [{"customer": c} for c in cells]).frame["customer"].to_list() == ["1", "2"]
 
 
 def test_s35_identical_rows_are_dropped_and_counted_and_others_of_the_same_key_refused() -> None:

@@ -269,6 +269,6 @@ def test_a_declared_arrival_needs_a_zone_and_a_file_a_fitting_name(sandbox: Inge
     with pytest.raises(IngestionError, match="There is no file"):
         land(sandbox.stores.settings, customers(), [tmp_path / "y.csv"])
     one = customers(source=Files("customers.csv"))
-    assert land(sandbox.stores.settings, one, [file]) == [sandbox.landing / "customers.csv"]
+    assert [one.path for one in land(sandbox.stores.settings, one, [file])] == [sandbox.landing / "customers.csv"]
     sandbox.run(one)
     assert sandbox.validated(one)["name"].to_list() == ["Ada"]

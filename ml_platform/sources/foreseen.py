@@ -1,0 +1,49 @@
+"""What a run would refuse, told before it runs: files that wait, judged by their header."""
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from ml_platform.errors import FileRefused, first_line
+from ml_platform.settings import Settings
+from ml_platform.sources.column_names import check_columns
+from ml_platform.sources.file_reading import header
+from ml_platform.sources.landed import landed
+from ml_platform.sources.scan import Refusal
+from ml_platform.sources.unpacking import unpacked
+from ml_platform.spec.sources import Files
+from ml_platform.spec.tables import Table
+
+_MOST = 100  # files; a header costs a millisecond
+
+
+def foreseen(settings: Settings, table: Table, waiting: Iterable[str]) -> list[Refusal]:
+    """Those of the first hundred waiting files that would be refused for their columns. Packed files are not opened."""
+    if not isinstance(table.source, Files):
+        return []
+    files, refusals = landed(settings, table), []
+    for path in islice((path for path in waiting if path in files), _MOST):
+        try:
+            names = _names(files[path], path, table.source)
+            if names is not None:
+                check_columns(table, names, path)
+        except FileRefused as refused:
+            refusals.append(Refusal(path, str(refused)))
+        except (OSError, UnicodeDecodeError):
+            continue  # it went away, or reading it whole will name the byte
+    return refusals
+
+
+def _names(file: Path, path: str, source: Files) -> list[str] | None:
+    """The column names; None where only the whole file has them."""
+    if file.suffix in (".gz", ".zip") or source.row_format == "ndjson" or not file.stat().st_size:
+        return None
+    with unpacked(file, path) as plain:
+        if source.row_format == "csv":
+            return header(plain, path, source.separator)
+        try:
+            return list(pl.read_parquet_schema(plain))
+        except pl.exceptions.PolarsError as error:
+            raise FileRefused(path, f"the Parquet file cannot be read: {first_line(error)}") from None

@@ -1,0 +1,148 @@
+"""Files that leave: renamed ones go on under their new name, withdrawn ones end on record, others are mentioned."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ml_platform.errors import IngestionError, NotFoundError
+from ml_platform.sources.landing import land
+from ml_platform.sources.scan import pending
+from ml_platform.sources.withdrawing import Withdrawn, withdraw
+from ml_platform.spec.tables import Table
+from ml_platform.state import withdrawals
+from ml_platform.state.files import versions
+from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers, readings
+
+GOOD = "id,name\n1,Ada\n2,Grace\n"
+
+
+def current(sandbox: IngestionSandbox, table: Table) -> list[tuple[int, str]]:
+    frame = sandbox.validated(table).filter(pl.col("_superseded_at").is_null())
+    return frame.select(table.key[0], "name").rows()
+
+
+def end(sandbox: IngestionSandbox, file: str, table: str = "customers") -> Withdrawn:
+    return withdraw(sandbox.state, sandbox.stores.settings, table, file, why="sent twice", actor="eva")
+
+
+def test_a_renamed_file_is_the_same_file_and_may_be_corrected(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    file = sandbox.put("customers/jan.csv", GOOD)
+    sandbox.run(table)
+    before = sandbox.validated(table).drop("path")
+    file.rename(sandbox.landing / "customers/2024-01.csv")
+    report = sandbox.ingest(table)
+    assert report.renamed == {"customers/2024-01.csv": "customers/jan.csv"}
+    [build] = sandbox.run(table)
+    assert sandbox.validated(table).drop("path").equals(before)  # known since when it was, in the same bytes
+    assert build.result.quarantined == 0 and pending(sandbox.state, table).gone == []
+    sandbox.put("customers/2024-01.csv", "id,name\n1,Eva\n2,Grace\n")
+    [build] = sandbox.run(table)
+    assert build.result.quarantined == 0 and current(sandbox, table) == [(1, "Eva"), (2, "Grace")]
+    (sandbox.landing / "customers/2024-01.csv").rename(sandbox.landing / "customers/jan.csv")
+    sandbox.run(table)  # and back
+    assert current(sandbox, table) == [(1, "Eva"), (2, "Grace")]
+
+
+def test_a_copy_of_a_file_that_stays_is_no_renaming(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    sandbox.put("customers/b.csv", GOOD)
+    assert sandbox.ingest(table).renamed == {}
+
+
+def test_a_file_that_left_is_mentioned_while_its_rows_stand(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    file = sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    file.unlink()
+    look = pending(sandbox.state, table)
+    assert look.nothing and look.gone == ["customers/a.csv"]
+    assert look.problems == [
+        "customers/a.csv left the landing folder while its rows stand. If the rows shall go too: "
+        "`ml-platform withdraw customers FILE --why …`."
+    ]
+    end(sandbox, "a.csv")
+    assert pending(sandbox.state, table).problems == []
+
+
+def test_a_withdrawn_file_ends_at_its_arrival_and_stays_on_record(sandbox: IngestionSandbox) -> None:
+    table = readings()
+    sandbox.put("readings/a.csv", "sensor,at,value\na,2013-01-01T00:00:00Z,1\na,2013-02-01T00:00:00Z,2\n")
+    sandbox.run(table)
+    outcome = end(sandbox, "readings/a.csv", "readings")
+    assert (outcome.rows, outcome.changed) == (2, True)
+    reports = sandbox.run(table)
+    assert [report.result.rows for report in reports] == [0, 0]
+    assert sandbox.validated(table)["_superseded_at"].to_list() == [outcome.at, outcome.at]
+    [recorded] = withdrawals.standing(sandbox.state, "readings").values()
+    assert (recorded.why, recorded.actor, recorded.by_hand) == ("sent twice", "eva", True)
+    sandbox.check_nothing_lost(table, reports)
+
+
+def test_withdrawing_twice_changes_nothing(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    first, second = end(sandbox, "customers/a.csv"), end(sandbox, "a.csv")
+    assert first.changed and not second.changed
+    assert (second.at - first.at).total_seconds() < 1 and second.rows == 2
+    assert len(versions(sandbox.state, "customers")) == 2
+
+
+def test_a_withdrawn_file_stays_out_until_it_lands_again(sandbox: IngestionSandbox, tmp_path: Path) -> None:
+    table = customers()
+    file = sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    end(sandbox, "customers/a.csv")
+    sandbox.put("customers/a.csv", GOOD)  # touched, copied, restored: still what a person withdrew
+    look = pending(sandbox.state, table)
+    assert look.nothing and look.withdrawn == ["customers/a.csv"]
+    assert look.remarks == [
+        "customers/a.csv is withdrawn and not read. Land it again with `ml-platform land` to take it back."
+    ]
+    sandbox.run(table)
+    assert current(sandbox, table) == [] and file.exists()
+    outside = tmp_path / "a.csv"
+    outside.write_text(GOOD)
+    land(sandbox.stores.settings, table, [outside])
+    assert pending(sandbox.state, table).changed == ["customers/a.csv"]
+    [report] = sandbox.run(table)
+    assert report.result.rows == 2 and pending(sandbox.state, table).withdrawn == []
+
+
+def test_other_content_under_the_name_of_a_withdrawn_file_is_read(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    end(sandbox, "customers/a.csv")
+    sandbox.put("customers/a.csv", "id,name\n1,Eva\n")
+    sandbox.run(table)
+    assert current(sandbox, table) == [(1, "Eva")]
+
+
+def test_a_conflict_with_a_withdrawn_file_is_over(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    sandbox.put("customers/b.csv", "id,name\n1,Eva\n")
+    [report] = sandbox.run(table)
+    assert report.result.quarantined == 1
+    end(sandbox, "customers/a.csv")
+    [report] = sandbox.run(table)
+    assert report.result.quarantined == 0 and current(sandbox, table) == [(1, "Eva")]
+
+
+def test_a_file_that_is_not_there_is_refused_with_those_that_are(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/january.csv", GOOD)
+    sandbox.put("customers/bad.csv", "id\n1\n")
+    sandbox.run(table)
+    with pytest.raises(NotFoundError, match=r"no file of customers 'januray.csv'\. Known: customers/january\.csv"):
+        end(sandbox, "januray.csv")
+    with pytest.raises(NotFoundError, match=r"no table with files 'custmers'\. Known: customers"):
+        end(sandbox, "a.csv", "custmers")
+    with pytest.raises(IngestionError, match=r"No rows of customers/bad\.csv stand"):
+        end(sandbox, "bad.csv")
