@@ -15,7 +15,6 @@ from ml_platform.features.parity import parity
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
-from ml_platform.naming import quoted
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.runtime import reading
 from ml_platform.runtime.step import Asset, Step, own
@@ -115,7 +114,7 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
 
     def replay(examples: int) -> Compared:
         definition = FeatureDefinition.of(pipeline)
-        tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
+        tables = features.relations(ws, definition)
         chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
         rows = chosen.select(list(definition.row_schema))
         return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))

@@ -10,6 +10,7 @@ from ml_platform.naming import quoted
 from ml_platform.serving.batch import key_text
 from ml_platform.state.lineage import LandedFile, landed_files
 from ml_platform.state.stores import Stores
+from ml_platform.validation.version_order import with_paths
 
 Row = dict[str, Any]
 _SHOWN = '"key", "at", score, "class", version, role, _partition AS partition, run_id'
@@ -49,10 +50,10 @@ def feature_row(lake: Lake, pipeline: str, definition: FeatureDefinition, predic
 
 def example_rows(stores: Stores, definition: FeatureDefinition, features: Row) -> list[Row]:
     """The origin of an example's row: partition, file, row of the file (from 0), hash, arrival."""
-    table = f"validated.{quoted(definition.examples)}"
+    rows = with_paths(stores.state, definition.examples)
     same = " AND ".join(f"{quoted(name)} = ?" for name in definition.keys)
     chosen = examples_sql(
-        definition, f"(SELECT * FROM {table} WHERE {same})", None, None, ["_file", "_row", "_partition"]
+        definition, f"(SELECT * FROM ({rows}) WHERE {same})", None, None, ["_file", "_row", "_partition"]
     )
     mine = [features[name] for name in definition.keys]
     where = ""

@@ -26,7 +26,9 @@ from ml_platform_tests.scenario.labelled_trips import MONTHS, D
 def trained(stores: Stores, settings: Settings, pipeline: ModelPipeline) -> tuple[TrainingSet, Version]:
     blobs = Blobs(settings)
     labelled_trips.fill(stores.lake, pipeline, labelled_trips.rows())
-    stored = training_set.build(stores.lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
+    stored = training_set.build(
+        stores.lake, blobs, pipeline, label_rows=labelled_trips.with_path("trips"), decided_at=D, partitions_upto=MONTHS
+    )
     fitted = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     return stored, versions.register(
         stores.state,
