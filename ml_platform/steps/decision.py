@@ -179,11 +179,13 @@ def _judged(
 ) -> Outcome:
     """Decide on all available evidence."""
     performance = pipeline.retrain.on_performance is not None
+    drift = evidences.drift(ws, pipeline, author.partition)
     seen = replace(
         timing,
         labelled=ready.labelled,
         lacking=ready.lacking,
-        drift=evidences.drift(ws, pipeline, author.partition),
+        drift=drift.weighted,
+        moved=drift.moved,
         performance=evidences.performance(ws, pipeline, author.partition) if performance else None,
     )
     counts = {"immature": ready.immature, **ready.parts}
@@ -236,6 +238,8 @@ def _take(
 def _monitoring(seen: Evidence) -> dict[str, Any]:
     """The evidence besides labels, for display."""
     display: dict[str, Any] = {"partitions since training": seen.since_triggered, "drift": seen.drift}
+    if seen.moved:
+        display["drifted important columns"] = ", ".join(seen.moved)
     if seen.performance is not None:
         worth = {f"realised {seen.performance.metric}": seen.performance.realised}
         display |= {**worth, "worse by": seen.performance.loss}

@@ -15,7 +15,8 @@ from ml_platform.naming import literal, quoted
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.batch import key_text
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.drift import ROLE, Judged
+from ml_platform.steps.drift import ROLE
+from ml_platform.steps.drift_sides import Judged
 from ml_platform.steps.performance import known_by
 from ml_platform.training.labels import labelled
 from ml_platform.validation.version_order import with_paths
