@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         AtLeast,
         AtMost,
         Latency,
-        Leakage,
         NoWorseThanBaseline,
         NoWorseThanChampion,
         OverfitGap,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         Reproduction,
         Size,
     )
+    from ml_platform.spec.leak_gates import Leakage, Provenance
     from ml_platform.spec.monitoring import Drift
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
@@ -47,7 +47,6 @@ _HOMES = {
         "AtLeast",
         "AtMost",
         "Latency",
-        "Leakage",
         "NoWorseThanBaseline",
         "NoWorseThanChampion",
         "OverfitGap",
@@ -55,6 +54,7 @@ _HOMES = {
         "Reproduction",
         "Size",
     ),
+    "spec.leak_gates": ("Leakage", "Provenance"),
     "spec.monitoring": ("Drift",),
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
@@ -90,6 +90,7 @@ __all__ = [
     "OverfitGap",
     "Parity",
     "PipelineComponent",
+    "Provenance",
     "Reproduction",
     "Retrain",
     "Since",

@@ -28,6 +28,7 @@ WORDS = [
     "OverfitGap",
     "Parity",
     "PipelineComponent",
+    "Provenance",
     "Reproduction",
     "Retrain",
     "Since",

@@ -30,6 +30,7 @@ from ml_platform.steps.candidate import version_of
 from ml_platform.steps.decision import of as decision_of
 from ml_platform.steps.incumbent import card, incumbent, version_read
 from ml_platform.steps.proofs import Background, Replayed
+from ml_platform.steps.provenance import column_origins
 from ml_platform.steps.training_set import SKIPPED_KEY, stored_training_set
 from ml_platform.training.reproduction import reproduce
 from ml_platform.views.performance_plots import judged
@@ -120,7 +121,13 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
         return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
 
     champion = _champion(ws, pipeline, partition, version, holdout) if Evidence.CHAMPION in wanted else None
-    return replace(candidate, champion=champion, parity=replay, reproduce=again.result)
+    return replace(
+        candidate,
+        champion=champion,
+        parity=replay,
+        provenance=lambda: column_origins(ws, pipeline, partition),
+        reproduce=again.result,
+    )
 
 
 def _champion(

@@ -48,7 +48,7 @@ def screen(
     Raises FileRefused when `clean` fails or its result is not what the contract describes.
     """
     nulled = table.source.with_nulls(raw)
-    cleaned = _cleaned(table, nulled, path, needs) if raw.height else _nothing(table, nulled)
+    cleaned = cleaned_rows(table, nulled, path, needs) if raw.height else _nothing(table, nulled)
     types = table.columns
     missing = [name for name in types if name not in cleaned.columns]
     if missing:
@@ -83,7 +83,8 @@ def _nothing(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(schema={**table.columns, ROW: pl.Int64()})
 
 
-def _cleaned(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def cleaned_rows(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """What `clean` makes of raw rows, in order of `_row`; the rows themselves without `clean`. Raises FileRefused."""
     if table.clean is None:
         return raw
     name = getattr(table.clean, "__name__", "clean")

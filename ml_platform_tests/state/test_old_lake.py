@@ -16,10 +16,11 @@ from ml_platform_tests.state.old_lake.digest import digest
 from ml_platform_tests.world import World
 
 SETTLED = ("predictions", "drift", "decision", "training_set", "candidate", "verdicts", "champion")
-# Drift has rules of its own for single columns since. A pipeline without partitions settles nothing.
+# Drift has rules of its own for single columns since, and candidates are judged by one gate more. A pipeline without
+# partitions settles nothing.
 JUDGED_ANEW = {
     "trip_delay": set[str](),
-    "churn": {f"churn/{step}" for step in ("drift", "report", "decision")},
+    "churn": {f"churn/{step}" for step in ("drift", "report", "decision", "verdicts", "champion")},
 }
 OF_EACH_PIPELINE = pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda pipeline: pipeline.name)
 
