@@ -42,7 +42,7 @@ def _measure() -> None:
     from ml_platform.cli.running import run_pipeline
     from ml_platform.demo.example import find
     from ml_platform.discovery import pipelines
-    from ml_platform.orchestration.resources import workspace_for
+    from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.settings import Settings
 
     settings = Settings()

@@ -24,7 +24,7 @@ from typing import Any
 def grow(data: Path, name: str, count: int) -> int:
     """Take decisions anew until there are `count`; how many there are."""
     from ml_platform.lake.transaction import Author
-    from ml_platform.orchestration.resources import workspace_for
+    from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.settings import Settings
     from ml_platform.state import decisions, ledger
 

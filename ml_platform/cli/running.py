@@ -52,7 +52,7 @@ def run(
     declared.partition_keys(through or only)  # a partition that does not exist is refused before anything is opened
     check_dagster()
     run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json)
-    from ml_platform.orchestration.resources import workspace_for
+    from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.steps.decision import of
     from ml_platform.views.status import months
 
@@ -80,7 +80,7 @@ def demo(
     declared.partition_keys(through)  # a month that does not exist is refused before anything lands
     check_dagster()
     from ml_platform.demo.nyc_flights import land_months
-    from ml_platform.orchestration.resources import workspace_for
+    from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.views.status import months
 
     workspace = workspace_for(settings)
@@ -165,7 +165,7 @@ def run_pipeline(
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from ml_platform.orchestration.alive import at_the_terminal
-    from ml_platform.orchestration.resources import workspace_for
+    from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.steps.all_steps import planner as planner_of
 
     planner = planner_of(workspace_for(settings), pipeline, recompute=recompute)

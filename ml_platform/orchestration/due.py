@@ -17,7 +17,7 @@ from ml_platform.discovery import pipelines
 from ml_platform.lake import snapshots
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
-from ml_platform.orchestration.resources import reading_workspace_for, settings_of
+from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
 from ml_platform.runtime.planner import Work
 from ml_platform.runtime.run_state import RunState, first_state, source_marks, state_of
 from ml_platform.runtime.step import Job

@@ -9,7 +9,7 @@ import dagster as dg
 from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.build import build_definitions
-from ml_platform.orchestration.resources import workspace_for
+from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline

@@ -10,11 +10,10 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Executable, Row, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from ml_platform.errors import StateError, first_line
+from ml_platform.errors import StateError
 from ml_platform.settings import Settings
-from ml_platform.state.engine import SCHEMA, engine_of, path
+from ml_platform.state.engine import SCHEMA, engine_of, location, path
 from ml_platform.state.schema import REVISION
 
 T = TypeVar("T")
@@ -38,17 +37,14 @@ class State:
                 revision = _revision(self._engine)
                 if revision != REVISION:
                     self._migrate(revision)
-            except DBAPIError as error:
-                raise StateError(
-                    f"The operational state ({self.location}) cannot be opened: {first_line(error.orig or error)}.",
-                    remedy="Restore it from a copy, or see `ml-platform doctor`.",
-                ) from None  # the cause may hold the address of the database
+            except StateError as error:
+                raise error from None  # the cause may hold the address of the database
             opened.pop_all()  # nothing failed: `close` disposes of it
 
     @property
     def location(self) -> str:
         """Where the database is, without secrets: the file, or the name of the PostgreSQL schema."""
-        return f"PostgreSQL schema {SCHEMA}" if self.settings.catalog.get_secret_value() else str(path(self.settings))
+        return location(self.settings)
 
     def rows(self, statement: Executable) -> Sequence[AnyRow]:
         """All rows of a query. Inside `reading()` all queries of this thread see one moment."""
@@ -122,27 +118,15 @@ class State:
         if current is not None:
             yield current
             return
-        try:
-            with self._engine.connect() as connection:
-                connection.info["immediate"] = True
-                try:
-                    with connection.begin():
-                        self._local.connection = connection
-                        yield connection
-                finally:
-                    self._local.connection = None
-                    connection.info.pop("immediate", None)
-        except IntegrityError as error:
-            doubled = "unique" in str(error.orig).lower()
-            raise StateError(
-                f"The database refused a row: {error.orig}.",
-                remedy="Another process recorded it at the same moment; run again." if doubled else "Report it.",
-            ) from error
-        except DBAPIError as error:
-            raise StateError(
-                f"The operational state could not be written: {first_line(error.orig or error)}.",
-                remedy="Nothing was recorded. Free space or wait for the other writer, and run again.",
-            ) from error
+        with self._engine.connect() as connection:
+            connection.info["immediate"] = True
+            try:
+                with connection.begin():
+                    self._local.connection = connection
+                    yield connection
+            finally:
+                self._local.connection = None
+                connection.info.pop("immediate", None)
 
     def close(self) -> None:
         """Close the database."""
@@ -206,11 +190,8 @@ def _asked(settings: Settings, question: Callable[[Engine], T]) -> T:
     engine = engine_of(settings, read_only=True)
     try:
         return question(engine)
-    except DBAPIError as error:
-        raise StateError(
-            f"The operational state cannot be read: {first_line(error.orig or error)}.",
-            remedy="See `ml-platform doctor`.",
-        ) from None  # the cause may hold the address of the database
+    except StateError as error:
+        raise error from None  # the cause may hold the address of the database
     finally:
         engine.dispose()
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from ml_platform.errors import StateError
 from ml_platform.settings import Settings
+from ml_platform.state.faults import raise_as_state_errors
 
 SCHEMA = "ml_platform"  # in PostgreSQL
 _FILE = "state.sqlite"
@@ -20,15 +21,24 @@ def path(settings: Settings) -> Path:
     return settings.lake.resolve() / _FILE
 
 
+def location(settings: Settings) -> str:
+    """Where the operational state is, without secrets: the file, or the name of the PostgreSQL schema."""
+    return f"PostgreSQL schema {SCHEMA}" if settings.catalog.get_secret_value() else str(path(settings))
+
+
 def engine_of(settings: Settings, read_only: bool) -> Engine:
     """Open the engine of the settings' database; a SQLite file for writing is created.
 
-    Raises StateError when there is no file to read, or when psycopg is needed and not installed.
+    Every fault of the database is raised as a StateError. Raises StateError when there is no file to
+    read, or when psycopg is needed and not installed.
     """
     secret = settings.catalog.get_secret_value()
-    if secret:
-        return _postgres(secret)
-    file = path(settings)
+    engine = _postgres(secret) if secret else _sqlite(path(settings), read_only)
+    raise_as_state_errors(engine, location(settings))
+    return engine
+
+
+def _sqlite(file: Path, read_only: bool) -> Engine:
     if read_only and not file.exists():
         raise StateError(
             f"There is no operational state in {file.parent}.",

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 
 import duckdb
-from sqlalchemy.exc import SQLAlchemyError
 
 from ml_platform.errors import PlatformError
 from ml_platform.settings import Settings
@@ -60,6 +59,6 @@ def _checked(name: str, check: Check, stores: Stores, pipelines: Sequence[ModelP
     """The findings of a check. A failure of the check is a finding, too."""
     try:
         return list(check(stores, pipelines))
-    except (PlatformError, duckdb.Error, SQLAlchemyError, OSError) as error:
+    except (PlatformError, duckdb.Error, OSError) as error:
         detail = (str(error).splitlines() or [type(error).__name__])[0]
         return [Finding(name, "bad", detail, "The lake may be incomplete: run a pipeline.")]

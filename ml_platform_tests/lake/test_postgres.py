@@ -7,8 +7,9 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from sqlalchemy import text
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, StateError
 from ml_platform.lake import data_files, snapshots
 from ml_platform.lake.connection import Lake, load_extensions
 from ml_platform.lake.maintenance import maintain
@@ -17,6 +18,7 @@ from ml_platform.lake.transaction import Author, stage, write
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.state import ledger
+from ml_platform.state.database import State
 from ml_platform.state.results import Result
 from ml_platform.state.stores import Stores, after
 from ml_platform_tests.lake.programs import finish, hear, kill, start
@@ -118,6 +120,25 @@ def test_a_catalog_that_cannot_be_reached_is_told_without_its_password(tmp_path:
         with pytest.raises(LakeError, match="cannot be opened") as told:
             Lake(settings)
         assert "sesame" not in str(told.value)
+
+
+def test_a_text_that_postgresql_cannot_hold_is_refused_with_its_remedy(stores: Stores) -> None:
+    with pytest.raises(StateError, match=r"cannot hold a value: .*NUL.* Remove the value from its source"):
+        ledger.record(stores.state, Author("a\0b", "1", "k"), rows=1, result=Result())
+    assert ledger.history(stores.state, "a") == []
+
+
+def test_a_connection_that_the_server_ends_is_a_fault_of_the_state_and_the_next_read_connects_anew(
+    stores: Stores,
+) -> None:
+    end = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    fault = pytest.raises(StateError, match=r"PostgreSQL schema ml_platform\) could not be read or written: .*terminat")
+    with fault, stores.state.reading():
+        ledger.history(stores.state, "a")
+        with closing(State(stores.settings)) as other:
+            other.rows(end)
+        ledger.history(stores.state, "a")
+    assert ledger.history(stores.state, "a") == []
 
 
 def test_a_write_inside_a_write_is_refused_on_postgresql(lake: Lake, settings: Settings) -> None:

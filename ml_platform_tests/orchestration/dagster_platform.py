@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ml_platform.discovery import find
-from ml_platform.orchestration.resources import workspace_for
 from ml_platform.orchestration.runner import Run, Runner
+from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.steps.all_steps import planner

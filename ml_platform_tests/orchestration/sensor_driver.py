@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 
 from ml_platform.discovery import pipelines
-from ml_platform.orchestration import resources
+from ml_platform.orchestration import workspaces
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
@@ -52,7 +52,7 @@ class SensorDriver:
 
     def restart(self) -> None:
         """The code location starts anew: definitions, connections and what the process remembers. Cursors stay."""
-        resources._workspaces.clear()
+        workspaces._workspaces.clear()
         self._load()
 
     def tick(self, sensor: str) -> list[dg.RunRequest]:
@@ -101,6 +101,6 @@ class SensorDriver:
 @contextmanager
 def sensor_driver_in(folder: Path, declared: str) -> Iterator[SensorDriver]:
     """An empty platform in a folder whose sensors can tick."""
-    resources._workspaces.clear()
+    workspaces._workspaces.clear()
     with platform_in(folder, declared) as platform:
         yield SensorDriver(platform)

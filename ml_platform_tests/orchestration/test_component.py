@@ -8,7 +8,8 @@ from dagster.components.component_scaffolding import scaffold_object
 
 from ml_platform import PipelineComponent
 from ml_platform.errors import PlatformError
-from ml_platform.orchestration.resources import KEY, settings_of
+from ml_platform.orchestration.resources import KEY
+from ml_platform.orchestration.workspaces import settings_of
 from ml_platform_tests.orchestration.foreign_project import DECLARED, SHARING, loaded, project
 
 OWN = """

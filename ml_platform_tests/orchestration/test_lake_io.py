@@ -13,7 +13,7 @@ from ml_platform.errors import LakeError, OrderError, PlatformError
 from ml_platform.lake.connection import Lake
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.partitions import partitions_of
-from ml_platform.orchestration.resources import workspace_for
+from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.settings import Settings
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld

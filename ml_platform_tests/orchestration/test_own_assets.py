@@ -11,7 +11,7 @@ import pytest
 
 from ml_platform.errors import OrderError
 from ml_platform.lake.connection import Lake
-from ml_platform.orchestration.resources import workspace_for
+from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.settings import Settings
 from ml_platform_tests.orchestration.foreign_project import loaded, project
 

@@ -6,8 +6,9 @@ import dagster as dg
 import pytest
 
 from ml_platform.orchestration.build import build_definitions
-from ml_platform.orchestration.resources import WorkspaceResource, workspace_for
+from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.runner import RunFailed, Runner
+from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.settings import Settings
 from ml_platform.state import ledger, promotions
 from ml_platform.state.ledger import newest_ids

@@ -7,7 +7,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import insert, text, update
+from sqlalchemy import insert, select, text, update
 
 from ml_platform.errors import StateError
 from ml_platform.lake.transaction import Author
@@ -41,7 +41,7 @@ def test_a_read_only_state_is_never_written_and_one_that_is_missing_is_named(sta
     reader = State(settings, read_only=True)
     with pytest.raises(StateError, match="opened read-only"), reader.writing():
         pass
-    with reader.connection() as connection, pytest.raises(Exception, match="readonly"):
+    with reader.connection() as connection, pytest.raises(StateError, match="readonly"):
         connection.execute(insert(schema.imports).values(source="x", progress="done"))
     reader.close()
     with pytest.raises(StateError, match="no operational state in"):
@@ -69,6 +69,20 @@ def test_the_database_enforces_what_must_never_be_doubled(state: State) -> None:
                 recorded_at=version.created_at,
             )
         )  # fmt: skip
+
+
+def test_a_state_of_an_unknown_older_revision_is_refused_by_name(state: State, settings: Settings) -> None:
+    with state.writing() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000-a-branch'"))
+    with pytest.raises(StateError, match=r"cannot be migrated: .*0000-a-branch"):
+        State(settings)
+
+
+def test_a_database_whose_tables_are_gone_is_a_fault_of_the_state(state: State) -> None:
+    with state.writing() as connection:
+        connection.execute(text("DROP TABLE decisions"))
+    with pytest.raises(StateError, match=r"state\.sqlite\) .*no such table: decisions"):
+        state.rows(select(schema.decisions))
 
 
 def test_every_result_comes_back_from_its_stored_form() -> None:
