@@ -1,6 +1,9 @@
 """The evidence of the Provenance gate: a sample of the raw rows of the examples' table, and what moves in it."""
 
+import json
 from collections.abc import Mapping
+
+import polars as pl
 
 from ml_platform.evaluation.candidate import ColumnOrigins
 from ml_platform.naming import literal, quoted
@@ -9,12 +12,13 @@ from ml_platform.sources.raw_columns import read_raw
 from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state.files import standing
+from ml_platform.state.files import FileVersion, standing
 from ml_platform.validation.provenance import Movements, movements
 from ml_platform.validation.screenings import needed_rows
 
 FILES = 3  # evenly spread over the standing ones
-ROWS = 1_000  # of each, evenly spread
+ROWS = 1_000  # of each, evenly spread; fewer of wide ones, because each raw column costs a run of `clean`
+_LEAST_ROWS, _CELLS = 100, 60_000
 
 
 def column_origins(ws: Workspace, pipeline: ModelPipeline, partition: str) -> ColumnOrigins:
@@ -22,21 +26,16 @@ def column_origins(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Co
     table = pipeline.table(pipeline.examples.table)
     recorded = [version for version in standing(ws.state, table.name) if version.rows]
     chosen = recorded[:: max(1, -(-len(recorded) // FILES))]
-    files = [
-        (
-            version.path,
-            read_raw(
-                ws.lake,
-                table.name,
-                version.file_id,
-                version.columns,
-                list(range(0, version.rows, max(1, -(-version.rows // ROWS)))),
-            ),
-        )
-        for version in chosen
-    ]
+    files = [(version.path, _some_rows(ws, table.name, version)) for version in chosen]
     seen = movements(table, files, needed_rows(ws.lake, table))
     return origins_of(pipeline, seen, _assumed(ws, pipeline, partition))
+
+
+def _some_rows(ws: Workspace, table: str, version: FileVersion) -> pl.DataFrame:
+    """Rows of one file, evenly spread."""
+    wanted = min(ROWS, max(_LEAST_ROWS, _CELLS // max(1, len(json.loads(version.columns)))))
+    step = max(1, -(-version.rows // wanted))
+    return read_raw(ws.lake, table, version.file_id, version.columns, list(range(0, version.rows, step)))
 
 
 def origins_of(pipeline: ModelPipeline, seen: Movements, assumed: Mapping[str, float]) -> ColumnOrigins:
