@@ -4,6 +4,8 @@ Of the versions of a key that are usable at a moment, the newest counts: by arri
 then by the path of its file, then by its row there. The id of a file is a hash, so nothing is ordered by it.
 """
 
+from collections.abc import Mapping
+
 from ml_platform.naming import literal, quoted
 from ml_platform.state.database import State
 from ml_platform.state.files import versions
@@ -15,10 +17,14 @@ _AGE = ("_arrival", "coalesce(_superseded_at, TIMESTAMPTZ 'infinity')", PATH, RO
 
 def with_paths(state: State, table: str) -> str:
     """A query of `validated.<table>` with `_path`, the path of each row's file. The order below reads it."""
-    recorded = versions(state, table)
+    return with_paths_of(table, {version.file_id: version.path for version in versions(state, table)})
+
+
+def with_paths_of(table: str, path_by_file: Mapping[str, str]) -> str:
+    """The same, for who knows the path of each file id already."""
     ids, paths = (
         f"unnest([{', '.join(map(literal, texts))}]::VARCHAR[])"
-        for texts in ([version.file_id for version in recorded], [version.path for version in recorded])
+        for texts in (path_by_file.keys(), path_by_file.values())
     )
     return (
         f"SELECT v.*, f.path AS {PATH} FROM validated.{quoted(table)} v "
