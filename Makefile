@@ -15,6 +15,7 @@ install: $(VENV)/installed ## Make .venv from requirements.lock
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed: make PYTHON=/path/to/python3.11 …"; exit 1; }
+	@echo "Installing the locked requirements into $(VENV). The first time takes some minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
@@ -23,8 +24,10 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: install ## Six months of real New York flights become a champion, through Dagster
 	$(BIN)/ml-platform demo --through 2013-06
 
-dev: install ## The Dagster UI on 127.0.0.1:3000
+dev: install ## The Dagster UI on 127.0.0.1:3000, and the reports that its links lead to on 127.0.0.1:3001
 	mkdir -p $(DAGSTER_HOME)
+	@trap 'kill $$reports 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	$(BIN)/ml-platform reports & reports=$$!; \
 	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
 
 check: install ## Lint, types, import rules

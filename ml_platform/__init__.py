@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.monitoring import Drift
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.spec.plausibility import Plausible
     from ml_platform.spec.sources import Files, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split
@@ -58,6 +59,7 @@ _HOMES = {
     "spec.monitoring": ("Drift",),
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
+    "spec.plausibility": ("Plausible",),
     "spec.sources": ("Files", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split"),
@@ -90,6 +92,7 @@ __all__ = [
     "OverfitGap",
     "Parity",
     "PipelineComponent",
+    "Plausible",
     "Provenance",
     "Reproduction",
     "Retrain",

@@ -2,11 +2,13 @@
 
 import dagster as dg
 
-from ml_platform.discovery import pipelines
+from ml_platform.discovery import declarations
+from ml_platform.orchestration.broken import broken_definitions
 from ml_platform.orchestration.build import build_definitions
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Assets, checks, jobs and resources of every pipeline that the settings name."""
-    return build_definitions(pipelines().values())
+    """Assets, checks, jobs and resources of every pipeline that the settings name, and what does not load (S39)."""
+    declared = declarations()
+    return dg.Definitions.merge(build_definitions(declared.pipelines.values()), broken_definitions(declared.broken))

@@ -1,45 +1,106 @@
 """Finds declared pipelines by importing the modules that the settings name."""
 
 import importlib
+import importlib.util
 import pkgutil
+import re
 import sysconfig
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 
-from ml_platform.errors import DeclarationError, NotFoundError
+from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
+from ml_platform.shipped import PACKAGE, left_out
 from ml_platform.spec.canonical import canonical
+from ml_platform.spec.declarations import Broken, Declarations
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 
 VARIABLE = "ML_PLATFORM_PIPELINES"
+_NAME = re.compile(r"""\bModelPipeline\(\s*(?:name\s*=\s*)?["'](\w+)["']""")
 _LIBRARY = tuple({sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")})
 
 
-def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
-    """Every declared pipeline by name, ordered by name.
+def declarations(settings: Settings | None = None) -> Declarations:
+    """Everything that the settings name. A declaration is broken and harms no other when
 
-    Raises DeclarationError when two have the same name, or define a table differently (S34).
+    - its module does not import, or a word in it is refused;
+    - it uses what has no canonical form (S31);
+    - another pipeline has its name, or defines or partitions a shared table differently (S34): then both are.
     """
-    by_name: dict[str, ModelPipeline] = {}
-    for value in _declared((settings or Settings()).pipelines):
-        if by_name.setdefault(value.name, value) is not value:
-            raise DeclarationError(
-                f"ModelPipeline({value.name!r})", "two pipelines have this name", remedy="Rename one."
-            )
-    check_shared_tables(by_name.values())
-    return dict(sorted(by_name.items()))
+    settings = settings or Settings()
+    broken: list[Broken] = []
+    by_name: dict[str, dict[int, tuple[str, ModelPipeline]]] = {}
+    hidden = left_out(settings)
+    for address, value in _declared(settings.pipelines, broken):
+        if value.name in hidden and address.startswith(f"{PACKAGE}."):
+            continue
+        by_name.setdefault(value.name, {}).setdefault(id(value), (address, value))
+    loaded: dict[str, ModelPipeline] = {}
+    for name, values in sorted(by_name.items()):
+        (address, pipeline), *others = values.values()
+        try:
+            if others:
+                modules = " and ".join([address, *(other for other, _ in others)])
+                raise DeclarationError(
+                    f"ModelPipeline({name!r})", f"two pipelines have this name, in {modules}", remedy="Rename one."
+                )
+            check_forms(pipeline)
+        except DeclarationError as error:
+            broken.append(Broken(address, (name,), error))
+        else:
+            loaded[name] = pipeline
+    for name, conflict in _conflicts(loaded).items():
+        broken.append(Broken(by_name[name].popitem()[1][0], (name,), conflict))
+        del loaded[name]
+    return Declarations(loaded, tuple(broken), hidden)
+
+
+def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:
+    """Every declared pipeline that loads by name, ordered by name."""
+    return declarations(settings).pipelines
 
 
 def find(name: str, settings: Settings | None = None) -> ModelPipeline:
-    """The pipeline of that name. Raises NotFoundError, which lists the declared ones."""
-    declared = pipelines(settings)
-    if name not in declared:
-        raise NotFoundError("pipeline", name, list(declared))
-    return declared[name]
+    """The pipeline of that name. Raises as `Declarations.find`."""
+    return declarations(settings).find(name)
+
+
+def _conflicts(loaded: Mapping[str, ModelPipeline]) -> dict[str, DeclarationError]:
+    """The pipelines whose shared tables do not fit those of another, with the error."""
+    try:
+        check_shared_tables(loaded.values())
+    except DeclarationError:
+        pass
+    else:
+        return {}
+    errors: dict[str, DeclarationError] = {}
+    for one, other in combinations(loaded.values(), 2):
+        try:
+            check_shared_tables((one, other))
+        except DeclarationError as error:
+            errors.setdefault(one.name, error)
+            errors.setdefault(other.name, error)
+    return errors
+
+
+def check_forms(pipeline: ModelPipeline) -> None:
+    """Raise DeclarationError when a table's contract or `clean` uses what has no canonical form (S31).
+
+    It is asked when all modules are imported: a function may use what its module defines after the table.
+    """
+    for table in pipeline.tables:
+        for name in ("contract", "clean"):
+            try:
+                canonical(getattr(table, name))
+            except DeclarationError as error:
+                raise DeclarationError(
+                    f"Table({table.name!r}).{name}", f"{error.where}: {error.problem}", remedy=error.remedy
+                ) from error
 
 
 def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
@@ -106,16 +167,43 @@ def pipeline_at(address: str, *, named_by: str = VARIABLE) -> ModelPipeline:
     )
 
 
-def _declared(names: Iterable[str]) -> Iterable[ModelPipeline]:
-    """The pipelines of modules, of packages with their modules, and at addresses."""
+def _declared(names: Iterable[str], broken: list[Broken]) -> Iterator[tuple[str, ModelPipeline]]:
+    """The pipelines of modules, of packages with their modules, and at addresses, each with its module.
+
+    What does not load is added to `broken`.
+    """
     for name in names:
         if ":" in name:
-            yield pipeline_at(name)
+            try:
+                yield name.partition(":")[0], pipeline_at(name)
+            except DeclarationError as error:
+                broken.append(Broken(name, (), error))
             continue
-        module = _imported(name)
-        inner = pkgutil.iter_modules(getattr(module, "__path__", []))
-        for one in (module, *(_imported(f"{name}.{submodule.name}") for submodule in inner)):
-            yield from (value for value in vars(one).values() if isinstance(value, ModelPipeline))
+        package = _loaded(name, broken)
+        if package is None:
+            continue
+        inner = [f"{name}.{submodule.name}" for submodule in pkgutil.iter_modules(getattr(package, "__path__", []))]
+        for address, module in [(name, package), *((one, _loaded(one, broken)) for one in inner)]:
+            if module is not None:
+                yield from ((address, value) for value in vars(module).values() if isinstance(value, ModelPipeline))
+
+
+def _loaded(name: str, broken: list[Broken]) -> ModuleType | None:
+    try:
+        return _imported(name)
+    except DeclarationError as error:
+        broken.append(Broken(name, _named_in(name), error))
+        return None
+
+
+def _named_in(module: str) -> tuple[str, ...]:
+    """The names of the pipelines in the text of a module that does not import; empty when it tells none."""
+    try:
+        spec = importlib.util.find_spec(module)
+        text = Path(spec.origin).read_text() if spec and spec.origin else ""
+    except (ImportError, ValueError, OSError):  # the package around it, or the text
+        return ()
+    return tuple(dict.fromkeys(_NAME.findall(text)))
 
 
 def _imported(name: str, named_by: str = VARIABLE) -> ModuleType:
@@ -142,7 +230,7 @@ def _imported(name: str, named_by: str = VARIABLE) -> ModuleType:
         raise DeclarationError(
             f"{error.filename}, line {error.lineno}", f"this is not Python: {error.msg}", remedy="Correct the line."
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DeclarationError(
             _location(error) or name,
             f"{type(error).__name__}: {error}",

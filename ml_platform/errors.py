@@ -4,6 +4,7 @@
     ├── DeclarationError        a pipeline, table, feature or gate is declared wrongly
     ├── AuthoringError          a declaration cannot be drafted from this file, or not in this folder
     ├── NotFoundError           a pipeline, version, partition or table that does not exist
+    │   └── AmbiguousKey        a partial key fits several predictions
     ├── IngestionError          a file or a table cannot be ingested
     │   └── FileRefused         one landed file cannot be read; other files are ingested
     ├── LakeError               the lake cannot be opened, written or trusted
@@ -24,7 +25,28 @@
 Each message says what is wrong, where, and how to fix it.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
 _LINE = 300  # characters
+_LISTED = 15  # existing names in a message
+
+
+def did_you_mean(name: object, existing: Iterable[str]) -> str:
+    """A question that offers the existing name that is most like `name`; empty when none is alike.
+
+    Case does not count.
+
+    >>> did_you_mean("flight_dely", ["churn", "flight_delay"])
+    "Did you mean 'flight_delay'?"
+    >>> did_you_mean("weather", ["churn", "flight_delay"])
+    ''
+    """
+    from difflib import get_close_matches
+
+    by_folded = {other.casefold(): other for other in existing}
+    closest = get_close_matches(str(name).casefold(), by_folded, n=1)
+    return f"Did you mean {by_folded[closest[0]]!r}?" if closest else ""
 
 
 def first_line(error: BaseException) -> str:
@@ -64,11 +86,40 @@ class AuthoringError(PlatformError):
 
 
 class NotFoundError(PlatformError):
-    """No object of this kind has the given name."""
+    """No object of this kind has the given name.
 
-    def __init__(self, kind: str, name: object, existing: list[str] | None = None, *, remedy: str = "") -> None:
-        remedy = f"Known: {', '.join(existing)}." if existing else remedy
+    The remedy offers the existing name that is most like it, and lists some of them. `alike`: names to compare with
+    where `existing` holds only a part of them, or a summary.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        name: object,
+        existing: Sequence[str] = (),
+        *,
+        alike: Iterable[str] | None = None,
+        remedy: str = "",
+    ) -> None:
+        if existing:
+            more = f" and {len(existing) - _LISTED:,} more" if len(existing) > _LISTED else ""
+            listed = f"Known: {', '.join(existing[:_LISTED])}{more}."
+            remedy = f"{did_you_mean(name, existing if alike is None else alike)} {listed}".strip()
         super().__init__(f"There is no {kind} {name!r}.", remedy=remedy)
+
+
+class AmbiguousKey(NotFoundError):
+    """A partial key fits several predictions. `candidates` are some of them, newest first: key, at, score, version."""
+
+    def __init__(self, pipeline: str, key: str, candidates: Sequence[Mapping[str, Any]], keys: int) -> None:
+        self.candidates = candidates
+        self.keys = keys
+        named = list(dict.fromkeys(str(one["key"]) for one in candidates))
+        PlatformError.__init__(
+            self,
+            f"{keys:,} keys of {pipeline} fit {key!r}.",
+            remedy=f"Give one of them whole, or more of it: {', '.join(named[:3])}{', …' if keys > 3 else ''}.",
+        )
 
 
 class IngestionError(PlatformError):

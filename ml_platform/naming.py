@@ -5,7 +5,13 @@ import re
 from ml_platform.errors import DeclarationError
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
-RESERVED = frozenset({"raw", "validated", "quarantine", "platform", "registry", "lineage", "main", "all"})
+RESERVED = frozenset(
+    {
+        *("raw", "validated", "quarantine", "platform", "registry", "lineage", "main", "all"),
+        # Of DuckDB's databases and schemas, where `name.table` would mean another one.
+        *("lake", "state", "memory", "temp", "system", "information_schema", "pg_catalog"),
+    }
+)
 
 
 def check_identifier(name: str, where: str) -> str:
@@ -20,6 +26,15 @@ def check_identifier(name: str, where: str) -> str:
             remedy="Use lower case letters, digits and underscores, beginning with a letter.",
         )
     return name
+
+
+def printable(text: str) -> str:
+    """`text` with everything that is not printed, such as commands to a terminal, as escapes.
+
+    >>> printable("red \\x1b[31m")
+    'red \\\\x1b[31m'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def quoted(name: str) -> str:

@@ -1,12 +1,15 @@
 """Settings of the platform. Every field can be set as ML_PLATFORM_<NAME>."""
 
 import json
+import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_PREFIX = "ML_PLATFORM_"
 _BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
 
 
@@ -20,7 +23,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="ML_PLATFORM_",
+        env_prefix=_PREFIX,
         env_file=".env",  # of the working directory, as Dagster reads it
         extra="ignore",
         hide_input_in_errors=True,
@@ -65,6 +68,22 @@ class Settings(BaseSettings):
     def artifacts(self) -> Path:
         """Content-addressed blobs: training sets, model bundles, screened files."""
         return self.data / "artifacts"
+
+
+def misspelt_settings(settings: Settings) -> dict[str, str]:
+    """Variables of the environment or of `.env` that begin like a setting and are none → the setting that is meant.
+
+    The latter is empty where none is alike.
+    """
+    known = {f"{_PREFIX}{name.upper()}" for name in type(settings).model_fields}
+    names = {name.upper() for name in os.environ}
+    try:
+        lines = Path(".env").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        lines = []
+    names |= {line.removeprefix("export ").partition("=")[0].strip().upper() for line in lines if "=" in line}
+    unknown = sorted(name for name in names - known if name.startswith(_PREFIX))
+    return {name: next(iter(get_close_matches(name, known, 1)), "") for name in unknown}
 
 
 def _addresses(text: str) -> list[str]:

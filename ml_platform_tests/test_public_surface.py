@@ -28,6 +28,7 @@ WORDS = [
     "OverfitGap",
     "Parity",
     "PipelineComponent",
+    "Plausible",
     "Provenance",
     "Reproduction",
     "Retrain",

@@ -31,3 +31,25 @@ def test_settings_are_read_from_the_folders_env_file_and_the_environment_comes_f
     monkeypatch.setenv("ML_PLATFORM_THREADS", "2")
     (tmp_path / ".env").write_text(f"""OTHER=1\nML_PLATFORM_THREADS=7\nML_PLATFORM_PIPELINES='["{TWO_PIPELINES}"]'\n""")
     assert (Settings().threads, Settings().pipelines) == (2, [TWO_PIPELINES])
+
+
+def test_s31_a_declaration_that_uses_what_has_no_form_is_refused_when_it_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "reads_the_environment.py").write_text(
+        "import os\n"
+        "from ml_platform import Files, Table\n"
+        "from ml_platform_tests import scenario\n\n"
+        "def clean(drivers):\n"
+        "    return drivers.with_columns(zone=late())\n\n"
+        "drivers = Table('drivers', Files('drivers.csv'), scenario.Drivers, clean=clean)\n"
+        "trip_delay = scenario.trips(tables=[scenario.trips_, scenario.traffic, drivers])\n\n"
+        "def late():\n"
+        "    return os.environ['ZONE']\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(
+        DeclarationError,
+        match=r"Table\('drivers'\)\.clean: reads_the_environment\.late: it uses os\.environ.* constant",
+    ):
+        find("trip_delay", Settings(pipelines=["reads_the_environment"]))

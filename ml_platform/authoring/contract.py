@@ -5,6 +5,7 @@ import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+from ml_platform.authoring.clean_functions import calling, sources, stripped
 from ml_platform.authoring.columns import NUMBERS, Column
 from ml_platform.authoring.draft import Draft
 from ml_platform.authoring.python import call, comment, docstring
@@ -36,7 +37,7 @@ def _column(column: Column, draft: Draft) -> str:
     named: dict[str, str] = {}
     if column.clean in draft.keys:
         named["primary_key"] = "True"
-    elif column.nulls or column.reading.strays:
+    elif (column.nulls or column.reading.strays) and not at:
         named["nullable"] = "True"
     if at or column.kind == "moment":
         named["time_zone"] = repr("UTC")
@@ -125,40 +126,18 @@ def clean(draft: Draft) -> str:
         docstring(_summary(draft)),
         f"return {call(f'{rows}.with_columns', **steps) if steps else rows}",
     ]
-    helpers = [body for name, body in _HELPERS.items() if any(f"{name}(" in step for step in steps.values())]
-    return "\n\n".join([*helpers, "\n    ".join(lines)])
-
-
-_HELPERS = {
-    "_stripped": '''def _stripped(texts: pl.Expr) -> pl.Expr:
-    """Strip blanks around texts. Blank texts become null."""
-    return texts.str.strip_chars().replace("", None)''',
-    "_point": '''def _point(texts: pl.Expr) -> pl.Expr:
-    """Convert numbers such as 1.234,5 to a decimal point. Other texts stay, so that the contract rejects them."""
-    return texts.str.replace_all(r"\\.(\\d{3})\\b", "$1").str.replace(",", ".", literal=True)''',
-    "_joined": '''def _joined(texts: pl.Expr) -> pl.Expr:
-    """Remove commas from numbers such as 1,234.5. Other texts stay, so that the contract rejects them."""
-    return texts.str.replace_all(r",(\\d{3})\\b", "$1")''',
-    "_iso": '''def _iso(texts: pl.Expr, form: str, iso: str) -> pl.Expr:
-    """Convert times of that form to ISO 8601. Other texts stay, so that the contract rejects them."""
-    return pl.coalesce(texts.str.to_datetime(form, strict=False).dt.strftime(iso), texts)''',
-}
+    return "\n\n".join([*sources(steps.values()), "\n    ".join(lines)])
 
 
 def _cleaning(column: Column) -> str | None:
     """The expression that cleans a column; None if it needs none."""
-    own = call("pl.col", repr(column.clean))
-    style = column.reading.style
+    own = plain = call("pl.col", repr(column.clean))
     if column.nans:
-        return f"{own}.fill_nan(None)"
+        own = f"{own}.fill_nan(None)"
     if column.padded:
-        own = call("_stripped", own)
-    if style in ("comma", "thousands"):
-        return call("_point" if style == "comma" else "_joined", own)
-    if style:
-        iso = "%Y-%m-%d" if column.kind == "date" else "%Y-%m-%d %H:%M:%S"
-        return call("_iso", own, repr(style), repr(iso))
-    return own if column.padded else None
+        own = calling(stripped, own)
+    own = column.reading.style.python(own)
+    return own if own != plain else None
 
 
 def _summary(draft: Draft) -> str:
@@ -167,11 +146,7 @@ def _summary(draft: Draft) -> str:
         done.append("renames columns to the names of the contract")
     if any(column.padded for column in draft.columns):
         done.append("strips blanks around texts")
-    styles = {column.reading.style for column in draft.columns} - {""}
-    if styles & {"comma", "thousands"}:
-        done.append("converts numbers to a decimal point")
-    if styles - {"comma", "thousands"}:
-        done.append("converts dates to ISO 8601")
+    done += sorted({column.reading.style.does for column in draft.columns} - {""})
     if any(column.nans for column in draft.columns):
         done.append("converts NaN to null")
     if draft.row is not None:

@@ -5,6 +5,7 @@ import math
 from ml_platform.authoring import contract
 from ml_platform.authoring.draft import Draft
 from ml_platform.authoring.identifiers import unused
+from ml_platform.authoring.opened import KNOWN
 from ml_platform.authoring.python import call, commented, docstring
 from ml_platform.authoring.uses import Use
 
@@ -13,6 +14,7 @@ _WORDS = (
     "NoWorseThanChampion", "Retrain", "Size", "Split", "Table",
 )  # fmt: skip
 _LONG_CATEGORY = 40  # characters of a category that stands in a constant of its own
+_FEW_ROWS, _FEW_OF_A_CLASS = 2000, 300  # with fewer, small trees
 _FLOORS = {
     "binary": "A constant prediction has a ROC AUC of 0.5. Raise the floor once you know what is possible.",
     "multiclass": "Always predicting the shares of the classes has a log loss of {constant:.3f}. Lower it later.",
@@ -57,10 +59,10 @@ def pattern(draft: Draft) -> str:
 def _table(draft: Draft) -> str:
     files = {}
     suffix = draft.opened.suffix.removesuffix(".gz").removesuffix(".zip")
-    if suffix not in (".csv", ".parquet", ".pq", ".ndjson", ".jsonl"):
+    if suffix not in KNOWN:
         files["format"] = repr("csv")
-    if draft.tokens:
-        files["nulls"] = repr(list(draft.tokens))
+    if draft.column_nulls:
+        files["column_nulls"] = repr(draft.column_nulls)
     if draft.opened.separator != ",":
         files["separator"] = repr(draft.opened.separator)
     arguments = [repr(draft.table), call("Files", repr(pattern(draft)), **files), f"contract={draft.contract}"]
@@ -95,12 +97,23 @@ def _pipeline(draft: Draft) -> str:
         f"tables=[{draft.table}]",
         f"examples={_examples(draft)}",
         f"features={_features(draft)}",
-        f"trainer={_trainer(draft.opened.rows)}",
-        f"split={call('Split', validation=repr(parts.validation), holdout=repr(parts.holdout))}",
+        f"trainer={_trainer(draft)}",
+        _split(draft),
         f"gates=[{', '.join(_gates(draft))}]",
         commented(f"retrain={call('Retrain', min_examples=least)}", remark),
     ]
     return f"{draft.name} = {call('ModelPipeline', *arguments)}"
+
+
+def _split(draft: Draft) -> str:
+    spans = {"validation": repr(draft.parts.validation), "holdout": repr(draft.parts.holdout)}
+    if not draft.untimed:
+        return f"split={call('Split', **spans)}"
+    remark = f"At random and not by time, because {draft.untimed}."
+    if draft.group is not None:
+        spans["group"] = repr(draft.group.clean)
+        remark += f" All rows of one {draft.group.clean} stay in one part."
+    return commented(f"split={call('Split', **spans)}", remark)
 
 
 def _gates(draft: Draft) -> list[str]:
@@ -131,8 +144,13 @@ def _examples(draft: Draft) -> str:
         remarks.append(f"No inputs, because they may be known only later: {_reasons(doubtful)}.")
     if useless := draft.of("excluded"):
         remarks.append(f"No inputs, because nothing can be learnt from them: {_reasons(useless)}.")
-    inputs = commented(f"inputs={[use.column.clean for use in draft.of('input')]!r}", *remarks)
-    return call("Examples", *arguments, inputs, f"label={_label(draft)}")
+    names, hidden = [use.column.clean for use in draft.of("input")], []
+    if draft.group is not None:
+        names.append(draft.group.clean)
+        hidden.append(f"exclude={[draft.group.clean]!r}")
+    elif repeated := draft.of("group"):
+        remarks.append(f"No inputs: {_reasons(repeated)}.")
+    return call("Examples", *arguments, commented(f"inputs={names!r}", *remarks), *hidden, f"label={_label(draft)}")
 
 
 def _reasons(uses: list[Use]) -> str:
@@ -163,9 +181,11 @@ def _features(draft: Draft) -> str:
     return f"[{call('Derived', **derived)}]"
 
 
-def _trainer(rows: int) -> str:
-    """The trainer: small trees for few rows, with early stopping."""
-    leaves, least = ("7", "5") if rows < 2000 else ("31", "20")
+def _trainer(draft: Draft) -> str:
+    """The trainer: small trees for few rows, of all or of the rarest class, with early stopping."""
+    roles, rows = draft.roles, draft.opened.rows
+    rarest = rows if roles.task == "regression" else min(roles.target.category_rows)
+    leaves, least = ("7", "5") if rows < _FEW_ROWS or rarest < _FEW_OF_A_CLASS else ("31", "20")
     return call(
         "LightGBM", num_leaves=leaves, learning_rate="0.05", rounds="300", min_data_in_leaf=least, early_stopping="30"
     )

@@ -7,18 +7,18 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from ml_platform.authoring.columns import Column, tokens_of
+from ml_platform.authoring.columns import Column
+from ml_platform.authoring.guesses import why_untimed
 from ml_platform.authoring.identifiers import class_name, unused
-from ml_platform.authoring.kinds import NULLS
 from ml_platform.authoring.opened import Opened
 from ml_platform.authoring.roles import Roles
+from ml_platform.authoring.splitting import HOLDOUT, VALIDATION, spans, widest_gap
 from ml_platform.authoring.uses import Use
 from ml_platform.errors import AuthoringError
 
 _MONTHS, _ROWS_A_MONTH = 3, 200  # from which on a month is worth a partition
 _JUDGED, _JUDGED_OF_A_CLASS = 200, 30  # rows that a holdout by time should have
 _STILL_COMING = timedelta(days=60)  # after the last row a file counts as finished
-_UNITS = (("d", timedelta(days=1)), ("h", timedelta(hours=1)), ("m", timedelta(minutes=1)), ("s", timedelta(seconds=1)))
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,11 @@ class Parts:
 
 @dataclass(frozen=True)
 class Draft:
-    """The draft of one file. `row` names the key of row numbers if no column is a key."""
+    """The draft of one file.
+
+    row:     the key of row numbers, if no column is a key.
+    untimed: why the split is not by time; empty when it is.
+    """
 
     name: str
     table: str
@@ -45,6 +49,7 @@ class Draft:
     zone: str
     parts: Parts
     row: str | None
+    untimed: str
 
     @property
     def contract(self) -> str:
@@ -60,15 +65,19 @@ class Draft:
         return [column.clean for column in self.roles.key] if self.row is None else [self.row]
 
     @property
-    def tokens(self) -> tuple[str, ...]:
-        """The texts that mean null, if there are more than the defaults of Files."""
-        more = tokens_of(self.columns) if self.opened.format == "csv" else ()
-        return (*NULLS, *more) if more else ()
+    def column_nulls(self) -> dict[str, list[str]]:
+        """File's column name → the texts that mean null in it, where they are not those of the source."""
+        return {column.name: list(column.none) for column in self.columns if column.none is not None}
 
     @property
     def naive(self) -> bool:
         """Whether some time has no offset, so that the table needs a time zone."""
         return any(column.naive and (column.kind == "moment" or column is self.roles.at) for column in self.columns)
+
+    @property
+    def group(self) -> Column | None:
+        """The column whose rows stay together; None where the split is by time."""
+        return self.roles.group if self.untimed else None
 
     def of(self, role: str) -> list[Use]:
         """The uses of that role, in the file's order."""
@@ -95,7 +104,16 @@ def drafted(name: str, table: str, opened: Opened, uses: list[Use], roles: Roles
         )
     row = None if roles.key else unused("row", [use.column.clean for use in uses])
     rows = opened.different if roles.key else opened.rows
-    return Draft(name, table, opened, uses, roles, zone, _parts(roles, rows, zone), row)
+    parts = _parts(roles, rows, zone)
+    return Draft(name, table, opened, uses, roles, zone, parts, row, _why_untimed(uses, roles, parts))
+
+
+def _why_untimed(uses: list[Use], roles: Roles, parts: Parts) -> str:
+    if isinstance(parts.holdout, str):
+        return ""
+    if roles.at is not None:
+        return f"{roles.at.clean} has {roles.at.distinct} different times, and three parts need three"
+    return why_untimed([use.column for use in uses])
 
 
 def moment(value: date, zone: str, *, naive: bool) -> datetime:
@@ -106,15 +124,18 @@ def moment(value: date, zone: str, *, naive: bool) -> datetime:
 
 def _parts(roles: Roles, rows: int, zone: str) -> Parts:
     at = roles.at
-    if at is None or at.distinct < 20:
-        return Parts(0.1, 0.2, max(10, rows // 2))
+    times = at.sample.cast(pl.Datetime("us", "UTC")) if at is not None else None
+    cut = spans(times) if times is not None else None
+    if at is None or times is None or cut is None:
+        return Parts(VALIDATION, HOLDOUT, max(10, rows // 2))
     low, high = (moment(value, zone, naive=at.naive) for value in (at.low, at.high))
     months = (high.year - low.year) * 12 + high.month - low.month + 1
     wanted = max(_JUDGED, math.ceil(_JUDGED_OF_A_CLASS / _rarest(roles)))
     day = timedelta(days=1)
     holdout = max(14, math.ceil(wanted / rows * ((high - low) / day + 1)))
     least = math.ceil(2 * 1.5 * holdout * rows / ((high - low) / day + 1))
-    if months >= _MONTHS and rows / months >= _ROWS_A_MONTH and least <= 0.6 * rows:
+    dense = widest_gap(times) <= holdout / 2 * day
+    if dense and months >= _MONTHS and rows / months >= _ROWS_A_MONTH and least <= 0.6 * rows:
         finished = high < datetime.now(UTC) - _STILL_COMING
         trained = low + (high - low) * (least / rows)
         return Parts(
@@ -125,10 +146,7 @@ def _parts(roles: Roles, rows: int, zone: str) -> Parts:
             f"{_next_month(high):%Y-%m}" if finished else None,
             f"{trained:%Y-%m}" if f"{trained:%Y-%m}" < f"{high:%Y-%m}" else None,
         )
-    times = at.sample.cast(pl.Datetime("us", "UTC")).sort()
-    last = times[-1]
-    tail, before = (last - times[int(len(times) * share)] for share in (0.8, 0.7))
-    return Parts(_span(before - tail), _span(tail), max(10, rows // 2))
+    return Parts(*cut, max(10, rows // 2))
 
 
 def _rarest(roles: Roles) -> float:
@@ -137,14 +155,6 @@ def _rarest(roles: Roles) -> float:
         return 1.0
     shares = [count / roles.target.rows for count in roles.target.category_rows]
     return max(min(shares), 0.002)
-
-
-def _span(length: timedelta) -> str:
-    """`length` rounded up in the largest unit of which it has ten or more; at least a second."""
-    for name, unit in _UNITS:
-        if length >= 10 * unit:
-            return f"{math.ceil(length / unit)}{name}"
-    return f"{max(1, math.ceil(length / timedelta(seconds=1)))}s"
 
 
 def _next_month(day: date) -> date:

@@ -3,215 +3,251 @@
 All distinct texts of a column and their counts are used, never a sample of rows.
 """
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
-from ml_platform.validation.times import NAIVE, to_utc
+from ml_platform.authoring.null_texts import TOKENS
+from ml_platform.authoring.number_styles import chosen, number_styles
+from ml_platform.authoring.styles import PLAIN, Style, converted
+from ml_platform.authoring.time_styles import dated_styles, of_numbers, swapped, together
 
-NULLS = ("", "NA")  # what Files takes for no value without being told
-# Further texts that mean no value where all others are numbers or dates.
-TOKENS = ("N/A", "n/a", "na", "NULL", "Null", "null", "None", "none", "NaN", "nan", "#N/A", "?", "-", "--", ".")
 STRAYS = 0.01  # of the values may be something else: their rows go to quarantine
+_WHOLE = r"^[+-]?\d+$"
 _PLAIN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
-_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?$"
-_THOUSANDS = r"^[+-]?(\d{1,3}(,\d{3})+|\d+)(\.\d+)?$"
 _CODE = r"^[+-]?0\d+$"
-_DAYS = tuple(
-    [
-        "%d.%m.%Y",
-        "%d/%m/%Y",
-        "%m/%d/%Y",
-        "%d-%m-%Y",
-        "%m-%d-%Y",
-        "%Y/%m/%d",
-        "%Y.%m.%d",
-        "%d.%m.%y",
-        "%d/%m/%y",
-        "%m/%d/%y",
-        "%d %b %Y",
-        "%d-%b-%Y",
-        "%d %B %Y",
-        "%b %d, %Y",
-        "%B %d, %Y",
-    ]
-)
-_CLOCKS = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p")
-_SHAPES = {"d": r"\d{1,2}", "m": r"\d{1,2}", "Y": r"\d{4}", "y": r"\d{2}", "b": "[A-Za-z]{3}", "B": "[A-Za-z]{3,9}"}
-_SHAPES |= {"H": r"\d{1,2}", "M": r"\d{2}", "S": r"\d{2}", "I": r"\d{1,2}", "p": "[AaPp][Mm]"}
-_LOOKED_AT = 500  # texts in which a form must come at least once to be tried on all
+_POINT = r"\.\d{1,2}$|\.\d{4,}$|^[+-]?0?\.\d"  # of a plain number: the point is no mark between thousands
+_YES, _NO = frozenset({"y", "yes", "t", "true", "1"}), frozenset({"n", "no", "f", "false", "0"})
+_NUMBERS, _TIMES = ("integer", "number"), ("date", "moment")
+
+Form = tuple[str, Style]  # a kind and a style
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What else is known about a column.
+
+    dates:      "dmy" or "mdy": what the user says where both would fit. None: nothing.
+    decimal:    "point" or "comma": what the user or other columns say. Empty: nothing.
+    semicolons: cells are separated by them, as where a comma is the decimal mark.
+    timed:      the user calls it a time.
+    typed:      the file has types, so a text of whole digits is meant to be a text.
+    """
+
+    dates: str | None = None
+    decimal: str = ""
+    semicolons: bool = False
+    timed: bool = False
+    typed: bool = False
 
 
 @dataclass(frozen=True)
 class Reading:
     """How a column is read.
 
-    kind:     boolean, integer, number, date, moment or text.
-    style:    of numbers "", "comma" (1.234,5) or "thousands" (1,234.5); of times "" (ISO 8601) or a strftime form.
+    kind:     boolean, integer, number, date, moment, text, empty or other.
     tokens:   texts that mean no value here.
     strays:   texts that are not of the kind, three at most.
-    problem:  why it cannot be decided, and the remedy; empty when it could.
+    problem:  why it cannot be decided, and the remedy; None when it could.
+    mark:     the decimal mark that the numbers show: point, comma, or "" when they show none.
+    doubtful: the decimal mark was guessed.
     """
 
     kind: str
-    style: str = ""
+    style: Style = PLAIN
     tokens: tuple[str, ...] = ()
     strays: tuple[str, ...] = ()
     problem: tuple[str, str] | None = None
     remarks: tuple[str, ...] = ()
+    mark: str = ""
+    doubtful: bool = False
 
 
-def read(
-    texts: pl.Series, counts: pl.Series, name: str, *, dates: str | None = None, semicolons: bool = False
-) -> Reading:
-    """The reading of distinct `texts` with their `counts`. `dates` is "dmy" or "mdy" if both would fit.
+def read(texts: pl.Series, counts: pl.Series, name: str, hints: Hints = Hints()) -> Reading:  # frozen
+    """The reading of distinct stripped `texts` with their `counts`, of the column that is called `name` in snake case.
 
-    `semicolons`: cells are separated by them, as where a comma is the decimal mark.
+    >>> read(pl.Series(["1.234,50 €", "7,25 €"]), pl.Series([1, 1]), "price").style
+    Marked(decimal=',', group='.', sign='€')
     """
-    if texts.str.contains(_CODE).any() and _fits(texts, "integer", "").mean() == 1:
-        return Reading("text", remarks=("numbers with leading zeros are codes and kept as text",))
-    forms = [("boolean", ""), ("integer", ""), ("number", ""), *_with_commas(texts, semicolons)]
-    forms += [("date", ""), ("moment", ""), *_dated(texts, dates)]
-    total = int(counts.sum())
-    fits = {form: _fits(texts, *form) for form in forms}
-    whole = [form for form in forms if _whole(texts, fits[form])]
-    if whole:
-        return _decided(texts, fits, whole, name, dates)
-    problem = _mixed(texts, fits)
-    if problem is not None:
-        return Reading("text", problem=problem)
-    best = max(forms, key=lambda form: int(counts.filter(fits[form]).sum()))
-    if not fits[best].any():
+    none = texts.is_in(TOKENS)
+    values, rows = texts.filter(~none), counts.filter(~none)
+    if not len(values):
         return Reading("text")  # nothing but words for "none", such as n/a
-    strays = texts.filter(~fits[best] & ~texts.is_in(TOKENS))
-    outside = int(counts.filter(~fits[best] & ~texts.is_in(TOKENS)).sum())
-    examples = ", ".join(repr(text[:30]) for text in strays.head(3))
-    if outside <= STRAYS * total:
-        tokens = tuple(texts.filter(~fits[best] & texts.is_in(TOKENS)).sort())
-        remark = f"{outside} of {total:,} values are no {best[0]} ({examples}): their rows go to quarantine"
-        return Reading(*best, tokens, tuple(strays.head(3)), remarks=(remark,))
+    tokens = tuple(texts.filter(none).sort())
+    if reading := _by_shape(values, tokens, hints):
+        return reading
+    forms: list[Form] = [("integer", PLAIN), ("number", PLAIN)]
+    forms += [(kind, style) for style in number_styles(values) for kind in _NUMBERS]
+    forms += [("date", PLAIN), ("moment", PLAIN), *dated_styles(values, hints.dates)]
+    fits = {form: fit for form in forms if (fit := _fits(values, *form)).any()}
+    whole = [form for form, fit in fits.items() if fit.all()]
+    if whole:
+        return replace(_decided(values, rows, whole, name, hints), tokens=tokens)
+    if reading := _dated(values, rows, fits, hints):
+        return reading if reading.problem else replace(reading, tokens=tokens)
+    if problem := _mixed(values, fits):
+        return Reading("text", problem=problem)
+    return _with_strays(values, rows, fits, tokens, name, hints)
+
+
+def _by_shape(values: pl.Series, tokens: tuple[str, ...], hints: Hints) -> Reading | None:
+    """Truth values, codes, and whole numbers that no integer holds."""
+    words = set(values.str.to_lowercase())
+    if words <= _YES | _NO and (words <= {"true", "false"} or (words & _YES and words & _NO)) and words - {"0", "1"}:
+        return Reading("boolean", tokens=tokens)
+    if not values.str.contains(_WHOLE).all():
+        return None
+    if values.str.contains(_CODE).any():
+        return Reading("text", remarks=("numbers with leading zeros are codes and kept as text",))
+    if values.cast(pl.Int64, strict=False).null_count():
+        return Reading("text", remarks=("whole numbers beyond 2^63 are kept as text",))
+    if hints.typed and not hints.timed:
+        return Reading("text", remarks=("whole numbers that the file writes as text are kept as text",))
+    return None
+
+
+def _fits(values: pl.Series, kind: str, style: Style) -> pl.Series:
+    shape = {"integer": _WHOLE, "number": _PLAIN, "date": r"^\d{4}-\d{2}-\d{2}$"}.get(kind) if style == PLAIN else None
+    shaped = values.str.contains(shape) if shape else pl.repeat(value=True, n=len(values), eager=True)
+    if not shaped.any():
+        return shaped
+    read_values = converted(values, kind, style)
+    if kind == "number":
+        shaped &= read_values.is_finite().fill_null(value=False)
+    return shaped & read_values.is_not_null()
+
+
+def _decided(values: pl.Series, rows: pl.Series, whole: list[Form], name: str, hints: Hints) -> Reading:
+    """The reading where at least one form reads every value."""
+    kind, style = whole[0]
+    if kind in _NUMBERS:
+        if style == PLAIN:
+            reading = read_numbers(values, rows, kind, name, timed=hints.timed)
+            if reading.remarks or reading.kind in _TIMES:
+                return reading
+        styles = list(dict.fromkeys(style for kind, style in whole if kind in _NUMBERS))
+        best = chosen(values, styles, hints.decimal, semicolons=hints.semicolons)
+        kind = "integer" if ("integer", best.style) in whole else "number"
+        mark = best.mark
+        if best.style == PLAIN and not best.doubtful:
+            mark = "point" if values.str.contains(_POINT).any() else ""
+        return Reading(
+            kind, best.style, remarks=(best.remark,) if best.remark else (), mark=mark, doubtful=best.doubtful
+        )
+    if problem := _either_order(values, whole, hints):
+        return Reading("text", problem=problem)
+    return Reading(kind, style)
+
+
+def read_numbers(values: pl.Series, rows: pl.Series, kind: str, name: str, *, timed: bool) -> Reading:
+    """The reading of distinct plain numbers of that kind with the counts `rows`: perhaps they are times."""
+    form, remark = of_numbers(values, name, timed=timed)
+    remarks = (remark,) if remark else ()
+    return _of_form(values, rows, *form, remarks) if form is not None else Reading(kind, remarks=remarks)
+
+
+def _either_order(values: pl.Series, forms: list[Form], hints: Hints) -> tuple[str, str] | None:
+    """The problem that day first and month first both read all of the values, as different dates."""
+    for kind, style in forms:
+        other = swapped(style)
+        if other is None or (kind, other) not in forms or hints.dates is not None:
+            continue
+        differ = (converted(values, kind, style) != converted(values, kind, other)).fill_null(value=False)
+        if differ.any():
+            example = values.filter(differ)[0]
+            problem = f"its dates, such as {example!r}, could be day first or month first"
+            return problem, "Say which with --dates dmy or --dates mdy."
+    return None
+
+
+def _dated(values: pl.Series, rows: pl.Series, fits: dict[Form, pl.Series], hints: Hints) -> Reading | None:
+    """Dates that are written in several forms, when each value has one meaning; None when they are no dates."""
+    own = {form: fit for form, fit in fits.items() if form[0] in _TIMES}
+    if not own:
+        return None
+    covered = pl.select(pl.any_horizontal(*own.values())).to_series()
+    if int(rows.filter(~covered).sum()) > STRAYS * int(rows.sum()):
+        return None
+    kept = dict(own)
+    for form, fit in own.items():
+        twin = swapped(form[1])
+        other: Form = (form[0], twin or form[1])
+        if twin is None or form not in kept or other not in kept:
+            continue
+        only, only_other = values.filter(fit & ~own[other]), values.filter(own[other] & ~fit)
+        if len(only) and len(only_other):
+            problem = f"its dates are written in more than one way: {only[0]!r} and {only_other[0]!r}"
+            return Reading("text", problem=(problem, "Write all of them as 2024-01-31, or leave it out with --drop."))
+        if not len(only) and not len(only_other) and (ambiguous := _either_order(values, [form, other], hints)):
+            return Reading("text", problem=ambiguous)
+        del kept[other if len(only) or not len(only_other) else form]
+    kind, style = together(kept)
+    if not style.forms:  # ISO 8601 with strays
+        return None
+    if _with_clock(fits):
+        kind, style = "moment", replace(style, kind="moment")
+    named = [f"{values.filter(fit)[0]!r}" for fit in kept.values()]
+    several = f"dates in several forms, such as {' and '.join(dict.fromkeys(named[:3]))}, read by clean"
+    return _of_form(values, rows, kind, style, (several,) if len(kept) > 1 else ())
+
+
+def _of_form(values: pl.Series, rows: pl.Series, kind: str, style: Style, remarks: tuple[str, ...]) -> Reading:
+    """The reading by one form, which may leave strays."""
+    strays = values.filter(~_fits(values, kind, style))
+    if len(strays):
+        remarks = (*remarks, _stray_remark(values, rows, strays, kind))
+    return Reading(kind, style, strays=tuple(strays.head(3)), remarks=remarks)
+
+
+def _with_clock(fits: dict[Form, pl.Series]) -> bool:
+    """Whether some value is a moment in ISO 8601 and no date."""
+    moments, days = fits.get(("moment", PLAIN)), fits.get(("date", PLAIN))
+    return moments is not None and (days is None or not moments.equals(days))
+
+
+def _mixed(values: pl.Series, fits: dict[Form, pl.Series]) -> tuple[str, str] | None:
+    """The problem of numbers throughout that are written in more than one way."""
+    own = {form: fit for form, fit in fits.items() if form[0] in _NUMBERS}
+    if not own:
+        return None
+    covered = pl.select(pl.any_horizontal(*own.values())).to_series()
+    if covered.mean() < 1 - STRAYS:  # type: ignore[operator]  # a mean of Booleans is a number
+        return None
+    first = max(own, key=lambda form: int(own[form].sum()))
+    other = values.filter(covered & ~own[first])
+    if not len(other):
+        return None
+    one = values.filter(own[first])[0]
+    remedy = "Write all of them with a decimal point, or leave the column out with --drop."
+    return f"its numbers are written in more than one way: {one!r} and {other[0]!r}", remedy
+
+
+def _with_strays(
+    values: pl.Series, rows: pl.Series, fits: dict[Form, pl.Series], tokens: tuple[str, ...], name: str, hints: Hints
+) -> Reading:
+    """The kind of nearly all values, or text."""
+    if not fits:
+        return Reading("text")
+    total = int(rows.sum())
+    best = max(fits, key=lambda form: int(rows.filter(fits[form]).sum()))
+    strays = values.filter(~fits[best])
+    outside = int(rows.filter(~fits[best]).sum())
+    if outside <= STRAYS * total and not (hints.typed and best[0] == "integer"):
+        alike = [form for form in fits if fits[form].equals(fits[best])]
+        reading = _decided(values.filter(fits[best]), rows.filter(fits[best]), alike, name, hints)
+        if reading.problem:
+            return reading
+        more = tuple(remark for remark in reading.remarks if "quarantine" not in remark)
+        full = _of_form(values, rows, reading.kind, reading.style, more)
+        return replace(reading, tokens=tokens, strays=full.strays, remarks=full.remarks)
     if outside < total / 2:
+        examples = ", ".join(repr(text[:30]) for text in strays.head(3))
         remark = f"mixed: {1 - outside / total:.0%} are written as {best[0]}, the rest is text such as {examples}"
         return Reading("text", remarks=(remark,))
     return Reading("text")
 
 
-def converted(texts: pl.Series, kind: str, style: str) -> pl.Series:
-    """The values of a column of text; null where a text is not of the kind. Naive times count as UTC."""
-    if kind == "boolean":
-        return texts.str.to_lowercase().replace_strict(
-            {"true": True, "false": False}, default=None, return_dtype=pl.Boolean
-        )
-    if kind in ("integer", "number"):
-        plain = texts
-        if style == "comma":
-            plain = texts.str.replace_all(".", "", literal=True).str.replace(",", ".", literal=True)
-        elif style == "thousands":
-            plain = texts.str.replace_all(",", "", literal=True)
-        return plain.cast(pl.Int64 if kind == "integer" else pl.Float64, strict=False)
-    if kind == "date":
-        return texts.str.to_date(style or "%Y-%m-%d", strict=False)
-    if kind == "moment":
-        if style:
-            return texts.str.to_datetime(style, strict=False, time_unit="us").cast(NAIVE).dt.replace_time_zone("UTC")
-        return to_utc(texts, "UTC").values
-    return texts
-
-
-def naive(texts: pl.Series, kind: str, style: str) -> bool:
-    """Whether some of these times say no offset from UTC."""
-    if kind not in ("date", "moment"):
-        return False
-    return bool(style) or not texts.str.contains(r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$").all()
-
-
-def _fits(texts: pl.Series, kind: str, style: str) -> pl.Series:
-    shape = {
-        ("integer", ""): r"^[+-]?\d+$",
-        ("number", ""): _PLAIN,
-        ("number", "comma"): _COMMA,
-        ("number", "thousands"): _THOUSANDS,
-        ("integer", "thousands"): r"^[+-]?(\d{1,3}(,\d{3})+|\d+)$",
-        ("date", ""): r"^\d{4}-\d{2}-\d{2}$",
-    }.get((kind, style)) or (_shape(style) if style else "")
-    shaped = texts.str.contains(shape) if shape else pl.repeat(True, len(texts), eager=True)
-    if not shaped.any():
-        return shaped
-    values = converted(texts, kind, style)
-    if kind == "number":
-        shaped &= values.is_finite().fill_null(False)
-    return shaped & values.is_not_null()
-
-
-def _whole(texts: pl.Series, fit: pl.Series) -> bool:
-    return bool(fit.any() and (fit | texts.is_in(TOKENS)).all())
-
-
-def _decided(
-    texts: pl.Series, fits: dict[tuple[str, str], pl.Series], whole: list[tuple[str, str]], name: str, dates: str | None
-) -> Reading:
-    kind, style = whole[0]
-    tokens = tuple(texts.filter(~fits[kind, style]).sort())
-    swapped = style.translate(str.maketrans("dm", "md"))
-    if style and (kind, swapped) in whole[1:] and dates is None:
-        problem = f"its dates, such as {texts[0]!r}, could be day first or month first"
-        return Reading("text", problem=(problem, "Say which with --dates dmy or --dates mdy."))
-    remarks: tuple[str, ...] = ()
-    if style == "comma" and any(form[1] == "thousands" for form in whole):
-        remarks = ("its commas are taken for decimal marks, as in 1,5; they could separate thousands",)
-    elif style == "thousands" and any(form[1] == "comma" for form in whole):
-        remarks = ("its commas are taken to separate thousands; they could be decimal marks",)
-    elif style in ("comma", "thousands"):
-        remarks = ("decimal commas, read by clean" if style == "comma" else "commas between thousands, read by clean",)
-    dated = re.search(r"date|day|(^|_)dt(_|$)", name.lower())
-    if (kind, style) == ("integer", "") and dated and texts.str.contains(r"^(19|20)\d{6}$").all():
-        form = ("date", "%Y%m%d")
-        if _fits(texts, *form).all():
-            return Reading(*form)
-    return Reading(kind, style, tokens, remarks=remarks)
-
-
-def _mixed(texts: pl.Series, fits: dict[tuple[str, str], pl.Series]) -> tuple[str, str] | None:
-    """Numbers or dates throughout, but written in more than one way."""
-    for kinds, what, remedy in (
-        (("date", "moment"), "dates", "Write all of them as 2024-01-31, or leave the column out with --drop."),
-        (
-            ("integer", "number"),
-            "numbers",
-            "Write all of them with a decimal point, or leave the column out with --drop.",
-        ),
-    ):
-        own = {form: fit for form, fit in fits.items() if form[0] in kinds and fit.any()}
-        if not own:
-            continue
-        together = pl.select(pl.any_horizontal(*own.values())).to_series()
-        if (together | texts.is_in(TOKENS)).mean() < 1 - STRAYS or together.mean() < 0.5:  # type: ignore[operator]
-            continue
-        first = max(own, key=lambda form: int(own[form].sum()))
-        other = texts.filter(together & ~own[first])
-        if len(other):
-            one = texts.filter(own[first])[0]
-            return f"its {what} are written in more than one way: {one!r} and {other[0]!r}", remedy
-    return None
-
-
-def _with_commas(texts: pl.Series, semicolons: bool) -> list[tuple[str, str]]:
-    if not texts.str.contains(",", literal=True).any():
-        return []
-    comma, thousands = [("number", "comma")], [("integer", "thousands"), ("number", "thousands")]
-    return comma + thousands if semicolons else thousands + comma
-
-
-def _dated(texts: pl.Series, dates: str | None) -> list[tuple[str, str]]:
-    """The forms of dates that some of the texts are written in."""
-    some = texts.gather_every(len(texts) // _LOOKED_AT + 1)
-    some = some.filter(some.str.contains(r"\d"))
-    excluded = {"dmy": r"%m[/-]%d", "mdy": r"%d[/.-]%m"}.get(dates or "", "^$")
-    forms = [f"{day}{clock}" for day in _DAYS for clock in _CLOCKS if not re.match(excluded, day)]
-    matching = [form for form in forms if some.str.contains(_shape(form)).any()]
-    return [("moment" if ":" in form else "date", form) for form in matching]
-
-
-def _shape(form: str) -> str:
-    return "^" + re.sub(r"%(\w)", lambda sign: _SHAPES[sign[1]], form.replace(".", r"\.")) + "$"
+def _stray_remark(values: pl.Series, rows: pl.Series, strays: pl.Series, kind: str) -> str:
+    outside = int(rows.filter(values.is_in(strays.implode())).sum())
+    examples = ", ".join(repr(text[:30]) for text in strays.head(3))
+    return f"{outside} of {int(rows.sum()):,} values are no {kind} ({examples}): their rows go to quarantine"

@@ -9,7 +9,6 @@ from tempfile import TemporaryDirectory
 
 import duckdb
 import polars as pl
-import pyarrow.parquet as pq
 
 from ml_platform.authoring.dialect import check_header, separator
 from ml_platform.errors import AuthoringError, FileRefused
@@ -21,6 +20,7 @@ from ml_platform.spec.sources import Files
 
 MOST_COLUMNS = 1000
 FEWEST_ROWS = 50
+KNOWN = (".csv", ".parquet", ".pq", ".ndjson", ".jsonl", ".json")  # suffixes; what has another counts as CSV
 _PACKED = (".gz", ".zip")
 _WORKBOOKS = (".xls", ".xlsx", ".ods")
 
@@ -41,7 +41,10 @@ class Opened:
     def column(self, index: int) -> pl.Series:
         """One column whole: text as it came for a CSV, else with its type."""
         name = f"c{index}"
-        return storable(pl.read_parquet(self.staged, columns=[name]))[name].alias(self.names[index])
+        values = pl.read_parquet(self.staged, columns=[name])
+        if values[name].dtype in (pl.Int128, pl.UInt128):
+            return values[name].alias(self.names[index])  # the lake keeps it as text, which the contract reads
+        return storable(values)[name].alias(self.names[index])
 
     def sample(self, rows: int) -> pl.DataFrame:
         """At most so many rows, evenly spread, as an ingest reads them: under the file's names, with `_row`."""
@@ -63,7 +66,7 @@ class Opened:
 
 @contextmanager
 def opened(file: Path) -> Iterator[Opened]:
-    """`file`, CSV, Parquet or NDJSON by its suffix (anything else counts as CSV), while the context is open.
+    """`file`, CSV, Parquet, NDJSON or JSON by its suffix (anything else counts as CSV), while the context is open.
 
     Raises FileRefused for what cannot be read whole, AuthoringError for too few rows or too many columns.
     """
@@ -88,7 +91,7 @@ def opened(file: Path) -> Iterator[Opened]:
             names = _stage_typed(file, plain, kind, staged)
         if ROW in names:
             raise AuthoringError(f"{file.name} has a column {ROW!r}, a name of the platform's.", remedy="Rename it.")
-        rows = pq.read_metadata(staged).num_rows if staged.exists() else 0
+        rows = int(pl.scan_parquet(staged).select(pl.len()).collect().item()) if staged.exists() else 0
         if rows < FEWEST_ROWS:
             raise AuthoringError(
                 f"{file.name} has {rows} rows, too few to learn from and to judge on.",
@@ -110,7 +113,7 @@ def _plain(file: Path) -> Iterator[Path]:
 
 
 def _known(suffix: str) -> bool:
-    return suffix.removesuffix(".gz").removesuffix(".zip") in (".csv", ".parquet", ".pq", ".ndjson", ".jsonl")
+    return suffix.removesuffix(".gz").removesuffix(".zip") in KNOWN
 
 
 def _stage_csv(file: Path, plain: Path, cut: str, width: int, staged: Path) -> None:
@@ -125,12 +128,16 @@ def _stage_csv(file: Path, plain: Path, cut: str, width: int, staged: Path) -> N
 
 
 def _stage_typed(file: Path, plain: Path, kind: str, staged: Path) -> list[str]:
-    if kind == "ndjson":
-        frame = file_reading.read(plain, file.name, Files("x", format="ndjson"))
-        names = frame.columns
-        _check_width(file.name, len(names))
-        _write(frame, staged)
-        return names
+    if kind == "parquet":
+        return _stage_parquet(file, plain, staged)
+    frame = file_reading.read(plain, file.name, Files(f"x.{kind}"))
+    names = frame.columns
+    _check_width(file.name, len(names))
+    _write(frame, staged)
+    return names
+
+
+def _stage_parquet(file: Path, plain: Path, staged: Path) -> list[str]:
     try:
         lazy = pl.scan_parquet(plain, hive_partitioning=False, glob=False)
         names = lazy.collect_schema().names()

@@ -13,7 +13,7 @@ from ml_platform.authoring.draft import Draft
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.validation.screening import screen
 
-ROWS = 50_000  # that are screened, evenly spread; of fewer, all
+ROWS = 1_000_000  # that are screened, evenly spread; of fewer, all
 
 
 @dataclass(frozen=True)

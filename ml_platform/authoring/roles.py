@@ -1,55 +1,31 @@
-"""Guesses and checks the key, the prediction time and the target."""
+"""Checks the key, the prediction time and the target."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any
 
 from ml_platform.authoring.columns import LEVELS, TIMES, Column
+from ml_platform.authoring.guesses import MOST_GAPS, guess_group, looks_like_identifier
 from ml_platform.authoring.opened import Opened
 from ml_platform.errors import AuthoringError
 
 FEWEST_OF_A_CLASS = 10  # rows; with fewer a holdout has two, and nothing can be said
-_IDENTIFIER = re.compile(r"(^|_)(id|key|uuid|guid|number|nr|no|code|rownames|row|index|unnamed_\d+)$")
-_WHEN = ("timestamp", "event_time", "time", "datetime", "at", "date", "day", "month", "ts")
-_OTHER_TIMES = re.compile(r"birth|dob|expir|until|end|clos|resol|cancel|churn|update|deliver|arriv|finish|due|paid")
-_TARGETS = tuple(
-    [
-        "target",
-        "label",
-        "class",
-        "outcome",
-        "y",
-        "churn",
-        "churned",
-        "fraud",
-        "is_fraud",
-        "default",
-        "survived",
-        "cnt",
-        "count",
-        "price",
-        "sales",
-        "demand",
-        "species",
-        "genre",
-        "quality",
-        "response",
-    ]
-)
 _POSITIVE = ("yes", "true", "1", "1.0", "y", "t", "positive", "bad", "fraud", "churned", "left", "default", "failed")
 
 
 @dataclass(frozen=True)
 class Roles:
-    """The chosen columns. An empty `key` means the row number; `at` is None without a time."""
+    """The chosen columns. An empty `key` means the row number; `at` is None without a time.
+
+    group: an identifier that repeats, such as that of a customer.
+    """
 
     key: tuple[Column, ...]
     at: Column | None
     target: Column
     task: str
     positive: Any = None
+    group: Column | None = None
 
     @property
     def floor_metric(self) -> str:
@@ -66,44 +42,6 @@ def named(columns: Sequence[Column], text: str, flag: str) -> Column:
         f"{flag} names {text!r}, which the file does not have.",
         remedy=f"Its columns: {', '.join(column.name for column in columns[:50])}.",
     )
-
-
-def guess_at(columns: Sequence[Column]) -> Column | None:
-    """The likely time of a row: a column of dates without nulls, on several days; None if there is none."""
-    times = [c for c in columns if c.kind in TIMES and c.nulls == 0 and c.distinct > 1]
-    fitting = [c for c in times if not _OTHER_TIMES.search(c.clean) and _day(c.high) <= datetime.now(UTC).date()]
-    return max(fitting, key=lambda c: (_likeness(c.clean, _WHEN), c.distinct > 2, -c.index), default=None)
-
-
-def guess_key(opened: Opened, columns: Sequence[Column], at: Column | None) -> tuple[Column, ...]:
-    """The first column that looks like an identifier and is unique, else a unique text, else one with the time.
-
-    The same row twice counts once, for an ingest drops the second.
-    """
-    rows = opened.different
-    unique = [c for c in columns if c.nulls == 0 and c.distinct == rows and c.kind in ("text", "integer")]
-    ranked = sorted(unique, key=lambda c: (_IDENTIFIER.search(c.clean) is None, c.kind != "text", c.index))
-    for column in ranked:
-        if _IDENTIFIER.search(column.clean) or column.kind == "text" or _counts_up(column):
-            return (column,)
-    if at is None:
-        return ()
-    if at.distinct == rows:
-        return (at,)
-    others = [c for c in columns if c.kind in ("text", "integer") and c.nulls == 0 and c.distinct > 1]
-    others.sort(key=lambda c: (_IDENTIFIER.search(c.clean) is None, c.kind != "text", c.index))
-    for other in [c for c in others if c.distinct * at.distinct >= rows][:20]:
-        if opened.distinct([at.index, other.index]) == rows:
-            return (at, other)
-    return ()
-
-
-def guess_target(columns: Sequence[Column], name: str, taken: Sequence[Column]) -> Column | None:
-    """The column that is called like the pipeline or like targets are, else the last that could be one."""
-    words = set(name.split("_"))
-    free = [c for c in columns if c not in taken and c.distinct > 1 and _possible(c)]
-    likeness = {c.clean: _likeness(c.clean, (name, *_TARGETS)) + (c.clean in words) for c in free}
-    return max(free, key=lambda c: (likeness[c.clean], c.index), default=None)
 
 
 def check_key(opened: Opened, key: Sequence[Column]) -> tuple[Column, ...]:
@@ -129,24 +67,31 @@ def check_key(opened: Opened, key: Sequence[Column]) -> tuple[Column, ...]:
 
 
 def check_at(column: Column) -> Column:
-    """Return `column`. Raises AuthoringError if it is not a time or has nulls."""
+    """Return `column`. Raises AuthoringError if it is not a time or has many nulls."""
     if column.kind not in TIMES:
         raise AuthoringError(
             f"--at names {column.name!r}, which is {column.kind} and not a time.",
             remedy="Use --at none for rows without a time.",
         )
-    if column.nulls:
+    if column.nulls > MOST_GAPS * column.rows:
         raise AuthoringError(
-            f"{column.name!r} cannot be the prediction time: {column.nulls:,} rows have none.",
-            remedy="Choose a time without nulls, or use --at none.",
+            f"{column.name!r} cannot be the prediction time: {column.nulls:,} of {column.rows:,} rows have none.",
+            remedy="Choose a time with fewer gaps, or use --at none.",
         )
     return column
 
 
-def roles(key: tuple[Column, ...], at: Column | None, target: Column, task: str | None) -> Roles:
-    """The chosen roles. A missing task is guessed. Raises AuthoringError for an unsuitable target."""
+def roles(
+    key: tuple[Column, ...], at: Column | None, target: Column, task: str | None, columns: Sequence[Column] = ()
+) -> Roles:
+    """The chosen roles. A missing task is guessed, and so is a group among the `columns`.
+
+    Raises AuthoringError for an unsuitable target.
+    """
     name = repr(target.name)
-    if target in key or (target.unique and _IDENTIFIER.search(target.clean)):
+    alone = key if len(key) == 1 else ()
+    group = guess_group(columns, [*alone, target, *([at] if at is not None else [])])
+    if target in key or (target.unique and looks_like_identifier(target)):
         raise AuthoringError(
             f"{name} cannot be the target: it is a key, with a different value in each row.",
             remedy="Choose the column that is to be predicted with --target.",
@@ -162,7 +107,8 @@ def roles(key: tuple[Column, ...], at: Column | None, target: Column, task: str 
         )
     task = task or _task(target)
     _check_task(target, task)
-    return Roles(key, at, target, task, _positive(target) if task == "binary" else None)
+    positive = _positive(target) if task == "binary" else None
+    return Roles(key, at, target, task, positive, group)
 
 
 def _task(target: Column) -> str:
@@ -199,27 +145,3 @@ def _positive(target: Column) -> Any:
         if str(category).lower() in _POSITIVE:
             return category
     return target.categories[-1]
-
-
-def _possible(column: Column) -> bool:
-    if column.kind in ("boolean", "integer", "number"):
-        return not (column.kind == "integer" and column.unique)
-    return column.kind == "text" and len(column.categories) > 1
-
-
-def _likeness(name: str, words: Sequence[str]) -> int:
-    """How much a name is like one of the words: the same, ending or beginning with it, or not at all."""
-    if name in words:
-        return 3
-    if any(name.endswith(f"_{word}") for word in words):
-        return 2
-    return int(any(name.startswith((f"{word}_", f"{word}time")) for word in words))
-
-
-def _counts_up(column: Column) -> bool:
-    return column.kind == "integer" and bool(column.high - column.low + 1 == column.rows) and column.low in (0, 1)
-
-
-def _day(moment: Any) -> date:
-    day: date = moment.date() if isinstance(moment, datetime) else moment
-    return day

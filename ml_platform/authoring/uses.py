@@ -18,6 +18,7 @@ from ml_platform.spec.leak_gates import Leakage
 
 MANY_LEVELS = 200
 NEARLY_UNIQUE = 0.5  # of the rows have a text of their own
+_REPEATS = "an identifier that repeats: a model would learn it by heart"
 _SUMMED = 40  # numbers of which each pair is added up
 _IDENTIFIER = re.compile(r"(^|_)(id|key|uuid|guid|nr|no|number|zip|phone)$")
 
@@ -26,8 +27,12 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Use:
-    """One column's part. `role`: key, at, target, input, excluded (known, no feature), outcome (perhaps known later)
-    or left out (of the contract); `why` for the last three."""
+    """One column's part.
+
+    role: key, at, target, input, group (keeps its rows together and is no feature), excluded (known, and no feature),
+          outcome (perhaps known later) or left out (of the contract).
+    why:  for the last four.
+    """
 
     column: Column
     role: str
@@ -47,6 +52,8 @@ def _use(column: Column, roles: Roles, suspects: dict[str, str], seen: dict[int,
         return Use(column, "target")
     if column is roles.at:
         return Use(column, "at")
+    if column is roles.group:
+        return Use(column, "group", _REPEATS)
     if column in roles.key:
         several = len(roles.key) > 1 and column.kind == "text" and column.distinct <= MANY_LEVELS
         return Use(column, "input" if several else "key")

@@ -8,10 +8,15 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
+from ml_platform.cli.dagster_home import dagster_is_there
 from ml_platform.cli.output import Rows, emit_json, emit_table, note, say
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ml_platform.settings import Settings
     from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.views.health_finding import Finding
 
 
 def register(app: typer.Typer) -> None:
@@ -111,11 +116,14 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check folders, disk, lock, catalog, data files, waiting files, library versions and declarations."""
-    from ml_platform.discovery import pipelines
+    """Check whether everything is healthy: machine, lake, data, champions, alerts, runs and sensors.
+
+    Exits with 1 when something needs a person.
+    """
+    from ml_platform.discovery import declarations
     from ml_platform.views.health import examine
 
-    findings = examine(opening.settings, pipelines)
+    findings = examine(opening.settings, declarations, _dagster if dagster_is_there() else None)
     if as_json:
         emit_json([asdict(finding) for finding in findings])
     else:
@@ -128,3 +136,12 @@ def doctor(as_json: AsJson = False) -> None:
                 say(f"      {finding.remedy}")
     if any(finding.state == "bad" for finding in findings):
         raise typer.Exit(1)
+
+
+def _dagster(settings: "Settings", pipelines: "Sequence[ModelPipeline]") -> "Iterator[Finding]":
+    import dagster as dg
+
+    from ml_platform.orchestration.health import dagster_findings
+
+    with dg.DagsterInstance.get() as instance:
+        yield from dagster_findings(instance, settings, pipelines)

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from ml_platform.authoring.placing import Destination
     from ml_platform.authoring.proof import Proof
 
-_SOURCE = typer.Option("--from", metavar="FILE", help="CSV, Parquet or NDJSON.", exists=True, dir_okay=False)
+_SOURCE = typer.Option("--from", metavar="FILE", help="CSV, Parquet, NDJSON or JSON.", exists=True, dir_okay=False)
 _KEY = typer.Option(metavar="COLUMN", help="The key column; repeat for several columns; `row`: the row number.")
 _AT = typer.Option(metavar="COLUMN", help="The column of the prediction time; `none`: the rows have no time.")
 _TARGET = typer.Option(metavar="COLUMN", help="The column to predict.")
 _TASK = typer.Option(help="The task, if it differs from the one that the target's values suggest.")
 _ZONE = typer.Option(metavar="ZONE", help="Time zone of times without an offset, such as Europe/Berlin.")
 _DATES = typer.Option(help="Day first or month first, if the file does not show it.")
+_DECIMAL = typer.Option(help="The decimal mark, if the file does not show whether 1.234 is one or a thousand.")
 _DROP = typer.Option(metavar="COLUMN", help="Leave a column out; repeat for several columns.")
 _TO = typer.Option(metavar="FOLDER", help="Folder of the new module; default the first package of pipelines.")
 _YES = typer.Option("--yes", "-y", help="Accept the guesses for options that are not given.")
@@ -45,6 +46,7 @@ def new(
     task: Annotated[Literal["binary", "multiclass", "regression"] | None, _TASK] = None,
     time_zone: Annotated[str | None, _ZONE] = None,
     dates: Annotated[Literal["dmy", "mdy"] | None, _DATES] = None,
+    decimal: Annotated[Literal["point", "comma"] | None, _DECIMAL] = None,
     drop: Annotated[list[str] | None, _DROP] = None,
     to: Annotated[Path | None, _TO] = None,
     yes: Annotated[bool, _YES] = False,
@@ -54,11 +56,11 @@ def new(
 
     Existing files are never overwritten, and nothing is run or landed. The next commands are printed.
     """
-    from ml_platform.authoring.columns import look
     from ml_platform.authoring.declaration import declaration
     from ml_platform.authoring.draft import drafted
     from ml_platform.authoring.formatting import check_installed, formatted
     from ml_platform.authoring.identifiers import check_name, table_name
+    from ml_platform.authoring.looking import Answers, look
     from ml_platform.authoring.opened import opened
     from ml_platform.authoring.placing import destination, publish
     from ml_platform.authoring.promises import promises
@@ -73,7 +75,7 @@ def new(
     check_name(name, declared)
     where = destination(name, to, settings.pipelines)
     with opened(source) as file:
-        columns = look(file, drop=tuple(drop or ()), dates=dates)
+        columns = look(file, Answers(tuple(drop or ()), dates, decimal, (at,) if at else ()))
         if not as_json:
             emit_table([_seen(column) for column in columns], title=f"{file.path}: {file.rows:,} rows")
         choices = Choices(file, columns, name, ask=not as_json and not yes and on_a_terminal(), yes=yes)
@@ -82,7 +84,7 @@ def new(
         wanted = choices.target(target, identity, moment)
         zone = choices.zone(time_zone, moment)
         choices.refuse_what_is_missing()
-        chosen = roles(identity, moment, wanted, task)
+        chosen = roles(identity, moment, wanted, task, columns)
         tables = {table.name for pipeline in declared.values() for table in pipeline.tables}
         draft = drafted(name, table_name(file.stem, name, tables), file, uses(columns, chosen), chosen, zone)
         text = formatted(declaration(draft), where.declaration, where.module)
@@ -91,9 +93,9 @@ def new(
     publish({where.declaration: text, where.tests: tests})
     following = _following(draft, source, where, settings.pipelines)
     if as_json:
-        emit_json(_summary(draft, proof, where, following))
+        emit_json(_summary(draft, proof, choices, where, following))
     else:
-        _explain(draft, proof, choices.taken, where, following)
+        _explain(draft, proof, choices, where, following)
 
 
 def _seen(column: "Column") -> dict[str, Any]:
@@ -133,7 +135,7 @@ def _following(draft: "Draft", source: Path, where: "Destination", packages: lis
     ]
 
 
-def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Destination", following: list[str]) -> None:
+def _explain(draft: "Draft", proof: "Proof", choices: Choices, where: "Destination", following: list[str]) -> None:
     roles = draft.roles
     answer = (
         f", {roles.positive!r} against the rest" if roles.task == "binary" and roles.target.kind != "boolean" else ""
@@ -145,8 +147,13 @@ def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Dest
             say(f"  no input: {use.column.name} – {use.why}")
     if roles.task == "regression" and roles.target.kind == "integer" and roles.target.categories:
         say(f"  {roles.target.distinct} whole numbers: --task multiclass would treat them as classes")
-    for flag, guess in taken.items():
-        say(f"  guessed: {flag} {guess}")
+    if draft.untimed:
+        say(f"  the split is at random: {draft.untimed}")
+    for use in draft.uses:
+        for remark in use.column.reading.remarks:
+            say(f"  {use.column.name}: {remark}")
+    for flag, guess in choices.taken.items():
+        say(f"  guessed: {guess}" + (f"  # {choices.why[flag]}" if flag in choices.why else ""))
     for reason, rows in proof.refused.items():
         say(f"  {rows:,} of {proof.screened:,} rows will go to quarantine: {reason}")
     say("")
@@ -156,7 +163,9 @@ def _explain(draft: "Draft", proof: "Proof", taken: dict[str, str], where: "Dest
         note("--through limits the run to the first months that can be trained. Without it, all months run.")
 
 
-def _summary(draft: "Draft", proof: "Proof", where: "Destination", following: list[str]) -> dict[str, Any]:
+def _summary(
+    draft: "Draft", proof: "Proof", choices: Choices, where: "Destination", following: list[str]
+) -> dict[str, Any]:
     roles = draft.roles
     columns = [
         {
@@ -183,6 +192,11 @@ def _summary(draft: "Draft", proof: "Proof", where: "Destination", following: li
         "target": roles.target.clean,
         "positive": roles.positive,
         "time_zone": draft.zone if draft.naive else None,
+        "group": draft.roles.group.clean if draft.roles.group is not None else None,
+        "random_split": draft.untimed or None,
+        "guesses": [
+            {"flag": flag, "given": text, "why": choices.why.get(flag)} for flag, text in choices.taken.items()
+        ],
         "columns": columns,
         "quarantined": [{"reason": reason, "rows": rows} for reason, rows in proof.refused.items()],
         "written": [str(where.declaration), str(where.tests)],

@@ -11,11 +11,14 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName, VersionName, Why, parse_version
 from ml_platform.cli.command import Command
+from ml_platform.cli.dagster_home import missing_dagster
 from ml_platform.cli.output import emit_json, emit_lines, emit_table, note
-from ml_platform.errors import DeclarationError, IngestionError, NotFoundError
+from ml_platform.errors import DeclarationError, IngestionError, NotFoundError, first_line
 
 if TYPE_CHECKING:
+    from ml_platform.state.database import State
     from ml_platform.state.promotions import Promotion
+    from ml_platform.training.reproduction import Reproduction
 
 
 def register(app: typer.Typer) -> None:
@@ -59,18 +62,21 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
     from ml_platform.state.versions import version as find_version
+    from ml_platform.views.undeclared import Undeclared
 
     name, number = parse_version(version)
-    declared = opening.declared(name)
     workspace = opening.writing()
+    declared = opening.declared_or_recorded(workspace, name)
     state = workspace.state
     find_version(state, name, number)
+    gates = declared.required_gates.get(number, {}) if isinstance(declared, Undeclared) else declared.required_gates
     if promotions.champion_at(state, name) == number:
         note(f"{version} is the champion already; nothing changed.")
     entry = promotions.promote(
-        state, name, number, declared.required_gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
+        state, name, number, gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
     )
     publish(workspace)
+    _tell_dagster(state, name)
     _emit(_entry(entry), as_json=as_json)
 
 
@@ -84,10 +90,11 @@ def rollback(
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
 
-    name = opening.declared(pipeline).name
     workspace = opening.writing()
+    name = opening.declared_or_recorded(workspace, pipeline).name
     entry = promotions.rollback(workspace.state, name, why=why, actor=getpass.getuser(), to=to)
     publish(workspace)
+    _tell_dagster(workspace.state, name)
     _emit(_entry(entry), as_json=as_json)
 
 
@@ -101,9 +108,39 @@ def reproduce(version: VersionName, as_json: AsJson = False) -> None:
     workspace = opening.reading()
     stored = find_version(workspace.state, name, number)
     outcome = again(workspace.blobs, stored.training_set, stored.bundle)
-    _emit({"version": version, **asdict(outcome)}, as_json=as_json)
+    if as_json:
+        emit_json({"version": version, **asdict(outcome)})
+    else:
+        emit_lines({"version": version, **_for_people(outcome)})
     if not outcome.identical:
         raise typer.Exit(1)
+
+
+def _tell_dagster(state: "State", pipeline: str) -> None:
+    """Report the champion to the Dagster instance. The promotion stands whether or not there is one."""
+    untold = missing_dagster()
+    if not untold:
+        import dagster as dg
+
+        from ml_platform.orchestration.champions import report
+
+        try:
+            with dg.DagsterInstance.get() as instance:
+                report(instance, state, pipeline)
+        except Exception as error:  # the champion has changed already, whatever is wrong with the instance
+            untold = f"its instance cannot be opened ({first_line(error)})"
+    if untold:
+        note(f"Dagster does not show it yet: {untold}. A running sensor of {pipeline} reports it at its next tick.")
+
+
+def _for_people(outcome: "Reproduction") -> dict[str, Any]:
+    """A reproduction, with digests that say what they are of: neither is the one of the bundle."""
+    return {
+        "identical": outcome.identical,
+        "SHA-256 of the stored model": outcome.expected,
+        "SHA-256 of the model trained now": outcome.actual,
+        "detail": outcome.detail,
+    }
 
 
 def _keep(text: str) -> str:

@@ -19,36 +19,44 @@ def on_a_terminal() -> bool:
 
 
 class Choices:
-    """Key, time, target and zone: given as flags, answered on a terminal, or guessed with --yes."""
+    """Key, time, target and zone: given as flags, answered on a terminal, or guessed with --yes.
+
+    taken: the guesses, as flag → its arguments, quoted for a shell.
+    why:   flag → the reason for its guess.
+    """
 
     def __init__(self, file: "Opened", columns: "list[Column]", name: str, *, ask: bool, yes: bool) -> None:
         self.file, self.columns, self.name, self._ask, self._yes = file, columns, name, ask, yes
         self.missing: dict[str, str] = {}
         self.taken: dict[str, str] = {}
+        self.why: dict[str, str] = {}
 
     def at(self, given: str | None) -> "Column | None":
-        from ml_platform.authoring.roles import check_at, guess_at, named
+        from ml_platform.authoring.guesses import guess_at
+        from ml_platform.authoring.roles import check_at, named
 
         guess = guess_at(self.columns)
         if given is None and guess is None:
             return None
-        answer = self._answer(
-            "--at", given, guess.name if guess else "none", "Prediction time (none: rows have no time)"
-        )
+        name, why = (guess.column.name, guess.why) if guess is not None else ("none", "")
+        answer = self._answer("--at", given, name, "Prediction time (none: rows have no time)", why)
         return None if answer == "none" else check_at(named(self.columns, answer, "--at"))
 
     def key(self, given: list[str] | None, at: "Column | None") -> "tuple[Column, ...]":
-        from ml_platform.authoring.roles import check_key, guess_key, named
+        from ml_platform.authoring.guesses import guess_key
+        from ml_platform.authoring.roles import check_key, named
 
         if not given:
-            guess = " ".join(shlex.quote(column.name) for column in guess_key(self.file, self.columns, at)) or "row"
-            given = self._several(self._answer("--key", None, guess, "Key (row: the row number)"))
+            names = [column.name for column in guess_key(self.file, self.columns, at)] or ["row"]
+            given = names if not self._ask else self._several(self._prompt("Key (row: the row number)", _quoted(names)))
+            self._note_guess("--key", names, "" if names != ["row"] else "no column is unique")
         if given == ["row"] and not any("row" in (column.name, column.clean) for column in self.columns):
             return ()
         return check_key(self.file, [named(self.columns, one, "--key") for one in given])
 
     def target(self, given: str | None, key: "tuple[Column, ...]", at: "Column | None") -> "Column":
-        from ml_platform.authoring.roles import guess_target, named
+        from ml_platform.authoring.guesses import guess_target
+        from ml_platform.authoring.roles import named
 
         guess = guess_target(self.columns, self.name, [*key, *([at] if at is not None else [])])
         if given is None and guess is None:
@@ -56,7 +64,8 @@ class Choices:
                 f"No column of {self.file.path} looks like a target: all are keys, times, constants or free text.",
                 remedy="Name it with --target.",
             )
-        answer = self._answer("--target", given, guess.name if guess else "", "Target (the column to predict)")
+        name, why = (guess.column.name, guess.why) if guess is not None else ("", "")
+        answer = self._answer("--target", given, name, "Target (the column to predict)", why)
         return named(self.columns, answer, "--target")
 
     def zone(self, given: str | None, at: "Column | None") -> str:
@@ -74,9 +83,10 @@ class Choices:
     def refuse_what_is_missing(self) -> None:
         """Raises BadParameter when a flag is missing and there is no terminal to ask on."""
         if self.missing:
-            flags = ", ".join(f"{flag} (a guess: {guess})" for flag, guess in self.missing.items())
+            reasons = "".join(f" {flag}: {why}." for flag, why in self.why.items())
             raise typer.BadParameter(
-                f"there is no terminal to ask on, and these flags are missing: {flags}. --yes accepts the guesses."
+                f"there is no terminal to ask on, and flags are missing. The guesses, which --yes accepts: "
+                f"{' '.join(self.missing.values())}.{reasons}"
             )
 
     def _several(self, answer: str) -> list[str]:
@@ -90,10 +100,24 @@ class Choices:
                 f"The key {answer!r} has unbalanced quotes.", remedy="Quote names that contain blanks."
             ) from None
 
-    def _answer(self, flag: str, given: str | None, guess: str, question: str) -> str:
+    def _answer(self, flag: str, given: str | None, guess: str, question: str, why: str = "") -> str:
         if given is not None:
             return given
         if self._ask:
-            return str(typer.prompt(question, default=guess, err=True))
-        (self.taken if self._yes else self.missing)[flag] = guess
+            return self._prompt(f"{question}; {why}" if why else question, guess)
+        self._note_guess(flag, [guess], why)
         return guess
+
+    def _prompt(self, question: str, guess: str) -> str:
+        return str(typer.prompt(question, default=guess, err=True))
+
+    def _note_guess(self, flag: str, values: list[str], why: str) -> None:
+        if self._ask:
+            return
+        (self.taken if self._yes else self.missing)[flag] = " ".join(f"{flag} {shlex.quote(value)}" for value in values)
+        if why:
+            self.why[flag] = why
+
+
+def _quoted(names: list[str]) -> str:
+    return " ".join(map(shlex.quote, names))

@@ -23,9 +23,8 @@ def register(app: typer.Typer) -> None:
 
 def pipelines(as_json: AsJson = False) -> None:
     """List the declared pipelines with task, tables, features, gates and owners."""
-    from ml_platform.discovery import pipelines as declared
-
-    rows = [
+    declared = opening.declarations()
+    rows: list[dict[str, Any]] = [
         {
             "name": p.name,
             "task": p.task,
@@ -35,16 +34,26 @@ def pipelines(as_json: AsJson = False) -> None:
             "gates": len(p.all_gates),
             "owners": list(p.owners),
             "description": p.description,
+            "problem": None,
         }
-        for p in declared(opening.settings()).values()
+        for p in declared.pipelines.values()
     ]
+    for one in declared.broken:
+        for name in one.names or (one.address,):
+            rows.append({**dict.fromkeys(_PIPELINE_COLUMNS), "name": name, "problem": str(one.error)})
     if as_json:
         emit_json(rows)
-        return
-    emit_table(
-        [{k: v for k, v in row.items() if k != "description"} for row in rows],
-        empty="No pipeline is declared in the modules of ML_PLATFORM_PIPELINES.",
-    )
+    else:
+        shown = [{k: v for k, v in row.items() if k not in ("description", "problem")} for row in rows]
+        for row, full in zip(shown, rows, strict=True):
+            row["task"] = "does not load" if full["problem"] else row["task"]
+        emit_table(shown, empty="No pipeline is declared in the modules of ML_PLATFORM_PIPELINES.")
+        opening.tell_broken(declared)
+    if declared.broken:
+        raise typer.Exit(1)
+
+
+_PIPELINE_COLUMNS = ("name", "task", "partitions", "tables", "features", "gates", "owners", "description", "problem")
 
 
 def status(
@@ -53,28 +62,40 @@ def status(
 ) -> None:
     """Show rows, quarantined rows, gates, decision and champion per partition.
 
-    `next` is the champion's metric on the following partition.
+    `next` is the champion's metric on the following partition. A pipeline whose declaration is broken or gone is shown
+    by its records.
     """
-    from ml_platform.discovery import pipelines as declared
-    from ml_platform.views.status import months
+    from ml_platform.views.pipelines import recorded_pipelines
+    from ml_platform.views.status import status_rows
+    from ml_platform.views.undeclared import recorded_months, undeclared
 
-    wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
     workspace = opening.reading()
-    rows = {one.name: months(workspace, one) for one in wanted}
+    declared = opening.declarations()
+    names = [pipeline] if pipeline else [*declared.pipelines, *recorded_pipelines(workspace.state)]
+    loaded = [declared.pipelines[name] for name in dict.fromkeys(names) if name in declared.pipelines]
+    others = [name for name in dict.fromkeys(names) if name not in declared.pipelines]
+    rows = {one.name: status_rows(workspace, one) for one in loaded}
+    for name in others:
+        rows[name] = recorded_months(workspace, undeclared(workspace, name, declared))
     if as_json:
         emit_json([{"pipeline": name, **row} for name, table_rows in rows.items() for row in table_rows])
         return
     for name, table_rows in rows.items():
         show_months(name, table_rows)
-    for one in wanted:
+    for one in loaded:
         _tell_waiting(workspace, one)
+    for name in others:
+        if declared.problem(name) is None:
+            note(f"{name} is shown by its records only: its declaration is gone.")
+    opening.tell_broken(declared)
 
 
 def show_months(name: str, rows: Rows, title: str = "") -> None:
     """The rows of `views.status.months` for people: the metric in the header, the champion's number alone."""
     shown = []
     for row in rows:
-        metric, kept = row["metric"], {k: v for k, v in row.items() if k not in ("metric", "realised")}
+        apart = ("metric", "realised", "waits_for", "waiting_since")
+        metric, kept = row["metric"], {k: v for k, v in row.items() if k not in apart}
         after = {f"{metric} next" if row["partition"] != "all" else metric: row["realised"]}
         champion = (row["champion"] or "").removeprefix(name)
         shown.append(
@@ -83,7 +104,8 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
                 "rows": kept.pop("rows"),
                 "quarantined": kept.pop("quarantined"),
                 **after,
-                **kept,
+                "gates": kept["gates"],
+                "decision": kept["decision"],
                 "champion": champion,
             }
         )
@@ -110,12 +132,13 @@ def models(
         raise typer.BadParameter(f"--history needs a pipeline without a version: `ml-platform models {name} --history`")
     if card and (number is None or as_json):
         raise typer.BadParameter(f"--card needs a version, and prints Markdown: `ml-platform models {name}@N --card`")
-    declared, workspace = opening.declared(name), opening.reading()
+    workspace = opening.reading()
     if card and number is not None:
         from ml_platform.views.version_card import card_of
 
-        say(card_of(workspace, declared, number).rstrip())
+        say(card_of(workspace, opening.declared(name), number).rstrip())
         return
+    declared = opening.declared_or_recorded(workspace, name)
     if number is not None:
         facts = version_facts(workspace, declared, number)
         emit_json(facts) if as_json else _show_version(facts)
@@ -200,6 +223,8 @@ def tell_outdated(planner: "Planner") -> None:
 
 
 def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
+    from ml_platform.monitoring.waiting import waiting as waiting_for
+    from ml_platform.sources.scan import refused, unavailable_message
     from ml_platform.steps.all_steps import planner as planner_of
 
     planner = planner_of(workspace, pipeline)
@@ -209,7 +234,10 @@ def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     waiting = sum(len(look.paths) for look in looks)
     if waiting:
         note(f"{waiting} files wait: `ml-platform run {pipeline.name}` ingests them.")
-    for awaited in planner.awaited():
-        note(awaited)
-    for problem in (problem for look in looks for problem in look.problems):
-        note(problem)
+    if waits := waiting_for(workspace, pipeline, workspace.slices):
+        note(waits.sentences)
+    for table, look in zip(pipeline.tables, looks, strict=True):
+        if look.unavailable is not None:
+            note(unavailable_message(table.name, look.unavailable))
+        for file in refused(workspace.state, table, look):
+            note(f"Refused: {file.error}")

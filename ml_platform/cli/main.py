@@ -3,9 +3,14 @@
 Arguments, output and exit codes belong here. What a command shows or changes belongs to `views` and the layers below.
 """
 
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from ml_platform.cli import alerting, asking, authoring, changing, deciding, inspecting, reporting, running, tracing
+from ml_platform.cli.output import complain, say
 
 app = typer.Typer(
     name="ml-platform",
@@ -20,9 +25,28 @@ for module in (authoring, running, inspecting, tracing, reporting, alerting, ask
     module.register(app)
 
 
+def _tell_version(wanted: bool) -> None:  # typer calls it with the value alone
+    if wanted:
+        say(f"ml-platform {version('ml-platform')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """One declaration of a model becomes its whole production life, over a DuckDB lake."""
+
+
 def main() -> None:
-    """The entry point of the installed command."""
-    app(prog_name="ml-platform")
+    """The entry point of the installed command. Ctrl-C ends it with one line and exit code 130, wherever it is."""
+    try:
+        app(prog_name="ml-platform")
+    except KeyboardInterrupt:
+        complain("Stopped.")
+        sys.exit(130)
 
 
 if __name__ == "__main__":

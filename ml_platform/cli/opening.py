@@ -3,6 +3,8 @@
 Heavy imports are inside the functions, so that `--help` and wrong arguments do not load DuckDB and polars.
 """
 
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_platform.errors import DeclarationError
@@ -10,7 +12,9 @@ from ml_platform.errors import DeclarationError
 if TYPE_CHECKING:
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.settings import Settings
+    from ml_platform.spec.declarations import Declarations
     from ml_platform.spec.pipeline import ModelPipeline
+    from ml_platform.views.undeclared import Undeclared
 
 
 def settings() -> "Settings":
@@ -21,7 +25,13 @@ def settings() -> "Settings":
     from ml_platform.settings import Settings
 
     try:
-        return Settings()
+        here = Settings()
+    except UnicodeDecodeError:
+        raise DeclarationError(
+            str(Path(".env").resolve()),
+            "it is not UTF-8 text (a Windows editor may have saved it as UTF-16)",
+            remedy="Save it as UTF-8: iconv -f UTF-16 -t UTF-8.",
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = f"ML_PLATFORM_{str(first['loc'][0]).upper()}"
@@ -31,13 +41,61 @@ def settings() -> "Settings":
         raise DeclarationError(
             "ML_PLATFORM_PIPELINES", "not a JSON list of modules", remedy="""Write it as '["package.module"]'."""
         ) from None
+    _tell_misspelt(here)
+    return here
+
+
+@cache
+def _noted(line: str) -> None:
+    from ml_platform.cli.output import note
+
+    note(line)
+
+
+def _tell_misspelt(here: "Settings") -> None:
+    """Print one line for each variable that looks like a setting and is none, once a process."""
+    from ml_platform.settings import misspelt_settings
+
+    for name, meant in misspelt_settings(here).items():
+        _noted(f"{name} is no setting and has no effect." + (f" Did you mean {meant}?" if meant else ""))
 
 
 def declared(name: str) -> "ModelPipeline":
-    """The pipeline of that name. Raises NotFoundError, which lists the declared ones."""
-    from ml_platform.discovery import find
+    """The pipeline of that name. Raises NotFoundError, which lists the declared ones, or why it does not load."""
+    return declarations().find(name)
 
-    return find(name, settings())
+
+def declarations() -> "Declarations":
+    """What the settings name: the pipelines that load, and what does not."""
+    from ml_platform import discovery
+
+    return discovery.declarations(settings())
+
+
+def declared_or_recorded(workspace: "Workspace", name: str) -> "ModelPipeline | Undeclared":
+    """The pipeline of that name, by its records where its declaration is broken or gone (S39).
+
+    The reason is printed as a note. Raises NotFoundError when it is neither declared nor on record.
+    """
+    from ml_platform.cli.output import note
+    from ml_platform.views.undeclared import undeclared
+
+    there = declarations()
+    if name in there.pipelines:
+        return there.pipelines[name]
+    problem = there.problem(name)
+    pipeline = undeclared(workspace, name, there)
+    reason = f"does not load: {problem}" if problem else "is gone"
+    note(f"By the records only: the declaration of {name} {reason}")
+    return pipeline
+
+
+def tell_broken(there: "Declarations") -> None:
+    """Print the declarations that do not load, each with file, line and remedy, on standard error."""
+    from ml_platform.cli.output import complain
+
+    for one in there.broken:
+        complain(f"{one.name} does not load: {one.error.what}", one.error.remedy)
 
 
 def reading() -> "Workspace":

@@ -14,6 +14,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ml_platform.cli.layout import GAP, Column, fitted
+from ml_platform.naming import printable
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -119,8 +120,7 @@ def cell(value: Any, *, exact: bool = False) -> str:
             return json.dumps(_jsonable(value), ensure_ascii=False)
         case list():
             return ", ".join(map(str, value)) or "–"
-    # What data hold must not reach the terminal as commands.
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(value))
+    return printable(str(value))  # what data hold must not reach the terminal as commands
 
 
 def _moment(value: datetime) -> str:

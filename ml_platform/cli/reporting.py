@@ -1,6 +1,7 @@
 """The command that serves reports: reports."""
 
-from typing import TYPE_CHECKING, Annotated
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -8,9 +9,11 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import emit_json, note, say
+from ml_platform.errors import LakeError
 
 if TYPE_CHECKING:
     from ml_platform.runtime.workspace import Workspace
+    from ml_platform.settings import Settings
     from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -32,30 +35,40 @@ def reports(
     from ml_platform.views.report_index import reports as listed
 
     wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
-    workspace = opening.reading()
     if as_json:
+        workspace = opening.reading()
         emit_json([row for one in wanted for row in listed(workspace, one)])
         return
-    _serve(workspace, wanted, port)
+    _serve(opening.settings(), wanted, port)
 
 
-def _serve(workspace: "Workspace", wanted: "list[ModelPipeline]", port: int | None) -> None:
+def _serve(settings: "Settings", wanted: "list[ModelPipeline]", port: int | None) -> None:
     from urllib.parse import urlsplit
 
     from ml_platform.cli.report_server import ReportServer
     from ml_platform.views.report_index import INDEX, index_page, overview_page
     from ml_platform.views.report_index import reports as listed
 
+    def _listed(declared: "ModelPipeline") -> list[dict[str, Any]]:
+        try:
+            return listed(workspace(), declared)
+        except LakeError:  # nothing has run yet
+            return []
+
+    @cache
+    def workspace() -> "Workspace":
+        """Opened by the first page: the server may start before the first run."""
+        return opening.reading()
+
     def page(path: str) -> str | None:
         name, _, rest = path.strip("/").partition("/")
         if rest not in ("", INDEX):
             return None
         if name in ("", INDEX):
-            return overview_page({one.name: one.description for one in wanted})
+            return overview_page({one.name: (one.description, _listed(one)) for one in wanted})
         declared = next((one for one in wanted if one.name == name), None)
-        return None if declared is None else index_page(declared, listed(workspace, declared))
+        return None if declared is None else index_page(declared, _listed(declared))
 
-    settings = workspace.settings
     if port is None:
         port = urlsplit(settings.reports_url).port or 80
     with ReportServer(settings.reports, page, port) as server:

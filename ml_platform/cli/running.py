@@ -105,21 +105,31 @@ def example(
         str | None, typer.Argument(metavar="PIPELINE", help="The pipeline to try; without it, all examples are listed.")
     ] = None,
     through: Through = None,
+    show_list: Annotated[bool, typer.Option("--list", help="List all examples, as without a pipeline.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Land real data for one of the shipped pipelines. The data are fetched once and cached.
+    """Add one of the shipped pipelines, with real data. The data are fetched once and cached.
 
     Landed files are kept. `--through` lands files up to that partition, and the file that completes it.
     """
     from ml_platform.demo.example import examples, find
+    from ml_platform.shipped import add, left_out
 
-    if name is None:
+    settings = opening.settings()
+    if name is None or show_list:
         if through:
             raise typer.BadParameter("--through without a pipeline")
-        listing = [{"pipeline": one.pipeline, "source": one.source} for one in examples().values()]
+        hidden = left_out(settings)
+        listing = [
+            {"pipeline": one.pipeline, "added": one.pipeline not in hidden, "source": one.source}
+            for one in examples().values()
+        ]
         emit_json(listing) if as_json else emit_table(listing)
         return
-    wanted, declared = find(name), opening.declared(name)
+    wanted = find(name)
+    if add(settings, name):
+        note(f"{name} is added: it shows in every command, and in Dagster when the code location is reloaded.")
+    declared = opening.declared(name)
     if through and declared.partitions is None:
         raise typer.BadParameter(f"{name} has no partitions, so --through does not apply")
     declared.partition_keys(through)  # a month that does not exist is refused before anything is fetched
@@ -140,9 +150,9 @@ def check_dagster() -> None:
             "Dagster is not installed, and runs need it.",
             remedy="`pip install 'ml_platform[dagster]'`, or `make install`.",
         )
-    home = os.environ.get("DAGSTER_HOME", "")
-    if not home and (Path.cwd() / ".dagster" / "dagster.yaml").exists():
-        os.environ["DAGSTER_HOME"] = home = str(Path.cwd() / ".dagster")
+    from ml_platform.views.machine_health import dagster_home
+
+    home = os.environ["DAGSTER_HOME"] = dagster_home()
     if not home or not Path(home).is_absolute() or not Path(home).is_dir():
         raise PlatformError(
             f"DAGSTER_HOME is {home}, which is not an existing absolute folder."
@@ -185,11 +195,9 @@ def run_pipeline(
         task = progress.add_task("looking for stale assets", total=None)
         runner = None
         for wanted in planner.work(through, only):
-            progress.update(
-                task, total=wanted.total, completed=wanted.index, description=f"{wanted.job} {wanted.partition}"
-            )
+            progress.update(task, total=wanted.total, completed=wanted.index, description=wanted.title)
             if not live and not quiet:
-                note(f"{wanted.job} {wanted.partition}")
+                note(wanted.title)
             if runner is None:
                 from ml_platform.orchestration.runner import Runner
 

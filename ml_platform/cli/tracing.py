@@ -1,4 +1,4 @@
-"""The command that traces lineage: lineage."""
+"""Commands that explain where something comes from: why, lineage."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -10,24 +10,67 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import emit_json, emit_tree, note, say
+from ml_platform.errors import AmbiguousKey
 
 if TYPE_CHECKING:
     from ml_platform.settings import Settings
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command(cls=Command)(lineage)
+    """Add the commands to the app."""
+    for command in (why, lineage):
+        app.command(cls=Command)(command)
+
+
+def why(
+    pipeline: PipelineName,
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="The key of a prediction, or parts of one, such as 'UA 1430'.")
+    ],
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="MOMENT", help="Its prediction time in UTC, or the beginning of it, such as 2013-06-03."),
+    ] = None,
+    version: Annotated[
+        int | None, typer.Option(metavar="N", help="A version; default the one that made the prediction.", min=1)
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Also write a plot of the lineage.", dir_okay=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Why this score? What each value added, what is usual, and the raw row that it comes from.
+
+    Several keys that fit are listed. `--version` scores the same feature row with another version.
+    """
+    from ml_platform.cli import answers
+    from ml_platform.state.lineage import graph
+    from ml_platform.views import lineage_stories as stories
+    from ml_platform.views.explanation import explain
+    from ml_platform.views.lineage_plot import lineage_plot
+
+    declared, workspace = opening.declared(pipeline), opening.reading()
+    try:
+        with workspace.reading():  # one moment, and what is asked twice is read once
+            explained = explain(workspace, pipeline, key, at=at, version=version, declared=declared)
+            story = stories.of_prediction(workspace, declared, explained)
+            if svg is not None:
+                svg.write_bytes(lineage_plot(graph(workspace.state), story))
+    except AmbiguousKey as error:
+        answers.show_candidates(error, as_json=as_json)
+        raise typer.Exit(2) from None
+    if as_json:
+        emit_json(answers.as_json(explained, story))
+        return
+    answers.show(explained, story)
+    _note_missing(pipeline, story)
 
 
 def lineage(
     pipeline: PipelineName,
-    prediction: Annotated[
-        str | None, typer.Option(metavar="KEY", help="The key of a prediction, as in the predictions table.")
-    ] = None,
     model: Annotated[int | None, typer.Option(metavar="N", help="The number of a version.", min=1)] = None,
     file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A landed file, by its path in the landing folder or any other.")
+        str | None, typer.Option(metavar="FILE", help="A landed file: its name, or any path to it.")
     ] = None,
     record: Annotated[
         bool, typer.Option("--record", help="Add lineage to outputs recorded without it, where it is certain.")
@@ -37,12 +80,12 @@ def lineage(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Trace a prediction or a version back to rows of raw files, or show what was built on a file."""
-    if sum(one is not None for one in (prediction, model, file)) + record != 1:
-        raise typer.BadParameter("give one of --prediction, --model, --file and --record")
+    """Trace a version back to raw files, or show what was built on a file. `why` traces a prediction."""
+    if sum(one is not None for one in (model, file)) + record != 1:
+        raise typer.BadParameter("give one of --model, --file and --record; `ml-platform why` traces a prediction")
     if record:
         if svg is not None:
-            raise typer.BadParameter("--svg draws a prediction, a version or a file")
+            raise typer.BadParameter("--svg draws a version or a file")
         _record(pipeline, as_json=as_json)
         return
     from ml_platform.cli import trees
@@ -53,10 +96,7 @@ def lineage(
     declared, workspace = opening.declared(pipeline), opening.reading()
     story: dict[str, Any]
     with workspace.reading():  # one moment, and what is asked twice is read once
-        if prediction is not None:
-            story = stories.of_prediction(workspace, declared, prediction)
-            shown = trees.of_prediction(story)
-        elif model is not None:
+        if model is not None:
             story = stories.of_version(workspace, declared, model)
             shown = trees.of_version(story)
         else:
@@ -68,6 +108,10 @@ def lineage(
         emit_json(story)
         return
     emit_tree(shown)
+    _note_missing(pipeline, story)
+
+
+def _note_missing(pipeline: str, story: dict[str, Any]) -> None:
     if missing := story["missing"]:
         unrecorded = f"Recorded without lineage: {_some(missing)}."
         note(f"{unrecorded} `ml-platform lineage {pipeline} --record` adds it where it is certain.")

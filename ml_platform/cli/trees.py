@@ -18,7 +18,8 @@ def of_prediction(story: Story) -> Tree:
     decided = f" ({row['class']})" if row["class"] is not None else ""
     at = f" at {cell(row['at'])}" if row["at"] else ""
     tree = _tree(f"prediction of {row['key']}{at}: {row['score']:.4g}{decided}")
-    _add(tree, f"predictions {row['partition']}{_unless_standing(row['state'])}, run {row['run_id'] or 'unknown'}")
+    if row["run_id"] is not None:
+        _add(tree, f"predictions {row['partition']}{_unless_standing(row['state'])}, run {row['run_id']}")
     if row["others"]:
         _add(tree, f"the newest of {row['others'] + 1} predictions of this key")
     _groups(_version(tree, story["version"]), story["trained_on"])

@@ -22,14 +22,16 @@ def model_card(
     features: Mapping[str, datetime | None],
     importance: Mapping[str, float],
     limits: Sequence[str] = (),
+    serves: str = "",
 ) -> str:
-    """The card of a version.
+    """The card of a version. `serves` says whether it is the champion; empty where the card is stored and stays.
 
     `metrics` are those of its holdout; `features` gives each feature's available-since (S14; None:
     since ever) and `importance` its share.
     """
     verdicts = list(verdicts)
     facts = {
+        **({"Serves": serves} if serves else {}),
         "Owners": ", ".join(owners) or "none named",
         "Partition": version.partition,
         "Decided at": _when(version.decided_at),
@@ -48,7 +50,7 @@ def model_card(
                 if part in version.bounds
             ),
         ),
-        "Metrics on the holdout": table(
+        f"Metrics on the holdout{_rows_of(version, 'holdout')}": table(
             ("metric", "value", "95 % interval"),
             ((name, _number(i.value), _between(i.low, i.high)) for name, i in metrics.items()),
         ),
@@ -91,6 +93,12 @@ def _by_date(features: Mapping[str, datetime | None]) -> list[tuple[str, str]]:
         if since is not None:
             dates.setdefault(since, []).append(name)
     return [(_when(since), ", ".join(names)) for since, names in sorted(dates.items())]
+
+
+def _rows_of(version: Version, part: str) -> str:
+    """How many rows a part has, for a title: metrics are of all of them."""
+    rows = version.bounds.get(part, {}).get("rows")
+    return "" if rows is None else f", all {rows:,} rows"
 
 
 def _bound(bound: object) -> str:

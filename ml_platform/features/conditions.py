@@ -7,8 +7,8 @@ import polars as pl
 
 from ml_platform.features.feeds import Entry, Feed, Key, Keys, News
 from ml_platform.features.forms import TableForm
-from ml_platform.features.rowwise import derive
-from ml_platform.spec.expressions import columns_read, from_portable
+from ml_platform.features.rowwise import DerivedColumn, derive
+from ml_platform.spec.expressions import columns_read
 
 _HOLDS = "_holds"
 
@@ -16,9 +16,9 @@ _HOLDS = "_holds"
 class Condition:
     """The condition over rows of `table`, many at once or one."""
 
-    def __init__(self, where: dict[str, Any], table: TableForm) -> None:
+    def __init__(self, where: dict[str, Any], table: TableForm, title: str) -> None:
         self._types = {name: table.columns[name] for name in sorted(columns_read(where))}
-        self._steps = ((from_portable(where).alias(_HOLDS),),)
+        self._steps = ((DerivedColumn.of(_HOLDS, where, self._types, f"{title}.where"),),)
 
     @property
     def columns(self) -> list[str]:

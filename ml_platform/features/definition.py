@@ -42,7 +42,7 @@ class FeatureDefinition:
     @classmethod
     def of(cls, pipeline: ModelPipeline) -> Self:
         """The definition that `pipeline` declares."""
-        joined = tuple(map(form_of, pipeline.joined))
+        joined = tuple(form_of(feature).of_table(pipeline.table(feature.table)) for feature in pipeline.joined)
         read: dict[str, set[str]] = {}
         for form in joined:
             columns = read.setdefault(form.table, set())
@@ -51,7 +51,7 @@ class FeatureDefinition:
         for name, columns in sorted(read.items()):
             table = pipeline.table(name)
             columns.update(table.key, {table.event_time} if table.event_time else ())
-            types = {c: _stored(t, f"{name}.{c}") for c, t in table.columns.items() if c in columns}
+            types = {c: _stored(t, f"{name}.{c}") for c, t in table.stored_columns.items() if c in columns}
             tables[name] = TableForm(types, table.key, table.event_time)
         return cls(
             examples=pipeline.examples.table,

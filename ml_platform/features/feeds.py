@@ -45,7 +45,7 @@ class News:
             yield from [((), indexes)] if indexes else []
             return
         start = 0
-        for *key, count in listed.group_by(by, maintain_order=True).len().iter_rows():
+        for *key, count in listed.group_by(by, maintain_order=True).len(name="_len").iter_rows():
             yield tuple(key), indexes[start : start + count]
             start += count
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 import polars as pl
 
 from ml_platform.spec.features import JoinedFeature
+from ml_platform.spec.tables import Table
 
 if TYPE_CHECKING:
     from ml_platform.features.feeds import Feed, Keys, VersionFeed
@@ -55,6 +56,10 @@ class JoinedForm(ABC, Generic[Word]):
     @abstractmethod
     def from_word(cls, feature: Word) -> Self:
         """The form of a declared feature."""
+
+    def of_table(self, table: Table) -> Self:
+        """The form for a table of that contract; the same unless the contract matters to it."""
+        return self
 
     @property
     def columns(self) -> frozenset[str]:

@@ -145,7 +145,7 @@ def _features(
     since: Mapping[str, datetime | None],
 ) -> pl.DataFrame:
     frame = frame.with_columns(pl.col(name).cast(dtype) for name, dtype in definition.row_schema.items())
-    early = derive(frame, layers([form for form in definition.derived if form.early]))
+    early = derive(frame, layers([form for form in definition.derived if form.early], definition.schema))
     batch = Batch(connection, early, _at(definition, frame), tables)
     joined: dict[str, pl.Series] = {}
     for forms in passes(definition.joined):
@@ -157,7 +157,7 @@ def _features(
             for output in form.outputs:
                 joined[output] = frame.select(pl.when(available).then(joined[output]).alias(output))[output]
     wide = early.with_columns(**joined)
-    wide = derive(wide, layers([form for form in definition.derived if not form.early]))
+    wide = derive(wide, layers([form for form in definition.derived if not form.early], definition.schema))
     return wide.select(pl.col(name).cast(dtype) for name, dtype in definition.schema.items())
 
 

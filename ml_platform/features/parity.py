@@ -97,7 +97,7 @@ def _replay(
     tables: Mapping[str, str],
     singly: int | None,
 ) -> tuple[pl.DataFrame, int]:
-    wide = derive(examples, layers([form for form in definition.derived if form.early]))
+    wide = derive(examples, layers([form for form in definition.derived if form.early], definition.schema))
     state = OnlineState(definition, only=wide)
     for name, moment in available_since(connection, definition, tables).items():
         state.begin(name, moment)

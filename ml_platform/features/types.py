@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.errors import DeclarationError
-from ml_platform.spec.expressions import type_names
+from ml_platform.spec.expression_vocabulary import type_names
 
 
 def type_form(dtype: Any, where: str) -> Any:

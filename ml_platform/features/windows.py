@@ -11,10 +11,9 @@ import pyarrow as pa
 
 from ml_platform.errors import FeatureError
 from ml_platform.features.arithmetic import NUMERIC, Floats, RunningSums, means_of, stds_of, sums_of, units
-from ml_platform.features.conditions import Condition
 from ml_platform.features.distinct import DistinctCounts
 from ml_platform.features.forms import TableForm
-from ml_platform.features.kinds.window import WindowForm
+from ml_platform.features.kinds.window import WindowForm, columns_without_nan
 from ml_platform.features.places import Extremes, Integers, Places
 from ml_platform.features.relations import Batch
 from ml_platform.naming import quoted
@@ -40,7 +39,8 @@ class _Pass:
     def __init__(self, forms: Sequence[WindowForm], table: TableForm, batch: Batch) -> None:
         self.forms, self.table, self.batch = forms, table, batch
         self.head = forms[0]
-        self.condition = Condition(self.head.where, table) if self.head.where is not None else None
+        self.condition = self.head.condition(table)
+        self.without_nan = columns_without_nan(forms, table)
         self.places: Places = batch.places(self.head.on)
         self.spans = sorted({span for form in forms for span in form.spans})
         summed = [form for form in forms if set(form.aggregates) != {"n_unique"}]
@@ -62,7 +62,7 @@ class _Pass:
                 self._take(rows)
         if self.places.size:
             for of, counts in self.distinct.items():
-                value, start = f"e.{quoted(of)}", f"greatest({self.clock}, e._usable_at)"
+                value, start = self._known(of), f"greatest({self.clock}, e._usable_at)"
                 order = f"ORDER BY k._group, {value}, {start}"
                 for rows in self._rows([f"{value} AS _of"], f"AND {value} IS NOT NULL", order):
                     self._tell_apart(rows, counts)
@@ -86,9 +86,17 @@ class _Pass:
         chosen = []
         for index, column in enumerate(self.columns):
             numeric = any(form.of == column and NUMERIC & set(form.aggregates) for form in self.forms)
-            value = f"CAST(e.{quoted(column)} AS DOUBLE)" if numeric else f"if(e.{quoted(column)} IS NULL, NULL, 0e0)"
+            known = self._known(column)
+            if isinstance(self.table.columns[column], pl.Decimal):  # DuckDB rounds twice on the direct way
+                known = f"CAST({known} AS VARCHAR)"
+            value = f"CAST({known} AS DOUBLE)" if numeric else f"if({known} IS NULL, NULL, 0e0)"
             chosen.append(f"{value} AS _of{index}")
         return chosen
+
+    def _known(self, of: str) -> str:
+        """The value of a column in SQL, NULL for a null."""
+        value = f"e.{quoted(of)}"
+        return f"CASE WHEN NOT isnan({value}) THEN {value} END" if of in self.without_nan else value
 
     def _rows(self, values: list[str], only: str = "", order: str = "") -> Iterator[pa.RecordBatch]:
         near = f"AND {self.batch.reach(self.clock, self.clock, self.spans[-1])}"
@@ -172,8 +180,7 @@ class _Cell:
             chosen = values.values[kept] + 0.0  # no negative zero: its order is undefined
             if not np.isfinite(chosen).all():
                 raise FeatureError(
-                    f"{self.where}: NaN and infinity cannot be ordered.",
-                    remedy="Reject such rows in the contract (allow_nan, allow_inf).",
+                    f"{self.where}: Infinity cannot be ordered.", remedy="Reject such rows in the contract (allow_inf)."
                 )
             for extreme in self.extremes.values():
                 extreme.add(first, end, chosen)

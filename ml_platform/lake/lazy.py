@@ -13,8 +13,6 @@ from ml_platform.lake.data_files import PARTITION
 from ml_platform.naming import literal, quoted
 from ml_platform.settings import Settings
 
-_SUPERSEDED_AT = "_superseded_at"  # of a row version that a correction replaced
-
 
 @dataclass(frozen=True)
 class Selection:
@@ -32,19 +30,23 @@ class Selection:
         return f"SELECT {names} FROM {self.table} AT (VERSION => {self.snapshot}) WHERE {self.condition}{rows}"
 
 
-def select_current(
-    lake: Lake, schema: str, table: str, columns: Sequence[str], *, partitions: Collection[str] | None = None
+def select(
+    lake: Lake,
+    schema: str,
+    table: str,
+    columns: Sequence[str],
+    *,
+    partitions: Collection[str] | None = None,
+    condition: str = "true",
 ) -> Selection:
-    """The rows of a table in the newest snapshot, without versions that a correction superseded.
+    """The rows of a table in the newest snapshot that meet a condition in SQL.
 
     `partitions` are keys of the `_partition` column; None: all rows, an empty collection: no row.
     """
-    conditions = ["true"]
+    conditions = [condition]
     if partitions is not None:
         keys = ", ".join(map(literal, partitions))
         conditions.append(f"{PARTITION} IN ({keys})" if keys else "false")
-    if _SUPERSEDED_AT in lake.columns(schema, table):
-        conditions.append(f"{_SUPERSEDED_AT} IS NULL")
     name = f"{CATALOG}.{quoted(schema)}.{quoted(table)}"
     return Selection(name, tuple(columns), " AND ".join(conditions), snapshots.current(lake))
 

@@ -122,6 +122,8 @@ class Transaction:
                 f"{schema}.{table} is {'not ' if partitioned else ''}partitioned.",
                 remedy="Write it as it was created, or under another name.",
             )
+        if evolve:
+            existing = self._respelled(target, existing, incoming)
         for name, kind in incoming.items():
             if name not in existing:
                 if not evolve:
@@ -135,6 +137,18 @@ class Transaction:
                     f"{schema}.{table}.{name} is {existing[name]} and the rows bring {kind}.",
                     remedy="Keep the type, or give the column another name.",
                 )
+
+    def _respelled(self, target: str, existing: dict[str, str], incoming: dict[str, str]) -> dict[str, str]:
+        """The table's columns, those renamed that the rows spell in another case: DuckDB does not tell them apart."""
+        spelled = {name.lower(): name for name in incoming}
+        columns: dict[str, str] = {}
+        for name, kind in existing.items():
+            new = name if name in incoming else spelled.get(name.lower(), name)
+            if new != name:  # by way of another name: this one is taken, as DuckDB sees it
+                self.execute(f"ALTER TABLE {target} RENAME COLUMN {quoted(name)} TO _respelled")
+                self.execute(f"ALTER TABLE {target} RENAME COLUMN _respelled TO {quoted(new)}")
+            columns[new] = kind
+        return columns
 
     def _put(self, schema: str, table: str, rows: Rows, source: str, partition: str | None) -> int:
         if isinstance(rows, Staged):

@@ -20,7 +20,7 @@ from typing import Any
 from ml_platform.errors import BlobError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models.protocol import Model, Signature
-from ml_platform.models.registry import FIRST_FORMAT, trainer_of_format
+from ml_platform.models.registry import FIRST_FORMAT, model_of_format
 from ml_platform.spec.pipeline import Task
 
 FORMAT = 2  # raised when an older reader could not understand a newer bundle
@@ -36,7 +36,7 @@ class Bundle:
     model_format: which model reads `model` (`ml_platform.models.registry`).
     definition:   the feature definition as its own JSON text (`FeatureDefinition.to_json`).
     training:     the training plan and the training set's digest (`ml_platform.training.training_plan`).
-    versions:     libraries and machine the model was made with.
+    versions:     libraries and machine the model was made with; not the number of threads, which changes no byte.
     """
 
     pipeline: str
@@ -70,7 +70,7 @@ class Bundle:
     @cached_property
     def fitted(self) -> Model:
         """The model itself. Raises BlobError when this version knows no model of its format."""
-        return trainer_of_format(self.model_format).model.from_bytes(self.model, self.signature)
+        return model_of_format(self.model_format).from_bytes(self.model, self.signature)
 
     @property
     def training_set(self) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ import polars as pl
 from ml_platform.errors import ScoringError, TrainingError
 from ml_platform.models.encoding import RowEncoder, encode
 from ml_platform.models.lightgbm_parameters import parameters_of
+from ml_platform.models.lightgbm_targets import TARGET, Target, target_of
 from ml_platform.models.protocol import FitReport, Model, Signature, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
 from ml_platform.spec.pipeline import Task
@@ -20,6 +21,8 @@ from ml_platform.spec.training import LightGBM
 
 if TYPE_CHECKING:
     import lightgbm
+
+_TAKEN = re.compile(r"""[^\s\x00",:\[\]{}]+""")  # names that LightGBM takes and gives back as they are
 
 
 class LightGBMModel:
@@ -57,7 +60,7 @@ class LightGBMModel:
 
     def importance(self) -> dict[str, float]:
         """Shares of the total gain of all splits; a column that no split uses has 0."""
-        return gain_shares(self._text.decode())
+        return gain_shares(self._text.decode(), self._columns)
 
     def to_bytes(self) -> bytes:
         """LightGBM's text."""
@@ -72,7 +75,7 @@ class LightGBMModel:
         import lightgbm
 
         booster = lightgbm.Booster(model_str=self._text.decode())
-        if tuple(booster.feature_name()) != self._columns:
+        if tuple(booster.feature_name()) not in (self._columns, internal_names(self._columns)):
             raise ScoringError(
                 "The model's columns are not those of its bundle.",
                 remedy="The bundle was put together wrongly; train again.",
@@ -80,19 +83,54 @@ class LightGBMModel:
         return booster
 
 
+class MovedLightGBMModel(LightGBMModel):
+    """Trees that learnt a moved target: a line with its centre and scale, then LightGBM's text."""
+
+    format: ClassVar[str] = "lightgbm-moved"
+
+    def __init__(self, text: bytes, signature: Signature, target: Target, report: FitReport | None = None) -> None:
+        super().__init__(text, signature, report)
+        self._target = target
+
+    def predict(self, frame: pl.DataFrame, *, threads: int = 0) -> npt.NDArray[np.float64]:
+        return self._target.outward(super().predict(frame, threads=threads))
+
+    def predict_row(self, row: Mapping[str, Any]) -> float | list[float]:
+        return float(self._target.outward(np.array([super().predict_row(row)]))[0])
+
+    def contributions(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
+        return super().contributions(frame) * self._target.scale
+
+    def to_bytes(self) -> bytes:
+        """The target, whose digits give each double back, and LightGBM's text."""
+        return f"{self._target.centre!r} {self._target.scale!r}\n".encode() + self._text
+
+    @classmethod
+    def from_bytes(cls, data: bytes, signature: Signature) -> Self:
+        first, _, text = data.partition(b"\n")
+        return cls(text, signature, Target(*map(float, first.split())))
+
+
 class LightGBMTrainer:
     """Fits `LightGBM(…)`. The validation part only stops early."""
 
     model: ClassVar[type[Model]] = LightGBMModel
-    code_version: ClassVar[int] = 1
+    variants: ClassVar[tuple[type[Model], ...]] = (MovedLightGBMModel,)
     avoidable: ClassVar[tuple[str, ...]] = ("sklearn", "pandas")  # twice the price of all else it imports
 
+    def code_version(self, task: Task) -> int:
+        return 2 if task == "regression" else 1  # 2: targets are moved where float32 needs it
+
     def config(self, declared: LightGBM, task: Task) -> dict[str, Any]:
-        """`parameters` of LightGBM, complete but for threads; `rounds` and `early_stopping` apart."""
+        """`parameters` of LightGBM, complete but for threads; `rounds` and `early_stopping` apart.
+
+        A regression has `target`, which a version that was trained before targets were moved lacks.
+        """
         return {
             "parameters": parameters_of(declared, task),
             "rounds": declared.rounds,
             "early_stopping": declared.early_stopping,
+            **({TARGET: "moved where float32 needs it"} if task == "regression" else {}),
         }
 
     def uses_validation(self, declared: LightGBM) -> bool:
@@ -111,7 +149,9 @@ class LightGBMTrainer:
         if signature.classes:
             parameters["num_class"] = len(signature.classes)
         try:
-            dataset = _dataset(train, signature, parameters, None)
+            labels = numeric_labels(train, signature.classes)
+            target = target_of(labels, parameters["objective"]) if TARGET in config else Target()
+            dataset = _dataset(train, target.inward(labels), signature, parameters, None)
             del train
             evaluations: dict[str, dict[str, list[float]]] = {}
             callbacks: list[Callable[..., Any]] = []
@@ -120,7 +160,8 @@ class LightGBMTrainer:
                 rows = data.part("validation")
                 if signature.classes:  # a class that train lacks has no number that LightGBM would take
                     rows = rows.filter(pl.col("_label").is_in(list(signature.classes)))
-                valid = [_dataset(rows, signature, parameters, dataset)]
+                known = target.inward(numeric_labels(rows, signature.classes))
+                valid = [_dataset(rows, known, signature, parameters, dataset)]
                 callbacks = [
                     lightgbm.early_stopping(config["early_stopping"], verbose=False),
                     lightgbm.record_evaluation(evaluations),
@@ -139,50 +180,59 @@ class LightGBMTrainer:
             raise TrainingError(error.what, remedy=error.remedy) from error
         rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
         last = {name: values[rounds - 1] for name, values in evaluations.get("validation", {}).items()}
-        text = _without_threads(booster.model_to_string(num_iteration=rounds))
-        return LightGBMModel(
-            text.encode(), signature, FitReport({**config["parameters"], "rounds": rounds}, evaluations=last)
-        )
+        text = _without_threads(booster.model_to_string(num_iteration=rounds)).encode()
+        report = FitReport({**config["parameters"], "rounds": rounds}, evaluations=target.evaluations(last))
+        if target.moved:
+            return MovedLightGBMModel(text, signature, target, report)
+        return LightGBMModel(text, signature, report)
 
 
 TRAINER = LightGBMTrainer()
 
 
-def gain_shares(text: str) -> dict[str, float]:
-    """Each feature's share of the total gain of all splits, greatest first, read from a LightGBM model text.
+def internal_names(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns' names for LightGBM: their own, or f0, f1, … where it would refuse or change one of them."""
+    if all(_TAKEN.fullmatch(name) for name in columns):
+        return tuple(columns)
+    return tuple(f"f{place}" for place in range(len(columns)))
 
-    A feature that no split uses is 0; a model without a split gives zeros.
+
+def gain_shares(text: str, columns: Sequence[str]) -> dict[str, float]:
+    """Each column's share of the total gain of all splits, greatest first, read from a LightGBM model text.
+
+    A column that no split uses is 0; a model without a split gives zeros.
     """
-    names: list[str] = []
     gain: dict[str, float] = defaultdict(float)
     used: list[int] = []
     for line in text.splitlines():
         key, _, values = line.partition("=")
-        if key == "feature_names":
-            names = values.split()
-        elif key == "split_feature":
+        if key == "split_feature":
             used = [int(value) for value in values.split()]
         elif key == "split_gain":
             for feature, value in zip(used, values.split(), strict=True):
-                gain[names[feature]] += float(value)
+                gain[columns[feature]] += float(value)
         elif key == "end of trees":
             break
-    return ranked({name: gain[name] for name in names})
+    return ranked({name: gain[name] for name in columns})
 
 
 def _dataset(
-    rows: pl.DataFrame, signature: Signature, parameters: dict[str, Any], reference: "lightgbm.Dataset | None"
+    rows: pl.DataFrame,
+    label: npt.NDArray[np.float64],
+    signature: Signature,
+    parameters: dict[str, Any],
+    reference: "lightgbm.Dataset | None",
 ) -> "lightgbm.Dataset":
     import lightgbm
 
-    label = numeric_labels(rows, signature.classes)
     columns = list(signature.columns)
+    names = internal_names(columns)
     dataset = lightgbm.Dataset(
         encode(rows, columns, signature.levels),
         label=label,
         reference=reference,
-        feature_name=columns,
-        categorical_feature=list(signature.levels),
+        feature_name=list(names),
+        categorical_feature=[name for name, column in zip(names, columns, strict=True) if column in signature.levels],
         params=parameters,
         free_raw_data=True,
     )

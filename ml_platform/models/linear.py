@@ -7,7 +7,7 @@ the number of threads: the same training gives the same bytes, and a row the bit
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any, ClassVar, Self
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.models.encoding import RowEncoder, encode
+from ml_platform.models.lbfgs import minimised
 from ml_platform.models.protocol import FitReport, Model, Signature, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
 from ml_platform.spec.pipeline import Task
@@ -25,9 +26,6 @@ from ml_platform.spec.training import Linear
 Array = npt.NDArray[np.float64]
 
 FARTHEST = 1e6  # standard deviations: a value beyond counts as this far, so that every score is finite
-ITERATIONS = 1000
-MEMORY = 10  # steps that L-BFGS remembers
-FLAT = 1e-9  # largest part of the gradient of the mean loss at which fitting has converged
 
 
 @dataclass(frozen=True)
@@ -128,8 +126,11 @@ class LinearTrainer:
     """Fits `Linear(…)` by L-BFGS (Nocedal & Wright 2006, 7.2). The validation part is not used."""
 
     model: ClassVar[type[Model]] = LinearModel
-    code_version: ClassVar[int] = 1
+    variants: ClassVar[tuple[type[Model], ...]] = ()
     avoidable: ClassVar[tuple[str, ...]] = ()
+
+    def code_version(self, task: Task) -> int:
+        return 1
 
     def config(self, declared: Linear, task: Task) -> dict[str, Any]:
         """`parameters`: the penalty."""
@@ -269,32 +270,3 @@ def _loss(margins: Array, labels: Array, task: Task) -> tuple[float, Array]:
     residuals = answers.T.copy()
     residuals[codes, rows] -= 1.0
     return float(np.sum(reduce(np.logaddexp, margins) - margins[codes, rows])), residuals
-
-
-def minimised(loss: Callable[[Array], tuple[float, Array]], start: Array) -> tuple[Array, int, float]:
-    """Where a convex function is least, by L-BFGS: the point, iterations, and the gradient's largest part there.
-
-    Ends at a gradient of FLAT, after ITERATIONS, or where no smaller value can be told from rounding.
-    """
-    at, (value, gradient) = start, loss(start)
-    steps: list[tuple[Array, Array, float]] = []
-    iteration, length = 0, 1.0
-    while iteration < ITERATIONS and np.abs(gradient).max() > FLAT and length > 1e-9:
-        direction, shares = -gradient, []
-        for step, change, inner in reversed(steps):
-            shares.append(float(np.sum(step * direction)) / inner)
-            direction = direction - shares[-1] * change
-        for _, change, inner in steps[-1:]:
-            direction = direction * (inner / float(np.sum(change * change)))
-        for (step, change, inner), share in zip(steps, reversed(shares), strict=True):
-            direction = direction + (share - float(np.sum(change * direction)) / inner) * step
-        slope, length = float(np.sum(gradient * direction)), 1.0
-        while not (trial := loss(at + length * direction))[0] <= value + 1e-4 * length * slope and length > 1e-9:
-            length /= 2
-        if length > 1e-9:
-            step, change = length * direction, trial[1] - gradient
-            if (inner := float(np.sum(step * change))) > 0:
-                steps = [*steps[1 - MEMORY :], (step, change, inner)]
-            at, (value, gradient) = at + step, trial
-            iteration += 1
-    return at, iteration, float(np.abs(gradient).max())

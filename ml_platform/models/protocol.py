@@ -97,13 +97,16 @@ class Trainer(Protocol):
     """Fits the models of one library.
 
     model:        the class of what it fits.
-    code_version: of how it fits; part of a candidate's content key (S31). Raise it to train anew.
+    variants:     further classes that it fits where the data need it, each with a format of its own.
     avoidable:    modules that the library imports when it can and that are never used here.
     """
 
     model: ClassVar[type[Model]]
-    code_version: ClassVar[int]
+    variants: ClassVar[tuple[type[Model], ...]]
     avoidable: ClassVar[tuple[str, ...]]
+
+    def code_version(self, task: Task) -> int:
+        """Of how it fits; part of a candidate's content key (S31). Raise it to train anew."""
 
     def config(self, declared: Any, task: Task) -> dict[str, Any]:
         """All that `fit` needs besides data, as JSON values, of the declared word (`LightGBM(…)`).

@@ -5,7 +5,7 @@ from importlib import import_module
 from typing import Any, cast
 
 from ml_platform.errors import BlobError
-from ml_platform.models.protocol import Trainer
+from ml_platform.models.protocol import Model, Trainer
 from ml_platform.spec.training import TRAINERS, DeclaredTrainer
 
 FIRST_FORMAT = "lightgbm-text"  # of every version that was trained before formats were recorded
@@ -18,7 +18,18 @@ def trainer_of(declared: DeclaredTrainer) -> Trainer:
 
 def trainer_of_format(name: str) -> Trainer:
     """The trainer whose models have that format. Raises BlobError for a format that this version does not know."""
-    by_format = {trainer.model.format: trainer for trainer in trainers()}
+    return _of_format(name)[0]
+
+
+def model_of_format(name: str) -> type[Model]:
+    """The class of models of that format. Raises BlobError for a format that this version does not know."""
+    return _of_format(name)[1]
+
+
+def _of_format(name: str) -> tuple[Trainer, type[Model]]:
+    by_format = {
+        model.format: (trainer, model) for trainer in trainers() for model in (trainer.model, *trainer.variants)
+    }
     if name not in by_format:
         raise BlobError(
             f"The model format {name!r} is unknown; this version reads {', '.join(sorted(by_format))}.",

@@ -1,15 +1,18 @@
 """Alerts from the outcome of a step: failed checks and refused files."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.state.alerts import Alert, Kind, alert
 from ml_platform.state.files import Refused
+
+_CHANGING = re.compile(r"\b[0-9a-f-]{8,}\b|\d+")  # ids, times and counts in the text of an error
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class CheckedOutput:
     kind:     of the alerts that its failed checks raise.
     evidence: what the finding was made in: a version, or a content key.
     version:  the model version that gates judged, `pipeline@number`; empty elsewhere.
-    display:  what people look at; a link in it becomes the alert's.
+    link:     where to look for the cause; empty without such a place.
     """
 
     asset: str
@@ -27,7 +30,7 @@ class CheckedOutput:
     kind: Kind
     evidence: str
     version: str
-    display: Mapping[str, Any]
+    link: str
     checks: Sequence[CheckResult]
     run_id: str
 
@@ -75,6 +78,28 @@ def of_unavailable(table: str, unavailable: Refusal, evidence: str, run_id: str 
     )
 
 
+def of_sensor(asset: str, sensor: str, error: Exception) -> Alert:
+    """An alert for a sensor that cannot evaluate. The same error is one alert, whatever ids and numbers it names."""
+    problem = f"{type(error).__name__}: {first_line(error)}"
+    return alert(
+        "sensor",
+        asset,
+        WHOLE,
+        sensor,
+        evidence=_CHANGING.sub("#", problem),
+        title=f"Sensor failing: {sensor}",
+        text=f"{error if isinstance(error, PlatformError) else problem} It tries again at every tick, and starts no "
+        "run until then; the log of the tick has the traceback.",
+    )
+
+
+def of_stuck_run(asset: str, reason: str, evidence: str) -> Alert:
+    """An alert for a run that failed and is not started again. `evidence`: the state that it started from."""
+    return alert(
+        "run", asset, WHOLE, asset, evidence=evidence, title=f"Run failed: {reason.split(' (')[0]}", text=reason
+    )
+
+
 def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
     where = output.asset if output.partition == WHOLE else f"{output.asset} {output.partition}"
     pipeline, version = output.asset.partition("/")[0], output.version
@@ -98,16 +123,10 @@ def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
         severity=check.severity,
         title=titles.get(output.kind, f"Check failed: {where}, {check.name}"),
         text=f"{check.description}{compared} {remedies.get(output.kind, 'Fix the cause and run again.')}",
-        link=next(_links(check.metadata), "") or next(_links(output.display), ""),
+        link=output.link,
         run_id=output.run_id,
     )
 
 
 def _measured(check: CheckResult) -> bool:
     return check.value is not None and check.threshold is not None
-
-
-def _links(metadata: Mapping[str, Any]) -> Iterator[str]:
-    for value in metadata.values():
-        if isinstance(value, dict) and set(value) in ({"url"}, {"path"}):
-            yield str(value.get("url") or value["path"])

@@ -43,7 +43,7 @@ class Population:
         """The population of a frame's rows."""
 
         def levels(name: str) -> dict[str | None, int]:
-            return dict(frame[name].cast(pl.String).value_counts().rows())
+            return dict(frame[name].cast(pl.String).alias("level").value_counts(name="n").rows())
 
         kinds = {name: kind_of(dtype) for name, dtype in frame.schema.items()}
         return cls(frame.height, kinds, frame.select, levels)

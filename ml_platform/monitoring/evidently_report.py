@@ -1,4 +1,4 @@
-"""The Evidently report: the only file that imports Evidently and pandas, run in a process of its own.
+"""The Evidently report, drawn in a process of its own: with `evidently_widgets` the only file that imports Evidently.
 
 Evidently takes five seconds to import and has pandas with it, so it stays out of the platform's
 process: `report_worker` starts this module once and asks it for page after page. Frames come as
@@ -9,7 +9,8 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,38 @@ from ml_platform.errors import first_line
 if TYPE_CHECKING:
     from evidently import Dataset, Report
 
-SCORE, LABEL, DECISION = "predicted score", "true label", "predicted label"  # no feature is called like that
+SCORE, LABEL, DECISION = "predicted score", "true label", "predicted label"
+PERFORMANCE = "model performance"
+_LONGEST = 80  # characters of a name on the page
+
+
+def shown_names(names: Iterable[str]) -> dict[str, str]:
+    """Each column → its name on a page: a short line of text that is no tag and no name of the page's own.
+
+    >>> shown_names(["km", "true label", "a\\nb"])
+    {'km': 'km', 'true label': 'true label (2)', 'a\\nb': 'a b'}
+    """
+    shown: dict[str, str] = {}
+    taken = {SCORE, LABEL, DECISION}
+    for name in names:
+        line = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "(blank)"
+        line = line.replace("<", "‹").replace(">", "›")
+        line = line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+        numbered = (line if number == 1 else f"{line} ({number})" for number in count(1))
+        shown[name] = next(one for one in numbered if one not in taken)
+        taken.add(shown[name])
+    return shown
 
 
 def rendered(question: Mapping[str, Any]) -> dict[str, Any]:
     """Draw a report; what came of it.
 
     The question: `reference` and `current` (Parquet files), `html` and `json` (where to write),
-    `columns` (name → number or level), `task`, `performance` (whether the labels are good for it),
-    `threshold` (PSI above which a column is called drifted) and `about` (kept in the JSON).
+    `columns` (name → number or level, in the order of the page), `captions` (name → the platform's figure),
+    `task`, `performance` (whether the labels are good for it), `threshold` (PSI above which a column is called
+    drifted), `title`, `heading` (HTML that stands above the charts) and `about` (kept in the JSON).
 
-    The answer: `columns` shown, `drifted` among them, `left out` with the reason for each column
+    The answer: `columns` shown, `drifted` among them in the sample, `left out` with the reason for each column
     that Evidently cannot draw, `performance` (shown or not) and, if it should have been, `why not`.
     """
     import pandas as pd
@@ -56,23 +78,22 @@ def rendered(question: Mapping[str, Any]) -> dict[str, Any]:
     answer = {"columns": len(kinds), "drifted": drifted, "left out": left_out, "performance": performance}
     if why_not:
         answer["why not"] = why_not
-    Path(question["html"]).write_text(_titled(snapshot.get_html_str(as_iframe=False), question["about"]))
+    html = _headed(snapshot.get_html_str(as_iframe=False), question["title"], question["heading"])
+    Path(question["html"]).write_text(html)
     result = {**question["about"], **answer, "metrics": metrics["metrics"]}
     Path(question["json"]).write_text(json.dumps(_plain(result), indent=1, allow_nan=False))
     return answer
 
 
 def _run(frames: Sequence[Any], kinds: Mapping[str, str], question: Mapping[str, Any], performance: bool) -> Any:
-    """An Evidently snapshot: prediction drift first, then performance, then every column."""
-    from evidently.presets import ClassificationPreset, DataDriftPreset, RegressionPreset
+    """An Evidently snapshot: the scores first, then performance, then every column."""
+    from ml_platform.monitoring.evidently_widgets import Performance
 
     report, datasets = _report([], frames, kinds, question, performance)
     metrics: list[Any] = [_drift_of(SCORE, question)]
     if performance:
-        metrics.append(RegressionPreset() if question["task"] == "regression" else ClassificationPreset())
-    if kinds:
-        metrics.append(DataDriftPreset(columns=list(kinds), method="psi", threshold=question["threshold"]))
-    report.metrics = metrics
+        metrics.append(Performance(PERFORMANCE, question["captions"].get(PERFORMANCE, ""), question["task"]))
+    report.metrics = [*metrics, *(_drift_of(name, question) for name in kinds)]
     return report.run(*datasets)
 
 
@@ -100,9 +121,9 @@ def _report(
 
 
 def _drift_of(column: str, question: Mapping[str, Any]) -> Any:
-    from evidently.metrics import ValueDrift
+    from ml_platform.monitoring.evidently_widgets import ColumnDrift
 
-    return ValueDrift(column=column, method="psi", threshold=question["threshold"])
+    return ColumnDrift(column, question["captions"].get(column, ""), question["threshold"])
 
 
 def _problem(frames: Sequence[Any], name: str, kind: str, question: Mapping[str, Any]) -> str:
@@ -123,18 +144,12 @@ def _psi(metrics: Mapping[str, Any], column: str) -> float:
     return 0.0
 
 
-def _titled(html: str, about: Mapping[str, Any]) -> str:
-    """A name for the tab, and a way back to the list of reports."""
+def _headed(html: str, title: str, heading: str) -> str:
+    """A title for the tab, and a heading above the charts."""
     from html import escape
 
-    name = escape(f"{about['pipeline']} {about['partition']}")
-    note = escape(str(about["told"]))
-    bar = (
-        '<div style="font:15px/1.5 system-ui,sans-serif;padding:14px 24px;border-bottom:1px solid #e3e8ee;'
-        f'color:#1f2933"><a href="../index.html" style="color:#2563eb">All reports</a> · <b>{name}</b> · {note}</div>'
-    )
-    html = html.replace("<head>", f"<head><title>{name}</title>", 1)
-    return html.replace("<body>", f"<body>{bar}", 1)
+    html = html.replace("<head>", f"<head><title>{escape(title)}</title>", 1)
+    return html.replace("<body>", f"<body>{heading}", 1)
 
 
 def _plain(value: Any) -> Any:
@@ -155,8 +170,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not be taken for an answer
     warnings.simplefilter("ignore")
-    import evidently.metrics
-    import evidently.presets  # noqa: F401  # loaded before the first question, whose time is limited
+    import ml_platform.monitoring.evidently_widgets  # noqa: F401  # loaded before the first question, whose time is limited
 
     _say(answers, {"ready": True})
     for line in sys.stdin:

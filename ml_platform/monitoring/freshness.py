@@ -38,7 +38,7 @@ def stale(
 ) -> list[Alert]:
     """The alerts about data that should have arrived by `now` and has not."""
     moment = now or datetime.now(UTC)
-    if pipeline.partitions is not None and _over(pipeline.partitions, moment):
+    if pipeline.partitions is not None and is_over(pipeline.partitions, moment):
         return []
     unit: Unit = "hour" if isinstance(pipeline.partitions, Hourly) else "day"
     late = [
@@ -48,7 +48,7 @@ def stale(
     return late if empty is None else [empty, *late]
 
 
-def _over(slices: Partitions, moment: datetime) -> bool:
+def is_over(slices: Partitions, moment: datetime) -> bool:
     """Whether nothing more is awaited: in the slice after the last one its files still are, and long enough to tell."""
     if slices.until is None:
         return False

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from ml_platform.discovery import pipelines
+from ml_platform import discovery
 from ml_platform.errors import DeclarationError, PlatformError
 from ml_platform.settings import Settings
+from ml_platform.spec.declarations import Declarations as LoadedDeclarations
 from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -18,28 +19,31 @@ class Declarations:
 
     @property
     def by_name(self) -> Mapping[str, ModelPipeline]:
-        """Every declared pipeline; none when the declarations do not load."""
-        return self._loaded[0]
+        """Every declared pipeline that loads."""
+        return self._loaded[0].pipelines
 
     @property
     def problem(self) -> PlatformError | None:
-        """Why the declarations do not load; None when they do."""
-        return self._loaded[1]
+        """Why declarations do not load: of the first that does not; None when all do."""
+        declared, error = self._loaded
+        return error or next((one.error for one in declared.broken), None)
 
     def required(self, name: str, what: str) -> ModelPipeline:
         """The pipeline of that name. Raises DeclarationError, with the reason, when `what` cannot do without it."""
         if name in self.by_name:
             return self.by_name[name]
-        if self.problem is not None:
+        declared, error = self._loaded
+        problem = error or declared.problem(name)
+        if problem is not None:
             raise DeclarationError(
-                f"{what} of {name}", "needs its declaration, and the declarations do not load", remedy=str(self.problem)
-            ) from self.problem
+                f"{what} of {name}", "needs its declaration, which does not load", remedy=str(problem)
+            ) from problem
         remedy = f"ML_PLATFORM_PIPELINES names the modules with declarations: {', '.join(self.settings.pipelines)}."
         raise DeclarationError(f"{what} of {name}", "needs its declaration, and there is none today", remedy=remedy)
 
     @cached_property
-    def _loaded(self) -> tuple[Mapping[str, ModelPipeline], PlatformError | None]:
+    def _loaded(self) -> tuple[LoadedDeclarations, PlatformError | None]:
         try:
-            return pipelines(self.settings), None
+            return discovery.declarations(self.settings), None
         except PlatformError as error:
-            return {}, error
+            return LoadedDeclarations({}), error

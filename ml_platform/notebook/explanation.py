@@ -1,6 +1,7 @@
 """One prediction explained, as a notebook shows it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -12,7 +13,7 @@ from ml_platform.views.explanation import PredictionExplanation
 
 @dataclass(frozen=True, repr=False)
 class Explanation:
-    """The newest prediction of a key and what it rests on.
+    """A prediction of a key and what it rests on.
 
     `facts` holds all of it as values: the prediction, the version, the effects and the rows of raw files.
     """
@@ -30,22 +31,31 @@ class Explanation:
         return self.facts.version
 
     @property
+    def typical(self) -> float | None:
+        """What the version gives an example with typical values: medians, or most frequent ones, of its train part.
+
+        None where the feature row is no longer stored.
+        """
+        return None if self.facts.typical is None else self.facts.typical.score
+
+    @property
     def basis(self) -> str:
         """What the numbers of `features` are, in a sentence."""
         return self.facts.basis
 
     @property
     def features(self) -> pl.DataFrame:
-        """The model's columns: `feature`, `value` as text, `contribution` (null without), `importance`; greatest first.
+        """The model's columns, greatest effect first.
 
-        Empty when the feature row is no longer stored; `basis` says so.
+        `feature`, `words` (what it is and its value), `value` and `typical` as text, `contribution` (null for a model
+        that gives none), `importance`. Empty when the feature row is no longer stored; `basis` says so.
         """
         rows = [
-            (one.feature, None if one.value is None else str(one.value), one.contribution, one.importance)
+            (one.feature, one.words, _text(one.value), _text(one.typical), one.contribution, one.importance)
             for one in self.facts.effects
         ]
-        schema = {"feature": pl.String, "value": pl.String, "contribution": pl.Float64, "importance": pl.Float64}
-        return pl.DataFrame(rows, schema=schema, orient="row")
+        texts = dict.fromkeys(("feature", "words", "value", "typical"), pl.String)
+        return pl.DataFrame(rows, schema={**texts, "contribution": pl.Float64, "importance": pl.Float64}, orient="row")
 
     @property
     def rows(self) -> pl.DataFrame:
@@ -58,7 +68,9 @@ class Explanation:
         lines = [f"{self.version} scored {prediction['key']!r} {prediction['score']:.6g} ({prediction['partition']})"]
         for one in self.facts.effects:
             number = one.importance if one.contribution is None else one.contribution
-            lines.append(f"  {number:+.4f}  {one.feature} = {one.value!r}")
+            lines.append(f"  {number:+.4f}  {one.words} (typical: {one.typical_in_words})")
+        if self.typical is not None:
+            lines.append(f"A typical example gets {self.typical:.6g}.")
         return "\n".join([*lines, self.basis])
 
     def _repr_html_(self) -> str:
@@ -66,15 +78,21 @@ class Explanation:
         columns = ("key", "at", "score", "class", "partition")
         parts = [html.table(columns, [[prediction[name] for name in columns]])]
         if effects:
-            heads = ("feature", "value", "contribution", "importance")
+            heads = ("feature", "value", "typical", "contribution", "importance", "words")
             parts.append(html.table(heads, [[getattr(one, name) for name in heads] for one in effects]))
             parts.append(html.picture(self._drawn, shows="how much each value counted"))
         parts.append(html.paragraph(self.basis))
+        if self.typical is not None:
+            parts.append(html.paragraph(f"A typical example gets {self.typical:.6g}."))
         origin = ("table", "partition", "file", "row")
         if self.facts.rows:
             parts.append(html.table(origin, [[row[name] for name in origin] for row in self.facts.rows]))
-        return html.block(f"{self.version} explains {prediction['key']}", *parts)
+        return html.block(f"Why {self.version} scored {prediction['key']}", *parts)
 
     def _drawn(self) -> bytes:
         added = {one.feature: one.contribution for one in self.facts.effects if one.contribution is not None}
         return contributions(added) if added else importance({e.feature: e.importance for e in self.facts.effects})
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

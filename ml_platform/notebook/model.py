@@ -63,12 +63,15 @@ class ModelVersion:
 
         The result has the key columns and the prediction time that `frame` holds, `score` (P(true), P(the class)
         or the value), `scores` (of all classes; null unless there are several) and `class` (null for regression).
+        A key that is called like one of these has `key.` before its name.
         `frame` may hold more columns than the model reads, in any order, such as `Pipeline.features()` gives.
         Raises ScoringError for a column that is missing or of another type.
         """
         rows = frame.lazy().collect()
         identity = [name for name in self._definition.identity if name in rows.columns]
-        return answers(rows, self._predictor).select(*(rows[name] for name in identity), pl.all())
+        scored = answers(rows, self._predictor)
+        keys = (rows[name].alias(f"key.{name}" if name in scored.columns else name) for name in identity)
+        return scored.select(*keys, pl.all())
 
     def __repr__(self) -> str:
         holdout = ", ".join(f"{name} {value:.4g}" for name, value in self._holdout.items())

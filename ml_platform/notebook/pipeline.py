@@ -89,13 +89,21 @@ class Pipeline:
         """The rows that a version was trained on; see `ModelVersion.training_set`. Raises NotFoundError."""
         return self.model(version).training_set
 
-    def explain(self, key: str | int) -> Explanation:
-        """The newest prediction of a key, as it stands in the column `key` of `predictions()`.
+    def why(self, key: str | int, *, at: str | None = None, version: int | None = None) -> Explanation:
+        """Why a prediction has its score: the newest of a key, as `ml-platform why` explains it.
 
-        Raises NotFoundError, which names some keys, when it has none.
+        Args:
+            key: As in the column `key` of `predictions()`, or parts of it that fit no other key.
+            at: The prediction time in UTC, or the beginning of it, such as "2024-03-01".
+            version: Another version, to score the same feature row.
+
+        Raises:
+            AmbiguousKey: When several keys fit; it holds `candidates`.
+            NotFoundError: When none fits, with some that are alike.
         """
         with self.workspace.reading():
-            return Explanation(explain(self.workspace, self.name, str(key)))
+            explained = explain(self.workspace, self.name, str(key), at=at, version=version, declared=self.declaration)
+            return Explanation(explained)
 
     # -- history -----------------------------------------------------------------------------
 

@@ -83,7 +83,7 @@ class Pipelines:
 
     def _notes(self) -> list[str]:
         problem = self.declarations.problem
-        return [] if problem is None else [f"The declarations do not load: {problem}"]
+        return [] if problem is None else [f"A declaration does not load: {problem}"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)

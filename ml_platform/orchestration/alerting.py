@@ -6,6 +6,7 @@ import dagster as dg
 
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.orchestration.workspaces import reading_workspace_for
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.runtime.workspace import Outcome, Workspace
 from ml_platform.spec.pipeline import ModelPipeline
@@ -41,13 +42,16 @@ def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
 
     @dg.sensor(
         name="ml_platform_alerts",
-        description="Raises an alert when a partition or a table has no fresh data, and delivers pending alerts.",
+        description="Raises an alert when a partition or a table has no fresh data or waits too long, resolves alerts "
+        "whose cause is gone, and delivers pending alerts.",
         minimum_interval_seconds=_EVERY,
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def alerts(context: dg.SensorEvaluationContext, ml_platform_workspace: WorkspaceResource) -> dg.SkipReason:
+        if reading_workspace_for(ml_platform_workspace.settings()) is None:
+            return dg.SkipReason("There is no lake yet: the first run creates it.")
         ws = ml_platform_workspace.workspace()
-        new = step_alerts.check_freshness(ws, declared)
+        new = step_alerts.check_data(ws, declared)
         done = step_alerts.deliver(ws, context.log.warning)
         delivered = sum(one.state == "delivered" for one in done)
         waiting = "; ".join(sorted({one.error for one in done if one.error}))

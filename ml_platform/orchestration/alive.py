@@ -49,6 +49,16 @@ def died(settings: Settings, run_id: str) -> bool:
     return path.exists() and _let_go(path)
 
 
+def is_dead(settings: Settings, run_id: str) -> bool:
+    """The same without removing the lock file, for who only looks."""
+    path = _folder(settings) / run_id
+    if not path.exists():
+        return False
+    with suppress(Timeout), FileLock(path, timeout=0):
+        return True
+    return False
+
+
 def _let_go(path: Path) -> bool:
     """Whether the lock is released. The lock file is removed then."""
     lock = FileLock(path, timeout=0)

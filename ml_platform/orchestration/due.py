@@ -15,6 +15,7 @@ import dagster as dg
 
 from ml_platform.discovery import pipelines
 from ml_platform.lake import snapshots
+from ml_platform.orchestration import champions
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
@@ -27,6 +28,7 @@ from ml_platform.sources.scan import Pending
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions
+from ml_platform.state import files as file_records
 from ml_platform.state.ledger import newest_ids
 from ml_platform.steps.all_steps import planner
 from ml_platform.validation.completeness import markers
@@ -36,7 +38,7 @@ WANTED_TAG = "ml_platform/wanted"  # what it was to make
 REASON_TAG = "ml_platform/reason"  # why it was started, in words
 DECISION_TAG = "ml_platform/decision"  # triggered, skipped or manual
 KILLED_TAG = "ml_platform/killed"  # its process was killed, so it did not fail by itself
-_IN_FLIGHT = [
+IN_FLIGHT = [
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
@@ -51,11 +53,15 @@ _PROCESS = uuid.uuid4().hex  # what was quiet for other code, or under another d
 
 @dataclass(frozen=True)
 class Answer:
-    """A run request or a skip reason, and the cursor to store."""
+    """A run request or a skip reason, and the cursor to store.
+
+    stuck: the state whose run failed and is not started again; empty: none; None: that was not looked at.
+    """
 
     request: dg.RunRequest | None
     reason: str
     cursor: str | None = None
+    stuck: str | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +85,12 @@ def due(
     `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them.
     """
     settings = settings_of(addresses)
+    if not pipeline.partition_keys():
+        assert pipeline.partitions is not None  # a pipeline without partitions has one key
+        end = pipeline.partitions.window(pipeline.partitions.since)[1]
+        return Answer(
+            None, f"No partition of {pipeline.name} has ended yet. The first ends at {end:%Y-%m-%d %H:%M} UTC."
+        )
     if busy := _busy(instance, pipeline, settings):
         return Answer(None, busy, cursor)
     ws = reading_workspace_for(settings)
@@ -99,7 +111,9 @@ def _planned(
     marks = source_marks(ws.settings, pipeline.tables)
     seen, kept = _fingerprint(ws, pipeline, marks), _quiet(cursor, warn)
     if kept.quiet == seen:
-        return Answer(None, kept.reason, cursor)
+        return Answer(None, kept.reason, cursor, "")
+    if job == "train":  # a person may have changed the champion since the last tick
+        champions.report(instance, ws.state, pipeline.name)
     plan = planner(ws, pipeline)
     for work in plan.work():
         state = state_of(plan, work)
@@ -108,8 +122,8 @@ def _planned(
             continue  # nothing is made of a page, so one that could not be drawn keeps nothing back
         if work.job == job:
             if tried:
-                return Answer(None, tried, _LOUD)
-            return Answer(_request(ws, pipeline, work, state, attempt), "", _LOUD)
+                return Answer(None, tried, _LOUD, state.key)
+            return Answer(_request(ws, pipeline, work, state, attempt), "", _LOUD, "")
         if job == "train":
             waits = tried or f"{pipeline.name}_data has to run for {work.partition} first."
             return Answer(None, f"No training is due. {waits}", _LOUD)
@@ -117,18 +131,20 @@ def _planned(
             return Answer(None, f"{pipeline.name}_train has to act on the decision of {work.partition} first.", _LOUD)
         # A training that failed keeps nobody from scoring: the champion there is goes on.
     looks = plan.pending()
-    reason = " ".join([*_up_to_date(looks), *(problem for look in looks for problem in look.problems)])
+    done = _up_to_date(looks)
+    if done and not any(file_records.versions(ws.state, table.name) for table in pipeline.tables):
+        done = [_nothing_landed(pipeline, ws.settings)]
+    reason = " ".join([*done, *(problem for look in looks for problem in look.problems)])
     # What makes such a source readable again may not change its marks, so it is asked again.
     marked = {table for table, *_ in marks}
     unsettled = any(look.unavailable and look.table in marked for look in looks)
-    return Answer(None, reason, _LOUD if unsettled else json.dumps(asdict(_Quiet(seen, reason))))
+    return Answer(None, reason, _LOUD if unsettled else json.dumps(asdict(_Quiet(seen, reason))), "")
 
 
 def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
     """The answer before the lake exists: landed files request a first data run, which creates the lake."""
     if job == "train" or not source_marks(settings, pipeline.tables):
-        absences = "; ".join(table.source.absence for table in pipeline.tables)
-        return Answer(None, f"No run of {pipeline.name} yet: {absences}. The landing folder is {settings.landing}.")
+        return Answer(None, _nothing_landed(pipeline, settings))
     assets = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
     work = Work("data", pipeline.partition_keys()[0], 0, 1, assets)
     state = first_state(settings, pipeline, work)
@@ -136,12 +152,17 @@ def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, sett
     return Answer(None, tried) if tried else Answer(_request(None, pipeline, work, state, attempt), "")
 
 
+def _nothing_landed(pipeline: ModelPipeline, settings: Settings) -> str:
+    absences = "; ".join(table.source.absence for table in pipeline.tables)
+    return f"No run of {pipeline.name} yet: {absences}. The landing folder is {settings.landing}."
+
+
 def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Settings) -> str:
     """Which run works on the pipeline now, as a skip reason; empty when there is none."""
     if terminal_works(settings, pipeline.name):
         return f"`ml-platform run {pipeline.name}` is running in a terminal."
     own = {dg.AssetKey([layer, t.name]) for t in pipeline.tables for layer in ("raw", "validated", "quarantine")}
-    for record in instance.get_run_records(dg.RunsFilter(statuses=_IN_FLIGHT)):
+    for record in instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT)):
         run = record.dagster_run
         chosen = run.asset_selection or frozenset()
         other = run.tags.get(PIPELINE_TAG)

@@ -8,12 +8,13 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.orchestration.rendering import plots_first, shown
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime.workspace import Outcome
+from ml_platform.spec.partitions import WHOLE
 
 Metadata = dict[str, Any]
 
 
 def materialized(
-    key: list[str], outcome: Outcome, blobs: Blobs, columns: Metadata | None = None
+    key: list[str], partition: str, outcome: Outcome, blobs: Blobs, columns: Metadata | None = None
 ) -> dg.MaterializeResult[None]:
     """A MaterializeResult with row count, status, content key and the outcome's own metadata.
 
@@ -30,14 +31,16 @@ def materialized(
         asset_key=dg.AssetKey(key),
         metadata=metadata,
         data_version=dg.DataVersion(outcome.content_key),
-        check_results=[check_result(key, check, blobs) for check in outcome.checks],
+        check_results=[check_result(key, partition, check, blobs) for check in outcome.checks],
     )
 
 
-def check_result(key: list[str], check: CheckResult, blobs: Blobs) -> dg.AssetCheckResult:
-    """An asset check that shows value and threshold; a failed error is red."""
+def check_result(key: list[str], partition: str, check: CheckResult, blobs: Blobs) -> dg.AssetCheckResult:
+    """An asset check that shows value, threshold and partition; a failed error is red."""
     severity = dg.AssetCheckSeverity.ERROR if check.severity == "error" else dg.AssetCheckSeverity.WARN
     metadata = {"value": check.value, "threshold": check.threshold, **check.metadata}
+    if partition != WHOLE:
+        metadata["partition"] = partition
     return dg.AssetCheckResult(
         asset_key=dg.AssetKey(key),
         check_name=check.name,

@@ -14,11 +14,12 @@ import polars as pl
 
 from ml_platform.errors import LakeError, OrderError
 from ml_platform.lake.connection import CATALOG, Lake
-from ml_platform.lake.lazy import Selection, scan, select_current
+from ml_platform.lake.lazy import Selection, scan
 from ml_platform.settings import Settings
 from ml_platform.spec.partitions import spanned
 from ml_platform.state import ledger
 from ml_platform.state.database import State
+from ml_platform.validation.current_rows import select_current
 
 _TABLE_NAME = "dagster/table_name"  # the metadata in which each asset of the platform names its table
 _AS_THEY_CAME = ("raw", "quarantine")  # layers without a contract

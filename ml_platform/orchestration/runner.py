@@ -9,6 +9,7 @@ import dagster as dg
 from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.build import build_definitions
+from ml_platform.orchestration.code_location import repository_origin, runs_belong_to
 from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.settings import Settings
@@ -57,14 +58,16 @@ class Runner:
         name = f"{self._pipeline.name}_{job}"
         with dg.DagsterInstance.get() as instance, self._listening():
             definition = self._definitions.resolve_job_def(name)  # which asks the instance in whose context it stands
+            origin = repository_origin(instance, self._pipeline.name)
             try:
-                result = definition.execute_in_process(
-                    instance=instance,
-                    run_config=_QUIET,
-                    raise_on_error=False,
-                    partition_key=partition if self._pipeline.partitions else None,
-                    asset_selection=[dg.AssetKey(key) for key in only] if only else None,
-                )
+                with runs_belong_to(instance, origin, name):
+                    result = definition.execute_in_process(
+                        instance=instance,
+                        run_config=_QUIET,
+                        raise_on_error=False,
+                        partition_key=partition if self._pipeline.partitions else None,
+                        asset_selection=[dg.AssetKey(key) for key in only] if only else None,
+                    )
             except dg.DagsterExecutionInterruptedError:
                 raise KeyboardInterrupt from None
             if self._on_alert is not None:  # what no channel took before

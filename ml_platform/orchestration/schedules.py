@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ml_platform.orchestration.due import due
+from ml_platform.orchestration.ticking import answered
 from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
 
@@ -22,13 +22,15 @@ def schedules_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list
     if pipeline.partitions is None:
         return []
 
+    schedule = f"{pipeline.name}_calendar"
+
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        answer = due(context.instance, pipeline, "data", addresses=addresses)
+        answer = answered(context.instance, pipeline, "data", schedule, None, context.log.warning, addresses)
         return answer.request or dg.SkipReason(answer.reason)
 
     return [
         dg.ScheduleDefinition(
-            name=f"{pipeline.name}_calendar",
+            name=schedule,
             job_name=f"{pipeline.name}_data",
             cron_schedule=CRON[type(pipeline.partitions)],
             execution_timezone="UTC",

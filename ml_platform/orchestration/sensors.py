@@ -1,10 +1,10 @@
-"""The landing sensor and the decision sensor of a pipeline. Both ask the planner (`due`)."""
+"""The landing sensor and the decision sensor of a pipeline. Both ask the planner (`ticking`)."""
 
 from collections.abc import Sequence
 
 import dagster as dg
 
-from ml_platform.orchestration.due import due
+from ml_platform.orchestration.ticking import answered
 from ml_platform.runtime.step import Job
 from ml_platform.spec.pipeline import ModelPipeline
 
@@ -34,14 +34,16 @@ def sensors_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[d
 
 
 def _sensor(pipeline: ModelPipeline, addresses: Sequence[str], name: str, job: Job, about: str) -> dg.SensorDefinition:
+    sensor = f"{pipeline.name}_{name}"
+
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        answer = due(context.instance, pipeline, job, context.cursor, context.log.warning, addresses)
+        answer = answered(context.instance, pipeline, job, sensor, context.cursor, context.log.warning, addresses)
         if answer.request is not None:
             return dg.SensorResult(run_requests=[answer.request], cursor=answer.cursor)
         return dg.SensorResult(skip_reason=answer.reason, cursor=answer.cursor)
 
     return dg.SensorDefinition(
-        name=f"{pipeline.name}_{name}",
+        name=sensor,
         evaluation_fn=evaluate,
         job_name=f"{pipeline.name}_{job}",
         minimum_interval_seconds=INTERVAL,

@@ -16,6 +16,7 @@ from ml_platform import (
     Monthly,
     NoWorseThanChampion,
     OverfitGap,
+    Plausible,
     Retrain,
     Size,
     Split,
@@ -124,6 +125,9 @@ def clean_weather(weather: pl.DataFrame) -> pl.DataFrame:
 
 airports = Table("airports", Files("airports.csv"), contract=Airports, description="Airports of the United States")
 planes = Table("planes", Files("planes.csv"), contract=Planes, description="Aircraft, from the FAA registry")
+local_departure = pl.col("sched_dep").dt.convert_time_zone("America/New_York")
+planned_minutes = (pl.col("sched_arr") - pl.col("sched_dep")).dt.total_minutes()
+
 flights = Table(
     "flights",
     Files("flights/*.csv"),
@@ -132,6 +136,13 @@ flights = Table(
     needs=["airports"],
     event_time="sched_dep",
     known_at="landed_at",
+    plausible=[
+        # Of 2013's 336,776 departures one is planned before 5, one below 60 mph, and none is shorter or longer.
+        Plausible("departure_hour", local_departure.dt.hour(), low=5, high=23, at_most=0.005),
+        Plausible("planned_minutes", planned_minutes, low=30, high=780, at_most=0.005),
+        Plausible("planned_mph", pl.col("distance") * 60 / planned_minutes, low=60, high=550, at_most=0.005),
+    ],
+    identifiers=["flight"],
     description="Departures from New York's airports",
 )
 weather = Table(
@@ -143,8 +154,6 @@ weather = Table(
     known_at="published_at",
     description="Hourly weather at New York's airports",
 )
-
-local_departure = pl.col("sched_dep").dt.convert_time_zone("America/New_York")
 
 flight_delay = ModelPipeline(
     name="flight_delay",
@@ -165,7 +174,7 @@ flight_delay = ModelPipeline(
             hour=local_departure.dt.hour() + local_departure.dt.minute() / 60,
             weekday=local_departure.dt.weekday(),
             day_of_year=local_departure.dt.ordinal_day(),
-            planned_minutes=(pl.col("sched_arr") - pl.col("sched_dep")).dt.total_minutes(),
+            planned_minutes=planned_minutes,
         ),
         Lookup("planes", on="tailnum", take=["seats", "year"]),
         Latest(

@@ -2,6 +2,7 @@
 
 import io
 import math
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ _STYLE: Any = {  # matplotlib lists every key in the type
     "ytick.color": QUIET,
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "text.parse_math": False,  # names of columns are no formulas, whatever signs are in them
     "svg.fonttype": "none",  # text stays text: smaller, searchable, and in the reader's own font
     "svg.hashsalt": "ml_platform",  # names inside the file that do not change from run to run
 }
@@ -43,7 +45,9 @@ def svg(draw: Callable[["Axes"], None], *, width: float = 4.6, height: float = 2
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
+    with rc_context(_STYLE), warnings.catch_warnings():
+        # Text stays text, so what matplotlib's own font lacks does not matter.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=(width, height), facecolor="white")
         axes = figure.subplots()
         draw(axes)

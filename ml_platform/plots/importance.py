@@ -27,4 +27,5 @@ def importance(shares: Mapping[str, float]) -> bytes:
 
 def shortened(name: str, length: int = 44) -> str:
     """A name that fits beside a plot. Its middle is left out, because beginnings and ends distinguish names."""
+    name = " ".join(name.split())
     return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-(length // 2) :]}"

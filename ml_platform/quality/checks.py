@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.naming import quoted
-from ml_platform.quality import against_history
+from ml_platform.quality import against_history, plausibility
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.history import history
 from ml_platform.spec.partitions import Partitions
@@ -44,6 +44,7 @@ def check_names(table: Table, partitions: Partitions | None = None) -> list[tupl
         ("quarantine_share", f"At most {QUARANTINE_SHARE:.0%} of the rows are in quarantine."),
         ("keys", f"No key ({key}) has two current rows, in any partition."),
         ("references", f"At most {REFERENCE_SHARE:.0%} of the rows refer to a key that the other table does not have."),
+        *plausibility.check_names(table),
         *against_history.check_names(table, partitions),
     ]
 
@@ -60,6 +61,7 @@ def run_checks(
     past = history(stores, table, partitions, partition)  # it may renew profiles of older code
     with stores.reading():
         results = [check(subject) for check in _CHECKS.values()]
+        results += plausibility.run_checks(stores.lake, table, partition)
     return results + against_history.run_checks(stores.blobs, table, partitions, past)
 
 

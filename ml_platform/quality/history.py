@@ -96,7 +96,7 @@ class History:
     earlier: partitions that should look alike: of hours, those at the same time of the day.
     event:   the column of the event time.
     empty:   how many of the earlier partitions had no rows.
-    keys:    the columns of the table's key, whose numbers are names and no measurements.
+    keys:    the columns of the table's key and its identifiers, whose numbers are names and no measurements.
     """
 
     now: Profile
@@ -127,7 +127,7 @@ def history(stores: Stores, table: Table, partitions: Partitions | None, partiti
         elif seen.rows:
             earlier.append(seen)
     empty = sum(not rows for name, rows in filled.items() if name != partition)
-    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, table.key)
+    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, (*table.key, *table.identifiers))
 
 
 def _filled(state: State, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:

@@ -27,6 +27,21 @@ class Work:
     total: int
     only: list[list[str]] | None = None
 
+    @property
+    def title(self) -> str:
+        """What people see of it while it runs.
+
+        >>> Work("data", "2013-01", 0, 1, [["raw", "flights"], ["validated", "flights"]]).title
+        'ingest flights'
+        >>> Work("data", "2013-01", 0, 6, [["validated", "flights"], ["flight_delay", "features"]]).title
+        'data 2013-01'
+        """
+        layers = {layer for layer, _ in self.only or []}
+        if not layers or not layers <= {"raw", "validated", "quarantine"}:
+            return f"{self.job} {self.partition}"
+        tables = ", ".join(dict.fromkeys(table for _, table in self.only or []))
+        return f"ingest {tables}" if "raw" in layers else f"validate {tables} {self.partition}"
+
 
 class Planner:
     """Finds the runs that a pipeline needs. It only reads; the caller executes each run before asking for the next.
@@ -48,7 +63,10 @@ class Planner:
         `through` is the last partition, `only` a single one. Raises NotFoundError for a partition
         that the pipeline does not have, and OrderError for one that is not complete yet.
         """
-        first = self.pipeline.partition_keys(through or only)[0]
+        keys = self.pipeline.partition_keys(through or only)
+        if not keys:
+            return  # no partition has ended yet
+        first = keys[0]
         with self.ws.reading():
             stale = self._stale_ingestion()
         if stale:
@@ -110,7 +128,8 @@ class Planner:
         if self.pipeline.partitions is None:
             return []
         with self.ws.reading():
-            return completeness.awaited(self.ws, self.pipeline, self.ws.slices)
+            awaited = completeness.awaited(self.ws, self.pipeline, self.ws.slices)
+        return list(awaited.needs) if awaited else []
 
     def pending(self) -> list[Pending]:
         """For each table what its source has that is not ingested. Asks every source."""
@@ -122,7 +141,8 @@ class Planner:
             return [partition for partition in complete if through is None or partition <= through]
         if only not in complete:
             span = [f"Complete: {complete[0]} to {complete[-1]}."] if complete else []
-            remedy = " ".join([*span, *completeness.awaited(self.ws, self.pipeline, self.ws.slices)])
+            awaited = completeness.awaited(self.ws, self.pipeline, self.ws.slices)
+            remedy = " ".join([*span, *(awaited.needs if awaited else ())])
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 

@@ -1,18 +1,20 @@
-"""Raises and delivers alerts for the outcomes of steps."""
+"""Raises, resolves and delivers alerts: for the outcomes of steps, and for data that do not arrive."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
-from ml_platform.monitoring import alert_rules, delivery, freshness
+from ml_platform.monitoring import alert_causes, alert_rules, delivery, freshness
 from ml_platform.monitoring.alert_rules import CheckedOutput
 from ml_platform.monitoring.channels import channels
 from ml_platform.monitoring.delivery import Delivery
+from ml_platform.monitoring.waiting import waits_too_long
 from ml_platform.runtime.workspace import Outcome, Workspace
 from ml_platform.sources import raw
 from ml_platform.sources.scan import pending
+from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
-from ml_platform.state import alerts, files
+from ml_platform.state import alerts
 from ml_platform.state.alerts import Alert, Kind
 from ml_platform.state.results import VerdictsResult
 
@@ -20,27 +22,61 @@ from ml_platform.state.results import VerdictsResult
 def raise_alerts(
     ws: Workspace, asset: str, partition: str, outcome: Outcome, *, kind: Kind, run_id: str, say: Callable[[str], None]
 ) -> list[Alert]:
-    """Raise alerts for the outcome of a step and return the new ones, which are delivered at once."""
+    """Raise alerts for the outcome of a step and return the new ones, which are delivered at once.
+
+    Open alerts about the same asset that the outcome does not raise again are resolved. A check that passes for a
+    later partition of a pipeline's step raises nothing for this one.
+    """
     layer, _, name = asset.partition("/")
     judged = outcome.result.candidate if isinstance(outcome.result, VerdictsResult) else None
     version = f"{layer}@{judged}" if judged else ""
     evidence = version or outcome.content_key
-    output = CheckedOutput(asset, partition, kind, evidence, version, outcome.display, outcome.checks, run_id)
+    link = str(ws.settings.landing) if layer == "raw" else outcome.result.link
+    output = CheckedOutput(asset, partition, kind, evidence, version, link, outcome.checks, run_id)
     alarming = [*alert_rules.of_checks(output), *outcome.alerts]
-    if layer == "raw" or any(check.refused_files for check in outcome.checks):
-        alarming += alert_rules.of_refused(name, files.refused(ws.state, name), run_id)
+    resolved: dict[str, str] = {}
+    if layer in ("raw", "validated"):
+        resolved |= alert_causes.replaced(ws.state, f"raw/{name}", WHOLE, "refused_file", alarming)
+        resolved |= alert_causes.replaced(ws.state, asset, partition, kind, alarming)
+    else:
+        alarming = [item for item in alarming if not alert_causes.passes(ws.state, asset, partition, item.about)]
+        resolved |= alert_causes.replaced(ws.state, asset, partition, kind, alarming)
+        for item in alerts.open_alerts(ws.state, [kind], asset):
+            if why := alert_causes.passes(ws.state, asset, item.partition, item.about):
+                resolved[item.alert_id] = why
+    alerts.resolve(ws.state, resolved)
     new = alerts.raise_(ws.state, alarming)
     if new:  # who runs the steps asks at the end anyway
         deliver(ws, say)
     return new
 
 
-def check_freshness(ws: Workspace, pipelines: Iterable[ModelPipeline], now: datetime | None = None) -> list[Alert]:
-    """Raise alerts for late data and for sources that cannot be read, and return the new ones."""
-    declared = list(pipelines)
-    late = [item for p in declared for item in freshness.stale(ws.state, p, ws.slices, now)]
-    tables = {table.name: table for p in declared for table in p.tables}
-    return alerts.raise_(ws.state, [*late, *(item for table in tables.values() for item in _unavailable(ws, table))])
+def check_data(ws: Workspace, pipelines: Iterable[ModelPipeline], now: datetime | None = None) -> list[Alert]:
+    """Raise alerts for late data, partitions that wait too long and sources that cannot be read. Returns the new ones.
+
+    Open alerts whose cause is gone are resolved. A pipeline that cannot be checked is an alert, and the others go on.
+    """
+    new: list[Alert] = []
+    for pipeline in pipelines:
+        asset = f"{pipeline.name}/alerts"
+        try:
+            with ws.reading():
+                standing = _about_data(ws, pipeline, now)
+                resolved = alert_causes.gone(ws.state, [pipeline], standing)
+        except Exception as error:  # whatever is wrong with one pipeline must not hide what is wrong with others
+            new += alerts.raise_(ws.state, [alert_rules.of_sensor(asset, "ml_platform_alerts", error)])
+            continue
+        mended = {item.alert_id: "The check works again." for item in alerts.open_alerts(ws.state, ["sensor"], asset)}
+        alerts.resolve(ws.state, {**resolved, **mended})
+        new += alerts.raise_(ws.state, standing)
+    return new
+
+
+def _about_data(ws: Workspace, pipeline: ModelPipeline, now: datetime | None) -> list[Alert]:
+    late = freshness.stale(ws.state, pipeline, ws.slices, now)
+    waits = waits_too_long(ws, pipeline, ws.slices, now)
+    unavailable = [item for table in pipeline.tables for item in _unavailable(ws, table)]
+    return [*late, *([waits] if waits else []), *unavailable]
 
 
 def _unavailable(ws: Workspace, table: Table) -> list[Alert]:

@@ -1,8 +1,9 @@
-"""Reading one landed file: CSV as text, NDJSON and Parquet with their types."""
+"""Reading one landed file: CSV as text, NDJSON, JSON and Parquet with their types."""
 
 import codecs
 import csv
 import json
+import math
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import polars as pl
 from ml_platform.errors import FileRefused, first_line
 from ml_platform.naming import literal
 from ml_platform.sources.column_names import check_names
-from ml_platform.sources.unpacking import LONGEST_LINE, check_text, unpacked
+from ml_platform.sources.unpacking import LONGEST_LINE, check_text, in_utf8, unpacked
 from ml_platform.spec.sources import Files
 
 _AGAIN = "Mend the file and land it again; the other files go on."
@@ -24,11 +25,14 @@ def read(file: Path, path: str, source: Files) -> pl.DataFrame:
     `path` is what messages call the file. Raises FileRefused for whatever cannot be read whole.
     """
     try:
-        with unpacked(file, path) as plain:
+        with unpacked(file, path) as packed, in_utf8(packed, path, source.encoding) as plain:
             if plain.stat().st_size == 0:
                 raise FileRefused(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
             if source.row_format == "parquet":
                 return _read_parquet(plain, path)
+            if source.row_format == "json":
+                check_text(plain, path, longest_line=math.inf)  # an array may stand on one line
+                return _read_json(plain, path)
             check_text(plain, path)
             if source.row_format == "ndjson":
                 return _read_ndjson(plain, path)
@@ -143,6 +147,69 @@ def _read_ndjson(plain: Path, path: str) -> pl.DataFrame:
             f"the objects do not fit one table: {first_line(error)}",
             remedy="Give each field one type in all lines.",
         ) from None
+
+
+def _read_json(plain: Path, path: str) -> pl.DataFrame:
+    """An array of objects, or one object a line."""
+    with plain.open("rb") as stream:
+        start = stream.read(4096)
+    marked = start.startswith(codecs.BOM_UTF8)
+    if not start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
+        return _read_lines_or_say_why(plain, path)
+    try:
+        return pl.read_json(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, ValueError) as error:
+        _check_array(plain, path)
+        raise FileRefused(
+            path,
+            f"the objects do not fit one table: {first_line(error)}",
+            remedy="Give each field one type in all objects.",
+        ) from None
+
+
+def _read_lines_or_say_why(plain: Path, path: str) -> pl.DataFrame:
+    """One object a line; a single object that holds an array of objects is refused, wherever its lines end."""
+    try:
+        frame = _read_ndjson(plain, path)
+    except FileRefused:
+        try:
+            whole = json.loads(plain.read_text(encoding="utf-8-sig"))
+        except ValueError:
+            whole = None
+        if not isinstance(whole, dict):
+            raise
+        arrays = [name for name, value in whole.items() if isinstance(value, list)]
+    else:
+        arrays = [name for name, kind in frame.schema.items() if _of_objects(kind)]
+        if frame.height != 1 or not arrays:
+            return frame
+    rows = json.dumps(arrays[0] if arrays else "rows", ensure_ascii=False)
+    raise FileRefused(
+        path,
+        "it is one JSON object, and no array of objects",
+        position="byte 0",
+        remedy=f"Take the array out of it, as with jq '.[{rows}]'.",
+    )
+
+
+def _of_objects(kind: pl.DataType) -> bool:
+    return isinstance(kind, pl.List) and isinstance(kind.inner, pl.Struct)
+
+
+def _check_array(plain: Path, path: str) -> None:
+    """Raise FileRefused for what is no JSON, and for the first item that is no object."""
+    try:
+        items = json.loads(plain.read_text(encoding="utf-8-sig"), parse_constant=_no_constant)
+    except ValueError as error:
+        raise FileRefused(path, f"not JSON: {error}", remedy=_AGAIN) from None
+    for number, item in enumerate(items, 1):
+        if not isinstance(item, dict):
+            raise FileRefused(
+                path,
+                f"a {type(item).__name__} where an object should be",
+                position=f"item {number:,} of the array",
+                remedy=_AGAIN,
+            )
 
 
 def _name_the_line(plain: Path, path: str) -> None:

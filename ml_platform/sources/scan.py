@@ -8,8 +8,9 @@ from ml_platform.sources.registry import source_of
 from ml_platform.sources.source import Available, Source, Stamp
 from ml_platform.spec.canonical import canonical, content_key
 from ml_platform.spec.tables import Table
+from ml_platform.state import files as file_records
 from ml_platform.state.database import State
-from ml_platform.state.files import FileVersion, by_path, versions
+from ml_platform.state.files import FileVersion, Refused, by_path, versions
 
 READER_VERSION = 1  # raise it when versions would be read differently
 
@@ -27,6 +28,7 @@ class Pending:
     """What an ingest would do. `nothing` does not count what was refused and did not change.
 
     unavailable: why the source cannot be read now; None when it can. Nothing of it is on record.
+    present:     the paths of all versions that the source has.
     """
 
     table: str
@@ -34,6 +36,7 @@ class Pending:
     changed: list[str] = field(default_factory=list)
     refused: list[Refusal] = field(default_factory=list)
     unavailable: Refusal | None = None
+    present: set[str] = field(default_factory=set)
 
     @property
     def nothing(self) -> bool:
@@ -68,6 +71,16 @@ def pending(state: State, table: Table) -> Pending:
     return look(state, table, source_of(state.settings, table)).pending
 
 
+def refused(state: State, table: Table, have: Pending | None = None) -> list[Refused]:
+    """The files that are refused now, by the source, `clean` or the contract. Those that were removed do not count.
+
+    `have`: what `pending` returned, if it was asked already. While the source cannot be read, all count.
+    """
+    have = have or pending(state, table)
+    on_record = file_records.refused(state, table.name)
+    return [file for file in on_record if have.unavailable is not None or file.path in have.present]
+
+
 @dataclass(frozen=True)
 class Waiting:
     """A version to be read, and the versions of its path that are on record, oldest first."""
@@ -96,6 +109,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
     try:
         for version in source.discover(recorded):
             before = recorded.get(version.path, [])
+            scan.pending.present.add(version.path)
             try:
                 same = _same(version, before)
             except OSError:

@@ -69,6 +69,41 @@ def _unzip(file: Path, path: str, plain: Path) -> None:
         raise FileRefused(path, f"the zip cannot be opened: {error}", remedy="Pack it without a password.") from None
 
 
+_ENCODINGS = {"UTF-16": "utf-16", "UTF-32": "utf-32", "CP1252": "cp1252"}
+
+
+@contextmanager
+def in_utf8(plain: Path, path: str, encoding: str | None) -> Iterator[Path]:
+    """The same text in UTF-8; the file itself where no encoding is declared.
+
+    Raises FileRefused, with the position, for bytes that are not of that encoding.
+    """
+    if encoding is None:
+        yield plain
+        return
+    with TemporaryDirectory(prefix="in-utf8-") as folder:
+        converted = Path(folder) / "content"
+        decoder, lines = codecs.getincrementaldecoder(encoding)(), 0
+        with plain.open("rb") as source, converted.open("wb") as target:
+            offset = 0
+            while True:
+                chunk = source.read(_CHUNK)
+                try:
+                    text = decoder.decode(chunk, final=not chunk)
+                except UnicodeError:
+                    raise FileRefused(
+                        path,
+                        f"it is not {encoding}, the encoding that Files(…) declares",
+                        position=f"after byte {offset:,}, line {lines + 1:,}",
+                        remedy="Declare encoding= as the file is, or leave it out for UTF-8.",
+                    ) from None
+                target.write(text.encode())
+                offset, lines = offset + len(chunk), lines + text.count("\n")
+                if not chunk:
+                    break
+        yield converted
+
+
 _MARKS = {
     b"\xff\xfe\x00\x00": "UTF-32",
     b"\x00\x00\xfe\xff": "UTF-32",
@@ -80,8 +115,8 @@ _MARKS = {
 }
 
 
-def check_text(plain: Path, path: str) -> None:
-    """Refuse what is not UTF-8 text with lines of sensible length, naming byte and line."""
+def check_text(plain: Path, path: str, *, longest_line: float = LONGEST_LINE) -> None:
+    """Refuse what is not UTF-8 text with lines of at most so many bytes, naming byte and line."""
     with plain.open("rb") as stream:
         start = stream.read(4096)
         if not start.strip(b"\xef\xbb\xbf \t\r\n") and plain.stat().st_size <= len(start):
@@ -97,10 +132,10 @@ def check_text(plain: Path, path: str) -> None:
                 remedy=_remedy("UTF-16"),
             )
         stream.seek(0)
-        _check_utf8(iter(lambda: stream.read(_CHUNK), b""), path)
+        _check_utf8(iter(lambda: stream.read(_CHUNK), b""), path, longest_line)
 
 
-def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
+def _check_utf8(chunks: Iterator[bytes], path: str, longest_line: float) -> None:
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = lines = since_break = 0
     for chunk in chunks:
@@ -113,9 +148,9 @@ def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
             value = error.object[error.start]
             raise FileRefused(
                 path,
-                f"byte 0x{value:02x} is not UTF-8 (latin-1 or binary?)",
+                f"byte 0x{value:02x} is not UTF-8 (a text in cp1252, as of Windows, or binary?)",
                 position=f"byte {at:,}, line {line:,}",
-                remedy=_remedy("latin-1"),
+                remedy=_remedy("CP1252"),
             ) from None
         if b"\0" in chunk:
             at = chunk.index(b"\0")
@@ -129,10 +164,10 @@ def _check_utf8(chunks: Iterator[bytes], path: str) -> None:
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         since_break = len(chunk) - last - 1 if last >= 0 else since_break + len(chunk)
         offset, lines = offset + len(chunk), lines + chunk.count(b"\n")
-        if since_break > LONGEST_LINE:
+        if since_break > longest_line:
             raise FileRefused(
                 path,
-                f"a line is longer than {LONGEST_LINE:,} bytes",
+                f"a line is longer than {longest_line:,} bytes",
                 position=f"line {lines + 1:,}",
                 remedy="Is a quote missing? Keep large objects in files of their own.",
             )
@@ -145,4 +180,4 @@ def _remedy(kind: str) -> str:
         return f"Give its name the ending .{'gz' if kind == 'gzip' else 'zip'}."
     if kind == "Parquet":
         return 'Declare Files(…, format="parquet").'
-    return f"Convert it: iconv -f {kind} -t UTF-8."
+    return f'Declare Files(…, encoding="{_ENCODINGS[kind]}"), or convert it: iconv -f {kind} -t UTF-8.'

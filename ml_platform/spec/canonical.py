@@ -1,21 +1,19 @@
 """The canonical form of declarations, which content keys are hashed from (S31)."""
 
-import builtins
 import dataclasses
 import hashlib
-import inspect
 import json
-import textwrap
-import types
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from functools import cache
-from importlib.metadata import version
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
+from ml_platform.spec.code_forms import callable_form
+from ml_platform.spec.exact_expressions import calls_python, expression_digest, printed_in_full
 from ml_platform.spec.expressions import to_portable
+from ml_platform.spec.installed import installed_version
 
 
 def content_key(*parts: Any) -> str:
@@ -30,12 +28,7 @@ def content_key(*parts: Any) -> str:
 
 def libraries(*names: str) -> dict[str, str]:
     """The installed versions of distributions that compute an output. They are part of its key (S31)."""
-    return {name: _installed(name) for name in names}
-
-
-@cache
-def _installed(name: str) -> str:
-    return version(name)
+    return {name: installed_version(name) for name in names}
 
 
 def canonical(value: Any) -> Any:
@@ -43,6 +36,7 @@ def canonical(value: Any) -> Any:
 
     Raises:
         TypeError: For a value without a canonical form.
+        DeclarationError: For a function that uses something without a canonical form.
 
     >>> canonical({"span": timedelta(seconds=1), "day": date(2013, 1, 7)})
     {'span': {'microseconds': 1000000}, 'day': '2013-01-07'}
@@ -53,6 +47,8 @@ def canonical(value: Any) -> Any:
         return {"expression": to_portable(value, "declaration")}
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
     if isinstance(value, timedelta):
         return {"microseconds": value // timedelta(microseconds=1)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -67,12 +63,16 @@ def canonical(value: Any) -> Any:
     if isinstance(value, type) and hasattr(value, "_validation_rules"):
         return contract_form(value)
     if callable(value):
-        return {"source": function_source(value)}
+        return callable_form(value, contract_form)
     raise TypeError(f"{type(value).__name__} has no canonical form: {value!r}")
 
 
-def contract_form(contract: Any) -> dict[str, Any]:
-    """A dataframely schema as JSON values: columns with types and constraints, and the sources of its rules."""
+def contract_form(contract: Any, within: frozenset[int] = frozenset()) -> dict[str, Any]:
+    """A dataframely schema as JSON values: columns with types and constraints, and its rules.
+
+    `within`: the ids of the schemas whose form is being made, which a rule may use.
+    """
+    within |= {id(contract)}
     columns = {}
     for name, column in contract.columns().items():
         settings = {
@@ -82,45 +82,37 @@ def contract_form(contract: Any) -> dict[str, Any]:
         }
         columns[name] = {
             "type": str(column.dtype),
-            **{key: function_source(v) if callable(v) else canonical(v) for key, v in settings.items()},
+            **{key: _setting(item, within) for key, item in settings.items()},
+            **({} if _is_dataframely(column) else {"class": callable_form(type(column), contract_form, within)}),
         }
     rules = {
-        name: str(rule.expr) for name, rule in contract._validation_rules(with_cast=False).items() if "|" not in name
+        name: _rule(rule, within)
+        for name, rule in contract._validation_rules(with_cast=False).items()
+        if "|" not in name
     }
     return {"columns": columns, "rules": rules}
 
 
-def function_source(function: Callable[..., Any]) -> str:
-    """The source of a function and of what it uses from its own module, in a stable order.
-
-    Functions and plain constants of the module are followed. Code of other modules is only named: the versions of the
-    libraries are part of every key.
-    """
-    seen: dict[str, str] = {}
-    _collect(function, seen)
-    return "\n".join(seen[name] for name in sorted(seen))
+def _is_dataframely(column: Any) -> bool:
+    return type(column).__module__.partition(".")[0] == "dataframely"
 
 
-def _collect(function: Callable[..., Any], seen: dict[str, str]) -> None:
-    name = f"{function.__module__}.{function.__qualname__}"
-    if name in seen:
-        return
-    try:
-        seen[name] = textwrap.dedent(inspect.getsource(function))
-    except (OSError, TypeError):
-        seen[name] = name  # no source: a builtin, or code typed into a prompt
-        return
-    code, scope = function.__code__, function.__globals__
-    for used in sorted(_names(code)):
-        if used not in scope or hasattr(builtins, used):
-            continue
-        item = scope[used]
-        if isinstance(item, types.FunctionType) and item.__module__ == function.__module__:
-            _collect(item, seen)
-        elif isinstance(item, str | int | float | bool | tuple | list | dict | frozenset):
-            seen[f"{function.__module__}.{used}"] = f"{used} = {item!r}"
+def _setting(value: Any, within: frozenset[int]) -> Any:
+    """A constraint of a column. A single function counts as in lakes of before, by its source."""
+    if not callable(value):
+        return canonical(value)
+    form = callable_form(value, contract_form, within)
+    return form if form.keys() > {"source"} else form["source"]
 
 
-def _names(code: types.CodeType) -> set[str]:
-    inner = (const for const in code.co_consts if isinstance(const, types.CodeType))
-    return set(code.co_names).union(*(_names(part) for part in inner))
+def _rule(rule: Any, within: frozenset[int]) -> Any:
+    """A rule by its expression, and by its function where the expression calls Python."""
+    expression = rule.expr
+    if printed_in_full(expression):
+        return str(expression)  # as in lakes of before
+    if calls_python(expression):
+        cells = (cell.cell_contents for cell in getattr(rule._expr, "__closure__", None) or ())
+        functions = [cell.validation_fn for cell in cells if hasattr(cell, "validation_fn")]
+        if functions:
+            return callable_form(functions[0], contract_form, within)
+    return {"expression": expression_digest(expression, "rule")}

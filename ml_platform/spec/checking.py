@@ -7,6 +7,8 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.canonical import canonical
+from ml_platform.spec.column_names import check_name, folded
+from ml_platform.spec.column_types import check_used
 from ml_platform.spec.durations import shortest
 from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
@@ -160,10 +162,10 @@ def check_join(pipeline: "ModelPipeline", feature: JoinedFeature, types: dict[st
                 f"joins on {theirs!r}, which {table.name} does not have",
                 remedy=f"Its columns: {', '.join(table.columns)}.",
             )
-        if types[own] != table.columns[theirs]:
+        if types[own] != table.stored_columns[theirs]:
             raise DeclarationError(
                 where,
-                f"joins {own} ({types[own]}) to {theirs} ({table.columns[theirs]})",
+                f"joins {own} ({types[own]}) to {theirs} ({table.stored_columns[theirs]})",
                 remedy="Give both the same type.",
             )
 
@@ -171,15 +173,30 @@ def check_join(pipeline: "ModelPipeline", feature: JoinedFeature, types: dict[st
 def check_statuses(pipeline: "ModelPipeline", types: dict[str, pl.DataType]) -> None:
     """Features that share a `<prefix>__status` column look for the same row."""
     readings: dict[str, str] = {}
+    others = set(map(folded, types))
     for feature in pipeline.joined:
         for status, chosen_by in feature.statuses.items():
-            reading = str(canonical([feature.table, feature.keys, chosen_by]))
-            if status in types or readings.setdefault(status, reading) != reading:
+            reading = str(canonical([status, feature.table, feature.keys, chosen_by]))
+            if folded(status) in others or readings.setdefault(folded(status), reading) != reading:
                 raise DeclarationError(
                     feature.title,
                     f"its status column {status!r} is already taken",
                     remedy="Give this feature a name of its own with as_=.",
                 )
+
+
+def check_types(pipeline: "ModelPipeline", features: dict[str, pl.DataType], where: str) -> None:
+    """No input and no feature disappears: a model sees it, or something reads it (S7)."""
+    examples, row = pipeline.examples, pipeline.row_schema
+    read = [columns_read(to_portable(expression, name)) for name, expression in pipeline.derived]
+    used = {*examples.identity, *examples.exclude, *(own for feature in pipeline.joined for own in feature.keys)}
+    used.update(*read, (gate.sliced_by for gate in pipeline.gates if gate.sliced_by))
+    if pipeline.split.group is not None:
+        used.add(pipeline.split.group)
+    if isinstance(examples.label, Label):
+        used.update(join_keys(examples.label.on))
+    inputs = {name: row[name] for name in examples.inputs}
+    check_used({**inputs, **features}, used, where)
 
 
 def check_gates(pipeline: "ModelPipeline", where: str) -> None:
@@ -246,11 +263,12 @@ def _check_calendar(retrain: Retrain, partitions: Partitions, where: str) -> Non
 
 
 def claim(name: str, where: str, taken: dict[str, str]) -> None:
-    """Record that `where` takes `name`. Raises DeclarationError when another has taken it."""
-    if name in taken:
-        raise DeclarationError(
-            where, f"the name {name!r} is already used by {taken[name]}", remedy="Rename one (as_=)."
-        )
-    if name.startswith("_"):
-        raise DeclarationError(where, f"{name!r} begins with _", remedy="Those names are reserved for the platform.")
-    taken[name] = where
+    """Record that `where` takes `name`. Raises DeclarationError when another has taken it, in any case of letters.
+
+    `taken` has folded names.
+    """
+    check_name(name, where)
+    owner = taken.get(folded(name))
+    if owner is not None:
+        raise DeclarationError(where, f"the name {name!r} is already used by {owner}", remedy="Rename one (as_=).")
+    taken[folded(name)] = where

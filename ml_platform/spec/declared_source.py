@@ -51,8 +51,13 @@ class DeclaredSource(ABC):
         return False
 
     @property
-    def null_texts(self) -> tuple[str, ...]:
-        """Texts that mean "no value" in its rows; part of screening's content key."""
+    def null_texts(self) -> tuple[Any, ...]:
+        """Texts that mean "no value" in its rows, and a mapping for single columns; part of screening's content key."""
+        return ()
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        """Columns of its rows that the declaration names. A version without them is refused."""
         return ()
 
     def with_nulls(self, rows: pl.DataFrame) -> pl.DataFrame:

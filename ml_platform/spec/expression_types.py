@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import polars as pl
 
 from ml_platform.errors import DeclarationError
-from ml_platform.spec.expressions import columns_read, to_portable
+from ml_platform.spec.expression_rules import computed
+from ml_platform.spec.expressions import RULES, columns_read, to_portable
 
 
 def type_of(expression: pl.Expr, columns: Mapping[str, pl.DataType], where: str) -> pl.DataType:
@@ -22,7 +23,8 @@ def type_of(expression: pl.Expr, columns: Mapping[str, pl.DataType], where: str)
     >>> type_of(pl.col("delay") > 15, {"delay": pl.Float64()}, "label")
     Boolean
     """
-    unknown = sorted(columns_read(to_portable(expression, where)) - columns.keys())
+    node = to_portable(expression, where)
+    unknown = sorted(columns_read(node) - columns.keys())
     if unknown:
         raise DeclarationError(
             where,
@@ -31,7 +33,9 @@ def type_of(expression: pl.Expr, columns: Mapping[str, pl.DataType], where: str)
         )
     try:
         # Run, not planned: a plan does not look whether a function fits the type it is applied to.
-        return pl.DataFrame(schema=columns).select(expression.alias("value")).schema["value"]
+        computed({**node, "rules": RULES}, columns)  # refuses what has no rule, also where none is needed
+        read = {name: columns[name] for name in columns_read(node)}
+        return pl.DataFrame(schema=read).select(computed(node, columns).value.alias("value")).schema["value"]
     except (pl.exceptions.PolarsError, ValueError) as error:
         raise DeclarationError(
             where, f"the expression does not fit its columns: {error}", remedy="See the types in the contract."

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ml_platform.naming import printable
 from ml_platform.spec.durations import microseconds
 
 _INFIX = {
@@ -65,6 +66,7 @@ _LISTED = {
     "fill_null": "first known of ",
 }
 _SUFFIX = {"is_null": "is missing", "is_not_null": "is there", "is_nan": "is not a number", "is_finite": "is finite"}
+_LONG = 60  # characters of a text value
 _UNITS = {"w": "week", "d": "day", "h": "hour", "m": "minute", "s": "second"}
 
 
@@ -80,6 +82,49 @@ def span_in_words(span: str) -> str:
     microseconds(span)
     number, unit = int(span[:-1]), _UNITS[span[-1]]
     return f"{number} {unit}" + ("s" if number > 1 else "")
+
+
+def seconds_in_words(seconds: float) -> str:
+    """A duration in its two greatest units.
+
+    >>> seconds_in_words(8_045.0)
+    '2 hours 14 minutes'
+    """
+    whole = round(abs(seconds))
+    parts: list[tuple[int, str]] = []
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        number, whole = divmod(whole, size)
+        if number or parts:
+            parts.append((number, unit))
+    words = [f"{number:,} {unit}{'' if number == 1 else 's'}" for number, unit in parts[:2] if number]
+    return ("minus " if seconds < 0 and words else "") + (" ".join(words) or "0 seconds")
+
+
+def value_in_words(value: Any) -> str:
+    """A value of a column: numbers rounded, null as "missing", text without control characters and not too long.
+
+    >>> value_in_words(41.23456), value_in_words(20130.5), value_in_words(None), value_in_words(True)
+    ('41.23', '20130.5', 'missing', 'true')
+    """
+    match value:
+        case None:
+            return "missing"
+        case bool():
+            return str(value).lower()
+        case float():
+            return _number(value)
+        case "":
+            return '""'
+    text = printable(str(value))
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
+
+
+def _number(value: float) -> str:
+    if value != value:
+        return "not a number"
+    if 1e4 <= abs(value) < 1e15:
+        return f"{value:.1f}".removesuffix(".0")
+    return f"{value:.4g}"
 
 
 def expression_in_words(node: Mapping[str, Any]) -> str:

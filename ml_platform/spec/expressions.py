@@ -1,147 +1,30 @@
 """Polars expressions as plain data that stays readable by later versions of polars (S15).
 
 `to_portable` converts an expression into nested lists and dicts of JSON values, with names of our own for the
-operations. `from_portable` builds the expression again through polars' public methods. Only row-wise operations
-have a name: an expression that looks at other rows or calls Python is refused.
+operations. `ml_platform.spec.expression_rules` builds the expression again through polars' public methods. Only
+row-wise operations have a name: an expression that looks at other rows or calls Python is refused.
 """
 
 import io
 import json
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.expression_vocabulary import BINARY, BUILD, FUNCTIONS, type_names
 
-type_names: dict[str, Any] = {
-    name: getattr(pl, name)
-    for name in (
-        "Boolean",
-        "Int8",
-        "Int16",
-        "Int32",
-        "Int64",
-        "UInt8",
-        "UInt16",
-        "UInt32",
-        "UInt64",
-        "Float32",
-        "Float64",
-        "String",
-        "Date",
-    )
-}
-
-_BINARY: dict[str, tuple[str, Callable[[pl.Expr, pl.Expr], pl.Expr]]] = {
-    # polars' word: (ours, how to build it)
-    "Plus": ("add", lambda a, b: a + b),
-    "Minus": ("subtract", lambda a, b: a - b),
-    "Multiply": ("multiply", lambda a, b: a * b),
-    "TrueDivide": ("divide", lambda a, b: a / b),
-    "FloorDivide": ("floor_divide", lambda a, b: a // b),
-    "Modulus": ("modulo", lambda a, b: a % b),
-    "Eq": ("eq", lambda a, b: a == b),
-    "NotEq": ("ne", lambda a, b: a != b),
-    "EqValidity": ("eq_missing", lambda a, b: a.eq_missing(b)),
-    "NotEqValidity": ("ne_missing", lambda a, b: a.ne_missing(b)),
-    "Lt": ("lt", lambda a, b: a < b),
-    "LtEq": ("le", lambda a, b: a <= b),
-    "Gt": ("gt", lambda a, b: a > b),
-    "GtEq": ("ge", lambda a, b: a >= b),
-    "And": ("and", lambda a, b: a & b),
-    "Or": ("or", lambda a, b: a | b),
-    "LogicalAnd": ("and", lambda a, b: a & b),
-    "LogicalOr": ("or", lambda a, b: a | b),
-    "Xor": ("xor", lambda a, b: a ^ b),
-}
-
-# (family, polars' word): (ours, how to build it from the inputs and the options)
-_Build = Callable[..., pl.Expr]
-_FUNCTIONS: dict[tuple[str, str], tuple[str, _Build]] = {
-    ("", "Negate"): ("negate", lambda a: -a),
-    ("", "Abs"): ("abs", lambda a: a.abs()),
-    ("", "Sign"): ("sign", lambda a: a.sign()),
-    ("", "Floor"): ("floor", lambda a: a.floor()),
-    ("", "Ceil"): ("ceil", lambda a: a.ceil()),
-    ("", "Exp"): ("exp", lambda a: a.exp()),
-    ("", "Log1p"): ("log1p", lambda a: a.log1p()),
-    ("", "Log"): ("log", lambda a, base: a.log(base)),
-    ("", "FillNull"): ("fill_null", lambda a, b: a.fill_null(b)),
-    ("", "Coalesce"): ("coalesce", pl.coalesce),
-    ("", "MinHorizontal"): ("least", pl.min_horizontal),
-    ("", "MaxHorizontal"): ("greatest", pl.max_horizontal),
-    ("", "SumHorizontal"): (
-        "sum_horizontal",
-        lambda *parts, ignore_nulls: pl.sum_horizontal(*parts, ignore_nulls=ignore_nulls),
-    ),
-    ("", "Clip"): ("clip", lambda a, *bounds, has_min, has_max: _clip(a, bounds, has_min, has_max)),
-    ("", "Round"): ("round", lambda a, decimals, mode: a.round(decimals, mode=_rounding(mode))),
-    ("Pow", "Sqrt"): ("sqrt", lambda a: a.sqrt()),
-    ("Pow", "Generic"): ("pow", lambda a, b: a**b),
-    ("Boolean", "Not"): ("not", lambda a: ~a),
-    ("Boolean", "IsNull"): ("is_null", lambda a: a.is_null()),
-    ("Boolean", "IsNotNull"): ("is_not_null", lambda a: a.is_not_null()),
-    ("Boolean", "IsNan"): ("is_nan", lambda a: a.is_nan()),
-    ("Boolean", "IsNotNan"): ("is_not_nan", lambda a: a.is_not_nan()),
-    ("Boolean", "IsFinite"): ("is_finite", lambda a: a.is_finite()),
-    ("Boolean", "IsIn"): ("is_in", lambda a, b, nulls_equal: a.is_in(b, nulls_equal=nulls_equal)),
-    ("Boolean", "IsBetween"): (
-        "is_between",
-        lambda a, low, high, closed: a.is_between(low, high, closed=closed.lower()),
-    ),
-    ("Trigonometry", "Sin"): ("sin", lambda a: a.sin()),
-    ("Trigonometry", "Cos"): ("cos", lambda a: a.cos()),
-    ("StringExpr", "Lowercase"): ("lowercase", lambda a: a.str.to_lowercase()),
-    ("StringExpr", "Uppercase"): ("uppercase", lambda a: a.str.to_uppercase()),
-    ("StringExpr", "LenChars"): ("len_chars", lambda a: a.str.len_chars()),
-    ("StringExpr", "StripChars"): ("strip_chars", lambda a, chars: a.str.strip_chars(chars)),
-    ("StringExpr", "StartsWith"): ("starts_with", lambda a, b: a.str.starts_with(b)),
-    ("StringExpr", "EndsWith"): ("ends_with", lambda a, b: a.str.ends_with(b)),
-    ("StringExpr", "Contains"): (
-        "contains",
-        lambda a, b, literal, strict: a.str.contains(b, literal=literal, strict=strict),
-    ),
-    ("StringExpr", "Slice"): ("slice", lambda a, start, length: a.str.slice(start, length)),
-    ("StringExpr", "ConcatHorizontal"): (
-        "concat_str",
-        lambda *parts, delimiter, ignore_nulls: pl.concat_str(*parts, separator=delimiter, ignore_nulls=ignore_nulls),
-    ),
-    ("TemporalExpr", "ConvertTimeZone"): ("convert_time_zone", lambda a, inner: a.dt.convert_time_zone(inner)),
-    ("TemporalExpr", "Year"): ("year", lambda a: a.dt.year()),
-    ("TemporalExpr", "Month"): ("month", lambda a: a.dt.month()),
-    ("TemporalExpr", "Day"): ("day", lambda a: a.dt.day()),
-    ("TemporalExpr", "Hour"): ("hour", lambda a: a.dt.hour()),
-    ("TemporalExpr", "Minute"): ("minute", lambda a: a.dt.minute()),
-    ("TemporalExpr", "WeekDay"): ("weekday", lambda a: a.dt.weekday()),
-    ("TemporalExpr", "Week"): ("week", lambda a: a.dt.week()),
-    ("TemporalExpr", "Quarter"): ("quarter", lambda a: a.dt.quarter()),
-    ("TemporalExpr", "OrdinalDay"): ("ordinal_day", lambda a: a.dt.ordinal_day()),
-    ("TemporalExpr", "Date"): ("date", lambda a: a.dt.date()),
-    ("TemporalExpr", "TotalDays"): ("total_days", lambda a, fractional: a.dt.total_days(fractional=fractional)),
-    ("TemporalExpr", "TotalHours"): ("total_hours", lambda a, fractional: a.dt.total_hours(fractional=fractional)),
-    ("TemporalExpr", "TotalMinutes"): (
-        "total_minutes",
-        lambda a, fractional: a.dt.total_minutes(fractional=fractional),
-    ),
-    ("TemporalExpr", "TotalSeconds"): (
-        "total_seconds",
-        lambda a, fractional: a.dt.total_seconds(fractional=fractional),
-    ),
-}
-_BUILD: dict[str, _Build] = {name: build for name, build in (*_BINARY.values(), *_FUNCTIONS.values())}
-
-
-def _clip(a: pl.Expr, bounds: tuple[pl.Expr, ...], has_min: bool, has_max: bool) -> pl.Expr:
-    values = list(bounds)
-    low = values.pop(0) if has_min else None
-    high = values.pop(0) if has_max else None
-    return a.clip(low, high)
-
-
-def _rounding(mode: str) -> Any:
-    return {"HalfToEven": "half_to_even", "HalfAwayFromZero": "half_away_from_zero"}[mode]
+RULES = 2  # of the meaning of operations (S13); without it polars' own, in expressions that were stored before
+# Operations that mean the same under both, so that what is made of them keeps its key.
+_STEADY = frozenset(
+    {
+        *("and", "or", "xor", "not", "is_nan", "is_not_nan", "is_finite"),
+        *("lowercase", "uppercase", "len_chars", "strip_chars", "starts_with", "ends_with", "contains", "slice"),
+        *("concat_str", "convert_time_zone", "year", "month", "day", "hour", "minute", "weekday", "week", "quarter"),
+        *("ordinal_day", "date", "total_days", "total_hours", "total_minutes", "total_seconds"),
+    }
+)
 
 
 def to_portable(expression: pl.Expr, where: str) -> dict[str, Any]:
@@ -154,10 +37,13 @@ def to_portable(expression: pl.Expr, where: str) -> dict[str, Any]:
     Raises:
         DeclarationError: For an operation that has no portable name.
 
+    >>> to_portable(pl.col("at").dt.hour(), "hour")
+    {'op': 'hour', 'inputs': [{'column': 'at'}]}
     >>> to_portable(pl.col("delay").abs(), "label")
-    {'op': 'abs', 'inputs': [{'column': 'delay'}]}
+    {'op': 'abs', 'inputs': [{'column': 'delay'}], 'rules': 2}
     """
-    return _Reader(where).read(json.loads(_serialized(expression, where)))
+    node = _Reader(where).read(json.loads(_serialized(expression, where)))
+    return node if _operations(node) <= _STEADY else {**node, "rules": RULES}
 
 
 def _serialized(expression: pl.Expr, where: str) -> str:
@@ -174,7 +60,7 @@ class _Reader:
         self.where = where
 
     def refuse(self, what: str) -> DeclarationError:
-        operations = sorted(_BUILD)
+        operations = sorted(BUILD)
         return DeclarationError(
             self.where,
             f"{what} cannot be used in a feature or label expression",
@@ -193,9 +79,9 @@ class _Reader:
             case "Alias":
                 return {"alias": body[1], "of": self.read(body[0])}
             case "BinaryExpr":
-                if body["op"] not in _BINARY:
+                if body["op"] not in BINARY:
                     raise self.refuse(f"the operator {body['op']}")
-                return {"op": _BINARY[body["op"]][0], "inputs": [self.read(body["left"]), self.read(body["right"])]}
+                return {"op": BINARY[body["op"]][0], "inputs": [self.read(body["left"]), self.read(body["right"])]}
             case "Ternary":
                 parts = [self.read(body[part]) for part in ("predicate", "truthy", "falsy")]
                 return {"op": "when", "inputs": parts}
@@ -214,7 +100,7 @@ class _Reader:
         spec, family, options = body["function"], "", {}
         if isinstance(spec, dict):
             name, inner = next(iter(spec.items()))
-            if ("", name) in _FUNCTIONS:
+            if ("", name) in FUNCTIONS:
                 options = inner
             elif isinstance(inner, dict):
                 family = name
@@ -223,14 +109,13 @@ class _Reader:
                 family, name = name, inner
         else:
             name = spec
-        if (family, name) not in _FUNCTIONS:
+        if (family, name) not in FUNCTIONS:
             raise self.refuse(f"{family}.{name}".strip("."))
-        node: dict[str, Any] = {
-            "op": _FUNCTIONS[family, name][0],
-            "inputs": [self.read(item) for item in body["input"]],
-        }
+        node: dict[str, Any] = {"op": FUNCTIONS[family, name][0], "inputs": [self.read(item) for item in body["input"]]}
         if isinstance(options, dict) and options:
             node["options"] = options
+        if node["op"] == "is_in" and "values" not in node["inputs"][1]:
+            raise self.refuse("is_in of a column, which looks at other rows,")
         return node
 
     def cast(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -259,40 +144,17 @@ class _Reader:
                 raise self.refuse(f"the literal {value!r}")
 
 
-def from_portable(node: dict[str, Any]) -> pl.Expr:
-    """The expression that `to_portable` wrote, built by the public methods of the installed polars."""
-    if "column" in node:
-        return pl.col(node["column"])
-    if "value" in node:
-        return pl.lit(node["value"])
-    if "values" in node:
-        return pl.lit(pl.Series(node["values"])).implode()
-    if "duration_us" in node:
-        return pl.lit(timedelta(microseconds=node["duration_us"]))
-    if "datetime" in node:
-        moment = datetime.fromisoformat(node["datetime"])
-        return pl.lit(moment.astimezone(UTC) if moment.tzinfo else moment)
-    if "date" in node:
-        return pl.lit(date.fromisoformat(node["date"]))
-    if "alias" in node:
-        return from_portable(node["of"]).alias(node["alias"])
-    inputs = [from_portable(item) for item in node["inputs"]]
-    if node["op"] == "when":
-        return pl.when(inputs[0]).then(inputs[1]).otherwise(inputs[2])
-    if node["op"] == "cast":
-        return inputs[0].cast(type_names[node["to"]], strict=node["strict"])
-    options = node.get("options", {})
-    # Literal arguments that polars wants as Python values rather than as expressions.
-    if node["op"] == "log":
-        return inputs[0].log(node["inputs"][1]["value"])
-    if node["op"] == "is_in" and "values" in node["inputs"][1]:
-        return inputs[0].is_in(node["inputs"][1]["values"], **options)
-    return _BUILD[node["op"]](*inputs, **options)
-
-
 def columns_read(node: dict[str, Any]) -> set[str]:
     """The names of the columns that a portable expression reads."""
     if "column" in node:
         return {node["column"]}
-    below = [*node.get("inputs", []), *([node["of"]] if "of" in node else [])]
-    return set().union(*(columns_read(item) for item in below))
+    return set().union(*(columns_read(item) for item in _below(node)))
+
+
+def _operations(node: dict[str, Any]) -> set[str]:
+    own = {node["op"]} if "op" in node else set()
+    return own.union(*(_operations(item) for item in _below(node)))
+
+
+def _below(node: dict[str, Any]) -> list[dict[str, Any]]:
+    return [*node.get("inputs", []), *([node["of"]] if "of" in node else [])]

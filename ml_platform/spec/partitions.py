@@ -22,7 +22,7 @@ class Partitions:
 
     Args:
         since: The key of the first partition.
-        until: The key of the first partition that is left out; default: all that have ended by now.
+        until: The key of the first partition that is left out; default: none. Partitions exist once they have ended.
 
     Raises:
         DeclarationError: For a key of another form, and for `until` that is not after `since`.
@@ -62,12 +62,14 @@ class Partitions:
         >>> Monthly("2013-01", until="2014-01").keys("2013-03")
         ['2013-01', '2013-02', '2013-03']
         """
-        keys = _keys(type(self), self.since, self.until or self.at(datetime.now(UTC)))  # type: ignore[arg-type]  # a class is hashable: mypy looks at its instances
+        now = self.at(datetime.now(UTC))
+        keys = _keys(type(self), self.since, min(self.until or now, now))  # type: ignore[arg-type]  # a class is hashable: mypy looks at its instances
         if through is None:
             return list(keys)
         upto = bisect_right(keys, through)
         if upto == 0 or keys[upto - 1] != through:
-            raise NotFoundError(self.unit, through, [self.since, f"to {keys[-1] if keys else self.since}"])
+            span = f"{self.since} to {keys[-1] if keys else self.since}"
+            raise NotFoundError(self.unit, through, [span], alike=keys)
         return list(keys[:upto])
 
     def before(self, key: str) -> str | None:

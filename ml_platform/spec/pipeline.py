@@ -9,6 +9,8 @@ import polars as pl
 from ml_platform.errors import DeclarationError
 from ml_platform.naming import RESERVED, check_identifier
 from ml_platform.spec import checking
+from ml_platform.spec.column_names import folded
+from ml_platform.spec.column_types import for_model
 from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.expression_types import type_of
 from ml_platform.spec.expressions import columns_read, to_portable
@@ -147,7 +149,7 @@ class ModelPipeline:
         dtype = self.label_type
         if dtype == pl.Boolean:
             return "binary"
-        if dtype == pl.String or isinstance(dtype, pl.Enum | pl.Categorical):
+        if dtype == pl.String:
             return "multiclass"
         if dtype.is_numeric():
             return "regression"
@@ -158,7 +160,7 @@ class ModelPipeline:
     @cached_property
     def label_type(self) -> pl.DataType:
         """The polars type of the label."""
-        label, columns = self.examples.label, self.table(self.label_table).columns
+        label, columns = self.examples.label, self.table(self.label_table).stored_columns
         expression = label.value if isinstance(label, Label) else self.examples.label_expression
         if expression is None:
             return pl.Boolean()  # a row there means true
@@ -167,7 +169,7 @@ class ModelPipeline:
     @cached_property
     def row_schema(self) -> dict[str, pl.DataType]:
         """The example's own columns that a feature may read: keys, `at`, inputs."""
-        columns, examples = self.table(self.examples.table).columns, self.examples
+        columns, examples = self.table(self.examples.table).stored_columns, self.examples
         names = [*examples.keys, *([examples.at] if examples.at else []), *examples.inputs]
         return {name: columns[name] for name in dict.fromkeys(names)}
 
@@ -175,7 +177,7 @@ class ModelPipeline:
     def feature_schema(self) -> dict[str, pl.DataType]:
         """Every feature output with its polars type, in declaration order (inputs not included)."""
         schema: dict[str, pl.DataType] = {}
-        taken = dict.fromkeys(self.row_schema, "an input")
+        taken = {folded(name): "an input" for name in self.row_schema}
         types = {**self.row_schema}
         for where, outputs in checking.joined_outputs(self):
             for name, dtype in outputs.items():
@@ -187,6 +189,7 @@ class ModelPipeline:
         for feature in self.joined:
             checking.check_join(self, feature, types)
         checking.check_statuses(self, types)
+        checking.check_types(self, schema, f"ModelPipeline({self.name!r})")
         return {name: schema[name] for feature in self.features for name in feature.outputs}
 
     @cached_property
@@ -196,7 +199,13 @@ class ModelPipeline:
             n: t for n, t in self.row_schema.items() if n in self.examples.inputs and n not in self.examples.exclude
         }
         columns.update(self.feature_schema)
-        return {n: t for n, t in columns.items() if t.is_numeric() or t in (pl.Boolean, pl.String)}
+        return {n: t for n, t in columns.items() if for_model(t)}
+
+    @cached_property
+    def unseen_columns(self) -> tuple[str, ...]:
+        """Inputs and features that no model sees although nothing excludes them: dates and times (S7)."""
+        shown = {*self.model_columns, *self.examples.identity, *self.examples.exclude}
+        return tuple(name for name in (*self.examples.inputs, *self.feature_schema) if name not in shown)
 
     @cached_property
     def joined(self) -> tuple[JoinedFeature, ...]:
@@ -207,9 +216,10 @@ class ModelPipeline:
     def derived(self) -> tuple[tuple[str, pl.Expr], ...]:
         """Derived expressions, each after those that it reads. Raises DeclarationError on a cycle or clash."""
         expressions: dict[str, pl.Expr] = {}
+        taken: dict[str, str] = {}
         for feature in self.features:
             for name, expression in feature.expressions.items():
-                checking.claim(name, f"Derived({name}=…)", dict.fromkeys(expressions, "another Derived"))
+                checking.claim(name, f"Derived({name}=…)", taken)
                 expressions[name] = expression
         reads = {
             n: columns_read(to_portable(e, f"Derived({n}=…)")) & expressions.keys() for n, e in expressions.items()

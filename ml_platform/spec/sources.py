@@ -1,6 +1,8 @@
 """The sources that a table may be declared with. Which module reads each of them stands in SOURCES."""
 
+import codecs
 import re
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -12,31 +14,41 @@ from ml_platform.spec.declared_source import DeclaredSource
 from ml_platform.spec.vocabulary import Several, word
 
 _FORMATS = {".csv": "csv", ".parquet": "parquet", ".pq": "parquet", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+_FORMATS |= {".json": "json"}
 
 
 @word
 class Files(DeclaredSource):
     """Files in the landing folder.
 
-    CSV, Parquet and NDJSON are read. CSV and NDJSON may be compressed with gzip (`.gz`) or zip (`.zip`).
+    CSV, Parquet, NDJSON and JSON (an array of objects) are read. All but Parquet may be compressed with gzip (`.gz`)
+    or zip (`.zip`).
 
     Args:
         pattern: A glob relative to the landing folder, such as `flights/*.csv`.
-        format: csv, parquet or ndjson; default: from the suffix.
-        nulls: The CSV texts that mean "no value".
+        format: csv, parquet, ndjson or json; default: from the suffix.
+        nulls: The texts that mean "no value" in every column of a CSV.
+        column_nulls: The texts that mean "no value" in single columns, in place of `nulls`, by the column's name in the
+            file. They hold in text columns of every format. Empty: every text is a value.
         separator: The character between CSV columns.
+        encoding: How text is encoded: a name that Python knows, such as "cp1252" or "utf-16"; default: UTF-8.
 
     Raises:
-        DeclarationError: For a pattern that leaves the landing folder, and for a suffix that tells no format.
+        DeclarationError: For a pattern that leaves the landing folder, for a suffix that tells no format, and for an
+            unknown encoding.
 
     >>> Files("flights/*.csv.gz").row_format
     'csv'
+    >>> Files("visits/*.csv", column_nulls={"country": [""]}).null_texts  # NA is Namibia
+    ('', 'NA', {'country': ('',)})
     """
 
     pattern: str
-    format: Literal["csv", "parquet", "ndjson"] | None = None
+    format: Literal["csv", "parquet", "ndjson", "json"] | None = None
     nulls: Several[str] = ("", "NA")
+    column_nulls: Mapping[str, Several[str]] = Field(default_factory=dict)
     separator: str = ","
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         path = PurePosixPath(self.pattern)
@@ -51,22 +63,41 @@ class Files(DeclaredSource):
                 "its suffix is no known format",
                 remedy=f"End it in one of {', '.join(_FORMATS)} (or .gz, .zip), or pass format=.",
             )
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise DeclarationError(
+                    where,
+                    f"encoding={self.encoding!r} is no encoding that Python knows",
+                    remedy='Use a name such as "cp1252", "latin-1" or "utf-16".',
+                ) from None
+            if self.row_format == "parquet":
+                raise DeclarationError(
+                    where, "encoding= of Parquet files, which are not text", remedy="Leave encoding= out."
+                )
 
     @property
     def row_format(self) -> str | None:
-        """`csv`, `parquet` or `ndjson`."""
+        """`csv`, `parquet`, `ndjson` or `json`."""
         if self.format is not None:
             return self.format
         suffixes = [s for s in PurePosixPath(self.pattern).suffixes if s not in (".gz", ".zip")]
         return _FORMATS.get(suffixes[-1]) if suffixes else None
 
     @property
-    def null_texts(self) -> tuple[str, ...]:
-        return tuple(self.nulls)
+    def null_texts(self) -> tuple[Any, ...]:
+        own = {name: tuple(texts) for name, texts in sorted(self.column_nulls.items())}
+        return (*self.nulls, own) if own else tuple(self.nulls)
+
+    @property
+    def named_columns(self) -> tuple[str, ...]:
+        return tuple(self.column_nulls)
 
     @property
     def reading(self) -> dict[str, Any]:
-        return {"format": self.row_format, "separator": self.separator}
+        encoding = {} if self.encoding is None else {"encoding": codecs.lookup(self.encoding).name}
+        return {"format": self.row_format, "separator": self.separator, **encoding}
 
     @property
     def phrase(self) -> str:
@@ -99,10 +130,12 @@ class Files(DeclaredSource):
         return True
 
     def with_nulls(self, rows: pl.DataFrame) -> pl.DataFrame:
-        if self.row_format != "csv" or not self.nulls:
-            return rows
-        nulls = list(self.nulls)
-        return rows.with_columns(pl.when(~pl.col(pl.String).is_in(nulls)).then(pl.col(pl.String)).name.keep())
+        texts = [name for name, kind in rows.schema.items() if kind == pl.String]
+        nulls = {**dict.fromkeys(texts, self.nulls if self.row_format == "csv" else ()), **self.column_nulls}
+        meaning = {name: list(nulls[name]) for name in texts if nulls[name]}
+        return rows.with_columns(
+            pl.when(~pl.col(name).is_in(none)).then(pl.col(name)).alias(name) for name, none in meaning.items()
+        )
 
     def covers(self, path: str) -> bool:
         return PurePosixPath(path).match(self.pattern)

@@ -8,8 +8,11 @@ import polars as pl
 
 from ml_platform.errors import DeclarationError
 from ml_platform.naming import check_identifier
+from ml_platform.spec.column_names import check_apart, check_name
+from ml_platform.spec.column_types import check_contract, stored
 from ml_platform.spec.completeness import Marker, Watermark
 from ml_platform.spec.durations import microseconds
+from ml_platform.spec.plausibility import Plausible
 from ml_platform.spec.sources import AnySource
 from ml_platform.spec.vocabulary import Several, word
 
@@ -36,11 +39,14 @@ class Table:
             the examples' table has `Watermark()` and no run waits for another table (S20).
         on_conflict: What happens to a key with other content in a second file: "quarantine" rejects the new row,
             "latest" lets the latest arrival win.
+        plausible: Rules that the values of each partition are checked against, also on a first load (S49).
+        identifiers: Columns of numbers that only name something, such as a flight number. Like the key, they are left
+            out of the checks of spread, direction and shift.
         description: For readers.
 
     Raises:
-        DeclarationError: For a clock that is not in the contract or not a UTC time, and for options that contradict
-            one another.
+        DeclarationError: For a column whose name or type the lake does not hold, a clock that is not in the contract or
+            is no UTC time, and for options that contradict one another.
 
     >>> import dataframely as dy
     >>> from ml_platform.spec.sources import Files
@@ -62,6 +68,8 @@ class Table:
     refresh: str | None = None
     complete: Watermark | Marker | None = None
     on_conflict: Literal["quarantine", "latest"] = "quarantine"
+    plausible: Several[Plausible] = ()
+    identifiers: Several[str] = ()
     description: str = ""
 
     def __post_init__(self) -> None:
@@ -69,6 +77,10 @@ class Table:
         check_identifier(self.name, where)
         if not (isinstance(self.contract, type) and hasattr(self.contract, "primary_key")):
             raise DeclarationError(where, "contract= is not a dataframely schema", remedy="Pass the class.")
+        for column in self.columns:
+            check_name(column, where)
+        check_apart(self.columns, where)
+        check_contract(self.columns, where)
         for role in ("event_time", "known_at"):
             column = getattr(self, role)
             if column is None:
@@ -99,20 +111,32 @@ class Table:
             raise DeclarationError(
                 where, f"the marker {self.complete.path} is one of its files", remedy="Put it elsewhere."
             )
+        self._check_plausible(where)
         if self.needs and self.clean is None:
             raise DeclarationError(where, "needs= without clean=", remedy="Only clean reads the tables in needs.")
-        reserved = [column for column in self.columns if column.startswith("_")]
-        if reserved:
+
+    def _check_plausible(self, where: str) -> None:
+        unknown = [name for name in self.identifiers if name not in self.columns]
+        if unknown:
             raise DeclarationError(
                 where,
-                f"column names that begin with _ are reserved for the platform: {reserved}",
-                remedy="Rename them in clean.",
+                f"identifiers= names {', '.join(unknown)}, which is not in the contract",
+                remedy=f"Its columns: {', '.join(self.columns)}.",
             )
+        for number, rule in enumerate(self.plausible):
+            rule.check_columns(self.columns, f"{where}.Plausible({rule.name!r})")
+            if rule.name in [earlier.name for earlier in self.plausible[:number]]:
+                raise DeclarationError(where, f"two rules are called {rule.name!r}", remedy="Rename one of them.")
 
     @property
     def columns(self) -> dict[str, pl.DataType]:
         """The contract's columns with their polars types, in order."""
         return {name: column.dtype for name, column in self.contract.columns().items()}
+
+    @property
+    def stored_columns(self) -> dict[str, pl.DataType]:
+        """The same as they are read behind validation: levels as text."""
+        return {name: stored(dtype) for name, dtype in self.columns.items()}
 
     @property
     def key(self) -> tuple[str, ...]:

@@ -1,7 +1,10 @@
 """Features in words: what a column contains, and which columns of the tables it is computed from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from ml_platform.spec.expression_wording import value_in_words
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import JoinedFeature, Phrases
 from ml_platform.spec.pipeline import ModelPipeline
@@ -12,8 +15,8 @@ Column = tuple[str, str]  # table, column
 def in_words(pipeline: ModelPipeline) -> dict[str, str]:
     """What each column of the feature table contains: the example's own columns, then every feature."""
     examples = pipeline.examples
-    descriptions = {table.name: contract_words(pipeline, table.name) for table in pipeline.tables}
-    described = descriptions[examples.table]
+    phrases = _phrases(pipeline)
+    described = phrases.descriptions[examples.table]
     words = {name: described.get(name, "") or f"{name} of the example" for name in pipeline.row_schema}
     for name in examples.keys:
         words[name] = f"{words[name]}; names the example"
@@ -21,10 +24,40 @@ def in_words(pipeline: ModelPipeline) -> dict[str, str]:
         words[examples.at] = f"{words[examples.at]}; the prediction time"
     for name in examples.exclude:
         words[name] = f"{words[name]}; no feature by itself"
-    phrases = Phrases(f"before {examples.at}" if examples.at else "now", descriptions)
     for feature in pipeline.features:
         words |= feature.in_words(phrases)
     return words
+
+
+@dataclass(frozen=True)
+class ColumnOfExample:
+    """A column of the feature table in words, for one example.
+
+    phrase: what it is, to be followed by "is" and a value.
+    value:  its values as text.
+    """
+
+    phrase: str
+    value: Callable[[Any], str] = value_in_words
+
+
+def of_example(pipeline: ModelPipeline, example: Mapping[str, Any]) -> dict[str, ColumnOfExample]:
+    """Every column of the feature table in words, for one example.
+
+    `example`: the example's own columns and features by name.
+    """
+    phrases, table = _phrases(pipeline), pipeline.examples.table
+    words = {name: ColumnOfExample(phrases.unit(table, name)) for name in pipeline.row_schema}
+    for feature in pipeline.features:
+        for name, phrase in feature.of_example(example, phrases).items():
+            words[name] = ColumnOfExample(phrase, feature.value_in_words)
+    return words
+
+
+def _phrases(pipeline: ModelPipeline) -> Phrases:
+    at = pipeline.examples.at
+    descriptions = {table.name: contract_words(pipeline, table.name) for table in pipeline.tables}
+    return Phrases(f"before {at}" if at else "now", descriptions)
 
 
 def contract_words(pipeline: ModelPipeline, table: str) -> dict[str, str]:

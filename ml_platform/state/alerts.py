@@ -1,18 +1,24 @@
-"""Alerts as rows of the table `alerts`. The same finding is stored once."""
+"""Alerts as rows of the table `alerts`: open until the cause is gone or a person resolves them.
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+The same finding is stored once. A finding that returns after the platform resolved its alert is a new alert. One that
+a person resolved is not raised again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from ml_platform.spec.canonical import content_key
 from ml_platform.state.database import State
 from ml_platform.state.schema import alerts as table
 
-Kind = Literal["gate", "contract", "refused_file", "drift", "no_fresh_data", "check"]
+Kind = Literal["gate", "contract", "refused_file", "drift", "no_fresh_data", "waiting", "check", "run", "sensor"]
 Severity = Literal["error", "warn"]
+
+PLATFORM = "platform"  # who resolved an alert whose cause is gone
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,8 @@ class Alert:
     """One finding: what is wrong, where, and the remedy.
 
     `about` is the check, gate or file within the asset. `evidence` is the content key or version with the problem, so
-    that a problem that is fixed and recurs is a new alert. `link` is an address, a path or empty.
+    that a problem that is fixed and recurs is a new alert. `link` is an address, a path or empty. `resolved_at`,
+    `resolved_by` and `resolved_why` are None while the alert is open.
     """
 
     alert_id: str
@@ -35,6 +42,14 @@ class Alert:
     evidence: str
     raised_at: datetime
     run_id: str
+    resolved_at: datetime | None = None
+    resolved_by: str | None = None
+    resolved_why: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still needs somebody."""
+        return self.resolved_at is None
 
 
 SELECTED = [table.c[field.name] for field in fields(Alert)]
@@ -70,15 +85,68 @@ def raise_(state: State, candidates: Sequence[Alert]) -> list[Alert]:
     return new
 
 
-def _unknown(state: State, candidates: Sequence[Alert]) -> list[Alert]:
-    by_id = {item.alert_id: item for item in candidates}
-    if not by_id:
+def resolve(state: State, why_by_id: Mapping[str, str], *, by: str = PLATFORM) -> list[Alert]:
+    """Resolve the open ones among these alerts (id → why). Returns those that this call resolved."""
+    if not any(item.is_open for item in _recorded(state, why_by_id).values()):
         return []
-    recorded = {row[0] for row in state.rows(select(table.c.alert_id).where(table.c.alert_id.in_(by_id)))}
-    return [item for name, item in by_id.items() if name not in recorded]
+    now = datetime.now(UTC)
+    with state.writing() as connection:
+        before = [item for item in _recorded(state, why_by_id).values() if item.is_open]
+        resolved = [
+            replace(item, resolved_at=now, resolved_by=by, resolved_why=why_by_id[item.alert_id]) for item in before
+        ]
+        for item in resolved:
+            connection.execute(
+                update(table)
+                .where(table.c.alert_id == item.alert_id)
+                .values(resolved_at=now, resolved_by=by, resolved_why=item.resolved_why)
+            )
+    return resolved
 
 
 def raised(state: State) -> list[Alert]:
     """Every alert, newest first."""
     chosen = select(*SELECTED).order_by(table.c.raised_at.desc(), table.c.alert_id)
     return [Alert(*row) for row in state.rows(chosen)]
+
+
+def open_alerts(state: State, kinds: Iterable[Kind] = (), asset: str = "") -> list[Alert]:
+    """The alerts that are not resolved, newest first. `kinds` and `asset` restrict them; empty: all."""
+    chosen = select(*SELECTED).where(table.c.resolved_at.is_(None))
+    if kinds:
+        chosen = chosen.where(table.c.kind.in_(list(kinds)))
+    if asset:
+        chosen = chosen.where(table.c.asset == asset)
+    return [Alert(*row) for row in state.rows(chosen.order_by(table.c.raised_at.desc(), table.c.alert_id))]
+
+
+def latest_of(state: State, candidate: Alert) -> Alert | None:
+    """The newest recorded alert of the same finding, open or resolved; None when it was never raised."""
+    found, name = None, candidate.alert_id
+    while known := _recorded(state, [name]):
+        found = known[name]
+        name = _again(name)
+    return found
+
+
+def _unknown(state: State, candidates: Sequence[Alert]) -> list[Alert]:
+    """The candidates to record, each with the id that it gets."""
+    new: dict[str, Alert] = {}
+    for item in {item.alert_id: item for item in candidates}.values():
+        last = latest_of(state, item)
+        if last is None:
+            new[item.alert_id] = item
+        elif last.resolved_by == PLATFORM:
+            again = replace(item, alert_id=_again(last.alert_id))
+            new[again.alert_id] = again
+    return list(new.values())
+
+
+def _again(alert_id: str) -> str:
+    """The id of the same finding when it returns."""
+    return content_key("the alert again", alert_id)[:16]
+
+
+def _recorded(state: State, ids: Iterable[str]) -> dict[str, Alert]:
+    chosen = select(*SELECTED).where(table.c.alert_id.in_(list(ids)))
+    return {row.alert_id: Alert(*row) for row in state.rows(chosen)}

@@ -153,6 +153,14 @@ def arrivals(state: State, table: str) -> list[datetime]:
     return [row[0] for row in state.rows(chosen.order_by(files.c.arrival))]
 
 
+def last_recorded(state: State, tables: Iterable[str]) -> datetime | None:
+    """When the newest version of these tables' files was recorded; None without any."""
+    moment: datetime | None = state.value(
+        select(func.max(files.c.recorded_at)).where(files.c.table_name.in_(list(tables)))
+    )
+    return moment
+
+
 def first_arrivals(state: State, table: str) -> dict[str, datetime]:
     """The first arrival of each path whose version was accepted."""
     chosen = select(files.c.path, func.min(files.c.arrival)).where(

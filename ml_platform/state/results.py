@@ -28,6 +28,11 @@ class Result:
     version: ClassVar[int] = 1
     passes_on: ClassVar[bool] = False
 
+    @property
+    def link(self) -> str:
+        """Where a page about the output is, as an address; empty without one."""
+        return ""
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         other = KINDS.get(cls.kind)
@@ -123,6 +128,10 @@ class ReportResult(Result):
     metric: str = ""
     realised: float | None = None
     url: str = ""
+
+    @property
+    def link(self) -> str:
+        return self.url
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from ml_platform.state.column_types import ID, text_column, time_column
 
-REVISION = "0001"  # the newest migration
+REVISION = "0002"  # the newest migration
 
 metadata = MetaData(
     naming_convention={
@@ -243,6 +243,7 @@ decisions = Table(
     sqlite_autoincrement=True,
 )
 
+# `resolved_at` is null while an alert is open; `resolved_by` is a person, or "platform" when its cause is gone.
 alerts = Table(
     "alerts",
     metadata,
@@ -258,6 +259,9 @@ alerts = Table(
     text_column("evidence"),
     time_column("raised_at"),
     text_column("run_id"),
+    time_column("resolved_at", nullable=True),
+    text_column("resolved_by", nullable=True),
+    text_column("resolved_why", nullable=True),
     Index(None, "raised_at"),
 )
 

@@ -1,5 +1,6 @@
 """The candidate step: a version fitted on the training set, with its number."""
 
+from dataclasses import replace
 from typing import Any
 
 from ml_platform.evaluation.metrics import scorecard
@@ -64,8 +65,10 @@ class CandidateStep(Step):
         if stored is None:
             return record(ws, author, skipped(decision_of(ws, pipeline, partition).reason, CandidateResult()))
         version = by_key(ws.state, pipeline.name, author.content_key)
-        if version is None or not ws.blobs.whole(version.bundle):
+        if version is None:
             version = register(ws.state, _trained(ws, pipeline, partition, author, stored))
+        elif not ws.blobs.whole(version.bundle):
+            _restore(ws, version, _trained(ws, pipeline, partition, author, stored))
         return record(ws, author, _outcome(ws, version))
 
 
@@ -96,6 +99,12 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
         durations=fitted.record["durations"],
         run_id=author.run_id,
     )
+
+
+def _restore(ws: Workspace, version: Version, again: Training) -> None:
+    """Store a lost bundle under its digest. Those of version 0.1.0 held the number of threads beside the libraries."""
+    if again.bundle != version.bundle:
+        bundles.save(ws.blobs, replace(bundles.load(ws.blobs, again.bundle), versions=version.environment))
 
 
 def _outcome(ws: Workspace, version: Version) -> Outcome:

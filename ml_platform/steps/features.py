@@ -76,6 +76,8 @@ class FeaturesStep(Step):
             _drop_retyped(ws, pipeline.name, types)
             rows = tx.replace(pipeline.name, "features", staged, partition=partition, evolve=True)
             display = {"features": len(definition.outputs), **_nulls(ws, pipeline, partition), "preview": first}
+            if pipeline.unseen_columns:
+                display["times that no model sees"] = ", ".join(pipeline.unseen_columns)
             outcome = Outcome(rows, result=FeaturesResult(len(definition.outputs)), display=display)
             return record_after(tx, ws, author, outcome)
 

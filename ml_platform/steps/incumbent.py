@@ -39,6 +39,6 @@ def version_read(ws: Workspace, pipeline: ModelPipeline, number: int | None) -> 
 def card(ws: Workspace, pipeline: ModelPipeline, version: int) -> dict[str, str] | str:
     """The model card, stored; a sentence where its bundle cannot be read: a decision does not fail for that."""
     try:
-        return written(ws, card_of(ws, pipeline, version))
+        return written(ws, card_of(ws, pipeline, version, stored=True))
     except BlobError as error:
         return str(error)

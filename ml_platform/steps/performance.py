@@ -177,18 +177,20 @@ def _parts(
     with labelled(ws.lake, ws.blobs, pipeline, label_rows, features, moment) as relation:
         columns = dict.fromkeys([*examples.keys, *slicers, "_label"])
         answers = ws.lake.frame(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}")
-    answers = answers.select(*slicers, "_label", key=key_text(examples.keys))
+    # The example's columns may be called as those of predictions are: these go by names of the platform's own.
+    answers = answers.select(*slicers, "_label", _key=key_text(examples.keys))
     predictions = ws.lake.frame(
-        f"SELECT key, score, scores, version, role FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? "
+        "SELECT key AS _key, score AS _score, scores AS _scores, version AS _version, role AS _role "
+        f"FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? "
         'QUALIFY row_number() OVER (PARTITION BY key, version, role ORDER BY "at" DESC NULLS LAST) = 1',
         [partition],
     )
-    joined = predictions.join(answers, on="key", how="left").sort("key")
+    joined = predictions.join(answers, on="_key", how="left").sort("_key")
     parts = []
-    for (version, role), rows in joined.group_by("version", "role", maintain_order=True):
+    for (version, role), rows in joined.group_by("_version", "_role", maintain_order=True):
         labelled_rows = rows.filter(pl.col("_label").is_not_null())
         classes = _classes(ws, pipeline, int(str(version)))
-        scores = np.array(labelled_rows["scores"].to_list()) if classes else labelled_rows["score"].to_numpy()
+        scores = np.array(labelled_rows["_scores"].to_list()) if classes else labelled_rows["_score"].to_numpy()
         part = Part(frame=labelled_rows.select(slicers), labels=labelled_rows["_label"], classes=classes, scores=scores)
         parts.append(((int(str(version)), str(role)), part, rows.height - labelled_rows.height))
     return parts

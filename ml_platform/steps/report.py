@@ -3,7 +3,7 @@
 import os
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
+from ml_platform.monitoring.report_heading import sample_in_words
 from ml_platform.monitoring.report_worker import worker
-from ml_platform.naming import quoted
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime import reading
 from ml_platform.runtime.step import Asset, Step, own
@@ -22,36 +22,14 @@ from ml_platform.runtime.workspace import Outcome, Workspace, record
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.results import ReportResult
-from ml_platform.steps.drift import ROLE
 from ml_platform.steps.drift_sides import judged
+from ml_platform.steps.report_figures import Figures, figures_of, heading_of
 from ml_platform.steps.report_sample import Sample, sampled
 from ml_platform.views.report_index import INDEX, index_page, reports
 
-CODE_VERSION = 1  # of how reports are drawn; part of their content key (S31)
+CODE_VERSION = 2  # of how reports are drawn; part of their content key (S31)
 CHECKS = (("drawn", "Whether the report could be drawn. No figure and no decision depends on it."),)
 _INSTALL = "Evidently is not installed: `pip install 'ml_platform[monitoring]'`, and the next run draws it."
-
-
-@dataclass(frozen=True)
-class _Figures:
-    """The champion's figures in the partition, from the tables."""
-
-    version: int
-    columns: dict[str, str]  # name → number or level, those that matter most first
-    unreadable: list[dict[str, str]]
-    beyond: int  # columns that matter less, and are not drawn
-    result: ReportResult
-
-    def shown(self, pipeline: ModelPipeline) -> dict[str, Any]:
-        """The figures by their labels; those that there are."""
-        labelled = {
-            "champion": f"{pipeline.name}@{self.version}",
-            "rows": self.result.rows,
-            "weighted drift": self.result.weighted_drift,
-            "score psi": self.result.score_psi,
-            self.result.metric: self.result.realised,
-        }
-        return {name: value for name, value in labelled.items() if value is not None}
 
 
 class ReportStep(Step):
@@ -88,7 +66,7 @@ class ReportStep(Step):
         if not pipeline.drift.report_rows or _installed("evidently") is None:
             why = _INSTALL if pipeline.drift.report_rows else "Drift(report_rows=0) is declared, so no report is drawn."
             return record(ws, author, Outcome(0, result=ReportResult(), display={"report": why}, checks=_checked(why)))
-        figures = _figures(ws, pipeline, partition)
+        figures = figures_of(ws, pipeline, partition)
         if figures is None:
             why = "No champion scored the partition, so there is nothing to report."
             display: dict[str, Any] = {"champion": "none yet", "report": why}
@@ -134,45 +112,8 @@ def _checked(description: str, *, passed: bool = True) -> tuple[CheckResult, ...
     return (CheckResult(name, passed, "warn", None, None, description),)
 
 
-def _figures(ws: Workspace, pipeline: ModelPipeline, partition: str) -> _Figures | None:
-    rows = ws.lake.rows(
-        "SELECT version, feature, kind, status, psi, importance, rows FROM "
-        f"{quoted(pipeline.name)}.drift WHERE _partition = ? AND role = ? "
-        'ORDER BY importance * least(psi, 1) DESC NULLS LAST, importance DESC NULLS LAST, "feature"',
-        [partition, ROLE],
-    )
-    scored = next((row for row in rows if row[2] == "weighted"), None)
-    if scored is None or scored[0] is None:
-        return None
-    number = int(scored[0])
-    columns, unreadable = {}, []
-    for _, name, kind, status, psi, _, _ in rows:
-        if kind in ("number", "level") and psi is not None:
-            columns[name] = kind
-        elif kind not in ("weighted", "score"):
-            unreadable.append({"column": name, "status": status})
-    limit = pipeline.drift.report_columns
-    metric = pipeline.headline
-    performance = ws.lake.rows(
-        f"SELECT value FROM {quoted(pipeline.name)}.performance WHERE _partition = ? AND role = ? AND version = ? "
-        "AND sliced_by = '' AND metric = ?",
-        [partition, ROLE, number, metric],
-    )
-    scores = [row[4] for row in rows if row[2] == "score" and row[4] is not None]
-    result = ReportResult(
-        champion=number,
-        rows=scored[6],
-        weighted_drift=scored[4],
-        score_psi=max(scores, default=None),
-        metric=metric,
-        realised=performance[0][0] if performance else None,
-    )
-    kept = dict(list(columns.items())[:limit])
-    return _Figures(number, kept, unreadable, len(columns) - len(kept), result)
-
-
 def _drawn(
-    ws: Workspace, pipeline: ModelPipeline, partition: str, figures: _Figures, sample: Sample
+    ws: Workspace, pipeline: ModelPipeline, partition: str, figures: Figures, sample: Sample
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """The worker's answer, and the digests of the files by their path under the data folder."""
     folder = ws.settings.reports / pipeline.name / partition
@@ -184,20 +125,31 @@ def _drawn(
         paths = {name: workplace / f"{name}.parquet" for name in ("reference", "current")}
         sample.reference.write_parquet(paths["reference"])
         sample.current.write_parquet(paths["current"])
-        shown = ", ".join(f"{name} {_short(value)}" for name, value in figures.shown(pipeline).items())
+        sample_sentence = sample_in_words(
+            sample.current.height,
+            figures.result.rows or 0,
+            sample.unlabelled,
+            sample.reference.height,
+            figures.reference_rows,
+        )
         answer = worker().ask(
             {
                 **{name: str(path.resolve()) for name, path in paths.items()},
                 **{kind: str((workplace / f"report.{kind}").resolve()) for kind in ("html", "json")},
                 "columns": sample.columns,
+                "captions": figures.captions,
                 "task": pipeline.task,
                 "performance": not sample.why_not,
                 "threshold": pipeline.drift.feature,
+                "title": f"{pipeline.name} {partition}",
+                "heading": heading_of(pipeline, partition, figures, sample_sentence),
                 "about": {
                     "pipeline": pipeline.name,
                     "partition": partition,
-                    "told": shown,
+                    "alarms": figures.alarms,
+                    "passed": figures.passed,
                     "figures": figures.shown(pipeline),
+                    "sample": sample_sentence,
                     "rows": {"reference": sample.reference.height, "current": sample.current.height},
                     "left out of the sample": [*figures.unreadable, *sample.left_out],
                 },
@@ -232,10 +184,6 @@ def _put(source: Path, target: Path) -> None:
     except OSError:
         beside.write_bytes(source.read_bytes())
     beside.replace(target)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _installed(name: str) -> str | None:

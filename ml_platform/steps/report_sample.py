@@ -10,7 +10,7 @@ import polars as pl
 from ml_platform.evaluation.metrics import decisions
 from ml_platform.lake.staging import stage
 from ml_platform.models.predictor import Predictor
-from ml_platform.monitoring.evidently_report import DECISION, LABEL, SCORE
+from ml_platform.monitoring.evidently_report import DECISION, LABEL, SCORE, shown_names
 from ml_platform.naming import literal, quoted
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.batch import key_text
@@ -28,7 +28,7 @@ KNOWN = 0.5  # the share of labels that must be known before performance is draw
 
 @dataclass(frozen=True)
 class Sample:
-    """Two frames with the columns, the score and, for performance, label and decision.
+    """Two frames with the columns, the score and, for performance, label and decision, by their names on the page.
 
     columns:  name → number or level, of those that have values on both sides; left_out: the others, and why.
     why_not:  why performance is not drawn; empty when it is.
@@ -53,26 +53,28 @@ def sampled(
     """
     predictor = Predictor(subject.bundle, threads=ws.settings.threads)
     holdout = _rows(ws, pipeline, subject.holdout, [*predictor.columns, "_label"])
-    train = _rows(ws, pipeline, subject.train, list(columns))
+    names = shown_names(columns)
+    train = _rows(ws, pipeline, subject.train, list(columns)).rename(names)
     rows = min(train.height, holdout.height)
     judged = _judged(predictor, predictor.scores(holdout), holdout["_label"])
     reference = pl.concat([train.head(rows), judged.head(rows)], how="horizontal")
-    current = _current(ws, pipeline, partition, subject, list(columns), predictor)
+    current = _current(ws, pipeline, partition, subject, names, predictor)
     with_labels = current.filter(pl.col(LABEL).is_not_null())
     why_not = _why_not(predictor.task, with_labels, current.height, reference)
     if why_not:
         reference, current = (frame.drop(LABEL, DECISION) for frame in (reference, current))
         with_labels = current
     drawn, left_out = {}, []
-    for name, kind in columns.items():
+    for column, kind in columns.items():
+        name = names[column]
         empty = [
             side for side, frame in (("learnt from", reference), ("scored", with_labels)) if not _values(frame[name])
         ]
         if empty:
-            left_out.append({"column": name, "status": f"no value in the sample of what was {' and '.join(empty)}"})
+            left_out.append({"column": column, "status": f"no value in the sample of what was {' and '.join(empty)}"})
         else:
             drawn[name] = kind
-    kept = [*drawn, *(name for name in with_labels.columns if name not in columns)]
+    kept = [*drawn, *(name for name in with_labels.columns if name in (SCORE, LABEL, DECISION))]
     then, now = _comparable(reference.select(kept), with_labels.select(kept), drawn)
     return Sample(then, now, drawn, left_out, why_not, current.height - with_labels.height)
 
@@ -93,7 +95,7 @@ def _current(
     pipeline: ModelPipeline,
     partition: str,
     subject: Judged,
-    columns: Sequence[str],
+    names: Mapping[str, str],
     predictor: Predictor,
 ) -> pl.DataFrame:
     keys = pipeline.examples.keys
@@ -102,19 +104,20 @@ def _current(
         examples = f"read_parquet({literal(str(staged.path))})"
         label_rows, moment = with_paths(ws.state, pipeline.label_table), known_by(ws, pipeline, partition)
         with labelled(ws.lake, ws.blobs, pipeline, label_rows, examples, moment) as relation:
-            listed = ", ".join(map(quoted, dict.fromkeys([*keys, *columns, "_label"])))
+            listed = ", ".join(map(quoted, dict.fromkeys([*keys, *names, "_label"])))
             rows = ws.lake.frame(f"SELECT {listed} FROM {relation}")
     finally:
         staged.path.unlink(missing_ok=True)
     scores = ws.lake.frame(
-        f"SELECT key, score, scores FROM {quoted(pipeline.name)}.predictions "
+        f"SELECT key AS _key, score AS _score, scores AS _scores FROM {quoted(pipeline.name)}.predictions "
         "WHERE _partition = ? AND version = ? AND role = ? "
         'QUALIFY row_number() OVER (PARTITION BY key ORDER BY "at" DESC NULLS LAST) = 1',
         [partition, subject.version.version, ROLE],
     )
-    both = rows.with_columns(key_text(keys).alias("_key")).join(scores, left_on="_key", right_on="key").sort("_key")
-    predicted = np.array(both["scores"].to_list()) if predictor.task == "multiclass" else both["score"].to_numpy()
-    return pl.concat([both.select(columns), _judged(predictor, predicted, both["_label"])], how="horizontal")
+    both = rows.with_columns(key_text(keys).alias("_key")).join(scores, on="_key").sort("_key")
+    predicted = np.array(both["_scores"].to_list()) if predictor.task == "multiclass" else both["_score"].to_numpy()
+    features = both.select(list(names)).rename(names)
+    return pl.concat([features, _judged(predictor, predicted, both["_label"])], how="horizontal")
 
 
 def _judged(predictor: Predictor, scores: Any, labels: pl.Series) -> pl.DataFrame:
@@ -155,8 +158,8 @@ def _comparable(
             frames = [f.with_columns(pl.when(value.is_finite()).then(value).alias(name)) for f in frames]
             continue
         frames = [f.with_columns(pl.col(name).cast(pl.String)) for f in frames]
-        levels = pl.concat([f[name] for f in frames]).drop_nulls().value_counts(sort=True)
-        named = levels.sort(["count", name], descending=[True, False])[name].head(LEVELS)
+        levels = pl.concat([f[name].alias("level") for f in frames]).drop_nulls().value_counts(name="n")
+        named = levels.sort(["n", "level"], descending=[True, False])["level"].head(LEVELS)
         if len(levels) > LEVELS:
             value = pl.col(name)
             kept = pl.when(value.is_in(named.implode()) | value.is_null()).then(value).otherwise(pl.lit(REST))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ml_platform.lake.transaction import Author
-from ml_platform.monitoring.alert_rules import of_unavailable
+from ml_platform.monitoring.alert_rules import of_refused, of_unavailable
 from ml_platform.plots.markdown import ROWS, rows_table
 from ml_platform.quality import checks
 from ml_platform.quality.checks import Reference
@@ -12,6 +12,7 @@ from ml_platform.runtime.display import preview
 from ml_platform.runtime.workspace import Outcome, Status, Workspace
 from ml_platform.sources import raw
 from ml_platform.sources.registry import source_of
+from ml_platform.sources.scan import refused as turned_away
 from ml_platform.sources.scan import unavailable_message
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
@@ -37,11 +38,11 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         beginning = preview(ws, f"raw.{table.name}", rows=newest[0].rows, of=newest[0].file_id, column="_file")
         display["preview"] = {"text": beginning}
     key = raw.raw_key(ws.state, table)
-    alerts: tuple[Alert, ...] = ()
+    alerts: list[Alert] = of_refused(table.name, turned_away(ws.state, table), run_id)
     if report.unavailable is not None:
         display["unavailable"] = report.unavailable.error
         say(unavailable_message(table.name, report.unavailable))
-        alerts = (of_unavailable(table.name, report.unavailable, key, run_id),)
+        alerts.append(of_unavailable(table.name, report.unavailable, key, run_id))
     refused = [{"file": r.path, "why": r.error} for r in [*report.refused, *report.waiting]]
     if refused:
         display["refused"] = refused
@@ -54,7 +55,7 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         result=RawResult(tuple(report.ingested)),
         display=display,
         content_key=key,
-        alerts=alerts,
+        alerts=tuple(alerts),
     )
 
 
@@ -80,7 +81,15 @@ def validate(
         "preview": {"text": preview(ws, f"validated.{table.name}", rows=result.rows, of=partition)},
     }
     results = tuple(checks.run_checks(ws, table, partition, references, ws.slices.get(table.name)))
-    good = Outcome(result.rows, status, result=result, display=display, checks=results, content_key=report.content_key)
+    good = Outcome(
+        result.rows,
+        status,
+        result=result,
+        display=display,
+        checks=results,
+        content_key=report.content_key,
+        alerts=tuple(of_refused(table.name, turned_away(ws.state, table), run_id)),
+    )
     rows = quarantine.rows(ws, table, partition=partition, limit=ROWS) if result.quarantined else []
     rejected = {"by rule": dict(result.by_rule), "preview": {"text": rows_table(rows, result.quarantined)}}
     bad = Outcome(result.quarantined, status, display=rejected, content_key=report.content_key)

@@ -1,5 +1,6 @@
 """A candidate: fit and bundle, with the record of how it was made."""
 
+import os
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +30,8 @@ class Trained:
 
 def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
     """The parts of the declaration that a candidate depends on besides its training set, for its content key."""
-    return (trainer_of(pipeline.trainer).code_version, pipeline.trainer, list(pipeline.model_columns))
+    code_version = trainer_of(pipeline.trainer).code_version(pipeline.task)
+    return (code_version, pipeline.trainer, list(pipeline.model_columns))
 
 
 def make(
@@ -52,13 +54,13 @@ def make(
         model=model.to_bytes(),
         definition=definition,
         training=planned.to_json(),
-        versions=environment(threads, model.libraries),
+        versions=environment(model.libraries),
     )
     digest = save(blobs, bundle)
     record = {
         "parameters": dict(model.report.parameters),
         "evaluations": dict(model.report.evaluations),
-        "environment": dict(bundle.versions),
+        "environment": {**bundle.versions, "threads": threads or os.cpu_count() or 1},
         "code_version": planned.code_version,
         "durations": {"fit": round(fitted - started, 4), "total": round(time.perf_counter() - started, 4)},
         "format": bundle.model_format,

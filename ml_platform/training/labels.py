@@ -13,7 +13,8 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ml_platform.errors import TrainingError
+from ml_platform.errors import FeatureError, TrainingError
+from ml_platform.features.rowwise import DerivedColumn, derive
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import literal, quoted
@@ -25,6 +26,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.validation.version_order import PATH, ROW, newest_first
 
+_EXACT = 2**53  # whole numbers up to it are doubles
 CODE_VERSION = 2  # of which version and which row answers; see `order_version`
 
 
@@ -93,7 +95,8 @@ def _write_values(
     table = pipeline.table(name)
     expression = label.value if isinstance(label, Label) else pipeline.examples.label_expression
     assert expression is not None
-    read = sorted(columns_read(to_portable(expression, "label")))
+    portable = to_portable(expression, "label")
+    read = sorted(columns_read(portable))
     clock = [table.event_time] if table.event_time else []
     rows = _standing(lake, table, label_rows, [*on, *read, *clock, *table.key], moment_sql(decided_at))
     if isinstance(label, Label) and set(on) != set(table.key):
@@ -109,18 +112,32 @@ def _write_values(
     needed = ", ".join([*answers, *operands, "_known_at"])
     keys = [pl.col(f"k{index}") for index in range(len(on))]
     back = {f"c{index}": column for index, column in enumerate(read)}
-    typed = {column: table.columns[column] for column in read}
+    typed = {column: table.stored_columns[column] for column in read}
+    steps = ((DerivedColumn.of("_label", portable, typed, f"The label of {pipeline.name}"),),)
     writer: pq.ParquetWriter | None = None
     try:
         for batch in _frames(lake, f"SELECT {needed} FROM ({rows})"):
-            values = batch.select(list(back)).rename(back).cast(pl.Schema(typed)).select(_label=expression)
+            operands_read = batch.select(list(back)).rename(back).cast(pl.Schema(typed))
+            values = derive(operands_read, steps).select("_label")
+            _check_exact(values["_label"], pipeline.name)
             out = pl.concat([batch.select(*keys, _label_known_at=pl.col("_known_at")), values], how="horizontal")
             arrow = out.to_arrow()
             writer = writer or pq.ParquetWriter(path, arrow.schema, compression="none")
             writer.write_table(arrow)
+    except FeatureError as error:
+        raise TrainingError(error.what, remedy=error.remedy) from error
     finally:
         if writer is not None:
             writer.close()
+
+
+def _check_exact(labels: pl.Series, pipeline: str) -> None:
+    """Raise TrainingError for whole labels that no double holds."""
+    if labels.dtype.is_integer() and bool((labels.cast(pl.Int128).abs() > _EXACT).any()):
+        raise TrainingError(
+            f"The label of {pipeline} has whole numbers beyond 2^53, which are learnt as the nearest double.",
+            remedy="Subtract a constant in the label.",
+        )
 
 
 def _frames(lake: Lake, sql: str) -> Iterator[pl.DataFrame]:
@@ -151,21 +168,21 @@ def _presence(pipeline: ModelPipeline, label: Label, examples: str, moment: str)
     key = ", ".join(map(quoted, dict.fromkeys([*table.key, *on.values()])))
     stands = f"_superseded_at IS NULL OR _superseded_at >= {moment}"
     reports = (
-        f"SELECT DISTINCT {theirs}, known FROM (SELECT {key}, min(_known_at) AS known, "
-        f"bool_or({stands}) AS stands FROM validated.{quoted(label.table)} WHERE _known_at < {moment} "
-        f"GROUP BY {key}) WHERE stands"
+        f"SELECT DISTINCT {theirs}, _known FROM (SELECT {key}, min(_known_at) AS _known, "
+        f"bool_or({stands}) AS _stands FROM validated.{quoted(label.table)} WHERE _known_at < {moment} "
+        f"GROUP BY {key}) WHERE _stands"
     )
     matches = " AND ".join(f"f.{quoted(own)} = l.{quoted(other)}" for own, other in on.items())
     if label.matures_after is None:
-        value, known_at = "CASE WHEN l.known IS NOT NULL THEN true END", "l.known"
+        value, known_at = "CASE WHEN l._known IS NOT NULL THEN true END", "l._known"
     else:
         assert at is not None  # the declaration guarantees it
         ripe = f"(f.{quoted(at)} + to_microseconds({microseconds(label.matures_after)}))"
-        value = f"CASE WHEN l.known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
-        known_at = f"CASE WHEN l.known <= {ripe} THEN l.known WHEN {ripe} < {moment} THEN {ripe} END"
+        value = f"CASE WHEN l._known <= {ripe} THEN true WHEN {ripe} < {moment} THEN false END"
+        known_at = f"CASE WHEN l._known <= {ripe} THEN l._known WHEN {ripe} < {moment} THEN {ripe} END"
     join = f"LEFT JOIN ({reports}) l ON {matches}"
     if at is not None:  # what was reported before the prediction is no outcome of it
-        join = f"ASOF LEFT JOIN ({reports}) l ON {matches} AND f.{quoted(at)} <= l.known"
+        join = f"ASOF LEFT JOIN ({reports}) l ON {matches} AND f.{quoted(at)} <= l._known"
     return f"(SELECT f.*, {value} AS _label, {known_at} AS _label_known_at FROM {examples} f {join})"
 
 

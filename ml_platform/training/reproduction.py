@@ -62,8 +62,8 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
     return Reproduction(**answer)
 
 
-def reproduce_here(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
-    """The same in this process."""
+def reproduce_here(blobs: Blobs, training_set: str, bundle: str, *, threads: int = 0) -> Reproduction:
+    """The same in this process. `threads` 0 means all cores; the bytes do not depend on it."""
     from ml_platform.models.bundle import load
     from ml_platform.models.registry import trainer_of_format
     from ml_platform.models.training_data import TrainingData
@@ -76,12 +76,11 @@ def reproduce_here(blobs: Blobs, training_set: str, bundle: str) -> Reproduction
             f"The bundle {bundle[:12]} was fitted on {stored.training_set[:12]}, not on {training_set[:12]}.",
             remedy="Give its own training set.",
         )
-    threads = int(stored.versions["threads"])
     plan = Plan.from_json(stored.training)
     data = TrainingData(blobs.get(training_set), plan.task, plan.columns)
     model = trainer_of_format(stored.model_format).fit(data, plan.config, threads=threads)
     first = _first_difference(stored, model)
-    moved = differences(stored.versions, environment(threads, model.libraries))
+    moved = differences(stored.versions, environment(model.libraries))
     detail = first or "The same bytes."
     if first and not model.reproducible:
         detail += f" Models of the format {model.format} do not promise equal bytes."
@@ -119,12 +118,13 @@ def main(arguments: list[str]) -> int:
     from ml_platform.models.registry import trainer_of_format
 
     folder, training_set, bundle = arguments
-    blobs = Blobs(Settings(data=Path(folder).parent))
+    settings = Settings(data=Path(folder).parent)
+    blobs = Blobs(settings)
     blobs.folder = Path(folder)
     try:
         for name in trainer_of_format(load(blobs, bundle).model_format).avoidable:
             sys.modules[name] = None  # type: ignore[assignment]  # the documented way to make an import fail
-        answer = asdict(reproduce_here(blobs, training_set, bundle))
+        answer = asdict(reproduce_here(blobs, training_set, bundle, threads=settings.threads))
     except PlatformError as error:
         answer = {"refused": str(error), "kind": type(error).__name__}
     sys.stdout.write(json.dumps(answer) + "\n")

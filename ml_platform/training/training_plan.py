@@ -55,5 +55,5 @@ def plan(pipeline: ModelPipeline, training_set: TrainingSet) -> Plan:
         trainer.config(pipeline.trainer, pipeline.task),
         training_set.digest,
         training_set.decided_at.isoformat(),
-        trainer.code_version,
+        trainer.code_version(pipeline.task),
     )

@@ -1,6 +1,7 @@
 """Which partitions are complete, by the rules that tables declare, and what the next one waits for (S20)."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import takewhile
 
@@ -31,13 +32,21 @@ def complete(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> list[st
     return list(takewhile(lambda partition: not any(state.awaited(partition)), pipeline.partition_keys()))
 
 
-def awaited(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> list[str]:
-    """What the first partition that is over and not complete waits for, a sentence each; none when there is none."""
+@dataclass(frozen=True)
+class Awaited:
+    """A partition that is over and not complete, and what it waits for, a sentence each."""
+
+    partition: str
+    needs: tuple[str, ...]
+
+
+def awaited(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> Awaited | None:
+    """The first partition that is over and not complete; None when there is none."""
     state = _Rules(stores, pipeline, slices)
     for partition in pipeline.partition_keys():
-        if sentences := list(state.awaited(partition)):
-            return sentences
-    return []
+        if sentences := tuple(state.awaited(partition)):
+            return Awaited(partition, sentences)
+    return None
 
 
 def markers(settings: Settings, pipeline: ModelPipeline) -> list[str]:

@@ -15,9 +15,10 @@ def quoted_value(column: str) -> pl.Expr:
 
 def reason(contract: Any, rule: str, types: dict[str, pl.DataType]) -> pl.Expr:
     """The sentence for a failed rule of a dataframely contract, as an expression over the cast row."""
-    if "|" not in rule:
+    # A column's own name may have a bar in it, and the name of its rule has none.
+    column, _, name = rule.rpartition("|")
+    if column not in types:
         return _of_rule(contract, rule, types)
-    column, _, name = rule.partition("|")
     sentence = _of_column(contract.columns()[column], name)
     if name == "nullability":
         return pl.lit(f"{column} is missing")

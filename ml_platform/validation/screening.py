@@ -5,7 +5,7 @@ for refused rows, `_rule`, `_reason` and `_raw` (the row as it came, as JSON) wi
 """
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,14 +41,27 @@ class Screened:
 
 
 def screen(
-    table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame], partitions: Partitions | None
+    table: Table,
+    raw: pl.DataFrame,
+    path: str,
+    needs: Mapping[str, pl.DataFrame],
+    partitions: Partitions | None,
+    before: Collection[str] = (),
 ) -> Screened:
-    """Screen the rows of one file; `raw` has `_row`.
+    """Screen the rows of one file; `raw` has `_row`. `before`: the columns of the file before it, for errors.
 
     Raises FileRefused when `clean` fails or its result is not what the contract describes.
     """
+    unknown = [name for name in table.source.named_columns if name not in raw.columns]
+    if unknown:
+        raise FileRefused(
+            path,
+            f"column_nulls= names columns that it does not have: {', '.join(unknown)}",
+            position="the header",
+            remedy="Name the columns of column_nulls as the file does.",
+        )
     nulled = table.source.with_nulls(raw)
-    cleaned = cleaned_rows(table, nulled, path, needs) if raw.height else _nothing(table, nulled)
+    cleaned = cleaned_rows(table, nulled, path, needs, before) if raw.height else _nothing(table, nulled)
     types = table.columns
     missing = [name for name in types if name not in cleaned.columns]
     if missing:
@@ -83,7 +96,9 @@ def _nothing(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(schema={**table.columns, ROW: pl.Int64()})
 
 
-def cleaned_rows(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+def cleaned_rows(
+    table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame], before: Collection[str] = ()
+) -> pl.DataFrame:
     """What `clean` makes of raw rows, in order of `_row`; the rows themselves without `clean`. Raises FileRefused."""
     if table.clean is None:
         return raw
@@ -93,7 +108,7 @@ def cleaned_rows(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str,
         if isinstance(cleaned, pl.LazyFrame):
             cleaned = cleaned.collect()
     except Exception as error:  # whatever the user's function raises is about this file; the others go on
-        problem = f"{name} raised {type(error).__name__}: {first_line(error)}"
+        problem = f"{name} raised {type(error).__name__}: {first_line(error)}{_moved_columns(raw.columns, before)}"
         raise FileRefused(
             path, problem, position=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."
         ) from error
@@ -114,6 +129,16 @@ def cleaned_rows(table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str,
             remedy=remedy,
         )
     return cleaned.sort(ROW)
+
+
+def _moved_columns(columns: Collection[str], before: Collection[str]) -> str:
+    """Which columns of the file before are gone, and which are new; empty when they are the same."""
+    gone = [name for name in before if name not in columns]
+    new = [name for name in columns if name not in before and name != ROW] if before else []
+    parts = [
+        f"{word} since the file before: {', '.join(names)}" for word, names in (("gone", gone), ("new", new)) if names
+    ]
+    return f" ({'; '.join(parts)})" if parts else ""
 
 
 def _line_of(error: BaseException) -> str:

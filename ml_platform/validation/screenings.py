@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 
 import polars as pl
@@ -131,6 +132,21 @@ class Screenings:
         """The versions that count and are not screened."""
         return [v for _, chain in sorted(self.standing.items()) for v in chain if v.file_id not in self.by_file]
 
+    def columns_before(self, version: FileVersion) -> list[str]:
+        """The columns of the newest file before this one that was not refused; none for the first."""
+
+        def position(one: FileVersion) -> tuple[datetime, str, int]:
+            return one.arrival, one.path, one.version
+
+        refused = {file_id for file_id, screening in self.by_file.items() if screening.error is not None}
+        earlier = [
+            one
+            for one in self.versions
+            if one.status != "refused" and one.file_id not in refused and position(one) < position(version)
+        ]
+        newest = max(earlier, key=position, default=None)
+        return [] if newest is None else list(json.loads(newest.columns))
+
     @property
     def refused(self) -> list[Refusal]:
         """The newest versions that screening refused, and why."""
@@ -178,7 +194,7 @@ def screen_files(stores: Stores, table: Table, partitions: Partitions | None, ke
         while waiting := state.waiting:
             for start in range(0, len(waiting), _BATCH):
                 batch = waiting[start : start + _BATCH]
-                screened = [_screen(stores, table, version, partitions, state.key, needs) for version in batch]
+                screened = [_screen(stores, table, version, partitions, state, needs) for version in batch]
                 screening_records.record(stores.state, screened)
             state = _whole(stores, table, partitions, keys)
     return state
@@ -208,9 +224,10 @@ def _screen(
     table: Table,
     version: FileVersion,
     partitions: Partitions | None,
-    key: str,
+    state: Screenings,
     needs: Mapping[str, pl.DataFrame],
 ) -> ScreeningRecord:
+    key = state.key
     raw = read_raw(stores.lake, table.name, version.file_id, version.columns)
     if raw.height != version.rows:  # a data file of the lake was lost; to go on would lose the rows silently
         raise IngestionError(
@@ -218,7 +235,7 @@ def _screen(
             remedy="Put the lost data file back; `ml-platform doctor` names it.",
         )
     try:
-        result = screen(table, raw, version.path, needs, partitions)
+        result = screen(table, raw, version.path, needs, partitions, state.columns_before(version))
     except FileRefused as refusal:
         return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", str(refusal))
     with stores.blobs.writing() as path:

@@ -1,46 +1,61 @@
 """Health checks. Each check runs separately, so that one fault does not hide another."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import duckdb
 
-from ml_platform.errors import PlatformError
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.settings import Settings
+from ml_platform.spec.declarations import Declarations
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.stores import Stores
+from ml_platform.views.data_health import waiting_files
 from ml_platform.views.health_finding import Finding
 from ml_platform.views.machine_health import machine_findings
-from ml_platform.views.stores_health import CHECKS, Check, opened_stores, waiting_files
+from ml_platform.views.stores_health import CHECKS, Check, opened_stores
+
+Look = Callable[[Settings, Sequence[ModelPipeline]], Iterator[Finding]]
 
 
 def examine(
-    load_settings: Callable[[], Settings], load_pipelines: Callable[[Settings], Mapping[str, ModelPipeline]]
+    load_settings: Callable[[], Settings],
+    load_declarations: Callable[[Settings], Declarations],
+    look_at_runs: Look | None = None,
 ) -> list[Finding]:
-    """All findings: settings, declarations, machine, lake and state, waiting files.
+    """All findings: settings, declarations, machine, lake and state, data, champions, alerts, runs and sensors.
 
-    A PlatformError of the two functions becomes a finding. A temporary file in each folder is written and removed.
+    A PlatformError of the settings and every broken declaration become findings. A temporary file in each folder is
+    written and removed.
+    `look_at_runs` looks at what orchestrates the pipelines; None: nothing does.
     """
     try:
         settings = load_settings()
     except PlatformError as error:
         return [Finding("settings", "bad", error.what, error.remedy)]
-    pipelines: Sequence[ModelPipeline] = ()
-    try:
-        pipelines = list(load_pipelines(settings).values())
-        declarations = _declarations(settings, pipelines)
-    except PlatformError as error:
-        declarations = Finding("declarations", "bad", error.what, error.remedy)
+    declared = load_declarations(settings)
+    pipelines = list(declared.pipelines.values())
     data = Finding("settings", "ok", f"data in {settings.data.resolve()}")
-    return [data, declarations, *machine_findings(settings), *_stores(settings, pipelines)]
+    runs = _runs(look_at_runs, settings, pipelines) if look_at_runs else []
+    return [data, *_declarations(settings, declared), *machine_findings(settings), *_stores(settings, pipelines), *runs]
 
 
-def _declarations(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Finding:
+def _runs(look: Look, settings: Settings, pipelines: Sequence[ModelPipeline]) -> list[Finding]:
+    try:
+        return list(look(settings, pipelines))
+    except Exception as error:  # what orchestrates has errors of its own kinds, and they must not hide the rest
+        return [Finding("Dagster", "bad", f"its instance cannot be read: {first_line(error)}", "See DAGSTER_HOME.")]
+
+
+def _declarations(settings: Settings, declared: Declarations) -> Iterator[Finding]:
     modules = ", ".join(settings.pipelines)
-    if pipelines:
-        return Finding("declarations", "ok", f"{', '.join(one.name for one in pipelines)} from {modules}")
-    remedy = "Name modules that declare some in ML_PLATFORM_PIPELINES."
-    return Finding("declarations", "warn", f"no pipeline in {modules}", remedy)
+    for one in declared.broken:
+        yield Finding("declarations", "bad", f"{one.name}: {one.error.what}", one.error.remedy)
+    if declared.pipelines:
+        yield Finding("declarations", "ok", f"{', '.join(declared.pipelines)} from {modules}")
+    elif not declared.broken:
+        remedy = "Name modules that declare some in ML_PLATFORM_PIPELINES."
+        yield Finding("declarations", "warn", f"no pipeline in {modules}", remedy)
 
 
 def _stores(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

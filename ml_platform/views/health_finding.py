@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from typing import Literal
 
+Severity = Literal["ok", "warn", "bad"]
+
 
 @dataclass(frozen=True)
 class Finding:
     """The result of one health check.
 
-    state:  `bad` keeps the platform from working, `warn` may do so later or means that something waits.
+    state:  `bad` needs a person now; `warn` may later, or something waits that goes on by itself.
     remedy: what to do when the state is not `ok`.
     """
 
     name: str
-    state: Literal["ok", "warn", "bad"]
+    state: Severity
     detail: str
     remedy: str = ""

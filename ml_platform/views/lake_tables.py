@@ -8,7 +8,8 @@ import polars as pl
 from ml_platform.errors import NotFoundError
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.data_files import PARTITION
-from ml_platform.lake.lazy import scan, select_current
+from ml_platform.lake.lazy import scan
+from ml_platform.validation.current_rows import select_current
 
 LAYERS = ("raw", "validated", "quarantine")  # of tables that pipelines share, in the order of the way of a row
 

@@ -7,7 +7,6 @@ from ml_platform.errors import NotFoundError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.recipes import Read
-from ml_platform.models import bundle as bundles
 from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
@@ -16,7 +15,7 @@ from ml_platform.state import promotions, verdicts, versions
 from ml_platform.state.lineage import Graph, LandedFile, Node, graph, landed_files
 from ml_platform.state.results import passes_on
 from ml_platform.state.versions import Version
-from ml_platform.views import origins
+from ml_platform.views.explanation import PredictionExplanation
 
 Story = dict[str, Any]
 FilesByContent = dict[Read, list[LandedFile]]
@@ -27,27 +26,27 @@ def carries(node: Node) -> bool:
     return passes_on(node.kind)
 
 
-def of_prediction(ws: Workspace, pipeline: ModelPipeline, key: str) -> Story:
-    """Trace the newest prediction of a key back to its rows and files. Raises NotFoundError."""
-    lineage, files = graph(ws.state), _by_content(ws)
-    row, *earlier = origins.prediction_rows(ws.lake, pipeline.name, key)
+def of_prediction(ws: Workspace, pipeline: ModelPipeline, explained: PredictionExplanation) -> Story:
+    """Trace a prediction back to its rows and files.
+
+    Raises NotFoundError for one that a killed run did not record.
+    """
+    lineage, files, row = graph(ws.state), _by_content(ws), explained.prediction
     version = versions.version(ws.state, pipeline.name, row["version"])
     model = reading.version(version)
     scoring = _scoring(lineage, pipeline, row["partition"], model)
     features = next((r for r in lineage.reads.get(scoring, []) if r.asset == f"{pipeline.name}/features"), None)
     reads = lineage.reads.get(features, []) if features else []
-    definition = FeatureDefinition.from_json(bundles.load(ws.blobs, version.bundle).definition)
-    values = origins.feature_row(ws.lake, pipeline.name, definition, row)
     missing = [scoring, model, *([features] if features else [])]
     return {
-        "prediction": {**_node_facts(lineage, scoring), **row, "others": len(earlier)},
+        "prediction": {**_node_facts(lineage, scoring), **row, "others": explained.earlier},
         "version": _version(ws, lineage, version),
         "features": {
             **_node_facts(lineage, features or Read(f"{pipeline.name}/features", row["partition"], "")),
-            "stored": definition.key == FeatureDefinition.of(pipeline).key,
-            "values": values,
+            "stored": explained.definition == FeatureDefinition.of(pipeline).key,
+            "values": explained.values,
         },
-        "rows": [] if values is None else origins.example_rows(ws, definition, values),
+        "rows": list(explained.rows),
         "reads": [{**_node_facts(lineage, read), "files": _files(files, lineage.upstream(read))} for read in reads],
         "trained_on": [
             _node_facts(lineage, node.address) for node in lineage.upstream(model, past=carries) if carries(node)
@@ -73,14 +72,15 @@ def of_version(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
 
 
 def of_file(ws: Workspace, pipeline: ModelPipeline, path: str) -> Story:
-    """What was built on each content of a landed file, newest first. Raises NotFoundError."""
+    """What was built on each content of a landed file, newest first.
+
+    `path` may lack the folder where only one file has that name. Raises NotFoundError.
+    """
     lineage = graph(ws.state)
     tables = [table.name for table in pipeline.tables]
     files = [file for file in landed_files(ws.state) if file.table in tables]
+    path = _whole_path(pipeline, path, {file.path for file in files})
     contents = [_file_facts(file) for file in sorted(files, key=_file_order) if file.path == path]
-    if not contents:
-        some = sorted({file.path for file in files})
-        raise NotFoundError(f"file of {pipeline.name}", path, [*some[:3], *(["…"] if len(some) > 3 else [])])
     for content in contents:
         address = Read(f"raw/{content['table']}", path, content["sha256"])
         built = [node for node in lineage.downstream(address, past=carries) if _of(pipeline, node)]
@@ -93,6 +93,20 @@ def of_file(ws: Workspace, pipeline: ModelPipeline, path: str) -> Story:
         "contents": contents,
         "missing": _missing(lineage, [n.address for n in lineage.nodes.values() if n.stands and _of(pipeline, n)]),
     }
+
+
+def _whole_path(pipeline: ModelPipeline, path: str, paths: set[str]) -> str:
+    """The landed path that `path` names, whole or without its folder."""
+    if path in paths:
+        return path
+    of_that_name = sorted(other for other in paths if other.rpartition("/")[2] == path)
+    if len(of_that_name) == 1:
+        return of_that_name[0]
+    if of_that_name:
+        remedy = f"Give the folder too: {', '.join(of_that_name)}."
+        raise NotFoundError(f"single file of {pipeline.name} called", path, remedy=remedy)
+    names = {other.rpartition("/")[2]: other for other in paths}
+    raise NotFoundError(f"file of {pipeline.name}", path, sorted(paths), alike=[*sorted(paths), *sorted(names)])
 
 
 def _scoring(lineage: Graph, pipeline: ModelPipeline, partition: str, version: Read) -> Read:

@@ -11,9 +11,10 @@ from filelock import FileLock, Timeout
 
 from ml_platform.lake.locking import holder
 from ml_platform.settings import Settings
-from ml_platform.views.health_finding import Finding
+from ml_platform.views.health_finding import Finding, Severity
 
 _LOW = 2_000_000_000  # bytes free; a month of the demo takes 0.03 GB, a merge of files needs them twice
+_FULL = 300_000_000  # bytes free: the next run may not be able to write
 
 
 def machine_findings(settings: Settings) -> Iterator[Finding]:
@@ -58,12 +59,18 @@ def _disk(settings: Settings) -> Finding:
     folder = _existing(settings.data)
     usage = shutil.disk_usage(folder)
     detail = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free for {folder}"
-    return Finding("disk", "ok" if usage.free > _LOW else "warn", detail, "`ml-platform maintain` frees space.")
+    state: Severity = "bad" if usage.free < _FULL else "warn" if usage.free < _LOW else "ok"
+    return Finding("disk", state, detail, "`ml-platform maintain` frees space.")
+
+
+def dagster_home() -> str:
+    """DAGSTER_HOME, or `.dagster` of the working directory if that is one; empty without either."""
+    own = Path.cwd() / ".dagster"
+    return os.environ.get("DAGSTER_HOME", "") or (str(own) if (own / "dagster.yaml").exists() else "")
 
 
 def _dagster_home() -> Finding:
-    own = Path.cwd() / ".dagster"
-    home = os.environ.get("DAGSTER_HOME", "") or (str(own) if (own / "dagster.yaml").exists() else "")
+    home = dagster_home()
     remedy = "export DAGSTER_HOME=/absolute/folder; `make` sets it to .dagster in the project."
     if not home:
         return Finding("DAGSTER_HOME", "warn", "not set: `dagster dev` will not see the run history", remedy)

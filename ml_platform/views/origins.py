@@ -1,8 +1,8 @@
 """The origins of a prediction: its feature row, the validated row of its example, and the row of the file."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from ml_platform.errors import NotFoundError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import examples_sql
 from ml_platform.lake.connection import Lake
@@ -13,23 +13,9 @@ from ml_platform.state.stores import Stores
 from ml_platform.validation.version_order import with_paths_of
 
 Row = dict[str, Any]
-_SHOWN = '"key", "at", score, "class", version, role, _partition AS partition, run_id'
 
 
-def prediction_rows(lake: Lake, pipeline: str, key: str) -> list[Row]:
-    """The predictions of a key, newest first. Raises NotFoundError when there is none."""
-    table = f"{quoted(pipeline)}.predictions"
-    there = bool(lake.columns(pipeline, "predictions"))
-    rows = _rows(lake, f'SELECT {_SHOWN} FROM {table} WHERE "key" = ?', [key]) if there else []
-    if not rows:
-        some = lake.rows(f'SELECT "key" FROM {table} ORDER BY "at" DESC NULLS LAST, "key" LIMIT 3') if there else []
-        raise NotFoundError(f"prediction of {pipeline} for the key", key, [*(one for (one,) in some), "…"])
-    return sorted(
-        rows, key=lambda r: (r["at"] is not None and r["at"].timestamp(), r["version"], r["role"] == "champion")
-    )[::-1]
-
-
-def feature_row(lake: Lake, pipeline: str, definition: FeatureDefinition, prediction: Row) -> Row | None:
+def feature_row(lake: Lake, pipeline: str, definition: FeatureDefinition, prediction: Mapping[str, Any]) -> Row | None:
     """The stored feature row of a prediction; None when the partition no longer has it."""
     keys, at = definition.keys, definition.at
     table, listed = f"{quoted(pipeline)}.features", ", ".join(map(quoted, keys))
@@ -48,7 +34,7 @@ def feature_row(lake: Lake, pipeline: str, definition: FeatureDefinition, predic
     return rows[0]
 
 
-def example_rows(stores: Stores, definition: FeatureDefinition, features: Row) -> list[Row]:
+def example_rows(stores: Stores, definition: FeatureDefinition, features: Mapping[str, Any]) -> list[Row]:
     """The origin of an example's row: partition, file, row of the file (from 0), hash, arrival."""
     files = {file.file_id: file for file in landed_files(stores.state) if file.table == definition.examples}
     rows = with_paths_of(definition.examples, {file_id: file.path for file_id, file in files.items()})

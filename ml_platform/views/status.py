@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from ml_platform.monitoring.waiting import waiting
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.partitions import WHOLE
@@ -10,6 +11,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions, ledger, promotions, verdicts, versions
 from ml_platform.state.results import ChampionResult, ValidatedResult, VerdictsResult
 from ml_platform.state.stores import Stores
+from ml_platform.views.undeclared import Undeclared
 
 
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
@@ -20,6 +22,32 @@ def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """
     with ws.reading():
         return _months(ws, pipeline)
+
+
+def status_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+    """The rows of `months`, and one for the partition that the pipeline waits for.
+
+    `decision` is "waits" there, or "refused" where a file was refused. `waits_for` says what is missing, a sentence
+    each, and `waiting_since` since when.
+    """
+    with ws.reading():
+        rows = [{**row, "waits_for": [], "waiting_since": None} for row in _months(ws, pipeline)]
+        waits = waiting(ws, pipeline, ws.slices)
+        if waits is None or any(row["partition"] == waits.partition for row in rows):
+            return rows
+        waiting_row = {
+            "partition": waits.partition,
+            "rows": None,
+            "quarantined": None,
+            "metric": pipeline.headline,
+            "realised": None,
+            "gates": None,
+            "decision": "refused" if waits.refused else "waits",
+            "champion": None,
+            "waits_for": [*waits.needs, *(f"Refused: {one}" for one in waits.refused)],
+            "waiting_since": waits.since,
+        }
+        return [*rows, waiting_row]
 
 
 def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
@@ -52,17 +80,15 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 "realised": realised.get(measured_in) if measured_in else None,
                 "gates": f"{judged_by_gates.passed} of {judged_by_gates.gates}" if judged_by_gates.candidate else None,
                 "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
-                "champion": _champion(name, log, window_of(pipeline, partition)[1], outcome),
+                "champion": _champion(name, log, window_of(pipeline, partition)[1]),
             }
         )
     return rows
 
 
-def _champion(
-    name: str, log: list[promotions.Promotion], end: datetime | None, decided: ChampionResult | None
-) -> str | None:
-    """The version that serves from the end of a partition: as recorded, or by the promotion log."""
-    serving = decided.champion if decided else promotions.serving_at(log, end)
+def _champion(name: str, log: list[promotions.Promotion], end: datetime | None) -> str | None:
+    """The version that serves from the end of a partition, by the promotion log: a rollback counts."""
+    serving = promotions.serving_at(log, end)
     return f"{name}@{serving}" if serving else None
 
 
@@ -78,7 +104,7 @@ def _realised(ws: Workspace, name: str, metric: str) -> dict[str, float]:
     )
 
 
-def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+def version_rows(ws: Workspace, pipeline: ModelPipeline | Undeclared) -> list[dict[str, Any]]:
     """Every version, newest first, with its headline metric, gates and whether it serves."""
     champion = promotions.champion_at(ws.state, pipeline.name)
     metric = pipeline.headline
@@ -104,7 +130,7 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]
     return rows
 
 
-def version_facts(ws: Workspace, pipeline: ModelPipeline, number: int) -> dict[str, Any]:
+def version_facts(ws: Workspace, pipeline: ModelPipeline | Undeclared, number: int) -> dict[str, Any]:
     """All recorded facts about a version, with every verdict. Raises NotFoundError when it does not exist."""
     version = versions.version(ws.state, pipeline.name, number)
     return {

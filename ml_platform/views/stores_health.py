@@ -1,4 +1,4 @@
-"""Health checks of lake, operational state, champions and waiting files."""
+"""Health checks of lake and operational state, and the list of what is checked in them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
@@ -11,16 +11,16 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import unusable
 from ml_platform.models.registry import recorded_format, trainer_of_format
-from ml_platform.monitoring.delivery import deliveries
 from ml_platform.settings import Settings
-from ml_platform.sources.scan import pending, unavailable_message
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import promotions
 from ml_platform.state.database import State
 from ml_platform.state.schema import REVISION
 from ml_platform.state.stores import Stores
-from ml_platform.state.versions import version, versions
+from ml_platform.state.versions import versions
 from ml_platform.training.environment import differences, environment
+from ml_platform.views.alert_health import standing_alerts, undelivered_alerts
+from ml_platform.views.champion_health import champions
+from ml_platform.views.data_health import rejected_rows, waiting_partitions
 from ml_platform.views.health_finding import Finding
 
 Check = Callable[[Stores, Sequence[ModelPipeline]], Iterator[Finding]]
@@ -61,39 +61,6 @@ def damaged_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterato
         yield Finding("data files", "ok", "all present and complete")
 
 
-def undelivered_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """Alerts that did not reach their channel."""
-    ends = [end for ends in deliveries(stores.state).values() for end in ends if end.state in ("failed", "given up")]
-    for channel in sorted({end.channel for end in ends}):
-        stuck = [end for end in ends if end.channel == channel]
-        lost = sum(end.state == "given up" for end in stuck)
-        detail = f"{len(stuck)} did not reach {channel}, {lost} given up. {stuck[-1].error}"
-        yield Finding("alerts", "warn", detail, "Correct ML_PLATFORM_ALERTS, then `ml-platform alerts --deliver`.")
-
-
-def damaged_champions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """Whether the bundle and the training set of each champion are undamaged."""
-    for pipeline in pipelines:
-        champion = promotions.champion_at(stores.state, pipeline.name)
-        if champion is None:
-            continue
-        serving = version(stores.state, pipeline.name, champion)
-        gone = [
-            kind
-            for kind, digest in (("bundle", serving.bundle), ("training set", serving.training_set))
-            if not stores.blobs.whole(digest)
-        ]
-        if gone:
-            yield Finding(
-                "champion",
-                "bad",
-                f"{serving.name}: its {' and '.join(gone)} is missing or damaged",
-                f"`ml-platform run {pipeline.name}` makes it again.",
-            )
-        else:
-            yield Finding("champion", "ok", f"{serving.name} is whole")
-
-
 def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """Whether libraries and machine are the same as at the last training."""
     newest = [trained[-1] for pipeline in pipelines if (trained := versions(stores.state, pipeline.name))]
@@ -101,7 +68,7 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
         return
     last = max(newest, key=lambda version: version.created_at)
     libraries = trainer_of_format(recorded_format(last.metrics)).model.libraries
-    now = environment(int(last.environment.get("threads", 0)), libraries)
+    now = environment(libraries)
     moved = differences(last.environment, now)
     if moved:
         yield Finding(
@@ -119,29 +86,12 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
         )
 
 
-def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """What waits to be ingested, what was refused, and sources that cannot be read."""
-    for pipeline in pipelines:
-        looks = [(table, pending(stores.state, table)) for table in pipeline.tables]
-        waiting = {table.name: len(look.paths) for table, look in looks if look.paths}
-        unavailable = [look.table for _, look in looks if look.unavailable is not None]
-        for table, look in looks:
-            if look.unavailable is not None:
-                detail = unavailable_message(table.name, look.unavailable)
-                yield Finding("source", "bad", detail, "Other tables go on; the next run tries again.")
-            for refusal in look.refused:
-                yield Finding("refused file", "warn", refusal.error, table.source.correction)
-        if waiting:
-            counts = ", ".join(f"{count} of {table}" for table, count in waiting.items())
-            detail = f"{pipeline.name}: {counts} wait"
-            yield Finding("landed files", "warn", detail, f"`ml-platform run {pipeline.name}`")
-        elif not unavailable:
-            yield Finding("landed files", "ok", f"{pipeline.name}: none waits")
-
-
 CHECKS: dict[str, Check] = {
     "data files": damaged_files,
-    "champion": damaged_champions,
+    "quarantine": rejected_rows,
+    "partitions": waiting_partitions,
+    "champion": champions,
+    "open alert": standing_alerts,
     "alerts": undelivered_alerts,
     "versions": changed_libraries,
 }

@@ -11,11 +11,14 @@ from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import verdicts, versions
+from ml_platform.state import promotions, verdicts, versions
 
 
-def card_of(ws: Workspace, pipeline: ModelPipeline, number: int) -> str:
-    """The model card of one version. Raises NotFoundError when it does not exist, BlobError without its bundle."""
+def card_of(ws: Workspace, pipeline: ModelPipeline, number: int, *, stored: bool = False) -> str:
+    """The model card of one version, with whether it serves now, unless it is to be `stored`.
+
+    Raises NotFoundError when the version does not exist, BlobError without its bundle.
+    """
     version = versions.version(ws.state, pipeline.name, number)
     bundle = bundles.load(ws.blobs, version.bundle)
     definition = FeatureDefinition.from_json(bundle.definition)
@@ -31,7 +34,15 @@ def card_of(ws: Workspace, pipeline: ModelPipeline, number: int) -> str:
         features=outputs_since(definition, reading.available_since(ws, definition)),
         importance=bundle.fitted.importance(),
         limits=_limits(pipeline, bundle),
+        serves="" if stored else _serves(ws, pipeline.name, number),
     )
+
+
+def _serves(ws: Workspace, pipeline: str, number: int) -> str:
+    champion = promotions.champion_at(ws.state, pipeline)
+    if champion == number:
+        return "yes"
+    return f"no; the champion is {pipeline}@{champion}" if champion else "no; there is no champion"
 
 
 def _interval(metric: str, value: float, gate_verdicts: list[verdicts.Verdict]) -> Interval:

@@ -56,9 +56,10 @@ def test_each_column_is_used_for_what_it_is(messy: DraftedDeclaration) -> None:
     }  # fmt: skip
 
 
-def test_texts_for_no_value_are_declared_for_the_whole_file(messy: DraftedDeclaration) -> None:
+def test_texts_for_no_value_are_declared_for_their_column(messy: DraftedDeclaration) -> None:
     assert messy.column("Quantity").nulls > 0
-    assert messy.proof.pipeline.table("things").source.nulls == ("", "NA", "n/a")
+    source = messy.proof.pipeline.table("things").source
+    assert source.nulls == ("", "NA") and source.column_nulls == {"Quantity": ("", "NA", "n/a")}
 
 
 def test_two_columns_that_add_up_to_the_target_are_suspects(sales: DraftedDeclaration) -> None:

@@ -1,5 +1,6 @@
 """What the command says about alerts, and that it sends them."""
 
+import json
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from ml_platform_tests.declarations import trips_and_churn
 from ml_platform_tests.monitoring.web_hook import web_hook
 from ml_platform_tests.world import world
 
-KEYS = "alert_id kind severity asset partition about title text link evidence raised_at run_id deliveries"
+KEYS = """alert_id kind severity asset partition about title text link evidence raised_at run_id
+    resolved_at resolved_by resolved_why deliveries"""
 ENDS = "channel attempt state error until recorded_at"
 
 
@@ -34,7 +36,9 @@ def test_what_was_alarming_is_listed_with_what_the_channels_know(alarmed: Path) 
     assert shown.exit_code == 0 and "Refused: trips/noise.csv" in shown.stdout and "failed (json " in shown.stdout
     assert invoke_json("alerts", "churn") == []
     assert "There are no alerts" in invoke("alerts", "churn").stdout
-    (finding,) = [found for found in invoke_json("doctor") if found["name"] == "alerts"]
+    examined = invoke("doctor", "--json")
+    assert examined.exit_code == 1, "the refused file needs somebody"
+    (finding,) = [found for found in json.loads(examined.stdout) if found["name"] == "alerts"]
     assert finding["state"] == "warn" and "1 did not reach json " in finding["detail"]
 
 

@@ -10,10 +10,11 @@ from ml_platform.lake.connection import Lake
 from ml_platform.settings import Settings
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
+STATUS = "pipeline partition rows quarantined metric realised gates decision champion waits_for waiting_since"
 KEYS = {
     ("pipelines",): "name task partitions tables features gates owners description",
-    ("status",): "pipeline partition rows quarantined metric realised gates decision champion",
-    ("status", "trip_delay"): "pipeline partition rows quarantined metric realised gates decision champion",
+    ("status",): STATUS,
+    ("status", "trip_delay"): STATUS,
     (
         "models",
         "trip_delay",

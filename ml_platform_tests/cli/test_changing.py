@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ml_platform.training import reproduction
+from ml_platform.training.reproduction import Reproduction
 from ml_platform_tests import scenario
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
@@ -33,6 +35,18 @@ def test_a_version_is_reproduced(platform: Path) -> None:
     outcome = invoke_json("reproduce", "trip_delay@1")
     assert list(outcome) == ["version", "identical", "expected", "actual", "detail"]
     assert outcome["identical"] is True and outcome["expected"] == outcome["actual"]
+
+
+def test_digests_of_a_reproduction_say_what_they_are_of(shared_platform: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcome = Reproduction(identical=False, expected="aa", actual="bb", detail="Line 1 differs.")
+    monkeypatch.setattr(reproduction, "reproduce", lambda *_: outcome)
+    shown = invoke("reproduce", "trip_delay@1")
+    assert shown.exit_code == 1
+    lines = [line.split("  ", 1) for line in shown.stdout.splitlines()]
+    assert [(name.strip(), text.strip()) for name, text in lines[2:4]] == [
+        ("SHA-256 of the stored model", "aa"),
+        ("SHA-256 of the model trained now", "bb"),
+    ]
 
 
 def test_upkeep_tells_what_it_did(platform: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -47,7 +48,7 @@ def test_two_commands_and_a_run_make_a_judged_candidate(team: Path, tmp_path: Pa
     noisy = [[*row[:3], ("yes", "no")[n % 2] if n % 6 == 0 else row[3]] for n, row in enumerate(rows)]
     sample_files.write(tmp_path / "Accounts 2025.csv", ["Account No.", "Age", "Plan", "Left?"], noisy)
     told = invoke_json("new", "churn", "--from", "Accounts 2025.csv", "--target", "Left?", "--yes")
-    assert (told["task"], told["key"], told["positive"]) == ("binary", ["account_no"], "yes")
+    assert (told["task"], told["key"], told["positive"]) == ("binary", ["account_no"], True)
     assert told["quarantined"] == [] and told["next"][-1] == "ml-platform run churn"
     landed = invoke_json(*told["next"][0].replace("'Accounts 2025.csv'", "Accounts 2025.csv").split(maxsplit=4)[1:])
     assert landed[0]["landed"].endswith("landing/accounts_2025/Accounts 2025.csv")
@@ -70,7 +71,11 @@ def test_what_was_seen_and_guessed_is_said(team: Path, tmp_path: Path) -> None:
     result = invoke("new", "refunds", "--from", "orders.csv", "--target", "Refunded", "--yes")
     assert result.exit_code == 0, result.output
     said = " ".join(result.stdout.split())
-    for text in ("orders.csv: 400 rows", "binary of 'Refunded', 'ja' against the rest", "guessed: --at Ordered At"):
+    for text in (
+        "orders.csv: 400 rows",
+        "binary of 'Refunded', 'ja' against the rest",
+        "guessed: --at 'Ordered At' # its name is usual",
+    ):
         assert text in said
     assert "guessed: --time-zone UTC" in said and "no input: weight kg – the same as weight_kg" in said
     assert _written(team) == ["refunds.py", "test_refunds.py", "tests"]
@@ -81,7 +86,8 @@ def test_where_nobody_can_be_asked_the_missing_flags_are_named(team: Path, tmp_p
     result = invoke("new", "refunds", "--from", "orders.csv", "--key", "Order ID")
     said = " ".join(result.stderr.replace("│", " ").split())
     assert result.exit_code == 2 and _written(team) == []
-    assert "--at (a guess: Ordered At), --target (a guess: class), --time-zone (a guess: UTC)" in said
+    assert "--at 'Ordered At' --target class --time-zone UTC." in said, "as it can be pasted"
+    assert "--target: its name is usual for targets." in said
 
 
 def test_on_a_terminal_it_asks_and_takes_the_answers(team: Path, tmp_path: Path) -> None:
@@ -122,7 +128,7 @@ def _at_random(n: int) -> str:
 BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no content": (_empty, "", "the file is empty"),
     "no text": (_binary, "", "not UTF-8"),
-    "latin-1": (_latin, "", "iconv -f latin-1 -t UTF-8"),
+    "latin-1": (_latin, "", "iconv -f CP1252 -t UTF-8"),
     "three rows": (_cells(NAMES, lambda n: [n, n, "yes"], 3), "", "3 rows, too few"),
     "one column": (_cells(["a"], lambda n: [n]), "", "nothing to predict it from"),
     "names that come twice": (_cells(["a", "a", "b"], lambda n: [n, n, n]), "", "column names come twice: 'a'"),
@@ -137,8 +143,8 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
         _cells([f"c{n}" for n in range(10_000)], lambda n: [n] * 10_000), "", "10,000 columns, more than",
     ),
     "dates in two ways": (
-        _cells(["key", "day", "left"], lambda n: [f"k{n}", ["2024-01-31", "31.01.2024"][n % 2], _at_random(n)]),
-        "", "column 'day': its dates are written in more than one way: '2024-01-31' and '31.01.2024'",
+        _cells(["key", "day", "left"], lambda n: [f"k{n}", ["01/31/2024", "31/01/2024"][n % 2], _at_random(n)]),
+        "", "column 'day': its dates are written in more than one way: '31/01/2024' and '01/31/2024'",
     ),
     "days that could be months": (
         _cells(["key", "day", "left"], lambda n: [f"k{n}", f"0{n % 9 + 1}/02/2024", _at_random(n)]),
@@ -230,3 +236,31 @@ def test_a_folder_of_ones_own_is_named_in_the_next_commands(team: Path, tmp_path
     told = invoke_json("new", "draft", "--from", "things.csv", "--target", "left", "--to", "elsewhere", "--yes")
     assert told["written"] == [str(tmp_path / "elsewhere" / f) for f in ("draft.py", "tests/test_draft.py")]
     assert told["next"][0].startswith("export ML_PLATFORM_PIPELINES=") and '"draft"' in told["next"][0]
+
+
+def test_the_guesses_can_be_pasted_as_they_are_printed(team: Path, tmp_path: Path) -> None:
+    sample_files.messy(tmp_path / "orders.csv")
+    told = invoke_json("new", "refunds", "--from", "orders.csv", "--yes")
+    flags = [flag for guess in told["guesses"] for flag in shlex.split(guess["given"])]
+    assert {"--at", "Ordered At", "--key", "Order ID", "--target", "--time-zone"} <= set(flags)
+    again = invoke_json("new", "again", "--from", "orders.csv", *flags)
+    assert {name: again[name] for name in ("key", "at", "target", "time_zone")} == {
+        name: told[name] for name in ("key", "at", "target", "time_zone")
+    }
+    assert again["guesses"] == []
+
+
+def test_a_column_that_the_user_calls_a_time_is_read_as_one(team: Path, tmp_path: Path) -> None:
+    rows = [[f"k{n}", 1_704_067_200 + 86_400 * n, n % 7, _at_random(n)] for n in range(90)]
+    sample_files.write(tmp_path / "things.csv", ["key", "begun", "size", "left"], rows)
+    guessed = invoke_json("new", "draft", "--from", "things.csv", "--target", "left", "--yes")
+    assert guessed["at"] is None and "no column holds times" in guessed["random_split"]
+    told = invoke_json("new", "timed", "--from", "things.csv", "--target", "left", "--at", "begun", "--yes")
+    assert told["at"] == "begun" and told["random_split"] is None
+
+
+def test_what_a_json_file_holds_is_said_where_it_is_no_list_of_rows(team: Path, tmp_path: Path) -> None:
+    (tmp_path / "answer.json").write_text(json.dumps({"total": 2, "results": [{"a": 1}, {"a": 2}]}))
+    result = invoke("new", "draft", "--from", "answer.json", "--yes")
+    assert result.exit_code == 1
+    assert "one JSON object, and no array of objects" in result.stderr and "jq '.[\"results\"]'" in result.stderr

@@ -1,5 +1,6 @@
-"""`ml-platform lineage`: its JSON keys (docs/cli.md), its trees and its pictures."""
+"""`ml-platform why` and `lineage`: their JSON keys (docs/cli.md), trees and pictures."""
 
+import json
 from contextlib import closing
 from pathlib import Path
 
@@ -22,9 +23,16 @@ VERSION = (
 
 
 def test_the_json_of_a_prediction_has_the_documented_keys(shared_platform: Path) -> None:
-    story = invoke_json("lineage", "trip_delay", "--prediction", KEY)
-    assert " ".join(story) == "prediction version features rows reads trained_on missing"
-    assert set(story["prediction"]) == {*NODE.split(), *["key", "at", "score", "class", "role", "run_id", "others"]}
+    story = invoke_json("why", "trip_delay", KEY)
+    assert " ".join(story) == (
+        "prediction basis mean effects typical standing version features rows reads trained_on missing"
+    )
+    own = ["key", "at", "score", "class", "role", "run_id", "others", "recorded"]
+    assert set(story["prediction"]) == {*NODE.split(), *own}
+    effect = "feature words value typical typical_in_words contribution importance"
+    assert story["effects"] and all(" ".join(one) == effect for one in story["effects"])
+    assert " ".join(story["typical"]) == "score class rows"
+    assert " ".join(story["standing"]) == "partition predictions median below"
     assert " ".join(story["version"]) == VERSION
     assert set(story["features"]) == {*NODE.split(), "stored", "values"}
     assert " ".join(story["rows"][0]) == "table partition file row sha256 version arrival status"
@@ -52,8 +60,9 @@ def test_the_json_of_a_file_has_the_documented_keys(shared_platform: Path) -> No
 def test_a_tree_fits_80_columns_and_is_whole_where_nobody_looks(
     shared_platform: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("lineage", "trip_delay", "--prediction", KEY)
-    assert max(map(len, invoke(*words).stdout.splitlines())) <= 80
+    words = ("why", "trip_delay", KEY)
+    tree = invoke(*words).stdout.partition("\nprediction of ")[2]
+    assert tree and max(map(len, tree.splitlines())) <= 80
     monkeypatch.delenv("COLUMNS")
     whole = invoke(*words).stdout
     assert "…" not in whole.replace("2024-01 … 2024-02", "") and "trips/trips_2024-02.csv, row 5" in whole
@@ -65,7 +74,42 @@ def test_a_file_is_found_by_any_path_to_it(shared_platform: Path, monkeypatch: p
         invoke("lineage", "trip_delay", "--file", file).stdout
         for file in ("trips/trips_2024-01.csv", "trips_2024-01.csv", str(Path("trips_2024-01.csv").resolve()))
     ]
+    monkeypatch.chdir("/")
+    shown.append(invoke("lineage", "trip_delay", "--file", "trips_2024-01.csv").stdout)
     assert len(set(shown)) == 1 and "trip_delay@1, trained after 2024-01" in shown[0]
+
+
+def test_why_says_what_moved_the_score_what_is_usual_and_where_the_row_is(shared_platform: Path) -> None:
+    story, shown = invoke_json("why", "trip_delay", KEY), invoke("why", "trip_delay", KEY).stdout
+    score, typical = story["prediction"]["score"], story["typical"]["score"]
+    first, *lines = shown.splitlines()
+    assert first.startswith(f"trip_delay@1 gave {KEY} at 2024-02") and f"the score {score:.4g} (" in first
+    assert f"A typical example gets {typical:.4g}" in shown
+    top = story["effects"][0]
+    assert f"  {top['contribution']:+.2f}: {top['words']} (typical: {top['typical_in_words']})" in lines
+    origin = story["rows"][0]
+    assert f"row 5 (from 0) of trips/trips_2024-02.csv, sha256 {origin['sha256'][:12]}." in shown
+
+
+def test_a_part_of_keys_lists_those_that_hold_it(shared_platform: Path) -> None:
+    listed = invoke("why", "trip_delay", "202402")
+    assert listed.exit_code == 2 and listed.stdout.startswith("397 keys of trip_delay fit '202402'.")
+    assert len(listed.stdout.splitlines()) == 22 and "377 more keys fit" in listed.stderr
+    as_json = invoke("why", "trip_delay", "202402", "--json")
+    candidates = json.loads(as_json.stdout)
+    assert as_json.exit_code == 2 and candidates["keys"] == 397
+    assert all(" ".join(one) == "key at score version partition" for one in candidates["candidates"])
+    one = invoke("why", "trip_delay", KEY[:-1], "--at", invoke_json("why", "trip_delay", KEY)["prediction"]["at"])
+    assert one.exit_code == 0 and KEY in one.stdout.splitlines()[0]
+
+
+def test_a_version_that_made_no_prediction_scores_the_same_row(shared_platform: Path) -> None:
+    story = invoke_json("why", "trip_delay", KEY, "--version", "2")
+    assert story["prediction"]["recorded"] is False and story["version"]["version"] == "trip_delay@2"
+    assert story["standing"] is None and story["prediction"]["version"] == 2
+    assert story["features"]["values"] == invoke_json("why", "trip_delay", KEY)["features"]["values"]
+    shown = invoke("why", "trip_delay", KEY, "--version", "2").stdout
+    assert shown.startswith("trip_delay@2 would give ") and "run unknown" not in shown
 
 
 def test_a_picture_is_written_beside_the_answer(shared_platform: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What examples there are, and landing them."""
 
 import ast
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,9 +9,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from ml_platform import Monthly, pipelines
+from ml_platform import Monthly, pipelines, shipped
 from ml_platform.demo.example import Delivery, examples, land_missing, sliced
+from ml_platform.discovery import find
 from ml_platform.discovery import pipelines as declared
+from ml_platform.errors import NotFoundError
 from ml_platform.settings import Settings
 from ml_platform.state import files
 from ml_platform.state.stores import Stores
@@ -22,7 +25,28 @@ MODULES = sorted(path for path in Path(pipelines.__path__[0]).glob("*.py") if pa
 
 
 def test_every_pipeline_that_comes_along_has_data_to_be_tried_on() -> None:
-    assert list(examples()) == list(declared())
+    everything = declared(Settings(pipelines=[shipped.PACKAGE]))
+    assert list(examples()) == list(everything) == sorted(["flight_delay", *shipped.EXAMPLES])
+
+
+def test_a_fresh_install_shows_flights_only_and_an_example_is_added_by_name(settings: Settings) -> None:
+    fresh = Settings()
+    assert list(declared(fresh)) == ["flight_delay"]
+    with pytest.raises(NotFoundError, match="`ml-platform example churn` adds it"):
+        find("churn", fresh)
+    assert shipped.add(fresh, "churn") and not shipped.add(fresh, "churn")
+    assert list(declared(fresh)) == ["churn", "flight_delay"]
+    assert json.loads((settings.data / "examples.json").read_text()) == ["churn"]
+
+
+def test_an_example_that_is_in_the_lake_already_stays(settings: Settings) -> None:
+    (settings.lake / "tables" / "bike_rentals").mkdir(parents=True)
+    assert list(declared(Settings())) == ["bike_rentals", "flight_delay"]
+
+
+def test_settings_that_name_their_pipelines_leave_no_example_out(settings: Settings) -> None:
+    assert settings.data
+    assert len(declared(Settings(pipelines=["ml_platform.pipelines"]))) == 6
 
 
 @pytest.mark.parametrize("module", [m for m in MODULES if m.stem != "flight_delay"], ids=lambda path: path.stem)

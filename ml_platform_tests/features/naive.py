@@ -18,9 +18,11 @@ from typing import Any
 import polars as pl
 
 from ml_platform.spec.durations import microseconds
+from ml_platform.spec.expressions import to_portable
 from ml_platform.spec.features import Derived, Feature, Latest, Lookup, On, Since, TimeSince, Window, join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform_tests.spec.naive_expressions import naive
 
 Row = dict[str, Any]
 
@@ -194,7 +196,8 @@ def _window(feature: Window, table: Table, rows: list[Row], values: Row, at: dat
 def _aggregate(feature: Window, agg: str, rows: list[Row]) -> int | float | None:
     if feature.of is None:  # S9: of=None counts rows
         return len(rows)
-    numbers = [row[feature.of] for row in rows if row[feature.of] is not None]  # S9: nulls of `of` are ignored
+    # S9: nulls of `of` are ignored, and NaN is one.
+    numbers = [row[feature.of] for row in rows if row[feature.of] is not None and row[feature.of] == row[feature.of]]
     if agg == "count":
         return len(numbers)
     if agg == "n_unique":  # S9: how many different ones; empty: 0. Choice: -0.0 is 0.0.
@@ -241,7 +244,7 @@ def _derive(pipeline: ModelPipeline, expression: pl.Expr, values: Row) -> Any:
 
 
 def _evaluate(expression: pl.Expr, row: Row, schema: dict[str, pl.DataType]) -> Any:
-    return pl.DataFrame([{name: row[name] for name in schema}], schema=schema).select(expression).item()
+    return naive(to_portable(expression, "naive"), row, schema)
 
 
 def _span(text: str) -> timedelta:

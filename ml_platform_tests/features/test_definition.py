@@ -61,7 +61,7 @@ def test_a_time_since_is_stored_with_its_condition() -> None:
             "kind": "time_since",
             "table": "weather",
             "on": [["origin", "airport"]],
-            "where": {"op": "lt", "inputs": [{"column": "temp"}, {"value": 0}]},
+            "where": {"op": "lt", "inputs": [{"column": "temp"}, {"value": 0}], "rules": 2},
             "outputs": ["since_frost"],
         }
     ]

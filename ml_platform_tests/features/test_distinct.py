@@ -1,6 +1,7 @@
 """How many different values windows hold (S9): stretches, text, dates, Booleans, and what comes in pieces."""
 
 import math
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -15,6 +16,7 @@ from ml_platform import Examples, Files, LightGBM, ModelPipeline, Table, Window
 from ml_platform.errors import DeclarationError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.distinct import DistinctCounts
+from ml_platform.features.kinds.window import WindowForm
 from ml_platform.features.online import OnlineState
 from ml_platform.features.relations import plain
 from ml_platform_tests.features.relations import batch_features, connect, validated
@@ -51,7 +53,6 @@ class Payments(dy.Schema):
     abroad = dy.Bool(nullable=True)
     amount = dy.Float64(nullable=True, allow_nan=True)
     kind = dy.Enum(["chip", "web"], nullable=True)
-    tags = dy.List(dy.String(), nullable=True)
     fraud = dy.Bool(nullable=True)
 
 
@@ -90,7 +91,7 @@ def test_text_dates_booleans_numbers_and_levels_are_told_apart_in_batch_and_onli
         "shop": (4, 3),
         "on": (3, 2),
         "abroad": (3, 2),
-        "amount": (4, 2),
+        "amount": (2, 1),  # NaN is null, and -0.0 is 0.0
         "kind": (3, 2),
     }
     assert batch["payments__shop_n_unique_3h"].to_list() == [None, 1, 2, 3, 3, 2]
@@ -109,8 +110,29 @@ def test_text_dates_booleans_numbers_and_levels_are_told_apart_in_batch_and_onli
         assert state.features(examples.row(-1, named=True)) == {name: last[name] for name in definition.outputs}
 
 
-def test_a_list_cannot_be_told_apart_and_a_count_of_values_needs_a_column() -> None:
-    with pytest.raises(DeclarationError, match="n_unique counts plain values"):
-        payments(Window("payments", by="card", of="tags", agg=["n_unique"], over=["1d"]))
+def test_a_window_that_was_stored_when_nan_was_a_value_counts_it_as_its_model_learnt_it() -> None:
+    window = Window("payments", by="card", of="amount", agg=["count", "mean", "n_unique"], over=["1d"], as_="amount")
+    rows = [payment(1, amount=2.0), payment(2, amount=math.nan), payment(3)]
+    definition = FeatureDefinition.of(payments(window))
+    (form,) = definition.joined
+    assert isinstance(form, WindowForm) and form.nan == "null"
+    before = replace(
+        definition, joined=(replace(form, aggregates=("count", "n_unique"), outputs=form.outputs[::2], nan=None),)
+    )
+    before = replace(before, outputs={name: definition.outputs[name] for name in form.outputs[::2]})
+    before = FeatureDefinition.from_json(before.to_json())
+    connection = connect()
+    relations = validated(connection, payments(window), {"payments": rows})
+    examples = pl.DataFrame(rows).select(*definition.row_schema)
+    for each, values in ((definition, [1, 2.0, 1]), (before, [2, 2])):
+        batch = batch_features(connection, each, examples.to_dicts(), relations).sort("id").row(-1, named=True)
+        state = OnlineState(each)
+        for row in rows:
+            state.learn("payments", row)
+        online = state.features(examples.row(-1, named=True))
+        assert [batch[name] for name in each.outputs] == list(online.values()) == values
+
+
+def test_a_count_of_values_needs_a_column() -> None:
     with pytest.raises(DeclarationError, match="needs a column"):
         payments(Window("payments", by="card", agg=["n_unique"], over=["1d"]))

@@ -247,7 +247,7 @@ def test_squares_beyond_126_bits_are_refused(connection: duckdb.DuckDBPyConnecti
         features(connection, declared, [example(9, 3)], flights=flights)
 
 
-@pytest.mark.parametrize(("value", "agg"), [(1e308, "sum"), (math.nan, "mean"), (math.inf, "max"), (5e12, "std")])
+@pytest.mark.parametrize(("value", "agg"), [(1e308, "sum"), (math.inf, "mean"), (math.inf, "max"), (5e12, "std")])
 def test_a_value_without_an_exact_sum_is_refused_by_name(
     connection: duckdb.DuckDBPyConnection, value: float, agg: Any
 ) -> None:  # S13

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ml_platform.features.rowwise import derive
+from ml_platform.features.rowwise import DerivedColumn, derive
+from ml_platform.spec.expressions import to_portable
 
 a, b = pl.col("a"), pl.col("b")
 EXPRESSIONS = {
@@ -38,7 +39,8 @@ numbers = st.floats(-1e6, 1e6, allow_nan=False)
 @given(rows=st.lists(st.tuples(numbers, numbers), min_size=2, max_size=9))
 def test_one_row_has_the_bits_it_has_among_many(name: str, rows: list[tuple[float, float]]) -> None:
     frame = pl.DataFrame(rows, schema={"a": pl.Float64, "b": pl.Float64}, orient="row")
-    steps = ((EXPRESSIONS[name].alias("made"),),)
+    node = to_portable(EXPRESSIONS[name], name)
+    steps = ((DerivedColumn.of("made", node, dict(frame.schema), name),),)
     many = derive(frame, steps)["made"]
     for index in range(frame.height):
         one = derive(frame.slice(index, 1), steps)["made"]

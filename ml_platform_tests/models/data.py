@@ -52,11 +52,13 @@ def rows(task: Task, count: int = 900, seed: int = 1) -> pl.DataFrame:
     )
 
 
-def stored(folder: Path, task: Task, frame: pl.DataFrame | None = None) -> TrainingData:
-    """`frame`, or `rows(task)`, as a stored training set."""
+def stored(
+    folder: Path, task: Task, frame: pl.DataFrame | None = None, columns: dict[str, str] | None = None
+) -> TrainingData:
+    """`frame`, or `rows(task)`, as a stored training set; `columns` are the model's, the usual ones by default."""
     path = folder / "training_set.parquet"
     (rows(task) if frame is None else frame).write_parquet(path)
-    return TrainingData(path, task, COLUMNS)
+    return TrainingData(path, task, COLUMNS if columns is None else columns)
 
 
 def part(frame: pl.DataFrame, name: str) -> pl.DataFrame:

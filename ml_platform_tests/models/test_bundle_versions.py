@@ -26,13 +26,13 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.models.bundle import load
 from ml_platform.models.predictor import Predictor
 from ml_platform.settings import Settings
-from ml_platform.spec.expressions import from_portable
+from ml_platform.spec.expression_rules import computed
 
 bundle = load(Blobs(Settings()), sys.argv[1])
 definition = FeatureDefinition.from_json(bundle.definition)
 rows = pl.read_parquet(sys.argv[2])
 for form in definition.derived:
-    rows = rows.with_columns(from_portable(form.expression).alias(form.name))
+    rows = rows.with_columns(computed(form.expression, definition.schema).value.alias(form.name))
 scores = Predictor(bundle).scores(rows)
 print(json.dumps([pl.__version__, definition.to_json() == bundle.definition, [s.hex() for s in scores.tolist()]]))
 """

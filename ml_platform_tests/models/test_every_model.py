@@ -33,10 +33,10 @@ import json, sys
 from pathlib import Path
 import polars as pl
 from ml_platform.models.protocol import Signature
-from ml_platform.models.registry import trainer_of_format
+from ml_platform.models.registry import model_of_format
 
 name, model, signature, rows = sys.argv[1:]
-loaded = trainer_of_format(name).model.from_bytes(
+loaded = model_of_format(name).from_bytes(
     Path(model).read_bytes(), Signature(**json.loads(signature) | {"classes": tuple(json.loads(signature)["classes"])})
 )
 scores = loaded.predict(pl.read_parquet(rows))
@@ -67,7 +67,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 def test_a_format_names_one_trainer_and_its_libraries_are_installed(word: DeclaredTrainer) -> None:
     trainer = trainer_of(word)
-    formats = [each.model.format for each in trainers()]
+    formats = [model.format for each in trainers() for model in (each.model, *each.variants)]
     assert formats.count(trainer.model.format) == 1 and trainer_of_format(trainer.model.format) is trainer
     assert "/" not in trainer.model.format and trainer.model.libraries
     with pytest.raises(BlobError, match="model format 'clay' is unknown"):

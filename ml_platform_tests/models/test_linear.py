@@ -15,7 +15,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from ml_platform.errors import DeclarationError
-from ml_platform.models.linear import TRAINER, LinearModel, minimised
+from ml_platform.models.lbfgs import minimised
+from ml_platform.models.linear import TRAINER, LinearModel
 from ml_platform.models.training_data import TrainingData
 from ml_platform.spec.pipeline import Task
 from ml_platform.spec.training import Linear

@@ -20,6 +20,7 @@ from ml_platform.settings import Settings
 from ml_platform.state.alerts import Alert, Kind, alert, raise_, raised
 from ml_platform.state.database import State
 from ml_platform.state.files import Refused
+from ml_platform.state.results import DriftResult, ReportResult
 from ml_platform.state.schema import alert_deliveries
 from ml_platform_tests.lake.programs import finish, hear
 from ml_platform_tests.monitoring.web_hook import WebHook, web_hook
@@ -194,8 +195,8 @@ def _check(name: str, passed: bool = False, severity: str = "error", **metadata:
 KINDS: dict[str, Kind] = {"validated/trips": "contract", "p/drift": "drift", "churn/verdicts": "gate"}
 
 
-def _of(asset: str, *checks: CheckResult, key: str = "k1", version: str = "", **display: object) -> list[Alert]:
-    output = CheckedOutput(asset, "2024-01", KINDS[asset], version or key, version, display, checks, "run")
+def _of(asset: str, *checks: CheckResult, key: str = "k1", version: str = "", link: str = "") -> list[Alert]:
+    output = CheckedOutput(asset, "2024-01", KINDS[asset], version or key, version, link, checks, "run")
     return alert_rules.of_checks(output)
 
 
@@ -214,10 +215,10 @@ def test_what_was_mended_and_fails_again_with_other_content_is_another_alert() -
     assert first.alert_id == _of("validated/trips", _check("volume"), key="k1")[0].alert_id
 
 
-def test_a_link_of_the_check_or_the_step_comes_with_the_alert() -> None:
-    report = {"url": "http://127.0.0.1:8001/r"}
-    assert _of("p/drift", _check("km"), report=report)[0].link == report["url"]
-    assert _of("p/drift", _check("km", page={"path": "/a/b.html"}), report=report)[0].link == "/a/b.html"
+def test_the_link_of_the_output_comes_with_the_alert() -> None:
+    result = ReportResult(url="http://127.0.0.1:8001/r")
+    assert _of("p/drift", _check("km"), link=result.link)[0].link == "http://127.0.0.1:8001/r"
+    assert _of("p/drift", _check("km"), link=DriftResult().link)[0].link == ""
 
 
 def test_a_check_that_names_refused_files_is_told_by_file_and_once_for_all_partitions() -> None:

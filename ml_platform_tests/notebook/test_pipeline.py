@@ -7,7 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import ml_platform
-from ml_platform.errors import NotFoundError, ScoringError
+from ml_platform.errors import AmbiguousKey, NotFoundError, ScoringError
 from ml_platform.notebook.pipeline import Pipeline
 from ml_platform.views import decisions, status
 from ml_platform_tests import scenario
@@ -30,7 +30,7 @@ def test_predictions_are_lazy_and_a_partition_without_a_champion_is_empty(trip_d
 
 @pytest.mark.parametrize("table", ["features", "predictions"])
 def test_a_partition_that_was_not_made_is_answered_with_those_that_were(trip_delay: Pipeline, table: str) -> None:
-    problem = rf"no partition of trip_delay/{table} '2024-05'. Known: 2024-01, 2024-02"
+    problem = rf"no partition of trip_delay/{table} '2024-05'. Did you mean '2024-0[12]'\? Known: 2024-01, 2024-02"
     with pytest.raises(NotFoundError, match=problem):
         getattr(trip_delay, table)("2024-05")
 
@@ -116,7 +116,7 @@ def test_an_explanation_holds_score_version_values_and_the_row_of_the_file(trip_
     trips = scenario.trip_rows("2024-02")
     for number in (0, 17, 399):
         trip = trips.row(number, named=True)
-        explanation = trip_delay.explain(trip["trip"])
+        explanation = trip_delay.why(trip["trip"])
         stored = trip_delay.predictions("2024-02").filter(key=str(trip["trip"])).collect()
         assert (explanation.score, explanation.version) == (stored["score"].item(), "trip_delay@1")
         values = dict(explanation.features.select("feature", "value").iter_rows())
@@ -126,7 +126,7 @@ def test_an_explanation_holds_score_version_values_and_the_row_of_the_file(trip_
 
 def test_contributions_differ_from_the_log_odds_of_the_score_by_one_number(trip_delay: Pipeline) -> None:
     keys = trip_delay.predictions("2024-02").collect()["key"][:5].to_list()
-    explained = [trip_delay.explain(key) for key in keys]
+    explained = [trip_delay.why(key) for key in keys]
     rest = pl.Series(
         [
             pl.Series([one.score / (1 - one.score)]).log().item() - one.features["contribution"].sum()
@@ -140,8 +140,22 @@ def test_contributions_differ_from_the_log_odds_of_the_score_by_one_number(trip_
 
 
 def test_a_key_without_a_prediction_is_answered_with_some_that_have_one(trip_delay: Pipeline) -> None:
-    with pytest.raises(NotFoundError, match=r"no prediction of trip_delay for the key '7'. Known: "):
-        trip_delay.explain(7)
+    with pytest.raises(NotFoundError, match=r"no prediction of trip_delay for the key 'x7'. Known: "):
+        trip_delay.why("x7")
+
+
+def test_a_part_of_several_keys_is_answered_with_candidates(trip_delay: Pipeline) -> None:
+    with pytest.raises(AmbiguousKey, match=r"400 keys of trip_delay fit '202402'. Give one of them whole") as refused:
+        trip_delay.why(202402)
+    stored = trip_delay.predictions().sort("at", descending=True).collect()
+    assert [one["key"] for one in refused.value.candidates] == stored["key"].head(20).to_list()
+
+
+def test_another_version_scores_the_row_that_was_scored(trip_delay: Pipeline) -> None:
+    key = trip_delay.predictions().collect()["key"][0]
+    row = trip_delay.features("2024-02").filter(pl.col("trip").cast(pl.String) == key).collect()
+    assert trip_delay.why(key, version=2).score == trip_delay.model(2).predict(row)["score"].item()
+    assert trip_delay.why(key, version=2).version == "trip_delay@2"
 
 
 def test_a_pipeline_without_partitions_has_one_that_is_called_all(trained_churn: Path) -> None:

@@ -75,7 +75,7 @@ def hostile_pipeline(hostile: Path) -> Iterator[Pipeline]:
 
 def test_a_hostile_category_is_text_wherever_it_is_shown(hostile_pipeline: Pipeline) -> None:
     on_the_hill = hostile_pipeline.features("2024-02").filter(pl.col("zone") == HOSTILE).collect()
-    explanation = hostile_pipeline.explain(on_the_hill["trip"][0])
+    explanation = hostile_pipeline.why(on_the_hill["trip"][0])
     assert any("<img src=x onerror=alert(1)>" in shown for shown in checked(explanation._repr_html_()).texts)
     assert "\x1b" not in repr(explanation) and "\x1b" not in explanation._repr_html_()
     champion = hostile_pipeline.champion
@@ -85,7 +85,7 @@ def test_a_hostile_category_is_text_wherever_it_is_shown(hostile_pipeline: Pipel
 
 
 def test_a_model_that_gives_no_contributions_shows_its_importance_and_says_so(hostile_pipeline: Pipeline) -> None:
-    explanation = hostile_pipeline.explain(hostile_pipeline.predictions("2024-02").collect()["key"][0])
+    explanation = hostile_pipeline.why(hostile_pipeline.predictions("2024-02").collect()["key"][0])
     assert explanation.features["contribution"].null_count() == explanation.features.height > 0
     assert explanation.features["importance"].sum() == pytest.approx(1)
     assert "the same for every prediction" in explanation.basis and explanation.basis in repr(explanation)
@@ -99,7 +99,7 @@ def test_every_object_shows_a_table_and_models_a_picture(platform: Platform, tri
     champion = trip_delay.champion
     assert champion is not None
     assert {"table", "img"} <= set(checked(champion._repr_html_()).tags)
-    explained = checked(trip_delay.explain(trip_delay.predictions().collect()["key"][0])._repr_html_())
+    explained = checked(trip_delay.why(trip_delay.predictions().collect()["key"][0])._repr_html_())
     assert {"table", "img"} <= set(explained.tags)
     assert {"km", "traffic__jam", "trips/trips_2024-02.csv"} <= set(explained.texts)
 
@@ -120,8 +120,9 @@ def test_a_terminal_shows_a_line_for_each_thing(platform: Platform, trip_delay: 
         repr(trip_delay),
     ]
     assert repr(trip_delay.champion).startswith("trip_delay@2, trained after 2024-02; holdout: accuracy 0.")
-    first, *effects, basis = repr(trip_delay.explain(trip_delay.predictions().collect()["key"][0])).splitlines()
+    first, *effects, typical, basis = repr(trip_delay.why(trip_delay.predictions().collect()["key"][0])).splitlines()
     assert first.startswith("trip_delay@1 scored '") and len(effects) == 7 and "log-odds" in basis
+    assert typical.startswith("A typical example gets 0.")
 
 
 @given(st.text(), st.text())

@@ -1,5 +1,6 @@
 """A headless Chromium, spoken to over its own protocol: no driver is needed."""
 
+import base64
 import json
 import os
 import shutil
@@ -60,8 +61,20 @@ class Page:
 
     def text(self) -> str:
         """What there is to read."""
-        answer = self._call("Runtime.evaluate", expression="document.body.innerText", returnByValue=True)
-        return str(answer["result"].get("value"))
+        return str(self.value("document.body.innerText"))
+
+    def value(self, expression: str) -> Any:
+        """The value of an expression now."""
+        return self._call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def resize(self, width: int, height: int) -> None:
+        """Show the page as a screen of that size shows it, in CSS pixels; a narrow one as a phone."""
+        phone = width < 600
+        self._call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
+
+    def picture(self) -> bytes:
+        """What the screen shows, as PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)

@@ -1,5 +1,6 @@
 """A platform with a Dagster instance of its own, run as `ml-platform run` does."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,11 +38,11 @@ class Platform:
 
 
 @contextmanager
-def platform_in(folder: Path, declared: str) -> Iterator[Platform]:
-    """An empty platform in a folder, with the pipelines of the module `declared`; the environment says so too."""
+def platform_in(folder: Path, *declared: str) -> Iterator[Platform]:
+    """An empty platform in a folder, with the pipelines of the modules `declared`; the environment says so too."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ML_PLATFORM_DATA", str(folder / "data"))
-        patch.setenv("ML_PLATFORM_PIPELINES", f'["{declared}"]')
+        patch.setenv("ML_PLATFORM_PIPELINES", json.dumps(declared))
         patch.setenv("ML_PLATFORM_THREADS", "1")
         patch.setenv("DAGSTER_HOME", str(folder / "dagster"))
         patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")

@@ -1,5 +1,6 @@
 """A run tells of what it found alarming, once, and is not kept by a channel that is down."""
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.runner import Runner
 from ml_platform.state import schema
 from ml_platform.state.alerts import raised
+from ml_platform_tests.cli.terminal import invoke
 from ml_platform_tests.monitoring.web_hook import WebHook, web_hook
 from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
 from ml_platform_tests.world import world
@@ -104,3 +106,18 @@ def test_without_channels_whoever_runs_it_hears_it(tmp_path: Path, monkeypatch: 
             runner.run("data", "all", [["raw", "logins"]])
         (line,) = lines
         assert line.startswith("error: Refused: logins/noise.csv")
+
+
+def test_a_failed_gate_and_a_refused_file_need_a_person_until_one_resolves_them(trained_churn: Platform) -> None:
+    def needing_somebody() -> dict[str, str]:
+        findings = json.loads(invoke("doctor", "--json").stdout)
+        return {one["name"]: one["detail"] for one in findings if one["state"] == "bad"}
+
+    needing = needing_somebody()
+    assert {"candidate", "champion", "refused file", "open alert"} <= needing.keys()
+    assert needing["candidate"].startswith("churn@1 was kept out: ") and "0.9999" in needing["candidate"]
+    assert needing["open alert"] == "Gate failed: churn@1, roc_auc at least 0.9999"
+    assert invoke("doctor").exit_code == 1
+    ids = [item.alert_id for item in raised(trained_churn.ws.state) if item.is_open]
+    assert invoke("alerts", "resolve", *ids, "--why", "known").exit_code == 0
+    assert needing_somebody().keys() == {"champion"}, "still nobody serves"

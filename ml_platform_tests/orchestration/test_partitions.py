@@ -37,6 +37,15 @@ def test_a_week_without_end_ends_with_the_last_one_that_did() -> None:
     assert list(definition.get_partition_keys()) == slices.keys()
 
 
+def test_what_lies_in_the_future_is_no_partition_yet_and_so_is_not_missing() -> None:
+    slices = Monthly("2024-01", until="2124-01")
+    definition = partitions_of(slices)
+    assert definition is not None
+    assert list(definition.get_partition_keys()) == slices.keys()
+    assert slices.keys() == Monthly("2024-01").keys() and slices.keys()[-1] < f"{datetime.now(UTC):%Y-%m}"
+    assert Monthly("2123-01", until="2124-01").keys() == []
+
+
 @pytest.mark.parametrize("slices", SLICES, ids=lambda slices: type(slices).__name__)
 def test_the_calendar_follows_the_partitions(slices: Partitions) -> None:
     (calendar,) = schedules_of(scenario.trips(partitions=slices))

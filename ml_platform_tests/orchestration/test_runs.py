@@ -85,12 +85,12 @@ def test_every_check_shows_value_and_threshold(platform: Platform, instance: dg.
     assert {"value", "threshold"} <= set(data["validated/customers:quarantine_share"].metadata)
 
 
-def test_checks_belong_to_the_month_and_the_materialization_they_are_about(
+def test_checks_name_the_month_and_target_the_materialization_they_are_about(
     platform: Platform, instance: dg.DagsterInstance
 ) -> None:
     run = next(run for run in platform.runs if run.job == "trip_delay_train")
     for name, check in _checks(instance, run.run_id).items():
-        assert check.partition == "2024-01", name
+        assert check.metadata["partition"].value == "2024-01", name
         target = check.target_materialization_data
         assert target is not None
         assert target.storage_id == _event_id(instance, "trip_delay/verdicts", "2024-01"), name

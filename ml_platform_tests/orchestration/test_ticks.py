@@ -8,19 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
-import polars as pl
 import pytest
 from sqlalchemy import select
 
 from ml_platform.discovery import find
+from ml_platform.errors import TrainingError
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.retraining.policy import ManualRequest
 from ml_platform.sources.sql import SqlSource
-from ml_platform.state import promotions, versions
+from ml_platform.state import alerts, promotions, versions
 from ml_platform.state.schema import records
-from ml_platform.steps import champion, decision, drift, features, predictions, verdicts
+from ml_platform.steps import champion, decision, drift, features, predictions, training_set, verdicts
 from ml_platform.steps.decision import of as decision_of
 from ml_platform.steps.decision import request as request_training
 from ml_platform.views.decisions import history
@@ -183,26 +183,31 @@ def test_a_run_that_was_killed_goes_again_but_not_for_ever(open_driver: OpenDriv
     assert trips.skipped[LANDING].startswith("trip_delay_data for 2024-01 was killed 3 times")
 
 
-@pytest.mark.slow
-def test_a_training_that_fails_is_not_repeated_and_keeps_nobody_from_scoring(open_driver: OpenDriver) -> None:
+def test_a_training_that_fails_is_not_repeated_is_an_alert_and_keeps_nobody_from_scoring(
+    open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise TrainingError("It does not converge.")
+
+    def failed_runs() -> list[str]:
+        return [item.title for item in alerts.open_alerts(trips.ws.state, ["run"])]
+
     trips = open_driver("trips_monthly")
-    rows = scenario.trip_rows("2024-02")
-    with trips.landing() as trips_world:  # in the holdout of February's training every trip is on time
-        on_time = rows.with_columns(late=pl.when(pl.col("late").is_not_null()).then(0.0))
-        trips_world.land("trips", "trips_2024-02.csv", on_time, datetime(2024, 3, 1, tzinfo=UTC))
-        trips_world.land_trips("2024-03", "2024-04")
-    ran = trips.settle()
-    assert [run for run in ran if not run[2]] == [("trip_delay_train", "2024-02", False)], "once"
+    _land(trips, "2024-03", "2024-04")
+    with monkeypatch.context() as patch:
+        patch.setattr(training_set.TrainingSetStep, "make", fail)
+        ran = trips.settle()
+        assert [run for run in ran if run[0] == "trip_delay_train"] == [("trip_delay_train", "2024-02", False)], "once"
     assert "trip_delay_train for 2024-02 failed (run " in trips.skipped[DECISIONS]
-    assert "Mend the cause" in trips.skipped[DECISIONS]
+    assert "Fix the cause" in trips.skipped[DECISIONS]
+    assert failed_runs() == ["Run failed: trip_delay_train for 2024-02 failed"]
     assert _scored(trips)["2024-03"] == {1}, "the champion of January goes on"
     trips.restart()
     assert trips.settle() == []
-    with trips.landing() as trips_world:  # the mended file; it runs by itself
-        trips_world.land("trips", "trips_2024-02.csv", rows, datetime(2024, 3, 1, tzinfo=UTC))
+    assert len(alerts.raised(trips.ws.state)) == 1, "it is not told again"
+    trips.platform.run("trip_delay", "2024-02")  # a person does
     trips.settle()
-    trained = [run for run in trips.ran if run[0] == "trip_delay_train"]
-    assert trained[1:] == [("trip_delay_train", "2024-02", True), ("trip_delay_train", "2024-03", True)]
+    assert failed_runs() == []
 
 
 def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_once(open_driver: OpenDriver) -> None:
@@ -353,10 +358,12 @@ def test_the_calendar_asks_for_what_the_landing_sensor_would(open_driver: OpenDr
     assert calendar.default_status == dg.DefaultScheduleStatus.STOPPED
 
     def evaluate() -> dg.RunRequest | None:
-        with dg.DagsterInstance.get() as instance:
-            context = dg.build_schedule_context(
+        with (
+            dg.DagsterInstance.get() as instance,
+            dg.build_schedule_context(
                 instance, scheduled_execution_time=datetime(2024, 4, 1, tzinfo=UTC), repository_def=trips.repository
-            )
+            ) as context,
+        ):
             requests = calendar.evaluate_tick(context).run_requests
         return requests[0] if requests else None
 

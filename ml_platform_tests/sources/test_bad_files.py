@@ -11,8 +11,10 @@ import polars as pl
 import pytest
 from sqlalchemy import select
 
+from ml_platform.errors import DeclarationError, FileRefused
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
+from ml_platform.sources.file_reading import read
 from ml_platform.sources.raw import IngestReport, ingest
 from ml_platform.sources.scan import pending
 from ml_platform.spec.sources import Files
@@ -284,3 +286,41 @@ def test_folders_and_broken_links_are_no_files_until_they_are(sandbox: Ingestion
     assert sandbox.ingest(customers()).ingested == []
     (folder / "b.txt").write_text(GOOD)
     assert sandbox.ingest(customers()).ingested == ["customers/a.csv"]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content", "names"),
+    [
+        ("cp1252", "id,name\n1,Zoë\n2,50 €\n".encode("cp1252"), ["Zoë", "50 €"]),
+        ("utf-16", "id,name\n1,Zoë\n2,Łódź\n".encode("utf-16"), ["Zoë", "Łódź"]),
+        ("UTF-16LE", "id,name\n1,Zoë\n".encode("utf-16-le"), ["Zoë"]),
+    ],
+)
+def test_a_file_in_a_declared_encoding_is_read(tmp_path: Path, encoding: str, content: bytes, names: list[str]) -> None:
+    (tmp_path / "names.csv").write_bytes(content)
+    rows = read(tmp_path / "names.csv", "names.csv", Files("names.csv", encoding=encoding))
+    assert rows.columns == ["id", "name"] and rows["name"].to_list() == names
+
+
+@pytest.mark.parametrize(
+    ("content", "remedy"),
+    [
+        ("id,name\n1,Zoë\n".encode("utf-16"), 'encoding="utf-16"'),
+        ("id,name\n1,Zoë\n".encode("cp1252"), 'encoding="cp1252"'),
+    ],
+)
+def test_a_file_in_another_encoding_names_the_encoding_to_declare(tmp_path: Path, content: bytes, remedy: str) -> None:
+    (tmp_path / "names.csv").write_bytes(content)
+    with pytest.raises(FileRefused, match=remedy):
+        read(tmp_path / "names.csv", "names.csv", Files("names.csv"))
+
+
+def test_a_file_that_is_not_as_declared_is_refused_where_it_differs(tmp_path: Path) -> None:
+    (tmp_path / "names.csv").write_bytes("id,name\n1,Zoë\n".encode("cp1252"))
+    with pytest.raises(FileRefused, match=r"after byte 0, line 1\): it is not ascii, the encoding"):
+        read(tmp_path / "names.csv", "names.csv", Files("names.csv", encoding="ascii"))
+
+
+def test_an_unknown_encoding_is_refused_when_it_is_declared() -> None:
+    with pytest.raises(DeclarationError, match="encoding='utf-61' is no encoding that Python knows"):
+        Files("names.csv", encoding="utf-61")

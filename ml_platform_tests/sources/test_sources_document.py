@@ -19,6 +19,7 @@ def test_the_documents_table_is_read(
     (example,) = re.findall(r"^```python\n(.*?)^```$", DOCUMENT.read_text(), re.DOTALL | re.MULTILINE)
     declared: dict[str, Any] = {"__name__": "orders_example"}
     exec(example, declared)
+    assert declared["large_orders"].task == "binary" and declared["large_orders"].tables == (declared["orders"],)
     shop = Shop(tmp_path / "shop.db")
     shop.run("INSERT INTO orders VALUES (?, 'x', 1)", *[(number,) for number in range(1, 200_001)])
     monkeypatch.setenv(CONNECTION, shop.url)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from ml_platform import Derived, Examples, Latest, LightGBM, Lookup, ModelPipeline, Since, Split, TimeSince, Window
-from ml_platform.spec.wording import in_words, made_of
+from ml_platform.spec.wording import in_words, made_of, of_example
 from ml_platform_tests import scenario
 
 
@@ -103,3 +103,53 @@ def test_an_example_without_time_knows_what_is_known_now() -> None:
         split=Split(validation=0.1, holdout=0.2),
     )
     assert in_words(songs)["drivers__years"] == "years of the drivers row with the same driver"
+
+
+def test_each_kind_of_feature_names_itself_for_one_example() -> None:
+    pipeline = _with(
+        Derived(
+            hour=pl.col("ordered_at").dt.convert_time_zone("Europe/Paris").dt.hour(),
+            odd=(pl.col("km") * 2 + 17.5) / (pl.col("km") + 31.25) - (pl.col("km") * 3 + 4.5) * (pl.col("km") + 1.5),
+        ),
+        Lookup("drivers", on="driver", take=["years"]),
+        Latest("traffic", on="zone", take=["jam"], max_age="12h", offset="1d"),
+        Since("trips", on="driver"),
+        TimeSince("trips", on="driver", where=pl.col("late") > 10),
+        Window("trips", by="driver", of="late", agg=["mean", "count", "n_unique"], over=["1d", "3h"]),
+        Window("trips", over=["2w"], where=pl.col("km") > 20, as_="far"),
+        Window("traffic", by="zone", of="jam", agg=["max"], over=["3h"], clock="event_time"),
+    )
+    words = of_example(pipeline, {"driver": "D7", "zone": "hill", "km": 2.5})
+    read = {name: f"{column.phrase} is {column.value(None)}" for name, column in words.items()}
+    assert read["hour"] == "hour (hour of ordered_at in Europe/Paris) is missing"
+    assert read["odd"] == "odd is missing"
+    assert read["drivers__years"] == "years of drivers with driver D7 is missing"
+    assert read["traffic_1d_ago__jam"] == "jam of the latest traffic with zone hill, 1 day earlier is missing"
+    assert words["trips__since_by_driver"].phrase == "time since the latest of trips with driver D7"
+    assert words["trips__since_by_driver"].value(9_000.0) == "2 hours 30 minutes"
+    assert (
+        words["trips__time_since_by_driver"].phrase == "time since the latest of trips with driver D7 where late > 10"
+    )
+    assert (
+        words["trips__late_mean_3h_by_driver"].phrase == "mean late of trips with driver D7 known in the last 3 hours"
+    )
+    assert words["trips__late_count_1d_by_driver"].phrase == (
+        "number of trips with driver D7 (late present) known in the last day"
+    )
+    assert words["trips__late_n_unique_1d_by_driver"].phrase == (
+        "number of different values of late of trips with driver D7 known in the last day"
+    )
+    assert words["far_count_2w"].phrase == "number of all trips where km > 20 known in the last 2 weeks"
+    assert words["traffic__jam_max_3h_by_zone"].phrase == "greatest jam of traffic with zone hill of the last 3 hours"
+    assert words["km"].phrase.startswith("km") and words["km"].value(2.5) == "2.5"
+
+
+def test_every_column_of_the_feature_table_is_named_for_an_example() -> None:
+    for pipeline in (scenario.trips(), scenario.churn()):
+        assert set(of_example(pipeline, {})) == {*pipeline.row_schema, *pipeline.feature_schema}
+
+
+def test_values_that_are_text_show_no_commands_to_a_terminal_and_are_cut() -> None:
+    words = of_example(_with(Lookup("drivers", on="driver", take=["years"])), {"driver": "\x1b[31m" + "x" * 300})
+    phrase = words["drivers__years"].phrase
+    assert "\x1b" not in phrase and len(phrase) < 120

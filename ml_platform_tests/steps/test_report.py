@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +16,7 @@ from ml_platform.steps import report
 from ml_platform.views.report_index import reports
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.orchestration import browser
 from ml_platform_tests.world import World, world
 
 NAME = "trip_delay"
@@ -67,11 +69,40 @@ def test_a_month_has_a_page_its_json_and_a_line_in_the_index(open_world: OpenWor
         *trips.pipeline.model_columns,
         "predicted score",
     }
+    page = (folder / "report.html").read_text()
+    for check in trips.step(f"{NAME}/drift", FEBRUARY).checks:
+        assert escape(check.description) in page
+    assert f"{trips.result(*STEP).weighted_drift:.3g} (at most 0.25)" in page
+    assert escape(result["sample"]) in page and " of 400 rows" in result["sample"]
     index = (folder.parent / "index.html").read_text()
     assert f'href="{FEBRUARY}/report.html"' in index and "2024-01" not in index
     (row,) = reports(trips.ws, trips.pipeline)
     assert (row["partition"], row["champion"], row["rows"]) == (FEBRUARY, f"{NAME}@1", 400)
     assert Path(row["html"]) == (folder / "report.html").resolve()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="2026-11: Chromium is no Python package")
+def test_pages_fit_a_phone(open_world: OpenWorld, reported: Path, tmp_path: Path) -> None:
+    folder = _folder(open_world(reported, _trips()))
+    with browser.page(tmp_path) as page:
+        page.resize(390, 844)
+        for file, drawn in (
+            (folder.parent / "index.html", "document.querySelectorAll('table').length > 0"),
+            (folder / "report.html", "document.querySelectorAll('.js-plotly-plot').length > 6"),
+        ):
+            page.open(file.resolve().as_uri())
+            page.wait(f"location.pathname.endsWith('{file.name}') && {drawn}")
+            page.wait(_FITS)
+            assert page.value("document.documentElement.scrollWidth") <= 390
+
+
+# Charts are drawn once more when their place is known; what may be wider scrolls in a place of its own.
+_FITS = """[...document.querySelectorAll('body *')].every(one => {
+    for (let box = one.parentElement; box && box !== document.body; box = box.parentElement)
+        if (getComputedStyle(box).overflowX === 'auto') return true;
+    return one.getBoundingClientRect().right <= 391 || one.getBoundingClientRect().width === 0;
+})"""
 
 
 def test_nothing_is_drawn_again_while_nothing_changed(open_world: OpenWorld, reported: Path) -> None:

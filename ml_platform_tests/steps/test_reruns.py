@@ -1,11 +1,16 @@
 """A rerun is a resume, and running twice changes nothing (S31, S32)."""
 
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from ml_platform.lake import snapshots
-from ml_platform.state import promotions, verdicts, versions
+from ml_platform.models import bundle as bundles
+from ml_platform.settings import Settings
+from ml_platform.state import promotions, schema, verdicts, versions
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import Killed, World
@@ -84,3 +89,36 @@ def _resumed_until_done(world: World, through: str) -> int:
 
 def _champions(world: World) -> list[tuple[int | None, str, str]]:
     return [(e.version, e.action, e.partition) for e in promotions.history(world.ws.state, "trip_delay")]
+
+
+def test_the_number_of_threads_changes_no_key_and_no_byte_S16(
+    open_world: OpenWorld, trained_churn: Path, tmp_path: Path
+) -> None:
+    with_one = open_world(trained_churn, scenario.churn())
+    settings = Settings(data=tmp_path / "with_two", threads=2, lock_timeout=20)
+    with closing(World(settings, [scenario.churn()])) as with_two:
+        with_two.land_churn()
+        with_two.run()
+        assert with_two.keys() == with_one.keys()
+        trained = [versions.versions(one.ws.state, "churn")[-1] for one in (with_one, with_two)]
+    assert trained[0].bundle == trained[1].bundle
+    assert [version.environment["threads"] for version in trained] == [1, 2]
+
+
+def test_a_lost_bundle_that_held_the_threads_is_restored_under_its_digest(
+    open_world: OpenWorld, trained_churn: Path
+) -> None:
+    churn = open_world(trained_churn, scenario.churn())
+    state, blobs = churn.ws.state, churn.ws.blobs
+    [version] = versions.versions(state, "churn")
+    with_threads = replace(bundles.load(blobs, version.bundle), versions=version.environment)
+    assert with_threads.versions["threads"] == 1
+    older = with_threads.digest
+    assert older != version.bundle
+    with state.writing() as connection:
+        connection.execute(update(schema.versions).values(bundle=older))
+        connection.execute(update(schema.records).values(output=older).where(schema.records.c.output == version.bundle))
+    churn.declare()
+    assert churn.step("churn/candidate", "all").status == "made"
+    assert churn.ws.blobs.whole(older)
+    assert [version.bundle for version in versions.versions(churn.ws.state, "churn")] == [older]

@@ -11,7 +11,7 @@ from ml_platform.runtime import step_alerts
 from ml_platform.state.alerts import Alert
 from ml_platform.state.promotions import champion_at
 from ml_platform.views import lineage_stories
-from ml_platform.views.stores_health import waiting_files
+from ml_platform.views.data_health import waiting_files
 from ml_platform_tests import scenario
 from ml_platform_tests.scenario.monthly_trips import Drivers, traffic, trips_
 from ml_platform_tests.world import World, world
@@ -92,7 +92,7 @@ def test_a_database_that_does_not_answer_raises_one_alert_until_there_are_new_ro
         assert (alert.kind, alert.asset, alert.severity) == ("no_fresh_data", "raw/drivers", "error")
         assert "TOWN_DB names a SQLite file that is not there" in alert.text
         assert _raised(trips) == []
-        assert step_alerts.check_freshness(trips.ws, trips.pipelines, datetime(2024, 2, 1, tzinfo=UTC)) == []
+        assert step_alerts.check_data(trips.ws, trips.pipelines, datetime(2024, 2, 1, tzinfo=UTC)) == []
         findings = list(waiting_files(trips.ws, [trips.pipeline]))
         assert [(finding.name, finding.state) for finding in findings] == [("source", "bad")]
         assert findings[0].detail.startswith("The source of drivers cannot be read now. TOWN_DB/query/number: ")

@@ -118,7 +118,8 @@ def test_the_same_training_is_the_same_bundle_s16(lake: Lake, blobs: Blobs) -> N
     again = fitting.make(blobs, pipeline, stored, "{}", threads=2)
     assert again.digest == candidate.digest == load(blobs, candidate.digest).digest
     other = fitting.make(blobs, pipeline, stored, "{}", threads=1)
-    assert other.bundle.model == candidate.bundle.model  # threads are no part of the model
+    assert other.digest == candidate.digest  # threads are no part of the bundle
+    assert (candidate.record["environment"]["threads"], other.record["environment"]["threads"]) == (2, 1)
 
 
 def test_the_bundle_tells_its_training_set_and_decision(lake: Lake, blobs: Blobs) -> None:
@@ -190,7 +191,7 @@ def test_other_levels_and_another_environment_are_named(lake: Lake, blobs: Blobs
 
 
 def test_environments_are_compared_library_by_library() -> None:
-    then, now = {"libraries": {"polars": "1"}, "threads": 2}, {"libraries": {"polars": "2"}, "threads": 2}
+    then, now = {"libraries": {"polars": "1"}, "threads": 2}, {"libraries": {"polars": "2"}, "cpu": None}
     assert differences(then, now) == ["polars was 1 and is 2"]
 
 

@@ -52,7 +52,8 @@ def _until(trips_world: World, moment: datetime, **rules: Watermark | Marker) ->
 
 
 def _awaited(trips_world: World) -> list[str]:
-    return awaited(trips_world.ws, trips_world.pipeline, trips_world.ws.slices)
+    first = awaited(trips_world.ws, trips_world.pipeline, trips_world.ws.slices)
+    return list(first.needs) if first else []
 
 
 def test_without_a_word_a_row_of_the_examples_after_a_partition_completes_it_S20(trips_world: World) -> None:

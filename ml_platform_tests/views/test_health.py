@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
-from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.declarations import Broken, Declarations
 from ml_platform.state import engine, promotions, schema
 from ml_platform.state.database import State
 from ml_platform.state.versions import version
@@ -28,8 +28,8 @@ def platform(january: Path, tmp_path: Path) -> Settings:
     return Settings(data=tmp_path / "data", threads=2)
 
 
-def _declared(_: Settings) -> dict[str, ModelPipeline]:
-    return {TRIPS.name: TRIPS}
+def _declared(_: Settings) -> Declarations:
+    return Declarations({TRIPS.name: TRIPS})
 
 
 def _findings(settings: Settings) -> list[Finding]:
@@ -45,7 +45,8 @@ def test_a_sound_platform_has_nothing_bad(platform: Settings) -> None:
     states = {finding.name: finding.state for finding in _findings(platform)}
     assert set(states) == {
         "settings", "declarations", "landing folder", "lake folder", "artifacts folder", "disk", "DAGSTER_HOME",
-        "catalog", "write lock", "lake", "state", "data files", "champion", "versions", "landed files",
+        "catalog", "write lock", "lake", "state", "data files", "quarantine", "partitions", "champion", "open alert",
+        "versions", "landed files",
     }  # fmt: skip
     assert "bad" not in states.values() and states["champion"] == states["data files"] == states["versions"] == "ok"
     assert [finding for finding in _findings(platform) if finding.state != "ok" and not finding.remedy] == []
@@ -127,12 +128,16 @@ def test_a_home_of_dagster_that_does_not_serve_is_named(
 
 
 def test_declarations_that_do_not_load_hide_nothing_else(platform: Settings) -> None:
-    def refused(_: Settings) -> dict[str, ModelPipeline]:
-        raise DeclarationError("Size", "-1 is no size", remedy="Use more.")
+    def refused(_: Settings) -> Declarations:
+        error = DeclarationError("Size", "-1 is no size", remedy="Use more.")
+        return Declarations({TRIPS.name: TRIPS}, (Broken("town.churn", ("churn",), error),))
 
-    findings = {finding.name: finding for finding in examine(lambda: platform, refused)}
-    assert findings["declarations"] == Finding("declarations", "bad", "Size: -1 is no size.", "Use more.")
-    assert findings["data files"].state == "ok"
+    findings = examine(lambda: platform, refused)
+    assert Finding("declarations", "bad", "churn: Size: -1 is no size.", "Use more.") in findings
+    assert [one.detail for one in findings if one.name == "declarations" and one.state == "ok"] == [
+        "trip_delay from ml_platform.pipelines"
+    ]
+    assert next(one for one in findings if one.name == "data files").state == "ok"
 
 
 def test_settings_that_do_not_load_are_the_only_finding() -> None:

@@ -17,6 +17,7 @@ from ml_platform.state.results import ValidatedResult
 from ml_platform.state.schema import record_details, records
 from ml_platform.steps.all_steps import STEPS
 from ml_platform.views import lineage_stories
+from ml_platform.views.explanation import explain
 from ml_platform.views.lineage_plot import lineage_plot
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
@@ -33,6 +34,11 @@ def _forget_reads(world: World) -> None:
     """As in a lake from before inputs were recorded."""
     with world.ws.state.writing() as connection:
         connection.execute(update(record_details).values(reads="null"))
+
+
+def _story_of(world: World, key: str) -> lineage_stories.Story:
+    explained = explain(world.ws, world.pipeline.name, key)
+    return lineage_stories.of_prediction(world.ws, world.pipeline, explained)
 
 
 def _row(file: Path, number: int) -> dict[str, str]:
@@ -101,7 +107,7 @@ def test_every_prediction_leads_to_the_row_of_the_file_that_it_is_about(open_wor
     trips = open_world(february)
     keys = trips.frame(f"SELECT key FROM {NAME}.predictions ORDER BY hash(key) LIMIT 6")["key"].to_list()
     for key in keys:
-        story = lineage_stories.of_prediction(trips.ws, trips.pipeline, key)
+        story = _story_of(trips, key)
         (origin,) = story["rows"]
         file = trips.settings.landing / origin["file"]
         row = _row(file, origin["row"])
@@ -123,7 +129,7 @@ def _files(*months: str) -> list[str]:
 def test_a_composite_key_is_found_as_it_is_printed(open_world: OpenWorld, trained_churn: Path) -> None:
     churn = open_world(trained_churn, scenario.churn())
     key = churn.frame("SELECT key FROM churn.predictions ORDER BY key LIMIT 1")["key"][0]
-    story = lineage_stories.of_prediction(churn.ws, churn.pipeline, key)
+    story = _story_of(churn, key)
     (origin,) = story["rows"]
     row = _row(churn.settings.landing / origin["file"], origin["row"])
     assert f'"customer":"{row["customer"]}"' in key
@@ -134,14 +140,14 @@ def test_a_key_without_prediction_is_named_with_some_that_have_one(
     open_world: OpenWorld, february: Path, january: Path
 ) -> None:
     trips = open_world(february)
-    with pytest.raises(NotFoundError, match=r"'7'.*Known: 2024020"):
-        lineage_stories.of_prediction(trips.ws, trips.pipeline, "7")
+    with pytest.raises(NotFoundError, match=r"'no such trip'.*Known: 2024020"):
+        _story_of(trips, "no such trip")
     with pytest.raises(NotFoundError, match="no version 'trip_delay@9'"):
         lineage_stories.of_version(trips.ws, trips.pipeline, 9)
     with pytest.raises(NotFoundError, match=r"'x.csv'.*Known: drivers.csv"):
         lineage_stories.of_file(trips.ws, trips.pipeline, "x.csv")
     with pytest.raises(NotFoundError, match="2024"):  # the first month has no champion and no prediction
-        lineage_stories.of_prediction(trips.ws, trips.pipeline, str(scenario.trip_rows("2024-01")["trip"][0]))
+        _story_of(trips, str(scenario.trip_rows("2024-01")["trip"][0]))
 
 
 def test_predictions_that_a_killed_run_did_not_record_are_told_with_the_remedy(
@@ -151,7 +157,7 @@ def test_predictions_that_a_killed_run_did_not_record_are_told_with_the_remedy(
     (key,) = trips.frame(f"SELECT min(key) FROM {NAME}.predictions").row(0)
     trips.forget_records(f"{NAME}/predictions")
     with pytest.raises(NotFoundError, match=r"no record of the predictions .*2024-02.*`ml-platform run trip_delay`"):
-        lineage_stories.of_prediction(trips.ws, trips.pipeline, key)
+        _story_of(trips, key)
 
 
 def test_a_story_and_its_picture_read_the_landed_files_once(open_world: OpenWorld, february: Path) -> None:
@@ -164,7 +170,7 @@ def test_a_story_and_its_picture_read_the_landed_files_once(open_world: OpenWorl
     event.listen(Engine, "before_cursor_execute", count)
     try:
         with trips.ws.reading():
-            story = lineage_stories.of_prediction(trips.ws, trips.pipeline, key)
+            story = _story_of(trips, key)
             lineage_plot(graph(trips.ws.state), story)
     finally:
         event.remove(Engine, "before_cursor_execute", count)
@@ -206,12 +212,30 @@ def test_a_file_that_is_replaced_after_it_was_used_is_told_apart_by_its_hash(
     assert (f"{NAME}/features", "2024-02", "stands") in _states(story["contents"][0]["built"])
     assert (f"{NAME}/features", "2024-02", "superseded") in _states(story["contents"][1]["built"])
     assert not [n for content in story["contents"] for n in content["built"] if n["state"] == "stale"]
-    (origin,) = lineage_stories.of_prediction(trips.ws, trips.pipeline, key)["rows"]
+    (origin,) = _story_of(trips, key)["rows"]
     assert (origin["sha256"], origin["status"]) == (old, "replaced"), "a prediction sees the row that was there first"
 
 
 def _states(built: list[lineage_stories.Story]) -> set[tuple[str, str, str]]:
     return {(node["asset"], node["partition"], node["state"]) for node in built}
+
+
+def test_a_file_goes_by_its_name_where_only_one_has_it(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
+    by_name = lineage_stories.of_file(trips.ws, trips.pipeline, "trips_2024-01.csv")
+    assert by_name == lineage_stories.of_file(trips.ws, trips.pipeline, "trips/trips_2024-01.csv")
+    with pytest.raises(NotFoundError, match=r"Did you mean 'trips_2024-01.csv'\? Known: drivers.csv"):
+        lineage_stories.of_file(trips.ws, trips.pipeline, "trips_2024-1.csv")
+
+
+def test_a_file_name_in_two_folders_needs_its_folder(open_world: OpenWorld) -> None:
+    trips = open_world(None)
+    trips.land("traffic", "2024-01.csv", scenario.traffic_rows("2024-01"))
+    trips.land("trips", "2024-01.csv", scenario.trip_rows("2024-01"))
+    for table in ("traffic", "trips"):
+        trips.step(f"raw/{table}", "all")
+    with pytest.raises(NotFoundError, match=r"Give the folder too: traffic/2024-01\.csv, trips/2024-01\.csv"):
+        lineage_stories.of_file(trips.ws, trips.pipeline, "2024-01.csv")
 
 
 def test_after_a_whole_run_nothing_is_stale_and_nothing_unknown(open_world: OpenWorld, february: Path) -> None:
@@ -228,7 +252,7 @@ def test_lineage_of_a_lake_from_before_is_added_where_the_key_is_found_again(
     _forget_reads(trips)
     assert trips.planned() == [], "outputs without lineage are still outputs (S32)"
     assert f"{NAME}/candidate 2024-01" in lineage_stories.of_version(trips.ws, trips.pipeline, 1)["missing"]
-    bare = lineage_stories.of_prediction(trips.ws, trips.pipeline, str(scenario.trip_rows("2024-02")["trip"][0]))
+    bare = _story_of(trips, str(scenario.trip_rows("2024-02")["trip"][0]))
     assert bare["reads"] == [] and len(bare["rows"]) == 1 and bare["missing"]
 
     done = record_missing(trips.ws, trips.pipeline, STEPS)
@@ -252,7 +276,7 @@ def test_a_picture_has_one_box_for_the_months_of_an_asset_and_the_row_s_own_way_
 ) -> None:
     trips = open_world(february)
     known, key = graph(trips.ws.state), str(scenario.trip_rows("2024-02")["trip"][0])
-    one = lineage_plot(known, lineage_stories.of_prediction(trips.ws, trips.pipeline, key)).decode()
+    one = lineage_plot(known, _story_of(trips, key)).decode()
     for text in (key, "trips_2024-02.csv", "trips_2024-01.csv", "version @1", "training set", "validated drivers"):
         assert one.count(f">{text}<") == 1, text
     assert one.count(">features<") == one.count(">validated trips<") == 2, "the scored month and the trained one"

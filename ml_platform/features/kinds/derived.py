@@ -6,8 +6,8 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.features.rowwise import Layers, derive
-from ml_platform.spec.expressions import columns_read, from_portable, to_portable
+from ml_platform.features.rowwise import DerivedColumn, Layers, derive
+from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -28,16 +28,19 @@ def derived_forms(pipeline: ModelPipeline) -> tuple[DerivedForm, ...]:
     )
 
 
-def layers(forms: Sequence[DerivedForm]) -> Layers:
-    """The expressions in as few steps as their order allows: `with_columns` costs per call."""
-    steps: list[list[pl.Expr]] = []
+def layers(forms: Sequence[DerivedForm], schema: Mapping[str, pl.DataType]) -> Layers:
+    """The expressions in as few steps as their order allows: `with_columns` costs per call.
+
+    `schema` has the types of what they read and derive.
+    """
+    steps: list[list[DerivedColumn]] = []
     depth: dict[str, int] = {}
     for form in forms:
         level = max((depth[name] + 1 for name in columns_read(form.expression) if name in depth), default=0)
         depth[form.name] = level
         if level == len(steps):
             steps.append([])
-        steps[level].append(from_portable(form.expression).alias(form.name))
+        steps[level].append(DerivedColumn.of(form.name, form.expression, schema, f"Derived({form.name}=…)"))
     return tuple(tuple(layer) for layer in steps)
 
 
@@ -45,7 +48,7 @@ class OneRow:
     """Derived features of one row at a time, from Python values to Python values."""
 
     def __init__(self, forms: Sequence[DerivedForm], schema: Mapping[str, pl.DataType]) -> None:
-        self._steps = layers(forms)
+        self._steps = layers(forms, schema)
         self._makes = [form.name for form in forms]
         reads = set[str]().union(*(columns_read(form.expression) for form in forms)) - set(self._makes)
         self._reads = {name: schema[name] for name in sorted(reads)}

@@ -46,13 +46,17 @@ class TimeSinceForm(JoinedForm[TimeSince]):
     def shared(self) -> Hashable:
         return self.kind, json.dumps(self.where)
 
+    def condition(self, table: TableForm) -> Condition:
+        """What is true of the rows that count."""
+        return Condition(self.where, table, f"TimeSince({self.table!r})")
+
     @classmethod
     def compute(cls, forms: Sequence[Self], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
         """As JoinedForm says: the greatest event time of the rows that cover each example."""
         head, places = forms[0], batch.places(forms[0].on)
         latest = Extremes(places.size, np.maximum, ALWAYS, np.int64)
         event = f"e.{quoted(table.event_time or '')}"
-        for rows in batch.rows(head, event, condition=Condition(head.where, table)):
+        for rows in batch.rows(head, event, condition=head.condition(table)):
             columns = (rows[name] for name in ("_group", "_clock", "_usable", "_end"))
             group, clock, usable, until = (np.asarray(column, np.int64) for column in columns)
             first = places.after(places.keys(group, np.maximum(usable, clock - 1)))
@@ -66,7 +70,7 @@ class TimeSinceForm(JoinedForm[TimeSince]):
 
     @classmethod
     def feed(cls, forms: Sequence[Self], table: TableForm, keys: Keys) -> Feed:
-        return ConditionalFeed(Condition(forms[0].where, table), keys, PickFeed(forms, (), table, keys))
+        return ConditionalFeed(forms[0].condition(table), keys, PickFeed(forms, (), table, keys))
 
     def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
         return {self.outputs[0]: seconds_since_latest(timeline, at)}

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -18,11 +18,16 @@ from ml_platform.features.timelines import DISTINCT, WindowTimeline
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import Window
+from ml_platform.spec.features.window import COUNTED
+from ml_platform.spec.tables import Table
 
 
 @dataclass(frozen=True)
 class WindowForm(JoinedForm[Window]):
-    """`outputs` are in the order of spans, within a span in that of aggregates. Spans are microseconds."""
+    """`outputs` are in the order of spans, within a span in that of aggregates. Spans are microseconds.
+
+    nan: "null" where values that may be NaN are counted; None there means that the form was stored when NaN counted.
+    """
 
     word: ClassVar[type] = Window
     kind: ClassVar[str] = "window"
@@ -37,6 +42,7 @@ class WindowForm(JoinedForm[Window]):
     where: dict[str, Any] | None
     resolution: float
     outputs: tuple[str, ...]
+    nan: str | None = None
 
     def named(self) -> list[tuple[str, str, int]]:
         """(output, aggregate, span), in the order of the outputs."""
@@ -56,6 +62,22 @@ class WindowForm(JoinedForm[Window]):
             float(feature.resolution),
             feature.outputs,
         )
+
+    def of_table(self, table: Table) -> Self:
+        allowed = self.of is not None and getattr(table.contract.columns()[self.of], "allow_nan", False)
+        return replace(self, nan="null") if allowed and COUNTED.intersection(self.aggregates) else self
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: item for name, item in super().to_json().items() if name != "nan" or item is not None}
+
+    def condition(self, table: TableForm) -> Condition | None:
+        """What is true of the rows that count; None: all count."""
+        return Condition(self.where, table, f"Window({self.table!r})") if self.where is not None else None
+
+    @property
+    def nan_counts(self) -> bool:
+        """Whether NaN of `of` is a value, as it was when the form was stored, and not null."""
+        return self.nan is None and bool(COUNTED.intersection(self.aggregates))
 
     @property
     def columns(self) -> frozenset[str]:
@@ -77,8 +99,14 @@ class WindowForm(JoinedForm[Window]):
 
     @classmethod
     def feed(cls, forms: Sequence[Self], table: TableForm, keys: Keys) -> Feed:
-        feed, where = WindowFeed(forms, table, keys), forms[0].where
-        return ConditionalFeed(Condition(where, table), keys, feed) if where is not None else feed
+        feed, condition = WindowFeed(forms, table, keys), forms[0].condition(table)
+        return ConditionalFeed(condition, keys, feed) if condition is not None else feed
+
+
+def columns_without_nan(forms: Sequence[WindowForm], table: TableForm) -> frozenset[str]:
+    """The columns of which these windows take NaN as null: fractions, unless a stored form counts it as a value."""
+    fractions = {form.of for form in forms if form.of is not None and table.columns[form.of].is_float()}
+    return frozenset(fractions - {form.of for form in forms if form.nan_counts})
 
 
 @dataclass(eq=False)
@@ -112,6 +140,7 @@ class WindowFeed:
         }
         self._distinct = sorted({form.of for form in forms if form.of is not None and DISTINCT & set(form.aggregates)})
         self._columns: dict[Any, frozenset[str]] = {**cells, **dict.fromkeys(self._distinct, DISTINCT)}
+        self._without_nan = columns_without_nan(forms, table)
         self._titles = {form.of: f"Window({form.table!r}, of={form.of!r})" for form in forms}
         self._named = [(form, form.named()) for form in forms]
         self._timelines: dict[Key, WindowTimeline] = {}
@@ -122,14 +151,15 @@ class WindowFeed:
         if key is None:
             return []
         values: dict[Any, Any] = {cell: self._value(row, *cell, *kind) for cell, kind in self._kinds.items()}
-        values |= {of: distinct_value(row[of]) for of in self._distinct}
+        values |= {of: distinct_value(self._known(row, of)) for of in self._distinct}
         return [_WindowEntry(self._timeline(key), moments[self._clock], mark, values)]
 
     def insert_many(self, news: News) -> None:
         frame, clocks = news.frame, news.moments[self._clock].to_list()
         cells: dict[Any, tuple[list[Any], ...]]
         cells = {cell: self._values(frame, *cell, *kind) for cell, kind in self._kinds.items()}
-        cells |= {of: ([distinct_value(value) for value in frame[of].to_list()],) for of in self._distinct}
+        for of in self._distinct:
+            cells[of] = ([distinct_value(value) for value in self._column(frame, of).to_list()],)
         kept = frame.select(*self._keys.by, _clock=news.moments[self._clock], _index=pl.int_range(pl.len()))
         for key, indexes in news.by_key(self._keys, kept, ["_clock"]):
             values = {
@@ -172,10 +202,18 @@ class WindowFeed:
             timeline = self._timelines[key] = WindowTimeline(self._columns)
         return timeline
 
+    def _known(self, row: Mapping[str, Any], of: str) -> Any:
+        """The value of a column, None for a null."""
+        return None if of in self._without_nan and row[of] != row[of] else row[of]
+
+    def _column(self, frame: pl.DataFrame, of: str) -> pl.Series:
+        """`_known` of many."""
+        return frame[of].fill_nan(None) if of in self._without_nan else frame[of]
+
     def _value(
         self, row: Mapping[str, Any], of: str | None, resolution: float, numeric: bool, summed: bool
     ) -> tuple[int, float] | None:
-        value = row[of] if of is not None else 0.0
+        value = self._known(row, of) if of is not None else 0.0
         if value is None:
             return None
         if not numeric:
@@ -189,10 +227,11 @@ class WindowFeed:
         """`_value` of many: the units, null where the value is, and the values."""
         if of is None:
             return [0] * frame.height, [0.0] * frame.height
-        missing = frame[of].is_null()
+        column = self._column(frame, of)
+        missing = column.is_null()
         filled = np.zeros(frame.height)
         if numeric:
-            filled = frame[of].cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0  # no negative zero
+            filled = column.cast(pl.Float64).fill_null(0.0).to_numpy() + 0.0  # no negative zero
         whole = units(filled, resolution, self._titles[of]) if summed else np.zeros(frame.height, np.int64)
         if not np.isfinite(filled).all():
             finite(float(filled[~np.isfinite(filled)][0]), self._titles[of])

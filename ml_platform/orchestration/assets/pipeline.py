@@ -36,7 +36,7 @@ def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         partitions_def=partitions_of(pipeline.partitions),
         description=step_description(pipeline, step),
         metadata={**metadata, **about},
-        check_specs=check_specs(key, step.checks(pipeline), pipeline.partitions),
+        check_specs=check_specs(key, step.checks(pipeline)),
     )
     def run_step(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
@@ -45,6 +45,6 @@ def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         outcome = step.run(ws, pipeline, partition, context.run.run_id)
         context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
         tell_alerts(context, ws, key, partition, outcome, step.alerts)
-        return materialized(key, outcome, ws.blobs, about)
+        return materialized(key, partition, outcome, ws.blobs, about)
 
     return run_step

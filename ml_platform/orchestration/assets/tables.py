@@ -43,7 +43,7 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
             ws = ml_platform_workspace.workspace()
             outcome = steps.ingest(ws, table, context.run.run_id, context.log.info)
             tell_alerts(context, ws, key, WHOLE, outcome, "check")
-        return materialized(key, outcome, ws.blobs)
+        return materialized(key, WHOLE, outcome, ws.blobs)
 
     return raw
 
@@ -77,7 +77,7 @@ def _validated(
                 metadata={**refused_shape, "dagster/table_name": f"lake.quarantine.{table.name}"},
             ),
         ],
-        check_specs=check_specs(key, check_names(table, slices), slices),
+        check_specs=check_specs(key, check_names(table, slices)),
         partitions_def=partitions_of(slices),
     )
     def validated(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
@@ -87,7 +87,7 @@ def _validated(
             ws = ml_platform_workspace.workspace()
             good, bad = steps.validate(ws, table, references, partition, context.run.run_id)
             tell_alerts(context, ws, key, partition, good, "contract")
-        yield materialized(key, good, ws.blobs, shape)
-        yield materialized(refused, bad, ws.blobs, refused_shape)
+        yield materialized(key, partition, good, ws.blobs, shape)
+        yield materialized(refused, partition, bad, ws.blobs, refused_shape)
 
     return validated

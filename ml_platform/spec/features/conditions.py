@@ -19,7 +19,7 @@ def check_expression(where: Any, title: str) -> None:
 
 def check_condition(where: pl.Expr, table: Table, title: str) -> None:
     """Raise DeclarationError, naming `title`, unless `where` is a Boolean expression over `table`."""
-    if type_of(where, table.columns, f"{title}.where") != pl.Boolean:
+    if type_of(where, table.stored_columns, f"{title}.where") != pl.Boolean:
         raise DeclarationError(f"{title}.where", "not a Boolean expression", remedy="Compare something.")
 
 

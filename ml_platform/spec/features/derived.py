@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
@@ -9,6 +10,8 @@ from ml_platform.errors import DeclarationError
 from ml_platform.spec.expression_wording import expression_in_words
 from ml_platform.spec.expressions import to_portable
 from ml_platform.spec.features.word import FeatureWord, Phrases
+
+_SHORT = 60  # characters of an expression that may stand beside a value
 
 
 @dataclass(frozen=True, eq=False, init=False)
@@ -49,3 +52,10 @@ class Derived(FeatureWord):
             name: f"from the example: {expression_in_words(to_portable(expression, name))}"
             for name, expression in self.expressions.items()
         }
+
+    def of_example(self, example: Mapping[str, Any], phrases: Phrases) -> dict[str, str]:
+        words = {}
+        for name, expression in self.expressions.items():
+            phrase = expression_in_words(to_portable(expression, name))
+            words[name] = f"{name} ({phrase})" if len(phrase) <= _SHORT else name
+        return words

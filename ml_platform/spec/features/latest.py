@@ -1,5 +1,6 @@
 """`Latest`: columns of the latest row (S10)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
@@ -67,7 +68,7 @@ class Latest(JoinedFeature):
 
     def output_types(self, table: Table) -> list[pl.DataType]:
         self.check_columns(table, *self.take)
-        return [table.columns[column] for column in self.take]
+        return [table.stored_columns[column] for column in self.take]
 
     def columns_behind(self) -> dict[str, tuple[str, ...]]:
         return {output: (column,) for output, column in zip(self.outputs, self.take, strict=True)}
@@ -80,3 +81,10 @@ class Latest(JoinedFeature):
             row += f", at most {span_in_words(self.max_age)} old"
         taken = zip(self.outputs, self.take, strict=True)
         return {output: f"{phrases.column(self.table, column)} of {row}" for output, column in taken}
+
+    def of_example(self, example: Mapping[str, Any], phrases: Phrases) -> dict[str, str]:
+        row = f"the latest {self.rows_of(example)}"
+        if self.offset:
+            row += f", {span_in_words(self.offset)} earlier"
+        taken = zip(self.outputs, self.take, strict=True)
+        return {output: f"{phrases.unit(self.table, column)} of {row}" for output, column in taken}

@@ -1,5 +1,6 @@
 """`Lookup`: columns of a table without time (S12)."""
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import polars as pl
@@ -51,7 +52,7 @@ class Lookup(JoinedFeature):
 
     def output_types(self, table: Table) -> list[pl.DataType]:
         self.check_columns(table, *self.take)
-        return [table.columns[column] for column in self.take]
+        return [table.stored_columns[column] for column in self.take]
 
     def columns_behind(self) -> dict[str, tuple[str, ...]]:
         return {output: (column,) for output, column in zip(self.outputs, self.take, strict=True)}
@@ -60,3 +61,8 @@ class Lookup(JoinedFeature):
         row = f"the {self.joined_rows('row')}"
         taken = zip(self.outputs, self.take, strict=True)
         return {output: f"{phrases.column(self.table, column)} of {row}" for output, column in taken}
+
+    def of_example(self, example: Mapping[str, Any], phrases: Phrases) -> dict[str, str]:
+        row = self.rows_of(example)
+        taken = zip(self.outputs, self.take, strict=True)
+        return {output: f"{phrases.unit(self.table, column)} of {row}" for output, column in taken}

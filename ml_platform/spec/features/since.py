@@ -1,7 +1,11 @@
 """`Since`: the time that has passed since the latest row (S11)."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import polars as pl
 
+from ml_platform.spec.expression_wording import seconds_in_words, value_in_words
 from ml_platform.spec.features.word import JoinedFeature, On, Phrases, join_keys
 from ml_platform.spec.tables import Table
 from ml_platform.spec.vocabulary import word
@@ -43,3 +47,9 @@ class Since(JoinedFeature):
 
     def in_words(self, phrases: Phrases) -> dict[str, str]:
         return {self.outputs[0]: f"seconds since the latest {self.joined_rows('row')} known {phrases.before}"}
+
+    def of_example(self, example: Mapping[str, Any], phrases: Phrases) -> dict[str, str]:
+        return {self.outputs[0]: f"time since the latest of {self.rows_of(example, every='all ')}"}
+
+    def value_in_words(self, value: Any) -> str:
+        return seconds_in_words(value) if isinstance(value, float) else value_in_words(value)

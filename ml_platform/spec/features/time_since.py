@@ -1,10 +1,11 @@
 """`TimeSince`: the time since the latest row that meets a condition (S11a)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from ml_platform.spec.expression_wording import expression_in_words
+from ml_platform.spec.expression_wording import expression_in_words, seconds_in_words, value_in_words
 from ml_platform.spec.expressions import to_portable
 from ml_platform.spec.features.conditions import check_condition, check_expression, condition_columns
 from ml_platform.spec.features.word import JoinedFeature, On, Phrases, join_keys
@@ -60,3 +61,10 @@ class TimeSince(JoinedFeature):
         condition = expression_in_words(to_portable(self.where, "TimeSince.where"))
         row = f"the latest {self.joined_rows('row')} where {condition}"
         return {self.outputs[0]: f"seconds since {row} known {phrases.before}"}
+
+    def of_example(self, example: Mapping[str, Any], phrases: Phrases) -> dict[str, str]:
+        condition = expression_in_words(to_portable(self.where, "TimeSince.where"))
+        return {self.outputs[0]: f"time since the latest of {self.rows_of(example, every='all ')} where {condition}"}
+
+    def value_in_words(self, value: Any) -> str:
+        return seconds_in_words(value) if isinstance(value, float) else value_in_words(value)

@@ -1,5 +1,6 @@
 """`Window`: aggregates over the rows of a span of time before the prediction time (S9)."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import polars as pl
@@ -97,11 +98,7 @@ class Window(JoinedFeature):
         dtype: pl.DataType = pl.Null()
         if self.of is not None:
             self.check_columns(table, self.of)
-            dtype = table.columns[self.of]
-        if "n_unique" in self.agg and dtype.is_nested():
-            raise DeclarationError(
-                self.title, f"of={self.of!r} is {dtype}", remedy="n_unique counts plain values: text, numbers, dates."
-            )
+            dtype = table.stored_columns[self.of]
         if not COUNTED.issuperset(self.agg) and not (dtype.is_numeric() or dtype == pl.Boolean):
             raise DeclarationError(self.title, f"of={self.of!r} is {dtype}", remedy="Only numbers have a sum or mean.")
         if self.where is not None:
@@ -121,6 +118,25 @@ class Window(JoinedFeature):
             for span in self.over
             for agg in self.agg
         }
+
+    def of_example(self, example: Mapping[str, Any], phrases: Phrases) -> dict[str, str]:
+        rows = self.rows_of(example, every="all ")
+        if self.where is not None:
+            rows += f" where {expression_in_words(to_portable(self.where, 'Window.where'))}"
+        words = {}
+        for span in self.over:
+            last = "of" if self.clock == "event_time" else "known in"
+            over = f"{last} the last {span_in_words(span).removeprefix('1 ')}"
+            for agg in self.agg:
+                words[self.output(agg, span)] = f"{self._of_rows(agg, rows, phrases)} {over}"
+        return words
+
+    def _of_rows(self, agg: str, rows: str, phrases: Phrases) -> str:
+        if self.of is None:
+            return f"number of {rows}"
+        if agg == "count":
+            return f"number of {rows} ({self.of} present)"
+        return f"{_IN_WORDS[agg]} {'of ' if agg == 'n_unique' else ''}{phrases.unit(self.table, self.of)} of {rows}"
 
     def _aggregated(self, agg: str, rows: str) -> str:
         if agg == "count":

@@ -9,8 +9,11 @@ from typing import Any, ClassVar
 import polars as pl
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.expression_wording import value_in_words
 from ml_platform.spec.tables import Table
 from ml_platform.spec.vocabulary import Several
+
+_SHORT = 32  # characters of a description that may stand beside a value
 
 On = str | Several[str] | Mapping[str, str]
 
@@ -47,6 +50,15 @@ class Phrases:
         about = self.descriptions[table].get(name)
         return f"{name} ({about})" if about else name
 
+    def unit(self, table: str, name: str) -> str:
+        """The column with the beginning of its description, where that is short: often a unit.
+
+        >>> Phrases("now", {"trips": {"late": "minutes late; null: never arrived"}}).unit("trips", "late")
+        'late (minutes late)'
+        """
+        about = self.descriptions[table].get(name, "").partition(";")[0].strip()
+        return f"{name} ({about})" if about and len(about) <= _SHORT else name
+
 
 class FeatureWord(ABC):
     """A word that declares features.
@@ -64,6 +76,17 @@ class FeatureWord(ABC):
     @abstractmethod
     def in_words(self, phrases: Phrases) -> dict[str, str]:
         """Each output → a phrase that describes it."""
+
+    @abstractmethod
+    def of_example(self, example: Mapping[str, Any], phrases: Phrases) -> dict[str, str]:
+        """Each output → a short phrase that names it for one example, to be followed by "is" and its value.
+
+        `example`: the example's own columns and features by name.
+        """
+
+    def value_in_words(self, value: Any) -> str:
+        """A value of an output."""
+        return value_in_words(value)
 
 
 class JoinedFeature(FeatureWord):
@@ -106,6 +129,14 @@ class JoinedFeature(FeatureWord):
                 raise DeclarationError(
                     self.title, f"there is no column {name!r}", remedy=f"Its columns: {', '.join(table.columns)}."
                 )
+
+    def rows_of(self, example: Mapping[str, Any], *, every: str = "") -> str:
+        """`trips with driver D7`: the rows joined to one example. `every` goes before the table if all rows are."""
+        values = [
+            f"{theirs} {value_in_words(example[own])}" if own in example else theirs
+            for own, theirs in self.keys.items()
+        ]
+        return f"{self.table} with {' and '.join(values)}" if values else f"{every}{self.table}"
 
     def joined_rows(self, noun: str) -> str:
         """`trips rows with the same driver`, where `noun` is "rows"."""

@@ -1,0 +1,124 @@
+"""Health checks of Dagster: sensors by their last ticks, runs that failed, runs that hang."""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorTick, TickStatus
+from dagster._core.storage.tags import PARTITION_NAME_TAG
+
+from ml_platform.errors import first_line
+from ml_platform.orchestration.alive import is_dead
+from ml_platform.orchestration.due import IN_FLIGHT
+from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.views.health_finding import Finding
+
+SILENT = timedelta(minutes=10)  # without a tick of any sensor: the daemon does not run
+_QUEUED = timedelta(minutes=15)  # before it starts; dagster.yaml gives up a start after three
+_LONG = timedelta(hours=12)  # in flight
+_FAILURES = 20  # of a pipeline, newest first, that are looked at
+
+
+def dagster_findings(
+    instance: dg.DagsterInstance, settings: Settings, pipelines: Sequence[ModelPipeline], now: datetime | None = None
+) -> Iterator[Finding]:
+    """Sensors first, then runs."""
+    moment = now or datetime.now(UTC)
+    yield from _sensors(instance, pipelines, moment)
+    for pipeline in pipelines:
+        yield from _failed(instance, pipeline)
+        yield from _hanging(instance, settings, pipeline, moment)
+
+
+def _sensors(instance: dg.DagsterInstance, pipelines: Sequence[ModelPipeline], now: datetime) -> Iterator[Finding]:
+    wanted = {f"{pipeline.name}_{kind}" for pipeline in pipelines for kind in ("landing", "decisions")}
+    wanted.add("ml_platform_alerts")
+    states = _newest(instance, InstigatorType.SENSOR, wanted)
+    ticks = {name: tick for name, state in states.items() if (tick := _last_tick(instance, state)) is not None}
+    if not ticks:
+        remedy = "`make dev` or `dagster dev` starts them; without, `ml-platform run PIPELINE` does their work."
+        yield Finding("sensors", "warn", "none has ever ticked on this instance: nothing runs by itself", remedy)
+        return
+    newest = datetime.fromtimestamp(max(tick.timestamp for tick in ticks.values()), UTC)
+    if now - newest > SILENT:
+        remedy = "Start Dagster again: `make dev`, or the service that runs its daemon."
+        yield Finding(
+            "sensors", "bad", f"none has ticked since {newest:%Y-%m-%d %H:%M} UTC: the daemon is down", remedy
+        )
+    calendars = _newest(instance, InstigatorType.SCHEDULE, {f"{pipeline.name}_calendar" for pipeline in pipelines})
+    healthy = 0
+    for name, state in sorted(states.items()):
+        tick, calendar = ticks.get(name), calendars.get(name.replace("_landing", "_calendar"))
+        if state.status == InstigatorStatus.STOPPED:
+            if calendar is None or calendar.status != InstigatorStatus.RUNNING:
+                yield Finding("sensor", "bad", f"{name} is stopped", "Start it on the page Automation of Dagster.")
+        elif tick is not None and tick.status == TickStatus.FAILURE:
+            error = tick.error.cause or tick.error if tick.error else None
+            problem = first_line(Exception(error.message)) if error else "no reason given"
+            remedy = "Mend the cause; its next tick tries again. The tick on the sensor's page has the traceback."
+            yield Finding("sensor", "bad", f"{name} failed at {_at(tick.timestamp)}: {problem}", remedy)
+        else:
+            healthy += 1
+    for name in sorted(wanted - states.keys()):
+        yield Finding("sensor", "bad", f"{name} has never ticked", "Reload the code location in Dagster.")
+    yield Finding("sensors", "ok", f"{healthy} of {len(wanted)} tick; the last tick was at {newest:%Y-%m-%d %H:%M} UTC")
+
+
+def _newest(instance: dg.DagsterInstance, kind: InstigatorType, names: set[str]) -> dict[str, InstigatorState]:
+    """The state of each instigator; of several code locations that had it, the one that ticked last."""
+    found: dict[str, InstigatorState] = {}
+    states = [state for state in instance.all_instigator_state(instigator_type=kind) if state.name in names]
+    for state in sorted(states, key=lambda one: getattr(one.instigator_data, "last_tick_timestamp", None) or 0.0):
+        found[state.name] = state
+    return found
+
+
+def _last_tick(instance: dg.DagsterInstance, state: InstigatorState) -> InstigatorTick | None:
+    """The last tick that ended."""
+    ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=2)
+    return next((tick for tick in ticks if tick.status != TickStatus.STARTED), None)
+
+
+def _failed(instance: dg.DagsterInstance, pipeline: ModelPipeline) -> Iterator[Finding]:
+    """Runs that failed and that no later run of the same job and partition has made good."""
+    mine = {PIPELINE_TAG: pipeline.name}
+    seen: set[tuple[str, str]] = set()
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], tags=mine), limit=_FAILURES):
+        partition = run.tags.get(PARTITION_NAME_TAG, "")
+        where = (run.job_name, partition)
+        if where in seen:
+            continue
+        seen.add(where)
+        tags = {**mine, PARTITION_NAME_TAG: partition} if partition else mine
+        last = next(
+            other
+            for other in instance.get_runs(dg.RunsFilter(job_name=run.job_name, tags=tags))
+            if other.is_finished and other.tags.get(PARTITION_NAME_TAG, "") == partition
+        )
+        if last.run_id == run.run_id:
+            what = f"{run.job_name} for {partition}" if partition else run.job_name
+            remedy = f"Its page in Dagster shows the step. Mend the cause; then `ml-platform run {pipeline.name}`."
+            yield Finding("run", "bad", f"{what} failed (run {run.run_id})", remedy)
+
+
+def _hanging(
+    instance: dg.DagsterInstance, settings: Settings, pipeline: ModelPipeline, now: datetime
+) -> Iterator[Finding]:
+    for record in instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT, tags={PIPELINE_TAG: pipeline.name})):
+        run, began = record.dagster_run, record.create_timestamp.replace(tzinfo=UTC)
+        what = f"{run.job_name} (run {run.run_id}), since {began:%Y-%m-%d %H:%M} UTC"
+        started = run.status == dg.DagsterRunStatus.STARTED
+        if is_dead(settings, run.run_id):
+            remedy = "A running sensor starts it again; else terminate it in Dagster."
+            yield Finding("run", "bad", f"the process of {what} is gone", remedy)
+        elif not started and now - began > _QUEUED:
+            yield Finding("run", "bad", f"{what} has not started", "Terminate it in Dagster, and start its daemon.")
+        elif now - began > _LONG:
+            yield Finding("run", "warn", f"{what} still runs", "Look at its page in Dagster; terminate it if it hangs.")
+
+
+def _at(timestamp: float) -> str:
+    return f"{datetime.fromtimestamp(timestamp, UTC):%Y-%m-%d %H:%M} UTC"

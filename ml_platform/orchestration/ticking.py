@@ -1,0 +1,80 @@
+"""A sensor's tick. What goes wrong in it is a skip with the reason and an alert, so that one fault makes no red row a
+tick, and whoever is on call hears of it once.
+
+A tick is red only when not even the alert can be stored: before the first run, or when the operational state cannot
+be written.
+"""
+
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+import dagster as dg
+
+from ml_platform.errors import first_line
+from ml_platform.monitoring import delivery
+from ml_platform.monitoring.alert_rules import of_sensor, of_stuck_run
+from ml_platform.monitoring.channels import channels
+from ml_platform.orchestration.due import Answer, due
+from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
+from ml_platform.runtime.step import Job
+from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import alerts, database
+from ml_platform.state.alerts import Alert, Kind
+from ml_platform.state.database import State
+
+_OURS: tuple[Kind, ...] = ("sensor", "run")
+
+
+def answered(
+    instance: dg.DagsterInstance,
+    pipeline: ModelPipeline,
+    job: Job,
+    sensor: str,
+    cursor: str | None,
+    log: Callable[[str], None],
+    addresses: Sequence[str] = (),
+) -> Answer:
+    """What `due` answers. An error becomes a skip reason and an alert; a run that failed becomes an alert, too.
+
+    `log` takes warnings and the traceback of an error. Raises the error when its alert cannot be stored.
+    """
+    asset, settings = f"{pipeline.name}/{sensor.removeprefix(f'{pipeline.name}_')}", settings_of(addresses)
+    try:
+        answer = due(instance, pipeline, job, cursor, log, addresses)
+        if answer.stuck is not None and (ws := reading_workspace_for(settings)) is not None:
+            problem = of_stuck_run(asset, answer.reason, answer.stuck) if answer.stuck else None
+            if _news(ws.state, asset, problem):
+                _tell(settings, asset, problem, log)
+    except Exception as error:  # whatever it is: a sensor goes on, and a person hears of it
+        log(traceback.format_exc())
+        if not database.exists(settings):
+            raise
+        _tell(settings, asset, of_sensor(asset, sensor, error), log)
+        what = f"{type(error).__name__}: {first_line(error)}"
+        return Answer(None, f"This tick failed, and an alert says so. {what}", cursor)
+    return answer
+
+
+def _news(state: State, asset: str, problem: Alert | None) -> bool:
+    """Whether a tick has an alert to raise, or one of an earlier tick to resolve."""
+    stands = alerts.latest_of(state, problem) if problem else None
+    if problem and (stands is None or stands.resolved_by == alerts.PLATFORM):
+        return True
+    return any(stands is None or item.alert_id != stands.alert_id for item in alerts.open_alerts(state, _OURS, asset))
+
+
+def _tell(settings: Settings, asset: str, problem: Alert | None, log: Callable[[str], None]) -> None:
+    """Raise the alert of a tick, deliver it if it is new, and resolve those of earlier ticks."""
+    with closing(State(settings)) as state:
+        new = alerts.raise_(state, [problem] if problem else [])
+        stands = alerts.latest_of(state, problem) if problem else None
+        over = [
+            item.alert_id
+            for item in alerts.open_alerts(state, _OURS, asset)
+            if stands is None or item.alert_id != stands.alert_id
+        ]
+        alerts.resolve(state, dict.fromkeys(over, "The sensor goes on, or has another problem."))
+        if new:
+            delivery.deliver(state, channels(settings, log))

@@ -1,0 +1,70 @@
+"""Health checks of champions: whole, missing, or with a candidate that was kept out."""
+
+from collections.abc import Iterator, Sequence
+
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import alerts, decisions, ledger, promotions
+from ml_platform.state.database import State
+from ml_platform.state.results import ChampionResult
+from ml_platform.state.stores import Stores
+from ml_platform.state.versions import version, versions
+from ml_platform.views.health_finding import Finding
+
+
+def champions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+    """Who serves, whether its bundle and training set are whole, and whether the newest candidate was kept out."""
+    for pipeline in pipelines:
+        champion = promotions.champion_at(stores.state, pipeline.name)
+        yield _serving(stores, pipeline.name, champion) if champion else _none(stores.state, pipeline.name)
+        kept_out = _kept_out(stores.state, pipeline.name, champion)
+        if kept_out is not None:
+            yield kept_out
+
+
+def _serving(stores: Stores, pipeline: str, champion: int) -> Finding:
+    serving = version(stores.state, pipeline, champion)
+    gone = [
+        kind
+        for kind, digest in (("bundle", serving.bundle), ("training set", serving.training_set))
+        if not stores.blobs.whole(digest)
+    ]
+    if not gone:
+        return Finding("champion", "ok", f"{serving.name} is whole")
+    detail = f"{serving.name}: its {' and '.join(gone)} is missing or damaged"
+    return Finding("champion", "bad", detail, f"`ml-platform run {pipeline}` makes it again.")
+
+
+def _none(state: State, pipeline: str) -> Finding:
+    if versions(state, pipeline):
+        remedy = f"`ml-platform models {pipeline}` shows the versions and why none serves."
+        return Finding("champion", "bad", f"{pipeline} has versions and no champion: nothing is scored", remedy)
+    decided = decisions.history(state, pipeline)
+    if not decided:
+        return Finding("champion", "ok", f"{pipeline} has not trained yet")
+    remedy = f"Land more data, or declare another policy; `ml-platform decisions {pipeline}` shows the evidence."
+    return Finding("champion", "warn", f"{pipeline} has no champion yet: {decided[-1].reason}", remedy)
+
+
+def _kept_out(state: State, pipeline: str, champion: int | None) -> Finding | None:
+    """The newest candidate, if it was not promoted and does not serve since."""
+    records = ledger.latest(state, f"{pipeline}/champion")
+    if not records:
+        return None
+    (_, partition), record = max(records.items(), key=lambda item: item[0][1])
+    result = record.result_as(ChampionResult)
+    if result.outcome != "kept" or result.candidate in (None, champion):
+        return None
+    name = f"{pipeline}@{result.candidate}"
+    log = [
+        entry for entry in promotions.history(state, pipeline) if (entry.action, entry.partition) == ("kept", partition)
+    ]
+    why = log[-1].reason if log else "a gate failed"
+    detail = f"{name} of {partition} was kept out: {why}" if partition != "all" else f"{name} was kept out: {why}"
+    about = [item for item in alerts.raised(state) if item.kind == "gate" and item.evidence == name]
+    if about and not any(item.is_open for item in about):
+        closed = about[0]
+        return Finding("candidate", "ok", f"{detail}. Resolved by {closed.resolved_by}: {closed.resolved_why}")
+    remedy = (
+        f"`ml-platform models {name}` shows every verdict. `ml-platform alerts resolve` where that is as it should be."
+    )
+    return Finding("candidate", "bad", detail, remedy)

@@ -1,0 +1,90 @@
+"""Health checks of data: refused and waiting files, sources, rejected rows, partitions that wait."""
+
+from collections.abc import Iterator, Sequence
+
+from ml_platform.monitoring.alert_rules import of_refused
+from ml_platform.monitoring.freshness import stale
+from ml_platform.monitoring.waiting import waiting, waits_too_long
+from ml_platform.sources.scan import pending, refused, unavailable_message
+from ml_platform.spec.partitions import Partitions
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
+from ml_platform.state import ledger
+from ml_platform.state.database import State
+from ml_platform.state.results import ValidatedResult
+from ml_platform.state.stores import Stores
+from ml_platform.views.alert_health import acknowledged
+from ml_platform.views.health_finding import Finding, Severity
+
+
+def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+    """What waits to be ingested, what was refused, and sources that cannot be read."""
+    for pipeline in pipelines:
+        looks = [(table, pending(stores.state, table)) for table in pipeline.tables]
+        counts = {table.name: len(look.paths) for table, look in looks if look.paths}
+        unavailable = [look.table for _, look in looks if look.unavailable is not None]
+        for table, look in looks:
+            if look.unavailable is not None:
+                detail = unavailable_message(table.name, look.unavailable)
+                yield Finding("source", "bad", detail, "Other tables go on; the next run tries again.")
+            for file in refused(stores.state, table, look):
+                (candidate,) = of_refused(table.name, [file], "")
+                known = acknowledged(stores.state, candidate)
+                detail = f"{table.name}: {file.error}"
+                if known:
+                    yield Finding("refused file", "ok", f"{detail} {known}")
+                else:
+                    remedy = f"{table.source.correction} `ml-platform alerts resolve` where it can stay as it is."
+                    yield Finding("refused file", "bad", detail, remedy)
+        if counts:
+            listed = ", ".join(f"{count} of {table}" for table, count in counts.items())
+            yield Finding(
+                "landed files", "warn", f"{pipeline.name}: {listed} wait", f"`ml-platform run {pipeline.name}`"
+            )
+        elif not unavailable:
+            yield Finding("landed files", "ok", f"{pipeline.name}: none waits")
+
+
+def waiting_partitions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+    """The partition that each pipeline waits for, and for what; data that are late."""
+    for pipeline in pipelines:
+        slices = _slices(pipeline)
+        for late in stale(stores.state, pipeline, slices):
+            if known := acknowledged(stores.state, late):
+                yield Finding("late data", "ok", f"{late.title}. {known}")
+            else:
+                yield Finding("late data", "bad" if late.severity == "error" else "warn", late.title, late.text)
+        waits = waiting(stores, pipeline, slices)
+        if waits is None:
+            continue
+        alarm = waits_too_long(stores, pipeline, slices)
+        known = acknowledged(stores.state, alarm) if alarm else ""
+        remedy = f"Land what is missing: `ml-platform land {pipeline.name} TABLE FILE…`."
+        if waits.refused:
+            remedy = "Correct the refused files and land them again."
+        state: Severity = "ok"
+        if alarm and not known:
+            state = "bad" if alarm.severity == "error" else "warn"
+        yield Finding("partitions", state, f"{pipeline.name}: {waits.text} {known}".strip(), remedy)
+
+
+def _slices(pipeline: ModelPipeline) -> dict[str, Partitions | None]:
+    return {table.name: pipeline.partitions if table.event_time else None for table in pipeline.tables}
+
+
+def rejected_rows(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+    """How many rows of the newest partition of each table were rejected; whether a check of a table stands failed."""
+    for pipeline in pipelines:
+        counts = [text for table in pipeline.tables if (text := _rejected(stores.state, table))]
+        if counts:
+            yield Finding("quarantine", "ok", f"{pipeline.name}: {'; '.join(counts)}")
+
+
+def _rejected(state: State, table: Table) -> str:
+    records = ledger.latest(state, f"validated/{table.name}")
+    if not records:
+        return ""
+    (_, partition), record = max(records.items(), key=lambda item: item[0][1])
+    result = record.result_as(ValidatedResult)
+    where = table.name if table.event_time is None else f"{table.name} {partition}"
+    return f"{result.quarantined:,} of {result.rows + result.quarantined:,} rows of {where} rejected"
