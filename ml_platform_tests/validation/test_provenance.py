@@ -80,19 +80,6 @@ def test_a_file_that_clean_refuses_shows_nothing() -> None:
     assert (seen.sample.height, seen.of("minutes")) == (0, set())
 
 
-def test_lists_and_texts_move_like_numbers() -> None:
-    class Listed(dy.Schema):
-        id = dy.String(primary_key=True)
-        both = dy.List(dy.Int64(nullable=True), nullable=True)
-
-    def listing(rides: pl.DataFrame) -> pl.DataFrame:
-        return rides.with_columns(both=pl.concat_list(pl.col("start", "end").cast(pl.Int64)))
-
-    table = Table("rides", Files("rides/*.csv"), Listed, clean=listing)
-    seen = movements(table, [("rides/a.csv", RAW)], {})
-    assert seen.movers == {"id": {"id"}, "both": {"start", "end"}}
-
-
 def test_rows_that_a_clean_leaves_out_are_no_movement() -> None:
     def filtered(rides: pl.DataFrame) -> pl.DataFrame:
         made = clean(rides.filter(pl.col("unused") == "x"))
