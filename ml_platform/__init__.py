@@ -18,7 +18,6 @@ if TYPE_CHECKING:
         AtLeast,
         AtMost,
         Latency,
-        Leakage,
         NoWorseThanBaseline,
         NoWorseThanChampion,
         OverfitGap,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         Reproduction,
         Size,
     )
+    from ml_platform.spec.leak_gates import Leakage, Provenance
     from ml_platform.spec.monitoring import Drift
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
@@ -48,7 +48,6 @@ _HOMES = {
         "AtLeast",
         "AtMost",
         "Latency",
-        "Leakage",
         "NoWorseThanBaseline",
         "NoWorseThanChampion",
         "OverfitGap",
@@ -56,6 +55,7 @@ _HOMES = {
         "Reproduction",
         "Size",
     ),
+    "spec.leak_gates": ("Leakage", "Provenance"),
     "spec.monitoring": ("Drift",),
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
@@ -93,6 +93,7 @@ __all__ = [
     "Parity",
     "PipelineComponent",
     "Plausible",
+    "Provenance",
     "Reproduction",
     "Retrain",
     "Since",

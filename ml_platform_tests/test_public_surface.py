@@ -29,6 +29,7 @@ WORDS = [
     "Parity",
     "PipelineComponent",
     "Plausible",
+    "Provenance",
     "Reproduction",
     "Retrain",
     "Since",

@@ -14,7 +14,7 @@ from ml_platform.authoring.columns import NUMBERS, TIMES, Column
 from ml_platform.authoring.roles import Roles
 from ml_platform.evaluation.gates.leakage import learned
 from ml_platform.evaluation.metrics import metric
-from ml_platform.spec.gates import Leakage
+from ml_platform.spec.leak_gates import Leakage
 
 MANY_LEVELS = 200
 NEARLY_UNIQUE = 0.5  # of the rows have a text of their own

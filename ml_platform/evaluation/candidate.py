@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
@@ -15,6 +15,7 @@ import polars as pl
 from ml_platform.evaluation.bootstrap import Interval, interval
 from ml_platform.evaluation.metrics import Statistic, statistic
 from ml_platform.spec.pipeline import Task
+from ml_platform.validation.provenance import Movements
 
 Array = npt.NDArray[Any]
 
@@ -31,6 +32,24 @@ class Scorer(Protocol):
 
     def score_row(self, row: Mapping[str, Any]) -> Any:
         """The same for one row."""
+
+
+@dataclass(frozen=True)
+class ColumnOrigins:
+    """Where the columns of the examples' table come from, and what else tells how an input was known.
+
+    outcomes: columns of the table that the label reads; empty for a label in another table.
+    known_at: the declared clock of outcomes; None where none is declared or the label has another table.
+    assumed:  table of a Lookup → the share of examples for which its first version stands for the time before it.
+    """
+
+    movements: Movements
+    at: str | None
+    keys: tuple[str, ...]
+    inputs: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    known_at: str | None
+    assumed: Mapping[str, float]
 
 
 class Compared(Protocol):
@@ -140,6 +159,7 @@ class Evidence(StrEnum):
     """What gates may ask of a candidate besides its holdout; each names a field of Candidate."""
 
     TRAIN = "train"
+    PROVENANCE = "provenance"
     CHAMPION = "champion"
     REPLAY = "parity"
     REPRODUCTION = "reproduce"
@@ -151,9 +171,10 @@ class Candidate:
 
     `columns` are the model's; `cut_off` and `holdout_start` are the end of what trained it
     (validation included) and the first prediction time of its holdout, None without time;
-    `bundle_bytes` is the size of its blob, `snapshot` the digest of its training set. `train` holds
-    rows of the training part; `parity` is given a number of examples. Without `train`, `reproduce`
-    or `parity` the gates that ask for them fail for lack of evidence.
+    `bundle_bytes` is the size of its blob, `snapshot` the digest of its training set; `importance`
+    is each column's share. `train` holds rows of the training part; `parity` is given a number of
+    examples. Without `train`, `reproduce`, `parity` or `provenance` the gates that ask for them fail
+    for lack of evidence.
     """
 
     pipeline: str
@@ -167,10 +188,12 @@ class Candidate:
     cut_off: datetime | None
     holdout_start: datetime | None
     split: str
+    importance: Mapping[str, float] = field(default_factory=dict)
     train: Rows | None = None
     champion: Champion | None = None
     reproduce: Callable[[], Reproduced] | None = None
     parity: Callable[[int], Compared] | None = None
+    provenance: Callable[[], ColumnOrigins] | None = None
 
 
 @dataclass(frozen=True)

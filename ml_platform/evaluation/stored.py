@@ -72,6 +72,7 @@ def stored_candidate(
         cut_off=_moment(recorded["cut_off"]),
         holdout_start=_moment(recorded["holdout"]["first"]) if timed else None,
         split=recorded["split"],
+        importance=predictor.importance(),
         train=part("train", TRAIN_ROWS) if Evidence.TRAIN in wanted else None,
         champion=champion,
         parity=parity,

@@ -21,6 +21,7 @@ from ml_platform.features.relations import TIMELESS, Batch, plain, relation
 from ml_platform.features.rowwise import derive
 from ml_platform.naming import quoted
 from ml_platform.spec.expressions import columns_read
+from ml_platform.validation.version_order import as_of
 
 BATCH = 500_000  # examples held at once
 
@@ -36,7 +37,8 @@ def compute(
     """The features of `examples`: the name of a temporary table with the columns of `definition.schema`.
 
     examples: a table or query with the columns of `definition.row_schema`, one row per example.
-    tables:   a validated relation (all versions of its rows) for each table of the definition.
+    tables:   a validated relation (all versions of its rows) for each table of the definition; of a table
+              without key with `_path` (`version_order.with_paths`).
 
     The session's time zone must be UTC. The caller drops the table. Raises FeatureError where
     values cannot be summed exactly or an example has no `at`.
@@ -105,9 +107,9 @@ def examples_sql(
 ) -> str:
     """A query of one row per example with start ≤ at < end, from the validated relation of the examples.
 
-    None bounds nothing. Inputs are as of the version that had arrived by `at`, else the first (S6,
-    S12). Examples without time: the current rows; `start` and `end` are not used. `carrying`: further
-    columns of the chosen rows, such as where they came from.
+    None bounds nothing. `relation_` has `_path` (`version_order.with_paths`). Inputs are of the newest version
+    that had arrived by `at`, else of the oldest (S6). Examples without time: the current rows; `start` and `end`
+    are not used. `carrying`: further columns of the chosen rows, such as where they came from.
     """
     own = ", ".join(quoted(name) for name in [*definition.row_schema, *carrying])
     source = relation(relation_)
@@ -119,10 +121,7 @@ def examples_sql(
         for sign, moment in ((">=", start), ("<", end))
         if moment is not None
     ]
-    chosen = (
-        f"SELECT {own}, row_number() OVER (PARTITION BY {keys} ORDER BY _arrival <= {at} DESC, "
-        f"CASE WHEN _arrival <= {at} THEN _arrival END DESC, _arrival, _file, _row) AS _choice FROM {source}"
-    )
+    chosen = f"SELECT {own}, row_number() OVER (PARTITION BY {keys} ORDER BY {as_of(at)}) AS _choice FROM {source}"
     return f"SELECT {own} FROM ({chosen}) WHERE _choice = 1{''.join(bounds)}"
 
 

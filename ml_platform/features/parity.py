@@ -19,6 +19,7 @@ from ml_platform.features.relations import plain, relation
 from ml_platform.features.rowwise import derive
 from ml_platform.naming import quoted
 from ml_platform.spec.durations import since_epoch
+from ml_platform.validation.version_order import PATH
 
 SHOWN = 100  # differences kept in a report
 SINGLY = 25  # rows of each table that are fed one by one before an example; one costs what ten of many do
@@ -138,7 +139,8 @@ def _touched(
     connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, name: str, examples: pl.DataFrame, sql: str
 ) -> pl.DataFrame:
     table = definition.tables[name]
-    columns = ", ".join(f"e.{quoted(column)}" for column in (*table.columns, *_PLATFORM))
+    platform = _PLATFORM if table.key else (*_PLATFORM, PATH)
+    columns = ", ".join(f"e.{quoted(column)}" for column in (*table.columns, *platform))
     conditions, registered = [], []
     for on in dict.fromkeys(form.on for form in definition.joined if form.table == name):
         recent = _recent(definition, name, on, examples)

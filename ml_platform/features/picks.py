@@ -11,6 +11,7 @@ from ml_platform.features.feeds import Entry, Feed, Key, Keys, News
 from ml_platform.features.forms import TableForm, Word
 from ml_platform.features.ranked import RankedForm
 from ml_platform.features.timelines import PickTimeline
+from ml_platform.validation.version_order import PATH, ROW
 
 _SECOND = 1e6  # microseconds
 
@@ -67,7 +68,7 @@ class PickFeed:
         self, answers: Sequence[TimelineAnswer], columns: Collection[str], table: TableForm, keys: Keys
     ) -> None:
         self._answers, self._keys = answers, keys
-        self._key, self._event = table.key, table.event_time or ""
+        self._key, self._event = table.key or (PATH, ROW), table.event_time or ""
         self._columns = sorted(columns)
         self._timelines: dict[Key, PickTimeline] = {}
         self._empty = PickTimeline()

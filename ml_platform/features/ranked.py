@@ -12,6 +12,7 @@ from ml_platform.features.forms import JoinedForm, TableForm, Word
 from ml_platform.features.places import NEVER, Extremes, Integers, Places
 from ml_platform.features.relations import ROWS, Batch, micros, superseded
 from ml_platform.naming import quoted
+from ml_platform.validation.version_order import PATH, ROW
 
 _NONE = -1  # no row: ranks begin at 0
 
@@ -19,7 +20,8 @@ _NONE = -1  # no row: ranks begin at 0
 class RankedForm(JoinedForm[Word]):
     """A form whose outputs come from one row: of those that cover the example, the one that ranks highest.
 
-    Rows rank by event time, knowledge, arrival and key (S10); those of a table without time by arrival.
+    Rows rank by event time, knowledge, arrival and key (S10); those of a table without time by arrival. Rows of a
+    table without key that tie rank by the path of their file and their row there.
     """
 
     shared = "ranked"  # all kinds of them rank the rows alike
@@ -60,7 +62,7 @@ class _RankedRows:
         else:
             order, reach = ["e._arrival"], ""
             clock = f"min({micros('e._usable_at')}) OVER (PARTITION BY k._group) AS _clock"
-        order += [*(f"e.{quoted(column)}" for column in table.key), "e._file", "e._row"]
+        order += [f"e.{quoted(column)}" for column in table.key or (PATH, ROW)]
         columns = [
             f"k._group AS _group, {clock}, {micros('e._usable_at')} AS _usable, {superseded()} AS _end",
             *(f"e.{quoted(column)}" for column in self.columns),

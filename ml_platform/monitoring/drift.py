@@ -17,6 +17,7 @@ BINS = 10  # about equally full, by the reference's deciles
 NAMED_LEVELS = 50  # categories of the reference, commonest first; its others are one bin, and new ones another
 CELLS = 2_000_000  # read at a time from either side: bounds the memory
 CAP = 1.0  # the most one column's PSI counts in the weighted figure
+CALENDAR = "calendar"  # the status of a column that tells the time
 
 Kind = Literal["number", "level"]
 Cut = tuple[float, Literal["left", "right"]]  # bins end before this value, or after it
@@ -57,7 +58,8 @@ class ColumnDrift:
               for categories.
     nulls:    the share of null or NaN now; reference_nulls: in the reference.
     unseen:   categories that the reference does not have; unseen_share: the share of rows that have one.
-    status:   ok, empty, all null, constant, learnt from nulls, new, missing, other type, no type to compare.
+    status:   ok, empty, all null, constant, learnt from nulls, new, missing, other type, no type to compare,
+              calendar: it tells the time, and is left out of every rule.
     """
 
     name: str
@@ -121,15 +123,19 @@ def _kind_and_status(name: str, reference: Population, current: Population) -> t
 def weighted(columns: Sequence[ColumnDrift], importance: Mapping[str, float]) -> float | None:
     """The drift of a partition as one figure: the mean PSI, each at most CAP, weighted by the model's importance.
 
-    A missing column counts as CAP. None when no column could be compared.
+    A missing column counts as CAP. Calendar columns are left out, and the others share their importance. None when
+    no column could be compared.
 
     >>> weighted([ColumnDrift("km", "ok", psi=0.5), ColumnDrift("hour", "ok", psi=0.1)], {"km": 0.25, "hour": 0.75})
     0.2
     """
-    scored = [one for one in columns if one.psi is not None or one.status in ("missing", "other type")]
+    judged = [one for one in columns if one.status != CALENDAR]
+    scored = [one for one in judged if one.psi is not None or one.status in ("missing", "other type")]
     if not scored:
         return None
-    return sum(importance.get(one.name, 0.0) * min(CAP if one.psi is None else one.psi, CAP) for one in scored)
+    left_out = sum(importance.get(one.name, 0.0) for one in columns if one.status == CALENDAR)
+    total = sum(importance.get(one.name, 0.0) * min(CAP if one.psi is None else one.psi, CAP) for one in scored)
+    return total / (1 - left_out) if left_out < 1 else 0.0
 
 
 def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> ColumnDrift:
@@ -241,7 +247,7 @@ def _status(then: int, now: int) -> str:
 
 def arrays(columns: Sequence[ColumnDrift], importance: Mapping[str, float], most: int) -> tuple[list[str], Any, Any]:
     """Names, PSI and importance of the `most` columns with the largest weighted drift, for a plot."""
-    scored = [one for one in columns if one.psi is not None]
+    scored = [one for one in columns if one.psi is not None and one.status != CALENDAR]
     scored.sort(
         key=lambda one: (-importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP), -(one.psi or 0.0), one.name)
     )

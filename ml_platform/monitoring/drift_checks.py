@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from ml_platform.monitoring.drift import CAP, ColumnDrift
+from ml_platform.monitoring.drift import CALENDAR, CAP, ColumnDrift
+from ml_platform.monitoring.drift_rules import IMPORTANT, Alarming, alarming, important, moved_by
 from ml_platform.quality.checks import CheckResult
 from ml_platform.spec.monitoring import Drift
 
@@ -15,7 +16,17 @@ def check_names(drift: Drift) -> list[tuple[str, str]]:
             f"The weighted PSI of the model's columns against its training data is at most {drift.weighted:g}.",
         ),
         ("score_drift", f"The PSI of the scores against the champion's holdout is at most {drift.score:g}."),
+        (
+            "important_columns",
+            f"The PSI of no column with {IMPORTANT:.0%} of the importance, nor of the most important one, is above "
+            f"{drift.important:g}.",
+        ),
         ("null_share", f"The share of nulls of no column that the model uses moved by more than {drift.nulls:.0%}."),
+        (
+            "unseen_categories",
+            f"In no column that the model uses more than {drift.unseen:.0%} of the rows have a category that its "
+            "training data do not have.",
+        ),
     ]
 
 
@@ -29,10 +40,17 @@ def run_checks(
     """Every check of `check_names`, in its order. All are warnings: drift alone breaks nothing."""
     reason = _unjudged(drift, columns)
     if reason:
-        bounds = (drift.weighted, drift.score, drift.nulls)
+        bounds = (drift.weighted, drift.score, drift.important, drift.nulls, drift.unseen)
         named = zip(check_names(drift), bounds, strict=True)
         return [CheckResult(name, True, "warn", None, bound, reason) for (name, _), bound in named]
-    return [_weighted(drift, columns, importance, figure), _score(drift, scores), _nulls(drift, columns, importance)]
+    broken = alarming(drift, columns, importance)
+    return [
+        _weighted(drift, columns, importance, figure),
+        _score(drift, scores),
+        _important(drift, columns, importance, broken),
+        _nulls(drift, columns, importance, broken),
+        _unseen(drift, columns, importance, broken),
+    ]
 
 
 def _unjudged(drift: Drift, columns: Sequence[ColumnDrift]) -> str:
@@ -51,17 +69,20 @@ def _weighted(
     if figure is None:
         return CheckResult("weighted_drift", True, "warn", None, drift.weighted, "No column could be compared.")
     passed = figure <= drift.weighted
-    scored = [one for one in columns if one.psi is not None]
+    scored = [one for one in columns if one.psi is not None and one.status != CALENDAR]
     scored.sort(key=lambda one: -importance.get(one.name, 0.0) * min(one.psi or 0.0, CAP))
     most = ", ".join(
         f"{one.name} (PSI {one.psi:.2f}, {importance.get(one.name, 0.0):.0%} of the importance)" for one in scored[:3]
     )
-    gone = [f"{one.name} is {one.status}" for one in columns if one.status in ("missing", "all null", "other type")]
+    facts = [f"{one.name} is {one.status}" for one in columns if one.status in ("missing", "all null", "other type")]
+    calendar = [one.name for one in columns if one.status == CALENDAR]
+    if calendar:
+        facts.append(f"left out, because they only tell the time: {', '.join(calendar)}")
     description = (
         f"The weighted PSI is {figure:.3f}, {'within' if passed else 'above'} {drift.weighted:g}; most by {most}."
     )
     return CheckResult(
-        "weighted_drift", passed, "warn", figure, drift.weighted, " ".join([description, *_sentence(gone)])
+        "weighted_drift", passed, "warn", figure, drift.weighted, " ".join([description, *_sentence(facts)])
     )
 
 
@@ -81,13 +102,54 @@ def _score(drift: Drift, scores: Sequence[ColumnDrift]) -> CheckResult:
     return CheckResult("score_drift", passed, "warn", moved, drift.score, f"{description}.")
 
 
-def _nulls(drift: Drift, columns: Sequence[ColumnDrift], importance: Mapping[str, float]) -> CheckResult:
-    used = [one for one in columns if one.null_change is not None and importance.get(one.name, 0.0) > 0]
+def _important(
+    drift: Drift, columns: Sequence[ColumnDrift], importance: Mapping[str, float], broken: Alarming
+) -> CheckResult:
+    judged = important(columns, importance)
+    if not judged:
+        return CheckResult("important_columns", True, "warn", None, drift.important, "No column could be compared.")
+    judged.sort(key=lambda one: (one.name not in broken.moved, -moved_by(one)))
+    worst = moved_by(judged[0])
+    shown = [one for one in judged if one.name in broken.moved] or judged[:1]
+    named = "; ".join(f"{one.name}{_how(one)}, {importance[one.name]:.0%} of the importance" for one in shown)
+    description = f"{'Above' if broken.moved else 'Within'} {drift.important:g}: {named}."
+    return CheckResult("important_columns", not broken.moved, "warn", worst, drift.important, description)
+
+
+def _how(column: ColumnDrift) -> str:
+    if column.psi is None:
+        return f" is {column.status}"
+    moved = f" by {column.distance:.1f} standard deviations" if column.kind == "number" and column.distance else ""
+    gone = " (all null now)" if column.status == "all null" else ""
+    return f"{gone} has PSI {column.psi:.2f}{' and moved' if moved else ''}{moved}"
+
+
+def _unseen(
+    drift: Drift, columns: Sequence[ColumnDrift], importance: Mapping[str, float], broken: Alarming
+) -> CheckResult:
+    used = [one for one in columns if one.unseen_share is not None and importance.get(one.name, 0.0) > 0]
+    if not used:
+        return CheckResult("unseen_categories", True, "warn", None, drift.unseen, "The model uses no category.")
+    used.sort(key=lambda one: -(one.unseen_share or 0.0))
+    over = [one for one in used if one.name in broken.unseen]
+    named = "; ".join(f"{one.name} in {one.unseen_share:.1%} of the rows ({one.unseen})" for one in (over or used)[:5])
+    description = f"Categories that the training data do not have: {named}."
+    return CheckResult("unseen_categories", not over, "warn", used[0].unseen_share, drift.unseen, description)
+
+
+def _nulls(
+    drift: Drift, columns: Sequence[ColumnDrift], importance: Mapping[str, float], broken: Alarming
+) -> CheckResult:
+    used = [
+        one
+        for one in columns
+        if one.null_change is not None and one.status != CALENDAR and importance.get(one.name, 0.0) > 0
+    ]
     if not used:
         return CheckResult("null_share", True, "warn", None, drift.nulls, "No column that the model uses was compared.")
     used.sort(key=lambda one: -abs(one.null_change or 0.0))
     worst = abs(used[0].null_change or 0.0)
-    over = [one for one in used if abs(one.null_change or 0.0) > drift.nulls]
+    over = [one for one in used if one.name in broken.nulls]
     named = "; ".join(f"{one.name} from {one.reference_nulls:.1%} to {one.nulls:.1%}" for one in (over or used)[:5])
     description = f"{len(over)} columns moved by more than {drift.nulls:.0%}: {named}." if over else f"At most {named}."
     return CheckResult("null_share", not over, "warn", worst, drift.nulls, f"Null shares: {description}")

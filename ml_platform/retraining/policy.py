@@ -1,7 +1,7 @@
 """The decision to train. It is pure, so it can be replayed over history."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -49,6 +49,7 @@ class Evidence:
     lacking:         why the labels do not suffice for a training; empty when they do.
     ends:            the end of the partition, UTC.
     trained:         the end of the partition that was trained on last, UTC.
+    moved:           important columns that drifted by themselves, with their PSI.
     """
 
     since_triggered: int | None
@@ -59,6 +60,7 @@ class Evidence:
     manual: ManualRequest | None = None
     ends: datetime | None = None
     trained: datetime | None = None
+    moved: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,19 +126,24 @@ def _reasons(policy: Retrain, evidence: Evidence, since: int) -> Iterator[tuple[
         else:
             yield False, f"Trained {_ago(since)}; due every {policy.every}."
     if policy.on_drift is not None:
-        if evidence.drift is None:
-            yield False, "There is no drift figure."
-        else:
-            triggers = evidence.drift >= policy.on_drift
-            yield (
-                triggers,
-                f"Drift {evidence.drift:.3f} {'reaches' if triggers else 'is below'} the declared {policy.on_drift:g}.",
-            )
+        yield _drifted(evidence, policy.on_drift)
     if policy.on_performance is not None:
         if evidence.performance is None:
             yield False, "There is no realised performance to compare."
         else:
             yield _compared(evidence.performance, policy.on_performance)
+
+
+def _drifted(evidence: Evidence, bound: float) -> tuple[bool, str]:
+    """By the weighted figure, or by one important column, which may be too small a share of it to be seen there."""
+    if evidence.drift is None:
+        return False, "There is no drift figure."
+    reaches = evidence.drift >= bound
+    sentence = f"Drift {evidence.drift:.3f} {'reaches' if reaches else 'is below'} the declared {bound:g}."
+    if evidence.moved:
+        moved = ", ".join(f"{name} (PSI {psi:.2f})" for name, psi in evidence.moved.items())
+        sentence += f" An important column drifted: {moved}."
+    return reaches or bool(evidence.moved), sentence
 
 
 def _compared(seen: Performance, margin: float) -> tuple[bool, str]:

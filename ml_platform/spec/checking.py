@@ -216,6 +216,14 @@ def check_gates(pipeline: "ModelPipeline", where: str) -> None:
                 f"by={by!r} is neither input nor feature",
                 remedy=f"Use one of {', '.join(pipeline.row_schema)}.",
             )
+        there = {*pipeline.table(pipeline.examples.table).columns, *(feature.table for feature in pipeline.joined)}
+        unknown = sorted(set(gate.columns_named) - there)
+        if unknown:
+            raise DeclarationError(
+                f"{where}.gates",
+                f"{type(gate).__name__} names {', '.join(unknown)}, which is no column of the examples' table",
+                remedy=f"Name one of {', '.join(sorted(there))}.",
+            )
     judged = [gate.subject for gate in pipeline.gates]
     twice = next((what for what in judged if judged.count(what) > 1), None)
     if twice is not None:

@@ -44,6 +44,11 @@ class DeclaredGate(ABC):
         return None
 
     @property
+    def columns_named(self) -> tuple[str, ...]:
+        """Columns and tables that the gate names besides those of its segments; they must exist."""
+        return ()
+
+    @property
     def bound(self) -> float | None:
         """The value that the metric must not cross on a whole set of rows; None for a gate without a bound."""
         return None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_gate import BoundedGate, DeclaredGate, MetricGate
+from ml_platform.spec.leak_gates import Leakage, Provenance
 from ml_platform.spec.vocabulary import word
 
 
@@ -229,32 +230,6 @@ class Size(DeclaredGate):
 
 
 @word
-class Leakage(DeclaredGate):
-    """Neither a single feature nor the model is too good to be true on the holdout.
-
-    This gate is always judged; declare it to change the bounds. They apply to ROC AUC (of several classes, each
-    against the rest) or, for regression, to R².
-
-    Args:
-        feature: The bound of each feature alone.
-        model: The bound of the model's scores.
-
-    >>> Leakage(feature=0.9).phrase
-    'no feature alone reaches 0.9 and the model stays below 0.99'
-    """
-
-    feature: float = 0.95
-    model: float = 0.99
-
-    why = "What predicts too well usually knows the answer: a column written after the fact."
-
-    @property
-    def phrase(self) -> str:
-        """With both bounds."""
-        return f"no feature alone reaches {self.feature:g} and the model stays below {self.model:g}"
-
-
-@word
 class Reproduction(DeclaredGate):
     """Training again in a fresh process gives the same bytes (S16). This gate is always judged.
 
@@ -290,8 +265,8 @@ class Parity(DeclaredGate):
 
 
 _OnMetric = AtLeast | AtMost | NoWorseThanChampion | NoWorseThanBaseline | OverfitGap
-Gate = _OnMetric | Latency | Size | Leakage | Reproduction | Parity
-_ALWAYS_JUDGED = (Leakage, Parity, Reproduction)
+Gate = _OnMetric | Latency | Size | Leakage | Provenance | Reproduction | Parity
+_ALWAYS_JUDGED = (Leakage, Provenance, Parity, Reproduction)
 
 
 def with_always_judged(declared: Sequence[Gate]) -> tuple[Gate, ...]:

@@ -98,11 +98,22 @@ class PerformanceResult(Result):
 
 @dataclass(frozen=True)
 class DriftResult(Result):
-    """The champion whose training data were compared, and the weighted PSI; None: nothing to compare."""
+    """The champion whose training data were compared, and the weighted PSI; None: nothing to compare.
+
+    rows:     of the partition; None in results of version 1.
+    moved, nulls, unseen: columns that break a rule of their own, with the figure (`monitoring.drift_rules`).
+    calendar: columns that tell the time and were left out.
+    """
 
     kind: ClassVar[str] = "drift"
+    version: ClassVar[int] = 2
     champion: int | None = None
     weighted: float | None = None
+    rows: int | None = None
+    moved: Mapping[str, float] = field(default_factory=dict)
+    nulls: Mapping[str, float] = field(default_factory=dict)
+    unseen: Mapping[str, float] = field(default_factory=dict)
+    calendar: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

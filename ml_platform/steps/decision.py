@@ -26,6 +26,7 @@ from ml_platform.state.results import DecisionResult
 from ml_platform.steps import evidence as evidences
 from ml_platform.training import training_set
 from ml_platform.training.training_set import Readiness
+from ml_platform.validation.version_order import with_paths
 
 CODE_VERSION = 2  # of how decisions are made; part of their content key (S31)
 _TYPES = {
@@ -152,7 +153,10 @@ def _key(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: ManualRe
 
 def _readiness(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Readiness:
     end, upto = window_of(pipeline, partition)[1], pipeline.partition_keys_upto(partition)
-    return training_set.readiness(ws.lake, ws.blobs, pipeline, decided_at=end, partitions_upto=upto)
+    label_rows = with_paths(ws.state, pipeline.label_table)
+    return training_set.readiness(
+        ws.lake, ws.blobs, pipeline, label_rows=label_rows, decided_at=end, partitions_upto=upto
+    )
 
 
 def _timing(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: ManualRequest | None) -> Evidence:
@@ -175,11 +179,13 @@ def _judged(
 ) -> Outcome:
     """Decide on all available evidence."""
     performance = pipeline.retrain.on_performance is not None
+    drift = evidences.drift(ws, pipeline, author.partition)
     seen = replace(
         timing,
         labelled=ready.labelled,
         lacking=ready.lacking,
-        drift=evidences.drift(ws, pipeline, author.partition),
+        drift=drift.weighted,
+        moved=drift.moved,
         performance=evidences.performance(ws, pipeline, author.partition) if performance else None,
     )
     counts = {"immature": ready.immature, **ready.parts}
@@ -232,6 +238,8 @@ def _take(
 def _monitoring(seen: Evidence) -> dict[str, Any]:
     """The evidence besides labels, for display."""
     display: dict[str, Any] = {"partitions since training": seen.since_triggered, "drift": seen.drift}
+    if seen.moved:
+        display["drifted important columns"] = ", ".join(seen.moved)
     if seen.performance is not None:
         worth = {f"realised {seen.performance.metric}": seen.performance.realised}
         display |= {**worth, "worse by": seen.performance.loss}

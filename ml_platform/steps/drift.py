@@ -1,23 +1,20 @@
 """The drift step: compares a partition with the training data of its champion (S21, S29)."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
-from ml_platform.models import bundle as bundles
 from ml_platform.models.bundle import Bundle
-from ml_platform.models.predictor import Predictor
-from ml_platform.monitoring.drift import ColumnDrift, Population, arrays, compared, kind_of, weighted
+from ml_platform.monitoring.calendar import calendar_columns
+from ml_platform.monitoring.drift import CALENDAR, ColumnDrift, Population, arrays, compared, weighted
 from ml_platform.monitoring.drift_checks import check_names, run_checks
-from ml_platform.naming import literal, quoted
+from ml_platform.monitoring.drift_rules import alarming
+from ml_platform.naming import quoted
 from ml_platform.plots.drift import drift_by_feature
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime import reading
@@ -25,14 +22,13 @@ from ml_platform.runtime.display import drawn
 from ml_platform.runtime.step import Asset, Step, TableColumns, own
 from ml_platform.runtime.workspace import Outcome, Workspace, record_after
 from ml_platform.spec.canonical import libraries
+from ml_platform.spec.expressions import columns_read
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import versions
 from ml_platform.state.results import DriftResult
-from ml_platform.state.versions import Version
-from ml_platform.steps import features
+from ml_platform.steps.drift_sides import Judged, holdout_scores, judged, populations, slices
 from ml_platform.steps.predictions import serving
 
-CODE_VERSION = 1  # of how drift is measured; part of its content key (S31)
+CODE_VERSION = 2  # of how drift is measured; part of its content key (S31)
 ROLE = "champion"
 NO_CHAMPION = "no champion"
 SCHEMA = {
@@ -53,18 +49,9 @@ SCHEMA = {
     "reference_rows": pl.Int64(),
 }
 _IN_PICTURE = 12
-_THRESHOLDS = ("weighted", "score", "feature", "nulls", "min_rows")  # the rest of Drift is about the report
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A champion with the SQL relations of its training data and of the examples it scored in a partition."""
-
-    version: Version
-    bundle: Bundle
-    train: str
-    holdout: str
-    current: str
+_NOTABLE = 0.1  # PSI: below, by convention, a column did not change
+# The rest of Drift is about the report.
+_THRESHOLDS = ("weighted", "score", "important", "feature", "nulls", "unseen", "min_rows")
 
 
 _MEANING = {
@@ -126,7 +113,8 @@ class DriftStep(Step):
             checks = run_checks(pipeline.drift, [], [], {}, None)
             return _written(ws, author, pipeline, [row], DriftResult(), display, checks)
         with judged(ws, pipeline, partition, version) as subject:
-            columns = list(compared(*_populations(ws, subject), _names(pipeline, subject.bundle)))
+            columns = list(compared(*populations(ws, subject), _names(pipeline, subject.bundle)))
+            columns = _without_calendar(ws, subject, columns)
             scores = list(_scores(ws, pipeline, partition, subject))
         weights = subject.bundle.fitted.importance()
         figure = weighted(columns, weights)
@@ -146,7 +134,8 @@ class DriftStep(Step):
         )
         checks = run_checks(pipeline.drift, columns, scores, weights, figure)
         display = _display(ws, pipeline, version, columns, scores, weights, figure)
-        return _written(ws, author, pipeline, rows, DriftResult(version, figure), display, checks)
+        result = _result(pipeline, version, columns, weights, figure)
+        return _written(ws, author, pipeline, rows, result, display, checks)
 
 
 def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
@@ -160,53 +149,33 @@ def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | N
     return champion if champion in scored else scored[-1] if scored else None
 
 
-@contextmanager
-def judged(ws: Workspace, pipeline: ModelPipeline, partition: str, number: int) -> Iterator[Judged]:
-    """A version's reference and the examples that it scored, while the context is open.
-
-    Raises BlobError when its training set or bundle is missing or damaged.
-    """
-    version = versions.version(ws.state, pipeline.name, number)
-    bundle = bundles.load(ws.blobs, version.bundle)
-    stored = f"read_parquet({literal(str(ws.blobs.get(version.training_set)))})"
-    definition = FeatureDefinition.from_json(bundle.definition)
-    with features.relation(ws, pipeline, partition, definition) as rows:
-        current = rows
-        if pipeline.partitions is None:  # as in scoring: what it was trained on says nothing
-            same = " AND ".join(f"f.{quoted(n)} IS NOT DISTINCT FROM t.{quoted(n)}" for n in definition.identity)
-            current = f"(SELECT f.* FROM {rows} f ANTI JOIN (FROM {stored} WHERE _part <> 'holdout') t ON {same})"
-        yield Judged(
-            version,
-            bundle,
-            f"(SELECT * FROM {stored} WHERE _part = 'train')",
-            f"(SELECT * FROM {stored} WHERE _part = 'holdout')",
-            current,
-        )
+def _without_calendar(ws: Workspace, subject: Judged, columns: list[ColumnDrift]) -> list[ColumnDrift]:
+    """The columns, those that tell the time marked as such. Only those that drifted are looked at."""
+    at, by_name = subject.definition.at, {one.name: one for one in columns}
+    drifted = [name for name, one in by_name.items() if (one.psi or 0.0) >= _NOTABLE]
+    if at is None or not drifted:
+        return columns
+    reference, current = (slices(ws, side, at, drifted) for side in (subject.train, subject.current))
+    calendar = calendar_columns(reference, current, _of_time_alone(subject.definition))
+    return [replace(one, status=CALENDAR) if one.name in calendar else one for one in columns]
 
 
-def holdout_scores(ws: Workspace, subject: Judged) -> npt.NDArray[np.float64]:
-    """The scores of the version's holdout, in batches: shape (n,), or (n, classes)."""
-    predictor = Predictor(subject.bundle, threads=ws.settings.threads)
-    listed = ", ".join(map(quoted, predictor.columns))
-    batches = ws.lake.stream(f"SELECT {listed} FROM {subject.holdout}")
-    scores = [predictor.scores(pl.DataFrame(pl.from_arrow(batch))) for batch in batches if batch.num_rows]
-    return np.concatenate(scores) if scores else np.empty((0, len(predictor.classes)) if predictor.classes else 0)
+def _of_time_alone(definition: FeatureDefinition) -> frozenset[str]:
+    """The features that are computed from the prediction time and from nothing else."""
+    names = {definition.at}
+    for form in definition.derived:  # each after those that it reads
+        if (read := columns_read(form.expression)) and read <= names:
+            names.add(form.name)
+    return frozenset(name for name in names if name is not None)
 
 
-def _populations(ws: Workspace, subject: Judged) -> tuple[Population, Population]:
-    def population(relation: str) -> Population:
-        (rows,) = ws.lake.rows(f"SELECT count(*) FROM {relation}")[0]
-        schema = ws.lake.frame(f"SELECT * FROM {relation} LIMIT 0").schema
-
-        def numbers(names: Sequence[str]) -> pl.DataFrame:
-            return ws.lake.frame(f"SELECT {', '.join(map(quoted, names))} FROM {relation}") if names else pl.DataFrame()
-
-        def levels(name: str) -> dict[str | None, int]:
-            return dict(ws.lake.rows(f"SELECT {quoted(name)}::VARCHAR, count(*) FROM {relation} GROUP BY 1"))
-
-        return Population(int(rows), {name: kind_of(dtype) for name, dtype in schema.items()}, numbers, levels)
-
-    return population(subject.train), population(subject.current)
+def _result(
+    pipeline: ModelPipeline, version: int, columns: list[ColumnDrift], weights: dict[str, float], figure: float | None
+) -> DriftResult:
+    rows = max((one.rows for one in columns), default=0)
+    broken = alarming(pipeline.drift, columns, weights)
+    calendar = tuple(one.name for one in columns if one.status == CALENDAR)
+    return DriftResult(version, figure, rows, broken.moved, broken.nulls, broken.unseen, calendar)
 
 
 def _names(pipeline: ModelPipeline, bundle: Bundle) -> list[str]:

@@ -6,13 +6,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, cast
 
-from ml_platform.naming import quoted
 from ml_platform.retraining.policy import Decision, Evidence, Kind, ManualRequest, Performance
 from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.metrics import higher_is_better
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import decisions, versions
+from ml_platform.state import decisions, ledger, versions
+from ml_platform.state.results import DriftResult
 from ml_platform.steps.performance import realised
 
 
@@ -31,16 +31,14 @@ def watched(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Any]
     return watched_reads
 
 
-def drift(ws: Workspace, pipeline: ModelPipeline, partition: str) -> float | None:
-    """The partition's drift, weighted by importance; None when it was not measured on enough rows."""
-    if pipeline.partitions is None or not ws.lake.columns(pipeline.name, "drift"):
-        return None
-    psi = ws.lake.value(
-        f"SELECT psi FROM {quoted(pipeline.name)}.drift WHERE _partition = ? AND role = 'champion' AND feature = '' "
-        "AND rows >= ? ORDER BY version DESC LIMIT 1",
-        [partition, pipeline.drift.min_rows],
-    )
-    return _number(psi)
+def drift(ws: Workspace, pipeline: ModelPipeline, partition: str) -> DriftResult:
+    """The partition's drift; without figures when it was not measured on enough rows."""
+    if pipeline.partitions is None:
+        return DriftResult()
+    record = ledger.latest_of(ws.state, f"{pipeline.name}/drift", partition)
+    measured = DriftResult() if record is None else record.result_as(DriftResult)
+    few = measured.rows is not None and measured.rows < pipeline.drift.min_rows
+    return DriftResult(measured.champion) if few else measured
 
 
 def performance(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Performance | None:
@@ -91,6 +89,7 @@ def from_json(text: str) -> Evidence:
         manual=ManualRequest(**stored["manual"]) if stored["manual"] else None,
         ends=_moment(stored.get("ends")),
         trained=_moment(stored.get("trained")),
+        moved=stored.get("moved", {}),
     )
 
 

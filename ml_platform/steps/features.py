@@ -20,6 +20,7 @@ from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.wording import in_words, made_of
 from ml_platform.state.results import FeaturesResult
+from ml_platform.validation.version_order import with_paths
 
 
 class FeaturesStep(Step):
@@ -81,6 +82,14 @@ class FeaturesStep(Step):
             return record_after(tx, ws, author, outcome)
 
 
+def relations(ws: Workspace, definition: FeatureDefinition) -> dict[str, str]:
+    """The validated rows of each table of the definition, as `offline.compute` reads them."""
+    return {
+        name: f"validated.{quoted(name)}" if table.key else with_paths(ws.state, name)
+        for name, table in definition.tables.items()
+    }
+
+
 def _definition(pipeline: ModelPipeline) -> tuple[FeatureDefinition, str]:
     definition = FeatureDefinition.of(pipeline)
     return definition, definition.key
@@ -98,9 +107,8 @@ def computed(
     ws: Workspace, definition: FeatureDefinition, start: datetime | None, end: datetime | None
 ) -> Iterator[str]:
     """A temporary table of the examples with start <= at < end and their features, while the context is open."""
-    tables = {name: f"validated.{quoted(name)}" for name in [definition.examples, *definition.tables]}
-    examples = offline.examples_sql(definition, tables[definition.examples], start, end)
-    table = offline.compute(ws.lake.connection, definition, examples, tables)
+    examples = offline.examples_sql(definition, with_paths(ws.state, definition.examples), start, end)
+    table = offline.compute(ws.lake.connection, definition, examples, relations(ws, definition))
     try:
         yield table
     finally:

@@ -23,8 +23,9 @@ from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
 from ml_platform.state.results import PerformanceResult
-from ml_platform.training.labels import labelled
+from ml_platform.training.labels import labelled, order_version
 from ml_platform.training.training_set import watermark
+from ml_platform.validation.version_order import with_paths
 from ml_platform.views.performance_plots import by_month, judged
 
 CODE_VERSION = 2  # of how performance is measured; part of its content key (S31)
@@ -77,7 +78,7 @@ class PerformanceStep(Step):
         """From the predictions and the labels known by now; where an absence is a label, from those it matures with."""
         reads = reading.own(ws, pipeline, "predictions", [partition])
         matures = matures_at(pipeline, partition)
-        declared = ("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads)
+        declared = ("performance", CODE_VERSION, pipeline.examples, _slicers(pipeline), reads, *order_version(pipeline))
         if matures is not None:
             start = window_of(pipeline, partition)[0]
             mature = (reading.reached(ws, pipeline) or matures) > matures
@@ -172,7 +173,8 @@ def _parts(
     features = f"(SELECT * FROM {quoted(pipeline.name)}.features WHERE _partition = {literal(partition)})"
     if not ws.lake.value(f"SELECT count(*) FROM {quoted(pipeline.name)}.predictions WHERE _partition = ?", [partition]):
         return []
-    with labelled(ws.lake, ws.blobs, pipeline, features, moment) as relation:
+    label_rows = with_paths(ws.state, pipeline.label_table)
+    with labelled(ws.lake, ws.blobs, pipeline, label_rows, features, moment) as relation:
         columns = dict.fromkeys([*examples.keys, *slicers, "_label"])
         answers = ws.lake.frame(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}")
     # The example's columns may be called as those of predictions are: these go by names of the platform's own.

@@ -22,7 +22,7 @@ from ml_platform.runtime.workspace import Outcome, Workspace, record
 from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.results import ReportResult
-from ml_platform.steps.drift import judged
+from ml_platform.steps.drift_sides import judged
 from ml_platform.steps.report_figures import Figures, figures_of, heading_of
 from ml_platform.steps.report_sample import Sample, sampled
 from ml_platform.views.report_index import INDEX, index_page, reports

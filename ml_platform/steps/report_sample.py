@@ -15,9 +15,11 @@ from ml_platform.naming import literal, quoted
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.batch import key_text
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.steps.drift import ROLE, Judged
+from ml_platform.steps.drift import ROLE
+from ml_platform.steps.drift_sides import Judged
 from ml_platform.steps.performance import known_by
 from ml_platform.training.labels import labelled
+from ml_platform.validation.version_order import with_paths
 
 LEVELS = 30  # of a text column that are drawn; the rest are one
 REST = "(other)"
@@ -100,7 +102,8 @@ def _current(
     staged = stage(ws.lake, f"SELECT * FROM {subject.current} {_chosen(pipeline)}")
     try:
         examples = f"read_parquet({literal(str(staged.path))})"
-        with labelled(ws.lake, ws.blobs, pipeline, examples, known_by(ws, pipeline, partition)) as relation:
+        label_rows, moment = with_paths(ws.state, pipeline.label_table), known_by(ws, pipeline, partition)
+        with labelled(ws.lake, ws.blobs, pipeline, label_rows, examples, moment) as relation:
             listed = ", ".join(map(quoted, dict.fromkeys([*keys, *names, "_label"])))
             rows = ws.lake.frame(f"SELECT {listed} FROM {relation}")
     finally:

@@ -15,6 +15,7 @@ from ml_platform.state.results import Result, TrainingSetResult
 from ml_platform.steps.decision import of as decision_of
 from ml_platform.training import training_set
 from ml_platform.training.training_set import TrainingSet
+from ml_platform.validation.version_order import with_paths
 
 SKIPPED_KEY = "held back"  # stands in the content keys of lakes that exist, whatever the word is today
 
@@ -60,6 +61,7 @@ class TrainingSetStep(Step):
             ws.lake,
             ws.blobs,
             pipeline,
+            label_rows=with_paths(ws.state, pipeline.label_table),
             decided_at=window_of(pipeline, partition)[1],
             partitions_upto=pipeline.partition_keys_upto(partition),
         )

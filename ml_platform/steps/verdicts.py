@@ -15,7 +15,6 @@ from ml_platform.features.parity import parity
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
-from ml_platform.naming import quoted
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.runtime import reading
 from ml_platform.runtime.step import Asset, Step, own
@@ -31,6 +30,7 @@ from ml_platform.steps.candidate import version_of
 from ml_platform.steps.decision import of as decision_of
 from ml_platform.steps.incumbent import card, incumbent, version_read
 from ml_platform.steps.proofs import Background, Replayed
+from ml_platform.steps.provenance import column_origins
 from ml_platform.steps.training_set import SKIPPED_KEY, stored_training_set
 from ml_platform.training.reproduction import reproduce
 from ml_platform.views.performance_plots import judged
@@ -115,13 +115,19 @@ def _candidate(ws: Workspace, pipeline: ModelPipeline, partition: str, version: 
 
     def replay(examples: int) -> Compared:
         definition = FeatureDefinition.of(pipeline)
-        tables = {name: f"validated.{quoted(name)}" for name in definition.tables}
+        tables = features.relations(ws, definition)
         chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
         rows = chosen.select(list(definition.row_schema))
         return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
 
     champion = _champion(ws, pipeline, partition, version, holdout) if Evidence.CHAMPION in wanted else None
-    return replace(candidate, champion=champion, parity=replay, reproduce=again.result)
+    return replace(
+        candidate,
+        champion=champion,
+        parity=replay,
+        provenance=lambda: column_origins(ws, pipeline, partition),
+        reproduce=again.result,
+    )
 
 
 def _champion(

@@ -23,14 +23,31 @@ from ml_platform.spec.examples import Label
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import join_keys
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tables import Table
+from ml_platform.validation.version_order import PATH, ROW, newest_first
 
 _EXACT = 2**53  # whole numbers up to it are doubles
-_NEWEST = "_known_at DESC, _arrival DESC, _file DESC, _row DESC"
+CODE_VERSION = 2  # of which version and which row answers; see `order_version`
+
+
+def order_version(pipeline: ModelPipeline) -> list[int]:
+    """What content keys say of how labels are chosen: nothing where every key has one version to choose from.
+
+    Versions overlap in a table with `refresh` only. Several rows may answer where the label's `on` is not the key.
+    """
+    label, table = pipeline.examples.label, pipeline.table(pipeline.label_table)
+    several = isinstance(label, Label) and label.value is not None and set(join_keys(label.on).values()) != {*table.key}
+    return [CODE_VERSION] if several or table.refresh is not None else []
 
 
 @contextmanager
-def labelled(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, examples: str, decided_at: datetime) -> Iterator[str]:
-    """`examples` (a SQL relation of the pipeline's feature rows) with their labels, while the context is open."""
+def labelled(
+    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, label_rows: str, examples: str, decided_at: datetime
+) -> Iterator[str]:
+    """`examples` (a SQL relation of the pipeline's feature rows) with their labels, while the context is open.
+
+    label_rows: a query of the validated label table with `_path` (`version_order.with_paths`).
+    """
     label = pipeline.examples.label
     moment = moment_sql(decided_at)
     if isinstance(label, Label) and label.value is None:
@@ -39,10 +56,10 @@ def labelled(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, examples: str, d
     with blobs.writing() as path:
         if isinstance(label, Label):
             on = join_keys(label.on)
-            _write_values(lake, pipeline, path, list(on.values()), decided_at)
+            _write_values(lake, pipeline, label_rows, path, list(on.values()), decided_at)
         else:
             on = {key: key for key in pipeline.examples.keys}
-            _write_values(lake, pipeline, path, list(on), decided_at)
+            _write_values(lake, pipeline, label_rows, path, list(on), decided_at)
         matches = " AND ".join(f"f.{quoted(own)} = l.k{index}" for index, own in enumerate(on))
         yield (
             f"(SELECT f.*, l._label, l._label_known_at FROM {examples} f "
@@ -55,20 +72,24 @@ def moment_sql(moment: datetime) -> str:
     return f"TIMESTAMPTZ {literal(moment.isoformat())}"
 
 
-def _standing(pipeline: ModelPipeline, table: str, columns: Sequence[str], moment: str, lake: Lake) -> str:
-    """The version of each row that stood at `moment`; of two that overlap (refresh), the later."""
-    relation = f"validated.{quoted(table)}"
+def _standing(lake: Lake, table: Table, label_rows: str, columns: Sequence[str], moment: str) -> str:
+    """The version of each row that stood at `moment`; of several that were known and not yet replaced, the newest."""
     condition = f"_known_at < {moment} AND (_superseded_at IS NULL OR _superseded_at >= {moment})"
-    key = pipeline.table(table).key
-    newest = ""
-    overlap = f"SELECT 1 FROM {relation} WHERE {condition} AND _superseded_at IS NOT NULL LIMIT 1"
-    if key and lake.value(overlap) is not None:  # rare, and the ranking costs a sort of the table
-        newest = f" QUALIFY row_number() OVER (PARTITION BY {', '.join(map(quoted, key))} ORDER BY {_NEWEST}) = 1"
-    listed = ", ".join(dict.fromkeys([*map(quoted, columns), "_known_at", "_arrival", "_file", "_row"]))
-    return f"SELECT {listed} FROM {relation} WHERE {condition}{newest}"
+    listed = ", ".join(dict.fromkeys([*map(quoted, columns), "_known_at", "_arrival"]))
+    key = ", ".join(map(quoted, table.key))
+    plain = f"validated.{quoted(table.name)}"
+    several = f"SELECT 1 FROM {plain} WHERE {condition} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
+    if key and lake.value(several) is not None:  # rare, and the ranking costs a sort of the table
+        newest = f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest_first()}) = 1"
+        return f"SELECT {listed} FROM ({label_rows}) WHERE {condition} {newest}"
+    if not key:  # rows that tie are told apart by file and row
+        return f"SELECT {listed}, {PATH}, {ROW} FROM ({label_rows}) WHERE {condition}"
+    return f"SELECT {listed} FROM {plain} WHERE {condition}"
 
 
-def _write_values(lake: Lake, pipeline: ModelPipeline, path: Path, on: list[str], decided_at: datetime) -> None:
+def _write_values(
+    lake: Lake, pipeline: ModelPipeline, label_rows: str, path: Path, on: list[str], decided_at: datetime
+) -> None:
     """Evaluate the label expression on the standing rows, streamed into a Parquet file: k0, k1, …, _label, …"""
     label, name = pipeline.examples.label, pipeline.label_table
     table = pipeline.table(name)
@@ -77,10 +98,11 @@ def _write_values(lake: Lake, pipeline: ModelPipeline, path: Path, on: list[str]
     portable = to_portable(expression, "label")
     read = sorted(columns_read(portable))
     clock = [table.event_time] if table.event_time else []
-    rows = _standing(pipeline, name, [*dict.fromkeys([*on, *read, *clock])], moment_sql(decided_at), lake)
+    rows = _standing(lake, table, label_rows, [*on, *read, *clock, *table.key], moment_sql(decided_at))
     if isinstance(label, Label) and set(on) != set(table.key):
         # Several rows may answer: the latest event does, as for a Latest feature (S10).
-        order = f"{quoted(table.event_time)} DESC NULLS LAST, {_NEWEST}" if table.event_time else _NEWEST
+        ranks = [*map(quoted, clock), "_known_at", "_arrival", *map(quoted, table.key or (PATH, ROW))]
+        order = ", ".join(f"{rank} DESC NULLS LAST" for rank in ranks)
         rows = (
             f"SELECT * FROM ({rows}) QUALIFY row_number() OVER "
             f"(PARTITION BY {', '.join(map(quoted, on))} ORDER BY {order}) = 1"

@@ -17,7 +17,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.models.registry import trainer_of
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.training.labels import check_labels, labelled, moment_sql
+from ml_platform.training.labels import check_labels, labelled, moment_sql, order_version
 from ml_platform.training.splits import PARTS, part_sql
 
 CODE_VERSION = 1  # of how a training set is made; part of its content key (S31)
@@ -95,15 +95,22 @@ class TrainingSet:
 
 def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
     """The parts of the declaration that a training set depends on besides its inputs, for its content key."""
-    return (CODE_VERSION, pipeline.examples, pipeline.split, list(pipeline.feature_schema))
+    declared = (CODE_VERSION, pipeline.examples, pipeline.split, list(pipeline.feature_schema))
+    return (*declared, *order_version(pipeline))
 
 
 def readiness(
-    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None, partitions_upto: Sequence[str]
+    lake: Lake,
+    blobs: Blobs,
+    pipeline: ModelPipeline,
+    *,
+    label_rows: str,
+    decided_at: datetime | None,
+    partitions_upto: Sequence[str],
 ) -> Readiness:
     """Count the examples that `build` would store, without storing them. For the decision to train."""
     moment = decided_at or watermark(lake, pipeline, partitions_upto)
-    with _examples(lake, blobs, pipeline, moment, partitions_upto) as relation:
+    with _examples(lake, blobs, pipeline, label_rows, moment, partitions_upto) as relation:
         part = part_sql(pipeline.split, moment, pipeline.examples.at, pipeline.examples.keys)
         rows = lake.rows(
             f"SELECT {part}, count(*), count(_label), min(_label), max(_label) FROM {relation} GROUP BY ALL"
@@ -120,13 +127,20 @@ def readiness(
 
 
 def build(
-    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, *, decided_at: datetime | None, partitions_upto: Sequence[str]
+    lake: Lake,
+    blobs: Blobs,
+    pipeline: ModelPipeline,
+    *,
+    label_rows: str,
+    decided_at: datetime | None,
+    partitions_upto: Sequence[str],
 ) -> TrainingSet:
     """Join the feature rows of those partitions with the labels known before `decided_at`, and store them.
 
     None decides at the watermark of the data. Feature values are those of the features table; labels
-    are of the row versions that stood then (S6). Raises TrainingError for labels that nothing can
-    be learnt from: NaN or infinite, of one class in the train or holdout part, or an empty part.
+    are of the row versions that stood then (S6), read from `label_rows` as `labelled` reads them. Raises
+    TrainingError for labels that nothing can be learnt from: NaN or infinite, of one class in the train
+    or holdout part, or an empty part.
     """
     moment = decided_at or watermark(lake, pipeline, partitions_upto)
     stored = {n: type_of(type_form(t, n)) for n, t in {**pipeline.row_schema, **pipeline.feature_schema}.items()}
@@ -141,7 +155,7 @@ def build(
     order = ", ".join(map(quoted, ([at] if at else []) + list(keys)))
     listed = ", ".join(part + " AS _part" if name == "_part" else quoted(name) for name in schema)
     summary = _Summary(pipeline)
-    with blobs.writing() as path, _examples(lake, blobs, pipeline, moment, partitions_upto) as relation:
+    with blobs.writing() as path, _examples(lake, blobs, pipeline, label_rows, moment, partitions_upto) as relation:
         total = int(lake.value(f"SELECT count(*) FROM {relation}"))
         writer: pq.ParquetWriter | None = None
         try:
@@ -189,12 +203,12 @@ def _features(pipeline: ModelPipeline, partitions: Sequence[str]) -> str:
 
 @contextmanager
 def _examples(
-    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, moment: datetime, partitions: Sequence[str]
+    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, label_rows: str, moment: datetime, partitions: Sequence[str]
 ) -> Iterator[str]:
     relation = _features(pipeline, partitions)
     if pipeline.examples.at:
         relation = f"(SELECT * FROM {relation} WHERE {quoted(pipeline.examples.at)} < {moment_sql(moment)})"
-    with labelled(lake, blobs, pipeline, relation, moment) as with_labels:
+    with labelled(lake, blobs, pipeline, label_rows, relation, moment) as with_labels:
         yield with_labels
 
 

@@ -15,6 +15,8 @@ from ml_platform.validation.resolution import Step
 from ml_platform.validation.screenings import Screenings, keys_of, needs_keys, needs_reads, screen_files, screenings
 
 RESOLUTION_VERSION = 1  # raise it when the same screenings would be resolved otherwise
+# The same for partitions in which a row can be restored, tie with another version, or never be known under `refresh`.
+_ORDER_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -143,11 +145,34 @@ def key_of(table: Table, base: str, plan: Plan) -> str:
     where "latest" lets an arrival correct another path's rows, and, declared, for tables without time.
     """
     several = len({step.path for step in plan.steps}) > 1
+    ordered_anew = (several and _ordered(table, plan)) or _never_known(table)
     entries = []
     for version, step in zip(plan.files, plan.steps, strict=True):
         decides = step.position > 0 or (table.on_conflict == "latest" and several)
         decides = decides or (table.event_time is None and version.declared)
         entries.append([step.path, version.sha256, version.arrival if decides else None])
     return content_key(
-        "validated", RESOLUTION_VERSION, base, plan.partition, table.known_at, table.refresh, table.on_conflict, entries
+        "validated",
+        _ORDER_VERSION if ordered_anew else RESOLUTION_VERSION,
+        base,
+        plan.partition,
+        table.known_at,
+        table.refresh,
+        table.on_conflict,
+        entries,
     )
+
+
+def _ordered(table: Table, plan: Plan) -> bool:
+    """Whether the order of versions may decide: a row may come back from another file, or two arrive at once."""
+    restored = any(step.position > 0 for step in plan.steps)
+    return restored or (
+        table.on_conflict == "latest" and len({version.arrival for version in plan.files}) < len(plan.files)
+    )
+
+
+def _never_known(table: Table) -> bool:
+    """Whether a row may have a null known_at that `refresh` applies to."""
+    if table.refresh is None or table.known_at is None:
+        return False
+    return bool(table.contract.columns()[table.known_at].nullable)

@@ -61,7 +61,7 @@ def screen(
             remedy="Name the columns of column_nulls as the file does.",
         )
     nulled = table.source.with_nulls(raw)
-    cleaned = _cleaned(table, nulled, path, needs, before) if raw.height else _nothing(table, nulled)
+    cleaned = cleaned_rows(table, nulled, path, needs, before) if raw.height else _nothing(table, nulled)
     types = table.columns
     missing = [name for name in types if name not in cleaned.columns]
     if missing:
@@ -96,9 +96,10 @@ def _nothing(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame(schema={**table.columns, ROW: pl.Int64()})
 
 
-def _cleaned(
-    table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame], before: Collection[str]
+def cleaned_rows(
+    table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame], before: Collection[str] = ()
 ) -> pl.DataFrame:
+    """What `clean` makes of raw rows, in order of `_row`; the rows themselves without `clean`. Raises FileRefused."""
     if table.clean is None:
         return raw
     name = getattr(table.clean, "__name__", "clean")

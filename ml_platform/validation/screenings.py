@@ -190,7 +190,7 @@ def screen_files(stores: Stores, table: Table, partitions: Partitions | None, ke
         return state
     with table_lock(stores.settings, table.name):
         state = _whole(stores, table, partitions, keys)
-        needs = _needed(stores.lake, table)
+        needs = needed_rows(stores.lake, table)
         # A refused version lets the one before it stand, which may not be screened either.
         while waiting := state.waiting:
             for batch in _batches(waiting):
@@ -211,7 +211,8 @@ def _whole(stores: Stores, table: Table, partitions: Partitions | None, keys: Ma
     return Screenings(state.key, state.versions, whole)
 
 
-def _needed(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
+def needed_rows(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
+    """The current rows of the tables that `clean` needs, by name, without the platform's own columns."""
     frames = {}
     for name in table.needs:
         own = [column for column in lake.columns("validated", name) if not column.startswith("_")]

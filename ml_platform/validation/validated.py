@@ -163,7 +163,9 @@ def _row_versions(table: Table, offers: pl.DataFrame, plan: Plan, resolved: Reso
         _at(arrivals, resolved.ended).alias("_ended"),
         pl.Series("_by", resolved.by),
     )
-    declared = pl.col(table.known_column) if table.known_column else pl.coalesce("_began", "_arrival")
+    # A row that is restored arrives anew: it is the newest version.
+    frame = frame.with_columns(pl.coalesce("_began", "_arrival").alias("_arrival"))
+    declared = pl.col(table.known_column or "_arrival")
     known_at = pl.when(declared.is_not_null()).then(pl.max_horizontal(declared, "_began"))
     frame = frame.with_columns(known_at.alias("_known_at"))
     frame = frame.with_columns(_refreshed(pl.col("_known_at"), table).alias("_usable_at"))
@@ -193,12 +195,12 @@ def _at(arrivals: pl.Series, steps: Any) -> pl.Series:
 
 
 def _refreshed(time: pl.Expr, table: Table) -> pl.Expr:
-    """The first refresh at or after a time (S5); the time itself without `refresh`."""
+    """The first refresh at or after a time (S5); the time itself without `refresh`. Null, never, stays null (S2)."""
     if table.refresh is None:
         return time
     span = microseconds(table.refresh)
     ticks = -(-time.cast(pl.Int64) // span) * span
-    return pl.min_horizontal(ticks.cast(INSTANT), pl.lit(_LAST_MOMENT, INSTANT))
+    return pl.when(time.is_not_null()).then(pl.min_horizontal(ticks.cast(INSTANT), pl.lit(_LAST_MOMENT, INSTANT)))
 
 
 def _conflicts(lake: Lake, table: Table, offers: pl.DataFrame, plan: Plan, resolved: Resolved) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from ml_platform.naming import quoted
 from ml_platform.serving.batch import key_text
 from ml_platform.state.lineage import LandedFile, landed_files
 from ml_platform.state.stores import Stores
+from ml_platform.validation.version_order import with_paths_of
 
 Row = dict[str, Any]
 
@@ -35,17 +36,17 @@ def feature_row(lake: Lake, pipeline: str, definition: FeatureDefinition, predic
 
 def example_rows(stores: Stores, definition: FeatureDefinition, features: Mapping[str, Any]) -> list[Row]:
     """The origin of an example's row: partition, file, row of the file (from 0), hash, arrival."""
-    table = f"validated.{quoted(definition.examples)}"
+    files = {file.file_id: file for file in landed_files(stores.state) if file.table == definition.examples}
+    rows = with_paths_of(definition.examples, {file_id: file.path for file_id, file in files.items()})
     same = " AND ".join(f"{quoted(name)} = ?" for name in definition.keys)
     chosen = examples_sql(
-        definition, f"(SELECT * FROM {table} WHERE {same})", None, None, ["_file", "_row", "_partition"]
+        definition, f"(SELECT * FROM ({rows}) WHERE {same})", None, None, ["_file", "_row", "_partition"]
     )
     mine = [features[name] for name in definition.keys]
     where = ""
     if definition.at is not None:
         where, mine = f"WHERE e.{quoted(definition.at)} = ?", [*mine, features[definition.at]]
     examples = _rows(stores.lake, f"SELECT e._file, e._row, e._partition FROM ({chosen}) e {where}", mine)
-    files = {file.file_id: file for file in landed_files(stores.state) if file.table == definition.examples}
     return [_origin(files[row["_file"]], row) for row in examples if row["_file"] in files]
 
 

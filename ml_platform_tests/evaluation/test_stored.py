@@ -1,7 +1,9 @@
 """From what training stored to a judged champion: the way a candidate takes in a run."""
 
+from dataclasses import replace
 from datetime import datetime
 
+import polars as pl
 import pytest
 
 from ml_platform.errors import PromotionRefused
@@ -16,8 +18,10 @@ from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at, promote
 from ml_platform.state.stores import Stores
 from ml_platform.state.versions import Training, Version
+from ml_platform.steps.provenance import origins_of
 from ml_platform.training import fitting, training_set
 from ml_platform.training.training_set import TrainingSet
+from ml_platform.validation.provenance import movements
 from ml_platform_tests.evaluation.candidates import Outcome
 from ml_platform_tests.scenario import labelled_trips
 from ml_platform_tests.scenario.labelled_trips import MONTHS, D
@@ -26,7 +30,9 @@ from ml_platform_tests.scenario.labelled_trips import MONTHS, D
 def trained(stores: Stores, settings: Settings, pipeline: ModelPipeline) -> tuple[TrainingSet, Version]:
     blobs = Blobs(settings)
     labelled_trips.fill(stores.lake, pipeline, labelled_trips.rows())
-    stored = training_set.build(stores.lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
+    stored = training_set.build(
+        stores.lake, blobs, pipeline, label_rows=labelled_trips.with_path("trips"), decided_at=D, partitions_upto=MONTHS
+    )
     fitted = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     return stored, versions.register(
         stores.state,
@@ -82,6 +88,9 @@ def test_a_trained_version_passes_its_gates_and_becomes_the_champion(stores: Sto
         threads=1,
         parity=lambda n: Outcome(compared=n),
     )
+    raw = labelled_trips.rows().with_row_index("_row").with_columns(pl.col("_row").cast(pl.Int64))
+    seen = movements(pipeline.table("trips"), [("trips/a.csv", raw)], {})
+    given = replace(given, provenance=lambda: origins_of(pipeline, seen, {}))
     verdicts = evaluate(stores.state, "r1", pipeline.all_gates, given)
     assert [v.gate for v in verdicts if v.passed is False] == [] and {v.snapshot for v in verdicts} == {stored.digest}
     promote(

@@ -1,7 +1,7 @@
 """The features of S1 to S15, row by row, from the rules alone: what every faster path must equal bit for bit.
 
 Rows are dicts of the validated layout: the contract's columns and `_known_at`, `_usable_at`,
-`_superseded_at`, `_arrival`, `_file`, `_row`; times are aware UTC datetimes, null is None.
+`_superseded_at`, `_arrival`, `_file`, `_path`, `_row`; times are aware UTC datetimes, null is None.
 
 Not here: S14 (null before a feature's available-since date). The rule does not say what "its inputs
 existed" means (a table's first row, its first usable row, the key's, a whole window full of them),
@@ -124,7 +124,7 @@ def _lookup(feature: Lookup, rows: list[Row], values: Row, at: datetime | None) 
 
 
 def _age(row: Row) -> tuple[Any, ...]:
-    return (row["_arrival"], row["_file"], row["_row"])
+    return (row["_arrival"], row["_path"], row["_row"])
 
 
 def _taken(feature: Lookup | Latest, row: Row | None) -> Row:
@@ -140,9 +140,9 @@ def _latest_row(on: On | None, table: Table, rows: list[Row], values: Row, at: d
     def order(row: Row) -> tuple[Any, ...]:
         # S10: the greatest event_time, then known_at, then arrival, then key.
         # Choice: a key is compared column by column in the contract's order, texts by code point;
-        # tables without a key go on with file and row.
+        # tables without a key go on with the file's path and the row.
         key = tuple(row[column] for column in table.key)
-        return (row[table.event_time], row["_known_at"], row["_arrival"], key, row["_file"], row["_row"])
+        return (row[table.event_time], row["_known_at"], row["_arrival"], key, row["_path"], row["_row"])
 
     best = None
     for row in rows:

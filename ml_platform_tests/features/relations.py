@@ -14,6 +14,7 @@ Row = dict[str, Any]
 TIME = pl.Datetime("us", "UTC")
 PLATFORM = {
     "_file": pl.String(),
+    "_path": pl.String(),
     "_row": pl.Int64(),
     "_arrival": TIME,
     "_known_at": TIME,
@@ -75,6 +76,7 @@ def version(
     return {
         **row,
         "_file": "f",
+        "_path": "f.csv",
         "_row": place,
         "_arrival": arrival or known,
         "_known_at": known,

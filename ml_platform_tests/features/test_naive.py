@@ -19,7 +19,7 @@ def moment(hour: float) -> datetime:
 
 
 LITTLE = 1e-6 / 3600  # a microsecond, in hours
-_USUAL: Row = {"_superseded_at": None, "_arrival": moment(0), "_file": "f", "_row": 0}
+_USUAL: Row = {"_superseded_at": None, "_arrival": moment(0), "_file": "f", "_path": "f.csv", "_row": 0}
 
 
 def event(happened: float, told: float | None, value: float | None = 1.0, number: int = 0, **other: Any) -> Row:
@@ -44,7 +44,16 @@ def event(happened: float, told: float | None, value: float | None = 1.0, number
 def shop(size: int | None, arrival: float, superseded: float | None = None) -> Row:
     known = {name: moment(arrival) for name in ("_known_at", "_usable_at", "_arrival")}
     until = None if superseded is None else moment(superseded)
-    return {"shop": "a", "size": size, "style": None, "_file": "f", "_row": 0, **known, "_superseded_at": until}
+    return {
+        "shop": "a",
+        "size": size,
+        "style": None,
+        "_file": "f",
+        "_path": "f.csv",
+        "_row": 0,
+        **known,
+        "_superseded_at": until,
+    }
 
 
 def at(hour: float, **inputs: Any) -> Row:

@@ -53,7 +53,12 @@ def test_an_older_polars_reads_a_bundle_computes_its_features_and_scores_alike_s
     definition = FeatureDefinition.of(pipeline).to_json()
     labelled_trips.fill(lake, pipeline, labelled_trips.rows())
     stored = training_set.build(
-        lake, blobs, pipeline, decided_at=labelled_trips.D, partitions_upto=labelled_trips.MONTHS
+        lake,
+        blobs,
+        pipeline,
+        label_rows=labelled_trips.with_path("trips"),
+        decided_at=labelled_trips.D,
+        partitions_upto=labelled_trips.MONTHS,
     )
     fitted = fitting.make(blobs, pipeline, stored, definition)
     holdout = pl.read_parquet(blobs.path(stored.digest)).filter(pl.col("_part") == "holdout")

@@ -227,7 +227,12 @@ def test_a_bundle_holds_the_model_and_a_fresh_process_makes_it_again_s16(
     pipeline = labelled_trips.pipeline(task, trainer=word)
     labelled_trips.fill(lake, pipeline, labelled_trips.rows())
     stored = training_set.build(
-        lake, blobs, pipeline, decided_at=labelled_trips.D, partitions_upto=labelled_trips.MONTHS
+        lake,
+        blobs,
+        pipeline,
+        label_rows=labelled_trips.with_path("trips"),
+        decided_at=labelled_trips.D,
+        partitions_upto=labelled_trips.MONTHS,
     )
     trained = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     bundle = load(blobs, trained.digest)

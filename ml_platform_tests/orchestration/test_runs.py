@@ -76,7 +76,7 @@ def test_a_failing_gate_is_a_red_check_and_stops_nothing_but_the_promotion(
 def test_every_check_shows_value_and_threshold(platform: Platform, instance: dg.DagsterInstance) -> None:
     run = next(run for run in platform.runs if run.job == "trip_delay_train")
     gates = _checks(instance, run.run_id)
-    assert len(gates) == 7 and all(check.passed for check in gates.values())
+    assert len(gates) == 8 and all(check.passed for check in gates.values())
     # Without a champion before it, a candidate is compared with nothing.
     valueless = {name for name, check in gates.items() if "value" not in check.metadata}
     assert valueless == {"trip_delay/verdicts:roc_auc_no_worse_than_champion"}

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform import AtLeast, Drift, Monthly, Retrain
+from ml_platform import AtLeast, Drift, Monthly, Provenance, Retrain
 from ml_platform.demo.capital_bikes import deliveries
 from ml_platform.demo.example import land_missing
 from ml_platform.pipelines.bike_rentals import bike_rentals, clean_rentals
@@ -36,8 +36,13 @@ def ran(folder: Path, hours: pl.DataFrame, *declared: ModelPipeline) -> World:
 @pytest.fixture(scope="module")
 def winter(hours: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """January 2011, trained once when it is over."""
+    counted = next(gate for gate in bike_rentals.gates if isinstance(gate, Provenance))
     declared = replace(
-        bike_rentals, partitions=EARLY, drift=NO_REPORT, gates=[AtLeast("r2", 0.3)], retrain=Retrain(min_examples=500)
+        bike_rentals,
+        partitions=EARLY,
+        drift=NO_REPORT,
+        gates=[AtLeast("r2", 0.3), counted],
+        retrain=Retrain(min_examples=500),
     )
     with closing(ran(tmp_path_factory.mktemp("bikes") / "data", hours, declared)) as one:
         yield one

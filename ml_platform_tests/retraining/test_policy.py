@@ -34,6 +34,13 @@ CASES: list[tuple[Retrain, Evidence, str, str]] = [
     (Retrain(every=6), seen(), "skipped", "Trained 5 partitions ago; due every 6."),
     (WATCHFUL, seen(drift=0.2), "triggered", "Drift 0.200 reaches the declared 0.2."),
     (WATCHFUL, seen(drift=0.19), "skipped", "Drift 0.190 is below the declared 0.2."),
+    (
+        WATCHFUL,
+        seen(drift=0.1, moved={"km": 3.5}),
+        "triggered",
+        "Drift 0.100 is below the declared 0.2. An important column drifted: km (PSI 3.50).",
+    ),
+    (Retrain(every=9), seen(drift=0.1, moved={"km": 3.5}), "skipped", "Trained 5 partitions ago; due every 9."),
     (WATCHFUL, seen(), "skipped", "There is no drift figure. There is no realised performance to compare."),
     (WATCHFUL, seen(performance=auc(0.72)), "triggered", "worse by 0.0300, more than the declared 0.02."),
     (WATCHFUL, seen(performance=auc(0.74)), "skipped", "worse by 0.0100, within the declared 0.02."),

@@ -141,6 +141,11 @@ def features(frame: pl.DataFrame, declared: ModelPipeline) -> pl.DataFrame:
     )
 
 
+def with_path(table: str) -> str:
+    """The validated rows with `_path`, as `version_order.with_paths` gives those of files."""
+    return f"SELECT *, _file || '.csv' AS _path FROM validated.{table}"
+
+
 def fill(
     lake: Lake,
     declared: ModelPipeline,

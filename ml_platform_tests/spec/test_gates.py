@@ -16,6 +16,7 @@ from ml_platform.spec.gates import (
     NoWorseThanChampion,
     OverfitGap,
     Parity,
+    Provenance,
     Reproduction,
     Size,
     with_always_judged,
@@ -86,6 +87,14 @@ GATES: list[tuple[Gate, str, str, str, str]] = [
         "What predicts too well usually knows the answer: a column written after the fact.",
     ),
     (
+        Provenance(),
+        "876ab6703b6121ecb8e77d9046395ee7bdf442ed54461c7ab1de73a55d27c2a9",
+        "provenance",
+        "no input or clock is made of the outcome",
+        "Raw columns are drawn anew, one at a time, and `clean` runs again: what moves together with the label knows "
+        "the answer.",
+    ),
+    (
         Reproduction(),
         "7f620f25129ab3118a5195c56c759fb2919851e678a755e07789a84d7085b86c",
         "reproduction",
@@ -138,5 +147,12 @@ def test_one_metric_may_have_several_floors_and_one_gate_of_any_other_kind() -> 
 
 def test_what_is_always_judged_follows_the_declared_gates_and_is_not_judged_twice() -> None:
     declared = [Leakage(feature=0.9), Size(mb=5)]
-    assert [gate.short_name for gate in with_always_judged(declared)] == ["leakage", "size", "parity", "reproduction"]
-    assert [gate.key for gate in with_always_judged([])] == [gate.key for gate in (Leakage(), Parity(), Reproduction())]
+    assert [gate.short_name for gate in with_always_judged(declared)] == [
+        "leakage",
+        "size",
+        "provenance",
+        "parity",
+        "reproduction",
+    ]
+    always = (Leakage(), Provenance(), Parity(), Reproduction())
+    assert [gate.key for gate in with_always_judged([])] == [gate.key for gate in always]

@@ -16,6 +16,12 @@ from ml_platform_tests.state.old_lake.digest import digest
 from ml_platform_tests.world import World
 
 SETTLED = ("predictions", "drift", "decision", "training_set", "candidate", "verdicts", "champion")
+# Drift has rules of its own for single columns since, and candidates are judged by one gate more. A pipeline without
+# partitions settles nothing.
+JUDGED_ANEW = {
+    "trip_delay": set[str](),
+    "churn": {f"churn/{step}" for step in ("drift", "report", "decision", "verdicts", "champion")},
+}
 OF_EACH_PIPELINE = pytest.mark.parametrize("pipeline", PIPELINES, ids=lambda pipeline: pipeline.name)
 
 
@@ -33,14 +39,14 @@ def test_nothing_settled_of_an_old_lake_is_to_be_made_again(old: World) -> None:
 
 
 @OF_EACH_PIPELINE
-def test_only_figures_and_pages_are_made_again_while_the_libraries_are_those_of_then(
+def test_only_what_is_judged_otherwise_today_is_to_be_made_again_while_the_libraries_are_those_of_then(
     old: World, pipeline: ModelPipeline
 ) -> None:
     libraries, recorded = expected()["libraries"], expected()["pipelines"][pipeline.name]
     if {name: version(name) for name in libraries} == libraries:  # they are part of what is not settled
-        asked = {asset for work in planner(old.ws, pipeline).work() for asset in map("/".join, work.only or [])}
-        assert asked <= {f"{pipeline.name}/performance", f"{pipeline.name}/report"}  # whose code changed since
-        assert planner(old.ws, pipeline).outdated() == recorded["outdated"]
+        works = planner(old.ws, pipeline).work()
+        assert {"/".join(key) for work in works for key in work.only or []} == JUDGED_ANEW[pipeline.name]
+        assert set(recorded["outdated"]) <= set(planner(old.ws, pipeline).outdated())
 
 
 def test_the_record_of_an_old_lake_stands(old: World) -> None:

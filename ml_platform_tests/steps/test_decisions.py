@@ -55,7 +55,11 @@ def _drifted(trips: World, month: str, figure: float | None, key: str = "k") -> 
     author = Author(f"{NAME}/drift", month, key)
     with write(trips.ws.lake, author) as tx:
         tx.replace(NAME, "drift", frame, partition=month)
-        after(tx, trips.ws.state, lambda: ledger.record(trips.ws.state, author, rows=2, result=DriftResult()))
+        after(
+            tx,
+            trips.ws.state,
+            lambda: ledger.record(trips.ws.state, author, rows=2, result=DriftResult(1, figure, 400)),
+        )
 
 
 def test_a_decision_taken_anew_is_added_and_the_one_before_stays_S6(open_world: OpenWorld, february: Path) -> None:
@@ -119,7 +123,7 @@ def test_drift_over_the_threshold_fires_and_another_figure_decides_anew(open_wor
     assert promotions.champion_at(trips.ws.state, NAME) == 2
     assert _rows(trips)[-3:] == [(FEBRUARY, "skipped"), (FEBRUARY, "skipped"), (FEBRUARY, "triggered")]
     _drifted(trips, FEBRUARY, None, "nobody could tell")
-    assert evidence.drift(trips.ws, watchful, FEBRUARY) is None
+    assert evidence.drift(trips.ws, watchful, FEBRUARY).weighted is None
 
 
 def test_a_forced_training_is_on_record_with_who_and_why_and_stands_when_the_data_change(

@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 from scipy.stats import wasserstein_distance
 
-from ml_platform import Derived, Drift
+from ml_platform import Derived, Drift, Retrain
 from ml_platform.lake.blobs import file_hash
 from ml_platform.runtime import retention
 from ml_platform.state import ledger
+from ml_platform.state.results import DriftResult
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
@@ -60,7 +61,7 @@ def test_the_step_tells_figures_a_picture_and_sentences(open_world: OpenWorld, f
     assert isinstance(told["weighted drift"], float) and isinstance(told["score psi"], float)
     picture = trips.ws.blobs.get(told["drift by feature"]["picture"])
     assert b"<svg" in picture.read_bytes()
-    assert list(checks) == ["weighted_drift", "score_drift", "null_share"]
+    assert list(checks) == ["weighted_drift", "score_drift", "important_columns", "null_share", "unseen_categories"]
     assert {check["severity"] for check in checks.values()} == {"warn"}
     assert checks["weighted_drift"]["value"] == told["weighted drift"]
     assert checks["weighted_drift"]["threshold"] == 0.25
@@ -97,7 +98,9 @@ def test_a_month_that_differs_fails_its_checks_and_stops_nothing(open_world: Ope
     assert [name for name, check in checks.items() if not check["passed"]] == [
         "weighted_drift",
         "score_drift",
+        "important_columns",
         "null_share",
+        "unseen_categories",
     ]
     assert "km (PSI" in checks["weighted_drift"]["description"]
     assert "traffic__jam from 0" in checks["null_share"]["description"]  # no traffic is known at the airport
@@ -115,6 +118,45 @@ def test_a_feature_that_the_champion_does_not_know_is_new(open_world: OpenWorld,
     rows = _drift(trips, FEBRUARY)
     assert (rows["fare"]["status"], rows["fare"]["importance"], rows["km"]["status"]) == ("new", 0.0, "ok")
     assert trips.display(f"{NAME}/drift", FEBRUARY)["not compared"] == [{"column": "fare", "status": "new"}]
+
+
+def test_the_typed_result_holds_what_broke_a_rule_of_its_own(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january)
+    moved = scenario.trip_rows(FEBRUARY).with_columns(zone=pl.lit("airport"))
+    trips.land("trips", f"trips_{FEBRUARY}.csv", moved, scenario.MONTHS.window(FEBRUARY)[1])
+    trips.run(FEBRUARY)
+    result = trips.records()[f"{NAME}/drift", FEBRUARY].result_as(DriftResult)
+    assert (result.champion, result.rows) == (1, 400)
+    assert result.weighted == _drift(trips, FEBRUARY)["weighted"]["psi"]
+    assert result.unseen == {"zone": 1.0}
+    assert set(result.nulls) == {"traffic__jam"}
+
+
+def test_an_important_column_that_moved_triggers_a_training_where_drift_is_watched(
+    open_world: OpenWorld, january: Path
+) -> None:
+    watchful = scenario.trips(
+        retrain=Retrain(every=None, on_drift=0.99, min_examples=200), drift=Drift(important=0.3, report_rows=0)
+    )
+    trips = open_world(january, watchful)
+    moved = scenario.trip_rows(FEBRUARY).with_columns(pl.col("km") * 1.5 + 20)
+    trips.land("trips", f"trips_{FEBRUARY}.csv", moved, scenario.MONTHS.window(FEBRUARY)[1])
+    trips.run(FEBRUARY)
+    decision = trips.display(f"{NAME}/decision", FEBRUARY)
+    assert decision["outcome"] == "triggered"
+    assert "An important column drifted: km (PSI" in decision["reason"]
+
+
+def test_a_calendar_column_is_named_and_left_out(open_world: OpenWorld, january: Path) -> None:
+    day = Derived(day=pl.col("ordered_at").dt.ordinal_day())
+    trips = open_world(january, scenario.trips(features=[*scenario.trips().features, day]))
+    trips.run("2024-01", recompute=True)
+    trips.run(FEBRUARY)
+    row = _drift(trips, FEBRUARY)["day"]
+    assert (row["status"], row["psi"] > 5) == ("calendar", True)
+    assert "day" in _checks(trips, FEBRUARY)["weighted_drift"]["description"]
+    result = trips.records()[f"{NAME}/drift", FEBRUARY].result_as(DriftResult)
+    assert result.calendar == ("day",) and "day" not in result.moved
 
 
 def test_few_rows_are_not_judged(open_world: OpenWorld, february: Path) -> None:

@@ -31,7 +31,9 @@ def fit_and_store(
     lake: Lake, blobs: Blobs, pipeline: ModelPipeline, frame: pl.DataFrame | None = None, threads: int = 2
 ) -> tuple[TrainingSet, Trained, pl.DataFrame]:
     labelled_trips.fill(lake, pipeline, labelled_trips.rows() if frame is None else frame)
-    stored = training_set.build(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
+    stored = training_set.build(
+        lake, blobs, pipeline, label_rows=labelled_trips.with_path("trips"), decided_at=D, partitions_upto=MONTHS
+    )
     candidate = fitting.make(blobs, pipeline, stored, "{}", threads=threads)
     return stored, candidate, pl.read_parquet(blobs.path(stored.digest))
 

@@ -13,7 +13,7 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.training import LightGBM, Split
-from ml_platform.training.training_set import TrainingSet, build, readiness
+from ml_platform.training.training_set import Readiness, TrainingSet, build, readiness
 from ml_platform_tests.scenario import labelled_trips
 from ml_platform_tests.scenario.labelled_trips import MONTHS, SINCE, D
 
@@ -21,9 +21,15 @@ DAY = timedelta(days=1)
 
 
 def built(lake: Lake, blobs: Blobs, pipeline: ModelPipeline, **options: object) -> tuple[TrainingSet, pl.DataFrame]:
-    arguments = {"decided_at": D, "partitions_upto": MONTHS, **options}
+    label_rows = labelled_trips.with_path(pipeline.label_table)
+    arguments = {"label_rows": label_rows, "decided_at": D, "partitions_upto": MONTHS, **options}
     training_set = build(lake, blobs, pipeline, **arguments)  # type: ignore[arg-type]
     return training_set, pl.read_parquet(blobs.path(training_set.digest))
+
+
+def ready(lake: Lake, blobs: Blobs, pipeline: ModelPipeline) -> Readiness:
+    label_rows = labelled_trips.with_path(pipeline.label_table)
+    return readiness(lake, blobs, pipeline, label_rows=label_rows, decided_at=D, partitions_upto=MONTHS)
 
 
 def test_examples_are_ordered_by_time_and_key_whatever_order_they_were_stored_in_s16(lake: Lake, blobs: Blobs) -> None:
@@ -59,8 +65,8 @@ def test_another_process_writes_the_same_bytes_s16(lake: Lake, blobs: Blobs) -> 
         "from ml_platform.lake.blobs import Blobs; from ml_platform_tests.scenario import labelled_trips as s\n"
         "from ml_platform.training.training_set import build\n"
         "settings = Settings(threads=1)\n"
-        "print(build(Lake(settings, read_only=True), Blobs(settings), s.pipeline(), decided_at=s.D, "
-        "partitions_upto=s.MONTHS).digest)"
+        "print(build(Lake(settings, read_only=True), Blobs(settings), s.pipeline(), label_rows=s.with_path('trips'), "
+        "decided_at=s.D, partitions_upto=s.MONTHS).digest)"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
@@ -95,7 +101,7 @@ def test_a_label_counts_only_when_known_before_the_decision_s18(lake: Lake, blob
     assert training_set.immature == 120
     assert rows.height == 480
     assert rows["_label_known_at"].max() < D
-    counted = readiness(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
+    counted = ready(lake, blobs, pipeline)
     assert (counted.labelled, counted.immature, dict(counted.parts)) == (480, 120, training_set.parts)
 
 
@@ -323,7 +329,7 @@ def test_no_rows_at_all_are_refused(lake: Lake, blobs: Blobs) -> None:
 def test_too_few_labels_are_counted_and_no_error(lake: Lake, blobs: Blobs) -> None:
     pipeline = labelled_trips.pipeline()
     labelled_trips.fill(lake, pipeline, labelled_trips.rows(40))
-    counted = readiness(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
+    counted = ready(lake, blobs, pipeline)
     assert not counted.enough
     assert counted.lacking == "40 labels are known and 50 are needed"
 
@@ -331,7 +337,7 @@ def test_too_few_labels_are_counted_and_no_error(lake: Lake, blobs: Blobs) -> No
 def test_an_empty_part_is_a_reason_not_to_train(lake: Lake, blobs: Blobs) -> None:
     pipeline = labelled_trips.pipeline()
     labelled_trips.fill(lake, pipeline, labelled_trips.rows(200, days=40))
-    counted = readiness(lake, blobs, pipeline, decided_at=D, partitions_upto=MONTHS)
+    counted = ready(lake, blobs, pipeline)
     assert (counted.enough, counted.lacking) == (False, "no labelled example is in the part holdout")
 
 

@@ -12,6 +12,7 @@ from ml_platform.evaluation.gates import (
     no_worse_than_champion,
     overfit_gap,
     parity,
+    provenance,
     reproduction,
     size,
 )
@@ -27,6 +28,7 @@ _EVALUATORS: tuple[Evaluator[Any], ...] = (
     no_worse_than_champion.NO_WORSE_THAN_CHAMPION,
     overfit_gap.OVERFIT_GAP,
     parity.PARITY,
+    provenance.PROVENANCE,
     reproduction.REPRODUCTION,
     size.SIZE,
 )

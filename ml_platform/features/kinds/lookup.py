@@ -13,6 +13,7 @@ from ml_platform.features.places import ALWAYS, NEVER, Integers
 from ml_platform.features.ranked import RankedForm
 from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.features import Lookup
+from ml_platform.validation.version_order import PATH, ROW
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class LookupFeed(VersionFeed):
         usable = since_epoch(row["_usable_at"])
         if version_before is not None:
             version_before.until = usable
-        order = (since_epoch(row["_arrival"]), *(row[name] for name in table.key), *mark)
+        order = (since_epoch(row["_arrival"]), *(row[name] for name in table.key or (PATH, ROW)))
         version = _Version(mark, usable, NEVER, order, {name: row[name] for name in self._take})
         self._current[identity] = version
         key = tuple([row[theirs] for theirs in self._on])

@@ -10,7 +10,7 @@ import pytest
 from ml_platform.evaluation.candidate import Candidate, Part
 from ml_platform.evaluation.gates.leakage import learned
 from ml_platform.evaluation.gates.measuring import judge
-from ml_platform.spec.gates import Leakage
+from ml_platform.spec.leak_gates import Leakage
 from ml_platform.state.verdicts import Verdict
 from ml_platform_tests.evaluation.candidates import candidate, part
 
@@ -74,16 +74,62 @@ def test_a_feature_of_nulls_only_is_no_leak_and_no_error() -> None:
     assert outcome(with_feature(lambda y: pl.Series([None] * len(y), dtype=pl.Float64))).passed is True
 
 
-def test_several_classes_are_judged_one_against_the_rest() -> None:
-    def genre(rows: int, seed: int) -> Part:
-        generator = np.random.default_rng(seed)
-        label = generator.choice(["blues", "jazz", "rock"], rows)
-        frame = pl.DataFrame({"tempo": generator.random(rows), "swing": (label == "jazz") * 1.0})
-        return Part(frame, pl.Series(label), ("blues", "jazz", "rock"), generator.dirichlet([1, 1, 1], rows))
+def genre(rows: int, seed: int) -> Part:
+    """Songs of three genres: `swing` tells jazz from the others, `tempo` nothing."""
+    generator = np.random.default_rng(seed)
+    label = generator.choice(["blues", "jazz", "rock"], rows)
+    frame = pl.DataFrame({"tempo": generator.random(rows), "swing": (label == "jazz") * 1.0})
+    return Part(frame, pl.Series(label), ("blues", "jazz", "rock"), generator.dirichlet([1, 1, 1], rows))
 
-    judged = candidate(task="multiclass", train=genre(500, 1), holdout=genre(500, 2), columns=("tempo", "swing"))
-    verdict = outcome(judged)
-    assert verdict.passed is False and "swing alone" in verdict.detail and "tempo" not in verdict.detail
+
+def test_of_several_classes_a_feature_that_tells_one_from_the_rest_leaks() -> None:
+    columns = ("tempo", "swing")
+    verdict = outcome(candidate(task="multiclass", train=genre(500, 1), holdout=genre(500, 2), columns=columns))
+    assert verdict.passed is False and "swing alone has roc_auc 1" in verdict.detail and "tempo" not in verdict.detail
+
+
+def scored(certain: float) -> list[Verdict]:
+    """Genres by a model that always tells jazz, and the others so often."""
+    holdout = genre(2000, 2)
+    guessed = np.random.default_rng(4).choice(["blues", "rock"], 2000)
+    told = np.where(np.random.default_rng(3).random(2000) < certain, holdout.labels.to_numpy(), guessed)
+    told = np.where(holdout.labels == "jazz", "jazz", told)
+    holdout = replace(holdout, scores=np.column_stack([(told == c) * 1.0 for c in holdout.classes]))
+    return judge(Leakage(), candidate(task="multiclass", train=genre(500, 1), holdout=holdout, columns=("tempo",)))
+
+
+def test_a_model_of_several_classes_is_judged_on_all_of_them_and_not_on_the_easiest() -> None:
+    whole, model = scored(certain=0.3)
+    assert (whole.passed, model.passed, model.metric) == (True, True, "macro_f1")
+    assert model.value is not None and 0.7 < model.value < 0.9
+    whole, model = scored(certain=1.0)
+    assert (whole.passed, model.value, whole.metric) == (False, 1.0, "macro_f1")
+    assert "the model has macro_f1 1" in whole.detail
+
+
+def test_a_feature_alone_above_85_percent_passes_with_a_warning() -> None:
+    def nearly(y: Any) -> Any:
+        return np.where(np.arange(len(y)) % 8 == 0, ~y, y)
+
+    verdict = outcome(replace(with_feature(nearly), columns=("noise", "extra")))
+    assert verdict.passed is True
+    assert "Warning: extra alone has roc_auc 0.8748" in verdict.detail
+    assert "Warning" not in outcome(candidate(columns=("worse", "noise", "origin"))).detail
+
+
+def test_a_feature_with_half_of_the_importance_is_said() -> None:
+    columns, shares = ("worse", "noise"), {"worse": 0.5, "noise": 0.5}
+    assert "worse has 50% of the importance" in outcome(candidate(columns=columns, importance=shares)).detail
+    even = {"worse": 0.49, "noise": 0.49, "origin": 0.02}
+    assert "Warning" not in outcome(candidate(columns=(*columns, "origin"), importance=even)).detail
+
+
+def test_one_feature_that_beats_the_whole_model_is_said() -> None:
+    holdout = part(seed=2)
+    weak = replace(holdout, scores=holdout.frame["worse"].to_numpy())
+    verdict = outcome(candidate(holdout=weak))
+    assert verdict.passed is True
+    assert "signal alone (roc_auc 0." in verdict.detail and "is better than the whole model" in verdict.detail
 
 
 def test_regression_is_judged_by_r2() -> None:

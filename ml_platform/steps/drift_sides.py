@@ -1,0 +1,102 @@
+"""The two sides of a drift comparison: what a champion learnt from, and what it scored in a partition."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.models import bundle as bundles
+from ml_platform.models.bundle import Bundle
+from ml_platform.models.predictor import Predictor
+from ml_platform.monitoring.calendar import SLICES, Slice
+from ml_platform.monitoring.drift import Population, kind_of
+from ml_platform.naming import literal, quoted
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import versions
+from ml_platform.state.versions import Version
+from ml_platform.steps import features
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A champion with the SQL relations of its training data and of the examples it scored in a partition."""
+
+    version: Version
+    bundle: Bundle
+    train: str
+    holdout: str
+    current: str
+    definition: FeatureDefinition
+
+
+@contextmanager
+def judged(ws: Workspace, pipeline: ModelPipeline, partition: str, number: int) -> Iterator[Judged]:
+    """A version's reference and the examples that it scored, while the context is open.
+
+    Raises BlobError when its training set or bundle is missing or damaged.
+    """
+    version = versions.version(ws.state, pipeline.name, number)
+    bundle = bundles.load(ws.blobs, version.bundle)
+    stored = f"read_parquet({literal(str(ws.blobs.get(version.training_set)))})"
+    definition = FeatureDefinition.from_json(bundle.definition)
+    with features.relation(ws, pipeline, partition, definition) as rows:
+        current = rows
+        if pipeline.partitions is None:  # as in scoring: what it was trained on says nothing
+            same = " AND ".join(f"f.{quoted(n)} IS NOT DISTINCT FROM t.{quoted(n)}" for n in definition.identity)
+            current = f"(SELECT f.* FROM {rows} f ANTI JOIN (FROM {stored} WHERE _part <> 'holdout') t ON {same})"
+        yield Judged(
+            version,
+            bundle,
+            f"(SELECT * FROM {stored} WHERE _part = 'train')",
+            f"(SELECT * FROM {stored} WHERE _part = 'holdout')",
+            current,
+            definition,
+        )
+
+
+def holdout_scores(ws: Workspace, subject: Judged) -> npt.NDArray[np.float64]:
+    """The scores of the version's holdout, in batches: shape (n,), or (n, classes)."""
+    predictor = Predictor(subject.bundle, threads=ws.settings.threads)
+    listed = ", ".join(map(quoted, predictor.columns))
+    batches = ws.lake.stream(f"SELECT {listed} FROM {subject.holdout}")
+    scores = [predictor.scores(pl.DataFrame(pl.from_arrow(batch))) for batch in batches if batch.num_rows]
+    return np.concatenate(scores) if scores else np.empty((0, len(predictor.classes)) if predictor.classes else 0)
+
+
+def populations(ws: Workspace, subject: Judged) -> tuple[Population, Population]:
+    """The training data and the scored examples, read a few columns at a time."""
+
+    def population(relation: str) -> Population:
+        (rows,) = ws.lake.rows(f"SELECT count(*) FROM {relation}")[0]
+        schema = ws.lake.frame(f"SELECT * FROM {relation} LIMIT 0").schema
+
+        def numbers(names: Sequence[str]) -> pl.DataFrame:
+            return ws.lake.frame(f"SELECT {', '.join(map(quoted, names))} FROM {relation}") if names else pl.DataFrame()
+
+        def levels(name: str) -> dict[str | None, int]:
+            return dict(ws.lake.rows(f"SELECT {quoted(name)}::VARCHAR, count(*) FROM {relation} GROUP BY 1"))
+
+        return Population(int(rows), {name: kind_of(dtype) for name, dtype in schema.items()}, numbers, levels)
+
+    return population(subject.train), population(subject.current)
+
+
+def slices(ws: Workspace, relation: str, at: str, names: Sequence[str]) -> Mapping[str, list[Slice]]:
+    """Columns in equal spans of time, in order: the range of each one's values there."""
+    if not names:
+        return {}
+    ends = [f"min({quoted(name)}), max({quoted(name)})" for name in names]
+    moment = f"epoch_us({quoted(at)})"
+    rows = ws.lake.rows(
+        f"SELECT {SLICES} * ({moment} - first) // (last - first + 1) AS slice, {', '.join(ends)} FROM {relation} r, "
+        f"(SELECT min({moment}) AS first, max({moment}) AS last FROM {relation}) GROUP BY slice ORDER BY slice"
+    )
+    return {
+        name: [Slice(row[2 * place + 1], row[2 * place + 2]) for row in rows if row[2 * place + 1] is not None]
+        for place, name in enumerate(names)
+    }
