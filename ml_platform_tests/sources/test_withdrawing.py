@@ -140,9 +140,9 @@ def test_a_file_that_is_not_there_is_refused_with_those_that_are(sandbox: Ingest
     sandbox.put("customers/january.csv", GOOD)
     sandbox.put("customers/bad.csv", "id\n1\n")
     sandbox.run(table)
-    with pytest.raises(NotFoundError, match=r"no file of customers 'januray.csv'\. Known: customers/january\.csv"):
+    with pytest.raises(NotFoundError, match=r"no file of customers 'januray\.csv'.*Known: customers/january\.csv"):
         end(sandbox, "januray.csv")
-    with pytest.raises(NotFoundError, match=r"no table with files 'custmers'\. Known: customers"):
+    with pytest.raises(NotFoundError, match=r"no table with files 'custmers'.*Known: customers"):
         end(sandbox, "a.csv", "custmers")
     with pytest.raises(IngestionError, match=r"No rows of customers/bad\.csv stand"):
         end(sandbox, "bad.csv")
