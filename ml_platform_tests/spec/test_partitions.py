@@ -65,7 +65,7 @@ def test_what_is_no_slice_is_refused_with_how_to_write_it(make: object, said: st
 
 
 def test_a_slice_that_is_not_there_is_named_with_those_that_are() -> None:
-    with pytest.raises(NotFoundError, match=r"There is no day '2024-02-01'.*Known: 2024-01-01, to 2024-01-04."):
+    with pytest.raises(NotFoundError, match=r"There is no day '2024-02-01'.*Known: 2024-01-01 to 2024-01-04."):
         Daily("2024-01-01", until="2024-01-05").keys("2024-02-01")
 
 
