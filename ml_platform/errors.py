@@ -13,10 +13,13 @@
     ├── StateError              the operational state cannot be opened, read or written
     ├── FeatureError            features cannot be computed from this data
     ├── TrainingError           a training set or a model cannot be made
+    │   └── ProcessKilled       the process that trained was ended from outside
     ├── ScoringError            rows do not fit the model that scores them
     ├── EvaluationError         a metric or a gate cannot be computed
     ├── ReportError             a report cannot be drawn
     ├── PromotionRefused        a version may not serve
+    │   ├── DataBlocked         a failed check stands on its data
+    │   └── GateWaits           a gate is still to be measured
     ├── RollbackRefused         there is no earlier champion, or no reason was given
     ├── RetrainRefused          a manual training has too few labels
     ├── DeliveryFailed          a channel did not accept an alert
@@ -168,6 +171,10 @@ class TrainingError(PlatformError):
     """A training set or a model cannot be made from this data."""
 
 
+class ProcessKilled(TrainingError):
+    """The process that trained was ended from outside: by the system for want of memory, or by a person."""
+
+
 class ScoringError(PlatformError):
     """Rows do not fit the model: a column is missing or has a type it was not trained on."""
 
@@ -181,6 +188,14 @@ class PromotionRefused(PlatformError):
             f"{pipeline}@{version} is not promoted: {'; '.join(reasons)}.",
             remedy=f"See `ml-platform models {pipeline}` for its verdicts.",
         )
+
+
+class DataBlocked(PromotionRefused):
+    """A failed check stands on data that the version was made from (S37)."""
+
+
+class GateWaits(PromotionRefused):
+    """A gate is still to be measured, and nothing else stands in the way (S40)."""
 
 
 class EvaluationError(PlatformError):

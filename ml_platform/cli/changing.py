@@ -1,4 +1,4 @@
-"""Commands that write: land, withdraw, promote, rollback, reproduce, maintain."""
+"""Commands that write: land, withdraw, promote, rejudge, rollback, reproduce, maintain."""
 
 import getpass
 from dataclasses import asdict
@@ -26,7 +26,7 @@ _SHOWN = 20  # landed files that are listed one by one
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (land, withdraw, promote, rollback, reproduce, maintain):
+    for command in (land, withdraw, promote, rejudge, rollback, reproduce, maintain):
         app.command(cls=Command)(command)
 
 
@@ -98,7 +98,11 @@ def withdraw(
 
 
 def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
-    """Make a version the champion manually. A failed verdict still blocks the promotion."""
+    """Make a version the champion manually. A failed verdict still blocks the promotion.
+
+    Failed checks on its data do not: the log keeps what you passed over, with your reason.
+    """
+    from ml_platform.runtime.data_blocks import data_blocks
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
     from ml_platform.state.versions import version as find_version
@@ -110,14 +114,59 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     state = workspace.state
     find_version(state, name, number)
     gates = declared.required_gates.get(number, {}) if isinstance(declared, Undeclared) else declared.required_gates
-    if promotions.champion_at(state, name) == number:
+    champion = promotions.champion_at(state, name)
+    if champion == number:
         note(f"{version} is the champion already; nothing changed.")
+    blocks: list[str] = []
+    if not isinstance(declared, Undeclared):  # which tables a broken declaration reads, nobody knows
+        blocks = [block.phrase for block in data_blocks(workspace, declared, number, champion)]
     entry = promotions.promote(
-        state, name, number, gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True
+        state, name, number, gates, partition="", reason=why, actor=getpass.getuser(), by_hand=True, data_blocks=blocks
     )
     publish(workspace)
+    for block in blocks:
+        note(f"Passed over: {block}.")
     _tell_dagster(state, name)
     _emit(_entry(entry), as_json=as_json)
+
+
+def rejudge(
+    version: VersionName,
+    gate: Annotated[
+        str | None,
+        typer.Option(metavar="GATE", help="A gate, such as latency; default those that the version waits for."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure gates of a version anew. The newest verdict counts; the earlier ones stay on record.
+
+    The next `run` decides again about a candidate that waited or was kept.
+    """
+    from ml_platform.state.publishing import publish
+    from ml_platform.steps import rejudging
+
+    name, number = parse_version(version)
+    declared = opening.declared(name)
+    chosen = rejudging.gates_named(declared, gate) if gate else None
+    workspace = opening.writing()
+    chosen = chosen or rejudging.gates_that_wait(workspace, declared, number)
+    measured = rejudging.rejudge(workspace, declared, number, chosen, getpass.getuser()) if chosen else []
+    publish(workspace)
+    shown = ("value", "threshold", "low", "high", "rows", "severity", "measurement", "detail")
+    rows = [
+        {"version": version, "gate": v.gate, "slice": v.slice or None, "passed": v.outcome}
+        | {key: getattr(v, key) for key in shown}
+        for v in measured
+    ]
+    if as_json:
+        emit_json(rows)
+        return
+    if not rows:
+        note(f"{version} waits for no gate. Name one with --gate.")
+        return
+    for row in rows:
+        emit_lines(row)
+    note(f"`ml-platform run {name}` decides again about a candidate that waited or was kept.")
 
 
 def rollback(
@@ -206,7 +255,7 @@ def maintain(
 
 
 def _entry(entry: "Promotion") -> dict[str, Any]:
-    shown = ("pipeline", "action", "version", "previous", "effective_at", "reason", "actor", "recorded_at")
+    shown = ("pipeline", "action", "version", "previous", "effective_at", "reason", "overrides", "actor", "recorded_at")
     return {name: getattr(entry, name) for name in shown}
 
 

@@ -96,7 +96,7 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
     """The rows of `views.status.months` for people: the metric in the header, the champion's number alone."""
     shown = []
     for row in rows:
-        apart = ("metric", "realised", "waits_for", "waiting_since")
+        apart = ("metric", "realised", "reasons", "waits_for", "waiting_since")
         metric, kept = row["metric"], {k: v for k, v in row.items() if k not in apart}
         after = {f"{metric} next" if row["partition"] != "all" else metric: row["realised"]}
         champion = (row["champion"] or "").removeprefix(name)
@@ -112,6 +112,9 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
             }
         )
     emit_table(shown, title=title or name, empty=f"No run yet: `ml-platform run {name}`.")
+    for row in rows:
+        if row["decision"] in ("blocked", "waiting"):
+            note(f"{name} {row['partition']}, candidate {row['decision']}: {'; '.join(row['reasons'])}.")
 
 
 def models(
@@ -149,9 +152,10 @@ def models(
     if as_json:
         emit_json(rows)
     elif history:
-        shown = ("action", "version", "previous", "actor", "reason")
+        shown = ["action", "version", "previous", "actor", "reason"]
+        shown += ["overrides"] if any(row["overrides"] for row in rows) else []
         emit_table(
-            [{"from": row["effective_at"], **{key: row[key] for key in shown}} for row in rows],
+            [{"from": row["effective_at"], **{key: row[key] or None for key in shown}} for row in rows],
             title=f"{name}: champions",
             empty=f"{name} never had a champion.",
         )

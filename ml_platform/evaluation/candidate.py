@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ml_platform.evaluation.bootstrap import Interval, interval
-from ml_platform.evaluation.metrics import Statistic, statistic
+from ml_platform.evaluation.intervals import Interval, interval, share
+from ml_platform.evaluation.metrics import Statistic, proportion, statistic
 from ml_platform.spec.pipeline import Task
 from ml_platform.validation.provenance import Movements
 
@@ -122,9 +122,10 @@ class Part(Rows):
         return statistic(metric, self.labels.to_numpy(), self.scores, self.classes)
 
     def interval(self, metric: str) -> Interval:
-        """The metric with its bootstrap interval; computed once."""
+        """The metric with its 95 % interval; computed once."""
         if metric not in self._intervals:
-            self._intervals[metric] = interval(self.statistic(metric), len(self))
+            counts = proportion(metric, self.labels.to_numpy(), self.scores, self.classes)
+            self._intervals[metric] = share(*counts) if counts else interval(self.statistic(metric), len(self), metric)
         return self._intervals[metric]
 
     def of_class(self, name: str) -> "Part":
@@ -198,7 +199,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a gate measured, before it becomes a verdict. An empty `slice` is the gate's outcome."""
+    """What a gate measured, before it becomes a verdict. An empty `slice` is the gate's outcome.
+
+    `measured` is False where there was nothing to measure, so that it may be judged again. With `passed` None the
+    machine allowed no measurement: promotion waits for one.
+    """
 
     metric: str
     passed: bool | None
@@ -210,4 +215,4 @@ class Finding:
     rows: int = 0
     slice: str = ""
     about: str = ""  # what the slice is, in words of the gate; empty for the gate's own
-    measured: bool = True  # False: there was nothing to measure, so it may be judged again
+    measured: bool = True

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from ml_platform.evaluation.bootstrap import Interval
+from ml_platform.evaluation.intervals import Interval
 from ml_platform.plots.markdown import table
 from ml_platform.state.verdicts import Verdict
 from ml_platform.state.versions import Version
@@ -22,12 +22,13 @@ def model_card(
     features: Mapping[str, datetime | None],
     importance: Mapping[str, float],
     limits: Sequence[str] = (),
+    data: Sequence[str] = (),
     serves: str = "",
 ) -> str:
     """The card of a version. `serves` says whether it is the champion; empty where the card is stored and stays.
 
     `metrics` are those of its holdout; `features` gives each feature's available-since (S14; None:
-    since ever) and `importance` its share.
+    since ever) and `importance` its share. `data` says which failed checks stand on its data, or were passed over.
     """
     verdicts = list(verdicts)
     facts = {
@@ -50,6 +51,7 @@ def model_card(
                 if part in version.bounds
             ),
         ),
+        "Failed checks on its data": [f"- {one}" for one in data],
         f"Metrics on the holdout{_rows_of(version, 'holdout')}": table(
             ("metric", "value", "95 % interval"),
             ((name, _number(i.value), _between(i.low, i.high)) for name, i in metrics.items()),

@@ -103,6 +103,22 @@ def statistic(name: str, labels: Any, scores: Any, classes: Sequence[str] = ()) 
     return _BINARY[name](numbers, scores)
 
 
+def proportion(name: str, labels: Any, scores: Any, classes: Sequence[str] = ()) -> tuple[int, int] | None:
+    """Of a metric that is a share of rows: how many of how many. None for the other metrics.
+
+    >>> proportion("recall", [True, True, False], [0.9, 0.2, 0.1])
+    (1, 2)
+    """
+    if name not in ("accuracy", "precision", "recall"):
+        return None
+    labels, scores = np.asarray(labels), np.asarray(scores)
+    right = decisions("multiclass" if classes else "binary", scores, classes) == labels
+    among = {"accuracy": np.ones(len(labels), dtype=bool)}
+    if name != "accuracy":
+        among = {"precision": scores > THRESHOLD, "recall": labels.astype(bool)}
+    return int((right & among[name]).sum()), int(among[name].sum())
+
+
 def _coded(name: str, labels: Array, scores: Array, classes: Sequence[str]) -> tuple[Array, Array]:
     """Labels as positions in `classes`; a label that the model never saw gets a column of its own, with P = 0."""
     all_classes = [*classes, *sorted(set(labels.tolist()) - set(classes), key=str)]

@@ -16,7 +16,7 @@ from ml_platform.state.database import State
 from ml_platform.state.files import Refused
 from ml_platform.state.results import VerdictsResult
 
-OF_STEPS: tuple[Kind, ...] = ("gate", "drift", "check")
+OF_STEPS: tuple[Kind, ...] = ("gate", "drift", "check", "blocked")
 OF_DATA: tuple[Kind, ...] = ("no_fresh_data", "waiting")
 
 

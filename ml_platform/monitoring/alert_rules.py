@@ -21,7 +21,7 @@ class CheckedOutput:
 
     kind:     of the alerts that its failed checks raise.
     evidence: what the finding was made in: a version, or a content key.
-    version:  the model version that gates judged, `pipeline@number`; empty elsewhere.
+    version:  the model version that was judged, `pipeline@number`; empty elsewhere.
     link:     where to look for the cause; empty without such a place.
     """
 
@@ -107,10 +107,12 @@ def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
         "gate": f"Gate failed: {version}, {check.metadata.get('gate', check.name)}",
         "contract": f"Contract failed: {where}, {check.name}",
         "drift": f"Drift: {where}, {check.name}",
+        "blocked": f"Promotion blocked by data: {version}",
     }
     remedies = {
         "gate": f"It is not promoted. `ml-platform models {version}` shows every verdict.",
         "contract": "Land a corrected file or change the contract, and run again.",
+        "blocked": f"Scoring goes on. Correct the file and run again, or `ml-platform promote {version} --why`.",
         "drift": f"See {output.asset} for the cause; `ml-platform status {pipeline}` shows the decision.",
     }
     compared = f" Value {check.value:.4g}, threshold {check.threshold:.4g}." if _measured(check) else ""

@@ -19,6 +19,7 @@ from ml_platform.orchestration import champions
 from ml_platform.orchestration.alive import died, terminal_works
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
+from ml_platform.runtime.measuring_again import rests_until
 from ml_platform.runtime.planner import Work
 from ml_platform.runtime.run_state import RunState, first_state, source_marks, state_of
 from ml_platform.runtime.step import Job
@@ -114,8 +115,14 @@ def _planned(
         return Answer(None, kept.reason, cursor, "")
     if job == "train":  # a person may have changed the champion since the last tick
         champions.report(instance, ws.state, pipeline.name)
-    plan = planner(ws, pipeline)
+    plan, resting = planner(ws, pipeline), ""
     for work in plan.work():
+        rests = rests_until(ws, pipeline, work)
+        if rests is not None and rests > datetime.now(UTC):
+            resting = (
+                f"The candidate of {work.partition} waits for a gate, which is measured again from {rests:%H:%M} UTC."
+            )
+            continue  # scoring goes on
         state = state_of(plan, work)
         tried, attempt = _tried(instance, ws.settings, pipeline, work, state)
         if tried and work.only == [[pipeline.name, "report"]]:
@@ -130,6 +137,8 @@ def _planned(
         if not tried:
             return Answer(None, f"{pipeline.name}_train has to act on the decision of {work.partition} first.", _LOUD)
         # A training that failed keeps nobody from scoring: the champion there is goes on.
+    if resting:
+        return Answer(None, resting, _LOUD)
     looks = plan.pending()
     done = _up_to_date(looks)
     if done and not any(file_records.versions(ws.state, table.name) for table in pipeline.tables):

@@ -12,7 +12,7 @@ from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
-from ml_platform.state import decisions, ledger
+from ml_platform.state import checks, decisions, ledger
 from ml_platform.state import files as file_records
 from ml_platform.validation import completeness, validated
 
@@ -261,6 +261,8 @@ class Planner:
         last = ledger.latest_of(self.ws.state, f"validated/{table.name}", partition)
         key = validated.validated_key(self.ws.state, table, self.ws.slices.get(table.name), partition)
         if last is None or key is None or last.content_key != key:
+            return True
+        if (table.name, partition) in checks.unfinished(self.ws.state):  # killed between the rows and their checks
             return True
         return not all(intact(self.ws, last, f"{layer}.{table.name}") for layer in ("validated", "quarantine"))
 

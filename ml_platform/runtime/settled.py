@@ -9,7 +9,7 @@ from ml_platform.runtime.step import Step
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import decisions, ledger, promotions
+from ml_platform.state import decisions, ledger, promotions, verdicts
 from ml_platform.state.ledger import Record
 from ml_platform.state.results import CandidateResult, ChampionResult, DecisionResult, PredictionsResult
 
@@ -39,7 +39,19 @@ def settled_steps(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step],
         own, other = records.get(step.name), records.get(step.stands_until)
         if step.stands_until and own is not None and (other is None or other.recorded_at <= own.recorded_at):
             standing.add(step.name)
+    if rejudged(ws, pipeline, partition):
+        standing -= {"verdicts", "champion"}
     return frozenset(standing)
+
+
+def rejudged(ws: Workspace, pipeline: ModelPipeline, partition: str) -> bool:
+    """Whether a gate measured the partition's candidate anew after it was decided, so that it is decided again."""
+    decided = ledger.latest_of(ws.state, f"{pipeline.name}/champion", partition)
+    candidate = decided.result_as(ChampionResult).candidate if decided else None
+    if decided is None or candidate is None:
+        return False
+    again = verdicts.measured_again(ws.state, pipeline.name).get(candidate)
+    return again is not None and again > decided.recorded_at
 
 
 def outdated_training(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step], partition: str) -> str:
@@ -97,8 +109,15 @@ def _carried_through(ws: Workspace, pipeline: ModelPipeline, partition: str, rec
         return not blob and champion.outcome == "skipped"
     if not blob or candidate.training_set != blob or champion.candidate != candidate.candidate:
         return False
+    if champion.undecided and not _was_promoted(ws, pipeline, champion.candidate):
+        return False
     entry = decisions.newest_manual(ws.state, pipeline.name).get(partition) if decision.outcome == "manual" else None
     return entry is None or entry.replaces != _mark(records)
+
+
+def _was_promoted(ws: Workspace, pipeline: ModelPipeline, version: int | None) -> bool:
+    """Whether a person promoted what was blocked or waited."""
+    return any(e.version == version for e in promotions.changes(promotions.history(ws.state, pipeline.name)))
 
 
 def _mark(records: _Records) -> str:

@@ -16,7 +16,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import alerts
 from ml_platform.state.alerts import Alert, Kind
-from ml_platform.state.results import VerdictsResult
+from ml_platform.state.results import ChampionResult, VerdictsResult
 
 
 def raise_alerts(
@@ -28,9 +28,9 @@ def raise_alerts(
     later partition of a pipeline's step raises nothing for this one.
     """
     layer, _, name = asset.partition("/")
-    judged = outcome.result.candidate if isinstance(outcome.result, VerdictsResult) else None
+    judged = outcome.result.candidate if isinstance(outcome.result, VerdictsResult | ChampionResult) else None
     version = f"{layer}@{judged}" if judged else ""
-    evidence = version or outcome.content_key
+    evidence = version if version and kind == "gate" else outcome.content_key
     link = str(ws.settings.landing) if layer == "raw" else outcome.result.link
     output = CheckedOutput(asset, partition, kind, evidence, version, link, outcome.checks, run_id)
     alarming = [*alert_rules.of_checks(output), *outcome.alerts]

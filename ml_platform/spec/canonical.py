@@ -52,7 +52,11 @@ def canonical(value: Any) -> Any:
     if isinstance(value, timedelta):
         return {"microseconds": value // timedelta(microseconds=1)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {f.name: canonical(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        unkeyed: frozenset[str] = getattr(
+            value, "unkeyed", frozenset()
+        )  # what changes no output (`spec.declared_gate`)
+        named = [f.name for f in dataclasses.fields(value) if f.name not in unkeyed]
+        fields = {name: canonical(getattr(value, name)) for name in named}
         return {"kind": type(value).__name__, **fields}
     if isinstance(value, Mapping):
         return {str(name): canonical(item) for name, item in value.items()}

@@ -2,15 +2,25 @@
 
 import re
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.metrics import METRICS, higher_is_better
 
+Severity = Literal["block", "warn"]
+
 
 class DeclaredGate(ABC):
-    """What every gate knows about itself without measuring anything."""
+    """What every gate knows about itself without measuring anything.
+
+    severity:    whether a failure keeps a candidate from serving, or only warns. It changes no measurement, so it is
+                 not part of the key.
+    error_rates: how often the gate is wrong, as a sentence; empty where nobody simulated it.
+    """
+
+    severity: Severity
+    error_rates: ClassVar[str] = ""
 
     @property
     @abstractmethod
@@ -23,15 +33,27 @@ class DeclaredGate(ABC):
         """What the gate is for, as a sentence for a reader who sees it for the first time."""
 
     @property
+    def unkeyed(self) -> frozenset[str]:
+        """The fields that are not part of the canonical form."""
+        return frozenset({"severity"})
+
+    @property
     def key(self) -> str:
-        """The content key of the definition: a gate with another floor is another gate."""
+        """The content key of the definition: a gate with another floor is another gate.
+
+        Its severity is not part of it.
+        """
         return content_key(self)
 
     @property
     def short_name(self) -> str:
         """An identifier that is unique in its pipeline, such as "roc_auc_at_least_0_62_by_origin"."""
-        kind = re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
-        return f"{self.judged_metric}_{kind}" if self.judged_metric else kind
+        return f"{self.judged_metric}_{self.kind}" if self.judged_metric else self.kind
+
+    @property
+    def kind(self) -> str:
+        """The kind of gate, such as "at_least"."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", type(self).__name__).lower()
 
     @property
     def judged_metric(self) -> str | None:

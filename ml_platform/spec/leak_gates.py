@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import Field
 
 from ml_platform.errors import DeclarationError
-from ml_platform.spec.declared_gate import DeclaredGate
+from ml_platform.spec.declared_gate import DeclaredGate, Severity
 from ml_platform.spec.vocabulary import word
 
 
@@ -20,6 +20,7 @@ class Leakage(DeclaredGate):
     Args:
         feature: The bound of each feature alone.
         model: The bound of the model's scores.
+        severity: "warn" for a gate that warns and never stands in the way of a promotion.
 
     >>> Leakage(feature=0.9).phrase
     'no feature alone reaches 0.9 and the model stays below 0.99'
@@ -27,6 +28,7 @@ class Leakage(DeclaredGate):
 
     feature: float = 0.95
     model: float = 0.99
+    severity: Severity = "block"
 
     why = "What predicts too well usually knows the answer: a column written after the fact."
 
@@ -46,6 +48,7 @@ class Provenance(DeclaredGate):
 
     Args:
         acknowledged: Column, or table of a `Lookup` → why it is no leak. The model card shows the reason.
+        severity: "warn" for a gate that warns and never stands in the way of a promotion.
 
     Raises:
         DeclarationError: For an acknowledgement without a reason.
@@ -55,6 +58,7 @@ class Provenance(DeclaredGate):
     """
 
     acknowledged: Mapping[str, str] = Field(default_factory=dict)
+    severity: Severity = "block"
 
     why = (
         "Raw columns are drawn anew, one at a time, and `clean` runs again: what moves together with the label knows "

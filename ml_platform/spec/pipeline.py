@@ -134,8 +134,8 @@ class ModelPipeline:
 
     @property
     def required_gates(self) -> dict[str, str]:
-        """The key of every gate that a version must pass → its phrase."""
-        return {gate.key: gate.phrase for gate in self.all_gates}
+        """The key of every gate that a version must pass → its phrase. Gates that only warn are left out."""
+        return {gate.key: gate.phrase for gate in self.all_gates if gate.severity == "block"}
 
     @property
     def headline(self) -> str:

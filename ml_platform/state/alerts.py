@@ -15,7 +15,9 @@ from ml_platform.spec.canonical import content_key
 from ml_platform.state.database import State
 from ml_platform.state.schema import alerts as table
 
-Kind = Literal["gate", "contract", "refused_file", "drift", "no_fresh_data", "waiting", "check", "run", "sensor"]
+Kind = Literal[
+    "gate", "contract", "refused_file", "drift", "no_fresh_data", "waiting", "check", "blocked", "run", "sensor"
+]
 Severity = Literal["error", "warn"]
 
 PLATFORM = "platform"  # who resolved an alert whose cause is gone

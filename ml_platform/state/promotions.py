@@ -6,17 +6,18 @@ another version.
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Literal
 
 from sqlalchemy import Connection, insert, select
 
-from ml_platform.errors import PromotionRefused, RollbackRefused
+from ml_platform.errors import DataBlocked, GateWaits, PromotionRefused, RollbackRefused
 from ml_platform.state import verdicts
 from ml_platform.state.database import State
 from ml_platform.state.schema import promotions as table
+from ml_platform.state.verdicts import Verdict
 from ml_platform.state.versions import version as find_version
 
 Action = Literal["promoted", "rolled_back", "kept"]
@@ -26,7 +27,8 @@ Action = Literal["promoted", "rolled_back", "kept"]
 class Promotion:
     """One entry. `version` serves from `effective_at`; None only for "kept" without a champion.
 
-    `previous` is the champion before it. For "kept" both are the champion that stays.
+    `previous` is the champion before it. For "kept" both are the champion that stays. `overrides` names the failed
+    checks on its data that a person passed over; empty where there were none.
     """
 
     seq: int
@@ -40,6 +42,7 @@ class Promotion:
     actor: str
     run_id: str
     recorded_at: datetime
+    overrides: str = ""
 
 
 _SELECTED = [table.c[field.name] for field in fields(Promotion)]
@@ -82,6 +85,8 @@ def promote(
     actor: str,
     run_id: str = "",
     by_hand: bool = False,
+    data_blocks: Sequence[str] = (),
+    waited: bool = False,
 ) -> Promotion:
     """Make a version the champion from `effective_at` on, if every gate has a verdict and none failed.
 
@@ -90,8 +95,14 @@ def promote(
     Idempotent: the entry that says the same already is returned, unless another promotion of the partition
     came after it, which this one replaces. `by_hand` is a person's decision:
     it takes effect at the greatest effective_at in the log (in an empty log now), whatever was
-    given, and may bring back a version that was rolled back; it cannot pass over a verdict. Raises
-    PromotionRefused with every reason, and NotFoundError for a version that does not exist.
+    given, and may bring back a version that was rolled back; it cannot pass over a verdict.
+
+    `data_blocks` says which failed checks stand on the version's data, one phrase each (S37). They refuse the
+    promotion, but not a person's: the entry records what was passed over. `waited`: the version was kept waiting
+    before. It is then not promoted over another that came to serve since.
+
+    Raises PromotionRefused with every reason, DataBlocked where there are data blocks among them, GateWaits where
+    nothing but a missing measurement stands in the way, and NotFoundError for a version that does not exist.
     """
     find_version(state, pipeline, version)
     with state.writing() as connection:
@@ -102,6 +113,10 @@ def promote(
             problem = f"it was rolled back by {undone.actor} ({undone.reason}), so only a person promotes it again"
             raise PromotionRefused(pipeline, version, [problem])
         serving = _serving(log, moment)
+        newer = _newer(log, version, partition) if waited and not by_hand else None
+        if newer is not None:
+            problem = f"it waited, and {pipeline}@{newer.version} was {newer.action.replace('_', ' ')} in the meantime"
+            raise PromotionRefused(pipeline, version, [problem])
         own = [e for e in log if (e.action, e.partition, e.effective_at) == ("promoted", partition, moment)]
         if not by_hand and serving not in own:  # what a person decided since stands
             for entry in own:
@@ -109,12 +124,17 @@ def promote(
                     return entry
         if serving is not None and serving.version == version:
             return serving
-        refusals = missing_or_failed(state, pipeline, version, required_gates)
+        objections = _objections(verdicts.of(state, pipeline, version), required_gates)
+        refusals = [why for why, _ in objections]
+        if data_blocks and not by_hand:
+            raise DataBlocked(pipeline, version, [*data_blocks, *refusals])
         if refusals:
-            raise PromotionRefused(pipeline, version, refusals)
+            refused = GateWaits if all(waits for _, waits in objections) else PromotionRefused
+            raise refused(pipeline, version, refusals)
         before = serving.version if serving else None
+        now, overrides = datetime.now(UTC), "; ".join(data_blocks)
         entry = Promotion(
-            0, pipeline, version, "promoted", before, partition, moment, reason, actor, run_id, datetime.now(UTC)
+            0, pipeline, version, "promoted", before, partition, moment, reason, actor, run_id, now, overrides
         )
         return _append(connection, entry)
 
@@ -173,19 +193,25 @@ def rollback(
 def missing_or_failed(state: State, pipeline: str, version: int, required_gates: Mapping[str, str]) -> list[str]:
     """Why the verdicts do not allow promotion, one phrase per gate; empty when they do.
 
-    A missing verdict is a failed one; "not judged" does not stand in the way (S24, S26).
+    A missing verdict is a failed one; "not judged" does not stand in the way (S24, S26), unless the gate is still to be
+    measured (S40).
     """
-    recorded = verdicts.of(state, pipeline, version)
-    refusals = []
+    return [why for why, _ in _objections(verdicts.of(state, pipeline, version), required_gates)]
+
+
+def _objections(recorded: Sequence[Verdict], required_gates: Mapping[str, str]) -> list[tuple[str, bool]]:
+    """Why each gate does not allow promotion, and whether that is only because it is still to be measured."""
+    objections = []
     for gate_key, phrase in required_gates.items():
         mine = [v for v in recorded if v.gate_key == gate_key]
         if not any(v.slice == "" for v in mine):
-            refusals.append(f"there is no verdict on “{phrase}”")
+            objections.append((f"there is no verdict on “{phrase}”", False))
         failed = [v for v in mine if v.passed is False]
         if failed:
             outcome = next((v for v in failed if v.slice == ""), failed[0])
-            refusals.append(f"“{outcome.gate}” failed: {outcome.detail.rstrip('.')}")
-    return refusals
+            objections.append((f"“{outcome.gate}” failed: {outcome.detail.rstrip('.')}", False))
+        objections += [(f"“{v.gate}” waits: {v.detail.rstrip('.')}", True) for v in mine if v.waits]
+    return objections
 
 
 def changes(log: list[Promotion]) -> list[Promotion]:
@@ -197,6 +223,23 @@ def _serving(log: list[Promotion], moment: datetime | None) -> Promotion | None:
     """The entry that made the champion of `moment`."""
     due = [e for e in changes(log) if moment is None or e.effective_at <= moment]
     return due[-1] if due else None
+
+
+def _newer(log: list[Promotion], version: int, partition: str) -> Promotion | None:
+    """What came to serve since the partition was first decided: a later version, or what a person chose.
+
+    A candidate of an earlier partition that waited, too, is neither.
+    """
+    waited = next((e for e in log if e.action == "kept" and e.partition == partition), None)
+    if waited is None:
+        return None
+    since = [
+        e
+        for e in changes(log)
+        if (e.effective_at, e.seq) > (waited.effective_at, waited.seq)
+        and not (e.action == "promoted" and "" < e.partition < partition)
+    ]
+    return since[-1] if since and since[-1].version != version else None
 
 
 def _standing(log: list[Promotion]) -> list[int]:

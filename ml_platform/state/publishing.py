@@ -205,7 +205,7 @@ def _polars(kind: TypeEngine[object]) -> pl.DataType:
 
 def _append(tx: Transaction, target: str, rows: pl.DataFrame) -> None:
     schema_name, _, table = target.partition(".")
-    tx.append(schema_name, table, rows)
+    tx.append(schema_name, table, rows, evolve=True)  # lakes of before have tables with fewer columns
 
 
 def _decision_views(tx: Transaction, pipelines: list[str]) -> None:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from ml_platform.errors import StateError
 
-ChampionOutcome = Literal["promoted", "kept", "skipped"]
+ChampionOutcome = Literal["promoted", "kept", "skipped", "blocked", "waiting"]
 
 KINDS: dict[str, "type[Result]"] = {}  # by kind; a new one is known as soon as its class is defined
 
@@ -178,12 +178,18 @@ class VerdictsResult(Result):
 
 @dataclass(frozen=True)
 class ChampionResult(Result):
-    """What became of the candidate, and the version that serves from then on; None: no champion."""
+    """What became of the candidate, why, and the version that serves from then on; None: no champion."""
 
     kind: ClassVar[str] = "champion"
     outcome: ChampionOutcome = "skipped"
     candidate: int | None = None
     champion: int | None = None
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the candidate is tried again: it is blocked by data, or waits for a measurement."""
+        return self.outcome in ("blocked", "waiting")
 
 
 KINDS[Result.kind] = Result

@@ -14,27 +14,19 @@ from sqlalchemy import (
     ForeignKeyConstraint,
     Index,
     Integer,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     text,
 )
 
+import ml_platform.state.check_tables  # noqa: F401 - it adds its tables to the metadata
 from ml_platform.state.column_types import ID, text_column, time_column
+from ml_platform.state.metadata import METADATA
 
-REVISION = "0003"  # the newest migration
+REVISION = "0004"  # the newest migration
 
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
+metadata = METADATA  # of the tables here and in `check_tables`
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
 imports = Table("imports", metadata, Column("source", Text, primary_key=True), text_column("progress"))
@@ -181,7 +173,8 @@ versions = Table(
     sqlite_autoincrement=True,
 )
 
-# What a gate found about a version; a measured verdict is never replaced (S23).
+# What a gate found about a version; no row is ever changed (S23). `measurement` counts the measurements of a
+# gate from 1, and the newest counts. `severity` is that of the declaration by which it was judged.
 verdicts = Table(
     "verdicts",
     metadata,
@@ -203,6 +196,8 @@ verdicts = Table(
     Column("measured", Boolean, nullable=False),
     text_column("run_id"),
     time_column("recorded_at"),
+    Column("severity", Text, nullable=False, server_default="block"),
+    Column("measurement", Integer, nullable=False, server_default="1"),
     ForeignKeyConstraint(["pipeline", "version"], ["versions.pipeline", "versions.version"]),
     Index(
         "uq_verdicts_measured",
@@ -210,6 +205,8 @@ verdicts = Table(
         "version",
         "gate_key",
         "slice",
+        "measurement",
+        "severity",
         unique=True,
         sqlite_where=text("measured"),
         postgresql_where=text("measured"),
@@ -217,7 +214,7 @@ verdicts = Table(
     sqlite_autoincrement=True,
 )
 
-# The append-only log of champion changes (S26).
+# The append-only log of champion changes (S26). `overrides` names the failed checks that a person passed over.
 promotions = Table(
     "promotions",
     metadata,
@@ -232,6 +229,7 @@ promotions = Table(
     text_column("actor"),
     text_column("run_id"),
     time_column("recorded_at"),
+    Column("overrides", Text, nullable=False, server_default=""),
     ForeignKeyConstraint(["pipeline", "version"], ["versions.pipeline", "versions.version"]),
     CheckConstraint("action IN ('promoted', 'rolled_back', 'kept')", name="action"),
     Index(None, "pipeline", "seq"),

@@ -7,6 +7,7 @@ from ml_platform.lake.transaction import Author
 from ml_platform.monitoring.alert_rules import of_refused, of_unavailable
 from ml_platform.plots.markdown import ROWS, rows_table
 from ml_platform.quality import checks
+from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.checks import Reference
 from ml_platform.runtime.display import preview
 from ml_platform.runtime.workspace import Outcome, Status, Workspace
@@ -16,8 +17,10 @@ from ml_platform.sources.scan import refused as turned_away
 from ml_platform.sources.scan import unavailable_message
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
-from ml_platform.state import files
+from ml_platform.state import checks as check_records
+from ml_platform.state import files, ledger
 from ml_platform.state.alerts import Alert
+from ml_platform.state.checks import CheckRow
 from ml_platform.state.files import FileVersion
 from ml_platform.state.results import RawResult
 from ml_platform.validation import quarantine, validated
@@ -52,6 +55,7 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         display["refused"] = refused
         for item in refused:
             say(f"refused: {item['why']}")
+    _check_failed_again(ws, table, run_id)
     rows = sum(version.rows for version in standing)
     return Outcome(
         rows,
@@ -85,6 +89,9 @@ def validate(
         "preview": {"text": preview(ws, f"validated.{table.name}", rows=result.rows, of=partition)},
     }
     results = tuple(checks.run_checks(ws, table, partition, references, ws.slices.get(table.name)))
+    rows_by_check = [_check_row(table, partition, report.content_key, result, run_id) for result in results]
+    check_records.record(ws.state, table.name, partition, rows_by_check)
+    _check_failed_again(ws, table, run_id, besides=partition)
     good = Outcome(
         result.rows,
         status,
@@ -98,6 +105,28 @@ def validate(
     rejected = {"by rule": dict(result.by_rule), "preview": {"text": rows_table(rows, result.quarantined)}}
     bad = Outcome(result.quarantined, status, display=rejected, content_key=report.content_key)
     return good, bad
+
+
+def _check_row(table: Table, partition: str, content_key: str, result: CheckResult, run_id: str) -> CheckRow:
+    about = (result.name, result.severity, result.passed, result.value, result.threshold, result.description)
+    return CheckRow(table.name, partition, content_key, *about, run_id)
+
+
+def _check_failed_again(ws: Workspace, table: Table, run_id: str, besides: str = "") -> None:
+    """Run the failed checks of other partitions again: what mends them may lie in another file or partition."""
+    failed: dict[str, list[CheckRow]] = {}
+    for row in check_records.failed(ws.state):
+        if row.table_name == table.name and row.partition != besides:
+            failed.setdefault(row.partition, []).append(row)
+    again: list[CheckRow] = []
+    for partition, rows in failed.items():
+        record = ledger.latest_of(ws.state, f"validated/{table.name}", partition)
+        names = {row.name for row in rows}
+        if record is not None:
+            results = checks.run_checks(ws, table, partition, (), ws.slices.get(table.name))
+            again += [_check_row(table, partition, record.content_key, r, run_id) for r in results if r.name in names]
+    if again:
+        check_records.add(ws.state, table.name, again)
 
 
 def replay(ws: Workspace, table: Table) -> quarantine.Replay:

@@ -6,6 +6,7 @@ As a program: `python -m ml_platform.training.reproduction ARTIFACTS TRAINING_SE
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_platform.errors import BlobError, PlatformError, TrainingError
+from ml_platform.errors import BlobError, PlatformError, ProcessKilled, TrainingError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.settings import Settings
 
@@ -38,7 +39,8 @@ class Reproduction:
 def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
     """Train again in a fresh process and compare model, categories and classes.
 
-    Raises BlobError when a blob is missing or damaged, TrainingError when training itself fails.
+    Raises BlobError when a blob is missing or damaged, TrainingError when training itself fails, and ProcessKilled when
+    the process was ended from outside.
     """
     package = str(Path(__file__).parents[2])
     paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -54,6 +56,11 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
         answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
         last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
+        if -done.returncode in (signal.SIGKILL, signal.SIGTERM):
+            name = signal.Signals(-done.returncode).name
+            raise ProcessKilled(
+                f"The fresh process was ended by {name}.", remedy="Free memory, and run again."
+            ) from None
         raise TrainingError(
             f"The fresh process ended with code {done.returncode}: {last}.", remedy="See `ml-platform doctor`."
         ) from None

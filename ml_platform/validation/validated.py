@@ -20,7 +20,7 @@ from ml_platform.sources.scan import Refusal
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
-from ml_platform.state import ledger
+from ml_platform.state import checks, ledger
 from ml_platform.state.results import ValidatedResult
 from ml_platform.state.stores import Stores, after
 from ml_platform.validation.file_plans import Plan, plans, recipe_of, touched, validated_key, validated_keys
@@ -58,6 +58,8 @@ def build_validated(
     stores: Stores, table: Table, partitions: Partitions | None, partition: str, author: Author
 ) -> ValidatedReport:
     """Make one partition: validated rows, quarantine and profile in one transaction, then the record (S43).
+
+    The record notes that the partition's checks are to come; who runs them records them (`state.checks`).
 
     The content key is worked out here and replaces the author's. With the key already in the ledger, and
     the rows whole, nothing is written and the report says `unchanged`.
@@ -129,7 +131,12 @@ def _build(
         tx.replace("validated", table.name, put, partition=plan.partition, evolve=True)
         tx.replace("quarantine", table.name, quarantine, partition=plan.partition, evolve=True)
         write_profile(tx, table.name, plan.partition, profiled)
-        after(tx, stores.state, lambda: ledger.record(stores.state, author, rows=current.height, result=result))
+        after(
+            tx,
+            stores.state,
+            lambda: ledger.record(stores.state, author, rows=current.height, result=result),
+            lambda: checks.expect(stores.state, table.name, plan.partition),
+        )
     return ValidatedReport(table.name, plan.partition, author.content_key, result, refused=state.refused)
 
 

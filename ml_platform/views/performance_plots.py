@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml_platform.evaluation.bootstrap import Interval
 from ml_platform.evaluation.candidate import Part
+from ml_platform.evaluation.intervals import Interval
 from ml_platform.evaluation.metrics import decisions
 from ml_platform.lake.connection import Lake
 from ml_platform.monitoring.performance import by_class

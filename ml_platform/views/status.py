@@ -15,7 +15,9 @@ from ml_platform.views.undeclared import Undeclared
 
 
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
-    """Per partition that ran: rows, quarantined rows, realised metric, gates, decision and champion.
+    """Per partition that ran: rows, quarantined rows, realised metric, gates, decision, reasons and champion.
+
+    `reasons` says why a candidate was kept, is blocked by data or waits, one phrase each.
 
     `realised` is the champion's metric on the following partition, named by `metric`; None until labels are known.
     Without partitions it is the metric of everything that the champion scored.
@@ -43,6 +45,7 @@ def status_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
             "realised": None,
             "gates": None,
             "decision": "refused" if waits.refused else "waits",
+            "reasons": [],
             "champion": None,
             "waits_for": [*waits.needs, *(f"Refused: {one}" for one in waits.refused)],
             "waiting_since": waits.since,
@@ -80,6 +83,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 "realised": realised.get(measured_in) if measured_in else None,
                 "gates": f"{judged_by_gates.passed} of {judged_by_gates.gates}" if judged_by_gates.candidate else None,
                 "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
+                "reasons": list(outcome.reasons) if outcome and outcome.candidate else [],
                 "champion": _champion(name, log, window_of(pipeline, partition)[1]),
             }
         )
@@ -163,6 +167,8 @@ def version_facts(ws: Workspace, pipeline: ModelPipeline | Undeclared, number: i
                 "low": v.low,
                 "high": v.high,
                 "passed": v.outcome,
+                "severity": v.severity,
+                "measurement": v.measurement,
                 "rows": v.rows,
                 "detail": v.detail,
             }
@@ -183,6 +189,7 @@ def promotion_rows(stores: Stores, pipeline: str) -> list[dict[str, Any]]:
         "effective_at",
         "actor",
         "reason",
+        "overrides",
         "recorded_at",
         "run_id",
     )

@@ -17,7 +17,7 @@ class Undeclared:
     """A pipeline that is on record and whose declaration is broken or gone.
 
     headline:       the metric of the first gate that judged its newest version.
-    required_gates: the key of every gate that judged a version → its phrase, by version.
+    required_gates: the key of every gate that judged a version and blocks → its phrase, by version.
     """
 
     name: str
@@ -36,7 +36,8 @@ def undeclared(ws: Workspace, name: str, declared: Declarations) -> Undeclared:
     }
     metrics = [verdict.metric for number in sorted(judged, reverse=True) for verdict in judged[number]]
     headline = next((metric for metric in metrics if metric in METRICS), "metric")
-    return Undeclared(name, headline, {n: {v.gate_key: v.gate for v in gates} for n, gates in judged.items()})
+    required = {n: {v.gate_key: v.gate for v in gates if v.severity == "block"} for n, gates in judged.items()}
+    return Undeclared(name, headline, required)
 
 
 def recorded_months(ws: Workspace, pipeline: Undeclared) -> list[dict[str, Any]]:
@@ -62,6 +63,7 @@ def recorded_months(ws: Workspace, pipeline: Undeclared) -> list[dict[str, Any]]
                     "realised": None,
                     "gates": f"{gates.passed} of {gates.gates}" if gates.candidate else None,
                     "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
+                    "reasons": list(outcome.reasons) if outcome and outcome.candidate else [],
                     "champion": f"{name}@{serving}" if serving else None,
                     "waits_for": [],
                     "waiting_since": None,

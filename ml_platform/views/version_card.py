@@ -2,12 +2,13 @@
 
 import math
 
-from ml_platform.evaluation.bootstrap import Interval
 from ml_platform.evaluation.card import model_card
+from ml_platform.evaluation.intervals import Interval
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import outputs_since
 from ml_platform.models import bundle as bundles
 from ml_platform.runtime import reading
+from ml_platform.runtime.data_blocks import data_blocks
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.examples import Label
 from ml_platform.spec.pipeline import ModelPipeline
@@ -34,6 +35,7 @@ def card_of(ws: Workspace, pipeline: ModelPipeline, number: int, *, stored: bool
         features=outputs_since(definition, reading.available_since(ws, definition)),
         importance=bundle.fitted.importance(),
         limits=_limits(pipeline, bundle),
+        data=_failed_checks(ws, pipeline, number),
         serves="" if stored else _serves(ws, pipeline.name, number),
     )
 
@@ -43,6 +45,16 @@ def _serves(ws: Workspace, pipeline: str, number: int) -> str:
     if champion == number:
         return "yes"
     return f"no; the champion is {pipeline}@{champion}" if champion else "no; there is no champion"
+
+
+def _failed_checks(ws: Workspace, pipeline: ModelPipeline, number: int) -> list[str]:
+    """The failed checks on its data that keep it from serving, or that a person passed over."""
+    champion = promotions.champion_at(ws.state, pipeline.name)
+    log = promotions.changes(promotions.history(ws.state, pipeline.name))
+    mine = [entry for entry in log if entry.version == number]
+    if not mine:
+        return [block.phrase.capitalize() for block in data_blocks(ws, pipeline, number, champion)]
+    return [f"Promoted by {entry.actor} ({entry.reason}) over: {entry.overrides}" for entry in mine if entry.overrides]
 
 
 def _interval(metric: str, value: float, gate_verdicts: list[verdicts.Verdict]) -> Interval:
@@ -57,7 +69,7 @@ def _interval(metric: str, value: float, gate_verdicts: list[verdicts.Verdict]) 
 def _limits(pipeline: ModelPipeline, bundle: bundles.Bundle) -> list[str]:
     """The model's known limits, from its declaration."""
     examples = pipeline.examples
-    limits = []
+    limits = [f"`{gate.phrase}`: {gate.error_rates}" for gate in pipeline.gates if gate.error_rates]
     if examples.at:
         limits.append(f"It predicts as of `{examples.at}` and uses nothing that became known later.")
     levels = {name: len(categories) for name, categories in bundle.levels.items()}

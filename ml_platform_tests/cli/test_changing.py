@@ -1,9 +1,15 @@
 """The commands that change something."""
 
+import json
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from ml_platform.settings import Settings
+from ml_platform.state import checks, ledger
+from ml_platform.state.checks import CheckRow
+from ml_platform.state.database import State
 from ml_platform.training import reproduction
 from ml_platform.training.reproduction import Reproduction
 from ml_platform_tests import scenario
@@ -57,6 +63,29 @@ def test_a_champion_is_promoted_once_rolled_back_and_brought_back(platform: Path
     assert invoke_json("models", "trip_delay", "--history")[0]["reason"] == "it errs on Mondays"
     entry = invoke_json("promote", f"trip_delay@{champions[0]}", "--why", "it did not")
     assert (entry["action"], entry["version"]) == ("promoted", champions[0])
+
+
+def test_a_person_passes_over_a_failed_check_and_the_log_keeps_it_S37(platform: Path) -> None:
+    with closing(State(Settings(data=platform))) as state:
+        rows = ledger.latest_of(state, "validated/trips", "2024-02")
+        assert rows is not None
+        about = ("trips", "2024-02", rows.content_key, "units", "error", False, 9.0, 4.0, "km spreads 9 times as wide.")
+        checks.add(state, "trips", [CheckRow(*about)])
+    invoke_json("rollback", "trip_delay", "--why", "to try it")
+    answer = invoke("promote", "trip_delay@2", "--why", "miles since February", "--json")
+    entry = json.loads(answer.stdout)
+    passed_over = "blocked by data: units of trips 2024-02 is 9, allowed is 4: km spreads 9 times as wide"
+    assert (entry["version"], entry["reason"], entry["overrides"]) == (2, "miles since February", passed_over)
+    assert f"Passed over: {passed_over}." in " ".join(answer.stderr.split())
+    assert invoke_json("models", "trip_delay", "--history")[0]["overrides"] == passed_over
+
+
+def test_a_gate_is_measured_anew_and_only_those_that_wait_without_a_name(platform: Path) -> None:
+    (row,) = invoke_json("rejudge", "trip_delay@1", "--gate", "size")
+    assert (row["gate"], row["passed"], row["measurement"]) == ("bundle at most 5 MB", "passed", 2)
+    assert invoke_json("rejudge", "trip_delay@1") == []
+    assert "trip_delay@1 waits for no gate" in invoke("rejudge", "trip_delay@1").stderr
+    assert "There is no gate of trip_delay" in invoke("rejudge", "trip_delay@1", "--gate", "speed").stderr
 
 
 def test_a_version_is_reproduced(platform: Path) -> None:

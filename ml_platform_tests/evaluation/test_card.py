@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from ml_platform.evaluation.bootstrap import Interval
 from ml_platform.evaluation.card import model_card
 from ml_platform.evaluation.gates.measuring import judge
+from ml_platform.evaluation.intervals import Interval
 from ml_platform.spec.gates import AtLeast, Size
 from ml_platform.state.versions import Version
 from ml_platform_tests.evaluation.candidates import candidate

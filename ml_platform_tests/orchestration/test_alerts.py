@@ -51,11 +51,14 @@ def test_a_run_tells_of_a_failed_gate_and_a_refused_file_once(trained_churn: Pla
     definition.run("data", "all")
     definition.run("train", "all")
     found = {item.kind: item for item in raised(trained_churn.ws.state)}
-    assert set(found) == {"gate", "refused_file"} and len(raised(trained_churn.ws.state)) == 2
+    assert set(found) == {"gate", "refused_file", "blocked"} and len(raised(trained_churn.ws.state)) == 3
     assert found["gate"].title == "Gate failed: churn@1, roc_auc at least 0.9999"
     assert found["gate"].run_id == next(run.run_id for run in trained_churn.runs if run.job == "churn_train")
     assert "noise.csv" in found["refused_file"].title
-    assert server.titles == [found["refused_file"].title, found["gate"].title]
+    assert (
+        found["blocked"].title == "Promotion blocked by data: churn@1" and "schema of logins" in found["blocked"].text
+    )
+    assert server.titles == [found[kind].title for kind in ("refused_file", "gate", "blocked")]
 
 
 def test_a_channel_that_is_down_does_not_fail_the_run_and_the_sensor_tries_again(

@@ -1,10 +1,12 @@
 """What every gate says of itself. Key, names and words are pinned: verdicts of lakes that exist are found by them."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 
 from ml_platform.evaluation.gates.registry import evaluator_of
+from ml_platform.spec.canonical import canonical
 from ml_platform.spec.declared_gate import DeclaredGate
 from ml_platform.spec.gates import (
     AtLeast,
@@ -21,6 +23,7 @@ from ml_platform.spec.gates import (
     Size,
     with_always_judged,
 )
+from ml_platform_tests import scenario
 
 GATES: list[tuple[Gate, str, str, str, str]] = [
     (
@@ -116,6 +119,27 @@ def test_a_gate_keeps_its_key_its_names_and_its_words(
     gate: Gate, key: str, short_name: str, phrase: str, why: str
 ) -> None:
     assert (gate.key, gate.short_name, gate.phrase, gate.why) == (key, short_name, phrase, why)
+
+
+@pytest.mark.parametrize("gate", [gate for gate, *_ in GATES], ids=[name for _, _, name, *_ in GATES])
+def test_a_severity_is_no_part_of_the_key(gate: Gate) -> None:
+    assert gate.severity == ("warn" if isinstance(gate, OverfitGap) else "block")
+    changed = replace(gate, severity="block" if gate.severity == "warn" else "warn")
+    assert changed.key == gate.key and canonical([changed]) == canonical([gate])
+
+
+def test_how_the_undecided_is_settled_is_part_of_the_key_unless_it_is_the_default() -> None:
+    plain = NoWorseThanChampion("roc_auc", tolerance=0.01)
+    assert NoWorseThanChampion("roc_auc", tolerance=0.01, undecided="point").key == plain.key
+    keys = {NoWorseThanChampion("roc_auc", 0.01, undecided=settled).key for settled in ("point", "pass", "fail")}
+    assert len(keys) == 3
+
+
+def test_a_gate_that_only_warns_is_judged_and_not_required() -> None:
+    pipeline = scenario.trips(gates=[AtLeast("roc_auc", 0.6), Size(mb=5, severity="warn"), OverfitGap("roc_auc", 0.1)])
+    phrases = set(pipeline.required_gates.values())
+    assert "roc_auc at least 0.6" in phrases and len(pipeline.all_gates) == len(phrases) + 2
+    assert phrases.isdisjoint({"bundle at most 5 MB", "roc_auc on train better than on holdout by at most 0.1"})
 
 
 def test_every_gate_is_in_the_table_above_and_can_be_measured() -> None:

@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from ml_platform.evaluation.candidate import Candidate, Evidence, Finding, Rows
-from ml_platform.evaluation.gates.comparison import advantage
+from ml_platform.evaluation.gates.comparison import compared
 from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
 from ml_platform.evaluation.metrics import UNDEFINED
 from ml_platform.evaluation.metrics import metric as value_of
@@ -23,19 +23,22 @@ def _measure(gate: NoWorseThanBaseline, candidate: Candidate) -> list[Finding]:
         return no_evidence(metric, "The training part was not loaded")
     baseline = _baseline(candidate, train)
     scores, classes = baseline.predict(holdout.frame), baseline.signature.classes
-    difference = advantage(metric, holdout, scores, classes)
-    if difference.value is None or difference.high is None:
+    comparison = compared(metric, holdout, scores, classes)
+    difference = comparison.difference
+    if difference.value is None or difference.low is None or difference.high is None:
         detail = f"{metric} cannot be compared with a linear baseline on the holdout: {UNDEFINED[metric]}."
         return [Finding(metric, False, detail, difference.value, bound, rows=len(holdout))]
-    passed = difference.high >= bound
+    conclusion = comparison.conclusion(gate.tolerance)
+    passed = conclusion != "shown worse"
     ours, theirs = holdout.value(metric), value_of(metric, holdout.labels.to_numpy(), scores, classes=classes)
     turned = "" if higher_is_better(metric) else " (turned round: less is better)"
     detail = (
         f"{metric} is {ours:.4g} against {theirs:.4g} of a linear baseline, fitted on {len(train)} training rows"
         f"{turned}: {difference.value:+.4g} "
         f"(95 % interval {difference.low:+.4g} to {difference.high:+.4g}) on {len(holdout)} rows; "
-        f"the upper end is {'not ' if passed else ''}below {bound:g}."
-    )
+        f"the upper end is {'not ' if passed else ''}below {bound:g}. "
+        f"{'Undecided, so it passes. ' if conclusion == 'undecided' else ''}{comparison.power}"
+    ).strip()
     return [Finding(metric, passed, detail, difference.value, bound, difference.low, difference.high, len(holdout))]
 
 

@@ -1,19 +1,25 @@
 """No regression: candidate and champion on the same holdout, resampled together (S25)."""
 
 from ml_platform.evaluation.candidate import Candidate, Champion, Evidence, Finding
-from ml_platform.evaluation.gates.comparison import advantage
+from ml_platform.evaluation.gates.comparison import Conclusion, compared
 from ml_platform.evaluation.gates.evaluator import Evaluator
 from ml_platform.evaluation.metrics import UNDEFINED
 from ml_platform.spec.gates import NoWorseThanChampion
 from ml_platform.spec.metrics import higher_is_better
 
+_MEANING: dict[Conclusion, str] = {
+    "shown no worse": "it is shown not to be worse",
+    "shown worse": "it is shown to be worse",
+    "undecided": "the rows do not show whether it is worse",
+}
+
 
 def _measure(gate: NoWorseThanChampion, candidate: Candidate) -> list[Finding]:
-    """Passes when the lower bound of (candidate - champion), in the good direction, is above -tolerance.
+    """Passes what is shown no worse by more than the tolerance, fails what is shown worse, and settles the rest.
 
     Without a champion it passes and says so; without a holdout that neither was trained on it fails.
     """
-    metric, bound, holdout, champion = gate.metric, -gate.tolerance, candidate.holdout, candidate.champion
+    metric, bound, holdout, champion = gate.metric, 0.0 - gate.tolerance, candidate.holdout, candidate.champion
     rows = len(holdout)
     if champion is None:
         detail = "There is no champion yet, so nothing to be worse than."
@@ -22,18 +28,30 @@ def _measure(gate: NoWorseThanChampion, candidate: Candidate) -> list[Finding]:
     if reason:
         return [Finding(metric, False, f"There is no common holdout: {reason}.", threshold=bound, rows=rows)]
     frame = holdout.frame if champion.holdout is None else champion.holdout
-    difference = advantage(metric, holdout, champion.predictor.scores(frame), champion.predictor.classes)
+    comparison = compared(metric, holdout, champion.predictor.scores(frame), champion.predictor.classes)
+    difference = comparison.difference
     name = f"{candidate.pipeline}@{champion.version}"
-    if difference.value is None or difference.low is None:
+    if difference.value is None or difference.low is None or difference.high is None:
         detail = f"{metric} cannot be compared with {name} on the holdout: {UNDEFINED[metric]}."
         return [Finding(metric, False, detail, difference.value, bound, rows=rows)]
-    passed = difference.low > bound
+    conclusion = comparison.conclusion(gate.tolerance)
+    within = difference.value >= bound
+    settled = {"point": within, "pass": True, "fail": False}[gate.undecided]
+    passed = {"shown no worse": True, "shown worse": False, "undecided": settled}[conclusion]
     better = "" if higher_is_better(metric) else " (turned round: less is better)"
     detail = (
         f"{metric} against {name}{better}: {difference.value:+.4g} "
-        f"(95 % interval {difference.low:+.4g} to {difference.high:+.4g}) "
-        f"on {rows} rows; the lower end is {'' if passed else 'not '}above {bound:g}."
+        f"(95 % interval {difference.low:+.4g} to {difference.high:+.4g}) on {rows} rows; {_MEANING[conclusion]} "
+        f"by more than {gate.tolerance:g}."
     )
+    if conclusion == "undecided":
+        by = {
+            "point": f"the difference itself is {'within' if within else 'beyond'} the tolerance",
+            "pass": "the declaration passes what is undecided",
+            "fail": "the declaration fails what is undecided",
+        }[gate.undecided]
+        detail += f" Undecided, so {by}: it {'passes' if passed else 'fails'}."
+    detail = f"{detail} {comparison.power}".strip()
     return [Finding(metric, passed, detail, difference.value, bound, difference.low, difference.high, rows)]
 
 

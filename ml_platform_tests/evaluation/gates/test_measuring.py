@@ -1,9 +1,12 @@
 """A gate is measured once for a version, and one that breaks is a failed verdict (S23)."""
 
+import errno
+from dataclasses import replace
 from typing import Any
 
+from ml_platform.errors import ProcessKilled
 from ml_platform.evaluation.candidate import Candidate, Evidence
-from ml_platform.evaluation.gates.measuring import evaluate
+from ml_platform.evaluation.gates.measuring import evaluate, measure_again
 from ml_platform.evaluation.gates.registry import evidence_for, turn_of
 from ml_platform.spec.gates import (
     AtLeast,
@@ -15,7 +18,7 @@ from ml_platform.spec.gates import (
     Reproduction,
     Size,
 )
-from ml_platform.state import versions
+from ml_platform.state import verdicts, versions
 from ml_platform.state.database import State
 from ml_platform_tests.evaluation.candidates import Outcome, candidate, outcome
 from ml_platform_tests.state.registry_rows import training
@@ -94,3 +97,46 @@ def test_without_the_training_part_the_gates_that_look_at_it_have_no_evidence() 
     for gate in (OverfitGap("roc_auc", at_most=0.1), Leakage()):
         verdict = outcome(gate, train=None)
         assert (verdict.passed, verdict.measured) == (False, False) and "no evidence" in verdict.detail
+
+
+def test_what_the_machine_stopped_is_not_judged_and_measured_again(state: State) -> None:
+    faults: list[Exception] = [
+        MemoryError(),
+        OSError(errno.ENOSPC, "No space left on device"),
+        ProcessKilled("The fresh process was ended by SIGKILL."),
+    ]
+
+    def reproduce() -> Outcome:
+        if faults:
+            raise faults.pop()
+        return Outcome(identical=True)
+
+    judged = registered(state, reproduce=reproduce)
+    for _ in range(3):
+        (verdict,) = evaluate(state, "r1", [Reproduction()], judged)
+        assert verdict.waits and verdict.detail.startswith("Not judged: the machine stopped it")
+    (verdict,) = evaluate(state, "r1", [Reproduction()], judged)
+    assert (verdict.passed, verdict.measurement) == (True, 4)
+
+
+def test_a_gate_that_is_measured_anew_counts_by_its_newest_verdict(state: State) -> None:
+    gate, judged = Size(mb=1), registered(state, bundle_bytes=1_500_000)
+    assert [v.passed for v in evaluate(state, "r1", [gate], judged)] == [False]
+    smaller = replace(judged, bundle_bytes=900_000)
+    assert [v.passed for v in evaluate(state, "r1", [gate], smaller)] == [False], "it was measured"
+    again = measure_again(state, "asked by ada", [gate], smaller)
+    assert [(v.passed, v.measurement, v.run_id) for v in again] == [(True, 2, "asked by ada")]
+    assert evaluate(state, "r1", [gate], judged) == again
+    assert [v.passed for v in verdicts.history(state, "delays", 1)] == [False, True]
+
+
+def test_a_gate_that_only_warns_is_recorded_as_a_warning_and_again_when_that_changes(state: State) -> None:
+    judged = registered(state)
+    strict, mild = AtLeast("roc_auc", 0.99), AtLeast("roc_auc", 0.99, severity="warn")
+    assert strict.key == mild.key
+    (verdict,) = evaluate(state, "r1", [strict], judged)
+    assert (verdict.outcome, verdict.severity) == ("failed", "block")
+    (verdict,) = evaluate(state, "r1", [mild], judged)
+    assert (verdict.outcome, verdict.severity, verdict.measurement) == ("warning", "warn", 1)
+    (verdict,) = evaluate(state, "r1", [strict], judged)
+    assert (verdict.outcome, verdict.severity) == ("failed", "block")

@@ -1,5 +1,6 @@
 """A candidate against a linear model of the same columns, fitted on the same training part."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +53,13 @@ def test_the_baseline_may_be_better_within_the_tolerance() -> None:
     assert (allowed.passed, allowed.value, allowed.threshold) == (True, worse.value, -0.2)
 
 
+def test_what_the_rows_do_not_show_passes_and_the_verdict_says_so() -> None:
+    worse = outcome(NoWorseThanBaseline("roc_auc"), holdout=scoring("worse"))
+    assert worse.value is not None and "Undecided" not in worse.detail
+    verdict = outcome(NoWorseThanBaseline("roc_auc", tolerance=-worse.value), holdout=scoring("worse"))
+    assert verdict.passed is True and "Undecided, so it passes." in verdict.detail
+
+
 def test_the_upper_end_decides_at_the_tolerance() -> None:
     end = outcome(NoWorseThanBaseline("roc_auc"), holdout=scoring("worse")).high
     assert end is not None and end < 0
@@ -67,7 +75,8 @@ def test_the_verdict_tells_both_values_the_difference_with_its_interval_and_the_
     assert f"roc_auc is {ours:.4g} against {ours - verdict.value:.4g} of a linear baseline" in verdict.detail
     assert "fitted on 3000 training rows" in verdict.detail
     interval = f"{verdict.value:+.4g} (95 % interval {verdict.low:+.4g} to {verdict.high:+.4g}) on 3000 rows"
-    assert interval in verdict.detail and verdict.detail.endswith("the upper end is below -0.01.")
+    assert interval in verdict.detail and "the upper end is below -0.01." in verdict.detail
+    assert re.search(r"3,000 rows like these show a difference of 0\.0\d+ in four of five cases\.$", verdict.detail)
 
 
 def test_losses_are_turned_round_so_that_more_is_better() -> None:

@@ -1,0 +1,86 @@
+"""A version as its gates see it: its data, its replay, its second training, and the champion it is compared with."""
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from ml_platform.errors import NotFoundError
+from ml_platform.evaluation.candidate import Candidate, Champion, Compared, Evidence
+from ml_platform.evaluation.stored import stored_candidate, stored_champion
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.parity import parity
+from ml_platform.models import bundle as bundles
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import ledger, versions
+from ml_platform.state.results import TrainingSetResult
+from ml_platform.state.versions import Version
+from ml_platform.steps import features
+from ml_platform.steps.incumbent import incumbent
+from ml_platform.steps.proofs import Background, Replayed
+from ml_platform.steps.provenance import column_origins
+from ml_platform.training.reproduction import reproduce
+from ml_platform.training.training_set import TrainingSet
+
+
+def candidate_of(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version, wanted: Collection[Evidence]
+) -> Candidate:
+    """A version that was trained after a partition, ready to be judged with the evidence that is wanted.
+
+    Raises NotFoundError when its training set is not on record, and BlobError when a blob is missing or damaged.
+    """
+    again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
+    if Evidence.REPRODUCTION in wanted:
+        again.start()  # another process's work, which goes on while this one loads and replays
+    stored = _training_set(ws, pipeline, version)
+    candidate = stored_candidate(
+        ws.blobs, pipeline, stored, version.bundle, version.version, wanted=wanted, threads=ws.settings.threads
+    )
+    holdout = candidate.holdout.frame
+
+    def replay(examples: int) -> Compared:
+        definition = FeatureDefinition.of(pipeline)
+        tables = features.relations(ws, definition)
+        chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
+        rows = chosen.select(list(definition.row_schema))
+        return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
+
+    champion = _champion(ws, pipeline, partition, version, holdout) if Evidence.CHAMPION in wanted else None
+    return replace(
+        candidate,
+        champion=champion,
+        parity=replay,
+        provenance=lambda: column_origins(ws, pipeline, partition),
+        reproduce=again.result,
+    )
+
+
+def _training_set(ws: Workspace, pipeline: ModelPipeline, version: Version) -> TrainingSet:
+    """The training set that the version was trained on, which need not be the newest of its partition."""
+    for record in reversed(ledger.history(ws.state, f"{pipeline.name}/training_set")):
+        details = record.result_as(TrainingSetResult).details
+        if record.output == version.training_set and details is not None:
+            return TrainingSet.from_details(dict(details))
+    raise NotFoundError("training set on record", version.training_set[:12])
+
+
+def _champion(
+    ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version, holdout: pl.DataFrame
+) -> Champion | None:
+    """The champion to beat. If its features differ, the candidate's holdout is computed with them."""
+    number = incumbent(ws, pipeline, partition, version.version)
+    if number is None or number == version.version:
+        return None
+    champion = versions.version(ws.state, pipeline.name, number)
+    definition = FeatureDefinition.from_json(bundles.load(ws.blobs, champion.bundle).definition)
+    theirs = None
+    if definition.key != FeatureDefinition.of(pipeline).key:
+        on = definition.identity
+        start: Any = holdout[definition.at].min() if definition.at else None
+        with features.computed(ws, definition, start, version.decided_at if definition.at else None) as table:
+            rows = ws.lake.frame(f"FROM {table}")
+        theirs = holdout.select(on).join(rows, on=on, how="left", maintain_order="left")
+    return stored_champion(ws.blobs, champion, holdout=theirs, threads=ws.settings.threads)
