@@ -58,7 +58,7 @@ def _candidate(labels: Any, ours: Any, theirs: Any) -> Candidate:
     holdout = Part(pl.DataFrame({"row": np.arange(len(labels))}), pl.Series(labels), (), ours)
     champion = Champion(1, Scores(theirs), None, "split")
     return Candidate(
-        "simulated", 2, "binary", ("row",), Scores(ours), holdout, "", 0, None, None, "split", None, champion
+        "simulated", 2, "binary", ("row",), Scores(ours), holdout, "", 0, None, None, "split", champion=champion
     )
 
 

@@ -44,7 +44,7 @@ def maintain(
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     started = time.monotonic()
-    before = _size(lake.folder) + _size(lake.settings.artifacts)
+    before = _size(lake.tables) + _size(lake.settings.artifacts)
     with lake.locked("maintenance"):
         # Few rows of the platform's own tables live in the catalog until they are flushed to files.
         _call(lake, "ducklake_flush_inlined_data")
@@ -69,7 +69,7 @@ def maintain(
         orphans_removed=len(orphans),
         leftovers_removed=leftovers,
         blobs_removed=unreferenced,
-        bytes_freed=max(0, before - _size(lake.folder) - _size(lake.settings.artifacts)),
+        bytes_freed=max(0, before - _size(lake.tables) - _size(lake.settings.artifacts)),
         seconds=time.monotonic() - started,
     )
 

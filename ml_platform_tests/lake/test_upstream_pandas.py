@@ -19,11 +19,11 @@ from ml_platform.state.stores import after
 settings = Settings(data=Path(sys.argv[1]), threads=1)
 lake, state = Lake(settings), State(settings)
 with write(lake, Author("a", "p", "k")) as tx:
-    tx.execute("CREATE SCHEMA platform")
-    tx.execute("CREATE TABLE platform.t AS SELECT 1 AS a, 'x' AS b")
+    tx.execute("CREATE SCHEMA s")
+    tx.execute("CREATE TABLE s.t AS SELECT 1 AS a, 'x' AS b")
     after(tx, state, lambda: ledger.record(state, Author("a", "p", "k"), rows=2, result=Result()))
 assert lake.value("SELECT ?", [datetime.now(UTC)]) is not None
-assert lake.frame("SELECT b FROM platform.t WHERE a = ?", [1])["b"].to_list() == ["x"]
+assert lake.frame("SELECT b FROM s.t WHERE a = ?", [1])["b"].to_list() == ["x"]
 assert ledger.latest(state, "a")["a", "p"].rows == 2
 """
 LATER = """

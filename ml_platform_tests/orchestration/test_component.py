@@ -59,7 +59,10 @@ def test_tables_that_two_components_share_are_ingested_once(tmp_path: Path) -> N
     assert sum(one.name == "ml_platform_alerts" for one in found.get_repository_def().sensor_defs) == 1
 
 
-def test_the_code_location_knows_its_pipelines_without_the_environment(tmp_path: Path) -> None:
+def test_the_code_location_knows_its_pipelines_without_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ML_PLATFORM_PIPELINES", raising=False)
     found = loaded(project(tmp_path, {"a": f"{DECLARED}:trip_delay", "b": f"{DECLARED}:churn"}))
     workspace = (found.resources or {})[KEY]
     assert workspace.settings().pipelines == [f"{DECLARED}:churn", f"{DECLARED}:trip_delay"]
