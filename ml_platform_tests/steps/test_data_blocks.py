@@ -203,6 +203,22 @@ def test_a_check_that_passes_again_without_new_rows_unblocks(open_world: OpenWor
     assert _champion(trips, FEBRUARY).outcome == "promoted"
 
 
+def test_a_file_whose_keys_match_nothing_blocks_until_it_is_mended_whatever_is_validated_besides(
+    open_world: OpenWorld, january: Path
+) -> None:
+    trips = open_world(january)
+    spelt = scenario.trip_rows(FEBRUARY).with_columns(pl.col("driver").str.to_uppercase())
+    trips.land("trips", "trips_2024-02.csv", spelt, _end(FEBRUARY))
+    for asset, month in (("raw", "all"), ("validated", FEBRUARY), ("raw", "all"), ("validated", MARCH)):
+        trips.step(f"{asset}/trips", month)
+    (row,) = [row for row in checks.failed(trips.ws.state) if row.name == "matches"]
+    assert (row.partition, row.value) == (FEBRUARY, 0.0)
+    _mend_february(trips)
+    for asset, month in (("raw", "all"), ("validated", FEBRUARY)):
+        trips.step(f"{asset}/trips", month)
+    assert checks.failed(trips.ws.state) == []
+
+
 def test_rows_whose_checks_a_kill_prevented_are_checked_by_the_next_run(
     open_world: OpenWorld, january: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
