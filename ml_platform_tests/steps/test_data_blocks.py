@@ -219,6 +219,18 @@ def test_a_file_whose_keys_match_nothing_blocks_until_it_is_mended_whatever_is_v
     assert checks.failed(trips.ws.state) == []
 
 
+def test_a_refused_file_that_is_removed_blocks_no_more(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january)
+    odd = trips.settings.landing / "trips" / "odd.csv"
+    odd.write_text("trip\n1\n")
+    trips.run(FEBRUARY)
+    assert _champion(trips, FEBRUARY).outcome == "blocked" and trips.run(FEBRUARY) == []
+    odd.unlink()
+    trips.run(FEBRUARY)
+    assert _champion(trips, FEBRUARY).outcome == "promoted"
+    assert trips.run(FEBRUARY) == []
+
+
 def test_rows_whose_checks_a_kill_prevented_are_checked_by_the_next_run(
     open_world: OpenWorld, january: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
