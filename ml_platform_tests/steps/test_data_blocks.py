@@ -7,9 +7,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ml_platform import Plausible
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.runtime.data_blocks import data_blocks
 from ml_platform.runtime.step_alerts import raise_alerts
+from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import alerts, checks, promotions
 from ml_platform.state.results import ChampionResult
 from ml_platform.steps import tables
@@ -229,6 +231,22 @@ def test_a_refused_file_that_is_removed_blocks_no_more(open_world: OpenWorld, ja
     trips.run(FEBRUARY)
     assert _champion(trips, FEBRUARY).outcome == "promoted"
     assert trips.run(FEBRUARY) == []
+
+
+def test_a_rule_that_is_no_longer_declared_blocks_no_more(open_world: OpenWorld, january: Path) -> None:
+    def declared(*rules: Plausible) -> ModelPipeline:
+        table = scenario.trips_table(plausible=rules)
+        return scenario.trips(tables=[table, scenario.traffic, scenario.drivers])
+
+    trips = open_world(january, declared(Plausible("km", pl.col("km"), high=0.5)))
+    trips.run(FEBRUARY)
+    blocked = _champion(trips, FEBRUARY)
+    assert blocked.outcome == "blocked" and "plausible_km of trips 2024-02 is" in blocked.reasons[0]
+    trips.declare(declared(Plausible("km", pl.col("km"), high=0.5), Plausible("size", pl.col("km"), high=500)))
+    assert trips.run(FEBRUARY) == []
+    trips.declare(declared(Plausible("size", pl.col("km"), high=500)))
+    trips.run(FEBRUARY)
+    assert _champion(trips, FEBRUARY).outcome == "promoted"
 
 
 def test_rows_whose_checks_a_kill_prevented_are_checked_by_the_next_run(
