@@ -13,6 +13,7 @@ from ml_platform.runtime.data_blocks import data_blocks
 from ml_platform.runtime.step_alerts import raise_alerts
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import alerts, checks, promotions
+from ml_platform.state.checks import CheckRow
 from ml_platform.state.results import ChampionResult
 from ml_platform.steps import tables
 from ml_platform.views.status import months, promotion_rows
@@ -219,6 +220,23 @@ def test_a_file_whose_keys_match_nothing_blocks_until_it_is_mended_whatever_is_v
     for asset, month in (("raw", "all"), ("validated", FEBRUARY)):
         trips.step(f"{asset}/trips", month)
     assert checks.failed(trips.ws.state) == []
+
+
+def test_the_alert_of_a_check_that_passes_when_it_is_run_again_is_resolved(
+    open_world: OpenWorld, january: Path
+) -> None:
+    trips = open_world(january)
+    state, where = trips.ws.state, ("validated/trips", "2024-01")
+    content = trips.records()[where].content_key
+    about = {"evidence": content, "title": "Contract failed", "text": "It was so."}
+    names = ("keys", "removed_rule")
+    checks.add(
+        state, "trips", [CheckRow("trips", "2024-01", content, n, "error", False, 1, 0, "It was.") for n in names]
+    )
+    alerts.raise_(state, [alerts.alert("contract", *where, name, **about) for name in names])
+    trips.step("raw/trips", "all")
+    assert [row.name for row in checks.failed(state)] == ["removed_rule"]
+    assert [item.about for item in alerts.open_alerts(state, ["contract"])] == ["removed_rule"]
 
 
 def test_a_refused_file_that_is_removed_blocks_no_more(open_world: OpenWorld, january: Path) -> None:
