@@ -118,7 +118,8 @@ class World:
         """Run one asset, such as `raw/trips` or `trip_delay/champion`, as somebody might from the UI."""
         pipeline, (group, name), run = pipeline or self.pipeline, key.split("/"), "test"
         if group == "raw":
-            outcome = tables.ingest(self.ws, self.tables[name], run, lambda _: None)
+            references = tables.references_of(self.pipelines, name)
+            outcome = tables.ingest(self.ws, self.tables[name], references, run, lambda _: None)
             partition = "all"
         elif group == "validated":
             partition = partition if self.ws.slices[name] is not None else "all"

@@ -13,7 +13,7 @@ from ml_platform.cli.arguments import AsJson, PipelineName, VersionName, Why, pa
 from ml_platform.cli.command import Command
 from ml_platform.cli.dagster_home import missing_dagster
 from ml_platform.cli.output import counting, emit_json, emit_lines, emit_table, note, say
-from ml_platform.errors import DeclarationError, IngestionError, NotFoundError, first_line
+from ml_platform.errors import DeclarationError, IngestionError, NotFoundError, PromotionRefused, first_line
 
 if TYPE_CHECKING:
     from ml_platform.state.database import State
@@ -113,7 +113,9 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     declared = opening.declared_or_recorded(workspace, name)
     state = workspace.state
     find_version(state, name, number)
-    gates = declared.required_gates.get(number, {}) if isinstance(declared, Undeclared) else declared.required_gates
+    gates = declared.required_gates.get(number) if isinstance(declared, Undeclared) else declared.required_gates
+    if gates is None:
+        raise PromotionRefused(name, number, [f"no gate judged it; mend the declaration of {name} and run it first"])
     champion = promotions.champion_at(state, name)
     if champion == number:
         note(f"{version} is the champion already; nothing changed.")

@@ -10,6 +10,7 @@ from ml_platform.quality import against_history, plausibility
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.history import history
 from ml_platform.quality.matches import ABOUT, Reference, matches
+from ml_platform.sources.scan import refused as turned_away
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.state import files
@@ -62,7 +63,7 @@ def run_checks(
 
 
 def _schema(s: _Subject) -> CheckResult:
-    refused = files.refused(s.stores.state, s.table.name)
+    refused = turned_away(s.stores.state, s.table)
     extra = _extra_columns(s)
     meta: dict[str, Any] = {
         "refused files": [{"file": file.path, "why": file.error} for file in refused],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from ml_platform.lake.recipes import Read
+from ml_platform.quality.checks import check_names
 from ml_platform.runtime import reading
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.partitions import WHOLE
@@ -65,6 +66,7 @@ def data_blocks(ws: Workspace, pipeline: ModelPipeline, number: int, champion: i
         _block(row)
         for row in standing
         if row.table_name in tables
+        and _is_declared(ws, pipeline, row)
         and _is_current(ws, row)
         and _starts_before(ws, row.table_name, row.partition, candidate.decided_at)
         and not _is_accepted(ws, row, accepted)
@@ -114,6 +116,12 @@ def _records(ws: Workspace, row: CheckRow) -> Iterator[datetime]:
     for record in ledger.history(ws.state, f"validated/{row.table_name}"):
         if (record.partition, record.content_key) == (row.partition, row.content_key):
             yield record.recorded_at
+
+
+def _is_declared(ws: Workspace, pipeline: ModelPipeline, row: CheckRow) -> bool:
+    """Whether the table still has the check: of one that was removed no run says whether it passes."""
+    names = check_names(pipeline.table(row.table_name), ws.slices.get(row.table_name))
+    return row.name in {name for name, _ in names}
 
 
 def _is_current(ws: Workspace, row: CheckRow) -> bool:

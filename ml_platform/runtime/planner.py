@@ -7,7 +7,7 @@ from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.runtime.settled import lacked_examples, settled_steps
 from ml_platform.runtime.step import Job, Step
 from ml_platform.runtime.workspace import Workspace, intact
-from ml_platform.sources.scan import Pending, pending
+from ml_platform.sources.scan import Pending, pending, refused
 from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -152,13 +152,14 @@ class Planner:
         return {partition: stale for partition, stale in stale_by_partition.items() if stale}
 
     def _stale_ingestion(self) -> list[list[str]]:
-        """The assets of tables with new files, or not yet screened as currently declared.
+        """The assets of tables with new files, with fewer refused ones, or not yet screened as currently declared.
 
         Unpartitioned tables that `clean` of others needs are included, so that they are validated first.
         """
         stale: list[list[str]] = []
         for table in self.pipeline.tables:
-            if not pending(self.ws.state, table).nothing:
+            look = pending(self.ws.state, table)
+            if not look.nothing or self._refused_before(table) > len(refused(self.ws.state, table, look)):
                 stale.append(["raw", table.name])
             unknown = validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) is None
             if (
@@ -172,6 +173,11 @@ class Planner:
             needing = [table for table in self.pipeline.tables if table.needs]
             stale += [key for table in needing for key in _layers(table) if key not in stale]
         return stale if stale and self._has_data(stale) else []
+
+    def _refused_before(self, table: Table) -> float:
+        """How many refused files a failed check counts at most. Where fewer are there now, it is run again."""
+        failed = [row for row in checks.failed(self.ws.state) if (row.table_name, row.name) == (table.name, "schema")]
+        return max((row.value or 0 for row in failed), default=0)
 
     def _has_data(self, stale: list[list[str]]) -> bool:
         """Whether a table has new files or ingested ones. An empty landing folder is no failed contract."""

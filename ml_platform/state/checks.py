@@ -3,12 +3,12 @@
 Rows are only added. The newest row of a table, partition and check counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from ml_platform.state.check_tables import checks as table
 from ml_platform.state.check_tables import unchecked_partitions as unchecked
@@ -61,15 +61,17 @@ def add(state: State, table_name: str, rows: Sequence[CheckRow]) -> None:
     """Add results on any partitions of a table, as far as they differ from the newest of their check."""
     now = datetime.now(UTC)
     with state.writing() as connection:
-        newest = {(row.partition, row.name): _result(row) for row in standing(state, table_name)}
+        partitions = {row.partition for row in rows}
+        newest = {(row.partition, row.name): _result(row) for row in standing(state, table_name, partitions)}
         for row in rows:
             if newest.get((row.partition, row.name)) != _result(row):
                 connection.execute(insert(table).values({**asdict(row), "recorded_at": now}))
 
 
-def standing(state: State, table_name: str) -> list[CheckRow]:
-    """The newest result of every check on every partition of a table, in the order of recording."""
-    newest = select(func.max(table.c.id)).where(table.c.table_name == table_name)
+def standing(state: State, table_name: str, partitions: Collection[str]) -> list[CheckRow]:
+    """The newest result of every check on these partitions of a table, in the order of recording."""
+    mine = (table.c.table_name == table_name, table.c.partition.in_(sorted(partitions)))
+    newest = select(func.max(table.c.id)).where(*mine)
     newest = newest.group_by(table.c.partition, table.c.name)
     return [CheckRow(*row) for row in state.rows(select(*_COLUMNS).where(table.c.id.in_(newest)).order_by(table.c.id))]
 
@@ -79,14 +81,19 @@ def failed(state: State) -> list[CheckRow]:
     return state.once("failed checks", lambda: _failed(state))
 
 
+def failed_of(state: State, table_name: str) -> list[CheckRow]:
+    """The newest results that block, of one table."""
+    return _failed(state, table.c.table_name == table_name)
+
+
 def unfinished(state: State) -> set[tuple[str, str]]:
     """(table, partition) of what was written and not checked. Inside `reading()` it is read once."""
     chosen = select(unchecked.c.table_name, unchecked.c.partition)
     return state.once("unchecked partitions", lambda: {(row[0], row[1]) for row in state.rows(chosen)})
 
 
-def _failed(state: State) -> list[CheckRow]:
-    newest = select(func.max(table.c.id)).group_by(table.c.table_name, table.c.partition, table.c.name)
+def _failed(state: State, *where: ColumnElement[bool]) -> list[CheckRow]:
+    newest = select(func.max(table.c.id)).where(*where).group_by(table.c.table_name, table.c.partition, table.c.name)
     chosen = select(*_COLUMNS).where(table.c.id.in_(newest), ~table.c.passed, table.c.severity == "error")
     return [CheckRow(*row) for row in state.rows(chosen.order_by(table.c.id))]
 

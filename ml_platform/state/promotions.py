@@ -88,12 +88,13 @@ def promote(
     data_blocks: Sequence[str] = (),
     waited: bool = False,
 ) -> Promotion:
-    """Make a version the champion from `effective_at` on, if every gate has a verdict and none failed.
+    """Make a version the champion from `effective_at` on, if every required gate has a verdict and none failed.
 
-    `required_gates` maps the key of each gate to its phrase.
+    `required_gates` maps the key of each gate that blocks to its phrase. A gate that warns is not required (S24).
 
     Idempotent: the entry that says the same already is returned, unless another promotion of the partition
-    came after it, which this one replaces. `by_hand` is a person's decision:
+    came after it, which this one replaces. A version that the partition promoted later than `effective_at` serves from
+    that later moment again. `by_hand` is a person's decision:
     it takes effect at the greatest effective_at in the log (in an empty log now), whatever was
     given, and may bring back a version that was rolled back; it cannot pass over a verdict.
 
@@ -112,6 +113,8 @@ def promote(
         if undone is not None and not by_hand:
             problem = f"it was rolled back by {undone.actor} ({undone.reason}), so only a person promotes it again"
             raise PromotionRefused(pipeline, version, [problem])
+        if not by_hand:
+            moment = max([moment, *_moments(log, version, partition)])
         serving = _serving(log, moment)
         newer = _newer(log, version, partition) if waited and not by_hand else None
         if newer is not None:
@@ -223,6 +226,12 @@ def _serving(log: list[Promotion], moment: datetime | None) -> Promotion | None:
     """The entry that made the champion of `moment`."""
     due = [e for e in changes(log) if moment is None or e.effective_at <= moment]
     return due[-1] if due else None
+
+
+def _moments(log: list[Promotion], version: int, partition: str) -> list[datetime]:
+    """From when the version was to serve by its promotions of the partition: one that was late stays so."""
+    mine = ("promoted", version, partition)
+    return [e.effective_at for e in log if (e.action, e.version, e.partition) == mine]
 
 
 def _newer(log: list[Promotion], version: int, partition: str) -> Promotion | None:

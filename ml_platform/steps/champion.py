@@ -66,7 +66,7 @@ class ChampionStep(Step):
             return recipe("champion", SKIPPED_KEY, partition, by_content=reads)
         keys = set(pipeline.required_gates)
         evidence = sorted(
-            (v.gate_key, v.slice, str(v.passed))
+            (v.gate_key, v.slice, str(v.passed), *(["waits"] if v.waits else []))
             for v in verdicts.of(ws.state, pipeline.name, version.version)
             if v.gate_key in keys
         )

@@ -17,6 +17,7 @@ from ml_platform.sources.scan import refused as turned_away
 from ml_platform.sources.scan import unavailable_message
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
+from ml_platform.state import alerts as alert_records
 from ml_platform.state import checks as check_records
 from ml_platform.state import files, ledger
 from ml_platform.state.alerts import Alert
@@ -26,10 +27,12 @@ from ml_platform.state.results import RawResult
 from ml_platform.validation import quarantine, validated
 
 
-def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None]) -> Outcome:
+def ingest(
+    ws: Workspace, table: Table, references: list[Reference], run_id: str, say: Callable[[str], None]
+) -> Outcome:
     """Ingest every new version of the source. A refused version stays where it is and is reported, the others go on.
 
-    A source that cannot be read raises an alert.
+    A source that cannot be read raises an alert. `references` are those of `references_of`, for checks that failed.
     """
     report = raw.ingest(ws, table, run_id, on_file=say)
     standing = files.standing(ws.state, table.name)
@@ -55,7 +58,7 @@ def ingest(ws: Workspace, table: Table, run_id: str, say: Callable[[str], None])
         display["refused"] = refused
         for item in refused:
             say(f"refused: {item['why']}")
-    _check_failed_again(ws, table, run_id)
+    _check_failed_again(ws, table, references, run_id)
     rows = sum(version.rows for version in standing)
     return Outcome(
         rows,
@@ -91,7 +94,7 @@ def validate(
     results = tuple(checks.run_checks(ws, table, partition, references, ws.slices.get(table.name)))
     rows_by_check = [_check_row(table, partition, report.content_key, result, run_id) for result in results]
     check_records.record(ws.state, table.name, partition, rows_by_check)
-    _check_failed_again(ws, table, run_id, besides=partition)
+    _check_failed_again(ws, table, references, run_id, besides=partition)
     good = Outcome(
         result.rows,
         status,
@@ -112,21 +115,31 @@ def _check_row(table: Table, partition: str, content_key: str, result: CheckResu
     return CheckRow(table.name, partition, content_key, *about, run_id)
 
 
-def _check_failed_again(ws: Workspace, table: Table, run_id: str, besides: str = "") -> None:
+def _check_failed_again(
+    ws: Workspace, table: Table, references: list[Reference], run_id: str, besides: str = ""
+) -> None:
     """Run the failed checks of other partitions again: what mends them may lie in another file or partition."""
-    failed: dict[str, list[CheckRow]] = {}
-    for row in check_records.failed(ws.state):
-        if row.table_name == table.name and row.partition != besides:
-            failed.setdefault(row.partition, []).append(row)
+    declared = {name for name, _ in checks.check_names(table, ws.slices.get(table.name))}
+    failed: dict[str, set[str]] = {}
+    for row in check_records.failed_of(ws.state, table.name):
+        if row.partition != besides and row.name in declared:
+            failed.setdefault(row.partition, set()).add(row.name)
     again: list[CheckRow] = []
-    for partition, rows in failed.items():
+    for partition, names in failed.items():
         record = ledger.latest_of(ws.state, f"validated/{table.name}", partition)
-        names = {row.name for row in rows}
         if record is not None:
-            results = checks.run_checks(ws, table, partition, (), ws.slices.get(table.name))
+            results = checks.run_checks(ws, table, partition, references, ws.slices.get(table.name))
             again += [_check_row(table, partition, record.content_key, r, run_id) for r in results if r.name in names]
     if again:
         check_records.add(ws.state, table.name, again)
+        _resolve_alerts(ws, table, {(row.partition, row.name) for row in again if not row.blocks})
+
+
+def _resolve_alerts(ws: Workspace, table: Table, passing: set[tuple[str, str]]) -> None:
+    """Resolve the open alerts of these checks, by partition and name."""
+    standing = alert_records.open_alerts(ws.state, ["contract"], f"validated/{table.name}") if passing else []
+    mended = [item for item in standing if (item.partition, item.about) in passing]
+    alert_records.resolve(ws.state, {item.alert_id: f"{item.about} was run again and passes." for item in mended})
 
 
 def replay(ws: Workspace, table: Table) -> quarantine.Replay:

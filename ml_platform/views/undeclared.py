@@ -17,7 +17,7 @@ class Undeclared:
     """A pipeline that is on record and whose declaration is broken or gone.
 
     headline:       the metric of the first gate that judged its newest version.
-    required_gates: the key of every gate that judged a version and blocks → its phrase, by version.
+    required_gates: the key of every gate that judged a version and blocks → its phrase, by version that was judged.
     """
 
     name: str
@@ -36,7 +36,7 @@ def undeclared(ws: Workspace, name: str, declared: Declarations) -> Undeclared:
     }
     metrics = [verdict.metric for number in sorted(judged, reverse=True) for verdict in judged[number]]
     headline = next((metric for metric in metrics if metric in METRICS), "metric")
-    required = {n: {v.gate_key: v.gate for v in gates if v.severity == "block"} for n, gates in judged.items()}
+    required = {n: {v.gate_key: v.gate for v in gates if v.severity == "block"} for n, gates in judged.items() if gates}
     return Undeclared(name, headline, required)
 
 

@@ -1,5 +1,6 @@
 """A broken declaration harms itself only, and what needs the lake alone goes on without it (S39)."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,10 @@ from ml_platform.definitions import defs
 from ml_platform.discovery import declarations
 from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
+from ml_platform.state import versions
+from ml_platform.state.database import State
 from ml_platform_tests.cli.terminal import invoke, invoke_json
+from ml_platform_tests.state.registry_rows import training
 
 CHURN = "from ml_platform_tests.declarations.trips_and_churn import churn\n"
 MISTAKES = {
@@ -100,6 +104,16 @@ def test_what_needs_the_lake_alone_goes_on(broken_trips: Path) -> None:
     assert back["action"] == "rolled_back"
     again = invoke_json("promote", f"trip_delay@{back['previous']}", "--why", "it did not")
     assert (again["action"], again["version"]) == ("promoted", back["previous"])
+
+
+def test_a_version_that_no_gate_judged_is_not_promoted_by_its_records(broken_trips: Path) -> None:
+    with closing(State(Settings())) as state:
+        about = training("unjudged", "trip_delay", partition="2024-02")
+        number = versions.register(state, about).version
+    refused = invoke("promote", f"trip_delay@{number}", "--why", "I trust it")
+    assert refused.exit_code == 1
+    assert f"trip_delay@{number} is not promoted: no gate judged it" in " ".join(refused.stderr.split())
+    assert {entry["version"] for entry in invoke_json("models", "trip_delay", "--history")} <= {1, 2}
 
 
 def test_what_needs_the_declaration_says_why_it_has_none(broken_trips: Path) -> None:

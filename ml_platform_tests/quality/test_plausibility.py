@@ -1,18 +1,19 @@
 """Plausibility on a first load: values that cannot be are noticed without any history, by bounds that are declared."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import dataframely as dy
 import polars as pl
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.errors import DeclarationError
 from ml_platform.pipelines.flight_delay import flights
-from ml_platform.quality.plausibility import judged
+from ml_platform.quality.plausibility import judged, run_checks
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import Monthly
 from ml_platform.spec.plausibility import Plausible
@@ -68,6 +69,29 @@ def test_a_first_partition_fails_by_its_rule_with_value_threshold_and_examples(s
     assert "7 of 20 rows (35.00%) have celsius outside up to 40" in failed.description
     assert failed.metadata["examples"][0]["value"] == "90.0" and "sensor" in failed.metadata["examples"][0]
     assert results["plausible_hour"].severity == "warn"
+
+
+def test_rows_that_come_in_batches_are_judged_as_those_that_come_at_once(sandbox: IngestionSandbox) -> None:
+    rule = Plausible("celsius", pl.col("value"), low=-10, high=20, at_most=0.25)
+    table = readings(plausible=[rule])
+    sandbox.put("readings/a.csv", HEAD + "".join(reading(d, (d * 37) % 101 - 40) for d in range(1, 29)))
+    sandbox.run(table)
+    lake = sandbox.stores.lake
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys([*table.key, "value"]))
+    at_once = judged(rule, lake.frame(f"SELECT {names} FROM validated.readings ORDER BY _row DESC"), table.key)
+    assert at_once.metadata["rows judged"] == 28 and len(at_once.metadata["examples"]) == 10
+    rows_of = lake.stream
+
+    def by_fives(sql: str, parameters: Sequence[str]) -> pa.RecordBatchReader:
+        stored = rows_of(sql, parameters).read_all()
+        return pa.RecordBatchReader.from_batches(stored.schema, stored.to_batches(5))
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lake, "stream", by_fives)
+        assert run_checks(lake, table, "2013-01") == [at_once]
+    assert run_checks(lake, table, "2013-01") == [at_once]
+    (empty,) = run_checks(lake, table, "2013-02")
+    assert empty.passed and empty.description == "No row has a value of celsius."
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ def test_the_newest_result_counts_and_the_same_one_is_stored_once(state: State) 
     assert [(row.name, row.run_id, row.blocks) for row in checks.failed(state)] == [("units", "run-1", True)]
     checks.record(state, "trips", "2024-02", [replace(FAILED, content_key="k2", passed=True, value=1.0)])
     assert checks.failed(state) == []
-    assert [(row.content_key, row.passed) for row in checks.standing(state, "trips")] == [("k2", True)]
+    assert [(row.content_key, row.passed) for row in checks.standing(state, "trips", ["2024-02"])] == [("k2", True)]
     assert state.value(select(func.count()).select_from(table)) == 2
 
 
@@ -28,6 +28,8 @@ def test_tables_partitions_and_checks_are_told_apart_and_a_warning_blocks_nothin
     checks.add(state, "rides", [replace(FAILED, table_name="rides", severity="warn")])
     found = {(row.table_name, row.partition, row.name) for row in checks.failed(state)}
     assert found == {("trips", "2024-02", "units"), ("trips", "2024-01", "units"), ("trips", "2024-02", "keys")}
+    assert checks.failed_of(state, "trips") == checks.failed(state) and checks.failed_of(state, "rides") == []
+    assert [row.partition for row in checks.standing(state, "trips", ["2024-01"])] == ["2024-01"]
     checks.add(state, "trips", [others[2]])
     assert ("trips", "2024-02", "units") not in {
         (row.table_name, row.partition, row.name) for row in checks.failed(state)

@@ -55,6 +55,19 @@ def test_a_missing_verdict_is_a_failed_one_and_every_reason_is_named(state: Stat
     assert champion_at(state, "delays") is None and history(state, "delays") == []
 
 
+def test_a_late_promotion_that_is_repeated_for_its_partition_does_not_date_itself_back(state: State) -> None:
+    register_passing_versions(state, 3)
+    promote(state, 1, month=2)
+    keep(state, "delays", partition="2013-02", effective_at=closed(3), reason="blocked", actor="platform")
+    late = promote(state, 2, month=3, effective_at=closed(5), waited=True)
+    assert promote(state, 2, month=3) == late
+    assert [champion_at(state, "delays", closed(month)) for month in (3, 4, 5)] == [1, 1, 2]
+    promote(state, 3, month=3, effective_at=closed(5))
+    again = promote(state, 2, month=3)
+    assert (again.effective_at, again.version) == (closed(5), 2)
+    assert [champion_at(state, "delays", closed(month)) for month in (3, 4, 5)] == [1, 1, 2]
+
+
 def test_a_verdict_on_an_older_definition_of_the_gate_does_not_count(state: State) -> None:
     register_passing_versions(state, 1)
     with pytest.raises(PromotionRefused, match=r"no verdict on “roc_auc at least 0\.7”"):

@@ -7,10 +7,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ml_platform import Plausible
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.runtime.data_blocks import data_blocks
 from ml_platform.runtime.step_alerts import raise_alerts
+from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import alerts, checks, promotions
+from ml_platform.state.checks import CheckRow
 from ml_platform.state.results import ChampionResult
 from ml_platform.steps import tables
 from ml_platform.views.status import months, promotion_rows
@@ -199,6 +202,67 @@ def test_a_check_that_passes_again_without_new_rows_unblocks(open_world: OpenWor
     blocked = _champion(trips, FEBRUARY)
     assert blocked.outcome == "blocked" and "schema of trips 2024-02" in blocked.reasons[0]
     odd.write_text(scenario.csv(scenario.trip_rows("2024-06").head(1)))
+    trips.run(FEBRUARY)
+    assert _champion(trips, FEBRUARY).outcome == "promoted"
+
+
+def test_a_file_whose_keys_match_nothing_blocks_until_it_is_mended_whatever_is_validated_besides(
+    open_world: OpenWorld, january: Path
+) -> None:
+    trips = open_world(january)
+    spelt = scenario.trip_rows(FEBRUARY).with_columns(pl.col("driver").str.to_uppercase())
+    trips.land("trips", "trips_2024-02.csv", spelt, _end(FEBRUARY))
+    for asset, month in (("raw", "all"), ("validated", FEBRUARY), ("raw", "all"), ("validated", MARCH)):
+        trips.step(f"{asset}/trips", month)
+    (row,) = [row for row in checks.failed(trips.ws.state) if row.name == "matches"]
+    assert (row.partition, row.value) == (FEBRUARY, 0.0)
+    _mend_february(trips)
+    for asset, month in (("raw", "all"), ("validated", FEBRUARY)):
+        trips.step(f"{asset}/trips", month)
+    assert checks.failed(trips.ws.state) == []
+
+
+def test_the_alert_of_a_check_that_passes_when_it_is_run_again_is_resolved(
+    open_world: OpenWorld, january: Path
+) -> None:
+    trips = open_world(january)
+    state, where = trips.ws.state, ("validated/trips", "2024-01")
+    content = trips.records()[where].content_key
+    about = {"evidence": content, "title": "Contract failed", "text": "It was so."}
+    names = ("keys", "removed_rule")
+    checks.add(
+        state, "trips", [CheckRow("trips", "2024-01", content, n, "error", False, 1, 0, "It was.") for n in names]
+    )
+    alerts.raise_(state, [alerts.alert("contract", *where, name, **about) for name in names])
+    trips.step("raw/trips", "all")
+    assert [row.name for row in checks.failed(state)] == ["removed_rule"]
+    assert [item.about for item in alerts.open_alerts(state, ["contract"])] == ["removed_rule"]
+
+
+def test_a_refused_file_that_is_removed_blocks_no_more(open_world: OpenWorld, january: Path) -> None:
+    trips = open_world(january)
+    odd = trips.settings.landing / "trips" / "odd.csv"
+    odd.write_text("trip\n1\n")
+    trips.run(FEBRUARY)
+    assert _champion(trips, FEBRUARY).outcome == "blocked" and trips.run(FEBRUARY) == []
+    odd.unlink()
+    trips.run(FEBRUARY)
+    assert _champion(trips, FEBRUARY).outcome == "promoted"
+    assert trips.run(FEBRUARY) == []
+
+
+def test_a_rule_that_is_no_longer_declared_blocks_no_more(open_world: OpenWorld, january: Path) -> None:
+    def declared(*rules: Plausible) -> ModelPipeline:
+        table = scenario.trips_table(plausible=rules)
+        return scenario.trips(tables=[table, scenario.traffic, scenario.drivers])
+
+    trips = open_world(january, declared(Plausible("km", pl.col("km"), high=0.5)))
+    trips.run(FEBRUARY)
+    blocked = _champion(trips, FEBRUARY)
+    assert blocked.outcome == "blocked" and "plausible_km of trips 2024-02 is" in blocked.reasons[0]
+    trips.declare(declared(Plausible("km", pl.col("km"), high=0.5), Plausible("size", pl.col("km"), high=500)))
+    assert trips.run(FEBRUARY) == []
+    trips.declare(declared(Plausible("size", pl.col("km"), high=500)))
     trips.run(FEBRUARY)
     assert _champion(trips, FEBRUARY).outcome == "promoted"
 

@@ -1,5 +1,6 @@
 """A gate that the machine did not let measure keeps its candidate waiting, and nobody else (S40)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -93,6 +94,19 @@ def test_a_candidate_that_was_kept_is_decided_again_after_a_person_has_it_measur
     assert trips.run(FEBRUARY) == []
     with pytest.raises(NotFoundError, match="latency"):
         rejudging.gates_named(trips.pipeline, "speed")
+
+
+def test_a_gate_that_waited_and_cannot_be_judged_in_the_end_stands_in_nobodys_way(
+    open_world: OpenWorld, january: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips = open_world(january, _timed())
+    _machine(monkeypatch, BUSY)
+    trips.run(FEBRUARY)
+    (waiting,) = [v for v in verdicts.of(trips.ws.state, NAME, 2) if v.waits]
+    verdicts.record(trips.ws.state, [replace(waiting, measured=True, detail="Not judged: no rows.")], "ada")
+    assert not any(v.waits for v in verdicts.of(trips.ws.state, NAME, 2))
+    trips.run(FEBRUARY)
+    assert (_champion(trips).outcome, promotions.champion_at(trips.ws.state, NAME)) == ("promoted", 2)
 
 
 def test_every_gate_of_an_earlier_version_can_be_measured_anew(open_world: OpenWorld, february: Path) -> None:

@@ -23,10 +23,10 @@ def table_assets(
     table: Table, slices: Partitions | None, owners: Sequence[str], references: list[Reference]
 ) -> list[dg.AssetsDefinition]:
     """The raw asset of a table, and its validated and quarantine assets."""
-    return [_raw(table, owners), _validated(table, slices, owners, references)]
+    return [_raw(table, owners, references), _validated(table, slices, owners, references)]
 
 
-def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
+def _raw(table: Table, owners: Sequence[str], references: list[Reference]) -> dg.AssetsDefinition:
     key = ["raw", table.name]
 
     @dg.asset(
@@ -41,7 +41,7 @@ def _raw(table: Table, owners: Sequence[str]) -> dg.AssetsDefinition:
         announce("/".join(key), WHOLE)
         with passing_faults_retried():
             ws = ml_platform_workspace.workspace()
-            outcome = steps.ingest(ws, table, context.run.run_id, context.log.info)
+            outcome = steps.ingest(ws, table, references, context.run.run_id, context.log.info)
             tell_alerts(context, ws, key, WHOLE, outcome, "check")
         return materialized(key, WHOLE, outcome, ws.blobs)
 
