@@ -115,6 +115,7 @@ class Waiting:
     version: Available
     recorded: Sequence[FileVersion]
     renamed_from: FileVersion | None = None  # the version with the same content, whose path is gone
+    old_path: Sequence[FileVersion] = ()  # every version of that path, oldest first
 
     @property
     def path(self) -> str:
@@ -176,7 +177,7 @@ def _note_absent(scan: Scan, absent: Mapping[str, Sequence[FileVersion]]) -> Non
             continue  # it went away since it was discovered
         same = next((v for v in alike if v.sha256 == fingerprint), None)
         if same is not None:
-            scan.waiting[i] = replace(item, renamed_from=same)
+            scan.waiting[i] = replace(item, renamed_from=same, old_path=absent[same.path])
             standing.remove(same)
     scan.pending.gone.extend(sorted(v.path for v in standing))
 

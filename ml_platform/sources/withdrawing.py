@@ -1,5 +1,6 @@
 """Withdrawing a file: its rows end, on record, with a reason. The file itself stays where it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -70,9 +71,12 @@ def withdraw(state: State, settings: Settings, table: str, file: str, *, why: st
 
 
 def without_rows(
-    table: str, recorded: list[FileVersion], standing: FileVersion, stamp: Stamp, now: datetime
+    table: str, recorded: Sequence[FileVersion], standing: FileVersion, stamp: Stamp, now: datetime
 ) -> FileVersion:
-    """The version that takes the place of `standing` and has no rows; it arrives after every other one of its path."""
+    """The version that takes the place of `standing` and has no rows; it arrives after every other one of its path.
+
+    `recorded`: every version of the path on record, oldest first.
+    """
     number = recorded[-1].version + 1
     earlier = sum(v.sha256 == withdrawals.NO_CONTENT for v in recorded)
     return FileVersion(

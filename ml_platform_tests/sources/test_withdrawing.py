@@ -45,6 +45,31 @@ def test_a_renamed_file_is_the_same_file_and_may_be_corrected(sandbox: Ingestion
     assert current(sandbox, table) == [(1, "Eva"), (2, "Grace")]
 
 
+def test_a_path_may_be_renamed_away_every_month(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    contents = [GOOD, "id,name\n3,Eva\n", "id,name\n4,Kurt\n"]
+    for month, content in enumerate(contents, 1):
+        file = sandbox.put("customers/current.csv", content)
+        sandbox.run(table)
+        file.rename(sandbox.landing / f"customers/archive-{month}.csv")
+        assert sandbox.ingest(table).renamed == {f"customers/archive-{month}.csv": "customers/current.csv"}
+    sandbox.run(table)
+    assert current(sandbox, table) == [(1, "Ada"), (2, "Grace"), (3, "Eva"), (4, "Kurt")]
+    assert pending(sandbox.state, table).gone == []
+
+
+def test_a_file_is_renamed_after_a_refused_version_of_its_old_path(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/jan.csv", GOOD)
+    sandbox.run(table)
+    sandbox.put("customers/jan.csv", "id\n1\n")
+    assert [refusal.path for refusal in sandbox.ingest(table).refused] == ["customers/jan.csv"]
+    (sandbox.landing / "customers/jan.csv").unlink()
+    sandbox.put("customers/2024-01.csv", GOOD)
+    sandbox.run(table)
+    assert current(sandbox, table) == [(1, "Ada"), (2, "Grace")]
+
+
 def test_a_copy_of_a_file_that_stays_is_no_renaming(sandbox: IngestionSandbox) -> None:
     table = customers()
     sandbox.put("customers/a.csv", GOOD)
