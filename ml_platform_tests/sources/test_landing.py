@@ -191,3 +191,23 @@ def test_a_waiting_file_that_a_run_would_refuse_is_told_before(sandbox: Ingestio
     assert list(said) == ["customers/b.csv", "customers/c.csv"]
     refused = {refusal.path: refusal.error for refusal in sandbox.ingest(table).refused}
     assert said == refused  # in the same words
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "content"),
+    [
+        ("a.json", {}, b'[{"id": 1, "name": "Ada"}]'),
+        ("a.ndjson", {}, b'{"id": 1, "name": "Ada"}\n'),
+        ("a.csv", {"encoding": "utf-16"}, "id,name\n1,Ada\n".encode("utf-16")),
+        ("a.csv", {"encoding": "cp1252"}, "id,name,caf\xe9\n1,Ada,2\n".encode("cp1252")),
+    ],
+)
+def test_no_refusal_is_foretold_of_a_waiting_file_that_a_run_reads(
+    sandbox: IngestionSandbox, name: str, source: dict[str, str], content: bytes
+) -> None:
+    path = f"customers/{name}"
+    table = customers(source=Files(f"customers/*{Path(name).suffix}", **source))
+    sandbox.put(path, content)
+    assert foreseen(sandbox.stores.settings, table, pending(sandbox.state, table).paths) == []
+    report = sandbox.ingest(table)
+    assert (report.ingested, report.refused) == ([path], [])
