@@ -9,6 +9,7 @@ from ml_platform.errors import IngestionError, NotFoundError
 from ml_platform.sources.landing import land
 from ml_platform.sources.scan import pending
 from ml_platform.sources.withdrawing import Withdrawn, withdraw
+from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.state import withdrawals
 from ml_platform.state.files import versions
@@ -108,6 +109,18 @@ def test_a_withdrawn_file_ends_at_its_arrival_and_stays_on_record(sandbox: Inges
 
 
 def test_withdrawing_twice_changes_nothing(sandbox: IngestionSandbox) -> None:
+def test_a_withdrawal_stands_whatever_columns_the_declaration_names(sandbox: IngestionSandbox) -> None:
+    named = Files("customers/*.csv", column_nulls={"town": ["?"]})  # which the contract does not have
+    table = customers(source=named)
+    sandbox.put("customers/a.csv", "id,name,town\n1,Ada,?\n")
+    file = sandbox.put("customers/b.csv", "id,name,town\n2,Grace,Arlington\n")
+    sandbox.run(table)
+    end(sandbox, "customers/a.csv")
+    file.rename(sandbox.landing / "customers/c.csv")
+    [report] = sandbox.run(table)
+    assert current(sandbox, table) == [(2, "Grace")] and report.refused == []
+
+
     table = customers()
     sandbox.put("customers/a.csv", GOOD)
     sandbox.run(table)
