@@ -141,7 +141,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
             before = recorded.get(version.path, [])
             scan.pending.present.add(version.path)
             try:
-                if version.path in withdrawn and _stays_withdrawn(version, before[-1], withdrawn[version.path]):
+                if version.path in withdrawn and _stays_withdrawn(version, before, withdrawn[version.path]):
                     scan.pending.withdrawn.append(version.path)
                     continue
                 same = _same(version, before)
@@ -186,9 +186,10 @@ def _had_content(recorded: Sequence[FileVersion]) -> bool:
     return bool(recorded) and recorded[-1].sha256 != withdrawals.NO_CONTENT
 
 
-def _stays_withdrawn(version: Available, last: FileVersion, withdrawal: Withdrawal) -> bool:
-    """Whether it is still the content that a person withdrew."""
-    if (last.bytes, last.mtime_ns) == version.stamp:
+def _stays_withdrawn(version: Available, before: Sequence[FileVersion], withdrawal: Withdrawal) -> bool:
+    """Whether it is still the content that was withdrawn. Content that came later may be on record, as refused."""
+    own = next(v for v in before if v.file_id == withdrawal.file_id)
+    if (own.bytes, own.mtime_ns) == version.stamp:
         return True
     return withdrawal.by_hand and version.fingerprint() in (withdrawal.sha256, None)
 

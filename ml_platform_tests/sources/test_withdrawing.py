@@ -164,6 +164,19 @@ def test_other_content_under_the_name_of_a_withdrawn_file_is_read(sandbox: Inges
 def test_a_conflict_with_a_withdrawn_file_is_over(sandbox: IngestionSandbox) -> None:
     table = customers()
     sandbox.put("customers/a.csv", GOOD)
+def test_refused_content_under_the_name_of_a_withdrawn_file_is_called_refused(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    end(sandbox, "customers/a.csv")
+    sandbox.put("customers/a.csv", "id\n1\n")
+    sandbox.run(table)
+    look = pending(sandbox.state, table)
+    assert look.withdrawn == [] and [refusal.path for refusal in look.refused] == ["customers/a.csv"]
+    sandbox.put("customers/a.csv", GOOD)  # what was withdrawn is there again
+    assert pending(sandbox.state, table).withdrawn == ["customers/a.csv"]
+
+
     sandbox.run(table)
     sandbox.put("customers/b.csv", "id,name\n1,Eva\n")
     [report] = sandbox.run(table)
