@@ -6,13 +6,14 @@ import polars as pl
 import pytest
 
 from ml_platform.errors import IngestionError, NotFoundError
-from ml_platform.sources.landing import land
+from ml_platform.sources.landing import Landed, land
 from ml_platform.sources.scan import pending
 from ml_platform.sources.withdrawing import Withdrawn, withdraw
 from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.state import withdrawals
 from ml_platform.state.files import versions
+from ml_platform.state.ledger import newest_ids
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers, readings
 
 GOOD = "id,name\n1,Ada\n2,Grace\n"
@@ -108,7 +109,6 @@ def test_a_withdrawn_file_ends_at_its_arrival_and_stays_on_record(sandbox: Inges
     sandbox.check_nothing_lost(table, reports)
 
 
-def test_withdrawing_twice_changes_nothing(sandbox: IngestionSandbox) -> None:
 def test_a_withdrawal_stands_whatever_columns_the_declaration_names(sandbox: IngestionSandbox) -> None:
     named = Files("customers/*.csv", column_nulls={"town": ["?"]})  # which the contract does not have
     table = customers(source=named)
@@ -121,6 +121,7 @@ def test_a_withdrawal_stands_whatever_columns_the_declaration_names(sandbox: Ing
     assert current(sandbox, table) == [(2, "Grace")] and report.refused == []
 
 
+def test_withdrawing_twice_changes_nothing(sandbox: IngestionSandbox) -> None:
     table = customers()
     sandbox.put("customers/a.csv", GOOD)
     sandbox.run(table)
@@ -145,7 +146,9 @@ def test_a_withdrawn_file_stays_out_until_it_lands_again(sandbox: IngestionSandb
     assert current(sandbox, table) == [] and file.exists()
     outside = tmp_path / "a.csv"
     outside.write_text(GOOD)
-    land(sandbox.stores.settings, table, [outside])
+    seen = [newest_ids(sandbox.state), file.stat().st_ctime_ns]
+    assert land(sandbox.stores.settings, table, [outside]) == [Landed(file, "landed")]
+    assert newest_ids(sandbox.state) != seen[0] and file.stat().st_ctime_ns != seen[1]  # so sensors look again
     assert pending(sandbox.state, table).changed == ["customers/a.csv"]
     [report] = sandbox.run(table)
     assert report.result.rows == 2 and pending(sandbox.state, table).withdrawn == []
@@ -161,9 +164,6 @@ def test_other_content_under_the_name_of_a_withdrawn_file_is_read(sandbox: Inges
     assert current(sandbox, table) == [(1, "Eva")]
 
 
-def test_a_conflict_with_a_withdrawn_file_is_over(sandbox: IngestionSandbox) -> None:
-    table = customers()
-    sandbox.put("customers/a.csv", GOOD)
 def test_refused_content_under_the_name_of_a_withdrawn_file_is_called_refused(sandbox: IngestionSandbox) -> None:
     table = customers()
     sandbox.put("customers/a.csv", GOOD)
@@ -177,6 +177,9 @@ def test_refused_content_under_the_name_of_a_withdrawn_file_is_called_refused(sa
     assert pending(sandbox.state, table).withdrawn == ["customers/a.csv"]
 
 
+def test_a_conflict_with_a_withdrawn_file_is_over(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/a.csv", GOOD)
     sandbox.run(table)
     sandbox.put("customers/b.csv", "id,name\n1,Eva\n")
     [report] = sandbox.run(table)
