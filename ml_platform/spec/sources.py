@@ -58,6 +58,10 @@ class Files(DeclaredSource):
             raise DeclarationError(
                 where, "the pattern leaves the landing folder", remedy="Make it relative, without '..'."
             )
+        if any("**" in part and part != "**" for part in path.parts):
+            raise DeclarationError(
+                where, "`**` is a part of a name", remedy="Write `*` within a name, and `**` alone for any folders."
+            )
         if self.row_format is None:
             raise DeclarationError(
                 where,

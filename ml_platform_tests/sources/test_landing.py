@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.errors import IngestionError
+from ml_platform.errors import DeclarationError, IngestionError
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.landed import sentences, strays
 from ml_platform.sources.landing import Landed, land
@@ -211,3 +211,28 @@ def test_no_refusal_is_foretold_of_a_waiting_file_that_a_run_reads(
     assert foreseen(sandbox.stores.settings, table, pending(sandbox.state, table).paths) == []
     report = sandbox.ingest(table)
     assert (report.ingested, report.refused) == ([path], [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "read"),
+    [
+        ("customers/**", ["a.csv", "jan/b.csv", "^.csv"]),
+        ("customers/[^a].csv", ["a.csv", "^.csv"]),
+        ("customers/[!]a].csv", ["^.csv"]),
+        ("customers/[z-a].csv", []),
+        ("customers/**/[a-b]?csv", ["a.csv", "jan/b.csv"]),
+    ],
+)
+def test_the_files_that_a_pattern_covers_are_the_files_that_are_read(
+    sandbox: IngestionSandbox, pattern: str, read: list[str]
+) -> None:
+    table, names = customers(source=Files(pattern, format="csv")), ["a.csv", "jan/b.csv", "^.csv"]
+    for i, name in enumerate(names):
+        sandbox.put(f"customers/{name}", f"id,name\n{i},Ada\n")
+    assert [name for name in names if table.source.covers(f"customers/{name}")] == read
+    assert sandbox.ingest(table).ingested == sorted(f"customers/{name}" for name in read)
+
+
+def test_two_stars_within_a_name_are_refused() -> None:
+    with pytest.raises(DeclarationError, match="`\\*\\*` is a part of a name"):
+        Files("customers/**.csv")
