@@ -254,7 +254,7 @@ def as_json(raw: pl.DataFrame) -> pl.DataFrame:
     """Each row's columns but `_row` as one JSON text; what JSON cannot say (bytes, infinities) as text."""
     plain = raw.drop(ROW)
     casts: list[pl.Series] = []
-    for column in plain:
+    for column in (one.alias("column") for one in plain):  # polars reads a name such as "*" as a pattern
         kind = column.dtype
         if kind == pl.Binary:
             casts.append(column.bin.encode("hex"))
@@ -270,5 +270,6 @@ def as_json(raw: pl.DataFrame) -> pl.DataFrame:
             casts.append(column)
     if not casts:
         return raw.select(ROW, pl.lit("{}").alias(RAW))
-    packed = pl.DataFrame(casts).select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    named = [column.alias(name) for name, column in zip(plain.columns, casts, strict=True)]
+    packed = pl.DataFrame(named).select(pl.struct(pl.all()).struct.json_encode()).to_series()
     return raw.select(ROW).with_columns(packed.alias(RAW))
