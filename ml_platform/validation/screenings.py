@@ -13,7 +13,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.sources.locks import table_lock
-from ml_platform.sources.raw_columns import ROW, read_raw_files
+from ml_platform.sources.raw_columns import read_raw_files
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.partitions import WHOLE, Partitions
@@ -260,7 +260,8 @@ def _screen(
     needs: Mapping[str, pl.DataFrame],
 ) -> ScreeningRecord:
     key = state.key
-    if raw is not None and raw.height != version.rows:  # a data file of the lake was lost; to go on would lose the rows silently
+    # Otherwise a data file of the lake was lost; to go on would lose the rows silently.
+    if raw is not None and raw.height != version.rows:
         raise IngestionError(
             f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
             remedy="Put the lost data file back; `ml-platform doctor` names it.",
