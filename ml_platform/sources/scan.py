@@ -15,7 +15,7 @@ from ml_platform.state.files import FileVersion, Refused, by_path, versions
 from ml_platform.state.withdrawals import Withdrawal
 
 _GONE = "If the rows shall go too: `ml-platform withdraw {table} FILE --why …`."
-READER_VERSION = 1  # raise it when versions would be read differently
+READER_VERSION = 1  # raise it to have versions on record read anew; otherwise they stand as they were read
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Pending:
     """What an ingest would do. `nothing` does not count what was refused and did not change.
 
     gone: files that are not in the landing folder any more, while their rows stand.
-    withdrawn: files in the landing folder that a person withdrew.
+    withdrawn: versions that the source still has and that a person withdrew.
     unavailable: why the source cannot be read now; None when it can. Nothing of it is on record.
     present:     the paths of all versions that the source has.
+    taking_back: what to do to have the rows of a withdrawn one again, as a sentence.
     """
 
     table: str
@@ -44,6 +45,7 @@ class Pending:
     withdrawn: list[str] = field(default_factory=list)
     unavailable: Refusal | None = None
     present: set[str] = field(default_factory=set)
+    taking_back: str = ""
 
     @property
     def nothing(self) -> bool:
@@ -70,8 +72,7 @@ class Pending:
     @property
     def remarks(self) -> list[str]:
         """What a person decided about files that are there, in sentences."""
-        again = "Land it again with `ml-platform land` to take it back."
-        return self._absent(self.withdrawn, "{is} withdrawn and not read", again)
+        return self._absent(self.withdrawn, "{is} withdrawn and not read", self.taking_back)
 
     def _absent(self, paths: list[str], what: str, remedy: str) -> list[str]:
         if not paths:
@@ -135,7 +136,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
     """Compare what the source has with what is on record; contents are compared only where stamps differ."""
     recorded, key = by_path(versions(state, table.name)), read_key(table)
     withdrawn = withdrawals.standing(state, table.name)
-    scan = Scan(Pending(table.name), [], [])
+    scan = Scan(Pending(table.name, taking_back=table.source.taking_back), [], [])
     try:
         for version in source.discover(recorded):
             before = recorded.get(version.path, [])

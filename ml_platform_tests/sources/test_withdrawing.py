@@ -200,3 +200,13 @@ def test_a_file_that_is_not_there_is_refused_with_those_that_are(sandbox: Ingest
         end(sandbox, "a.csv", "custmers")
     with pytest.raises(IngestionError, match=r"No rows of customers/bad\.csv stand"):
         end(sandbox, "bad.csv")
+
+
+def test_a_name_that_several_files_have_is_refused_with_their_paths(sandbox: IngestionSandbox) -> None:
+    table = customers(source=Files("customers/**/*.csv"))
+    sandbox.put("customers/jan/a.csv", GOOD)
+    sandbox.put("customers/feb/a.csv", "id,name\n3,Eva\n")
+    sandbox.run(table)
+    with pytest.raises(IngestionError, match=r"2 files of customers are called a\.csv: customers/feb/a\.csv, cust"):
+        end(sandbox, "a.csv")
+    assert end(sandbox, "jan/a.csv").file == "customers/jan/a.csv"
