@@ -112,6 +112,9 @@ def _fits(values: pl.Series, kind: str, style: Style) -> pl.Series:
     if not shaped.any():
         return shaped
     read_values = converted(values, kind, style)
+    if kind == "integer" and style != PLAIN:  # with decimals a column holds fractions sooner or later, as 12,00 does
+        cleaned = pl.DataFrame({"text": values}).select(style.cleaned(pl.col("text"))).to_series()
+        shaped &= cleaned.str.contains(_WHOLE).fill_null(value=False)
     if kind == "number":
         shaped &= read_values.is_finite().fill_null(value=False)
     return shaped & read_values.is_not_null()

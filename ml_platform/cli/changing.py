@@ -90,7 +90,7 @@ def withdraw(
         emit_json(asdict(outcome))
     elif outcome.changed:
         say(f"{outcome.file}: {outcome.rows:,} rows are withdrawn. `ml-platform run PIPELINE` carries it through.")
-        note("`ml-platform land` of the same file takes it back.")
+        note("`ml-platform land` of the same file takes it back. The range of a database stays out.")
     else:
         note(
             f"{outcome.file} was withdrawn at {outcome.at:%Y-%m-%d %H:%M} UTC already ({outcome.why}); nothing changed."

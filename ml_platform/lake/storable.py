@@ -29,7 +29,11 @@ def storable(frame: pl.DataFrame) -> pl.DataFrame:
     >>> storable(pl.DataFrame({"x": pl.Series([[1, 2]], dtype=pl.Array(pl.Int8, 2))}))["x"].dtype
     List(Int8)
     """
-    changed = [_stored(column) for column in frame if column.dtype != pl.Null and _form(column.dtype) != column.dtype]
+    changed = [
+        _stored(column.alias("column")).alias(column.name)  # polars reads a name such as "*" as a pattern
+        for column in frame
+        if column.dtype != pl.Null and _form(column.dtype) != column.dtype
+    ]
     return frame.with_columns(changed) if changed else frame
 
 

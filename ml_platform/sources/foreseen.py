@@ -20,7 +20,10 @@ _MOST = 100  # files; a header costs a millisecond
 
 
 def foreseen(settings: Settings, table: Table, waiting: Iterable[str]) -> list[Refusal]:
-    """Those of the first hundred waiting files that would be refused for their columns. Packed files are not opened."""
+    """Those of the first hundred waiting files that would be refused for their columns.
+
+    JSON, packed files and those in a declared encoding are not opened: they would have to be read whole.
+    """
     if not isinstance(table.source, Files):
         return []
     files, refusals = landed(settings, table), []
@@ -37,8 +40,9 @@ def foreseen(settings: Settings, table: Table, waiting: Iterable[str]) -> list[R
 
 
 def _names(file: Path, path: str, source: Files) -> list[str] | None:
-    """The column names; None where only the whole file has them."""
-    if file.suffix in (".gz", ".zip") or source.row_format == "ndjson" or not file.stat().st_size:
+    """The column names; None where only the whole file, or its text in UTF-8, has them."""
+    in_header = source.row_format in ("csv", "parquet") and source.encoding is None
+    if not in_header or file.suffix in (".gz", ".zip") or not file.stat().st_size:
         return None
     with unpacked(file, path) as plain:
         if source.row_format == "csv":

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ml_platform.errors import IngestionError
 from ml_platform.settings import Settings
@@ -29,7 +29,9 @@ def landed(settings: Settings, table: Table) -> dict[str, Path]:
     """The table's files, by path relative to the landing folder, sorted; hidden and unfinished ones left out."""
     folder = settings.landing
     files: dict[str, Path] = {}
-    for file in sorted(folder.glob(files_of(table).pattern)):
+    pattern = files_of(table).pattern
+    listed = f"{pattern}/*" if PurePosixPath(pattern).name == "**" else pattern  # alone it lists folders only
+    for file in sorted(folder.glob(listed)):
         if is_left_alone(file.relative_to(folder)) or not file.is_file():
             continue
         path = readable(file.relative_to(folder))

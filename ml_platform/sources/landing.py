@@ -53,6 +53,8 @@ def land(
 ) -> list[Landed]:
     """Copy files, and those in folders, into the table's part of the landing folder. Each appears whole or not at all.
 
+    A file that was withdrawn and is among them is taken back.
+
     Under a pattern with `**` a file keeps its folders: those below a given folder, those of a relative path as it is
     written, and of absolute paths those below their common one.
 
@@ -75,6 +77,9 @@ def land(
     standing, withdrawn = _recorded(settings, table)
     digests = {copy.path: copy.digest for copy in copies}
     outcomes = {copy.path: _outcome(copy, digests[copy.path], standing.get(copy.path)) for copy in copies}
+    for path in withdrawn.intersection(outcomes):
+        if outcomes[path] == "unchanged":
+            outcomes[path] = "landed"  # copied anew: by its new stamp sensors see that there is something to read
     replaced = [path for path, outcome in outcomes.items() if outcome == "replaced"]
     if replaced and not replace:
         more = f" and {len(replaced) - 1:,} more" if len(replaced) > 1 else ""
@@ -83,16 +88,17 @@ def land(
             remedy="Rename the new file, or pass --replace if it is a correction: its rows then take the old ones' "
             "place.",
         )
-    if arrived is not None or withdrawn.intersection(outcomes):
+    if arrived is not None:
         with closing(State(settings)) as state:
-            withdrawals.end(state, table.name, withdrawn.intersection(outcomes))
-            if arrived is not None:
-                file_records.declare_arrivals(state, table.name, list(digests.items()), arrived)
+            file_records.declare_arrivals(state, table.name, list(digests.items()), arrived)
     for copy in copies:
         if on_file is not None:
             on_file(copy.source)
         if not (copy.target.exists() and outcomes[copy.path] == "unchanged"):
             _put(copy)
+    if withdrawn.intersection(outcomes):  # once the files are whole: until then the rows stay out
+        with closing(State(settings)) as state:
+            withdrawals.end(state, table.name, withdrawn.intersection(outcomes))
     taken = {copy.source for copy in copies}
     folders = [source for source in sources if source.is_dir()]
     left = [Landed(file, "skipped") for folder in folders for file in _files_in(folder) if file not in taken]

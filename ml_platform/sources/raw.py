@@ -164,7 +164,7 @@ def _renamed(table: Table, item: Waiting, now: datetime) -> _Read:
     """The end of the old path, a moment after the new one took over: the rows stay as they were known."""
     old = item.renamed_from
     assert old is not None
-    version = without_rows(table.name, [old], old, Stamp(0, 0), now)
+    version = without_rows(table.name, item.old_path, old, Stamp(0, 0), now)
     return _Read(version, None, old, renamed_to=item.path)
 
 
@@ -224,7 +224,7 @@ def _record(state: State, table: Table, batch: list[_Read], taken: list[FileVers
 
 
 def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
-    kept = frame.select(name for name, (home, _) in placed.items() if home is not None)
-    kept.columns = [home for home, _ in placed.values() if home is not None]
+    # `select` would read a name such as "*" as a pattern.
+    kept = [frame[name].alias(home) for name, (home, _) in placed.items() if home is not None]
     ids = pl.Series(FILE, [file_id]).new_from_index(0, frame.height)
     return pl.DataFrame([*kept, ids, pl.int_range(frame.height, eager=True).alias(ROW)])

@@ -15,7 +15,7 @@ from ml_platform.state.files import FileVersion, Refused, by_path, versions
 from ml_platform.state.withdrawals import Withdrawal
 
 _GONE = "If the rows shall go too: `ml-platform withdraw {table} FILE --why …`."
-READER_VERSION = 1  # raise it when versions would be read differently
+READER_VERSION = 1  # raise it to have versions on record read anew; otherwise they stand as they were read
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Pending:
     """What an ingest would do. `nothing` does not count what was refused and did not change.
 
     gone: files that are not in the landing folder any more, while their rows stand.
-    withdrawn: files in the landing folder that a person withdrew.
+    withdrawn: versions that the source still has and that a person withdrew.
     unavailable: why the source cannot be read now; None when it can. Nothing of it is on record.
     present:     the paths of all versions that the source has.
+    taking_back: what to do to have the rows of a withdrawn one again, as a sentence.
     """
 
     table: str
@@ -44,6 +45,7 @@ class Pending:
     withdrawn: list[str] = field(default_factory=list)
     unavailable: Refusal | None = None
     present: set[str] = field(default_factory=set)
+    taking_back: str = ""
 
     @property
     def nothing(self) -> bool:
@@ -70,8 +72,7 @@ class Pending:
     @property
     def remarks(self) -> list[str]:
         """What a person decided about files that are there, in sentences."""
-        again = "Land it again with `ml-platform land` to take it back."
-        return self._absent(self.withdrawn, "{is} withdrawn and not read", again)
+        return self._absent(self.withdrawn, "{is} withdrawn and not read", self.taking_back)
 
     def _absent(self, paths: list[str], what: str, remedy: str) -> list[str]:
         if not paths:
@@ -115,6 +116,7 @@ class Waiting:
     version: Available
     recorded: Sequence[FileVersion]
     renamed_from: FileVersion | None = None  # the version with the same content, whose path is gone
+    old_path: Sequence[FileVersion] = ()  # every version of that path, oldest first
 
     @property
     def path(self) -> str:
@@ -134,13 +136,13 @@ def look(state: State, table: Table, source: Source) -> Scan:
     """Compare what the source has with what is on record; contents are compared only where stamps differ."""
     recorded, key = by_path(versions(state, table.name)), read_key(table)
     withdrawn = withdrawals.standing(state, table.name)
-    scan = Scan(Pending(table.name), [], [])
+    scan = Scan(Pending(table.name, taking_back=table.source.taking_back), [], [])
     try:
         for version in source.discover(recorded):
             before = recorded.get(version.path, [])
             scan.pending.present.add(version.path)
             try:
-                if version.path in withdrawn and _stays_withdrawn(version, before[-1], withdrawn[version.path]):
+                if version.path in withdrawn and _stays_withdrawn(version, before, withdrawn[version.path]):
                     scan.pending.withdrawn.append(version.path)
                     continue
                 same = _same(version, before)
@@ -176,7 +178,7 @@ def _note_absent(scan: Scan, absent: Mapping[str, Sequence[FileVersion]]) -> Non
             continue  # it went away since it was discovered
         same = next((v for v in alike if v.sha256 == fingerprint), None)
         if same is not None:
-            scan.waiting[i] = replace(item, renamed_from=same)
+            scan.waiting[i] = replace(item, renamed_from=same, old_path=absent[same.path])
             standing.remove(same)
     scan.pending.gone.extend(sorted(v.path for v in standing))
 
@@ -185,9 +187,10 @@ def _had_content(recorded: Sequence[FileVersion]) -> bool:
     return bool(recorded) and recorded[-1].sha256 != withdrawals.NO_CONTENT
 
 
-def _stays_withdrawn(version: Available, last: FileVersion, withdrawal: Withdrawal) -> bool:
-    """Whether it is still the content that a person withdrew."""
-    if (last.bytes, last.mtime_ns) == version.stamp:
+def _stays_withdrawn(version: Available, before: Sequence[FileVersion], withdrawal: Withdrawal) -> bool:
+    """Whether it is still the content that was withdrawn. Content that came later may be on record, as refused."""
+    own = next(v for v in before if v.file_id == withdrawal.file_id)
+    if (own.bytes, own.mtime_ns) == version.stamp:
         return True
     return withdrawal.by_hand and version.fingerprint() in (withdrawal.sha256, None)
 

@@ -1,5 +1,6 @@
 """Withdrawing a file: its rows end, on record, with a reason. The file itself stays where it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -38,11 +39,11 @@ def withdraw(state: State, settings: Settings, table: str, file: str, *, why: st
     """Let a file's rows end now, as if its next version had none (S6). The next run carries it through.
 
     `file` is its path in the landing folder, or its name where only one file has it. A file that is withdrawn
-    already stays so. Landing it again ends the withdrawal.
+    already stays so. Landing it again ends the withdrawal; the range of a database stays withdrawn.
 
     Raises:
         NotFoundError: For a table or file that is not on record.
-        IngestionError: For a file of which no rows stand.
+        IngestionError: For a file of which no rows stand, and for a name that several files have.
     """
     with table_lock(settings, table):
         recorded = file_records.by_path(file_records.versions(state, table))
@@ -70,9 +71,12 @@ def withdraw(state: State, settings: Settings, table: str, file: str, *, why: st
 
 
 def without_rows(
-    table: str, recorded: list[FileVersion], standing: FileVersion, stamp: Stamp, now: datetime
+    table: str, recorded: Sequence[FileVersion], standing: FileVersion, stamp: Stamp, now: datetime
 ) -> FileVersion:
-    """The version that takes the place of `standing` and has no rows; it arrives after every other one of its path."""
+    """The version that takes the place of `standing` and has no rows; it arrives after every other one of its path.
+
+    `recorded`: every version of the path on record, oldest first.
+    """
     number = recorded[-1].version + 1
     earlier = sum(v.sha256 == withdrawals.NO_CONTENT for v in recorded)
     return FileVersion(
@@ -100,6 +104,10 @@ def _find(paths: list[str], table: str, file: str) -> str:
     if len(named) == 1:
         return named[0]
     if named:
-        raise NotFoundError(f"file of {table}", file, named)
+        more = f" and {len(named) - 3:,} more" if len(named) > 3 else ""
+        raise IngestionError(
+            f"{len(named):,} files of {table} are called {file}: {', '.join(named[:3])}{more}.",
+            remedy="Give the path of the one that you mean.",
+        )
     near = get_close_matches(PurePosixPath(file).name, [PurePosixPath(path).name for path in paths], n=3, cutoff=0.6)
     raise NotFoundError(f"file of {table}", file, [path for path in paths if PurePosixPath(path).name in near][:5])

@@ -46,6 +46,11 @@ class DeclaredSource(ABC):
         """That it has no rows yet, as a clause."""
 
     @property
+    @abstractmethod
+    def taking_back(self) -> str:
+        """What to do about a version that was withdrawn, to have its rows again, as a sentence."""
+
+    @property
     def in_landing_folder(self) -> bool:
         """Whether its versions are files of the landing folder."""
         return False

@@ -1,7 +1,6 @@
 """Glob patterns over paths with `/`, as `Files` declares them: `*` within a folder, `**` for any folders or none."""
 
-import re
-from functools import cache
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 _SIGNS = ("*", "?", "[")
@@ -15,7 +14,7 @@ def matches(pattern: str, path: str) -> bool:
     >>> matches("orders/*.csv", "orders/jan/a.csv")
     False
     """
-    return _expression(pattern).fullmatch(path) is not None
+    return _fits(PurePosixPath(pattern).parts, PurePosixPath(path).parts)
 
 
 def fixed_folders(pattern: str) -> tuple[str, ...]:
@@ -39,25 +38,11 @@ def is_one_path(pattern: str) -> bool:
     return not any(sign in pattern for sign in _SIGNS)
 
 
-_SIGN = re.compile(r"\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
-
-
-def _translated(sign: re.Match[str]) -> str:
-    text = sign.group()
-    if len(text) > 2:  # a set of signs
-        inner = text[1:-1].replace("\\", "\\\\")
-        return f"[^/{inner[1:]}]" if inner.startswith("!") else f"[{inner}]"
-    return {"*": "[^/]*", "?": "[^/]"}.get(text, re.escape(text))
-
-
-@cache
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = PurePosixPath(pattern).parts
-    expression = ""
-    for i, part in enumerate(parts):
-        last = i == len(parts) - 1
-        if part == "**":
-            expression += ".+" if last else "(?:[^/]+/)*"
-        else:
-            expression += _SIGN.sub(_translated, part) + ("" if last else "/")
-    return re.compile(expression, re.DOTALL)
+def _fits(signs: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Folder by folder, as `Path.glob` does it, which lists the files."""
+    if not signs or not parts:
+        return not signs and not parts
+    first, others = signs[0], signs[1:]
+    if first != "**":
+        return fnmatchcase(parts[0], first) and _fits(others, parts[1:])
+    return not others or any(_fits(others, parts[i:]) for i in range(len(parts)))

@@ -58,6 +58,10 @@ class Files(DeclaredSource):
             raise DeclarationError(
                 where, "the pattern leaves the landing folder", remedy="Make it relative, without '..'."
             )
+        if any("**" in part and part != "**" for part in path.parts):
+            raise DeclarationError(
+                where, "`**` is a part of a name", remedy="Write `*` within a name, and `**` alone for any folders."
+            )
         if self.row_format is None:
             raise DeclarationError(
                 where,
@@ -123,6 +127,10 @@ class Files(DeclaredSource):
         return "Correct the file where it is, or remove it."
 
     @property
+    def taking_back(self) -> str:
+        return "Land it again with `ml-platform land` to take it back."
+
+    @property
     def absence(self) -> str:
         return f"no file has landed as `{self.pattern}`"
 
@@ -134,12 +142,17 @@ class Files(DeclaredSource):
         texts = [name for name, kind in rows.schema.items() if kind == pl.String]
         nulls = {**dict.fromkeys(texts, self.nulls if self.row_format == "csv" else ()), **self.column_nulls}
         meaning = {name: list(nulls[name]) for name in texts if nulls[name]}
-        return rows.with_columns(
-            pl.when(~pl.col(name).is_in(none)).then(pl.col(name)).alias(name) for name, none in meaning.items()
-        )
+        return rows.with_columns(_with_nulls(rows[name], none) for name, none in meaning.items())
 
     def covers(self, path: str) -> bool:
         return matches(self.pattern, path)
+
+
+def _with_nulls(texts: pl.Series, none: list[str]) -> pl.Series:
+    """Null for what is in `none`. Under a name of ours: polars would read one such as `*` as a pattern."""
+    plain = texts.alias("text").to_frame()
+    kept = plain.select(pl.when(~pl.col("text").is_in(none)).then(pl.col("text")))
+    return kept.to_series().alias(texts.name)
 
 
 @word
@@ -216,6 +229,10 @@ class Sql(DeclaredSource):
     @property
     def correction(self) -> str:
         return "Correct the query, or the columns of the database: the next run reads the range again."
+
+    @property
+    def taking_back(self) -> str:
+        return "It stays out: what a database has cannot be landed."
 
     @property
     def absence(self) -> str:

@@ -18,7 +18,7 @@ from ml_platform.lake.recipes import Read
 from ml_platform.lake.transaction import Author
 from ml_platform.state.database import AnyRow, State
 from ml_platform.state.results import Result, from_json, to_json
-from ml_platform.state.schema import decisions, promotions, record_details, records
+from ml_platform.state.schema import decisions, promotions, record_details, records, withdrawals
 
 R = TypeVar("R", bound=Result)
 Key = tuple[str, str]  # asset, partition
@@ -129,11 +129,14 @@ def history(state: State, asset: str) -> list[Record]:
     return [_record(row) for row in state.rows(select(records).where(records.c.asset == asset).order_by(records.c.id))]
 
 
-def newest_ids(state: State) -> tuple[int, int, int]:
-    """The newest ids of records, decisions and promotions. They grow with everything that a plan depends on."""
-    numbers = (func.max(records.c.id), func.max(decisions.c.id), func.max(promotions.c.seq))
-    newest = [state.value(select(number)) or 0 for number in numbers]
-    return newest[0], newest[1], newest[2]
+def newest_ids(state: State) -> tuple[int, ...]:
+    """The newest ids of records, decisions and promotions, and how many withdrawals have ended.
+
+    One of them grows with every change of the operational state that makes something due.
+    """
+    newest = (func.max(records.c.id), func.max(decisions.c.id), func.max(promotions.c.seq))
+    numbers = (*newest, func.count(withdrawals.c.ended_at))
+    return tuple(state.value(select(number)) or 0 for number in numbers)
 
 
 def details(state: State, number: int) -> Details:

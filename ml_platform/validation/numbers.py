@@ -90,9 +90,7 @@ def _to_decimal(text: pl.Series, kind: pl.DataType, *, bits: int | None) -> Conv
     sign = pl.when("minus").then(pl.lit("-")).otherwise(pl.lit(""))
     zero = pl.when(pl.col("whole") == "").then(pl.lit("0")).otherwise("whole")
     exact = pl.concat_str(sign, zero, pl.lit("."), "fraction")
-    chosen = parts.select(
-        pl.when(fits).then(exact).alias("text"), (pl.col("whole").str.len_bytes() >= 16).alias("long"), "number"
-    )
+    chosen = parts.select(pl.when(fits).then(exact).alias("text"), "number")
     values = chosen["text"].cast(kind, strict=False).alias(text.name)
     number, double = chosen["number"], pl.Series([False]).new_from_index(0, len(text))
     if bits is not None:

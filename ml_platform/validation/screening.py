@@ -5,7 +5,7 @@ for refused rows, `_rule`, `_reason` and `_raw` (the row as it came, as JSON) wi
 """
 
 import traceback
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ PARTITION, RULE, REASON, RAW = "_partition", "_rule", "_reason", "_raw"
 EARLIEST, LATEST = datetime(1678, 1, 1, tzinfo=UTC), datetime(2262, 1, 1, tzinfo=UTC)
 
 
+ColumnsBefore = Callable[[], Collection[str]]
 RULE_HOLDS = pl.col(RULE).is_null()
 
 
@@ -46,9 +47,9 @@ def screen(
     path: str,
     needs: Mapping[str, pl.DataFrame],
     partitions: Partitions | None,
-    before: Collection[str] = (),
+    before: ColumnsBefore = tuple,
 ) -> Screened:
-    """Screen the rows of one file; `raw` has `_row`. `before`: the columns of the file before it, for errors.
+    """Screen the rows of one file; `raw` has `_row`. `before` is asked for an error: the columns of the file before.
 
     Raises FileRefused when `clean` fails or its result is not what the contract describes.
     """
@@ -62,8 +63,7 @@ def screen(
         )
     nulled = table.source.with_nulls(raw)
     cleaned = cleaned_rows(table, nulled, path, needs, before) if raw.height else _nothing(table, nulled)
-    types = table.columns
-    missing = [name for name in types if name not in cleaned.columns]
+    missing = [name for name in table.columns if name not in cleaned.columns]
     if missing:
         made_by = "clean's result" if table.clean else "the header"
         raise FileRefused(
@@ -72,6 +72,17 @@ def screen(
             position=made_by,
             remedy="Let clean make every column of the contract.",
         )
+    return _judged(table, raw, cleaned, partitions)
+
+
+def screen_withdrawn(table: Table, partitions: Partitions | None) -> Screened:
+    """What is left of a withdrawn file: no rows. It has no header either, so nothing can refuse it."""
+    nothing = pl.DataFrame(schema={**table.columns, ROW: pl.Int64()})
+    return _judged(table, nothing, nothing, partitions)
+
+
+def _judged(table: Table, raw: pl.DataFrame, cleaned: pl.DataFrame, partitions: Partitions | None) -> Screened:
+    types = table.columns
     values, failed = cast(cleaned, types, table.time_zone, table.key)
     frame = values.with_columns(cleaned[ROW], *(pl.lit(None, pl.String).alias(name) for name in (RULE, REASON)))
     frame = _refuse_unreadable(frame, cleaned, failed)
@@ -97,7 +108,7 @@ def _nothing(table: Table, raw: pl.DataFrame) -> pl.DataFrame:
 
 
 def cleaned_rows(
-    table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame], before: Collection[str] = ()
+    table: Table, raw: pl.DataFrame, path: str, needs: Mapping[str, pl.DataFrame], before: ColumnsBefore = tuple
 ) -> pl.DataFrame:
     """What `clean` makes of raw rows, in order of `_row`; the rows themselves without `clean`. Raises FileRefused."""
     if table.clean is None:
@@ -108,7 +119,7 @@ def cleaned_rows(
         if isinstance(cleaned, pl.LazyFrame):
             cleaned = cleaned.collect()
     except Exception as error:  # whatever the user's function raises is about this file; the others go on
-        problem = f"{name} raised {type(error).__name__}: {first_line(error)}{_moved_columns(raw.columns, before)}"
+        problem = f"{name} raised {type(error).__name__}: {first_line(error)}{_moved_columns(raw.columns, before())}"
         raise FileRefused(
             path, problem, position=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."
         ) from error
@@ -243,7 +254,7 @@ def as_json(raw: pl.DataFrame) -> pl.DataFrame:
     """Each row's columns but `_row` as one JSON text; what JSON cannot say (bytes, infinities) as text."""
     plain = raw.drop(ROW)
     casts: list[pl.Series] = []
-    for column in plain:
+    for column in (one.alias("column") for one in plain):  # polars reads a name such as "*" as a pattern
         kind = column.dtype
         if kind == pl.Binary:
             casts.append(column.bin.encode("hex"))
@@ -259,5 +270,6 @@ def as_json(raw: pl.DataFrame) -> pl.DataFrame:
             casts.append(column)
     if not casts:
         return raw.select(ROW, pl.lit("{}").alias(RAW))
-    packed = pl.DataFrame(casts).select(pl.struct(pl.all()).struct.json_encode()).to_series()
+    named = [column.alias(name) for name, column in zip(plain.columns, casts, strict=True)]
+    packed = pl.DataFrame(named).select(pl.struct(pl.all()).struct.json_encode()).to_series()
     return raw.select(ROW).with_columns(packed.alias(RAW))

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.sources.locks import table_lock
-from ml_platform.sources.raw_columns import ROW, read_raw_files
+from ml_platform.sources.raw_columns import read_raw_files
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.partitions import WHOLE, Partitions
@@ -25,7 +25,7 @@ from ml_platform.state.files import FileVersion, by_path, chain, versions
 from ml_platform.state.screenings import ScreeningRecord
 from ml_platform.state.stores import Stores
 from ml_platform.state.withdrawals import NO_CONTENT
-from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen
+from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen, screen_withdrawn
 
 SCREENING_VERSION = 2  # raise it when the same file, contract and clean would be screened otherwise
 _FILES, _ROWS = 128, 200_000  # of a batch, which is one transaction
@@ -134,7 +134,7 @@ class Screenings:
         return [v for _, chain in sorted(self.standing.items()) for v in chain if v.file_id not in self.by_file]
 
     def columns_before(self, version: FileVersion) -> list[str]:
-        """The columns of the newest file before this one that was not refused; none for the first."""
+        """The columns of the newest file with any before this one that was not refused; none for the first."""
 
         def position(one: FileVersion) -> tuple[datetime, str, int]:
             return one.arrival, one.path, one.version
@@ -143,7 +143,8 @@ class Screenings:
         earlier = [
             one
             for one in self.versions
-            if one.status != "refused" and one.file_id not in refused and position(one) < position(version)
+            if one.status != "refused" and one.sha256 != NO_CONTENT
+            if one.file_id not in refused and position(one) < position(version)
         ]
         newest = max(earlier, key=position, default=None)
         return [] if newest is None else list(json.loads(newest.columns))
@@ -196,7 +197,7 @@ def screen_files(stores: Stores, table: Table, partitions: Partitions | None, ke
             for batch in _batches(waiting):
                 raw = _raw(stores.lake, table, batch)
                 screened = [
-                    _screen(stores, table, version, raw.pop(version.file_id), partitions, state, needs)
+                    _screen(stores, table, version, raw.pop(version.file_id, None), partitions, state, needs)
                     for version in batch
                 ]
                 screening_records.record(stores.state, screened)
@@ -238,12 +239,11 @@ def _batches(versions: list[FileVersion]) -> Iterator[list[FileVersion]]:
 
 
 def _raw(lake: Lake, table: Table, batch: list[FileVersion]) -> dict[str, pl.DataFrame]:
-    """The raw rows by file id; of a withdrawn file none."""
-    nothing = pl.DataFrame(schema={**table.columns, ROW: pl.Int64()})
-    frames = {version.file_id: nothing for version in batch if version.sha256 == NO_CONTENT}
+    """The raw rows by file id; withdrawn files are not among them."""
+    frames: dict[str, pl.DataFrame] = {}
     by_columns: dict[str, list[str]] = {}
     for version in batch:
-        if version.file_id not in frames:
+        if version.sha256 != NO_CONTENT:
             by_columns.setdefault(version.columns, []).append(version.file_id)
     for columns, file_ids in by_columns.items():
         frames |= read_raw_files(lake, table.name, file_ids, columns)
@@ -254,19 +254,23 @@ def _screen(
     stores: Stores,
     table: Table,
     version: FileVersion,
-    raw: pl.DataFrame,
+    raw: pl.DataFrame | None,
     partitions: Partitions | None,
     state: Screenings,
     needs: Mapping[str, pl.DataFrame],
 ) -> ScreeningRecord:
     key = state.key
-    if raw.height != version.rows:  # a data file of the lake was lost; to go on would lose the rows silently
+    # Otherwise a data file of the lake was lost; to go on would lose the rows silently.
+    if raw is not None and raw.height != version.rows:
         raise IngestionError(
             f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
             remedy="Put the lost data file back; `ml-platform doctor` names it.",
         )
     try:
-        result = screen(table, raw, version.path, needs, partitions, state.columns_before(version))
+        if raw is None:
+            result = screen_withdrawn(table, partitions)
+        else:
+            result = screen(table, raw, version.path, needs, partitions, partial(state.columns_before, version))
     except FileRefused as refusal:
         return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", str(refusal))
     with stores.blobs.writing() as path:

@@ -1,7 +1,8 @@
 """Which version of a row counts (S6): one order for features, the inputs of examples, and labels.
 
-Of the versions of a key that are usable at a moment, the newest counts: by arrival, then the one that stands longer,
-then by the path of its file, then by its row there. The id of a file is a hash, so nothing is ordered by it.
+Of the versions of a key that are usable at a moment, the one counts that became usable last, then the newest by
+arrival, then the one that stands longer, then by the path of its file, then by its row there. An input is usable from
+its arrival on. The id of a file is a hash, so nothing is ordered by it.
 """
 
 from collections.abc import Mapping

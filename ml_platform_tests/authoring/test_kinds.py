@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ml_platform.authoring.kinds import Hints, Reading, read
@@ -23,8 +23,14 @@ def _european(number: float) -> str:
     return f"{number:,.2f}".translate(str.maketrans(",.", ".,"))
 
 
+@pytest.mark.parametrize(("text", "kind"), [("0,00", "number"), ("1.234,00 €", "number"), ("1.234.567 €", "integer")])
+def test_only_numbers_without_decimals_are_integers(text: str, kind: str) -> None:
+    assert _read(text, semicolons=True).kind == kind
+
+
 @settings(deadline=None, max_examples=30)
 @given(st.lists(st.floats(-1e9, 1e9).map(lambda x: round(x, 2)), min_size=1))
+@example([0.0])
 def test_decimal_commas_are_read_back(numbers: list[float]) -> None:
     texts = pl.Series([_european(number) for number in numbers])
     reading = read(texts.unique(), pl.Series([1] * texts.n_unique()), "price", Hints(semicolons=True))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.errors import IngestionError
+from ml_platform.errors import DeclarationError, IngestionError
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.landed import sentences, strays
 from ml_platform.sources.landing import Landed, land
@@ -191,3 +191,48 @@ def test_a_waiting_file_that_a_run_would_refuse_is_told_before(sandbox: Ingestio
     assert list(said) == ["customers/b.csv", "customers/c.csv"]
     refused = {refusal.path: refusal.error for refusal in sandbox.ingest(table).refused}
     assert said == refused  # in the same words
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "content"),
+    [
+        ("a.json", {}, b'[{"id": 1, "name": "Ada"}]'),
+        ("a.ndjson", {}, b'{"id": 1, "name": "Ada"}\n'),
+        ("a.csv", {"encoding": "utf-16"}, "id,name\n1,Ada\n".encode("utf-16")),
+        ("a.csv", {"encoding": "cp1252"}, "id,name,caf\xe9\n1,Ada,2\n".encode("cp1252")),
+    ],
+)
+def test_no_refusal_is_foretold_of_a_waiting_file_that_a_run_reads(
+    sandbox: IngestionSandbox, name: str, source: dict[str, str], content: bytes
+) -> None:
+    path = f"customers/{name}"
+    table = customers(source=Files(f"customers/*{Path(name).suffix}", **source))
+    sandbox.put(path, content)
+    assert foreseen(sandbox.stores.settings, table, pending(sandbox.state, table).paths) == []
+    report = sandbox.ingest(table)
+    assert (report.ingested, report.refused) == ([path], [])
+
+
+@pytest.mark.parametrize(
+    ("pattern", "read"),
+    [
+        ("customers/**", ["a.csv", "jan/b.csv", "^.csv"]),
+        ("customers/[^a].csv", ["a.csv", "^.csv"]),
+        ("customers/[!]a].csv", ["^.csv"]),
+        ("customers/[z-a].csv", []),
+        ("customers/**/[a-b]?csv", ["a.csv", "jan/b.csv"]),
+    ],
+)
+def test_the_files_that_a_pattern_covers_are_the_files_that_are_read(
+    sandbox: IngestionSandbox, pattern: str, read: list[str]
+) -> None:
+    table, names = customers(source=Files(pattern, format="csv")), ["a.csv", "jan/b.csv", "^.csv"]
+    for i, name in enumerate(names):
+        sandbox.put(f"customers/{name}", f"id,name\n{i},Ada\n")
+    assert [name for name in names if table.source.covers(f"customers/{name}")] == read
+    assert sandbox.ingest(table).ingested == sorted(f"customers/{name}" for name in read)
+
+
+def test_two_stars_within_a_name_are_refused() -> None:
+    with pytest.raises(DeclarationError, match="`\\*\\*` is a part of a name"):
+        Files("customers/**.csv")

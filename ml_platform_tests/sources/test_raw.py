@@ -2,7 +2,8 @@
 
 import gzip
 import io
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 
 import dataframely as dy
 import polars as pl
@@ -48,6 +49,39 @@ def test_new_content_of_a_path_replaces_the_old_version(sandbox: IngestionSandbo
     third = versions(sandbox.state, "customers")[2]
     assert third.sha256 == old.sha256 and third.file_id != old.file_id
     assert sandbox.lake.value("SELECT count(*) FROM raw.customers") == 7
+
+
+def test_columns_named_like_patterns_are_kept_and_read(sandbox: IngestionSandbox) -> None:
+    table = customers(source=Files("customers/*.csv", column_nulls={"*": ["none"]}))
+    sandbox.put("customers/a.csv", "id,name,*,^a$,^.*$\n1,Ada,none,x,NA\nfew,Grace,2,y,\n")
+    [report] = sandbox.run(table)
+    assert (report.result.rows, report.result.quarantined) == (1, 1)
+    [version] = versions(sandbox.state, "customers")
+    kept = read_raw(sandbox.lake, "customers", version.file_id, version.columns)
+    assert kept.rows() == [(0, "1", "Ada", "none", "x", "NA"), (1, "few", "Grace", "2", "y", "")]
+    meant = table.source.with_nulls(kept)
+    assert meant.columns == ["_row", "id", "name", "*", "^a$", "^.*$"]
+    assert meant.rows() == [(0, "1", "Ada", None, "x", None), (1, "few", "Grace", "2", "y", None)]
+    assert sandbox.quarantine(table)["row"].to_list() == ['{"id":"few","name":"Grace","*":"2","^a$":"y","^.*$":""}']
+
+
+def test_typed_columns_named_like_patterns_are_kept_and_read(sandbox: IngestionSandbox) -> None:
+    table = customers(source=Files("customers/*.parquet"))
+    typed = {"a": [1.5, float("inf")], "b": [datetime(2013, 1, 1)] * 2, "c": [b"x", None], "d": [timedelta(1)] * 2}
+    frame = pl.DataFrame({"id": ["1", "few"], "name": ["Ada", "Eva"], **typed})
+    frame.columns = ["id", "name", "*", "^a$", "^b$", "^c$"]
+    sandbox.put("customers/a.parquet", parquet(frame))
+    [report] = sandbox.run(table)
+    assert (report.result.rows, report.result.quarantined) == (1, 1)
+    [text] = sandbox.quarantine(table)["row"]
+    assert json.loads(text) == {
+        "id": "few",
+        "name": "Eva",
+        "*": "inf",
+        "^a$": "2013-01-01 00:00:00",
+        "^b$": None,
+        "^c$": "P1D",
+    }
 
 
 def test_an_arrival_is_the_declared_one_or_now(sandbox: IngestionSandbox) -> None:

@@ -13,6 +13,7 @@ from ml_platform.runtime.run_state import source_marks
 from ml_platform.sources.landing import land
 from ml_platform.sources.raw import ingest
 from ml_platform.sources.scan import pending
+from ml_platform.sources.withdrawing import withdraw
 from ml_platform.spec.sources import Sql
 from ml_platform.state.files import standing, versions
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers
@@ -252,3 +253,17 @@ def test_structures_without_fields_are_stored_as_json() -> None:
     stored = storable(frame)
     assert stored["a"].to_list() == ["{}", None] and stored["b"].to_list() == ["[{}]", "[]"]
     assert stored.schema["c"] == frame.schema["c"]
+
+
+def test_a_withdrawn_range_stays_out_and_is_not_to_be_landed(sandbox: IngestionSandbox, shop: Shop) -> None:
+    shop.order(1, 2)
+    table = orders()
+    [path] = sandbox.ingest(table).ingested
+    withdraw(sandbox.state, sandbox.stores.settings, "orders", path, why="a test order", actor="eva")
+    look = pending(sandbox.state, table)
+    assert look.nothing and look.remarks == [
+        f"{path} is withdrawn and not read. It stays out: what a database has cannot be landed."
+    ]
+    shop.order(3)
+    sandbox.run(table)
+    assert sandbox.lake.rows("SELECT id FROM validated.orders WHERE _superseded_at IS NULL") == [(3,)]

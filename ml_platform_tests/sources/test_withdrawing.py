@@ -6,12 +6,14 @@ import polars as pl
 import pytest
 
 from ml_platform.errors import IngestionError, NotFoundError
-from ml_platform.sources.landing import land
+from ml_platform.sources.landing import Landed, land
 from ml_platform.sources.scan import pending
 from ml_platform.sources.withdrawing import Withdrawn, withdraw
+from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.state import withdrawals
 from ml_platform.state.files import versions
+from ml_platform.state.ledger import newest_ids
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers, readings
 
 GOOD = "id,name\n1,Ada\n2,Grace\n"
@@ -43,6 +45,31 @@ def test_a_renamed_file_is_the_same_file_and_may_be_corrected(sandbox: Ingestion
     (sandbox.landing / "customers/2024-01.csv").rename(sandbox.landing / "customers/jan.csv")
     sandbox.run(table)  # and back
     assert current(sandbox, table) == [(1, "Eva"), (2, "Grace")]
+
+
+def test_a_path_may_be_renamed_away_every_month(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    contents = [GOOD, "id,name\n3,Eva\n", "id,name\n4,Kurt\n"]
+    for month, content in enumerate(contents, 1):
+        file = sandbox.put("customers/current.csv", content)
+        sandbox.run(table)
+        file.rename(sandbox.landing / f"customers/archive-{month}.csv")
+        assert sandbox.ingest(table).renamed == {f"customers/archive-{month}.csv": "customers/current.csv"}
+    sandbox.run(table)
+    assert current(sandbox, table) == [(1, "Ada"), (2, "Grace"), (3, "Eva"), (4, "Kurt")]
+    assert pending(sandbox.state, table).gone == []
+
+
+def test_a_file_is_renamed_after_a_refused_version_of_its_old_path(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/jan.csv", GOOD)
+    sandbox.run(table)
+    sandbox.put("customers/jan.csv", "id\n1\n")
+    assert [refusal.path for refusal in sandbox.ingest(table).refused] == ["customers/jan.csv"]
+    (sandbox.landing / "customers/jan.csv").unlink()
+    sandbox.put("customers/2024-01.csv", GOOD)
+    sandbox.run(table)
+    assert current(sandbox, table) == [(1, "Ada"), (2, "Grace")]
 
 
 def test_a_copy_of_a_file_that_stays_is_no_renaming(sandbox: IngestionSandbox) -> None:
@@ -82,6 +109,18 @@ def test_a_withdrawn_file_ends_at_its_arrival_and_stays_on_record(sandbox: Inges
     sandbox.check_nothing_lost(table, reports)
 
 
+def test_a_withdrawal_stands_whatever_columns_the_declaration_names(sandbox: IngestionSandbox) -> None:
+    named = Files("customers/*.csv", column_nulls={"town": ["?"]})  # which the contract does not have
+    table = customers(source=named)
+    sandbox.put("customers/a.csv", "id,name,town\n1,Ada,?\n")
+    file = sandbox.put("customers/b.csv", "id,name,town\n2,Grace,Arlington\n")
+    sandbox.run(table)
+    end(sandbox, "customers/a.csv")
+    file.rename(sandbox.landing / "customers/c.csv")
+    [report] = sandbox.run(table)
+    assert current(sandbox, table) == [(2, "Grace")] and report.refused == []
+
+
 def test_withdrawing_twice_changes_nothing(sandbox: IngestionSandbox) -> None:
     table = customers()
     sandbox.put("customers/a.csv", GOOD)
@@ -107,7 +146,9 @@ def test_a_withdrawn_file_stays_out_until_it_lands_again(sandbox: IngestionSandb
     assert current(sandbox, table) == [] and file.exists()
     outside = tmp_path / "a.csv"
     outside.write_text(GOOD)
-    land(sandbox.stores.settings, table, [outside])
+    seen = [newest_ids(sandbox.state), file.stat().st_ctime_ns]
+    assert land(sandbox.stores.settings, table, [outside]) == [Landed(file, "landed")]
+    assert newest_ids(sandbox.state) != seen[0] and file.stat().st_ctime_ns != seen[1]  # so sensors look again
     assert pending(sandbox.state, table).changed == ["customers/a.csv"]
     [report] = sandbox.run(table)
     assert report.result.rows == 2 and pending(sandbox.state, table).withdrawn == []
@@ -121,6 +162,19 @@ def test_other_content_under_the_name_of_a_withdrawn_file_is_read(sandbox: Inges
     sandbox.put("customers/a.csv", "id,name\n1,Eva\n")
     sandbox.run(table)
     assert current(sandbox, table) == [(1, "Eva")]
+
+
+def test_refused_content_under_the_name_of_a_withdrawn_file_is_called_refused(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    end(sandbox, "customers/a.csv")
+    sandbox.put("customers/a.csv", "id\n1\n")
+    sandbox.run(table)
+    look = pending(sandbox.state, table)
+    assert look.withdrawn == [] and [refusal.path for refusal in look.refused] == ["customers/a.csv"]
+    sandbox.put("customers/a.csv", GOOD)  # what was withdrawn is there again
+    assert pending(sandbox.state, table).withdrawn == ["customers/a.csv"]
 
 
 def test_a_conflict_with_a_withdrawn_file_is_over(sandbox: IngestionSandbox) -> None:
@@ -146,3 +200,13 @@ def test_a_file_that_is_not_there_is_refused_with_those_that_are(sandbox: Ingest
         end(sandbox, "a.csv", "custmers")
     with pytest.raises(IngestionError, match=r"No rows of customers/bad\.csv stand"):
         end(sandbox, "bad.csv")
+
+
+def test_a_name_that_several_files_have_is_refused_with_their_paths(sandbox: IngestionSandbox) -> None:
+    table = customers(source=Files("customers/**/*.csv"))
+    sandbox.put("customers/jan/a.csv", GOOD)
+    sandbox.put("customers/feb/a.csv", "id,name\n3,Eva\n")
+    sandbox.run(table)
+    with pytest.raises(IngestionError, match=r"2 files of customers are called a\.csv: customers/feb/a\.csv, cust"):
+        end(sandbox, "a.csv")
+    assert end(sandbox, "jan/a.csv").file == "customers/jan/a.csv"

@@ -249,7 +249,7 @@ def test_a_clean_that_fails_is_told_with_file_and_place(clean: object, parts: li
 def test_a_clean_that_fails_names_the_columns_that_are_gone_and_the_new_ones() -> None:
     raw = pl.DataFrame({"sensor": ["a"], "at": ["2013-01-01T00:00:00Z"], "amount": ["1"], "_row": [1]})
     with pytest.raises(FileRefused, match=r"\(gone since the file before: value; new since the file before: amount\)"):
-        screen(readings(clean=_doubled), raw, "b.csv", {}, MONTHS, before=["sensor", "at", "value"])
+        screen(readings(clean=_doubled), raw, "b.csv", {}, MONTHS, before=lambda: ["sensor", "at", "value"])
 
 
 def _doubled(raw: pl.DataFrame) -> pl.DataFrame:

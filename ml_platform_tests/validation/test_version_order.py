@@ -301,6 +301,27 @@ def test_one_key_in_two_partitions_is_one_example_with_one_label(
     assert labels(sandbox, declared, utc("2013-03-01")) == {0: 20.0}
 
 
+@pytest.mark.parametrize("refresh", [None, "1d"])
+def test_a_correction_that_is_usable_before_an_older_version_ends_it_for_good(
+    sandbox: IngestionSandbox, refresh: str | None
+) -> None:
+    declared = pipeline("trips", refresh, "quarantine")
+    land(sandbox, declared, [Arrival(0, "a.csv", {0: 2})])  # known after 100 hours
+    land(sandbox, declared, [Arrival(25, "a.csv", {0: 0})])  # known at its arrival
+    assert [labels(sandbox, declared, JANUARY + hours * HOUR) for hours in (20, 50, 101, 300)] == [{}, *[{0: 10.0}] * 3]
+
+
+def test_of_one_key_in_two_partitions_the_one_that_became_usable_last_counts(sandbox: IngestionSandbox) -> None:
+    declared = pipeline("trips", None, "quarantine")
+    [table] = declared.tables
+    head = "id,at,told,km,late\n"
+    sandbox.land(table, "a.csv", f"{head}0,2013-01-10T00:00:00Z,2013-02-20T00:00:00Z,5,10\n", JANUARY)
+    sandbox.land(table, "b.csv", f"{head}0,2013-02-10T00:00:00Z,2013-02-11T00:00:00Z,6,20\n", JANUARY + HOUR)
+    sandbox.run(table)
+    assert [labels(sandbox, declared, utc(day)) for day in ("2013-02-15", "2013-03-01")] == [{0: 20.0}, {0: 10.0}]
+    assert inputs(sandbox, declared, utc("2013-03-01")) == {0: 6.0}  # usable from its arrival on
+
+
 def test_only_a_partition_whose_versions_are_ordered_anew_has_a_new_key(
     sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
