@@ -10,9 +10,9 @@ from ml_platform.lake.connection import Lake
 from ml_platform.settings import Settings
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
-STATUS = "pipeline partition rows quarantined metric realised gates decision champion waits_for waiting_since"
+STATUS = "pipeline partition rows quarantined metric realised gates decision reasons champion waits_for waiting_since"
 KEYS = {
-    ("pipelines",): "name task partitions tables features gates owners description",
+    ("pipelines",): "name task partitions tables features gates owners description problem",
     ("status",): STATUS,
     ("status", "trip_delay"): STATUS,
     (
@@ -23,7 +23,7 @@ KEYS = {
         "models",
         "trip_delay",
         "--history",
-    ): "seq pipeline action version previous partition effective_at actor reason recorded_at run_id",
+    ): "seq pipeline action version previous partition effective_at actor reason overrides recorded_at run_id",
     ("quarantine", "trip_delay"): "table partition rule rows example",
     ("quarantine", "trip_delay", "--rows", "5"): "table partition file row rule reason raw",
     ("quarantine", "trip_delay", "--replay"): "table stale passing still refused",
@@ -44,10 +44,10 @@ def test_the_json_of_a_version_holds_its_verdicts(shared_platform: Path) -> None
         "version serves partition decided_at created_at training_set bundle bounds parameters metrics environment "
         "code_version durations run_id content_key verdicts"
     )
-    assert {tuple(verdict) for verdict in facts["verdicts"]} == {
-        ("gate", "slice", "value", "threshold", "low", "high", "passed", "rows", "detail")
+    assert {" ".join(verdict) for verdict in facts["verdicts"]} == {
+        "gate slice value threshold low high passed severity measurement rows detail"
     }
-    assert {verdict["passed"] for verdict in facts["verdicts"]} <= {"passed", "failed", "not judged"}
+    assert {verdict["passed"] for verdict in facts["verdicts"]} <= {"passed", "failed", "warning", "not judged"}
 
 
 @pytest.mark.parametrize(
