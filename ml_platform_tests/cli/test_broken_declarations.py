@@ -22,6 +22,16 @@ MISTAKES = {
         "def clean(trips): return os.environ\n"
         "trip_delay = scenario.trips(tables=[scenario.trips_table(clean=clean), scenario.traffic, scenario.drivers])\n"
     ),
+    "a value without a canonical form": (
+        "import dataframely as dy\nfrom ml_platform_tests import scenario\n"
+        "class Trips(scenario.trips_table().contract): more = dy.Int64(is_in=range(1, 5), nullable=True)\n"
+        "trip_delay = scenario.trips(tables=[scenario.trips_table(contract=Trips), scenario.traffic, scenario.drivers])\n"
+    ),
+    "an import inside `clean` that fails": (
+        "from ml_platform_tests import scenario\n"
+        "def clean(trips):\n    import ends_the_process\n    return ends_the_process.of(trips)\n"
+        "trip_delay = scenario.trips(tables=[scenario.trips_table(clean=clean), scenario.traffic, scenario.drivers])\n"
+    ),
 }
 # ruff: noqa: E501  # small programs, each mistake on one line
 
@@ -41,12 +51,28 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_one_mistake_breaks_one_pipeline(package: Path, mistake: str) -> None:
+    (package.parent / "ends_the_process.py").write_text("raise SystemExit(3)\n")
     (package / "trips.py").write_text(MISTAKES[mistake])
     declared = declarations(Settings())
     assert list(declared.pipelines) == ["churn"]
     assert [one.names for one in declared.broken] == [("trip_delay",)]
     with pytest.raises(DeclarationError):
         declared.find("trip_delay")
+
+
+@pytest.mark.parametrize("error", ["nothing_of_this_name", "raise SystemExit(3)", "1 / 0"])
+def test_a_package_that_fails_breaks_the_modules_that_the_settings_name_in_it_and_no_others(
+    package: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    failing = package.parent / f"{package.name}_failing"
+    failing.mkdir()
+    (failing / "__init__.py").write_text(f"{error}\n")
+    (failing / "trips.py").write_text("trip_delay = ModelPipeline('trip_delay')\n")
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", f'["{failing.name}.trips", "{package.name}"]')
+    declared = declarations(Settings())
+    assert list(declared.pipelines) == ["churn"]
+    [broken] = declared.broken
+    assert broken.name == f"{failing.name}.trips" and f"{failing / '__init__.py'}, line 1" in broken.error.where
 
 
 def test_two_pipelines_of_one_name_break_each_other_and_no_third(package: Path) -> None:
