@@ -7,7 +7,9 @@ import pytest
 from ml_platform.definitions import defs
 from ml_platform.discovery import declarations
 from ml_platform.errors import DeclarationError
+from ml_platform.orchestration.broken import broken_definitions
 from ml_platform.settings import Settings
+from ml_platform.spec.declarations import Broken
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
 CHURN = "from ml_platform_tests.declarations.trips_and_churn import churn\n"
@@ -151,3 +153,15 @@ def test_the_code_location_loads_and_shows_what_is_broken(broken_trips: Path) ->
     broken = specs["trip_delay/declaration"]
     assert f"{broken_trips}, line 1: this is not Python" in (broken.description or "")
     assert broken.tags["ml_platform/declaration"] == "broken" and broken.group_name == "broken_declarations"
+
+
+def test_two_modules_that_do_not_load_under_one_name_are_one_asset_with_both_errors(package: Path) -> None:
+    for module in ("trips.py", "trips_copy.py"):
+        (package / module).write_text(MISTAKES["a bracket that is not closed"])
+    errors = [DeclarationError(address, "is wrong", remedy="Mend it.") for address in ("trips.a", "trips_a")]
+    same_key = broken_definitions([Broken(error.where, (), error) for error in errors])
+    assert [spec.key.to_user_string() for spec in same_key.resolve_all_asset_specs()] == ["trips_a/declaration"]
+    specs = {spec.key.to_user_string(): spec for spec in defs().resolve_all_asset_specs()}
+    assert "churn/features" in specs
+    description = specs["trip_delay/declaration"].description or ""
+    assert f"{package / 'trips.py'}, line 1" in description and f"{package / 'trips_copy.py'}, line 1" in description
