@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from ml_platform import Marker, Monthly
-from ml_platform.monitoring import alert_rules
+from ml_platform.lake.transaction import Author
+from ml_platform.monitoring import alert_causes, alert_rules
 from ml_platform.monitoring.freshness import GRACE
 from ml_platform.monitoring.waiting import waiting
 from ml_platform.runtime import step_alerts
-from ml_platform.state import alerts
+from ml_platform.state import alerts, ledger
 from ml_platform.state.alerts import Alert, alert
 from ml_platform.state.database import State
+from ml_platform.state.results import ChampionResult, DriftResult, Result
 from ml_platform_tests import scenario
 from ml_platform_tests.world import World, world
 
@@ -114,6 +116,29 @@ def test_a_check_that_passes_for_a_later_partition_resolves_its_alert_and_raises
             )
         (item,) = alerts.raised(trips.ws.state)
         assert item.resolved_by == "platform" and item.resolved_why == f"{check.name} passes for 2024-02."
+
+
+def _recorded(state: State, asset: str, partition: str, result: Result, passed: bool, value: float | None) -> None:
+    check = {"name": "data" if "champion" in asset else "score_drift", "passed": passed, "value": value, "threshold": 0}
+    ledger.record(state, Author(asset, partition, f"key of {partition}"), rows=1, result=result, checks=[check])
+
+
+def test_a_later_partition_without_a_candidate_does_not_end_a_block(state: State) -> None:
+    asset = "churn/champion"
+    _recorded(state, asset, "2024-01", ChampionResult("blocked", 1), False, 1)
+    _recorded(state, asset, "2024-02", ChampionResult("skipped"), True, 0)
+    assert alert_causes.passes(state, asset, "2024-01", "data") == ""
+    _recorded(state, asset, "2024-03", ChampionResult("kept", 2), True, 0)
+    assert alert_causes.passes(state, asset, "2024-01", "data") == "data passes for 2024-03."
+
+
+def test_a_later_partition_with_too_few_rows_does_not_end_drift(state: State) -> None:
+    asset = "churn/drift"
+    _recorded(state, asset, "2024-01", DriftResult(1), False, 0.9)
+    _recorded(state, asset, "2024-02", DriftResult(1), True, None)
+    assert alert_causes.passes(state, asset, "2024-01", "score_drift") == ""
+    _recorded(state, asset, "2024-03", DriftResult(1), True, 0.1)
+    assert alert_causes.passes(state, asset, "2024-01", "score_drift") == "score_drift passes for 2024-03."
 
 
 def test_a_month_that_waits_for_ever_is_an_alert_that_says_for_what(tmp_path: Path) -> None:
