@@ -55,13 +55,12 @@ def listed(
     from ml_platform.spec.pipeline import ModelPipeline
 
     workspace = opening.writing() if check or deliver else opening.reading()
+    declared = list(opening.declarations().pipelines.values())
     wanted: Sequence[ModelPipeline | Undeclared] = (
-        [opening.declared_or_recorded(workspace, pipeline)]
-        if pipeline
-        else list(opening.declarations().pipelines.values())
+        [opening.declared_or_recorded(workspace, pipeline)] if pipeline else declared
     )
     if check:
-        step_alerts.check_data(workspace, [one for one in wanted if isinstance(one, ModelPipeline)])
+        step_alerts.check_data(workspace, [one for one in wanted if isinstance(one, ModelPipeline)], others=declared)
     ends = step_alerts.deliver(workspace, alarm) if deliver else []
     rows = [row for row in _rows(workspace, wanted if pipeline else None) if not (only_open and row["resolved_at"])]
     if as_json:

@@ -20,10 +20,13 @@ OF_STEPS: tuple[Kind, ...] = ("gate", "drift", "check", "blocked")
 OF_DATA: tuple[Kind, ...] = ("no_fresh_data", "waiting")
 
 
-def gone(state: State, pipelines: Iterable[ModelPipeline], standing: Sequence[Alert]) -> dict[str, str]:
+def gone(
+    state: State, pipelines: Iterable[ModelPipeline], standing: Sequence[Alert], unseen: Collection[str] = ()
+) -> dict[str, str]:
     """The open alerts of these pipelines whose cause is gone: id → why.
 
-    `standing` are the alerts about data that did not arrive, as they are now.
+    `standing` are the alerts about data that did not arrive, as they are now, of all pipelines that were looked at.
+    `unseen` are the tables of others: their data may still be missing.
     """
     declared = list(pipelines)
     names = {pipeline.name for pipeline in declared}
@@ -37,7 +40,7 @@ def gone(state: State, pipelines: Iterable[ModelPipeline], standing: Sequence[Al
         if table is None and owner not in names:
             continue
         why = ""
-        if item.kind in OF_DATA and item.alert_id not in here:
+        if item.kind in OF_DATA and item.alert_id not in here and (table is None or name not in unseen):
             why = "What was missing has arrived."
         elif item.kind == "refused_file":
             why = file_accepted(item, turned_away[name])

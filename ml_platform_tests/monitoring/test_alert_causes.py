@@ -191,6 +191,27 @@ def test_one_pipeline_that_cannot_be_checked_is_an_alert_and_the_others_are_chec
     assert alerts.open_alerts(trips.ws.state, ["sensor"]) == []
 
 
+def test_an_alert_about_a_shared_table_stays_open_while_one_pipeline_misses_it(trips: World) -> None:
+    churn = scenario.churn()
+    finished = scenario.trips(partitions=Monthly(since="2024-01", until="2024-02"))  # which awaits nothing
+    awaiting = replace(churn, tables=[*churn.tables, finished.table("drivers")])
+    trips.declare(finished, awaiting)
+    for day in (1, 2, 3, 4, 5):
+        rows = scenario.driver_rows().head(day)
+        trips.land("drivers", "drivers.csv", rows, datetime(2024, 1, day, tzinfo=UTC))
+        trips.step("raw/drivers", "all")
+    for order in ([awaiting, finished], [finished, awaiting], [finished]):
+        step_alerts.check_data(trips.ws, order, LATER, others=trips.pipelines)
+    (late,) = alerts.raised(trips.ws.state)
+    assert (late.kind, late.asset, late.is_open) == ("no_fresh_data", "raw/drivers", True)
+    trips.land("drivers", "drivers.csv", scenario.driver_rows(), LATER - timedelta(days=1))
+    trips.step("raw/drivers", "all")
+    step_alerts.check_data(trips.ws, [awaiting], LATER, others=trips.pipelines)
+    assert alerts.open_alerts(trips.ws.state) == [late], "the other pipeline was not looked at"
+    step_alerts.check_data(trips.ws, trips.pipelines, LATER)
+    assert alerts.open_alerts(trips.ws.state) == []
+
+
 def test_an_alert_is_not_of_this_moment_for_ever(trips: World) -> None:
     trips.declare(scenario.trips(partitions=Monthly(since="2024-01")))
     trips.land_trips("2024-01")
