@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 
 from ml_platform.spec.canonical import content_key
 from ml_platform.state.database import State
@@ -106,15 +106,18 @@ def resolve(state: State, why_by_id: Mapping[str, str], *, by: str = PLATFORM) -
     return resolved
 
 
-def raised(state: State) -> list[Alert]:
-    """Every alert, newest first."""
-    chosen = select(*SELECTED).order_by(table.c.raised_at.desc(), table.c.alert_id)
-    return [Alert(*row) for row in state.rows(chosen)]
+def raised(state: State, kinds: Iterable[Kind] = (), asset: str = "") -> list[Alert]:
+    """Every alert, newest first. `kinds` and `asset` restrict them; empty: all."""
+    return _chosen(state, kinds, asset)
 
 
 def open_alerts(state: State, kinds: Iterable[Kind] = (), asset: str = "") -> list[Alert]:
     """The alerts that are not resolved, newest first. `kinds` and `asset` restrict them; empty: all."""
-    chosen = select(*SELECTED).where(table.c.resolved_at.is_(None))
+    return _chosen(state, kinds, asset, table.c.resolved_at.is_(None))
+
+
+def _chosen(state: State, kinds: Iterable[Kind], asset: str, *where: ColumnElement[bool]) -> list[Alert]:
+    chosen = select(*SELECTED).where(*where)
     if kinds:
         chosen = chosen.where(table.c.kind.in_(list(kinds)))
     if asset:
