@@ -54,6 +54,7 @@ class Alert:
         return self.resolved_at is None
 
 
+_IDENTITY = ("kind", "asset", "partition", "about", "evidence")
 SELECTED = [table.c[field.name] for field in fields(Alert)]
 
 
@@ -71,7 +72,7 @@ def alert(
     run_id: str = "",
 ) -> Alert:
     """An alert raised now, with an id made from its subject."""
-    identity = content_key("alert", kind, asset, partition, about, evidence)[:16]
+    identity = content_key("alert", kind, asset, partition, about, evidence)[:16]  # of _IDENTITY
     now = datetime.now(UTC)
     return Alert(identity, kind, severity, asset, partition, about, title, text, link, evidence, now, run_id)
 
@@ -127,11 +128,12 @@ def _chosen(state: State, kinds: Iterable[Kind], asset: str, *where: ColumnEleme
 
 def latest_of(state: State, candidate: Alert) -> Alert | None:
     """The newest recorded alert of the same finding, open or resolved; None when it was never raised."""
-    found, name = None, candidate.alert_id
-    while known := _recorded(state, [name]):
-        found = known[name]
-        name = _again(name)
-    return found
+    same = [table.c[name] == getattr(candidate, name) for name in _IDENTITY]
+    recorded = {row.alert_id: Alert(*row) for row in state.rows(select(*SELECTED).where(*same))}
+    last, name = None, candidate.alert_id
+    while name in recorded:
+        last, name = recorded[name], _again(name)
+    return last
 
 
 def _unknown(state: State, candidates: Sequence[Alert]) -> list[Alert]:
