@@ -9,7 +9,7 @@ from ml_platform.discovery import declarations
 from ml_platform.errors import DeclarationError
 from ml_platform.orchestration.broken import broken_definitions
 from ml_platform.settings import Settings
-from ml_platform.spec.declarations import Broken
+from ml_platform.spec.declarations import Broken, Declarations
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
 CHURN = "from ml_platform_tests.declarations.trips_and_churn import churn\n"
@@ -84,6 +84,13 @@ def test_two_pipelines_of_one_name_break_each_other_and_no_third(package: Path) 
     assert list(declared.pipelines) == ["churn"]
     [broken] = declared.broken
     assert f"two pipelines have this name, in {package.name}.trips and {package.name}.trips_again" in str(broken.error)
+
+
+def test_a_module_that_names_the_pipeline_says_why_it_does_not_load_before_one_that_names_none() -> None:
+    nameless, named = (DeclarationError(where, "is wrong", remedy="Mend it.") for where in ("a", "b"))
+    declared = Declarations({}, (Broken("a", (), nameless), Broken("b", ("trip_delay",), named)))
+    assert declared.problem("trip_delay") is named and declared.problem("churn") is nameless
+    assert Declarations({}, declared.broken[1:]).problem("churn") is None
 
 
 def test_unequal_definitions_of_a_table_break_those_that_share_it(package: Path) -> None:
