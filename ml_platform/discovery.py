@@ -140,8 +140,8 @@ def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Partitions | None]
     slices: dict[str, Partitions | None] = {}
     users: dict[str, ModelPipeline] = {}
     for pipeline in declared:
+        slices |= pipeline.slices
         for table in pipeline.tables:
-            slices[table.name] = pipeline.partitions if table.event_time else None
             first = users.setdefault(table.name, pipeline) if table.event_time else pipeline
             if canonical(first.partitions) == canonical(pipeline.partitions):
                 continue
