@@ -54,10 +54,11 @@ def listed(
     from ml_platform.runtime import step_alerts
     from ml_platform.spec.pipeline import ModelPipeline
 
-    workspace = opening.writing() if check or deliver else opening.reading()
-    declared = list(opening.declarations().pipelines.values())
+    there = opening.declarations()
+    declared = list(there.pipelines.values())
+    workspace = opening.writing(there) if check or deliver else opening.reading(there)
     wanted: Sequence[ModelPipeline | Undeclared] = (
-        [opening.declared_or_recorded(workspace, pipeline)] if pipeline else declared
+        [opening.declared_or_recorded(workspace, pipeline, there)] if pipeline else declared
     )
     if check:
         step_alerts.check_data(workspace, [one for one in wanted if isinstance(one, ModelPipeline)], others=declared)
