@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
@@ -89,18 +90,25 @@ def _conflicts(loaded: Mapping[str, ModelPipeline]) -> dict[str, DeclarationErro
 
 
 def check_forms(pipeline: ModelPipeline) -> None:
-    """Raise DeclarationError when a table's contract or `clean` uses what has no canonical form (S31).
+    """Raise DeclarationError when its partitions, or a table's contract or `clean`, have no canonical form (S31).
 
     It is asked when all modules are imported: a function may use what its module defines after the table.
     """
+    _form(f"ModelPipeline({pipeline.name!r}).partitions", pipeline.partitions)
     for table in pipeline.tables:
         for name in ("contract", "clean"):
-            try:
-                canonical(getattr(table, name))
-            except DeclarationError as error:
-                raise DeclarationError(
-                    f"Table({table.name!r}).{name}", f"{error.where}: {error.problem}", remedy=error.remedy
-                ) from error
+            _form(f"Table({table.name!r}).{name}", getattr(table, name))
+
+
+def _form(where: str, value: Any) -> Any:
+    """The canonical form. Whatever prevents it is a DeclarationError: it runs code of the declaration, too."""
+    try:
+        return canonical(value)
+    except DeclarationError as error:
+        raise DeclarationError(where, f"{error.where}: {error.problem}", remedy=error.remedy) from error
+    except Exception as error:
+        remedy = "Use values that ml_platform can write down, and code that loads without errors."
+        raise DeclarationError(where, f"{type(error).__name__}: {error}", remedy=remedy) from error
 
 
 def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
@@ -111,7 +119,7 @@ def check_shared_tables(declared: Iterable[ModelPipeline]) -> dict[str, Table]:
             first, owner = tables.setdefault(table.name, (table, pipeline))
             if first is table:
                 continue
-            mine, theirs = canonical(table), canonical(first)
+            mine, theirs = (_form(f"Table({table.name!r})", one) for one in (table, first))
             differing = sorted(name for name in mine if mine[name] != theirs[name])
             if differing:
                 raise DeclarationError(
@@ -132,8 +140,8 @@ def slices_of(declared: Iterable[ModelPipeline]) -> dict[str, Partitions | None]
     slices: dict[str, Partitions | None] = {}
     users: dict[str, ModelPipeline] = {}
     for pipeline in declared:
+        slices |= pipeline.slices
         for table in pipeline.tables:
-            slices[table.name] = pipeline.partitions if table.event_time else None
             first = users.setdefault(table.name, pipeline) if table.event_time else pipeline
             if canonical(first.partitions) == canonical(pipeline.partitions):
                 continue
@@ -197,11 +205,14 @@ def _loaded(name: str, broken: list[Broken]) -> ModuleType | None:
 
 
 def _named_in(module: str) -> tuple[str, ...]:
-    """The names of the pipelines in the text of a module that does not import; empty when it tells none."""
+    """The names of the pipelines in the text of a module that does not import; empty when it tells none.
+
+    To find the text, Python runs the packages around the module: one of them may be what fails.
+    """
     try:
         spec = importlib.util.find_spec(module)
         text = Path(spec.origin).read_text() if spec and spec.origin else ""
-    except (ImportError, ValueError, OSError):  # the package around it, or the text
+    except (Exception, SystemExit):  # the error of the module itself is on record already
         return ()
     return tuple(dict.fromkeys(_NAME.findall(text)))
 

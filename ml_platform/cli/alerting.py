@@ -54,14 +54,14 @@ def listed(
     from ml_platform.runtime import step_alerts
     from ml_platform.spec.pipeline import ModelPipeline
 
-    workspace = opening.writing() if check or deliver else opening.reading()
+    there = opening.declarations()
+    declared = list(there.pipelines.values())
+    workspace = opening.writing(there) if check or deliver else opening.reading(there)
     wanted: Sequence[ModelPipeline | Undeclared] = (
-        [opening.declared_or_recorded(workspace, pipeline)]
-        if pipeline
-        else list(opening.declarations().pipelines.values())
+        [opening.declared_or_recorded(workspace, pipeline, there)] if pipeline else declared
     )
     if check:
-        step_alerts.check_data(workspace, [one for one in wanted if isinstance(one, ModelPipeline)])
+        step_alerts.check_data(workspace, [one for one in wanted if isinstance(one, ModelPipeline)], others=declared)
     ends = step_alerts.deliver(workspace, alarm) if deliver else []
     rows = [row for row in _rows(workspace, wanted if pipeline else None) if not (only_open and row["resolved_at"])]
     if as_json:

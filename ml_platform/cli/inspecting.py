@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ml_platform.runtime.planner import Planner
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.settings import Settings
+    from ml_platform.spec.declarations import Declarations
     from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -70,8 +71,8 @@ def status(
     from ml_platform.views.status import status_rows
     from ml_platform.views.undeclared import recorded_months, undeclared
 
-    workspace = opening.reading()
     declared = opening.declarations()
+    workspace = opening.reading(declared)
     names = [pipeline] if pipeline else [*declared.pipelines, *recorded_pipelines(workspace.state)]
     loaded = [declared.pipelines[name] for name in dict.fromkeys(names) if name in declared.pipelines]
     others = [name for name in dict.fromkeys(names) if name not in declared.pipelines]
@@ -85,7 +86,7 @@ def status(
         show_months(name, table_rows)
     for one in loaded:
         _tell_waiting(workspace, one)
-    tell_strays(workspace.settings)
+    tell_strays(workspace.settings, declared)
     for name in others:
         if declared.problem(name) is None:
             note(f"{name} is shown by its records only: its declaration is gone.")
@@ -137,13 +138,14 @@ def models(
         raise typer.BadParameter(f"--history needs a pipeline without a version: `ml-platform models {name} --history`")
     if card and (number is None or as_json):
         raise typer.BadParameter(f"--card needs a version, and prints Markdown: `ml-platform models {name}@N --card`")
-    workspace = opening.reading()
+    there = opening.declarations()
+    workspace = opening.reading(there)
     if card and number is not None:
         from ml_platform.views.version_card import card_of
 
-        say(card_of(workspace, opening.declared(name), number).rstrip())
+        say(card_of(workspace, there.find(name), number).rstrip())
         return
-    declared = opening.declared_or_recorded(workspace, name)
+    declared = opening.declared_or_recorded(workspace, name, there)
     if number is not None:
         facts = version_facts(workspace, declared, number)
         emit_json(facts) if as_json else _show_version(facts)
@@ -251,12 +253,10 @@ def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
             note(f"Refused: {file.error}")
 
 
-def tell_strays(settings: "Settings") -> None:
+def tell_strays(settings: "Settings", declared: "Declarations") -> None:
     """Print a note for what lies in the landing folder and is read by no table, or by two."""
-    from ml_platform.discovery import declarations
     from ml_platform.sources.landed import sentences, strays
 
-    declared = declarations(settings)
     if declared.broken:
         return  # which files are nobody's is known only when every declaration loads
     tables = [table for one in declared.pipelines.values() for table in one.tables]

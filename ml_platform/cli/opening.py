@@ -72,15 +72,18 @@ def declarations() -> "Declarations":
     return discovery.declarations(settings())
 
 
-def declared_or_recorded(workspace: "Workspace", name: str) -> "ModelPipeline | Undeclared":
+def declared_or_recorded(
+    workspace: "Workspace", name: str, there: "Declarations | None" = None
+) -> "ModelPipeline | Undeclared":
     """The pipeline of that name, by its records where its declaration is broken or gone (S39).
 
-    The reason is printed as a note. Raises NotFoundError when it is neither declared nor on record.
+    The reason is printed as a note. `there` as for `reading`. Raises NotFoundError when it is neither declared nor on
+    record.
     """
     from ml_platform.cli.output import note
     from ml_platform.views.undeclared import undeclared
 
-    there = declarations()
+    there = there or declarations()
     if name in there.pipelines:
         return there.pipelines[name]
     problem = there.problem(name)
@@ -98,22 +101,20 @@ def tell_broken(there: "Declarations") -> None:
         complain(f"{one.name} does not load: {one.error.what}", one.error.remedy)
 
 
-def reading() -> "Workspace":
+def reading(there: "Declarations | None" = None) -> "Workspace":
     """A read-only workspace, which blocks no run. Raises LakeError when there is no lake yet.
 
-    A lake of an older version is migrated first.
+    A lake of an older version is migrated first. `there` are the declarations, where the command has loaded them.
     """
-    from ml_platform.discovery import pipelines, slices_of
+    from ml_platform.discovery import slices_of
     from ml_platform.runtime.workspace import Workspace
 
-    here = settings()
-    return Workspace.open_for_reading(here, slices_of(pipelines(here).values()))
+    return Workspace.open_for_reading(settings(), slices_of((there or declarations()).pipelines.values()))
 
 
-def writing() -> "Workspace":
-    """A workspace for writing. A missing lake is created."""
-    from ml_platform.discovery import pipelines, slices_of
+def writing(there: "Declarations | None" = None) -> "Workspace":
+    """A workspace for writing. A missing lake is created. `there` as for `reading`."""
+    from ml_platform.discovery import slices_of
     from ml_platform.runtime.workspace import Workspace
 
-    here = settings()
-    return Workspace.open(here, slices_of(pipelines(here).values()))
+    return Workspace.open(settings(), slices_of((there or declarations()).pipelines.values()))

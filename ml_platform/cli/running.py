@@ -174,6 +174,7 @@ def run_pipeline(
     """Run stale assets with progress on the terminal. Returns the number of Dagster runs launched."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    from ml_platform.discovery import declarations
     from ml_platform.orchestration.alive import at_the_terminal
     from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.steps.all_steps import planner as planner_of
@@ -225,5 +226,5 @@ def run_pipeline(
             tell_outdated(planner)
         for sentence in (sentence for look in looks for sentence in [*look.problems, *look.remarks]):
             note(sentence)
-        tell_strays(settings)
+        tell_strays(settings, declarations(settings))
     return launched

@@ -5,7 +5,8 @@ One about a partition of a table does when that partition was made again: if the
 alert. One about a file does when the file is accepted or gone.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from ml_platform.sources.scan import refused
 from ml_platform.spec.canonical import content_key
@@ -14,16 +15,18 @@ from ml_platform.state import ledger
 from ml_platform.state.alerts import Alert, Kind, latest_of, open_alerts
 from ml_platform.state.database import State
 from ml_platform.state.files import Refused
-from ml_platform.state.results import VerdictsResult
 
 OF_STEPS: tuple[Kind, ...] = ("gate", "drift", "check", "blocked")
 OF_DATA: tuple[Kind, ...] = ("no_fresh_data", "waiting")
 
 
-def gone(state: State, pipelines: Iterable[ModelPipeline], standing: Sequence[Alert]) -> dict[str, str]:
+def gone(
+    state: State, pipelines: Iterable[ModelPipeline], standing: Sequence[Alert], unseen: Collection[str] = ()
+) -> dict[str, str]:
     """The open alerts of these pipelines whose cause is gone: id → why.
 
-    `standing` are the alerts about data that did not arrive, as they are now.
+    `standing` are the alerts about data that did not arrive, as they are now, of all pipelines that were looked at.
+    `unseen` are the tables of others: their data may still be missing.
     """
     declared = list(pipelines)
     names = {pipeline.name for pipeline in declared}
@@ -37,7 +40,7 @@ def gone(state: State, pipelines: Iterable[ModelPipeline], standing: Sequence[Al
         if table is None and owner not in names:
             continue
         why = ""
-        if item.kind in OF_DATA and item.alert_id not in here:
+        if item.kind in OF_DATA and item.alert_id not in here and (table is None or name not in unseen):
             why = "What was missing has arrived."
         elif item.kind == "refused_file":
             why = file_accepted(item, turned_away[name])
@@ -61,17 +64,25 @@ def replaced(state: State, asset: str, partition: str, kind: Kind, standing: Seq
 
 
 def passes(state: State, asset: str, partition: str, check: str) -> str:
-    """Where a check that failed passes now: for its partition or for a later one. Empty where it does not."""
+    """Where a check that failed passes now: for its partition or for a later one. Empty where it does not.
+
+    A partition where there was nothing to judge says nothing: no candidate, too few rows, no champion.
+    """
     records = sorted(((key, record) for (_, key), record in ledger.latest(state, asset).items()), reverse=True)
     for key, record in records:
         if key < partition:
             break
-        if isinstance(record.result, VerdictsResult) and record.result.candidate is None:
-            continue  # nothing was judged there
+        if not record.result.judged:
+            continue
         outcome = next((one for one in ledger.details(state, record.id).checks if one["name"] == check), None)
-        if outcome is not None:
+        if outcome is not None and not _unmeasured(outcome):
             return f"{check} passes for {key}." if outcome["passed"] else ""
     return ""
+
+
+def _unmeasured(outcome: Mapping[str, Any]) -> bool:
+    """Whether a check passed only because there was no value to compare with its threshold."""
+    return bool(outcome["passed"]) and outcome.get("value") is None and outcome.get("threshold") is not None
 
 
 def file_accepted(item: Alert, turned_away: Collection[Refused]) -> str:

@@ -1,7 +1,7 @@
 """Declarations that do not load, as assets: the code location loads without them and shows what is wrong."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
@@ -11,17 +11,27 @@ GROUP = "broken_declarations"
 
 
 def broken_definitions(broken: Iterable[Broken]) -> dg.Definitions:
-    """One external asset for each declaration that does not load. Nothing materializes it."""
-    return dg.Definitions(assets=[_asset(name, one) for one in broken for name in one.names or (one.address,)])
+    """One external asset for each name that does not load, with every error under that name. Nothing materializes it.
+
+    A key has letters, digits and underscores only, so several names may share one.
+    """
+    by_key: dict[str, list[Broken]] = {}
+    for one in broken:
+        for key in dict.fromkeys(re.sub(r"\W", "_", name) for name in one.names or (one.address,)):
+            by_key.setdefault(key, []).append(one)
+    return dg.Definitions(assets=[_asset(key, several) for key, several in by_key.items()])
 
 
-def _asset(name: str, one: Broken) -> dg.AssetSpec:
-    error = one.error
+def _asset(key: str, broken: Sequence[Broken]) -> dg.AssetSpec:
+    errors = "\n\n".join(f"{one.error.where}: {one.error.problem}\n\n{one.error.remedy}" for one in broken)
     return dg.AssetSpec(
-        key=[re.sub(r"\W", "_", name), "declaration"],
+        key=[key, "declaration"],
         group_name=GROUP,
         description=f"**This declaration does not load, so the pipeline has no assets, jobs and sensors here.**\n\n"
-        f"{error.where}: {error.problem}\n\n{error.remedy}\n\nReload the code location when it is mended.",
+        f"{errors}\n\nReload the code location when it is mended.",
         tags={"ml_platform/declaration": "broken"},
-        metadata={"module": one.address, "where": error.where, "problem": error.problem, "remedy": error.remedy},
+        metadata={
+            "module": "\n".join(one.address for one in broken),
+            **{name: "\n".join(getattr(one.error, name) for one in broken) for name in ("where", "problem", "remedy")},
+        },
     )

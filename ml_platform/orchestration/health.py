@@ -1,11 +1,12 @@
 """Health checks of Dagster: sensors by their last ticks, runs that failed, runs that hang."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorTick, TickStatus
+from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform.errors import first_line
@@ -19,6 +20,7 @@ from ml_platform.views.health_finding import Finding
 SILENT = timedelta(minutes=10)  # without a tick of any sensor: the daemon does not run
 _QUEUED = timedelta(minutes=15)  # before it starts; dagster.yaml gives up a start after three
 _LONG = timedelta(hours=12)  # in flight
+_PAGE = 20  # runs that are fetched at once
 _FAILURES = 20  # of a pipeline, newest first, that are looked at
 
 
@@ -92,16 +94,26 @@ def _failed(instance: dg.DagsterInstance, pipeline: ModelPipeline) -> Iterator[F
         if where in seen:
             continue
         seen.add(where)
-        tags = {**mine, PARTITION_NAME_TAG: partition} if partition else mine
-        last = next(
-            other
-            for other in instance.get_runs(dg.RunsFilter(job_name=run.job_name, tags=tags))
-            if other.is_finished and other.tags.get(PARTITION_NAME_TAG, "") == partition
-        )
-        if last.run_id == run.run_id:
+        last = _newest_finished(instance, run.job_name, mine, partition)
+        if last is not None and last.run_id == run.run_id:
             what = f"{run.job_name} for {partition}" if partition else run.job_name
             remedy = f"Its page in Dagster shows the step. Mend the cause; then `ml-platform run {pipeline.name}`."
             yield Finding("run", "bad", f"{what} failed (run {run.run_id})", remedy)
+
+
+def _newest_finished(
+    instance: dg.DagsterInstance, job: str, mine: Mapping[str, str], partition: str
+) -> dg.DagsterRun | None:
+    """The newest finished run of a job for a partition; empty: one without partition, which no filter can ask for."""
+    tags = {**mine, PARTITION_NAME_TAG: partition} if partition else dict(mine)
+    asked = dg.RunsFilter(job_name=job, tags=tags, statuses=FINISHED_STATUSES)
+    cursor = None
+    while page := instance.get_runs(asked, cursor=cursor, limit=1 if partition else _PAGE):
+        for run in page:
+            if run.tags.get(PARTITION_NAME_TAG, "") == partition:
+                return run
+        cursor = page[-1].run_id
+    return None
 
 
 def _hanging(

@@ -46,12 +46,12 @@ def answered(
         if answer.stuck is not None and (ws := reading_workspace_for(settings)) is not None:
             problem = of_stuck_run(asset, answer.reason, answer.stuck) if answer.stuck else None
             if _news(ws.state, asset, problem):
-                _tell(settings, asset, problem, log)
+                _tell(settings, asset, problem, _OURS, log)
     except Exception as error:  # whatever it is: a sensor goes on, and a person hears of it
         log(traceback.format_exc())
         if not database.exists(settings):
             raise
-        _tell(settings, asset, of_sensor(asset, sensor, error), log)
+        _tell(settings, asset, of_sensor(asset, sensor, error), ("sensor",), log)
         what = f"{type(error).__name__}: {first_line(error)}"
         return Answer(None, f"This tick failed, and an alert says so. {what}", cursor)
     return answer
@@ -65,14 +65,19 @@ def _news(state: State, asset: str, problem: Alert | None) -> bool:
     return any(stands is None or item.alert_id != stands.alert_id for item in alerts.open_alerts(state, _OURS, asset))
 
 
-def _tell(settings: Settings, asset: str, problem: Alert | None, log: Callable[[str], None]) -> None:
-    """Raise the alert of a tick, deliver it if it is new, and resolve those of earlier ticks."""
+def _tell(
+    settings: Settings, asset: str, problem: Alert | None, kinds: Sequence[Kind], log: Callable[[str], None]
+) -> None:
+    """Raise the alert of a tick, deliver it if it is new, and resolve those of earlier ticks.
+
+    `kinds` are the kinds that the tick judged: one that failed did not look at runs.
+    """
     with closing(State(settings)) as state:
         new = alerts.raise_(state, [problem] if problem else [])
         stands = alerts.latest_of(state, problem) if problem else None
         over = [
             item.alert_id
-            for item in alerts.open_alerts(state, _OURS, asset)
+            for item in alerts.open_alerts(state, kinds, asset)
             if stands is None or item.alert_id != stands.alert_id
         ]
         alerts.resolve(state, dict.fromkeys(over, "The sensor goes on, or has another problem."))

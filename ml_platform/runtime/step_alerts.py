@@ -51,25 +51,46 @@ def raise_alerts(
     return new
 
 
-def check_data(ws: Workspace, pipelines: Iterable[ModelPipeline], now: datetime | None = None) -> list[Alert]:
+def check_data(
+    ws: Workspace,
+    pipelines: Iterable[ModelPipeline],
+    now: datetime | None = None,
+    *,
+    others: Iterable[ModelPipeline] = (),
+) -> list[Alert]:
     """Raise alerts for late data, partitions that wait too long and sources that cannot be read. Returns the new ones.
 
-    Open alerts whose cause is gone are resolved. A pipeline that cannot be checked is an alert, and the others go on.
+    Open alerts whose cause is gone are resolved. One about data of a table stays open while a pipeline with that table
+    misses them or was not looked at. A pipeline that cannot be checked is an alert, and the rest go on.
+
+    Args:
+        ws: The lake, for writing.
+        pipelines: Those to look at.
+        now: The moment to judge by; default: this one.
+        others: Pipelines that are declared, too, and are not looked at.
     """
-    new: list[Alert] = []
-    for pipeline in pipelines:
-        asset = f"{pipeline.name}/alerts"
+    looked_at = {pipeline.name: pipeline for pipeline in pipelines}
+    standing: list[Alert] = []
+    failures: dict[str, Alert] = {}
+    for name, pipeline in looked_at.items():
         try:
             with ws.reading():
-                standing = _about_data(ws, pipeline, now)
-                resolved = alert_causes.gone(ws.state, [pipeline], standing)
+                standing += _about_data(ws, pipeline, now)
         except Exception as error:  # whatever is wrong with one pipeline must not hide what is wrong with others
-            new += alerts.raise_(ws.state, [alert_rules.of_sensor(asset, "ml_platform_alerts", error)])
+            failures[name] = alert_rules.of_sensor(f"{name}/alerts", "ml_platform_alerts", error)
+    blind = [one for one in (*looked_at.values(), *others) if one.name in failures or one.name not in looked_at]
+    unseen = {table.name for pipeline in blind for table in pipeline.tables}
+    for name in [name for name in looked_at if name not in failures]:
+        asset = f"{name}/alerts"
+        try:
+            with ws.reading():
+                resolved = alert_causes.gone(ws.state, [looked_at[name]], standing, unseen)
+        except Exception as error:
+            failures[name] = alert_rules.of_sensor(asset, "ml_platform_alerts", error)
             continue
         mended = {item.alert_id: "The check works again." for item in alerts.open_alerts(ws.state, ["sensor"], asset)}
         alerts.resolve(ws.state, {**resolved, **mended})
-        new += alerts.raise_(ws.state, standing)
-    return new
+    return alerts.raise_(ws.state, [*failures.values(), *standing])
 
 
 def _about_data(ws: Workspace, pipeline: ModelPipeline, now: datetime | None) -> list[Alert]:

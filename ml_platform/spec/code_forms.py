@@ -108,7 +108,7 @@ class CodeForms:
             if one.scope == "global":
                 self._global(one, scope, module)
             elif one.scope == "import":
-                imported = _module(one.name, scope.get("__package__"))
+                imported = self._imported(one.name, scope.get("__package__"))
                 self._chain(imported, getattr(imported, "__name__", one.name), one)
             elif (cell := _content(cells.get(one.name))) is not _EMPTY:
                 self._chain(cell, f"{self._reader}.{one.name}", one)
@@ -164,6 +164,16 @@ class CodeForms:
         name = module.__name__
         if name not in (path, path.rpartition(".")[2], "datetime", *_SCREENING):
             self.uses[path] = {"module": name}
+
+    def _imported(self, name: str, package: str | None) -> Any:
+        """The module that a function imports itself; None where it is not there: the function fails when called."""
+        try:
+            return importlib.import_module(name, package)
+        except ImportError:
+            return None
+        except (Exception, SystemExit) as error:
+            problem = f"it imports {name}, which fails: {type(error).__name__}: {error}"
+            raise self.refuse(problem, "Mend the module, or take the import out.") from error
 
     # -- what is used --------------------------------------------------------------------
 
@@ -223,13 +233,6 @@ def _content(cell: Any) -> Any:
         return _EMPTY if cell is None else cell.cell_contents
     except ValueError:
         return _EMPTY
-
-
-def _module(name: str, package: str | None) -> Any:
-    try:
-        return importlib.import_module(name, package)
-    except ImportError:
-        return None  # the function fails by itself when it is called
 
 
 def _called(function: Any) -> str:

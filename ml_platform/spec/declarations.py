@@ -53,8 +53,10 @@ class Declarations:
 
     def problem(self, name: str) -> DeclarationError | None:
         """Why the pipeline of that name does not load: of a file that tells no names, it may be there."""
-        for names in ((name,), ()):
-            for one in self.broken:
-                if set(names) & set(one.names) or names == one.names == ():
-                    return one.error
+        for one in self.broken:
+            if name in one.names:
+                return one.error
+        for one in self.broken:
+            if not one.names:
+                return one.error
         return None

@@ -17,7 +17,7 @@ from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import Feature, JoinedFeature, joined_features
 from ml_platform.spec.gates import Gate, with_always_judged
 from ml_platform.spec.monitoring import Drift
-from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Weekly
+from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.tables import Table
 from ml_platform.spec.training import DeclaredTrainer, Retrain, Split
 from ml_platform.spec.vocabulary import Several, word
@@ -120,6 +120,11 @@ class ModelPipeline:
     def partition_before(self, partition: str) -> str | None:
         """The partition just before this one; None for the first, and without partitions."""
         return self.partitions.before(partition) if self.partitions else None
+
+    @property
+    def slices(self) -> dict[str, Partitions | None]:
+        """The partitions of each of its tables; None for a table without event time, which has none."""
+        return {table.name: self.partitions if table.event_time else None for table in self.tables}
 
     @property
     def label_table(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 
 from ml_platform.spec.canonical import content_key
 from ml_platform.state.database import State
@@ -54,6 +54,7 @@ class Alert:
         return self.resolved_at is None
 
 
+_IDENTITY = ("kind", "asset", "partition", "about", "evidence")
 SELECTED = [table.c[field.name] for field in fields(Alert)]
 
 
@@ -71,7 +72,7 @@ def alert(
     run_id: str = "",
 ) -> Alert:
     """An alert raised now, with an id made from its subject."""
-    identity = content_key("alert", kind, asset, partition, about, evidence)[:16]
+    identity = content_key("alert", kind, asset, partition, about, evidence)[:16]  # of _IDENTITY
     now = datetime.now(UTC)
     return Alert(identity, kind, severity, asset, partition, about, title, text, link, evidence, now, run_id)
 
@@ -106,15 +107,18 @@ def resolve(state: State, why_by_id: Mapping[str, str], *, by: str = PLATFORM) -
     return resolved
 
 
-def raised(state: State) -> list[Alert]:
-    """Every alert, newest first."""
-    chosen = select(*SELECTED).order_by(table.c.raised_at.desc(), table.c.alert_id)
-    return [Alert(*row) for row in state.rows(chosen)]
+def raised(state: State, kinds: Iterable[Kind] = (), asset: str = "") -> list[Alert]:
+    """Every alert, newest first. `kinds` and `asset` restrict them; empty: all."""
+    return _chosen(state, kinds, asset)
 
 
 def open_alerts(state: State, kinds: Iterable[Kind] = (), asset: str = "") -> list[Alert]:
     """The alerts that are not resolved, newest first. `kinds` and `asset` restrict them; empty: all."""
-    chosen = select(*SELECTED).where(table.c.resolved_at.is_(None))
+    return _chosen(state, kinds, asset, table.c.resolved_at.is_(None))
+
+
+def _chosen(state: State, kinds: Iterable[Kind], asset: str, *where: ColumnElement[bool]) -> list[Alert]:
+    chosen = select(*SELECTED).where(*where)
     if kinds:
         chosen = chosen.where(table.c.kind.in_(list(kinds)))
     if asset:
@@ -124,11 +128,12 @@ def open_alerts(state: State, kinds: Iterable[Kind] = (), asset: str = "") -> li
 
 def latest_of(state: State, candidate: Alert) -> Alert | None:
     """The newest recorded alert of the same finding, open or resolved; None when it was never raised."""
-    found, name = None, candidate.alert_id
-    while known := _recorded(state, [name]):
-        found = known[name]
-        name = _again(name)
-    return found
+    same = [table.c[name] == getattr(candidate, name) for name in _IDENTITY]
+    recorded = {row.alert_id: Alert(*row) for row in state.rows(select(*SELECTED).where(*same))}
+    last, name = None, candidate.alert_id
+    while name in recorded:
+        last, name = recorded[name], _again(name)
+    return last
 
 
 def _unknown(state: State, candidates: Sequence[Alert]) -> list[Alert]:

@@ -33,6 +33,11 @@ class Result:
         """Where a page about the output is, as an address; empty without one."""
         return ""
 
+    @property
+    def judged(self) -> bool:
+        """Whether its checks judged anything; False of a step that judges candidates and had none."""
+        return True
+
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         other = KINDS.get(cls.kind)
@@ -175,6 +180,11 @@ class VerdictsResult(Result):
     passed: int = 0
     gates: int = 0
 
+    @property
+    def judged(self) -> bool:
+        """Whether there was a candidate."""
+        return self.candidate is not None
+
 
 @dataclass(frozen=True)
 class ChampionResult(Result):
@@ -185,6 +195,11 @@ class ChampionResult(Result):
     candidate: int | None = None
     champion: int | None = None
     reasons: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> bool:
+        """Whether there was a candidate."""
+        return self.candidate is not None
 
     @property
     def undecided(self) -> bool:

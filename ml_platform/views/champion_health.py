@@ -1,18 +1,20 @@
-"""Health checks of champions: whole, missing, or with a candidate that was kept out."""
+"""Health checks of champions: whole, missing, or with a candidate that was kept out, is blocked or waits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import alerts, decisions, ledger, promotions
+from ml_platform.state.alerts import Kind
 from ml_platform.state.database import State
-from ml_platform.state.results import ChampionResult
+from ml_platform.state.results import ChampionOutcome, ChampionResult
 from ml_platform.state.stores import Stores
 from ml_platform.state.versions import version, versions
 from ml_platform.views.health_finding import Finding
 
 
 def champions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """Who serves, whether its bundle and training set are whole, and whether the newest candidate was kept out."""
+    """Who serves, whether its bundle and training set are whole, and whether the newest candidate serves."""
     for pipeline in pipelines:
         champion = promotions.champion_at(stores.state, pipeline.name)
         yield _serving(stores, pipeline.name, champion) if champion else _none(stores.state, pipeline.name)
@@ -45,26 +47,40 @@ def _none(state: State, pipeline: str) -> Finding:
     return Finding("champion", "warn", f"{pipeline} has no champion yet: {decided[-1].reason}", remedy)
 
 
+_SAID: Mapping[ChampionOutcome, str] = {
+    "kept": "was kept out",
+    "blocked": "is blocked",
+    "waiting": "waits for a gate",
+}
+
+
 def _kept_out(state: State, pipeline: str, champion: int | None) -> Finding | None:
-    """The newest candidate, if it was not promoted and does not serve since."""
-    records = ledger.latest(state, f"{pipeline}/champion")
-    if not records:
+    """The newest candidate, if it was not promoted and does not serve since. Later partitions may have had none."""
+    records = ledger.latest(state, f"{pipeline}/champion").items()
+    judged = {partition: (one, one.result_as(ChampionResult)) for (_, partition), one in records if one.result.judged}
+    if not judged:
         return None
-    (_, partition), record = max(records.items(), key=lambda item: item[0][1])
-    result = record.result_as(ChampionResult)
-    if result.outcome != "kept" or result.candidate in (None, champion):
+    partition, (record, result) = max(judged.items())
+    if result.outcome not in _SAID or result.candidate == champion:
         return None
     name = f"{pipeline}@{result.candidate}"
     log = [
         entry for entry in promotions.history(state, pipeline) if (entry.action, entry.partition) == ("kept", partition)
     ]
     why = log[-1].reason if log else "a gate failed"
-    detail = f"{name} of {partition} was kept out: {why}" if partition != "all" else f"{name} was kept out: {why}"
-    about = [item for item in alerts.raised(state) if item.kind == "gate" and item.evidence == name]
+    subject = name if partition == WHOLE else f"{name} of {partition}"
+    detail = f"{subject} {_SAID[result.outcome]}: {why}"
+    kind: Kind = "blocked" if result.outcome == "blocked" else "gate"
+    about = [item for item in alerts.raised(state, [kind]) if item.evidence in (name, record.content_key)]
     if about and not any(item.is_open for item in about):
         closed = about[0]
         return Finding("candidate", "ok", f"{detail}. Resolved by {closed.resolved_by}: {closed.resolved_why}")
+    if result.outcome == "waiting":
+        remedy = f"The next run measures it again, or `ml-platform rejudge {name}`."
+        return Finding("candidate", "warn", detail, remedy)
     remedy = (
         f"`ml-platform models {name}` shows every verdict. `ml-platform alerts resolve` where that is as it should be."
     )
+    if result.outcome == "blocked":
+        remedy = f"Correct the file and run again, or `ml-platform promote {name} --why TEXT`."
     return Finding("candidate", "bad", detail, remedy)

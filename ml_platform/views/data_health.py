@@ -7,7 +7,6 @@ from ml_platform.monitoring.freshness import stale
 from ml_platform.monitoring.waiting import waiting, waits_too_long
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.scan import pending, refused, unavailable_message
-from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
@@ -52,7 +51,7 @@ def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterato
 def waiting_partitions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """The partition that each pipeline waits for, and for what; data that are late."""
     for pipeline in pipelines:
-        slices = _slices(pipeline)
+        slices = pipeline.slices
         for late in stale(stores.state, pipeline, slices):
             if known := acknowledged(stores.state, late):
                 yield Finding("late data", "ok", f"{late.title}. {known}")
@@ -70,10 +69,6 @@ def waiting_partitions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> It
         if alarm and not known:
             state = "bad" if alarm.severity == "error" else "warn"
         yield Finding("partitions", state, f"{pipeline.name}: {waits.text} {known}".strip(), remedy)
-
-
-def _slices(pipeline: ModelPipeline) -> dict[str, Partitions | None]:
-    return {table.name: pipeline.partitions if table.event_time else None for table in pipeline.tables}
 
 
 def rejected_rows(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

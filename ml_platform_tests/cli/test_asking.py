@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from ml_platform import discovery
 from ml_platform.cli.output import emit_table
 from ml_platform.lake.connection import Lake
 from ml_platform.settings import Settings
+from ml_platform.spec.declarations import Declarations
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
-STATUS = "pipeline partition rows quarantined metric realised gates decision champion waits_for waiting_since"
+STATUS = "pipeline partition rows quarantined metric realised gates decision reasons champion waits_for waiting_since"
 KEYS = {
-    ("pipelines",): "name task partitions tables features gates owners description",
+    ("pipelines",): "name task partitions tables features gates owners description problem",
     ("status",): STATUS,
     ("status", "trip_delay"): STATUS,
     (
@@ -23,7 +25,7 @@ KEYS = {
         "models",
         "trip_delay",
         "--history",
-    ): "seq pipeline action version previous partition effective_at actor reason recorded_at run_id",
+    ): "seq pipeline action version previous partition effective_at actor reason overrides recorded_at run_id",
     ("quarantine", "trip_delay"): "table partition rule rows example",
     ("quarantine", "trip_delay", "--rows", "5"): "table partition file row rule reason raw",
     ("quarantine", "trip_delay", "--replay"): "table stale passing still refused",
@@ -44,10 +46,10 @@ def test_the_json_of_a_version_holds_its_verdicts(shared_platform: Path) -> None
         "version serves partition decided_at created_at training_set bundle bounds parameters metrics environment "
         "code_version durations run_id content_key verdicts"
     )
-    assert {tuple(verdict) for verdict in facts["verdicts"]} == {
-        ("gate", "slice", "value", "threshold", "low", "high", "passed", "rows", "detail")
+    assert {" ".join(verdict) for verdict in facts["verdicts"]} == {
+        "gate slice value threshold low high passed severity measurement rows detail"
     }
-    assert {verdict["passed"] for verdict in facts["verdicts"]} <= {"passed", "failed", "not judged"}
+    assert {verdict["passed"] for verdict in facts["verdicts"]} <= {"passed", "failed", "warning", "not judged"}
 
 
 @pytest.mark.parametrize(
@@ -120,6 +122,22 @@ def test_what_has_no_room_is_named_and_one_wide_row_stands_upright(shared_platfo
 def test_a_cut_answer_says_so_beside_the_answer(shared_platform: Path) -> None:
     result = invoke("sql", "FROM range(5)", "--limit", "2", "--json")
     assert len(json.loads(result.stdout)) == 2 and "first 2 rows" in result.stderr
+
+
+@pytest.mark.parametrize("words", ["status", "models trip_delay", "alerts trip_delay"])
+def test_a_command_loads_the_declarations_once(
+    shared_platform: Path, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    loads: list[Settings | None] = []
+    load = discovery.declarations
+
+    def counted(settings: Settings | None = None) -> Declarations:
+        loads.append(settings)
+        return load(settings)
+
+    monkeypatch.setattr(discovery, "declarations", counted)
+    assert invoke(*words.split()).exit_code == 0
+    assert len(loads) == 1
 
 
 def test_status_tells_of_files_that_wait_and_of_refused_ones(platform: Path) -> None:

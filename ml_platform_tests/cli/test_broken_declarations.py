@@ -8,7 +8,9 @@ import pytest
 from ml_platform.definitions import defs
 from ml_platform.discovery import declarations
 from ml_platform.errors import DeclarationError
+from ml_platform.orchestration.broken import broken_definitions
 from ml_platform.settings import Settings
+from ml_platform.spec.declarations import Broken, Declarations
 from ml_platform.state import versions
 from ml_platform.state.database import State
 from ml_platform_tests.cli.terminal import invoke, invoke_json
@@ -24,6 +26,16 @@ MISTAKES = {
     "something without a canonical form": (
         "import os\nfrom ml_platform_tests import scenario\n"
         "def clean(trips): return os.environ\n"
+        "trip_delay = scenario.trips(tables=[scenario.trips_table(clean=clean), scenario.traffic, scenario.drivers])\n"
+    ),
+    "a value without a canonical form": (
+        "import dataframely as dy\nfrom ml_platform_tests import scenario\n"
+        "class Trips(scenario.trips_table().contract): more = dy.Int64(is_in=range(1, 5), nullable=True)\n"
+        "trip_delay = scenario.trips(tables=[scenario.trips_table(contract=Trips), scenario.traffic, scenario.drivers])\n"
+    ),
+    "an import inside `clean` that fails": (
+        "from ml_platform_tests import scenario\n"
+        "def clean(trips):\n    import ends_the_process\n    return ends_the_process.of(trips)\n"
         "trip_delay = scenario.trips(tables=[scenario.trips_table(clean=clean), scenario.traffic, scenario.drivers])\n"
     ),
 }
@@ -45,12 +57,28 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fix
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_one_mistake_breaks_one_pipeline(package: Path, mistake: str) -> None:
+    (package.parent / "ends_the_process.py").write_text("raise SystemExit(3)\n")
     (package / "trips.py").write_text(MISTAKES[mistake])
     declared = declarations(Settings())
     assert list(declared.pipelines) == ["churn"]
     assert [one.names for one in declared.broken] == [("trip_delay",)]
     with pytest.raises(DeclarationError):
         declared.find("trip_delay")
+
+
+@pytest.mark.parametrize("error", ["nothing_of_this_name", "raise SystemExit(3)", "1 / 0"])
+def test_a_package_that_fails_breaks_the_modules_that_the_settings_name_in_it_and_no_others(
+    package: Path, monkeypatch: pytest.MonkeyPatch, error: str
+) -> None:
+    failing = package.parent / f"{package.name}_failing"
+    failing.mkdir()
+    (failing / "__init__.py").write_text(f"{error}\n")
+    (failing / "trips.py").write_text("trip_delay = ModelPipeline('trip_delay')\n")
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", f'["{failing.name}.trips", "{package.name}"]')
+    declared = declarations(Settings())
+    assert list(declared.pipelines) == ["churn"]
+    [broken] = declared.broken
+    assert broken.name == f"{failing.name}.trips" and f"{failing / '__init__.py'}, line 1" in broken.error.where
 
 
 def test_two_pipelines_of_one_name_break_each_other_and_no_third(package: Path) -> None:
@@ -60,6 +88,13 @@ def test_two_pipelines_of_one_name_break_each_other_and_no_third(package: Path) 
     assert list(declared.pipelines) == ["churn"]
     [broken] = declared.broken
     assert f"two pipelines have this name, in {package.name}.trips and {package.name}.trips_again" in str(broken.error)
+
+
+def test_a_module_that_names_the_pipeline_says_why_it_does_not_load_before_one_that_names_none() -> None:
+    nameless, named = (DeclarationError(where, "is wrong", remedy="Mend it.") for where in ("a", "b"))
+    declared = Declarations({}, (Broken("a", (), nameless), Broken("b", ("trip_delay",), named)))
+    assert declared.problem("trip_delay") is named and declared.problem("churn") is nameless
+    assert Declarations({}, declared.broken[1:]).problem("churn") is None
 
 
 def test_unequal_definitions_of_a_table_break_those_that_share_it(package: Path) -> None:
@@ -139,3 +174,15 @@ def test_the_code_location_loads_and_shows_what_is_broken(broken_trips: Path) ->
     broken = specs["trip_delay/declaration"]
     assert f"{broken_trips}, line 1: this is not Python" in (broken.description or "")
     assert broken.tags["ml_platform/declaration"] == "broken" and broken.group_name == "broken_declarations"
+
+
+def test_two_modules_that_do_not_load_under_one_name_are_one_asset_with_both_errors(package: Path) -> None:
+    for module in ("trips.py", "trips_copy.py"):
+        (package / module).write_text(MISTAKES["a bracket that is not closed"])
+    errors = [DeclarationError(address, "is wrong", remedy="Mend it.") for address in ("trips.a", "trips_a")]
+    same_key = broken_definitions([Broken(error.where, (), error) for error in errors])
+    assert [spec.key.to_user_string() for spec in same_key.resolve_all_asset_specs()] == ["trips_a/declaration"]
+    specs = {spec.key.to_user_string(): spec for spec in defs().resolve_all_asset_specs()}
+    assert "churn/features" in specs
+    description = specs["trip_delay/declaration"].description or ""
+    assert f"{package / 'trips.py'}, line 1" in description and f"{package / 'trips_copy.py'}, line 1" in description

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from ml_platform import Marker, Monthly
-from ml_platform.monitoring import alert_rules
+from ml_platform.lake.transaction import Author
+from ml_platform.monitoring import alert_causes, alert_rules
 from ml_platform.monitoring.freshness import GRACE
 from ml_platform.monitoring.waiting import waiting
 from ml_platform.runtime import step_alerts
-from ml_platform.state import alerts
+from ml_platform.state import alerts, ledger
 from ml_platform.state.alerts import Alert, alert
 from ml_platform.state.database import State
+from ml_platform.state.results import ChampionResult, DriftResult, Result
 from ml_platform_tests import scenario
 from ml_platform_tests.world import World, world
 
@@ -116,6 +118,29 @@ def test_a_check_that_passes_for_a_later_partition_resolves_its_alert_and_raises
         assert item.resolved_by == "platform" and item.resolved_why == f"{check.name} passes for 2024-02."
 
 
+def _recorded(state: State, asset: str, partition: str, result: Result, passed: bool, value: float | None) -> None:
+    check = {"name": "data" if "champion" in asset else "score_drift", "passed": passed, "value": value, "threshold": 0}
+    ledger.record(state, Author(asset, partition, f"key of {partition}"), rows=1, result=result, checks=[check])
+
+
+def test_a_later_partition_without_a_candidate_does_not_end_a_block(state: State) -> None:
+    asset = "churn/champion"
+    _recorded(state, asset, "2024-01", ChampionResult("blocked", 1), False, 1)
+    _recorded(state, asset, "2024-02", ChampionResult("skipped"), True, 0)
+    assert alert_causes.passes(state, asset, "2024-01", "data") == ""
+    _recorded(state, asset, "2024-03", ChampionResult("kept", 2), True, 0)
+    assert alert_causes.passes(state, asset, "2024-01", "data") == "data passes for 2024-03."
+
+
+def test_a_later_partition_with_too_few_rows_does_not_end_drift(state: State) -> None:
+    asset = "churn/drift"
+    _recorded(state, asset, "2024-01", DriftResult(1), False, 0.9)
+    _recorded(state, asset, "2024-02", DriftResult(1), True, None)
+    assert alert_causes.passes(state, asset, "2024-01", "score_drift") == ""
+    _recorded(state, asset, "2024-03", DriftResult(1), True, 0.1)
+    assert alert_causes.passes(state, asset, "2024-01", "score_drift") == "score_drift passes for 2024-03."
+
+
 def test_a_month_that_waits_for_ever_is_an_alert_that_says_for_what(tmp_path: Path) -> None:
     declared = scenario.trips(partitions=Monthly(since="2024-01"))
     marked = replace(declared.table("traffic"), complete=Marker("done/{partition}"))
@@ -164,6 +189,27 @@ def test_one_pipeline_that_cannot_be_checked_is_an_alert_and_the_others_are_chec
     }
     step_alerts.check_data(trips.ws, trips.pipelines, LATER)
     assert alerts.open_alerts(trips.ws.state, ["sensor"]) == []
+
+
+def test_an_alert_about_a_shared_table_stays_open_while_one_pipeline_misses_it(trips: World) -> None:
+    churn = scenario.churn()
+    finished = scenario.trips(partitions=Monthly(since="2024-01", until="2024-02"))  # which awaits nothing
+    awaiting = replace(churn, tables=[*churn.tables, finished.table("drivers")])
+    trips.declare(finished, awaiting)
+    for day in (1, 2, 3, 4, 5):
+        rows = scenario.driver_rows().head(day)
+        trips.land("drivers", "drivers.csv", rows, datetime(2024, 1, day, tzinfo=UTC))
+        trips.step("raw/drivers", "all")
+    for order in ([awaiting, finished], [finished, awaiting], [finished]):
+        step_alerts.check_data(trips.ws, order, LATER, others=trips.pipelines)
+    (late,) = alerts.raised(trips.ws.state)
+    assert (late.kind, late.asset, late.is_open) == ("no_fresh_data", "raw/drivers", True)
+    trips.land("drivers", "drivers.csv", scenario.driver_rows(), LATER - timedelta(days=1))
+    trips.step("raw/drivers", "all")
+    step_alerts.check_data(trips.ws, [awaiting], LATER, others=trips.pipelines)
+    assert alerts.open_alerts(trips.ws.state) == [late], "the other pipeline was not looked at"
+    step_alerts.check_data(trips.ws, trips.pipelines, LATER)
+    assert alerts.open_alerts(trips.ws.state) == []
 
 
 def test_an_alert_is_not_of_this_moment_for_ever(trips: World) -> None:

@@ -10,7 +10,7 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorStatus
 
 from ml_platform.discovery import find
-from ml_platform.orchestration import due
+from ml_platform.orchestration import due, health
 from ml_platform.orchestration.health import SILENT, dagster_findings
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.views.health_finding import Finding
@@ -58,6 +58,23 @@ def test_a_stopped_and_a_failing_sensor_are_named(daemon: Daemon, monkeypatch: p
         if state.name == "trip_delay_decisions":
             daemon.instance.update_instigator_state(state.with_status(InstigatorStatus.STOPPED))
     assert _bad(daemon) == ["trip_delay_decisions is stopped"]
+
+
+def test_a_failed_run_without_a_partition_is_made_good_by_one_without(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    daemon.goes_on(0.5)
+    monkeypatch.setattr(health, "_PAGE", 2)
+    job, tags = _job(daemon), {PIPELINE_TAG: "trip_delay"}
+    run = daemon.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    daemon.instance.report_run_failed(run)
+    for month in ("2024-01", "2024-02", "2024-03"):
+        of_month = {**tags, "dagster/partition": month}
+        daemon.instance.create_run_for_job(job, tags=of_month, status=dg.DagsterRunStatus.SUCCESS)
+    assert _bad(daemon) == [f"trip_delay_data failed (run {run.run_id})"]
+    daemon.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.SUCCESS)
+    daemon.instance.create_run_for_job(job, tags=of_month, status=dg.DagsterRunStatus.SUCCESS)
+    assert _bad(daemon) == []
 
 
 def test_a_failed_run_is_named_until_a_later_one_made_it_good(daemon: Daemon) -> None:

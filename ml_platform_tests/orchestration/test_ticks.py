@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from ml_platform.discovery import find
 from ml_platform.errors import TrainingError
-from ml_platform.orchestration import alive
+from ml_platform.orchestration import alive, ticking
 from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.retraining.policy import ManualRequest
@@ -202,9 +202,14 @@ def test_a_training_that_fails_is_not_repeated_is_an_alert_and_keeps_nobody_from
     assert "Fix the cause" in trips.skipped[DECISIONS]
     assert failed_runs() == ["Run failed: trip_delay_train for 2024-02 failed"]
     assert _scored(trips)["2024-03"] == {1}, "the champion of January goes on"
+    with monkeypatch.context() as patch:
+        patch.setattr(ticking, "due", fail)
+        assert trips.tick(DECISIONS) == []
+    assert sorted(item.kind for item in alerts.open_alerts(trips.ws.state)) == ["run", "sensor"]
     trips.restart()
     assert trips.settle() == []
-    assert len(alerts.raised(trips.ws.state)) == 1, "it is not told again"
+    assert [item.kind for item in alerts.open_alerts(trips.ws.state)] == ["run"]
+    assert len(alerts.raised(trips.ws.state)) == 2, "neither is told again"
     trips.platform.run("trip_delay", "2024-02")  # a person does
     trips.settle()
     assert failed_runs() == []

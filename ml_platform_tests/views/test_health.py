@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,13 @@ from filelock import FileLock
 from sqlalchemy import select, update
 
 from ml_platform.errors import DeclarationError
+from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
 from ml_platform.spec.declarations import Broken, Declarations
-from ml_platform.state import engine, promotions, schema
+from ml_platform.state import alerts, engine, ledger, promotions, schema
+from ml_platform.state.alerts import Kind, alert
 from ml_platform.state.database import State
+from ml_platform.state.results import ChampionOutcome, ChampionResult
 from ml_platform.state.versions import version
 from ml_platform.views.health import examine
 from ml_platform.views.health_finding import Finding
@@ -76,6 +80,34 @@ def test_a_champion_whose_bundle_is_damaged_is_named(platform: Settings) -> None
     (platform.artifacts / bundle[:2] / bundle).write_bytes(b"rust")
     finding = _finding(platform, "champion")
     assert finding.state == "bad" and f"trip_delay@{champion}: its bundle is missing or damaged" in finding.detail
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kind", "severity", "words"),
+    [
+        ("kept", "gate", "bad", "was kept out"),
+        ("blocked", "blocked", "bad", "is blocked"),
+        ("waiting", "gate", "warn", "waits for a gate"),
+    ],
+)
+def test_a_candidate_that_does_not_serve_is_named_also_when_the_next_month_has_none(
+    platform: Settings, outcome: ChampionOutcome, kind: Kind, severity: str, words: str
+) -> None:
+    with closing(State(platform)) as state:
+        for month, result in (("2024-02", ChampionResult(outcome, 2, 1)), ("2024-03", ChampionResult("skipped"))):
+            ledger.record(state, Author(f"{TRIPS.name}/champion", month, f"key of {month}"), rows=1, result=result)
+        decided = datetime(2024, 3, 1, tzinfo=UTC)
+        promotions.keep(
+            state, TRIPS.name, partition="2024-02", effective_at=decided, reason="it errs", actor="platform"
+        )
+        finding = _finding(platform, "candidate")
+        assert (finding.state, finding.detail) == (severity, f"trip_delay@2 of 2024-02 {words}: it errs")
+        evidence = "key of 2024-02" if outcome == "blocked" else "trip_delay@2"
+        about = alert(kind, f"{TRIPS.name}/x", "2024-02", "x", evidence=evidence, title="It errs", text="So it does.")
+        alerts.raise_(state, [about])
+        assert _finding(platform, "candidate").state == severity
+        alerts.resolve(state, {about.alert_id: "we know"}, by="ada")
+        assert _finding(platform, "candidate").detail.endswith("Resolved by ada: we know")
 
 
 def test_libraries_that_changed_since_the_last_training_are_named(platform: Settings) -> None:
