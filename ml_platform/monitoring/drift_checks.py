@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ml_platform.monitoring.drift import CALENDAR, CAP, ColumnDrift
-from ml_platform.monitoring.drift_rules import IMPORTANT, IMPORTANT, Alarming, alarming, important, moved_by
+from ml_platform.monitoring.drift_rules import IMPORTANT, Alarming, alarming, important, moved_by
 from ml_platform.quality.checks import CheckResult
 from ml_platform.spec.monitoring import Drift
 
