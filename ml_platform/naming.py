@@ -1,6 +1,7 @@
 """Valid names, and their quoting in SQL."""
 
 import re
+from collections.abc import Sequence
 
 from ml_platform.errors import DeclarationError
 
@@ -35,6 +36,15 @@ def printable(text: str) -> str:
     'red \\\\x1b[31m'
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """The first names, and how many more there are.
+
+    >>> listed(["a", "b", "c", "d", "e"])
+    'a, b, c and 2 more'
+    """
+    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
 def quoted(name: str) -> str:

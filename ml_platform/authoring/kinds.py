@@ -195,7 +195,7 @@ def _dated(values: pl.Series, rows: pl.Series, fits: dict[Form, pl.Series], hint
 
 
 def _of_form(values: pl.Series, rows: pl.Series, kind: str, style: Style, remarks: tuple[str, ...]) -> Reading:
-    """The reading by one form, which may leave strays."""
+    """The reading by one form, which may leave strays: then the last remark counts them."""
     strays = values.filter(~_fits(values, kind, style))
     if len(strays):
         remarks = (*remarks, _stray_remark(values, rows, strays, kind))
@@ -240,7 +240,7 @@ def _with_strays(
         reading = _decided(values.filter(fits[best]), rows.filter(fits[best]), alike, name, hints)
         if reading.problem:
             return reading
-        more = tuple(remark for remark in reading.remarks if "quarantine" not in remark)
+        more = reading.remarks[:-1] if reading.strays else reading.remarks  # the last one counts those of a part
         full = _of_form(values, rows, reading.kind, reading.style, more)
         return replace(reading, tokens=tokens, strays=full.strays, remarks=full.remarks)
     if outside < total / 2:

@@ -11,6 +11,7 @@ from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import emit_json, emit_tree, note, say
 from ml_platform.errors import AmbiguousKey
+from ml_platform.naming import listed
 
 if TYPE_CHECKING:
     from ml_platform.settings import Settings
@@ -113,7 +114,7 @@ def lineage(
 
 def _note_missing(pipeline: str, story: dict[str, Any]) -> None:
     if missing := story["missing"]:
-        unrecorded = f"Recorded without lineage: {_some(missing)}."
+        unrecorded = f"Recorded without lineage: {listed(missing)}."
         note(f"{unrecorded} `ml-platform lineage {pipeline} --record` adds it where it is certain.")
 
 
@@ -128,11 +129,7 @@ def _record(name: str, *, as_json: bool) -> None:
         return
     say(f"{done.recorded:,} outputs of {name} have their lineage now.")
     if done.lost:
-        note(f"Not recoverable, because the inputs were replaced: {_some(done.lost)}.")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        note(f"Not recoverable, because the inputs were replaced: {listed(done.lost)}.")
 
 
 def _landed(settings: "Settings", file: str) -> str:

@@ -1,4 +1,4 @@
-"""The usual metrics, each as a function of integer weights, so that one code serves point and bootstrap.
+"""The usual metrics, each as a function of integer weights, so that one code serves the point and its interval.
 
 `statistic` does what depends on labels and scores alone (sorting, losses) once; the result takes one
 weight per row and costs one pass. A weight of k counts a row k times.

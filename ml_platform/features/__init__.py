@@ -3,4 +3,6 @@
 What computes features from rows belongs here. How features are declared belongs to `spec.features`.
 """
 
-CODE_VERSION = 1  # of how features are computed; part of their content key (S31)
+CODE_VERSION = (
+    1  # of how features are computed; part of their content key, as is `FeatureDefinition.code_version` (S31)
+)

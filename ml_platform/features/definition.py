@@ -73,6 +73,11 @@ class FeatureDefinition:
         return content_key(json.loads(self.to_json()))
 
     @property
+    def code_version(self) -> int:
+        """The last change of code that gives other values of these features; not part of `key`."""
+        return max((form.code_version(self.tables[form.table]) for form in self.joined), default=1)
+
+    @property
     def identity(self) -> tuple[str, ...]:
         """What tells one example from another: keys and `at`, each column once."""
         return tuple(dict.fromkeys([*self.keys, *([self.at] if self.at else [])]))

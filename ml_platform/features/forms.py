@@ -76,6 +76,13 @@ class JoinedForm(ABC, Generic[Word]):
         """How long before `at` a row can still matter, in microseconds of the row's clock; None: without limit."""
         return None
 
+    def code_version(self, table: TableForm) -> int:
+        """The last change of this kind's code that gives other values from such a table; part of content keys (S31).
+
+        A change that spares most tables is counted here, so that what it spares keeps its key.
+        """
+        return 1
+
     @property
     def shared(self) -> Hashable:
         """Forms of one join that are equal in this are computed in one pass over the rows."""

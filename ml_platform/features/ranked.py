@@ -37,6 +37,9 @@ class RankedForm(JoinedForm[Word]):
     def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
         """Outputs and status of examples, from the row of each: `_clock` and `columns`, null where there is none."""
 
+    def code_version(self, table: TableForm) -> int:
+        return 1 if table.key else 2  # rows that tie ranked by the id of their file before
+
     @classmethod
     def compute(cls, forms: Sequence[Any], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
         places, at = batch.places(forms[0].on), pl.Series(batch.at)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ml_platform.errors import TrainingError
+from ml_platform.errors import TrainingError, did_you_mean
 from ml_platform.spec.pipeline import Task
 from ml_platform.spec.training import LightGBM
 
@@ -123,7 +123,5 @@ def _principal_names() -> dict[str, str]:
 
 
 def _suggest(unknown: list[str], principal: Mapping[str, str]) -> str:
-    import difflib
-
-    close = [match for name in unknown for match in difflib.get_close_matches(name, principal, n=1)]
-    return f"Did you mean {', '.join(map(repr, close))}?" if close else "See its list of parameters."
+    questions = [did_you_mean(name, principal) for name in unknown]
+    return " ".join(filter(None, questions)) or "See its list of parameters."

@@ -93,11 +93,12 @@ def of_sensor(asset: str, sensor: str, error: Exception) -> Alert:
     )
 
 
-def of_stuck_run(asset: str, reason: str, evidence: str) -> Alert:
-    """An alert for a run that failed and is not started again. `evidence`: the state that it started from."""
-    return alert(
-        "run", asset, WHOLE, asset, evidence=evidence, title=f"Run failed: {reason.split(' (')[0]}", text=reason
-    )
+def of_stuck_run(asset: str, outcome: str, reason: str, evidence: str) -> Alert:
+    """An alert for a run that failed and is not started again.
+
+    outcome: what became of the run, as a clause; evidence: the state that it started from.
+    """
+    return alert("run", asset, WHOLE, asset, evidence=evidence, title=f"Run failed: {outcome}", text=reason)
 
 
 def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:

@@ -1,6 +1,8 @@
 """Columns that tell the time: they differ from the training data by construction, so their drift says nothing.
 
 A column is one when its values only ever rise, or only ever fall, with time: the day of the year, a running number.
+The cost: a quantity that only grows, such as a price or a counter, looks the same and is left out as well. No figure
+tells the two apart, so the check of the important columns names those that it left out.
 """
 
 from collections.abc import Mapping, Sequence

@@ -105,15 +105,23 @@ def _score(drift: Drift, scores: Sequence[ColumnDrift]) -> CheckResult:
 def _important(
     drift: Drift, columns: Sequence[ColumnDrift], importance: Mapping[str, float], broken: Alarming
 ) -> CheckResult:
-    judged = important(columns, importance)
+    judged, left_out = important(columns, importance), _important_calendar(columns, importance)
     if not judged:
-        return CheckResult("important_columns", True, "warn", None, drift.important, "No column could be compared.")
+        text = " ".join(["No column could be compared.", *left_out])
+        return CheckResult("important_columns", True, "warn", None, drift.important, text)
     judged.sort(key=lambda one: (one.name not in broken.moved, -moved_by(one)))
     worst = moved_by(judged[0])
     shown = [one for one in judged if one.name in broken.moved] or judged[:1]
     named = "; ".join(f"{one.name}{_how(one)}, {importance[one.name]:.0%} of the importance" for one in shown)
-    description = f"{'Above' if broken.moved else 'Within'} {drift.important:g}: {named}."
+    description = " ".join([f"{'Above' if broken.moved else 'Within'} {drift.important:g}: {named}.", *left_out])
     return CheckResult("important_columns", not broken.moved, "warn", worst, drift.important, description)
+
+
+def _important_calendar(columns: Sequence[ColumnDrift], importance: Mapping[str, float]) -> list[str]:
+    """A sentence about columns of weight that are not judged: they may be quantities that only grow."""
+    heavy = [one for one in columns if one.status == CALENDAR and importance.get(one.name, 0.0) >= IMPORTANT]
+    named = "; ".join(f"{one.name}{_how(one)}, {importance[one.name]:.0%} of the importance" for one in heavy)
+    return [f"Not judged, because they run in one direction with time: {named}."] if heavy else []
 
 
 def _how(column: ColumnDrift) -> str:

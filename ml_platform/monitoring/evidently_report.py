@@ -31,7 +31,7 @@ def shown_names(names: Iterable[str]) -> dict[str, str]:
     {'km': 'km', 'true label': 'true label (2)', 'a\\nb': 'a b'}
     """
     shown: dict[str, str] = {}
-    taken = {SCORE, LABEL, DECISION}
+    taken = {SCORE, LABEL, DECISION, PERFORMANCE}
     for name in names:
         line = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "(blank)"
         line = line.replace("<", "‹").replace(">", "›")
@@ -46,7 +46,7 @@ def rendered(question: Mapping[str, Any]) -> dict[str, Any]:
     """Draw a report; what came of it.
 
     The question: `reference` and `current` (Parquet files), `html` and `json` (where to write),
-    `columns` (name → number or level, in the order of the page), `captions` (name → the platform's figure),
+    `columns` (name → number or level, in the order of the page), `captions` (name on the page → the platform's figure),
     `task`, `performance` (whether the labels are good for it), `threshold` (PSI above which a column is called
     drifted), `title`, `heading` (HTML that stands above the charts) and `about` (kept in the JSON).
 

@@ -57,12 +57,14 @@ class Answer:
     """A run request or a skip reason, and the cursor to store.
 
     stuck: the state whose run failed and is not started again; empty: none; None: that was not looked at.
+    outcome: what became of that run, as a clause.
     """
 
     request: dg.RunRequest | None
     reason: str
     cursor: str | None = None
     stuck: str | None = None
+    outcome: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,12 +126,12 @@ def _planned(
             )
             continue  # scoring goes on
         state = state_of(plan, work)
-        tried, attempt = _tried(instance, ws.settings, pipeline, work, state)
+        outcome, tried, attempt = _tried(instance, ws.settings, pipeline, work, state)
         if tried and work.only == [[pipeline.name, "report"]]:
             continue  # nothing is made of a page, so one that could not be drawn keeps nothing back
         if work.job == job:
             if tried:
-                return Answer(None, tried, _LOUD, state.key)
+                return Answer(None, tried, _LOUD, state.key, outcome)
             return Answer(_request(ws, pipeline, work, state, attempt), "", _LOUD, "")
         if job == "train":
             waits = tried or f"{pipeline.name}_data has to run for {work.partition} first."
@@ -157,7 +159,7 @@ def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, sett
     assets = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
     work = Work("data", pipeline.partition_keys()[0], 0, 1, assets)
     state = first_state(settings, pipeline, work)
-    tried, attempt = _tried(instance, settings, pipeline, work, state)
+    _, tried, attempt = _tried(instance, settings, pipeline, work, state)
     return Answer(None, tried) if tried else Answer(_request(None, pipeline, work, state, attempt), "")
 
 
@@ -206,8 +208,11 @@ def _killed(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRun
 
 def _tried(
     instance: dg.DagsterInstance, settings: Settings, pipeline: ModelPipeline, work: Work, state: RunState
-) -> tuple[str, int]:
-    """Why the run for this state is not requested again (empty: it is), and how often it was killed."""
+) -> tuple[str, str, int]:
+    """What became of the run for this state, why it is not requested again, and how often it was killed.
+
+    The first two are empty where it is requested again.
+    """
     remedy = (
         "Fix the cause: the sensor runs again when the state changes. Or re-execute that run, or use `ml-platform run`."
     )
@@ -216,14 +221,17 @@ def _tried(
     killed = [run for run in before if _killed(instance, settings, run)]
     for run in before:
         if run not in killed:
-            outcome = {"FAILURE": "failed", "CANCELED": "was stopped"}.get(run.status.value, "changed nothing")
-            return f"{what} {outcome} (run {run.run_id}) and the state has not changed since. {remedy}", 0
+            became = {"FAILURE": "failed", "CANCELED": "was stopped"}.get(run.status.value, "changed nothing")
+            outcome = f"{what} {became}"
+            return outcome, f"{outcome} (run {run.run_id}) and the state has not changed since. {remedy}", 0
     if len(killed) >= _ATTEMPTS:
-        return f"{what} was killed {len(killed)} times (last run {killed[0].run_id}). {remedy}", 0
+        outcome = f"{what} was killed {len(killed)} times"
+        return outcome, f"{outcome} (last run {killed[0].run_id}). {remedy}", 0
     last = instance.get_runs(dg.RunsFilter(tags={PIPELINE_TAG: pipeline.name}), limit=1)
     if last and last[0].tags.get(WANTED_TAG) == state.wanted and last[0].status == dg.DagsterRunStatus.SUCCESS:
-        return f"{what} ran (run {last[0].run_id}) and the same assets are stale again. {remedy}", 0
-    return "", len(killed)
+        reason = f"{what} ran (run {last[0].run_id}) and the same assets are stale again. {remedy}"
+        return f"{what} ran", reason, 0
+    return "", "", len(killed)
 
 
 def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: RunState, killed: int) -> dg.RunRequest:

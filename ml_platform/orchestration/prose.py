@@ -1,5 +1,6 @@
 """Asset descriptions for Dagster: what an asset is, when it changes and what to do when something is wrong."""
 
+from ml_platform.naming import quoted
 from ml_platform.runtime.step import Step
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
@@ -14,7 +15,7 @@ def step_description(pipeline: ModelPipeline, step: Step) -> str:
         f"**Worth knowing:** {step.advice}",
     ]
     if table := step.table(pipeline):
-        lines.append(f'**In SQL:** `ml-platform sql "FROM {table} LIMIT 5"`')
+        lines.append(_in_sql(table))
     lines.append(f"*{pipeline.name}: {pipeline.description}*" if pipeline.description else "")
     return "\n\n".join(line for line in lines if line)
 
@@ -49,7 +50,7 @@ def validated_description(table: Table) -> str:
             + (f" or {', '.join(f'`{need}`' for need in table.needs)}" if table.needs else "")
             + ".",
             "**When a check fails:** its description says why. Rejected rows are in quarantine, each with its reason.",
-            f'**In SQL:** `ml-platform sql "FROM validated.{table.name} LIMIT 5"`',
+            _in_sql(f"validated.{table.name}"),
         ]
         if line
     )
@@ -65,6 +66,11 @@ def quarantine_description(table: Table) -> str:
             "`ml-platform quarantine PIPELINE --replay` counts them beforehand.",
         ]
     )
+
+
+def _in_sql(table: str) -> str:
+    """A query of a lake table, `schema.name`, to paste into a shell: a pipeline may be called `order`."""
+    return f"**In SQL:** `ml-platform sql 'FROM {'.'.join(map(quoted, table.split('.')))} LIMIT 5'`"
 
 
 def about(table: Table) -> str:

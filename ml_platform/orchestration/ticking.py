@@ -44,7 +44,7 @@ def answered(
     try:
         answer = due(instance, pipeline, job, cursor, log, addresses)
         if answer.stuck is not None and (ws := reading_workspace_for(settings)) is not None:
-            problem = of_stuck_run(asset, answer.reason, answer.stuck) if answer.stuck else None
+            problem = of_stuck_run(asset, answer.outcome, answer.reason, answer.stuck) if answer.stuck else None
             if _news(ws.state, asset, problem):
                 _tell(settings, asset, problem, _OURS, log)
     except Exception as error:  # whatever it is: a sensor goes on, and a person hears of it

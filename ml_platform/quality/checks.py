@@ -126,7 +126,7 @@ def _keys(s: _Subject) -> CheckResult:
     key = ", ".join(quoted(name) for name in s.table.key or s.table.columns)
     validated = f"validated.{quoted(s.table.name)}"
     count, parts = s.stores.lake.rows(
-        f"SELECT count(*), list(DISTINCT parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS parts "
+        f"SELECT count(*), list(DISTINCT _parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS _parts "
         f"FROM {validated} WHERE _superseded_at IS NULL GROUP BY {key} HAVING count(*) > 1 "
         "AND list_contains(list(_partition), ?))",
         [s.partition],

@@ -98,7 +98,7 @@ def _files(
     """The files of the partition and those before it. Without partitions the newest file, and the others."""
     rows = lake.rows(
         f"WITH known AS ({_known(table, reference)}) SELECT a._file, a._partition = ?, max(a._arrival), count(*), "
-        f"count(known.found) FROM validated.{quoted(table.name)} a LEFT JOIN known ON {_on(reference)} "
+        f"count(known._found) FROM validated.{quoted(table.name)} a LEFT JOIN known ON {_on(reference)} "
         f"WHERE a._superseded_at IS NULL AND a._partition BETWEEN ? AND ? AND {_given(reference)} GROUP BY ALL",
         [*_bounds(table, reference, since, partition), partition, since, partition],
     )
@@ -112,7 +112,7 @@ def _files(
 def _known(table: Table, reference: Reference) -> str:
     """The keys that count as known: all of another table, of the same table those that more than one file has."""
     columns = ", ".join(quoted(theirs) for theirs in reference.on.values())
-    source = f"SELECT {columns}, 1 AS found FROM validated.{quoted(reference.table)}"
+    source = f"SELECT {columns}, 1 AS _found FROM validated.{quoted(reference.table)}"
     if reference.table != table.name:
         return f"{source} GROUP BY ALL"
     return f"{source} WHERE _partition BETWEEN ? AND ? GROUP BY ALL HAVING count(DISTINCT _file) > 1"

@@ -9,6 +9,7 @@ from statistics import median
 
 import polars as pl
 
+from ml_platform.naming import listed
 from ml_platform.quality.findings import Finding, columns, pairs
 from ml_platform.quality.history import History
 from ml_platform.quality.profile import LEVELS
@@ -139,5 +140,4 @@ def _busy(clock: Sequence[float]) -> str:
 
 
 def _some(shares: Mapping[str, float]) -> str:
-    names = sorted(shares, key=lambda level: -shares[level])
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+    return listed(sorted(shares, key=lambda level: -shares[level]), 4)

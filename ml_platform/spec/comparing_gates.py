@@ -11,8 +11,8 @@ from ml_platform.spec.vocabulary import word
 class NoWorseThanChampion(MetricGate):
     """The candidate is no worse than the champion by more than `tolerance`, as far as the holdout can tell (S25).
 
-    Both score the holdout, and the 95 % interval of the difference comes from a paired bootstrap, in the good direction
-    of the metric. Three outcomes:
+    Both score the holdout, and the 95 % interval of the difference, in the good direction of the metric, comes from a
+    paired jackknife: groups of rows are left out of both. Three outcomes:
 
     - shown no worse: the whole interval is above -`tolerance`. It passes.
     - shown worse: the whole interval is below -`tolerance`. It fails.
@@ -44,7 +44,7 @@ class NoWorseThanChampion(MetricGate):
         "by simulation, at 2,000 holdout rows, a ROC AUC of .75, scores that correlate by .9 and a tolerance of .01, "
         "an equal model is refused in 3 to 7 % of cases, and one worse by three tolerances is promoted in under 1 %."
     )
-    why = "The candidate and the version that serves are compared on the same rows, resampled together."
+    why = "The candidate and the version that serves are compared on the same rows, so that what they share cancels."
 
     def __post_init__(self) -> None:
         self._check_metric()
@@ -66,7 +66,7 @@ class NoWorseThanBaseline(MetricGate):
     """The candidate passes unless it is shown to be worse than a linear model by more than `tolerance`.
 
     Where the holdout cannot tell (undecided), it passes. It fails when the whole 95 % interval of
-    the difference, by the same bootstrap, is below -`tolerance`, and without rows of the training part. The baseline is
+    the difference, by the same jackknife, is below -`tolerance`, and without rows of the training part. The baseline is
     `Linear()` with the same columns, fitted on at most 50,000 rows of that part, evenly spread, and not kept.
 
     Args:

@@ -125,7 +125,8 @@ class Retrain:
         every: By the calendar: so many partitions after the last training, or in a later UTC period than the last
             training: "1d", "1w" (from Monday) or "1mo". None: not by the calendar.
         min_examples: With fewer known labels nothing is trained, whatever the reason.
-        on_drift: Train when the partition's weighted drift (0 to 1) is at least this.
+        on_drift: Train when the partition's weighted drift (0 to 1) is at least this, or when one important column
+            drifted by itself (`Drift(important=…)`).
         on_performance: Train when the champion's headline metric on the partition is worse than on its holdout by more
             than this, in units of the metric.
         cool_down: For so many partitions after a training, only a person triggers another.

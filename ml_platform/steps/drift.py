@@ -155,7 +155,7 @@ def _without_calendar(ws: Workspace, subject: Judged, columns: list[ColumnDrift]
     drifted = [name for name, one in by_name.items() if (one.psi or 0.0) >= _NOTABLE]
     if at is None or not drifted:
         return columns
-    reference, current = (slices(ws, side, at, drifted) for side in (subject.train, subject.current))
+    reference, current = (slices(ws.lake, side, at, drifted) for side in (subject.train, subject.current))
     calendar = calendar_columns(reference, current, _of_time_alone(subject.definition))
     return [replace(one, status=CALENDAR) if one.name in calendar else one for one in columns]
 

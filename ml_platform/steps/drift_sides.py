@@ -9,6 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.connection import Lake
 from ml_platform.models import bundle as bundles
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
@@ -86,15 +87,16 @@ def populations(ws: Workspace, subject: Judged) -> tuple[Population, Population]
     return population(subject.train), population(subject.current)
 
 
-def slices(ws: Workspace, relation: str, at: str, names: Sequence[str]) -> Mapping[str, list[Slice]]:
+def slices(lake: Lake, relation: str, at: str, names: Sequence[str]) -> Mapping[str, list[Slice]]:
     """Columns in equal spans of time, in order: the range of each one's values there."""
     if not names:
         return {}
     ends = [f"min({quoted(name)}), max({quoted(name)})" for name in names]
     moment = f"epoch_us({quoted(at)})"
-    rows = ws.lake.rows(
-        f"SELECT {SLICES} * ({moment} - first) // (last - first + 1) AS slice, {', '.join(ends)} FROM {relation} r, "
-        f"(SELECT min({moment}) AS first, max({moment}) AS last FROM {relation}) GROUP BY slice ORDER BY slice"
+    rows = lake.rows(
+        f"SELECT {SLICES} * ({moment} - span._first) // (span._last - span._first + 1) AS _slice, {', '.join(ends)} "
+        f"FROM {relation} r, (SELECT min({moment}) AS _first, max({moment}) AS _last FROM {relation}) span "
+        "GROUP BY _slice ORDER BY _slice"
     )
     return {
         name: [Slice(row[2 * place + 1], row[2 * place + 2]) for row in rows if row[2 * place + 1] is not None]

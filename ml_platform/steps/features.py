@@ -63,7 +63,8 @@ class FeaturesStep(Step):
         definition, key = ws.state.once(f"definition of {pipeline.name}", lambda: _definition(pipeline))
         reads = reading.validated(ws, pipeline, definition, *window_of(pipeline, partition))
         since = reading.available_since(ws, definition) if reads else {}
-        return recipe("features", CODE_VERSION, key, partition, reads, since, libraries("duckdb", "polars"))
+        version = code_version(pipeline, definition)
+        return recipe("features", *version, key, partition, reads, since, libraries("duckdb", "polars"))
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
         """Compute the partition out of core, then replace it in a short transaction."""
@@ -93,6 +94,16 @@ def relations(ws: Workspace, definition: FeatureDefinition) -> dict[str, str]:
 def _definition(pipeline: ModelPipeline) -> tuple[FeatureDefinition, str]:
     definition = FeatureDefinition.of(pipeline)
     return definition, definition.key
+
+
+def code_version(pipeline: ModelPipeline, definition: FeatureDefinition) -> list[int]:
+    """What content keys say of the code: nothing more than CODE_VERSION where later changes alter no value.
+
+    Of a table without key several rows may be the same example: the path of the file decides, not its id.
+    """
+    tied = not pipeline.table(definition.examples).key
+    later = max(definition.code_version, 2 if tied else 1)
+    return [CODE_VERSION, *([later] if later > 1 else [])]
 
 
 def _only_needed(pipeline: ModelPipeline, table: str) -> bool:

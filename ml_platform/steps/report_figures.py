@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.monitoring.evidently_report import PERFORMANCE, SCORE
+from ml_platform.monitoring.evidently_report import PERFORMANCE, SCORE, shown_names
 from ml_platform.monitoring.report_heading import Figure, heading
 from ml_platform.naming import quoted
 from ml_platform.quality.checks import CheckResult
@@ -20,7 +20,7 @@ class Figures:
 
     version: int
     columns: dict[str, str]  # name → number or level: those above the threshold, then those that matter most
-    captions: dict[str, str]  # name → its figure of all rows, also of the score
+    captions: dict[str, str]  # name on the page → the figure of all rows, also of the score and the performance
     reference_rows: int
     alarms: list[str]  # a sentence for every drift check that failed
     passed: list[str]  # and for every other
@@ -53,11 +53,11 @@ def figures_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Figure
         return None
     number = int(scored[0])
     bound = pipeline.drift.feature
-    columns, captions, unreadable = {}, {}, []
+    columns, figures, unreadable = {}, {}, []
     for _, name, kind, status, psi, importance, _, _ in rows:
         if kind in ("number", "level") and psi is not None:
             columns[name] = kind
-            captions[name] = f"{_psi(psi, bound)}; {importance or 0:.0%} of the importance"
+            figures[name] = f"{_psi(psi, bound)}; {importance or 0:.0%} of the importance"
         elif kind not in ("weighted", "score"):
             unreadable.append({"column": name, "status": status})
     limit = pipeline.drift.report_columns
@@ -79,6 +79,7 @@ def figures_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Figure
     kept = dict(list(columns.items())[:limit])
     over = {name for _, name, _, _, psi, importance, _, _ in rows if psi is not None and psi > bound and importance}
     ordered = dict(sorted(kept.items(), key=lambda column: column[0] not in over))
+    captions = {page_name: figures[name] for name, page_name in shown_names(ordered).items()}
     if scores:
         which = "the largest of a class: " if len(scores) > 1 else ""
         captions[SCORE] = which + _psi(max(scores), pipeline.drift.score)

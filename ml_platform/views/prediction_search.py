@@ -8,6 +8,8 @@ from ml_platform.naming import quoted
 
 Row = dict[str, Any]
 _SHOWN = '"key", "at", score, "class", version, role, _partition AS partition, run_id'
+_FORM = "%Y-%m-%d %H:%M:%S.%f"  # of a prediction time, in Python and in DuckDB
+_AT = f"strftime(\"at\", '{_FORM}')"
 _CANDIDATES = 20  # that an ambiguous key lists
 _ALIKE = 200  # keys that are compared for a misspelling
 
@@ -37,7 +39,7 @@ def predictions_of(lake: Lake, pipeline: str, key: str, at: str | None = None) -
         return _at(exact, pipeline, at)
     condition, parameters = _holds(key.split())
     if at is not None:
-        condition, parameters = f'{condition} AND starts_with("at"::VARCHAR, ?)', [*parameters, _sortable(at)]
+        condition, parameters = f"{condition} AND starts_with({_AT}, ?)", [*parameters, _sortable(at)]
     table = f"{quoted(pipeline)}.predictions"
     (total,) = lake.rows(f'SELECT count(DISTINCT "key") FROM {table} WHERE {condition}', parameters)[0]
     if not total:
@@ -72,16 +74,16 @@ def _at(rows: list[Row], pipeline: str, at: str | None) -> list[Row]:
     if at is None:
         return rows
     timed = [row for row in rows if row["at"] is not None]
-    chosen = [row for row in timed if f"{row['at']:%Y-%m-%d %H:%M:%S.%f}".startswith(_sortable(at))]
+    chosen = [row for row in timed if f"{row['at']:{_FORM}}".startswith(_sortable(at))]
     if not chosen:
-        times = [f"{row['at']:%Y-%m-%d %H:%M:%S}" for row in timed]
+        times = [f"{row['at']:{_FORM}}".removesuffix(".000000") for row in timed]
         remedy = "" if times else "Its examples have no prediction time."
         raise NotFoundError(f"prediction of {pipeline} for {rows[0]['key']!r} at", at, times, remedy=remedy)
     return chosen
 
 
 def _sortable(at: str) -> str:
-    """A moment of ISO 8601, or its beginning, as the lake writes moments.
+    """A moment of ISO 8601, or its beginning, in the form of `_FORM`.
 
     >>> _sortable("2024-03-01T17:05Z")
     '2024-03-01 17:05'

@@ -51,13 +51,14 @@ def typical_example(
 def _median(stores: Stores, train: str, name: str) -> Any:
     value = f"CASE WHEN isfinite({quoted(name)}::DOUBLE) THEN {quoted(name)} END"
     ((rows, present, median),) = stores.lake.rows(
-        f"SELECT count(*), count(v), quantile_disc(v, 0.5) FROM (SELECT {value} AS v FROM {train})"
+        f"SELECT count(*), count(_value), quantile_disc(_value, 0.5) FROM (SELECT {value} AS _value FROM {train})"
     )
     return median if 2 * present >= rows else None
 
 
 def _most_frequent(stores: Stores, train: str, name: str) -> Any:
     rows = stores.lake.rows(
-        f"SELECT {quoted(name)} AS v, count(*) AS n FROM {train} GROUP BY ALL ORDER BY n DESC, v NULLS LAST LIMIT 1"
+        f"SELECT {quoted(name)} AS _value, count(*) AS _rows FROM {train} "
+        "GROUP BY ALL ORDER BY _rows DESC, _value NULLS LAST LIMIT 1"
     )
     return rows[0][0] if rows else None

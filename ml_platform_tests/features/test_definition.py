@@ -5,12 +5,26 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import dataframely as dy
 import polars as pl
 import pytest
 
-from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince, Window
+from ml_platform import (
+    Derived,
+    Examples,
+    Files,
+    Latest,
+    LightGBM,
+    Lookup,
+    ModelPipeline,
+    Since,
+    Table,
+    TimeSince,
+    Window,
+)
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.spec.features import Feature
+from ml_platform.steps.features import code_version
 from ml_platform_tests.scenario.flights import pipeline
 
 DAY = 86_400_000_000
@@ -109,3 +123,60 @@ def test_serving_needs_the_json_and_no_training_library() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True)
     assert int(run.stdout) == len(everything().feature_schema)
+
+
+class Fare(dy.Schema):
+    """A fare of a route, without a primary key."""
+
+    origin = dy.String()
+    seen = dy.Datetime(time_zone="UTC")
+    price = dy.Decimal(12, 2)
+    seats = dy.Int64()
+
+
+class KeyedFare(Fare):
+    """The same with one."""
+
+    number = dy.Int64(primary_key=True)
+
+
+LATEST = Latest("fares", on="origin", take=["seats"])
+
+
+def _with_fares(feature: Feature, contract: type[dy.Schema]) -> ModelPipeline:
+    flights = pipeline().tables[0]
+    return ModelPipeline(
+        "fares",
+        tables=(flights, Table("fares", Files("fares/*.csv"), contract, event_time="seen")),
+        examples=Examples("flights", "flight", ("carrier", "origin", "tail"), label=pl.col("delay") > 15, at="departs"),
+        features=(feature,),
+        trainer=LightGBM(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("feature", "contract", "version"),
+    [
+        (LATEST, Fare, 2),
+        (LATEST, KeyedFare, 1),
+        (Window("fares", by="origin", of="price", agg=["mean"], over=["7d"]), KeyedFare, 2),
+        (Window("fares", by="origin", of="price", agg=["n_unique"], over=["7d"]), KeyedFare, 1),
+        (Window("fares", by="origin", of="seats", agg=["mean"], over=["7d"]), Fare, 1),
+    ],
+    ids=["ties without key", "a key", "sums of decimals", "decimals that are not summed", "rows that are summed"],
+)
+def test_a_change_of_code_counts_where_it_alters_values_only(  # S31
+    feature: Feature, contract: type[dy.Schema], version: int
+) -> None:
+    definition = FeatureDefinition.of(_with_fares(feature, contract))
+    assert definition.code_version == version
+    assert "version" not in definition.to_json()
+
+
+def test_the_key_of_the_step_says_so_only_there() -> None:  # S31
+    def in_key(feature: Feature, contract: type[dy.Schema]) -> list[int]:
+        declared = _with_fares(feature, contract)
+        return code_version(declared, FeatureDefinition.of(declared))
+
+    assert in_key(LATEST, KeyedFare) == [1], "as in the lakes of before"
+    assert in_key(LATEST, Fare) == [1, 2]

@@ -170,3 +170,18 @@ def test_a_calendar_breaks_no_rule_and_is_named() -> None:
     assert alarming(Drift(), columns, weights) == alarming(Drift(), [], {})
     [figure, *_] = run_checks(Drift(), columns, [], weights, 0.1)
     assert figure.description.endswith("left out, because they only tell the time: day.")
+
+
+def test_a_calendar_column_of_weight_is_named_beside_the_judged_ones_and_a_light_one_is_not() -> None:
+    columns = [
+        ColumnDrift("price", CALENDAR, psi=3.0, kind="number", distance=2.5),
+        ColumnDrift("day", CALENDAR, psi=3.0),
+        ColumnDrift("km", "ok", psi=0.1, rows=900),
+    ]
+    weights = {"price": 0.4, "day": 0.05, "km": 0.3}
+    check = run_checks(Drift(), columns, [], weights, 0.1)[2]
+    assert check.passed
+    assert check.description.endswith(
+        "Not judged, because they run in one direction with time: price has PSI 3.00 and moved by 2.5 standard "
+        "deviations, 40% of the importance."
+    )

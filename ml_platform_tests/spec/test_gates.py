@@ -52,7 +52,7 @@ GATES: list[tuple[Gate, str, str, str, str]] = [
         "95c3c3cec499e3b49837cbc9fb403367fb784345fdb0cd0d476aeb3d713e3f0a",
         "roc_auc_no_worse_than_champion",
         "roc_auc no worse than the champion's by 0.01",
-        "The candidate and the version that serves are compared on the same rows, resampled together.",
+        "The candidate and the version that serves are compared on the same rows, so that what they share cancels.",
     ),
     (
         NoWorseThanBaseline("roc_auc", tolerance=0.01),

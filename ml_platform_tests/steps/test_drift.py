@@ -10,11 +10,14 @@ from scipy.stats import wasserstein_distance
 
 from ml_platform import Derived, Drift, Retrain
 from ml_platform.lake.blobs import file_hash
+from ml_platform.monitoring.calendar import Slice
 from ml_platform.runtime import retention
 from ml_platform.state import ledger
 from ml_platform.state.results import DriftResult
+from ml_platform.steps.drift_sides import slices
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World
 
 NAME = "trip_delay"
@@ -190,3 +193,12 @@ def test_without_partitions_what_was_trained_on_is_left_out(open_world: OpenWorl
     # What is scored is the holdout, and that is the scores' reference.
     assert rows["score"]["psi"] == 0 and rows["score"]["rows"] == parts["holdout"]
     assert churn.run() == []
+
+
+def test_spans_of_time_do_not_mind_what_columns_are_called(sandbox: IngestionSandbox) -> None:
+    names = ["first", "last", "slice", "span", "r"]
+    listed = ", ".join(f'i::DOUBLE AS "{name}"' for name in names)
+    relation = f"(SELECT TIMESTAMPTZ '2024-01-01 00:00:00Z' + to_seconds(i) AS at, {listed} FROM range(128) t(i))"
+    assert slices(sandbox.lake, relation, "at", names) == {
+        name: [Slice(2.0 * n, 2.0 * n + 1) for n in range(64)] for name in names
+    }

@@ -33,11 +33,12 @@ from ml_platform import (
 )
 from ml_platform.errors import DeclarationError
 from ml_platform.models import bundle as bundles
-from ml_platform.monitoring.evidently_report import DECISION, LABEL, SCORE, shown_names
+from ml_platform.monitoring.evidently_report import DECISION, LABEL, PERFORMANCE, SCORE, shown_names
 from ml_platform.monitoring.report_worker import worker
 from ml_platform.sources.landing import land
 from ml_platform.spec.features import Feature
 from ml_platform.state import versions
+from ml_platform.steps.report_figures import figures_of
 from ml_platform.views.explanation import explain
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World, world
@@ -237,6 +238,9 @@ def test_a_page_shows_columns_of_any_name_beside_its_own(tmp_path: Path) -> None
             **dict.fromkeys(("reference", "current"), str(tmp_path / "rows.parquet")),
             **{kind: str(tmp_path / f"report.{kind}") for kind in ("html", "json")},
             "columns": dict.fromkeys(names.values(), "number"),
+            "captions": {name: f"the figure of column {index}" for index, name in enumerate(names.values())},
+            "title": "p 2024-01",
+            "heading": "",
             "task": "regression",
             "performance": True,
             "threshold": 0.2,
@@ -246,8 +250,26 @@ def test_a_page_shows_columns_of_any_name_beside_its_own(tmp_path: Path) -> None
     assert (answer["columns"], answer["left out"], answer["performance"]) == (len(names), [], True)
     page = (tmp_path / "report.html").read_text()
     assert "<i id=x>" not in page
+    assert all(f"the figure of column {index}" in page for index in range(len(names)))
     drawn = (tmp_path / "report.json").read_text()
     assert all(json.dumps(name)[1:-1] in drawn for name in names.values())
+
+
+def test_the_pages_own_names_are_no_columns_name() -> None:
+    own = ["predicted score", "model performance", "true label", "predicted label"]
+    assert not set(shown_names(own).values()) & set(own)
+
+
+def test_every_column_of_a_report_has_its_own_figure(named: World) -> None:
+    figures = figures_of(named.ws, named.pipeline, "2024-02")
+    assert figures is not None and "new\nline" in figures.columns
+    assert set(figures.captions) == {*shown_names(figures.columns).values(), SCORE, PERFORMANCE}
+    measured = named.frame(
+        "SELECT feature, psi FROM \"select\".drift WHERE _partition = '2024-02' AND kind IN ('number', 'level')"
+    )
+    psi = dict(measured.iter_rows())
+    for name, page_name in shown_names(figures.columns).items():
+        assert figures.captions[page_name].startswith(f"PSI {psi[name]:.3f} of all rows")
 
 
 def test_a_prediction_is_explained_in_the_notebook_by_the_declared_names(named: World) -> None:

@@ -72,3 +72,24 @@ def test_a_pipeline_without_predictions_says_what_to_run(open_world: OpenWorld) 
     trips = open_world(None)
     with pytest.raises(NotFoundError, match="It has none yet: `ml-platform run trip_delay`"):
         predictions_of(trips.ws.lake, NAME, "1")
+
+
+def test_a_time_with_fractions_of_a_second_chooses_for_a_part_of_a_key_as_for_a_whole_one(
+    open_world: OpenWorld, february: Path
+) -> None:
+    trips = open_world(february)
+    with trips.ws.lake.connection.cursor() as cursor:
+        cursor.execute("USE lake")
+        for key, at in (("ZZ 1 whole", "2024-02-03 10:00:00"), ("ZZ 2 half", "2024-02-03 10:00:00.5")):
+            cursor.execute(
+                f'INSERT INTO {NAME}.predictions SELECT * REPLACE (? AS key, ?::TIMESTAMPTZ AS "at") '
+                f"FROM {NAME}.predictions LIMIT 1",
+                [key, at],
+            )
+    for typed in ("ZZ 2 half", "zz 2"):
+        for at in ("2024-02-03 10:00:00.5", "2024-02-03T10:00:00.500000+00:00", "2024-02-03T10"):
+            assert [row["key"] for row in predictions_of(trips.ws.lake, NAME, typed, at)] == ["ZZ 2 half"]
+    for typed in ("ZZ 1 whole", "zz 1"):
+        assert predictions_of(trips.ws.lake, NAME, typed, "2024-02-03T10:00:00.000000Z")
+    with pytest.raises(NotFoundError, match=r"Known: 2024-02-03 10:00:00.500000\."):
+        predictions_of(trips.ws.lake, NAME, "ZZ 2 half", "2024-02-03 10:00:00.6")

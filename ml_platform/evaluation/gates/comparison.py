@@ -1,4 +1,4 @@
-"""Two models on the same rows, resampled together, so that what they share cancels (S25)."""
+"""Two models on the same rows, the same groups of them left out of both, so that what they share cancels (S25)."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -1,4 +1,4 @@
-"""No regression: candidate and champion on the same holdout, resampled together (S25)."""
+"""No regression: candidate and champion on the same rows of the holdout (S25)."""
 
 from ml_platform.evaluation.candidate import Candidate, Champion, Evidence, Finding
 from ml_platform.evaluation.gates.comparison import Conclusion, compared

@@ -87,6 +87,10 @@ class WindowForm(JoinedForm[Window]):
     def lookback(self) -> int | None:
         return max(self.spans)
 
+    def code_version(self, table: TableForm) -> int:
+        decimal = self.of is not None and isinstance(table.columns[self.of], pl.Decimal)
+        return 2 if decimal and NUMERIC.intersection(self.aggregates) else 1  # decimals were rounded twice before
+
     @property
     def shared(self) -> Hashable:
         return self.kind, self.clock, json.dumps(self.where)
