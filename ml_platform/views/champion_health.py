@@ -47,11 +47,7 @@ def _none(state: State, pipeline: str) -> Finding:
     return Finding("champion", "warn", f"{pipeline} has no champion yet: {decided[-1].reason}", remedy)
 
 
-_SAID: Mapping[ChampionOutcome, str] = {
-    "kept": "was kept out",
-    "blocked": "is blocked",
-    "waiting": "waits for a gate",
-}
+_SAID: Mapping[ChampionOutcome, str] = {"kept": "was kept out", "blocked": "is blocked", "waiting": "waits for a gate"}
 
 
 def _kept_out(state: State, pipeline: str, champion: int | None) -> Finding | None:
