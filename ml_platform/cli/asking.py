@@ -32,13 +32,14 @@ def sql(
 ) -> None:
     """Query the lake in SQL, read-only, also while runs write. The operational state is attached as `state`."""
     from ml_platform.lake.connection import Lake
+    from ml_platform.lake.python_rows import python_rows
     from ml_platform.lake.query import ask
     from ml_platform.state.attached import attach
 
     with Lake(opening.settings(), read_only=True) as lake:
         attach(lake)
         answer = ask(lake, query, limit=limit)
-    rows = answer.frame.to_dicts()
+    rows = python_rows(answer.frame)
     if as_json:
         emit_json(rows)
     elif list(answer.types) == ["explain_key", "explain_value"]:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import polars as pl
 
+from ml_platform.lake.python_rows import python_rows
 from ml_platform.naming import quoted
 from ml_platform.plots.markdown import ROWS, rows_table
 from ml_platform.runtime.workspace import Workspace
@@ -39,7 +40,7 @@ def written(ws: Workspace, text: str) -> dict[str, str]:
 
 def previewed(ws: Workspace, first: pl.DataFrame, rows: int) -> dict[str, str]:
     """Store the first of `rows` rows as Markdown."""
-    return written(ws, rows_table(first.to_dicts(), rows))
+    return written(ws, rows_table(python_rows(first), rows))
 
 
 def preview(ws: Workspace, table: str, *, rows: int, of: str, column: str = "_partition") -> str:
@@ -54,4 +55,4 @@ def preview(ws: Workspace, table: str, *, rows: int, of: str, column: str = "_pa
     frame = ws.lake.frame(
         f"SELECT {', '.join(listed)} FROM {quoted(schema)}.{quoted(name)} WHERE {quoted(column)} = ? LIMIT {ROWS}", [of]
     )
-    return rows_table(frame.to_dicts(), rows)
+    return rows_table(python_rows(frame), rows)

@@ -132,16 +132,16 @@ def _read_parquet(plain: Path, path: str) -> pl.DataFrame:
         raise FileRefused(
             path, "the Parquet file is truncated", position=f"byte {plain.stat().st_size:,}", remedy=_AGAIN
         )
+    _refuse_wide_decimals(plain, path)
     try:
         frame = pl.read_parquet(plain, hive_partitioning=False, glob=False)
     except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-        _refuse_wide_decimals(plain, path)
         raise FileRefused(path, f"the Parquet file cannot be read: {first_line(error)}", remedy=_AGAIN) from None
     return frame
 
 
 def _refuse_wide_decimals(plain: Path, path: str) -> None:
-    """Raise FileRefused when columns hold numbers of more than 38 digits: neither polars nor the lake has them."""
+    """Raise FileRefused when columns hold numbers of more than 38 digits, nested ones too: the lake has none."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import polars as pl
+from polars.exceptions import PanicException
 
 from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.lake.frames import staged
@@ -15,7 +16,7 @@ from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.sources.column_names import check_columns
 from ml_platform.sources.locks import table_lock
-from ml_platform.sources.raw_columns import FILE, ROW, Placed, Places
+from ml_platform.sources.raw_columns import FILE, ROW, Placed, Places, without_form
 from ml_platform.sources.registry import source_of
 from ml_platform.sources.scan import Refusal, Waiting, look, read_key
 from ml_platform.sources.source import Source, Stamp
@@ -133,6 +134,8 @@ def _read(
             placed = places.of(frame, item.path)
         except FileRefused as refused:
             frame, error = None, str(refused)
+        except PanicException as panic:  # polars ends so at values that it has no form for
+            frame, error = None, str(without_form(frame, item.path, panic))
     before = item.recorded
     standing = next((v for v in reversed(before) if v.status == "ingested"), None)
     number = max((v.version for v in before), default=0) + 1

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
+from polars.exceptions import PanicException
 
-from ml_platform.errors import FileRefused
+from ml_platform.errors import FileRefused, first_line
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.storable import to_arrow
+from ml_platform.lake.storable import storable, to_arrow
 from ml_platform.naming import quoted
 
 FILE, ROW = "_file", "_row"
@@ -74,6 +75,24 @@ def homes_of(frame: pl.DataFrame, existing: dict[str, str], incoming: dict[str, 
                 used.add(lower)
                 break
     return placed
+
+
+def without_form(frame: pl.DataFrame, path: str, panic: PanicException) -> FileRefused:
+    """The refusal of a file with values that polars has no other form for, such as times 10^8 years away."""
+    return FileRefused(
+        path,
+        f"its values have no form in the lake: {first_line(panic)}",
+        position=", ".join(repr(name) for name in frame.columns if not _has_form(frame[name]))[:300],
+        remedy="Write these columns as text.",
+    )
+
+
+def _has_form(column: pl.Series) -> bool:
+    try:
+        to_arrow(storable(column.to_frame()))
+    except PanicException:
+        return False
+    return True
 
 
 def types_in_duckdb(lake: Lake, frame: pl.DataFrame) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import examples_sql
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.python_rows import python_rows
 from ml_platform.naming import quoted
 from ml_platform.serving.batch import key_text
 from ml_platform.state.lineage import LandedFile, landed_files
@@ -64,4 +65,4 @@ def _origin(file: LandedFile, row: Row) -> Row:
 
 
 def _rows(lake: Lake, sql: str, parameters: list[Any]) -> list[Row]:
-    return lake.frame(sql, parameters).to_dicts()
+    return python_rows(lake.frame(sql, parameters))

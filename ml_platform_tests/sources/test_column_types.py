@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ml_platform.lake.python_rows import python_rows
 from ml_platform.lake.storable import storable
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
@@ -209,3 +210,37 @@ def test_a_file_with_too_many_columns_is_refused_by_name_and_the_others_go_on(
     [refusal] = report.refused
     assert "customers/a.parquet (8 columns)" in refusal.error and "it takes 5" in refusal.error
     assert "g0" in refusal.error and "Land fewer columns" in refusal.error
+
+
+def test_times_beyond_the_year_9999_are_stored_and_shown_as_distances() -> None:
+    frame = pl.DataFrame(
+        {
+            "day": pl.Series([0, 2**31 - 1, None], dtype=pl.Int32).cast(pl.Date),
+            "at": pl.Series([0, 2**62, None], dtype=pl.Int64).cast(pl.Datetime("us")),
+        }
+    )
+    assert python_rows(frame) == [
+        {"day": date(1970, 1, 1), "at": datetime(1970, 1, 1)},
+        {"day": "+2147483647 days from 1970-01-01", "at": f"+{2**62} us from 1970-01-01"},
+        {"day": None, "at": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pa.array([2**62], pa.timestamp("ms")), "no form in the lake"),
+        (pa.array([[Decimal(1)]], pa.list_(pa.decimal256(60, 2))), "more than 38 digits"),
+        (pa.array([{"a": Decimal(1)}], pa.struct([("a", pa.decimal256(60, 2))])), "more than 38 digits"),
+    ],
+)
+def test_values_that_the_lake_has_no_form_for_are_refused_by_column_and_other_files_go_on(
+    sandbox: IngestionSandbox, column: pa.Array, kind: str
+) -> None:
+    target = io.BytesIO()
+    pq.write_table(pa.table({"id": [1], "name": ["x"], "odd": column}), target)
+    sandbox.put("customers/a.parquet", target.getvalue())
+    sandbox.put("customers/b.parquet", parquet(PLAIN))
+    report = sandbox.ingest(customers(source=Files("customers/*.parquet")))
+    assert report.ingested == ["customers/b.parquet"]
+    assert "customers/a.parquet ('odd')" in report.refused[0].error and kind in report.refused[0].error
