@@ -127,15 +127,15 @@ def _read(
     reading = source.read(item.version)
     frame, error, fingerprint = reading.rows, reading.error, reading.fingerprint
     placed: Placed = {}
-    if frame is not None:
+    if (rows_read := frame) is not None:
         try:
-            frame = storable(frame)
+            frame = storable(rows_read)
             check_columns(table, frame.columns, item.path)
             placed = places.of(frame, item.path)
         except FileRefused as refused:
             frame, error = None, str(refused)
         except PanicException as panic:  # polars ends so at values that it has no form for
-            frame, error = None, str(without_form(frame, item.path, panic))
+            frame, error = None, str(without_form(rows_read, item.path, panic))
     before = item.recorded
     standing = next((v for v in reversed(before) if v.status == "ingested"), None)
     number = max((v.version for v in before), default=0) + 1
