@@ -218,7 +218,12 @@ def _conflicts(lake: Lake, table: Table, offers: pl.DataFrame, plan: Plan, resol
         .with_columns(theirs["_step"].alias("winner"), theirs[ROW].alias("winning_row"))
         .filter(pl.col(PARTITION) == plan.partition)
     )
-    paths = pl.Series([v.path for v in plan.files], dtype=pl.String)
+    # Rows of a file that was renamed stand under its new name, by which a person may withdraw it.
+    standing = {v.sha256: v.path for v, final in zip(plan.files, plan.final, strict=True) if final}
+    named = [
+        v.path if final else standing.get(v.sha256, v.path) for v, final in zip(plan.files, plan.final, strict=True)
+    ]
+    paths = pl.Series(named, dtype=pl.String)
     keyed = ", ".join(table.key)
     reason = pl.concat_str(
         pl.lit(f"the key ({keyed}) of "),

@@ -47,6 +47,19 @@ def test_a_renamed_file_is_the_same_file_and_may_be_corrected(sandbox: Ingestion
     assert current(sandbox, table) == [(1, "Eva"), (2, "Grace")]
 
 
+def test_a_conflict_with_a_renamed_file_names_it_as_it_is_called_now(sandbox: IngestionSandbox) -> None:
+    table = customers()
+    file = sandbox.put("customers/z.csv", "id,name\n1,Ada\n")
+    sandbox.run(table)
+    file.rename(sandbox.landing / "customers/b.csv")
+    sandbox.run(table)
+    (sandbox.landing / "customers/b.csv").unlink()
+    sandbox.put("customers/z.csv", "id,name\n1,Bea\n")
+    sandbox.run(table)
+    (reason,) = sandbox.quarantine(table)["reason"].to_list()
+    assert reason == ("the key (id) of customers/z.csv row 0 has other content in customers/b.csv row 0, which stands")
+
+
 def test_a_path_may_be_renamed_away_every_month(sandbox: IngestionSandbox) -> None:
     table = customers()
     contents = [GOOD, "id,name\n3,Eva\n", "id,name\n4,Kurt\n"]
