@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ml_platform.errors import SourceUnavailable
+from ml_platform.naming import listed
 from ml_platform.sources.registry import source_of
 from ml_platform.sources.source import Available, Source, Stamp
 from ml_platform.spec.canonical import canonical, content_key
@@ -67,20 +68,30 @@ class Pending:
     @property
     def departures(self) -> list[str]:
         """Which files left while their rows stand, in a sentence."""
-        return self._absent(self.gone, "left the landing folder while {its} rows stand", _GONE)
+        return [f"{self.departed} {self.withdrawing}"] if self.gone else []
+
+    @property
+    def departed(self) -> str:
+        """Which files left while their rows stand; empty when none did."""
+        return _absent(self.gone, "left the landing folder while {its} rows stand")
+
+    @property
+    def withdrawing(self) -> str:
+        """What to do about files that left, as a sentence."""
+        return _GONE.format(table=self.table)
 
     @property
     def remarks(self) -> list[str]:
         """What a person decided about files that are there, in sentences."""
-        return self._absent(self.withdrawn, "{is} withdrawn and not read", self.taking_back)
+        absent = _absent(self.withdrawn, "{is} withdrawn and not read")
+        return [f"{absent} {self.taking_back.format(table=self.table)}"] if absent else []
 
-    def _absent(self, paths: list[str], what: str, remedy: str) -> list[str]:
-        if not paths:
-            return []
-        several = len(paths) > 1
-        words = {"its": "their", "is": "are"} if several else {"its": "its", "is": "is"}
-        listed = ", ".join(paths[:3]) + (f" and {len(paths) - 3:,} more" if len(paths) > 3 else "")
-        return [f"{listed} {what.format(**words)}. {remedy.format(table=self.table)}"]
+
+def _absent(paths: list[str], what: str) -> str:
+    if not paths:
+        return ""
+    words = {"its": "their", "is": "are"} if len(paths) > 1 else {"its": "its", "is": "is"}
+    return f"{listed(paths)} {what.format(**words)}."
 
 
 def unavailable_message(table: str, unavailable: Refusal) -> str:

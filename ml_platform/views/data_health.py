@@ -37,6 +37,8 @@ def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterato
                     remedy = f"{table.source.correction} `ml-platform alerts resolve` where it can stay as it is."
                     yield Finding("refused file", "bad", detail, remedy)
         for table, look in looks:
+            if look.gone:
+                yield Finding("file that left", "warn", f"{table.name}: {look.departed}", look.withdrawing)
             for refusal in foreseen(stores.settings, table, look.paths):
                 yield Finding("waiting file", "warn", f"would be refused: {refusal.error}", table.source.correction)
         if counts:

@@ -56,6 +56,16 @@ def test_a_sound_platform_has_nothing_bad(platform: Settings) -> None:
     assert [finding for finding in _findings(platform) if finding.state != "ok" and not finding.remedy] == []
 
 
+def test_a_file_that_left_while_its_rows_stand_is_named_with_the_command_that_withdraws_it(platform: Settings) -> None:
+    (platform.landing / "drivers.csv").unlink()
+    finding = _finding(platform, "file that left")
+    assert (finding.state, finding.detail) == (
+        "warn",
+        "drivers: drivers.csv left the landing folder while its rows stand.",
+    )
+    assert "ml-platform withdraw drivers FILE --why" in finding.remedy
+
+
 def test_files_that_wait_are_counted(platform: Settings) -> None:
     assert _finding(platform, "landed files") == Finding("landed files", "ok", "trip_delay: none waits")
     landed = platform.landing / "trips"
