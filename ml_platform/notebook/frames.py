@@ -18,7 +18,10 @@ STATUS = {
     "realised": pl.Float64,
     "gates": pl.String,
     "decision": pl.String,
+    "reasons": pl.List(pl.String),
     "champion": pl.String,
+    "waits_for": pl.List(pl.String),
+    "waiting_since": _MOMENT,
 }
 DECISIONS = {
     "partition": pl.String,
@@ -52,6 +55,7 @@ _VERDICTS = {
     "low": pl.Float64,
     "high": pl.Float64,
     "passed": pl.Boolean,
+    "severity": pl.String,
     "rows": pl.Int64,
     "detail": pl.String,
 }

@@ -119,12 +119,12 @@ class Pipeline:
 
     @property
     def status(self) -> pl.DataFrame:
-        """One row a partition, as `ml-platform status` shows it: rows, metric on the next partition, gates, champion.
+        """One row a partition, as `ml-platform status` shows it, with the one that the pipeline waits for.
 
         Raises DeclarationError without a declaration, which says what partitions and gates there are.
         """
         declared = self.declarations.required(self.name, "The status")
-        return frame(status.months(self.workspace, declared), STATUS)
+        return frame(status.status_rows(self.workspace, declared), STATUS)
 
     # -- representations ---------------------------------------------------------------------
 

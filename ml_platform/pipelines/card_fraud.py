@@ -53,10 +53,17 @@ class Cards(dy.Schema):
     home = dy.String(min_length=2, max_length=2, description="the country of its holder")
 
 
-payments = Table("payments", Files("payments/*.csv"), Payments, event_time="paid_at", known_at="cleared_at")
+payments = Table(
+    "payments", Files("payments/*.csv"), Payments, event_time="paid_at", known_at="cleared_at", identifiers=["card"]
+)
 chargebacks = Table(
-    "chargebacks", Files("chargebacks/*.csv"), Chargebacks, event_time="reported_at", refresh="1d"
-)  # features see them after the nightly load
+    "chargebacks",
+    Files("chargebacks/*.csv"),
+    Chargebacks,
+    event_time="reported_at",
+    refresh="1d",  # features see them after the nightly load
+    identifiers=["card", "merchant"],  # a day has a few of each, always others
+)
 cards = Table("cards", Files("cards.csv"), Cards)
 
 card_fraud = ModelPipeline(

@@ -97,6 +97,7 @@ class History:
     event:   the column of the event time.
     empty:   how many of the earlier partitions had no rows.
     keys:    the columns of the table's key and its identifiers, whose numbers are names and no measurements.
+    identifiers: the declared ones, whose values come and go and are no categories.
     """
 
     now: Profile
@@ -104,6 +105,7 @@ class History:
     event: str | None = None
     empty: int = 0
     keys: tuple[str, ...] = ()
+    identifiers: tuple[str, ...] = ()
 
 
 def history(stores: Stores, table: Table, partitions: Partitions | None, partition: str) -> History:
@@ -127,7 +129,8 @@ def history(stores: Stores, table: Table, partitions: Partitions | None, partiti
         elif seen.rows:
             earlier.append(seen)
     empty = sum(not rows for name, rows in filled.items() if name != partition)
-    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, (*table.key, *table.identifiers))
+    keys = (*table.key, *table.identifiers)
+    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, keys, tuple(table.identifiers))
 
 
 def _filled(state: State, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:

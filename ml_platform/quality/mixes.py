@@ -32,13 +32,15 @@ def levels(history: History) -> list[Finding]:
     A category counts when it has 1 % of the values, five at least, and no earlier partition has it, or the other way
     round. The mix is compared with the nearest earlier partition by total variation distance: half the sum of the
     differences of the shares, from 0 (equal) to 1 (nothing in common). Where texts are too many to be counted, the way
-    they are written is judged: N104UW as A9A.
+    they are written is judged: N104UW as A9A. Of declared identifiers the values come and go, so only that is judged.
     """
     findings = []
     for now, earlier in columns(history):
         everything = [*earlier, now]
         # Numbers have categories only while they are flags; after that, quantiles judge them.
-        if all(c.levels for c in everything) or (now.type == _TEXT and any(c.levels for c in everything)):
+        listed_all = all(c.levels for c in everything)
+        listed_some = now.type == _TEXT and any(c.levels for c in everything)
+        if (listed_all or listed_some) and now.name not in history.identifiers:
             rare = 1 / LEVELS if any(c.distinct > LEVELS for c in everything) else 0.0
             findings.append(
                 _mixed(

@@ -40,8 +40,8 @@ class Table:
         on_conflict: What happens to a key with other content in a second file: "quarantine" rejects the new row,
             "latest" lets the latest arrival win.
         plausible: Rules that the values of each partition are checked against, also on a first load (S49).
-        identifiers: Columns of numbers that only name something, such as a flight number. Like the key, they are left
-            out of the checks of spread, direction and shift.
+        identifiers: Columns that only name something, such as a flight number or a card. Like the key, they are left
+            out of the checks of spread, direction and shift; other than the key, also out of that of categories.
         description: For readers.
 
     Raises:

@@ -109,7 +109,7 @@ def test_history_is_what_the_command_line_shows(trip_delay: Pipeline) -> None:
     assert trip_delay.decisions["outcome"].to_list() == ["triggered", "triggered"]
     changes = status.promotion_rows(workspace, "trip_delay")
     assert trip_delay.promotions["version"].to_list() == [row["version"] for row in changes] == [2, 1]
-    assert trip_delay.status.rows(named=True) == status.months(workspace, declared)
+    assert trip_delay.status.rows(named=True) == status.status_rows(workspace, declared)
 
 
 def test_an_explanation_holds_score_version_values_and_the_row_of_the_file(trip_delay: Pipeline) -> None:

@@ -245,3 +245,9 @@ def test_a_day_is_compared_with_its_weekday_and_chance_is_allowed_for() -> None:
         assert not finding.passed and f"{day + 1:02} February 2013 has {rows:,} rows" in finding.description
     few = events([3, 5, 1, 4] * 7, 1), events([4, 1, 0, 9] * 7, 2)
     assert failed(rhythm.rows_by_day, few[1], few[0], event="at") == [], "few rows vary by chance"
+
+
+def test_the_values_of_declared_identifiers_may_come_and_go() -> None:
+    days = [profiled(pl.DataFrame({"x": [f"c{n}{i}" for i in range(20)] * 2}), f"2013-{n + 1:02}") for n in range(4)]
+    assert [f.passed for f in mixes.levels(History(days[3], tuple(days[:3])))] == [False]
+    assert mixes.levels(History(days[3], tuple(days[:3]), identifiers=("x",))) == []
