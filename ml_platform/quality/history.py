@@ -98,6 +98,7 @@ class History:
     empty:   how many of the earlier partitions had no rows.
     keys:    the columns of the table's key and its identifiers, whose numbers are names and no measurements.
     identifiers: the declared ones, whose values come and go and are no categories.
+    begins_later: whether the table's first rows are in a later partition.
     """
 
     now: Profile
@@ -106,6 +107,7 @@ class History:
     empty: int = 0
     keys: tuple[str, ...] = ()
     identifiers: tuple[str, ...] = ()
+    begins_later: bool = False
 
 
 def history(stores: Stores, table: Table, partitions: Partitions | None, partition: str) -> History:
@@ -130,7 +132,8 @@ def history(stores: Stores, table: Table, partitions: Partitions | None, partiti
             earlier.append(seen)
     empty = sum(not rows for name, rows in filled.items() if name != partition)
     keys = (*table.key, *table.identifiers)
-    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, keys, tuple(table.identifiers))
+    later = _begins_later(stores.state, table, partition)
+    return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, keys, tuple(table.identifiers), later)
 
 
 def _filled(state: State, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:
@@ -143,6 +146,12 @@ def _filled(state: State, table: Table, partitions: Partitions | None, partition
         for (_, name), record in sorted(records.items())
         if name != WHOLE and name <= partition and partitions.alike(name, partition)
     }
+
+
+def _begins_later(state: State, table: Table, partition: str) -> bool:
+    counts = {name: record.rows for (_, name), record in ledger.latest(state, f"validated/{table.name}").items()}
+    first = min((name for name, rows in counts.items() if rows), default=None)
+    return first is not None and first != WHOLE and first > partition
 
 
 def _profile(

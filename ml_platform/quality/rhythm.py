@@ -47,10 +47,13 @@ def volume(history: History) -> list[Finding]:
 
 
 def no_rows_are_usual(history: History) -> bool:
-    """Whether an empty partition is usual: half of the earlier ones were empty or almost empty."""
+    """Whether an empty partition is usual: half of the earlier ones were empty or almost empty.
+
+    The first partition may be empty where the table's rows begin in a later one.
+    """
     counts = [*(p.rows for p in _comparable(history)), *[0] * history.empty]
     if not counts:
-        return history.now.span is not None and history.now.span < _ONE_DAY
+        return history.begins_later or (history.now.span is not None and history.now.span < _ONE_DAY)
     return median(counts) <= _FEW
 
 

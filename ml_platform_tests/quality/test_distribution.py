@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml_platform.quality import distribution, mixes, rhythm
 from ml_platform.quality.findings import Finding
-from ml_platform.quality.history import History
+from ml_platform.quality.history import History, Profile
 from ml_platform.quality.profile import LEVELS
 from ml_platform.quality.tolerance import Tolerance, deviation
 from ml_platform_tests.quality.flight_profiles import profiled
@@ -251,3 +251,9 @@ def test_the_values_of_declared_identifiers_may_come_and_go() -> None:
     days = [profiled(pl.DataFrame({"x": [f"c{n}{i}" for i in range(20)] * 2}), f"2013-{n + 1:02}") for n in range(4)]
     assert [f.passed for f in mixes.levels(History(days[3], tuple(days[:3])))] == [False]
     assert mixes.levels(History(days[3], tuple(days[:3]), identifiers=("x",))) == []
+
+
+def test_a_first_partition_may_be_empty_where_the_rows_begin_later() -> None:
+    empty = Profile("2013-01", {}, span=timedelta(days=31))
+    assert not rhythm.no_rows_are_usual(History(empty))
+    assert rhythm.no_rows_are_usual(History(empty, begins_later=True))

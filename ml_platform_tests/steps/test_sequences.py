@@ -104,9 +104,13 @@ def test_a_month_without_examples_is_settled_until_some_come(open_world: OpenWor
     trips.run("2024-04")
     assert trips.display(f"{NAME}/decision", "2024-04")["outcome"] == "triggered"
     taken = history(trips.ws, trips.pipeline.name)
+    # The empty month blocks the candidate (S37), which is therefore not settled and follows its declaration.
+    assert trips.display(f"{NAME}/champion", "2024-04")["outcome"] == "blocked"
     trips.declare(scenario.trips(**{**fields, "trainer": FEWER}))
-    assert trips.run("2024-04") == []
-    trips.declare(scenario.trips(**{**fields, "retrain": Retrain(every=1, min_examples=100)}))
+    assert {asset for asset, _, _ in trips.run("2024-04")} == {
+        f"{NAME}/{step}" for step in ("candidate", "verdicts", "champion")
+    }
+    trips.declare(scenario.trips(**{**fields, "trainer": FEWER, "retrain": Retrain(every=1, min_examples=100)}))
     assert trips.run("2024-04") == []
     assert history(trips.ws, trips.pipeline.name) == taken
     trips.land("trips", "trips_2024-04.csv", april, datetime(2024, 5, 1, tzinfo=UTC))
