@@ -248,7 +248,7 @@ def test_a_day_is_compared_with_its_weekday_and_chance_is_allowed_for() -> None:
 
 
 def test_the_values_of_declared_identifiers_may_come_and_go() -> None:
-    days = [profiled(pl.DataFrame({"x": [f"c{n}{i}" for i in range(20)] * 2}), f"2013-{n + 1:02}") for n in range(4)]
+    days = [profiled(pl.DataFrame({"x": [f"c{n}{i}" for i in range(5)] * 40}), f"2013-{n + 1:02}") for n in range(4)]
     assert [f.passed for f in mixes.levels(History(days[3], tuple(days[:3])))] == [False]
     assert mixes.levels(History(days[3], tuple(days[:3]), identifiers=("x",))) == []
 
