@@ -33,7 +33,7 @@ class Scores:
         return self.drawn
 
     def score_row(self, row: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError("the gate compares whole holdouts, never one row")
 
 
 def separation(auc: float) -> float:

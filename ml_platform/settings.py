@@ -82,15 +82,15 @@ def misspelt_settings(settings: Settings) -> dict[str, str]:
 
     The latter is empty where none is alike.
     """
-    known = {f"{_PREFIX}{name.upper()}" for name in type(settings).model_fields}
+    setting_names = {f"{_PREFIX}{name.upper()}" for name in type(settings).model_fields}
     names = {name.upper() for name in os.environ}
     try:
         lines = Path(".env").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         lines = []
     names |= {line.removeprefix("export ").partition("=")[0].strip().upper() for line in lines if "=" in line}
-    unknown = sorted(name for name in names - known if name.startswith(_PREFIX))
-    return {name: next(iter(get_close_matches(name, known, 1)), "") for name in unknown}
+    unknown = sorted(name for name in names - setting_names if name.startswith(_PREFIX))
+    return {name: next(iter(get_close_matches(name, setting_names, 1)), "") for name in unknown}
 
 
 def _addresses(text: str) -> list[str]:

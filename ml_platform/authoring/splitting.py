@@ -28,16 +28,16 @@ def spans(times: pl.Series) -> tuple[str, str] | None:
     end = moments[-1] + _TICK
     wanted = (sum(rows[first_held:]) / total, sum(rows[first_validated:first_held]) / total)
     for name, unit in _UNITS:
-        held = max(1, math.ceil((end - moments[first_held]) / unit))
-        validated = max(1, math.ceil((end - held * unit - moments[first_validated]) / unit))
-        cuts = end - held * unit, end - (held + validated) * unit
+        held_units = max(1, math.ceil((end - moments[first_held]) / unit))
+        validated = max(1, math.ceil((end - held_units * unit - moments[first_validated]) / unit))
+        cuts = end - held_units * unit, end - (held_units + validated) * unit
         shares = (
             sum(n for t, n in zip(moments, rows, strict=True) if t >= cuts[0]) / total,
             sum(n for t, n in zip(moments, rows, strict=True) if cuts[1] <= t < cuts[0]) / total,
         )
         whole = min(*shares, 1 - sum(shares)) > 0
         if whole and all(abs(got - due) <= _NEAR for got, due in zip(shares, wanted, strict=True)):
-            return f"{validated}{name}", f"{held}{name}"
+            return f"{validated}{name}", f"{held_units}{name}"
     return None
 
 

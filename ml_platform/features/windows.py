@@ -86,10 +86,10 @@ class _Pass:
         chosen = []
         for index, column in enumerate(self.columns):
             numeric = any(form.of == column and NUMERIC & set(form.aggregates) for form in self.forms)
-            known = self._known(column)
+            known_expression = self._known(column)
             if isinstance(self.table.columns[column], pl.Decimal):  # DuckDB rounds twice on the direct way
-                known = f"CAST({known} AS VARCHAR)"
-            value = f"CAST({known} AS DOUBLE)" if numeric else f"if({known} IS NULL, NULL, 0e0)"
+                known_expression = f"CAST({known_expression} AS VARCHAR)"
+            value = f"CAST({known_expression} AS DOUBLE)" if numeric else f"if({known_expression} IS NULL, NULL, 0e0)"
             chosen.append(f"{value} AS _of{index}")
         return chosen
 

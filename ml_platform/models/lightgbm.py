@@ -160,8 +160,8 @@ class LightGBMTrainer:
                 rows = data.part("validation")
                 if signature.classes:  # a class that train lacks has no number that LightGBM would take
                     rows = rows.filter(pl.col("_label").is_in(list(signature.classes)))
-                known = target.inward(numeric_labels(rows, signature.classes))
-                valid = [_dataset(rows, known, signature, parameters, dataset)]
+                targets = target.inward(numeric_labels(rows, signature.classes))
+                valid = [_dataset(rows, targets, signature, parameters, dataset)]
                 callbacks = [
                     lightgbm.early_stopping(config["early_stopping"], verbose=False),
                     lightgbm.record_evaluation(evaluations),

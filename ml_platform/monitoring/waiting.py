@@ -36,8 +36,8 @@ class Waiting:
     @property
     def sentences(self) -> str:
         """What it waits for, and since when if that is too long."""
-        told = [f"{self.partition} has waited since {self.since:%d %B %Y}."] if self.too_long else []
-        return " ".join([*told, *self.needs])
+        sentences = [f"{self.partition} has waited since {self.since:%d %B %Y}."] if self.too_long else []
+        return " ".join([*sentences, *self.needs])
 
     @property
     def text(self) -> str:

@@ -107,8 +107,8 @@ def _is_accepted(ws: Workspace, row: CheckRow, accepted: _Accepted | None) -> bo
     if not _starts_before(ws, row.table_name, row.partition, accepted.version.decided_at):
         return False
     # It read no row of the partition, or other ones: there were none yet, or they were corrected since.
-    made = next(_records(ws, row), None)
-    return made is None or made < accepted.version.created_at
+    made_at = next(_records(ws, row), None)
+    return made_at is None or made_at < accepted.version.created_at
 
 
 def _records(ws: Workspace, row: CheckRow) -> Iterator[datetime]:

@@ -85,7 +85,7 @@ def check_data(
         try:
             with ws.reading():
                 resolved = alert_causes.gone(ws.state, [looked_at[name]], standing, unseen)
-        except Exception as error:
+        except Exception as error:  # as above
             failures[name] = alert_rules.of_sensor(asset, "ml_platform_alerts", error)
             continue
         mended = {item.alert_id: "The check works again." for item in alerts.open_alerts(ws.state, ["sensor"], asset)}

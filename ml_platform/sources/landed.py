@@ -81,16 +81,16 @@ def strays(settings: Settings, tables: Iterable[Table]) -> list[Stray]:
             read.setdefault(file, []).append(table.name)
     markers = [table.complete for table in tables if isinstance(table.complete, Marker)]
     folder = settings.landing
-    found = []
+    stray_files = []
     for file in _everything(folder):
         path = file.relative_to(folder)
         names = read.get(file, [])
         if len(names) > 1:
-            found.append(Stray(readable(path), f"is read by {len(names)} tables, {', '.join(names)}"))
+            stray_files.append(Stray(readable(path), f"is read by {len(names)} tables, {', '.join(names)}"))
         elif not names and not any(matches(marker.of("*"), path.as_posix()) for marker in markers):
             covering = [table.name for table in tables if table.source.covers(path.as_posix())]
-            found += [Stray(readable(path), why) for why in _why(file, covering)]
-    return found
+            stray_files += [Stray(readable(path), why) for why in _why(file, covering)]
+    return stray_files
 
 
 def _everything(folder: Path) -> Iterator[Path]:

@@ -101,8 +101,8 @@ def land(
             withdrawals.end(state, table.name, withdrawn.intersection(outcomes))
     taken = {copy.source for copy in copies}
     folders = [source for source in sources if source.is_dir()]
-    left = [Landed(file, "skipped") for folder in folders for file in _files_in(folder) if file not in taken]
-    return [*(Landed(copy.target, outcomes[copy.path]) for copy in copies), *left]
+    skipped_files = [Landed(file, "skipped") for folder in folders for file in _files_in(folder) if file not in taken]
+    return [*(Landed(copy.target, outcomes[copy.path]) for copy in copies), *skipped_files]
 
 
 def _copies(settings: Settings, table: Table, sources: Sequence[Path]) -> list[_Copy]:
@@ -146,8 +146,8 @@ def _inside(table: Table, folder: Path) -> dict[Path, PurePosixPath]:
 
 def _files_in(folder: Path) -> list[Path]:
     """The files in a folder and those below it, in order; hidden and unfinished ones left out."""
-    found = (Path(where) / name for where, _, names in os.walk(folder) for name in names)
-    return sorted(file for file in found if file.is_file() and not is_left_alone(file.relative_to(folder)))
+    file_paths = (Path(where) / name for where, _, names in os.walk(folder) for name in names)
+    return sorted(file for file in file_paths if file.is_file() and not is_left_alone(file.relative_to(folder)))
 
 
 def _copy(settings: Settings, table: Table, source: Path, under: PurePosixPath) -> _Copy:

@@ -139,7 +139,7 @@ class CodeForms:
         if isinstance(value, ModuleType):
             self._module(value, path)
         elif library is not None:
-            self.library(library)
+            self.add_library(library)
         else:
             self.named(path, value)
 
@@ -156,7 +156,7 @@ class CodeForms:
                 f"it uses the module {module.__name__} as a value, so what it takes from it cannot be told",
                 f"Name what it takes, such as `from {module.__name__} import name`, at the top of the file.",
             )
-        self.library(library)
+        self.add_library(library)
         self._alias(path, module)
 
     def _alias(self, path: str, module: ModuleType) -> None:
@@ -190,7 +190,7 @@ class CodeForms:
             return
         self.uses[path] = form
 
-    def library(self, library: str) -> None:
+    def add_library(self, library: str) -> None:
         """Note that code of a distribution is used."""
         if library not in (STANDARD, *_SCREENING):
             self.uses.setdefault("distributions", {})[library] = installed_version(library)

@@ -42,7 +42,7 @@ class Uses(Protocol):
     def function(self, function: FunctionType) -> str:
         """Follow a function of the user's own; its name."""
 
-    def library(self, library: str) -> None:
+    def add_library(self, library: str) -> None:
         """Note that code of a distribution is used."""
 
     def home_library(self, module: str) -> str | None:
@@ -141,7 +141,7 @@ class ValueForms:
         if top == "numpy" and kind.__name__ == "ndarray":
             return array_form(value, self.form, label)
         if top == "pandas" and kind.__name__ in ("DataFrame", "Series"):
-            self._uses.library("pandas")
+            self._uses.add_library("pandas")
             return pandas_form(value, self.form, label)
         return self._instance(value, label)
 
@@ -190,7 +190,7 @@ class ValueForms:
         library = self._uses.home_library(module)
         if library is None:
             raise self._uses.refuse(f"it uses {label}, compiled code of {module} without a version", _REMEDY)
-        self._uses.library(library)
+        self._uses.add_library(library)
         return {"library": f"{module}.{name}".rstrip(".")}
 
     def _class(self, value: type, label: str) -> Any:
@@ -212,8 +212,8 @@ class ValueForms:
             members = {**members, "members": [[n, self.form(m.value, f"{label}.{n}")] for n, m in _members(value)]}
         if dataclasses.is_dataclass(value):
             factories = {f.name: f.default_factory for f in dataclasses.fields(value)}
-            made = {n: f for n, f in factories.items() if f is not dataclasses.MISSING}
-            members["factories"] = self.form(made, f"{label}'s fields")
+            made_by_factory = {n: f for n, f in factories.items() if f is not dataclasses.MISSING}
+            members["factories"] = self.form(made_by_factory, f"{label}'s fields")
         bases = [self.form(base, label) for base in (*value.__bases__, type(value)) if base not in (object, type)]
         return {"class": f"{module}.{name}", "source": _class_source(value), "members": members, "bases": bases}
 

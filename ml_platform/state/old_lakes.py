@@ -83,11 +83,11 @@ def refuse_older(state: State, lake: Lake) -> None:
     if not lake.columns("lineage", "records"):
         return
     published = lake.rows("SELECT max(id) FROM lineage.records")[0][0] or 0  # first: the state is ahead of the lake
-    held = state.value(select(func.max(schema.records.c.id))) or 0
-    if published > held:
+    newest_id = state.value(select(func.max(schema.records.c.id))) or 0
+    if published > newest_id:
         raise StateError(
             f"The operational state ({state.location}) is missing or older than the lake: its last record is "
-            f"{held:,}, and the lake shows record {published:,}.",
+            f"{newest_id:,}, and the lake shows record {published:,}.",
             remedy="Restore the state and the lake from copies of the same moment. Nothing was changed.",
         )
 

@@ -29,10 +29,10 @@ def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterato
                 yield Finding("source", "bad", detail, "Other tables go on; the next run tries again.")
             for file in refused(stores.state, table, look):
                 (candidate,) = of_refused(table.name, [file], "")
-                known = acknowledged(stores.state, candidate)
+                acknowledgement = acknowledged(stores.state, candidate)
                 detail = f"{table.name}: {file.error}"
-                if known:
-                    yield Finding("refused file", "ok", f"{detail} {known}")
+                if acknowledgement:
+                    yield Finding("refused file", "ok", f"{detail} {acknowledgement}")
                 else:
                     remedy = f"{table.source.correction} `ml-platform alerts resolve` where it can stay as it is."
                     yield Finding("refused file", "bad", detail, remedy)
@@ -55,22 +55,22 @@ def waiting_partitions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> It
     for pipeline in pipelines:
         slices = pipeline.slices
         for late in stale(stores.state, pipeline, slices):
-            if known := acknowledged(stores.state, late):
-                yield Finding("late data", "ok", f"{late.title}. {known}")
+            if acknowledgement := acknowledged(stores.state, late):
+                yield Finding("late data", "ok", f"{late.title}. {acknowledgement}")
             else:
                 yield Finding("late data", "bad" if late.severity == "error" else "warn", late.title, late.text)
         waits = waiting(stores, pipeline, slices)
         if waits is None:
             continue
         alarm = waits_too_long(stores, pipeline, slices)
-        known = acknowledged(stores.state, alarm) if alarm else ""
+        acknowledgement = acknowledged(stores.state, alarm) if alarm else ""
         remedy = f"Land what is missing: `ml-platform land {pipeline.name} TABLE FILE…`."
         if waits.refused:
             remedy = "Correct the refused files and land them again."
         state: Severity = "ok"
-        if alarm and not known:
+        if alarm and not acknowledgement:
             state = "bad" if alarm.severity == "error" else "warn"
-        yield Finding("partitions", state, f"{pipeline.name}: {waits.text} {known}".strip(), remedy)
+        yield Finding("partitions", state, f"{pipeline.name}: {waits.text} {acknowledgement}".strip(), remedy)
 
 
 def rejected_rows(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

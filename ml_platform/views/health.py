@@ -65,9 +65,11 @@ def _landing_folder(settings: Settings, declared: Declarations) -> list[Finding]
     """What lies in the landing folder and is read by no table, or by two. Nothing while a declaration is broken."""
     if declared.broken or not declared.pipelines:
         return []
-    found = sentences(strays(settings, [table for one in declared.pipelines.values() for table in one.tables]))
+    stray_sentences = sentences(
+        strays(settings, [table for one in declared.pipelines.values() for table in one.tables])
+    )
     remedy = "Rename it, move it away, or declare a pattern that covers it once."
-    return [Finding("landing folder", "warn", sentence, remedy) for sentence in found]
+    return [Finding("landing folder", "warn", sentence, remedy) for sentence in stray_sentences]
 
 
 def _stores(settings: Settings, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

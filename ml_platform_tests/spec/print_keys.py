@@ -19,6 +19,6 @@ if __name__ == "__main__":
             module = importlib.import_module(file.stem)
             try:
                 keys[file.stem] = content_key(module.clean if hasattr(module, "clean") else module.S)
-            except Exception:
+            except Exception:  # any refusal is the answer that the test compares
                 keys[file.stem] = traceback.format_exc()
     sys.stdout.write(json.dumps(keys))
