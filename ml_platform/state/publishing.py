@@ -18,6 +18,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, Table, sele
 from sqlalchemy.types import TypeEngine
 
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.filled_in import plain
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.canonical import content_key
@@ -205,7 +206,7 @@ def _polars(kind: TypeEngine[object]) -> pl.DataType:
 
 def _append(tx: Transaction, target: str, rows: pl.DataFrame) -> None:
     schema_name, _, table = target.partition(".")
-    tx.append(schema_name, table, rows, evolve=True)  # lakes of before have tables with fewer columns
+    tx.append(schema_name, table, plain(rows), evolve=True)  # lakes of before have tables with fewer columns
 
 
 def _decision_views(tx: Transaction, pipelines: list[str]) -> None:

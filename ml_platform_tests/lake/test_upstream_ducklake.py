@@ -67,3 +67,14 @@ def test_parquet_still_rounds_128_bit_integers(lake: Lake) -> None:
     path = lake.folder / "staging" / "wide.parquet"
     lake.connection.execute(f"COPY (SELECT 1::HUGEINT AS v) TO '{path}' (FORMAT parquet)")
     assert lake.rows(f"SELECT typeof(v) FROM read_parquet('{path}')") == [("DOUBLE",)]
+
+
+def test_ducklake_fills_words_of_a_text_in_and_hides_its_rows(lake: Lake) -> None:
+    """Why files with such a word are refused (`ml_platform.lake.filled_in`); once this fails, they need not be."""
+    lake.connection.execute("CREATE SCHEMA words")
+    lake.connection.execute("CREATE TABLE words.texts (word VARCHAR)")
+    lake.connection.execute("INSERT INTO words.texts SELECT '{SNAPSHOT_ID}' FROM range(5000)")
+    assert lake.value("SELECT count(*) FROM words.texts") == 5000
+    assert lake.value("SELECT count(*) FROM words.texts WHERE word = '{SNAPSHOT_ID}'") == 0
+    with pytest.raises(duckdb.Error, match="Failed to flush changes into DuckLake"):
+        lake.connection.execute("INSERT INTO words.texts VALUES ('{DATA_PATH}')")
