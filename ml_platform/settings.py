@@ -5,15 +5,31 @@ import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+DEEPEST = 100  # the greatest nesting that the readers of JSON and Parquet take
 _PREFIX = "ML_PLATFORM_"
+_FILLED = re.compile(r"\{[A-Z_]+\}")  # a placeholder of DuckLake's statements, such as {DATA_PATH}
 _BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
 
 
-class Settings(BaseSettings):
+class FileLimits(BaseModel):
+    """What one file may take. A file beyond a limit is refused by name, and read anew once the limit is raised."""
+
+    max_file_bytes: Annotated[int, Field(ge=1)] = 10_000_000_000  # unpacked; of Parquet 8 a value, if more
+    max_unpacked_ratio: Annotated[float, Field(ge=1)] = 200.0  # of what unpacks to more than 100 MB
+    max_columns: Annotated[int, Field(ge=1)] = 10_000  # of a file, and of a raw table
+    max_line_bytes: Annotated[int, Field(ge=1)] = 8_000_000
+    max_cell_bytes: Annotated[int, Field(ge=1)] = 100_000_000
+    max_nesting: Annotated[int, Field(ge=1, le=DEEPEST)] = 64  # lists and objects within one another
+    max_files: Annotated[int, Field(ge=1)] = 100_000  # that the pattern of a table matches
+    max_file_seconds: Annotated[float, Field(gt=0)] = 600.0  # to unpack, check and parse one file
+
+
+class Settings(FileLimits, BaseSettings):
     """Paths are relative to the working directory unless absolute.
 
     `catalog` is empty for the local SQLite catalog inside the lake folder, or a PostgreSQL
@@ -40,9 +56,18 @@ class Settings(BaseSettings):
 
     @field_validator("data")
     @classmethod
-    def _is_no_pattern(cls, data: Path) -> Path:
-        if any(sign in str(data.absolute()) for sign in "*?["):
+    def _can_be_opened(cls, data: Path) -> Path:
+        path = str(data.absolute())
+        if any(sign in path for sign in "*?["):
             raise ValueError("its path holds *, ? or [, which DuckDB and polars take for a pattern: use another folder")
+        if os.sep != "\\" and "\\" in path:
+            raise ValueError("its path holds \\, which DuckDB takes for the end of a folder's name: use another folder")
+        if filled := _FILLED.search(path):
+            raise ValueError(f"its path holds {filled[0]}, which DuckLake fills in with a value: use another folder")
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ValueError("its path is not UTF-8, in which databases keep paths: use another folder") from None
         return data
 
     @field_validator("alerts")
