@@ -16,7 +16,8 @@ from ml_platform.naming import FILLED_IN
 def column_filled_in(frame: pl.DataFrame) -> str | None:
     """The first column in which a text, a name, or something nested holds such a word; None without any."""
     for column in frame:
-        if _name_is(column.name, column.dtype) or any(_holds(texts) for texts in _texts(column.alias("column"))):
+        texts = (leaf for leaf in leaves(column.alias("column")) if leaf.dtype == pl.String)
+        if _name_is(column.name, column.dtype) or any(_holds(leaf) for leaf in texts):
             return column.name
     return None
 
@@ -33,16 +34,16 @@ def _holds(texts: pl.Series) -> bool:
     return bool(len(braces)) and bool(braces.str.contains(FILLED_IN.pattern).any())
 
 
-def _texts(column: pl.Series) -> Iterator[pl.Series]:
-    """The texts of a column and of whatever is nested in it."""
+def leaves(column: pl.Series) -> Iterator[pl.Series]:
+    """The column, or where it is nested the columns of what is in it."""
     kind = column.dtype
-    if kind == pl.String:
-        yield column
-    elif isinstance(kind, pl.List):
-        yield from _texts(column.explode())
+    if isinstance(kind, pl.List):
+        yield from leaves(column.explode())
     elif isinstance(kind, pl.Struct):
         for field in kind.fields:
-            yield from _texts(column.struct.field(field.name).alias("column"))
+            yield from leaves(column.struct.field(field.name).alias("column"))
+    else:
+        yield column
 
 
 def _name_is(name: str, kind: Any) -> bool:

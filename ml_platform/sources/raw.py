@@ -10,7 +10,7 @@ import polars as pl
 from polars.exceptions import PanicException
 
 from ml_platform.errors import FileRefused, SourceUnavailable
-from ml_platform.lake.filled_in import column_filled_in
+from ml_platform.lake.filled_in import column_filled_in, leaves
 from ml_platform.lake.frames import staged
 from ml_platform.lake.storable import storable
 from ml_platform.lake.transaction import Author, write
@@ -36,6 +36,7 @@ from ml_platform.state.stores import Stores, after
 
 _BATCH_SECONDS = 1.0
 _BATCH_BYTES = 256_000_000
+_FIRST_DAY = -(2**31) + 2  # since 1970-01-01
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _read(
         try:
             frame = storable(rows_read)
             check_columns(table, frame.columns, item.path)
-            _check_texts(frame, item.path)
+            _check_values(frame, item.path)
             placed = places.of(frame, item.path)
         except PanicException as panic:  # polars ends so at values that it has no form for
             frame, error = None, str(without_form(rows_read, item.path, panic))
@@ -175,7 +176,17 @@ def _read(
     return _Read(version, stored, standing if frame is not None else None)
 
 
-def _check_texts(frame: pl.DataFrame, path: str) -> None:
+def _check_values(frame: pl.DataFrame, path: str) -> None:
+    """Refuse values that DuckLake would change, or give back to nobody: the rows of the others are beside them."""
+    for named in frame:
+        for leaf in leaves(named.alias("column")):
+            if leaf.dtype == pl.Date and int(leaf.to_physical().min() or 0) < _FIRST_DAY:  # type: ignore[arg-type]  # a number
+                raise FileRefused(
+                    path,
+                    "a date is before 5877642-06-25 (BC), the first that DuckDB has",
+                    position=repr(named.name),
+                    remedy="Write this column as text.",
+                )
     column = column_filled_in(frame)
     if column is not None:
         raise FileRefused(

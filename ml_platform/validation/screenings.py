@@ -1,7 +1,7 @@
 """Screenings kept: each file version is screened once per screening key; the result is a Parquet blob."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -14,6 +14,7 @@ from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
+from ml_platform.sources.raw_columns import read_raw_files
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.partitions import WHOLE, Partitions
@@ -25,10 +26,10 @@ from ml_platform.state.files import FileVersion, by_path, chain, versions
 from ml_platform.state.screenings import ScreeningRecord
 from ml_platform.state.stores import Stores
 from ml_platform.state.withdrawals import NO_CONTENT
-from ml_platform.validation.raw_rows import batches, raw_rows
 from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen, screen_withdrawn
 
 SCREENING_VERSION = 2  # raise it when the same file, contract and clean would be screened otherwise
+_FILES, _ROWS = 128, 200_000  # of a batch, which is one transaction
 
 
 @dataclass(frozen=True)
@@ -194,14 +195,12 @@ def screen_files(stores: Stores, table: Table, partitions: Partitions | None, ke
         needs = needed_rows(stores.lake, table)
         # A refused version lets the one before it stand, which may not be screened either.
         while waiting := state.waiting:
-            for batch in batches(waiting):
-                raw, unread = raw_rows(stores.lake, table, batch)
+            for batch in _batches(waiting):
+                raw = _raw(stores.lake, table, batch)
                 screened = [
                     _screen(stores, table, version, raw.pop(version.file_id, None), partitions, state, needs)
                     for version in batch
-                    if version.file_id not in unread
                 ]
-                screened += [_refused(table, file_id, state.key, why) for file_id, why in unread.items()]
                 screening_records.record(stores.state, screened)
             state = _whole(stores, table, partitions, keys)
     return state
@@ -226,8 +225,30 @@ def needed_rows(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
     return frames
 
 
-def _refused(table: Table, file_id: str, key: str, error: str) -> ScreeningRecord:
-    return ScreeningRecord(table.name, file_id, key, "", 0, 0, 0, 0, "{}", error)
+def _batches(versions: list[FileVersion]) -> Iterator[list[FileVersion]]:
+    """Versions whose rows are read together: a question of the lake costs as much as screening a small file."""
+    batch: list[FileVersion] = []
+    rows = 0
+    for version in versions:
+        if batch and (len(batch) >= _FILES or rows + version.rows > _ROWS):
+            yield batch
+            batch, rows = [], 0
+        batch.append(version)
+        rows += version.rows
+    if batch:
+        yield batch
+
+
+def _raw(lake: Lake, table: Table, batch: list[FileVersion]) -> dict[str, pl.DataFrame]:
+    """The raw rows by file id; withdrawn files are not among them."""
+    frames: dict[str, pl.DataFrame] = {}
+    by_columns: dict[str, list[str]] = {}
+    for version in batch:
+        if version.sha256 != NO_CONTENT:
+            by_columns.setdefault(version.columns, []).append(version.file_id)
+    for columns, file_ids in by_columns.items():
+        frames |= read_raw_files(lake, table.name, file_ids, columns)
+    return frames
 
 
 def _screen(
@@ -253,7 +274,7 @@ def _screen(
             result = screen(table, raw, version.path, needs, partitions, partial(state.columns_before, version))
     except RAISED as fault:  # whatever it is, it is about this file; the others go on
         error = str(refusal(version.path, fault, "its rows were checked against the contract"))
-        return _refused(table, version.file_id, key, error)
+        return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", error)
     with stores.blobs.writing() as path:
         result.frame.write_parquet(path, row_group_size=100_000)
         digest = stores.blobs.put_file(path)

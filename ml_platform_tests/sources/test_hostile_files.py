@@ -19,11 +19,12 @@ from ml_platform.authoring.opened import opened
 from ml_platform.errors import FileRefused, LakeError, SourceUnavailable
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
+from ml_platform.sources import raw
 from ml_platform.sources.faults import refusal
 from ml_platform.sources.file_reading import read
 from ml_platform.sources.landed import landed, strays
 from ml_platform.sources.raw import ingest
-from ml_platform.sources.scan import refused
+from ml_platform.sources.scan import pending, refused
 from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform_tests.ingestion_sandbox import Customer, IngestionSandbox, customers
@@ -110,20 +111,40 @@ def test_a_pipe_is_refused_and_waits_for_nobody(tmp_path: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("days", [(0, -(2**31)), (-(2**31), 2**31 - 1)])  # refused by the commit; by who reads them
-def test_values_that_the_lake_cannot_hold_refuse_their_file_only(
-    sandbox: IngestionSandbox, days: tuple[int, int]
+@pytest.mark.parametrize("nested", [False, True])
+def test_dates_that_the_lake_would_give_back_to_nobody_refuse_their_file_only(
+    sandbox: IngestionSandbox, nested: bool
 ) -> None:
     table = customers(source=Files("customers/*.parquet"))
     (sandbox.landing / "customers").mkdir(parents=True)
     for number, name in enumerate(("a", "far", "z")):
-        day = pl.Series(days if name == "far" else (0, 1), dtype=pl.Int32).cast(pl.Date)
-        rows = pl.DataFrame({"id": [number, number + 10], "name": name, "day": day})
+        days = pl.Series("day", (-(2**31), 0) if name == "far" else (0, 2**31 - 1), dtype=pl.Int32).cast(pl.Date)
+        rows = pl.DataFrame({"id": [number, number + 10], "name": name, "day": days})
+        rows = rows.with_columns(pl.struct(pl.concat_list("day")).alias("day")) if nested else rows
         rows.write_parquet(sandbox.landing / "customers" / f"{name}.parquet")
+    [far] = sandbox.ingest(table).refused
+    assert "customers/far.parquet ('day'): a date is before 5877642-06-25 (BC)" in far.error
     sandbox.run(table)
     assert sandbox.validated(table)["name"].unique().sort().to_list() == ["a", "z"]
-    [far] = refused(sandbox.state, table)
+
+
+def test_a_value_that_stops_a_commit_refuses_its_file_only(
+    sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(raw, "_FIRST_DAY", -(2**31))  # so that the lake itself has to refuse it
+    table = customers(source=Files("customers/*.parquet"))
+    (sandbox.landing / "customers").mkdir(parents=True)
+    for number, name in enumerate(("a", "far", "z")):
+        days = pl.Series((0, -(2**31) if name == "far" else 1), dtype=pl.Int32).cast(pl.Date)
+        rows = pl.DataFrame({"id": [number, number + 10], "name": name, "day": days})
+        rows.write_parquet(sandbox.landing / "customers" / f"{name}.parquet")
+    report = sandbox.ingest(table)
+    assert (report.ingested, report.rows) == (["customers/a.parquet", "customers/z.parquet"], 4)
+    [far] = report.refused
     assert far.path == "customers/far.parquet" and "date field value out of range" in far.error
+    assert pending(sandbox.state, table).nothing and refused(sandbox.state, table)[0].path == far.path
+    [validated] = sandbox.run(table)
+    assert validated.result.rows == 4
 
 
 def always(rows: pl.DataFrame) -> pl.DataFrame:
