@@ -132,6 +132,7 @@ def test_a_value_that_stops_a_commit_refuses_its_file_only(
     sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(raw, "_FIRST_DAY", -(2**31))  # so that the lake itself has to refuse it
+    monkeypatch.setattr(raw, "_BATCH_SECONDS", 1e9)  # all in one commit, however busy the machine is
     table = customers(source=Files("customers/*.parquet"))
     (sandbox.landing / "customers").mkdir(parents=True)
     for number, name in enumerate(("a", "far", "z")):
