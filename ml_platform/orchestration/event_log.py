@@ -21,6 +21,9 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
 
+from ml_platform.orchestration.opening_lock import opening_turn
+from ml_platform.orchestration.storage_faults import EVENTS, check_file
+
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
 
 
@@ -41,7 +44,10 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> "PooledSqliteEventLogStorage":
         """Called by Dagster with the `config` of dagster.yaml."""
-        return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
+        home = Path(config_value["home"])
+        with opening_turn(home):
+            check_file(home, EVENTS)
+            return cls(str(home / "history" / "runs"), inst_data)
 
     def wipe(self) -> None:
         """Remove all events. The files are deleted, so all connections are closed first."""
