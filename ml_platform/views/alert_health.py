@@ -21,6 +21,11 @@ def acknowledged(state: State, candidate: Alert) -> str:
     return f"Resolved by {last.resolved_by}: {last.resolved_why}"
 
 
+def given_up(state: State, pipeline: str) -> list[Alert]:
+    """The open alerts about what the sensors of a pipeline gave up on: runs, or their own ticks. Newest first."""
+    return [item for item in open_alerts(state, ("run", "sensor")) if item.asset.startswith(f"{pipeline}/")]
+
+
 def standing_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """A finding for each open alert, but for those about data, which `data_health` looks at anew."""
     items = [item for item in open_alerts(stores.state) if item.kind not in _SEEN]
