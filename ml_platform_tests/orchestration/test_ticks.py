@@ -148,6 +148,7 @@ def test_a_run_of_another_pipeline_that_takes_in_our_tables_is_waited_for(open_d
         assert started.run_id in driver.skipped[LANDING]
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_not_repeated_is_an_alert_and_keeps_nobody_from_scoring(
     open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
