@@ -8,6 +8,8 @@ import polars as pl
 
 from ml_platform.errors import LakeError, QuestionRefused
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.query_functions import refuse_other_functions
+from ml_platform.naming import literal
 
 _EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\([^()]*\)\s*)?", re.IGNORECASE)
 
@@ -24,7 +26,8 @@ class Answer:
 def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
     """The answer to one reading statement, without locks, from the last committed snapshot.
 
-    The lake must be open read-only, which is what keeps functions called from a SELECT from writing.
+    Three things keep it to reading. The lake must be open read-only. Only functions that read are called. And from
+    the first question on, this lake's connections read no file but those of its tables, and keep their configuration.
     Raises QuestionRefused for anything but one reading statement, and for SQL that fails.
     """
     if not lake.read_only:
@@ -33,6 +36,8 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         )
     explained, statement = _one_reading(sql)
     connection = lake.connection
+    refuse_other_functions(connection, statement.query)
+    _seal(lake)
     try:
         if explained:
             plan = connection.execute(sql).pl()
@@ -44,6 +49,19 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         raise QuestionRefused(f"The query failed: {error}", remedy="`SHOW ALL TABLES` lists what there is.") from None
     more = limit is not None and frame.height > limit
     return Answer(frame.head(limit) if limit is not None else frame, types, more)
+
+
+def _seal(lake: Lake) -> None:
+    connection = lake.connection
+    if connection.execute("SELECT current_setting('lock_configuration')").fetchone() == (True,):
+        return
+    for setting in (
+        f"allowed_directories = [{literal(f'{lake.tables}/')}]",
+        "enable_external_access = false",
+        "python_enable_replacements = false",  # `FROM frame` is no variable of this process
+        "lock_configuration = true",
+    ):
+        connection.execute(f"SET GLOBAL {setting}")
 
 
 def _one_reading(sql: str) -> tuple[bool, duckdb.Statement]:
