@@ -18,6 +18,14 @@ from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
 
 OpenWorld = Callable[..., World]
+SLOW_TEST_TIMEOUT = 1800  # seconds
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests may take longer than the others before they count as hanging."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TEST_TIMEOUT))
 
 
 @pytest.fixture
