@@ -34,10 +34,10 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         raise LakeError(
             "A query needs a lake that was opened read-only.", remedy="Open it with Lake(settings, read_only=True)."
         )
-    explained, statement = _one_reading(sql)
     connection = lake.connection
-    refuse_other_functions(connection, statement.query)
     _seal(lake)
+    explained, statement = _one_reading(connection, sql)
+    refuse_other_functions(connection, statement.query, lake.tables)
     try:
         if explained:
             plan = connection.execute(sql).pl()
@@ -64,12 +64,15 @@ def _seal(lake: Lake) -> None:
         connection.execute(f"SET GLOBAL {setting}")
 
 
-def _one_reading(sql: str) -> tuple[bool, duckdb.Statement]:
-    """Whether the plan is asked for, and the statement that reads."""
+def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[bool, duckdb.Statement]:
+    """Whether the plan is asked for, and the statement that reads.
+
+    Parsing reads files, too (IMPORT DATABASE), so the connection must be sealed.
+    """
     explain = _EXPLAIN.match(sql)
     try:
         # EXPLAIN ANALYZE runs what it explains, so that must be reading too.
-        statements = duckdb.extract_statements(sql[explain.end() :] if explain else sql)
+        statements = connection.extract_statements(sql[explain.end() :] if explain else sql)
     except duckdb.Error as error:
         raise QuestionRefused(f"This is not SQL: {error}", remedy="Write DuckDB's dialect.") from None
     if len(statements) != 1:

@@ -7,6 +7,7 @@ looked up in the parsed query, and a table function that is not listed here is r
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -17,16 +18,19 @@ _OF_DUCKLAKE = (
     *("snapshots", "current_snapshot", "last_committed_snapshot", "options", "settings", "table_info", "list_files"),
     *("table_changes", "table_insertions", "table_deletions"),
 )
-_READING = frozenset(
+_FILES = frozenset(
     {
-        *("range", "generate_series", "unnest", "repeat", "repeat_row", "query_table", "summary"),
-        *("histogram", "histogram_values", "json_each", "json_tree", "pg_timezone_names", "icu_calendar_names"),
-        # Files: DuckDB refuses all but those of the tables (`query.ask`).
         *("glob", "read_text", "read_blob", "read_csv", "read_csv_auto", "sniff_csv", "read_parquet", "parquet_scan"),
         *("read_json", "read_json_auto", "read_json_objects", "read_json_objects_auto"),
         *("read_ndjson", "read_ndjson_auto", "read_ndjson_objects"),
         *("parquet_metadata", "parquet_file_metadata", "parquet_full_metadata", "parquet_kv_metadata"),
         *("parquet_schema", "parquet_bloom_probe"),
+    }
+)
+_READING = _FILES | frozenset(
+    {
+        *("range", "generate_series", "unnest", "repeat", "repeat_row", "query_table", "summary"),
+        *("histogram", "histogram_values", "json_each", "json_tree", "pg_timezone_names", "icu_calendar_names"),
         *("duckdb_approx_database_count", "duckdb_columns", "duckdb_connection_count", "duckdb_constraints"),
         *("duckdb_databases", "duckdb_dependencies", "duckdb_extensions", "duckdb_functions", "duckdb_indexes"),
         *("duckdb_keywords", "duckdb_memory", "duckdb_optimizers", "duckdb_schemas", "duckdb_secrets"),
@@ -47,13 +51,22 @@ _TELLING = frozenset(
 )
 
 
-def refuse_other_functions(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+def refuse_other_functions(connection: duckdb.DuckDBPyConnection, query: str, folder: Path) -> None:
     """Raise QuestionRefused when the query calls a function that does more than read. Nothing of it runs.
 
-    query: one statement of the kind SELECT.
+    Args:
+        connection: Any; it parses the query.
+        query: One statement of the kind SELECT.
+        folder: Absolute: the folder of the files that may be read.
     """
     tree = _parsed(connection, query)
-    for name in dict.fromkeys(_table_functions(tree)):
+    for function in _table_functions(tree):
+        name = function["function_name"].lower()
+        if name in _FILES and not all(_is_inside(path, folder) for path in _paths(function)):
+            raise QuestionRefused(
+                f"A query may call {name} for files of the lake's tables only.",
+                remedy=f"Write their paths as texts that begin with {folder}, or read a table by its name.",
+            )
         if name not in _READING:
             raise QuestionRefused(
                 f"A query may not call {name}: it writes, or reads outside of the lake, or is unknown.",
@@ -80,11 +93,24 @@ def _parsed(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
     return tree
 
 
-def _table_functions(tree: Any) -> Iterator[str]:
-    """The names of the functions that stand where tables do."""
+def _table_functions(tree: Any) -> Iterator[dict[str, Any]]:
+    """The functions that stand where tables do."""
     for node in _nodes(tree):
         if node.get("type") == "TABLE_FUNCTION":
-            yield node["function"]["function_name"].lower()
+            yield node["function"]
+
+
+def _paths(function: dict[str, Any]) -> Iterator[str | None]:
+    """The files that a function is to read; None for what is only known once it is computed."""
+    first = function["children"][0] if function["children"] else {}
+    for path in first["children"] if first.get("function_name") == "list_value" else [first]:
+        value = path["value"]["value"] if path.get("class") == "CONSTANT" else None
+        yield value if isinstance(value, str) else None
+
+
+def _is_inside(path: str | None, folder: Path) -> bool:
+    # DuckDB itself also allows the files of attached databases, and to close one would release SQLite's locks.
+    return path is not None and path.startswith(f"{folder}/") and ".." not in path.split("/")
 
 
 def _functions(tree: Any) -> Iterator[str]:

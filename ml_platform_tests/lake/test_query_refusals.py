@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import psycopg
 import pytest
 
 from ml_platform.errors import QuestionRefused
@@ -19,6 +20,7 @@ from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.state.attached import attach
 from ml_platform_tests.lake.programs import both_halves
+from ml_platform_tests.postgres_server import postgres_server
 
 
 @dataclass
@@ -61,7 +63,7 @@ def asked(empty_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     outside = folder / "outside"
     outside.mkdir()
     pl.DataFrame({"a": ["zebra"]}).write_parquet(outside / "x.parquet")
-    for name in ("x.csv", "x.txt", "x.json"):
+    for name in ("x.csv", "x.txt", "x.json", "schema.sql", "load.sql"):
         (outside / name).write_text('{"a": "zebra"}\n')
     with closing(sqlite3.connect(outside / "x.sqlite")) as other, other:
         other.execute("CREATE TABLE t AS SELECT 'zebra' AS a")
@@ -132,6 +134,10 @@ REFUSED = """
     FROM read_text('{tables}/../../../outside/x.txt')
     FROM read_blob('{state}')
     FROM read_blob('{catalog}')
+    FROM read_blob(concat('{catalog}', ''))
+    FROM read_text(['{tables}/x', '{catalog}'])
+    FROM '{catalog}'
+    FROM query_table('{catalog}')
     FROM read_duckdb('{outside}/x.duckdb')
     FROM sniff_csv('{outside}/x.csv')
     FROM glob('{outside}/*')
@@ -154,7 +160,6 @@ REFUSED = """
     SET allowed_directories = ['/']
     SET VARIABLE a = 1
     PRAGMA enable_profiling
-    PRAGMA database_list
     CALL ducklake_cleanup_old_files('lake', cleanup_all => true)
     CREATE TEMP TABLE mine AS SELECT 1
     CREATE MACRO mine() AS TABLE FROM ducklake_cleanup_old_files('lake', cleanup_all => true)
@@ -205,6 +210,8 @@ def test_a_query_that_would_do_more_than_read_the_lake_is_refused_and_nothing_ch
         "SHOW ALL TABLES",
         "FROM information_schema.tables",
         "FROM pragma_table_info('s.t')",
+        "PRAGMA database_list",
+        "FROM read_parquet(['{tables}/s/t/_partition=a/*.parquet'], filename => true)",
         "SELECT random(), now(), uuid(), current_setting('threads')",
         "FROM read_parquet('{tables}/s/t/**/*.parquet')",
         "FROM range(3), LATERAL (SELECT unnest([range, 2]))",
@@ -226,3 +233,42 @@ def test_a_query_that_needs_more_memory_than_there_is_still_spills(asked: Asked)
     sql = "SELECT count(*) FROM (SELECT range, hash(range) AS h FROM range(3_000_000) ORDER BY h)"
     with Lake(settings, read_only=True) as small:
         assert ask(small, sql).frame.item() == 3_000_000
+
+
+@pytest.mark.slow  # It needs PostgreSQL's server programs.
+def test_the_same_is_refused_on_postgresql_and_its_rows_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with postgres_server() as port:
+        address = f"postgresql://ml:sesame@127.0.0.1:{port}/postgres"
+        settings = Settings.model_validate({"data": tmp_path / "data", "threads": 2, "catalog": address})
+        with closing(Workspace.open(settings, {})) as stores:
+            both_halves(stores.lake, 1)
+        before = _rows_of(address)
+        more = (
+            f"FROM postgres_scan('{address}', 'ml_platform', 'records')",
+            "FROM postgres_query('state', 'SELECT pg_read_file(''PG_VERSION'')')",
+            "FROM postgres_query('__ducklake_metadata_lake', 'SELECT 1')",
+            "FROM pg_clear_cache()",
+            "FROM postgres_configure_pool()",
+            "FROM read_postgres_binary('x.csv')",
+        )
+        monkeypatch.chdir(tmp_path)
+        with Lake(settings, read_only=True) as reader:
+            attach(reader)
+            asked = Asked(reader, tmp_path)
+            for sql in [*REFUSED, *more]:
+                with pytest.raises(QuestionRefused):
+                    ask(reader, asked.filled(sql.strip()))
+            assert ask(reader, "FROM state.alembic_version").frame.height == 1
+            assert ask(reader, "SELECT count(*) FROM s.t").frame.item() == 1000
+            assert "sesame" not in str(ask(reader, "FROM duckdb_databases(), duckdb_secrets()").frame.rows())
+        assert _rows_of(address) == before
+
+
+def _rows_of(address: str) -> list[str]:
+    with psycopg.connect(address) as connection:
+        tables = connection.execute(
+            "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
+            "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
+        ).fetchall()
+        found = [row for (table,) in tables for row in connection.execute(f"SELECT t::text FROM {table} t".encode())]
+    return sorted(text for (text,) in found)
