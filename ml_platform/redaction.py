@@ -84,14 +84,14 @@ class SecretFreeRecords(logging.Filter):
 
 def passwords(address: str) -> set[str]:
     """What may be a password in the address of a database or a service."""
-    found = {_unescaped(value) for _, _, value in _OPTION.findall(address)}
+    candidates = {_unescaped(value) for _, _, value in _OPTION.findall(address)}
     rest = address.partition("://")[2]
     if rest:
         # A password may hold an @ or a / that is not encoded: up to the first @, and up to the last.
         for userinfo in (rest.partition("@")[0], rest.rpartition("@")[0]):
             if "@" in rest and ":" in userinfo:
-                found.add(userinfo.partition(":")[2])
-    return {password for password in found if password}
+                candidates.add(userinfo.partition(":")[2])
+    return {password for password in candidates if password}
 
 
 def _tokens(address: str) -> Iterator[str]:

@@ -94,8 +94,8 @@ def test_a_short_secret_is_blotted_out_where_it_stands_alone() -> None:
 
 def test_tokens_of_an_alert_address_are_hidden_and_its_plain_words_are_not() -> None:
     hide_alert_address("jsons://bot:t0psecret@hooks.example.com:8443/services/T00AAA111/notify?key=longenough1")
-    told = without_secrets("hooks.example.com:8443 services T00AAA111 notify longenough1 t0psecret bot")
-    assert told == "hooks.example.com:8443 services *** notify *** *** bot"
+    text = without_secrets("hooks.example.com:8443 services T00AAA111 notify longenough1 t0psecret bot")
+    assert text == "hooks.example.com:8443 services *** notify *** *** bot"
 
 
 def test_every_secret_setting_is_hidden_from_every_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,8 +43,8 @@ def terminal(
     yield run
     stored = [file for file in data_folder.parent.rglob("*") if file.is_file() and file.name != ".env"]
     written = {"the terminal": "\n".join(printed), "a log": caplog.text, **{str(file): _text(file) for file in stored}}
-    told = [(where, piece) for where, text in written.items() for piece in PIECES if piece in text]
-    assert told == []
+    leaks = [(where, piece) for where, text in written.items() for piece in PIECES if piece in text]
+    assert leaks == []
 
 
 def _text(file: Path) -> str:

@@ -270,5 +270,5 @@ def _rows_of(address: str) -> list[str]:
             "SELECT format('%I.%I', schemaname, tablename) FROM pg_tables "
             "WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
         ).fetchall()
-        found = [row for (table,) in tables for row in connection.execute(f"SELECT t::text FROM {table} t".encode())]
-    return sorted(text for (text,) in found)
+        rows = [row for (table,) in tables for row in connection.execute(f"SELECT t::text FROM {table} t".encode())]
+    return sorted(text for (text,) in rows)
