@@ -5,9 +5,14 @@ import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml_platform.database_address import fault
+from ml_platform.redaction import hide, hide_alert_address, hide_database_address
 
 _PREFIX = "ML_PLATFORM_"
 _BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
@@ -45,11 +50,39 @@ class Settings(BaseSettings):
             raise ValueError("its path holds *, ? or [, which DuckDB and polars take for a pattern: use another folder")
         return data
 
+    @field_validator("*")
+    @classmethod
+    def _hidden(cls, value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            hide(value.get_secret_value(), os.environ.get("PGPASSWORD", ""))
+        return value
+
+    @field_validator("catalog")
+    @classmethod
+    def _is_of_postgresql(cls, catalog: SecretStr) -> SecretStr:
+        address = catalog.get_secret_value()
+        hide_database_address(address)
+        if problem := fault(address):
+            raise ValueError(problem)
+        return catalog
+
     @field_validator("alerts")
     @classmethod
     def _readable(cls, alerts: SecretStr) -> SecretStr:
-        _addresses(alerts.get_secret_value())
+        for address in _addresses(alerts.get_secret_value()):
+            hide_alert_address(address)
         return alerts
+
+    @field_validator("reports_url")
+    @classmethod
+    def _holds_no_password(cls, url: str) -> str:
+        try:
+            password = urlsplit(url).password
+        except ValueError:
+            raise ValueError("it is no URL: write http://host:port") from None
+        if password is not None:
+            raise ValueError("it holds a password, and alerts and pages show it: leave user and password out")
+        return url
 
     @property
     def alert_addresses(self) -> list[str]:

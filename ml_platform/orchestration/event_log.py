@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, create_engine
 
 from ml_platform.orchestration.opening_lock import opening_turn
 from ml_platform.orchestration.storage_faults import EVENTS, check_file
+from ml_platform.private_files import make_dagster_home_private, make_database_private
 
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
 
@@ -45,6 +46,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     ) -> "PooledSqliteEventLogStorage":
         """Called by Dagster with the `config` of dagster.yaml."""
         home = Path(config_value["home"])
+        make_dagster_home_private(home)
         with opening_turn(home):
             check_file(home, EVENTS)
             return cls(str(home / "history" / "runs"), inst_data)
@@ -66,6 +68,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
+                make_database_private(Path(self.path_for_shard(shard)))
             with engine.begin() as connection:
                 yield connection
 
