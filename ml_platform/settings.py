@@ -5,11 +5,15 @@ import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _PREFIX = "ML_PLATFORM_"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(i?)b", re.IGNORECASE)  # of what DuckDB reads; it takes more for a size
+_LEAST = 10_000_000  # bytes; with less DuckDB opens no lake
+_CENTURY = 36_500.0  # days
 _BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
 
 
@@ -32,11 +36,12 @@ class Settings(BaseSettings):
     data: Path = Path("data")
     catalog: SecretStr = SecretStr("")
     alerts: SecretStr = SecretStr("")
-    lock_timeout: float = 600.0  # seconds to wait for another writer
+    lock_timeout: float = Field(600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
     memory_limit: str = "2GB"  # DuckDB's, per process
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
-    threads: int = 0  # DuckDB's and the trainer's; 0: as many as there are cores
+    threads: int = Field(0, ge=0, le=1024)  # DuckDB's and the trainer's; 0: as many as there are cores
+    keep_snapshots_days: float = Field(7.0, ge=0, le=_CENTURY, allow_inf_nan=False)  # `maintain` expires older ones
 
     @field_validator("data")
     @classmethod
@@ -44,6 +49,29 @@ class Settings(BaseSettings):
         if any(sign in str(data.absolute()) for sign in "*?["):
             raise ValueError("its path holds *, ? or [, which DuckDB and polars take for a pattern: use another folder")
         return data
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_size(cls, memory_limit: str) -> str:
+        size = _SIZE.fullmatch(memory_limit.strip())
+        if size is None:
+            raise ValueError("not a size, which is a number with a unit: 500MB, 2GB, 1.5GiB")
+        number, unit, binary = size.groups()
+        if float(number) * (1024 if binary else 1000) ** ("kmgt".index(unit.lower()) + 1) < _LEAST:
+            raise ValueError(f"too little: DuckDB needs {_LEAST // 1_000_000}MB")
+        return memory_limit.strip()
+
+    @field_validator("reports_url")
+    @classmethod
+    def _is_address(cls, reports_url: str) -> str:
+        try:
+            parts = urlsplit(reports_url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is none
+            usable = False
+        if not usable:
+            raise ValueError("not an address, which is http://HOST:PORT")
+        return reports_url
 
     @field_validator("alerts")
     @classmethod

@@ -35,7 +35,8 @@ def settings() -> "Settings":
     except ValidationError as error:
         first = error.errors()[0]
         name = f"ML_PLATFORM_{str(first['loc'][0]).upper()}"
-        raise DeclarationError(name, first["msg"], remedy="Change or unset the variable.") from None
+        problem = first["msg"].removeprefix("Value error, ")
+        raise DeclarationError(name, problem, remedy="Change or unset the variable.") from None
     except SettingsError:
         # Only lists are parsed before they are checked, and there is one.
         raise DeclarationError(

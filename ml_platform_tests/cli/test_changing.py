@@ -1,6 +1,7 @@
 """The commands that change something."""
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -118,6 +119,15 @@ def test_upkeep_tells_what_it_did(platform: Path) -> None:
         "bytes_freed",
         "seconds",
     ]
+
+
+def test_upkeep_frees_what_it_can_before_it_opens_the_lake(platform: Path) -> None:
+    staged = platform / "lake" / "staging" / "of-a-killed-run.parquet"
+    staged.write_bytes(bytes(1000))
+    os.utime(staged, (0, 0))
+    (platform / "lake" / "catalog.sqlite").write_bytes(b"damaged" * 1000)
+    assert invoke("maintain").exit_code == 1
+    assert not staged.exists()
 
 
 def test_after_a_rule_was_mended_replay_tells_what_passes_and_what_to_run(
