@@ -10,6 +10,7 @@ from ml_platform.lake import maintenance
 from ml_platform.lake.maintenance import MaintenanceReport
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
+from ml_platform.sources import landing
 from ml_platform.state.schema import record_details, records, screenings, versions
 
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
@@ -19,11 +20,12 @@ _UNFINISHED_PAGE = re.compile(r"\.[0-9a-f]{32}")  # how a page of a report is na
 def sweep(settings: Settings, *, grace: timedelta = maintenance.GRACE) -> int:
     """Remove what killed processes left below the data folder; how many files and folders.
 
-    That is: staged rows and spilled queries, blobs and reports that were being written. It opens no lake, so that it
-    also works where the disk is full. `grace`: younger ones stay.
+    That is: staged rows and spilled queries, blobs and reports that were being written, and unfinished copies of landed
+    files. It opens no lake, so that it also works where the disk is full. `grace`: younger ones stay.
     """
     reports = (path for path in settings.reports.glob("*/**/.*") if _UNFINISHED_PAGE.fullmatch(path.name))
-    return maintenance.sweep(settings, grace=grace) + maintenance.remove_older(reports, grace)
+    unfinished = [*landing.leftovers(settings), *reports]
+    return maintenance.sweep(settings, grace=grace) + maintenance.remove_older(unfinished, grace)
 
 
 def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.GRACE) -> MaintenanceReport:
