@@ -42,6 +42,7 @@ class Settings(BaseSettings):
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
     threads: int = Field(0, ge=0, le=1024)  # DuckDB's and the trainer's; 0: as many as there are cores
     keep_snapshots_days: float = Field(7.0, ge=0, le=_CENTURY, allow_inf_nan=False)  # `maintain` expires older ones
+    keep_history_days: float = Field(90.0, ge=0, le=_CENTURY, allow_inf_nan=False)  # of Dagster's runs, ticks and logs
 
     @field_validator("data")
     @classmethod

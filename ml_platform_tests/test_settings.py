@@ -72,6 +72,7 @@ def test_s31_a_declaration_that_uses_what_has_no_form_is_refused_when_it_loads(
         ("LOCK_TIMEOUT", "-3", "greater than or equal to 0"),
         ("REPORTS_URL", "reports", "not an address"),
         ("REPORTS_URL", "http://localhost:99999", "not an address"),
+        ("KEEP_HISTORY_DAYS", "forever", "valid number"),
         ("KEEP_SNAPSHOTS_DAYS", "inf", "finite number"),
     ],
 )

@@ -61,7 +61,7 @@ def _fault(error: BaseException) -> DagsterHomeFault | None:
     if full:
         return DagsterHomeFault(
             f"The disk of DAGSTER_HOME ({home}) is full: {first_line(error)}.",
-            remedy="Free space there, or set DAGSTER_HOME to a folder "
+            remedy="Free space there (`ml-platform maintain` removes old history), or set DAGSTER_HOME to a folder "
             "with more; then run again: finished assets are kept.",
         )
     if unwritable:

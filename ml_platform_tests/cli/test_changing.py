@@ -118,7 +118,20 @@ def test_upkeep_tells_what_it_did(platform: Path) -> None:
         "blobs_removed",
         "bytes_freed",
         "seconds",
+        "runs_removed",
+        "run_logs_removed",
+        "history_bytes_freed",
     ]
+
+
+def test_upkeep_without_dagster_says_that_history_was_left_alone(
+    platform: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/there/is/none")
+    shown = invoke("maintain")
+    assert shown.exit_code == 0
+    assert "The history of runs is left alone: DAGSTER_HOME is /there/is/none, which is not" in shown.stderr
+    assert "runs removed" not in shown.stdout
 
 
 def test_upkeep_frees_what_it_can_before_it_opens_the_lake(platform: Path) -> None:
