@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from ml_platform.lake.connection import Lake
@@ -18,6 +19,18 @@ from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
 
 OpenWorld = Callable[..., World]
+SLOW_TEST_TIMEOUT = 1800  # seconds
+
+# No verdict of the suite rests on how busy the machine is (S40); a test that hangs is ended by its timeout.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests may take longer than the others before they count as hanging."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(SLOW_TEST_TIMEOUT))
 
 
 @pytest.fixture

@@ -6,14 +6,13 @@ Parquet files, questions and answers as lines of JSON.
 """
 
 import json
-import os
-import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.child_process import answer_questions
 from ml_platform.errors import first_line
 
 if TYPE_CHECKING:
@@ -166,24 +165,18 @@ def _plain(value: Any) -> Any:
 
 
 def main() -> None:
-    """Answer questions until there are no more: the end of standard input ends the process."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not be taken for an answer
+    """Answer questions until there are no more."""
     warnings.simplefilter("ignore")
     import ml_platform.monitoring.evidently_widgets  # noqa: F401  # loaded before the first question, whose time is limited
 
-    _say(answers, {"ready": True})
-    for line in sys.stdin:
-        try:
-            answer = rendered(json.loads(line))
-        except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {first_line(error)}"}
-        _say(answers, answer)
+    answer_questions(_answer)
 
 
-def _say(stream: Any, answer: Mapping[str, Any]) -> None:
-    stream.write(json.dumps(answer) + "\n")
-    stream.flush()
+def _answer(question: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return rendered(question)
+    except Exception as error:  # whatever Evidently raises costs one page, not the process
+        return {"error": f"{type(error).__name__}: {first_line(error)}"}
 
 
 if __name__ == "__main__":

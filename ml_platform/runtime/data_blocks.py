@@ -67,6 +67,7 @@ def data_blocks(ws: Workspace, pipeline: ModelPipeline, number: int, champion: i
         for row in standing
         if row.table_name in tables
         and _is_declared(ws, pipeline, row)
+        and _is_partition(ws, row.table_name, row.partition)
         and _is_current(ws, row)
         and _starts_before(ws, row.table_name, row.partition, candidate.decided_at)
         and not _is_accepted(ws, row, accepted)
@@ -74,7 +75,9 @@ def data_blocks(ws: Workspace, pipeline: ModelPipeline, number: int, champion: i
     blocks += [
         DataBlock(table, partition, "checks", "", None, None, "They were not finished. Run the pipeline again")
         for table, partition in unchecked
-        if table in tables and _starts_before(ws, table, partition, candidate.decided_at)
+        if table in tables
+        and _is_partition(ws, table, partition)
+        and _starts_before(ws, table, partition, candidate.decided_at)
     ]
     return sorted(blocks, key=lambda block: (block.table, block.partition, block.check))
 
@@ -122,6 +125,12 @@ def _is_declared(ws: Workspace, pipeline: ModelPipeline, row: CheckRow) -> bool:
     """Whether the table still has the check: of one that was removed no run says whether it passes."""
     names = check_names(pipeline.table(row.table_name), ws.slices.get(row.table_name))
     return row.name in {name for name, _ in names}
+
+
+def _is_partition(ws: Workspace, table: str, partition: str) -> bool:
+    """Whether the table still has such partitions: rows that were sliced otherwise are validated anew."""
+    slices = ws.slices.get(table)
+    return partition == WHOLE or (slices is not None and slices.is_key(partition))
 
 
 def _is_current(ws: Workspace, row: CheckRow) -> bool:

@@ -4,13 +4,28 @@ import dis
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 _NO_MATTER = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL"})
 _GLOBAL = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
 _CELL = frozenset({"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"})
 _VARIABLE = _CELL | {"LOAD_FAST", "LOAD_FAST_BORROW", "LOAD_FAST_CHECK", "LOAD_NAME"}
 _ATTRIBUTE = frozenset({"LOAD_ATTR", "LOAD_METHOD"})
+# From Python 3.13 on, one instruction may do two things with two variables.
+_TWO_IN_ONE = {
+    "LOAD_FAST_LOAD_FAST": ("LOAD_FAST", "LOAD_FAST"),
+    "LOAD_FAST_BORROW_LOAD_FAST_BORROW": ("LOAD_FAST", "LOAD_FAST"),
+    "STORE_FAST_LOAD_FAST": ("STORE_FAST", "LOAD_FAST"),
+    "STORE_FAST_STORE_FAST": ("STORE_FAST", "STORE_FAST"),
+}
+
+
+class _Step(NamedTuple):
+    """One instruction that does one thing: `argval` is what it is about, such as a name; `arg` its number."""
+
+    opname: str
+    argval: Any
+    arg: int | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ def references(code: CodeType) -> References:
 
 
 def _read(code: CodeType, outer: frozenset[str], aliases: dict[str, str], collected: References) -> None:
-    steps = [step for step in dis.get_instructions(code) if step.opname not in _NO_MATTER]
+    steps = list(_steps(code))
     aliases = {**aliases, **dict(_imports(steps, collected))}
     collected.names.update(code.co_names)
     for index, step in enumerate(steps):
@@ -72,7 +87,15 @@ def _read(code: CodeType, outer: frozenset[str], aliases: dict[str, str], collec
             _read(const, outer & frozenset(const.co_freevars), aliases, collected)
 
 
-def _followed(scope: Any, name: str, steps: list[dis.Instruction], index: int) -> Reference:
+def _steps(code: CodeType) -> Iterator[_Step]:
+    for step in dis.get_instructions(code):
+        if step.opname in _TWO_IN_ONE:
+            yield from (_Step(one, name, None) for one, name in zip(_TWO_IN_ONE[step.opname], step.argval, strict=True))
+        elif step.opname not in _NO_MATTER:
+            yield _Step(step.opname, step.argval, step.arg)
+
+
+def _followed(scope: Any, name: str, steps: list[_Step], index: int) -> Reference:
     end = index + 1
     while end < len(steps) and steps[end].opname in _ATTRIBUTE:
         end += 1
@@ -80,7 +103,7 @@ def _followed(scope: Any, name: str, steps: list[dis.Instruction], index: int) -
     return Reference(scope, name, tuple(step.argval for step in steps[index + 1 : end]), bare)
 
 
-def _imports(steps: list[dis.Instruction], collected: References) -> Iterator[tuple[str, str]]:
+def _imports(steps: list[_Step], collected: References) -> Iterator[tuple[str, str]]:
     """The local names of imported modules; what is imported from a module is added to `collected`."""
     for index, step in enumerate(steps):
         if step.opname != "IMPORT_NAME":

@@ -53,6 +53,18 @@ class Partitions:
         start = self._parsed(key, f"{self.unit} {key!r}")
         return start, self._next(start)
 
+    def is_key(self, text: str) -> bool:
+        """Whether a text is the key of a partition of this kind, within `since` and `until` or not.
+
+        >>> Monthly("2013-01").is_key("2013-01-31")
+        False
+        """
+        try:
+            self.window(text)
+        except DeclarationError:
+            return False
+        return True
+
     def keys(self, through: str | None = None) -> list[str]:
         """Every partition from the first to `through`, or to the last that has ended by now.
 

@@ -1,22 +1,16 @@
-"""Reproduction: train again in a fresh process, from the stored training set and plan, to the same bytes (S16).
-
-As a program: `python -m ml_platform.training.reproduction ARTIFACTS TRAINING_SET BUNDLE`, one JSON line out.
-"""
+"""Reproduction: train again in a fresh process, from the stored training set and plan, to the same bytes (S16)."""
 
 import hashlib
-import json
 import os
 import signal
-import subprocess
-import sys
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cache
 from itertools import zip_longest
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ml_platform.errors import BlobError, PlatformError, ProcessKilled, TrainingError
+from ml_platform.child_process import ChildEnded, ChildProcess
+from ml_platform.errors import BlobError, ProcessKilled, TrainingError
 from ml_platform.lake.blobs import Blobs
-from ml_platform.settings import Settings
 
 if TYPE_CHECKING:
     from ml_platform.models.bundle import Bundle
@@ -42,28 +36,21 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str) -> Reproduction:
     Raises BlobError when a blob is missing or damaged, TrainingError when training itself fails, and ProcessKilled when
     the process was ended from outside.
     """
-    package = str(Path(__file__).parents[2])
-    paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
-    done = subprocess.run(  # noqa: S603 - our own interpreter and arguments
-        [sys.executable, "-m", __name__, str(blobs.folder.absolute()), training_set, bundle],
-        # Threads that spin while they wait take the cores from whatever else runs.
-        env={"OMP_WAIT_POLICY": "passive", **os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
     try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
-        last = (done.stderr.strip().splitlines() or ["nothing was printed"])[-1]
-        if -done.returncode in (signal.SIGKILL, signal.SIGTERM):
-            name = signal.Signals(-done.returncode).name
-            raise ProcessKilled(
-                f"The fresh process was ended by {name}.", remedy="Free memory, and run again."
-            ) from None
-        raise TrainingError(
-            f"The fresh process ended with code {done.returncode}: {last}.", remedy="See `ml-platform doctor`."
-        ) from None
+        answer = _fresh_processes().ask(
+            {
+                "arguments": [str(blobs.folder.absolute()), training_set, bundle],
+                "environment": {"OMP_WAIT_POLICY": "passive", **os.environ},
+            }
+        )
+    except ChildEnded as ended:
+        answer = {"ended": ended.how, "last_line": ended.last_line, "signal": ended.signal_number}
+    if "ended" in answer:
+        if answer["signal"] in (signal.SIGKILL, signal.SIGTERM):
+            name = signal.Signals(answer["signal"]).name
+            raise ProcessKilled(f"The fresh process was ended by {name}.", remedy="Free memory, and run again.")
+        last = answer["last_line"] or "nothing was printed"
+        raise TrainingError(f"The fresh process {answer['ended']}: {last}.", remedy="See `ml-platform doctor`.")
     if "refused" in answer:
         raise (BlobError if answer["kind"] == "BlobError" else TrainingError)(answer["refused"])
     return Reproduction(**answer)
@@ -119,24 +106,7 @@ def _hash(model: bytes) -> str:
     return hashlib.sha256(model).hexdigest()
 
 
-def main(arguments: list[str]) -> int:
-    """The fresh process: prints the outcome, or what was refused, as one JSON line."""
-    from ml_platform.models.bundle import load
-    from ml_platform.models.registry import trainer_of_format
-
-    folder, training_set, bundle = arguments
-    settings = Settings(data=Path(folder).parent)
-    blobs = Blobs(settings)
-    blobs.folder = Path(folder)
-    try:
-        for name in trainer_of_format(load(blobs, bundle).model_format).avoidable:
-            sys.modules[name] = None  # type: ignore[assignment]  # the documented way to make an import fail
-        answer = asdict(reproduce_here(blobs, training_set, bundle, threads=settings.threads))
-    except PlatformError as error:
-        answer = {"refused": str(error), "kind": type(error).__name__}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+@cache
+def _fresh_processes() -> ChildProcess:
+    """What forks the fresh processes of this process (`ml_platform.training.fresh_process`)."""
+    return ChildProcess("ml_platform.training.fresh_process", start_limit=120, answer_limit=None)

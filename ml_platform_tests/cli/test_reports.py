@@ -136,4 +136,4 @@ def test_it_serves_until_ctrl_c_and_ends_cleanly(reported: Path) -> None:
 
 def test_an_unknown_pipeline_and_a_missing_lake_are_sentences(data_folder: Path) -> None:
     assert invoke("reports", "nothing").exit_code == 2
-    assert invoke("reports", "trip_delay").exit_code == 1
+    assert invoke("reports", "trip_delay", "--json").exit_code == 1

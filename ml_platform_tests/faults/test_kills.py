@@ -101,6 +101,7 @@ def test_runs_killed_between_the_commit_of_rows_and_their_record_end_alike(
     _ends_alike(folder, undisturbed, again)
 
 
+@pytest.mark.slow
 def test_runs_killed_before_a_record_is_committed_end_alike(
     landed: Path, undisturbed: LakeState, again: Worker, tmp_path: Path
 ) -> None:

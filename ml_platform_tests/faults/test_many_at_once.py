@@ -77,6 +77,7 @@ def workers() -> Iterator[list[Worker]]:
         yield started
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("repeat", REPEATS)
 def test_many_processes_at_once_make_what_one_makes_alone(
     repeat: int, landed: Path, alone: Sight, workers: list[Worker], tmp_path: Path, chance: Chance

@@ -47,12 +47,17 @@ ROWS = st.fixed_dictionaries(
     }
 )
 
+
+def _column(name: str) -> pl.Expr:
+    return pl.col(name)
+
+
 wholes = st.deferred(lambda: _wholes)
 fractions = st.deferred(lambda: _fractions)
 conditions = st.deferred(lambda: _conditions)
 numbers = wholes | fractions
 _wholes = st.one_of(
-    st.sampled_from(WHOLE).map(pl.col),
+    st.sampled_from(WHOLE).map(_column),
     st.sampled_from([0, 1, -1, 7, 60, 2**31, 2**63 - 1]).map(pl.lit),
     st.tuples(wholes, wholes, st.sampled_from("+-*")).map(lambda t: _binary(*t)),
     st.tuples(wholes, wholes | st.sampled_from([2, -7, 0]), st.sampled_from(["//", "%"])).map(lambda t: _binary(*t)),
@@ -68,7 +73,7 @@ _wholes = st.one_of(
     ),
 )
 _fractions = st.one_of(
-    st.sampled_from(["float32", "float64"]).map(pl.col),
+    st.sampled_from(["float32", "float64"]).map(_column),
     st.sampled_from([0.5, -3.0, 0.1, 60.0]).map(pl.lit),
     st.tuples(fractions, numbers, st.sampled_from(["+", "-", "*", "//", "%"])).map(lambda t: _binary(*t)),
     st.tuples(numbers, numbers).map(lambda t: t[0] / t[1]),

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import threading
 from typing import Any
@@ -23,6 +24,9 @@ def main() -> None:
                 os._exit(3)
             case "hang":
                 threading.Event().wait()  # until it is killed
+            case "interrupt":
+                os.kill(os.getppid(), signal.SIGINT)
+                _say({"pid": os.getpid(), "said": "an answer that nobody waits for"})
             case "fail":
                 _say({"error": "ValueError: no such colour"})
             case _:

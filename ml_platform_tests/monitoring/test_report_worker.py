@@ -51,11 +51,19 @@ def test_a_process_that_was_killed_between_questions_is_replaced(worker: ReportW
 def test_a_process_that_takes_too_long_is_stopped() -> None:
     slow = ReportWorker(module=MODULE, limit=0.2)
     pid = slow.ask({"do": "x"})["pid"]
-    with pytest.raises(ReportError, match=r"took more than 0\.2 s for one report"):
+    with pytest.raises(ReportError, match=r"took more than 0\.2 s to answer"):
         slow.ask({"do": "hang"})
     assert slow.pid is None
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_an_interrupt_while_it_waits_leaves_no_answer_for_the_next_question(worker: ReportWorker) -> None:
+    before = worker.ask({"do": "x"})["pid"]
+    with pytest.raises(KeyboardInterrupt):
+        worker.ask({"do": "interrupt"})
+    after = worker.ask({"do": "next"})
+    assert after["said"] == "next" and after["pid"] != before
 
 
 def test_what_cannot_be_drawn_is_an_error_and_the_process_stays(worker: ReportWorker) -> None:

@@ -49,6 +49,7 @@ def test_whatever_tables_land_alone_no_tick_is_red_and_no_run_fails(
         _assert_calm(daemon)
 
 
+@pytest.mark.slow
 def test_a_fresh_clone_with_only_flights_has_no_red_tick_in_ten_minutes_and_the_other_pipelines_do_nothing(
     tmp_path: Path,
 ) -> None:

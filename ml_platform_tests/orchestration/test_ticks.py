@@ -183,6 +183,7 @@ def test_a_run_that_was_killed_goes_again_but_not_for_ever(open_driver: OpenDriv
     assert trips.skipped[LANDING].startswith("trip_delay_data for 2024-01 was killed 3 times")
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_not_repeated_is_an_alert_and_keeps_nobody_from_scoring(
     open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:

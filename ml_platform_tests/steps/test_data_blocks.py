@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml_platform import Plausible
+from ml_platform import Daily, Plausible
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.runtime.data_blocks import data_blocks
 from ml_platform.runtime.step_alerts import raise_alerts
@@ -249,6 +249,15 @@ def test_a_refused_file_that_is_removed_blocks_no_more(open_world: OpenWorld, ja
     trips.run(FEBRUARY)
     assert _champion(trips, FEBRUARY).outcome == "promoted"
     assert trips.run(FEBRUARY) == []
+
+
+def test_a_failed_check_of_a_month_blocks_nothing_once_the_table_has_days(
+    open_world: OpenWorld, broken_february: Path
+) -> None:
+    trips = open_world(broken_february)
+    assert data_blocks(trips.ws, trips.pipeline, 2, 1)
+    trips.ws.slices["trips"] = Daily("2024-01-01")
+    assert data_blocks(trips.ws, trips.pipeline, 2, 1) == []
 
 
 def test_a_rule_that_is_no_longer_declared_blocks_no_more(open_world: OpenWorld, january: Path) -> None:

@@ -2,23 +2,27 @@
 
 import dataclasses
 import json
+import os
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform.errors import BlobError, TrainingError
+from ml_platform.errors import BlobError, ProcessKilled, TrainingError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.models.bundle import load, save
 from ml_platform.models.predictor import Predictor
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.training import LightGBM
-from ml_platform.training import fitting, training_set
+from ml_platform.training import fitting, fresh_process, reproduction, training_set
 from ml_platform.training.environment import differences
 from ml_platform.training.fitting import Trained
+from ml_platform.training.fresh_process import answered_by_a_fork
 from ml_platform.training.reproduction import reproduce, reproduce_here
 from ml_platform.training.training_set import TrainingSet
 from ml_platform_tests.scenario import labelled_trips
@@ -193,6 +197,27 @@ def test_other_levels_and_another_environment_are_named(lake: Lake, blobs: Blobs
 def test_environments_are_compared_library_by_library() -> None:
     then, now = {"libraries": {"polars": "1"}, "threads": 2}, {"libraries": {"polars": "2"}, "cpu": None}
     assert differences(then, now) == ["polars was 1 and is 2"]
+
+
+def test_each_answer_is_that_of_a_process_of_its_own_and_one_that_is_killed_is_named(
+    lake: Lake, blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored, candidate, _ = fit_and_store(lake, blobs, labelled_trips.pipeline())
+    with monkeypatch.context() as patch:
+        patch.setattr(fresh_process, "_reproduced", lambda: {"pid": os.getpid()})
+        pids = [answered_by_a_fork({"arguments": [], "environment": {}})["pid"] for _ in range(2)]
+    assert len({*pids, os.getpid()}) == 3
+
+    def killed(*_: str) -> dict[str, Any]:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("it goes on")
+
+    monkeypatch.setattr(fresh_process, "_reproduced", killed)
+    ended = answered_by_a_fork({"arguments": [], "environment": {}})
+    assert ended == {"ended": "ended with code -9", "last_line": "", "signal": signal.SIGKILL}
+    monkeypatch.setattr(reproduction, "_fresh_processes", lambda: SimpleNamespace(ask=lambda question: ended))
+    with pytest.raises(ProcessKilled, match="ended by SIGKILL"):
+        reproduce(blobs, stored.digest, candidate.digest)
 
 
 @pytest.mark.parametrize("which", ["training set", "bundle"])
