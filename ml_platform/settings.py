@@ -5,10 +5,14 @@ import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ml_platform.database_address import fault
+from ml_platform.redaction import hide, hide_alert_address, hide_database_address
 
 _PREFIX = "ML_PLATFORM_"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(i?)b", re.IGNORECASE)  # of what DuckDB reads; it takes more for a size
@@ -51,6 +55,22 @@ class Settings(BaseSettings):
             raise ValueError("its path holds *, ? or [, which DuckDB and polars take for a pattern: use another folder")
         return data
 
+    @field_validator("*")
+    @classmethod
+    def _hidden(cls, value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            hide(value.get_secret_value(), os.environ.get("PGPASSWORD", ""))
+        return value
+
+    @field_validator("catalog")
+    @classmethod
+    def _is_of_postgresql(cls, catalog: SecretStr) -> SecretStr:
+        address = catalog.get_secret_value()
+        hide_database_address(address)
+        if problem := fault(address):
+            raise ValueError(problem)
+        return catalog
+
     @field_validator("memory_limit")
     @classmethod
     def _is_size(cls, memory_limit: str) -> str:
@@ -62,23 +82,26 @@ class Settings(BaseSettings):
             raise ValueError(f"too little: DuckDB needs {_LEAST // 1_000_000}MB")
         return memory_limit.strip()
 
-    @field_validator("reports_url")
-    @classmethod
-    def _is_address(cls, reports_url: str) -> str:
-        try:
-            parts = urlsplit(reports_url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port that is none
-            usable = False
-        if not usable:
-            raise ValueError("not an address, which is http://HOST:PORT")
-        return reports_url
-
     @field_validator("alerts")
     @classmethod
     def _readable(cls, alerts: SecretStr) -> SecretStr:
-        _addresses(alerts.get_secret_value())
+        for address in _addresses(alerts.get_secret_value()):
+            hide_alert_address(address)
         return alerts
+
+    @field_validator("reports_url")
+    @classmethod
+    def _is_address_without_password(cls, url: str) -> str:
+        try:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is none, for one
+            usable = False
+        if not usable:
+            raise ValueError("it is no URL: write http://host:port")
+        if parts.password is not None:
+            raise ValueError("it holds a password, and alerts and pages show it: leave user and password out")
+        return url
 
     @property
     def alert_addresses(self) -> list[str]:

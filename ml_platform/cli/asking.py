@@ -31,14 +31,10 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Query the lake in SQL, read-only, also while runs write. The operational state is attached as `state`."""
-    from ml_platform.lake.connection import Lake
     from ml_platform.lake.python_rows import python_rows
-    from ml_platform.lake.query import ask
-    from ml_platform.state.attached import attach
+    from ml_platform.state.questions import answer as answer_to
 
-    with Lake(opening.settings(), read_only=True) as lake:
-        attach(lake)
-        answer = ask(lake, query, limit=limit)
+    answer = answer_to(opening.settings(), query, limit=limit)
     rows = python_rows(answer.frame)
     if as_json:
         emit_json(rows)

@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperCommand
 
 from ml_platform.cli.output import complain
-from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, first_line
+from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, first_line, secret_free_errors
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
@@ -21,7 +21,8 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with secret_free_errors():
+                return super().invoke(ctx)
         except typer.BadParameter as error:
             error.ctx = error.ctx or ctx  # so that the command's usage is shown with it
             raise

@@ -6,7 +6,6 @@ from BEGIN to COMMIT lose no write with 8 processes, and readers never wait.
 
 import importlib.util
 import os
-import re
 import tempfile
 import threading
 import uuid
@@ -21,7 +20,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, first_line
 from ml_platform.lake import inlining
 from ml_platform.lake.disk_faults import exhausted, exhaustion_explained, explained
 from ml_platform.lake.locking import advisory_lock, file_lock
@@ -34,6 +33,7 @@ T = TypeVar("T")
 
 CATALOG = "lake"  # the name under which the lake is attached
 METADATA = f"__ducklake_metadata_{CATALOG}"  # DuckLake's name for the catalog's own tables
+ADDRESS = "lake_address"  # DuckDB's secret with the address of the PostgreSQL catalog, which an ATTACH would show
 _LOCKS = "lake_locks"  # the PostgreSQL catalog once more, for its advisory lock
 _PREPARED = f"FROM postgres_query('{_LOCKS}', 'SELECT 1 AS found WHERE to_regclass(''ducklake_snapshot'') IS NOT NULL')"
 
@@ -196,7 +196,8 @@ class Lake:
         options += ["READ_ONLY"] if self.read_only else []
         catalog = self.folder / "catalog.sqlite"
         if secret:
-            target = f"ducklake:postgres:{secret}"
+            target = "ducklake:postgres:"
+            options += [f"META_SECRET {ADDRESS}"]
         else:
             target = f"ducklake:sqlite:{catalog}"
             options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
@@ -205,8 +206,10 @@ class Lake:
             return f"ATTACH {literal(target)} AS {CATALOG} ({', '.join(options)})"
 
         try:
+            if secret:
+                self._root.execute(f"CREATE TEMPORARY SECRET {ADDRESS} (TYPE postgres, URI {literal(secret)})")
             if secret and not self.read_only:
-                self._root.execute(f"ATTACH {literal(secret)} AS {_LOCKS} (TYPE postgres)")
+                self._root.execute(f"ATTACH '' AS {_LOCKS} (TYPE postgres, SECRET {ADDRESS})")
             # Two processes that find no catalog must not both make one, nor see half of it.
             if secret and not self.read_only and not self._root.execute(_PREPARED).fetchone():
                 with self.locked("a new lake"):
@@ -229,8 +232,7 @@ class Lake:
                     inlining.set_up(self._root, CATALOG)
         except duckdb.Error as error:
             raise (None if secret else exhausted(error, self.folder)) or LakeError(
-                f"The lake in {self.folder} cannot be opened: {without_secret(str(error), secret)}",
-                remedy="See `ml-platform doctor`.",
+                f"The lake in {self.folder} cannot be opened: {first_line(error)}.", remedy="See `ml-platform doctor`."
             ) from None
 
 
@@ -287,11 +289,3 @@ def _wheel(name: str) -> Path | None:
         if path.exists():
             return path
     return None
-
-
-def without_secret(message: str, secret: str) -> str:
-    """A message of DuckDB without the catalog's address and password."""
-    if not secret:
-        return message
-    message = message.replace(secret, "***")
-    return re.sub(r"(password\s*=\s*|://[^:@/\s]*:)('[^']*'|[^\s@'\"]+)", r"\1***", message)

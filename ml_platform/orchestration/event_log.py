@@ -23,6 +23,8 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
 
+from ml_platform.private_files import make_dagster_home_private, make_database_private
+
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
 
 
@@ -43,6 +45,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> "PooledSqliteEventLogStorage":
         """Called by Dagster with the `config` of dagster.yaml."""
+        make_dagster_home_private(Path(config_value["home"]))
         return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
 
     def wipe(self) -> None:
@@ -69,6 +72,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             if shard not in self._initialized_dbs:
                 self._initdb(engine)
                 self._initialized_dbs.add(shard)
+                make_database_private(Path(self.path_for_shard(shard)))
             with engine.begin() as connection:
                 yield connection
 

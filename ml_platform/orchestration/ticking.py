@@ -11,12 +11,13 @@ from contextlib import closing
 
 import dagster as dg
 
-from ml_platform.errors import first_line
+from ml_platform.errors import first_line, secret_free_errors
 from ml_platform.monitoring import delivery
 from ml_platform.monitoring.alert_rules import of_sensor, of_stuck_run
 from ml_platform.monitoring.channels import channels
 from ml_platform.orchestration.due import Answer, due
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
+from ml_platform.redaction import without_secrets
 from ml_platform.runtime.step import Job
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
@@ -48,9 +49,10 @@ def answered(
             if _news(ws.state, asset, problem):
                 _tell(settings, asset, problem, _OURS, log)
     except Exception as error:  # whatever it is: a sensor goes on, and a person hears of it
-        log(traceback.format_exc())
+        log(without_secrets(traceback.format_exc()))
         if not database.exists(settings):
-            raise
+            with secret_free_errors():
+                raise
         _tell(settings, asset, of_sensor(asset, sensor, error), ("sensor",), log)
         what = f"{type(error).__name__}: {first_line(error)}"
         return Answer(None, f"This tick failed, and an alert says so. {what}", cursor)

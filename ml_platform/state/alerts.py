@@ -11,6 +11,7 @@ from typing import Literal
 
 from sqlalchemy import ColumnElement, insert, select, update
 
+from ml_platform.redaction import without_secrets
 from ml_platform.spec.canonical import content_key
 from ml_platform.state.database import State
 from ml_platform.state.schema import alerts as table
@@ -74,6 +75,7 @@ def alert(
     """An alert raised now, with an id made from its subject."""
     identity = content_key("alert", kind, asset, partition, about, evidence)[:16]  # of _IDENTITY
     now = datetime.now(UTC)
+    title, text = without_secrets(title), without_secrets(text)
     return Alert(identity, kind, severity, asset, partition, about, title, text, link, evidence, now, run_id)
 
 

@@ -19,6 +19,7 @@ from ml_platform.errors import StateError
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
+from ml_platform.private_files import make_private
 from ml_platform.settings import Settings
 from ml_platform.state import schema
 from ml_platform.state.database import State
@@ -116,6 +117,7 @@ def _back_up(lake: Lake, old: set[str]) -> None:
     finally:
         source.close()
         copy.close()
+    make_private(unfinished)
     unfinished.rename(target)
 
 

@@ -11,6 +11,7 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import unusable
 from ml_platform.models.registry import recorded_format, trainer_of_format
+from ml_platform.redaction import without_secrets
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
@@ -37,7 +38,7 @@ def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
             findings = [Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")]
         except (PlatformError, duckdb.Error) as error:
             remedy = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
-            return [Finding("lake", "bad", str(error).splitlines()[0], remedy)], None
+            return [Finding("lake", "bad", without_secrets(str(error)).splitlines()[0], remedy)], None
         try:
             state = opened.enter_context(closing(State(settings, read_only=True)))
         except PlatformError as error:
