@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import DatabaseError
 
+from ml_platform.orchestration.home_faults import home_faults_explained
 from ml_platform.orchestration.opening_lock import opening_turn
 from ml_platform.orchestration.storage_faults import home_faults
 
@@ -16,17 +17,19 @@ from ml_platform.orchestration.storage_faults import home_faults
 def opened_instance() -> Iterator[dg.DagsterInstance]:
     """The instance of DAGSTER_HOME, opened when no other process opens it.
 
-    Raises HomeBroken for a home with a damaged file, several revisions or missing tables, also when the body meets it.
+    Raises HomeBroken for a home with a damaged file, several revisions or missing tables, and DagsterHomeFault for one
+    that is full or cannot be written, also when the body meets it.
     """
     home = Path(os.environ["DAGSTER_HOME"])
-    try:
-        with opening_turn(home):
-            for fault in home_faults(home):
-                raise fault
-            instance = dg.DagsterInstance.get()
-        with instance:
-            yield instance
-    except DatabaseError as error:  # Dagster's storages raise it for whatever SQLite says
-        for fault in home_faults(home, deep=True):
-            raise fault from error
-        raise
+    with home_faults_explained():
+        try:
+            with opening_turn(home):
+                for fault in home_faults(home):
+                    raise fault
+                instance = dg.DagsterInstance.get()
+            with instance:
+                yield instance
+        except DatabaseError as error:  # Dagster's storages raise it for whatever SQLite says
+            for fault in home_faults(home, deep=True):
+                raise fault from error
+            raise
