@@ -29,8 +29,11 @@
 Each message says what is wrong, where, and how to fix it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from ml_platform.redaction import holds_secret, without_secrets
 
 _LINE = 300  # characters
 _LISTED = 15  # existing names in a message
@@ -56,32 +59,51 @@ def did_you_mean(name: object, existing: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, to be quoted in another message.
 
-    It has no final full stop and at most 300 characters. An error without a message gives the name of its type.
+    It has no final full stop, no secret and at most 300 characters. An error without a message gives the name of its
+    type.
 
     >>> first_line(ValueError("The disk is full.\\nDetails follow."))
     'The disk is full'
     >>> first_line(KeyboardInterrupt())
     'KeyboardInterrupt'
     """
-    lines = str(error).strip().splitlines()
+    lines = without_secrets(str(error)).strip().splitlines()
     return (lines[0].rstrip(" .") if lines else "")[:_LINE] or type(error).__name__
 
 
+@contextmanager
+def secret_free_errors() -> Iterator[None]:
+    """Raise PlatformError instead of an error whose message, notes or causes hold a secret; others pass unchanged.
+
+    For the borders behind which errors are printed or stored whole: commands, and what Dagster executes.
+    """
+    try:
+        yield
+    except Exception as error:
+        from traceback import format_exception
+
+        if not holds_secret("".join(format_exception(error))):
+            raise
+        raise PlatformError(
+            f"{type(error).__name__}: {first_line(error)}.", remedy="Its details held a credential and are left out."
+        ) from None
+
+
 class PlatformError(Exception):
-    """Root of the tree. `remedy` is the last sentence of the message."""
+    """Root of the tree. `remedy` is the last sentence of the message. No secret is in either."""
 
     def __init__(self, what: str, *, remedy: str = "") -> None:
-        self.what = what
-        self.remedy = remedy
-        super().__init__(f"{what} {remedy}".strip())
+        self.what = without_secrets(what)
+        self.remedy = without_secrets(remedy)
+        super().__init__(f"{self.what} {self.remedy}".strip())
 
 
 class DeclarationError(PlatformError):
     """A declaration is refused while it loads."""
 
     def __init__(self, where: str, problem: str, *, remedy: str = "") -> None:
-        self.where = where
-        self.problem = problem
+        self.where = without_secrets(where)
+        self.problem = without_secrets(problem)
         super().__init__(f"{where}: {problem.rstrip('.')}.", remedy=remedy)
 
 
@@ -138,7 +160,7 @@ class FileRefused(IngestionError):
 
     def __init__(self, path: str, problem: str, *, position: str = "", remedy: str = "") -> None:
         self.path = path
-        self.problem = problem
+        self.problem = without_secrets(problem)
         self.position = position
         at = f" ({position})" if position else ""
         super().__init__(f"{path}{at}: {problem}.", remedy=remedy)
@@ -202,7 +224,7 @@ class PromotionRefused(PlatformError):
     """A version may not serve; `reasons` lists why, one sentence each."""
 
     def __init__(self, pipeline: str, version: int, reasons: list[str]) -> None:
-        self.reasons = reasons
+        self.reasons = [without_secrets(reason) for reason in reasons]
         super().__init__(
             f"{pipeline}@{version} is not promoted: {'; '.join(reasons)}.",
             remedy=f"See `ml-platform models {pipeline}` for its verdicts.",

@@ -2,12 +2,14 @@
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,9 +25,43 @@ def _programs() -> Path:
     pytest.fail("PostgreSQL's initdb and postgres were not found: install its server (apt-get install postgresql).")
 
 
+@dataclass
+class Server:
+    """A server that may be restarted; its user is `ml`."""
+
+    programs: Path
+    folder: Path
+    port: int
+    user: str | None
+    process: subprocess.Popen[str] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it accepts connections."""
+        where = ["-D", self.folder / "db", "-p", str(self.port), "-h", "127.0.0.1", "-k", self.folder]
+        self.process = subprocess.Popen(
+            [self.programs / "postgres", *where, "-F"],
+            user=self.user,
+            cwd=self.folder,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if "ready to accept connections" in line:
+                break
+        threading.Thread(target=self.process.stderr.read, daemon=True).start()
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """Stop it: SIGTERM waits for connections to end, SIGINT ends them, SIGQUIT is a crash."""
+        assert self.process is not None and self.process.stderr is not None
+        self.process.send_signal(how)
+        self.process.wait(30)
+        self.process.stderr.close()
+
+
 @contextmanager
-def postgres_server() -> Iterator[int]:
-    """The port of a running server, whose user is `ml`. It refuses to run as root, so root gives it to another user."""
+def running_server(password: str = "") -> Iterator[Server]:
+    """A running server. With a password, each connection needs it. It refuses root, who gives it to another user."""
     programs = _programs()
     user = "nobody" if os.geteuid() == 0 else None
     with socket.socket() as free:
@@ -33,32 +69,30 @@ def postgres_server() -> Iterator[int]:
         port: int = free.getsockname()[1]
     folder = Path(tempfile.mkdtemp(prefix="ml_platform_pg_"))  # pytest's own folders are closed to other users
     try:
+        (folder / "password").write_text(password or "none")
         if user:
             shutil.chown(folder, user)
+            shutil.chown(folder / "password", user)
+        access = ["--auth=scram-sha-256" if password else "--auth=trust", f"--pwfile={folder / 'password'}"]
         subprocess.run(
-            [programs / "initdb", "-D", folder / "db", "-U", "ml", "--auth=trust", "-E", "UTF8", "--no-sync"],
+            [programs / "initdb", "-D", folder / "db", "-U", "ml", "-E", "UTF8", "--no-sync", *access],
             user=user,
             cwd=folder,
             check=True,
             stdout=subprocess.DEVNULL,
         )
-        process = subprocess.Popen(
-            [programs / "postgres", "-D", folder / "db", "-p", str(port), "-h", "127.0.0.1", "-k", folder, "-F"],
-            user=user,
-            cwd=folder,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        server = Server(programs, folder, port, user)
+        server.start()
         try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if "ready to accept connections" in line:
-                    break
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            yield port
+            yield server
         finally:
-            process.terminate()
-            process.wait(30)
-            process.stderr.close()
+            server.stop(signal.SIGINT)  # whoever is still connected
     finally:
         shutil.rmtree(folder)
+
+
+@contextmanager
+def postgres_server() -> Iterator[int]:
+    """The port of a running server that asks for no password."""
+    with running_server() as server:
+        yield server.port

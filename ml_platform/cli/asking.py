@@ -1,6 +1,8 @@
 """Commands that query rows and check this machine: sql, quarantine, doctor."""
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,14 +33,10 @@ def sql(
     as_json: AsJson = False,
 ) -> None:
     """Query the lake in SQL, read-only, also while runs write. The operational state is attached as `state`."""
-    from ml_platform.lake.connection import Lake
     from ml_platform.lake.python_rows import python_rows
-    from ml_platform.lake.query import ask
-    from ml_platform.state.attached import attach
+    from ml_platform.state.questions import answer as answer_to
 
-    with Lake(opening.settings(), read_only=True) as lake:
-        attach(lake)
-        answer = ask(lake, query, limit=limit)
+    answer = answer_to(opening.settings(), query, limit=limit)
     rows = python_rows(answer.frame)
     if as_json:
         emit_json(rows)
@@ -140,9 +138,13 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _dagster(settings: "Settings", pipelines: "Sequence[ModelPipeline]") -> "Iterator[Finding]":
-    import dagster as dg
-
     from ml_platform.orchestration.health import dagster_findings
+    from ml_platform.orchestration.instances import opened_instance
+    from ml_platform.orchestration.storage_faults import home_faults
+    from ml_platform.views.health_finding import Finding
 
-    with dg.DagsterInstance.get() as instance:
-        yield from dagster_findings(instance, settings, pipelines)
+    faults = list(home_faults(Path(os.environ["DAGSTER_HOME"]), deep=True))
+    yield from (Finding("Dagster", "bad", fault.what, fault.remedy) for fault in faults)
+    if not faults:
+        with opened_instance() as instance:
+            yield from dagster_findings(instance, settings, pipelines)

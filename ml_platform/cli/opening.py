@@ -35,7 +35,9 @@ def settings() -> "Settings":
     except ValidationError as error:
         first = error.errors()[0]
         name = f"ML_PLATFORM_{str(first['loc'][0]).upper()}"
-        raise DeclarationError(name, first["msg"], remedy="Change or unset the variable.") from None
+        raise DeclarationError(
+            name, first["msg"].removeprefix("Value error, "), remedy="Change or unset the variable."
+        ) from None
     except SettingsError:
         # Only lists are parsed before they are checked, and there is one.
         raise DeclarationError(

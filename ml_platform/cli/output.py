@@ -16,6 +16,7 @@ from rich.tree import Tree
 
 from ml_platform.cli.layout import GAP, Column, fitted
 from ml_platform.naming import printable
+from ml_platform.redaction import without_secrets
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -100,21 +101,23 @@ def say(text: str, *, style: str = "") -> None:
 
 def note(text: str) -> None:
     """Print a note on standard error, so that piped output holds only the answer."""
-    errors.print(Text(text, style="dim"), soft_wrap=True)
+    errors.print(Text(without_secrets(text), style="dim"), soft_wrap=True)
 
 
 def alarm(line: str) -> None:
     """Print an alert's line, `severity: title. text`, on standard error."""
-    severity, _, message = line.partition(": ")
+    severity, _, message = without_secrets(line).partition(": ")
     colour = "red" if severity == "error" else "yellow"
     errors.print(Text("alert ", style=f"bold {colour}").append(message, style="default not bold"), soft_wrap=True)
 
 
 def complain(what: str, remedy: str = "") -> None:
     """Print an error and its remedy on standard error."""
-    errors.print(Text("error ", style="bold red").append(what, style="default not bold"), soft_wrap=True)
+    errors.print(
+        Text("error ", style="bold red").append(without_secrets(what), style="default not bold"), soft_wrap=True
+    )
     if remedy:
-        errors.print(Text(f"      {remedy}"), soft_wrap=True)
+        errors.print(Text(f"      {without_secrets(remedy)}"), soft_wrap=True)
 
 
 def cell(value: Any, *, exact: bool = False) -> str:

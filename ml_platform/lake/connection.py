@@ -6,7 +6,6 @@ from BEGIN to COMMIT lose no write with 8 processes, and readers never wait.
 
 import importlib.util
 import os
-import re
 import tempfile
 import threading
 import uuid
@@ -21,10 +20,11 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, first_line
 from ml_platform.lake import inlining
-from ml_platform.lake.disk_faults import explained
+from ml_platform.lake.disk_faults import exhausted, exhaustion_explained, explained
 from ml_platform.lake.locking import advisory_lock, file_lock
+from ml_platform.lake.new_catalog import make_catalog
 from ml_platform.lake.pandas_stays_out import keep_pandas_out
 from ml_platform.naming import literal
 from ml_platform.settings import Settings
@@ -33,6 +33,7 @@ T = TypeVar("T")
 
 CATALOG = "lake"  # the name under which the lake is attached
 METADATA = f"__ducklake_metadata_{CATALOG}"  # DuckLake's name for the catalog's own tables
+ADDRESS = "lake_address"  # DuckDB's secret with the address of the PostgreSQL catalog, which an ATTACH would show
 _LOCKS = "lake_locks"  # the PostgreSQL catalog once more, for its advisory lock
 _PREPARED = f"FROM postgres_query('{_LOCKS}', 'SELECT 1 AS found WHERE to_regclass(''ducklake_snapshot'') IS NOT NULL')"
 
@@ -67,6 +68,11 @@ class Lake:
         return self.folder / "tables"
 
     @property
+    def spill_folder(self) -> Path:
+        """Where queries that need more memory than they may take put the rest."""
+        return _spill_folder(self.folder, self.read_only)
+
+    @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor; its default catalog is the lake, its time zone UTC."""
         if os.getpid() != self._pid:
@@ -85,21 +91,25 @@ class Lake:
 
     def frame(self, sql: str, parameters: Sequence[Any] | None = None) -> pl.DataFrame:
         """The result of a query, collected. For what is small enough to hold."""
-        return self.connection.execute(sql, parameters).pl()
+        with exhaustion_explained(self.spill_folder):
+            return self.connection.execute(sql, parameters).pl()
 
     def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.RecordBatchReader:
         """The result of a query as record batches. It owns this thread's cursor until read."""
-        return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
+        with exhaustion_explained(self.spill_folder):
+            return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """The result of a query as Python tuples. Inside `reading()` equal queries run once."""
         remembered: dict[tuple[str, str], list[tuple[Any, ...]]] | None = getattr(self._local, "remembered", None)
-        if remembered is None:
-            return self.connection.execute(sql, parameters).fetchall()
         question = (sql, repr(parameters))
-        if question not in remembered:
-            remembered[question] = self.connection.execute(sql, parameters).fetchall()
-        return remembered[question]
+        if remembered is not None and question in remembered:
+            return remembered[question]
+        with exhaustion_explained(self.spill_folder):
+            rows = self.connection.execute(sql, parameters).fetchall()
+        if remembered is not None:
+            remembered[question] = rows
+        return rows
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -186,7 +196,8 @@ class Lake:
         options += ["READ_ONLY"] if self.read_only else []
         catalog = self.folder / "catalog.sqlite"
         if secret:
-            target = f"ducklake:postgres:{secret}"
+            target = "ducklake:postgres:"
+            options += [f"META_SECRET {ADDRESS}"]
         else:
             target = f"ducklake:sqlite:{catalog}"
             options += ["META_JOURNAL_MODE 'WAL'", "META_BUSY_TIMEOUT 60000"]
@@ -195,8 +206,10 @@ class Lake:
             return f"ATTACH {literal(target)} AS {CATALOG} ({', '.join(options)})"
 
         try:
+            if secret:
+                self._root.execute(f"CREATE TEMPORARY SECRET {ADDRESS} (TYPE postgres, URI {literal(secret)})")
             if secret and not self.read_only:
-                self._root.execute(f"ATTACH {literal(secret)} AS {_LOCKS} (TYPE postgres)")
+                self._root.execute(f"ATTACH '' AS {_LOCKS} (TYPE postgres, SECRET {ADDRESS})")
             # Two processes that find no catalog must not both make one, nor see half of it.
             if secret and not self.read_only and not self._root.execute(_PREPARED).fetchone():
                 with self.locked("a new lake"):
@@ -206,25 +219,25 @@ class Lake:
             if not secret and not catalog.exists():
                 with self.locked("a new lake"):
                     if not catalog.exists():
-                        self._make(catalog, attach)
+                        make_catalog(
+                            self._root,
+                            CATALOG,
+                            catalog,
+                            attach=lambda file: attach(f"ducklake:sqlite:{file}"),
+                            set_up=lambda: inlining.set_up(self._root, CATALOG),
+                        )
             self._root.execute(attach(target))
             if not self.read_only and not inlining.is_set_up(self._root, CATALOG):
                 with self.locked("the options of the lake"):
                     inlining.set_up(self._root, CATALOG)
         except duckdb.Error as error:
-            raise LakeError(
-                f"The lake in {self.folder} cannot be opened: {without_secret(str(error), secret)}",
-                remedy="See `ml-platform doctor`.",
+            raise (None if secret else exhausted(error, self.folder)) or LakeError(
+                f"The lake in {self.folder} cannot be opened: {first_line(error)}.", remedy="See `ml-platform doctor`."
             ) from None
 
-    def _make(self, catalog: Path, attach: Callable[[str], str]) -> None:
-        unfinished = catalog.with_name("catalog.unfinished.sqlite")
-        for leftover in self.folder.glob("catalog.unfinished.sqlite*"):  # by a process that was killed right here
-            leftover.unlink()
-        self._root.execute(attach(f"ducklake:sqlite:{unfinished}"))
-        inlining.set_up(self._root, CATALOG)
-        self._root.execute(f"DETACH {CATALOG}")
-        unfinished.rename(catalog)
+
+def _spill_folder(folder: Path, read_only: bool) -> Path:
+    return Path(tempfile.gettempdir()) if read_only else folder / "staging"  # on the lake's own disk
 
 
 def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -235,9 +248,9 @@ def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPy
         if not read_only:
             (folder / "tables").mkdir(parents=True, exist_ok=True)
             (folder / "staging").mkdir(exist_ok=True)
-    # One folder a process, on the lake's own disk: DuckDB's default is `.tmp` where the command was
-    # typed, under names that two processes would share. DuckDB makes and removes it.
-    spill = Path(tempfile.gettempdir()) if read_only else folder / "staging"
+    # One folder a process: DuckDB's default is `.tmp` where the command was typed, under names that two
+    # processes would share. DuckDB makes and removes it.
+    spill = _spill_folder(folder, read_only)
     keep_pandas_out()
     connection = duckdb.connect(
         config={
@@ -276,11 +289,3 @@ def _wheel(name: str) -> Path | None:
         if path.exists():
             return path
     return None
-
-
-def without_secret(message: str, secret: str) -> str:
-    """A message of DuckDB without the catalog's address and password."""
-    if not secret:
-        return message
-    message = message.replace(secret, "***")
-    return re.sub(r"(password\s*=\s*|://[^:@/\s]*:)('[^']*'|[^\s@'\"]+)", r"\1***", message)

@@ -1,8 +1,10 @@
 """Maintenance: merge small files and remove what nothing refers to. It never changes a row of the current tables."""
 
+import math
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,8 @@ from ml_platform.errors import LakeError
 from ml_platform.lake import snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import CATALOG, Lake
+from ml_platform.lake.disk_faults import explained
+from ml_platform.settings import Settings
 
 GRACE = timedelta(days=1)  # longer than any run: what is younger may belong to one
 
@@ -31,36 +35,55 @@ class MaintenanceReport:
     seconds: float
 
 
+def sweep(settings: Settings, *, grace: timedelta = GRACE) -> int:
+    """Remove what killed processes left in the staging folders. It opens no lake, so it also works on a full disk.
+
+    Returns how many files and folders went. `grace`: younger ones stay.
+    """
+    folders = (settings.lake / "staging", Blobs(settings).folder / "incoming")
+    return sum(remove_older(sorted(folder.glob("*")), grace) for folder in folders)
+
+
 def maintain(
     lake: Lake, *, keep_days: float = 30, referenced: Collection[str] | None = None, grace: timedelta = GRACE
 ) -> MaintenanceReport:
     """Merge small files, expire old snapshots, remove what nothing refers to.
 
-    `keep_days`: snapshots younger than that stay readable with `AT (VERSION => …)`; so does
-    the newest, always. `referenced`: the digests of all blobs that are in use; None leaves the blobs alone.
-    `grace`: files, blobs and leftovers younger than that stay, for the runs and readers that still hold
-    them. The write lock is held throughout.
+    What needs no room comes first, then what needs little, then what writes files: on a full disk each step makes room
+    for the next. The write lock is held throughout.
+
+    Args:
+        lake: The lake, opened for writing.
+        keep_days: Snapshots younger than that stay readable with `AT (VERSION => …)`; so does the newest, always.
+        referenced: The digests of all blobs that are in use; None leaves the blobs alone.
+        grace: Files, blobs and leftovers younger than that stay, for the runs and readers that still hold them.
+
+    Raises:
+        LakeError: When the lake was opened read-only, or when there is no room to merge files after all that could be
+            removed is. What was done until then stays done.
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     started = time.monotonic()
-    before = _size(lake.tables) + _size(lake.settings.artifacts)
-    with lake.locked("maintenance"):
+    before = bytes_in(lake.tables) + bytes_in(lake.settings.artifacts)
+    leftovers, unreferenced = sweep(lake.settings, grace=grace), 0
+    blobs = Blobs(lake.settings)
+    if referenced is not None:
+        in_use = frozenset(referenced)
+        others = (path for path in sorted(blobs.folder.glob("??/*")) if path.name not in in_use)
+        unreferenced = remove_older(others, grace)
+    moment = f"older_than => TIMESTAMPTZ '{(datetime.now(UTC) - grace).isoformat()}'"
+    with lake.locked("maintenance"), explained(lake.folder):
+        orphans = _call(lake, "ducklake_delete_orphaned_files", moment)
+        removed = _call(lake, "ducklake_cleanup_old_files", moment)
+        expired = _expire(lake, keep_days)
+        removed += _call(lake, "ducklake_cleanup_old_files", moment)
         # Few rows of the platform's own tables live in the catalog until they are flushed to files.
         _call(lake, "ducklake_flush_inlined_data")
         _call(lake, "ducklake_rewrite_data_files")
         merged = _call(lake, "ducklake_merge_adjacent_files")
-        expired = _expire(lake, keep_days)
-        moment = f"older_than => TIMESTAMPTZ '{(datetime.now(UTC) - grace).isoformat()}'"
-        removed = _call(lake, "ducklake_cleanup_old_files", moment)
-        orphans = _call(lake, "ducklake_delete_orphaned_files", moment)
-        leftovers = _remove(_older(lake.folder / "staging", "*", grace))
-    blobs = Blobs(lake.settings)
-    leftovers += _remove(_older(blobs.folder / "incoming", "*", grace))
-    unreferenced = 0
-    if referenced is not None:
-        in_use = frozenset(referenced)
-        unreferenced = _remove(path for path in _older(blobs.folder, "??/*", grace) if path.name not in in_use)
+        expired += _expire(lake, keep_days)
+        removed += _call(lake, "ducklake_cleanup_old_files", moment)
     return MaintenanceReport(
         files_merged=sum(int(row[2]) for row in merged),
         files_written=sum(int(row[3]) for row in merged),
@@ -69,7 +92,7 @@ def maintain(
         orphans_removed=len(orphans),
         leftovers_removed=leftovers,
         blobs_removed=unreferenced,
-        bytes_freed=max(0, before - _size(lake.tables) - _size(lake.settings.artifacts)),
+        bytes_freed=max(0, before - bytes_in(lake.tables) - bytes_in(lake.settings.artifacts)),
         seconds=time.monotonic() - started,
     )
 
@@ -90,21 +113,34 @@ def _expire(lake: Lake, keep_days: float) -> int:
     return len(expiring)
 
 
-def _older(folder: Path, pattern: str, grace: timedelta) -> Iterator[Path]:
+def remove_older(paths: Iterable[Path], grace: timedelta) -> int:
+    """Remove the files and folders that nobody has changed for so long; how many."""
     limit = time.time() - grace.total_seconds()
-    return (path for path in sorted(folder.glob(pattern)) if path.stat().st_mtime <= limit)
-
-
-def _remove(paths: Iterator[Path]) -> int:
     removed = 0
     for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-        removed += 1
+        if _changed(path) <= limit:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            removed += 1
     return removed
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _changed(path: Path) -> float:
+    """When a file, or anything in a folder, changed last; infinity for what is gone meanwhile."""
+    try:
+        if path.is_dir():
+            return max([path.stat().st_mtime, *(inside.stat().st_mtime for inside in path.rglob("*"))])
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
+
+
+def bytes_in(folder: Path) -> int:
+    """The bytes in a folder. What goes meanwhile does not count."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size

@@ -5,12 +5,14 @@ printed or stored. A channel is named by its scheme and the first digits of the 
 """
 
 import hashlib
+import logging
 import re
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
 from ml_platform.errors import DeliveryFailed
 from ml_platform.monitoring.delivery import Channel
+from ml_platform.redaction import SecretFreeRecords
 from ml_platform.settings import Settings
 from ml_platform.state.alerts import Alert
 
@@ -64,6 +66,10 @@ def _notify(address: str, name: str, items: Sequence[Alert]) -> None:
             "apprise is not installed",
             remedy="`pip install 'ml_platform[monitoring]'`, or unset ML_PLATFORM_ALERTS.",
         ) from None
+    for name_of_logger in ("apprise", "urllib3.connectionpool", "requests"):  # whoever listens to them besides
+        logger = logging.getLogger(name_of_logger)
+        if not any(isinstance(existing, SecretFreeRecords) for existing in logger.filters):
+            logger.addFilter(SecretFreeRecords())
     notifier = apprise.Apprise(asset=apprise.AppriseAsset(app_id="ml_platform", app_url="", async_mode=False))
     if not notifier.add(address):
         raise DeliveryFailed(

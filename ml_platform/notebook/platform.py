@@ -9,12 +9,11 @@ from typing import Self
 import polars as pl
 
 from ml_platform.errors import NotFoundError
-from ml_platform.lake.query import ask
 from ml_platform.notebook import html
 from ml_platform.notebook.declarations import Declarations
 from ml_platform.notebook.pipeline import Pipeline
 from ml_platform.runtime.workspace import Workspace
-from ml_platform.state.attached import attach
+from ml_platform.state.questions import answer
 from ml_platform.views.lake_tables import LAYERS, lake_tables, lazy_table
 from ml_platform.views.pipelines import recorded_pipelines
 
@@ -135,8 +134,7 @@ class Platform:
 
         >>> platform.sql("SELECT asset, count(*) FROM state.records GROUP BY asset")
         """
-        attach(self.workspace.lake)
-        return ask(self.workspace.lake, query, limit=limit).frame
+        return answer(self.workspace.settings, query, limit=limit).frame
 
     def close(self) -> None:
         """Let go of the lake and the state. Lazy frames that were taken stay usable."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import dagster as dg
 
-from ml_platform.errors import PlatformError
+from ml_platform.errors import PlatformError, secret_free_errors
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.workspaces import reading_workspace_for
 from ml_platform.runtime import progress, step_alerts
@@ -50,9 +50,10 @@ def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
     def alerts(context: dg.SensorEvaluationContext, ml_platform_workspace: WorkspaceResource) -> dg.SkipReason:
         if reading_workspace_for(ml_platform_workspace.settings()) is None:
             return dg.SkipReason("There is no lake yet: the first run creates it.")
-        ws = ml_platform_workspace.workspace()
-        new = step_alerts.check_data(ws, declared)
-        done = step_alerts.deliver(ws, context.log.warning)
+        with secret_free_errors():
+            ws = ml_platform_workspace.workspace()
+            new = step_alerts.check_data(ws, declared)
+            done = step_alerts.deliver(ws, context.log.warning)
         delivered = sum(one.state == "delivered" for one in done)
         waiting = "; ".join(sorted({one.error for one in done if one.error}))
         return dg.SkipReason(f"{len(new)} new alerts, {delivered} delivered. {waiting}".strip())

@@ -1,14 +1,18 @@
 """The workspace as a Dagster resource, with one lake connection per process."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Self
 
 import dagster as dg
 from pydantic import Field
 
+from ml_platform.errors import secret_free_errors
 from ml_platform.orchestration.alive import marked
 from ml_platform.orchestration.workspaces import settings_of, workspace_for
+from ml_platform.private_files import make_dagster_home_private
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.state.publishing import publish
@@ -34,9 +38,14 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
         if context.run is None:
             yield self
             return
-        with marked(self.settings(), context.run.run_id):
-            yield self
-            publish(self.workspace())
+        try:
+            with marked(self.settings(), context.run.run_id):
+                yield self
+                with secret_free_errors():
+                    publish(self.workspace())
+        finally:
+            if home := os.environ.get("DAGSTER_HOME"):
+                make_dagster_home_private(Path(home), context.run.run_id)
 
     def settings(self) -> Settings:
         """Those of the environment, with the pipelines of this code location."""

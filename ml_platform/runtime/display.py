@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import polars as pl
 
+from ml_platform.errors import first_line
 from ml_platform.lake.python_rows import python_rows
 from ml_platform.naming import quoted
 from ml_platform.plots.markdown import ROWS, rows_table
@@ -30,7 +31,7 @@ def drawn_or_why_not(draw: Callable[[], bytes]) -> bytes | str:
     try:
         return draw()
     except (ValueError, ArithmeticError) as error:  # odd values, such as NaN: no step fails because of its plot
-        return f"not drawn: {error}"
+        return f"not drawn: {first_line(error)}"
 
 
 def written(ws: Workspace, text: str) -> dict[str, str]:

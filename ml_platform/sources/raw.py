@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 import polars as pl
 from polars.exceptions import PanicException
 
-from ml_platform.errors import FileRefused, SourceUnavailable
-from ml_platform.lake.filled_in import column_filled_in, leaves
+from ml_platform.errors import SourceUnavailable
 from ml_platform.lake.frames import staged
 from ml_platform.lake.storable import storable
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.settings import FileLimits
 from ml_platform.sources.column_names import check_columns
+from ml_platform.sources.column_values import check_values
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
 from ml_platform.sources.raw_columns import FILE, ROW, Placed, Places, without_form
@@ -36,7 +36,6 @@ from ml_platform.state.stores import Stores, after
 
 _BATCH_SECONDS = 1.0
 _BATCH_BYTES = 256_000_000
-_FIRST_DAY = -(2**31) + 2  # since 1970-01-01
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,8 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
         report.refused.extend(scan.pending.refused)
         if scan.restamped:
             file_records.note_unchanged(stores.state, table.name, [(v, *stamp) for v, stamp in scan.restamped])
-        now, arrivals = datetime.now(UTC), file_records.declared_arrivals(stores.state, table.name)
+        arrivals = file_records.declared_arrivals(stores.state, table.name) if scan.waiting else {}
+        now = file_records.next_arrival(stores.state, table.name) if scan.waiting else datetime.now(UTC)
         batch: list[_Read] = []
         size, since = 0, time.monotonic()
         for item in scan.waiting:
@@ -143,7 +143,7 @@ def _read(
         try:
             frame = storable(rows_read)
             check_columns(table, frame.columns, item.path)
-            _check_values(frame, item.path)
+            check_values(frame, item.path)
             placed = places.of(frame, item.path)
         except PanicException as panic:  # polars ends so at values that it has no form for
             frame, error = None, str(without_form(rows_read, item.path, panic))
@@ -174,27 +174,6 @@ def _read(
     )
     stored = None if frame is None else _stored(frame, placed, version.file_id)
     return _Read(version, stored, standing if frame is not None else None)
-
-
-def _check_values(frame: pl.DataFrame, path: str) -> None:
-    """Refuse values that DuckLake would change, or give back to nobody: the rows of the others are beside them."""
-    for named in frame:
-        for leaf in leaves(named.alias("column")):
-            if leaf.dtype == pl.Date and int(leaf.to_physical().min() or 0) < _FIRST_DAY:  # type: ignore[arg-type]  # a number
-                raise FileRefused(
-                    path,
-                    "a date is before 5877642-06-25 (BC), the first that DuckDB has",
-                    position=repr(named.name),
-                    remedy="Write this column as text.",
-                )
-    column = column_filled_in(frame)
-    if column is not None:
-        raise FileRefused(
-            path,
-            "a text or name holds a word such as {SNAPSHOT_ID}, which DuckLake fills in with a value of its own",
-            position=repr(column),
-            remedy="Write the word without its braces.",
-        )
 
 
 def _renamed(table: Table, item: Waiting, now: datetime) -> _Read:

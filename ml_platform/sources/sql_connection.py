@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.errors import SourceUnavailable, first_line
+from ml_platform.redaction import hide_database_address
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -52,6 +53,7 @@ def _engine(name: str, source: str) -> "Engine":
             f"the environment variable {name} is not set",
             remedy="Set it to the SQLAlchemy URL of the database.",
         )
+    hide_database_address(address)
     try:
         url = make_url(address)
     except (ArgumentError, ValueError):
@@ -60,6 +62,10 @@ def _engine(name: str, source: str) -> "Engine":
             f"{name} is no SQLAlchemy URL",
             remedy="Write sqlite:///file.db or postgresql://user:password@host/name.",
         ) from None
+    if "@" in (url.host or ""):  # the driver would quote the host, which holds a piece of the password
+        raise SourceUnavailable(
+            source, f"the user or password in {name} holds an @ that is not encoded", remedy="Write it as %40."
+        )
     kind = url.get_backend_name()
     options: dict[str, Any] = {"timeout": _CONNECT_SECONDS}
     if kind == "postgresql":

@@ -9,12 +9,13 @@ that is in use.
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import duckdb
 
 from ml_platform.errors import LakeError, first_line
-from ml_platform.lake.connection import Lake, without_secret
+from ml_platform.lake.connection import ADDRESS, Lake
+from ml_platform.lake.disk_faults import exhausted
 from ml_platform.naming import literal, quoted
 from ml_platform.state import engine
 from ml_platform.state.schema import metadata
@@ -25,17 +26,15 @@ _COPY = "copy_of_state"
 
 def attach(lake: Lake) -> None:
     """Attach the state to the lake's connections as `state`, as it is now. Does nothing if there is none yet."""
-    secret = lake.settings.catalog.get_secret_value()
     try:
-        if secret:
-            options = f"TYPE postgres, READ_ONLY, SCHEMA {literal(engine.SCHEMA)}"
-            lake.connection.execute(f"ATTACH IF NOT EXISTS {literal(secret)} AS {NAME} ({options})")
+        if lake.settings.catalog.get_secret_value():
+            options = f"TYPE postgres, READ_ONLY, SCHEMA {literal(engine.SCHEMA)}, SECRET {ADDRESS}"
+            lake.connection.execute(f"ATTACH IF NOT EXISTS '' AS {NAME} ({options})")
         elif engine.path(lake.settings).exists():
             _attach_copy(lake.connection, engine.path(lake.settings))
     except (duckdb.Error, sqlite3.Error) as error:
-        raise LakeError(
-            f"The operational state cannot be attached: {without_secret(first_line(error), secret)}.",
-            remedy="See `ml-platform doctor`.",
+        raise exhausted(error, Path(gettempdir())) or LakeError(
+            f"The operational state cannot be attached: {first_line(error)}.", remedy="See `ml-platform doctor`."
         ) from None  # the cause may hold the address of the database
 
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from ml_platform.errors import StateError
+from ml_platform.private_files import make_database_private
 from ml_platform.settings import Settings
 from ml_platform.state.faults import raise_as_state_errors
 
@@ -60,6 +61,7 @@ def _sqlite(file: Path, read_only: bool) -> Engine:
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a promotion survives a power failure
+            make_database_private(file)
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -6,6 +6,7 @@ from contextlib import closing
 import duckdb
 
 from ml_platform.errors import PlatformError, first_line
+from ml_platform.redaction import without_secrets
 from ml_platform.settings import Settings
 from ml_platform.sources.landed import sentences, strays
 from ml_platform.spec.declarations import Declarations
@@ -89,5 +90,5 @@ def _checked(name: str, check: Check, stores: Stores, pipelines: Sequence[ModelP
     try:
         return list(check(stores, pipelines))
     except (PlatformError, duckdb.Error, OSError) as error:
-        detail = (str(error).splitlines() or [type(error).__name__])[0]
+        detail = (without_secrets(str(error)).splitlines() or [type(error).__name__])[0]
         return [Finding(name, "bad", detail, "The lake may be incomplete: run a pipeline.")]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
+from pydantic import SecretStr
 
 from ml_platform.lake.locking import holder
 from ml_platform.settings import Settings
@@ -23,6 +24,7 @@ def machine_findings(settings: Settings) -> Iterator[Finding]:
     yield _disk(settings)
     yield _dagster_home()
     yield _catalog(settings)
+    yield from _environment_file(settings)
     yield from _lock(settings)
 
 
@@ -90,6 +92,23 @@ def _catalog(settings: Settings) -> Finding:
     if settings.catalog.get_secret_value():  # which may hold a password, so nothing of it is shown
         return Finding("catalog", "ok", "PostgreSQL, from ML_PLATFORM_CATALOG")
     return Finding("catalog", "ok", "SQLite, in the lake's folder")
+
+
+def _environment_file(settings: Settings) -> Iterator[Finding]:
+    file = Path(".env")
+    try:
+        readable, text = file.stat().st_mode & 0o077, file.read_text(encoding="utf-8", errors="replace")
+    except OSError:  # there is none, or it is not ours to read
+        return
+    secret = [name for name, field in type(settings).model_fields.items() if field.annotation is SecretStr]
+    named = [name for name in secret if f"ML_PLATFORM_{name.upper()}" in text]
+    if readable and named:
+        yield Finding(
+            ".env",
+            "warn",
+            f"{file.absolute()} holds ML_PLATFORM_{named[0].upper()}, and others on this machine may read it",
+            f"chmod 600 {file.absolute()}",
+        )
 
 
 def _lock(settings: Settings) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import unusable
 from ml_platform.models.registry import recorded_format, trainer_of_format
+from ml_platform.redaction import without_secrets
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
@@ -18,7 +19,7 @@ from ml_platform.state.schema import REVISION
 from ml_platform.state.stores import Stores
 from ml_platform.state.versions import versions
 from ml_platform.training.environment import differences, environment
-from ml_platform.views.alert_health import standing_alerts, undelivered_alerts
+from ml_platform.views.alert_health import set_clock, standing_alerts, undelivered_alerts
 from ml_platform.views.champion_health import champions
 from ml_platform.views.data_health import rejected_rows, waiting_partitions
 from ml_platform.views.health_finding import Finding
@@ -37,7 +38,7 @@ def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
             findings = [Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")]
         except (PlatformError, duckdb.Error) as error:
             remedy = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
-            return [Finding("lake", "bad", str(error).splitlines()[0], remedy)], None
+            return [Finding("lake", "bad", without_secrets(str(error)).splitlines()[0], remedy)], None
         try:
             state = opened.enter_context(closing(State(settings, read_only=True)))
         except PlatformError as error:
@@ -91,6 +92,7 @@ CHECKS: dict[str, Check] = {
     "quarantine": rejected_rows,
     "partitions": waiting_partitions,
     "champion": champions,
+    "clock": set_clock,
     "open alert": standing_alerts,
     "alerts": undelivered_alerts,
     "versions": changed_libraries,

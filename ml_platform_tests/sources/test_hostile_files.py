@@ -19,7 +19,7 @@ from ml_platform.authoring.opened import opened
 from ml_platform.errors import FileRefused, LakeError, SourceUnavailable
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.sources import raw
+from ml_platform.sources import column_values, raw
 from ml_platform.sources.faults import refusal
 from ml_platform.sources.file_reading import read
 from ml_platform.sources.landed import landed, strays
@@ -131,7 +131,7 @@ def test_dates_that_the_lake_would_give_back_to_nobody_refuse_their_file_only(
 def test_a_value_that_stops_a_commit_refuses_its_file_only(
     sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(raw, "_FIRST_DAY", -(2**31))  # so that the lake itself has to refuse it
+    monkeypatch.setattr(column_values, "_FIRST_DAY", -(2**31))  # so that the lake itself has to refuse it
     monkeypatch.setattr(raw, "_BATCH_SECONDS", 1e9)  # all in one commit, however busy the machine is
     table = customers(source=Files("customers/*.parquet"))
     (sandbox.landing / "customers").mkdir(parents=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from ml_platform.errors import ProcessKilled
 from ml_platform.evaluation.candidate import Candidate, Finding
 from ml_platform.evaluation.gates.registry import evaluator_of, turn_of
+from ml_platform.redaction import without_secrets
 from ml_platform.spec.gates import Gate
 from ml_platform.state import verdicts
 from ml_platform.state.database import State
@@ -59,10 +60,11 @@ def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:
     try:
         findings = evaluator_of(gate).measure(gate, candidate)
     except Exception as error:
+        problem = f"{type(error).__name__}: {without_secrets(str(error))}"
         if _of_the_machine(error):
-            stopped = f"Not judged: the machine stopped it ({type(error).__name__}: {error}). It is measured again."
+            stopped = f"Not judged: the machine stopped it ({problem}). It is measured again."
             return _verdicts(gate, candidate, [Finding(gate.judged_metric or "", None, stopped, measured=False)])
-        reason = f"The gate raised an error, which counts as failed: {type(error).__name__}: {error}"
+        reason = f"The gate raised an error, which counts as failed: {problem}"
         findings = [Finding(gate.judged_metric or "", False, reason, measured=False)]
     return _verdicts(gate, candidate, findings)
 

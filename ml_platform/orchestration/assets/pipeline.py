@@ -2,6 +2,8 @@
 
 import dagster as dg
 
+from ml_platform.errors import secret_free_errors
+from ml_platform.lake.disk_faults import exhaustion_explained
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
@@ -41,10 +43,12 @@ def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
     def run_step(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
         announce("/".join(key), partition)
-        ws = ml_platform_workspace.workspace()
-        outcome = step.run(ws, pipeline, partition, context.run.run_id)
-        context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
-        tell_alerts(context, ws, key, partition, outcome, step.alerts)
+        with secret_free_errors():
+            ws = ml_platform_workspace.workspace()
+            with exhaustion_explained(ws.settings.data):
+                outcome = step.run(ws, pipeline, partition, context.run.run_id)
+            context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
+            tell_alerts(context, ws, key, partition, outcome, step.alerts)
         return materialized(key, partition, outcome, ws.blobs, about)
 
     return run_step
