@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import snapshots
+from ml_platform.lake import data_files, file_hashes, snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import CATALOG, Lake
 
@@ -45,6 +45,9 @@ def maintain(
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     started = time.monotonic()
     before = _size(lake.tables) + _size(lake.settings.artifacts)
+    # What is merged gets new hashes: before, nothing may be in it that was never committed.
+    if lost := file_hashes.changed(lake):
+        data_files.set_aside(lake, lost)
     with lake.locked("maintenance"):
         # Few rows of the platform's own tables live in the catalog until they are flushed to files.
         _call(lake, "ducklake_flush_inlined_data")
@@ -55,6 +58,8 @@ def maintain(
         removed = _call(lake, "ducklake_cleanup_old_files", moment)
         orphans = _call(lake, "ducklake_delete_orphaned_files", moment)
         leftovers = _remove(_older(lake.folder / "staging", "*", grace))
+        file_hashes.forget_removed(lake)
+    file_hashes.tend(lake)
     blobs = Blobs(lake.settings)
     leftovers += _remove(_older(blobs.folder / "incoming", "*", grace))
     unreferenced = 0
