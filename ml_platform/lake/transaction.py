@@ -21,6 +21,7 @@ from ml_platform.lake import data_files, file_hashes, snapshots
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.data_files import PARTITION
 from ml_platform.lake.disk_faults import explained
+from ml_platform.lake.locking import check_still_held
 from ml_platform.lake.recipes import Read
 from ml_platform.lake.staging import Rows, Staged, check_storable, described, stage
 from ml_platform.lake.storable import to_arrow
@@ -235,6 +236,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
                 connection.execute(
                     f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)", ["ml_platform", what, json.dumps(info)]
                 )
+                check_still_held()
             except BaseException:
                 _roll_back(connection)
                 raise
