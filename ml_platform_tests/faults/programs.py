@@ -21,7 +21,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import ledger
+from ml_platform.state import ledger, promotions
 from ml_platform.state.database import State
 from ml_platform.state.publishing import publish
 from ml_platform.steps.all_steps import planner
@@ -99,6 +99,19 @@ def run(folder: Path, through: str) -> int:
         steps = opened.run(through)
         publish(opened.ws)
         return len(steps)
+
+
+def change_champion(folder: Path, action: str, version: int) -> None:
+    """What `ml-platform promote` and `rollback` do."""
+    with closing(world(folder, trip_pipelines.trips(trip_pipelines.APART))) as opened:
+        say({"began": True})
+        state, name = opened.ws.state, trip_pipelines.APART
+        if action == "promote":
+            gates = opened.pipeline.required_gates
+            promotions.promote(state, name, version, gates, partition="", reason="it is", actor="ada", by_hand=True)
+        else:
+            promotions.rollback(state, name, why="it errs", actor="ada", to=version)
+        publish(opened.ws)
 
 
 def run_killed_before_record(folder: Path, through: str, asset: str) -> None:
