@@ -25,7 +25,7 @@ from ml_platform.lake.locking import check_still_held
 from ml_platform.lake.recipes import Read
 from ml_platform.lake.staging import Rows, Staged, check_storable, described, stage
 from ml_platform.lake.storable import to_arrow
-from ml_platform.naming import literal, quoted
+from ml_platform.naming import FILLED_IN, literal, quoted
 
 __all__ = ["PARTITION", "Author", "Rows", "Staged", "Transaction", "stage", "write"]
 
@@ -234,7 +234,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
             try:
                 yield transaction
                 connection.execute(
-                    f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)", ["ml_platform", what, json.dumps(info)]
+                    f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)", ["ml_platform", what, _told(info)]
                 )
                 check_still_held()
             except BaseException:
@@ -247,6 +247,11 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
                 action()
     finally:
         transaction.clean_up(committed=committed)
+
+
+def _told(info: Mapping[str, Any]) -> str:
+    """As JSON, in which no word stands that DuckLake fills in, such as {DATA_PATH} in the name of a file."""
+    return FILLED_IN.sub(r"\\u007b\1}", json.dumps(info))
 
 
 def _commit(lake: Lake, mark: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException
 
-from ml_platform.errors import FileRefused, first_line
+from ml_platform.errors import FileRefused, LimitExceeded, first_line
 from ml_platform.lake import file_hashes
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.storable import storable, to_arrow
@@ -20,7 +20,6 @@ from ml_platform.naming import quoted
 
 FILE, ROW = "_file", "_row"
 _OWN = {FILE, ROW, "_partition"}
-MOST_COLUMNS = 10_000  # of a raw table; a file that would give it more is refused
 Placed = dict[str, tuple[str | None, str]]  # name in the file -> column in raw (None: all null), DuckDB type
 
 
@@ -43,12 +42,15 @@ class Places:
         placed = homes_of(frame, self._columns, self._types[schema])
         homes = {home: kind for home, kind in placed.values() if home is not None}
         new = [home for home in homes if home not in self._columns]
-        if len(self._columns) + len(new) > MOST_COLUMNS:
+        most = self._lake.settings.max_columns
+        if len(self._columns) + len(new) > most:
             listed = ", ".join(repr(name) for name in new[:3])
-            raise FileRefused(
+            raise LimitExceeded(
                 path,
                 f"with its {len(new):,} new columns ({listed}, …) the raw table would have "
-                f"{len(self._columns) + len(new):,}, and it takes {MOST_COLUMNS:,}",
+                f"{len(self._columns) + len(new):,}, and it takes {most:,}",
+                "max_columns",
+                most,
                 position=f"{frame.width:,} columns",
                 remedy="Land fewer columns, or rows of name and value instead of columns.",
             )

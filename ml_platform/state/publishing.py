@@ -19,6 +19,7 @@ from sqlalchemy.types import TypeEngine
 
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import made_again, set_aside_damaged, unusable
+from ml_platform.lake.filled_in import plain
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.canonical import content_key
@@ -225,7 +226,7 @@ def _polars(kind: TypeEngine[object]) -> pl.DataType:
 
 def _append(tx: Transaction, target: str, rows: pl.DataFrame) -> None:
     schema_name, _, table = target.partition(".")
-    tx.append(schema_name, table, rows, evolve=True)  # lakes of before have tables with fewer columns
+    tx.append(schema_name, table, plain(rows), evolve=True)  # lakes of before have tables with fewer columns
 
 
 def _decision_views(tx: Transaction, pipelines: list[str]) -> None:

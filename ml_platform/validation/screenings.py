@@ -8,12 +8,13 @@ from functools import cached_property, partial
 
 import polars as pl
 
-from ml_platform.errors import FileRefused, IngestionError
+from ml_platform.errors import IngestionError
 from ml_platform.lake import file_hashes
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import unusable
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
+from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
 from ml_platform.sources.raw_columns import read_raw_files
 from ml_platform.sources.scan import Refusal
@@ -275,8 +276,9 @@ def _screen(
             result = screen_withdrawn(table, partitions)
         else:
             result = screen(table, raw, version.path, needs, partitions, partial(state.columns_before, version))
-    except FileRefused as refusal:
-        return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", str(refusal))
+    except RAISED as fault:  # whatever it is, it is about this file; the others go on
+        error = str(refusal(version.path, fault, "its rows were checked against the contract"))
+        return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", error)
     with stores.blobs.writing() as path:
         result.frame.write_parquet(path, row_group_size=100_000)
         digest = stores.blobs.put_file(path)

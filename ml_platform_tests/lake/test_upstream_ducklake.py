@@ -101,3 +101,14 @@ def test_on_postgresql_the_waits_between_retries_of_a_commit_do_not_grow(tmp_pat
     asked = "SELECT current_setting('ducklake_retry_backoff'), current_setting('ducklake_max_retry_count')"
     assert started.execute(asked).fetchone() == (1.0, 200)
     started.close()
+
+
+def test_ducklake_fills_words_of_a_text_in_and_hides_its_rows(lake: Lake) -> None:
+    """Why files with such a word are refused (`ml_platform.lake.filled_in`); once this fails, they need not be."""
+    lake.connection.execute("CREATE SCHEMA words")
+    lake.connection.execute("CREATE TABLE words.texts (word VARCHAR)")
+    lake.connection.execute("INSERT INTO words.texts SELECT '{SNAPSHOT_ID}' FROM range(5000)")
+    assert lake.value("SELECT count(*) FROM words.texts") == 5000
+    assert lake.value("SELECT count(*) FROM words.texts WHERE word = '{SNAPSHOT_ID}'") == 0
+    with pytest.raises(duckdb.Error, match="Failed to flush changes into DuckLake"):
+        lake.connection.execute("INSERT INTO words.texts VALUES ('{DATA_PATH}')")
