@@ -55,17 +55,17 @@ class Settings(FileLimits, BaseSettings):
     data: Path = Path("data")
     catalog: SecretStr = SecretStr("")
     alerts: SecretStr = SecretStr("")
-    lock_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 600.0  # seconds to wait for another writer
+    lock_timeout: float = Field(default=600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
     memory_limit: str = "2GB"  # DuckDB's, per process
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
-    threads: Annotated[int, Field(ge=0, le=1024)] = 0  # DuckDB's and the trainer's; 0: as many as there are cores
-    keep_snapshots_days: Annotated[float, Field(ge=0, le=_CENTURY, allow_inf_nan=False)] = (
-        7.0  # `maintain` expires older ones
-    )
-    keep_history_days: Annotated[float, Field(ge=0, le=_CENTURY, allow_inf_nan=False)] = (
-        90.0  # of Dagster's runs, ticks and logs
-    )
+    threads: int = Field(default=0, ge=0, le=1024)  # DuckDB's and the trainer's; 0: as many as there are cores
+    keep_snapshots_days: float = Field(
+        default=7.0, ge=0, le=_CENTURY, allow_inf_nan=False
+    )  # `maintain` expires older ones
+    keep_history_days: float = Field(
+        default=90.0, ge=0, le=_CENTURY, allow_inf_nan=False
+    )  # of Dagster's runs, ticks and logs
 
     @field_validator("data")
     @classmethod

@@ -1,4 +1,4 @@
-"""Values that a lake does not give back as they were: a file that holds one is refused, for the sake of the others."""
+"""Values that a lake does not give back as they were: a file that holds one is refused, since others stand with it."""
 
 import polars as pl
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -19,8 +19,9 @@ from ml_platform.sources.column_names import check_columns
 from ml_platform.sources.column_values import check_values
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
-from ml_platform.sources.raw_columns import FILE, ROW, Placed, Places, without_form
+from ml_platform.sources.raw_columns import FILE, Placed, Places, as_stored, without_form
 from ml_platform.sources.registry import source_of
+from ml_platform.sources.restoring import restore
 from ml_platform.sources.scan import Refusal, Waiting, look, read_key
 from ml_platform.sources.source import Source, Stamp
 from ml_platform.sources.withdrawing import without_rows
@@ -42,7 +43,8 @@ _BATCH_BYTES = 256_000_000
 class IngestReport:
     """What an ingest did, by path. `refused` includes what was refused before and did not change since;
     `waiting` is what could not be read now, such as a file that was still being written. `unavailable` is why the
-    source as a whole could not be read; None when it could."""
+    source as a whole could not be read; None when it could. `restored`: versions on record whose rows the lake had lost
+    and that were read again."""
 
     table: str
     ingested: list[str]
@@ -52,6 +54,7 @@ class IngestReport:
     waiting: list[Refusal]
     rows: int
     unavailable: Refusal | None = None
+    restored: list[str] = field(default_factory=list)
 
 
 def raw_key(state: State, table: Table) -> str:
@@ -77,6 +80,7 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
     """
     report, rows = IngestReport(table.name, [], [], {}, [], [], 0), 0
     with table_lock(stores.settings, table.name):
+        report.restored.extend(restore(stores, table, run_id, on_file=on_file))
         source = source_of(stores.settings, table)
         places = Places(stores.lake, table.name)
         scan = look(stores.state, table, source)
@@ -172,7 +176,7 @@ def _read(
         error=error,
         read_key=read_key(table, limits if frame is None else None),
     )
-    stored = None if frame is None else _stored(frame, placed, version.file_id)
+    stored = None if frame is None else as_stored(frame, placed, version.file_id)
     return _Read(version, stored, standing if frame is not None else None)
 
 
@@ -270,10 +274,3 @@ def _record(state: State, table: Table, batch: list[_Read], taken: list[FileVers
             rows=sum(version.rows for version in taken),
             result=RawResult(tuple(version.path for version in taken)),
         )
-
-
-def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
-    # `select` would read a name such as "*" as a pattern.
-    kept = [frame[name].alias(home) for name, (home, _) in placed.items() if home is not None]
-    ids = pl.Series(FILE, [file_id]).new_from_index(0, frame.height)
-    return pl.DataFrame([*kept, ids, pl.int_range(frame.height, eager=True).alias(ROW)])
