@@ -1,6 +1,8 @@
 """Commands that query rows and check this machine: sql, quarantine, doctor."""
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -112,7 +114,12 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
         say("The current rules would not change the tables.")
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every data file and blob, and compare its hash.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check whether everything is healthy: machine, lake, data, champions, alerts, runs and sensors.
 
     Exits with 1 when something needs a person.
@@ -120,7 +127,7 @@ def doctor(as_json: AsJson = False) -> None:
     from ml_platform.discovery import declarations
     from ml_platform.views.health import examine
 
-    findings = examine(opening.settings, declarations, _dagster if dagster_is_there() else None)
+    findings = examine(opening.settings, declarations, _dagster if dagster_is_there() else None, deep=deep)
     if as_json:
         emit_json([asdict(finding) for finding in findings])
     else:
@@ -136,9 +143,13 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _dagster(settings: "Settings", pipelines: "Sequence[ModelPipeline]") -> "Iterator[Finding]":
-    import dagster as dg
-
     from ml_platform.orchestration.health import dagster_findings
+    from ml_platform.orchestration.instances import opened_instance
+    from ml_platform.orchestration.storage_faults import home_faults
+    from ml_platform.views.health_finding import Finding
 
-    with dg.DagsterInstance.get() as instance:
-        yield from dagster_findings(instance, settings, pipelines)
+    faults = list(home_faults(Path(os.environ["DAGSTER_HOME"]), deep=True))
+    yield from (Finding("Dagster", "bad", fault.what, fault.remedy) for fault in faults)
+    if not faults:
+        with opened_instance() as instance:
+            yield from dagster_findings(instance, settings, pipelines)

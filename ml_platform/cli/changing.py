@@ -211,12 +211,11 @@ def _tell_dagster(state: "State", pipeline: str) -> None:
     """Report the champion to the Dagster instance. The promotion stands whether or not there is one."""
     untold = missing_dagster()
     if not untold:
-        import dagster as dg
-
         from ml_platform.orchestration.champions import report
+        from ml_platform.orchestration.instances import opened_instance
 
         try:
-            with dg.DagsterInstance.get() as instance:
+            with opened_instance() as instance:
                 report(instance, state, pipeline)
         except Exception as error:  # the champion has changed already, whatever is wrong with the instance
             untold = f"its instance cannot be opened ({first_line(error)})"

@@ -52,6 +52,11 @@ def died(settings: Settings, run_id: str) -> bool:
     return path.exists() and _let_go(path)
 
 
+def is_marked(settings: Settings, run_id: str) -> bool:
+    """Whether the run has a lock file: its process holds it, or was killed."""
+    return (_folder(settings) / run_id).exists()
+
+
 def is_dead(settings: Settings, run_id: str) -> bool:
     """The same without removing the lock file, for who only looks."""
     path = _folder(settings) / run_id

@@ -23,6 +23,8 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
 
+from ml_platform.orchestration.opening_lock import opening_turn
+from ml_platform.orchestration.storage_faults import EVENTS, check_file
 from ml_platform.private_files import make_dagster_home_private, make_database_private
 
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
@@ -45,8 +47,11 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> "PooledSqliteEventLogStorage":
         """Called by Dagster with the `config` of dagster.yaml."""
-        make_dagster_home_private(Path(config_value["home"]))
-        return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
+        home = Path(config_value["home"])
+        make_dagster_home_private(home)
+        with opening_turn(home):
+            check_file(home, EVENTS)
+            return cls(str(home / "history" / "runs"), inst_data)
 
     def wipe(self) -> None:
         """Remove all events. The files are deleted, so all connections are closed first."""

@@ -28,7 +28,7 @@ from sqlalchemy import func, select
 from ml_platform.lake.maintenance import bytes_in
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.event_log import log_files, remove_log
-from ml_platform.orchestration.home_faults import home_faults_explained
+from ml_platform.orchestration.instances import opened_instance
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.settings import Settings
 
@@ -73,7 +73,7 @@ def forget_history(settings: Settings, pipelines: Collection[str], *, now: datet
     before = bytes_in(home)
     if shutil.disk_usage(home).free < _LITTLE:
         _remove_logs_unopened(home, limit)
-    with home_faults_explained(), dg.DagsterInstance.get() as instance:
+    with opened_instance() as instance:
         over, kept = _ended(instance, {*pipelines, *_TABLES}, limit)
         shown = _shown(instance) | kept
         logs = sum(_forget_log(instance, run_id) for run_id in over if run_id in shown)
