@@ -1,17 +1,17 @@
 """Maintenance: merge small files and remove what nothing refers to. It never changes a row of the current tables."""
 
-import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import snapshots
+from ml_platform.lake import leftovers, snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import CATALOG, Lake
+from ml_platform.lake.locking import removal_lock
 
 GRACE = timedelta(days=1)  # longer than any run: what is younger may belong to one
 
@@ -34,7 +34,7 @@ class MaintenanceReport:
 def maintain(
     lake: Lake, *, keep_days: float = 30, referenced: Collection[str] | None = None, grace: timedelta = GRACE
 ) -> MaintenanceReport:
-    """Merge small files, expire old snapshots, remove what nothing refers to.
+    """Merge small files, expire old snapshots, remove what nothing refers to and this lake has made.
 
     `keep_days`: snapshots younger than that stay readable with `AT (VERSION => …)`; so does
     the newest, always. `referenced`: the digests of all blobs that are in use; None leaves the blobs alone.
@@ -43,6 +43,11 @@ def maintain(
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
+    with removal_lock(lake.folder, "maintenance", lake.settings.lock_timeout):
+        return _maintain(lake, keep_days, referenced, grace)
+
+
+def _maintain(lake: Lake, keep_days: float, referenced: Collection[str] | None, grace: timedelta) -> MaintenanceReport:
     started = time.monotonic()
     before = _size(lake.tables) + _size(lake.settings.artifacts)
     with lake.locked("maintenance"):
@@ -53,21 +58,19 @@ def maintain(
         expired = _expire(lake, keep_days)
         moment = f"older_than => TIMESTAMPTZ '{(datetime.now(UTC) - grace).isoformat()}'"
         removed = _call(lake, "ducklake_cleanup_old_files", moment)
-        orphans = _call(lake, "ducklake_delete_orphaned_files", moment)
-        leftovers = _remove(_older(lake.folder / "staging", "*", grace))
-    blobs = Blobs(lake.settings)
-    leftovers += _remove(_older(blobs.folder / "incoming", "*", grace))
-    unreferenced = 0
-    if referenced is not None:
-        in_use = frozenset(referenced)
-        unreferenced = _remove(path for path in _older(blobs.folder, "??/*", grace) if path.name not in in_use)
+        # DuckLake's own removal of orphans takes whatever it does not name, and fails at some paths (ducklake#815).
+        orphans = leftovers.remove_orphans(lake, grace)
+        temporary = leftovers.remove_temporary(lake.folder / "staging", grace)
+    blobs = Blobs(lake.settings).folder
+    temporary += leftovers.remove_temporary(blobs / "incoming", grace)
+    unreferenced = 0 if referenced is None else leftovers.remove_blobs(lake, blobs, referenced, grace)
     return MaintenanceReport(
         files_merged=sum(int(row[2]) for row in merged),
         files_written=sum(int(row[3]) for row in merged),
         snapshots_expired=expired,
         files_removed=len(removed),
-        orphans_removed=len(orphans),
-        leftovers_removed=leftovers,
+        orphans_removed=orphans,
+        leftovers_removed=temporary,
         blobs_removed=unreferenced,
         bytes_freed=max(0, before - _size(lake.tables) - _size(lake.settings.artifacts)),
         seconds=time.monotonic() - started,
@@ -88,22 +91,6 @@ def _expire(lake: Lake, keep_days: float) -> int:
     if expiring:
         _call(lake, "ducklake_expire_snapshots", f"versions => [{', '.join(expiring)}]")
     return len(expiring)
-
-
-def _older(folder: Path, pattern: str, grace: timedelta) -> Iterator[Path]:
-    limit = time.time() - grace.total_seconds()
-    return (path for path in sorted(folder.glob(pattern)) if path.stat().st_mtime <= limit)
-
-
-def _remove(paths: Iterator[Path]) -> int:
-    removed = 0
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-        removed += 1
-    return removed
 
 
 def _size(folder: Path) -> int:

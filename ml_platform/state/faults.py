@@ -4,6 +4,7 @@ from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from ml_platform.errors import StateError, first_line
+from ml_platform.lake.lost_catalog import RESTORE
 
 
 def raise_as_state_errors(engine: Engine, location: str) -> None:
@@ -23,6 +24,8 @@ def raise_as_state_errors(engine: Engine, location: str) -> None:
 def _state_error(context: ExceptionContext, location: str) -> StateError:
     original = context.original_exception
     cause = first_line(original)
+    if "malformed" in cause or "not a database" in cause:
+        return StateError(f"The operational state ({location}) cannot be opened: {cause}.", remedy=RESTORE)
     if context.connection is None:
         return StateError(
             f"The operational state ({location}) cannot be opened: {cause}.",

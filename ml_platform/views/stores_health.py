@@ -5,13 +5,13 @@ from contextlib import ExitStack, closing
 
 import duckdb
 
-from ml_platform.errors import PlatformError
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.lake import snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import unusable
+from ml_platform.lake.lost_catalog import RESTORE, catalog_file, is_missing
 from ml_platform.models.registry import recorded_format, trainer_of_format
-from ml_platform.redaction import without_secrets
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
@@ -22,6 +22,7 @@ from ml_platform.training.environment import differences, environment
 from ml_platform.views.alert_health import standing_alerts, undelivered_alerts
 from ml_platform.views.champion_health import champions
 from ml_platform.views.data_health import rejected_rows, waiting_partitions
+from ml_platform.views.databases_health import damaged_pages, lost_catalog, mismatch
 from ml_platform.views.health_finding import Finding
 
 Check = Callable[[Stores, Sequence[ModelPipeline]], Iterator[Finding]]
@@ -29,7 +30,9 @@ Check = Callable[[Stores, Sequence[ModelPipeline]], Iterator[Finding]]
 
 def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
     """Open lake and state read-only; None if either cannot be opened. The caller closes them."""
-    if not settings.catalog.get_secret_value() and not (settings.lake / "catalog.sqlite").exists():
+    if lost := list(lost_catalog(settings)):
+        return lost, None
+    if not settings.catalog.get_secret_value() and is_missing(catalog_file(settings)):
         remedy = "The first `ml-platform run PIPELINE` creates it."
         return [Finding("lake", "warn", f"there is none in {settings.lake} yet", remedy)], None
     with ExitStack() as opened:
@@ -37,14 +40,16 @@ def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
             lake = opened.enter_context(closing(Lake(settings, read_only=True)))
             findings = [Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")]
         except (PlatformError, duckdb.Error) as error:
-            remedy = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
-            return [Finding("lake", "bad", without_secrets(str(error)).splitlines()[0], remedy)], None
+            remedy = error.remedy if isinstance(error, PlatformError) else RESTORE
+            detail = error.what if isinstance(error, PlatformError) else first_line(error)
+            return [Finding("lake", "bad", detail, remedy)], None
         try:
             state = opened.enter_context(closing(State(settings, read_only=True)))
         except PlatformError as error:
             return [*findings, Finding("state", "bad", error.what, error.remedy)], None
         opened.pop_all()
     findings.append(Finding("state", "ok", f"{state.location}, revision {REVISION}"))
+    findings += [*damaged_pages(settings), *mismatch(lake, state)]
     return findings, Stores(lake, state, Blobs(settings))
 
 

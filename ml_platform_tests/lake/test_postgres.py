@@ -11,7 +11,8 @@ from sqlalchemy import text
 
 from ml_platform.errors import LakeError, StateError
 from ml_platform.lake import data_files, snapshots
-from ml_platform.lake.connection import Lake, load_extensions
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.extensions import load_extensions
 from ml_platform.lake.maintenance import maintain
 from ml_platform.lake.query import ask
 from ml_platform.lake.transaction import Author, stage, write
