@@ -9,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from ml_platform.cli import alerting, asking, authoring, changing, deciding, inspecting, reporting, running, tracing
+from ml_platform.cli import (
+    alerting,
+    asking,
+    authoring,
+    backing_up,
+    changing,
+    deciding,
+    inspecting,
+    reporting,
+    running,
+    tracing,
+)
 from ml_platform.cli.output import complain, say
 
 app = typer.Typer(
@@ -21,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (authoring, running, inspecting, tracing, reporting, alerting, asking, deciding, changing):
+for module in (authoring, running, inspecting, tracing, reporting, alerting, asking, deciding, changing, backing_up):
     module.register(app)
 
 
