@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml_platform.database_address import fault
 from ml_platform.redaction import hide, hide_alert_address, hide_database_address
 
 _PREFIX = "ML_PLATFORM_"
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(i?)b", re.IGNORECASE)  # of what DuckDB reads; it takes more for a size
+_LEAST = 10_000_000  # bytes; with less DuckDB opens no lake
+_CENTURY = 36_500.0  # days
 _BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
 
 
@@ -37,11 +40,13 @@ class Settings(BaseSettings):
     data: Path = Path("data")
     catalog: SecretStr = SecretStr("")
     alerts: SecretStr = SecretStr("")
-    lock_timeout: float = 600.0  # seconds to wait for another writer
+    lock_timeout: float = Field(600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
     memory_limit: str = "2GB"  # DuckDB's, per process
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
-    threads: int = 0  # DuckDB's and the trainer's; 0: as many as there are cores
+    threads: int = Field(0, ge=0, le=1024)  # DuckDB's and the trainer's; 0: as many as there are cores
+    keep_snapshots_days: float = Field(7.0, ge=0, le=_CENTURY, allow_inf_nan=False)  # `maintain` expires older ones
+    keep_history_days: float = Field(90.0, ge=0, le=_CENTURY, allow_inf_nan=False)  # of Dagster's runs, ticks and logs
 
     @field_validator("data")
     @classmethod
@@ -66,6 +71,17 @@ class Settings(BaseSettings):
             raise ValueError(problem)
         return catalog
 
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_size(cls, memory_limit: str) -> str:
+        size = _SIZE.fullmatch(memory_limit.strip())
+        if size is None:
+            raise ValueError("not a size, which is a number with a unit: 500MB, 2GB, 1.5GiB")
+        number, unit, binary = size.groups()
+        if float(number) * (1024 if binary else 1000) ** ("kmgt".index(unit.lower()) + 1) < _LEAST:
+            raise ValueError(f"too little: DuckDB needs {_LEAST // 1_000_000}MB")
+        return memory_limit.strip()
+
     @field_validator("alerts")
     @classmethod
     def _readable(cls, alerts: SecretStr) -> SecretStr:
@@ -75,12 +91,15 @@ class Settings(BaseSettings):
 
     @field_validator("reports_url")
     @classmethod
-    def _holds_no_password(cls, url: str) -> str:
+    def _is_address_without_password(cls, url: str) -> str:
         try:
-            password = urlsplit(url).password
-        except ValueError:
-            raise ValueError("it is no URL: write http://host:port") from None
-        if password is not None:
+            parts = urlsplit(url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is none, for one
+            usable = False
+        if not usable:
+            raise ValueError("it is no URL: write http://host:port")
+        if parts.password is not None:
             raise ValueError("it holds a password, and alerts and pages show it: leave user and password out")
         return url
 

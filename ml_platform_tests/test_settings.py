@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from ml_platform.cli import opening
 from ml_platform.discovery import find, pipelines
 from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
@@ -53,3 +55,38 @@ def test_s31_a_declaration_that_uses_what_has_no_form_is_refused_when_it_loads(
         match=r"Table\('drivers'\)\.clean: reads_the_environment\.late: it uses os\.environ.* constant",
     ):
         find("trip_delay", Settings(pipelines=["reads_the_environment"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("MEMORY_LIMIT", "lots", "not a size, which is a number with a unit: 500MB"),
+        ("MEMORY_LIMIT", "2048", "not a size"),
+        ("MEMORY_LIMIT", "80%", "not a size"),
+        ("MEMORY_LIMIT", "-1", "not a size"),
+        ("MEMORY_LIMIT", "", "not a size"),
+        ("MEMORY_LIMIT", "1KB", "too little"),
+        ("THREADS", "-1", "greater than or equal to 0"),
+        ("THREADS", "all", "valid integer"),
+        ("LOCK_TIMEOUT", "nan", "finite number"),
+        ("LOCK_TIMEOUT", "-3", "greater than or equal to 0"),
+        ("REPORTS_URL", "reports", "no URL"),
+        ("REPORTS_URL", "http://localhost:99999", "no URL"),
+        ("KEEP_HISTORY_DAYS", "forever", "valid number"),
+        ("KEEP_SNAPSHOTS_DAYS", "inf", "finite number"),
+    ],
+)
+def test_a_value_that_is_none_is_one_line_with_the_name_of_the_variable(
+    name: str, value: str, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"ML_PLATFORM_{name}", value)
+    with pytest.raises(DeclarationError, match=rf"^ML_PLATFORM_{name}: .*{problem}.*Change or unset") as raised:
+        opening.settings()
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("limit", ["10MB", "500 mb", "1.5GiB", " 2GB ", "1TB"])
+def test_a_memory_limit_that_is_taken_is_one_that_duckdb_takes(limit: str) -> None:
+    taken = Settings(memory_limit=limit).memory_limit
+    with duckdb.connect(config={"memory_limit": taken}) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)

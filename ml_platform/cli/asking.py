@@ -1,6 +1,8 @@
 """Commands that query rows and check this machine: sql, quarantine, doctor."""
 
+import os
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -136,9 +138,13 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def _dagster(settings: "Settings", pipelines: "Sequence[ModelPipeline]") -> "Iterator[Finding]":
-    import dagster as dg
-
     from ml_platform.orchestration.health import dagster_findings
+    from ml_platform.orchestration.instances import opened_instance
+    from ml_platform.orchestration.storage_faults import home_faults
+    from ml_platform.views.health_finding import Finding
 
-    with dg.DagsterInstance.get() as instance:
-        yield from dagster_findings(instance, settings, pipelines)
+    faults = list(home_faults(Path(os.environ["DAGSTER_HOME"]), deep=True))
+    yield from (Finding("Dagster", "bad", fault.what, fault.remedy) for fault in faults)
+    if not faults:
+        with opened_instance() as instance:
+            yield from dagster_findings(instance, settings, pipelines)

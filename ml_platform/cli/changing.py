@@ -1,4 +1,4 @@
-"""Commands that write: land, withdraw, promote, rejudge, rollback, reproduce, maintain."""
+"""Commands that write: land, withdraw, promote, rejudge, rollback, reproduce."""
 
 import getpass
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from ml_platform.cli.arguments import AsJson, PipelineName, VersionName, Why, pa
 from ml_platform.cli.command import Command
 from ml_platform.cli.dagster_home import missing_dagster
 from ml_platform.cli.output import counting, emit_json, emit_lines, emit_table, note, say
-from ml_platform.errors import DeclarationError, IngestionError, NotFoundError, PromotionRefused, first_line
+from ml_platform.errors import IngestionError, NotFoundError, PromotionRefused, first_line
 
 if TYPE_CHECKING:
     from ml_platform.state.database import State
@@ -26,7 +26,7 @@ _SHOWN = 20  # landed files that are listed one by one
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
-    for command in (land, withdraw, promote, rejudge, rollback, reproduce, maintain):
+    for command in (land, withdraw, promote, rejudge, rollback, reproduce):
         app.command(cls=Command)(command)
 
 
@@ -211,12 +211,11 @@ def _tell_dagster(state: "State", pipeline: str) -> None:
     """Report the champion to the Dagster instance. The promotion stands whether or not there is one."""
     untold = missing_dagster()
     if not untold:
-        import dagster as dg
-
         from ml_platform.orchestration.champions import report
+        from ml_platform.orchestration.instances import opened_instance
 
         try:
-            with dg.DagsterInstance.get() as instance:
+            with opened_instance() as instance:
                 report(instance, state, pipeline)
         except Exception as error:  # the champion has changed already, whatever is wrong with the instance
             untold = f"its instance cannot be opened ({first_line(error)})"
@@ -232,28 +231,6 @@ def _for_people(outcome: "Reproduction") -> dict[str, Any]:
         "SHA-256 of the model trained now": outcome.actual,
         "detail": outcome.detail,
     }
-
-
-def _keep(text: str) -> str:
-    from ml_platform.spec.durations import microseconds
-
-    try:
-        microseconds(text)
-    except DeclarationError as error:
-        raise typer.BadParameter(f"{error.problem}. {error.remedy}") from None
-    return text
-
-
-def maintain(
-    keep: Annotated[str, typer.Option(help="Keep snapshots younger than this: 12h, 7d, 4w.", callback=_keep)] = "7d",
-    as_json: AsJson = False,
-) -> None:
-    """Maintenance: merge small files, expire old snapshots, remove unreferenced files."""
-    from ml_platform.runtime.retention import maintain as tidy
-    from ml_platform.spec.durations import microseconds
-
-    days = microseconds(keep) / microseconds("1d")
-    _emit(tidy(opening.writing(), keep_days=days), as_json=as_json)
 
 
 def _entry(entry: "Promotion") -> dict[str, Any]:

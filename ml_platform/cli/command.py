@@ -1,7 +1,9 @@
 """Exit codes: 2 for wrong arguments, 1 for other errors that the user can fix, 130 for an interrupt."""
 
 import errno
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -10,6 +12,7 @@ from typer.core import TyperCommand
 from ml_platform.cli.output import complain
 from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, first_line, secret_free_errors
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
 
 
@@ -31,16 +34,36 @@ class Command(TyperCommand):
             complain("Stopped.", "Finished work is kept; the same command continues from there.")
             raise typer.Exit(130) from None
         except OSError as error:
+            if error.errno in _NO_ROOM:
+                _complain_of_exhaustion(error)
+                raise typer.Exit(1) from None
             if error.errno == errno.EPIPE or error.filename is None:  # whoever read our output went away
                 raise
             complain(
                 f"{error.filename}: {error.strerror}.", "Check that the path exists, is writable and has free space."
             )
         except Exception as error:
+            if _of_memory(error):
+                _complain_of_exhaustion(error)
+                raise typer.Exit(1) from None
             if not _of_duckdb(error):
                 raise
             complain(f"The lake could not be read: {first_line(error)}.", "`ml-platform doctor` lists what is damaged.")
         raise typer.Exit(1)
+
+
+def _of_memory(error: Exception) -> bool:
+    duckdb = sys.modules.get("duckdb")
+    return isinstance(error, MemoryError) or (duckdb is not None and isinstance(error, duckdb.OutOfMemoryException))
+
+
+def _complain_of_exhaustion(error: Exception) -> None:
+    """Say in one line that disk or memory is used up, with the setting that helps."""
+    from ml_platform.lake.disk_faults import exhausted
+
+    fault = exhausted(error, Path(os.environ.get("ML_PLATFORM_DATA", "data")))
+    assert fault is not None  # such an error always is one
+    complain(fault.what, fault.remedy)
 
 
 def _of_duckdb(error: Exception) -> bool:

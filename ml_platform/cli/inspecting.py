@@ -7,7 +7,7 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, parse_version
 from ml_platform.cli.command import Command
-from ml_platform.cli.output import Rows, emit_json, emit_lines, emit_table, note, say
+from ml_platform.cli.output import Rows, complain, emit_json, emit_lines, emit_table, note, say
 
 if TYPE_CHECKING:
     from ml_platform.runtime.planner import Planner
@@ -62,11 +62,12 @@ def status(
     pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; default all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show rows, quarantined rows, gates, decision and champion per partition.
+    """Show rows, quarantined rows, gates, decision and champion per partition, and what the sensors gave up on.
 
     `next` is the champion's metric on the following partition. A pipeline whose declaration is broken or gone is shown
     by its records.
     """
+    from ml_platform.views.alert_health import given_up
     from ml_platform.views.pipelines import recorded_pipelines
     from ml_platform.views.status import status_rows
     from ml_platform.views.undeclared import recorded_months, undeclared
@@ -79,11 +80,20 @@ def status(
     rows = {one.name: status_rows(workspace, one) for one in loaded}
     for name in others:
         rows[name] = recorded_months(workspace, undeclared(workspace, name, declared))
+    abandoned = {name: given_up(workspace.state, name) for name in rows}
     if as_json:
-        emit_json([{"pipeline": name, **row} for name, table_rows in rows.items() for row in table_rows])
+        emit_json(
+            [
+                {"pipeline": name, **row, "given_up": [item.title for item in abandoned[name]]}
+                for name, table_rows in rows.items()
+                for row in (table_rows or ([{"partition": None}] if abandoned[name] else []))
+            ]
+        )
         return
     for name, table_rows in rows.items():
         show_months(name, table_rows)
+        for item in abandoned[name]:
+            complain(item.title, item.text)
     for one in loaded:
         _tell_waiting(workspace, one)
     tell_strays(workspace.settings, declared)

@@ -1,7 +1,6 @@
 """Content-addressed blobs: a file's name is the SHA-256 of its bytes."""
 
 import hashlib
-import os
 import shutil
 import time
 import uuid
@@ -11,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ml_platform.errors import BlobError
+from ml_platform.lake import durable
 from ml_platform.lake.disk_faults import explained
 from ml_platform.settings import Settings
 
@@ -51,18 +51,18 @@ class Blobs:
                 path.unlink(missing_ok=True)
 
     def put_file(self, path: Path) -> str:
-        """Move a finished file in; its hash. Safe against a kill: the rename is the last step.
+        """Move a finished file in; its hash. Safe against a kill and a power failure: its name comes after its bytes.
 
         A blob that exists is replaced as well. That repairs a damaged one, and its new
         modification time protects it from maintenance until the caller has recorded the hash.
         """
         digest = file_hash(path)
         target = self.path(digest)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("rb") as stream:
-            os.fsync(stream.fileno())
+        durable.make_folder(target.parent)
         path.touch()
+        durable.sync_file(path)
         path.replace(target)
+        durable.sync_folder(target.parent)
         return digest
 
     def whole(self, digest: str) -> bool:

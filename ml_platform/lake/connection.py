@@ -22,10 +22,11 @@ import pyarrow as pa
 from ml_platform.errors import LakeError, first_line
 from ml_platform.lake import inlining, lake_format, lifetime
 from ml_platform.lake.catalog_faults import cannot_open, damage_named
-from ml_platform.lake.disk_faults import explained
+from ml_platform.lake.disk_faults import exhausted, exhaustion_explained, explained
 from ml_platform.lake.extensions import load_extensions
 from ml_platform.lake.locking import advisory_lock, file_lock
 from ml_platform.lake.lost_catalog import catalog_file, is_missing, refuse_to_replace, refuse_unfinished_restore
+from ml_platform.lake.new_catalog import make_catalog
 from ml_platform.lake.pandas_stays_out import keep_pandas_out
 from ml_platform.naming import literal
 from ml_platform.settings import Settings
@@ -73,6 +74,11 @@ class Lake:
         return self.folder / "tables"
 
     @property
+    def spill_folder(self) -> Path:
+        """Where queries that need more memory than they may take put the rest."""
+        return _spill_folder(self.folder, self.read_only)
+
+    @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor; its default catalog is the lake, its time zone UTC."""
         if os.getpid() != self._pid:
@@ -91,21 +97,25 @@ class Lake:
 
     def frame(self, sql: str, parameters: Sequence[Any] | None = None) -> pl.DataFrame:
         """The result of a query, collected. For what is small enough to hold."""
-        return self.connection.execute(sql, parameters).pl()
+        with exhaustion_explained(self.spill_folder):
+            return self.connection.execute(sql, parameters).pl()
 
     def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.RecordBatchReader:
         """The result of a query as record batches. It owns this thread's cursor until read."""
-        return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
+        with exhaustion_explained(self.spill_folder):
+            return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
         """The result of a query as Python tuples. Inside `reading()` equal queries run once."""
         remembered: dict[tuple[str, str], list[tuple[Any, ...]]] | None = getattr(self._local, "remembered", None)
-        if remembered is None:
-            return self.connection.execute(sql, parameters).fetchall()
         question = (sql, repr(parameters))
-        if question not in remembered:
-            remembered[question] = self.connection.execute(sql, parameters).fetchall()
-        return remembered[question]
+        if remembered is not None and question in remembered:
+            return remembered[question]
+        with exhaustion_explained(self.spill_folder):
+            rows = self.connection.execute(sql, parameters).fetchall()
+        if remembered is not None:
+            remembered[question] = rows
+        return rows
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -219,7 +229,13 @@ class Lake:
                 with self.locked("a new lake"):
                     if is_missing(catalog):
                         refuse_to_replace(self.settings)
-                        self._make(catalog, attach)
+                        make_catalog(
+                            self._root,
+                            CATALOG,
+                            catalog,
+                            attach=lambda file: attach(f"ducklake:sqlite:{file}"),
+                            set_up=self._set_up,
+                        )
             options.append("CREATE_IF_NOT_EXISTS false")  # a catalog that lost its tables is no new lake
             self._root.execute(attach(target))
             self.identity = lake_format.lake_id(self._root, METADATA, self.settings)
@@ -228,20 +244,16 @@ class Lake:
                 with self.locked("the options of the lake"):
                     self._set_up()
         except duckdb.Error as error:
-            raise cannot_open(error, self.settings, first_line(error)) from None
+            fault = None if secret else exhausted(error, self.folder)
+            raise fault or cannot_open(error, self.settings, first_line(error)) from None
 
     def _set_up(self) -> None:
         inlining.set_up(self._root, CATALOG)
         lake_format.raise_to_current(self._root, METADATA)
 
-    def _make(self, catalog: Path, attach: Callable[[str], str]) -> None:
-        unfinished = catalog.with_name("catalog.unfinished.sqlite")
-        for leftover in self.folder.glob("catalog.unfinished.sqlite*"):  # by a process that was killed right here
-            leftover.unlink()
-        self._root.execute(attach(f"ducklake:sqlite:{unfinished}"))
-        self._set_up()
-        self._root.execute(f"DETACH {CATALOG}")
-        unfinished.rename(catalog)
+
+def _spill_folder(folder: Path, read_only: bool) -> Path:
+    return Path(tempfile.gettempdir()) if read_only else folder / "staging"  # on the lake's own disk
 
 
 def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -254,9 +266,9 @@ def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPy
         if not read_only:
             (folder / "tables").mkdir(parents=True, exist_ok=True)
             (folder / "staging").mkdir(exist_ok=True)
-    # One folder a process, on the lake's own disk: DuckDB's default is `.tmp` where the command was
-    # typed, under names that two processes would share. DuckDB makes and removes it.
-    spill = Path(tempfile.gettempdir()) if read_only else folder / "staging"
+    # One folder a process: DuckDB's default is `.tmp` where the command was typed, under names that two
+    # processes would share. DuckDB makes and removes it.
+    spill = _spill_folder(folder, read_only)
     keep_pandas_out()
     connection = duckdb.connect(
         config={

@@ -1,6 +1,9 @@
-"""Faults of the disk below the lake, as errors with path and remedy."""
+"""Faults of what the lake needs, disk and memory, as errors that name the path or the setting, with the remedy."""
 
 import errno
+import re
+import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,38 +17,92 @@ _UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, 
 # DuckDB and SQLite say it in words only.
 _FULL_WORDS = ("no space left", "disk is full", "disk quota", "file too large", "disk i/o error")
 _UNWRITABLE_WORDS = ("permission denied", "read-only file system", "readonly database", "not a directory")
+_NO_ROOM_TO_SPILL = "max_temp_directory_size"  # DuckDB's word for a disk on which queries have no room left
+_MEMORY = "ML_PLATFORM_MEMORY_LIMIT"
+_SPACE = "Free space (`ml-platform maintain` removes leftovers)"
+_QUOTED = re.compile(r"[\"'](/[^\"']+)[\"']")
 
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Raise LakeError instead of what the disk under `path` raised; other errors pass unchanged."""
+    """Raise LakeError instead of what the disk under `path`, or want of memory, raised; others pass unchanged."""
     try:
         yield
-    except (OSError, duckdb.Error) as error:
+    except (OSError, duckdb.Error, sqlite3.Error, MemoryError) as error:
         fault = disk_fault(error, path)
         if fault is None:
             raise
         raise fault from error
 
 
+@contextmanager
+def exhaustion_explained(path: Path) -> Iterator[None]:
+    """Raise LakeError when disk or memory is used up. For code that also reads where it may not write."""
+    try:
+        yield
+    except (OSError, duckdb.Error, sqlite3.Error, MemoryError) as error:
+        fault = exhausted(error, path)
+        if fault is None:
+            raise
+        raise fault from error
+
+
 def disk_fault(error: BaseException, path: Path) -> LakeError | None:
-    """The LakeError for a full or unwritable disk; None when the error is about something else."""
-    if isinstance(error, OSError):
-        full, unwritable = error.errno in _FULL, error.errno in _UNWRITABLE
-    elif isinstance(error, duckdb.Error):
-        words = str(error).lower()
-        full = any(word in words for word in _FULL_WORDS)
-        unwritable = any(word in words for word in _UNWRITABLE_WORDS)
-    else:
-        return None
-    if full:
-        return LakeError(
-            f"The disk of {path} is full: {first_line(error)}.",
-            remedy="Nothing was committed. Free space (`ml-platform maintain` removes leftovers) and run again.",
-        )
-    if unwritable:
+    """The LakeError for a full or unwritable disk or for want of memory; None when it is about something else."""
+    fault = exhausted(error, path)
+    if fault is None and _is(error, _UNWRITABLE, _UNWRITABLE_WORDS):
         return LakeError(
             f"{path} is not writable: {first_line(error)}.",
             remedy="Make it writable, or set ML_PLATFORM_DATA to a folder that is.",
         )
+    return fault
+
+
+def exhausted(error: BaseException, path: Path) -> LakeError | None:
+    """The LakeError for a full disk or for want of memory; None when the error is about something else.
+
+    Args:
+        error: What was raised.
+        path: What is said to be full where the error itself names no path.
+    """
+    if isinstance(error, MemoryError):
+        return _out_of_memory("The machine has no memory left", "lower")
+    if isinstance(error, duckdb.OutOfMemoryException) and _NO_ROOM_TO_SPILL not in str(error):
+        return _out_of_memory(first_line(error).removeprefix("Out of Memory Error: "), "raise")
+    if isinstance(error, duckdb.OutOfMemoryException) or _is(error, _FULL, _FULL_WORDS):
+        return _full(error, path)
     return None
+
+
+def _out_of_memory(what: str, change: str) -> LakeError:
+    return LakeError(
+        f"Out of memory: {what}.",
+        remedy=f"Nothing was committed. {change.capitalize()} {_MEMORY} (DuckDB's share, for each process), set fewer "
+        "ML_PLATFORM_THREADS, or use a machine with more memory; then run again.",
+    )
+
+
+def _full(error: BaseException, path: Path) -> LakeError:
+    temporary, full = Path(tempfile.gettempdir()), _named(error) or path
+    inside = full.is_relative_to(path.absolute())
+    where = path if inside else full
+    aside = where.is_relative_to(temporary) and (path == temporary or not inside)
+    space = "Free space there, or set TMPDIR to a folder with more," if aside else _SPACE
+    return LakeError(
+        f"The disk of {where} is full: {first_line(error)}.", remedy=f"Nothing was committed. {space} and run again."
+    )
+
+
+def _is(error: BaseException, numbers: frozenset[int], words: tuple[str, ...]) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in numbers
+    return isinstance(error, (duckdb.Error, sqlite3.Error)) and any(word in str(error).lower() for word in words)
+
+
+def _named(error: BaseException) -> Path | None:
+    """The path that an error names, if it names one."""
+    if isinstance(error, OSError):
+        name = error.filename2 or error.filename
+        return Path(name).absolute() if isinstance(name, str) else None
+    quoted = _QUOTED.search(str(error))
+    return Path(quoted.group(1)) if quoted else None

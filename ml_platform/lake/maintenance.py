@@ -1,7 +1,10 @@
 """Maintenance: merge small files and remove what nothing refers to. It never changes a row of the current tables."""
 
+import math
+import shutil
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,7 +14,9 @@ from ml_platform.errors import LakeError
 from ml_platform.lake import leftovers, snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import CATALOG, Lake
+from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.locking import removal_lock
+from ml_platform.settings import Settings
 
 GRACE = timedelta(days=1)  # longer than any run: what is younger may belong to one
 
@@ -31,15 +36,32 @@ class MaintenanceReport:
     seconds: float
 
 
+def sweep(settings: Settings, *, grace: timedelta = GRACE) -> int:
+    """Remove what killed processes left in the staging folders. It opens no lake, so it also works on a full disk.
+
+    Returns how many files and folders went. `grace`: younger ones stay.
+    """
+    folders = (settings.lake / "staging", Blobs(settings).folder / "incoming")
+    return sum(leftovers.remove_temporary(folder, grace) for folder in folders)
+
+
 def maintain(
     lake: Lake, *, keep_days: float = 30, referenced: Collection[str] | None = None, grace: timedelta = GRACE
 ) -> MaintenanceReport:
     """Merge small files, expire old snapshots, remove what nothing refers to and this lake has made.
 
-    `keep_days`: snapshots younger than that stay readable with `AT (VERSION => …)`; so does
-    the newest, always. `referenced`: the digests of all blobs that are in use; None leaves the blobs alone.
-    `grace`: files, blobs and leftovers younger than that stay, for the runs and readers that still hold
-    them. The write lock is held throughout.
+    What needs no room comes first, then what needs little, then what writes files: on a full disk each step makes room
+    for the next. The write lock is held throughout.
+
+    Args:
+        lake: The lake, opened for writing.
+        keep_days: Snapshots younger than that stay readable with `AT (VERSION => …)`; so does the newest, always.
+        referenced: The digests of all blobs that are in use; None leaves the blobs alone.
+        grace: Files, blobs and leftovers younger than that stay, for the runs and readers that still hold them.
+
+    Raises:
+        LakeError: When the lake was opened read-only, or when there is no room to merge files after all that could be
+            removed is. What was done until then stays done.
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
@@ -49,21 +71,23 @@ def maintain(
 
 def _maintain(lake: Lake, keep_days: float, referenced: Collection[str] | None, grace: timedelta) -> MaintenanceReport:
     started = time.monotonic()
-    before = _size(lake.tables) + _size(lake.settings.artifacts)
-    with lake.locked("maintenance"):
+    before = bytes_in(lake.tables) + bytes_in(lake.settings.artifacts)
+    temporary, unreferenced = sweep(lake.settings, grace=grace), 0
+    if referenced is not None:
+        unreferenced = leftovers.remove_blobs(lake, Blobs(lake.settings).folder, referenced, grace)
+    moment = f"older_than => TIMESTAMPTZ '{(datetime.now(UTC) - grace).isoformat()}'"
+    with lake.locked("maintenance"), explained(lake.folder):
+        # DuckLake's own removal of orphans takes whatever it does not name, and fails at some paths (ducklake#815).
+        orphans = leftovers.remove_orphans(lake, grace)
+        removed = _call(lake, "ducklake_cleanup_old_files", moment)
+        expired = _expire(lake, keep_days)
+        removed += _call(lake, "ducklake_cleanup_old_files", moment)
         # Few rows of the platform's own tables live in the catalog until they are flushed to files.
         _call(lake, "ducklake_flush_inlined_data")
         _call(lake, "ducklake_rewrite_data_files")
         merged = _call(lake, "ducklake_merge_adjacent_files")
-        expired = _expire(lake, keep_days)
-        moment = f"older_than => TIMESTAMPTZ '{(datetime.now(UTC) - grace).isoformat()}'"
-        removed = _call(lake, "ducklake_cleanup_old_files", moment)
-        # DuckLake's own removal of orphans takes whatever it does not name, and fails at some paths (ducklake#815).
-        orphans = leftovers.remove_orphans(lake, grace)
-        temporary = leftovers.remove_temporary(lake.folder / "staging", grace)
-    blobs = Blobs(lake.settings).folder
-    temporary += leftovers.remove_temporary(blobs / "incoming", grace)
-    unreferenced = 0 if referenced is None else leftovers.remove_blobs(lake, blobs, referenced, grace)
+        expired += _expire(lake, keep_days)
+        removed += _call(lake, "ducklake_cleanup_old_files", moment)
     return MaintenanceReport(
         files_merged=sum(int(row[2]) for row in merged),
         files_written=sum(int(row[3]) for row in merged),
@@ -72,7 +96,7 @@ def _maintain(lake: Lake, keep_days: float, referenced: Collection[str] | None, 
         orphans_removed=orphans,
         leftovers_removed=temporary,
         blobs_removed=unreferenced,
-        bytes_freed=max(0, before - _size(lake.tables) - _size(lake.settings.artifacts)),
+        bytes_freed=max(0, before - bytes_in(lake.tables) - bytes_in(lake.settings.artifacts)),
         seconds=time.monotonic() - started,
     )
 
@@ -93,5 +117,34 @@ def _expire(lake: Lake, keep_days: float) -> int:
     return len(expiring)
 
 
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def remove_older(paths: Iterable[Path], grace: timedelta) -> int:
+    """Remove the files and folders that nobody has changed for so long; how many."""
+    limit = time.time() - grace.total_seconds()
+    removed = 0
+    for path in paths:
+        if _changed(path) <= limit:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def _changed(path: Path) -> float:
+    """When a file, or anything in a folder, changed last; infinity for what is gone meanwhile."""
+    try:
+        if path.is_dir():
+            return max([path.stat().st_mtime, *(inside.stat().st_mtime for inside in path.rglob("*"))])
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf
+
+
+def bytes_in(folder: Path) -> int:
+    """The bytes in a folder. What goes meanwhile does not count."""
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            size += path.stat().st_size if path.is_file() else 0
+    return size

@@ -8,6 +8,7 @@ import polars as pl
 
 from ml_platform.errors import LakeError, QuestionRefused
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.disk_faults import exhausted
 from ml_platform.lake.query_functions import refuse_other_functions
 from ml_platform.naming import literal
 
@@ -46,7 +47,9 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         types = {name: str(kind) for name, kind in zip(result.columns, result.types, strict=True)}
         frame = (result if limit is None else result.limit(limit + 1)).pl()
     except duckdb.Error as error:
-        raise QuestionRefused(f"The query failed: {error}", remedy="`SHOW ALL TABLES` lists what there is.") from None
+        raise exhausted(error, lake.spill_folder) or QuestionRefused(
+            f"The query failed: {error}", remedy="`SHOW ALL TABLES` lists what there is."
+        ) from None
     more = limit is not None and frame.height > limit
     return Answer(frame.head(limit) if limit is not None else frame, types, more)
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from ml_platform.errors import PlatformError, first_line
 from ml_platform.quality.check_result import CheckResult
@@ -90,6 +91,25 @@ def of_sensor(asset: str, sensor: str, error: Exception) -> Alert:
         title=f"Sensor failing: {sensor}",
         text=f"{error if isinstance(error, PlatformError) else problem} It tries again at every tick, and starts no "
         "run until then; the log of the tick has the traceback.",
+    )
+
+
+def of_clock(behind: timedelta, now: datetime) -> Alert:
+    """An alert for a clock of this machine that is `behind` the newest time on record. One setting back is one alert.
+
+    now: what the clock shows.
+    """
+    newest = f"{now + behind:%Y-%m-%d %H:%M} UTC"
+    return alert(
+        "clock",
+        "platform/clock",
+        WHOLE,
+        "clock",
+        evidence=newest,
+        title=f"The clock was set back: it shows {now:%Y-%m-%d %H:%M} UTC, and the newest time on record is {newest}",
+        text="What is written keeps its order, and new files arrive after that time. Late data, rests and ended "
+        f"partitions are judged by the clock. Correct it if it is wrong. If it was wrong before, all is right again "
+        f"after {newest}; declare the arrival of files that were read meanwhile: `ml-platform land --arrived`.",
     )
 
 

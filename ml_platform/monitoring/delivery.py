@@ -72,14 +72,23 @@ def _newest() -> Select[Any]:
 def due(state: State, channel: str, now: datetime) -> list[tuple[Alert, int]]:
     """The alerts to send to the channel now, oldest first, each with the attempts so far."""
     last = _newest().where(alert_deliveries.c.channel == channel).subquery()
-    waiting = or_(and_(last.c.alert_id.is_(None), alerts.c.raised_at > now - NEWS), last.c.until <= now)
+    waiting = or_(and_(last.c.alert_id.is_(None), alerts.c.raised_at > now - NEWS), last.c.until.is_not(None))
     chosen = (
-        select(*SELECTED, func.coalesce(last.c.attempt, 0))
+        select(*SELECTED, func.coalesce(last.c.attempt, 0), last.c.state, last.c.until)
         .outerjoin(last, last.c.alert_id == alerts.c.alert_id)
         .where(waiting)
         .order_by(alerts.c.raised_at, alerts.c.alert_id)
     )
-    return [(Alert(*row[:-1]), row[-1]) for row in state.rows(chosen)]
+    rows = ((Alert(*row[:-3]), *row[-3:]) for row in state.rows(chosen))
+    return [(item, attempt) for item, attempt, last_state, until in rows if _is_due(attempt, last_state, until, now)]
+
+
+def _is_due(attempt: int, last_state: DeliveryState | None, until: datetime | None, now: datetime) -> bool:
+    """Whether nothing was tried yet, or what was tried has waited. A longer wait is of a clock that was set back."""
+    if until is None:
+        return True
+    span = LEASE if last_state == "claimed" else BACK_OFF[attempt - 1]
+    return not now < until <= now + span
 
 
 def _deliver(state: State, channel: Channel, now: datetime) -> list[Delivery]:
@@ -88,14 +97,14 @@ def _deliver(state: State, channel: Channel, now: datetime) -> list[Delivery]:
     with state.writing() as connection:
         claimed = due(state, channel.name, now)
         for item, attempt in claimed:
-            _record(
-                connection, Delivery(item.alert_id, channel.name, attempt + 1, "claimed", "", now + LEASE, _stamp())
-            )
+            until, stamp = now + LEASE, state.stamp()
+            _record(connection, Delivery(item.alert_id, channel.name, attempt + 1, "claimed", "", until, stamp))
     if not claimed:
         return []
     error = _send(channel, [item for item, _ in claimed])
-    ends = [_end(item.alert_id, channel.name, attempt + 1, error, now) for item, attempt in claimed]
     with state.writing() as connection:
+        stamp = state.stamp()
+        ends = [_end(item.alert_id, channel.name, attempt + 1, error, now, stamp) for item, attempt in claimed]
         for end in ends:
             _record(connection, end)
     return ends
@@ -112,17 +121,13 @@ def _send(channel: Channel, items: Sequence[Alert]) -> str:
     return ""
 
 
-def _end(alert_id: str, channel: str, attempt: int, error: str, now: datetime) -> Delivery:
+def _end(alert_id: str, channel: str, attempt: int, error: str, now: datetime, stamp: datetime) -> Delivery:
     if not error:
-        return Delivery(alert_id, channel, attempt, "delivered", "", None, _stamp())
+        return Delivery(alert_id, channel, attempt, "delivered", "", None, stamp)
     if attempt >= ATTEMPTS:
-        return Delivery(alert_id, channel, attempt, "given up", error, None, _stamp())
-    return Delivery(alert_id, channel, attempt, "failed", error, now + BACK_OFF[attempt - 1], _stamp())
+        return Delivery(alert_id, channel, attempt, "given up", error, None, stamp)
+    return Delivery(alert_id, channel, attempt, "failed", error, now + BACK_OFF[attempt - 1], stamp)
 
 
 def _record(connection: Connection, delivery: Delivery) -> None:
     connection.execute(insert(alert_deliveries).values(asdict(delivery)))
-
-
-def _stamp() -> datetime:
-    return datetime.now(UTC)

@@ -5,13 +5,16 @@ stays "started" and would block its pipeline for ever. A killed run did not fail
 """
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from ml_platform.settings import Settings
+
+_TERMINAL = "terminal-"
 
 
 @contextmanager
@@ -49,6 +52,11 @@ def died(settings: Settings, run_id: str) -> bool:
     return path.exists() and _let_go(path)
 
 
+def is_marked(settings: Settings, run_id: str) -> bool:
+    """Whether the run has a lock file: its process holds it, or was killed."""
+    return (_folder(settings) / run_id).exists()
+
+
 def is_dead(settings: Settings, run_id: str) -> bool:
     """The same without removing the lock file, for who only looks."""
     path = _folder(settings) / run_id
@@ -57,6 +65,20 @@ def is_dead(settings: Settings, run_id: str) -> bool:
     with suppress(Timeout), FileLock(path, timeout=0):
         return True
     return False
+
+
+def remove_marks_of_the_dead(settings: Settings, is_over: Callable[[str], bool | None], limit: datetime) -> int:
+    """Remove lock files that killed processes left and nobody asks for any more; how many.
+
+    A mark of the terminal goes as soon as its process is gone. That of a run tells a sensor that the run was killed, so
+    it goes when the run is over. Where Dagster does not know the run (None), it goes when it is older than `limit`.
+    """
+    removed = 0
+    for path in sorted(_folder(settings).glob("*")):
+        over = True if path.name.startswith(_TERMINAL) else is_over(path.name)
+        with suppress(FileNotFoundError):
+            removed += (path.stat().st_mtime < limit.timestamp() if over is None else over) and _let_go(path)
+    return removed
 
 
 def _let_go(path: Path) -> bool:
@@ -69,7 +91,7 @@ def _let_go(path: Path) -> bool:
 
 
 def _terminal(pipeline: str) -> str:
-    return f"terminal-{pipeline}-"
+    return f"{_TERMINAL}{pipeline}-"
 
 
 def _folder(settings: Settings) -> Path:

@@ -16,10 +16,12 @@ import dagster as dg
 from ml_platform.discovery import pipelines
 from ml_platform.lake import snapshots
 from ml_platform.orchestration import champions
-from ml_platform.orchestration.alive import died, terminal_works
+from ml_platform.orchestration.alive import terminal_works
+from ml_platform.orchestration.earlier_runs import STATE_TAG, WANTED_TAG, GivenUp, earlier_runs
 from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_gone, end_if_killed
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
-from ml_platform.runtime.measuring_again import rests_until
+from ml_platform.runtime.measuring_again import REST, rests_until
 from ml_platform.runtime.planner import Work
 from ml_platform.runtime.run_state import RunState, first_state, source_marks, state_of
 from ml_platform.runtime.step import Job
@@ -34,20 +36,9 @@ from ml_platform.state.ledger import newest_ids
 from ml_platform.steps.all_steps import planner
 from ml_platform.validation.completeness import markers
 
-STATE_TAG = "ml_platform/state"  # what a run started from: never run for twice
-WANTED_TAG = "ml_platform/wanted"  # what it was to make
 REASON_TAG = "ml_platform/reason"  # why it was started, in words
 DECISION_TAG = "ml_platform/decision"  # triggered, skipped or manual
-KILLED_TAG = "ml_platform/killed"  # its process was killed, so it did not fail by itself
-IN_FLIGHT = [
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 _LOUD = json.dumps({"quiet": ""})  # the cursor after a tick that found something
-_ATTEMPTS = 3  # of a run that is killed each time: something kills it
 _LONG = timedelta(minutes=15)  # in flight: worth a look
 _PROCESS = uuid.uuid4().hex  # what was quiet for other code, or under another declaration, is looked at again
 
@@ -56,15 +47,15 @@ _PROCESS = uuid.uuid4().hex  # what was quiet for other code, or under another d
 class Answer:
     """A run request or a skip reason, and the cursor to store.
 
-    stuck: the state whose run failed and is not started again; empty: none; None: that was not looked at.
-    outcome: what became of that run, as a clause.
+    looked:   whether the states of the job were looked at, so that `given_up` tells all that needs a person.
+    given_up: the state whose runs failed or are killed each time; None: there is none, or nothing was looked at.
     """
 
     request: dg.RunRequest | None
     reason: str
     cursor: str | None = None
-    stuck: str | None = None
-    outcome: str = ""
+    looked: bool = False
+    given_up: GivenUp | None = None
 
 
 @dataclass(frozen=True)
@@ -114,31 +105,35 @@ def _planned(
     marks = source_marks(ws.settings, pipeline.tables)
     seen, kept = _fingerprint(ws, pipeline, marks), _quiet(cursor, warn)
     if kept.quiet == seen:
-        return Answer(None, kept.reason, cursor, "")
+        return Answer(None, kept.reason, cursor, looked=True)
     if job == "train":  # a person may have changed the champion since the last tick
         champions.report(instance, ws.state, pipeline.name)
-    plan, resting = planner(ws, pipeline), ""
+    plan, resting, undrawn = planner(ws, pipeline), "", None
     for work in plan.work():
-        rests = rests_until(ws, pipeline, work)
-        if rests is not None and rests > datetime.now(UTC):
+        rests, now = rests_until(ws, pipeline, work), datetime.now(UTC)
+        if rests is not None and now < rests <= now + REST:  # a longer rest is of a clock that was set back
             resting = (
                 f"The candidate of {work.partition} waits for a gate, which is measured again from {rests:%H:%M} UTC."
             )
             continue  # scoring goes on
         state = state_of(plan, work)
-        outcome, tried, attempt = _tried(instance, ws.settings, pipeline, work, state)
-        if tried and work.only == [[pipeline.name, "report"]]:
+        earlier = earlier_runs(instance, ws.settings, pipeline, work, state)
+        if earlier.rests and work.only == [[pipeline.name, "report"]]:
+            undrawn = earlier.given_up if job == "data" else None
             continue  # nothing is made of a page, so one that could not be drawn keeps nothing back
         if work.job == job:
-            if tried:
-                return Answer(None, tried, _LOUD, state.key, outcome)
-            return Answer(_request(ws, pipeline, work, state, attempt), "", _LOUD, "")
+            given_up = earlier.given_up or undrawn
+            if earlier.rests:
+                return Answer(None, earlier.rests, _LOUD, True, given_up)
+            return Answer(_request(ws, pipeline, work, state, earlier.killed), "", _LOUD, True, given_up)
         if job == "train":
-            waits = tried or f"{pipeline.name}_data has to run for {work.partition} first."
+            waits = earlier.rests or f"{pipeline.name}_data has to run for {work.partition} first."
             return Answer(None, f"No training is due. {waits}", _LOUD)
-        if not tried:
+        if not earlier.rests:
             return Answer(None, f"{pipeline.name}_train has to act on the decision of {work.partition} first.", _LOUD)
         # A training that failed keeps nobody from scoring: the champion there is goes on.
+    if undrawn is not None:
+        return Answer(None, undrawn.reason, _LOUD, True, undrawn)
     if resting:
         return Answer(None, resting, _LOUD)
     looks = plan.pending()
@@ -149,7 +144,7 @@ def _planned(
     # What makes such a source readable again may not change its marks, so it is asked again.
     marked = {table for table, *_ in marks}
     unsettled = any(look.unavailable and look.table in marked for look in looks)
-    return Answer(None, reason, _LOUD if unsettled else json.dumps(asdict(_Quiet(seen, reason))), "")
+    return Answer(None, reason, _LOUD if unsettled else json.dumps(asdict(_Quiet(seen, reason))), looked=True)
 
 
 def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
@@ -159,8 +154,10 @@ def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, sett
     assets = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
     work = Work("data", pipeline.partition_keys()[0], 0, 1, assets)
     state = first_state(settings, pipeline, work)
-    _, tried, attempt = _tried(instance, settings, pipeline, work, state)
-    return Answer(None, tried) if tried else Answer(_request(None, pipeline, work, state, attempt), "")
+    earlier = earlier_runs(instance, settings, pipeline, work, state)
+    if earlier.rests:
+        return Answer(None, earlier.rests, None, True, earlier.given_up)
+    return Answer(_request(None, pipeline, work, state, earlier.killed), "")
 
 
 def _nothing_landed(pipeline: ModelPipeline, settings: Settings) -> str:
@@ -180,9 +177,9 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
         mine = other == pipeline.name or any(key.path[0] == pipeline.name for key in chosen)
         touched = chosen & own if chosen else _shares_tables(pipeline, other, settings)
         if not mine and not touched:
+            end_if_killed(instance, settings, record)  # it would take a place in Dagster's queue for ever
             continue
-        if _killed(instance, settings, run):
-            instance.report_run_failed(run, "The process of this run was killed. Its finished assets are kept.")
+        if end_if_gone(instance, settings, record):
             continue
         state = f"{run.job_name} is {run.status.value.lower().replace('_', ' ')} (run {run.run_id})."
         since = datetime.now(UTC) - record.create_timestamp.replace(tzinfo=UTC)
@@ -194,44 +191,6 @@ def _shares_tables(pipeline: ModelPipeline, other: str | None, settings: Setting
     """Whether a full run of another pipeline's job ingests tables of this pipeline."""
     declared = pipelines(settings).get(other or "")
     return declared is not None and bool({t.name for t in declared.tables} & {t.name for t in pipeline.tables})
-
-
-def _killed(instance: dg.DagsterInstance, settings: Settings, run: dg.DagsterRun) -> bool:
-    """Whether the process of the run was killed. The run is tagged accordingly."""
-    if KILLED_TAG in run.tags:
-        return True
-    if not died(settings, run.run_id):
-        return False
-    instance.add_run_tags(run.run_id, {KILLED_TAG: "true"})
-    return True
-
-
-def _tried(
-    instance: dg.DagsterInstance, settings: Settings, pipeline: ModelPipeline, work: Work, state: RunState
-) -> tuple[str, str, int]:
-    """What became of the run for this state, why it is not requested again, and how often it was killed.
-
-    The first two are empty where it is requested again.
-    """
-    remedy = (
-        "Fix the cause: the sensor runs again when the state changes. Or re-execute that run, or use `ml-platform run`."
-    )
-    what = f"{pipeline.name}_{work.job} for {work.partition}"
-    before = instance.get_runs(dg.RunsFilter(tags={STATE_TAG: state.key}), limit=10)
-    killed = [run for run in before if _killed(instance, settings, run)]
-    for run in before:
-        if run not in killed:
-            became = {"FAILURE": "failed", "CANCELED": "was stopped"}.get(run.status.value, "changed nothing")
-            outcome = f"{what} {became}"
-            return outcome, f"{outcome} (run {run.run_id}) and the state has not changed since. {remedy}", 0
-    if len(killed) >= _ATTEMPTS:
-        outcome = f"{what} was killed {len(killed)} times"
-        return outcome, f"{outcome} (last run {killed[0].run_id}). {remedy}", 0
-    last = instance.get_runs(dg.RunsFilter(tags={PIPELINE_TAG: pipeline.name}), limit=1)
-    if last and last[0].tags.get(WANTED_TAG) == state.wanted and last[0].status == dg.DagsterRunStatus.SUCCESS:
-        reason = f"{what} ran (run {last[0].run_id}) and the same assets are stale again. {remedy}"
-        return f"{what} ran", reason, 0
-    return "", "", len(killed)
 
 
 def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: RunState, killed: int) -> dg.RunRequest:

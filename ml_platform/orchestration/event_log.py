@@ -16,11 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from dagster import StringSource
+from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
+from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
 
+from ml_platform.orchestration.opening_lock import opening_turn
+from ml_platform.orchestration.storage_faults import EVENTS, check_file
 from ml_platform.private_files import make_dagster_home_private, make_database_private
 
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
@@ -43,13 +47,23 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         cls, inst_data: ConfigurableClassData | None, config_value: Any
     ) -> "PooledSqliteEventLogStorage":
         """Called by Dagster with the `config` of dagster.yaml."""
-        make_dagster_home_private(Path(config_value["home"]))
-        return cls(str(Path(config_value["home"]) / "history" / "runs"), inst_data)
+        home = Path(config_value["home"])
+        make_dagster_home_private(home)
+        with opening_turn(home):
+            check_file(home, EVENTS)
+            return cls(str(home / "history" / "runs"), inst_data)
 
     def wipe(self) -> None:
         """Remove all events. The files are deleted, so all connections are closed first."""
         self._close()
         super().wipe()
+
+    def close_shard(self, shard: str) -> None:
+        """Close the database of one run; the next use opens it again."""
+        with self._db_lock:
+            self._initialized_dbs.discard(shard)
+            if (engine := self._engines.pop(shard, None)) is not None:
+                engine.dispose()
 
     def dispose(self) -> None:
         """Close all connections."""
@@ -79,3 +93,25 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def _close(self) -> None:
         while self._engines:
             self._engines.popitem()[1].dispose()
+
+
+def remove_log(storage: EventLogStorage, run_id: str) -> bool:
+    """Remove the file that holds the log of one run; whether there was one.
+
+    Events of assets and checks are in the index as well, and stay there. A storage without such files is left alone.
+    """
+    if not isinstance(storage, SqliteEventLogStorage):
+        return False
+    if isinstance(storage, PooledSqliteEventLogStorage):
+        storage.close_shard(run_id)
+    path = Path(storage.path_for_shard(run_id))
+    was_there = path.exists()
+    for file in (path, path.with_name(f"{path.name}-wal"), path.with_name(f"{path.name}-shm")):
+        file.unlink(missing_ok=True)
+    storage._initialized_dbs.discard(run_id)  # else a later look would find no tables
+    return was_there
+
+
+def log_files(home: Path) -> list[Path]:
+    """The files of the event log in DAGSTER_HOME that hold events of all runs."""
+    return [home / "history" / "runs" / f"{INDEX_SHARD_NAME}.db"]

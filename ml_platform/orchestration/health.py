@@ -11,8 +11,8 @@ from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform.errors import first_line
 from ml_platform.orchestration.alive import is_dead
-from ml_platform.orchestration.due import IN_FLIGHT
 from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.killed_runs import IN_FLIGHT
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.views.health_finding import Finding

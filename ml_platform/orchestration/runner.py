@@ -10,6 +10,7 @@ from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.code_location import repository_origin, runs_belong_to
+from ml_platform.orchestration.instances import opened_instance
 from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.settings import Settings
@@ -56,7 +57,7 @@ class Runner:
     def run(self, job: str, partition: str, only: list[list[str]] | None = None) -> Run:
         """Run the job `data` or `train` for one partition. Raises RunFailed when a step fails."""
         name = f"{self._pipeline.name}_{job}"
-        with dg.DagsterInstance.get() as instance, self._listening():
+        with opened_instance() as instance, self._listening():
             definition = self._definitions.resolve_job_def(name)  # which asks the instance in whose context it stands
             origin = repository_origin(instance, self._pipeline.name)
             try:

@@ -11,11 +11,12 @@ from contextlib import closing
 
 import dagster as dg
 
-from ml_platform.errors import first_line, secret_free_errors
+from ml_platform.errors import PlatformError, first_line, secret_free_errors
 from ml_platform.monitoring import delivery
 from ml_platform.monitoring.alert_rules import of_sensor, of_stuck_run
 from ml_platform.monitoring.channels import channels
 from ml_platform.orchestration.due import Answer, due
+from ml_platform.orchestration.earlier_runs import GivenUp
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
 from ml_platform.redaction import without_secrets
 from ml_platform.runtime.step import Job
@@ -44,10 +45,8 @@ def answered(
     asset, settings = f"{pipeline.name}/{sensor.removeprefix(f'{pipeline.name}_')}", settings_of(addresses)
     try:
         answer = due(instance, pipeline, job, cursor, log, addresses)
-        if answer.stuck is not None and (ws := reading_workspace_for(settings)) is not None:
-            problem = of_stuck_run(asset, answer.outcome, answer.reason, answer.stuck) if answer.stuck else None
-            if _news(ws.state, asset, problem):
-                _tell(settings, asset, problem, _OURS, log)
+        if answer.looked:
+            _tell_given_up(settings, asset, answer.given_up, log)
     except Exception as error:  # whatever it is: a sensor goes on, and a person hears of it
         log(without_secrets(traceback.format_exc()))
         if not database.exists(settings):
@@ -57,6 +56,21 @@ def answered(
         what = f"{type(error).__name__}: {first_line(error)}"
         return Answer(None, f"This tick failed, and an alert says so. {what}", cursor)
     return answer
+
+
+def _tell_given_up(settings: Settings, asset: str, given_up: GivenUp | None, log: Callable[[str], None]) -> None:
+    """Raise the alert about a state that needs a person, or resolve that of an earlier tick.
+
+    Raises PlatformError before the first run has made the place where alerts are stored: the tick is red then.
+    """
+    ws = reading_workspace_for(settings)
+    if ws is None:
+        if given_up is not None:
+            raise PlatformError(given_up.reason)
+        return
+    problem = of_stuck_run(asset, given_up.outcome, given_up.reason, given_up.state) if given_up else None
+    if _news(ws.state, asset, problem):
+        _tell(settings, asset, problem, _OURS, log)
 
 
 def _news(state: State, asset: str, problem: Alert | None) -> bool:

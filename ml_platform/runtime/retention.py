@@ -1,31 +1,47 @@
 """Maintenance of lake and blobs, which keeps everything that is still referenced."""
 
 import re
-from dataclasses import asdict
+from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import func, select
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import maintenance, sqlite_copies
 from ml_platform.lake.lost_catalog import RESTORE, catalog_file
+from ml_platform.lake.maintenance import MaintenanceReport
 from ml_platform.runtime.workspace import Workspace
+from ml_platform.settings import Settings
+from ml_platform.sources import landing
 from ml_platform.state.database import State
 from ml_platform.state.engine import path
 from ml_platform.state.schema import record_details, records, screenings, versions
 
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
+_UNFINISHED_PAGE = re.compile(r"\.[0-9a-f]{32}")  # how a page of a report is named until it is whole
 
 
-def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.GRACE) -> dict[str, Any]:
-    """Merge files, expire snapshots and remove blobs that no version, record or screening references.
+def sweep(settings: Settings, *, grace: timedelta = maintenance.GRACE) -> int:
+    """Remove what killed processes left below the data folder; how many files and folders.
+
+    That is: staged rows and spilled queries, blobs and reports that were being written, and unfinished copies of landed
+    files. It opens no lake, so that it also works where the disk is full. `grace`: younger ones stay.
+    """
+    reports = (path for path in settings.reports.glob("*/**/.*") if _UNFINISHED_PAGE.fullmatch(path.name))
+    unfinished = [*landing.leftovers(settings), *reports]
+    return maintenance.sweep(settings, grace=grace) + maintenance.remove_older(unfinished, grace)
+
+
+def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.GRACE) -> MaintenanceReport:
+    """Remove leftovers, merge files, expire snapshots and remove blobs that nothing references.
 
     `grace`: younger blobs are kept, because a run may be about to record them. Plots and texts are kept for the
     newest record of each asset and partition. Dagster keeps earlier ones in its own log.
     """
     _refuse_damaged(ws)
-    return asdict(maintenance.maintain(ws.lake, keep_days=keep_days, referenced=referenced(ws.state), grace=grace))
+    leftovers = sweep(ws.settings, grace=grace)
+    report = maintenance.maintain(ws.lake, keep_days=keep_days, referenced=referenced(ws.state), grace=grace)
+    return replace(report, leftovers_removed=report.leftovers_removed + leftovers)
 
 
 def _refuse_damaged(ws: Workspace) -> None:

@@ -1,7 +1,7 @@
 """Raises, resolves and delivers alerts: for the outcomes of steps, and for data that do not arrive."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from ml_platform.monitoring import alert_causes, alert_rules, delivery, freshness
 from ml_platform.monitoring.alert_rules import CheckedOutput
@@ -45,10 +45,23 @@ def raise_alerts(
             if why := alert_causes.passes(ws.state, asset, item.partition, item.about):
                 resolved[item.alert_id] = why
     alerts.resolve(ws.state, resolved)
-    new = alerts.raise_(ws.state, alarming)
+    new = [*alerts.raise_(ws.state, alarming), *check_clock(ws)]
     if new:  # who runs the steps asks at the end anyway
         deliver(ws, say)
     return new
+
+
+def check_clock(ws: Workspace, now: datetime | None = None) -> list[Alert]:
+    """Raise the alert about a clock that was set back, or resolve it when the clock has caught up. Returns a new one.
+
+    `now`: what the clock shows; default: what it shows.
+    """
+    moment = now or datetime.now(UTC)
+    behind = ws.state.clock_behind(moment)
+    standing = [alert_rules.of_clock(behind, moment)] if behind else []
+    caught_up = alert_causes.replaced(ws.state, "platform/clock", WHOLE, "clock", standing)
+    alerts.resolve(ws.state, dict.fromkeys(caught_up, "The clock is later than everything on record again."))
+    return alerts.raise_(ws.state, standing)
 
 
 def check_data(
@@ -58,7 +71,9 @@ def check_data(
     *,
     others: Iterable[ModelPipeline] = (),
 ) -> list[Alert]:
-    """Raise alerts for late data, partitions that wait too long and sources that cannot be read. Returns the new ones.
+    """Raise alerts for late data, partitions that wait too long, sources that cannot be read and a clock set back.
+
+    Returns the new ones.
 
     Open alerts whose cause is gone are resolved. One about data of a table stays open while a pipeline with that table
     misses them or was not looked at. A pipeline that cannot be checked is an alert, and the rest go on.
@@ -90,7 +105,7 @@ def check_data(
             continue
         mended = {item.alert_id: "The check works again." for item in alerts.open_alerts(ws.state, ["sensor"], asset)}
         alerts.resolve(ws.state, {**resolved, **mended})
-    return alerts.raise_(ws.state, [*failures.values(), *standing])
+    return [*alerts.raise_(ws.state, [*failures.values(), *standing]), *check_clock(ws, now)]
 
 
 def _about_data(ws: Workspace, pipeline: ModelPipeline, now: datetime | None) -> list[Alert]:

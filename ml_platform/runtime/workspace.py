@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from sqlalchemy import func, select
@@ -177,8 +177,3 @@ def record_after(tx: Transaction, ws: Stores, author: Author, outcome: Outcome) 
 def window_of(pipeline: ModelPipeline, partition: str) -> tuple[datetime | None, datetime | None]:
     """Start and end (exclusive) of a partition, UTC; (None, None) for a pipeline without partitions."""
     return pipeline.partitions.window(partition) if pipeline.partitions else (None, None)
-
-
-def stamp() -> datetime:
-    """Now, in UTC."""
-    return datetime.now(UTC)

@@ -1,16 +1,19 @@
 """Putting files into the landing folder: whole, under a name that no other content has, or not at all."""
 
 import os
+import re
 import shutil
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from ml_platform.errors import IngestionError
+from ml_platform.lake import durable
 from ml_platform.lake.blobs import file_hash
+from ml_platform.lake.disk_faults import explained
 from ml_platform.settings import Settings
 from ml_platform.sources.landed import files_of, is_left_alone
 from ml_platform.spec.patterns import fixed_folders, is_one_path, keeps_folders
@@ -18,6 +21,9 @@ from ml_platform.spec.tables import Table
 from ml_platform.state import database, withdrawals
 from ml_platform.state import files as file_records
 from ml_platform.state.database import State
+
+_UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp")  # how a copy is named until it is whole
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,9 @@ def land(
 ) -> list[Landed]:
     """Copy files, and those in folders, into the table's part of the landing folder. Each appears whole or not at all.
 
+    After the call they are there also when the power fails. What a killed call leaves is hidden, and `maintain` removes
+    it; the same call again lands the rest.
+
     A file that was withdrawn and is among them is taken back.
 
     Under a pattern with `**` a file keeps its folders: those below a given folder, those of a relative path as it is
@@ -69,6 +78,7 @@ def land(
     Raises:
         IngestionError: For a file that is missing, whose name the pattern does not cover, that shares its name with
             another of the same call, or (without `replace`) with other content that stands. Nothing is copied then.
+        LakeError: When the disk is full, or the landing folder not writable. The files before stay landed.
     """
     if arrived is not None and arrived.tzinfo is None:
         raise IngestionError(f"land(arrived={arrived}) has no time zone.", remedy="Give it one: a moment in UTC.")
@@ -94,8 +104,12 @@ def land(
     for copy in copies:
         if on_file is not None:
             on_file(copy.source)
-        if not (copy.target.exists() and outcomes[copy.path] == "unchanged"):
-            _put(copy)
+        if copy.target.exists() and outcomes[copy.path] == "unchanged":
+            durable.sync_file(copy.target)  # whoever put it there may not have
+        else:
+            _put(copy, settings.landing)
+    for folder in {copy.target.parent for copy in copies}:
+        durable.sync_folder(folder)
     if withdrawn.intersection(outcomes):  # once the files are whole: until then the rows stay out
         with closing(State(settings)) as state:
             withdrawals.end(state, table.name, withdrawn.intersection(outcomes))
@@ -204,11 +218,20 @@ def _outcome(copy: _Copy, digest: str, recorded: str | None) -> str:
     return "replaced" if recorded not in (None, digest) else "landed"
 
 
-def _put(copy: _Copy) -> None:
-    copy.target.parent.mkdir(parents=True, exist_ok=True)
-    whole = copy.target.parent / f".{uuid.uuid4().hex}.tmp"
-    try:
-        shutil.copyfile(copy.source, whole)
-        whole.replace(copy.target)
-    finally:
-        whole.unlink(missing_ok=True)
+def _put(copy: _Copy, landing: Path) -> None:
+    with copy.source.open("rb") as source, explained(landing):
+        durable.make_folder(copy.target.parent)
+        whole = copy.target.parent / f".{uuid.uuid4().hex}.tmp"
+        try:
+            with whole.open("wb") as target:
+                shutil.copyfileobj(source, target, _CHUNK)
+            durable.sync_file(whole)
+            whole.replace(copy.target)
+        finally:
+            whole.unlink(missing_ok=True)
+
+
+def leftovers(settings: Settings) -> Iterator[Path]:
+    """The unfinished copies in the landing folder, of commands that are under way and of those that were killed."""
+    for where, _, names in os.walk(settings.landing):
+        yield from (Path(where) / name for name in names if _UNFINISHED.fullmatch(name))

@@ -81,7 +81,8 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
         report.refused.extend(scan.pending.refused)
         if scan.restamped:
             file_records.note_unchanged(stores.state, table.name, [(v, *stamp) for v, stamp in scan.restamped])
-        now, arrivals = datetime.now(UTC), file_records.declared_arrivals(stores.state, table.name)
+        arrivals = file_records.declared_arrivals(stores.state, table.name) if scan.waiting else {}
+        now = file_records.next_arrival(stores.state, table.name) if scan.waiting else datetime.now(UTC)
         batch: list[_Read] = []
         size, since = 0, time.monotonic()
         for item in scan.waiting:

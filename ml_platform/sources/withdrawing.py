@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from pathlib import PurePosixPath
 
@@ -60,7 +60,7 @@ def withdraw(state: State, settings: Settings, table: str, file: str, *, why: st
             raise IngestionError(f"No rows of {path} stand.", remedy="Its content may stand under another name.")
         on_disk = settings.landing / path
         stamp = stamp_of(on_disk) if on_disk.is_file() else Stamp(0, 0)
-        version = without_rows(table, recorded[path], standing, stamp, datetime.now(UTC))
+        version = without_rows(table, recorded[path], standing, stamp, file_records.next_arrival(state, table))
         with state.writing():
             file_records.record(state, table, version, "")
             withdrawals.record(state, table, version, standing.sha256, why=why, actor=actor, by_hand=True)

@@ -17,7 +17,17 @@ from ml_platform.state.database import State
 from ml_platform.state.schema import alerts as table
 
 Kind = Literal[
-    "gate", "contract", "refused_file", "drift", "no_fresh_data", "waiting", "check", "blocked", "run", "sensor"
+    "gate",
+    "contract",
+    "refused_file",
+    "drift",
+    "no_fresh_data",
+    "waiting",
+    "check",
+    "blocked",
+    "run",
+    "sensor",
+    "clock",
 ]
 Severity = Literal["error", "warn"]
 
@@ -72,7 +82,7 @@ def alert(
     link: str = "",
     run_id: str = "",
 ) -> Alert:
-    """An alert raised now, with an id made from its subject."""
+    """An alert of this moment, with an id made from its subject. `raise_` gives it its place in time."""
     identity = content_key("alert", kind, asset, partition, about, evidence)[:16]  # of _IDENTITY
     now = datetime.now(UTC)
     title, text = without_secrets(title), without_secrets(text)
@@ -84,7 +94,7 @@ def raise_(state: State, candidates: Sequence[Alert]) -> list[Alert]:
     if not _unknown(state, candidates):
         return []
     with state.writing() as connection:
-        new = _unknown(state, candidates)
+        new = [replace(item, raised_at=state.stamp()) for item in _unknown(state, candidates)]
         for item in new:
             connection.execute(insert(table).values(asdict(item)))
     return new
@@ -94,8 +104,8 @@ def resolve(state: State, why_by_id: Mapping[str, str], *, by: str = PLATFORM) -
     """Resolve the open ones among these alerts (id → why). Returns those that this call resolved."""
     if not any(item.is_open for item in _recorded(state, why_by_id).values()):
         return []
-    now = datetime.now(UTC)
     with state.writing() as connection:
+        now = state.stamp()
         before = [item for item in _recorded(state, why_by_id).values() if item.is_open]
         resolved = [
             replace(item, resolved_at=now, resolved_by=by, resolved_why=why_by_id[item.alert_id]) for item in before

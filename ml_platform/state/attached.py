@@ -9,12 +9,13 @@ that is in use.
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import duckdb
 
 from ml_platform.errors import LakeError, first_line
 from ml_platform.lake.connection import ADDRESS, Lake
+from ml_platform.lake.disk_faults import exhausted
 from ml_platform.naming import literal, quoted
 from ml_platform.state import engine
 from ml_platform.state.schema import metadata
@@ -32,7 +33,7 @@ def attach(lake: Lake) -> None:
         elif engine.path(lake.settings).exists():
             _attach_copy(lake.connection, engine.path(lake.settings))
     except (duckdb.Error, sqlite3.Error) as error:
-        raise LakeError(
+        raise exhausted(error, Path(gettempdir())) or LakeError(
             f"The operational state cannot be attached: {first_line(error)}.", remedy="See `ml-platform doctor`."
         ) from None  # the cause may hold the address of the database
 

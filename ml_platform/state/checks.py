@@ -5,7 +5,7 @@ Rows are only added. The newest row of a table, partition and check counts.
 
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
@@ -59,13 +59,12 @@ def record(state: State, table_name: str, partition: str, rows: Sequence[CheckRo
 
 def add(state: State, table_name: str, rows: Sequence[CheckRow]) -> None:
     """Add results on any partitions of a table, as far as they differ from the newest of their check."""
-    now = datetime.now(UTC)
     with state.writing() as connection:
         partitions = {row.partition for row in rows}
         newest = {(row.partition, row.name): _result(row) for row in standing(state, table_name, partitions)}
         for row in rows:
             if newest.get((row.partition, row.name)) != _result(row):
-                connection.execute(insert(table).values({**asdict(row), "recorded_at": now}))
+                connection.execute(insert(table).values({**asdict(row), "recorded_at": state.stamp()}))
 
 
 def standing(state: State, table_name: str, partitions: Collection[str]) -> list[CheckRow]:

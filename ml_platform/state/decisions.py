@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import func, insert, select
 
@@ -52,9 +52,9 @@ def append(
     run_id: str,
 ) -> DecisionRecord:
     """Add a decision to the history."""
-    now = datetime.now(UTC)
-    entry = DecisionRecord(pipeline, partition, decided_at, outcome, reason, policy, evidence, run_id, now)
     with state.writing() as connection:
+        now = state.stamp()
+        entry = DecisionRecord(pipeline, partition, decided_at, outcome, reason, policy, evidence, run_id, now)
         connection.execute(insert(table).values(asdict(entry)))
     return entry
 

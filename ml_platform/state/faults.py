@@ -1,9 +1,12 @@
 """Faults of the database of the operational state, as errors of the platform with the remedy that fits."""
 
+from pathlib import Path
+
 from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from ml_platform.errors import StateError, first_line
+from ml_platform.lake.disk_faults import exhausted
 from ml_platform.lake.lost_catalog import RESTORE
 
 
@@ -24,6 +27,8 @@ def raise_as_state_errors(engine: Engine, location: str) -> None:
 def _state_error(context: ExceptionContext, location: str) -> StateError:
     original = context.original_exception
     cause = first_line(original)
+    if (fault := exhausted(original, Path(location))) is not None:
+        return StateError(fault.what, remedy=fault.remedy.replace("committed", "recorded", 1))
     if "malformed" in cause or "not a database" in cause:
         return StateError(f"The operational state ({location}) cannot be opened: {cause}.", remedy=RESTORE)
     if context.connection is None:

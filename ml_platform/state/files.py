@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, func, insert, select, union_all, update
@@ -118,7 +118,7 @@ def record(state: State, table: str, version: FileVersion, run_id: str) -> None:
                 .where(mine, files.c.file_id == version.replaces)
                 .values(status="replaced", replaced_at=version.arrival)
             )
-        connection.execute(insert(files).values(**values, recorded_at=datetime.now(UTC)))
+        connection.execute(insert(files).values(**values, recorded_at=state.stamp()))
         announced = and_(unfinished_files.c.table_name == table, unfinished_files.c.file_id == version.file_id)
         connection.execute(delete(unfinished_files).where(announced))
 
@@ -138,7 +138,14 @@ def declare_arrivals(state: State, table: str, contents: Iterable[tuple[str, str
             same = and_(landings.c.table_name == table, landings.c.path == path, landings.c.sha256 == digest)
             connection.execute(delete(landings).where(same))
             values = {"table_name": table, "path": path, "sha256": digest, "arrival": arrived}
-            connection.execute(insert(landings).values(**values, recorded_at=datetime.now(UTC)))
+            connection.execute(insert(landings).values(**values, recorded_at=state.stamp()))
+
+
+def next_arrival(state: State, table: str) -> datetime:
+    """The arrival of versions that nobody declared one for: now, and later than every arrival of the table (S6)."""
+    newest: datetime | None = state.value(select(func.max(files.c.arrival)).where(files.c.table_name == table))
+    stamp = state.stamp()
+    return stamp if newest is None or stamp > newest else newest + timedelta(microseconds=1)
 
 
 def declared_arrivals(state: State, table: str) -> dict[tuple[str, str], datetime]:

@@ -7,7 +7,7 @@ check results and inputs.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -80,18 +80,18 @@ def record(
     files: Mapping[str, str] | None = None,
 ) -> Record:
     """Record an output, with `author.reads` as its inputs. The output must exist already (S43)."""
-    values = {
-        "asset": author.asset,
-        "partition": author.partition,
-        "content_key": author.content_key,
-        "output": output,
-        "rows": rows,
-        "result": to_json(result),
-        "files": json.dumps(dict(files or {})),
-        "run_id": author.run_id,
-        "recorded_at": datetime.now(UTC),
-    }
     with state.writing() as connection:
+        values = {
+            "asset": author.asset,
+            "partition": author.partition,
+            "content_key": author.content_key,
+            "output": output,
+            "rows": rows,
+            "result": to_json(result),
+            "files": json.dumps(dict(files or {})),
+            "run_id": author.run_id,
+            "recorded_at": state.stamp(),
+        }
         number = connection.execute(records.insert().values(values)).inserted_primary_key
         assert number is not None  # the database numbers every record
         connection.execute(

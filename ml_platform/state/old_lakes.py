@@ -21,6 +21,7 @@ from ml_platform.naming import quoted
 from ml_platform.private_files import make_private
 from ml_platform.settings import Settings
 from ml_platform.state import schema
+from ml_platform.state.clock import newest_on_record
 from ml_platform.state.database import State
 from ml_platform.state.lake_marks import refuse_mismatch
 from ml_platform.state.old_results import display_of, result_of
@@ -140,6 +141,7 @@ def _copy(lake: Lake, state: State, old: set[str]) -> None:
         for pipeline in _deciding(lake):
             decided = _rows(lake, f"{quoted(pipeline)}.decisions", "recorded_at, rowid")
             put(schema.decisions, [_decision(row) for row in decided])
+        state.stamp(after=newest_on_record(connection))  # what comes is later than what was copied
         connection.execute(insert(schema.imports).values(source=SOURCE, progress="copied"))
 
 

@@ -8,7 +8,7 @@ another version.
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 from sqlalchemy import Connection, insert, select
@@ -108,7 +108,7 @@ def promote(
     find_version(state, pipeline, version)
     with state.writing() as connection:
         log = history(state, pipeline)
-        moment = _now_in(log) if by_hand or effective_at is None else effective_at
+        moment = _now_in(state, log) if by_hand or effective_at is None else effective_at
         undone = _undone(log, version)
         if undone is not None and not by_hand:
             problem = f"it was rolled back by {undone.actor} ({undone.reason}), so only a person promotes it again"
@@ -135,7 +135,7 @@ def promote(
             refused = GateWaits if all(waits for _, waits in objections) else PromotionRefused
             raise refused(pipeline, version, refusals)
         before = serving.version if serving else None
-        now, overrides = datetime.now(UTC), "; ".join(data_blocks)
+        now, overrides = state.stamp(), "; ".join(data_blocks)
         entry = Promotion(
             0, pipeline, version, "promoted", before, partition, moment, reason, actor, run_id, now, overrides
         )
@@ -158,7 +158,7 @@ def keep(
                 return entry
         serving = _serving(log, effective_at)
         stays = serving.version if serving else None
-        now = datetime.now(UTC)
+        now = state.stamp()
         entry = Promotion(0, pipeline, stays, "kept", stays, partition, effective_at, reason, actor, run_id, now)
         return _append(connection, entry)
 
@@ -188,8 +188,8 @@ def rollback(
             problem = "is the champion already" if target == standing[-1] else "was never the champion"
             others = ", ".join(str(v) for v in served if v != standing[-1])
             raise RollbackRefused(f"{pipeline}@{target} {problem}.", remedy=f"Earlier champions: {others}.")
-        now, last = datetime.now(UTC), log[-1].partition
-        entry = Promotion(0, pipeline, target, "rolled_back", standing[-1], last, _now_in(log), why, actor, run_id, now)
+        now, last, moment = state.stamp(), log[-1].partition, _now_in(state, log)
+        entry = Promotion(0, pipeline, target, "rolled_back", standing[-1], last, moment, why, actor, run_id, now)
         return _append(connection, entry)
 
 
@@ -276,8 +276,8 @@ def _undone(log: list[Promotion], version: int) -> Promotion | None:
     return last
 
 
-def _now_in(log: list[Promotion]) -> datetime:
-    return max((e.effective_at for e in log), default=datetime.now(UTC))
+def _now_in(state: State, log: list[Promotion]) -> datetime:
+    return max(e.effective_at for e in log) if log else state.stamp()
 
 
 def _append(connection: Connection, entry: Promotion) -> Promotion:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 
 from sqlalchemy import and_, delete, insert, select
 
@@ -43,4 +42,4 @@ def record(state: State, batch: Sequence[ScreeningRecord]) -> None:
                 screenings.c.screening_key == one.screening_key,
             )
             connection.execute(delete(screenings).where(same))
-            connection.execute(insert(screenings).values(**asdict(one), recorded_at=datetime.now(UTC)))
+            connection.execute(insert(screenings).values(**asdict(one), recorded_at=state.stamp()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from sqlalchemy import func, insert, select
@@ -76,9 +76,9 @@ def record(state: State, verdicts: Sequence[Verdict], run_id: str, *, anew: bool
     An earlier measurement for the same version, gate and segment is kept and returned, unless the gate is measured
     `anew` or has another severity. A gate that could not be measured is judged again. Rows are only added.
     """
-    now = datetime.now(UTC)
     recorded: list[Verdict] = []
     with state.writing() as connection:
+        now = state.stamp()
         before = {(v.pipeline, v.version): history(state, v.pipeline, v.version) for v in verdicts}
         for verdict in verdicts:
             mine = [v for v in before[verdict.pipeline, verdict.version] if v.gate_key == verdict.gate_key]

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, insert, select
@@ -63,7 +63,7 @@ def register(state: State, training: Training) -> Version:
         registered = Version(
             **{f.name: getattr(training, f.name) for f in fields(Training)},
             version=int(newest or 0) + 1,
-            created_at=datetime.now(UTC),
+            created_at=state.stamp(),
         )
         connection.execute(insert(table).values(stored(registered)))
     return registered

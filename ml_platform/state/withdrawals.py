@@ -6,7 +6,7 @@ A withdrawal is a version of the file without rows, which arrives like a correct
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import and_, insert, select, update
 
@@ -42,7 +42,7 @@ def record(
     with state.writing() as connection:
         connection.execute(
             insert(withdrawals).values(
-                **values, why=why, actor=actor, by_hand=by_hand, recorded_at=datetime.now(UTC), ended_at=None
+                **values, why=why, actor=actor, by_hand=by_hand, recorded_at=state.stamp(), ended_at=None
             )
         )
 
@@ -64,5 +64,5 @@ def end(state: State, table: str, paths: Iterable[str]) -> None:
         for path in paths:
             mine = and_(withdrawals.c.table_name == table, withdrawals.c.path == path)
             connection.execute(
-                update(withdrawals).where(mine, withdrawals.c.ended_at.is_(None)).values(ended_at=datetime.now(UTC))
+                update(withdrawals).where(mine, withdrawals.c.ended_at.is_(None)).values(ended_at=state.stamp())
             )

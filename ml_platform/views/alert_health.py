@@ -1,7 +1,9 @@
 """Health checks of alerts: open ones, and those that did not reach their channel."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
+from ml_platform.monitoring.alert_rules import of_clock
 from ml_platform.monitoring.delivery import deliveries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.alerts import PLATFORM, Alert, latest_of, open_alerts
@@ -9,8 +11,8 @@ from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
 from ml_platform.views.health_finding import Finding
 
-# `data_health` looks at these itself.
-_SEEN = ("refused_file", "no_fresh_data", "waiting")
+# `data_health` looks at these itself, and `set_clock` at the last one.
+_SEEN = ("refused_file", "no_fresh_data", "waiting", "clock")
 
 
 def acknowledged(state: State, candidate: Alert) -> str:
@@ -21,6 +23,11 @@ def acknowledged(state: State, candidate: Alert) -> str:
     return f"Resolved by {last.resolved_by}: {last.resolved_why}"
 
 
+def given_up(state: State, pipeline: str) -> list[Alert]:
+    """The open alerts about what the sensors of a pipeline gave up on: runs, or their own ticks. Newest first."""
+    return [item for item in open_alerts(state, ("run", "sensor")) if item.asset.startswith(f"{pipeline}/")]
+
+
 def standing_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """A finding for each open alert, but for those about data, which `data_health` looks at anew."""
     items = [item for item in open_alerts(stores.state) if item.kind not in _SEEN]
@@ -29,6 +36,15 @@ def standing_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Itera
         yield Finding("open alert", "bad" if item.severity == "error" else "warn", item.title, remedy)
     if not items:
         yield Finding("open alert", "ok", "none")
+
+
+def set_clock(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+    """A finding where the clock of this machine is behind the newest time on record."""
+    now = datetime.now(UTC)
+    behind = stores.state.clock_behind(now)
+    if behind:
+        told = of_clock(behind, now)
+        yield Finding("clock", "bad", told.title, told.text)
 
 
 def undelivered_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

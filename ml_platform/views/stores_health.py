@@ -19,7 +19,7 @@ from ml_platform.state.schema import REVISION
 from ml_platform.state.stores import Stores
 from ml_platform.state.versions import versions
 from ml_platform.training.environment import differences, environment
-from ml_platform.views.alert_health import standing_alerts, undelivered_alerts
+from ml_platform.views.alert_health import set_clock, standing_alerts, undelivered_alerts
 from ml_platform.views.champion_health import champions
 from ml_platform.views.data_health import rejected_rows, waiting_partitions
 from ml_platform.views.databases_health import damaged_pages, lost_catalog, mismatch
@@ -97,6 +97,7 @@ CHECKS: dict[str, Check] = {
     "quarantine": rejected_rows,
     "partitions": waiting_partitions,
     "champion": champions,
+    "clock": set_clock,
     "open alert": standing_alerts,
     "alerts": undelivered_alerts,
     "versions": changed_libraries,

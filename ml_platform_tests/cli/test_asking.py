@@ -12,7 +12,10 @@ from ml_platform.settings import Settings
 from ml_platform.spec.declarations import Declarations
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
-STATUS = "pipeline partition rows quarantined metric realised gates decision reasons champion waits_for waiting_since"
+STATUS = (
+    "pipeline partition rows quarantined metric realised gates decision reasons champion waits_for waiting_since "
+    "given_up"
+)
 KEYS = {
     ("pipelines",): "name task partitions tables features gates owners description problem",
     ("status",): STATUS,

@@ -1,6 +1,7 @@
 """The commands that change something."""
 
 import json
+import os
 from contextlib import closing
 from pathlib import Path
 
@@ -117,7 +118,29 @@ def test_upkeep_tells_what_it_did(platform: Path) -> None:
         "blobs_removed",
         "bytes_freed",
         "seconds",
+        "runs_removed",
+        "run_logs_removed",
+        "history_bytes_freed",
     ]
+
+
+def test_upkeep_without_dagster_says_that_history_was_left_alone(
+    platform: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", "/there/is/none")
+    shown = invoke("maintain")
+    assert shown.exit_code == 0
+    assert "The history of runs is left alone: DAGSTER_HOME is /there/is/none, which is not" in shown.stderr
+    assert "runs removed" not in shown.stdout
+
+
+def test_upkeep_frees_what_it_can_before_it_opens_the_lake(platform: Path) -> None:
+    staged = platform / "lake" / "staging" / "of-a-killed-run.parquet"
+    staged.write_bytes(bytes(1000))
+    os.utime(staged, (0, 0))
+    (platform / "lake" / "catalog.sqlite").write_bytes(b"damaged" * 1000)
+    assert invoke("maintain").exit_code == 1
+    assert not staged.exists()
 
 
 def test_after_a_rule_was_mended_replay_tells_what_passes_and_what_to_run(

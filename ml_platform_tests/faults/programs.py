@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,21 @@ import polars as pl
 from ml_platform.lake import transaction
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction, write
+from ml_platform.runtime import retention
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
+from ml_platform.sources import landing
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger
 from ml_platform.state.database import State
 from ml_platform.state.publishing import publish
 from ml_platform.steps.all_steps import planner
+from ml_platform_tests import scenario
 from ml_platform_tests.faults import lake_contents, trip_pipelines
+from ml_platform_tests.scenario.landing import csv
 from ml_platform_tests.world import World
 
+LANDED = ("2024-01", "2024-02", "2024-03")
 _WAIT = 120.0  # seconds for the write lock: eleven processes share it here
 
 
@@ -99,6 +106,74 @@ def run(folder: Path, through: str) -> int:
         steps = opened.run(through)
         publish(opened.ws)
         return len(steps)
+
+
+def write_sources(folder: Path) -> None:
+    """The files that `land` lands: drivers, and trips of three months."""
+    folder.mkdir(parents=True)
+    (folder / "drivers.csv").write_text(csv(scenario.driver_rows()))
+    for month in LANDED:
+        (folder / f"trips_{month}.csv").write_text(csv(scenario.trip_rows(month)))
+
+
+def open_lake(folder: Path, _: str) -> None:
+    """Make lake and operational state, or open them."""
+    world(folder, trip_pipelines.trips(trip_pipelines.APART)).close()
+
+
+def land(folder: Path, sources: str) -> list[str]:
+    """Land the files of `write_sources`, each arriving when its month is over; how each ended."""
+    pipeline, settings = trip_pipelines.trips(trip_pipelines.APART), Settings(data=folder, threads=1)
+    arrivals = {"drivers.csv": datetime(2024, 1, 1, tzinfo=UTC)}
+    arrivals |= {f"trips_{month}.csv": pipeline.partitions.window(month)[1] for month in LANDED}  # type: ignore[union-attr]  # trips have partitions
+    outcomes = []
+    for name, arrived in arrivals.items():
+        table = pipeline.table(name.partition(".")[0].partition("_")[0])
+        outcomes += landing.land(settings, table, [Path(sources, name)], arrived=arrived)
+        say({"landed": name})
+    return [landed.outcome for landed in outcomes]
+
+
+def land_all(folder: Path, sources: str) -> int:
+    """Land a folder of files for trips; how many."""
+    say({"began": True})
+    table = trip_pipelines.trips(trip_pipelines.APART).table("trips")
+    return len(landing.land(Settings(data=folder, threads=1), table, [Path(sources)]))
+
+
+def run_first(folder: Path, _: str) -> int:
+    """Run the first month."""
+    return run(folder, LANDED[0])
+
+
+def run_second(folder: Path, _: str) -> int:
+    """Run the second month."""
+    return run(folder, LANDED[1])
+
+
+def maintain(folder: Path, _: str = "") -> None:
+    """Upkeep as `ml-platform maintain` does it, without grace for anything."""
+    settings, grace = Settings(data=folder, threads=1, lock_timeout=_WAIT), timedelta(0)
+    say({"began": True})
+    retention.sweep(settings, grace=grace)
+    with closing(Workspace.open(settings, {})) as opened:
+        retention.maintain(opened, keep_days=0, grace=grace)
+
+
+def tell(folder: Path, _: str) -> dict[str, Any]:
+    """What there is: rows, keys, champions and the story, without what is told by the moment; and what nobody needs."""
+    with closing(world(folder, trip_pipelines.trips(trip_pipelines.APART))) as opened:
+        lake, name = opened.ws.lake, trip_pipelines.APART
+        hidden = [path.name for path in folder.rglob(".*")]
+        return {
+            "rows": sorted(map(repr, lake_contents.rows_by_part(lake).items())),
+            "keys": sorted(map(repr, lake_contents.keys(opened.ws.state).items())),
+            "champions": repr(lake_contents.champions(opened.ws.state, name)),
+            "story": {kind: sorted(map(repr, rows)) for kind, rows in lake_contents.story(lake).items()},
+            "twice": [lake_contents.duplicate_keys(lake, [name]), lake_contents.recorded_twice(opened.ws.state)],
+            "left over": [lake_contents.orphans(opened.ws, retention.referenced(opened.ws)), hidden],
+            "stale": repr(opened.planned(LANDED[1])),
+        }
 
 
 def run_killed_before_record(folder: Path, through: str, asset: str) -> None:

@@ -1,4 +1,6 @@
 import errno
+import sqlite3
+import tempfile
 from pathlib import Path
 
 import duckdb
@@ -8,6 +10,8 @@ from ml_platform.errors import LakeError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.disk_faults import disk_fault
+from ml_platform.lake.query import ask as ask_lake
+from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
 from ml_platform_tests.lake.programs import both_halves, finish, start
 
@@ -54,13 +58,49 @@ def test_a_catalog_that_is_not_one_is_told(settings: Settings) -> None:
         (duckdb.IOException("IO Error: Could not write file: No space left on device"), "is full"),
         (duckdb.Error("attempt to write a readonly database"), "is not writable"),
         (duckdb.Error("database or disk is full"), "is full"),
+        (sqlite3.OperationalError("database or disk is full"), "is full"),
+        (MemoryError(), "Out of memory: The machine has no memory left."),
     ],
 )
 def test_what_disks_say_becomes_a_lake_error_with_the_path(error: Exception, part: str) -> None:
     fault = disk_fault(error, Path("/the/lake"))
     assert fault is not None
-    assert "/the/lake" in str(fault)
+    assert "/the/lake" in str(fault) or isinstance(error, MemoryError)
     assert part in str(fault)
+
+
+def test_want_of_memory_is_told_in_one_line_with_the_setting(settings: Settings) -> None:
+    with Lake(settings.model_copy(update={"memory_limit": "40MB"})) as lake:
+        for ask in (lake.rows, lake.frame):
+            with pytest.raises(LakeError, match=r"^Out of memory: .* Raise ML_PLATFORM_MEMORY_LIMIT") as raised:
+                ask("SELECT list(i) FROM range(9_000_000) t(i)")
+            assert "\n" not in str(raised.value)
+        with pytest.raises(LakeError, match="ML_PLATFORM_MEMORY_LIMIT"), write(lake, Author("s/t")) as tx:
+            tx.execute("CREATE TABLE t AS SELECT list(i) AS v FROM range(9_000_000) t(i)")
+    little = settings.model_copy(update={"memory_limit": "40MB"})
+    with Lake(little, read_only=True) as lake, pytest.raises(LakeError, match="ML_PLATFORM_MEMORY_LIMIT"):
+        ask_lake(lake, "SELECT list(i) FROM range(9_000_000) t(i)")
+
+
+def test_a_disk_without_room_for_what_queries_spill_is_a_full_disk(settings: Settings) -> None:
+    settings = settings.model_copy(update={"memory_limit": "40MB"})
+    Lake(settings).close()
+    for read_only in (False, True):
+        with Lake(settings, read_only=read_only) as lake:
+            lake.connection.execute("SET max_temp_directory_size = '1MB'")
+            folder = Path(tempfile.gettempdir()) if read_only else lake.folder / "staging"
+            with pytest.raises(LakeError, match=f"The disk of {folder} is full") as raised:
+                lake.rows("SELECT count(*) FROM (SELECT i, hash(i) AS h FROM range(5_000_000) t(i) ORDER BY h)")
+            assert ("TMPDIR" in str(raised.value)) is read_only
+
+
+def test_a_full_disk_elsewhere_is_named_as_what_it_is() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device", f"{tempfile.gettempdir()}/unpacked-x/content")
+    assert f"The disk of {tempfile.gettempdir()}/unpacked-x/content is full" in str(
+        disk_fault(error, Path("/the/lake"))
+    )
+    assert "TMPDIR" in str(disk_fault(error, Path("/the/lake")))
+    assert "TMPDIR" not in str(disk_fault(OSError(errno.ENOSPC, "full"), Path("/the/lake")))
 
 
 def test_other_errors_stay_what_they_are() -> None:

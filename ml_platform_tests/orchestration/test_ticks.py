@@ -148,41 +148,6 @@ def test_a_run_of_another_pipeline_that_takes_in_our_tables_is_waited_for(open_d
         assert started.run_id in driver.skipped[LANDING]
 
 
-def test_a_run_whose_process_is_gone_keeps_nobody_waiting(open_driver: OpenDriver) -> None:
-    trips = open_driver("trips_on_request")
-    _land(trips, "2024-03")
-    job = trips.definitions.resolve_job_def("trip_delay_data")
-    with dg.DagsterInstance.get() as instance:
-        tags = {PIPELINE_TAG: "trip_delay"}
-        dead = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=tags)
-        with alive.marked(trips.settings, dead.run_id):
-            assert trips.tick(LANDING) == []
-        assert trips.tick(LANDING) == [], "without a mark nobody can tell"
-        folder = trips.settings.lake / "locks" / "alive"
-        (folder / dead.run_id).touch()  # as a process leaves it that was killed
-        assert len(trips.tick(LANDING)) == 1
-        found = instance.get_run_by_id(dead.run_id)
-        assert found is not None and found.status == dg.DagsterRunStatus.FAILURE
-        assert list(folder.iterdir()) == []
-
-
-def test_a_run_that_was_killed_goes_again_but_not_for_ever(open_driver: OpenDriver) -> None:
-    trips = open_driver("trips_on_request")
-    _land(trips, "2024-03")
-    job, keys = trips.definitions.resolve_job_def("trip_delay_data"), []
-    folder = trips.settings.lake / "locks" / "alive"
-    folder.mkdir(parents=True)
-    with dg.DagsterInstance.get() as instance:
-        for status in (dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.STARTED):
-            (request,) = trips.tick(LANDING)
-            keys.append(request.run_key)
-            killed = instance.create_run_for_job(job, status=status, tags=dict(request.tags))
-            (folder / killed.run_id).touch()  # as a process leaves it that was killed
-        assert trips.tick(LANDING) == []
-    assert len(set(keys)) == 3, "Dagster takes no key twice"
-    assert trips.skipped[LANDING].startswith("trip_delay_data for 2024-01 was killed 3 times")
-
-
 @pytest.mark.slow
 def test_a_training_that_fails_is_not_repeated_is_an_alert_and_keeps_nobody_from_scoring(
     open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch

@@ -1,11 +1,14 @@
 """Landing files: nothing is overwritten without a word, folders are kept, and what nobody reads is named."""
 
+import errno
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from ml_platform.errors import DeclarationError, IngestionError
+from ml_platform.errors import DeclarationError, IngestionError, LakeError
+from ml_platform.runtime import retention
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.landed import sentences, strays
 from ml_platform.sources.landing import Landed, land
@@ -236,3 +239,62 @@ def test_the_files_that_a_pattern_covers_are_the_files_that_are_read(
 def test_two_stars_within_a_name_are_refused() -> None:
     with pytest.raises(DeclarationError, match="`\\*\\*` is a part of a name"):
         Files("customers/**.csv")
+
+
+def test_what_land_said_is_there_survives_a_power_failure(
+    sandbox: IngestionSandbox, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes come before the name, and both before the call ends; folders that are new have names of their own."""
+    order: list[str] = []
+    sync, replace = os.fsync, Path.replace
+    landing_folder = sandbox.landing
+
+    def synced(number: int) -> None:
+        path = Path(f"/proc/self/fd/{number}").readlink()
+        if path.is_relative_to(landing_folder):
+            hidden = path.name.startswith(".")
+            order.append("bytes" if hidden else f"{path.relative_to(landing_folder)} synced")
+        sync(number)
+
+    def replaced(path: Path, target: Path) -> Path:
+        if target.is_relative_to(landing_folder):
+            order.append(f"{target.relative_to(landing_folder)} named")
+        return replace(path, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    land(sandbox.stores.settings, DEEP, [exports])
+    names = sorted(path.relative_to(exports).as_posix() for path in exports.rglob("*.csv"))
+    for name in names:
+        at = order.index(f"customers/{name} named")
+        assert order[at - 1] == "bytes"
+        assert f"{Path('customers', name).parent} synced" in order[at:]
+    assert order.index(". synced") < order.index("customers synced"), "the folder itself has its name on the disk"
+    order.clear()
+    land(sandbox.stores.settings, DEEP, [exports])
+    assert not any("named" in step for step in order)
+    assert all(f"customers/{name} synced" in order for name in names), "what stood there may not be on the disk"
+
+
+def test_what_a_killed_landing_left_is_no_stray_and_is_removed_once_it_is_old(sandbox: IngestionSandbox) -> None:
+    left = sandbox.put(f"customers/2024/.{'0123456789abcdef' * 2}.tmp", "k")
+    own = [sandbox.put(name, "x") for name in ("customers/.hidden.tmp", "customers/a.csv", "customers/b.csv.tmp")]
+    assert [stray.path for stray in strays(sandbox.stores.settings, [customers()])] == ["customers/b.csv.tmp"]
+    assert retention.sweep(sandbox.stores.settings) == 0
+    assert left.exists()
+    assert retention.sweep(sandbox.stores.settings, grace=timedelta(0)) == 1
+    assert not left.exists()
+    assert all(path.exists() for path in own)
+
+
+def test_a_landing_that_finds_no_room_names_the_disk_and_leaves_no_piece(
+    sandbox: IngestionSandbox, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", _full)
+    with pytest.raises(LakeError, match=f"The disk of {sandbox.landing} is full"):
+        land(sandbox.stores.settings, DEEP, [exports])
+    assert files_in(sandbox.landing) == []
+
+
+def _full(_: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")

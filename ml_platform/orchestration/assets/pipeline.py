@@ -3,6 +3,7 @@
 import dagster as dg
 
 from ml_platform.errors import secret_free_errors
+from ml_platform.lake.disk_faults import exhaustion_explained
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
@@ -44,7 +45,8 @@ def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         announce("/".join(key), partition)
         with secret_free_errors():
             ws = ml_platform_workspace.workspace()
-            outcome = step.run(ws, pipeline, partition, context.run.run_id)
+            with exhaustion_explained(ws.settings.data):
+                outcome = step.run(ws, pipeline, partition, context.run.run_id)
             context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
             tell_alerts(context, ws, key, partition, outcome, step.alerts)
         return materialized(key, partition, outcome, ws.blobs, about)

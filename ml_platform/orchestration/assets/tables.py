@@ -40,7 +40,7 @@ def _raw(table: Table, owners: Sequence[str], references: list[Reference]) -> dg
     )
     def raw(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource) -> dg.MaterializeResult[None]:
         announce("/".join(key), WHOLE)
-        with passing_faults_retried(), secret_free_errors():
+        with passing_faults_retried(ml_platform_workspace.settings()), secret_free_errors():
             ws = ml_platform_workspace.workspace()
             outcome = steps.ingest(ws, table, references, context.run.run_id, context.log.info)
             tell_alerts(context, ws, key, WHOLE, outcome, "check")
@@ -84,7 +84,7 @@ def _validated(
     def validated(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
         partition = partition_of(context, slices)
         announce("/".join(key), partition)
-        with passing_faults_retried(), secret_free_errors():
+        with passing_faults_retried(ml_platform_workspace.settings()), secret_free_errors():
             ws = ml_platform_workspace.workspace()
             good, bad = steps.validate(ws, table, references, partition, context.run.run_id)
             tell_alerts(context, ws, key, partition, good, "contract")

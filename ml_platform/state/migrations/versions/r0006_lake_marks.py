@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -14,6 +14,6 @@ def upgrade() -> None:
     op.create_table(
         "lake_marks",
         sa.Column("lake", sa.Text(), nullable=False),
-        sa.Column("snapshot", sa.BigInteger(), nullable=False),
+        sa.Column("snapshot", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("lake", name=op.f("pk_lake_marks")),
     )

@@ -1,0 +1,35 @@
+"""Opens the Dagster instance of DAGSTER_HOME for the command line."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from sqlalchemy.exc import DatabaseError
+
+from ml_platform.orchestration.home_faults import home_faults_explained
+from ml_platform.orchestration.opening_lock import opening_turn
+from ml_platform.orchestration.storage_faults import home_faults
+
+
+@contextmanager
+def opened_instance() -> Iterator[dg.DagsterInstance]:
+    """The instance of DAGSTER_HOME, opened when no other process opens it.
+
+    Raises HomeBroken for a home with a damaged file, several revisions or missing tables, and DagsterHomeFault for one
+    that is full or cannot be written, also when the body meets it.
+    """
+    home = Path(os.environ["DAGSTER_HOME"])
+    with home_faults_explained():
+        try:
+            with opening_turn(home):
+                for fault in home_faults(home):
+                    raise fault
+                instance = dg.DagsterInstance.get()
+            with instance:
+                yield instance
+        except DatabaseError as error:  # Dagster's storages raise it for whatever SQLite says
+            for fault in home_faults(home, deep=True):
+                raise fault from error
+            raise

@@ -1,0 +1,141 @@
+"""A fresh DAGSTER_HOME that several processes open at once works; a broken one is recognised, and the mend mends."""
+
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from ml_platform.orchestration.instances import opened_instance
+from ml_platform.orchestration.storage_faults import EVENTS, FILES, RUNS, SCHEDULES, HomeBroken, SqliteFile, home_faults
+from ml_platform_tests.orchestration.dagster_dev import CONFIG
+from ml_platform_tests.orchestration.home_openers import nothing, opened_at_once, started_openers
+
+PROCESSES = int(os.environ.get("ML_PLATFORM_TEST_PROCESSES", "5"))
+ROUNDS = int(os.environ.get("ML_PLATFORM_TEST_ROUNDS", "20"))
+HOMES = {"bare": "telemetry: {enabled: false}\n", "ours": CONFIG.read_text()}
+
+
+def _fresh(folder: Path, text: str) -> Path:
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text(text)
+    return folder
+
+
+def _assert_whole(home: Path, answers: list[str]) -> None:
+    assert answers == ["opened"] * len(answers)
+    assert list(home_faults(home, deep=True)) == []
+    for file in FILES:
+        with closing(sqlite3.connect(home / file.path)) as connection:
+            assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,), file.path
+    with closing(sqlite3.connect(home / RUNS.path)) as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (len(answers),)
+
+
+def test_processes_that_open_a_fresh_home_at_once_all_work(tmp_path: Path) -> None:
+    with started_openers(2, "ours") as processes:
+        for name, text in HOMES.items():
+            home = _fresh(tmp_path / name, text)
+            _assert_whole(home, opened_at_once(processes, home))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["ours", "dagster"])
+def test_no_round_of_many_processes_breaks_a_fresh_home(tmp_path: Path, how: str) -> None:
+    """Also when Dagster's own commands open it: then the storages of dagster.yaml take turns."""
+    with started_openers(PROCESSES, how) as processes:
+        for number in range(ROUNDS):
+            bare = how == "ours" and number % 2
+            home = _fresh(tmp_path / str(number), HOMES["bare" if bare else "ours"])
+            _assert_whole(home, opened_at_once(processes, home))
+
+
+@pytest.fixture(scope="module")
+def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with one run."""
+    home = _fresh(tmp_path_factory.mktemp("made") / "home", HOMES["bare"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAGSTER_HOME", str(home))
+        with opened_instance() as instance:
+            instance.create_run_for_job(nothing)
+    return home
+
+
+@pytest.fixture
+def home(made_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    copy = tmp_path / "home of a person"
+    shutil.copytree(made_home, copy)
+    monkeypatch.setenv("DAGSTER_HOME", str(copy))
+    return copy
+
+
+def _fault() -> HomeBroken:
+    with pytest.raises(HomeBroken) as raised, opened_instance():
+        pass
+    return raised.value
+
+
+@pytest.mark.parametrize("config", HOMES.values(), ids=HOMES)
+@pytest.mark.parametrize("file", FILES, ids=lambda file: Path(file.path).stem)
+def test_a_home_with_two_revisions_is_named_and_the_mend_keeps_its_runs(
+    home: Path, file: SqliteFile, config: str
+) -> None:
+    (home / "dagster.yaml").write_text(config)
+    with closing(sqlite3.connect(home / file.path, isolation_level=None)) as connection:
+        connection.execute("INSERT INTO alembic_version VALUES ('5771160a95ad')")
+    fault = _fault()
+    assert f"{home / file.path} has 2 revisions" in fault.what
+    if config == HOMES["ours"]:
+        with pytest.raises(HomeBroken, match="has 2 revisions"):  # as `dagster dev` opens it
+            dg.DagsterInstance.get()
+    command, path, statement = shlex.split(re.search(r"(sqlite3 .*)\. It keeps", fault.remedy)[1])  # type: ignore[index]  # it is there
+    assert (command, path) == ("sqlite3", str(home / file.path))
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+    with opened_instance() as instance:
+        assert instance.get_runs_count() == 1
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: Path(file.path).stem)
+@pytest.mark.parametrize("damage", ["no database", "a table is gone"])
+def test_a_damaged_home_is_named_and_the_mend_makes_it_anew(home: Path, file: SqliteFile, damage: str) -> None:
+    gone = {RUNS: "run_tags", EVENTS: "asset_keys", SCHEDULES: "jobs"}[file]
+    if damage == "no database":
+        (home / file.path).write_bytes(b"what is this?" * 500)
+        for beside in (home / file.path).parent.glob(f"{Path(file.path).name}-*"):
+            beside.unlink()
+    else:
+        with closing(sqlite3.connect(home / file.path, isolation_level=None)) as connection:
+            connection.execute(f"DROP TABLE {gone}")
+    fault = _fault()
+    expected = "is damaged: file is not a database" if damage == "no database" else f"lacks the tables {gone}"
+    assert f"{home / file.path} {expected}" in fault.what
+    command, what, where = shlex.split(re.search(r"(mv .*)\. The next start", fault.remedy)[1])  # type: ignore[index]  # it is there
+    assert command == "mv"
+    Path(what).rename(where)
+    with opened_instance() as instance:
+        assert instance.get_runs_count() == (1 if file == SCHEDULES else 0)
+
+
+def test_damage_that_only_a_query_meets_is_named_when_it_is_met(home: Path) -> None:
+    path = home / RUNS.path
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode = DELETE")  # all of it is in the one file then
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'runs'").fetchone()
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size : page * size] = b"\xff" * size
+    path.write_bytes(content)
+    assert [fault.what for fault in home_faults(home)] == [], "a quick look does not read every page"
+    with pytest.raises(HomeBroken, match=r"runs\.db is damaged"), opened_instance() as instance:
+        instance.get_runs()
+    assert len(list(home_faults(home, deep=True))) == 1, "`doctor` does"
+
+
+def test_a_home_without_files_has_no_fault(tmp_path: Path) -> None:
+    assert list(home_faults(tmp_path, deep=True)) == []
