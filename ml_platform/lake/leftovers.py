@@ -5,12 +5,13 @@ name of 32 digits. Whatever else lies in the folders belongs to somebody. So doe
 here (`lifetime`): an earlier or a later catalog, once it is put back, may name it.
 """
 
+import math
 import os
 import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from ml_platform.lake.connection import Lake
 
 _TABLE_FILE = re.compile(r"ducklake-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-delete)?\.parquet")
 _BLOB = re.compile(r"[0-9a-f]{64}")
-_TEMPORARY = re.compile(r"(?:spill-)?[0-9a-f]{32}(?:\.parquet)?")
+_TEMPORARY = re.compile(r"(?:spill-|report-)?[0-9a-f]{32}(?:\.parquet)?")
 
 
 def new_file_name() -> str:
@@ -48,12 +49,12 @@ def remove_orphans(lake: Lake, grace: timedelta) -> int:
         for path in lake.tables.rglob("*")
         if (name := _TABLE_FILE.fullmatch(path.name)) and path not in in_use and _made_at(path, name[1]) >= since
     )
-    return _remove(_older(orphans, grace))
+    return remove_older(orphans, grace)
 
 
 def remove_temporary(folder: Path, grace: timedelta) -> int:
     """Remove temporary files and folders that killed processes left in a folder of ours."""
-    return _remove(_older((path for path in folder.glob("*") if _TEMPORARY.fullmatch(path.name)), grace))
+    return remove_older((path for path in folder.glob("*") if _TEMPORARY.fullmatch(path.name)), grace)
 
 
 def remove_blobs(lake: Lake, folder: Path, in_use: Collection[str], grace: timedelta) -> int:
@@ -64,7 +65,7 @@ def remove_blobs(lake: Lake, folder: Path, in_use: Collection[str], grace: timed
         for path in folder.glob("??/*")
         if _BLOB.fullmatch(path.name) and path.name not in referenced and path.stat().st_mtime >= since
     )
-    return _remove(_older(blobs, grace))
+    return remove_older(blobs, grace)
 
 
 def _since(lake: Lake) -> datetime:
@@ -83,17 +84,25 @@ def _from_milliseconds(number: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=number + 1)
 
 
-def _older(paths: Iterable[Path], grace: timedelta) -> Iterator[Path]:
+def remove_older(paths: Iterable[Path], grace: timedelta) -> int:
+    """Remove the files and folders that nobody has changed for so long; how many."""
     limit = time.time() - grace.total_seconds()
-    return (path for path in sorted(paths) if path.stat().st_mtime <= limit)
-
-
-def _remove(paths: Iterator[Path]) -> int:
     removed = 0
-    for path in paths:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
-        removed += 1
+    for path in sorted(paths):
+        if _changed(path) <= limit:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+            removed += 1
     return removed
+
+
+def _changed(path: Path) -> float:
+    """When a file, or anything in a folder, changed last; infinity for what is gone meanwhile."""
+    try:
+        if path.is_dir():
+            return max([path.stat().st_mtime, *(inside.stat().st_mtime for inside in path.rglob("*"))])
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf

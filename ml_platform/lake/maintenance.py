@@ -1,9 +1,7 @@
 """Maintenance: merge small files and remove what nothing refers to. It never changes a row of the current tables."""
 
-import math
-import shutil
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -115,30 +113,6 @@ def _expire(lake: Lake, keep_days: float) -> int:
     if expiring:
         _call(lake, "ducklake_expire_snapshots", f"versions => [{', '.join(expiring)}]")
     return len(expiring)
-
-
-def remove_older(paths: Iterable[Path], grace: timedelta) -> int:
-    """Remove the files and folders that nobody has changed for so long; how many."""
-    limit = time.time() - grace.total_seconds()
-    removed = 0
-    for path in paths:
-        if _changed(path) <= limit:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-            removed += 1
-    return removed
-
-
-def _changed(path: Path) -> float:
-    """When a file, or anything in a folder, changed last; infinity for what is gone meanwhile."""
-    try:
-        if path.is_dir():
-            return max([path.stat().st_mtime, *(inside.stat().st_mtime for inside in path.rglob("*"))])
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return math.inf
 
 
 def bytes_in(folder: Path) -> int:

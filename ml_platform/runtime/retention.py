@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import maintenance, sqlite_copies
+from ml_platform.lake.leftovers import remove_older
 from ml_platform.lake.lost_catalog import RESTORE, catalog_file
 from ml_platform.lake.maintenance import MaintenanceReport
 from ml_platform.runtime.workspace import Workspace
@@ -29,7 +30,7 @@ def sweep(settings: Settings, *, grace: timedelta = maintenance.GRACE) -> int:
     """
     reports = (path for path in settings.reports.glob("*/**/.*") if _UNFINISHED_PAGE.fullmatch(path.name))
     unfinished = [*landing.leftovers(settings), *reports]
-    return maintenance.sweep(settings, grace=grace) + maintenance.remove_older(unfinished, grace)
+    return maintenance.sweep(settings, grace=grace) + remove_older(unfinished, grace)
 
 
 def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.GRACE) -> MaintenanceReport:
