@@ -9,7 +9,7 @@ from typing import Any, Literal
 from sqlalchemy import func, select
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import data_files
+from ml_platform.lake import data_files, file_hashes
 from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.lost_catalog import RESTORE, refuse_unfinished_restore
@@ -43,7 +43,7 @@ class Workspace(Stores):
             lake = opened.enter_context(closing(Lake(settings)))
             state = opened.enter_context(closing(_open_state(lake, settings)))
             carry_over(lake, state)
-            data_files.set_aside_damaged(lake)
+            file_hashes.tend(lake)
             opened.pop_all()  # nothing failed: the caller closes them
         return cls(lake, state, Blobs(settings), slices)
 

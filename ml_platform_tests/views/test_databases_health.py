@@ -10,7 +10,7 @@ import pytest
 from ml_platform.settings import Settings
 from ml_platform.views.databases_health import damaged_pages, lost_catalog
 from ml_platform.views.health_finding import Finding
-from ml_platform.views.stores_health import opened_stores
+from ml_platform.views.stores_health import stores_findings
 from ml_platform_tests.runtime.platforms import opened, put
 
 
@@ -24,10 +24,7 @@ def settings(tmp_path: Path, empty_lake: Path) -> Settings:
 
 
 def _bad(settings: Settings) -> Iterator[Finding]:
-    findings, stores = opened_stores(settings)
-    if stores is not None:
-        stores.close()
-    return (finding for finding in findings if finding.state == "bad")
+    return (finding for finding in stores_findings(settings, []) if finding.state == "bad")
 
 
 def test_a_lake_that_is_whole_has_no_such_finding(settings: Settings) -> None:
