@@ -10,6 +10,7 @@
     │       └── LimitExceeded   a file, or a pattern of files, is beyond a limit of the settings
     ├── LakeError               the lake cannot be opened, written or trusted
     │   ├── BlobError           a stored blob is missing or damaged
+    │   ├── BackupError         a backup cannot be made or restored
     │   └── QuestionRefused     a query of the lake is not read-only, is invalid or fails
     ├── StateError              the operational state cannot be opened, read or written
     ├── FeatureError            features cannot be computed from this data
@@ -194,6 +195,10 @@ class LakeError(PlatformError):
 
 class BlobError(LakeError):
     """A stored blob is missing or damaged."""
+
+
+class BackupError(LakeError):
+    """A backup cannot be made, is damaged, or does not fit what is there."""
 
 
 class QuestionRefused(LakeError):

@@ -13,6 +13,7 @@ from ml_platform.cli import (
     alerting,
     asking,
     authoring,
+    backing_up,
     changing,
     deciding,
     inspecting,
@@ -32,7 +33,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (authoring, running, inspecting, tracing, reporting, alerting, asking, deciding, changing, maintaining):
+_GROUPS = (authoring, running, inspecting, tracing, reporting, alerting, asking, deciding, changing, maintaining)
+for module in (*_GROUPS, backing_up):
     module.register(app)
 
 
