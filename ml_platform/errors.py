@@ -7,6 +7,7 @@
     │   └── AmbiguousKey        a partial key fits several predictions
     ├── IngestionError          a file or a table cannot be ingested
     │   └── FileRefused         one landed file cannot be read; other files are ingested
+    │       └── LimitExceeded   a file, or a pattern of files, is beyond a limit of the settings
     ├── LakeError               the lake cannot be opened, written or trusted
     │   ├── BlobError           a stored blob is missing or damaged
     │   └── QuestionRefused     a query of the lake is not read-only, is invalid or fails
@@ -167,6 +168,24 @@ class FileRefused(IngestionError):
         self.position = position
         at = f" ({position})" if position else ""
         super().__init__(f"{printable(path)}{at}: {problem}.", remedy=remedy)
+
+
+class LimitExceeded(FileRefused):
+    """A file is beyond a limit. `setting` is the name of the limit in the settings, `limit` its value.
+
+    >>> LimitExceeded("a.csv", "it has 12 columns", "max_columns", 10, position="line 1", remedy="Land fewer.").remedy
+    'Land fewer. Or raise ML_PLATFORM_MAX_COLUMNS, which is 10.'
+    """
+
+    def __init__(
+        self, path: str, problem: str, setting: str, limit: float, *, position: str = "", remedy: str = ""
+    ) -> None:
+        self.setting = setting
+        self.limit = limit
+        raising = f"aise ML_PLATFORM_{setting.upper()}, which is {limit:,}."
+        super().__init__(
+            path, problem, position=position, remedy=f"{remedy} Or r{raising}" if remedy else f"R{raising}"
+        )
 
 
 class SourceUnavailable(FileRefused):

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 
 from ml_platform.errors import DeclarationError
 
+# DuckLake fills these words in wherever they stand in a statement to its catalog, in values and names of ours, too.
+FILLED_IN = re.compile(
+    r"\{(AUTHOR|COMMIT_EXTRA_INFO|COMMIT_MESSAGE|DATA_PATH|METADATA_[A-Z_]+|NEXT_[A-Z]+_ID|SCHEMA_VERSION|SNAPSHOT_ID)\}"
+)
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{0,62}")
 RESERVED = frozenset(
     {

@@ -5,10 +5,10 @@ import os
 import re
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from ml_platform.database_address import fault
@@ -18,10 +18,25 @@ _PREFIX = "ML_PLATFORM_"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(i?)b", re.IGNORECASE)  # of what DuckDB reads; it takes more for a size
 _LEAST = 10_000_000  # bytes; with less DuckDB opens no lake
 _CENTURY = 36_500.0  # days
+DEEPEST = 100  # the greatest nesting that the readers of JSON and Parquet take
+_FILLED = re.compile(r"\{[A-Z_]+\}")  # a placeholder of DuckLake's statements, such as {DATA_PATH}
 _BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
 
 
-class Settings(BaseSettings):
+class FileLimits(BaseModel):
+    """What one file may take. A file beyond a limit is refused by name, and read anew once the limit is raised."""
+
+    max_file_bytes: Annotated[int, Field(ge=1)] = 10_000_000_000  # unpacked; of Parquet 8 a value, if more
+    max_unpacked_ratio: Annotated[float, Field(ge=1)] = 200.0  # of what unpacks to more than 100 MB
+    max_columns: Annotated[int, Field(ge=1)] = 10_000  # of a file, and of a raw table
+    max_line_bytes: Annotated[int, Field(ge=1)] = 8_000_000
+    max_cell_bytes: Annotated[int, Field(ge=1)] = 100_000_000
+    max_nesting: Annotated[int, Field(ge=1, le=DEEPEST)] = 64  # lists and objects within one another
+    max_files: Annotated[int, Field(ge=1)] = 100_000  # that the pattern of a table matches
+    max_file_seconds: Annotated[float, Field(gt=0)] = 600.0  # to unpack, check and parse one file
+
+
+class Settings(FileLimits, BaseSettings):
     """Paths are relative to the working directory unless absolute.
 
     `catalog` is empty for the local SQLite catalog inside the lake folder, or a PostgreSQL
@@ -40,19 +55,32 @@ class Settings(BaseSettings):
     data: Path = Path("data")
     catalog: SecretStr = SecretStr("")
     alerts: SecretStr = SecretStr("")
-    lock_timeout: float = Field(600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
+    lock_timeout: float = Field(default=600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
     memory_limit: str = "2GB"  # DuckDB's, per process
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
-    threads: int = Field(0, ge=0, le=1024)  # DuckDB's and the trainer's; 0: as many as there are cores
-    keep_snapshots_days: float = Field(7.0, ge=0, le=_CENTURY, allow_inf_nan=False)  # `maintain` expires older ones
-    keep_history_days: float = Field(90.0, ge=0, le=_CENTURY, allow_inf_nan=False)  # of Dagster's runs, ticks and logs
+    threads: int = Field(default=0, ge=0, le=1024)  # DuckDB's and the trainer's; 0: as many as there are cores
+    keep_snapshots_days: float = Field(
+        default=7.0, ge=0, le=_CENTURY, allow_inf_nan=False
+    )  # `maintain` expires older ones
+    keep_history_days: float = Field(
+        default=90.0, ge=0, le=_CENTURY, allow_inf_nan=False
+    )  # of Dagster's runs, ticks and logs
 
     @field_validator("data")
     @classmethod
-    def _is_no_pattern(cls, data: Path) -> Path:
-        if any(sign in str(data.absolute()) for sign in "*?["):
+    def _can_be_opened(cls, data: Path) -> Path:
+        path = str(data.absolute())
+        if any(sign in path for sign in "*?["):
             raise ValueError("its path holds *, ? or [, which DuckDB and polars take for a pattern: use another folder")
+        if os.sep != "\\" and "\\" in path:
+            raise ValueError("its path holds \\, which DuckDB takes for the end of a folder's name: use another folder")
+        if filled := _FILLED.search(path):
+            raise ValueError(f"its path holds {filled[0]}, which DuckLake fills in with a value: use another folder")
+        try:
+            path.encode()
+        except UnicodeEncodeError:
+            raise ValueError("its path is not UTF-8, in which databases keep paths: use another folder") from None
         return data
 
     @field_validator("*")

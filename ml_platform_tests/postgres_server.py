@@ -7,12 +7,16 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import duckdb
 import pytest
+
+from ml_platform.lake.connection import load_extensions
 
 
 def _programs() -> Path:
@@ -58,6 +62,28 @@ class Server:
         self.process.wait(30)
         self.process.stderr.close()
 
+    def restart(self) -> None:
+        """End every session, and start again."""
+        self.stop(signal.SIGINT)
+        self.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait until it takes sessions: after one was killed it recovers."""
+        asked = [self.programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        deadline = time.monotonic() + 60
+        while subprocess.run(asked, check=False).returncode != 0:
+            assert time.monotonic() < deadline, "the server does not recover"
+            time.sleep(0.05)
+
+    def signal_sessions(self, number: signal.Signals) -> None:
+        """Send a signal to every process that serves a client."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for child in children:
+            with suppress(FileNotFoundError, ProcessLookupError):  # its client left just now
+                if "127.0.0.1(" in Path(f"/proc/{child}/cmdline").read_text():
+                    os.kill(int(child), number)
+
 
 @contextmanager
 def running_server(password: str = "") -> Iterator[Server]:
@@ -96,3 +122,13 @@ def postgres_server() -> Iterator[int]:
     """The port of a running server that asks for no password."""
     with running_server() as server:
         yield server.port
+
+
+def new_database(port: int, name: str) -> str:
+    """Make a database on the server; its address, with a password."""
+    address = f"host=127.0.0.1 port={port} user=ml password=sesame"
+    with duckdb.connect(config={"allow_unsigned_extensions": True}) as plain:
+        load_extensions(plain, ["postgres_scanner"])
+        plain.execute(f"ATTACH '{address} dbname=postgres' AS pg (TYPE postgres)")
+        plain.execute(f"CALL postgres_execute('pg', 'CREATE DATABASE {name}', use_transaction => false)")
+    return f"{address} dbname={name}"

@@ -1,7 +1,7 @@
 """Opens a file of rows: checks and unpacks it, and stages it by column, so that one column at a time is in memory."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +11,14 @@ import duckdb
 import polars as pl
 
 from ml_platform.authoring.dialect import check_header, separator
-from ml_platform.errors import AuthoringError, FileRefused
+from ml_platform.errors import AuthoringError, FileRefused, PlatformError
 from ml_platform.lake.storable import storable
 from ml_platform.naming import literal
+from ml_platform.settings import FileLimits
 from ml_platform.sources import file_reading
+from ml_platform.sources.faults import RAISED, refusal
+from ml_platform.sources.guard import Guard
+from ml_platform.sources.parquet_reading import check_footer
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.sources.unpacking import check_text, unpacked
 from ml_platform.spec.sources import Files
@@ -23,6 +27,7 @@ MOST_COLUMNS = 1000
 FEWEST_ROWS = 50
 KNOWN = (".csv", ".parquet", ".pq", ".ndjson", ".jsonl", ".json")  # suffixes; what has another counts as CSV
 _PACKED = (".gz", ".zip")
+_DEFAULTS = FileLimits()
 _WORKBOOKS = (".xls", ".xlsx", ".ods")
 
 
@@ -66,11 +71,13 @@ class Opened:
 
 
 @contextmanager
-def opened(file: Path) -> Iterator[Opened]:
+def opened(file: Path, limits: FileLimits = _DEFAULTS) -> Iterator[Opened]:
     """`file`, CSV, Parquet, NDJSON or JSON by its suffix (anything else counts as CSV), while the context is open.
 
-    Raises FileRefused for what cannot be read whole, AuthoringError for too few rows or too many columns.
+    Raises FileRefused for what cannot be read whole or is beyond the limits of a run, AuthoringError for too few rows
+    or too many columns.
     """
+    guard = Guard(file.name, limits)
     suffixes = file.suffixes
     packed = suffixes[-1] if suffixes and suffixes[-1] in _PACKED else ""
     inner = suffixes[:-1] if packed else suffixes
@@ -78,74 +85,82 @@ def opened(file: Path) -> Iterator[Opened]:
     if suffix.lower() in _WORKBOOKS:
         raise FileRefused(file.name, "this is a workbook", remedy="Save the sheet as CSV.")
     kind = (Files(f"x{suffix}", format=None).row_format if _known(suffix) else None) or "csv"
-    with TemporaryDirectory(prefix="new-") as folder, _plain(file) as plain:
-        staged = Path(folder) / "columns.parquet"
-        cut = ","
-        if kind == "csv":
-            check_text(plain, file.name)
-            cut = separator(plain)
-            check_header(plain, file.name, cut)
-            names = file_reading.header(plain, file.name, cut)
-            _check_width(file.name, len(names))
-            _stage_csv(file, plain, cut, len(names), staged)
-        else:
-            names = _stage_typed(file, plain, kind, staged)
-        if ROW in names:
-            raise AuthoringError(f"{file.name} has a column {ROW!r}, a name of the platform's.", remedy="Rename it.")
-        rows = int(pl.scan_parquet(staged).select(pl.len()).collect().item()) if staged.exists() else 0
-        if rows < FEWEST_ROWS:
-            raise AuthoringError(
-                f"{file.name} has {rows} rows, too few to learn from and to judge on.",
-                remedy=f"{FEWEST_ROWS} are the least; some hundreds are better.",
-            )
-        stem = file.name[: len(file.name) - len(suffix)] if suffix else file.name
-        yield Opened(file.name, stem, suffix, kind, cut, names, rows, staged)
+    with ExitStack() as stack:
+        folder = stack.enter_context(TemporaryDirectory(prefix="new-"))
+        try:
+            plain = stack.enter_context(unpacked(file, guard))
+            opened_file = _opened(guard, suffix, kind, plain, Path(folder) / "columns.parquet")
+        except PlatformError:
+            raise
+        except OSError as fault:
+            raise file_reading.unopened(guard.path, fault) from None
+        except RAISED as fault:
+            raise refusal(guard.path, fault, "it was read") from fault
+        yield opened_file
 
 
-@contextmanager
-def _plain(file: Path) -> Iterator[Path]:
-    try:
-        with unpacked(file, file.name) as plain:
-            if plain.stat().st_size == 0:
-                raise FileRefused(file.name, "the file is empty", remedy="Give one with a header and rows.")
-            yield plain
-    except PermissionError as error:
-        raise FileRefused(file.name, f"it cannot be opened: {error.strerror}", remedy="Make it readable.") from None
+def _opened(guard: Guard, suffix: str, kind: str, plain: Path, staged: Path) -> Opened:
+    path, cut = guard.path, ","
+    if plain.stat().st_size == 0:
+        raise FileRefused(path, "the file is empty", remedy="Give one with a header and rows.")
+    if kind == "csv":
+        check_text(plain, guard)
+        cut = separator(plain)
+        check_header(plain, path, cut)
+        names = file_reading.header(plain, guard, cut)
+        _check_width(path, len(names))
+        _stage_csv(guard, plain, cut, len(names), staged)
+    else:
+        names = _stage_typed(guard, plain, kind, staged)
+    if ROW in names:
+        raise AuthoringError(f"{path} has a column {ROW!r}, a name of the platform's.", remedy="Rename it.")
+    rows = int(pl.scan_parquet(staged).select(pl.len()).collect().item()) if staged.exists() else 0
+    if rows < FEWEST_ROWS:
+        raise AuthoringError(
+            f"{path} has {rows} rows, too few to learn from and to judge on.",
+            remedy=f"{FEWEST_ROWS} are the least; some hundreds are better.",
+        )
+    stem = path[: len(path) - len(suffix)] if suffix else path
+    return Opened(path, stem, suffix, kind, cut, names, rows, staged)
 
 
 def _known(suffix: str) -> bool:
     return suffix.removesuffix(".gz").removesuffix(".zip") in KNOWN
 
 
-def _stage_csv(file: Path, plain: Path, cut: str, width: int, staged: Path) -> None:
+def _stage_csv(guard: Guard, plain: Path, cut: str, width: int, staged: Path) -> None:
     """Streamed by DuckDB; where it stops, the reader of the ingest reads on or names the broken line."""
     target = literal(str(staged))
     try:
         with duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(staged.parent)}) as connection:
-            connection.execute(f"COPY ({file_reading.csv_sql(plain, cut, width)}) TO {target} (FORMAT parquet)")
+            sql = file_reading.csv_sql(plain, cut, width, guard.limits)
+            with guard.interrupting(connection.interrupt):
+                connection.execute(f"COPY ({sql}) TO {target} (FORMAT parquet)")
     except duckdb.Error:
-        frame = file_reading.read(plain, file.name, Files("x.csv", format="csv", separator=cut))
+        guard.check_time()
+        frame = file_reading.read(plain, guard.path, Files("x.csv", format="csv", separator=cut), guard.limits)
         _write(frame, staged)
 
 
-def _stage_typed(file: Path, plain: Path, kind: str, staged: Path) -> list[str]:
+def _stage_typed(guard: Guard, plain: Path, kind: str, staged: Path) -> list[str]:
     if kind == "parquet":
-        return _stage_parquet(file, plain, staged)
-    frame = file_reading.read(plain, file.name, Files(f"x.{kind}"))
+        return _stage_parquet(guard, plain, staged)
+    frame = file_reading.read(plain, guard.path, Files(f"x.{kind}"), guard.limits)
     names = frame.columns
-    _check_width(file.name, len(names))
+    _check_width(guard.path, len(names))
     _write(frame, staged)
     return names
 
 
-def _stage_parquet(file: Path, plain: Path, staged: Path) -> list[str]:
+def _stage_parquet(guard: Guard, plain: Path, staged: Path) -> list[str]:
+    check_footer(plain, guard)
     try:
         lazy = pl.scan_parquet(plain, hive_partitioning=False, glob=False)
         names = lazy.collect_schema().names()
-        _check_width(file.name, len(names))
+        _check_width(guard.path, len(names))
         lazy.rename({name: f"c{index}" for index, name in enumerate(names)}).sink_parquet(staged)
     except (pl.exceptions.PolarsError, OSError):
-        file_reading.read(plain, file.name, Files("x", format="parquet"))  # it says what is wrong
+        file_reading.read(plain, guard.path, Files("x", format="parquet"), guard.limits)  # it says what is wrong
         raise
     return names
 

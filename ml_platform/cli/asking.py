@@ -114,7 +114,12 @@ def _replay(declared: "ModelPipeline", *, as_json: bool) -> None:
         say("The current rules would not change the tables.")
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every data file and blob, and compare its hash.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check whether everything is healthy: machine, lake, data, champions, alerts, runs and sensors.
 
     Exits with 1 when something needs a person.
@@ -122,7 +127,7 @@ def doctor(as_json: AsJson = False) -> None:
     from ml_platform.discovery import declarations
     from ml_platform.views.health import examine
 
-    findings = examine(opening.settings, declarations, _dagster if dagster_is_there() else None)
+    findings = examine(opening.settings, declarations, _dagster if dagster_is_there() else None, deep=deep)
     if as_json:
         emit_json([asdict(finding) for finding in findings])
     else:

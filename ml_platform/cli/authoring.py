@@ -74,7 +74,7 @@ def new(
     declared = pipelines(settings)
     check_name(name, declared)
     where = destination(name, to, settings.pipelines)
-    with opened(source) as file:
+    with opened(source, settings) as file:
         columns = look(file, Answers(tuple(drop or ()), dates, decimal, (at,) if at else ()))
         if not as_json:
             emit_table([_seen(column) for column in columns], title=f"{file.path}: {file.rows:,} rows")

@@ -94,13 +94,14 @@ def unchanged(path: Path, digest: str) -> bool:
         seen = path.stat()
     except FileNotFoundError:
         return False
-    if time.time_ns() - seen.st_mtime_ns < _SETTLED:
+    touched = max(seen.st_mtime_ns, seen.st_ctime_ns)  # a program may set the first, and not the second
+    if time.time_ns() - touched < _SETTLED:
         return file_hash(path) == digest
-    return _hash_of(path, seen.st_size, seen.st_mtime_ns, seen.st_ino) == digest
+    return _hash_of(path, seen.st_size, touched, seen.st_ino) == digest
 
 
 @lru_cache(maxsize=10_000)
-def _hash_of(path: Path, size: int, mtime_ns: int, inode: int) -> str:
+def _hash_of(path: Path, size: int, touched_ns: int, inode: int) -> str:
     return file_hash(path)
 
 

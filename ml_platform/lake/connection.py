@@ -264,7 +264,9 @@ def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPy
     )
     load_extensions(connection, ["ducklake", "postgres_scanner" if catalog else "sqlite_scanner"])
     if catalog:
+        # A foreign writer takes no lock of ours. Waits that grow (1.5 by default) would reach minutes at attempt 20.
         connection.execute("SET ducklake_max_retry_count = 200")
+        connection.execute("SET ducklake_retry_backoff = 1.0")
     connection.execute("SET TimeZone = 'UTC'")
     return connection
 

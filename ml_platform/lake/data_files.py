@@ -14,12 +14,12 @@ PARTITION = "_partition"  # the column that every partitioned table is partition
 # A path is relative to the table's folder, that to the schema's, that to the data path.
 _FILES = f"""
 WITH present AS (
-    SELECT data_file_id, table_id, path, path_is_relative, file_size_bytes
-    FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL
+    SELECT 'data' AS kind, data_file_id AS own_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
+    FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL AND {{condition}}
     UNION ALL
-    SELECT data_file_id, table_id, path, path_is_relative, file_size_bytes
-    FROM {METADATA}.ducklake_delete_file WHERE end_snapshot IS NULL)
-SELECT s.schema_name, t.table_name, v.partition_value, f.data_file_id, f.file_size_bytes,
+    SELECT 'delete', delete_file_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
+    FROM {METADATA}.ducklake_delete_file WHERE end_snapshot IS NULL AND {{condition}})
+SELECT s.schema_name, t.table_name, v.partition_value, f.data_file_id, f.file_size_bytes, f.kind, f.own_id,
     CASE WHEN f.path_is_relative THEN
         CASE WHEN t.path_is_relative THEN CASE WHEN s.path_is_relative THEN ? ELSE '' END || s.path ELSE '' END
         || t.path ELSE '' END || f.path
@@ -39,35 +39,61 @@ class TablePartition:
     table: str
     partition: str | None
 
+    @property
+    def name(self) -> str:
+        """For people.
+
+        >>> TablePartition("validated", "trips", "2024-01").name
+        'validated.trips 2024-01'
+        """
+        return f"{self.schema}.{self.table} {self.partition or ''}".strip()
+
 
 @dataclass(frozen=True)
-class Damage:
-    """A data file that is missing or has another size than was committed."""
+class DataFile:
+    """A file of the current snapshot.
+
+    file_id: of the file with the rows. kind, own_id: "data" and the same, or "delete" and the id of the file that
+             says which of the rows were deleted.
+    size:    in bytes, as committed.
+    """
 
     location: TablePartition
     path: Path
     file_id: int
+    kind: str
+    own_id: int
+    size: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it is there and has the size that was committed."""
+        try:
+            return self.path.stat().st_size == self.size
+        except OSError:
+            return False
+
+
+def current(lake: Lake, condition: str = "true") -> list[DataFile]:
+    """The files of the current snapshot, those that say what was deleted included."""
+    rows = lake.rows(_FILES.format(condition=condition), [f"{lake.tables}/"])
+    return [
+        DataFile(TablePartition(schema, table, partition), Path(path), file_id, kind, own_id, size)
+        for schema, table, partition, file_id, size, kind, own_id, path in rows
+    ]
 
 
 def paths(lake: Lake) -> set[Path]:
-    """The files of the current snapshot, those that say what was deleted included."""
-    return {Path(path) for *_, path in lake.rows(_FILES, [f"{lake.tables}/"])}
+    """The paths of the current files."""
+    return {file.path for file in current(lake)}
 
 
-def damaged(lake: Lake) -> list[Damage]:
+def damaged(lake: Lake) -> list[DataFile]:
     """Every current data file that is missing or cut short: one query and one stat a file.
 
-    Bytes are not hashed: DuckLake keeps no hash, and reading 10 GB to skip work saves none.
+    Bytes are not hashed: reading 10 GB to skip work saves none. `file_hashes` compares them where rows are used.
     """
-    damage = []
-    for schema, table, partition, file_id, size, path in lake.rows(_FILES, [f"{lake.tables}/"]):
-        try:
-            whole = Path(path).stat().st_size == size
-        except OSError:
-            whole = False
-        if not whole:
-            damage.append(Damage(TablePartition(schema, table, partition), Path(path), file_id))
-    return damage
+    return [file for file in current(lake) if not file.is_complete]
 
 
 def unusable(lake: Lake) -> set[TablePartition]:
@@ -75,7 +101,7 @@ def unusable(lake: Lake) -> set[TablePartition]:
 
     One call answers for all tables and partitions.
     """
-    return lake.once("unusable partitions", lambda: {damage.location for damage in damaged(lake)} | _set_aside(lake))
+    return lake.once("unusable partitions", lambda: {file.location for file in damaged(lake)} | _set_aside(lake))
 
 
 def whole(lake: Lake, schema: str, table: str, partition: str | None = None) -> bool:
@@ -94,19 +120,26 @@ def set_aside_damaged(lake: Lake) -> set[TablePartition]:
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
-    if not damaged(lake):
-        return _set_aside(lake)
+    if lost := damaged(lake):
+        set_aside(lake, lost)
+    return _set_aside(lake)
+
+
+def set_aside(lake: Lake, files: Iterable[DataFile]) -> None:
+    """Take these files out of the current snapshot. Their partitions are `unusable` until they are replaced."""
     with lake.locked("repair"):
-        lost = damaged(lake)
-        _remember(lake, {damage.location for damage in lost})
+        still_current = {(file.kind, file.own_id) for file in current(lake)}
+        lost = [file for file in files if (file.kind, file.own_id) in still_current]
+        if not lost:
+            return  # another process did it, or replaced them
+        _remember(lake, {file.location for file in lost})
         # The one place that edits DuckLake's own tables: it offers no way to drop a file unread.
-        numbers = ", ".join(str(damage.file_id) for damage in lost) or "NULL"
+        numbers = ", ".join(str(file.file_id) for file in lost)
         for kind in ("data", "delete"):
             lake.connection.execute(
                 f"UPDATE {METADATA}.ducklake_{kind}_file SET end_snapshot = {snapshots.current(lake)} "
                 f"WHERE end_snapshot IS NULL AND data_file_id IN ({numbers})"
             )
-    return _set_aside(lake)
 
 
 def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> None:

@@ -38,6 +38,7 @@ class _Turn:
 
 
 _turns: dict[str, _Turn] = {}
+_sessions = threading.local()  # .held: the cursors by which this thread holds advisory locks
 # A forked child owns none of its parent's locks and must not wait for threads that it does not have.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_turns.clear)
@@ -117,11 +118,37 @@ def advisory_lock(
                     f"Another writer has held the lock of the PostgreSQL catalog for {timeout:.0f} s.",
                     remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
                 ) from None
-            yield
+            with _held_by_session(cursor, database):
+                yield
         finally:
             with suppress(duckdb.Error):
                 cursor.execute("ROLLBACK")
             cursor.close()
+
+
+@contextmanager
+def _held_by_session(cursor: duckdb.DuckDBPyConnection, database: str) -> Iterator[None]:
+    held = _sessions.__dict__.setdefault("held", [])
+    held.append((cursor, database))
+    try:
+        yield
+    finally:
+        held.pop()
+
+
+def check_still_held() -> None:
+    """Raise LakeError when the session that holds this thread's advisory lock has ended: others may write by now.
+
+    Before a commit; 1 ms. A file lock ends with its process only, so there is nothing to ask.
+    """
+    for cursor, database in getattr(_sessions, "held", []):
+        try:
+            cursor.execute(f"FROM postgres_query('{database}', 'SELECT 1 AS held')").fetchall()
+        except duckdb.Error:
+            raise LakeError(
+                "The PostgreSQL catalog ended the session that held the write lock, so nothing was committed.",
+                remedy="Run again: finished work is kept.",
+            ) from None
 
 
 def holder(folder: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import snapshots
+from ml_platform.lake import data_files, file_hashes, snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.disk_faults import explained
@@ -50,7 +50,7 @@ def maintain(
     """Merge small files, expire old snapshots, remove what nothing refers to.
 
     What needs no room comes first, then what needs little, then what writes files: on a full disk each step makes room
-    for the next. The write lock is held throughout.
+    for the next. Data files whose bytes changed since their commit are set aside.
 
     Args:
         lake: The lake, opened for writing.
@@ -78,12 +78,18 @@ def maintain(
         removed = _call(lake, "ducklake_cleanup_old_files", moment)
         expired = _expire(lake, keep_days)
         removed += _call(lake, "ducklake_cleanup_old_files", moment)
+    # What is merged gets new hashes: before, nothing may be in it that was never committed.
+    if lost := file_hashes.changed(lake):
+        data_files.set_aside(lake, lost)
+    with lake.locked("maintenance"), explained(lake.folder):
         # Few rows of the platform's own tables live in the catalog until they are flushed to files.
         _call(lake, "ducklake_flush_inlined_data")
         _call(lake, "ducklake_rewrite_data_files")
         merged = _call(lake, "ducklake_merge_adjacent_files")
         expired += _expire(lake, keep_days)
         removed += _call(lake, "ducklake_cleanup_old_files", moment)
+        file_hashes.forget_removed(lake)
+    file_hashes.tend(lake)
     return MaintenanceReport(
         files_merged=sum(int(row[2]) for row in merged),
         files_written=sum(int(row[3]) for row in merged),

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.errors import LakeError
+from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.disk_faults import explained
 from ml_platform.naming import literal
@@ -15,9 +16,13 @@ from ml_platform.naming import literal
 
 @dataclass(frozen=True)
 class Staged:
-    """Rows written to a Parquet file outside any transaction. The write that takes it removes it."""
+    """Rows written to a Parquet file outside any transaction. The write that takes it removes it.
+
+    sha256: of the file, in hex.
+    """
 
     path: Path
+    sha256: str
 
 
 Rows = pl.DataFrame | Staged
@@ -35,10 +40,10 @@ def stage(lake: Lake, sql: str, parameters: list[Any] | None = None) -> Staged:
     with explained(folder):
         try:
             lake.connection.execute(f"COPY ({sql}\n) TO {literal(str(path))} (FORMAT parquet)", parameters)
+            return Staged(path, file_hash(path))
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-    return Staged(path)
 
 
 def described(lake: Lake, sql: str, parameters: list[Any] | None = None) -> dict[str, str]:

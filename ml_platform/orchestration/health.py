@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import dagster as dg
 from dagster._core.definitions.run_request import InstigatorType
@@ -15,7 +16,7 @@ from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.killed_runs import IN_FLIGHT
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.views.health_finding import Finding
+from ml_platform.views.health_finding import Finding, surveyed
 
 SILENT = timedelta(minutes=10)  # without a tick of any sensor: the daemon does not run
 _QUEUED = timedelta(minutes=15)  # before it starts; dagster.yaml gives up a start after three
@@ -29,10 +30,11 @@ def dagster_findings(
 ) -> Iterator[Finding]:
     """Sensors first, then runs."""
     moment = now or datetime.now(UTC)
-    yield from _sensors(instance, pipelines, moment)
+    remedy = "Look at it in Dagster; DAGSTER_HOME may be damaged."
+    yield from surveyed("sensors", partial(_sensors, instance, pipelines, moment), remedy)
     for pipeline in pipelines:
-        yield from _failed(instance, pipeline)
-        yield from _hanging(instance, settings, pipeline, moment)
+        yield from surveyed("run", partial(_failed, instance, pipeline), remedy)
+        yield from surveyed("run", partial(_hanging, instance, settings, pipeline, moment), remedy)
 
 
 def _sensors(instance: dg.DagsterInstance, pipelines: Sequence[ModelPipeline], now: datetime) -> Iterator[Finding]:

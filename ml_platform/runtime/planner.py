@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ml_platform.errors import NotFoundError, OrderError
+from ml_platform.lake import data_files
 from ml_platform.runtime.settled import lacked_examples, settled_steps
 from ml_platform.runtime.step import Job, Step
 from ml_platform.runtime.workspace import Workspace, intact
+from ml_platform.sources.restoring import can_restore
 from ml_platform.sources.scan import Pending, pending, refused
 from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
@@ -67,6 +69,10 @@ class Planner:
         if not keys:
             return  # no partition has ended yet
         first = keys[0]
+        with self.ws.reading():
+            needed = self._lost_needs()
+        for partition, stale in needed:
+            yield Work("data", partition, 0, 1, stale)
         with self.ws.reading():
             stale = self._stale_ingestion()
         if stale:
@@ -151,6 +157,14 @@ class Planner:
         stale_by_partition = {p: self._stale_tables(p) for p in self.pipeline.partition_keys_upto(only)[:-1]}
         return {partition: stale for partition, stale in stale_by_partition.items() if stale}
 
+    def _lost_needs(self) -> list[tuple[str, list[list[str]]]]:
+        """The lost partitions of tables that `clean` of others needs: without them no file can be screened."""
+        needs = {need for table in self.pipeline.tables for need in table.needs}
+        needed = {name for name in needs if self.ws.slices.get(name) is not None}  # others come with the ingestion
+        unusable = data_files.unusable(self.ws.lake)
+        lost = sorted((str(one.partition), one.table) for one in unusable if one.schema == "validated")
+        return [(partition, _layers(self.pipeline.table(name))) for partition, name in lost if name in needed]
+
     def _stale_ingestion(self) -> list[list[str]]:
         """The assets of tables with new files, with fewer refused ones, or not yet screened as currently declared.
 
@@ -159,7 +173,8 @@ class Planner:
         stale: list[list[str]] = []
         for table in self.pipeline.tables:
             look = pending(self.ws.state, table)
-            if not look.nothing or self._refused_before(table) > len(refused(self.ws.state, table, look)):
+            waits = not look.nothing or can_restore(self.ws, table)
+            if waits or self._refused_before(table) > len(refused(self.ws.state, table, look)):
                 stale.append(["raw", table.name])
             unknown = validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) is None
             if (

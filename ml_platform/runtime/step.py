@@ -7,6 +7,8 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
+from ml_platform.lake import file_hashes
+from ml_platform.lake.data_files import TablePartition
 from ml_platform.lake.recipes import Recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.runtime.workspace import Outcome, Workspace, already_made
@@ -105,7 +107,17 @@ class Step(ABC):
             recipe = self.key(ws, pipeline, partition)
             author = Author(self.asset(pipeline), partition, recipe.content_key, run_id, recipe.reads)
             hit = already_made(ws, author, self.table(pipeline))
-        return hit or replace(self.make(ws, pipeline, partition, author), content_key=author.content_key)
+        if hit is not None:
+            return hit
+        read = {TablePartition(*_table_of(one.asset), one.partition) for one in recipe.reads}
+        file_hashes.check(ws.lake, {(one.schema, one.table) for one in read}, read)
+        return replace(self.make(ws, pipeline, partition, author), content_key=author.content_key)
+
+
+def _table_of(asset: str) -> tuple[str, str]:
+    """Schema and name of the lake table that an asset of the ledger fills, if it fills one."""
+    schema, _, name = asset.partition("/")
+    return schema, name
 
 
 def own(pipeline: ModelPipeline, *steps: str) -> tuple[Asset, ...]:

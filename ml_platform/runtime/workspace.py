@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ml_platform.lake import data_files
+from ml_platform.lake import data_files, file_hashes
 from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction
@@ -37,7 +37,7 @@ class Workspace(Stores):
             lake = opened.enter_context(closing(Lake(settings)))
             state = opened.enter_context(closing(_open_state(lake, settings)))
             carry_over(lake, state)
-            data_files.set_aside_damaged(lake)
+            file_hashes.tend(lake)
             opened.pop_all()  # nothing failed: the caller closes them
         return cls(lake, state, Blobs(settings), slices)
 

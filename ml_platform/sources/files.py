@@ -7,12 +7,15 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from ml_platform.errors import FileRefused, SourceUnavailable
+from ml_platform.errors import SourceUnavailable
 from ml_platform.lake.blobs import file_hash
-from ml_platform.settings import Settings
-from ml_platform.sources.file_reading import read
+from ml_platform.settings import FileLimits, Settings
+from ml_platform.sources.faults import RAISED, refusal
+from ml_platform.sources.file_reading import read, unopened
+from ml_platform.sources.guard import Guard
 from ml_platform.sources.landed import files_of, landed, stamp_of
 from ml_platform.sources.source import Available, Reading, Source, Stamp
+from ml_platform.sources.unpacking import check_file
 from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
 
@@ -36,7 +39,7 @@ class FileSource(Source):
     def discover(self, recorded: Mapping[str, Sequence[FileVersion]]) -> Iterator[Available]:
         for path, file, stamp in self._stamped():
             self._files[path] = file
-            yield Available(path, stamp, partial(_fingerprint, file))
+            yield Available(path, stamp, partial(_fingerprint, file, self._settings.max_file_bytes))
 
     def read(self, version: Available) -> Reading:
         file, path = self._files[version.path], version.path
@@ -45,15 +48,15 @@ class FileSource(Source):
         if 0 <= age < self._TICK:  # a change in the same tick would leave the stamp as it is
             time.sleep((self._TICK - age) / 1e9)
         try:
-            fingerprint = file_hash(file)
-            rows = read(file, path, files_of(self._table))
-        except FileNotFoundError:
+            fingerprint = _fingerprint_of(file, path, self._settings)
+            rows = read(file, path, files_of(self._table), self._settings)
+        except (FileNotFoundError, SourceUnavailable):
             raise
         except OSError as fault:
-            error = str(FileRefused(path, f"it cannot be opened: {fault.strerror}", remedy="Make it readable."))
-        except FileRefused as refused:
-            error = str(refused)
-        after = stamp_of(file)
+            error = str(unopened(path, fault))
+        except RAISED as fault:
+            error = str(refusal(path, fault, "it was read"))
+        after = _stamp(file)
         if after != version.stamp:
             raise SourceUnavailable(
                 path,
@@ -64,12 +67,15 @@ class FileSource(Source):
         return Reading(rows, fingerprint, after, error)
 
     def marks(self) -> list[list[Any]]:
-        return [[path, stamp.size, stamp.changed] for path, _, stamp in self._stamped()]
+        try:
+            return [[path, stamp.size, stamp.changed] for path, _, stamp in self._stamped()]
+        except SourceUnavailable:  # too many files, as a run says
+            return []
 
     def _stamped(self) -> Iterator[tuple[str, Path, Stamp]]:
         for path, file in landed(self._settings, self._table).items():
             try:
-                stamp = stamp_of(file)
+                stamp = _stamp(file)
             except FileNotFoundError:
                 continue  # it went away since the folder was listed
             yield path, file, stamp
@@ -78,10 +84,29 @@ class FileSource(Source):
 SOURCE = FileSource
 
 
-def _fingerprint(file: Path) -> str:
-    if not os.access(file, os.R_OK):
+def _stamp(file: Path) -> Stamp:
+    """The stamp of a file; zeros where the system does not tell it. Raises FileNotFoundError."""
+    try:
+        return stamp_of(file)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return Stamp(0, 0)
+
+
+def _fingerprint_of(file: Path, path: str, limits: FileLimits) -> str:
+    """Raises FileRefused for what is no regular file or too large: to hash it would take for ever."""
+    check_file(file, Guard(path, limits))
+    return file_hash(file)
+
+
+def _fingerprint(file: Path, most: int) -> str:
+    """Empty for what cannot be opened, and for more than so many bytes, which are not read."""
+    if not os.access(file, os.R_OK) or not file.is_file():
         return ""
     stamp = stamp_of(file)
+    if stamp.size > most:
+        return ""
     if time.time_ns() - stamp.changed < _SETTLED:
         return file_hash(file)
     return _hash_of(file, stamp)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import polars as pl
 
-from ml_platform.errors import FileRefused, first_line
+from ml_platform.errors import FileRefused, SourceUnavailable, first_line
 from ml_platform.settings import Settings
 from ml_platform.sources.column_names import check_columns
+from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.file_reading import header
+from ml_platform.sources.guard import Guard
 from ml_platform.sources.landed import landed
 from ml_platform.sources.scan import Refusal
 from ml_platform.sources.unpacking import unpacked
@@ -26,28 +28,31 @@ def foreseen(settings: Settings, table: Table, waiting: Iterable[str]) -> list[R
     """
     if not isinstance(table.source, Files):
         return []
-    files, refusals = landed(settings, table), []
+    try:
+        files, refusals = landed(settings, table), list[Refusal]()
+    except SourceUnavailable:  # too many files, which has a finding of its own
+        return []
     for path in islice((path for path in waiting if path in files), _MOST):
         try:
-            names = _names(files[path], path, table.source)
+            names = _names(files[path], Guard(path, settings), table.source)
             if names is not None:
                 check_columns(table, names, path)
-        except FileRefused as refused:
-            refusals.append(Refusal(path, str(refused)))
         except (OSError, UnicodeDecodeError):
             continue  # it went away, or reading it whole will name the byte
+        except RAISED as fault:
+            refusals.append(Refusal(path, str(refusal(path, fault, "its header was read"))))
     return refusals
 
 
-def _names(file: Path, path: str, source: Files) -> list[str] | None:
+def _names(file: Path, guard: Guard, source: Files) -> list[str] | None:
     """The column names; None where only the whole file, or its text in UTF-8, has them."""
     in_header = source.row_format in ("csv", "parquet") and source.encoding is None
     if not in_header or file.suffix in (".gz", ".zip") or not file.stat().st_size:
         return None
-    with unpacked(file, path) as plain:
+    with unpacked(file, guard) as plain:
         if source.row_format == "csv":
-            return header(plain, path, source.separator)
+            return header(plain, guard, source.separator)
         try:
             return list(pl.read_parquet_schema(plain))
         except pl.exceptions.PolarsError as error:
-            raise FileRefused(path, f"the Parquet file cannot be read: {first_line(error)}") from None
+            raise FileRefused(guard.path, f"the Parquet file cannot be read: {first_line(error)}") from None

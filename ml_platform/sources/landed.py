@@ -1,12 +1,14 @@
 """What lies in the landing folder: the files of a table, and what no table reads, with the reason."""
 
 import os
-from collections.abc import Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ml_platform.errors import IngestionError
+from ml_platform.errors import IngestionError, SourceUnavailable
 from ml_platform.settings import Settings
+from ml_platform.sources.listing import listing
 from ml_platform.sources.source import Stamp
 from ml_platform.spec.completeness import Marker
 from ml_platform.spec.patterns import matches
@@ -26,13 +28,22 @@ def files_of(table: Table) -> Files:
 
 
 def landed(settings: Settings, table: Table) -> dict[str, Path]:
-    """The table's files, by path relative to the landing folder, sorted; hidden and unfinished ones left out."""
-    folder = settings.landing
+    """The table's files, by path relative to the landing folder, sorted; hidden and unfinished ones left out.
+
+    Raises SourceUnavailable when the pattern matches more files than `max_files` of the settings.
+    """
+    folder, pattern, most = settings.landing, files_of(table).pattern, settings.max_files
+    listed = listing(folder, pattern, most + 1).files
+    if len(listed) > most:
+        raise SourceUnavailable(
+            pattern,
+            f"the pattern of {table.name} matches more than {most:,} files",
+            position=f"in {folder}",
+            remedy="Narrow it, move files away, or raise ML_PLATFORM_MAX_FILES.",
+        )
     files: dict[str, Path] = {}
-    pattern = files_of(table).pattern
-    listed = f"{pattern}/*" if PurePosixPath(pattern).name == "**" else pattern  # alone it lists folders only
-    for file in sorted(folder.glob(listed)):
-        if is_left_alone(file.relative_to(folder)) or not file.is_file():
+    for file in listed:
+        if is_left_alone(file.relative_to(folder)):
             continue
         path = readable(file.relative_to(folder))
         while path in files:  # a name that is not UTF-8 reads like another file's
@@ -76,44 +87,64 @@ def strays(settings: Settings, tables: Iterable[Table]) -> list[Stray]:
     """
     tables = {table.name: table for table in tables if table.source.in_landing_folder}.values()
     read: dict[Path, list[str]] = {}
+    too_many: set[str] = set()
     for table in tables:
-        for file in landed(settings, table).values():
-            read.setdefault(file, []).append(table.name)
+        try:
+            for file in landed(settings, table).values():
+                read.setdefault(file, []).append(table.name)
+        except SourceUnavailable:
+            too_many.add(table.name)
     markers = [table.complete for table in tables if isinstance(table.complete, Marker)]
     folder = settings.landing
-    stray_files = []
-    for file in _everything(folder):
+    stray_files: list[Stray] = []
+
+    def unlistable(error: OSError) -> None:
+        path = readable(Path(error.filename).relative_to(folder))
+        stray_files.append(Stray(path, f"cannot be looked into ({error.strerror}): what is there counts as gone"))
+
+    for file in _everything(folder, unlistable):
         path = file.relative_to(folder)
         names = read.get(file, [])
         if len(names) > 1:
             stray_files.append(Stray(readable(path), f"is read by {len(names)} tables, {', '.join(names)}"))
-        elif not names and not any(matches(marker.of("*"), path.as_posix()) for marker in markers):
+        elif not names and not any(matches(marker.pattern, path.as_posix()) for marker in markers):
             covering = [table.name for table in tables if table.source.covers(path.as_posix())]
-            stray_files += [Stray(readable(path), why) for why in _why(file, covering)]
+            stray_files += [Stray(readable(path), why) for why in _why(file, covering, too_many)]
     return stray_files
 
 
-def _everything(folder: Path) -> Iterator[Path]:
+def _everything(folder: Path, unlistable: Callable[[OSError], None]) -> Iterator[Path]:
     """Every file that is not hidden, and every link to a folder and folder that is named like a file."""
-    for where, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(folder, onerror=unlistable if folder.exists() else None):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        names = [*files, *(name for name in folders if Path(name).suffix or (Path(where) / name).is_symlink())]
+        # Path.is_symlink raises for a path that is too long.
+        links = {name for name in folders if os.path.islink(f"{where}/{name}")}  # noqa: PTH114  as said above
+        names = [*files, *(name for name in folders if Path(name).suffix or name in links)]
         yield from (Path(where) / name for name in sorted(names) if not name.startswith("."))
 
 
-def _why(file: Path, covering: list[str]) -> Iterator[str]:
+def _why(file: Path, covering: list[str], too_many: set[str]) -> Iterator[str]:
     pattern_of = f"the pattern of {', '.join(covering)}" if covering else ""
-    if file.is_dir():
+    try:
+        kind = file.stat().st_mode
+    except FileNotFoundError:
+        kind = 0
+    except OSError as error:
+        yield f"cannot be looked at ({error.strerror})"
+        return
+    if stat.S_ISDIR(kind):
         if covering:
             yield f"is a folder and is named like a file of {pattern_of}: declare a pattern that reaches into it"
         elif file.is_symlink():
             yield "is a link to a folder, into which `**` does not go: land its files"
     elif file.suffix in _UNFINISHED:
         yield f"ends in {file.suffix}, as files do that are still being written"
-    elif file.is_symlink() and not file.exists():
+    elif not kind:
         yield "is a link to a file that is not there"
-    elif not file.is_file():
+    elif not stat.S_ISREG(kind):
         yield "is no regular file"
+    elif covering:  # it landed since the tables were looked at, or is one of too many
+        yield from (f"is one of the files of {name}, which has too many" for name in covering if name in too_many)
     else:
         yield "matches the pattern of no declared table"
 

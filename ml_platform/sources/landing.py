@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from ml_platform.errors import IngestionError
+from ml_platform.errors import IngestionError, LimitExceeded
 from ml_platform.lake import durable
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.disk_faults import explained
 from ml_platform.settings import Settings
+from ml_platform.sources.guard import Guard
 from ml_platform.sources.landed import files_of, is_left_alone
+from ml_platform.sources.unpacking import PACKED, check_file, unpack
 from ml_platform.spec.patterns import fixed_folders, is_one_path, keeps_folders
 from ml_platform.spec.tables import Table
 from ml_platform.state import database, withdrawals
@@ -79,11 +81,18 @@ def land(
         IngestionError: For a file that is missing, whose name the pattern does not cover, that shares its name with
             another of the same call, or (without `replace`) with other content that stands. Nothing is copied then.
         LakeError: When the disk is full, or the landing folder not writable. The files before stay landed.
+        FileRefused: For a file that is too large, or unpacks to too much (LimitExceeded), and for a damaged archive.
+            Nothing is copied then.
     """
     if arrived is not None and arrived.tzinfo is None:
         raise IngestionError(f"land(arrived={arrived}) has no time zone.", remedy="Give it one: a moment in UTC.")
     copies = _copies(settings, table, sources)
     _refuse_clashes(table, copies)
+    if len(copies) > settings.max_files:
+        problem = f"{len(copies):,} files would land, more than {table.name} may have"
+        raise LimitExceeded(files_of(table).pattern, problem, "max_files", settings.max_files)
+    for copy in copies:
+        _check_limits(settings, copy)
     standing, withdrawn = _recorded(settings, table)
     digests = {copy.path: copy.digest for copy in copies}
     outcomes = {copy.path: _outcome(copy, digests[copy.path], standing.get(copy.path)) for copy in copies}
@@ -200,6 +209,15 @@ def _refuse_clashes(table: Table, copies: list[_Copy]) -> None:
                 "them would be lost. Nothing was landed.",
                 remedy=f"Rename one{or_declare}.",
             )
+
+
+def _check_limits(settings: Settings, copy: _Copy) -> None:
+    """Raise FileRefused for what a run would refuse for its size, unpacked. Nothing is written."""
+    guard = Guard(str(copy.source), settings)
+    check_file(copy.source, guard)
+    if copy.target.suffix in PACKED:
+        with Path(os.devnull).open("wb") as nowhere:
+            unpack(copy.source, guard, nowhere, suffix=copy.target.suffix)
 
 
 def _recorded(settings: Settings, table: Table) -> tuple[dict[str, str], set[str]]:

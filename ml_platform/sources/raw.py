@@ -3,21 +3,25 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import polars as pl
 from polars.exceptions import PanicException
 
-from ml_platform.errors import FileRefused, SourceUnavailable
+from ml_platform.errors import SourceUnavailable
 from ml_platform.lake.frames import staged
 from ml_platform.lake.storable import storable
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
+from ml_platform.settings import FileLimits
 from ml_platform.sources.column_names import check_columns
+from ml_platform.sources.column_values import check_values
+from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
-from ml_platform.sources.raw_columns import FILE, ROW, Placed, Places, without_form
+from ml_platform.sources.raw_columns import FILE, Placed, Places, as_stored, without_form
 from ml_platform.sources.registry import source_of
+from ml_platform.sources.restoring import restore
 from ml_platform.sources.scan import Refusal, Waiting, look, read_key
 from ml_platform.sources.source import Source, Stamp
 from ml_platform.sources.withdrawing import without_rows
@@ -39,7 +43,8 @@ _BATCH_BYTES = 256_000_000
 class IngestReport:
     """What an ingest did, by path. `refused` includes what was refused before and did not change since;
     `waiting` is what could not be read now, such as a file that was still being written. `unavailable` is why the
-    source as a whole could not be read; None when it could."""
+    source as a whole could not be read; None when it could. `restored`: versions on record whose rows the lake had lost
+    and that were read again."""
 
     table: str
     ingested: list[str]
@@ -49,6 +54,7 @@ class IngestReport:
     waiting: list[Refusal]
     rows: int
     unavailable: Refusal | None = None
+    restored: list[str] = field(default_factory=list)
 
 
 def raw_key(state: State, table: Table) -> str:
@@ -72,9 +78,9 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
     Safe with several processes; running it again changes nothing. `on_file` is called with each path
     before it is read. Raises LakeError when the lake cannot be written.
     """
-    report = IngestReport(table.name, [], [], {}, [], [], 0)
-    rows = 0
+    report, rows = IngestReport(table.name, [], [], {}, [], [], 0), 0
     with table_lock(stores.settings, table.name):
+        report.restored.extend(restore(stores, table, run_id, on_file=on_file))
         source = source_of(stores.settings, table)
         places = Places(stores.lake, table.name)
         scan = look(stores.state, table, source)
@@ -89,31 +95,39 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
             if on_file is not None:
                 on_file(item.path)
             try:
-                done = _read(table, source, item, arrivals, now, places)
+                done = _read(table, source, item, arrivals, now, places, stores.settings)
             except FileNotFoundError:
                 continue
             except SourceUnavailable as unavailable:
                 report.waiting.append(Refusal(item.path, str(unavailable)))
                 continue
             batch.append(done)
-            rows += done.version.rows
-            if done.frame is None:
-                report.refused.append(Refusal(item.path, done.version.error or ""))
-            else:
-                report.ingested.append(item.path)
+            if done.frame is not None:
                 size += int(done.frame.estimated_size())
-                if done.replaces is not None:
-                    report.replaced.append(item.path)
                 if item.renamed_from is not None:
-                    report.renamed[item.path] = item.renamed_from.path
                     batch.append(_renamed(table, item, now))
             if size > _BATCH_BYTES or time.monotonic() - since > _BATCH_SECONDS:
-                _store(stores, table, run_id, batch)
+                rows += _account(report, _store(stores, table, run_id, batch))
                 batch, size, since = [], 0, time.monotonic()
         if batch:
-            _store(stores, table, run_id, batch)
-    report.refused.sort(key=lambda refusal: refusal.path)
+            rows += _account(report, _store(stores, table, run_id, batch))
+    report.refused.sort(key=lambda refused: refused.path)
     return replace(report, rows=rows, unavailable=scan.pending.unavailable)
+
+
+def _account(report: IngestReport, stored: list[_Read]) -> int:
+    """Note what became of each version; how many rows they have."""
+    for item in stored:
+        path = item.version.path
+        if item.renamed_to:
+            report.renamed[item.renamed_to] = path
+        elif item.version.status == "refused":
+            report.refused.append(Refusal(path, item.version.error or ""))
+        else:
+            report.ingested.append(path)
+            if item.replaces is not None:
+                report.replaced.append(path)
+    return sum(item.version.rows for item in stored)
 
 
 def _read(
@@ -123,6 +137,7 @@ def _read(
     arrivals: Mapping[tuple[str, str], datetime],
     now: datetime,
     places: Places,
+    limits: FileLimits,
 ) -> _Read:
     """Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away."""
     reading = source.read(item.version)
@@ -132,11 +147,12 @@ def _read(
         try:
             frame = storable(rows_read)
             check_columns(table, frame.columns, item.path)
+            check_values(frame, item.path)
             placed = places.of(frame, item.path)
-        except FileRefused as refused:
-            frame, error = None, str(refused)
         except PanicException as panic:  # polars ends so at values that it has no form for
             frame, error = None, str(without_form(rows_read, item.path, panic))
+        except Exception as fault:  # whatever it is, unless it is about the lake: the others go on
+            frame, error = None, str(refusal(item.path, fault, "its columns were placed"))
     before = item.recorded
     standing = next((v for v in reversed(before) if v.status == "ingested"), None)
     number = max((v.version for v in before), default=0) + 1
@@ -158,9 +174,9 @@ def _read(
         status="refused" if frame is None else "ingested",
         replaces=standing.file_id if standing is not None and frame is not None else None,
         error=error,
-        read_key=read_key(table),
+        read_key=read_key(table, limits if frame is None else None),
     )
-    stored = None if frame is None else _stored(frame, placed, version.file_id)
+    stored = None if frame is None else as_stored(frame, placed, version.file_id)
     return _Read(version, stored, standing if frame is not None else None)
 
 
@@ -172,7 +188,40 @@ def _renamed(table: Table, item: Waiting, now: datetime) -> _Read:
     return _Read(version, None, old, renamed_to=item.path)
 
 
-def _store(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> None:
+def _store(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> list[_Read]:
+    """Store a batch; where its values stand in the way, one file after the other. What became of each version."""
+    try:
+        _commit(stores, table, run_id, batch)
+    except RAISED as fault:
+        refused = refusal(batch[0].version.path, fault, "its rows were stored")  # raises what is about the lake
+        files = _by_file(batch)
+        if len(files) > 1:
+            return [item for file in files for item in _store(stores, table, run_id, file)]
+        unfit = replace(
+            batch[0].version,
+            rows=0,
+            status="refused",
+            replaces=None,
+            error=str(refused),
+            read_key=read_key(table, stores.settings),
+        )
+        batch = [_Read(unfit, None, None)]
+        _commit(stores, table, run_id, batch)
+    return batch
+
+
+def _by_file(batch: list[_Read]) -> list[list[_Read]]:
+    """The versions of a batch, each with the end of the path that it was renamed from."""
+    files: list[list[_Read]] = []
+    for item in batch:
+        if item.renamed_to:
+            files[-1].append(item)
+        else:
+            files.append([item])
+    return files
+
+
+def _commit(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> None:
     """Commit the rows of a batch to the lake, then put its versions on record (S43)."""
     lake, state = stores.lake, stores.state
     _remove_unfinished(stores, table)
@@ -225,10 +274,3 @@ def _record(state: State, table: Table, batch: list[_Read], taken: list[FileVers
             rows=sum(version.rows for version in taken),
             result=RawResult(tuple(version.path for version in taken)),
         )
-
-
-def _stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
-    # `select` would read a name such as "*" as a pattern.
-    kept = [frame[name].alias(home) for name, (home, _) in placed.items() if home is not None]
-    ids = pl.Series(FILE, [file_id]).new_from_index(0, frame.height)
-    return pl.DataFrame([*kept, ids, pl.int_range(frame.height, eager=True).alias(ROW)])

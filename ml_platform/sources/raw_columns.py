@@ -12,14 +12,14 @@ from typing import Any
 import polars as pl
 from polars.exceptions import PanicException
 
-from ml_platform.errors import FileRefused, first_line
+from ml_platform.errors import FileRefused, LimitExceeded, first_line
+from ml_platform.lake import file_hashes
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.storable import storable, to_arrow
 from ml_platform.naming import quoted
 
 FILE, ROW = "_file", "_row"
 _OWN = {FILE, ROW, "_partition"}
-MOST_COLUMNS = 10_000  # of a raw table; a file that would give it more is refused
 Placed = dict[str, tuple[str | None, str]]  # name in the file -> column in raw (None: all null), DuckDB type
 
 
@@ -42,12 +42,15 @@ class Places:
         placed = homes_of(frame, self._columns, self._types[schema])
         homes = {home: kind for home, kind in placed.values() if home is not None}
         new = [home for home in homes if home not in self._columns]
-        if len(self._columns) + len(new) > MOST_COLUMNS:
+        most = self._lake.settings.max_columns
+        if len(self._columns) + len(new) > most:
             listed = ", ".join(repr(name) for name in new[:3])
-            raise FileRefused(
+            raise LimitExceeded(
                 path,
                 f"with its {len(new):,} new columns ({listed}, …) the raw table would have "
-                f"{len(self._columns) + len(new):,}, and it takes {MOST_COLUMNS:,}",
+                f"{len(self._columns) + len(new):,}, and it takes {most:,}",
+                "max_columns",
+                most,
                 position=f"{frame.width:,} columns",
                 remedy="Land fewer columns, or rows of name and value instead of columns.",
             )
@@ -129,10 +132,19 @@ def read_raw_files(lake: Lake, table: str, file_ids: Sequence[str], columns: str
 
 def _stored_rows(lake: Lake, table: str, columns: str, where: str, parameters: list[Any]) -> pl.DataFrame:
     """`f` (the file), `r` (the row) and c0, c1, … for the columns that are stored."""
+    file_hashes.check(lake, [("raw", table)])
     placed: Placed = json.loads(columns)
     stored = [home for home, _ in placed.values() if home is not None]
     listed = ", ".join([f"{FILE} AS f", f"{ROW} AS r", *(f"{quoted(home)} AS c{i}" for i, home in enumerate(stored))])
     return lake.frame(f"SELECT {listed} FROM raw.{quoted(table)} WHERE {where} ORDER BY {FILE}, {ROW}", parameters)
+
+
+def as_stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
+    """The rows of a version as they go into the raw table, in their order."""
+    # `select` would read a name such as "*" as a pattern.
+    kept = [frame[name].alias(home) for name, (home, _) in placed.items() if home is not None]
+    ids = pl.Series(FILE, [file_id]).new_from_index(0, frame.height)
+    return pl.DataFrame([*kept, ids, pl.int_range(frame.height, eager=True).alias(ROW)])
 
 
 def _as_read(stored: pl.DataFrame, columns: str) -> pl.DataFrame:

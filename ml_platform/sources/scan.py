@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ml_platform.errors import SourceUnavailable
 from ml_platform.naming import listed
+from ml_platform.settings import FileLimits
 from ml_platform.sources.registry import source_of
 from ml_platform.sources.source import Available, Source, Stamp
 from ml_platform.spec.canonical import canonical, content_key
@@ -99,10 +100,14 @@ def unavailable_message(table: str, unavailable: Refusal) -> str:
     return f"The source of {table} cannot be read now. {unavailable.error}"
 
 
-def read_key(table: Table) -> str:
-    """What decides how a version is read: when it changes, versions are read anew."""
+def read_key(table: Table, refused_within: FileLimits | None = None) -> str:
+    """What decides how a version is read: when it changes, versions are read anew.
+
+    `refused_within`: for a version that is refused, the limits that it was read within. A raised one may take it in.
+    """
     wanted = sorted(table.columns) if table.clean is None else []
-    return content_key(READER_VERSION, canonical(table.source.reading), wanted)[:16]
+    limits = [] if refused_within is None else [[getattr(refused_within, name) for name in FileLimits.model_fields]]
+    return content_key(READER_VERSION, canonical(table.source.reading), wanted, *limits)[:16]
 
 
 def pending(state: State, table: Table) -> Pending:
@@ -146,6 +151,7 @@ class Scan:
 def look(state: State, table: Table, source: Source) -> Scan:
     """Compare what the source has with what is on record; contents are compared only where stamps differ."""
     recorded, key = by_path(versions(state, table.name)), read_key(table)
+    key_of_refused = read_key(table, state.settings)
     withdrawn = withdrawals.standing(state, table.name)
     scan = Scan(Pending(table.name, taking_back=table.source.taking_back), [], [])
     try:
@@ -162,7 +168,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
             if same is not None:
                 if (same.bytes, same.mtime_ns) != version.stamp:
                     scan.restamped.append((same, version.stamp))
-                if same.read_key == key:
+                if same.read_key == (key_of_refused if same.status == "refused" else key):
                     if same.status == "refused":
                         scan.pending.refused.append(Refusal(version.path, same.error or ""))
                     continue

@@ -3,30 +3,34 @@
 import codecs
 import gzip
 import re
-import shutil
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from ml_platform.errors import FileRefused
+from ml_platform.sources.guard import Guard
 
-LONGEST_LINE = 8_000_000  # bytes; a longer line is a broken file, not a row
+PACKED = (".gz", ".zip")
 _CHUNK = 1 << 20
 _PLAIN = re.compile(r"[\w /.,:;=+@~-]*")
 _AGAIN = "Land the file again, whole."
 
 
 @contextmanager
-def unpacked(file: Path, path: str) -> Iterator[Path]:
+def unpacked(file: Path, guard: Guard) -> Iterator[Path]:
     """The plain file behind `file`, unpacked into a temporary folder when it is packed.
 
     Readers take some signs in a path for a pattern, and know no name that is not UTF-8: such a file is read through a
-    link of a plain name. `path` is what messages call the file. Raises FileRefused for a damaged or ambiguous archive.
+    link of a plain name. Raises FileRefused for what is no regular file, for a damaged or ambiguous archive, and
+    LimitExceeded for one that unpacks to too much.
     """
-    packed = file.suffix in (".gz", ".zip")
+    check_file(file, guard)
+    packed = file.suffix in PACKED
     if not packed and _PLAIN.fullmatch(str(file)):
         yield file
         return
@@ -36,29 +40,53 @@ def unpacked(file: Path, path: str) -> Iterator[Path]:
             plain.symlink_to(file.resolve())
             yield plain
             return
-        (_gunzip if file.suffix == ".gz" else _unzip)(file, path, plain)
+        with plain.open("wb") as target:
+            unpack(file, guard, target, suffix=file.suffix)
         yield plain
 
 
-def _gunzip(file: Path, path: str, plain: Path) -> None:
-    with plain.open("wb") as target:
-        try:
-            with gzip.open(file, "rb") as source:
-                shutil.copyfileobj(source, target, _CHUNK)
-        except EOFError:
-            raise FileRefused(
-                path, "the gzip stream is truncated", position=f"after {target.tell():,} unpacked bytes", remedy=_AGAIN
-            ) from None
-        except (gzip.BadGzipFile, zlib.error) as error:
-            raise FileRefused(
-                path,
-                f"not a sound gzip file: {error}",
-                position=f"after {target.tell():,} unpacked bytes",
-                remedy=_AGAIN,
-            ) from None
+def check_file(file: Path, guard: Guard) -> None:
+    """Raise FileRefused for what is no regular file, LimitExceeded for one that is too large as it lies there."""
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):  # to open a pipe would wait for somebody who writes to it
+        raise FileRefused(guard.path, "it is no regular file", remedy="Land a file.")
+    guard.check_bytes(status.st_size, f"{status.st_size:,} bytes")
 
 
-def _unzip(file: Path, path: str, plain: Path) -> None:
+def unpack(file: Path, guard: Guard, target: IO[bytes], *, suffix: str) -> None:
+    """Write what an archive holds to `target`. Raises FileRefused as `unpacked` does.
+
+    `suffix`: one of PACKED, which says what kind of archive it is.
+    """
+    (_gunzip if suffix == ".gz" else _unzip)(file, guard, target)
+
+
+def _gunzip(file: Path, guard: Guard, target: IO[bytes]) -> None:
+    size = 0
+    try:
+        with gzip.open(file, "rb") as source:
+            for chunk in _guarded(source, guard, file.stat().st_size):
+                size += target.write(chunk)
+    except EOFError:
+        raise FileRefused(
+            guard.path, "the gzip stream is truncated", position=f"after {size:,} unpacked bytes", remedy=_AGAIN
+        ) from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise FileRefused(
+            guard.path, f"not a sound gzip file: {error}", position=f"after {size:,} unpacked bytes", remedy=_AGAIN
+        ) from None
+
+
+def _guarded(source: IO[bytes] | gzip.GzipFile, guard: Guard, packed: int) -> Iterator[bytes]:
+    size = 0
+    while chunk := source.read(_CHUNK):
+        size += len(chunk)
+        guard.check_unpacked(size, packed)
+        yield chunk
+
+
+def _unzip(file: Path, guard: Guard, target: IO[bytes]) -> None:
+    path = guard.path
     try:
         with zipfile.ZipFile(file) as archive:
             members = [m for m in archive.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX/")]
@@ -69,8 +97,16 @@ def _unzip(file: Path, path: str, plain: Path) -> None:
                     position=", ".join(m.filename for m in members[:3]),
                     remedy="Pack each file by itself.",
                 )
-            with archive.open(members[0]) as source, plain.open("wb") as target:
-                shutil.copyfileobj(source, target, _CHUNK)
+            inner = PurePosixPath(members[0].filename.replace("\\", "/"))
+            if inner.is_absolute() or ".." in inner.parts:  # it is never written there; an honest export has none
+                raise FileRefused(
+                    path,
+                    f"the zip holds a file for another folder, {str(inner)!r}",
+                    remedy="Pack the file without its folders.",
+                )
+            with archive.open(members[0]) as source:
+                for chunk in _guarded(source, guard, file.stat().st_size):
+                    target.write(chunk)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise FileRefused(path, f"not a sound zip file: {error}", remedy=_AGAIN) from None
     except RuntimeError as error:  # an encrypted member
@@ -81,7 +117,7 @@ _ENCODINGS = {"UTF-16": "utf-16", "UTF-32": "utf-32", "CP1252": "cp1252"}
 
 
 @contextmanager
-def in_utf8(plain: Path, path: str, encoding: str | None) -> Iterator[Path]:
+def in_utf8(plain: Path, guard: Guard, encoding: str | None) -> Iterator[Path]:
     """The same text in UTF-8; the file itself where no encoding is declared.
 
     Raises FileRefused, with the position, for bytes that are not of that encoding.
@@ -96,11 +132,12 @@ def in_utf8(plain: Path, path: str, encoding: str | None) -> Iterator[Path]:
             offset = 0
             while True:
                 chunk = source.read(_CHUNK)
+                guard.check_time(f"after byte {offset:,}")
                 try:
                     text = decoder.decode(chunk, final=not chunk)
                 except UnicodeError:
                     raise FileRefused(
-                        path,
+                        guard.path,
                         f"it is not {encoding}, the encoding that Files(…) declares",
                         position=f"after byte {offset:,}, line {lines + 1:,}",
                         remedy="Declare encoding= as the file is, or leave it out for UTF-8.",
@@ -123,8 +160,12 @@ _MARKS = {
 }
 
 
-def check_text(plain: Path, path: str, *, longest_line: float = LONGEST_LINE) -> None:
-    """Refuse what is not UTF-8 text with lines of at most so many bytes, naming byte and line."""
+def check_text(plain: Path, guard: Guard, *, one_line: bool = False) -> None:
+    """Refuse what is not UTF-8 text, and a line that is too long, naming byte and line.
+
+    `one_line`: a line may be of any length, as in a JSON array.
+    """
+    path = guard.path
     with plain.open("rb") as stream:
         start = stream.read(4096)
         if not start.strip(b"\xef\xbb\xbf \t\r\n") and plain.stat().st_size <= len(start):
@@ -140,10 +181,11 @@ def check_text(plain: Path, path: str, *, longest_line: float = LONGEST_LINE) ->
                 remedy=_remedy("UTF-16"),
             )
         stream.seek(0)
-        _check_utf8(iter(lambda: stream.read(_CHUNK), b""), path, longest_line)
+        _check_utf8(iter(lambda: stream.read(_CHUNK), b""), guard, one_line=one_line)
 
 
-def _check_utf8(chunks: Iterator[bytes], path: str, longest_line: float) -> None:
+def _check_utf8(chunks: Iterator[bytes], guard: Guard, *, one_line: bool) -> None:
+    path = guard.path
     decoder = codecs.getincrementaldecoder("utf-8")()
     offset = lines = since_break = 0
     for chunk in chunks:
@@ -169,18 +211,23 @@ def _check_utf8(chunks: Iterator[bytes], path: str, longest_line: float) -> None
                 position=f"byte {offset + at:,}, line {line:,}",
                 remedy=_AGAIN,
             )
+        guard.check_time(f"line {lines + 1:,}")
+        if not one_line:
+            _check_lines(chunk, since_break, lines, guard)
         last = max(chunk.rfind(b"\n"), chunk.rfind(b"\r"))
         since_break = len(chunk) - last - 1 if last >= 0 else since_break + len(chunk)
         offset, lines = offset + len(chunk), lines + chunk.count(b"\n")
-        if since_break > longest_line:
-            raise FileRefused(
-                path,
-                f"a line is longer than {longest_line:,} bytes",
-                position=f"line {lines + 1:,}",
-                remedy="Is a quote missing? Keep large objects in files of their own.",
-            )
     if decoder.getstate()[0]:
         raise FileRefused(path, "the file ends inside a character", position=f"byte {offset:,}", remedy=_AGAIN)
+
+
+def _check_lines(chunk: bytes, begun: int, lines: int, guard: Guard) -> None:
+    """Refuse a chunk in which a line is too long. `begun`: the bytes of its first line in earlier chunks."""
+    ends = [end for end in (chunk.find(b"\n"), chunk.find(b"\r")) if end >= 0]
+    guard.check_line(begun + (min(ends) if ends else len(chunk)), f"line {lines + 1:,}")
+    if guard.limits.max_line_bytes < len(chunk):
+        for number, line in enumerate(chunk.splitlines(), lines + 1):
+            guard.check_line(len(line), f"line {number:,}")
 
 
 def _remedy(kind: str) -> str:

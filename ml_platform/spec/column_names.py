@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from ml_platform.errors import DeclarationError
+from ml_platform.naming import FILLED_IN
 
 
 def folded(name: str) -> str:
@@ -27,6 +28,10 @@ def check_name(name: str, where: str) -> None:
     if name == "*" or (name.startswith("^") and name.endswith("$")):
         raise DeclarationError(
             where, f"the column name {name!r} is a pattern of several columns to polars", remedy="Rename it in clean."
+        )
+    if FILLED_IN.search(name):
+        raise DeclarationError(
+            where, f"the column name {name!r} holds a word that DuckLake fills in", remedy="Rename it in clean."
         )
     if "\x00" in name or not _encodable(name):
         raise DeclarationError(

@@ -1,5 +1,6 @@
 """When a partition of a table is complete: a declared rule instead of a guess (S20)."""
 
+from glob import escape
 from pathlib import PurePosixPath
 
 from ml_platform.errors import DeclarationError
@@ -58,6 +59,11 @@ class Marker:
             raise DeclarationError(
                 where, "the path does not contain {partition}", remedy="Write {partition} in the place of the key."
             )
+
+    @property
+    def pattern(self) -> str:
+        """The glob of the marker files of all partitions; other signs in the path stand for themselves."""
+        return escape(self.path).replace("{partition}", "*")
 
     def of(self, partition: str) -> str:
         """The marker file of a partition, relative to the landing folder."""

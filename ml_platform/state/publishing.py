@@ -18,6 +18,8 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, Table, sele
 from sqlalchemy.types import TypeEngine
 
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.data_files import made_again, set_aside_damaged, unusable
+from ml_platform.lake.filled_in import plain
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.canonical import content_key
@@ -53,6 +55,8 @@ STREAMS = (
     Stream(schema.decisions, "registry.decisions"),
 )
 _READS = "lineage.reads"  # follows lineage.records
+_TOGETHER = ("lineage.records", _READS)
+_PROFILES = "platform.profiles"
 _READS_SCHEMA = {
     "record_id": pl.Int64(),
     "read_asset": pl.String(),
@@ -120,8 +124,15 @@ def publish(stores: Stores) -> int:
     if not _behind(stores):
         return 0
     appended = 0
+    if lost := _lost(stores.lake):
+        set_aside_damaged(stores.lake)
     # One moment of the state: a record and what it was made from come in the same commit, or both in the next.
     with write(stores.lake, AUTHOR) as tx, stores.state.reading():
+        for target in lost:
+            schema_name, _, table = target.partition(".")
+            if target != _PROFILES:  # of which checks compute those that they miss
+                tx.execute(f"DELETE FROM {quoted(schema_name)}.{quoted(table)}")
+            made_again(stores.lake, schema_name, table, None)
         marks = _marks(stores.lake)
         for stream in STREAMS:
             rows = _new(stores.state, stream, marks.get(stream.target, 0))
@@ -139,6 +150,8 @@ def publish(stores: Stores) -> int:
 
 def _behind(stores: Stores) -> bool:
     """Whether the state has rows that the lake does not have."""
+    if _lost(stores.lake):
+        return True
     marks = _marks(stores.lake)
     if len(marks) < len(STREAMS):
         return True
@@ -148,6 +161,14 @@ def _behind(stores: Stores) -> bool:
     with stores.state.reading():
         numbers = [stores.state.value(one.limit(1)) or 0 for one in newest]
     return any(number > marks[stream.target] for stream, number in zip(STREAMS, numbers, strict=True))
+
+
+def _lost(lake: Lake) -> list[str]:
+    """The tables of which a data file was lost, and which are therefore filled anew."""
+    lost = {f"{one.schema}.{one.table}" for one in unusable(lake)}
+    if lost & set(_TOGETHER):
+        lost.update(_TOGETHER)
+    return sorted(lost & {*(stream.target for stream in STREAMS), _READS, _PROFILES})
 
 
 def _marks(lake: Lake) -> dict[str, int]:
@@ -205,7 +226,7 @@ def _polars(kind: TypeEngine[object]) -> pl.DataType:
 
 def _append(tx: Transaction, target: str, rows: pl.DataFrame) -> None:
     schema_name, _, table = target.partition(".")
-    tx.append(schema_name, table, rows, evolve=True)  # lakes of before have tables with fewer columns
+    tx.append(schema_name, table, plain(rows), evolve=True)  # lakes of before have tables with fewer columns
 
 
 def _decision_views(tx: Transaction, pipelines: list[str]) -> None:

@@ -54,7 +54,7 @@ def markers(settings: Settings, pipeline: ModelPipeline) -> list[str]:
     folder, paths = settings.landing, list[str]()
     for _, rule in rules(pipeline):
         if isinstance(rule, Marker):
-            paths += sorted(file.relative_to(folder).as_posix() for file in folder.glob(rule.of("*")))
+            paths += sorted(file.relative_to(folder).as_posix() for file in folder.glob(rule.pattern))
     return paths
 
 

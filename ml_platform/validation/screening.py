@@ -16,6 +16,7 @@ import polars as pl
 
 from ml_platform.errors import FileRefused, first_line
 from ml_platform.sources.column_names import missing_columns
+from ml_platform.sources.faults import RAISED
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
@@ -118,7 +119,7 @@ def cleaned_rows(
         cleaned = table.clean(raw, **needs)
         if isinstance(cleaned, pl.LazyFrame):
             cleaned = cleaned.collect()
-    except Exception as error:  # whatever the user's function raises is about this file; the others go on
+    except RAISED as error:  # whatever the user's function raises is about this file; the others go on
         problem = f"{name} raised {type(error).__name__}: {first_line(error)}{_moved_columns(raw.columns, before())}"
         raise FileRefused(
             path, problem, position=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."

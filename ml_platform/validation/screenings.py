@@ -8,10 +8,13 @@ from functools import cached_property, partial
 
 import polars as pl
 
-from ml_platform.errors import FileRefused, IngestionError
+from ml_platform.errors import IngestionError
+from ml_platform.lake import file_hashes
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.data_files import unusable
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
+from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
 from ml_platform.sources.raw_columns import read_raw_files
 from ml_platform.sources.scan import Refusal
@@ -215,6 +218,8 @@ def _whole(stores: Stores, table: Table, partitions: Partitions | None, keys: Ma
 def needed_rows(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
     """The current rows of the tables that `clean` needs, by name, without the platform's own columns."""
     frames = {}
+    needed = [("validated", name) for name in table.needs]
+    file_hashes.check(lake, needed, [one for one in unusable(lake) if (one.schema, one.table) in needed])
     for name in table.needs:
         own = [column for column in lake.columns("validated", name) if not column.startswith("_")]
         listed = ", ".join(quoted(column) for column in own)
@@ -264,15 +269,16 @@ def _screen(
     if raw is not None and raw.height != version.rows:
         raise IngestionError(
             f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
-            remedy="Put the lost data file back; `ml-platform doctor` names it.",
+            remedy=f"Land a file with the same content again (SHA-256 {version.sha256}): the next run reads it.",
         )
     try:
         if raw is None:
             result = screen_withdrawn(table, partitions)
         else:
             result = screen(table, raw, version.path, needs, partitions, partial(state.columns_before, version))
-    except FileRefused as refusal:
-        return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", str(refusal))
+    except RAISED as fault:  # whatever it is, it is about this file; the others go on
+        error = str(refusal(version.path, fault, "its rows were checked against the contract"))
+        return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", error)
     with stores.blobs.writing() as path:
         result.frame.write_parquet(path, row_group_size=100_000)
         digest = stores.blobs.put_file(path)

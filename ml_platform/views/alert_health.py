@@ -8,7 +8,6 @@ from ml_platform.monitoring.delivery import deliveries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.alerts import PLATFORM, Alert, latest_of, open_alerts
 from ml_platform.state.database import State
-from ml_platform.state.stores import Stores
 from ml_platform.views.health_finding import Finding
 
 # `data_health` looks at these itself, and `set_clock` at the last one.
@@ -28,9 +27,9 @@ def given_up(state: State, pipeline: str) -> list[Alert]:
     return [item for item in open_alerts(state, ("run", "sensor")) if item.asset.startswith(f"{pipeline}/")]
 
 
-def standing_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+def standing_alerts(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """A finding for each open alert, but for those about data, which `data_health` looks at anew."""
-    items = [item for item in open_alerts(stores.state) if item.kind not in _SEEN]
+    items = [item for item in open_alerts(state) if item.kind not in _SEEN]
     for item in items:
         remedy = f"{item.text} `ml-platform alerts resolve {item.alert_id} --why TEXT` closes it."
         yield Finding("open alert", "bad" if item.severity == "error" else "warn", item.title, remedy)
@@ -38,18 +37,18 @@ def standing_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Itera
         yield Finding("open alert", "ok", "none")
 
 
-def set_clock(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+def set_clock(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """A finding where the clock of this machine is behind the newest time on record."""
     now = datetime.now(UTC)
-    behind = stores.state.clock_behind(now)
+    behind = state.clock_behind(now)
     if behind:
         told = of_clock(behind, now)
         yield Finding("clock", "bad", told.title, told.text)
 
 
-def undelivered_alerts(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+def undelivered_alerts(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """Alerts that did not reach their channel."""
-    ends = [end for ends in deliveries(stores.state).values() for end in ends if end.state in ("failed", "given up")]
+    ends = [end for ends in deliveries(state).values() for end in ends if end.state in ("failed", "given up")]
     for channel in sorted({end.channel for end in ends}):
         stuck = [end for end in ends if end.channel == channel]
         lost = sum(end.state == "given up" for end in stuck)

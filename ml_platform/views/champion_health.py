@@ -2,33 +2,33 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ml_platform.lake.blobs import Blobs
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import alerts, decisions, ledger, promotions
 from ml_platform.state.alerts import Kind
 from ml_platform.state.database import State
 from ml_platform.state.results import ChampionOutcome, ChampionResult
-from ml_platform.state.stores import Stores
 from ml_platform.state.versions import version, versions
 from ml_platform.views.health_finding import Finding
 
 
-def champions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+def champions(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """Who serves, whether its bundle and training set are whole, and whether the newest candidate serves."""
     for pipeline in pipelines:
-        champion = promotions.champion_at(stores.state, pipeline.name)
-        yield _serving(stores, pipeline.name, champion) if champion else _none(stores.state, pipeline.name)
-        kept_out = _kept_out(stores.state, pipeline.name, champion)
+        champion = promotions.champion_at(state, pipeline.name)
+        yield _serving(state, pipeline.name, champion) if champion else _none(state, pipeline.name)
+        kept_out = _kept_out(state, pipeline.name, champion)
         if kept_out is not None:
             yield kept_out
 
 
-def _serving(stores: Stores, pipeline: str, champion: int) -> Finding:
-    serving = version(stores.state, pipeline, champion)
+def _serving(state: State, pipeline: str, champion: int) -> Finding:
+    serving, blobs = version(state, pipeline, champion), Blobs(state.settings)
     gone = [
         kind
         for kind, digest in (("bundle", serving.bundle), ("training set", serving.training_set))
-        if not stores.blobs.whole(digest)
+        if not blobs.whole(digest)
     ]
     if not gone:
         return Finding("champion", "ok", f"{serving.name} is whole")

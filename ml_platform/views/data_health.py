@@ -1,6 +1,7 @@
 """Health checks of data: refused and waiting files, sources, rejected rows, partitions that wait."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ml_platform.monitoring.alert_rules import of_refused
 from ml_platform.monitoring.freshness import stale
@@ -14,40 +15,47 @@ from ml_platform.state.database import State
 from ml_platform.state.results import ValidatedResult
 from ml_platform.state.stores import Stores
 from ml_platform.views.alert_health import acknowledged
-from ml_platform.views.health_finding import Finding, Severity
+from ml_platform.views.health_finding import Finding, Severity, surveyed
 
 
-def waiting_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+def waiting_files(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """What waits to be ingested, what was refused, and sources that cannot be read."""
     for pipeline in pipelines:
-        looks = [(table, pending(stores.state, table)) for table in pipeline.tables]
-        counts = {table.name: len(look.paths) for table, look in looks if look.paths}
-        unavailable = [look.table for _, look in looks if look.unavailable is not None]
-        for table, look in looks:
-            if look.unavailable is not None:
-                detail = unavailable_message(table.name, look.unavailable)
-                yield Finding("source", "bad", detail, "Other tables go on; the next run tries again.")
-            for file in refused(stores.state, table, look):
-                (candidate,) = of_refused(table.name, [file], "")
-                acknowledgement = acknowledged(stores.state, candidate)
-                detail = f"{table.name}: {file.error}"
-                if acknowledgement:
-                    yield Finding("refused file", "ok", f"{detail} {acknowledgement}")
-                else:
-                    remedy = f"{table.source.correction} `ml-platform alerts resolve` where it can stay as it is."
-                    yield Finding("refused file", "bad", detail, remedy)
-        for table, look in looks:
-            if look.gone:
-                yield Finding("file that left", "warn", f"{table.name}: {look.departed}", look.withdrawing)
-            for refusal in foreseen(stores.settings, table, look.paths):
-                yield Finding("waiting file", "warn", f"would be refused: {refusal.error}", table.source.correction)
+        waits: dict[str, int] = {}
+        for table in pipeline.tables:
+            look = partial(_files_of, state, table, waits)
+            yield from surveyed("landed files", look, f"Look at the source of {table.name}; the others go on.")
+        counts = {table: count for table, count in waits.items() if count}
         if counts:
             listed = ", ".join(f"{count} of {table}" for table, count in counts.items())
             yield Finding(
                 "landed files", "warn", f"{pipeline.name}: {listed} wait", f"`ml-platform run {pipeline.name}`"
             )
-        elif not unavailable:
+        elif len(waits) == len(pipeline.tables):
             yield Finding("landed files", "ok", f"{pipeline.name}: none waits")
+
+
+def _files_of(state: State, table: Table, waits: dict[str, int]) -> Iterator[Finding]:
+    """The findings about one source. `waits` gets how many versions of it wait, unless it cannot be read."""
+    look = pending(state, table)
+    if look.unavailable is None or look.paths:
+        waits[table.name] = len(look.paths)
+    if look.unavailable is not None:
+        detail = unavailable_message(table.name, look.unavailable)
+        yield Finding("source", "bad", detail, "Other tables go on; the next run tries again.")
+    for file in refused(state, table, look):
+        (candidate,) = of_refused(table.name, [file], "")
+        acknowledgement = acknowledged(state, candidate)
+        detail = f"{table.name}: {file.error}"
+        if acknowledgement:
+            yield Finding("refused file", "ok", f"{detail} {acknowledgement}")
+        else:
+            remedy = f"{table.source.correction} `ml-platform alerts resolve` where it can stay as it is."
+            yield Finding("refused file", "bad", detail, remedy)
+    if look.gone:
+        yield Finding("file that left", "warn", f"{table.name}: {look.departed}", look.withdrawing)
+    for refusal in foreseen(state.settings, table, look.paths):
+        yield Finding("waiting file", "warn", f"would be refused: {refusal.error}", table.source.correction)
 
 
 def waiting_partitions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
@@ -73,10 +81,10 @@ def waiting_partitions(stores: Stores, pipelines: Sequence[ModelPipeline]) -> It
         yield Finding("partitions", state, f"{pipeline.name}: {waits.text} {acknowledgement}".strip(), remedy)
 
 
-def rejected_rows(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+def rejected_rows(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """How many rows of the newest partition of each table were rejected; whether a check of a table stands failed."""
     for pipeline in pipelines:
-        counts = [text for table in pipeline.tables if (text := _rejected(stores.state, table))]
+        counts = [text for table in pipeline.tables if (text := _rejected(state, table))]
         if counts:
             yield Finding("quarantine", "ok", f"{pipeline.name}: {'; '.join(counts)}")
 

@@ -4,7 +4,8 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -12,7 +13,7 @@ from pydantic import SecretStr
 
 from ml_platform.lake.locking import holder
 from ml_platform.settings import Settings
-from ml_platform.views.health_finding import Finding, Severity
+from ml_platform.views.health_finding import Finding, Severity, surveyed
 
 _LOW = 2_000_000_000  # bytes free; a month of the demo takes 0.03 GB, a merge of files needs them twice
 _FULL = 300_000_000  # bytes free: the next run may not be able to write
@@ -20,28 +21,25 @@ _FULL = 300_000_000  # bytes free: the next run may not be able to write
 
 def machine_findings(settings: Settings) -> Iterator[Finding]:
     """The folders, the disk, DAGSTER_HOME, the kind of catalog and the write lock, in this order."""
-    yield from _folders(settings)
-    yield _disk(settings)
-    yield _dagster_home()
-    yield _catalog(settings)
-    yield from _environment_file(settings)
-    yield from _lock(settings)
-
-
-def _folders(settings: Settings) -> Iterator[Finding]:
     for role in ("landing", "lake", "artifacts"):
         name, folder = f"{role} folder", Path(getattr(settings, role))
-        if not folder.exists():
-            yield Finding(
-                name,
-                "ok" if _writable(_existing(folder)) else "bad",
-                f"{folder} is not there yet",
-                f"{_existing(folder)} is not writable: make it writable, or set ML_PLATFORM_DATA.",
-            )
-        elif _writable(folder):
-            yield Finding(name, "ok", f"{folder} is writable")
-        else:
-            yield Finding(name, "bad", f"{folder} is not writable", "Make it writable, or set ML_PLATFORM_DATA.")
+        yield from surveyed(name, partial(_folder, name, folder), "Make it readable, or set ML_PLATFORM_DATA.")
+    for name, look in MACHINE.items():
+        yield from surveyed(name, partial(look, settings), "Check ML_PLATFORM_DATA and DAGSTER_HOME.")
+
+
+def _folder(name: str, folder: Path) -> Iterator[Finding]:
+    if not folder.exists():
+        yield Finding(
+            name,
+            "ok" if _writable(_existing(folder)) else "bad",
+            f"{folder} is not there yet",
+            f"{_existing(folder)} is not writable: make it writable, or set ML_PLATFORM_DATA.",
+        )
+    elif _writable(folder):
+        yield Finding(name, "ok", f"{folder} is writable")
+    else:
+        yield Finding(name, "bad", f"{folder} is not writable", "Make it writable, or set ML_PLATFORM_DATA.")
 
 
 def _existing(folder: Path) -> Path:
@@ -57,12 +55,12 @@ def _writable(folder: Path) -> bool:
         return False
 
 
-def _disk(settings: Settings) -> Finding:
+def _disk(settings: Settings) -> Iterator[Finding]:
     folder = _existing(settings.data)
     usage = shutil.disk_usage(folder)
     detail = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free for {folder}"
     state: Severity = "bad" if usage.free < _FULL else "warn" if usage.free < _LOW else "ok"
-    return Finding("disk", state, detail, "`ml-platform maintain` frees space.")
+    yield Finding("disk", state, detail, "`ml-platform maintain` frees space.")
 
 
 def dagster_home() -> str:
@@ -71,27 +69,29 @@ def dagster_home() -> str:
     return os.environ.get("DAGSTER_HOME", "") or (str(own) if (own / "dagster.yaml").exists() else "")
 
 
-def _dagster_home() -> Finding:
+def _dagster_home(_: Settings) -> Iterator[Finding]:
     home = dagster_home()
     remedy = "export DAGSTER_HOME=/absolute/folder; `make` sets it to .dagster in the project."
     if not home:
-        return Finding("DAGSTER_HOME", "warn", "not set: `dagster dev` will not see the run history", remedy)
-    if not Path(home).is_absolute() or not Path(home).is_dir():
-        return Finding("DAGSTER_HOME", "bad", f"{home} is not an existing absolute folder", remedy)
-    if not (Path(home) / "dagster.yaml").exists():
-        return Finding(
+        yield Finding("DAGSTER_HOME", "warn", "not set: `dagster dev` will not see the run history", remedy)
+    elif not Path(home).is_absolute() or not Path(home).is_dir():
+        yield Finding("DAGSTER_HOME", "bad", f"{home} is not an existing absolute folder", remedy)
+    elif not (Path(home) / "dagster.yaml").exists():
+        yield Finding(
             "DAGSTER_HOME",
             "warn",
             f"{home} has no dagster.yaml: two runs of a pipeline may collide",
             "Copy the project's .dagster/dagster.yaml there.",
         )
-    return Finding("DAGSTER_HOME", "ok", home)
+    else:
+        yield Finding("DAGSTER_HOME", "ok", home)
 
 
-def _catalog(settings: Settings) -> Finding:
+def _catalog(settings: Settings) -> Iterator[Finding]:
     if settings.catalog.get_secret_value():  # which may hold a password, so nothing of it is shown
-        return Finding("catalog", "ok", "PostgreSQL, from ML_PLATFORM_CATALOG")
-    return Finding("catalog", "ok", "SQLite, in the lake's folder")
+        yield Finding("catalog", "ok", "PostgreSQL, from ML_PLATFORM_CATALOG")
+    else:
+        yield Finding("catalog", "ok", "SQLite, in the lake's folder")
 
 
 def _environment_file(settings: Settings) -> Iterator[Finding]:
@@ -132,3 +132,12 @@ def _lock(settings: Settings) -> Iterator[Finding]:
         )
     except OSError as error:
         yield Finding("write lock", "bad", f"{path}: {error.strerror}", "Make the lake's folder writable.")
+
+
+MACHINE: dict[str, Callable[[Settings], Iterator[Finding]]] = {
+    "disk": _disk,
+    "DAGSTER_HOME": _dagster_home,
+    "catalog": _catalog,
+    ".env": _environment_file,
+    "write lock": _lock,
+}

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from functools import partial
 
-import duckdb
-
-from ml_platform.errors import PlatformError
-from ml_platform.lake import snapshots
-from ml_platform.lake.blobs import Blobs
+from ml_platform.errors import PlatformError, first_line
+from ml_platform.lake import file_hashes, snapshots
+from ml_platform.lake.blobs import Blobs, file_hash
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.data_files import unusable
+from ml_platform.lake.data_files import damaged, unusable
 from ml_platform.models.registry import recorded_format, trainer_of_format
-from ml_platform.redaction import without_secrets
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
@@ -21,50 +19,105 @@ from ml_platform.state.versions import versions
 from ml_platform.training.environment import differences, environment
 from ml_platform.views.alert_health import set_clock, standing_alerts, undelivered_alerts
 from ml_platform.views.champion_health import champions
-from ml_platform.views.data_health import rejected_rows, waiting_partitions
-from ml_platform.views.health_finding import Finding
+from ml_platform.views.data_health import rejected_rows, waiting_files, waiting_partitions
+from ml_platform.views.health_finding import Finding, surveyed
+from ml_platform.views.raw_health import lost_rows
 
-Check = Callable[[Stores, Sequence[ModelPipeline]], Iterator[Finding]]
+LakeCheck = Callable[[Lake], Iterator[Finding]]
+StateCheck = Callable[[State, Sequence[ModelPipeline]], Iterator[Finding]]
+StoresCheck = Callable[[Stores, Sequence[ModelPipeline]], Iterator[Finding]]
+
+_RESTORE = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
+_INCOMPLETE = "The lake may be incomplete: run a pipeline."
 
 
-def opened_stores(settings: Settings) -> tuple[list[Finding], Stores | None]:
-    """Open lake and state read-only; None if either cannot be opened. The caller closes them."""
+def stores_findings(settings: Settings, pipelines: Sequence[ModelPipeline], *, deep: bool = False) -> Iterator[Finding]:
+    """Lake and operational state, opened read-only, and what is in them. Where one cannot be opened, the other is.
+
+    `deep`: every byte of every data file and blob is read.
+    """
     if not settings.catalog.get_secret_value() and not (settings.lake / "catalog.sqlite").exists():
         remedy = "The first `ml-platform run PIPELINE` creates it."
-        return [Finding("lake", "warn", f"there is none in {settings.lake} yet", remedy)], None
+        yield Finding("lake", "warn", f"there is none in {settings.lake} yet", remedy)
+        return
     with ExitStack() as opened:
-        try:
-            lake = opened.enter_context(closing(Lake(settings, read_only=True)))
-            findings = [Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")]
-        except (PlatformError, duckdb.Error) as error:
-            remedy = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
-            return [Finding("lake", "bad", without_secrets(str(error)).splitlines()[0], remedy)], None
-        try:
-            state = opened.enter_context(closing(State(settings, read_only=True)))
-        except PlatformError as error:
-            return [*findings, Finding("state", "bad", error.what, error.remedy)], None
-        opened.pop_all()
-    findings.append(Finding("state", "ok", f"{state.location}, revision {REVISION}"))
-    return findings, Stores(lake, state, Blobs(settings))
+        lakes: list[Lake] = []
+        states: list[State] = []
+        yield from surveyed("lake", partial(_open_lake, settings, opened, lakes), _RESTORE)
+        yield from surveyed("state", partial(_open_state, settings, opened, states), "See ML_PLATFORM_DATA.")
+        for lake in lakes:
+            for name, of_lake in {**LAKE, **(DEEP if deep else {})}.items():
+                yield from surveyed(name, partial(of_lake, lake), _INCOMPLETE)
+        if deep:
+            yield from surveyed("blobs", partial(changed_blobs, settings), _INCOMPLETE)
+        for state in states:
+            for name, of_state in STATE.items():
+                yield from surveyed(name, partial(of_state, state, pipelines), _INCOMPLETE)
+            for pipeline in pipelines:
+                for name, of_pipeline in PIPELINE.items():
+                    yield from surveyed(name, partial(of_pipeline, state, [pipeline]), _INCOMPLETE)
+        for lake, state in zip(lakes, states, strict=False):  # one each, where both opened
+            stores = Stores(lake, state, Blobs(settings))
+            for pipeline in pipelines:
+                for name, of_stores in STORES.items():
+                    yield from surveyed(name, partial(of_stores, stores, [pipeline]), _INCOMPLETE)
 
 
-def damaged_files(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+def _open_lake(settings: Settings, opened: ExitStack, lakes: list[Lake]) -> Iterator[Finding]:
+    try:
+        lake = opened.enter_context(closing(Lake(settings, read_only=True)))
+        yield Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")
+    except PlatformError as error:
+        yield Finding("lake", "bad", first_line(error), _RESTORE)
+    else:
+        lakes.append(lake)
+
+
+def _open_state(settings: Settings, opened: ExitStack, states: list[State]) -> Iterator[Finding]:
+    state = opened.enter_context(closing(State(settings, read_only=True)))
+    states.append(state)
+    yield Finding("state", "ok", f"{state.location}, revision {REVISION}")
+
+
+def damaged_files(lake: Lake) -> Iterator[Finding]:
     """Data files of the lake that are missing or truncated."""
-    lost = sorted({f"{s.schema}.{s.table}" + (f" {s.partition}" if s.partition else "") for s in unusable(stores.lake)})
+    lost = {file.location for file in damaged(lake)}
+    lost |= {one for one in unusable(lake) if one.schema != "raw"}  # lost raw rows have a check of their own
     if lost:
-        yield Finding(
-            "data files",
-            "bad",
-            f"missing or truncated: {', '.join(lost)}",
-            "`ml-platform run PIPELINE` writes them again.",
-        )
+        names = ", ".join(sorted(one.name for one in lost))
+        remedy = "`ml-platform run PIPELINE` writes them again; what is settled otherwise, with `--recompute`."
+        yield Finding("data files", "bad", f"missing or truncated: {names}", remedy)
     else:
         yield Finding("data files", "ok", "all present and complete")
 
 
-def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
+def changed_files(lake: Lake) -> Iterator[Finding]:
+    """Data files whose bytes are others than were committed."""
+    changed = sorted({file.location.name for file in file_hashes.changed(lake) if file.is_complete})
+    if changed:
+        remedy = "`ml-platform maintain` sets them aside; `ml-platform run PIPELINE` then makes them again."
+        yield Finding("bytes of data files", "bad", f"changed since they were committed: {', '.join(changed)}", remedy)
+    else:
+        yield Finding("bytes of data files", "ok", "as committed")
+    if unknown := file_hashes.without_hash(lake):
+        remedy = "`ml-platform maintain` notes it."
+        yield Finding("bytes of data files", "warn", f"{len(unknown):,} files were never hashed", remedy)
+
+
+def changed_blobs(settings: Settings) -> Iterator[Finding]:
+    """Training sets, bundles and other blobs whose bytes are not what their names say."""
+    blobs = Blobs(settings)
+    changed = [path for path in sorted(blobs.folder.glob("??/*")) if file_hash(path) != path.name]
+    for path in changed:
+        remedy = "Delete it. `ml-platform run PIPELINE` makes those of newest results again."
+        yield Finding("blobs", "bad", f"{path} is damaged", remedy)
+    if not changed:
+        yield Finding("blobs", "ok", "all are what their names say")
+
+
+def changed_libraries(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
     """Whether libraries and machine are the same as at the last training."""
-    newest = [trained[-1] for pipeline in pipelines if (trained := versions(stores.state, pipeline.name))]
+    newest = [trained[-1] for pipeline in pipelines if (trained := versions(state, pipeline.name))]
     if not newest:
         return
     last = max(newest, key=lambda version: version.created_at)
@@ -87,13 +140,13 @@ def changed_libraries(stores: Stores, pipelines: Sequence[ModelPipeline]) -> Ite
         )
 
 
-CHECKS: dict[str, Check] = {
-    "data files": damaged_files,
-    "quarantine": rejected_rows,
-    "partitions": waiting_partitions,
-    "champion": champions,
+LAKE: dict[str, LakeCheck] = {"data files": damaged_files}
+DEEP: dict[str, LakeCheck] = {"bytes of data files": changed_files}
+STATE: dict[str, StateCheck] = {
     "clock": set_clock,
     "open alert": standing_alerts,
     "alerts": undelivered_alerts,
     "versions": changed_libraries,
 }
+PIPELINE: dict[str, StateCheck] = {"quarantine": rejected_rows, "champion": champions, "landed files": waiting_files}
+STORES: dict[str, StoresCheck] = {"raw rows": lost_rows, "partitions": waiting_partitions}

@@ -3,15 +3,24 @@
 import os
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 SEED = "ML_PLATFORM_FAULTS_SEED"  # set it to the number that a failure shows, to have it again
 OFTEN, IN_CI = 30, 3
-REPEATS = [
-    pytest.param(number, marks=[] if number < IN_CI else pytest.mark.slow, id=f"{number + 1}")
-    for number in range(OFTEN)
-]
+KILLS = 40
+
+
+def repeats(often: int, in_ci: int) -> list[Any]:
+    """The numbers of the repeats; those from `in_ci` on are slow."""
+    return [
+        pytest.param(number, marks=[] if number < in_ci else pytest.mark.slow, id=f"{number + 1}")
+        for number in range(often)
+    ]
+
+
+REPEATS = repeats(OFTEN, IN_CI)
 
 Chance = Callable[[int], random.Random]
 

@@ -25,7 +25,7 @@ from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources import landing
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import ledger
+from ml_platform.state import ledger, promotions
 from ml_platform.state.database import State
 from ml_platform.state.publishing import publish
 from ml_platform.steps.all_steps import planner
@@ -174,6 +174,19 @@ def tell(folder: Path, _: str) -> dict[str, Any]:
             "left over": [lake_contents.orphans(opened.ws, retention.referenced(opened.ws)), hidden],
             "stale": repr(opened.planned(LANDED[1])),
         }
+
+
+def change_champion(folder: Path, action: str, version: int) -> None:
+    """What `ml-platform promote` and `rollback` do."""
+    with closing(world(folder, trip_pipelines.trips(trip_pipelines.APART))) as opened:
+        say({"began": True})
+        state, name = opened.ws.state, trip_pipelines.APART
+        if action == "promote":
+            gates = opened.pipeline.required_gates
+            promotions.promote(state, name, version, gates, partition="", reason="it is", actor="ada", by_hand=True)
+        else:
+            promotions.rollback(state, name, why="it errs", actor="ada", to=version)
+        publish(opened.ws)
 
 
 def run_killed_before_record(folder: Path, through: str, asset: str) -> None:

@@ -22,7 +22,7 @@ from ml_platform.state import files, ledger
 from ml_platform.state.publishing import AUTHOR as PUBLISHING
 from ml_platform.steps.all_steps import STEPS
 from ml_platform_tests.faults import lake_contents, trip_pipelines
-from ml_platform_tests.faults.conftest import REPEATS, Chance
+from ml_platform_tests.faults.conftest import IN_CI, KILLS, Chance, repeats
 from ml_platform_tests.faults.programs import world
 from ml_platform_tests.faults.workers import Worker, started_workers
 
@@ -71,7 +71,7 @@ def undisturbed(landed: Path, again: Worker, tmp_path_factory: pytest.TempPathFa
     return _state(folder, seconds)
 
 
-@pytest.mark.parametrize("repeat", REPEATS)
+@pytest.mark.parametrize("repeat", repeats(KILLS, IN_CI))
 def test_a_run_killed_at_any_moment_ends_like_an_undisturbed_one_when_it_is_run_again(
     repeat: int, landed: Path, undisturbed: LakeState, again: Worker, tmp_path: Path, chance: Chance
 ) -> None:

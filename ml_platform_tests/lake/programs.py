@@ -6,8 +6,10 @@ They talk in lines, so that a test waits for what happened and not for time to p
 import resource
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import duckdb
 import polars as pl
 
 from ml_platform.errors import LakeError
@@ -73,6 +75,22 @@ def commit_many(lake: Lake, me: str, times: str) -> None:
     for number in range(int(times)):
         with write(lake, Author("s/many", run_id=me)) as tx:
             tx.append("s", "many", pl.DataFrame({"who": [int(me)], "number": [number]}))
+
+
+def commit_without_lock(lake: Lake) -> None:
+    """Commit until told to stop, as a program does that knows nothing of our lock; say how often."""
+    lake.connection.execute("CREATE TABLE s.foreign_rows (number BIGINT)")
+    say("begun")
+    stop = threading.Thread(target=sys.stdin.readline, daemon=True)
+    stop.start()
+    commits = 0
+    while stop.is_alive():
+        try:
+            lake.connection.execute("INSERT INTO s.foreign_rows VALUES (1)")
+        except duckdb.Error:
+            continue  # a collision that is its own
+        commits += 1
+    say(commits)
 
 
 def fill_the_disk(lake: Lake, how: str) -> None:

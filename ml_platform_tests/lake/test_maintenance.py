@@ -15,6 +15,7 @@ from ml_platform.state import ledger
 from ml_platform.state.database import State
 from ml_platform.state.results import Result
 from ml_platform.state.stores import Stores, after
+from ml_platform_tests.lake.deletes import maintenance_loses_no_delete
 
 NOW = timedelta(0)
 CONTENT = "SELECT _partition, count(*), sum(v), min(w), max(w) FROM s.t GROUP BY 1 ORDER BY 1"
@@ -111,3 +112,7 @@ def test_blobs_that_nothing_refers_to_go_when_the_caller_names_the_others(lake: 
 def test_maintenance_waits_for_no_write_of_its_own_thread(lake: Lake) -> None:
     with write(lake, Author("s/t")), pytest.raises(LakeError, match="would deadlock"):
         maintain(lake)
+
+
+def test_maintenance_waits_for_a_write_and_loses_none_of_its_deletes(lake: Lake, settings: Settings) -> None:
+    maintenance_loses_no_delete(lake, settings)

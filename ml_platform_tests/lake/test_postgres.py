@@ -1,17 +1,17 @@
 """The lake on a PostgreSQL catalog: a server of our own, on a free port of this machine."""
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import duckdb
 import polars as pl
 import pytest
 from sqlalchemy import text
 
 from ml_platform.errors import LakeError, StateError
-from ml_platform.lake import data_files, snapshots
-from ml_platform.lake.connection import Lake, load_extensions
+from ml_platform.lake import data_files, file_hashes, snapshots
+from ml_platform.lake.connection import Lake
 from ml_platform.lake.maintenance import maintain
 from ml_platform.lake.query import ask
 from ml_platform.lake.transaction import Author, stage, write
@@ -21,8 +21,10 @@ from ml_platform.state import ledger
 from ml_platform.state.database import State
 from ml_platform.state.results import Result
 from ml_platform.state.stores import Stores, after
+from ml_platform_tests.damage import flip_a_byte
+from ml_platform_tests.lake.deletes import maintenance_loses_no_delete
 from ml_platform_tests.lake.programs import finish, hear, kill, start
-from ml_platform_tests.postgres_server import postgres_server
+from ml_platform_tests.postgres_server import new_database, postgres_server
 
 # Slow: they need PostgreSQL's server programs, which a plain `make test` does not ask for.
 pytestmark = pytest.mark.slow
@@ -38,13 +40,7 @@ def server() -> Iterator[int]:
 @pytest.fixture
 def settings(server: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """The one setting, read from the environment; a database a test."""
-    address = f"host=127.0.0.1 port={server} user=ml password=sesame"
-    name = f"lake{abs(hash(tmp_path))}"
-    with duckdb.connect(config={"allow_unsigned_extensions": True}) as plain:
-        load_extensions(plain, ["postgres_scanner"])
-        plain.execute(f"ATTACH '{address} dbname=postgres' AS pg (TYPE postgres)")
-        plain.execute(f"CALL postgres_execute('pg', 'CREATE DATABASE {name}', use_transaction => false)")
-    monkeypatch.setenv("ML_PLATFORM_CATALOG", f"{address} dbname={name}")
+    monkeypatch.setenv("ML_PLATFORM_CATALOG", new_database(server, f"lake{abs(hash(tmp_path))}"))
     return Settings(data=tmp_path / "data", lock_timeout=1, threads=2)
 
 
@@ -145,3 +141,53 @@ def test_a_write_inside_a_write_is_refused_on_postgresql(lake: Lake, settings: S
     refused = pytest.raises(LakeError, match="would deadlock")
     with Lake(settings) as other, write(lake, Author("outer")), refused, write(other, Author("inner")) as tx:
         tx.append("s", "t", pl.DataFrame({"v": [1]}))
+
+
+def test_a_commit_beside_a_foreign_writer_that_takes_no_lock_never_sleeps_long(
+    stores: Stores, lake: Lake, settings: Settings
+) -> None:
+    put(stores, "a")
+    assert lake.value("SELECT current_setting('ducklake_retry_backoff')") == 1.0
+    foreign = start("commit_without_lock", settings.data)
+    assert hear(foreign) == "begun"
+    longest = 0.0
+    for number in range(15):
+        began = time.monotonic()
+        put(stores, "b", number)
+        longest = max(longest, time.monotonic() - began)
+    commits = int(finish(foreign).splitlines()[-1])
+    assert commits > 5 and longest < 10
+    assert lake.rows("SELECT DISTINCT v FROM s.t WHERE _partition = 'b'") == [(14,)]
+    assert lake.value("SELECT count(*) FROM s.foreign_rows") == commits
+
+
+def test_a_writer_whose_session_with_the_lock_has_ended_commits_nothing(stores: Stores, lake: Lake) -> None:
+    put(stores, "a")
+    lock = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()"
+    end = text(f"SELECT pg_terminate_backend(pid) FROM ({lock}) AS holder")
+    refused = pytest.raises(LakeError, match=r"ended the session that held the write lock.*Run again")
+    with refused, write(lake, Author("s/t")) as tx:
+        tx.replace("s", "t", pl.DataFrame({"v": [7]}), partition="a")
+        with stores.state.writing() as connection:
+            connection.execute(end)
+    assert lake.rows("SELECT DISTINCT v FROM s.t") == [(1,)]
+    put(stores, "a", 2)
+    assert lake.rows("SELECT DISTINCT v FROM s.t") == [(2,)]
+
+
+def test_a_file_whose_bytes_changed_is_found_on_postgresql(stores: Stores, lake: Lake) -> None:
+    put(stores, "a")
+    assert file_hashes.changed(lake) == file_hashes.without_hash(lake) == []
+    for path in lake.tables.rglob("*.parquet"):
+        flip_a_byte(path)
+    with pytest.raises(LakeError, match=r"other bytes than were committed: s\.t a"):
+        file_hashes.check(lake, [("s", "t")])
+    put(stores, "a", 2)
+    maintain(lake, keep_days=0)
+    assert file_hashes.changed(lake) == file_hashes.without_hash(lake) == [] == list(data_files.unusable(lake))
+
+
+def test_maintenance_waits_for_a_write_and_loses_none_of_its_deletes_on_postgresql(
+    stores: Stores, lake: Lake, settings: Settings
+) -> None:
+    maintenance_loses_no_delete(lake, settings)

@@ -1,11 +1,15 @@
 """What DuckLake does and the lake relies on; a new version that does otherwise shows here first."""
 
+from pathlib import Path
+
 import duckdb
 import polars as pl
 import pytest
 
-from ml_platform.lake.connection import METADATA, Lake
+from ml_platform.lake import connection
+from ml_platform.lake.connection import METADATA, Lake, load_extensions
 from ml_platform.lake.transaction import Author, stage, write
+from ml_platform.settings import Settings
 
 
 def test_the_functions_of_maintenance_and_registration_exist_under_their_names(lake: Lake) -> None:
@@ -67,3 +71,44 @@ def test_parquet_still_rounds_128_bit_integers(lake: Lake) -> None:
     path = lake.folder / "staging" / "wide.parquet"
     lake.connection.execute(f"COPY (SELECT 1::HUGEINT AS v) TO '{path}' (FORMAT parquet)")
     assert lake.rows(f"SELECT typeof(v) FROM read_parquet('{path}')") == [("DOUBLE",)]
+
+
+def test_deletes_are_still_lost_where_newer_snapshots_are_expired_meanwhile(tmp_path: Path) -> None:
+    # ducklake#1472. So a write takes the lock before BEGIN, and maintenance holds it while it expires. When this fails,
+    # DuckLake refuses the commit by itself.
+    with duckdb.connect(config={"allow_unsigned_extensions": True}) as tidy:
+        load_extensions(tidy, ["ducklake"])
+        options = f"DATA_PATH '{tmp_path / 'tables'}', DATA_INLINING_ROW_LIMIT 0"
+        tidy.execute(f"ATTACH 'ducklake:{tmp_path / 'catalog.duckdb'}' AS lake ({options})")
+        tidy.execute("CREATE TABLE lake.t (id INTEGER, p INTEGER)")
+        tidy.execute("INSERT INTO lake.t VALUES (1, 1)")
+        writer = tidy.cursor()
+        writer.execute("BEGIN")
+        assert writer.execute("SELECT id FROM lake.t").fetchall() == [(1,)]
+        tidy.execute("INSERT INTO lake.t VALUES (2, 1)")
+        tidy.execute("CALL ducklake_merge_adjacent_files('lake')")
+        tidy.execute("CREATE TABLE lake.unrelated (i INTEGER)")
+        tidy.execute("CALL ducklake_expire_snapshots('lake', versions => [3, 4])")
+        writer.execute("DELETE FROM lake.t WHERE id = 1")
+        writer.execute("COMMIT")
+        assert tidy.execute("SELECT id FROM lake.t ORDER BY id").fetchall() == [(1,), (2,)]
+
+
+def test_on_postgresql_the_waits_between_retries_of_a_commit_do_not_grow(tmp_path: Path) -> None:
+    # By default each is half as long again as the one before: hours at the thirtieth of the 200 that we allow.
+    settings = Settings.model_validate({"data": tmp_path, "catalog": "host=nowhere dbname=lake"})
+    started = connection._start(settings, settings.lake, False)  # it connects to no server yet
+    asked = "SELECT current_setting('ducklake_retry_backoff'), current_setting('ducklake_max_retry_count')"
+    assert started.execute(asked).fetchone() == (1.0, 200)
+    started.close()
+
+
+def test_ducklake_fills_words_of_a_text_in_and_hides_its_rows(lake: Lake) -> None:
+    """Why files with such a word are refused (`ml_platform.lake.filled_in`); once this fails, they need not be."""
+    lake.connection.execute("CREATE SCHEMA words")
+    lake.connection.execute("CREATE TABLE words.texts (word VARCHAR)")
+    lake.connection.execute("INSERT INTO words.texts SELECT '{SNAPSHOT_ID}' FROM range(5000)")
+    assert lake.value("SELECT count(*) FROM words.texts") == 5000
+    assert lake.value("SELECT count(*) FROM words.texts WHERE word = '{SNAPSHOT_ID}'") == 0
+    with pytest.raises(duckdb.Error, match="Failed to flush changes into DuckLake"):
+        lake.connection.execute("INSERT INTO words.texts VALUES ('{DATA_PATH}')")

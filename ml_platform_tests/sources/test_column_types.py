@@ -16,7 +16,6 @@ from ml_platform.lake.python_rows import python_rows
 from ml_platform.lake.storable import storable
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.sources import raw_columns
 from ml_platform.sources.raw_columns import read_raw
 from ml_platform.spec.sources import Files
 from ml_platform.state.files import versions
@@ -197,19 +196,20 @@ def test_a_table_of_more_columns_than_the_catalog_could_hold_is_taken_in_and_gro
     assert sandbox.lake.value("SELECT sum(g2104) FROM raw.customers") == 300 * 2104
 
 
-def test_a_file_with_too_many_columns_is_refused_by_name_and_the_others_go_on(
+def test_a_file_that_makes_the_raw_table_too_wide_is_refused_by_name_and_the_others_go_on(
     sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     table = customers(source=Files("customers/*.parquet"))
-    many = {f"g{i}": [1.0] for i in range(6)}
-    monkeypatch.setattr(raw_columns, "MOST_COLUMNS", 5)
-    sandbox.put("customers/a.parquet", parquet(pl.DataFrame({"id": [1], "name": ["Ada"], **many})))
-    sandbox.put("customers/b.parquet", parquet(PLAIN))
+    monkeypatch.setattr(sandbox.lake.settings, "max_columns", 5)
+    for name, own in (("a", "f"), ("b", "g"), ("c", "f")):
+        columns = {f"{own}{i}": [1.0] for i in range(2)}
+        sandbox.put(f"customers/{name}.parquet", parquet(pl.DataFrame({"id": [1], "name": ["Ada"], **columns})))
     report = sandbox.ingest(table)
-    assert report.ingested == ["customers/b.parquet"]
+    assert report.ingested == ["customers/a.parquet", "customers/c.parquet"]
     [refusal] = report.refused
-    assert "customers/a.parquet (8 columns)" in refusal.error and "it takes 5" in refusal.error
+    assert "customers/b.parquet (4 columns)" in refusal.error and "would have 6, and it takes 5" in refusal.error
     assert "g0" in refusal.error and "Land fewer columns" in refusal.error
+    assert "ML_PLATFORM_MAX_COLUMNS" in refusal.error
 
 
 def test_times_beyond_the_year_9999_are_stored_and_shown_as_distances() -> None:

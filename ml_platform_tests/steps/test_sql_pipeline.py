@@ -93,11 +93,11 @@ def test_a_database_that_does_not_answer_raises_one_alert_until_there_are_new_ro
         assert "TOWN_DB names a SQLite file that is not there" in alert.text
         assert _raised(trips) == []
         assert step_alerts.check_data(trips.ws, trips.pipelines, datetime(2024, 2, 1, tzinfo=UTC)) == []
-        findings = list(waiting_files(trips.ws, [trips.pipeline]))
+        findings = list(waiting_files(trips.ws.state, [trips.pipeline]))
         assert [(finding.name, finding.state) for finding in findings] == [("source", "bad")]
         assert findings[0].detail.startswith("The source of drivers cannot be read now. TOWN_DB/query/number: ")
     assert _raised(trips) == []
-    assert [finding.name for finding in waiting_files(trips.ws, [trips.pipeline])] == ["landed files"]
+    assert [finding.name for finding in waiting_files(trips.ws.state, [trips.pipeline])] == ["landed files"]
 
 
 def _raised(trips: World) -> list[Alert]:

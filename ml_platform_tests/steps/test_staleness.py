@@ -4,12 +4,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
-import pytest
 from sqlalchemy import func, select
 
 from ml_platform import AtLeast, Derived
-from ml_platform.errors import IngestionError
-from ml_platform.lake import data_files
 from ml_platform.state import promotions, versions
 from ml_platform.state.schema import verdicts
 from ml_platform.steps.all_steps import planner
@@ -150,68 +147,6 @@ def test_a_month_that_arrives_after_later_ones_is_made_then_and_ends_the_same(
     told = [one.display("trip_delay/champion", "2024-02") for one in (late, inorder)]
     assert all("markdown" in one.pop("model card") for one in told), "which names its run"
     assert told[0] == told[1]
-
-
-@pytest.mark.parametrize("table", ["validated.trips", "trip_delay.features", "trip_delay.predictions"])
-def test_rows_whose_file_is_lost_are_made_again_S31(open_world: OpenWorld, february: Path, table: str) -> None:
-    trips = open_world(february)
-    whole = f"SELECT * EXCLUDE (_partition) FROM {table} ORDER BY ALL"
-    keys, rows = trips.keys(), trips.frame(whole)
-    _lose(trips, table)
-    made = _made(trips.run("2024-02"))
-    assert table.removeprefix("trip_delay.").replace(".", "/") in made["2024-02"]
-    assert data_files.damaged(trips.ws.lake) == []
-    assert trips.frame(whole).drop("run_id", strict=False).equals(rows.drop("run_id", strict=False))
-    assert trips.keys() == keys
-    assert trips.run("2024-02") == []
-
-
-def test_a_table_made_by_hand_after_its_file_was_lost_is_not_taken_for_unchanged_S31(
-    open_world: OpenWorld, january: Path
-) -> None:
-    trips = open_world(january)
-    _lose(trips, "validated.trips")
-    assert trips.step("validated/trips", "2024-01").status == "made"
-    assert trips.frame("SELECT count(*) FROM validated.trips").item() == 400
-
-
-def test_raw_rows_that_are_lost_are_said_to_be_and_not_taken_for_none(open_world: OpenWorld, january: Path) -> None:
-    trips = open_world(january)
-    rows = trips.frame("SELECT count(*) FROM validated.trips").item()
-    _lose(trips, "raw.trips")
-    assert trips.run("2024-01") == [], "what was screened stands"
-    table = scenario.trips_table(clean=scenario.clean_trips_anew)
-    trips.declare(scenario.trips(tables=[table, scenario.traffic, scenario.drivers]))
-    with pytest.raises(IngestionError, match=r"trips_2024-01.csv: raw.trips holds 0 of its 400 rows"):
-        trips.run("2024-01")
-    assert trips.frame("SELECT count(*) FROM validated.trips").item() == rows
-
-
-def _lose(world: World, table: str) -> None:
-    """Every data file of the table is gone when the next process opens the lake."""
-    schema, _, name = table.partition(".")
-    lost = list((world.ws.lake.tables / schema / name).rglob("*.parquet"))
-    assert lost
-    for path in lost:
-        path.unlink()
-    world.declare()
-
-
-@pytest.mark.parametrize("step", ["training_set", "candidate"])
-@pytest.mark.parametrize("damage", ["missing", "cut"])
-def test_a_blob_that_is_lost_or_damaged_is_made_again_S31(
-    open_world: OpenWorld, january: Path, step: str, damage: str
-) -> None:
-    trips = open_world(january)
-    digest = trips.keys()[f"trip_delay/{step}", "2024-01"][1]
-    blob = trips.ws.blobs.path(digest)
-    if damage == "missing":
-        blob.unlink()
-    else:
-        blob.write_bytes(blob.read_bytes()[:-1])
-    assert _made(trips.run("2024-01"))["2024-01"] == [step]
-    assert trips.ws.blobs.whole(digest)
-    assert trips.run("2024-01") == []
 
 
 def test_a_refused_file_is_named_and_the_others_go_on(open_world: OpenWorld, january: Path) -> None:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from sqlalchemy import delete, func, select
 
-from ml_platform.errors import IngestionError
+from ml_platform.errors import IngestionError, LakeError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
@@ -19,6 +19,7 @@ from ml_platform.spec.tables import Table
 from ml_platform.state.schema import files, record_details, records, screenings
 from ml_platform.validation.screenings import needs_keys, screening_key
 from ml_platform.validation.validated import touched, validated_key, validated_keys
+from ml_platform_tests.damage import flip_a_byte, table_files
 from ml_platform_tests.ingestion_sandbox import MONTHS, IngestionSandbox, customers, readings, utc
 from ml_platform_tests.validation.test_versions import APR, FEB, HEAD, MAR, reading
 
@@ -142,6 +143,20 @@ def test_needs_are_the_current_rows_of_a_validated_table_and_part_of_the_key(san
     assert needs_keys(sandbox.state, table) != before
     [report] = sandbox.run(table)
     assert not report.unchanged and sandbox.validated(table)["sensor"].to_list() == ["2", "Grace"]
+
+
+def test_no_file_is_screened_with_needed_rows_that_changed_or_are_lost(sandbox: IngestionSandbox) -> None:
+    people, table = customers(), readings(clean=lambda raw, customers: raw, needs=("customers",))
+    sandbox.put("customers/c.csv", "id,name\n1,Ada\n")
+    sandbox.run(people)
+    sandbox.put("readings/a.csv", HEAD + reading(1, 1))
+    flip_a_byte(*table_files(sandbox.lake.tables, "validated.customers"))
+    with pytest.raises(LakeError, match=r"other bytes than were committed: validated\.customers"):
+        sandbox.run(table)
+    with pytest.raises(LakeError, match=r"validated\.customers .*lost and not made again yet"):
+        sandbox.run(table)
+    sandbox.run(people)
+    assert sandbox.run(table)[0].result.rows == 1
 
 
 def _start(program: str, sandbox: IngestionSandbox) -> "subprocess.Popen[str]":

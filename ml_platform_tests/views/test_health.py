@@ -1,15 +1,19 @@
 """An examination finds what is wrong and says how to mend it, each thing by itself."""
 
+import importlib
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
+from polars.exceptions import PanicException
 from sqlalchemy import select, update
 
-from ml_platform.errors import DeclarationError
+from ml_platform.errors import DeclarationError, first_line
 from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
 from ml_platform.spec.declarations import Broken, Declarations
@@ -18,11 +22,13 @@ from ml_platform.state.alerts import Kind, alert
 from ml_platform.state.database import State
 from ml_platform.state.results import ChampionOutcome, ChampionResult
 from ml_platform.state.versions import version
+from ml_platform.views import machine_health, stores_health
 from ml_platform.views.health import examine
 from ml_platform.views.health_finding import Finding
 from ml_platform_tests import scenario
 
 TRIPS = scenario.trips()
+STORES_TABLES = (stores_health.LAKE, stores_health.STATE, stores_health.PIPELINE, stores_health.STORES)
 
 
 @pytest.fixture
@@ -30,6 +36,16 @@ def platform(january: Path, tmp_path: Path) -> Settings:
     """A copy of a platform on which trips ran through January."""
     shutil.copytree(january, tmp_path / "data")
     return Settings(data=tmp_path / "data", threads=2)
+
+
+@pytest.fixture(scope="module")
+def broken_free(january: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, list[Finding]]:
+    """A sound platform with a file that waits, and what is seen of it."""
+    folder = tmp_path_factory.mktemp("sound") / "data"
+    shutil.copytree(january, folder)
+    shutil.copy(next((folder / "landing" / "trips").glob("*.csv")), folder / "landing" / "trips" / "trips_again.csv")
+    settings = Settings(data=folder, threads=2)
+    return settings, examine(lambda: settings, _declared)
 
 
 def _declared(_: Settings) -> Declarations:
@@ -187,3 +203,68 @@ def test_settings_that_do_not_load_are_the_only_finding() -> None:
         raise DeclarationError("ML_PLATFORM_THREADS", "no number", remedy="Change it.")
 
     assert examine(refused, _declared) == [Finding("settings", "bad", "ML_PLATFORM_THREADS: no number.", "Change it.")]
+
+
+def _everything_that_looks() -> list[str]:
+    """Every function behind a finding, as `module:name` or `module:table:key`."""
+    tables = [
+        f"stores_health:{table}:{key}"
+        for table in ("LAKE", "STATE", "PIPELINE", "STORES")
+        for key in getattr(stores_health, table)
+    ]
+    machine = [f"machine_health:MACHINE:{key}" for key in machine_health.MACHINE]
+    functions = [
+        "machine_health:_writable", "machine_health:holder", "health:strays", "health:machine_findings",
+        "health:stores_findings", "stores_health:Lake", "stores_health:State", "data_health:pending",
+        "data_health:refused", "data_health:foreseen", "champion_health:version", "champion_health:Blobs",
+    ]  # fmt: skip
+    return [*tables, *machine, *functions]
+
+
+@pytest.mark.parametrize("target", _everything_that_looks())
+def test_whatever_one_look_raises_is_a_finding_and_hides_no_other(
+    broken_free: tuple[Settings, list[Finding]], monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    settings, sound = broken_free
+    raised: list[BaseException] = []
+
+    def broken(*_: object, **__: object) -> Iterator[Finding]:
+        error = PanicException("rust\nand a trace") if "foreseen" in target else RecursionError("too deep\nto tell")
+        raised.append(error)
+        raise error
+
+    module, name, *key = target.split(":")
+    if key:
+        monkeypatch.setitem(getattr(importlib.import_module(f"ml_platform.views.{module}"), name), key[0], broken)
+    else:
+        monkeypatch.setattr(f"ml_platform.views.{module}.{name}", broken)
+    findings = examine(lambda: settings, _declared)
+    assert raised
+    bad = [finding for finding in findings if finding.state == "bad"]
+    assert bad and all(first_line(raised[0]) in finding.detail and finding.remedy for finding in bad)
+    hidden = {finding.name for finding in sound} - {finding.name for finding in findings}
+    behind = {
+        "health:stores_findings": {"lake", "state"} | {n for table in STORES_TABLES for n in table},
+        "health:machine_findings": {finding.name for finding in machine_health.machine_findings(settings)},
+        "stores_health:Lake": {"data files", "partitions"},
+        "stores_health:State": {"partitions", *stores_health.STATE, *stores_health.PIPELINE},
+    }
+    assert hidden <= behind.get(target, {finding.name for finding in bad} | {"landing folder", *key})
+
+
+def test_declarations_and_settings_that_raise_anything_are_findings(settings: Settings) -> None:
+    def broken(*_: object) -> Any:
+        raise ZeroDivisionError("no number")
+
+    assert [(f.name, f.detail) for f in examine(broken, _declared)] == [("settings", "no number")]
+    findings = examine(lambda: settings, broken, broken)
+    assert [f.name for f in findings if "no number" in f.detail] == ["declarations", "Dagster"]
+    assert {"lake", "disk", "lake folder"} <= {f.name for f in findings}
+
+
+def test_an_interrupt_ends_the_examination(settings: Settings) -> None:
+    def stopped(*_: object) -> Iterator[Finding]:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        examine(lambda: settings, _declared, stopped)

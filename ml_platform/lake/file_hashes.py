@@ -1,0 +1,127 @@
+"""The SHA-256 of every data file, noted when it is committed and compared before its rows are used (S31).
+
+DuckLake knows paths and sizes. The hashes are a table of our own beside DuckLake's, so that they are saved, copied and
+lost with the catalog. A file is hashed at the commit that makes it. One whose writer was killed right there, and those
+of an older lake, are hashed by the next process that opens the lake for writing. Measured: 7 ms a commit, and 1.1 GB
+a second to compare.
+"""
+
+import weakref
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+import duckdb
+
+from ml_platform.errors import LakeError
+from ml_platform.lake.blobs import file_hash, unchanged
+from ml_platform.lake.connection import METADATA, Lake
+from ml_platform.lake.data_files import DataFile, TablePartition, current, damaged, set_aside, unusable
+
+_TABLE = f"{METADATA}.ml_platform_file_hashes"
+_ready: "weakref.WeakSet[Lake]" = weakref.WeakSet()  # lakes whose table of hashes was seen
+
+
+def note_committed(lake: Lake, snapshot: int, known: Mapping[Path, str]) -> None:
+    """Note the files that a snapshot brought, under the write lock. `known`: hashes that were taken before the lock."""
+    committed = current(lake, f"begin_snapshot = {snapshot}")
+    if committed:
+        _note(lake, committed, known)
+
+
+def tend(lake: Lake) -> None:
+    """Set damaged files aside, and hash the current files that nobody hashed yet. For whoever opens it for writing."""
+    with lake.reading():  # one question for both
+        damage, unknown = damaged(lake), without_hash(lake)
+    if damage:
+        set_aside(lake, damage)
+    if unknown:
+        with lake.locked("the hashes of data files"):
+            _note(lake, without_hash(lake), {})
+
+
+def forget_removed(lake: Lake) -> None:
+    """Forget the hashes of files that no snapshot has any more. Under the write lock."""
+    if _exists(lake):
+        for kind in ("data", "delete"):
+            lake.connection.execute(
+                f"DELETE FROM {_TABLE} WHERE kind = '{kind}' AND file_id NOT IN "
+                f"(SELECT {kind}_file_id FROM {METADATA}.ducklake_{kind}_file)"
+            )
+
+
+def changed(lake: Lake, tables: Collection[tuple[str, str]] | None = None) -> list[DataFile]:
+    """The current files, of these (schema, table) or of all, that are missing or have other bytes than were committed.
+
+    A file is read once a process while nobody touches it.
+    """
+    hashes = _hashes(lake)
+    return [
+        file
+        for file in current(lake)
+        if tables is None or (file.location.schema, file.location.table) in tables
+        if not _as_committed(file, hashes.get((file.kind, file.own_id)))
+    ]
+
+
+def check(lake: Lake, tables: Collection[tuple[str, str]], read: Collection[TablePartition] = ()) -> None:
+    """Compare the bytes of the files of these tables, (schema, table), before their rows are used.
+
+    What changed is set aside, so that the next run makes it again. Raises LakeError that names it, and where one of
+    the partitions `read` was set aside before and is not made again yet.
+    """
+    damage = changed(lake, tables) if tables else []
+    if damage:
+        damage = changed(lake, tables)  # what another process replaced while we looked is current no more
+    if not damage:
+        missing = ", ".join(sorted(one.name for one in unusable(lake).intersection(read))) if read else ""
+        if missing:
+            raise LakeError(
+                f"The rows of {missing} are lost and not made again yet, so nothing was made of what is left.",
+                remedy="`ml-platform run PIPELINE` makes them again first; `ml-platform doctor` names them.",
+            )
+        return
+    if not lake.read_only and not lake.is_reading:
+        set_aside(lake, damage)
+    names = ", ".join(sorted({file.location.name for file in damage}))
+    raise LakeError(
+        f"Data files are lost or have other bytes than were committed: {names}, such as {damage[0].path}. "
+        "Nothing was made of them.",
+        remedy="`ml-platform run PIPELINE` makes them again.",
+    )
+
+
+def _as_committed(file: DataFile, digest: str | None) -> bool:
+    return file.is_complete and (digest is None or unchanged(file.path, digest))
+
+
+def _hashes(lake: Lake) -> dict[tuple[str, int], str]:
+    """(kind, id) → SHA-256 in hex."""
+    if not _exists(lake):
+        return {}
+    return {(kind, number): digest for kind, number, digest in lake.rows(f"SELECT kind, file_id, sha256 FROM {_TABLE}")}
+
+
+def without_hash(lake: Lake) -> list[DataFile]:
+    """The current files that nobody hashed yet."""
+    hashes = _hashes(lake)
+    return [file for file in current(lake) if (file.kind, file.own_id) not in hashes and file.is_complete]
+
+
+def _note(lake: Lake, files: Collection[DataFile], known: Mapping[Path, str]) -> int:
+    if not _exists(lake):
+        lake.connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (kind VARCHAR, file_id BIGINT, sha256 VARCHAR)")
+    rows = [(file.kind, file.own_id, known.get(file.path) or file_hash(file.path)) for file in files]
+    if rows:
+        listed = ", ".join(f"('{kind}', {number}, '{digest}')" for kind, number, digest in rows)
+        lake.connection.execute(f"INSERT INTO {_TABLE} VALUES {listed}")
+    return len(rows)
+
+
+def _exists(lake: Lake) -> bool:
+    if lake not in _ready:
+        try:
+            lake.connection.execute(f"SELECT 1 FROM {_TABLE} LIMIT 0")
+        except duckdb.CatalogException:
+            return False
+        _ready.add(lake)
+    return True
