@@ -4,6 +4,7 @@ Arguments, output and exit codes belong here. What a command shows or changes be
 """
 
 import sys
+import traceback
 from importlib.metadata import version
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from ml_platform.cli import (
     tracing,
 )
 from ml_platform.cli.output import complain, say
+from ml_platform.escaping import lines
 
 app = typer.Typer(
     name="ml-platform",
@@ -60,6 +62,9 @@ def main() -> None:
     except KeyboardInterrupt:
         complain("Stopped.")
         sys.exit(130)
+    except Exception as error:  # a bug: its trace, which may quote data
+        sys.stderr.write(lines("".join(traceback.format_exception(error))))
+        sys.exit(1)
 
 
 if __name__ == "__main__":
