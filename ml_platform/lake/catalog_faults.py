@@ -17,6 +17,11 @@ _DAMAGED = re.compile(
     rf"{_GONE}|no snapshot found|malformed|not a database|no such table|ducklake_\w+ does not exist|failed to query",
     re.IGNORECASE,
 )
+_UNREACHABLE = re.compile(r"unable to connect to postgres", re.IGNORECASE)
+CHECK_SERVER = (
+    "Check that the PostgreSQL server runs, and that ML_PLATFORM_CATALOG names the right host, port, database, user "
+    "and password."
+)
 
 
 def cannot_open(error: duckdb.Error, settings: Settings, message: str) -> LakeError:
@@ -31,6 +36,8 @@ def cannot_open(error: duckdb.Error, settings: Settings, message: str) -> LakeEr
             "There is no lake in the PostgreSQL database yet.",
             remedy="Run a pipeline first: `ml-platform run PIPELINE`.",
         )
+    if settings.catalog.get_secret_value() and _UNREACHABLE.search(str(error)):
+        return LakeError(f"The lake in {folder} cannot be opened: {message}.", remedy=CHECK_SERVER)
     versions = _VERSIONS.search(str(error))
     if versions:
         there, here = versions.groups()

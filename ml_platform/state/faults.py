@@ -6,6 +6,7 @@ from sqlalchemy import Engine, ExceptionContext, event
 from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from ml_platform.errors import StateError, first_line
+from ml_platform.lake.catalog_faults import CHECK_SERVER
 from ml_platform.lake.disk_faults import exhausted
 from ml_platform.lake.lost_catalog import RESTORE
 
@@ -34,7 +35,9 @@ def _state_error(context: ExceptionContext, location: str) -> StateError:
     if context.connection is None:
         return StateError(
             f"The operational state ({location}) cannot be opened: {cause}.",
-            remedy="Restore it from a copy, or see `ml-platform doctor`.",
+            remedy="Restore it from a copy, or see `ml-platform doctor`."
+            if context.dialect.name == "sqlite"
+            else CHECK_SERVER,
         )
     kind = context.sqlalchemy_exception
     if isinstance(kind, IntegrityError):

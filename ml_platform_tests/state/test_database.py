@@ -1,5 +1,6 @@
 """The database of the operational state: made by migrations, opened by several processes, refused when newer."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert, select, text, update
 
-from ml_platform.errors import StateError
+from ml_platform.errors import PlatformError, StateError
+from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
 from ml_platform.state import database, ledger, migrate, schema
@@ -35,6 +37,19 @@ def test_a_state_of_newer_code_is_refused_by_name(state: State, settings: Settin
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StateError, match=r"state\.sqlite\) has revision 9999; this version knows up to"):
         State(settings)
+
+
+def test_a_server_that_does_not_answer_is_told_to_be_checked_and_nothing_is_to_be_restored(tmp_path: Path) -> None:
+    address = "postgresql://ml:sesame@127.0.0.1:1/lake"
+    settings = Settings.model_validate({"data": tmp_path / "data", "catalog": address})
+    openings: tuple[Callable[[], object], ...] = (
+        lambda: database.lake_exists(settings),
+        lambda: Lake(settings, read_only=True),
+    )
+    for opening in openings:
+        with pytest.raises(PlatformError, match="Check that the PostgreSQL server runs") as refused:
+            opening()
+        assert "estore" not in str(refused.value) and "sesame" not in str(refused.value)
 
 
 def test_a_read_only_state_is_never_written_and_one_that_is_missing_is_named(state: State, settings: Settings) -> None:
