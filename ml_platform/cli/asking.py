@@ -34,7 +34,7 @@ def sql(
 ) -> None:
     """Query the lake in SQL, read-only, also while runs write. The operational state is attached as `state`."""
     from ml_platform.lake.python_rows import python_rows
-    from ml_platform.state.questions import answer as answer_to
+    from ml_platform.runtime.questions import answer as answer_to
 
     answer = answer_to(opening.settings(), query, limit=limit)
     rows = python_rows(answer.frame)

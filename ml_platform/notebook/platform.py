@@ -12,8 +12,8 @@ from ml_platform.errors import NotFoundError
 from ml_platform.notebook import html
 from ml_platform.notebook.declarations import Declarations
 from ml_platform.notebook.pipeline import Pipeline
+from ml_platform.runtime.questions import answer
 from ml_platform.runtime.workspace import Workspace
-from ml_platform.state.questions import answer
 from ml_platform.views.lake_tables import LAYERS, lake_tables, lazy_table
 from ml_platform.views.pipelines import recorded_pipelines
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from ml_platform.discovery import slices_of
 from ml_platform.errors import StateError
 from ml_platform.lake.connection import Lake
+from ml_platform.runtime.questions import answer
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.state import old_lakes, schema
@@ -73,6 +74,11 @@ def test_the_catalog_as_it_was_stands_beside_the_new_one(settings: Settings) -> 
 def test_a_read_only_command_carries_an_old_lake_over_first(settings: Settings) -> None:
     with closing(Workspace.open_for_reading(settings, SLICES)) as workspace:
         assert workspace.state.value(select(func.count()).select_from(schema.records)) > 0
+
+
+def test_sql_as_the_first_command_carries_an_old_lake_over(settings: Settings) -> None:
+    counted = answer(settings, "SELECT count(*) FROM state.records", limit=None)
+    assert counted.frame.item() >= len(expected()["materializations"])
 
 
 def test_two_processes_that_open_an_old_lake_at_once_carry_it_over_once(settings: Settings, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ml_platform.errors import LakeError, PlatformError, StateError
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, stage, write
+from ml_platform.runtime.questions import answer
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
@@ -33,7 +34,11 @@ def _read(settings: Settings) -> None:
     Workspace.open_for_reading(settings, {}).close()
 
 
-BOTH = pytest.mark.parametrize("opening", [_open, _read], ids=["writing", "reading"])
+def _ask(settings: Settings) -> None:
+    answer(settings, "SELECT 1", limit=1)
+
+
+BOTH = pytest.mark.parametrize("opening", [_open, _read, _ask], ids=["writing", "reading", "asking in SQL"])
 
 
 @pytest.fixture
