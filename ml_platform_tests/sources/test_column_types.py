@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
+import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -224,6 +225,26 @@ def test_times_beyond_the_year_9999_are_stored_and_shown_as_distances() -> None:
         {"day": "+2147483647 days from 1970-01-01", "at": f"+{2**62} us from 1970-01-01"},
         {"day": None, "at": None},
     ]
+
+
+def test_what_python_has_no_value_for_is_told_without_a_panic_also_inside_of_other_values(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    sql = """
+        SELECT TIMESTAMP '290000-01-01' AS later, 'infinity'::TIMESTAMPTZ AS never, '-infinity'::DATE AS ever,
+            [TIMESTAMP 'infinity'] AS l, {'a': [DATE '10000-01-01']} AS s, MAP {'a': 'infinity'::DATE} AS m,
+            [DATE '9999-12-31', '0001-01-01', NULL] AS held, TIMESTAMPTZ '9999-12-31 23:59:59.999999' AS last
+    """
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        [row] = python_rows(connection.sql(sql).pl())
+    assert row["later"] == "+9089348860800000000 us from 1970-01-01"
+    assert row["never"] == f"+{2**63 - 1} us from 1970-01-01"
+    assert row["ever"] == f"-{2**31 - 1} days from 1970-01-01"
+    assert [row[name].endswith("that cannot be shown") for name in "lsm"] == [True] * 3
+    assert row["held"] == [date(9999, 12, 31), date(1, 1, 1), None]
+    assert row["last"] == datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
