@@ -5,19 +5,28 @@ from dataclasses import dataclass
 
 import duckdb
 import polars as pl
+from duckdb.sqltypes import DuckDBPyType
 
-from ml_platform.errors import LakeError, QuestionRefused
+from ml_platform.errors import LakeError, QuestionRefused, first_line
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.disk_faults import exhausted
 from ml_platform.lake.query_functions import refuse_other_functions
-from ml_platform.naming import literal
+from ml_platform.naming import literal, quoted
 
-_EXPLAIN = re.compile(r"\s*EXPLAIN\s+(ANALYZE\s+)?(\([^()]*\)\s*)?", re.IGNORECASE)
+_GAP = r"(?>\s|--[^\n]*|/\*(?>.*?\*/))*+"  # white space and comments
+_EXPLAIN = re.compile(
+    rf"{_GAP}(EXPLAIN\b)(?:{_GAP}(ANALYZE)\b)?(?:{_GAP}(\(\s*(?:ANALYZE|FORMAT)\b[^()]*\)))?", re.IGNORECASE | re.DOTALL
+)
+# Polars has no such type, or drops a part of the value (the offset of a time), or shows how DuckDB stores it.
+_SHOWN_AS_TEXT = frozenset({"interval", "union", "variant", "bit", "bignum", "geometry", "time with time zone"})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A result cut to a number of rows; `more` when there were others. `types` are DuckDB's, by column."""
+    """A result cut to a number of rows; `more` when there were others.
+
+    `types` are DuckDB's, by column. A column of a type that polars cannot hold, such as INTERVAL, is text in `frame`.
+    """
 
     frame: pl.DataFrame
     types: dict[str, str]
@@ -41,17 +50,37 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
     refuse_other_functions(connection, statement.query, lake.tables)
     try:
         if explained:
-            plan = connection.execute(sql).pl()
+            plan = connection.execute(f"{explained} {statement.query}").pl()
             return Answer(plan, dict.fromkeys(plan.columns, "VARCHAR"), more=False)
         result = connection.sql(statement.query)
         types = {name: str(kind) for name, kind in zip(result.columns, result.types, strict=True)}
-        frame = (result if limit is None else result.limit(limit + 1)).pl()
+        frame = _as_polars_holds_it(result if limit is None else result.limit(limit + 1)).pl()
     except duckdb.Error as error:
+        # An internal error brings DuckDB's stack along.
+        problem = first_line(error) + "." if isinstance(error, duckdb.InternalException) else str(error)
         raise exhausted(error, lake.spill_folder) or QuestionRefused(
-            f"The query failed: {error}", remedy="`SHOW ALL TABLES` lists what there is."
+            f"The query failed: {problem}", remedy="`SHOW ALL TABLES` lists what there is."
         ) from None
     more = limit is not None and frame.height > limit
     return Answer(frame.head(limit) if limit is not None else frame, types, more)
+
+
+def _as_polars_holds_it(result: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    as_text = [_holds_text_only(kind) for kind in result.types]
+    if not any(as_text):
+        return result
+    columns = [  # by position, because two may have one name
+        f"{f'CAST(#{i} AS VARCHAR)' if text else f'#{i}'} AS {quoted(name)}"
+        for i, (name, text) in enumerate(zip(result.columns, as_text, strict=True), 1)
+    ]
+    return result.project(", ".join(columns))
+
+
+def _holds_text_only(kind: DuckDBPyType) -> bool:
+    """Whether values of the type are shown as text, because they are, or hold, what polars cannot hold."""
+    if kind.id in ("list", "array", "struct", "map"):
+        return any(_holds_text_only(part) for name, part in kind.children if name != "size" or kind.id != "array")
+    return kind.id in _SHOWN_AS_TEXT
 
 
 def _seal(lake: Lake) -> None:
@@ -67,8 +96,8 @@ def _seal(lake: Lake) -> None:
         connection.execute(f"SET GLOBAL {setting}")
 
 
-def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[bool, duckdb.Statement]:
-    """Whether the plan is asked for, and the statement that reads.
+def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, duckdb.Statement]:
+    """The words that ask for the plan, empty for none, and the statement that reads.
 
     Parsing reads files, too (IMPORT DATABASE), so the connection must be sealed.
     """
@@ -78,6 +107,13 @@ def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[bool,
         statements = connection.extract_statements(sql[explain.end() :] if explain else sql)
     except duckdb.Error as error:
         raise QuestionRefused(f"This is not SQL: {error}", remedy="Write DuckDB's dialect.") from None
+    if len(statements) > 1 and not all(statement.query for statement in statements):
+        # DuckDB makes one statement into several, of which one creates a type. Only PIVOT is such.
+        raise QuestionRefused(
+            "PIVOT without a list of values is refused: DuckDB creates a type for it.",
+            remedy="List the values, as in PIVOT t ON c IN ('a', 'b') USING sum(v), or write "
+            "SELECT sum(v) FILTER (c = 'a') AS a, sum(v) FILTER (c = 'b') AS b FROM t.",
+        )
     if len(statements) != 1:
         raise QuestionRefused(
             f"Only one statement is allowed; these are {len(statements)}.", remedy="Run them one by one."
@@ -88,4 +124,4 @@ def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[bool,
             f"Only reading statements are allowed, and this is {kind}.",
             remedy="Change tables through pipelines, so that every row has its origin.",
         )
-    return explain is not None, statements[0]
+    return " ".join(filter(None, explain.groups())) if explain else "", statements[0]

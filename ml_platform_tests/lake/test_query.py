@@ -2,7 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, QuestionRefused
+from ml_platform.lake import query_functions
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.query import ask
 from ml_platform.settings import Settings
@@ -33,6 +34,10 @@ def test_an_answer_is_cut_at_the_limit_and_says_so(reader: Lake) -> None:
         "SUMMARIZE s.t",
         "EXPLAIN FROM s.t",
         "explain analyze SELECT 1",
+        "/* why; DELETE */ EXPLAIN FROM s.t",
+        "-- why\n EXPLAIN -- and\n ANALYZE /* so */ FROM s.t",
+        "EXPLAIN (FORMAT json) SELECT 1",
+        "EXPLAIN (SELECT 1) UNION (SELECT 2)",
         "WITH a AS (SELECT 1) FROM a",
         "VALUES (1)",
         "FROM lake.snapshots()",
@@ -58,6 +63,9 @@ def test_every_kind_of_reading_is_answered(reader: Lake, sql: str) -> None:
         "",
         "EXPLAIN ANALYZE COPY (SELECT 1) TO 'out.csv'",
         "EXPLAIN ANALYZE DELETE FROM s.t",
+        "/* /* */ EXPLAIN SELECT 1 */ DELETE FROM s.t",
+        "-- EXPLAIN\nDELETE FROM s.t",
+        "/* a */ EXPLAIN ANALYZE /* b */ DELETE FROM s.t",
         "CALL ducklake_cleanup_old_files('lake', cleanup_all => true)",
         "SELEC 1",
         "FROM nowhere",
@@ -77,6 +85,55 @@ def test_nothing_but_reading_is_done(
     assert list(here.iterdir()) == []
     assert lake.rows("SELECT snapshot_id FROM lake.snapshots()") == before
     assert ask(reader, "SELECT count(*) FROM s.t").frame.item() == 1000
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("INTERVAL 1 DAY", "1 day"),
+        ("{'a': INTERVAL 1 DAY, 'b': 2}", "{'a': 1 day, 'b': 2}"),
+        ("[INTERVAL 1 DAY]::INTERVAL[1]", "[1 day]"),
+        ("MAP {'a': INTERVAL 1 DAY}", "{a=1 day}"),
+        ("union_value(a := 1)", "1"),
+        ("'101'::BIT", "101"),
+        ("340282366920938463463374607431768211455::BIGNUM", "340282366920938463463374607431768211455"),
+        ("TIMETZ '12:00:00+01'", "12:00:00+01"),
+    ],
+)
+def test_what_polars_cannot_hold_is_text_and_the_rest_of_the_row_is_as_ever(
+    reader: Lake, value: str, text: str
+) -> None:
+    answer = ask(reader, f'SELECT 7 AS "a""b", {value} AS v, 8 AS "a""b", [1] AS c')
+    assert answer.frame.row(0)[1] == text
+    assert (answer.frame.row(0)[0], answer.frame.row(0)[2:]) == (7, (8, [1]))
+    assert answer.types["v"] != "VARCHAR"
+
+
+def test_a_column_of_intervals_is_answered_without_a_limit_too(reader: Lake) -> None:
+    assert ask(reader, "SELECT utc_offset FROM pg_timezone_names() WHERE name = 'UTC'", limit=None).frame.height == 1
+
+
+@pytest.mark.parametrize(
+    "sql", ["PIVOT s.t ON _partition USING sum(v)", "EXPLAIN PIVOT s.t ON _partition USING sum(v)"]
+)
+def test_a_pivot_that_creates_a_type_is_refused_with_the_way_to_write_it(reader: Lake, sql: str) -> None:
+    with pytest.raises(QuestionRefused, match=r"PIVOT without a list.*PIVOT t ON c IN \('a', 'b'\)"):
+        ask(reader, sql)
+
+
+@pytest.mark.parametrize("path", ["NULL", "['x.csv', NULL]", "[NULL]"])
+def test_a_file_that_is_null_is_refused(reader: Lake, path: str) -> None:
+    with pytest.raises(QuestionRefused, match="files of the lake's tables only"):
+        ask(reader, f"FROM read_text({path})")
+
+
+def test_an_internal_error_of_duckdb_is_told_in_one_line(reader: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(QuestionRefused, match="may not call txid_current"):
+        ask(reader, "SELECT TXID_current()")
+    monkeypatch.setattr(query_functions, "_FAILING", ())
+    with pytest.raises(QuestionRefused, match="The query failed") as refused:
+        ask(reader, "SELECT txid_current()")
+    assert "\n" not in str(refused.value) and "Stack" not in str(refused.value)
 
 
 def test_questions_are_not_asked_of_a_lake_that_can_write(lake: Lake) -> None:
