@@ -224,7 +224,7 @@ def _check_limits(settings: Settings, copy: _Copy) -> None:
 
 @dataclass(frozen=True)
 class _Record:
-    """standing: the hash of the content whose rows stand, by path; seen: paths and hashes of contents that were read."""
+    """standing: the hash of the content whose rows stand, by path; seen: path and hash of every content on record."""
 
     standing: dict[str, str] = field(default_factory=dict)
     seen: frozenset[tuple[str, str]] = frozenset()
