@@ -3,6 +3,7 @@
     PlatformError
     ├── DeclarationError        a pipeline, table, feature or gate is declared wrongly
     ├── AuthoringError          a declaration cannot be drafted from this file, or not in this folder
+    │   └── UnfitArgument       a name, a column or a folder that was given is not one, or is taken
     ├── NotFoundError           a pipeline, version, partition or table that does not exist
     │   └── AmbiguousKey        a partial key fits several predictions
     ├── IngestionError          a file or a table cannot be ingested
@@ -114,6 +115,10 @@ class DeclarationError(PlatformError):
 
 class AuthoringError(PlatformError):
     """A declaration cannot be drafted: the file is unsuitable, or the target file exists."""
+
+
+class UnfitArgument(AuthoringError):
+    """A name that is none or is taken, a column that the file does not have, or no folder."""
 
 
 class NotFoundError(PlatformError):

@@ -170,9 +170,6 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a time that is none": (
         _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--at size", "is integer and not a time",
     ),
-    "a column that is not there": (
-        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target gone", "--target names 'gone'",
-    ),
     "a task that does not fit": (
         _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target size --task binary", "binary needs two",
     ),
@@ -192,18 +189,33 @@ def test_a_file_that_carries_no_declaration_is_refused_in_a_sentence(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Draft", "not a valid name"), ("class", "already a name in Python"), ("raw", "reserved name of the platform"),
-        ("test_it", "without test_"), ("taken", "exists already"),
+        ("Draft", "not a valid name. Did you mean 'draft'?"), ("my loans", "Did you mean 'my_loans'?"),
+        ("class", "already a name in Python"), ("raw", "reserved name of the platform"),
+        ("test_it", "without test_"), ("taken", "exists already"), ("trip_delay", "is a pipeline 'trip_delay' already"),
     ],
 )  # fmt: skip
-def test_a_name_that_cannot_be_one_is_refused_before_the_file_is_read(
-    team: Path, tmp_path: Path, name: str, said: str
+def test_a_name_that_cannot_be_one_is_a_wrong_argument_before_the_file_is_read(
+    team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
 ) -> None:
+    packages = [team.name, "ml_platform_tests.declarations.trips_and_churn"]
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", json.dumps(packages))
     (team / "taken.py").write_text("kept = 1\n")
     (tmp_path / "things.csv").write_text("")
     result = invoke("new", name, "--from", "things.csv", "--yes")
-    assert result.exit_code == 1 and said in result.stderr
+    assert result.exit_code == 2 and "Usage: ml-platform new" in result.stderr
+    assert said in " ".join(result.stderr.replace("│", " ").split())
     assert _written(team) == ["taken.py"] and (team / "taken.py").read_text() == "kept = 1\n"
+
+
+@pytest.mark.parametrize("flag", ["--target", "--key", "--at", "--drop"])
+def test_a_column_that_the_file_does_not_have_is_a_wrong_argument(team: Path, tmp_path: Path, flag: str) -> None:
+    rows = [[f"k{n}", n % 7, _at_random(n)] for n in range(60)]
+    sample_files.write(tmp_path / "things.csv", ["key", "Größe", "Zurückgesendet?"], rows)
+    result = invoke("new", "draft", "--from", "things.csv", "--yes", flag, "Zurückgesendet")
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2 and "Usage: ml-platform new" in said
+    assert f"{flag} names 'Zurückgesendet', which the file does not have. Did you mean 'Zurückgesendet?'?" in said
+    assert _written(team) == []
 
 
 def test_a_missing_file_is_a_wrong_argument(team: Path) -> None:
@@ -219,15 +231,6 @@ def test_without_the_formatter_the_extra_is_named_and_nothing_is_written(
     result = invoke("new", "draft", "--from", "things.csv", "--yes")
     assert result.exit_code == 1 and "pip install 'ml_platform[authoring]'" in result.stderr
     assert _written(team) == []
-
-
-def test_a_pipeline_is_not_declared_twice(team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sample_files.write(tmp_path / "things.csv", NAMES, _plain())
-    monkeypatch.setenv(
-        "ML_PLATFORM_PIPELINES", json.dumps([team.name, "ml_platform_tests.declarations.trips_and_churn"])
-    )
-    result = invoke("new", "trip_delay", "--from", "things.csv", "--yes")
-    assert result.exit_code == 1 and "There is a pipeline 'trip_delay' already" in result.stderr
 
 
 def test_a_folder_of_ones_own_is_named_in_the_next_commands(team: Path, tmp_path: Path) -> None:
