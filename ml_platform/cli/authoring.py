@@ -116,8 +116,10 @@ def _values(column: "Column") -> str:
         return ", ".join(map(str, column.categories[:8])) + (", …" if len(column.categories) > 8 else "")
     if not column.distinct:
         return ""
-    low, high = (f"{value:g}" if isinstance(value, float) else str(value) for value in (column.low, column.high))
-    return f"{low} to {high}"
+    low, high = column.low, column.high
+    if column.kind == "moment" and column.naive:  # the clock of the file: its zone may not be chosen yet
+        low, high = low.replace(tzinfo=None), high.replace(tzinfo=None)
+    return " to ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in (low, high))
 
 
 def _following(draft: "Draft", source: Path, where: "Destination", packages: list[str]) -> list[str]:
@@ -174,9 +176,9 @@ def _summary(
             "type": use.column.kind,
             "nulls": use.column.nulls,
             "distinct": use.column.distinct,
-            "low": use.column.low,
-            "high": use.column.high,
-            "levels": use.column.categories,
+            "low": draft.in_utc(use.column, use.column.low),
+            "high": draft.in_utc(use.column, use.column.high),
+            "levels": [draft.in_utc(use.column, level) for level in use.column.categories],
             "role": use.role,
             "remarks": [*use.column.reading.remarks, *([use.why] if use.why else [])],
         }

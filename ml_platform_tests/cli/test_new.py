@@ -262,6 +262,21 @@ def test_a_column_that_the_user_calls_a_time_is_read_as_one(team: Path, tmp_path
     assert told["at"] == "begun" and told["random_split"] is None
 
 
+def test_moments_are_told_in_utc_and_shown_as_the_file_writes_them(
+    team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    rows = [[f"k{n}", f"2024-0{n % 9 + 1}-01 04:00:00", n % 7, _at_random(n)] for n in range(90)]
+    sample_files.write(tmp_path / "things.csv", ["key", "begun", "size", "left"], rows)
+    flags = ("--from", "things.csv", "--target", "left", "--time-zone", "Europe/Berlin", "--yes")
+    told = invoke_json("new", "draft", *flags)
+    (begun,) = [column for column in told["columns"] if column["name"] == "begun"]
+    assert (begun["low"], begun["high"]) == ("2024-01-01T03:00:00+00:00", "2024-09-01T02:00:00+00:00")
+    assert set(begun["levels"]) >= {begun["low"], begun["high"]}
+    shown = " ".join(invoke("new", "again", *flags).stdout.split())
+    assert "2024-01-01 04:00:00 to 2024-09-01 04:00:00" in shown
+
+
 def test_what_a_json_file_holds_is_said_where_it_is_no_list_of_rows(team: Path, tmp_path: Path) -> None:
     (tmp_path / "answer.json").write_text(json.dumps({"total": 2, "results": [{"a": 1}, {"a": 2}]}))
     result = invoke("new", "draft", "--from", "answer.json", "--yes")
