@@ -15,6 +15,8 @@ import pytest
 
 from ml_platform.discovery import find
 from ml_platform.settings import Settings
+from ml_platform.sources.file_reading import read
+from ml_platform.spec.sources import Files
 from ml_platform_tests import scenario
 from ml_platform_tests.authoring import sample_files
 from ml_platform_tests.cli.terminal import invoke, invoke_json
@@ -117,6 +119,10 @@ def _latin(file: Path) -> None:
     file.write_bytes(b"key,size,left\n" + "Köln,1,yes\n".encode("latin-1") * 60)
 
 
+def _ragged(file: Path) -> None:
+    file.write_text("key,size,left\n" + "a,1,yes\nb,2\n" * 60)
+
+
 def _cells(names: list[str], cell: Callable[[int], list[object]], count: int = 60) -> Callable[[Path], object]:
     return lambda file: sample_files.write(file, names, (cell(n) for n in range(count)))
 
@@ -128,7 +134,9 @@ def _at_random(n: int) -> str:
 BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no content": (_empty, "", "the file is empty"),
     "no text": (_binary, "", "not UTF-8"),
-    "latin-1": (_latin, "", "iconv -f CP1252 -t UTF-8"),
+    "latin-1": (_latin, "", "Pass --encoding cp1252, or convert it: iconv -f CP1252 -t UTF-8."),
+    "another encoding": (_latin, "--encoding utf-16", "Pass --encoding as the file is, or leave it out for UTF-8."),
+    "a ragged line": (_ragged, "", "(line 3): 2 cells where the header has 3. Mend the file, and draft from it again."),
     "three rows": (_cells(NAMES, lambda n: [n, n, "yes"], 3), "", "3 rows, too few"),
     "one column": (_cells(["a"], lambda n: [n]), "", "nothing to predict it from"),
     "names that come twice": (_cells(["a", "a", "b"], lambda n: [n, n, n]), "", "column names come twice: 'a'"),
@@ -275,6 +283,26 @@ def test_moments_are_told_in_utc_and_shown_as_the_file_writes_them(
     assert set(begun["levels"]) >= {begun["low"], begun["high"]}
     shown = " ".join(invoke("new", "again", *flags).stdout.split())
     assert "2024-01-01 04:00:00 to 2024-09-01 04:00:00" in shown
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_file_in_another_encoding_is_read_and_the_draft_declares_it(
+    team: Path, tmp_path: Path, encoding: str
+) -> None:
+    lines = [f"k{n},{('Köln', 'Jülich', '5 €')[n % 3]},{_at_random(n)}" for n in range(90)]
+    (tmp_path / "things.csv").write_text("\n".join(["key,Größe,left", *lines]), encoding=encoding)
+    told = invoke_json("new", "draft", "--from", "things.csv", "--target", "left", "--encoding", encoding, "--yes")
+    assert told["columns"][1]["name"] == "grosse" and "Köln" in told["columns"][1]["levels"]
+    (table,) = find("draft").tables
+    assert isinstance(table.source, Files) and table.source.encoding == encoding
+    assert read(tmp_path / "things.csv", "things.csv", table.source)["Größe"].to_list()[:3] == ["Köln", "Jülich", "5 €"]
+
+
+def test_an_encoding_that_is_none_is_a_wrong_argument(team: Path, tmp_path: Path) -> None:
+    sample_files.write(tmp_path / "things.csv", NAMES, _plain())
+    result = invoke("new", "draft", "--from", "things.csv", "--encoding", "cp99999", "--yes")
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2 and "--encoding: encoding='cp99999' is no encoding that Python knows" in said
 
 
 def test_what_a_json_file_holds_is_said_where_it_is_no_list_of_rows(team: Path, tmp_path: Path) -> None:
