@@ -34,7 +34,7 @@ _WORKBOOKS = (".xls", ".xlsx", ".ods")
 
 @dataclass(frozen=True)
 class Opened:
-    """The columns of a file, by index. `suffix` is what its name ends in, packing included; without `encoding` UTF-8."""
+    """The columns of a file, by index. `suffix` is what its name ends in, packing included; no `encoding` is UTF-8."""
 
     path: str
     stem: str
