@@ -74,6 +74,18 @@ def first_line(error: BaseException) -> str:
     return printable(first.rstrip(" .")[:_LINE]) or type(error).__name__
 
 
+def sentence(text: str) -> str:
+    """A library's message with an end, so that a remedy can follow it.
+
+    >>> sentence("No snapshot at version 100")
+    'No snapshot at version 100.'
+    >>> sentence("Did you mean x?")
+    'Did you mean x?'
+    """
+    ended = text.rstrip()
+    return ended if not ended or ended[-1] in ".!?^" else f"{ended}."
+
+
 @contextmanager
 def secret_free_errors() -> Iterator[None]:
     """Raise PlatformError instead of an error whose message, notes or causes hold a secret; others pass unchanged.
