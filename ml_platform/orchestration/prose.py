@@ -36,7 +36,7 @@ def raw_description(table: Table) -> str:
 def validated_description(table: Table) -> str:
     """The description of a validated table."""
     clocks = ""
-    if table.event_time:
+    if table.event_time and table.known_column:  # a table with event times has both
         clocks = f"{markdown_code(table.event_time)} is the event time of a row. A row is known from "
         clocks += f"{markdown_code(table.known_column)} on."
     return "\n\n".join(
