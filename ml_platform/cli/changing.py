@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ml_platform import interrupts
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName, VersionName, Why, parse_version
 from ml_platform.cli.command import Command
@@ -218,6 +219,7 @@ def _tell_dagster(state: "State", pipeline: str) -> None:
             with opened_instance() as instance:
                 report(instance, state, pipeline)
         except Exception as error:  # the champion has changed already, whatever is wrong with the instance
+            interrupts.stop_if_arrived()
             untold = f"its instance cannot be opened ({first_line(error)})"
     if untold:
         note(f"Dagster does not show it yet: {untold}. A running sensor of {pipeline} reports it at its next tick.")
