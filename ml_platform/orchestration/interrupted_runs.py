@@ -19,19 +19,19 @@ _GOES_ON = {dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.Da
 
 
 @contextmanager
-def canceled_by_ctrl_c(instance: dg.DagsterInstance, run_id: str) -> Iterator[None]:
-    """Report the run that is executed in the body as canceled if it ends after Ctrl-C arrived, unless it succeeded.
+def canceled_by_ctrl_c(instance: dg.DagsterInstance, executed: str) -> Iterator[None]:
+    """Report the run `executed` in the body as canceled if it ends after Ctrl-C arrived, unless it succeeded.
 
     Raises KeyboardInterrupt after Ctrl-C, whatever the body raised.
     """
     ask, log_manager = instance.get_run_by_id, instance.compute_log_manager
     capture = log_manager.capture_logs
 
-    def ask_and_cancel(wanted: str) -> dg.DagsterRun | None:
-        run = ask(wanted)
-        if run is not None and run.run_id == run_id and run.status in _GOES_ON and interrupts.arrived():
+    def ask_and_cancel(run_id: str) -> dg.DagsterRun | None:
+        run = ask(run_id)
+        if run is not None and run_id == executed and run.status in _GOES_ON and interrupts.arrived():
             instance.report_run_canceling(run, _MESSAGE)
-            return ask(wanted)
+            return ask(run_id)
         return run
 
     @contextmanager
@@ -48,7 +48,7 @@ def canceled_by_ctrl_c(instance: dg.DagsterInstance, run_id: str) -> Iterator[No
     finally:
         del instance.get_run_by_id, log_manager.capture_logs
         if interrupts.arrived():
-            run = ask(run_id)
+            run = ask(executed)
             if run is not None and run.status not in FINISHED_STATUSES:
                 instance.report_run_canceled(run, _MESSAGE)
         interrupts.stop_if_arrived()

@@ -14,6 +14,8 @@ from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.code_location import repository_origin, runs_belong_to
 from ml_platform.orchestration.instances import opened_instance
 from ml_platform.orchestration.interrupted_runs import canceled_by_ctrl_c
+from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_killed
 from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.settings import Settings
@@ -64,6 +66,7 @@ class Runner:
         """
         name = f"{self._pipeline.name}_{job}"
         with opened_instance() as instance, self._listening():
+            self._end_killed_runs(instance)
             definition = self._definitions.resolve_job_def(name)  # which asks the instance in whose context it stands
             origin = repository_origin(instance, self._pipeline.name)
             run_id = str(uuid.uuid4())
@@ -83,6 +86,12 @@ class Runner:
         if not result.success:
             raise RunFailed(run)
         return run
+
+    def _end_killed_runs(self, instance: dg.DagsterInstance) -> None:
+        """This run goes on where they ended; without a sensor nothing else ends them."""
+        mine = dg.RunsFilter(statuses=IN_FLIGHT, tags={PIPELINE_TAG: self._pipeline.name})
+        for record in instance.get_run_records(mine):
+            end_if_killed(instance, self._settings, record)
 
     def _step_begins(self, asset: str, partition: str) -> None:
         interrupts.stop_if_arrived()  # a library may have swallowed it in the step before
