@@ -15,6 +15,7 @@ from ml_platform.cli.command import Command
 from ml_platform.cli.dagster_home import missing_dagster
 from ml_platform.cli.output import counting, emit_json, emit_lines, emit_table, note, say
 from ml_platform.errors import IngestionError, NotFoundError, PromotionRefused, first_line
+from ml_platform.naming import counted
 
 if TYPE_CHECKING:
     from ml_platform.state.database import State
@@ -90,7 +91,8 @@ def withdraw(
     if as_json:
         emit_json(asdict(outcome))
     elif outcome.changed:
-        say(f"{outcome.file}: {outcome.rows:,} rows are withdrawn. `ml-platform run PIPELINE` carries it through.")
+        withdrawn = counted(outcome.rows, "row is", "rows are")
+        say(f"{outcome.file}: {withdrawn} withdrawn. `ml-platform run PIPELINE` carries it through.")
         note("`ml-platform land` of the same file takes it back. The range of a database stays out.")
     else:
         note(

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ml_platform.monitoring.drift import CALENDAR, CAP, ColumnDrift
 from ml_platform.monitoring.drift_rules import IMPORTANT, Alarming, alarming, important, moved_by
+from ml_platform.naming import counted
 from ml_platform.quality.checks import CheckResult
 from ml_platform.spec.monitoring import Drift
 
@@ -159,7 +160,11 @@ def _nulls(
     worst = abs(used[0].null_change or 0.0)
     over = [one for one in used if one.name in broken.nulls]
     named = "; ".join(f"{one.name} from {one.reference_nulls:.1%} to {one.nulls:.1%}" for one in (over or used)[:5])
-    description = f"{len(over)} columns moved by more than {drift.nulls:.0%}: {named}." if over else f"At most {named}."
+    description = (
+        f"{counted(len(over), 'column')} moved by more than {drift.nulls:.0%}: {named}."
+        if over
+        else f"At most {named}."
+    )
     return CheckResult("null_share", not over, "warn", worst, drift.nulls, f"Null shares: {description}")
 
 

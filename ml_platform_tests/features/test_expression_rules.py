@@ -211,7 +211,7 @@ def test_a_value_is_what_the_rule_says(expression: pl.Expr, values: list[Any]) -
 )
 def test_a_whole_number_that_does_not_fit_is_refused_with_the_feature_and_the_row(expression: pl.Expr) -> None:
     with pytest.raises(
-        FeatureError, match=r"Derived\(made=…\): 1 values do not fit .* (big = 9223372036854775807|seats = 137)"
+        FeatureError, match=r"Derived\(made=…\): 1 value does not fit .* (big = 9223372036854775807|seats = 137)"
     ):
         made(expression, ONE)
 
