@@ -10,6 +10,7 @@
     │       └── LimitExceeded   a file, or a pattern of files, is beyond a limit of the settings
     ├── LakeError               the lake cannot be opened, written or trusted
     │   ├── BlobError           a stored blob is missing or damaged
+    │   ├── BackupError         a backup cannot be made or restored
     │   └── QuestionRefused     a query of the lake is not read-only, is invalid or fails
     ├── StateError              the operational state cannot be opened, read or written
     ├── FeatureError            features cannot be computed from this data
@@ -33,6 +34,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from ml_platform.escaping import lines, printable
 from ml_platform.redaction import holds_secret, without_secrets
 
 _LINE = 300  # characters
@@ -59,16 +61,16 @@ def did_you_mean(name: object, existing: Iterable[str]) -> str:
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, to be quoted in another message.
 
-    It has no final full stop, no secret and at most 300 characters. An error without a message gives the name of its
-    type.
+    It has no final full stop, no secret and at most 300 characters, all of them printed. An error without a message
+    gives the name of its type.
 
     >>> first_line(ValueError("The disk is full.\\nDetails follow."))
     'The disk is full'
     >>> first_line(KeyboardInterrupt())
     'KeyboardInterrupt'
     """
-    lines = without_secrets(str(error)).strip().splitlines()
-    return (lines[0].rstrip(" .") if lines else "")[:_LINE] or type(error).__name__
+    first = next(iter(without_secrets(str(error)).strip().splitlines()), "")
+    return printable(first.rstrip(" .")[:_LINE]) or type(error).__name__
 
 
 @contextmanager
@@ -90,11 +92,14 @@ def secret_free_errors() -> Iterator[None]:
 
 
 class PlatformError(Exception):
-    """Root of the tree. `remedy` is the last sentence of the message. No secret is in either."""
+    """Root of the tree. `remedy` is the last sentence of the message. No secret is in either.
+
+    What an error quotes of data or names stands in it as escapes where it is not printed.
+    """
 
     def __init__(self, what: str, *, remedy: str = "") -> None:
-        self.what = without_secrets(what)
-        self.remedy = without_secrets(remedy)
+        self.what = lines(without_secrets(what))
+        self.remedy = lines(without_secrets(remedy))
         super().__init__(f"{self.what} {self.remedy}".strip())
 
 
@@ -163,7 +168,7 @@ class FileRefused(IngestionError):
         self.problem = without_secrets(problem)
         self.position = position
         at = f" ({position})" if position else ""
-        super().__init__(f"{path}{at}: {problem}.", remedy=remedy)
+        super().__init__(f"{printable(path)}{at}: {problem}.", remedy=remedy)
 
 
 class LimitExceeded(FileRefused):
@@ -194,6 +199,10 @@ class LakeError(PlatformError):
 
 class BlobError(LakeError):
     """A stored blob is missing or damaged."""
+
+
+class BackupError(LakeError):
+    """A backup cannot be made, is damaged, or does not fit what is there."""
 
 
 class QuestionRefused(LakeError):

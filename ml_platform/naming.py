@@ -33,15 +33,6 @@ def check_identifier(name: str, where: str) -> str:
     return name
 
 
-def printable(text: str) -> str:
-    """`text` with everything that is not printed, such as commands to a terminal, as escapes.
-
-    >>> printable("red \\x1b[31m")
-    'red \\\\x1b[31m'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def listed(names: Sequence[str], most: int = 3) -> str:
     """The first names, and how many more there are.
 

@@ -5,6 +5,7 @@ import json
 from ml_platform.settings import Settings
 
 PACKAGE = "ml_platform.pipelines"
+ADDED = "examples.json"  # in the data folder
 EXAMPLES = ("bike_rentals", "card_fraud", "churn", "churn_snapshot", "storm_status")
 
 
@@ -20,9 +21,9 @@ def left_out(settings: Settings) -> frozenset[str]:
 
 
 def added(settings: Settings) -> list[str]:
-    """The examples that were added, in order; they are listed in `examples.json` of the data folder."""
+    """The examples that were added, in order; they are listed in `ADDED`."""
     try:
-        names = json.loads((settings.data / "examples.json").read_text())
+        names = json.loads((settings.data / ADDED).read_text())
     except (FileNotFoundError, ValueError):
         return []
     return [name for name in names if name in EXAMPLES] if isinstance(names, list) else []
@@ -33,5 +34,5 @@ def add(settings: Settings, name: str) -> bool:
     if name not in left_out(settings):
         return False
     settings.data.mkdir(parents=True, exist_ok=True)
-    (settings.data / "examples.json").write_text(json.dumps([*added(settings), name]) + "\n")
+    (settings.data / ADDED).write_text(json.dumps([*added(settings), name]) + "\n")
     return True

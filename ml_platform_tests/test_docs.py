@@ -13,7 +13,7 @@ import typer.main
 
 import ml_platform
 from ml_platform.cli.main import app
-from ml_platform.lake.connection import load_extensions
+from ml_platform.lake.extensions import load_extensions
 from ml_platform.settings import Settings
 from ml_platform.state.publishing import publish
 from ml_platform_tests import scenario

@@ -26,8 +26,7 @@ PACKAGES = (
 EXAMPLE = ">>> "
 MODULES = [
     path.relative_to(ROOT.parent).with_suffix("").as_posix().replace("/", ".")
-    for package in PACKAGES
-    for path in sorted((ROOT / package).rglob("*.py"))
+    for path in [*sorted(ROOT.glob("*.py")), *(one for name in PACKAGES for one in sorted((ROOT / name).rglob("*.py")))]
     if EXAMPLE in path.read_text()
 ]
 WORDS = [name for name, module in ml_platform._HOME_OF.items() if module.startswith("spec.")]

@@ -41,7 +41,7 @@ def show(explained: "PredictionExplanation", story: dict[str, Any]) -> None:
         _say_typical(explained)
     if explained.effects:
         _say_effects(explained)
-    say(f"\n{explained.basis}" if not explained.effects else "")
+    say("", *([] if explained.effects else [explained.basis]))
     for origin in explained.rows:
         say(f"The example is row {origin['row']:,} (from 0) of {origin['file']}, sha256 {origin['sha256'][:12]}.")
     emit_tree(trees.of_prediction(story))
@@ -71,7 +71,7 @@ def _say_typical(explained: "PredictionExplanation") -> None:
 def _say_effects(explained: "PredictionExplanation") -> None:
     shown, others = explained.effects[:_SHOWN], explained.effects[_SHOWN:]
     start = "" if explained.mean is None else f" The mean prediction is {explained.mean:.4g}."
-    say(f"\n{explained.basis}{start}")
+    say("", f"{explained.basis}{start}")
     for effect in shown:
         say(f"  {_number(effect)}: {effect.words} (typical: {effect.typical_in_words})")
     if others and others[0].contribution is not None:

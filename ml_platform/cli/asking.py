@@ -41,7 +41,7 @@ def sql(
     if as_json:
         emit_json(rows)
     elif list(answer.types) == ["explain_key", "explain_value"]:
-        typer.echo("\n".join(row["explain_value"] for row in rows))  # a drawing, not a cell
+        say(*(line for row in rows for line in row["explain_value"].split("\n")))  # a drawing, not a cell
     else:
         emit_table(rows, exact=True, empty=f"No rows of {', '.join(answer.types)}.")
     if answer.more:

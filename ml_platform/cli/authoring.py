@@ -158,7 +158,7 @@ def _explain(draft: "Draft", proof: "Proof", choices: Choices, where: "Destinati
         say(f"  {rows:,} of {proof.screened:,} rows will go to quarantine: {reason}")
     say("")
     emit_table([{"written": str(path)} for path in (where.declaration, where.tests)])
-    say("\nRead it, then:\n" + "\n".join(f"  {command}" for command in following))
+    say("", "Read it, then:", *(f"  {command}" for command in following))
     if draft.parts.first:
         note("--through limits the run to the first months that can be trained. Without it, all months run.")
 

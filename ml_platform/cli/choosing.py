@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ml_platform.errors import AuthoringError
+from ml_platform.escaping import printable
 
 if TYPE_CHECKING:
     from ml_platform.authoring.columns import Column
@@ -109,7 +110,8 @@ class Choices:
         return guess
 
     def _prompt(self, question: str, guess: str) -> str:
-        return str(typer.prompt(question, default=guess, err=True))
+        asked = f"{printable(question)} [{printable(guess)}]"
+        return str(typer.prompt(asked, default=guess, show_default=False, err=True))
 
     def _note_guess(self, flag: str, values: list[str], why: str) -> None:
         if self._ask:

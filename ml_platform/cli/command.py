@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from typer._click.exceptions import UsageError  # which typer gives no public name
 from typer.core import TyperCommand
 
 from ml_platform import interrupts
 from ml_platform.cli.output import complain
 from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, first_line, secret_free_errors
+from ml_platform.escaping import lines
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
@@ -22,15 +24,23 @@ WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
 class Command(TyperCommand):
     """A command that prints platform errors as messages. Any other exception is a bug and keeps its traceback."""
 
+    def make_context(self, *args: Any, **more: Any) -> Any:
+        try:
+            return super().make_context(*args, **more)
+        except UsageError as error:  # a shell may have put names of files among the arguments
+            error.message = lines(error.message)
+            raise
+
     def invoke(self, ctx: Any) -> Any:
         try:
             with _after_an_interrupt(), secret_free_errors():
                 return super().invoke(ctx)
         except typer.BadParameter as error:
             error.ctx = error.ctx or ctx  # so that the command's usage is shown with it
+            error.message = lines(error.message)
             raise
         except WRONG_ARGUMENTS as error:
-            raise typer.BadParameter(str(error), ctx=ctx) from None
+            raise typer.BadParameter(lines(str(error)), ctx=ctx) from None
         except PlatformError as error:
             complain(error.what, error.remedy)
         except KeyboardInterrupt:

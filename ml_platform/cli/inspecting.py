@@ -155,7 +155,7 @@ def models(
     if card and number is not None:
         from ml_platform.views.version_card import card_of
 
-        say(card_of(workspace, there.find(name), number).rstrip())
+        say(*card_of(workspace, there.find(name), number).rstrip().split("\n"))
         return
     declared = opening.declared_or_recorded(workspace, name, there)
     if number is not None:
@@ -233,7 +233,7 @@ def _show_version(facts: dict[str, Any]) -> None:
     )
     for verdict in facts["verdicts"]:
         if verdict["passed"] != "passed":
-            say(f"\n{verdict['passed']}: {verdict['gate']}", style="bold")
+            say("", f"{verdict['passed']}: {verdict['gate']}", style="bold")
             say(verdict["detail"])
 
 

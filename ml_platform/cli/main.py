@@ -5,8 +5,9 @@ Arguments, output and exit codes belong here. What a command shows or changes be
 
 import os
 import sys
+import traceback
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,6 +16,7 @@ from ml_platform.cli import (
     alerting,
     asking,
     authoring,
+    backing_up,
     changing,
     deciding,
     inspecting,
@@ -24,6 +26,7 @@ from ml_platform.cli import (
     tracing,
 )
 from ml_platform.cli.output import complain, say
+from ml_platform.escaping import lines
 
 app = typer.Typer(
     name="ml-platform",
@@ -34,7 +37,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (authoring, running, inspecting, tracing, reporting, alerting, asking, deciding, changing, maintaining):
+_GROUPS = (authoring, running, inspecting, tracing, reporting, alerting, asking, deciding, changing, maintaining)
+for module in (*_GROUPS, backing_up):
     module.register(app)
 
 
@@ -62,13 +66,18 @@ def main() -> None:
     interrupts.listen(lambda: _say_at_once(errors))
     try:
         app(prog_name="ml-platform")
-    except SystemExit:
-        raise
-    except BaseException as error:
-        if not isinstance(error, KeyboardInterrupt) and not interrupts.arrived():
-            raise
-        complain("Stopped.")
-        sys.exit(interrupts.EXIT_CODE)
+    except KeyboardInterrupt:
+        _stop()
+    except Exception as error:
+        if interrupts.arrived():
+            _stop()
+        sys.stderr.write(lines("".join(traceback.format_exception(error))))  # a bug: its trace, which may quote data
+        sys.exit(1)
+
+
+def _stop() -> NoReturn:
+    complain("Stopped.")
+    sys.exit(interrupts.EXIT_CODE)
 
 
 def _say_at_once(errors: int) -> None:

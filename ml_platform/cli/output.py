@@ -1,4 +1,7 @@
-"""Command output: tables and lines for people, JSON for programs, messages on standard error."""
+"""Command output: tables and lines for people, JSON for programs, messages on standard error.
+
+Every text passes `printable` on its way to a terminal, and rich takes none for markup. JSON is ASCII.
+"""
 
 import json
 import math
@@ -15,7 +18,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ml_platform.cli.layout import GAP, Column, fitted
-from ml_platform.naming import printable
+from ml_platform.escaping import lines, printable
 from ml_platform.redaction import without_secrets
 
 console = Console(highlight=False)
@@ -30,7 +33,7 @@ def counting(what: str, *, quiet: bool) -> Iterator[Callable[[], None]]:
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     total, live = 0, errors.is_terminal and not quiet
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,} {task.description}"), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,} {task.description}", markup=False), TimeElapsedColumn())
     with Progress(*columns, console=errors, transient=True, disable=not live) as progress:
         task = progress.add_task(what, total=None)
 
@@ -83,9 +86,10 @@ def emit_table(rows: Rows, *, title: str = "", empty: str = "Nothing to show.", 
 
 def emit_lines(value: Mapping[str, Any], *, exact: bool = False) -> None:
     """Print a mapping, one line per key."""
-    width = max(map(len, value), default=0)
+    names = {name: printable(name if exact else name.replace("_", " ")) for name in value}
+    width = max(map(len, names.values()), default=0)
     for name, item in value.items():
-        line = Text(name.ljust(width) if exact else name.replace("_", " ").ljust(width), style="bold")
+        line = Text(names[name].ljust(width), style="bold")
         console.print(line.append(f"  {cell(item, exact=exact)}", style="not bold"), soft_wrap=True)
 
 
@@ -94,30 +98,32 @@ def emit_tree(tree: Tree) -> None:
     console.print(tree, width=_width() or 10_000, crop=False)
 
 
-def say(text: str, *, style: str = "") -> None:
-    """Print a line without wrapping."""
-    console.print(Text(text, style=style), soft_wrap=True)
+def say(*texts: str, style: str = "") -> None:
+    """Print lines without wrapping, one for each text: a line break within a text is shown as an escape."""
+    for text in texts:
+        console.print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def note(text: str) -> None:
     """Print a note on standard error, so that piped output holds only the answer."""
-    errors.print(Text(without_secrets(text), style="dim"), soft_wrap=True)
+    errors.print(Text(printable(without_secrets(text)), style="dim"), soft_wrap=True)
 
 
 def alarm(line: str) -> None:
     """Print an alert's line, `severity: title. text`, on standard error."""
     severity, _, message = without_secrets(line).partition(": ")
     colour = "red" if severity == "error" else "yellow"
-    errors.print(Text("alert ", style=f"bold {colour}").append(message, style="default not bold"), soft_wrap=True)
+    errors.print(
+        Text("alert ", style=f"bold {colour}").append(printable(message), style="default not bold"), soft_wrap=True
+    )
 
 
 def complain(what: str, remedy: str = "") -> None:
-    """Print an error and its remedy on standard error."""
-    errors.print(
-        Text("error ", style="bold red").append(without_secrets(what), style="default not bold"), soft_wrap=True
-    )
-    if remedy:
-        errors.print(Text(f"      {without_secrets(remedy)}"), soft_wrap=True)
+    """Print an error and its remedy on standard error. Only its first line begins at the margin."""
+    first, *others = lines(without_secrets(what)).split("\n")
+    errors.print(Text("error ", style="bold red").append(first, style="default not bold"), soft_wrap=True)
+    for text in [*others, *(lines(without_secrets(remedy)).split("\n") if remedy else [])]:
+        errors.print(Text(f"      {text}"), soft_wrap=True)
 
 
 def cell(value: Any, *, exact: bool = False) -> str:
@@ -141,10 +147,10 @@ def cell(value: Any, *, exact: bool = False) -> str:
         case bytes():
             return f"\\x{value.hex()}"
         case list() | dict() if exact:
-            return json.dumps(_jsonable(value), ensure_ascii=False)
+            return printable(json.dumps(_jsonable(value), ensure_ascii=False))
         case list():
-            return ", ".join(map(str, value)) or "–"
-    return printable(str(value))  # what data hold must not reach the terminal as commands
+            return printable(", ".join(map(str, value))) or "–"
+    return printable(str(value))
 
 
 def _moment(value: datetime) -> str:
@@ -160,7 +166,7 @@ def _column(name: str, values: list[Any], exact: bool) -> Column:
     numbers = bool(present) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in present)
     whole = numbers or all(isinstance(v, bool | date | datetime) for v in present)
     floor = None if whole else 20 if exact else 12
-    return Column(name, [cell(value, exact=exact) for value in values], right=numbers, floor=floor)
+    return Column(printable(name), [cell(value, exact=exact) for value in values], right=numbers, floor=floor)
 
 
 def _width() -> int | None:

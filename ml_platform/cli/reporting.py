@@ -71,7 +71,8 @@ def _serve(settings: "Settings", wanted: "list[ModelPipeline]", port: int | None
 
     if port is None:
         port = urlsplit(settings.reports_url).port or 80
-    with ReportServer(settings.reports, page, port) as server:
+    name = urlsplit(settings.reports_url).hostname
+    with ReportServer(settings.reports, page, port, [name] if name else []) as server:
         where = f"{server.url}/{wanted[0].name}/" if len(wanted) == 1 else f"{server.url}/"
         say(f"Reports: {where}")
         note("Press Ctrl-C to stop.")

@@ -184,7 +184,7 @@ def run_pipeline(
     started, launched = time.perf_counter(), 0
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from ml_platform.escaping import markdown_code, markdown_text
 from ml_platform.evaluation.intervals import Interval
-from ml_platform.plots.markdown import table
+from ml_platform.plots.markdown import Markdown, table
 from ml_platform.state.verdicts import Verdict
 from ml_platform.state.versions import Version
 from ml_platform.training.splits import PARTS
@@ -29,6 +30,7 @@ def model_card(
 
     `metrics` are those of its holdout; `features` gives each feature's available-since (S14; None:
     since ever) and `importance` its share. `data` says which failed checks stand on its data, or were passed over.
+    `limits` are Markdown; all else is text, which data and people may have written.
     """
     verdicts = list(verdicts)
     facts = {
@@ -36,13 +38,13 @@ def model_card(
         "Owners": ", ".join(owners) or "none named",
         "Partition": version.partition,
         "Decided at": _when(version.decided_at),
-        "Training set": f"`{version.training_set}`",
-        "Bundle": f"`{version.bundle}`",
+        "Training set": _code(version.training_set),
+        "Bundle": _code(version.bundle),
         "Code": version.code_version,
         "Trained": f"{_when(version.created_at)}, run {version.run_id}",
     }
     sections = {
-        "": [description, *table(("what", ""), facts.items())],
+        "": [markdown_text(description), *table(("what", ""), facts.items())],
         "Data": table(
             ("part", "first", "last", "rows"),
             (
@@ -51,7 +53,7 @@ def model_card(
                 if part in version.bounds
             ),
         ),
-        "Failed checks on its data": [f"- {one}" for one in data],
+        "Failed checks on its data": [f"- {markdown_text(one)}" for one in data],
         f"Metrics on the holdout{_rows_of(version, 'holdout')}": table(
             ("metric", "value", "95 % interval"),
             ((name, _number(i.value), _between(i.low, i.high)) for name, i in metrics.items()),
@@ -117,7 +119,11 @@ def _between(low: float | None, high: float | None) -> str:
 
 
 def _outcome(verdict: Verdict) -> str:
-    return f"**{verdict.outcome}**" if verdict.passed is False else verdict.outcome
+    return Markdown(f"**{verdict.outcome}**") if verdict.passed is False else verdict.outcome
+
+
+def _code(digest: str) -> Markdown:
+    return Markdown(markdown_code(digest))
 
 
 def _when(moment: datetime | None) -> str:

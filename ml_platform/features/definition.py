@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from ml_platform.errors import FeatureError
 from ml_platform.features.forms import Form, TableForm, longest_lookback
 from ml_platform.features.kinds import form_from_json, form_of
 from ml_platform.features.kinds.derived import DerivedForm, derived_forms
@@ -122,10 +123,13 @@ class FeatureDefinition:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The definition that `to_json` wrote. Raises ValueError for another format."""
+        """The definition that `to_json` wrote. Raises FeatureError for one of newer code."""
         data = json.loads(text)
-        if data.pop("format", None) != _FORMAT:
-            raise ValueError("The feature definition is in another format: it was written by a later version.")
+        if (number := data.pop("format", None)) != _FORMAT:
+            raise FeatureError(
+                f"A feature definition has format {number}; this version reads up to {_FORMAT}.",
+                remedy="Use the ml_platform that wrote it, or a newer one.",
+            )
         tables = {
             name: TableForm(_read_types(t["columns"]), tuple(t["key"]), t["event_time"])
             for name, t in data["tables"].items()

@@ -4,7 +4,6 @@ Measured on DuckLake 1.0 with a SQLite catalog: WAL, a busy timeout and one cros
 from BEGIN to COMMIT lose no write with 8 processes, and readers never wait.
 """
 
-import importlib.util
 import os
 import tempfile
 import threading
@@ -21,9 +20,12 @@ import polars as pl
 import pyarrow as pa
 
 from ml_platform.errors import LakeError, first_line
-from ml_platform.lake import inlining
+from ml_platform.lake import inlining, lake_format, lifetime
+from ml_platform.lake.catalog_faults import cannot_open, damage_named
 from ml_platform.lake.disk_faults import exhausted, exhaustion_explained, explained
+from ml_platform.lake.extensions import load_extensions
 from ml_platform.lake.locking import advisory_lock, file_lock
+from ml_platform.lake.lost_catalog import catalog_file, is_missing, refuse_to_replace, refuse_unfinished_restore
 from ml_platform.lake.new_catalog import make_catalog
 from ml_platform.lake.pandas_stays_out import keep_pandas_out
 from ml_platform.naming import literal
@@ -55,9 +57,13 @@ class Lake:
         self._local = threading.local()
         self._there: set[tuple[str, str]] = set()
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+        self.identity = ""  # what tells this lake from every other; the copy of a lake has the same
         self._root = _start(self.settings, self.folder, read_only)
         try:
             self._attach()
+            if not read_only:
+                with damage_named(self.settings):
+                    lifetime.observe(self, METADATA)
         except BaseException:
             self._root.close()
             raise
@@ -194,7 +200,7 @@ class Lake:
         # OVERRIDE: a folder that was moved or mounted elsewhere still opens.
         options = [f"DATA_PATH {literal(str(self.tables))}", "OVERRIDE_DATA_PATH true"]
         options += ["READ_ONLY"] if self.read_only else []
-        catalog = self.folder / "catalog.sqlite"
+        catalog = catalog_file(self.settings)
         if secret:
             target = "ducklake:postgres:"
             options += [f"META_SECRET {ADDRESS}"]
@@ -213,27 +219,37 @@ class Lake:
             # Two processes that find no catalog must not both make one, nor see half of it.
             if secret and not self.read_only and not self._root.execute(_PREPARED).fetchone():
                 with self.locked("a new lake"):
+                    if not self._root.execute(_PREPARED).fetchone():
+                        refuse_to_replace(self.settings)
                     self._root.execute(attach(target))
-                    inlining.set_up(self._root, CATALOG)
+                    self._set_up()
+                self.identity = lake_format.lake_id(self._root, METADATA, self.settings)
                 return
-            if not secret and not catalog.exists():
+            if not secret and is_missing(catalog):
                 with self.locked("a new lake"):
-                    if not catalog.exists():
+                    if is_missing(catalog):
+                        refuse_to_replace(self.settings)
                         make_catalog(
                             self._root,
                             CATALOG,
                             catalog,
                             attach=lambda file: attach(f"ducklake:sqlite:{file}"),
-                            set_up=lambda: inlining.set_up(self._root, CATALOG),
+                            set_up=self._set_up,
                         )
+            options.append("CREATE_IF_NOT_EXISTS false")  # a catalog that lost its tables is no new lake
             self._root.execute(attach(target))
-            if not self.read_only and not inlining.is_set_up(self._root, CATALOG):
+            self.identity = lake_format.lake_id(self._root, METADATA, self.settings)
+            older = lake_format.refuse_newer(self._root, METADATA, self.settings) < lake_format.FORMAT
+            if not self.read_only and (older or not inlining.is_set_up(self._root, CATALOG)):
                 with self.locked("the options of the lake"):
-                    inlining.set_up(self._root, CATALOG)
+                    self._set_up()
         except duckdb.Error as error:
-            raise (None if secret else exhausted(error, self.folder)) or LakeError(
-                f"The lake in {self.folder} cannot be opened: {first_line(error)}.", remedy="See `ml-platform doctor`."
-            ) from None
+            fault = None if secret else exhausted(error, self.folder)
+            raise fault or cannot_open(error, self.settings, first_line(error)) from None
+
+    def _set_up(self) -> None:
+        inlining.set_up(self._root, CATALOG)
+        lake_format.raise_to_current(self._root, METADATA)
 
 
 def _spill_folder(folder: Path, read_only: bool) -> Path:
@@ -242,7 +258,9 @@ def _spill_folder(folder: Path, read_only: bool) -> Path:
 
 def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
     catalog = settings.catalog.get_secret_value()
-    if not catalog and read_only and not (folder / "catalog.sqlite").exists():
+    refuse_unfinished_restore(settings)
+    if not catalog and read_only and is_missing(catalog_file(settings)):
+        refuse_to_replace(settings)
         raise LakeError(f"There is no lake in {folder}.", remedy="Run a pipeline first: `ml-platform run PIPELINE`.")
     with explained(folder):
         if not read_only:
@@ -269,25 +287,3 @@ def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPy
         connection.execute("SET ducklake_retry_backoff = 1.0")
     connection.execute("SET TimeZone = 'UTC'")
     return connection
-
-
-def load_extensions(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
-    """Load DuckDB extensions from their wheels; without a wheel for this version, from DuckDB's own store."""
-    # A file out of a wheel is trusted like the wheel's Python code. Checking its signature hashes it,
-    # 0.13 s each at every start; so that check is off for these, and on for whatever comes after.
-    wheels = {name: path for name in names if (path := _wheel(name)) is not None}
-    for path in wheels.values():
-        connection.execute(f"LOAD {literal(str(path))}")
-    connection.execute("SET GLOBAL allow_unsigned_extensions = false")
-    for name in names:
-        if name not in wheels:
-            connection.execute(f"INSTALL {name}; LOAD {name}")
-
-
-def _wheel(name: str) -> Path | None:
-    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        path = Path(folder) / "extensions" / f"v{duckdb.__version__}" / f"{name}.duckdb_extension"
-        if path.exists():
-            return path
-    return None

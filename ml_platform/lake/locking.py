@@ -92,6 +92,28 @@ def file_lock(folder: Path, what: str, timeout: float) -> Iterator[None]:
 
 
 @contextmanager
+def removal_lock(folder: Path, what: str, timeout: float) -> Iterator[None]:
+    """Hold `<folder>/removal.lock`: who has it may remove files, or relies on nobody's removing any.
+
+    Maintenance and backups take it, before the write lock where they need both. Raises LakeError after `timeout` s.
+    """
+    path = folder / "removal.lock"
+    with in_process_turn(str(path), what, timeout) as remaining, explained(folder):
+        lock = FileLock(path)
+        try:
+            lock.acquire(timeout=remaining)
+        except Timeout:
+            raise LakeError(
+                f"A backup, a restore or maintenance has been at work in {folder} for {timeout:.0f} s.",
+                remedy="Wait for its end, or raise ML_PLATFORM_LOCK_TIMEOUT.",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextmanager
 def advisory_lock(
     root: duckdb.DuckDBPyConnection, database: str, name: str, what: str, timeout: float
 ) -> Iterator[None]:

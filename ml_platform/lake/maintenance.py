@@ -1,9 +1,7 @@
 """Maintenance: merge small files and remove what nothing refers to. It never changes a row of the current tables."""
 
-import math
-import shutil
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import data_files, file_hashes, snapshots
+from ml_platform.lake import data_files, file_hashes, leftovers, snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.disk_faults import explained
+from ml_platform.lake.locking import removal_lock
 from ml_platform.settings import Settings
 
 GRACE = timedelta(days=1)  # longer than any run: what is younger may belong to one
@@ -41,13 +40,13 @@ def sweep(settings: Settings, *, grace: timedelta = GRACE) -> int:
     Returns how many files and folders went. `grace`: younger ones stay.
     """
     folders = (settings.lake / "staging", Blobs(settings).folder / "incoming")
-    return sum(remove_older(sorted(folder.glob("*")), grace) for folder in folders)
+    return sum(leftovers.remove_temporary(folder, grace) for folder in folders)
 
 
 def maintain(
     lake: Lake, *, keep_days: float = 30, referenced: Collection[str] | None = None, grace: timedelta = GRACE
 ) -> MaintenanceReport:
-    """Merge small files, expire old snapshots, remove what nothing refers to.
+    """Merge small files, expire old snapshots, remove what nothing refers to and this lake has made.
 
     What needs no room comes first, then what needs little, then what writes files: on a full disk each step makes room
     for the next. Data files whose bytes changed since their commit are set aside.
@@ -64,17 +63,20 @@ def maintain(
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
+    with removal_lock(lake.folder, "maintenance", lake.settings.lock_timeout):
+        return _maintain(lake, keep_days, referenced, grace)
+
+
+def _maintain(lake: Lake, keep_days: float, referenced: Collection[str] | None, grace: timedelta) -> MaintenanceReport:
     started = time.monotonic()
     before = bytes_in(lake.tables) + bytes_in(lake.settings.artifacts)
-    leftovers, unreferenced = sweep(lake.settings, grace=grace), 0
-    blobs = Blobs(lake.settings)
+    temporary, unreferenced = sweep(lake.settings, grace=grace), 0
     if referenced is not None:
-        in_use = frozenset(referenced)
-        others = (path for path in sorted(blobs.folder.glob("??/*")) if path.name not in in_use)
-        unreferenced = remove_older(others, grace)
+        unreferenced = leftovers.remove_blobs(lake, Blobs(lake.settings).folder, referenced, grace)
     moment = f"older_than => TIMESTAMPTZ '{(datetime.now(UTC) - grace).isoformat()}'"
     with lake.locked("maintenance"), explained(lake.folder):
-        orphans = _call(lake, "ducklake_delete_orphaned_files", moment)
+        # DuckLake's own removal of orphans takes whatever it does not name, and fails at some paths (ducklake#815).
+        orphans = leftovers.remove_orphans(lake, grace)
         removed = _call(lake, "ducklake_cleanup_old_files", moment)
         expired = _expire(lake, keep_days)
         removed += _call(lake, "ducklake_cleanup_old_files", moment)
@@ -95,8 +97,8 @@ def maintain(
         files_written=sum(int(row[3]) for row in merged),
         snapshots_expired=expired,
         files_removed=len(removed),
-        orphans_removed=len(orphans),
-        leftovers_removed=leftovers,
+        orphans_removed=orphans,
+        leftovers_removed=temporary,
         blobs_removed=unreferenced,
         bytes_freed=max(0, before - bytes_in(lake.tables) - bytes_in(lake.settings.artifacts)),
         seconds=time.monotonic() - started,
@@ -117,30 +119,6 @@ def _expire(lake: Lake, keep_days: float) -> int:
     if expiring:
         _call(lake, "ducklake_expire_snapshots", f"versions => [{', '.join(expiring)}]")
     return len(expiring)
-
-
-def remove_older(paths: Iterable[Path], grace: timedelta) -> int:
-    """Remove the files and folders that nobody has changed for so long; how many."""
-    limit = time.time() - grace.total_seconds()
-    removed = 0
-    for path in paths:
-        if _changed(path) <= limit:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
-            removed += 1
-    return removed
-
-
-def _changed(path: Path) -> float:
-    """When a file, or anything in a folder, changed last; infinity for what is gone meanwhile."""
-    try:
-        if path.is_dir():
-            return max([path.stat().st_mtime, *(inside.stat().st_mtime for inside in path.rglob("*"))])
-        return path.stat().st_mtime
-    except FileNotFoundError:
-        return math.inf
 
 
 def bytes_in(folder: Path) -> int:

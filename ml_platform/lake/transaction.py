@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import data_files, file_hashes, snapshots
+from ml_platform.lake import data_files, file_hashes, leftovers, lifetime, snapshots
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.data_files import PARTITION
 from ml_platform.lake.disk_faults import explained
@@ -176,7 +176,7 @@ class Transaction:
         count = int(self.lake.value("SELECT sum(num_rows) FROM parquet_file_metadata(?)", [str(staged.path)]))
         if count == 0:
             return 0
-        path = folder / f"ducklake-{uuid.uuid4()}.parquet"
+        path = folder / leftovers.new_file_name()
         folder.mkdir(parents=True, exist_ok=True)
         self._added[path] = staged.sha256
         try:
@@ -243,6 +243,8 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
             transaction.snapshot = _commit(lake, mark)
             committed = True
             transaction.note_files()
+            with suppress(LakeError):  # a lower bound does, and a full disk must not keep the rows off record
+                lifetime.note(lake.folder, lake.identity, transaction.snapshot)
             for action in transaction._after:
                 action()
     finally:

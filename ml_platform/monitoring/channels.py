@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
 from ml_platform.errors import DeliveryFailed
+from ml_platform.escaping import lines, printable
 from ml_platform.monitoring.delivery import Channel
 from ml_platform.redaction import SecretFreeRecords
 from ml_platform.settings import Settings
@@ -29,21 +30,21 @@ def channels(settings: Settings, say: Callable[[str], None]) -> list[Channel]:
 
 def line(item: Alert) -> str:
     """An alert as one line."""
-    return f"{item.severity}: {item.title}. {item.text}"
+    return printable(f"{item.severity}: {item.title}. {item.text}")
 
 
 def message(items: Sequence[Alert]) -> tuple[str, str]:
     """Title and text of one message about all of them."""
     if len(items) == 1:
-        return items[0].title, _body(items[0])
-    texts = [f"{item.title}\n{_body(item)}" for item in items[:_SHOWN]]
+        return printable(items[0].title), _body(items[0])
+    texts = [f"{printable(item.title)}\n{_body(item)}" for item in items[:_SHOWN]]
     if len(items) > _SHOWN:
         texts.append(f"And {len(items) - _SHOWN} more: `ml-platform alerts` lists them.")
-    return f"{len(items)} alerts: {items[0].title}, …", "\n\n".join(texts)
+    return f"{len(items)} alerts: {printable(items[0].title)}, …", "\n\n".join(texts)
 
 
 def _body(item: Alert) -> str:
-    return f"{item.text}\n{item.link}".strip()
+    return f"{lines(item.text)}\n{item.link}".strip()
 
 
 def _print(items: Sequence[Alert], say: Callable[[str], None]) -> None:
@@ -78,7 +79,9 @@ def _notify(address: str, name: str, items: Sequence[Alert]) -> None:
     title, body = message(items)
     worst = "failure" if any(item.severity == "error" for item in items) else "warning"
     with apprise.LogCapture(level=apprise.logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]  # apprise leaves it so
-        taken = notifier.notify(title=title, body=body, notify_type=apprise.NotifyType(worst))
+        # Said to be text, it is escaped where a service shows HTML.
+        text, kind = apprise.NotifyFormat.TEXT, apprise.NotifyType(worst)
+        taken = notifier.notify(title=title, body=body, body_format=text, notify_type=kind)
         warnings = log.getvalue().strip().splitlines()
     if not taken:
         why = _without(address, warnings[-1]) if warnings else "the service gave no reason"

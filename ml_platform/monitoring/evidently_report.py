@@ -6,6 +6,7 @@ Parquet files, questions and answers as lines of JSON.
 """
 
 import json
+import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
@@ -13,31 +14,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.child_process import answer_questions
-from ml_platform.errors import first_line
+from ml_platform.errors import ReportError, first_line
+from ml_platform.escaping import html_text, one_line, page_policy, script_json, with_policy
 
 if TYPE_CHECKING:
     from evidently import Dataset, Report
 
 SCORE, LABEL, DECISION = "predicted score", "true label", "predicted label"
 PERFORMANCE = "model performance"
+_OWN = (SCORE, LABEL, DECISION, PERFORMANCE)
 _LONGEST = 80  # characters of a name on the page
 
 
-def shown_names(names: Iterable[str]) -> dict[str, str]:
-    """Each column → its name on a page: a short line of text that is no tag and no name of the page's own.
+def shown_names(names: Iterable[str], taken: Iterable[str] = _OWN) -> dict[str, str]:
+    """Each column or category → its name on a page: a short line that is no tag, and none of `taken`.
 
     >>> shown_names(["km", "true label", "a\\nb"])
     {'km': 'km', 'true label': 'true label (2)', 'a\\nb': 'a b'}
     """
     shown: dict[str, str] = {}
-    taken = {SCORE, LABEL, DECISION, PERFORMANCE}
+    used = set(taken)
     for name in names:
-        line = " ".join("".join(c if c.isprintable() else " " for c in name).split()) or "(blank)"
-        line = line.replace("<", "‹").replace(">", "›")
-        line = line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+        # Plotly reads tags in the text of a chart, also links; Evidently's own captions do not.
+        line = (one_line(name, _LONGEST) or "(blank)").replace("<", "‹").replace(">", "›")
         numbered = (line if number == 1 else f"{line} ({number})" for number in count(1))
-        shown[name] = next(one for one in numbered if one not in taken)
-        taken.add(shown[name])
+        shown[name] = next(one for one in numbered if one not in used)
+        used.add(shown[name])
     return shown
 
 
@@ -78,7 +80,7 @@ def rendered(question: Mapping[str, Any]) -> dict[str, Any]:
     if why_not:
         answer["why not"] = why_not
     html = _headed(snapshot.get_html_str(as_iframe=False), question["title"], question["heading"])
-    Path(question["html"]).write_text(html)
+    Path(question["html"]).write_text(html, encoding="utf-8")
     result = {**question["about"], **answer, "metrics": metrics["metrics"]}
     Path(question["json"]).write_text(json.dumps(_plain(result), indent=1, allow_nan=False))
     return answer
@@ -144,11 +146,27 @@ def _psi(metrics: Mapping[str, Any], column: str) -> float:
 
 
 def _headed(html: str, title: str, heading: str) -> str:
-    """A title for the tab, and a heading above the charts."""
-    from html import escape
+    """Evidently's page with a title for the tab and a heading above the charts, and its data as nothing but data.
 
-    html = html.replace("<head>", f"<head><title>{escape(title)}</title>", 1)
-    return html.replace("<body>", f"<body>{heading}", 1)
+    Evidently writes the data into a script element, where `</script>` in a category ends it. Each of the two values
+    is JSON on a line of its own: a line break in a text is `\\n` there, so no text reaches beyond its line.
+    After that, all scripts are Evidently's, and the policy of the page names them by their hashes.
+    """
+    html, values = _DATA.subn(lambda match: match[1] + script_json(match[2]), html)
+    scripts = _SCRIPT.findall(html)
+    if (values, len(scripts)) != (2, _SCRIPTS) or "<script" in _SCRIPT.sub("", html):
+        raise ReportError(
+            "Evidently wrote a page of a form that is not known, so it cannot be shown safely.",
+            remedy="Install the version of Evidently that requirements.lock names.",
+        )
+    html = html.replace("<head>", f"<head><title>{html_text(title)}</title>", 1)
+    html = html.replace("<body>", f"<body>{heading}", 1)
+    return with_policy(html, page_policy(scripts))
+
+
+_DATA = re.compile(r"^( *var (?:additional_graphs_)?metric_[0-9a-f]{32} = )(.*)$", re.MULTILINE)
+_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+_SCRIPTS = 4  # the data, a name for the window, the library, the call that draws
 
 
 def _plain(value: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
+
+from ml_platform.escaping import html_text
 
 _STYLE = """
 .head { font: 15px/1.5 system-ui, sans-serif; color: #1f2933; padding: 14px 20px; border-bottom: 1px solid #e3e8ee }
@@ -64,14 +65,15 @@ def heading(
     """
     verdict = '<p class="alarm">Alarm</p>' if alarms else "<p><b>No alarm</b></p>"
     sentences = "".join(
-        [f'<li class="alarm">{escape(one)}</li>' for one in alarms] + [f"<li>{escape(one)}</li>" for one in passed]
+        [f'<li class="alarm">{html_text(one)}</li>' for one in alarms]
+        + [f"<li>{html_text(one)}</li>" for one in passed]
     )
-    listed = "".join(f"<div><dt>{escape(one.name)}</dt><dd>{escape(one.in_words)}</dd></div>" for one in figures)
+    listed = "".join(f"<div><dt>{html_text(one.name)}</dt><dd>{html_text(one.in_words)}</dd></div>" for one in figures)
     return (
         f'<style>{_STYLE}</style><div class="head"><a href="../index.html">All reports</a>'
-        f"<h1>{escape(pipeline)} {escape(partition)}, scored by {escape(champion)}</h1>"
+        f"<h1>{html_text(pipeline)} {html_text(partition)}, scored by {html_text(champion)}</h1>"
         f"{verdict}<ul>{sentences}</ul><dl>{listed}</dl>"
-        f"<p>The verdict and these figures are of all rows, and they decide. {escape(sample)}</p></div>"
+        f"<p>The verdict and these figures are of all rows, and they decide. {html_text(sample)}</p></div>"
     )
 
 

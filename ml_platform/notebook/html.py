@@ -3,9 +3,9 @@
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from html import escape
 from typing import Any
 
+from ml_platform.escaping import html_text, one_line
 from ml_platform.runtime.display import drawn_or_why_not
 
 LONGEST = 80  # characters of a cell
@@ -17,19 +17,19 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     >>> table(["zone"], [["<b>hill</b>"]])
     '<table><thead><tr><th>zone</th></tr></thead><tbody><tr><td>&lt;b&gt;hill&lt;/b&gt;</td></tr></tbody></table>'
     """
-    head = "".join(f"<th>{escape(text(cell))}</th>" for cell in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(text(cell))}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{html_text(text(cell))}</th>" for cell in heads)
+    body = "".join("<tr>" + "".join(f"<td>{html_text(text(cell))}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def paragraph(words: str) -> str:
     """A line of text."""
-    return f"<p>{escape(words)}</p>"
+    return f"<p>{html_text(words)}</p>"
 
 
 def block(title: str, *parts: str) -> str:
     """Parts that are HTML already, under a title, which is text."""
-    return f"<div><h4>{escape(title)}</h4>{''.join(parts)}</div>"
+    return f"<div><h4>{html_text(title)}</h4>{''.join(parts)}</div>"
 
 
 def picture(draw: Callable[[], bytes], *, shows: str) -> str:
@@ -38,7 +38,7 @@ def picture(draw: Callable[[], bytes], *, shows: str) -> str:
     if isinstance(svg, str):
         return paragraph(svg)
     source = f"data:image/svg+xml;base64,{b64encode(svg).decode()}"
-    return f'<img alt="{escape(shows)}" src="{source}">'
+    return f'<img alt="{html_text(shows)}" src="{source}">'
 
 
 def text(value: Any) -> str:
@@ -52,5 +52,4 @@ def text(value: Any) -> str:
             return f"{value:.6g}"
         case datetime():
             return f"{value:%Y-%m-%d %H:%M}"
-    line = " ".join("".join(letter if letter.isprintable() else " " for letter in str(value)).split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return one_line(str(value), LONGEST)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 import dagster as dg
 
+from ml_platform.escaping import lines, markdown_text
 from ml_platform.spec.declarations import Broken
 
 GROUP = "broken_declarations"
@@ -23,7 +24,9 @@ def broken_definitions(broken: Iterable[Broken]) -> dg.Definitions:
 
 
 def _asset(key: str, broken: Sequence[Broken]) -> dg.AssetSpec:
-    errors = "\n\n".join(f"{one.error.where}: {one.error.problem}\n\n{one.error.remedy}" for one in broken)
+    sentences = (f"{one.error.where}: {one.error.problem}" for one in broken)
+    remedies = (one.error.remedy for one in broken)
+    errors = "\n\n".join(markdown_text(text) for both in zip(sentences, remedies, strict=True) for text in both)
     return dg.AssetSpec(
         key=[key, "declaration"],
         group_name=GROUP,
@@ -32,6 +35,9 @@ def _asset(key: str, broken: Sequence[Broken]) -> dg.AssetSpec:
         tags={"ml_platform/declaration": "broken"},
         metadata={
             "module": "\n".join(one.address for one in broken),
-            **{name: "\n".join(getattr(one.error, name) for one in broken) for name in ("where", "problem", "remedy")},
+            **{
+                name: "\n".join(lines(getattr(one.error, name)) for one in broken)
+                for name in ("where", "problem", "remedy")
+            },
         },
     )

@@ -6,6 +6,7 @@ promotion log, from which `status`, `models`, cards and notebooks read (S42).
 
 import dagster as dg
 
+from ml_platform.escaping import printable
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.state import promotions
@@ -24,7 +25,7 @@ def report(instance: dg.DagsterInstance, state: State, pipeline: str) -> bool:
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
             key,
-            description=f"{entry.actor}: {entry.reason}",
+            description=printable(f"{entry.actor}: {entry.reason}"),
             partition=max(partitions, default=None),
             metadata={
                 "dagster/row_count": 1,

@@ -1,9 +1,11 @@
 """Converts a step's outcome into Dagster events: metadata, data version and check results."""
 
+from collections.abc import Callable
 from typing import Any
 
 import dagster as dg
 
+from ml_platform.escaping import lines, printable
 from ml_platform.lake.blobs import Blobs
 from ml_platform.orchestration.rendering import plots_first, shown
 from ml_platform.quality.checks import CheckResult
@@ -46,6 +48,11 @@ def check_result(key: list[str], partition: str, check: CheckResult, blobs: Blob
         check_name=check.name,
         passed=check.passed,
         severity=severity,
-        description=check.description,
+        description=lines(check.description),
         metadata={name: shown(value, blobs) for name, value in plots_first(metadata).items() if value is not None},
     )
+
+
+def printed(log: Callable[[str], None]) -> Callable[[str], None]:
+    """The log for lines that name files and quote data: `dagster dev` writes it to a terminal."""
+    return lambda text: log(printable(text))

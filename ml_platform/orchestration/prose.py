@@ -1,5 +1,6 @@
 """Asset descriptions for Dagster: what an asset is, when it changes and what to do when something is wrong."""
 
+from ml_platform.escaping import markdown_code, markdown_text
 from ml_platform.naming import quoted
 from ml_platform.runtime.step import Step
 from ml_platform.spec.pipeline import ModelPipeline
@@ -16,7 +17,7 @@ def step_description(pipeline: ModelPipeline, step: Step) -> str:
     ]
     if table := step.table(pipeline):
         lines.append(_in_sql(table))
-    lines.append(f"*{pipeline.name}: {pipeline.description}*" if pipeline.description else "")
+    lines.append(f"*{pipeline.name}: {markdown_text(pipeline.description)}*" if pipeline.description else "")
     return "\n\n".join(line for line in lines if line)
 
 
@@ -35,14 +36,15 @@ def raw_description(table: Table) -> str:
 def validated_description(table: Table) -> str:
     """The description of a validated table."""
     clocks = ""
-    if table.event_time:
-        clocks = f"`{table.event_time}` is the event time of a row. A row is known from `{table.known_column}` on."
+    if table.event_time and table.known_column:  # a table with event times has both
+        clocks = f"{markdown_code(table.event_time)} is the event time of a row. A row is known from "
+        clocks += f"{markdown_code(table.known_column)} on."
     return "\n\n".join(
         line
         for line in [
             f"{about(table)}, validated: the rows that satisfy the contract `{table.contract.__name__}`. "
             "*Columns* lists descriptions and constraints.",
-            f"The key is {', '.join(f'`{name}`' for name in table.key) or 'all its columns'}; "
+            f"The key is {', '.join(map(markdown_code, table.key)) or 'all its columns'}; "
             "a correction adds a version of the row and keeps the earlier versions.",
             clocks,
             "**Changes with** the raw rows, the contract"
@@ -75,4 +77,4 @@ def _in_sql(table: str) -> str:
 
 def about(table: Table) -> str:
     """The table's description, or a default, as the start of a sentence."""
-    return table.description or f"Rows of {table.name}"
+    return markdown_text(table.description) or f"Rows of {table.name}"

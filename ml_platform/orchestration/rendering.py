@@ -34,8 +34,6 @@ def shown(value: Any, blobs: Blobs) -> Any:
             return dg.MetadataValue.md(listing(rows))  # Dagster's own tables cut what is wide
         case dict() | list() | tuple():
             return dg.MetadataValue.json(value)
-        case str() if value.startswith("#"):
-            return dg.MetadataValue.md(value)
         case float() if math.isfinite(value):
             return float(f"{value:.{DIGITS}g}")
     return value
@@ -73,7 +71,7 @@ _WORDS: dict[str, Callable[[str, Blobs], Any]] = {
     "text": lambda text, _: dg.MetadataValue.md(text),
     "blob": lambda digest, blobs: f"{digest[:12]} in {blobs.path(digest).parent}",  # whole, it cuts its neighbours
     "path": lambda path, _: dg.MetadataValue.path(path),
-    "url": lambda url, _: dg.MetadataValue.url(url),
+    "url": lambda url, _: dg.MetadataValue.url(url) if url.startswith(("http://", "https://")) else url,
     "run": lambda run, _: dg.MetadataValue.dagster_run(run),
     "asset": lambda key, _: dg.MetadataValue.asset(dg.AssetKey(key.split("/"))),
     "time": lambda moment, _: dg.MetadataValue.timestamp(datetime.fromisoformat(moment)),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from ml_platform.orchestration.events import printed
 from ml_platform.orchestration.ticking import answered
 from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
@@ -25,7 +26,7 @@ def schedules_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list
     schedule = f"{pipeline.name}_calendar"
 
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        answer = answered(context.instance, pipeline, "data", schedule, None, context.log.warning, addresses)
+        answer = answered(context.instance, pipeline, "data", schedule, None, printed(context.log.warning), addresses)
         return answer.request or dg.SkipReason(answer.reason)
 
     return [

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from ml_platform.orchestration.events import printed
 from ml_platform.orchestration.ticking import answered
 from ml_platform.runtime.step import Job
 from ml_platform.spec.pipeline import ModelPipeline
@@ -37,7 +38,9 @@ def _sensor(pipeline: ModelPipeline, addresses: Sequence[str], name: str, job: J
     sensor = f"{pipeline.name}_{name}"
 
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        answer = answered(context.instance, pipeline, job, sensor, context.cursor, context.log.warning, addresses)
+        answer = answered(
+            context.instance, pipeline, job, sensor, context.cursor, printed(context.log.warning), addresses
+        )
         if answer.request is not None:
             return dg.SensorResult(run_requests=[answer.request], cursor=answer.cursor)
         return dg.SensorResult(skip_reason=answer.reason, cursor=answer.cursor)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from ml_platform.discovery import pipelines, slices_of
+from ml_platform.lake.lost_catalog import refuse_to_replace
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.state import database
@@ -40,6 +41,7 @@ def reading_workspace_for(settings: Settings) -> Workspace | None:
         try:
             status = (settings.lake / "catalog.sqlite").stat()
         except FileNotFoundError:
+            refuse_to_replace(settings)
             return None
         catalog = (status.st_dev, status.st_ino)
     elif not database.exists(settings):

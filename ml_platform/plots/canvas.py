@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ml_platform.escaping import lines
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.text import Text
@@ -57,7 +59,8 @@ def svg(draw: Callable[["Axes"], None], *, width: float = 4.6, height: float = 2
         )
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    # Signs that are not printed would turn what stands around them, and XML has none of the control characters.
+    return lines(buffer.getvalue().decode()).encode()
 
 
 def _margins(axes: "Axes") -> tuple[float, float, float, float]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+from ml_platform.escaping import one_line
 from ml_platform.plots import canvas
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def _box(axes: "Axes", box: Box, x: float, y: float, x_end: float) -> None:
         axes.text(
             (x + x_end) / 2,
             bottom + box.height - _PAD / 2 - _LINE * (number + 0.5),
-            line,
+            one_line(line),
             ha="center",
             va="center",
             fontsize=8.5 if title else 7.5,

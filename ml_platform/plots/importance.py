@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from ml_platform.escaping import one_line
 from ml_platform.plots.canvas import BLUE, QUIET, svg
 
 TOP = 20
@@ -27,5 +28,5 @@ def importance(shares: Mapping[str, float]) -> bytes:
 
 def shortened(name: str, length: int = 44) -> str:
     """A name that fits beside a plot. Its middle is left out, because beginnings and ends distinguish names."""
-    name = " ".join(name.split())
+    name = one_line(name)
     return name if len(name) <= length else f"{name[: length // 2 - 1]}…{name[-(length // 2) :]}"

@@ -1,26 +1,26 @@
 """Tables as Markdown: for cards and previews. Whatever a cell holds, the table stays a table."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+
+from ml_platform.escaping import markdown_text
 
 LENGTH, FINDING_LENGTH = 60, 600  # of a cell of data, of a cell of a finding; longer texts are cut
 WIDE = 8  # columns; a wider table is shown upright, a line a column
 ROWS, UPRIGHT_ROWS = 8, 4  # shown in either way
 LINES = 120  # of a table
 
-_MEANING = re.compile(r"[\\`*\[\]<>|~]|(?<!\w)_")  # what Markdown would read as more than itself
+
+class Markdown(str):
+    """A cell that is Markdown already. What it quotes of others has passed `escaping`."""
+
+    __slots__ = ()
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    """The lines of a table of our own words, an empty one before it; none at all without rows."""
-    return _table(heads, [[plain(value) for value in row] for row in rows])
-
-
-def plain(value: object) -> str:
-    """A text of our own in a cell: what would end the cell is kept from it."""
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    """The lines of a table, an empty one before it; none at all without rows. Cells are text, unless `Markdown`."""
+    return _table(heads, [[v if isinstance(v, Markdown) else markdown_text(str(v)) for v in row] for row in rows])
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]], total: int | None = None) -> str:
@@ -30,7 +30,7 @@ def rows_table(rows: Sequence[Mapping[str, Any]], total: int | None = None) -> s
     names = list(rows[0])
     upright = len(names) > WIDE
     shown = rows[: UPRIGHT_ROWS if upright else ROWS]
-    cells_by_column = [[escaped(name), *(cell(row[name]) for row in shown)] for name in names]
+    cells_by_column = [[markdown_text(name, LENGTH), *(cell(row[name]) for row in shown)] for name in names]
     if upright:
         heads, body = ["column", *(f"row {number}" for number in range(1, len(shown) + 1))], cells_by_column[:LINES]
     else:
@@ -47,7 +47,7 @@ def listing(rows: Sequence[Mapping[str, Any]]) -> str:
     names = list(dict.fromkeys(name for row in rows for name in row))
     body = [[cell(row.get(name), FINDING_LENGTH) for name in names] for row in rows[:LINES]]
     more = ["", f"*and {len(rows) - LINES:,} more*"] if len(rows) > LINES else []
-    return "\n".join([*_table([escaped(name) for name in names], body), *more]).strip() + "\n"
+    return "\n".join([*_table([markdown_text(name, LENGTH) for name in names], body), *more]).strip() + "\n"
 
 
 def cell(value: Any, length: int = LENGTH) -> str:
@@ -65,14 +65,7 @@ def cell(value: Any, length: int = LENGTH) -> str:
             return f"{value:%Y-%m-%d %H:%M:%S}".removesuffix(":00")
         case bytes():
             return f"0x{value[:20].hex()}" + ("…" if len(value) > 20 else "")
-    return escaped(str(value), length)
-
-
-def escaped(text: str, length: int = LENGTH) -> str:
-    """One line of at most `length` characters that Markdown reads as text."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[: length * 4]).split())
-    line = line if len(line) <= length else f"{line[: length - 1]}…"
-    return _MEANING.sub(lambda match: f"\\{match[0]}", line)
+    return markdown_text(str(value), length)
 
 
 def _table(heads: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

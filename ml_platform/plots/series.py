@@ -5,8 +5,8 @@ is what lets it. The inks are the canvas's.
 """
 
 from collections.abc import Sequence
-from html import escape
 
+from ml_platform.escaping import html_text
 from ml_platform.plots.canvas import BLUE, GREEN, GREY, INK, QUIET, RED
 
 _WIDTH, _HEIGHT, _TOP, _BOTTOM, _LEFT = 360, 124, 22, 22, 8
@@ -55,7 +55,9 @@ def pairs(title: str, labels: Sequence[str], before: Sequence[float], now: Seque
 
 
 def _text(x: float, y: float, text: str, ink: str = QUIET, anchor: str = "start", size: int = 9) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" fill="{ink}" text-anchor="{anchor}" font-size="{size}">{escape(text)}</text>'
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" fill="{ink}" text-anchor="{anchor}" font-size="{size}">{html_text(text)}</text>'
+    )
 
 
 def _document(title: str, parts: Sequence[str]) -> bytes:

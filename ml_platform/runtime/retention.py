@@ -6,11 +6,16 @@ from datetime import timedelta
 
 from sqlalchemy import func, select
 
-from ml_platform.lake import maintenance
+from ml_platform.errors import LakeError
+from ml_platform.lake import maintenance, sqlite_copies
+from ml_platform.lake.leftovers import remove_older
+from ml_platform.lake.lost_catalog import RESTORE, catalog_file
 from ml_platform.lake.maintenance import MaintenanceReport
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources import landing
+from ml_platform.state.database import State
+from ml_platform.state.engine import path
 from ml_platform.state.schema import record_details, records, screenings, versions
 
 _DIGEST = re.compile(r'"([0-9a-f]{64})"')
@@ -25,7 +30,7 @@ def sweep(settings: Settings, *, grace: timedelta = maintenance.GRACE) -> int:
     """
     reports = (path for path in settings.reports.glob("*/**/.*") if _UNFINISHED_PAGE.fullmatch(path.name))
     unfinished = [*landing.leftovers(settings), *reports]
-    return maintenance.sweep(settings, grace=grace) + maintenance.remove_older(unfinished, grace)
+    return maintenance.sweep(settings, grace=grace) + remove_older(unfinished, grace)
 
 
 def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.GRACE) -> MaintenanceReport:
@@ -34,23 +39,38 @@ def maintain(ws: Workspace, *, keep_days: float, grace: timedelta = maintenance.
     `grace`: younger blobs are kept, because a run may be about to record them. Plots and texts are kept for the
     newest record of each asset and partition. Dagster keeps earlier ones in its own log.
     """
+    _refuse_damaged(ws)
     leftovers = sweep(ws.settings, grace=grace)
-    report = maintenance.maintain(ws.lake, keep_days=keep_days, referenced=referenced(ws), grace=grace)
+    report = maintenance.maintain(ws.lake, keep_days=keep_days, referenced=referenced(ws.state), grace=grace)
     return replace(report, leftovers_removed=report.leftovers_removed + leftovers)
 
 
-def referenced(ws: Workspace) -> set[str]:
+def _refuse_damaged(ws: Workspace) -> None:
+    """Raise LakeError when a page of the SQLite catalog or state is damaged: what it hides would be removed."""
+    if ws.settings.catalog.get_secret_value():
+        return
+    for file in (catalog_file(ws.settings), path(ws.settings)):
+        if problem := sqlite_copies.problem(file):
+            raise LakeError(f"{file} is damaged: {problem}. Nothing was removed.", remedy=RESTORE)
+
+
+def referenced(state: State) -> set[str]:
     """The digests of all referenced blobs."""
+    with state.reading():
+        return stored_outputs(state) | shown(state)
+
+
+def stored_outputs(state: State) -> set[str]:
+    """The digests of blobs that a record, version or screening is about."""
+    columns = (records.c.output, versions.c.training_set, versions.c.bundle, screenings.c.digest)
+    return {digest for column in columns for (digest,) in state.rows(select(column).where(column != ""))}
+
+
+def shown(state: State) -> set[str]:
+    """What may be a digest of a plot or text that the newest record of an asset and partition shows."""
     newest = select(func.max(records.c.id)).group_by(records.c.asset, records.c.partition)
-    shown = select(records.c.result, record_details.c.display, record_details.c.checks).join(
+    texts = select(records.c.result, record_details.c.display, record_details.c.checks).join(
         record_details, record_details.c.record_id == records.c.id
     )
-    with ws.state.reading():
-        digests = {row[0] for row in ws.state.rows(select(records.c.output).where(records.c.output != ""))}
-        for training_set, bundle in ws.state.rows(select(versions.c.training_set, versions.c.bundle)):
-            digests |= {training_set, bundle}
-        digests |= {row[0] for row in ws.state.rows(select(screenings.c.digest).where(screenings.c.digest != ""))}
-        for texts in ws.state.rows(shown.where(records.c.id.in_(newest))):
-            for text in texts:
-                digests.update(_DIGEST.findall(text))
-    return digests
+    rows = state.rows(texts.where(records.c.id.in_(newest)))
+    return {digest for row in rows for text in row for digest in _DIGEST.findall(text)}

@@ -5,7 +5,7 @@ from polars.exceptions import PanicException
 
 from ml_platform import interrupts
 from ml_platform.errors import FileRefused, PlatformError, first_line
-from ml_platform.naming import printable
+from ml_platform.escaping import printable
 
 # All that is raised and no interrupt: a panic of polars is no Exception.
 RAISED = (Exception, PanicException)

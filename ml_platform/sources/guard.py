@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from threading import Timer
+from threading import Event, Thread
 
 import polars as pl
 
@@ -44,14 +44,22 @@ class Guard:
 
     @contextmanager
     def interrupting(self, interrupt: Callable[[], None]) -> Iterator[None]:
-        """Call `interrupt`, from another thread, if the file has had its time before the context ends."""
-        timer = Timer(max(0.0, self.seconds_left), interrupt)
-        timer.daemon = True
-        timer.start()
+        """Call `interrupt`, from another thread, once the file has had its time and until the context ends."""
+        ended = Event()
+
+        def watch() -> None:
+            over = ended.wait(max(0.0, self.seconds_left))
+            while not over:
+                interrupt()  # again and again: one that comes before the query has begun is lost
+                over = ended.wait(0.05)
+
+        watcher = Thread(target=watch, daemon=True)
+        watcher.start()
         try:
             yield
         finally:
-            timer.cancel()
+            ended.set()
+            watcher.join()
 
     def check_bytes(self, size: int, position: str) -> None:
         """Raise LimitExceeded for more bytes than a file may have."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ml_platform.errors import SourceUnavailable, first_line
+from ml_platform.escaping import markdown_code
 from ml_platform.lake.storable import storable
 from ml_platform.settings import Settings
 from ml_platform.sources.source import Available, Reading, Source, Stamp
@@ -44,7 +45,7 @@ class SqlSource(Source):
     def display(self) -> dict[str, Any]:
         return {
             "connection": self._declared.connection,
-            "query": {"text": f"`{self._declared.query}`"},
+            "query": {"text": markdown_code(self._declared.query)},
             "cursor": self._declared.cursor,
         }
 

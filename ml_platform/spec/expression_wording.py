@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ml_platform.naming import printable
+from ml_platform.escaping import printable
 from ml_platform.spec.durations import microseconds
 
 _INFIX = {

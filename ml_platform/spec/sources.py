@@ -10,6 +10,7 @@ import polars as pl
 from pydantic import Field
 
 from ml_platform.errors import DeclarationError
+from ml_platform.escaping import markdown_code, markdown_text
 from ml_platform.spec.declared_source import DeclaredSource
 from ml_platform.spec.patterns import matches
 from ml_platform.spec.vocabulary import Several, word
@@ -107,8 +108,8 @@ class Files(DeclaredSource):
     @property
     def phrase(self) -> str:
         return (
-            f"every row of every file that landed as `{self.pattern}`, as text where the file is text, with its file "
-            "and row number"
+            f"every row of every file that landed as {markdown_code(self.pattern)}, as text where the file is text, "
+            "with its file and row number"
         )
 
     @property
@@ -211,13 +212,13 @@ class Sql(DeclaredSource):
     @property
     def phrase(self) -> str:
         return (
-            f"every row of `{self.query}` in the database {self.connection}, read in the order of `{self.cursor}`, "
-            "with the range of it and its number there"
+            f"every row of {markdown_code(self.query)} in the database {markdown_text(self.connection)}, read in the "
+            f"order of {markdown_code(self.cursor)}, with the range of it and its number there"
         )
 
     @property
     def changes_with(self) -> str:
-        return f"rows whose `{self.cursor}` is beyond all that were read"
+        return f"rows whose {markdown_code(self.cursor)} is beyond all that were read"
 
     @property
     def advice(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Executable, Row, text
 
 from ml_platform.errors import StateError
+from ml_platform.lake.lost_catalog import RESTORE, catalog_file, holds_tables, is_missing, refuse_unfinished_restore
 from ml_platform.settings import Settings
 from ml_platform.state.clock import TOLERANCE, Stamps, newest_stamp
 from ml_platform.state.engine import SCHEMA, engine_of, location, path
@@ -25,13 +26,19 @@ AnyRow = Row[*tuple[Any, ...]]
 class State:
     """The operational state. It may be shared by threads; a forked child opens its own.
 
-    Raises StateError when the database cannot be opened or was made by newer code.
+    `beside_lake`: a missing state may be made though there is a lake, because no run has written to that lake yet.
+    Raises StateError when the database cannot be opened, was made by newer code, or is missing where a lake is, and
+    LakeError while a restore is not finished.
     """
 
-    def __init__(self, settings: Settings, *, read_only: bool = False) -> None:
+    def __init__(self, settings: Settings, *, read_only: bool = False, beside_lake: bool = False) -> None:
         self.settings = settings
+        self._beside_lake = beside_lake
         self.read_only = read_only
         self._local = threading.local()
+        refuse_unfinished_restore(settings)
+        if not read_only and not settings.catalog.get_secret_value() and is_missing(path(settings)):
+            self._refuse_to_replace()  # before the file is made
         self._engine = engine_of(settings, read_only)
         with ExitStack() as opened:
             opened.callback(self._engine.dispose)
@@ -156,6 +163,15 @@ class State:
         """Close the database."""
         self._engine.dispose()
 
+    def _refuse_to_replace(self) -> None:
+        """Raise StateError where a state that is missing must have been."""
+        if not self._beside_lake and lake_exists(self.settings) and holds_tables(self.settings):
+            raise StateError(
+                f"The operational state ({self.location}) is missing or empty, and there is a lake with tables. "
+                "Nothing was changed.",
+                remedy=RESTORE,
+            )
+
     def _migrate(self, revision: str | None) -> None:
         if revision is not None and revision > REVISION:
             raise StateError(
@@ -169,6 +185,8 @@ class State:
                 f"and {REVISION} is needed.",
                 remedy="Open it once for writing: `ml-platform run PIPELINE` or `ml-platform maintain` migrates it.",
             )
+        if revision is None:
+            self._refuse_to_replace()
         from ml_platform.state.migrate import upgrade
 
         with self._engine.connect() as connection:
@@ -182,8 +200,8 @@ class State:
 
 def exists(settings: Settings) -> bool:
     """Whether the operational state was made already. Raises StateError when PostgreSQL does not answer."""
-    if not settings.catalog.get_secret_value():
-        return path(settings).exists()
+    if not settings.catalog.get_secret_value() and not path(settings).exists():
+        return False
     return _asked(settings, _revision) is not None
 
 
@@ -201,7 +219,7 @@ def is_current(settings: Settings) -> bool:
 def lake_exists(settings: Settings) -> bool:
     """Whether there is a catalog. Raises StateError when PostgreSQL does not answer."""
     if not settings.catalog.get_secret_value():
-        return (settings.lake / "catalog.sqlite").exists()
+        return not is_missing(catalog_file(settings))
     return bool(_asked(settings, _has_catalog))
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError
 
 from ml_platform.errors import StateError, first_line
 from ml_platform.lake.disk_faults import exhausted
+from ml_platform.lake.lost_catalog import RESTORE
 
 
 def raise_as_state_errors(engine: Engine, location: str) -> None:
@@ -28,6 +29,8 @@ def _state_error(context: ExceptionContext, location: str) -> StateError:
     cause = first_line(original)
     if (fault := exhausted(original, Path(location))) is not None:
         return StateError(fault.what, remedy=fault.remedy.replace("committed", "recorded", 1))
+    if "malformed" in cause or "not a database" in cause:
+        return StateError(f"The operational state ({location}) cannot be opened: {cause}.", remedy=RESTORE)
     if context.connection is None:
         return StateError(
             f"The operational state ({location}) cannot be opened: {cause}.",

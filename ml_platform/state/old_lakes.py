@@ -13,9 +13,8 @@ from typing import Any
 
 import polars as pl
 from filelock import FileLock
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Table, insert, select
 
-from ml_platform.errors import StateError
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
@@ -24,6 +23,7 @@ from ml_platform.settings import Settings
 from ml_platform.state import schema
 from ml_platform.state.clock import newest_on_record
 from ml_platform.state.database import State
+from ml_platform.state.lake_marks import refuse_mismatch
 from ml_platform.state.old_results import display_of, result_of
 from ml_platform.state.results import to_json
 
@@ -50,11 +50,11 @@ _landing_key = (schema.landings.c.table_name, schema.landings.c.path, schema.lan
 def carry_over(lake: Lake, state: State) -> None:
     """Move state out of an older lake. Does nothing for a new or already migrated lake.
 
-    Processes that open an old lake at the same moment do so one after the other. Raises StateError when the state
-    is older than the lake.
+    Processes that open an old lake at the same moment do so one after the other. Raises StateError when state and
+    lake do not belong together.
     """
     if _progress(state) == "done":
-        refuse_older(state, lake)
+        refuse_mismatch(state, lake)
         return
     with FileLock(lake.folder / "migration.lock", timeout=lake.settings.lock_timeout):
         progress = _progress(state)
@@ -63,7 +63,7 @@ def carry_over(lake: Lake, state: State) -> None:
         lake.forget_tables()
         old = {name for name in _DROPPED if lake.columns(*name.split("."))}
         if progress is None and _DROPPED[0] not in old:  # not an old lake; other tables of these names are published
-            refuse_older(state, lake)
+            refuse_mismatch(state, lake)
             with state.writing() as connection:
                 connection.execute(insert(schema.imports).values(source=SOURCE, progress="done"))
             return
@@ -74,24 +74,6 @@ def carry_over(lake: Lake, state: State) -> None:
             _drop(lake, old)
         with state.writing() as connection:
             connection.execute(schema.imports.update().values(progress="done"))
-
-
-def refuse_older(state: State, lake: Lake) -> None:
-    """Raise StateError when the lake shows records that the state does not hold.
-
-    The state was lost, or it was restored from a copy that is older than the lake. Work on such a pair would
-    number files and versions twice.
-    """
-    if not lake.columns("lineage", "records"):
-        return
-    published = lake.rows("SELECT max(id) FROM lineage.records")[0][0] or 0  # first: the state is ahead of the lake
-    newest_id = state.value(select(func.max(schema.records.c.id))) or 0
-    if published > newest_id:
-        raise StateError(
-            f"The operational state ({state.location}) is missing or older than the lake: its last record is "
-            f"{newest_id:,}, and the lake shows record {published:,}.",
-            remedy="Restore the state and the lake from copies of the same moment. Nothing was changed.",
-        )
 
 
 def carried_over(settings: Settings) -> bool:

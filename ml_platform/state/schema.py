@@ -24,13 +24,15 @@ import ml_platform.state.check_tables  # noqa: F401 - it adds its tables to the 
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0005"  # the newest migration
+REVISION = "0006"  # the newest migration
 
 metadata = METADATA  # of the tables here and in `check_tables`
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".
 imports = Table("imports", metadata, Column("source", Text, primary_key=True), text_column("progress"))
 
+# The lake that the records are about, and its newest snapshot with a record (`lake_marks`).
+lake_marks = Table("lake_marks", metadata, Column("lake", Text, primary_key=True), Column("snapshot", BigInteger))
 # The newest time that the platform stamped; one row (`state.clock`).
 clock = Table("clock", metadata, Column("name", Text, primary_key=True), time_column("newest"))
 

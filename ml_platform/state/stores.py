@@ -9,6 +9,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Transaction
 from ml_platform.settings import Settings
 from ml_platform.state.database import State
+from ml_platform.state.lake_marks import set_mark
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ def after(tx: Transaction, state: State, *actions: Callable[[], object]) -> None
     """Record, in one transaction of the state, what `tx` wrote, once it is committed (S43)."""
 
     def record() -> None:
-        with state.writing():
+        with state.writing() as connection:
             for action in actions:
                 action()
+            if tx.snapshot is not None:
+                set_mark(connection, tx.lake.identity, tx.snapshot)
 
     tx.after_commit(record)

@@ -28,7 +28,7 @@ from ml_platform.steps.report_figures import Figures, figures_of, heading_of
 from ml_platform.steps.report_sample import Sample, sampled
 from ml_platform.views.report_index import INDEX, index_page, reports
 
-CODE_VERSION = 2  # of how reports are drawn; part of their content key (S31)
+CODE_VERSION = 3  # of how reports are drawn; part of their content key (S31)
 CHECKS = (("drawn", "Whether the report could be drawn. No figure and no decision depends on it."),)
 _INSTALL = "Evidently is not installed: `pip install 'ml_platform[monitoring]'`, and the next run draws it."
 

@@ -164,4 +164,16 @@ def _comparable(
             value = pl.col(name)
             kept = pl.when(value.is_in(named.implode()) | value.is_null()).then(value).otherwise(pl.lit(REST))
             frames = [f.with_columns(kept.alias(name)) for f in frames]
+        frames = _named(frames, [name])
+    if frames[0].schema.get(LABEL) == pl.String:
+        frames = _named(frames, [LABEL, DECISION])
     return frames[0], frames[1]
+
+
+def _named(frames: Sequence[pl.DataFrame], columns: Sequence[str]) -> list[pl.DataFrame]:
+    """The frames with the categories of these columns by their names on a page, the same in all of them."""
+    texts = pl.concat([frame[column].alias("text") for frame in frames for column in columns])
+    names = shown_names(sorted(texts.drop_nulls().unique()), taken=())
+    if all(name == text for text, name in names.items()):
+        return list(frames)
+    return [frame.with_columns(pl.col(columns).replace_strict(names, default=None)) for frame in frames]

@@ -1,8 +1,8 @@
 """Lists reports: as rows, and as an index page that links to them."""
 
-from html import escape
 from typing import Any
 
+from ml_platform.escaping import NO_SCRIPT, html_text, with_policy
 from ml_platform.runtime.workspace import Workspace, recorded
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger
@@ -80,11 +80,11 @@ def index_page(pipeline: ModelPipeline, rows: list[dict[str, Any]]) -> str:
         "Earlier, with an alarm": [row for row in earlier if row["alarms"]],
         "Earlier": [row for row in earlier if not row["alarms"]],
     }
-    about = escape(pipeline.description or "")
+    about = html_text(pipeline.description or "")
     tables = "".join(f"<h2>{title}</h2>{_table(pipeline, part)}" for title, part in parts.items() if part)
     return _page(
         f"Reports of {pipeline.name}",
-        f"<h1>{escape(pipeline.name)}</h1><p>{about} Each page compares a "
+        f"<h1>{html_text(pipeline.name)}</h1><p>{about} Each page compares a "
         "partition with the training data of the champion that scored it. Alarms and figures are of all rows; the "
         f"charts of a page are drawn from a sample of up to {pipeline.drift.report_rows:,} rows.</p>"
         f"{tables or '<p>There is no report yet.</p>'}",
@@ -95,7 +95,7 @@ def _table(pipeline: ModelPipeline, rows: list[dict[str, Any]]) -> str:
     drift = pipeline.drift
     heads = ("partition", "alarm", "champion", "rows", *_bounded(drift.weighted, drift.score), pipeline.headline, "")
     texts = {"partition", "alarm", "champion"}
-    row_of_heads = "".join(f'<th class="{"text" if one in texts else ""}">{escape(one)}</th>' for one in heads)
+    row_of_heads = "".join(f'<th class="{"text" if one in texts else ""}">{html_text(one)}</th>' for one in heads)
     lines = "".join(_line(row, drift.weighted, drift.score) for row in rows)
     return f"<table><thead><tr>{row_of_heads}</tr></thead><tbody>{lines}</tbody></table>"
 
@@ -108,10 +108,10 @@ def overview_page(pipelines: dict[str, tuple[str, list[dict[str, Any]]]]) -> str
     """Links to the pages of several pipelines: name → description and reports. Alarms of the newest first."""
     ordered = sorted(pipelines.items(), key=lambda item: (not _alarms(item[1][1]), not item[1][1], item[0]))
     lines = "".join(
-        f'<tr><td class="text"><a href="{escape(name)}/{INDEX}">{escape(name)}</a></td>'
-        f'<td class="text" data-label="newest">{escape(rows[-1]["partition"]) if rows else "none yet"}</td>'
+        f'<tr><td class="text"><a href="{html_text(name)}/{INDEX}">{html_text(name)}</a></td>'
+        f'<td class="text" data-label="newest">{html_text(rows[-1]["partition"]) if rows else "none yet"}</td>'
         f"{_alarm_cell(_alarms(rows), judged=bool(rows) and rows[-1]['judged'])}"
-        f'<td class="text">{escape(about)}</td></tr>'
+        f'<td class="text">{html_text(about)}</td></tr>'
         for name, (about, rows) in ordered
     )
     heads = "".join(f'<th class="text">{head}</th>' for head in ("pipeline", "newest", "alarm", ""))
@@ -128,28 +128,28 @@ def _alarms(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def _line(row: dict[str, Any], weighted: float, score: float) -> str:
-    folder, (weighted_head, score_head) = escape(row["partition"]), _bounded(weighted, score)
+    folder, (weighted_head, score_head) = html_text(row["partition"]), _bounded(weighted, score)
     return (
         f'<tr><td class="text"><a href="{folder}/report.html">{folder}</a></td>'
         f"{_alarm_cell(row['alarms'], judged=row['judged'])}"
-        f'<td class="text" data-label="champion">{escape(row["champion"] or "–")}</td>'
+        f'<td class="text" data-label="champion">{html_text(row["champion"] or "–")}</td>'
         f'<td data-label="rows">{_number(row["rows"])}</td>'
         f"{_bar(row['weighted_drift'], weighted, weighted_head, judged=row['judged'])}"
         f"{_bar(row['score_psi'], score, score_head, judged=row['judged'])}"
-        f'<td data-label="{escape(row["metric"])}">{_number(row["realised"])}</td>'
+        f'<td data-label="{html_text(row["metric"])}">{_number(row["realised"])}</td>'
         f'<td><a href="{folder}/report.json">JSON</a></td></tr>'
     )
 
 
 def _alarm_cell(alarms: list[str], *, judged: bool) -> str:
     if alarms:
-        return f'<td class="text over" data-label="alarm">{escape(", ".join(alarms))}</td>'
+        return f'<td class="text over" data-label="alarm">{html_text(", ".join(alarms))}</td>'
     return f'<td class="text" data-label="alarm">{"none" if judged else "not judged"}</td>'
 
 
 def _bar(value: float | None, threshold: float, head: str, *, judged: bool) -> str:
     """A cell with the value and a bar that is half full at the threshold, in another colour above it if it counts."""
-    label = f' data-label="{escape(head)}"'
+    label = f' data-label="{html_text(head)}"'
     if value is None:
         return f"<td{label}>–</td>"
     width = min(100.0, 50 * value / threshold)
@@ -162,8 +162,9 @@ def _number(value: Any) -> str:
 
 
 def _page(title: str, body: str) -> str:
-    return (
+    page = (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
+        f"<title>{html_text(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
     )
+    return with_policy(page, NO_SCRIPT)

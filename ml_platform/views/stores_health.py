@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
 
-from ml_platform.errors import PlatformError, first_line
+from ml_platform.errors import PlatformError
 from ml_platform.lake import file_hashes, snapshots
 from ml_platform.lake.blobs import Blobs, file_hash
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import damaged, unusable
+from ml_platform.lake.lost_catalog import RESTORE, catalog_file, is_missing
 from ml_platform.models.registry import recorded_format, trainer_of_format
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
@@ -20,6 +21,7 @@ from ml_platform.training.environment import differences, environment
 from ml_platform.views.alert_health import set_clock, standing_alerts, undelivered_alerts
 from ml_platform.views.champion_health import champions
 from ml_platform.views.data_health import rejected_rows, waiting_files, waiting_partitions
+from ml_platform.views.databases_health import damaged_pages, lost_catalog, mismatch
 from ml_platform.views.health_finding import Finding, surveyed
 from ml_platform.views.raw_health import lost_rows
 
@@ -27,7 +29,6 @@ LakeCheck = Callable[[Lake], Iterator[Finding]]
 StateCheck = Callable[[State, Sequence[ModelPipeline]], Iterator[Finding]]
 StoresCheck = Callable[[Stores, Sequence[ModelPipeline]], Iterator[Finding]]
 
-_RESTORE = "Restore lake/catalog.sqlite from a copy; the data files are not affected."
 _INCOMPLETE = "The lake may be incomplete: run a pipeline."
 
 
@@ -36,15 +37,21 @@ def stores_findings(settings: Settings, pipelines: Sequence[ModelPipeline], *, d
 
     `deep`: every byte of every data file and blob is read.
     """
-    if not settings.catalog.get_secret_value() and not (settings.lake / "catalog.sqlite").exists():
+    if lost := list(lost_catalog(settings)):
+        yield from lost
+        return
+    if not settings.catalog.get_secret_value() and is_missing(catalog_file(settings)):
         remedy = "The first `ml-platform run PIPELINE` creates it."
         yield Finding("lake", "warn", f"there is none in {settings.lake} yet", remedy)
         return
     with ExitStack() as opened:
         lakes: list[Lake] = []
         states: list[State] = []
-        yield from surveyed("lake", partial(_open_lake, settings, opened, lakes), _RESTORE)
+        yield from surveyed("lake", partial(_open_lake, settings, opened, lakes), RESTORE)
         yield from surveyed("state", partial(_open_state, settings, opened, states), "See ML_PLATFORM_DATA.")
+        yield from surveyed("databases", partial(damaged_pages, settings), RESTORE)
+        for lake, state in zip(lakes, states, strict=False):
+            yield from surveyed("lake and state", partial(mismatch, lake, state), RESTORE)
         for lake in lakes:
             for name, of_lake in {**LAKE, **(DEEP if deep else {})}.items():
                 yield from surveyed(name, partial(of_lake, lake), _INCOMPLETE)
@@ -68,7 +75,7 @@ def _open_lake(settings: Settings, opened: ExitStack, lakes: list[Lake]) -> Iter
         lake = opened.enter_context(closing(Lake(settings, read_only=True)))
         yield Finding("lake", "ok", f"opens; {snapshots.current(lake):,} commits so far")
     except PlatformError as error:
-        yield Finding("lake", "bad", first_line(error), _RESTORE)
+        yield Finding("lake", "bad", error.what, error.remedy)
     else:
         lakes.append(lake)
 

@@ -2,6 +2,7 @@
 
 import math
 
+from ml_platform.escaping import markdown_code, markdown_text
 from ml_platform.evaluation.card import model_card
 from ml_platform.evaluation.intervals import Interval
 from ml_platform.features.definition import FeatureDefinition
@@ -67,14 +68,18 @@ def _interval(metric: str, value: float, gate_verdicts: list[verdicts.Verdict]) 
 
 
 def _limits(pipeline: ModelPipeline, bundle: bundles.Bundle) -> list[str]:
-    """The model's known limits, from its declaration."""
+    """The model's known limits, from its declaration, as Markdown."""
     examples = pipeline.examples
-    limits = [f"`{gate.phrase}`: {gate.error_rates}" for gate in pipeline.gates if gate.error_rates]
+    limits = [
+        f"{markdown_code(gate.phrase)}: {markdown_text(gate.error_rates)}"
+        for gate in pipeline.gates
+        if gate.error_rates
+    ]
     if examples.at:
-        limits.append(f"It predicts as of `{examples.at}` and uses nothing that became known later.")
+        limits.append(f"It predicts as of {markdown_code(examples.at)} and uses nothing that became known later.")
     levels = {name: len(categories) for name, categories in bundle.levels.items()}
     if levels:
-        counted = ", ".join(f"{name} ({count})" for name, count in levels.items())
+        counted = ", ".join(f"{markdown_text(name)} ({count})" for name, count in levels.items())
         limits.append(f"Categories unseen in training count as missing. Known categories: {counted}.")
     if isinstance(examples.label, Label) and examples.label.matures_after:
         limits.append(f"A label is final only after {examples.label.matures_after}.")

@@ -135,7 +135,7 @@ def test_upkeep_without_dagster_says_that_history_was_left_alone(
 
 
 def test_upkeep_frees_what_it_can_before_it_opens_the_lake(platform: Path) -> None:
-    staged = platform / "lake" / "staging" / "of-a-killed-run.parquet"
+    staged = platform / "lake" / "staging" / f"{0:032x}.parquet"
     staged.write_bytes(bytes(1000))
     os.utime(staged, (0, 0))
     (platform / "lake" / "catalog.sqlite").write_bytes(b"damaged" * 1000)

@@ -12,6 +12,7 @@ import pytest
 
 from ml_platform.cli.report_server import ReportServer
 from ml_platform.errors import PlatformError
+from ml_platform.escaping import NO_SCRIPT, page_policy, with_policy
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
@@ -31,7 +32,7 @@ def server(tmp_path: Path) -> Iterator[ReportServer]:
     (folder / "trips" / ".half").write_text("half")
     (tmp_path / "secret").write_text("secret")
     (folder / "trips" / "link").symlink_to(tmp_path / "secret")
-    with ReportServer(folder, lambda path: "<p>all</p>" if path == "/" else None, 0) as made:
+    with ReportServer(folder, lambda path: "<p>all</p>" if path == "/" else None, 0, ["reports.town"]) as made:
         thread = threading.Thread(target=made.serve_forever)
         thread.start()
         yield made
@@ -76,6 +77,45 @@ def test_nothing_leads_out_of_the_folder_and_no_folder_is_listed(server: ReportS
     status, _, body = _ask(server, "GET", path)
     assert status == 404
     assert b"secret" not in body and b"root:" not in body
+
+
+def _answer(server: ReportServer, path: str, *hosts: str) -> tuple[int, http.client.HTTPMessage, bytes]:
+    """Status, headers and body of a request with these Host headers."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+    with closing(connection):
+        connection.putrequest("GET", path, skip_host=True)
+        for host in hosts:
+            connection.putheader("Host", host)
+        connection.endheaders()
+        response = connection.getresponse()
+        return response.status, response.headers, response.read()
+
+
+@pytest.mark.parametrize("path", ["/", "/trips/2024-02/report.html", "/trips/2024-02/report.json", "/nothing"])
+def test_a_request_under_a_name_of_another_site_is_refused(server: ReportServer, path: str) -> None:
+    there = _answer(server, path, "127.0.0.1")[0]
+    assert there == (404 if path == "/nothing" else 200)
+    for host in ("localhost", f"LOCALHOST:{server.server_port}", "localhost:9000", "[::1]:3001", "reports.town"):
+        assert _answer(server, path, host)[0] == there
+    for foreign in ("a.invalid", "127.0.0.1.a.invalid", "a.invalid:3001", "localhost.", "", "[::1", "0.0.0.0"):
+        status, headers, body = _answer(server, path, foreign)
+        assert status == 421 and b"drift" not in body and b"<p>all" not in body
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert _answer(server, path)[0] == _answer(server, path, "127.0.0.1", "a.invalid")[0] == 421
+
+
+def test_every_answer_says_what_it_may_run(server: ReportServer) -> None:
+    own = with_policy('<!DOCTYPE html><html lang="en"><head></head></html>', page_policy(["draw()"]))
+    (server.folder / "trips" / "2024-02" / "own.html").write_text(own)
+    policies = {}
+    for path in ("/", "/trips/2024-02/report.html", "/trips/2024-02/report.json", "/trips/2024-02/own.html", "/no"):
+        headers = _answer(server, path, "127.0.0.1")[1]
+        policies[path] = headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert len(headers.get_all("Content-Security-Policy") or []) == 1
+    assert policies.pop("/trips/2024-02/own.html") == f"{page_policy(['draw()'])}; frame-ancestors 'none'"
+    assert set(policies.values()) == {f"{NO_SCRIPT}; frame-ancestors 'none'"}  # a page of before has no policy
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])

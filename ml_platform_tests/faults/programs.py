@@ -171,7 +171,7 @@ def tell(folder: Path, _: str) -> dict[str, Any]:
             "champions": repr(lake_contents.champions(opened.ws.state, name)),
             "story": {kind: sorted(map(repr, rows)) for kind, rows in lake_contents.story(lake).items()},
             "twice": [lake_contents.duplicate_keys(lake, [name]), lake_contents.recorded_twice(opened.ws.state)],
-            "left over": [lake_contents.orphans(opened.ws, retention.referenced(opened.ws)), hidden],
+            "left over": [lake_contents.orphans(opened.ws, retention.referenced(opened.ws.state)), hidden],
             "stale": repr(opened.planned(LANDED[1])),
         }
 

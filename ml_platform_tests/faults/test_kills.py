@@ -145,7 +145,7 @@ def _state(folder: Path, seconds: float) -> LakeState:
     with closing(world(folder, trip_pipelines.trips(NAME))) as made:
         lake = made.ws.lake
         retention.maintain(made.ws, keep_days=0, grace=timedelta(0))
-        assert lake_contents.orphans(made.ws, retention.referenced(made.ws)) == []
+        assert lake_contents.orphans(made.ws, retention.referenced(made.ws.state)) == []
         assert lake_contents.duplicate_keys(lake, [NAME]) == {}
         assert lake_contents.unfinished(made.ws.state) == []
         assert lake_contents.recorded_twice(made.ws.state) == []

@@ -22,6 +22,7 @@ from ml_platform import (
     TimeSince,
     Window,
 )
+from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.spec.features import Feature
 from ml_platform.steps.features import code_version
@@ -83,8 +84,8 @@ def test_a_time_since_is_stored_with_its_condition() -> None:
     assert definition.reads("weather") is None
 
 
-def test_another_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="another format"):
+def test_a_definition_of_newer_code_is_refused_by_name() -> None:
+    with pytest.raises(FeatureError, match=r"has format 99; this version reads up to 1\. Use the ml_platform that"):
         FeatureDefinition.from_json('{"format": 99}')
 
 

@@ -44,7 +44,7 @@ def maintain_a_full_disk(folder: Path) -> None:
         for number in range(4):
             with write(opened.lake, Author("s/t")) as tx:
                 tx.append("s", "t", stage(opened.lake, f"SELECT i + {number} AS v FROM range(9) t(i)"))
-    spilled = settings.lake / "staging" / "spill-of-a-killed-process" / "block.tmp"
+    spilled = settings.lake / "staging" / f"spill-{0:032x}" / "block.tmp"
     spilled.parent.mkdir()
     spilled.write_bytes(bytes(4_000_000))
     with (disk / "filler").open("wb", buffering=0) as filler:

@@ -46,7 +46,7 @@ def test_a_lake_that_is_not_there_is_not_made_by_reading(tmp_path: Path) -> None
 def test_a_catalog_that_is_not_one_is_told(settings: Settings) -> None:
     settings.lake.mkdir(parents=True)
     (settings.lake / "catalog.sqlite").write_bytes(b"garbage" * 1000)
-    with pytest.raises(LakeError, match=r"cannot be opened: .*doctor"):
+    with pytest.raises(LakeError, match=r"cannot be opened: .*ml-platform restore"):
         Lake(settings)
 
 

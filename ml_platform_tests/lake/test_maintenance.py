@@ -1,3 +1,4 @@
+import uuid
 from datetime import timedelta
 from functools import partial
 
@@ -8,6 +9,7 @@ from ml_platform.errors import LakeError
 from ml_platform.lake import data_files, snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.leftovers import new_file_name
 from ml_platform.lake.maintenance import maintain
 from ml_platform.lake.transaction import Author, stage, write
 from ml_platform.settings import Settings
@@ -83,10 +85,10 @@ def test_young_snapshots_stay_readable_and_old_ones_expire_but_for_the_newest(us
 
 def test_what_killed_runs_left_is_removed_once_it_is_old(used: Lake) -> None:
     left = [
-        used.tables / "s" / "t" / "_partition=p0" / "ducklake-left.parquet",
-        used.folder / "staging" / "left.parquet",
-        used.folder / "staging" / "spill-left" / "x.tmp",
-        used.settings.artifacts / "incoming" / "left",
+        used.tables / "s" / "t" / "_partition=p0" / new_file_name(),
+        used.folder / "staging" / f"{uuid.uuid4().hex}.parquet",
+        used.folder / "staging" / f"spill-{uuid.uuid4().hex}" / "x.tmp",
+        used.settings.artifacts / "incoming" / uuid.uuid4().hex,
     ]
     for path in left:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from ml_platform.errors import LakeError
-from ml_platform.lake.connection import Lake, load_extensions
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.extensions import load_extensions
 from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
 from ml_platform_tests.lake.programs import both_halves, finish, hear, kill, start

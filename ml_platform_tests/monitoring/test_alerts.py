@@ -22,6 +22,7 @@ from ml_platform.state.database import State
 from ml_platform.state.files import Refused
 from ml_platform.state.results import DriftResult, ReportResult
 from ml_platform.state.schema import alert_deliveries
+from ml_platform_tests.hostile_text import HOSTILE, Page, assert_printed
 from ml_platform_tests.lake.programs import finish, hear
 from ml_platform_tests.monitoring.web_hook import WebHook, web_hook
 
@@ -110,6 +111,17 @@ def test_nobody_at_the_address_is_given_up_in_the_end_and_says_so(state: State) 
     assert [end.state for (end,) in ends[:ATTEMPTS]] == ["failed"] * (ATTEMPTS - 1) + ["given up"]
     assert ends[ATTEMPTS:] == [[], []]
     assert "Connection error" in ends[0][0].error
+
+
+def test_a_service_that_shows_html_gets_texts_of_the_data_as_text(state: State, called: WebHook) -> None:
+    raise_(state, [replace(_alert(), title=HOSTILE, text=HOSTILE)])
+    (end,) = _send(state, f"{called.address}?format=html")
+    assert end.state == "delivered"
+    (message,) = called.messages
+    body = Page(message["message"])
+    body.assert_runs_nothing()
+    assert set(body.tags) <= {"br", "p"} and "<script>" in body.text
+    assert_printed(message["title"])
 
 
 def test_an_address_is_neither_shown_nor_stored(state: State) -> None:

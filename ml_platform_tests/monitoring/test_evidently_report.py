@@ -11,8 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from ml_platform.monitoring.evidently_report import DECISION, LABEL, SCORE
+from ml_platform.errors import ReportError
+from ml_platform.escaping import page_policy, policy_of, printable
+from ml_platform.monitoring.evidently_report import DECISION, LABEL, PERFORMANCE, SCORE, _headed, shown_names
 from ml_platform.monitoring.report_worker import ReportWorker
+from ml_platform_tests.hostile_text import HOSTILE, RAN, Page, texts_of
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +116,40 @@ def test_a_page_loads_nothing_from_elsewhere(worker: ReportWorker, tmp_path: Pat
 
     Tags().feed(html)
     assert [address for address in loaded if not address.startswith("data:")] == []
+
+
+def _hostile(seed: int) -> pl.DataFrame:
+    """Rows whose classes are hostile, as the platform names them on a page, and whose categories are hostile as they
+    are: the page must not rest on what it is given."""
+    label = pl.col(LABEL, DECISION).replace({"a": next(iter(shown_names([HOSTILE]).values()))})
+    return _frame(seed, task="multiclass").with_columns(label, level=pl.col("level").replace({"x": HOSTILE}))
+
+
+def test_no_text_of_the_data_is_markup_and_the_page_names_the_scripts_that_it_runs(
+    worker: ReportWorker, tmp_path: Path
+) -> None:
+    captions = {"level": HOSTILE, PERFORMANCE: HOSTILE}
+    _, _, html = _ask(worker, tmp_path, _hostile(0), _hostile(1), task="multiclass", title=HOSTILE, captions=captions)
+    page = Page(html)
+    page.assert_runs_nothing()
+    assert page.tags.count("script") == len(page.scripts) == 4
+    assert policy_of(html) == page_policy(page.scripts)
+    data = next(script for script in page.scripts if "var metric_" in script)
+    widgets, _ = (json.loads(line.partition(" = ")[2].rstrip(";")) for line in data.strip().splitlines())
+    assert texts_of(widgets).count(HOSTILE) >= 3  # two captions, and the categories of a chart
+    assert [text for text in page.texts if RAN in text] == [printable(HOSTILE)]  # the title
+
+
+def test_a_page_of_an_unknown_form_is_refused(worker: ReportWorker, tmp_path: Path) -> None:
+    _, _, html = _ask(worker, tmp_path, _frame(0), _frame(1))
+    assert _headed("<head>" + html.partition("<head>")[2], "t", "<p>h</p>")
+    for other in (
+        "<p>no page</p>",
+        html.replace("var metric_", "let metric_"),
+        html.replace("</body>", "<script>x</script>"),
+    ):
+        with pytest.raises(ReportError, match="of a form that is not known"):
+            _headed(other, "t", "<p>h</p>")
 
 
 @pytest.mark.parametrize(("task", "metric"), [("multiclass", "Accuracy"), ("regression", "MAE")])

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import pytest
 from websockets.sync.client import ClientConnection, connect
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -88,7 +89,8 @@ class Page:
 @contextmanager
 def page(folder: Path) -> Iterator[Page]:
     """A page of a Chromium of its own, with its profile in `folder`; ended with all its children."""
-    assert CHROMIUM is not None
+    if CHROMIUM is None:
+        pytest.fail("Chromium was not found: install it (apt-get install chromium).")
     profile = folder / "profile"
     with (folder / "chromium.log").open("w") as log:
         process = subprocess.Popen(

@@ -12,10 +12,7 @@ import pytest
 from ml_platform_tests.orchestration import browser
 from ml_platform_tests.orchestration.dagster_platform import Platform
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(browser.CHROMIUM is None, reason="2026-11: Chromium is no Python package"),
-]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml_platform.plots.markdown import LENGTH, LINES, ROWS, UPRIGHT_ROWS, cell, escaped, listing, rows_table
+from ml_platform.plots.markdown import LENGTH, LINES, ROWS, UPRIGHT_ROWS, cell, listing, rows_table
 
 ODD: dict[str, Any] = {
     "a|b": "x|y",
@@ -68,9 +68,9 @@ def test_a_narrow_table_shows_its_first_rows() -> None:
 
 
 def test_texts_are_cut_and_lose_their_meaning() -> None:
-    assert len(escaped("x" * 1000)) == LENGTH
-    assert escaped("*a* _b_ c_d") == "\\*a\\* \\_b_ c_d"
-    assert escaped("\x1b[31mred") == "\\[31mred"
+    assert len(cell("x" * 1000)) == LENGTH
+    assert cell("*a* _b_ c_d") == "\\*a\\* \\_b_ c_d"
+    assert cell("\x1b[31mred") == "\\[31mred"
     assert cell(True) == "true" and cell(1234567) == "1234567" and cell(0.123456789) == "0.123457"
 
 

@@ -142,15 +142,16 @@ def test_a_pattern_that_matches_too_many_files_is_named_and_reads_none(tmp_path:
         assert sandbox.ingest(table).ingested == ["customers/1.csv", "customers/2.csv"]
 
 
-def test_the_time_of_a_file_ends_a_query_in_the_middle() -> None:
-    guard = Guard("a.csv", FileLimits(max_file_seconds=0.05))
+@pytest.mark.parametrize("seconds", [1e-9, 0.05])  # over before the query begins, and in the middle of it
+def test_the_time_of_a_file_ends_a_query(seconds: float) -> None:
+    guard = Guard("a.csv", FileLimits(max_file_seconds=seconds))
     connection, endless = (
         duckdb.connect(),
         "SELECT max(hash(a.range + b.range)) FROM range(1000000) a, range(1000000) b",
     )
     with closing(connection), pytest.raises(duckdb.InterruptException), guard.interrupting(connection.interrupt):
         connection.execute(endless)
-    with pytest.raises(LimitExceeded, match=r"a\.csv: it takes longer than 0\.05 seconds"):
+    with pytest.raises(LimitExceeded, match=r"a\.csv: it takes longer than"):
         guard.check_time()
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from ml_platform.lake.connection import load_extensions
+from ml_platform.lake.extensions import load_extensions
 from ml_platform.lake.recipes import Read
 from ml_platform.lake.transaction import Author, write
 from ml_platform.state import decisions, files, ledger, promotions, verdicts, versions

@@ -82,7 +82,6 @@ def test_a_month_has_a_page_its_json_and_a_line_in_the_index(open_world: OpenWor
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(browser.CHROMIUM is None, reason="2026-11: Chromium is no Python package")
 def test_pages_fit_a_phone(open_world: OpenWorld, reported: Path, tmp_path: Path) -> None:
     folder = _folder(open_world(reported, _trips()))
     with browser.page(tmp_path) as page:

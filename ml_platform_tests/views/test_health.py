@@ -154,7 +154,7 @@ def test_a_writer_that_holds_the_lock_is_told(platform: Settings) -> None:
 def test_a_catalog_that_is_no_database_is_bad_and_only_that(settings: Settings) -> None:
     settings.lake.mkdir(parents=True)
     (settings.lake / "catalog.sqlite").write_bytes(b"rust" * 2000)
-    assert _finding(settings, "lake").state == "bad" and "catalog.sqlite" in _finding(settings, "lake").remedy
+    assert _finding(settings, "lake").state == "bad" and "ml-platform restore" in _finding(settings, "lake").remedy
     assert _finding(settings, "declarations").state == "ok"
 
 

@@ -8,7 +8,7 @@ from ml_platform.errors import secret_free_errors
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
-from ml_platform.orchestration.events import materialized
+from ml_platform.orchestration.events import materialized, printed
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import quarantine_description, raw_description, validated_description
 from ml_platform.orchestration.resources import WorkspaceResource
@@ -42,7 +42,7 @@ def _raw(table: Table, owners: Sequence[str], references: list[Reference]) -> dg
         announce("/".join(key), WHOLE)
         with passing_faults_retried(ml_platform_workspace.settings()), secret_free_errors():
             ws = ml_platform_workspace.workspace()
-            outcome = steps.ingest(ws, table, references, context.run.run_id, context.log.info)
+            outcome = steps.ingest(ws, table, references, context.run.run_id, printed(context.log.info))
             tell_alerts(context, ws, key, WHOLE, outcome, "check")
         return materialized(key, WHOLE, outcome, ws.blobs)
 

@@ -1,0 +1,92 @@
+"""Commands that make and restore backups: backup, restore."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson
+from ml_platform.cli.command import Command
+from ml_platform.cli.output import complain, counting, emit_json, emit_lines, emit_table, note
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of backups, outside of the data folder.")]
+
+_SHOWN = 10  # lost or damaged files that are listed
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the app."""
+    for command in (backup, restore):
+        app.command(cls=Command)(command)
+
+
+def backup(folder: Folder, as_json: AsJson = False) -> None:
+    """Back up catalog, state, tables, blobs and reports. Only what is new is copied. Runs may go on meanwhile.
+
+    Landing files are not part of it. A backup that was stopped is repeated with the same command.
+    """
+    from ml_platform.runtime.backup import backup as make
+
+    with counting("files backed up", quiet=as_json) as count:
+        report = make(opening.settings(), folder, on_file=count)
+    _show(asdict(report), as_json=as_json)
+    _tell(report.lost, "were missing or damaged already", "`ml-platform run` makes them again; then back up once more.")
+
+
+def restore(
+    folder: Folder,
+    name: Annotated[
+        str,
+        typer.Option("--backup", metavar="NAME", help="A backup, or the beginning of its name; default the newest."),
+    ] = "",
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Set the catalog and state of a lake that stands aside.")
+    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read everything, compare the hashes, write nothing.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="List the backups in the folder.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Restore a backup, every file by its hash. A restore that was stopped is repeated with the same command.
+
+    A lake that stands and is whole is refused. Stop what writes first.
+    """
+    from ml_platform.runtime import restore as restoring
+
+    if listed:
+        _list(restoring.backups(folder), as_json=as_json)
+        return
+    if check:
+        with counting("files read", quiet=as_json) as count:
+            checked = restoring.check(folder, name, on_file=count)
+        _show(asdict(checked), as_json=as_json)
+        remedy = "Remove the damaged files, and back up again while the lake has them; else restore an older backup."
+        _tell(checked.damaged, "are damaged or missing", remedy)
+        return
+    with counting("files restored", quiet=as_json) as count:
+        report = restoring.restore(opening.settings(), folder, name, replace=replace, on_file=count)
+    _show(asdict(report), as_json=as_json)
+    if report.lost:
+        note(f"{len(report.lost):,} files were lost when it was made: `ml-platform run` makes them again.")
+
+
+def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    emit_json(rows) if as_json else emit_table(rows, empty="There is no finished backup.")
+
+
+def _show(report: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        emit_json(report)
+    else:
+        emit_lines({name: len(value) if isinstance(value, tuple) else value for name, value in report.items()})
+
+
+def _tell(files: tuple[str, ...], problem: str, remedy: str) -> None:
+    """Name the files and exit with 1, if there are any."""
+    if not files:
+        return
+    for file in files[:_SHOWN]:
+        note(file)
+    complain(f"{len(files):,} files {problem}.", remedy)
+    raise typer.Exit(1)

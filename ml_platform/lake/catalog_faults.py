@@ -1,0 +1,65 @@
+"""What DuckLake and SQLite say of a catalog that does not open, as errors with what to restore or to install."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import duckdb
+
+from ml_platform.errors import LakeError
+from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog, refuse_to_replace
+from ml_platform.settings import Settings
+
+_VERSIONS = re.compile(r"catalog version is (\S+?), but the extension requires version (\S+?)\.\s")
+# What DuckLake and SQLite say of a catalog that lost its tables, its rows or its bytes.
+_GONE = "explicitly disabled"  # "… does not exist - and creating a new DuckLake is explicitly disabled"
+_DAMAGED = re.compile(
+    rf"{_GONE}|no snapshot found|malformed|not a database|no such table|ducklake_\w+ does not exist|failed to query",
+    re.IGNORECASE,
+)
+
+
+def cannot_open(error: duckdb.Error, settings: Settings, message: str) -> LakeError:
+    """The error for a catalog that could not be attached. `message` is DuckDB's, without secrets.
+
+    Raises LakeError where PostgreSQL has no catalog and files of a lake are there.
+    """
+    folder = settings.lake.resolve()
+    if settings.catalog.get_secret_value() and _GONE in str(error):
+        refuse_to_replace(settings)
+        return LakeError(
+            "There is no lake in the PostgreSQL database yet.",
+            remedy="Run a pipeline first: `ml-platform run PIPELINE`.",
+        )
+    versions = _VERSIONS.search(str(error))
+    if versions:
+        there, here = versions.groups()
+        newer = _numbers(there) > _numbers(here)
+        return LakeError(
+            f"The catalog of the lake in {folder} has DuckLake's version {there}; this installation reads {here}.",
+            remedy="Use the version of ml_platform that wrote it, or a newer one."
+            if newer
+            else "Nothing is migrated by accident: attach it once with DuckLake's AUTOMATIC_MIGRATION, after a backup.",
+        )
+    damaged = _DAMAGED.search(str(error))
+    return LakeError(
+        f"The lake in {folder} cannot be opened: {message}.",
+        remedy=f"The catalog is damaged. {RESTORE} The data files are not affected."
+        if damaged
+        else "See `ml-platform doctor`.",
+    )
+
+
+@contextmanager
+def damage_named(settings: Settings) -> Iterator[None]:
+    """Raise LakeError, with what to restore, where DuckDB finds the catalog damaged. Other errors pass unchanged."""
+    try:
+        yield
+    except duckdb.Error as error:
+        if _DAMAGED.search(str(error)):
+            raise damaged_catalog(settings.lake.resolve(), error) from None
+        raise
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)]

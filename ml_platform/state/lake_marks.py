@@ -1,0 +1,96 @@
+"""Whether lake and operational state belong together: of one lake, and of one moment.
+
+The state keeps a mark: the identity of its lake, and the newest snapshot about which it has a record. A catalog or a
+state that was lost, emptied, or restored from another moment is refused by name, because work on such a pair would
+skip what is missing, or number files and versions twice.
+"""
+
+from sqlalchemy import Connection, func, insert, select
+
+from ml_platform.errors import StateError
+from ml_platform.lake import snapshots
+from ml_platform.lake.catalog_faults import damage_named
+from ml_platform.lake.connection import CATALOG, METADATA, Lake
+from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog
+from ml_platform.state import schema
+from ml_platform.state.database import State
+
+_RUN = ("raw", "validated", "quarantine", "lineage", "registry")  # schemas that only a run fills
+_OLD = "materializations"  # the table by which a lake of version 0.1.0 is known
+_BOTH = "Restore the state and the lake from copies of the same moment. Nothing was changed."
+
+
+def set_mark(connection: Connection, lake: str, snapshot: int) -> None:
+    """Note, inside the transaction that records an output, the lake's identity and the snapshot that holds it."""
+    table = schema.lake_marks
+    changed = connection.execute(table.update().where(table.c.lake == lake).values(snapshot=snapshot))
+    if not changed.rowcount:
+        connection.execute(insert(table).values(lake=lake, snapshot=snapshot))
+
+
+def ran(lake: Lake) -> bool:
+    """Whether a run has written to the lake, so that an operational state must be there."""
+    asked = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?"
+    tables = set(lake.connection.execute(asked, [CATALOG]).fetchall())
+    return ("platform", _OLD) not in tables and any(schema in _RUN for schema, _ in tables)
+
+
+def refuse_mismatch(state: State, lake: Lake) -> None:
+    """Raise when state and lake are not of one lake and one moment, or when either was emptied.
+
+    Raises StateError, or LakeError for a catalog that is damaged or names none of its files.
+    """
+    with damage_named(lake.settings):
+        _refuse_mismatch(state, lake)
+
+
+def _refuse_mismatch(state: State, lake: Lake) -> None:
+    marks = state.rows(select(schema.lake_marks))
+    newest_id = state.value(select(func.max(schema.records.c.id))) or 0
+    if marks and lake.identity not in {mark.lake for mark in marks}:
+        raise StateError(
+            f"The operational state ({state.location}) is of another lake than the one in {lake.folder}.", remedy=_BOTH
+        )
+    marked = max((mark.snapshot for mark in marks if mark.lake == lake.identity), default=0)
+    if marked and marked > (current := snapshots.current(lake)):
+        raise StateError(
+            f"The lake in {lake.folder} is older than its operational state: its last snapshot is {current:,}, and the "
+            f"state has records of snapshot {marked:,}.",
+            remedy=_BOTH,
+        )
+    _refuse_older(state, lake, newest_id)
+    _refuse_emptied(state, lake, newest_id)
+
+
+def missing(location: str, lake: str) -> StateError:
+    """The error for a state that is missing where a lake is."""
+    return StateError(
+        f"The operational state ({location}) is missing or empty, and the lake in {lake} was run. Nothing was changed.",
+        remedy=RESTORE,
+    )
+
+
+def _refuse_older(state: State, lake: Lake, newest_id: int) -> None:
+    if not lake.columns("lineage", "records"):
+        return
+    published = lake.rows("SELECT max(id) FROM lineage.records")[0][0] or 0
+    # Asked anew where needed: another process may have recorded and published in between.
+    if published > newest_id and published > (newest_id := state.value(select(func.max(schema.records.c.id))) or 0):
+        raise StateError(
+            f"The operational state ({state.location}) is missing or older than the lake: its last record is "
+            f"{newest_id:,}, and the lake shows record {published:,}.",
+            remedy=_BOTH,
+        )
+
+
+def _refuse_emptied(state: State, lake: Lake, newest_id: int) -> None:
+    if newest_id == 0:
+        touched = [schema.files, schema.unfinished_files]
+        if not any(state.value(select(func.count()).select_from(table)) for table in touched) and ran(lake):
+            raise missing(state.location, str(lake.folder))
+        return
+    if lake.value(f"SELECT 1 FROM {METADATA}.ducklake_data_file LIMIT 1") is not None:
+        return
+    stored = select(schema.files.c.id).where(schema.files.c.rows > 0).limit(1)
+    if state.value(stored) is not None and any(path.is_file() for path in lake.tables.rglob("*")):
+        raise damaged_catalog(lake.folder, "it names none of the files of its tables")

@@ -1,0 +1,77 @@
+"""The commands backup and restore: figures, exit codes, and a platform that goes on afterwards."""
+
+import json
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ml_platform.settings import Settings
+from ml_platform_tests.cli.terminal import invoke, invoke_json
+from ml_platform_tests.runtime.platforms import numbers, opened, put
+
+
+@pytest.fixture
+def small(data_folder: Path, empty_lake: Path) -> Settings:
+    """A closed platform with two numbers, which the environment names."""
+    shutil.copytree(empty_lake, data_folder / "lake")
+    settings = Settings(data=data_folder, threads=1)
+    with closing(opened(settings)) as workspace:
+        put(workspace, 1)
+        put(workspace, 2)
+    return settings
+
+
+def test_backup_wipe_restore(small: Settings, tmp_path: Path) -> None:
+    folder = str(tmp_path / "backups")
+    made = invoke_json("backup", folder)
+    assert (made["files"], made["new_files"], made["lost"]) == (8, 8, [])
+    (listed,) = invoke_json("restore", folder, "--list")
+    assert (listed["backup"], listed["files"], listed["lost"]) == (made["backup"], 8, 0)
+    checked = invoke_json("restore", folder, "--check")
+    assert (checked["backup"], checked["damaged"]) == (made["backup"], [])
+    shutil.rmtree(small.data)
+    restored = invoke_json("restore", folder)
+    assert (restored["backup"], restored["copied"], restored["set_aside"]) == (made["backup"], 8, "")
+    assert numbers(small) == [1, 2]
+
+
+def test_people_get_lines_and_a_lake_that_stands_is_refused(small: Settings, tmp_path: Path) -> None:
+    folder = str(tmp_path / "backups")
+    said = invoke("backup", folder)
+    assert said.exit_code == 0
+    assert "new files  8" in said.stdout
+    refused = invoke("restore", folder)
+    assert refused.exit_code == 1
+    assert "A lake stands in" in refused.stderr
+    assert "--replace" in refused.stderr
+    with closing(opened(small)) as workspace:
+        put(workspace, 3)
+    assert "before-restore-" in invoke("restore", folder, "--replace").stdout
+
+
+def test_what_is_lost_or_damaged_is_named_and_the_command_fails(small: Settings, tmp_path: Path) -> None:
+    (file,) = (small.lake / "tables" / "raw" / "numbers" / "_partition=2").iterdir()
+    file.unlink()
+    said = invoke("backup", str(tmp_path / "backups"), "--json")
+    assert said.exit_code == 1
+    (lost,) = json.loads(said.stdout)["lost"]
+    assert lost.endswith(file.name)
+    assert "1 files were missing or damaged already" in said.stderr
+    blob = next((tmp_path / "backups" / "objects").glob("??/*"))
+    blob.write_bytes(b"")
+    checked = invoke("restore", str(tmp_path / "backups"), "--check")
+    assert checked.exit_code == 1
+    assert str(blob) in checked.stderr.replace("\n", "")
+
+
+def test_a_lost_catalog_stops_every_command_that_needs_it_with_what_to_restore(small: Settings) -> None:
+    (small.lake / "catalog.sqlite").unlink()
+    before = sorted(path for path in small.data.rglob("*") if path.is_file())
+    for words in (["status"], ["maintain"], ["sql", "SELECT 1"], ["models", "trip_delay"], ["doctor"]):
+        said = invoke(*words)
+        assert said.exit_code == 1, words
+        assert "ml-platform restore" in said.output.replace("\n", " "), words
+    after = {path for path in small.data.rglob("*") if path.is_file()}
+    assert after - {small.lake / "write.lock", small.lake / "write.holder"} <= set(before)
