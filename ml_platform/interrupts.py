@@ -5,9 +5,11 @@ DuckDB, `AttributeError: partially initialized module`, or nothing. And librarie
 Python's. The file descriptor of `signal.set_wakeup_fd` hears of every signal all the same, before any handler runs.
 """
 
+import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +27,7 @@ class _Listener:
     wakes: socket.socket  # the signal handler writes to it
     at_once: Callable[[], None]
     first: float | None = None  # of the monotonic clock
-    turn: threading.Lock = field(default_factory=threading.Lock)
+    turn: threading.RLock = field(default_factory=threading.RLock)  # the collector may call `arrived` within
 
     def watch(self) -> None:
         while True:
@@ -64,6 +66,15 @@ def listen(at_once: Callable[[], None]) -> None:
     _listeners[:] = [listener]
     signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
     threading.Thread(target=listener.watch, name="interrupts", daemon=True).start()
+    _silence_its_doing()
+
+
+def _silence_its_doing() -> None:
+    """Print no trace of what the interrupt broke in a library: in a finalizer, or logged by one that nobody reads."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda unraisable: None if arrived() else hook(unraisable)
+    if logging.lastResort is not None:
+        logging.lastResort.addFilter(lambda _: not arrived())
 
 
 def arrived() -> bool:

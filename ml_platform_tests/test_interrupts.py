@@ -53,3 +53,15 @@ def test_no_file_is_refused_and_no_gate_failed_because_of_it() -> None:
     refused, *rest = done.stdout.splitlines()
     assert refused.startswith("a.csv: ValueError while it was read"), done.stderr
     assert rest == ["KeyboardInterrupt", "KeyboardInterrupt"]
+
+
+def test_nothing_is_printed_of_what_it_broke_in_a_library() -> None:
+    done = _ended(
+        "import logging\n"
+        "class Pool:\n"
+        "    __del__ = interrupted\n"
+        "interrupts.listen(lambda: None)\n"
+        "Pool()\n"
+        "logging.getLogger('a library').error('cannot close')\n"
+    )
+    assert done.stderr == "", "neither what broke nor what a library logs of it"
