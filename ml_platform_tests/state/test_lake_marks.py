@@ -18,6 +18,7 @@ from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.state import database, ledger
 from ml_platform.state.database import State
+from ml_platform.state.publishing import publish
 from ml_platform.state.results import Result
 from ml_platform.state.stores import Stores, after
 from ml_platform_tests import scenario
@@ -58,6 +59,17 @@ def _kept(settings: Settings) -> dict[str, bytes]:
     passing = ("write.lock", "write.holder", "lake.json", "-shm", "-wal")
     files = (path for path in settings.lake.rglob("*") if path.is_file() and not path.name.endswith(passing))
     return {str(path): path.read_bytes() for path in files}
+
+
+@BOTH
+def test_a_first_run_that_was_stopped_before_it_made_anything_leaves_a_lake_that_opens(
+    tmp_path: Path, empty_lake: Path, opening: Opening
+) -> None:
+    made = Settings(data=tmp_path / "data", lock_timeout=20, threads=1)
+    shutil.copytree(empty_lake, made.lake)
+    with closing(Workspace.open(made, {})) as workspace:
+        publish(workspace)  # as every run does at its end
+    opening(made)
 
 
 def _refused(settings: Settings, opening: Opening, error: type[PlatformError], words: str) -> None:
