@@ -3,6 +3,8 @@
 import errno
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import typer
 from typer._click.exceptions import UsageError  # which typer gives no public name
 from typer.core import TyperCommand
 
+from ml_platform import interrupts
 from ml_platform.cli.output import complain
 from ml_platform.errors import (
     NotFoundError,
@@ -37,7 +40,7 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with secret_free_errors():
+            with _after_an_interrupt(), secret_free_errors():
                 return super().invoke(ctx)
         except typer.BadParameter as error:
             error.ctx = error.ctx or ctx  # so that the command's usage is shown with it
@@ -49,7 +52,7 @@ class Command(TyperCommand):
             complain(error.what, error.remedy)
         except KeyboardInterrupt:
             complain("Stopped.", "Finished work is kept; the same command continues from there.")
-            raise typer.Exit(130) from None
+            raise typer.Exit(interrupts.EXIT_CODE) from None
         except OSError as error:
             if error.errno in _NO_ROOM:
                 _complain_of_exhaustion(error)
@@ -67,6 +70,16 @@ class Command(TyperCommand):
                 raise
             complain(f"The lake could not be read: {first_line(error)}.", "`ml-platform doctor` lists what is damaged.")
         raise typer.Exit(1)
+
+
+@contextmanager
+def _after_an_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt instead of whatever failed after Ctrl-C arrived."""
+    try:
+        yield
+    except BaseException:
+        interrupts.stop_if_arrived()
+        raise
 
 
 def _of_memory(error: Exception) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from ml_platform import interrupts
 from ml_platform.monitoring import alert_causes, alert_rules, delivery, freshness
 from ml_platform.monitoring.alert_rules import CheckedOutput
 from ml_platform.monitoring.channels import channels
@@ -92,6 +93,7 @@ def check_data(
             with ws.reading():
                 standing += _about_data(ws, pipeline, now)
         except Exception as error:  # whatever is wrong with one pipeline must not hide what is wrong with others
+            interrupts.stop_if_arrived()
             failures[name] = alert_rules.of_sensor(f"{name}/alerts", "ml_platform_alerts", error)
     blind = [one for one in (*looked_at.values(), *others) if one.name in failures or one.name not in looked_at]
     unseen = {table.name for pipeline in blind for table in pipeline.tables}
@@ -101,6 +103,7 @@ def check_data(
             with ws.reading():
                 resolved = alert_causes.gone(ws.state, [looked_at[name]], standing, unseen)
         except Exception as error:  # as above
+            interrupts.stop_if_arrived()
             failures[name] = alert_rules.of_sensor(asset, "ml_platform_alerts", error)
             continue
         mended = {item.alert_id: "The check works again." for item in alerts.open_alerts(ws.state, ["sensor"], asset)}

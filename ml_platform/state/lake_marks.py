@@ -15,7 +15,8 @@ from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog
 from ml_platform.state import schema
 from ml_platform.state.database import State
 
-_RUN = ("raw", "validated", "quarantine", "lineage", "registry")  # schemas that only a run fills
+# Schemas that hold what a run made. Those of `publish` have tables, and no row, once a run was stopped before that.
+_RUN = ("raw", "validated", "quarantine")
 _OLD = "materializations"  # the table by which a lake of version 0.1.0 is known
 _BOTH = "Restore the state and the lake from copies of the same moment. Nothing was changed."
 

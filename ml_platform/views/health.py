@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
+from ml_platform import interrupts
 from ml_platform.errors import PlatformError, first_line
 from ml_platform.settings import Settings
 from ml_platform.sources.landed import sentences, strays
@@ -57,6 +58,7 @@ def _runs(look: Look, settings: Settings, pipelines: Sequence[ModelPipeline]) ->
     try:
         yield from look(settings, pipelines)
     except Exception as error:  # what orchestrates has errors of its own kinds, and they must not hide the rest
+        interrupts.stop_if_arrived()
         yield Finding("Dagster", "bad", f"its instance cannot be read: {first_line(error)}", "See DAGSTER_HOME.")
 
 

@@ -62,6 +62,17 @@ def _kept(settings: Settings) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files}
 
 
+@BOTH
+def test_a_first_run_that_was_stopped_before_it_made_anything_leaves_a_lake_that_opens(
+    tmp_path: Path, empty_lake: Path, opening: Opening
+) -> None:
+    made = Settings(data=tmp_path / "data", lock_timeout=20, threads=1)
+    shutil.copytree(empty_lake, made.lake)
+    with closing(Workspace.open(made, {})) as workspace:
+        publish(workspace)  # as every run does at its end
+    opening(made)
+
+
 def _refused(settings: Settings, opening: Opening, error: type[PlatformError], words: str) -> None:
     before = _kept(settings)
     for _ in range(2):

@@ -111,9 +111,9 @@ def test_a_champion_whose_bundle_is_damaged_is_named(platform: Settings) -> None
 @pytest.mark.parametrize(
     ("outcome", "kind", "severity", "words"),
     [
-        ("kept", "gate", "bad", "was kept out"),
-        ("blocked", "blocked", "bad", "is blocked"),
-        ("waiting", "gate", "warn", "waits for a gate"),
+        ("kept", "gate", "bad", "was kept out: it errs"),
+        ("blocked", "blocked", "bad", "is blocked by data: it errs"),
+        ("waiting", "gate", "warn", "waits for a gate: it errs"),
     ],
 )
 def test_a_candidate_that_does_not_serve_is_named_also_when_the_next_month_has_none(
@@ -123,11 +123,10 @@ def test_a_candidate_that_does_not_serve_is_named_also_when_the_next_month_has_n
         for month, result in (("2024-02", ChampionResult(outcome, 2, 1)), ("2024-03", ChampionResult("skipped"))):
             ledger.record(state, Author(f"{TRIPS.name}/champion", month, f"key of {month}"), rows=1, result=result)
         decided = datetime(2024, 3, 1, tzinfo=UTC)
-        promotions.keep(
-            state, TRIPS.name, partition="2024-02", effective_at=decided, reason="it errs", actor="platform"
-        )
+        reason = "blocked by data: it errs" if outcome == "blocked" else "it errs"
+        promotions.keep(state, TRIPS.name, partition="2024-02", effective_at=decided, reason=reason, actor="platform")
         finding = _finding(platform, "candidate")
-        assert (finding.state, finding.detail) == (severity, f"trip_delay@2 of 2024-02 {words}: it errs")
+        assert (finding.state, finding.detail) == (severity, f"trip_delay@2 of 2024-02 {words}")
         evidence = "key of 2024-02" if outcome == "blocked" else "trip_delay@2"
         about = alert(kind, f"{TRIPS.name}/x", "2024-02", "x", evidence=evidence, title="It errs", text="So it does.")
         alerts.raise_(state, [about])
