@@ -11,7 +11,7 @@ tables `SqlEventLogStorageTable` and `AssetCheckExecutionsTable`, `SqlEventLogSt
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,11 +29,11 @@ from ml_platform.lake.maintenance import bytes_in
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.event_log import log_files, remove_log
 from ml_platform.orchestration.instances import opened_instance
-from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.jobs import PIPELINE_TAG, asset_keys
 from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
 
 _SHOWN = ("ASSET_MATERIALIZATION", "ASSET_OBSERVATION")  # the events from which Dagster's pages tell an asset's state
-_TABLES = frozenset({"raw", "validated", "quarantine"})
 _PAGE = 500  # runs that are fetched at once
 _LITTLE = 2_000_000  # bytes free: Dagster cannot be sure to open its databases
 _WORTH_SHRINKING = 0.25  # of a database's pages are free
@@ -48,7 +48,7 @@ class Forgotten:
     history_bytes_freed: int
 
 
-def forget_history(settings: Settings, pipelines: Collection[str], *, now: datetime | None = None) -> Forgotten:
+def forget_history(settings: Settings, pipelines: Sequence[ModelPipeline], *, now: datetime | None = None) -> Forgotten:
     """Apply the retention to the instance of DAGSTER_HOME. Runs of other projects on it are left alone.
 
     Of runs of ours that ended before `keep_history_days`:
@@ -62,7 +62,7 @@ def forget_history(settings: Settings, pipelines: Collection[str], *, now: datet
 
     Args:
         settings: With `keep_history_days`.
-        pipelines: The names of the declared pipelines; runs without a pipeline's tag are told by their assets.
+        pipelines: All that are declared. A run without a pipeline's tag is one of ours if all of its assets are theirs.
         now: The moment from which the days count; None: this one.
 
     Raises:
@@ -74,13 +74,14 @@ def forget_history(settings: Settings, pipelines: Collection[str], *, now: datet
     if shutil.disk_usage(home).free < _LITTLE:
         _remove_logs_unopened(home, limit)
     with opened_instance() as instance:
-        over, kept = _ended(instance, {*pipelines, *_TABLES}, limit)
+        ours = {dg.AssetKey(key) for pipeline in pipelines for key in asset_keys(pipeline)}
+        over, kept = _ended(instance, ours, limit)
         shown = _shown(instance) | kept
         logs = sum(_forget_log(instance, run_id) for run_id in over if run_id in shown)
         whole = [run_id for run_id in over if run_id not in shown]
         for run_id in whole:
             _forget_run(instance, run_id)
-        _forget_ticks(instance, pipelines, limit)
+        _forget_ticks(instance, [pipeline.name for pipeline in pipelines], limit)
         alive.remove_marks_of_the_dead(settings, lambda run_id: _is_over(instance, run_id), limit)
         if logs or whole:
             _shrink(home)
@@ -103,13 +104,12 @@ def _remove_logs_unopened(home: Path, limit: datetime) -> None:
                 file.unlink(missing_ok=True)
 
 
-def _ended(instance: dg.DagsterInstance, ours: Collection[str], limit: datetime) -> tuple[list[str], set[str]]:
+def _ended(instance: dg.DagsterInstance, ours: Set[dg.AssetKey], limit: datetime) -> tuple[list[str], set[str]]:
     """Our runs that ended before the limit, and those among them that are the newest of their job and partition."""
     over, kept, seen = [], set[str](), set[tuple[str, str]]()
     for record in _newest_first(instance):
         run = record.dagster_run
-        names = {key.path[0] for key in run.asset_selection or ()}
-        if PIPELINE_TAG not in run.tags and not (names and names <= set(ours)):
+        if PIPELINE_TAG not in run.tags and not (run.asset_selection and run.asset_selection <= ours):
             continue
         where = (run.job_name, run.tags.get(PARTITION_NAME_TAG, ""))
         if run.status in FINISHED_STATUSES and record.update_timestamp.replace(tzinfo=UTC) < limit:
@@ -161,7 +161,7 @@ def _forget_run(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.run_storage.delete_run(run_id)
 
 
-def _forget_ticks(instance: dg.DagsterInstance, pipelines: Collection[str], limit: datetime) -> None:
+def _forget_ticks(instance: dg.DagsterInstance, pipelines: Sequence[str], limit: datetime) -> None:
     kinds = ("landing", "decisions", "calendar")
     names = {"ml_platform_alerts", *(f"{name}_{kind}" for name in pipelines for kind in kinds)}
     for state in instance.all_instigator_state():
