@@ -25,6 +25,7 @@ from ml_platform.cli import (
 )
 from ml_platform.cli.output import complain, say
 from ml_platform.escaping import lines
+from ml_platform.redaction import without_secrets
 
 app = typer.Typer(
     name="ml-platform",
@@ -63,7 +64,7 @@ def main() -> None:
         complain("Stopped.")
         sys.exit(130)
     except Exception as error:  # a bug: its trace, which may quote data
-        sys.stderr.write(lines("".join(traceback.format_exception(error))))
+        sys.stderr.write(lines(without_secrets("".join(traceback.format_exception(error)))))
         sys.exit(1)
 
 
