@@ -1,6 +1,7 @@
 """Content-addressed blobs: a file's name is the SHA-256 of its bytes."""
 
 import hashlib
+import re
 import shutil
 import time
 import uuid
@@ -14,6 +15,7 @@ from ml_platform.lake import durable
 from ml_platform.lake.disk_faults import explained
 from ml_platform.settings import Settings
 
+_NAME = re.compile(r"[0-9a-f]{64}")
 _SETTLED = 2_000_000_000  # nanoseconds; two writes closer than a disk's clock ticks have one time of change
 
 
@@ -86,6 +88,13 @@ class Blobs:
                 remedy="Delete the file and run the step that made it again.",
             )
         return path
+
+
+def stored(folder: Path) -> Iterator[Path]:
+    """The blobs in the folder of artifacts. What else lies there, under names of its own, belongs to somebody."""
+    for path in folder.glob("??/*"):
+        if _NAME.fullmatch(path.name) and path.parent.name == path.name[:2] and path.is_file():
+            yield path
 
 
 def unchanged(path: Path, digest: str) -> bool:

@@ -252,6 +252,24 @@ def test_whatever_one_look_raises_is_a_finding_and_hides_no_other(
     assert hidden <= behind.get(target, {finding.name for finding in bad} | {"landing folder", *key})
 
 
+def test_a_deep_look_judges_blobs_only_and_names_those_that_are_missing(platform: Settings) -> None:
+    blob = next(platform.artifacts.glob("??/*"))
+    (blob.parent / "notes.txt").write_text("mine")
+    (blob.parent / ("a" * 64)).mkdir()
+    (platform.artifacts / "my").mkdir()
+    (platform.artifacts / "my" / ("b" * 64)).write_text("of another kind")
+
+    def blobs() -> list[tuple[str, str]]:
+        deep = examine(lambda: platform, _declared, deep=True)
+        return [(finding.state, finding.detail) for finding in deep if finding.name == "blobs"]
+
+    assert blobs() == [("ok", "all are what their names say")]
+    with closing(State(platform)) as state:
+        lost = version(state, TRIPS.name, 1).training_set
+    (platform.artifacts / lost[:2] / lost).unlink()
+    assert ("warn", f"1 that the state names are missing: {lost[:12]}") in blobs()
+
+
 def test_declarations_and_settings_that_raise_anything_are_findings(settings: Settings) -> None:
     def broken(*_: object) -> Any:
         raise ZeroDivisionError("no number")
