@@ -8,6 +8,7 @@ from ml_platform.settings import Settings
 from ml_platform.sources.landed import sentences, strays
 from ml_platform.spec.declarations import Declarations
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.views.env_file_health import readable_credentials
 from ml_platform.views.health_finding import Finding, surveyed
 from ml_platform.views.machine_health import machine_findings
 from ml_platform.views.stores_health import stores_findings
@@ -40,6 +41,7 @@ def examine(
     pipelines = [pipeline for declared in loaded for pipeline in declared.pipelines.values()]
     looks: dict[str, tuple[Callable[[], Iterator[Finding]], str]] = {
         "machine": (partial(machine_findings, settings), "Check ML_PLATFORM_DATA."),
+        ".env": (partial(readable_credentials, settings, pipelines), "Look at .env in the working directory."),
         "lake": (partial(stores_findings, settings, pipelines, deep=deep), "The lake may be incomplete."),
         "landing folder": (partial(_landing_folder, settings, loaded), "Look at ML_PLATFORM_DATA/landing."),
     }
