@@ -24,7 +24,7 @@ from ml_platform.training.environment import differences, environment
 from ml_platform.views.alert_health import set_clock, standing_alerts, undelivered_alerts
 from ml_platform.views.champion_health import champions
 from ml_platform.views.data_health import rejected_rows, waiting_files, waiting_partitions
-from ml_platform.views.databases_health import damaged_pages, lost_catalog, mismatch
+from ml_platform.views.databases_health import catalog_findings, damaged_pages, mismatch
 from ml_platform.views.health_finding import Finding, surveyed
 from ml_platform.views.raw_health import lost_rows
 
@@ -41,7 +41,7 @@ def stores_findings(settings: Settings, pipelines: Sequence[ModelPipeline], *, d
 
     `deep`: every byte of every data file and blob is read.
     """
-    if lost := list(lost_catalog(settings)):
+    if lost := list(catalog_findings(settings)):
         yield from lost
         return
     if not settings.catalog.get_secret_value() and is_missing(catalog_file(settings)):
