@@ -11,6 +11,7 @@ from dagster._core.storage.dagster_run import FINISHED_STATUSES
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform.errors import first_line
+from ml_platform.orchestration import instigators
 from ml_platform.orchestration.alive import is_dead
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.killed_runs import IN_FLIGHT
@@ -38,8 +39,7 @@ def dagster_findings(
 
 
 def _sensors(instance: dg.DagsterInstance, pipelines: Sequence[ModelPipeline], now: datetime) -> Iterator[Finding]:
-    wanted = {f"{pipeline.name}_{kind}" for pipeline in pipelines for kind in ("landing", "decisions")}
-    wanted.add("ml_platform_alerts")
+    wanted = instigators.sensors(pipeline.name for pipeline in pipelines)
     states = _newest(instance, InstigatorType.SENSOR, wanted)
     ticks = {name: tick for name, state in states.items() if (tick := _last_tick(instance, state)) is not None}
     if not ticks:
@@ -52,10 +52,13 @@ def _sensors(instance: dg.DagsterInstance, pipelines: Sequence[ModelPipeline], n
         yield Finding(
             "sensors", "bad", f"none has ticked since {newest:%Y-%m-%d %H:%M} UTC: the daemon is down", remedy
         )
-    calendars = _newest(instance, InstigatorType.SCHEDULE, {f"{pipeline.name}_calendar" for pipeline in pipelines})
+    schedule_of = {
+        instigators.landing_sensor(pipeline.name): instigators.schedule(pipeline.name) for pipeline in pipelines
+    }
+    calendars = _newest(instance, InstigatorType.SCHEDULE, set(schedule_of.values()))
     healthy = 0
     for name, state in sorted(states.items()):
-        tick, calendar = ticks.get(name), calendars.get(name.replace("_landing", "_calendar"))
+        tick, calendar = ticks.get(name), calendars.get(schedule_of.get(name, ""))
         if state.status == InstigatorStatus.STOPPED:
             if calendar is None or calendar.status != InstigatorStatus.RUNNING:
                 yield Finding("sensor", "bad", f"{name} is stopped", "Start it on the page Automation of Dagster.")

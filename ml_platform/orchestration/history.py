@@ -5,7 +5,7 @@ the lake and in the operational state, and stays.
 
 It relies on these private parts of Dagster 1.13, which `ml_platform_tests/orchestration/test_history.py` exercises: the
 tables `SqlEventLogStorageTable` and `AssetCheckExecutionsTable`, `SqlEventLogStorage.index_connection` with
-`delete_events_for_run`, and the files `history/runs.db` and `schedules/schedules.db`.
+`delete_events_for_run`, and the files that `storage_faults` names.
 """
 
 import os
@@ -29,7 +29,9 @@ from ml_platform.lake.maintenance import bytes_in
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.event_log import log_files, remove_log
 from ml_platform.orchestration.instances import opened_instance
+from ml_platform.orchestration.instigators import instigators
 from ml_platform.orchestration.jobs import PIPELINE_TAG, asset_keys
+from ml_platform.orchestration.storage_faults import EVENTS, RUNS, SCHEDULES
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 
@@ -93,14 +95,14 @@ def _remove_logs_unopened(home: Path, limit: datetime) -> None:
 
     Such a database can be read without its log, which is good enough for what ended long ago.
     """
-    runs = home / "history" / "runs.db"
+    runs = home / RUNS.path
     ended = "status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < ?"
     asked = f"SELECT run_id FROM runs WHERE {ended} AND run_id IN (SELECT run_id FROM run_tags WHERE key = ?)"
     before = limit.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{runs.as_uri()}?immutable=1", uri=True)) as database:
         for (run_id,) in database.execute(asked, [before, PIPELINE_TAG]):
             shutil.rmtree(home / "storage" / run_id, ignore_errors=True)
-            for file in (home / "history" / "runs").glob(f"{run_id}.db*"):
+            for file in (home / EVENTS.path).parent.glob(f"{run_id}.db*"):
                 file.unlink(missing_ok=True)
 
 
@@ -162,8 +164,7 @@ def _forget_run(instance: dg.DagsterInstance, run_id: str) -> None:
 
 
 def _forget_ticks(instance: dg.DagsterInstance, pipelines: Sequence[str], limit: datetime) -> None:
-    kinds = ("landing", "decisions", "calendar")
-    names = {"ml_platform_alerts", *(f"{name}_{kind}" for name in pipelines for kind in kinds)}
+    names = instigators(pipelines)
     for state in instance.all_instigator_state():
         if state.name in names:
             instance.purge_ticks(state.instigator_origin_id, state.selector_id, limit.timestamp())
@@ -177,7 +178,7 @@ def _is_over(instance: dg.DagsterInstance, run_id: str) -> bool | None:
 
 def _shrink(home: Path) -> None:
     """Give free pages of Dagster's SQLite files back to the disk. One in use, or without room, waits for next time."""
-    for path in (*log_files(home), home / "history" / "runs.db", home / "schedules" / "schedules.db"):
+    for path in (*log_files(home), home / RUNS.path, home / SCHEDULES.path):
         if not path.exists():
             continue
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path, timeout=1)) as database:

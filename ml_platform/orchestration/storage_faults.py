@@ -66,7 +66,7 @@ def check_file(home: Path, file: SqliteFile, *, deep: bool = False) -> None:
         raise HomeBroken(f"{path} lacks the tables {', '.join(lacking)}.", remedy=_anew(home, file))
 
 
-def home_faults(home: Path, *, deep: bool = False) -> Iterator[HomeBroken]:
+def broken_files(home: Path, *, deep: bool = False) -> Iterator[HomeBroken]:
     """Every fault of the SQLite files in a DAGSTER_HOME."""
     for file in FILES:
         try:
