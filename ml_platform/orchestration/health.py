@@ -65,7 +65,7 @@ def _sensors(instance: dg.DagsterInstance, pipelines: Sequence[ModelPipeline], n
         elif tick is not None and tick.status == TickStatus.FAILURE:
             error = tick.error.cause or tick.error if tick.error else None
             problem = first_line(Exception(error.message)) if error else "no reason given"
-            remedy = "Mend the cause; its next tick tries again. The tick on the sensor's page has the traceback."
+            remedy = "Remove the cause; its next tick tries again. The tick on the sensor's page has the traceback."
             yield Finding("sensor", "bad", f"{name} failed at {_at(tick.timestamp)}: {problem}", remedy)
         else:
             healthy += 1
@@ -102,7 +102,7 @@ def _failed(instance: dg.DagsterInstance, pipeline: ModelPipeline) -> Iterator[F
         last = _newest_finished(instance, run.job_name, mine, partition)
         if last is not None and last.run_id == run.run_id:
             what = f"{run.job_name} for {partition}" if partition else run.job_name
-            remedy = f"Its page in Dagster shows the step. Mend the cause; then `ml-platform run {pipeline.name}`."
+            remedy = f"Its page in Dagster shows the step. Remove the cause; then `ml-platform run {pipeline.name}`."
             yield Finding("run", "bad", f"{what} failed (run {run.run_id})", remedy)
 
 
