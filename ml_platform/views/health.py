@@ -46,20 +46,13 @@ def examine(
         "landing folder": (partial(_landing_folder, settings, loaded), "Look at ML_PLATFORM_DATA/landing."),
     }
     if look_at_runs is not None:
-        looks["Dagster"] = (partial(_runs, look_at_runs, settings, pipelines), "See DAGSTER_HOME.")
+        looks["Dagster"] = (partial(look_at_runs, settings, pipelines), "See DAGSTER_HOME.")
     for name, (look, remedy) in looks.items():
         findings += surveyed(name, look, remedy)
     return findings
 
 
 _DECLARED = "Correct the modules in ML_PLATFORM_PIPELINES."
-
-
-def _runs(look: Look, settings: Settings, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    try:
-        yield from look(settings, pipelines)
-    except Exception as error:  # what orchestrates has errors of its own kinds, and they must not hide the rest
-        yield Finding("Dagster", "bad", f"its instance cannot be read: {first_line(error)}", "See DAGSTER_HOME.")
 
 
 def _declarations(
