@@ -73,7 +73,7 @@ def test_a_damaged_catalog_is_a_message(data_folder: Path) -> None:
     (data_folder / "lake" / "catalog.sqlite").write_bytes(b"rust" * 2000)
     for words in (["status"], ["run", "trip_delay"], ["sql", "SELECT 1"]):
         result = invoke(*words)
-        assert result.exit_code == 1 and "cannot be opened" in result.stderr and "doctor" in result.stderr
+        assert result.exit_code == 1 and "cannot be opened" in result.stderr and "restore" in result.stderr
 
 
 def test_a_lost_data_file_is_a_message(platform: Path) -> None:
