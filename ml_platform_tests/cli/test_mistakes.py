@@ -38,6 +38,7 @@ ARGUMENTS = {
     "a rollback without a reason": ("rollback trip_delay", "--why"),
     "a rollback with an empty reason": ("rollback trip_delay --why +", "--why"),
     "a rollback to version 0": ("rollback trip_delay --why bad --to 0", "--to"),
+    "a rollback to what never served": ("rollback trip_delay --why bad --to 7", "no earlier champion 'trip_delay@7'"),
     "nothing to trace": ("lineage trip_delay", "one of --model, --file and --record"),
     "two things to trace": ("lineage trip_delay --model 1 --file drivers.csv", "one of --model, --file"),
     "a prediction that was not made": ("why trip_delay nope", "for the key 'nope'"),
