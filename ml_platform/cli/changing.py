@@ -129,7 +129,7 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     find_version(state, name, number)
     gates = declared.required_gates.get(number) if isinstance(declared, Undeclared) else declared.required_gates
     if gates is None:
-        raise PromotionRefused(name, number, [f"no gate judged it; mend the declaration of {name} and run it first"])
+        raise PromotionRefused(name, number, [f"no gate judged it; correct the declaration of {name} and run it first"])
     champion = promotions.champion_at(state, name)
     if champion == number:
         note(f"{version} is the champion already; nothing changed.")

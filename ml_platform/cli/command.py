@@ -1,7 +1,6 @@
 """Exit codes: 2 for wrong arguments, 1 for other errors that the user can fix, 130 for an interrupt."""
 
 import errno
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,9 +90,19 @@ def _complain_of_exhaustion(error: Exception) -> None:
     """Say in one line that disk or memory is used up, with the setting that helps."""
     from ml_platform.lake.disk_faults import exhausted
 
-    fault = exhausted(error, Path(os.environ.get("ML_PLATFORM_DATA", "data")))
+    fault = exhausted(error, _data())
     assert fault is not None  # such an error always is one
     complain(fault.what, fault.remedy)
+
+
+def _data() -> Path:
+    """The data folder of the settings, which a `.env` may name, too."""
+    from ml_platform.cli import opening
+
+    try:
+        return opening.settings().data
+    except PlatformError:  # the command would have named it
+        return Path("data")
 
 
 def _of_duckdb(error: Exception) -> bool:

@@ -27,6 +27,7 @@ from ml_platform.cli import (
 )
 from ml_platform.cli.output import complain, say
 from ml_platform.escaping import lines
+from ml_platform.redaction import without_secrets
 
 app = typer.Typer(
     name="ml-platform",
@@ -71,7 +72,9 @@ def main() -> None:
     except Exception as error:
         if interrupts.arrived():
             _stop()
-        sys.stderr.write(lines("".join(traceback.format_exception(error))))  # a bug: its trace, which may quote data
+        sys.stderr.write(
+            lines(without_secrets("".join(traceback.format_exception(error))))
+        )  # a bug: its trace, which may quote data
         sys.exit(1)
 
 

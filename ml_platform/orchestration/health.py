@@ -10,6 +10,7 @@ from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatu
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform.errors import first_line
+from ml_platform.orchestration import instigators
 from ml_platform.orchestration.alive import is_dead
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.killed_runs import IN_FLIGHT
@@ -41,8 +42,7 @@ def dagster_findings(
 
 
 def _sensors(instance: dg.DagsterInstance, pipelines: Sequence[ModelPipeline], now: datetime) -> Iterator[Finding]:
-    wanted = {f"{pipeline.name}_{kind}" for pipeline in pipelines for kind in ("landing", "decisions")}
-    wanted.add("ml_platform_alerts")
+    wanted = instigators.sensors(pipeline.name for pipeline in pipelines)
     states = _newest(instance, InstigatorType.SENSOR, wanted)
     ticks = {name: tick for name, state in states.items() if (tick := _last_tick(instance, state)) is not None}
     if not ticks:
@@ -55,17 +55,20 @@ def _sensors(instance: dg.DagsterInstance, pipelines: Sequence[ModelPipeline], n
         yield Finding(
             "sensors", "bad", f"none has ticked since {newest:%Y-%m-%d %H:%M} UTC: the daemon is down", remedy
         )
-    calendars = _newest(instance, InstigatorType.SCHEDULE, {f"{pipeline.name}_calendar" for pipeline in pipelines})
+    schedule_of = {
+        instigators.landing_sensor(pipeline.name): instigators.schedule(pipeline.name) for pipeline in pipelines
+    }
+    calendars = _newest(instance, InstigatorType.SCHEDULE, set(schedule_of.values()))
     healthy = 0
     for name, state in sorted(states.items()):
-        tick, calendar = ticks.get(name), calendars.get(name.replace("_landing", "_calendar"))
+        tick, calendar = ticks.get(name), calendars.get(schedule_of.get(name, ""))
         if state.status == InstigatorStatus.STOPPED:
             if calendar is None or calendar.status != InstigatorStatus.RUNNING:
                 yield Finding("sensor", "bad", f"{name} is stopped", "Start it on the page Automation of Dagster.")
         elif tick is not None and tick.status == TickStatus.FAILURE:
             error = tick.error.cause or tick.error if tick.error else None
             problem = first_line(Exception(error.message)) if error else "no reason given"
-            remedy = "Mend the cause; its next tick tries again. The tick on the sensor's page has the traceback."
+            remedy = "Remove the cause; its next tick tries again. The tick on the sensor's page has the traceback."
             yield Finding("sensor", "bad", f"{name} failed at {_at(tick.timestamp)}: {problem}", remedy)
         else:
             healthy += 1
@@ -111,7 +114,7 @@ def _failed(instance: dg.DagsterInstance, pipeline: ModelPipeline, not_done: Und
     for run in (record.dagster_run for record in not_done(newest)):
         partition = run.tags.get(PARTITION_NAME_TAG, "")
         what = f"{run.job_name} for {partition}" if partition else run.job_name
-        remedy = f"Its page in Dagster shows the step. Mend the cause; then `ml-platform run {pipeline.name}`."
+        remedy = f"Its page in Dagster shows the step. Remove the cause; then `ml-platform run {pipeline.name}`."
         yield Finding("run", "bad", f"{what} failed (run {run.run_id})", remedy)
 
 

@@ -1,4 +1,4 @@
-"""The quarantine: refused rows by rule, one by one, and what a mended rule would let in."""
+"""The quarantine: refused rows by rule, one by one, and what a corrected rule would let in."""
 
 from dataclasses import dataclass
 from typing import Any
