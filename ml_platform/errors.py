@@ -3,6 +3,7 @@
     PlatformError
     ├── DeclarationError        a pipeline, table, feature or gate is declared wrongly
     ├── AuthoringError          a declaration cannot be drafted from this file, or not in this folder
+    │   └── UnfitArgument       a name, a column or a folder that was given is not one, or is taken
     ├── NotFoundError           a pipeline, version, partition or table that does not exist
     │   └── AmbiguousKey        a partial key fits several predictions
     ├── IngestionError          a file or a table cannot be ingested
@@ -73,22 +74,53 @@ def first_line(error: BaseException) -> str:
     return printable(first.rstrip(" .")[:_LINE]) or type(error).__name__
 
 
+def sentence(text: str) -> str:
+    """A library's message with an end, so that a remedy can follow it.
+
+    >>> sentence("No snapshot at version 100")
+    'No snapshot at version 100.'
+    >>> sentence("Did you mean x?")
+    'Did you mean x?'
+    """
+    ended = text.rstrip()
+    return ended if not ended or ended[-1] in ".!?^" else f"{ended}."
+
+
 @contextmanager
 def secret_free_errors() -> Iterator[None]:
     """Raise PlatformError instead of an error whose message, notes or causes hold a secret; others pass unchanged.
 
-    For the borders behind which errors are printed or stored whole: commands, and what Dagster executes.
+    A secret is what `redaction` knows, and in messages and notes also what is written like a password. For the borders
+    behind which errors are printed or stored whole: commands, and what Dagster executes.
     """
     try:
         yield
     except Exception as error:
         from traceback import format_exception
 
-        if not holds_secret("".join(format_exception(error))):
+        # Source lines of a trace may read `password=password`, which is none.
+        if not holds_secret("".join(format_exception(error))) and not any(map(_is_redacted, _messages(error))):
             raise
         raise PlatformError(
             f"{type(error).__name__}: {first_line(error)}.", remedy="Its details held a credential and are left out."
         ) from None
+
+
+def _messages(error: BaseException) -> Iterator[str]:
+    """Messages and notes of an error, of those in its group, and of all that led to it."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield str(one)
+            yield from getattr(one, "__notes__", ())
+            waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
+def _is_redacted(text: str) -> bool:
+    return without_secrets(text) != text
 
 
 class PlatformError(Exception):
@@ -114,6 +146,10 @@ class DeclarationError(PlatformError):
 
 class AuthoringError(PlatformError):
     """A declaration cannot be drafted: the file is unsuitable, or the target file exists."""
+
+
+class UnfitArgument(AuthoringError):
+    """A name that is none or is taken, a column that the file does not have, or no folder."""
 
 
 class NotFoundError(PlatformError):

@@ -42,7 +42,7 @@ def restore(
         typer.Option("--backup", metavar="NAME", help="A backup, or the beginning of its name; default the newest."),
     ] = "",
     replace: Annotated[
-        bool, typer.Option("--replace", help="Set the catalog and state of a lake that stands aside.")
+        bool, typer.Option("--replace", help="Set the catalog and state of an existing lake aside.")
     ] = False,
     check: Annotated[bool, typer.Option("--check", help="Read everything, compare the hashes, write nothing.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the backups in the folder.")] = False,
@@ -50,7 +50,7 @@ def restore(
 ) -> None:
     """Restore a backup, every file by its hash. A restore that was stopped is repeated with the same command.
 
-    A lake that stands and is whole is refused. Stop what writes first.
+    An existing lake that is whole is refused. Stop what writes first.
     """
     from ml_platform.runtime import restore as restoring
 

@@ -7,7 +7,7 @@ import duckdb
 import polars as pl
 from duckdb.sqltypes import DuckDBPyType
 
-from ml_platform.errors import LakeError, QuestionRefused, first_line
+from ml_platform.errors import LakeError, QuestionRefused, first_line, sentence
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.disk_faults import exhausted
 from ml_platform.lake.query_functions import refuse_other_functions
@@ -57,9 +57,9 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         frame = _as_polars_holds_it(result if limit is None else result.limit(limit + 1)).pl()
     except duckdb.Error as error:
         # An internal error brings DuckDB's stack along.
-        problem = first_line(error) + "." if isinstance(error, duckdb.InternalException) else str(error)
+        problem = first_line(error) if isinstance(error, duckdb.InternalException) else str(error)
         raise exhausted(error, lake.spill_folder) or QuestionRefused(
-            f"The query failed: {problem}", remedy="`SHOW ALL TABLES` lists what there is."
+            f"The query failed: {sentence(problem)}", remedy=_remedy(error)
         ) from None
     more = limit is not None and frame.height > limit
     return Answer(frame.head(limit) if limit is not None else frame, types, more)
@@ -81,6 +81,14 @@ def _holds_text_only(kind: DuckDBPyType) -> bool:
     if kind.id in ("list", "array", "struct", "map"):
         return any(_holds_text_only(part) for name, part in kind.children if name != "size" or kind.id != "array")
     return kind.id in _SHOWN_AS_TEXT
+
+
+def _remedy(error: duckdb.Error) -> str:
+    """What lists what there is: of snapshots where the query asks for one (DuckLake gives that error no type)."""
+    if "No snapshot found" in str(error):
+        listing = "SELECT snapshot_id, snapshot_time FROM ducklake_snapshots('lake')"
+        return f"`{listing}` lists those that there are; `ml-platform maintain` expires old ones."
+    return "`SHOW ALL TABLES` lists what there is."
 
 
 def _seal(lake: Lake) -> None:
@@ -106,7 +114,7 @@ def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, 
         # EXPLAIN ANALYZE runs what it explains, so that must be reading too.
         statements = connection.extract_statements(sql[explain.end() :] if explain else sql)
     except duckdb.Error as error:
-        raise QuestionRefused(f"This is not SQL: {error}", remedy="Write DuckDB's dialect.") from None
+        raise QuestionRefused(f"This is not SQL: {sentence(str(error))}", remedy="Write DuckDB's dialect.") from None
     if len(statements) > 1 and not all(statement.query for statement in statements):
         # DuckDB makes one statement into several, of which one creates a type. Only PIVOT is such.
         raise QuestionRefused(

@@ -11,13 +11,13 @@ from ml_platform.errors import StateError
 from ml_platform.lake import snapshots
 from ml_platform.lake.catalog_faults import damage_named
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
-from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog
+from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog, missing_state
 from ml_platform.state import schema
 from ml_platform.state.database import State
 
-_RUN = ("raw", "validated", "quarantine", "lineage", "registry")  # schemas that only a run fills
+# Schemas that hold what a run made. Those of `publish` have tables, and no row, once a run was stopped before that.
+_RUN = ("raw", "validated", "quarantine")
 _OLD = "materializations"  # the table by which a lake of version 0.1.0 is known
-_BOTH = "Restore the state and the lake from copies of the same moment. Nothing was changed."
 
 
 def set_mark(connection: Connection, lake: str, snapshot: int) -> None:
@@ -26,6 +26,14 @@ def set_mark(connection: Connection, lake: str, snapshot: int) -> None:
     changed = connection.execute(table.update().where(table.c.lake == lake).values(snapshot=snapshot))
     if not changed.rowcount:
         connection.execute(insert(table).values(lake=lake, snapshot=snapshot))
+
+
+def mark_new(state: State, lake: Lake) -> None:
+    """Note the lake's identity in a state that has no mark: a new one, or one that an older version made."""
+    if state.value(select(schema.lake_marks.c.lake).limit(1)) is None:
+        with state.writing() as connection:
+            if connection.execute(select(schema.lake_marks.c.lake).limit(1)).first() is None:
+                set_mark(connection, lake.identity, 0)
 
 
 def ran(lake: Lake) -> bool:
@@ -48,24 +56,22 @@ def _refuse_mismatch(state: State, lake: Lake) -> None:
     marks = state.rows(select(schema.lake_marks))
     newest_id = state.value(select(func.max(schema.records.c.id))) or 0
     if marks and lake.identity not in {mark.lake for mark in marks}:
-        raise StateError(
-            f"The operational state ({state.location}) is of another lake than the one in {lake.folder}.", remedy=_BOTH
-        )
+        raise _of_another_lake(state, lake)
     marked = max((mark.snapshot for mark in marks if mark.lake == lake.identity), default=0)
     if marked and marked > (current := snapshots.current(lake)):
         raise StateError(
             f"The lake in {lake.folder} is older than its operational state: its last snapshot is {current:,}, and the "
-            f"state has records of snapshot {marked:,}.",
-            remedy=_BOTH,
+            f"state has records of snapshot {marked:,}. Nothing was changed.",
+            remedy=RESTORE,
         )
     _refuse_older(state, lake, newest_id)
     _refuse_emptied(state, lake, newest_id)
 
 
-def missing(location: str, lake: str) -> StateError:
-    """The error for a state that is missing where a lake is."""
+def _of_another_lake(state: State, lake: Lake) -> StateError:
     return StateError(
-        f"The operational state ({location}) is missing or empty, and the lake in {lake} was run. Nothing was changed.",
+        f"The operational state ({state.location}) is of another lake than the one in {lake.folder}. Nothing was "
+        "changed.",
         remedy=RESTORE,
     )
 
@@ -73,21 +79,28 @@ def missing(location: str, lake: str) -> StateError:
 def _refuse_older(state: State, lake: Lake, newest_id: int) -> None:
     if not lake.columns("lineage", "records"):
         return
-    published = lake.rows("SELECT max(id) FROM lineage.records")[0][0] or 0
+    rows = lake.rows("SELECT id, asset, partition, content_key FROM lineage.records ORDER BY id DESC LIMIT 1")
+    published, *what = rows[0] if rows else (0,)
     # Asked anew where needed: another process may have recorded and published in between.
     if published > newest_id and published > (newest_id := state.value(select(func.max(schema.records.c.id))) or 0):
+        if newest_id == 0:
+            raise missing_state(state.location, lake.folder)
         raise StateError(
-            f"The operational state ({state.location}) is missing or older than the lake: its last record is "
-            f"{newest_id:,}, and the lake shows record {published:,}.",
-            remedy=_BOTH,
+            f"The operational state ({state.location}) is older than the lake: its last record is {newest_id:,}, and "
+            f"the lake shows record {published:,}. Nothing was changed.",
+            remedy=RESTORE,
         )
+    table = schema.records.c
+    recorded = state.rows(select(table.asset, table.partition, table.content_key).where(table.id == published))
+    if recorded and list(recorded[0]) != what:  # as where a state without a mark comes from elsewhere
+        raise _of_another_lake(state, lake)
 
 
 def _refuse_emptied(state: State, lake: Lake, newest_id: int) -> None:
     if newest_id == 0:
         touched = [schema.files, schema.unfinished_files]
         if not any(state.value(select(func.count()).select_from(table)) for table in touched) and ran(lake):
-            raise missing(state.location, str(lake.folder))
+            raise missing_state(state.location, lake.folder)
         return
     if lake.value(f"SELECT 1 FROM {METADATA}.ducklake_data_file LIMIT 1") is not None:
         return

@@ -14,6 +14,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from ml_platform import interrupts
 from ml_platform.errors import FileRefused, first_line
 from ml_platform.sources.column_names import missing_columns
 from ml_platform.sources.faults import RAISED
@@ -21,7 +22,7 @@ from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.validation.casting import Failed, cast
-from ml_platform.validation.reasons import LONGEST, reason
+from ml_platform.validation.reasons import quoted_cells, reason
 from ml_platform.validation.times import INSTANT
 
 PARTITION, RULE, REASON, RAW = "_partition", "_rule", "_reason", "_raw"
@@ -120,6 +121,7 @@ def cleaned_rows(
         if isinstance(cleaned, pl.LazyFrame):
             cleaned = cleaned.collect()
     except RAISED as error:  # whatever the user's function raises is about this file; the others go on
+        interrupts.stop_if_arrived()
         problem = f"{name} raised {type(error).__name__}: {first_line(error)}{_moved_columns(raw.columns, before())}"
         raise FileRefused(
             path, problem, position=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."
@@ -176,8 +178,8 @@ def _refuse_unreadable(frame: pl.DataFrame, cleaned: pl.DataFrame, failed: list[
             cells = cells.cast(pl.String, strict=False)
         except pl.exceptions.PolarsError:
             cells = pl.Series([str(cell) for cell in cells])
-        cell = pl.lit(cells).fill_null("?").str.slice(0, LONGEST)
-        sentences = pl.select(pl.concat_str(pl.lit(f"{item.column} is '"), cell, pl.lit(f"', which {item.sentence}")))
+        quoted = pl.lit(quoted_cells(cells))
+        sentences = pl.select(pl.concat_str(pl.lit(f"{item.column} is "), quoted, pl.lit(f", which {item.sentence}")))
         at = pl.DataFrame({ROW: frame[ROW].filter(item.where), "why": sentences.to_series()})
         joined = frame.select(ROW).join(at, on=ROW, how="left", maintain_order="left")["why"]
         frame = _refuse(frame, item.where, item.rule, pl.lit(joined))
