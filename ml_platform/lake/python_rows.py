@@ -1,7 +1,7 @@
 """Rows as Python values, also where Python has no value for a cell: a date after the year 9999, for example."""
 
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -63,9 +63,9 @@ def _fits(physical: pl.Series, kind: pl.DataType) -> bool:
 
 
 def _type(kind: Any) -> pl.DataType:
-    return kind() if isinstance(kind, type) else kind
+    return cast(pl.DataType, kind() if isinstance(kind, type) else kind)
 
 
 def _within(numbers: pl.Series, first: int, last: int) -> bool:
-    least, most = numbers.min(), numbers.max()
-    return least is None or (first <= least and most <= last)  # type: ignore[operator]
+    least, most = cast("int | None", numbers.min()), cast("int | None", numbers.max())
+    return least is None or most is None or (first <= least and most <= last)

@@ -79,7 +79,8 @@ def _as_polars_holds_it(result: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelat
 def _holds_text_only(kind: DuckDBPyType) -> bool:
     """Whether values of the type are shown as text, because they are, or hold, what polars cannot hold."""
     if kind.id in ("list", "array", "struct", "map"):
-        return any(_holds_text_only(part) for name, part in kind.children if name != "size" or kind.id != "array")
+        parts = (part for _, part in kind.children)  # of an array also its size, which is a number
+        return any(_holds_text_only(part) for part in parts if isinstance(part, DuckDBPyType))
     return kind.id in _SHOWN_AS_TEXT
 
 
