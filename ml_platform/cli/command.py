@@ -11,10 +11,10 @@ from typer._click.exceptions import UsageError  # which typer gives no public na
 from typer.core import TyperCommand
 
 from ml_platform.cli.output import complain
+from ml_platform.disk_errors import is_failing, is_full
 from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, first_line, secret_free_errors
 from ml_platform.escaping import lines
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
 
 
@@ -44,7 +44,7 @@ class Command(TyperCommand):
             complain("Stopped.", "Finished work is kept; the same command continues from there.")
             raise typer.Exit(130) from None
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if is_full(error, _data()) or (is_failing(error) and error.filename is not None):
                 _complain_of_exhaustion(error)
                 raise typer.Exit(1) from None
             if error.errno == errno.EPIPE or error.filename is None:  # whoever read our output went away
@@ -71,9 +71,13 @@ def _complain_of_exhaustion(error: Exception) -> None:
     """Say in one line that disk or memory is used up, with the setting that helps."""
     from ml_platform.lake.disk_faults import exhausted
 
-    fault = exhausted(error, Path(os.environ.get("ML_PLATFORM_DATA", "data")))
+    fault = exhausted(error, _data())
     assert fault is not None  # such an error always is one
     complain(fault.what, fault.remedy)
+
+
+def _data() -> Path:
+    return Path(os.environ.get("ML_PLATFORM_DATA", "data"))
 
 
 def _of_duckdb(error: Exception) -> bool:

@@ -1,6 +1,5 @@
 """Faults of what the lake needs, disk and memory, as errors that name the path or the setting, with the remedy."""
 
-import errno
 import re
 import sqlite3
 import tempfile
@@ -10,13 +9,10 @@ from pathlib import Path
 
 import duckdb
 
+from ml_platform.disk_errors import is_failing, is_full, is_unwritable
 from ml_platform.errors import LakeError, first_line
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_UNWRITABLE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST})
-# DuckDB and SQLite say it in words only.
-_FULL_WORDS = ("no space left", "disk is full", "disk quota", "file too large", "disk i/o error")
-_UNWRITABLE_WORDS = ("permission denied", "read-only file system", "readonly database", "not a directory")
+_OF_DISKS = (OSError, duckdb.Error, sqlite3.Error)
 _NO_ROOM_TO_SPILL = "max_temp_directory_size"  # DuckDB's word for a disk on which queries have no room left
 _MEMORY = "ML_PLATFORM_MEMORY_LIMIT"
 _SPACE = "Free space (`ml-platform maintain` removes leftovers)"
@@ -28,7 +24,7 @@ def explained(path: Path) -> Iterator[None]:
     """Raise LakeError instead of what the disk under `path`, or want of memory, raised; others pass unchanged."""
     try:
         yield
-    except (OSError, duckdb.Error, sqlite3.Error, MemoryError) as error:
+    except (*_OF_DISKS, MemoryError) as error:
         fault = disk_fault(error, path)
         if fault is None:
             raise
@@ -37,10 +33,10 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def exhaustion_explained(path: Path) -> Iterator[None]:
-    """Raise LakeError when disk or memory is used up. For code that also reads where it may not write."""
+    """Raise LakeError for want of disk or memory, or a failing disk. For code that also reads where it may not write."""
     try:
         yield
-    except (OSError, duckdb.Error, sqlite3.Error, MemoryError) as error:
+    except (*_OF_DISKS, MemoryError) as error:
         fault = exhausted(error, path)
         if fault is None:
             raise
@@ -48,9 +44,9 @@ def exhaustion_explained(path: Path) -> Iterator[None]:
 
 
 def disk_fault(error: BaseException, path: Path) -> LakeError | None:
-    """The LakeError for a full or unwritable disk or for want of memory; None when it is about something else."""
+    """The LakeError for a full, failing or unwritable disk or for want of memory; None for anything else."""
     fault = exhausted(error, path)
-    if fault is None and _is(error, _UNWRITABLE, _UNWRITABLE_WORDS):
+    if fault is None and isinstance(error, _OF_DISKS) and is_unwritable(error):
         return LakeError(
             f"{path} is not writable: {first_line(error)}.",
             remedy="Make it writable, or set ML_PLATFORM_DATA to a folder that is.",
@@ -59,18 +55,26 @@ def disk_fault(error: BaseException, path: Path) -> LakeError | None:
 
 
 def exhausted(error: BaseException, path: Path) -> LakeError | None:
-    """The LakeError for a full disk or for want of memory; None when the error is about something else.
+    """The LakeError for a full or failing disk or for want of memory; None when the error is about something else.
 
     Args:
         error: What was raised.
-        path: What is said to be full where the error itself names no path.
+        path: What is said to be full or failing where the error itself names no path.
     """
     if isinstance(error, MemoryError):
         return _out_of_memory("The machine has no memory left", "lower")
     if isinstance(error, duckdb.OutOfMemoryException) and _NO_ROOM_TO_SPILL not in str(error):
         return _out_of_memory(first_line(error).removeprefix("Out of Memory Error: "), "raise")
-    if isinstance(error, duckdb.OutOfMemoryException) or _is(error, _FULL, _FULL_WORDS):
+    if not isinstance(error, _OF_DISKS):
+        return None
+    if isinstance(error, duckdb.OutOfMemoryException) or is_full(error, _named(error) or path):
         return _full(error, path)
+    if is_failing(error):
+        return LakeError(
+            f"The disk of {_named(error) or path} fails: {first_line(error)}.",
+            remedy="Nothing was committed. Check the disk, its quota and the system's log, and run again; "
+            "`ml-platform doctor --deep` names files that are damaged.",
+        )
     return None
 
 
@@ -91,12 +95,6 @@ def _full(error: BaseException, path: Path) -> LakeError:
     return LakeError(
         f"The disk of {where} is full: {first_line(error)}.", remedy=f"Nothing was committed. {space} and run again."
     )
-
-
-def _is(error: BaseException, numbers: frozenset[int], words: tuple[str, ...]) -> bool:
-    if isinstance(error, OSError):
-        return error.errno in numbers
-    return isinstance(error, (duckdb.Error, sqlite3.Error)) and any(word in str(error).lower() for word in words)
 
 
 def _named(error: BaseException) -> Path | None:

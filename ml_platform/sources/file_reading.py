@@ -1,7 +1,6 @@
 """Reading one landed file: CSV as text, NDJSON, JSON and Parquet with their types."""
 
 import csv
-import errno
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from ml_platform.disk_errors import is_of_the_machine
 from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.naming import literal
 from ml_platform.settings import FileLimits
@@ -23,7 +23,6 @@ _AGAIN = "Mend the file and land it again; the other files go on."
 _DEFAULTS = FileLimits()
 _QUICK = 1_000_000  # bytes that are read in no time, so that no thread watches over it
 _BUFFER = 32_000_000  # bytes, of the CSV reader
-_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
 
 
 def read(file: Path, path: str, source: Files, limits: FileLimits = _DEFAULTS) -> pl.DataFrame:
@@ -54,7 +53,7 @@ def read(file: Path, path: str, source: Files, limits: FileLimits = _DEFAULTS) -
 def unopened(path: str, error: OSError) -> FileRefused:
     """The refusal of a file that the system does not open or read. Raises SourceUnavailable where the machine fails."""
     reason = f"it cannot be opened: {error.strerror or error}"
-    if error.errno in _OF_THE_MACHINE:
+    if is_of_the_machine(error):
         raise SourceUnavailable(path, reason, remedy="The next run tries again.") from None
     return FileRefused(path, reason, remedy="Make it readable.")
 
