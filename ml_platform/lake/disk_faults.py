@@ -33,7 +33,7 @@ def explained(path: Path) -> Iterator[None]:
 
 @contextmanager
 def exhaustion_explained(path: Path) -> Iterator[None]:
-    """Raise LakeError for want of disk or memory, or a failing disk. For code that also reads where it may not write."""
+    """Raise LakeError for want of disk or memory, or a failing disk. For code that also reads where writing fails."""
     try:
         yield
     except (*_OF_DISKS, MemoryError) as error:
