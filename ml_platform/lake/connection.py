@@ -276,7 +276,7 @@ def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPy
             "autoload_known_extensions": False,
             "allow_unsigned_extensions": True,  # until `load_extensions` has loaded the wheels'
             "memory_limit": settings.memory_limit,
-            "threads": settings.threads or os.cpu_count() or 1,
+            "threads": settings.thread_count,
             "temp_directory": str(spill / f"spill-{uuid.uuid4().hex}"),
         }
     )

@@ -4,6 +4,7 @@ import csv
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
@@ -72,7 +73,8 @@ def _read(plain: Path, guard: Guard, source: Files) -> pl.DataFrame:
 
 def _read_csv(plain: Path, guard: Guard, separator: str) -> pl.DataFrame:
     names = header(plain, guard, separator)
-    cursor = _reader().cursor()
+    share = csv_share(guard.limits)
+    cursor = _reader(share["memory_limit"], share["threads"]).cursor()
     try:
         large = plain.stat().st_size > _QUICK
         with guard.interrupting(cursor.interrupt) if large else nullcontext():
@@ -93,13 +95,39 @@ def csv_sql(plain: Path, separator: str, width: int, limits: FileLimits = _DEFAU
     return (
         f"SELECT * FROM read_csv({literal(str(plain))}, auto_detect=false, header=true, columns={{{kinds}}}, "
         f"delim={literal(separator)}, quote='\"', escape='\"', strict_mode=true, force_not_null=[{listed}], "
-        f"max_line_size={limits.max_line_bytes}, buffer_size={max(_BUFFER, 4 * limits.max_line_bytes)})"
+        f"max_line_size={limits.max_line_bytes}, buffer_size={_buffer(limits)})"
     )
 
 
+def csv_share(limits: FileLimits) -> dict[str, Any]:
+    """DuckDB's memory limit and threads for reading CSV: those of the settings, but room for a few buffers.
+
+    A thread may hold two buffers at a time, so there are no more threads than memory is for.
+
+    >>> csv_share(FileLimits(memory_limit="100MB", threads=8))
+    {'memory_limit': '128000000B', 'threads': 2}
+    """
+    buffer = _buffer(limits)
+    memory = max(limits.memory_bytes, 4 * buffer)
+    return {"memory_limit": f"{memory}B", "threads": min(limits.thread_count, memory // (2 * buffer))}
+
+
+def _buffer(limits: FileLimits) -> int:
+    """Bytes of a buffer of the CSV reader, in which lines of the greatest length fit."""
+    return max(_BUFFER, 4 * limits.max_line_bytes)
+
+
 @cache
-def _reader() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+def _reader(memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "temp_directory": "",  # it spills nothing; the default is a folder where the command was typed
+        }
+    )
 
 
 def header(plain: Path, guard: Guard, separator: str) -> list[str]:

@@ -22,6 +22,7 @@ _AGAIN = "Mend the file and land it again; the other files go on."
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_OF_AN_ARRAY = 4  # polars takes 14 bytes of memory for one of an array, and 2 for one of NDJSON
 _DIGITS = 38  # of a whole number
 _OBJECT = object()  # in the place of every object
 
@@ -45,6 +46,10 @@ def read_json(plain: Path, guard: Guard) -> pl.DataFrame:
     marked = start.startswith(codecs.BOM_UTF8)
     if not start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
         return _read_lines_or_say_why(plain, guard)
+    size = plain.stat().st_size
+    guard.check_bytes(
+        size * _OF_AN_ARRAY, f"{size:,} bytes of one JSON array, each of which counts {_OF_AN_ARRAY} times"
+    )
     _check_array(plain.read_bytes(), guard)
     try:
         return pl.read_json(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
