@@ -174,8 +174,16 @@ class Lake:
         """Forget which tables exist, because some were dropped."""
         self._there.clear()
 
-    def locked(self, what: str) -> AbstractContextManager[None]:
-        """The write lock, during `what`. Raises LakeError after `lock_timeout` seconds."""
+    @contextmanager
+    def locked(self, what: str) -> Iterator[None]:
+        """The write lock, during `what`. Raises LakeError after `lock_timeout` s, and when newer code took the lake."""
+        with self._write_lock(what):
+            if self.identity:  # else it is not open yet
+                with self._root.cursor() as cursor:  # 2 ms
+                    lake_format.refuse_newer(cursor, METADATA, self.settings)
+            yield
+
+    def _write_lock(self, what: str) -> AbstractContextManager[None]:
         timeout = self.settings.lock_timeout
         if secret := self.settings.catalog.get_secret_value():
             return advisory_lock(self._root, _LOCKS, f"catalog {hash(secret)}", what, timeout)
@@ -222,6 +230,7 @@ class Lake:
                     if not self._root.execute(_PREPARED).fetchone():
                         refuse_to_replace(self.settings)
                     self._root.execute(attach(target))
+                    lake_format.refuse_newer(self._root, METADATA, self.settings)  # another process may have made it
                     self._set_up()
                 self.identity = lake_format.lake_id(self._root, METADATA, self.settings)
                 return
