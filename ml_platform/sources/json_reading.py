@@ -33,10 +33,12 @@ def read_ndjson(plain: Path, guard: Guard) -> pl.DataFrame:
     with plain.open("rb") as stream:
         marked = stream.read(3) == codecs.BOM_UTF8
     try:
-        return pl.read_ndjson(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
+        frame = pl.read_ndjson(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError) as error:
         _check_lines(plain, guard, numbers=True)
         raise _no_table(guard, error, "lines") from None
+    guard.check_time()
+    return frame
 
 
 def read_json(plain: Path, guard: Guard) -> pl.DataFrame:
@@ -52,10 +54,12 @@ def read_json(plain: Path, guard: Guard) -> pl.DataFrame:
     )
     _check_array(plain.read_bytes(), guard)
     try:
-        return pl.read_json(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
+        frame = pl.read_json(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError) as error:
         _check_array(plain.read_bytes(), guard, numbers=True)
         raise _no_table(guard, error, "objects") from None
+    guard.check_time()
+    return frame
 
 
 def _no_table(guard: Guard, error: Exception, what: str) -> FileRefused:
@@ -101,6 +105,7 @@ class _Check:
     def __init__(self, guard: Guard, *, numbers: bool = False) -> None:
         self._guard = guard
         self._names: set[str] = set()
+        self._objects = 0
         hooks: dict[str, Any] = {"parse_int": _whole, "parse_float": _finite} if numbers else {}
         self._decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=_no_constant, **hooks)
 
@@ -137,6 +142,9 @@ class _Check:
             names = [name for name, _ in pairs]
             raise _Twice(next(name for name in names if names.count(name) > 1))
         self._names.update(row)
+        self._objects += 1
+        if self._objects % 1024 == 0:  # also in the middle of an array
+            self._guard.check_time(f"object {self._objects:,}")
         return _OBJECT
 
 

@@ -38,6 +38,7 @@ def read_parquet(plain: Path, guard: Guard) -> pl.DataFrame:
         if is_of_the_machine(error):
             raise
         raise FileRefused(path, f"the Parquet file cannot be read: {first_line(error)}", remedy=_AGAIN) from None
+    guard.check_time()
     return frame
 
 

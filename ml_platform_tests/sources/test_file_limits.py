@@ -24,7 +24,7 @@ from ml_platform.sources.file_reading import csv_share, read, unopened
 from ml_platform.sources.files import FileSource
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.guard import Guard
-from ml_platform.sources.json_reading import _depth
+from ml_platform.sources.json_reading import _depth, read_json
 from ml_platform.sources.landed import strays
 from ml_platform.sources.landing import land
 from ml_platform.sources.scan import pending, read_key
@@ -197,6 +197,21 @@ def test_the_time_of_a_file_begins_with_the_file() -> None:
     guard.check_time()
     with pytest.raises(LimitExceeded):
         guard.check_time("line 7")
+
+
+def test_the_time_of_a_file_ends_an_array_of_json_in_its_middle_and_refuses_parquet_at_its_end(tmp_path: Path) -> None:
+    seconds = iter([0.0, *[1.0] * 3])
+
+    def clock() -> float:
+        return next(seconds, 99.0)
+
+    array = tmp_path / "a.json"
+    array.write_text(json.dumps([{"id": n} for n in range(9000)]))
+    with pytest.raises(LimitExceeded, match=r"a\.json \(object 4,096\): it takes longer than 10 seconds"):
+        read_json(array, Guard("a.json", FileLimits(max_file_seconds=10), clock=clock))
+    (tmp_path / "a.parquet").write_bytes(_parquet(pl.DataFrame(CELLS)))
+    with pytest.raises(LimitExceeded, match=r"a\.parquet: it takes longer than 1e-09 seconds"):
+        read(tmp_path / "a.parquet", "a.parquet", Files("a.parquet"), FileLimits(max_file_seconds=1e-9))
 
 
 def test_a_fault_of_the_machine_refuses_no_file() -> None:
