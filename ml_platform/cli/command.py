@@ -12,10 +12,17 @@ from typer.core import TyperCommand
 
 from ml_platform.cli.output import complain
 from ml_platform.disk_errors import is_failing, is_full
-from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, first_line, secret_free_errors
+from ml_platform.errors import (
+    NotFoundError,
+    PlatformError,
+    QuestionRefused,
+    UnfitArgument,
+    first_line,
+    secret_free_errors,
+)
 from ml_platform.escaping import lines
 
-WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
+WRONG_ARGUMENTS = (NotFoundError, QuestionRefused, UnfitArgument)
 
 
 class Command(TyperCommand):

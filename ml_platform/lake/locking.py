@@ -78,7 +78,7 @@ def held(
     *,
     poll: float = 0.05,
     nested: bool = False,
-    explaining: Callable[[Path], AbstractContextManager[None]] = explained,
+    explaining: Callable[[Path], AbstractContextManager[object]] = explained,
 ) -> Iterator[None]:
     """Hold a lock file while the body runs.
 
