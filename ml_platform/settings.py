@@ -23,10 +23,37 @@ _FILLED = re.compile(r"\{[A-Z_]+\}")  # a placeholder of DuckLake's statements, 
 _BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
 
 
-class FileLimits(BaseModel):
-    """What one file may take. A file beyond a limit is refused by name, and read anew once the limit is raised."""
+class ProcessShare(BaseModel):
+    """What one process may take of the machine."""
 
-    max_file_bytes: Annotated[int, Field(ge=1)] = 10_000_000_000  # unpacked; of Parquet 8 a value, if more
+    memory_limit: str = "2GB"  # DuckDB's, per process
+    threads: int = Field(default=0, ge=0, le=1024)  # DuckDB's and the trainer's; 0: as many as there are cores
+
+    @field_validator("memory_limit")
+    @classmethod
+    def _is_size(cls, memory_limit: str) -> str:
+        if _bytes(memory_limit) < _LEAST:
+            raise ValueError(f"too little: DuckDB needs {_LEAST // 1_000_000}MB")
+        return memory_limit.strip()
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory_limit` in bytes."""
+        return _bytes(self.memory_limit)
+
+    @property
+    def thread_count(self) -> int:
+        """`threads`, or as many as there are cores."""
+        return self.threads or os.cpu_count() or 1
+
+
+class FileLimits(ProcessShare):
+    """What one file may take. A file beyond a limit is refused by name, and read anew once the limit is raised.
+
+    It is held in memory whole, as text and as columns: twice `max_file_bytes` or more.
+    """
+
+    max_file_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000  # unpacked; of Parquet 8 a value, if more
     max_unpacked_ratio: Annotated[float, Field(ge=1)] = 200.0  # of what unpacks to more than 100 MB
     max_columns: Annotated[int, Field(ge=1)] = 10_000  # of a file, and of a raw table
     max_line_bytes: Annotated[int, Field(ge=1)] = 8_000_000
@@ -56,10 +83,8 @@ class Settings(FileLimits, BaseSettings):
     catalog: SecretStr = SecretStr("")
     alerts: SecretStr = SecretStr("")
     lock_timeout: float = Field(default=600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
-    memory_limit: str = "2GB"  # DuckDB's, per process
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
-    threads: int = Field(default=0, ge=0, le=1024)  # DuckDB's and the trainer's; 0: as many as there are cores
     keep_snapshots_days: float = Field(
         default=7.0, ge=0, le=_CENTURY, allow_inf_nan=False
     )  # `maintain` expires older ones
@@ -98,17 +123,6 @@ class Settings(FileLimits, BaseSettings):
         if problem := fault(address):
             raise ValueError(problem)
         return catalog
-
-    @field_validator("memory_limit")
-    @classmethod
-    def _is_size(cls, memory_limit: str) -> str:
-        size = _SIZE.fullmatch(memory_limit.strip())
-        if size is None:
-            raise ValueError("not a size, which is a number with a unit: 500MB, 2GB, 1.5GiB")
-        number, unit, binary = size.groups()
-        if float(number) * (1024 if binary else 1000) ** ("kmgt".index(unit.lower()) + 1) < _LEAST:
-            raise ValueError(f"too little: DuckDB needs {_LEAST // 1_000_000}MB")
-        return memory_limit.strip()
 
     @field_validator("alerts")
     @classmethod
@@ -171,6 +185,15 @@ def misspelt_settings(settings: Settings) -> dict[str, str]:
     names |= {line.removeprefix("export ").partition("=")[0].strip().upper() for line in lines if "=" in line}
     unknown = sorted(name for name in names - setting_names if name.startswith(_PREFIX))
     return {name: next(iter(get_close_matches(name, setting_names, 1)), "") for name in unknown}
+
+
+def _bytes(size: str) -> int:
+    """The bytes of a size such as 1.5GiB. Raises ValueError for what is none."""
+    parts = _SIZE.fullmatch(size.strip())
+    if parts is None:
+        raise ValueError("not a size, which is a number with a unit: 500MB, 2GB, 1.5GiB")
+    number, unit, binary = parts.groups()
+    return int(float(number) * (1024 if binary else 1000) ** ("kmgt".index(unit.lower()) + 1))
 
 
 def _addresses(text: str) -> list[str]:

@@ -158,7 +158,8 @@ def _stage_csv(guard: Guard, plain: Path, cut: str, width: int, staged: Path) ->
     """Streamed by DuckDB; where it stops, the reader of the ingest reads on or names the broken line."""
     target = literal(str(staged))
     try:
-        with duckdb.connect(config={"memory_limit": "1GB", "temp_directory": str(staged.parent)}) as connection:
+        share = file_reading.csv_share(guard.limits)
+        with duckdb.connect(config={**share, "temp_directory": str(staged.parent)}) as connection:
             sql = file_reading.csv_sql(plain, cut, width, guard.limits)
             with guard.interrupting(connection.interrupt):
                 connection.execute(f"COPY ({sql}) TO {target} (FORMAT parquet)")

@@ -13,6 +13,7 @@ from typer.core import TyperCommand
 
 from ml_platform import interrupts
 from ml_platform.cli.output import complain
+from ml_platform.disk_errors import is_failing, is_full
 from ml_platform.errors import (
     NotFoundError,
     PlatformError,
@@ -23,7 +24,6 @@ from ml_platform.errors import (
 )
 from ml_platform.escaping import lines
 
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 WRONG_ARGUMENTS = (NotFoundError, QuestionRefused, UnfitArgument)
 
 
@@ -53,7 +53,7 @@ class Command(TyperCommand):
             complain("Stopped.", "Finished work is kept; the same command continues from there.")
             raise typer.Exit(interrupts.EXIT_CODE) from None
         except OSError as error:
-            if error.errno in _NO_ROOM:
+            if is_full(error, _data()) or (is_failing(error) and error.filename is not None):
                 _complain_of_exhaustion(error)
                 raise typer.Exit(1) from None
             if error.errno == errno.EPIPE or error.filename is None:  # whoever read our output went away

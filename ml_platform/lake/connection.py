@@ -5,9 +5,7 @@ from BEGIN to COMMIT lose no write with 8 processes, and readers never wait.
 """
 
 import os
-import tempfile
 import threading
-import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -28,6 +26,7 @@ from ml_platform.lake.locking import advisory_lock, file_lock
 from ml_platform.lake.lost_catalog import catalog_file, is_missing, refuse_to_replace, refuse_unfinished_restore
 from ml_platform.lake.new_catalog import make_catalog
 from ml_platform.lake.pandas_stays_out import keep_pandas_out
+from ml_platform.lake.spilling import SpillFolder
 from ml_platform.naming import literal
 from ml_platform.settings import Settings
 
@@ -58,14 +57,17 @@ class Lake:
         self._there: set[tuple[str, str]] = set()
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self.identity = ""  # what tells this lake from every other; the copy of a lake has the same
-        self._root = _start(self.settings, self.folder, read_only)
+        self._spilling = SpillFolder(self.folder, read_only=read_only)
+        self._root = _start(self.settings, self.folder, read_only, self._spilling.path)
         try:
+            if not read_only:  # nobody sweeps the folder of temporary files
+                self._spilling.hold()
             self._attach()
             if not read_only:
                 with damage_named(self.settings):
                     lifetime.observe(self, METADATA)
         except BaseException:
-            self._root.close()
+            self.close()
             raise
 
     @property
@@ -76,7 +78,7 @@ class Lake:
     @property
     def spill_folder(self) -> Path:
         """Where queries that need more memory than they may take put the rest."""
-        return _spill_folder(self.folder, self.read_only)
+        return self._spilling.parent
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -174,8 +176,16 @@ class Lake:
         """Forget which tables exist, because some were dropped."""
         self._there.clear()
 
-    def locked(self, what: str) -> AbstractContextManager[None]:
-        """The write lock, during `what`. Raises LakeError after `lock_timeout` seconds."""
+    @contextmanager
+    def locked(self, what: str) -> Iterator[None]:
+        """The write lock, during `what`. Raises LakeError after `lock_timeout` s, and when newer code took the lake."""
+        with self._write_lock(what):
+            if self.identity:  # else it is not open yet
+                with self._root.cursor() as cursor:  # 2 ms
+                    lake_format.refuse_newer(cursor, METADATA, self.settings)
+            yield
+
+    def _write_lock(self, what: str) -> AbstractContextManager[None]:
         timeout = self.settings.lock_timeout
         if secret := self.settings.catalog.get_secret_value():
             return advisory_lock(self._root, _LOCKS, f"catalog {hash(secret)}", what, timeout)
@@ -188,6 +198,7 @@ class Lake:
         for cursor in list(self._cursors):
             cursor.close()
         self._root.close()
+        self._spilling.release()
 
     def __enter__(self) -> Self:
         return self
@@ -222,6 +233,7 @@ class Lake:
                     if not self._root.execute(_PREPARED).fetchone():
                         refuse_to_replace(self.settings)
                     self._root.execute(attach(target))
+                    lake_format.refuse_newer(self._root, METADATA, self.settings)  # another process may have made it
                     self._set_up()
                 self.identity = lake_format.lake_id(self._root, METADATA, self.settings)
                 return
@@ -252,11 +264,7 @@ class Lake:
         lake_format.raise_to_current(self._root, METADATA)
 
 
-def _spill_folder(folder: Path, read_only: bool) -> Path:
-    return Path(tempfile.gettempdir()) if read_only else folder / "staging"  # on the lake's own disk
-
-
-def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _start(settings: Settings, folder: Path, read_only: bool, spill: Path) -> duckdb.DuckDBPyConnection:
     catalog = settings.catalog.get_secret_value()
     refuse_unfinished_restore(settings)
     if not catalog and read_only and is_missing(catalog_file(settings)):
@@ -266,9 +274,6 @@ def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPy
         if not read_only:
             (folder / "tables").mkdir(parents=True, exist_ok=True)
             (folder / "staging").mkdir(exist_ok=True)
-    # One folder a process: DuckDB's default is `.tmp` where the command was typed, under names that two
-    # processes would share. DuckDB makes and removes it.
-    spill = _spill_folder(folder, read_only)
     keep_pandas_out()
     connection = duckdb.connect(
         config={
@@ -276,8 +281,8 @@ def _start(settings: Settings, folder: Path, read_only: bool) -> duckdb.DuckDBPy
             "autoload_known_extensions": False,
             "allow_unsigned_extensions": True,  # until `load_extensions` has loaded the wheels'
             "memory_limit": settings.memory_limit,
-            "threads": settings.threads or os.cpu_count() or 1,
-            "temp_directory": str(spill / f"spill-{uuid.uuid4().hex}"),
+            "threads": settings.thread_count,
+            "temp_directory": str(spill),
         }
     )
     load_extensions(connection, ["ducklake", "postgres_scanner" if catalog else "sqlite_scanner"])

@@ -2,7 +2,7 @@
 
 The number is raised with every change after which an older version would write rows, views or content keys that this
 one would write again: two versions would then take turns. The first opening for writing raises the number of an older
-lake; from then on older versions refuse it by name.
+lake; from then on older versions refuse it by name. They ask at every write, so also where they have it open for weeks.
 """
 
 import duckdb

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ml_platform.lake import blobs, catalog_files, lifetime
+from ml_platform.lake import blobs, catalog_files, lifetime, spilling
 from ml_platform.lake.connection import Lake
 
 _TABLE_FILE = re.compile(r"ducklake-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-delete)?\.parquet")
@@ -51,9 +51,13 @@ def remove_orphans(lake: Lake, grace: timedelta) -> int:
     return remove_older(orphans, grace)
 
 
-def remove_temporary(folder: Path, grace: timedelta) -> int:
-    """Remove temporary files and folders that killed processes left in a folder of ours."""
-    return remove_older((path for path in folder.glob("*") if _TEMPORARY.fullmatch(path.name)), grace)
+def remove_temporary(lake: Path, folder: Path, grace: timedelta) -> int:
+    """Remove temporary files and folders that killed processes left in a folder of ours.
+
+    A spill folder stays while its process is alive. `lake`: the lake's folder, where the locks of spill folders are.
+    """
+    temporary = (path for path in folder.glob("*") if _TEMPORARY.fullmatch(path.name))
+    return remove_older((path for path in temporary if not spilling.in_use(lake, path)), grace)
 
 
 def remove_blobs(lake: Lake, folder: Path, in_use: Collection[str], grace: timedelta) -> int:

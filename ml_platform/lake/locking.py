@@ -12,8 +12,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from pathlib import Path
 import duckdb
 from filelock import FileLock, Timeout
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, PlatformError
 from ml_platform.lake.disk_faults import explained
 
 _ADVISORY_KEY = 0x6D6C5F70  # "ml_p"; one lake to a PostgreSQL database
@@ -71,24 +71,55 @@ def in_process_turn(name: str, what: str, timeout: float) -> Iterator[float]:
 
 
 @contextmanager
+def held(
+    path: Path,
+    timeout: float,
+    busy: Callable[[], PlatformError],
+    *,
+    poll: float = 0.05,
+    nested: bool = False,
+    explaining: Callable[[Path], AbstractContextManager[object]] = explained,
+) -> Iterator[None]:
+    """Hold a lock file while the body runs.
+
+    Args:
+        path: The lock file. Its folder is made if it is missing.
+        timeout: Seconds to wait for whoever has it.
+        busy: Makes the error for when it is not free by then.
+        poll: Seconds between two tries.
+        nested: Whether a thread that has it may take it once more.
+        explaining: Makes errors of what the folder's disk raises while the lock is taken. The body's errors pass.
+
+    Raises:
+        PlatformError: What `busy` makes, and LakeError for a folder in which no lock can be taken.
+    """
+    with explaining(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, is_singleton=nested)  # of one path there is one then
+        try:
+            lock.acquire(timeout=timeout, poll_interval=poll)
+        except Timeout:
+            raise busy() from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
 def file_lock(folder: Path, what: str, timeout: float) -> Iterator[None]:
     """Hold `<folder>/write.lock` against other processes and threads. Raises LakeError after `timeout` s."""
     path = folder / "write.lock"
-    with in_process_turn(str(path), what, timeout) as remaining:
-        lock = FileLock(path)
-        with explained(folder):
-            try:
-                lock.acquire(timeout=remaining, poll_interval=_POLL)
-            except Timeout:
-                raise LakeError(
-                    f"Another process has held the write lock {path} for {timeout:.0f} s{_held_by(folder)}.",
-                    remedy="Wait for it, stop it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
-                ) from None
-        try:
-            _record_holder(folder, what)
-            yield
-        finally:
-            lock.release()
+
+    def busy() -> LakeError:
+        return LakeError(
+            f"Another process has held the write lock {path} for {timeout:.0f} s{_held_by(folder)}.",
+            remedy="Wait for it, stop it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
+        )
+
+    with in_process_turn(str(path), what, timeout) as remaining, held(path, remaining, busy, poll=_POLL):
+        _record_holder(folder, what)
+        yield
 
 
 @contextmanager
@@ -98,19 +129,15 @@ def removal_lock(folder: Path, what: str, timeout: float) -> Iterator[None]:
     Maintenance and backups take it, before the write lock where they need both. Raises LakeError after `timeout` s.
     """
     path = folder / "removal.lock"
-    with in_process_turn(str(path), what, timeout) as remaining, explained(folder):
-        lock = FileLock(path)
-        try:
-            lock.acquire(timeout=remaining)
-        except Timeout:
-            raise LakeError(
-                f"A backup, a restore or maintenance has been at work in {folder} for {timeout:.0f} s.",
-                remedy="Wait for its end, or raise ML_PLATFORM_LOCK_TIMEOUT.",
-            ) from None
-        try:
-            yield
-        finally:
-            lock.release()
+
+    def busy() -> LakeError:
+        return LakeError(
+            f"A backup, a restore or maintenance has been at work in {folder} for {timeout:.0f} s.",
+            remedy="Wait for its end, or raise ML_PLATFORM_LOCK_TIMEOUT.",
+        )
+
+    with in_process_turn(str(path), what, timeout) as remaining, held(path, remaining, busy):
+        yield
 
 
 @contextmanager

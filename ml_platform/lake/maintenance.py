@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import data_files, file_hashes, leftovers, snapshots
+from ml_platform.lake import data_files, file_hashes, leftovers, snapshots, spilling
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.disk_faults import explained
@@ -40,7 +40,9 @@ def sweep(settings: Settings, *, grace: timedelta = GRACE) -> int:
     Returns how many files and folders went. `grace`: younger ones stay.
     """
     folders = (settings.lake / "staging", Blobs(settings).folder / "incoming")
-    return sum(leftovers.remove_temporary(folder, grace) for folder in folders)
+    removed = sum(leftovers.remove_temporary(settings.lake, folder, grace) for folder in folders)
+    leftovers.remove_temporary(settings.lake, spilling.locks(settings.lake), grace)  # of the folders that went
+    return removed
 
 
 def maintain(

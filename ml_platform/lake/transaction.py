@@ -20,7 +20,7 @@ from ml_platform.errors import LakeError
 from ml_platform.lake import data_files, file_hashes, leftovers, lifetime, snapshots
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.data_files import PARTITION
-from ml_platform.lake.disk_faults import explained
+from ml_platform.lake.disk_faults import exhausted, explained
 from ml_platform.lake.locking import check_still_held
 from ml_platform.lake.recipes import Read
 from ml_platform.lake.staging import Rows, Staged, check_storable, described, stage
@@ -29,6 +29,7 @@ from ml_platform.naming import FILLED_IN, literal, quoted
 
 __all__ = ["PARTITION", "Author", "Rows", "Staged", "Transaction", "stage", "write"]
 
+_COMMITTED = "The rows are committed and not recorded yet."
 _PLAIN = re.compile(r"[A-Za-z0-9_.:-]+")  # what stands for itself in a hive-style path
 
 
@@ -189,10 +190,22 @@ class Transaction:
         )
         return count
 
-    def note_files(self) -> None:
-        """Note the hashes of the files that were committed, while the write lock is still held."""
+    def note(self) -> None:
+        """Note the hashes of the files that were committed, and the snapshot, while the write lock is still held.
+
+        A full disk must not keep the rows off record: who opens the lake next notes the hashes, and of snapshots a
+        lower bound does.
+        """
         assert self.snapshot is not None  # it was just committed
-        file_hashes.note_committed(self.lake, self.snapshot, self._added)
+        try:
+            file_hashes.note_committed(self.lake, self.snapshot, self._added)
+        except (OSError, duckdb.Error) as error:
+            if exhausted(error, self.lake.folder) is None:
+                raise
+        except LakeError:  # a full disk, said already by what asked the catalog
+            pass
+        with suppress(LakeError):
+            lifetime.note(self.lake.folder, self.lake.identity, self.snapshot)
 
     def clean_up(self, *, committed: bool) -> None:
         """Let go of what the transaction held outside the catalog."""
@@ -208,7 +221,8 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
 
     The snapshot's message names the asset and partition; its extra info holds run id, content key
     and `details` as JSON. Raises LakeError when the lock is not free within `lock_timeout`, when
-    this thread is writing already, and when the disk is full or not writable.
+    this thread is writing already, and when the disk is full or not writable. What fails after the commit says so: the
+    rows stay, and the next run records them (S43).
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
@@ -229,24 +243,24 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
     connection = lake.connection
     committed = False
     try:
-        with lake.locked(what), explained(lake.folder):
-            connection.execute("BEGIN")
-            try:
-                yield transaction
-                connection.execute(
-                    f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)", ["ml_platform", what, _told(info)]
-                )
-                check_still_held()
-            except BaseException:
-                _roll_back(connection)
-                raise
-            transaction.snapshot = _commit(lake, mark)
+        with lake.locked(what):
+            with explained(lake.folder):
+                connection.execute("BEGIN")
+                try:
+                    yield transaction
+                    connection.execute(
+                        f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)", ["ml_platform", what, _told(info)]
+                    )
+                    check_still_held()
+                except BaseException:
+                    _roll_back(connection)
+                    raise
+                transaction.snapshot = _commit(lake, mark)
             committed = True
-            transaction.note_files()
-            with suppress(LakeError):  # a lower bound does, and a full disk must not keep the rows off record
-                lifetime.note(lake.folder, lake.identity, transaction.snapshot)
-            for action in transaction._after:
-                action()
+            with explained(lake.folder, _COMMITTED):
+                transaction.note()
+                for action in transaction._after:
+                    action()
     finally:
         transaction.clean_up(committed=committed)
 

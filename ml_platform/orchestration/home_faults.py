@@ -1,19 +1,13 @@
 """Faults of the disk of DAGSTER_HOME, as errors that name the variable. Dagster raises what its databases raise."""
 
-import errno
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ml_platform.disk_errors import has_no_room, is_failing, is_full, is_unwritable
 from ml_platform.errors import PlatformError, first_line
-
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-_FULL_WORDS = ("disk is full", "disk i/o error", "no space left", "disk quota")
-_UNWRITABLE_WORDS = ("readonly database", "unable to open database", "permission denied", "read-only file system")
-_LITTLE = 65_536  # bytes: no database gets on with less
 
 
 class DagsterHomeFault(PlatformError):
@@ -22,7 +16,7 @@ class DagsterHomeFault(PlatformError):
 
 @contextmanager
 def home_faults_explained() -> Iterator[None]:
-    """Raise DagsterHomeFault instead of what a full or unwritable DAGSTER_HOME raised; other errors pass unchanged."""
+    """Raise DagsterHomeFault instead of what the disk of DAGSTER_HOME raised; other errors pass unchanged."""
     try:
         yield
     except PlatformError:
@@ -48,14 +42,13 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _fault(error: BaseException) -> DagsterHomeFault | None:
     home = Path(os.environ.get("DAGSTER_HOME", ""))
-    said = str(error).lower()
+    full, unwritable = is_full(error, home), is_unwritable(error)
     if isinstance(error, OSError):
         named = isinstance(error.filename, str) and Path(error.filename).is_relative_to(home)
-        full = error.errno in _FULL and (named or (error.filename is None and _is_full(home)))
-        unwritable = named and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        full = full and (named or (error.filename is None and has_no_room(home)))
+        unwritable, failing = unwritable and named, is_failing(error) and named
     elif isinstance(error, sqlite3.Error):  # of the state it would be a StateError by now
-        full, unwritable = any(w in said for w in _FULL_WORDS), any(w in said for w in _UNWRITABLE_WORDS)
-        full = full or (unwritable and _is_full(home))
+        full, failing = full or (unwritable and has_no_room(home)), is_failing(error)
     else:
         return None
     if full:
@@ -69,11 +62,9 @@ def _fault(error: BaseException) -> DagsterHomeFault | None:
             f"DAGSTER_HOME ({home}) is not writable: {first_line(error)}.",
             remedy="Make it writable, or set DAGSTER_HOME to a folder that is.",
         )
+    if failing:
+        return DagsterHomeFault(
+            f"The disk of DAGSTER_HOME ({home}) fails: {first_line(error)}.",
+            remedy="Check the disk, its quota and the system's log, or set DAGSTER_HOME to a folder on another disk.",
+        )
     return None
-
-
-def _is_full(home: Path) -> bool:
-    try:
-        return shutil.disk_usage(home).free < _LITTLE
-    except OSError:
-        return False

@@ -5,12 +5,11 @@ with two revisions, which no process can open again (dagster-io/dagster#27390).
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ml_platform.errors import PlatformError
+from ml_platform.lake.locking import held
 
 _FILE = ".opening.lock"
 _SECONDS = 120.0  # the first opening takes two of them, on a machine that others load
@@ -22,16 +21,13 @@ def opening_turn(home: Path) -> Iterator[None]:
 
     Raises PlatformError when another process holds it for two minutes.
     """
-    home.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(home / _FILE, is_singleton=True)  # of one path there is one, so that it can be taken again
-    try:
-        lock.acquire(timeout=_SECONDS)
-    except Timeout:
-        raise PlatformError(
+
+    def busy() -> PlatformError:
+        return PlatformError(
             f"Another process has been opening the Dagster instance in {home} for {_SECONDS:.0f} s.",
             remedy=f"End the process that holds {home / _FILE}, and try again.",
-        ) from None
-    try:
+        )
+
+    # Faults of its disk are explained by whoever opens the instance, with its variable.
+    with held(home / _FILE, _SECONDS, busy, nested=True, explaining=nullcontext):
         yield
-    finally:
-        lock.release()

@@ -4,13 +4,14 @@ import duckdb
 from polars.exceptions import PanicException
 
 from ml_platform import interrupts
-from ml_platform.errors import FileRefused, PlatformError, first_line
+from ml_platform.disk_errors import is_of_the_machine
+from ml_platform.errors import FileRefused, PlatformError, SourceUnavailable, first_line
 from ml_platform.escaping import printable
 
 # All that is raised and no interrupt: a panic of polars is no Exception.
 RAISED = (Exception, PanicException)
 # Of what DuckDB raises, these are about values that were handed to it; others may be about the lake.
-_OF_VALUES = (duckdb.DataError, duckdb.NotSupportedError, duckdb.OutOfMemoryException)
+_OF_VALUES = (duckdb.DataError, duckdb.NotSupportedError)
 _CAST = "Failed to cast value"  # begins what it says of a value, under the name of an invalid input
 
 
@@ -23,6 +24,8 @@ def refusal(path: str, fault: BaseException, while_: str) -> FileRefused:
         while_: What was done with the file, such as "it was parsed".
 
     Raises:
+        SourceUnavailable: Where the machine fails and not the file, as for want of memory or disk. It is not put on
+            record: with more of it, the same file is read.
         BaseException: `fault` itself, where it is about the lake, the operational state or a source, and not the file.
         KeyboardInterrupt: After Ctrl-C: the fault may be its doing.
     """
@@ -31,14 +34,24 @@ def refusal(path: str, fault: BaseException, while_: str) -> FileRefused:
         return fault
     if isinstance(fault, PlatformError):
         raise fault
+    if isinstance(fault, MemoryError | duckdb.OutOfMemoryException) or is_of_the_machine(fault):
+        raise _unavailable(path, fault, while_) from fault
     if isinstance(fault, duckdb.Error) and not isinstance(fault, _OF_VALUES) and _CAST not in str(fault):
         raise fault
-    if isinstance(fault, MemoryError | duckdb.OutOfMemoryException):
-        remedy = "Split it into smaller files."
-        return FileRefused(path, f"there is not enough memory for it while {while_}", remedy=remedy)
     if isinstance(fault, RecursionError):
         problem = f"what it holds is nested too deeply, as was noticed while {while_}"
         return FileRefused(path, problem, remedy="Write what is inside as text.")
     detail = next((line for line in str(fault).splitlines() if _CAST in line), first_line(fault))
     problem = f"{type(fault).__name__} while {while_}: {printable(detail.strip())}"
     return FileRefused(path, problem, remedy="Write it anew with another program, or report it.")
+
+
+def _unavailable(path: str, fault: BaseException, while_: str) -> SourceUnavailable:
+    if isinstance(fault, OSError):
+        return SourceUnavailable(path, f"{first_line(fault)}, while {while_}", remedy="The next run tries again.")
+    detail = f" ({first_line(fault)})" if str(fault) else ""  # DuckDB raises the same for a disk without room to spill
+    return SourceUnavailable(
+        path,
+        f"there is not enough memory or room to spill while {while_}{detail}",
+        remedy="The next run tries again. Raise ML_PLATFORM_MEMORY_LIMIT, free memory, or split it into smaller files.",
+    )

@@ -1,15 +1,16 @@
 """Reading one landed file: CSV as text, NDJSON, JSON and Parquet with their types."""
 
 import csv
-import errno
 from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import polars as pl
 
 from ml_platform import interrupts
+from ml_platform.disk_errors import is_of_the_machine
 from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.naming import literal
 from ml_platform.settings import FileLimits
@@ -24,7 +25,6 @@ from ml_platform.spec.sources import Files
 _DEFAULTS = FileLimits()
 _QUICK = 1_000_000  # bytes that are read in no time, so that no thread watches over it
 _BUFFER = 32_000_000  # bytes, of the CSV reader
-_OF_THE_MACHINE = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ETIMEDOUT}
 
 
 def read(file: Path, path: str, source: Files, limits: FileLimits = _DEFAULTS) -> pl.DataFrame:
@@ -55,7 +55,7 @@ def read(file: Path, path: str, source: Files, limits: FileLimits = _DEFAULTS) -
 def unopened(path: str, error: OSError) -> FileRefused:
     """The refusal of a file that the system does not open or read. Raises SourceUnavailable where the machine fails."""
     reason = f"it cannot be opened: {error.strerror or error}"
-    if error.errno in _OF_THE_MACHINE:
+    if is_of_the_machine(error):
         raise SourceUnavailable(path, reason, remedy="The next run tries again.") from None
     return FileRefused(path, reason, remedy="Make it readable.")
 
@@ -74,7 +74,8 @@ def _read(plain: Path, guard: Guard, source: Files) -> pl.DataFrame:
 
 def _read_csv(plain: Path, guard: Guard, separator: str) -> pl.DataFrame:
     names = header(plain, guard, separator)
-    cursor = _reader().cursor()
+    share = csv_share(guard.limits)
+    cursor = _reader(share["memory_limit"], share["threads"]).cursor()
     try:
         large = plain.stat().st_size > _QUICK
         with guard.interrupting(cursor.interrupt) if large else nullcontext():
@@ -96,13 +97,39 @@ def csv_sql(plain: Path, separator: str, width: int, limits: FileLimits = _DEFAU
     return (
         f"SELECT * FROM read_csv({literal(str(plain))}, auto_detect=false, header=true, columns={{{kinds}}}, "
         f"delim={literal(separator)}, quote='\"', escape='\"', strict_mode=true, force_not_null=[{listed}], "
-        f"max_line_size={limits.max_line_bytes}, buffer_size={max(_BUFFER, 4 * limits.max_line_bytes)})"
+        f"max_line_size={limits.max_line_bytes}, buffer_size={_buffer(limits)})"
     )
 
 
+def csv_share(limits: FileLimits) -> dict[str, Any]:
+    """DuckDB's memory limit and threads for reading CSV: those of the settings, but room for a few buffers.
+
+    A thread may hold two buffers at a time, so there are no more threads than memory is for.
+
+    >>> csv_share(FileLimits(memory_limit="100MB", threads=8))
+    {'memory_limit': '128000000B', 'threads': 2}
+    """
+    buffer = _buffer(limits)
+    memory = max(limits.memory_bytes, 4 * buffer)
+    return {"memory_limit": f"{memory}B", "threads": min(limits.thread_count, memory // (2 * buffer))}
+
+
+def _buffer(limits: FileLimits) -> int:
+    """Bytes of a buffer of the CSV reader, in which lines of the greatest length fit."""
+    return max(_BUFFER, 4 * limits.max_line_bytes)
+
+
 @cache
-def _reader() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False})
+def _reader(memory_limit: str, threads: int) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "temp_directory": "",  # it spills nothing; the default is a folder where the command was typed
+        }
+    )
 
 
 def header(plain: Path, guard: Guard, separator: str) -> list[str]:

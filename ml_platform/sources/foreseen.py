@@ -1,6 +1,7 @@
 """What a run would refuse, told before it runs: files that wait, judged by their header."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
@@ -40,7 +41,8 @@ def foreseen(settings: Settings, table: Table, waiting: Iterable[str]) -> list[R
         except (OSError, UnicodeDecodeError):
             continue  # it went away, or reading it whole will name the byte
         except RAISED as fault:
-            refusals.append(Refusal(path, str(refusal(path, fault, "its header was read"))))
+            with suppress(SourceUnavailable):  # the machine fails: nobody knows whether a run would refuse it
+                refusals.append(Refusal(path, str(refusal(path, fault, "its header was read"))))
     return refusals
 
 

@@ -22,6 +22,7 @@ from ml_platform.sources.guard import Guard
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_OF_AN_ARRAY = 4  # polars takes 14 bytes of memory for one of an array, and 2 for one of NDJSON
 _DIGITS = 38  # of a whole number
 _OBJECT = object()  # in the place of every object
 
@@ -32,10 +33,12 @@ def read_ndjson(plain: Path, guard: Guard) -> pl.DataFrame:
     with plain.open("rb") as stream:
         marked = stream.read(3) == codecs.BOM_UTF8
     try:
-        return pl.read_ndjson(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
+        frame = pl.read_ndjson(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError) as error:
         _check_lines(plain, guard, numbers=True)
         raise _no_table(guard, error, "lines") from None
+    guard.check_time()
+    return frame
 
 
 def read_json(plain: Path, guard: Guard) -> pl.DataFrame:
@@ -45,12 +48,18 @@ def read_json(plain: Path, guard: Guard) -> pl.DataFrame:
     marked = start.startswith(codecs.BOM_UTF8)
     if not start.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"["):
         return _read_lines_or_say_why(plain, guard)
+    size = plain.stat().st_size
+    guard.check_bytes(
+        size * _OF_AN_ARRAY, f"{size:,} bytes of one JSON array, each of which counts {_OF_AN_ARRAY} times"
+    )
     _check_array(plain.read_bytes(), guard)
     try:
-        return pl.read_json(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
+        frame = pl.read_json(plain.read_bytes()[3:] if marked else plain, infer_schema_length=None)
     except (pl.exceptions.PolarsError, ValueError) as error:
         _check_array(plain.read_bytes(), guard, numbers=True)
         raise _no_table(guard, error, "objects") from None
+    guard.check_time()
+    return frame
 
 
 def _no_table(guard: Guard, error: Exception, what: str) -> FileRefused:
@@ -96,6 +105,7 @@ class _Check:
     def __init__(self, guard: Guard, *, numbers: bool = False) -> None:
         self._guard = guard
         self._names: set[str] = set()
+        self._objects = 0
         hooks: dict[str, Any] = {"parse_int": _whole, "parse_float": _finite} if numbers else {}
         self._decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_constant=_no_constant, **hooks)
 
@@ -132,6 +142,9 @@ class _Check:
             names = [name for name, _ in pairs]
             raise _Twice(next(name for name in names if names.count(name) > 1))
         self._names.update(row)
+        self._objects += 1
+        if self._objects % 1024 == 0:  # also in the middle of an array
+            self._guard.check_time(f"object {self._objects:,}")
         return _OBJECT
 
 

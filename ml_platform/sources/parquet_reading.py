@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from polars.exceptions import PanicException
 
+from ml_platform.disk_errors import is_of_the_machine
 from ml_platform.errors import FileRefused, first_line
 from ml_platform.settings import DEEPEST
 from ml_platform.sources.broken_files import ContentBroken
@@ -32,7 +33,10 @@ def read_parquet(plain: Path, guard: Guard) -> pl.DataFrame:
     try:
         frame = pl.read_parquet(plain, hive_partitioning=False, glob=False)
     except (pl.exceptions.PolarsError, PanicException, OSError, ValueError) as error:  # it panics at some pages
+        if is_of_the_machine(error):
+            raise
         raise ContentBroken(path, f"the Parquet file cannot be read: {first_line(error)}") from None
+    guard.check_time()
     return frame
 
 

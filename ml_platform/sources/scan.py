@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ml_platform.errors import SourceUnavailable
 from ml_platform.naming import listed
-from ml_platform.settings import FileLimits
+from ml_platform.settings import FileLimits, ProcessShare
 from ml_platform.sources.registry import source_of
 from ml_platform.sources.source import Available, Source, Stamp
 from ml_platform.spec.canonical import canonical, content_key
@@ -17,6 +17,7 @@ from ml_platform.state.files import FileVersion, Refused, by_path, versions
 from ml_platform.state.withdrawals import Withdrawal
 
 _GONE = "If the rows shall go too: `ml-platform withdraw {table} FILE --why …`."
+_LIMITS = [name for name in FileLimits.model_fields if name not in ProcessShare.model_fields]
 READER_VERSION = 1  # raise it to have versions on record read anew; otherwise they stand as they were read
 
 
@@ -106,7 +107,7 @@ def read_key(table: Table, refused_within: FileLimits | None = None) -> str:
     `refused_within`: for a version that is refused, the limits that it was read within. A raised one may take it in.
     """
     wanted = sorted(table.columns) if table.clean is None else []
-    limits = [] if refused_within is None else [[getattr(refused_within, name) for name in FileLimits.model_fields]]
+    limits = [] if refused_within is None else [[getattr(refused_within, name) for name in _LIMITS]]
     return content_key(READER_VERSION, canonical(table.source.reading), wanted, *limits)[:16]
 
 

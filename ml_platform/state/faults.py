@@ -28,8 +28,8 @@ def raise_as_state_errors(engine: Engine, location: str) -> None:
 def _state_error(context: ExceptionContext, location: str) -> StateError:
     original = context.original_exception
     cause = first_line(original)
-    if (fault := exhausted(original, Path(location))) is not None:
-        return StateError(fault.what, remedy=fault.remedy.replace("committed", "recorded", 1))
+    if (fault := exhausted(original, Path(location), "Nothing was recorded.")) is not None:
+        return StateError(fault.what, remedy=fault.remedy)
     if "malformed" in cause or "not a database" in cause:
         return StateError(f"The operational state ({location}) cannot be opened: {cause}.", remedy=RESTORE)
     if context.connection is None:

@@ -12,10 +12,11 @@ from contextlib import closing
 from typing import Any
 
 import polars as pl
-from filelock import FileLock
 from sqlalchemy import Table, insert, select
 
+from ml_platform.errors import LakeError
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.locking import held
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.private_files import make_private
@@ -51,12 +52,20 @@ def carry_over(lake: Lake, state: State) -> None:
     """Move state out of an older lake. Does nothing for a new or already migrated lake.
 
     Processes that open an old lake at the same moment do so one after the other. Raises StateError when state and
-    lake do not belong together.
+    lake do not belong together, LakeError when another process migrates it for longer than `lock_timeout` seconds.
     """
     if _progress(state) == "done":
         refuse_mismatch(state, lake)
         return
-    with FileLock(lake.folder / "migration.lock", timeout=lake.settings.lock_timeout):
+    path, timeout = lake.folder / "migration.lock", lake.settings.lock_timeout
+
+    def busy() -> LakeError:
+        return LakeError(
+            f"Another process has been migrating the lake for {timeout:.0f} s and holds {path}.",
+            remedy="Wait for its end, or raise ML_PLATFORM_LOCK_TIMEOUT.",
+        )
+
+    with held(path, timeout, busy):
         progress = _progress(state)
         if progress == "done":
             return

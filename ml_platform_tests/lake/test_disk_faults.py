@@ -2,6 +2,7 @@ import errno
 import sqlite3
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -12,6 +13,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.disk_faults import disk_fault
 from ml_platform.lake.query import ask as ask_lake
 from ml_platform.lake.transaction import Author, write
+from ml_platform.orchestration.home_faults import DagsterHomeFault, home_faults_explained
 from ml_platform.settings import Settings
 from ml_platform_tests.lake.programs import both_halves, finish, start
 
@@ -59,6 +61,9 @@ def test_a_catalog_that_is_not_one_is_told(settings: Settings) -> None:
         (duckdb.Error("attempt to write a readonly database"), "is not writable"),
         (duckdb.Error("database or disk is full"), "is full"),
         (sqlite3.OperationalError("database or disk is full"), "is full"),
+        (OSError(errno.EIO, "Input/output error"), "The disk of /the/lake fails"),
+        (sqlite3.OperationalError("disk I/O error"), "The disk of /the/lake fails"),
+        (duckdb.IOException("IO Error: Could not read file: Input/output error"), "The disk of /the/lake fails"),
         (MemoryError(), "Out of memory: The machine has no memory left."),
     ],
 )
@@ -67,6 +72,19 @@ def test_what_disks_say_becomes_a_lake_error_with_the_path(error: Exception, par
     assert fault is not None
     assert "/the/lake" in str(fault) or isinstance(error, MemoryError)
     assert part in str(fault)
+
+
+def test_a_vague_word_of_sqlite_means_a_full_disk_where_there_is_no_room(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    rooms = {0: f"The disk of {tmp_path} is full", 10**9: f"The disk of {tmp_path} fails: disk I/O error"}
+    for free, beginning in rooms.items():
+        monkeypatch.setattr("shutil.disk_usage", lambda path, free=free: SimpleNamespace(free=free))
+        assert str(disk_fault(error, tmp_path)).startswith(beginning)
+        named = pytest.raises(DagsterHomeFault, match="is full" if free == 0 else "fails: disk I/O error")
+        with named, home_faults_explained():
+            raise error
 
 
 def test_want_of_memory_is_told_in_one_line_with_the_setting(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.lake import leftovers, lifetime
+from ml_platform.lake import leftovers, lifetime, maintenance
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.maintenance import MaintenanceReport, maintain
@@ -153,3 +153,23 @@ def test_the_name_of_a_file_tells_when_it_was_made(tmp_path: Path) -> None:
     os.utime(path, (0, began.timestamp() + 86_400))  # a copy of tomorrow
     made = leftovers._made_at(path, path.stem.removeprefix("ducklake-"))
     assert abs(made - began) < timedelta(seconds=5)
+
+
+def test_a_spill_folder_stays_while_its_process_is_alive_however_old_it_is(lake: Lake) -> None:
+    own = Path(str(lake.value("SELECT current_setting('temp_directory')")))
+    dead = own.with_name(f"spill-{uuid.uuid4().hex}")
+    for folder in (own, dead):
+        (folder / "block.tmp").parent.mkdir()
+        (folder / "block.tmp").write_bytes(b"spilled")
+        for path in (folder / "block.tmp", folder):
+            os.utime(path, (0, 0))
+    locks = lake.folder / "locks" / "spills"
+    (locks / dead.name).touch()
+    assert tidy(lake).leftovers_removed == 1
+    assert (own.exists(), dead.exists()) == (True, False)
+    assert [path.name for path in locks.iterdir()] == [own.name]
+    lake.close()
+    assert list(locks.iterdir()) == []
+    remaining = int(own.exists())
+    assert maintenance.sweep(lake.settings, grace=NOW) == remaining
+    assert not own.exists()

@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from ml_platform.errors import LakeError
+from ml_platform.lake import lake_format
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.extensions import load_extensions
+from ml_platform.lake.maintenance import maintain
 from ml_platform.lake.transaction import Author, write
 from ml_platform.settings import Settings
 from ml_platform_tests.lake.programs import both_halves, finish, hear, kill, start
@@ -75,6 +77,23 @@ def test_four_processes_that_commit_twenty_times_each_lose_nothing(settings: Set
             (3, 20),
         ]
         assert lake.value("SELECT count(*) FROM s.many") == 80
+
+
+def test_a_process_that_has_the_lake_open_writes_no_more_once_newer_code_has_raised_its_format(
+    settings: Settings, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both_halves(lake, 1)
+    with monkeypatch.context() as newer_code:
+        newer_code.setattr(lake_format, "FORMAT", lake_format.FORMAT + 1)
+        with Lake(settings) as newer:
+            both_halves(newer, 2)
+    before = lake.rows(HALVES)
+    refused = f"has format {lake_format.FORMAT + 1}; this version knows up to {lake_format.FORMAT}"
+    with pytest.raises(LakeError, match=refused):
+        both_halves(lake, 3)
+    with pytest.raises(LakeError, match=refused):
+        maintain(lake)
+    assert lake.rows(HALVES) == before == [("a", 2, 500), ("b", 2, 500)], "it can still be read"
 
 
 def test_a_forked_child_is_told_to_open_a_lake_of_its_own(lake: Lake) -> None:

@@ -1,9 +1,11 @@
 import threading
 
+import duckdb
 import polars as pl
 import pytest
 
 from ml_platform.errors import LakeError
+from ml_platform.lake import file_hashes
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Rows, stage, write
 from ml_platform.settings import Settings
@@ -177,3 +179,22 @@ def test_the_frames_of_a_transaction_are_let_go(lake: Lake) -> None:
 def test_a_read_only_lake_is_not_written(lake: Lake, settings: Settings) -> None:
     with Lake(settings, read_only=True) as reader, pytest.raises(LakeError, match="read-only"), write(reader, AUTHOR):
         pass
+
+
+def test_a_disk_that_fills_after_the_commit_keeps_the_rows_and_says_so(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_room(*arguments: object) -> None:
+        raise duckdb.IOException("IO Error: Could not write file: No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(file_hashes, "note_committed", without_room)
+        assert put(lake, pl.DataFrame({"v": [1]})) == 1, "the hashes can wait"
+    assert len(file_hashes.without_hash(lake)) == 1
+    said = r"is full: .* The rows are committed and not recorded yet\. Free space"
+    with pytest.raises(LakeError, match=said), write(lake, AUTHOR) as tx:
+        tx.append("s", "t", pl.DataFrame({"v": [2]}), partition="2013-02")
+        tx.after_commit(without_room)
+    assert lake.value("SELECT sum(v) FROM s.t") == 3
+    file_hashes.tend(lake)
+    assert file_hashes.without_hash(lake) == []

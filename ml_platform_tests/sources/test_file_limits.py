@@ -19,14 +19,15 @@ from ml_platform.authoring.opened import opened
 from ml_platform.errors import FileRefused, LimitExceeded, SourceUnavailable
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import FileLimits, Settings
-from ml_platform.sources.file_reading import read, unopened
+from ml_platform.sources import file_reading
+from ml_platform.sources.file_reading import csv_share, read, unopened
 from ml_platform.sources.files import FileSource
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.guard import Guard
-from ml_platform.sources.json_reading import _depth
+from ml_platform.sources.json_reading import _depth, read_json
 from ml_platform.sources.landed import strays
 from ml_platform.sources.landing import land
-from ml_platform.sources.scan import pending
+from ml_platform.sources.scan import pending, read_key
 from ml_platform.spec.sources import Files
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers
 
@@ -46,6 +47,7 @@ BEYOND: list[tuple[str, float, str, str | bytes, str]] = [
     ("max_file_bytes", 200, "a.csv", CSV, "bytes): it holds more than 200 bytes"),
     ("max_file_bytes", 400, "a.csv.gz", gzip.compress(CSV.encode() * 9), "unpacked bytes): it holds more than"),
     ("max_file_bytes", 2000, "a.parquet", _parquet(pl.DataFrame(CELLS * 9)), "rows of 2 columns): it holds more"),
+    ("max_file_bytes", 9000, "a.json", json.dumps(CELLS[:20]), "bytes of one JSON array, each of which counts 4"),
     ("max_columns", 1, "a.csv", CSV, "(line 1): it has 2 columns"),
     ("max_columns", 1, "a.json", json.dumps(CELLS), "(the array): it has 2 columns"),
     ("max_columns", 1, "a.ndjson", "\n".join(map(json.dumps, CELLS)), "(line 1): it has 2 columns"),
@@ -165,12 +167,51 @@ def test_an_archive_may_have_any_ratio_until_it_is_large() -> None:
         guard.check_unpacked(400_000_001, packed=20_000_000)
 
 
+def test_what_unpacks_to_more_than_memory_should_hold_is_refused_though_its_ratio_is_harmless() -> None:
+    with pytest.raises(LimitExceeded, match=r"more than 1,000,000,000 bytes\. .* ML_PLATFORM_MAX_FILE_BYTES"):
+        Guard("a.json.gz", FileLimits()).check_unpacked(1_000_000_001, packed=50_000_000)
+
+
+@pytest.mark.parametrize("memory", ["10MB", "2GB"])
+def test_a_csv_is_read_with_the_memory_and_the_threads_of_the_settings(tmp_path: Path, memory: str) -> None:
+    (tmp_path / "a.csv").write_text("id,name\n" + "".join(f"{n},{'x' * 300}\n" for n in range(100_000)))
+    limits = FileLimits(memory_limit=memory, threads=64)
+    assert read(tmp_path / "a.csv", "a.csv", Files("a.csv"), limits).height == 100_000
+    share = csv_share(limits)
+    reader = file_reading._reader(share["memory_limit"], share["threads"])
+    [(threads, folder)] = reader.execute(
+        "SELECT current_setting('threads'), current_setting('temp_directory')"
+    ).fetchall()
+    assert (threads, folder) == ({"10MB": 2, "2GB": 31}[memory], "")
+
+
+def test_a_refused_file_is_not_read_anew_because_the_memory_is_another_one() -> None:
+    less, more = FileLimits(memory_limit="1GB", threads=1), FileLimits(memory_limit="4GB", threads=8)
+    assert read_key(customers(), less) == read_key(customers(), more)
+    assert read_key(customers(), less) != read_key(customers(), FileLimits(max_columns=7))
+
+
 def test_the_time_of_a_file_begins_with_the_file() -> None:
     seconds = iter([100.0, 109.0, 111.0])
     guard = Guard("a.csv", FileLimits(max_file_seconds=10), clock=lambda: next(seconds))
     guard.check_time()
     with pytest.raises(LimitExceeded):
         guard.check_time("line 7")
+
+
+def test_the_time_of_a_file_ends_an_array_of_json_in_its_middle_and_refuses_parquet_at_its_end(tmp_path: Path) -> None:
+    seconds = iter([0.0, *[1.0] * 3])
+
+    def clock() -> float:
+        return next(seconds, 99.0)
+
+    array = tmp_path / "a.json"
+    array.write_text(json.dumps([{"id": n} for n in range(9000)]))
+    with pytest.raises(LimitExceeded, match=r"a\.json \(object 4,096\): it takes longer than 10 seconds"):
+        read_json(array, Guard("a.json", FileLimits(max_file_seconds=10), clock=clock))
+    (tmp_path / "a.parquet").write_bytes(_parquet(pl.DataFrame(CELLS)))
+    with pytest.raises(LimitExceeded, match=r"a\.parquet: it takes longer than 1e-09 seconds"):
+        read(tmp_path / "a.parquet", "a.parquet", Files("a.parquet"), FileLimits(max_file_seconds=1e-9))
 
 
 def test_a_fault_of_the_machine_refuses_no_file() -> None:

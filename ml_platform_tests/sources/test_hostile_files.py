@@ -1,6 +1,7 @@
 """One file never stops its table: hostile files of many kinds, each beside a good one, in one lake."""
 
 import dataclasses
+import errno
 import gzip
 import os
 import shutil
@@ -17,6 +18,7 @@ from polars.exceptions import PanicException
 
 from ml_platform.authoring.opened import opened
 from ml_platform.errors import FileRefused, LakeError, SourceUnavailable
+from ml_platform.lake.storable import storable
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources import column_values, raw
@@ -185,8 +187,6 @@ def test_whatever_clean_raises_is_about_its_file_and_the_others_go_on(sandbox: I
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (MemoryError(), "there is not enough memory for it while it was read. Split it"),
-        (duckdb.OutOfMemoryException("x"), "there is not enough memory for it while it was read. Split it"),
         (RecursionError("x"), "nested too deeply, as was noticed while it was read. Write what is inside as text"),
         (PanicException("not yet\nimplemented"), "PanicException while it was read: not yet. Write it anew"),
         (KeyError("\x1b[31m"), "KeyError while it was read: '\\x1b[31m'. Write it anew"),
@@ -195,6 +195,41 @@ def test_whatever_clean_raises_is_about_its_file_and_the_others_go_on(sandbox: I
 def test_an_error_that_nobody_foresaw_names_the_file(fault: BaseException, said: str) -> None:
     refusal_of_it = refusal("orders/a.csv", fault, "it was read")
     assert str(refusal_of_it).startswith("orders/a.csv: ") and said in str(refusal_of_it)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (MemoryError(), "not enough memory or room to spill while it was read. The next run tries again. Raise ML_PL"),
+        (duckdb.OutOfMemoryException("could not allocate 1 GB"), "while it was read (could not allocate 1 GB)"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "Cannot allocate memory, while it was read. The next run"),
+        (OSError(errno.EIO, "Input/output error"), "Input/output error, while it was read. The next run"),
+    ],
+)
+def test_what_the_machine_lacks_refuses_no_file(fault: Exception, said: str) -> None:
+    with pytest.raises(SourceUnavailable) as raised:
+        refusal("orders/a.csv", fault, "it was read")
+    assert str(raised.value).startswith("orders/a.csv: ") and said in str(raised.value)
+
+
+def test_a_file_for_which_memory_was_short_is_not_on_record_and_read_by_the_next_run(
+    sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(frame: pl.DataFrame) -> pl.DataFrame:
+        if "Grace" in frame["name"].to_list():
+            raise MemoryError
+        return storable(frame)
+
+    sandbox.put("customers/a.csv", "id,name\n1,Ada\n")
+    sandbox.put("customers/g.csv", "id,name\n2,Grace\n")
+    monkeypatch.setattr(raw, "storable", starved)
+    report = sandbox.ingest(customers())
+    assert (report.ingested, report.refused) == (["customers/a.csv"], [])
+    [waiting] = report.waiting
+    assert waiting.path == "customers/g.csv" and "not enough memory" in waiting.error
+    assert pending(sandbox.state, customers()).paths == ["customers/g.csv"]
+    monkeypatch.setattr(raw, "storable", storable)
+    assert sandbox.ingest(customers()).ingested == ["customers/g.csv"]
 
 
 @pytest.mark.parametrize("fault", [LakeError("x"), SourceUnavailable("a", "x"), duckdb.IOException("x")])

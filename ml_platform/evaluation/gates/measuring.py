@@ -1,10 +1,10 @@
 """Measuring a candidate by its gates: every gate gives verdicts, whatever happens inside it."""
 
-import errno
 from collections.abc import Iterable
 from dataclasses import replace
 
 from ml_platform import interrupts
+from ml_platform.disk_errors import is_of_the_machine
 from ml_platform.errors import ProcessKilled
 from ml_platform.evaluation.candidate import Candidate, Finding
 from ml_platform.evaluation.gates.registry import evaluator_of, turn_of
@@ -13,8 +13,6 @@ from ml_platform.spec.gates import Gate
 from ml_platform.state import verdicts
 from ml_platform.state.database import State
 from ml_platform.state.verdicts import Verdict
-
-_EXHAUSTED = frozenset({errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN})
 
 
 def evaluate(state: State, run_id: str, gates: Iterable[Gate], candidate: Candidate) -> list[Verdict]:
@@ -73,7 +71,7 @@ def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:
 
 def _of_the_machine(error: Exception) -> bool:
     """Whether memory, disk or processes ran out: no fault of the model or the gate."""
-    return isinstance(error, MemoryError | ProcessKilled) or (isinstance(error, OSError) and error.errno in _EXHAUSTED)
+    return isinstance(error, ProcessKilled) or is_of_the_machine(error)
 
 
 def _verdicts(gate: Gate, candidate: Candidate, findings: Iterable[Finding]) -> list[Verdict]:
