@@ -18,7 +18,8 @@ from sqlalchemy import func, select
 
 from ml_platform.errors import BackupError
 from ml_platform.lake import catalog_files, postgres_dump, snapshots, sqlite_copies
-from ml_platform.lake.backup_store import Backup, BackupStore, StoredFile
+from ml_platform.lake.backup_lists import Backup, StoredFile
+from ml_platform.lake.backup_store import BackupStore
 from ml_platform.lake.catalog_files import CatalogFile
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.locking import file_lock, removal_lock
@@ -126,22 +127,25 @@ class _Copying:
         self._before = {file.path: file for file in before.files} if before else {}
 
     def add(self, name: str, source: Path, *, size: int | None = None, sha256: str = "") -> None:
-        """Store a file under its path in the data folder. `size`, `sha256`: what it must have to be whole."""
+        """Store a file under its path in the data folder. `size`, `sha256`: what it must have to be whole.
+
+        It is read unless the last backup stored it with the same size and time of change.
+        """
         try:
             status = source.stat()
-            earlier = self._before.get(name)
-            same = earlier is not None and (earlier.size, earlier.mtime_ns) == (status.st_size, status.st_mtime_ns)
-            reusable = earlier.sha256 if earlier is not None and same else sha256
-            digest, stored, new = self._store.put(source, reusable)
+            earlier, known = self._before.get(name), ""
+            if earlier is not None and (earlier.size, earlier.mtime_ns) == (status.st_size, status.st_mtime_ns):
+                known = earlier.sha256 if sha256 in ("", earlier.sha256) else ""
+            stored = self._store.put(source, known=known, sha256=sha256, size=size)
         except FileNotFoundError:
+            stored = None
+        if stored is None:
             self.lost.append(name)
             return
-        if (size is not None and stored != size) or (sha256 and digest != sha256):
-            self.lost.append(name)
-            return
-        self.files.append(StoredFile(name, digest, stored, status.st_mtime_ns))
+        digest, length, new = stored
+        self.files.append(StoredFile(name, digest, length, status.st_mtime_ns))
         self.new_files += new
-        self.new_bytes += stored if new else 0
+        self.new_bytes += length if new else 0
         self._on_file()
 
 

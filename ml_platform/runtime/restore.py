@@ -16,9 +16,11 @@ from typing import Any
 
 from ml_platform.errors import BackupError
 from ml_platform.lake import lifetime, postgres_dump, sqlite_copies
-from ml_platform.lake.backup_store import Backup, BackupStore, StoredFile, sync_folder
+from ml_platform.lake.backup_lists import Backup, StoredFile
+from ml_platform.lake.backup_store import BackupStore
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.disk_faults import explained
+from ml_platform.lake.durable import sync_folder
 from ml_platform.lake.locking import file_lock, removal_lock
 from ml_platform.lake.lost_catalog import UNFINISHED_RESTORE, catalog_file, is_missing
 from ml_platform.runtime.backup import CATALOG, DUMP, STATE

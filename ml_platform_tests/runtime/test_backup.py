@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,14 +90,14 @@ def test_maintenance_removes_nothing_while_a_backup_copies(
     hurried = platform.settings.model_copy(update={"lock_timeout": 0.1})
     original, tried = BackupStore.put, []
 
-    def put_slowly(store: BackupStore, source: Path, reusable: str = "") -> tuple[str, int, bool]:
+    def put_slowly(store: BackupStore, source: Path, **expected: Any) -> tuple[str, int, bool] | None:
         if not tried:
             tried.append(True)
             with closing(opened(hurried)) as other:
                 refused = threading.Thread(target=lambda: tried.append(_refused(other)))
                 refused.start()
                 refused.join()
-        return original(store, source, reusable)
+        return original(store, source, **expected)
 
     monkeypatch.setattr(BackupStore, "put", put_slowly)
     backup(platform.settings, folder)
