@@ -153,7 +153,7 @@ def _copy_files(settings: Settings, moment: _Moment, copying: _Copying) -> None:
     data, tables = settings.data, settings.lake.resolve() / "tables"
     for file in moment.tables:
         if file.current or (tables / file.path).exists():  # an older snapshot may have lost its files long ago
-            copying.add(f"lake/tables/{file.path}", tables / file.path, size=file.size)
+            copying.add(f"lake/tables/{file.path}", tables / file.path, size=file.size, sha256=file.sha256)
     for digest in sorted(moment.blobs | moment.shown):
         path = settings.artifacts / digest[:2] / digest
         if digest in moment.blobs or path.exists():

@@ -12,6 +12,7 @@ import pytest
 
 from ml_platform.errors import BackupError, LakeError, PlatformError
 from ml_platform.lake.backup_store import BackupStore
+from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.maintenance import maintain
 from ml_platform.runtime.backup import backup
 from ml_platform.runtime.restore import check, restore
@@ -121,14 +122,20 @@ def test_what_is_lost_already_is_named_and_everything_else_is_backed_up(platform
     assert check(folder).damaged == ()
 
 
-def test_a_damaged_file_takes_nothing_from_an_earlier_backup(platform: Workspace, folder: Path) -> None:
-    earlier = backup(platform.settings, folder).backup
+@pytest.mark.parametrize("backed_up_before", [True, False])
+def test_a_table_file_with_other_bytes_of_the_same_number_is_lost_and_takes_nothing_from_an_earlier_backup(
+    platform: Workspace, folder: Path, backed_up_before: bool
+) -> None:
+    earlier = [backup(platform.settings, folder).backup] if backed_up_before else []
     (file,) = (platform.lake.tables / "raw" / "numbers" / "_partition=1").iterdir()
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 255
     file.write_bytes(content)
-    backup(platform.settings, folder)
-    assert check(folder, earlier).damaged == ()
+    report = backup(platform.settings, folder)
+    assert [Path(name).name for name in report.lost] == [file.name]
+    assert report.files == 2 + 5
+    assert not BackupStore(folder).path(file_hash(file)).exists(), "nobody may take them for what was committed"
+    assert all(check(folder, name).damaged == () for name in [*earlier, report.backup])
 
 
 @pytest.mark.parametrize("name", ["catalog.sqlite", "state.sqlite"])
