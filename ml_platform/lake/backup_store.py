@@ -8,9 +8,8 @@ A backup is there as soon as its list is: the list is renamed into place last. W
 and is not copied again. Folders and files are for their owner only.
 """
 
-import hashlib
 import json
-import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -24,10 +23,11 @@ from ml_platform.lake import backup_lists, durable
 from ml_platform.lake.backup_lists import FORMAT, Backup, StoredFile
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.disk_faults import disk_fault, exhausted
+from ml_platform.lake.hashed_copy import copy_hashed, reading
 from ml_platform.private_files import make_private
 
 _NAME = "backups.json"
-_CHUNK = 1 << 20  # bytes
+_HASH = re.compile(r"[0-9a-f]{64}")
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
@@ -38,7 +38,7 @@ class BackupStore:
         self.folder = folder.resolve()
         about = self.folder / _NAME
         try:
-            with _reading(about):
+            with reading(about):
                 number = int(json.loads(about.read_text())["format"])
         except FileNotFoundError:
             raise BackupError(
@@ -60,7 +60,7 @@ class BackupStore:
     def make(cls, folder: Path) -> "BackupStore":
         """Open the folder, which is made if it is missing or empty. Raises BackupError for one with other files."""
         folder = folder.resolve()
-        with _writing(folder):
+        with writing(folder):
             durable.make_folder(folder, _PRIVATE_FOLDER)
             if not (folder / _NAME).exists():
                 others = [path.name for path in folder.iterdir() if not path.name.startswith(_NAME)]
@@ -78,7 +78,7 @@ class BackupStore:
     def locked(self, timeout: float) -> Iterator[Path]:
         """Hold the folder against other backups; yields a folder for passing files. Raises BackupError in the end."""
         lock = FileLock(self.folder / "backups.lock")
-        with _writing(self.folder):
+        with writing(self.folder):
             try:
                 lock.acquire(timeout=timeout)
             except Timeout:
@@ -88,7 +88,7 @@ class BackupStore:
                 ) from None
         incoming = self.folder / "incoming"
         try:
-            with _writing(self.folder):
+            with writing(self.folder):
                 shutil.rmtree(incoming, ignore_errors=True)  # of a backup that was killed
                 incoming.mkdir(_PRIVATE_FOLDER)
             yield incoming
@@ -117,10 +117,10 @@ class BackupStore:
         if known and self._has(known, there):
             return known, there, False
         if sha256 and self._has(sha256, there):
-            with _reading(source):
+            with reading(source):
                 return (sha256, there, False) if file_hash(source) == sha256 else None
         incoming = self.folder / "incoming" / uuid.uuid4().hex
-        with _writing(self.folder):
+        with writing(self.folder):
             try:
                 digest, copied = copy_hashed(source, incoming, _PRIVATE_FILE)
                 if sha256 and digest != sha256:
@@ -138,9 +138,9 @@ class BackupStore:
     def add(self, backup: Backup) -> Backup:
         """Write the list of a backup, as the last step; the backup with its name."""
         name, text = backup_lists.written(backup)
-        with _writing(self.folder):
+        with writing(self.folder):
             durable.make_folder(self.folder / "backups", _PRIVATE_FOLDER)
-            durable.write(self._list(name), text, _PRIVATE_FILE)
+            durable.write(self.list_path(name), text, _PRIVATE_FILE)
         return backup_lists.read(name, text)
 
     def names(self) -> list[str]:
@@ -158,8 +158,8 @@ class BackupStore:
             )
         if len(chosen) > 1:
             raise BackupError(f"Several backups begin with {name!r}.", remedy=f"Name one: {', '.join(chosen[:5])}.")
-        with _reading(self._list(chosen[0])):
-            text = self._list(chosen[0]).read_bytes()
+        with reading(self.list_path(chosen[0])):
+            text = self.list_path(chosen[0]).read_bytes()
         return backup_lists.read(chosen[0], text)
 
     def readable(self) -> Iterator[Backup]:
@@ -172,10 +172,14 @@ class BackupStore:
         """Where the bytes of that hash are or would be."""
         return self.folder / "objects" / digest[:2] / digest
 
+    def objects(self) -> Iterator[Path]:
+        """All stored files, also those that no backup names."""
+        return (path for path in (self.folder / "objects").glob("??/*") if _HASH.fullmatch(path.name))
+
     def whole(self, file: StoredFile) -> bool:
         """Whether the bytes of a file are there and have their hash. Raises BackupError when they cannot be read."""
         stored = self.path(file.sha256)
-        with _reading(stored):
+        with reading(stored):
             return stored.exists() and file_hash(stored) == file.sha256
 
     def take(self, file: StoredFile, target: Path, *, private: bool = False) -> None:
@@ -196,7 +200,8 @@ class BackupStore:
                 remedy="Restore an older backup with --backup, or put the file back from a copy of this folder.",
             )
 
-    def _list(self, name: str) -> Path:
+    def list_path(self, name: str) -> Path:
+        """Where the list of the backup of that name is."""
         return self.folder / "backups" / f"{name}.json"
 
     def _has(self, digest: str, size: int) -> bool:
@@ -208,44 +213,8 @@ class BackupStore:
         return True
 
 
-def copy_hashed(source: Path, target: Path, mode: int = 0o666) -> tuple[str, int]:
-    """Copy a file to the disk; the hash and number of the bytes that were read. `mode`: of a new target.
-
-    Raises BackupError when the source cannot be read, and OSError when the target cannot be written.
-    """
-    digest, size = hashlib.sha256(), 0
-    with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stream:
-        for chunk in _chunks(source):
-            digest.update(chunk)
-            size += len(chunk)
-            stream.write(chunk)
-        stream.flush()
-        os.fsync(stream.fileno())
-    return digest.hexdigest(), size
-
-
-def _chunks(source: Path) -> Iterator[bytes]:
-    with _reading(source), source.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            yield chunk
-
-
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Raise BackupError instead of OSError, with the file that was read; one that is missing passes unchanged."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise BackupError(
-            f"{path} cannot be read: {error.strerror or first_line(error)}.",
-            remedy="Run as a user who may read it; where the disk fails, use a copy of the folder.",
-        ) from error
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
+def writing(folder: Path) -> Iterator[None]:
     """Raise BackupError for a folder of backups that is full or not writable; other errors pass unchanged."""
     try:
         yield
