@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 from ml_platform.errors import BackupError
 from ml_platform.lake import catalog_files, postgres_dump, snapshots, sqlite_copies
 from ml_platform.lake.backup_lists import Backup, StoredFile
+from ml_platform.lake.backup_removal import Removed, keep_newest
 from ml_platform.lake.backup_store import BackupStore
 from ml_platform.lake.catalog_files import CatalogFile
 from ml_platform.lake.connection import Lake
@@ -39,7 +40,13 @@ OnFile = Callable[[], None]
 
 @dataclass(frozen=True)
 class BackupReport:
-    """The result of a backup. `new_files` and `new_bytes` were not stored before; `lost` was missing or damaged."""
+    """The result of a backup.
+
+    new_files, new_bytes:      were not stored before.
+    lost:                      was missing or damaged already.
+    removed:                   the names of older backups that were removed.
+    removed_files, removed_bytes: were stored, and no backup that is kept names them.
+    """
 
     backup: str
     folder: str
@@ -48,6 +55,9 @@ class BackupReport:
     new_files: int
     new_bytes: int
     lost: tuple[str, ...]
+    removed: tuple[str, ...]
+    removed_files: int
+    removed_bytes: int
     seconds: float
 
 
@@ -64,15 +74,26 @@ class _Moment:
     reports: set[str]
 
 
-def backup(settings: Settings, folder: Path, *, on_file: OnFile = lambda: None) -> BackupReport:
+def backup(
+    settings: Settings, folder: Path, *, keep: int | None = None, on_file: OnFile = lambda: None
+) -> BackupReport:
     """Back up the platform into a folder of backups, which is made if it is missing. Only new content is copied.
 
-    on_file: called after each file.
+    Args:
+        settings: Those of the platform.
+        folder: The folder of backups.
+        keep: How many backups the folder keeps, with this one; None keeps all. Older ones are removed once this one is
+            there, and none when files were lost before it: an older one may still have them.
+        on_file: Called after each file.
 
-    Raises BackupError when there is no lake, when the folder is unsuitable or a database is damaged, and LakeError or
-    StateError when catalog and state do not open or do not belong together.
+    Raises:
+        BackupError: When there is no lake, when the folder is unsuitable or full, or a database is damaged.
+        LakeError: When the catalog does not open, or another process writes.
+        StateError: When catalog and state do not belong together.
     """
     started, data = time.monotonic(), settings.data.resolve()
+    if keep is not None and keep < 1:
+        raise BackupError(f"{keep} backups cannot be kept.", remedy="Keep 1 or more: `--keep 1`.")
     if folder.resolve().is_relative_to(data):
         raise BackupError(f"{folder} lies in the data folder {data}.", remedy="Name a folder on another disk.")
     if not database.lake_exists(settings):
@@ -80,30 +101,29 @@ def backup(settings: Settings, folder: Path, *, on_file: OnFile = lambda: None) 
         raise BackupError(f"There is no lake in {settings.lake}.", remedy="There is nothing to back up yet.")
     Workspace.open_for_reading(settings, {}).close()  # they open and belong together; an older lake is migrated
     store = BackupStore.make(folder)
-    with (
-        store.locked(settings.lock_timeout) as passing,
-        removal_lock(settings.lake.resolve(), "a backup", settings.lock_timeout),
-    ):
-        before = _newest(store)
-        with _moment(settings, passing) as moment:
-            if before is not None and before.lake != moment.lake:
-                raise BackupError(f"{store.folder} holds backups of another lake.", remedy="Name another folder.")
-            copying = _Copying(store, before, on_file)
-            for name, copy in moment.databases.items():
-                copying.add(name, copy)
-            _copy_files(settings, moment, copying)
-            finished = store.add(
-                Backup(
-                    number=_number(store),
-                    lake=moment.lake,
-                    catalog="postgresql" if settings.catalog.get_secret_value() else "sqlite",
-                    snapshot=moment.snapshot,
-                    made_at=datetime.now(UTC),
-                    made_by=version("ml-platform"),
-                    files=tuple(copying.files),
-                    lost=tuple(copying.lost),
+    with store.locked(settings.lock_timeout) as passing:
+        with removal_lock(settings.lake.resolve(), "a backup", settings.lock_timeout):
+            before = _newest(store)
+            with _moment(settings, passing) as moment:
+                if before is not None and before.lake != moment.lake:
+                    raise BackupError(f"{store.folder} holds backups of another lake.", remedy="Name another folder.")
+                copying = _Copying(store, before, on_file)
+                for name, copy in moment.databases.items():
+                    copying.add(name, copy)
+                _copy_files(settings, moment, copying)
+                finished = store.add(
+                    Backup(
+                        number=_number(store),
+                        lake=moment.lake,
+                        catalog="postgresql" if settings.catalog.get_secret_value() else "sqlite",
+                        snapshot=moment.snapshot,
+                        made_at=datetime.now(UTC),
+                        made_by=version("ml-platform"),
+                        files=tuple(copying.files),
+                        lost=tuple(copying.lost),
+                    )
                 )
-            )
+        removed = keep_newest(store, keep) if keep and not finished.lost else Removed()
     return BackupReport(
         backup=finished.name,
         folder=str(store.folder),
@@ -112,6 +132,9 @@ def backup(settings: Settings, folder: Path, *, on_file: OnFile = lambda: None) 
         new_files=copying.new_files,
         new_bytes=copying.new_bytes,
         lost=finished.lost,
+        removed=removed.backups,
+        removed_files=removed.files,
+        removed_bytes=removed.bytes,
         seconds=time.monotonic() - started,
     )
 

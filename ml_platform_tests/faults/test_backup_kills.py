@@ -102,6 +102,19 @@ def test_a_backup_that_is_killed_harms_neither_lake_nor_backups_and_goes_on(root
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
+def test_a_removal_of_older_backups_that_is_killed_harms_no_newer_one(root: Path, moment: int) -> None:
+    settings, folder = _settings(root), root / "backups"
+    _killed_at(moment, lambda: backup(settings, folder, keep=1))
+    assert all(check(folder, name).damaged == () for name in BackupStore(folder).names())
+    backup(settings, folder, keep=1)
+    (name,) = BackupStore(folder).names()
+    named = {file.sha256 for file in BackupStore(folder).find(name).files}
+    assert {path.name for path in BackupStore(folder).objects()} == named
+    restore(_settings(root, "restored"), folder)
+    assert numbers(_settings(root, "restored")) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_a_restore_that_is_killed_goes_on_or_leaves_the_lake_as_it_was(root: Path, moment: int) -> None:
     settings, folder = _settings(root), root / "backups"
     kept = content(settings.data)

@@ -19,7 +19,7 @@ from ml_platform.runtime.restore import check, restore
 from ml_platform.runtime.retention import maintain as tidy
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform_tests.runtime.platforms import numbers, opened, put
+from ml_platform_tests.runtime.platforms import note, numbers, opened, put
 
 
 @pytest.fixture
@@ -182,3 +182,77 @@ def test_a_folder_takes_backups_of_one_lake_only(platform: Workspace, folder: Pa
     with pytest.raises(BackupError, match="holds backups of another lake"):
         backup(other, folder)
     assert len(BackupStore(folder).names()) == 1
+
+
+def _objects(folder: Path) -> set[str]:
+    return {path.name for path in BackupStore(folder).objects()}
+
+
+def test_the_newest_backups_are_kept_with_everything_that_they_name(
+    platform: Workspace, folder: Path, tmp_path: Path
+) -> None:
+    names = [backup(platform.settings, folder).backup]
+    for number in (3, 4):
+        put(platform, number)
+        names.append(backup(platform.settings, folder, keep=3).backup)
+    before = _objects(folder)
+    put(platform, 5)
+    report = backup(platform.settings, folder, keep=2)
+    assert report.removed == (names[1], names[0])
+    store = BackupStore(folder)
+    assert store.names() == [report.backup, names[2]]
+    named = {file.sha256 for one in store.readable() for file in one.files}
+    assert _objects(folder) == named
+    assert report.removed_files == len(before - named) == 2 * 2, "the databases of both, and nothing else"
+    assert report.removed_bytes > 0
+    for name, there in ((names[2], [1, 2, 3, 4]), (report.backup, [1, 2, 3, 4, 5])):
+        assert check(folder, name).damaged == ()
+        other = Settings(data=tmp_path / name, threads=1)
+        restore(other, folder, name)
+        assert numbers(other) == there
+
+
+def test_what_a_killed_backup_left_is_removed_with_older_ones(platform: Workspace, folder: Path) -> None:
+    backup(platform.settings, folder)
+    left = folder / "objects" / "ab" / ("ab" * 32)
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"of a backup that was killed")
+    (left.parent / "notes.txt").touch()
+    assert backup(platform.settings, folder).removed_files == 0
+    assert backup(platform.settings, folder, keep=5).removed_files == 1
+    assert not left.exists()
+    assert (left.parent / "notes.txt").exists(), "it is not ours"
+
+
+def test_a_backup_that_lost_files_removes_nothing(platform: Workspace, folder: Path) -> None:
+    backup(platform.settings, folder)
+    (file,) = (platform.lake.tables / "raw" / "numbers" / "_partition=1").iterdir()
+    file.unlink()
+    before = _objects(folder)
+    report = backup(platform.settings, folder, keep=1)
+    assert report.lost
+    assert report.removed == ()
+    assert before <= _objects(folder)
+    assert len(BackupStore(folder).names()) == 2
+
+
+def test_nothing_is_removed_that_a_list_which_cannot_be_read_may_name(platform: Workspace, folder: Path) -> None:
+    names = [backup(platform.settings, folder).backup]
+    for number in (3, 4):
+        put(platform, number)
+        names.append(backup(platform.settings, folder).backup)
+    note(BackupStore(folder).list_path(names[2]), made_by="somebody else")
+    before = _objects(folder)
+    report = backup(platform.settings, folder, keep=2)
+    assert report.removed == (names[0],), "the damaged list is no backup, so the one before it is the second"
+    assert report.removed_files == 0
+    assert before <= _objects(folder)
+    report = backup(platform.settings, folder, keep=2)
+    assert report.removed == (names[2], names[1])
+    assert report.removed_files > 0
+
+
+def test_no_backup_is_not_kept(platform: Workspace, folder: Path) -> None:
+    with pytest.raises(BackupError, match="0 backups cannot be kept"):
+        backup(platform.settings, folder, keep=0)
+    assert not folder.exists()
