@@ -3,6 +3,7 @@
     PlatformError
     ├── DeclarationError        a pipeline, table, feature or gate is declared wrongly
     ├── AuthoringError          a declaration cannot be drafted from this file, or not in this folder
+    │   └── UnfitArgument       a name, a column or a folder that was given is not one, or is taken
     ├── NotFoundError           a pipeline, version, partition or table that does not exist
     │   └── AmbiguousKey        a partial key fits several predictions
     ├── IngestionError          a file or a table cannot be ingested
@@ -73,6 +74,18 @@ def first_line(error: BaseException) -> str:
     return printable(first.rstrip(" .")[:_LINE]) or type(error).__name__
 
 
+def sentence(text: str) -> str:
+    """A library's message with an end, so that a remedy can follow it.
+
+    >>> sentence("No snapshot at version 100")
+    'No snapshot at version 100.'
+    >>> sentence("Did you mean x?")
+    'Did you mean x?'
+    """
+    ended = text.rstrip()
+    return ended if not ended or ended[-1] in ".!?^" else f"{ended}."
+
+
 @contextmanager
 def secret_free_errors() -> Iterator[None]:
     """Raise PlatformError instead of an error whose message, notes or causes hold a secret; others pass unchanged.
@@ -114,6 +127,10 @@ class DeclarationError(PlatformError):
 
 class AuthoringError(PlatformError):
     """A declaration cannot be drafted: the file is unsuitable, or the target file exists."""
+
+
+class UnfitArgument(AuthoringError):
+    """A name that is none or is taken, a column that the file does not have, or no folder."""
 
 
 class NotFoundError(PlatformError):

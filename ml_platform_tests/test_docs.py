@@ -117,7 +117,7 @@ AS_TRIPS = {
     "r.flight_id": "r.trip",
     "'flights'": "'trips'",
     ".flights": ".trips",
-    "VERSION => 100": "VERSION => 17",
+    "VERSION => 30": "VERSION => 17",
 }
 SQL = ROOT / "docs" / "sql.md"
 

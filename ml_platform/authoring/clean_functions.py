@@ -17,7 +17,7 @@ def stripped(texts: pl.Expr) -> pl.Expr:
 
 
 def number(texts: pl.Expr, decimal: str, group: str, sign: str) -> pl.Expr:
-    """Convert numbers such as 1.234,5 € to a decimal point. Mark others, so that the contract rejects them."""
+    """Convert numbers such as 1.234,5 € to a decimal point. Others stay; what would be misread is marked."""
     bare, signed = texts, pl.lit(value=True)
     if sign:
         mark = f"[{sign}]" if len(sign) == 1 else sign
@@ -27,10 +27,13 @@ def number(texts: pl.Expr, decimal: str, group: str, sign: str) -> pl.Expr:
     grouped = rf"[1-9]\d{{0,2}}({between}\d{{3}})+|" if group else ""
     whole = bare.str.contains(rf"^[+-]?({grouped}\d+)([{decimal}]\d+)?$")
     digits = bare.str.replace_all(between, "") if group else bare
+    misread = texts.str.strip_chars().cast(pl.Float64, strict=False).is_not_null()
     return (
         pl.when(signed & whole)
         .then(digits.str.replace(decimal, ".", literal=True))
-        .otherwise("written otherwise: " + texts)
+        .when(misread)
+        .then(texts + " (written unlike the others)")
+        .otherwise(texts)
     )
 
 

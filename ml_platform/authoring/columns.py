@@ -1,11 +1,13 @@
 """The facts about one column of a file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
 from ml_platform.authoring.kinds import Reading
+from ml_platform.errors import UnfitArgument, did_you_mean
 
 LEVELS = 30  # texts that are listed; of more, how many there are
 SAMPLE = 20_000  # rows that are compared with the target
@@ -87,6 +89,12 @@ def unread(index: int, name: str, clean: str, values: pl.Series) -> Column:
     """A column that is nested, binary or a time of day: of its values only the gaps count."""
     facts = column(index, name, clean, Reading("other"), values.is_null())
     return Column(**{**vars(facts), "nulls": values.null_count()})
+
+
+def unknown_column(flag: str, name: str, names: Sequence[str]) -> UnfitArgument:
+    """The refusal of a column that a flag names and the file does not have; `names`: those that it has."""
+    remedy = f"{did_you_mean(name, names)} Its columns: {', '.join(names[:50])}."
+    return UnfitArgument(f"{flag} names {name!r}, which the file does not have.", remedy=remedy.strip())
 
 
 def _mark(values: pl.Series) -> int:

@@ -65,6 +65,8 @@ def _table(draft: Draft) -> str:
         files["column_nulls"] = repr(draft.column_nulls)
     if draft.opened.separator != ",":
         files["separator"] = repr(draft.opened.separator)
+    if draft.opened.encoding is not None:
+        files["encoding"] = repr(draft.opened.encoding)
     arguments = [repr(draft.table), call("Files", repr(pattern(draft)), **files), f"contract={draft.contract}"]
     if contract.clean(draft):
         arguments.append(f"clean=clean_{draft.table}")

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -78,6 +79,10 @@ class Draft:
     def group(self) -> Column | None:
         """The column whose rows stay together; None where the split is by time."""
         return self.roles.group if self.untimed else None
+
+    def in_utc(self, column: Column, value: Any) -> Any:
+        """A value of a column, a moment of the file's clock in UTC."""
+        return moment(value, self.zone, naive=column.naive) if isinstance(value, datetime) else value
 
     def of(self, role: str) -> list[Use]:
         """The uses of that role, in the file's order."""

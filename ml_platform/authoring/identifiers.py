@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import dataframely as dy
 
 import ml_platform
-from ml_platform.errors import AuthoringError
+from ml_platform.errors import DeclarationError, UnfitArgument
 from ml_platform.naming import RESERVED, check_identifier
 
 LONGEST = 40  # characters of a column name, so that a line of the declaration holds it
@@ -51,18 +51,23 @@ def unused(name: str, taken: Iterable[str]) -> str:
 def check_name(name: str, pipelines: Iterable[str]) -> str:
     """Return `name` if it is valid for a module, a variable and a pipeline.
 
-    Raises DeclarationError for what is no identifier of the platform, AuthoringError for a Python
-    keyword, a reserved or imported name, and for that of a pipeline there is.
+    Raises UnfitArgument for what is no identifier of the platform, a Python keyword, a reserved or imported name, and
+    that of a pipeline there is.
     """
-    check_identifier(name, f"pipeline {name!r}")
+    try:
+        check_identifier(name, "")
+    except DeclarationError as error:
+        plain = _plain(name).rstrip("_")
+        meant = f"Did you mean {plain!r}? " if plain else ""
+        raise UnfitArgument(f"{error.problem}.", remedy=f"{meant}{error.remedy}") from None
     if keyword.iskeyword(name) or name in _IMPORTED:
-        raise AuthoringError(f"{name!r} is already a name in Python here.", remedy="Choose another name.")
+        raise UnfitArgument(f"{name!r} is already a name in Python here.", remedy="Choose another name.")
     if name in RESERVED:
-        raise AuthoringError(f"{name!r} is a reserved name of the platform.", remedy="Choose another.")
+        raise UnfitArgument(f"{name!r} is a reserved name of the platform.", remedy="Choose another.")
     if name.startswith("test_"):
-        raise AuthoringError(f"{name!r} is what a test file is called.", remedy="Choose a name without test_.")
+        raise UnfitArgument(f"{name!r} is what a test file is called.", remedy="Choose a name without test_.")
     if name in set(pipelines):
-        raise AuthoringError(f"There is a pipeline {name!r} already.", remedy="Choose another name, or edit that one.")
+        raise UnfitArgument(f"There is a pipeline {name!r} already.", remedy="Choose another name, or edit that one.")
     return name
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from ml_platform.authoring import null_texts
-from ml_platform.authoring.columns import NUMBERS, TIMES, Column, column, unread
+from ml_platform.authoring.columns import NUMBERS, TIMES, Column, column, unknown_column, unread
 from ml_platform.authoring.dialect import no_header
 from ml_platform.authoring.identifiers import column_names
 from ml_platform.authoring.kinds import Hints, Reading, read, read_numbers
@@ -42,10 +42,7 @@ def look(opened: Opened, answers: Answers = Answers()) -> list[Column]:  # froze
     """
     unknown = sorted(set(answers.drop) - set(opened.names))
     if unknown:
-        raise AuthoringError(
-            f"--drop names {', '.join(map(repr, unknown))}, which {opened.path} does not have.",
-            remedy=f"Its columns: {', '.join(opened.names[:50])}.",
-        )
+        raise unknown_column("--drop", unknown[0], opened.names)
     named = enumerate(zip(opened.names, column_names(opened.names), strict=True))
     wanted = [(index, name, clean) for index, (name, clean) in named if name not in answers.drop]
     hints = Hints(answers.dates, answers.decimal or "", opened.separator == ";", typed=opened.format != "csv")

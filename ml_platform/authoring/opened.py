@@ -11,16 +11,17 @@ import duckdb
 import polars as pl
 
 from ml_platform.authoring.dialect import check_header, separator
-from ml_platform.errors import AuthoringError, FileRefused, PlatformError
+from ml_platform.errors import AuthoringError, DeclarationError, FileRefused, PlatformError, UnfitArgument
 from ml_platform.lake.storable import storable
 from ml_platform.naming import literal
 from ml_platform.settings import FileLimits
 from ml_platform.sources import file_reading
+from ml_platform.sources.broken_files import ContentBroken, WrongEncoding
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.parquet_reading import check_footer
 from ml_platform.sources.raw_columns import ROW
-from ml_platform.sources.unpacking import check_text, unpacked
+from ml_platform.sources.unpacking import check_text, in_utf8, unpacked
 from ml_platform.spec.sources import Files
 
 MOST_COLUMNS = 1000
@@ -33,13 +34,14 @@ _WORKBOOKS = (".xls", ".xlsx", ".ods")
 
 @dataclass(frozen=True)
 class Opened:
-    """The columns of a file, by index. `suffix` is what its name ends in, packing included."""
+    """The columns of a file, by index. `suffix` is what its name ends in, packing included; no `encoding` is UTF-8."""
 
     path: str
     stem: str
     suffix: str
     format: str
     separator: str
+    encoding: str | None
     names: list[str]
     rows: int
     staged: Path
@@ -71,11 +73,13 @@ class Opened:
 
 
 @contextmanager
-def opened(file: Path, limits: FileLimits = _DEFAULTS) -> Iterator[Opened]:
+def opened(file: Path, limits: FileLimits = _DEFAULTS, *, encoding: str | None = None) -> Iterator[Opened]:
     """`file`, CSV, Parquet, NDJSON or JSON by its suffix (anything else counts as CSV), while the context is open.
 
+    `encoding`: of its text, by a name that Python knows; None for UTF-8.
+
     Raises FileRefused for what cannot be read whole or is beyond the limits of a run, AuthoringError for too few rows
-    or too many columns.
+    or too many columns, UnfitArgument for an encoding that Python does not know, or of Parquet.
     """
     guard = Guard(file.name, limits)
     suffixes = file.suffixes
@@ -85,11 +89,19 @@ def opened(file: Path, limits: FileLimits = _DEFAULTS) -> Iterator[Opened]:
     if suffix.lower() in _WORKBOOKS:
         raise FileRefused(file.name, "this is a workbook", remedy="Save the sheet as CSV.")
     kind = (Files(f"x{suffix}", format=None).row_format if _known(suffix) else None) or "csv"
+    _check_encoding(encoding, kind)
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="new-"))
         try:
             plain = stack.enter_context(unpacked(file, guard))
-            opened_file = _opened(guard, suffix, kind, plain, Path(folder) / "columns.parquet")
+            plain = stack.enter_context(in_utf8(plain, guard, encoding))
+            opened_file = _opened(guard, suffix, kind, plain, Path(folder) / "columns.parquet", encoding)
+        except ContentBroken as broken:
+            raise _here(broken, "Mend the file, and draft from it again.") from None
+        except WrongEncoding as wrong:
+            convert = f", or convert it: iconv -f {wrong.likely} -t UTF-8" if wrong.likely else ""
+            likely = wrong.likely.lower() or "as the file is, or leave it out for UTF-8"
+            raise _here(wrong, f"Pass --encoding {likely}{convert}.") from None
         except PlatformError:
             raise
         except OSError as fault:
@@ -99,7 +111,21 @@ def opened(file: Path, limits: FileLimits = _DEFAULTS) -> Iterator[Opened]:
         yield opened_file
 
 
-def _opened(guard: Guard, suffix: str, kind: str, plain: Path, staged: Path) -> Opened:
+def _check_encoding(encoding: str | None, kind: str) -> None:
+    if encoding is None:
+        return
+    try:
+        Files(f"x.{kind}", encoding=encoding)
+    except DeclarationError as error:
+        raise UnfitArgument(f"--encoding: {error.problem}.", remedy=error.remedy) from None
+
+
+def _here(refused: FileRefused, remedy: str) -> FileRefused:
+    """The refusal of a file that lies where the user keeps it: nothing was landed."""
+    return FileRefused(refused.path, refused.problem, position=refused.position, remedy=remedy)
+
+
+def _opened(guard: Guard, suffix: str, kind: str, plain: Path, staged: Path, encoding: str | None) -> Opened:
     path, cut = guard.path, ","
     if plain.stat().st_size == 0:
         raise FileRefused(path, "the file is empty", remedy="Give one with a header and rows.")
@@ -121,7 +147,7 @@ def _opened(guard: Guard, suffix: str, kind: str, plain: Path, staged: Path) -> 
             remedy=f"{FEWEST_ROWS} are the least; some hundreds are better.",
         )
     stem = path[: len(path) - len(suffix)] if suffix else path
-    return Opened(path, stem, suffix, kind, cut, names, rows, staged)
+    return Opened(path, stem, suffix, kind, cut, encoding, names, rows, staged)
 
 
 def _known(suffix: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ml_platform.errors import AuthoringError
+from ml_platform.errors import AuthoringError, UnfitArgument
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ def destination(name: str, to: Path | None, packages: Sequence[str]) -> Destinat
     """The destination in `to`, else in the first of `packages` that is a folder of ours to write to.
 
     Tests go to the mirror of the package, `<package>_tests`, where there is one, else to `tests` beside
-    the declaration. Raises AuthoringError when there is no such folder, a file there already, or another
-    module that would be imported by the same name.
+    the declaration. Raises AuthoringError when no folder is given and none fits, UnfitArgument when the given one
+    is none, a file is there already, or another module would be imported by the same name.
     """
     folders = {folder: package for package in packages for folder in _folders(package)}
     folder = to.absolute() if to is not None else next(filter(_ours, folders), None)
@@ -40,7 +40,7 @@ def destination(name: str, to: Path | None, packages: Sequence[str]) -> Destinat
             remedy="Say where it goes with --to FOLDER.",
         )
     if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise AuthoringError(
+        raise UnfitArgument(
             f"{folder} is no folder that can be written to.", remedy="Make it, or name another by --to."
         )
     root, inner = _package(folder)
@@ -51,9 +51,9 @@ def destination(name: str, to: Path | None, packages: Sequence[str]) -> Destinat
     files = Destination(folder / f"{name}.py", tests / f"test_{name}.py", ".".join(parts), folder in folders)
     for file in (files.declaration, files.tests, folder / name):
         if file.exists():
-            raise AuthoringError(f"{file} exists already.", remedy="Choose another name; nothing is overwritten.")
+            raise UnfitArgument(f"{file} exists already.", remedy="Choose another name; nothing is overwritten.")
     if root is None and importlib.util.find_spec(name) is not None:
-        raise AuthoringError(
+        raise UnfitArgument(
             f"{name!r} is a Python module here, which {files.declaration} would hide, or be hidden by.",
             remedy="Choose another name.",
         )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.authoring.columns import LEVELS, TIMES, Column
+from ml_platform.authoring.columns import LEVELS, TIMES, Column, unknown_column
 from ml_platform.authoring.guesses import MOST_GAPS, guess_group, looks_like_identifier
 from ml_platform.authoring.opened import Opened
 from ml_platform.errors import AuthoringError
@@ -34,14 +34,11 @@ class Roles:
 
 
 def named(columns: Sequence[Column], text: str, flag: str) -> Column:
-    """The column with that name in the file or in the declaration. Raises AuthoringError."""
+    """The column with that name in the file or in the declaration. Raises UnfitArgument."""
     for column in columns:
         if text in (column.name, column.clean):
             return column
-    raise AuthoringError(
-        f"{flag} names {text!r}, which the file does not have.",
-        remedy=f"Its columns: {', '.join(column.name for column in columns[:50])}.",
-    )
+    raise unknown_column(flag, text, [column.name for column in columns])
 
 
 def check_key(opened: Opened, key: Sequence[Column]) -> tuple[Column, ...]:

@@ -27,6 +27,7 @@ _TASK = typer.Option(help="The task, if it differs from the one that the target'
 _ZONE = typer.Option(metavar="ZONE", help="Time zone of times without an offset, such as Europe/Berlin.")
 _DATES = typer.Option(help="Day first or month first, if the file does not show it.")
 _DECIMAL = typer.Option(help="The decimal mark, if the file does not show whether 1.234 is one or a thousand.")
+_ENCODING = typer.Option(metavar="NAME", help="How the text is encoded, such as cp1252 or utf-16; default UTF-8.")
 _DROP = typer.Option(metavar="COLUMN", help="Leave a column out; repeat for several columns.")
 _TO = typer.Option(metavar="FOLDER", help="Folder of the new module; default the first package of pipelines.")
 _YES = typer.Option("--yes", "-y", help="Accept the guesses for options that are not given.")
@@ -47,6 +48,7 @@ def new(
     time_zone: Annotated[str | None, _ZONE] = None,
     dates: Annotated[Literal["dmy", "mdy"] | None, _DATES] = None,
     decimal: Annotated[Literal["point", "comma"] | None, _DECIMAL] = None,
+    encoding: Annotated[str | None, _ENCODING] = None,
     drop: Annotated[list[str] | None, _DROP] = None,
     to: Annotated[Path | None, _TO] = None,
     yes: Annotated[bool, _YES] = False,
@@ -74,7 +76,7 @@ def new(
     declared = pipelines(settings)
     check_name(name, declared)
     where = destination(name, to, settings.pipelines)
-    with opened(source, settings) as file:
+    with opened(source, settings, encoding=encoding) as file:
         columns = look(file, Answers(tuple(drop or ()), dates, decimal, (at,) if at else ()))
         if not as_json:
             emit_table([_seen(column) for column in columns], title=f"{file.path}: {file.rows:,} rows")
@@ -116,8 +118,10 @@ def _values(column: "Column") -> str:
         return ", ".join(map(str, column.categories[:8])) + (", …" if len(column.categories) > 8 else "")
     if not column.distinct:
         return ""
-    low, high = (f"{value:g}" if isinstance(value, float) else str(value) for value in (column.low, column.high))
-    return f"{low} to {high}"
+    low, high = column.low, column.high
+    if column.kind == "moment" and column.naive:  # the clock of the file: its zone may not be chosen yet
+        low, high = low.replace(tzinfo=None), high.replace(tzinfo=None)
+    return " to ".join(f"{value:g}" if isinstance(value, float) else str(value) for value in (low, high))
 
 
 def _following(draft: "Draft", source: Path, where: "Destination", packages: list[str]) -> list[str]:
@@ -174,9 +178,9 @@ def _summary(
             "type": use.column.kind,
             "nulls": use.column.nulls,
             "distinct": use.column.distinct,
-            "low": use.column.low,
-            "high": use.column.high,
-            "levels": use.column.categories,
+            "low": draft.in_utc(use.column, use.column.low),
+            "high": draft.in_utc(use.column, use.column.high),
+            "levels": [draft.in_utc(use.column, level) for level in use.column.categories],
             "role": use.role,
             "remarks": [*use.column.reading.remarks, *([use.why] if use.why else [])],
         }

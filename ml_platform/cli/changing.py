@@ -80,16 +80,24 @@ def withdraw(
 ) -> None:
     """Withdraw a file: its rows end now, on record. The file stays where it is and is not read until it lands again.
 
-    A second time it changes nothing. `run` carries it through; past predictions stay.
+    One that a run refused, or has not read yet, is withdrawn as well. A second time it changes nothing. `run` carries
+    it through; past predictions stay.
     """
-    from ml_platform.sources.withdrawing import withdraw as end
+    from ml_platform.sources import withdrawing
+    from ml_platform.state import database
 
-    workspace = opening.writing()
-    outcome = end(workspace.state, workspace.settings, table, file, why=why, actor=getpass.getuser())
+    settings, there = opening.settings(), opening.declarations()
+    declared = [one for pipeline in there.pipelines.values() for one in pipeline.tables]
+    if not database.exists(settings):  # a wrong name makes no lake
+        withdrawing.check_table(None, table, declared)
+        withdrawing.find_path(list(withdrawing.files_lying(settings, table, declared)), table, file)
+    state = opening.writing(there).state
+    outcome = withdrawing.withdraw(state, settings, table, file, why=why, actor=getpass.getuser(), declared=declared)
     if as_json:
         emit_json(asdict(outcome))
     elif outcome.changed:
-        say(f"{outcome.file}: {outcome.rows:,} rows are withdrawn. `ml-platform run PIPELINE` carries it through.")
+        rows = f"{outcome.rows:,} rows are withdrawn" if outcome.rows else "it is withdrawn and will not be read"
+        say(f"{outcome.file}: {rows}. `ml-platform run PIPELINE` carries it through.")
         note("`ml-platform land` of the same file takes it back. The range of a database stays out.")
     else:
         note(

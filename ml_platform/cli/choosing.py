@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ml_platform.errors import AuthoringError
+from ml_platform.errors import AuthoringError, did_you_mean
 from ml_platform.escaping import printable
 
 if TYPE_CHECKING:
@@ -76,9 +76,8 @@ class Choices:
             return "UTC"
         answer = self._answer("--time-zone", given, "UTC", "Time zone of times without an offset")
         if answer not in available_timezones():
-            raise typer.BadParameter(
-                f"--time-zone: {answer!r} is not a time zone. Use a name such as America/New_York."
-            )
+            meant = did_you_mean(answer, available_timezones()) or "Use a name such as America/New_York."
+            raise typer.BadParameter(f"--time-zone: {answer!r} is not a time zone. {meant}")
         return answer
 
     def refuse_what_is_missing(self) -> None:

@@ -11,11 +11,18 @@ from typer._click.exceptions import UsageError  # which typer gives no public na
 from typer.core import TyperCommand
 
 from ml_platform.cli.output import complain
-from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, first_line, secret_free_errors
+from ml_platform.errors import (
+    NotFoundError,
+    PlatformError,
+    QuestionRefused,
+    UnfitArgument,
+    first_line,
+    secret_free_errors,
+)
 from ml_platform.escaping import lines
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-WRONG_ARGUMENTS = (NotFoundError, QuestionRefused)
+WRONG_ARGUMENTS = (NotFoundError, QuestionRefused, UnfitArgument)
 
 
 class Command(TyperCommand):

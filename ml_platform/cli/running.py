@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
 
 Through = Annotated[str | None, typer.Option(metavar="PARTITION", help="The last partition to run, such as 2013-06.")]
+LandedThrough = Annotated[
+    str | None, typer.Option(metavar="PARTITION", help="The last partition whose files are landed, such as 2013-06.")
+]
 Only = Annotated[str | None, typer.Option(metavar="PARTITION", help="Run only this partition.")]
 Recompute = Annotated[
     bool, typer.Option("--recompute", help="Recompute settled partitions too, with new predictions and models.")
@@ -104,7 +107,7 @@ def example(
     name: Annotated[
         str | None, typer.Argument(metavar="PIPELINE", help="The pipeline to try; without it, all examples are listed.")
     ] = None,
-    through: Through = None,
+    through: LandedThrough = None,
     show_list: Annotated[bool, typer.Option("--list", help="List all examples, as without a pipeline.")] = False,
     as_json: AsJson = False,
 ) -> None:

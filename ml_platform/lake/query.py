@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
-from ml_platform.errors import LakeError, QuestionRefused
+from ml_platform.errors import LakeError, QuestionRefused, sentence
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.disk_faults import exhausted
 from ml_platform.lake.query_functions import refuse_other_functions
@@ -48,10 +48,18 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
         frame = (result if limit is None else result.limit(limit + 1)).pl()
     except duckdb.Error as error:
         raise exhausted(error, lake.spill_folder) or QuestionRefused(
-            f"The query failed: {error}", remedy="`SHOW ALL TABLES` lists what there is."
+            f"The query failed: {sentence(str(error))}", remedy=_remedy(error)
         ) from None
     more = limit is not None and frame.height > limit
     return Answer(frame.head(limit) if limit is not None else frame, types, more)
+
+
+def _remedy(error: duckdb.Error) -> str:
+    """What lists what there is: of snapshots where the query asks for one (DuckLake gives that error no type)."""
+    if "No snapshot found" in str(error):
+        listing = "SELECT snapshot_id, snapshot_time FROM ducklake_snapshots('lake')"
+        return f"`{listing}` lists those that there are; `ml-platform maintain` expires old ones."
+    return "`SHOW ALL TABLES` lists what there is."
 
 
 def _seal(lake: Lake) -> None:
@@ -77,7 +85,7 @@ def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[bool,
         # EXPLAIN ANALYZE runs what it explains, so that must be reading too.
         statements = connection.extract_statements(sql[explain.end() :] if explain else sql)
     except duckdb.Error as error:
-        raise QuestionRefused(f"This is not SQL: {error}", remedy="Write DuckDB's dialect.") from None
+        raise QuestionRefused(f"This is not SQL: {sentence(str(error))}", remedy="Write DuckDB's dialect.") from None
     if len(statements) != 1:
         raise QuestionRefused(
             f"Only one statement is allowed; these are {len(statements)}.", remedy="Run them one by one."

@@ -74,16 +74,16 @@ def _weighted(
     most = ", ".join(
         f"{one.name} (PSI {one.psi:.2f}, {importance.get(one.name, 0.0):.0%} of the importance)" for one in scored[:3]
     )
+    sentences = [
+        f"The weighted PSI is {figure:.3f}, {'within' if passed else 'above'} {drift.weighted:g}; most by {most}."
+    ]
     facts = [f"{one.name} is {one.status}" for one in columns if one.status in ("missing", "all null", "other type")]
+    if facts:
+        sentences.append(f"Not as in the training data: {'; '.join(facts)}.")
     calendar = [one.name for one in columns if one.status == CALENDAR]
     if calendar:
-        facts.append(f"left out, because they only tell the time: {', '.join(calendar)}")
-    description = (
-        f"The weighted PSI is {figure:.3f}, {'within' if passed else 'above'} {drift.weighted:g}; most by {most}."
-    )
-    return CheckResult(
-        "weighted_drift", passed, "warn", figure, drift.weighted, " ".join([description, *_sentence(facts)])
-    )
+        sentences.append(f"Left out, because they only tell the time: {', '.join(calendar)}.")
+    return CheckResult("weighted_drift", passed, "warn", figure, drift.weighted, " ".join(sentences))
 
 
 def _score(drift: Drift, scores: Sequence[ColumnDrift]) -> CheckResult:
@@ -159,9 +159,6 @@ def _nulls(
     worst = abs(used[0].null_change or 0.0)
     over = [one for one in used if one.name in broken.nulls]
     named = "; ".join(f"{one.name} from {one.reference_nulls:.1%} to {one.nulls:.1%}" for one in (over or used)[:5])
-    description = f"{len(over)} columns moved by more than {drift.nulls:.0%}: {named}." if over else f"At most {named}."
-    return CheckResult("null_share", not over, "warn", worst, drift.nulls, f"Null shares: {description}")
-
-
-def _sentence(facts: Sequence[str]) -> list[str]:
-    return [f"{'; '.join(facts)}."] if facts else []
+    moved = f"by more than {drift.nulls:.0%} in {len(over)}" if over else f"by at most {worst:.1%}"
+    description = f"The null shares of the columns that the model uses moved {moved}: {named}."
+    return CheckResult("null_share", not over, "warn", worst, drift.nulls, description)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ml_platform.plots.canvas import BLUE, GREY, INK, QUIET, svg
+from ml_platform.plots.canvas import BLUE, GREY, INK, QUIET, WIDTH, end_beside, svg
 from ml_platform.plots.importance import shortened
 
 Array = npt.NDArray[Any]
@@ -56,13 +56,15 @@ def recalls(classes: Mapping[str, tuple[float, float | None, float | None, int]]
 
     def draw(axes: Any) -> None:
         axes.barh(range(len(values)), [recall for recall, *_ in values], color=BLUE, alpha=0.45, height=0.7)
-        for row, (recall, low, high, rows) in enumerate(values):
+        ends = [max(recall, high or 0.0) for recall, _, high, _ in values]
+        texts = [f"  {recall:.0%} of {rows:,}" for recall, _, _, rows in values]
+        for row, (_, low, high, _) in enumerate(values):
             if low is not None and high is not None:
                 axes.plot([low, high], [row, row], color=BLUE, linewidth=1.6)
-            text = f"  {recall:.0%} of {rows:,}"
-            axes.text(max(recall, high or 0.0), row, text, va="center", color=QUIET, fontsize=7)
+            axes.text(ends[row], row, texts[row], va="center", color=QUIET, fontsize=7)
         axes.set_yticks(range(len(names)), [shortened(name, 24) for name in names], fontsize=7)
-        axes.set(title="Recall by class", xlabel="recall, with 95 % intervals", xlim=(0, 1.25))
+        axes.set(title="Recall by class", xlabel="recall, with 95 % intervals")
+        axes.set_xlim(0, max(1.25, end_beside(axes, ends, texts, 7, width=WIDTH)))
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
         axes.grid(visible=False, axis="y")
 

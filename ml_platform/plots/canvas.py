@@ -3,7 +3,7 @@
 import io
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.escaping import lines
@@ -38,11 +38,12 @@ _STYLE: Any = {  # matplotlib lists every key in the type
     "svg.hashsalt": "ml_platform",  # names inside the file that do not change from run to run
 }
 
+WIDTH = 4.6  # inches, of a plot that asks for no other
 _EDGE, _LINE, _TICK = 0.14, 0.2, 0.06  # inches: of free ground, for a line of text, for the mark beside a label
 _LETTER = 0.58  # width of a letter by its height, in the widest of the usual sans-serif fonts
 
 
-def svg(draw: Callable[["Axes"], None], *, width: float = 4.6, height: float = 2.8) -> bytes:
+def svg(draw: Callable[["Axes"], None], *, width: float = WIDTH, height: float = 2.8) -> bytes:
     """What `draw` puts on one pair of axes, as SVG; width and height in inches. No pyplot: nothing is kept."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
@@ -61,6 +62,17 @@ def svg(draw: Callable[["Axes"], None], *, width: float = 4.6, height: float = 2
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     # Signs that are not printed would turn what stands around them, and XML has none of the control characters.
     return lines(buffer.getvalue().decode()).encode()
+
+
+def end_beside(axes: "Axes", ends: Sequence[float], texts: Sequence[str], fontsize: float, *, width: float) -> float:
+    """Where the x axis from 0 must end, so that the text beside each bar stays inside of a plot that wide (inches).
+
+    `ends`: where the bars end, and their texts begin. The labels of the y axis must be set before.
+    """
+    left_margin, right_margin, _, _ = _margins(axes)
+    room = width - left_margin - right_margin
+    free = [max(room - len(text) * fontsize * _LETTER / 72, room / 10) for text in texts]
+    return max((end * room / left for end, left in zip(ends, free, strict=True)), default=0.0)
 
 
 def _margins(axes: "Axes") -> tuple[float, float, float, float]:

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ml_platform.plots.canvas import BLUE, ORANGE, QUIET, svg
+from ml_platform.plots.canvas import BLUE, ORANGE, QUIET, end_beside, svg
 from ml_platform.plots.importance import shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _LONGEST = 34  # characters of a name
+_WIDTH = 6.4  # inches
 
 
 def drift_by_feature(
@@ -24,12 +25,14 @@ def drift_by_feature(
     def draw(axes: "Axes") -> None:
         positions = np.arange(len(names))[::-1]
         axes.barh(positions, parts, height=0.62, color=[ORANGE if moved > threshold else BLUE for moved in psi])
-        for position, part, moved, share in zip(positions, parts, psi, importance, strict=True):
-            text = f"  PSI {moved:.2f}, {share:.0%} of the importance"
+        texts = [
+            f"  PSI {moved:.2f}, {share:.0%} of the importance" for moved, share in zip(psi, importance, strict=True)
+        ]
+        for position, part, text in zip(positions, parts, texts, strict=True):
             axes.text(part, position, text, va="center", fontsize=8, color=QUIET)
         axes.set_yticks(positions, [shortened(name, _LONGEST) for name in names])
-        axes.set_xlim(0, max(0.01, float(max(parts, default=0))) * 1.6)
+        axes.set_xlim(0, max(0.016, end_beside(axes, parts.tolist(), texts, 8, width=_WIDTH)))
         axes.set_xlabel(f"part of the weighted drift; orange: PSI above {threshold:g}")
         axes.grid(visible=False, axis="y")
 
-    return svg(draw, width=6.4, height=0.9 + 0.24 * max(len(names), 3))
+    return svg(draw, width=_WIDTH, height=0.9 + 0.24 * max(len(names), 3))

@@ -21,7 +21,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import database, ledger, schema
 from ml_platform.state.alerts import Alert
 from ml_platform.state.database import State
-from ml_platform.state.lake_marks import ran, refuse_mismatch
+from ml_platform.state.lake_marks import mark_new, ran, refuse_mismatch
 from ml_platform.state.old_lakes import carried_over, carry_over
 from ml_platform.state.results import Result
 from ml_platform.state.stores import Stores, after
@@ -43,6 +43,7 @@ class Workspace(Stores):
             lake = opened.enter_context(closing(Lake(settings)))
             state = opened.enter_context(closing(_open_state(lake, settings)))
             carry_over(lake, state)
+            mark_new(state, lake)
             file_hashes.tend(lake)
             opened.pop_all()  # nothing failed: the caller closes them
         return cls(lake, state, Blobs(settings), slices)

@@ -12,6 +12,7 @@ import polars as pl
 from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.naming import literal
 from ml_platform.settings import FileLimits
+from ml_platform.sources.broken_files import ContentBroken
 from ml_platform.sources.column_names import check_names
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.json_reading import read_json, read_ndjson
@@ -19,7 +20,6 @@ from ml_platform.sources.parquet_reading import read_parquet
 from ml_platform.sources.unpacking import check_text, in_utf8, unpacked
 from ml_platform.spec.sources import Files
 
-_AGAIN = "Mend the file and land it again; the other files go on."
 _DEFAULTS = FileLimits()
 _QUICK = 1_000_000  # bytes that are read in no time, so that no thread watches over it
 _BUFFER = 32_000_000  # bytes, of the CSV reader
@@ -43,7 +43,7 @@ def read(file: Path, path: str, source: Files, limits: FileLimits = _DEFAULTS) -
     try:
         with unpacked(file, guard) as packed, in_utf8(packed, guard, source.encoding) as plain:
             if plain.stat().st_size == 0:
-                raise FileRefused(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
+                raise ContentBroken(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
             rows = _read(plain, guard, source)
     except OSError as error:
         raise unopened(path, error) from None
@@ -113,7 +113,7 @@ def header(plain: Path, guard: Guard, separator: str) -> list[str]:
             cells = next(csv.reader(stream, delimiter=separator, strict=True))
         except (csv.Error, StopIteration) as error:
             problem = f"the header cannot be read: {error}"
-            raise FileRefused(guard.path, problem, position="line 1", remedy=_AGAIN) from None
+            raise ContentBroken(guard.path, problem, position="line 1") from None
     names = [cell or f"unnamed_{i}" for i, cell in enumerate(cells, 1)]
     guard.check_width(len(names), "line 1")
     check_names(names, guard.path, "line 1")
@@ -137,11 +137,8 @@ def _read_csv_slowly(plain: Path, guard: Guard, separator: str, width: int) -> p
                 if not row and width > 1:
                     continue
                 if len(row) != width and row:
-                    raise FileRefused(
-                        guard.path,
-                        f"{len(row)} cells where the header has {width}",
-                        position=f"line {first:,}",
-                        remedy=_AGAIN,
+                    raise ContentBroken(
+                        guard.path, f"{len(row)} cells where the header has {width}", position=f"line {first:,}"
                     )
                 for column, cell in zip(columns, row or [""], strict=True):
                     column.append(cell)
@@ -150,7 +147,7 @@ def _read_csv_slowly(plain: Path, guard: Guard, separator: str, width: int) -> p
         except csv.Error as error:
             if "field larger" in str(error):
                 raise guard.cell_too_long(f"line {first:,}") from None
-            raise FileRefused(guard.path, _in_words(str(error)), position=f"line {first:,}", remedy=_AGAIN) from None
+            raise ContentBroken(guard.path, _in_words(str(error)), position=f"line {first:,}") from None
     return pl.DataFrame({f"c{i}": pl.Series(column, dtype=pl.String) for i, column in enumerate(columns)})
 
 

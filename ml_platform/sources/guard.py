@@ -73,13 +73,13 @@ class Guard:
         self.check_bytes(unpacked, position)
         if unpacked > max(_HARMLESS, packed * self.limits.max_unpacked_ratio):
             problem = f"it unpacks to more than {self.limits.max_unpacked_ratio:,g} times its {packed:,} bytes"
-            raise self._beyond("max_unpacked_ratio", problem, position, "Land it unpacked if it is sound.")
+            raise self._beyond("max_unpacked_ratio", problem, position, "Unpack it if it is sound.")
         self.check_time(position)
 
     def check_width(self, columns: int, position: str) -> None:
         """Raise LimitExceeded for too many columns."""
         if columns > self.limits.max_columns:
-            remedy = "Land fewer columns, or rows of name and value instead of columns."
+            remedy = "Keep fewer columns, or rows of name and value instead of columns."
             raise self._beyond("max_columns", f"it has {columns:,} columns", position, remedy)
 
     def check_line(self, size: int, position: str) -> None:

@@ -16,9 +16,9 @@ import numpy as np
 import polars as pl
 
 from ml_platform.errors import FileRefused, first_line
+from ml_platform.sources.broken_files import ContentBroken
 from ml_platform.sources.guard import Guard
 
-_AGAIN = "Mend the file and land it again; the other files go on."
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
@@ -110,13 +110,13 @@ class _Check:
                 json.dumps(json.loads(text), ensure_ascii=False).encode()
         except UnicodeEncodeError:
             problem = "an escape such as \\ud800 is half of a character"
-            raise FileRefused(guard.path, problem, position=position, remedy=_AGAIN) from None
+            raise ContentBroken(guard.path, problem, position=position) from None
         except _Twice as twice:
             problem = f"the field {twice.args[0]!r} comes twice in one object"
             remedy = "Give each field of an object a name of its own."
             raise FileRefused(guard.path, problem, position=position, remedy=remedy) from None
         except ValueError as error:
-            raise FileRefused(guard.path, f"not JSON: {error}", position=position, remedy=_AGAIN) from None
+            raise ContentBroken(guard.path, f"not JSON: {error}", position=position) from None
         guard.check_width(len(self._names), position)
         return value
 
@@ -124,7 +124,7 @@ class _Check:
         """Raise FileRefused for what is not an object."""
         if value is not _OBJECT:
             problem = f"a {type(value).__name__} where an object should be"
-            raise FileRefused(self._guard.path, problem, position=position, remedy=_AGAIN)
+            raise ContentBroken(self._guard.path, problem, position=position)
 
     def _object(self, pairs: list[tuple[str, Any]]) -> object:
         row = dict(pairs)

@@ -6,7 +6,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
@@ -30,7 +30,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Landed:
-    """A file that was landed, and the `outcome`: landed, replaced (other content stood there), unchanged.
+    """A file that was landed, and the `outcome`: landed, replaced (other content lay or stood there), unchanged.
 
     skipped: a file of a given folder that the pattern does not cover; `path` is where it lies.
     """
@@ -64,7 +64,8 @@ def land(
     After the call they are there also when the power fails. What a killed call leaves is hidden, and `maintain` removes
     it; the same call again lands the rest.
 
-    A file that was withdrawn and is among them is taken back.
+    A file that was withdrawn and is among them is taken back. The place of content that was refused or withdrawn, and
+    of which no rows stand, is free.
 
     Under a pattern with `**` a file keeps its folders: those below a given folder, those of a relative path as it is
     written, and of absolute paths those below their common one.
@@ -93,13 +94,14 @@ def land(
         raise LimitExceeded(files_of(table).pattern, problem, "max_files", settings.max_files)
     for copy in copies:
         _check_limits(settings, copy)
-    standing, withdrawn = _recorded(settings, table)
+    record = _recorded(settings, table)
+    withdrawn = record.withdrawn
     digests = {copy.path: copy.digest for copy in copies}
-    outcomes = {copy.path: _outcome(copy, digests[copy.path], standing.get(copy.path)) for copy in copies}
+    outcomes = {copy.path: _outcome(copy, digests[copy.path], record.standing.get(copy.path)) for copy in copies}
     for path in withdrawn.intersection(outcomes):
         if outcomes[path] == "unchanged":
             outcomes[path] = "landed"  # copied anew: by its new stamp sensors see that there is something to read
-    replaced = [path for path, outcome in outcomes.items() if outcome == "replaced"]
+    replaced = [copy.path for copy in copies if outcomes[copy.path] == "replaced" and not record.frees(copy)]
     if replaced and not replace:
         more = f" and {len(replaced) - 1:,} more" if len(replaced) > 1 else ""
         raise IngestionError(
@@ -220,14 +222,31 @@ def _check_limits(settings: Settings, copy: _Copy) -> None:
             unpack(copy.source, guard, nowhere, suffix=copy.target.suffix)
 
 
-def _recorded(settings: Settings, table: Table) -> tuple[dict[str, str], set[str]]:
-    """The hashes of contents on record by path, for files that may have left the folder; the withdrawn paths."""
+@dataclass(frozen=True)
+class _Record:
+    """standing: the hash of the content whose rows stand, by path; seen: path and hash of every content on record."""
+
+    standing: dict[str, str] = field(default_factory=dict)
+    seen: frozenset[tuple[str, str]] = frozenset()
+    withdrawn: frozenset[str] = frozenset()
+
+    def frees(self, copy: _Copy) -> bool:
+        """Whether what lies at the target was read or withdrawn, and nothing of that path stands: it was refused."""
+        if copy.path in self.standing:
+            return False
+        return copy.path in self.withdrawn or (copy.path, file_hash(copy.target)) in self.seen
+
+
+def _recorded(settings: Settings, table: Table) -> _Record:
     if not database.exists(settings):
-        return {}, set()
+        return _Record()
     current = database.is_current(settings)
     with closing(State(settings, read_only=current)) as state:  # an older one is migrated
-        standing = {v.path: v.sha256 for v in file_records.standing(state, table.name) if v.rows}
-        return standing, set(withdrawals.standing(state, table.name))
+        return _Record(
+            {path: version.sha256 for path, version in file_records.with_rows(state, table.name).items()},
+            frozenset((version.path, version.sha256) for version in file_records.versions(state, table.name)),
+            frozenset(withdrawals.standing(state, table.name)),
+        )
 
 
 def _outcome(copy: _Copy, digest: str, recorded: str | None) -> str:

@@ -8,12 +8,12 @@ from polars.exceptions import PanicException
 
 from ml_platform.errors import FileRefused, first_line
 from ml_platform.settings import DEEPEST
+from ml_platform.sources.broken_files import ContentBroken
 from ml_platform.sources.guard import Guard
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_AGAIN = "Mend the file and land it again; the other files go on."
 _VALUE = 8  # bytes of a value in memory
 
 
@@ -25,16 +25,14 @@ def read_parquet(plain: Path, guard: Guard) -> pl.DataFrame:
         stream.seek(-min(4, plain.stat().st_size), 2)
         end = stream.read(4)
     if start != b"PAR1":
-        raise FileRefused(path, "not a Parquet file", position="byte 0", remedy=_AGAIN)
+        raise ContentBroken(path, "not a Parquet file", position="byte 0")
     if end != b"PAR1":
-        raise FileRefused(
-            path, "the Parquet file is truncated", position=f"byte {plain.stat().st_size:,}", remedy=_AGAIN
-        )
+        raise ContentBroken(path, "the Parquet file is truncated", position=f"byte {plain.stat().st_size:,}")
     check_footer(plain, guard)
     try:
         frame = pl.read_parquet(plain, hive_partitioning=False, glob=False)
     except (pl.exceptions.PolarsError, PanicException, OSError, ValueError) as error:  # it panics at some pages
-        raise FileRefused(path, f"the Parquet file cannot be read: {first_line(error)}", remedy=_AGAIN) from None
+        raise ContentBroken(path, f"the Parquet file cannot be read: {first_line(error)}") from None
     return frame
 
 

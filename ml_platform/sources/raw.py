@@ -184,7 +184,7 @@ def _renamed(table: Table, item: Waiting, now: datetime) -> _Read:
     """The end of the old path, a moment after the new one took over: the rows stay as they were known."""
     old = item.renamed_from
     assert old is not None
-    version = without_rows(table.name, item.old_path, old, Stamp(0, 0), now)
+    version = without_rows(table.name, old.path, item.old_path, old, Stamp(0, 0), now)
     return _Read(version, None, old, renamed_to=item.path)
 
 

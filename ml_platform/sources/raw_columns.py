@@ -52,7 +52,7 @@ class Places:
                 "max_columns",
                 most,
                 position=f"{frame.width:,} columns",
-                remedy="Land fewer columns, or rows of name and value instead of columns.",
+                remedy="Keep fewer columns, or rows of name and value instead of columns.",
             )
         self._columns |= homes
         return placed

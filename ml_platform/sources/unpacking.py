@@ -13,12 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from ml_platform.errors import FileRefused
+from ml_platform.sources.broken_files import ContentBroken, WrongEncoding
 from ml_platform.sources.guard import Guard
 
 PACKED = (".gz", ".zip")
 _CHUNK = 1 << 20
 _PLAIN = re.compile(r"[\w /.,:;=+@~-]*")
-_AGAIN = "Land the file again, whole."
+_WHOLE = "Land the file again, whole."
 
 
 @contextmanager
@@ -68,12 +69,12 @@ def _gunzip(file: Path, guard: Guard, target: IO[bytes]) -> None:
             for chunk in _guarded(source, guard, file.stat().st_size):
                 size += target.write(chunk)
     except EOFError:
-        raise FileRefused(
-            guard.path, "the gzip stream is truncated", position=f"after {size:,} unpacked bytes", remedy=_AGAIN
+        raise ContentBroken(
+            guard.path, "the gzip stream is truncated", position=f"after {size:,} unpacked bytes", remedy=_WHOLE
         ) from None
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise FileRefused(
-            guard.path, f"not a sound gzip file: {error}", position=f"after {size:,} unpacked bytes", remedy=_AGAIN
+        raise ContentBroken(
+            guard.path, f"not a sound gzip file: {error}", position=f"after {size:,} unpacked bytes", remedy=_WHOLE
         ) from None
 
 
@@ -108,12 +109,9 @@ def _unzip(file: Path, guard: Guard, target: IO[bytes]) -> None:
                 for chunk in _guarded(source, guard, file.stat().st_size):
                     target.write(chunk)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise FileRefused(path, f"not a sound zip file: {error}", remedy=_AGAIN) from None
+        raise ContentBroken(path, f"not a sound zip file: {error}", remedy=_WHOLE) from None
     except RuntimeError as error:  # an encrypted member
         raise FileRefused(path, f"the zip cannot be opened: {error}", remedy="Pack it without a password.") from None
-
-
-_ENCODINGS = {"UTF-16": "utf-16", "UTF-32": "utf-32", "CP1252": "cp1252"}
 
 
 @contextmanager
@@ -136,11 +134,9 @@ def in_utf8(plain: Path, guard: Guard, encoding: str | None) -> Iterator[Path]:
                 try:
                     text = decoder.decode(chunk, final=not chunk)
                 except UnicodeError:
-                    raise FileRefused(
-                        guard.path,
-                        f"it is not {encoding}, the encoding that Files(…) declares",
-                        position=f"after byte {offset:,}, line {lines + 1:,}",
-                        remedy="Declare encoding= as the file is, or leave it out for UTF-8.",
+                    position = f"after byte {offset:,}, line {lines + 1:,}"
+                    raise WrongEncoding(
+                        guard.path, f"it is not {encoding}, as which it is declared", position=position
                     ) from None
                 target.write(text.encode())
                 offset, lines = offset + len(chunk), lines + text.count("\n")
@@ -169,16 +165,16 @@ def check_text(plain: Path, guard: Guard, *, one_line: bool = False) -> None:
     with plain.open("rb") as stream:
         start = stream.read(4096)
         if not start.strip(b"\xef\xbb\xbf \t\r\n") and plain.stat().st_size <= len(start):
-            raise FileRefused(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
+            raise ContentBroken(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
         for mark, kind in _MARKS.items():
             if start.startswith(mark):
-                raise FileRefused(path, f"the file is {kind}, not UTF-8 text", position="byte 0", remedy=_remedy(kind))
+                raise _other_than_text(path, kind)
         if start.count(b"\0") > len(start) // 4:
-            raise FileRefused(
+            raise WrongEncoding(
                 path,
                 "the file looks like UTF-16 without a mark, or is binary",
                 position=f"byte {start.index(0)}",
-                remedy=_remedy("UTF-16"),
+                likely="UTF-16",
             )
         stream.seek(0)
         _check_utf8(iter(lambda: stream.read(_CHUNK), b""), guard, one_line=one_line)
@@ -196,20 +192,20 @@ def _check_utf8(chunks: Iterator[bytes], guard: Guard, *, one_line: bool) -> Non
             at = offset - pending + error.start
             line = lines + chunk[: max(0, error.start - pending)].count(b"\n") + 1
             value = error.object[error.start]
-            raise FileRefused(
+            raise WrongEncoding(
                 path,
                 f"byte 0x{value:02x} is not UTF-8 (a text in cp1252, as of Windows, or binary?)",
                 position=f"byte {at:,}, line {line:,}",
-                remedy=_remedy("CP1252"),
+                likely="CP1252",
             ) from None
         if b"\0" in chunk:
             at = chunk.index(b"\0")
             line = lines + chunk[:at].count(b"\n") + 1
-            raise FileRefused(
+            raise ContentBroken(
                 path,
                 "there is a zero byte: the file is binary or damaged",
                 position=f"byte {offset + at:,}, line {line:,}",
-                remedy=_AGAIN,
+                remedy=_WHOLE,
             )
         guard.check_time(f"line {lines + 1:,}")
         if not one_line:
@@ -218,7 +214,7 @@ def _check_utf8(chunks: Iterator[bytes], guard: Guard, *, one_line: bool) -> Non
         since_break = len(chunk) - last - 1 if last >= 0 else since_break + len(chunk)
         offset, lines = offset + len(chunk), lines + chunk.count(b"\n")
     if decoder.getstate()[0]:
-        raise FileRefused(path, "the file ends inside a character", position=f"byte {offset:,}", remedy=_AGAIN)
+        raise ContentBroken(path, "the file ends inside a character", position=f"byte {offset:,}", remedy=_WHOLE)
 
 
 def _check_lines(chunk: bytes, begun: int, lines: int, guard: Guard) -> None:
@@ -230,9 +226,10 @@ def _check_lines(chunk: bytes, begun: int, lines: int, guard: Guard) -> None:
             guard.check_line(len(line), f"line {number:,}")
 
 
-def _remedy(kind: str) -> str:
-    if kind in ("gzip", "zip"):
-        return f"Give its name the ending .{'gz' if kind == 'gzip' else 'zip'}."
-    if kind == "Parquet":
-        return 'Declare Files(…, format="parquet").'
-    return f'Declare Files(…, encoding="{_ENCODINGS[kind]}"), or convert it: iconv -f {kind} -t UTF-8.'
+def _other_than_text(path: str, kind: str) -> FileRefused:
+    problem = f"the file is {kind}, not UTF-8 text"
+    if kind.startswith("UTF"):
+        return WrongEncoding(path, problem, position="byte 0", likely=kind)
+    ending = {"gzip": "gz", "zip": "zip", "Parquet": "parquet"}[kind]
+    declared = ', or declare Files(…, format="parquet")' if kind == "Parquet" else ""
+    return FileRefused(path, problem, position="byte 0", remedy=f"Give its name the ending .{ending}{declared}.")

@@ -1,21 +1,23 @@
-"""Withdrawing a file: its rows end, on record, with a reason. The file itself stays where it is."""
+"""Withdrawing a file: its rows end, on record, with a reason. The file itself stays where it is, and is not read."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from sqlalchemy import select
 
 from ml_platform.errors import IngestionError, NotFoundError
+from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
-from ml_platform.sources.landed import stamp_of
+from ml_platform.sources.landed import landed, stamp_of
 from ml_platform.sources.locks import table_lock
 from ml_platform.sources.source import Stamp
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
+from ml_platform.spec.tables import Table
 from ml_platform.state import files as file_records
 from ml_platform.state import ledger, schema, withdrawals
 from ml_platform.state.database import State
@@ -35,53 +37,96 @@ class Withdrawn:
     changed: bool
 
 
-def withdraw(state: State, settings: Settings, table: str, file: str, *, why: str, actor: str) -> Withdrawn:
+def withdraw(
+    state: State, settings: Settings, table: str, file: str, *, why: str, actor: str, declared: Collection[Table] = ()
+) -> Withdrawn:
     """Let a file's rows end now, as if its next version had none (S6). The next run carries it through.
 
-    `file` is its path in the landing folder, or its name where only one file has it. A file that is withdrawn
-    already stays so. Landing it again ends the withdrawal; the range of a database stays withdrawn.
+    `file` is its path in the landing folder, or its name where only one file has it. A file that was refused, or that
+    no run has read yet, has no rows to end, and is not read from now on. One that is withdrawn already stays so.
+    Landing it again ends the withdrawal; the range of a database stays withdrawn.
+
+    `declared`: tables, of whose files those in the landing folder count that are not on record.
 
     Raises:
-        NotFoundError: For a table or file that is not on record.
-        IngestionError: For a file of which no rows stand, and for a name that several files have.
+        NotFoundError: For a table that is neither declared nor on record, and a file that is neither there nor on
+            record.
+        IngestionError: For a file that left and of which no rows stand, and for a name that several files have.
     """
+    check_table(state, table, declared)
     with table_lock(settings, table):
         recorded = file_records.by_path(file_records.versions(state, table))
-        if not recorded:
-            chosen = select(schema.files.c.table_name).distinct().order_by(schema.files.c.table_name)
-            raise NotFoundError("table with files", table, [row[0] for row in state.rows(chosen)])
-        path = _find(list(recorded), table, file)
+        lying = files_lying(settings, table, declared)
+        path = find_path([*recorded, *(path for path in lying if path not in recorded)], table, file)
+        versions, on_disk = recorded.get(path, []), lying.get(path, settings.landing / path)
+        stamp, content = _stamp_and_content(on_disk)
         already = withdrawals.standing(state, table).get(path)
-        if already is not None and already.by_hand:
-            rows = max((v.rows for v in recorded[path] if v.sha256 == already.sha256), default=0)
+        if already is not None and already.by_hand and _is_out(versions, already.sha256, stamp, content):
+            rows = max((v.rows for v in versions if v.sha256 == already.sha256), default=0)
             return Withdrawn(table, path, rows, already.recorded_at, already.why, changed=False)
-        standing = next((v for v in reversed(recorded[path]) if v.status == "ingested"), None)
-        if standing is None or standing.sha256 == withdrawals.NO_CONTENT:
-            raise IngestionError(f"No rows of {path} stand.", remedy="Its content may stand under another name.")
-        on_disk = settings.landing / path
-        stamp = stamp_of(on_disk) if on_disk.is_file() else Stamp(0, 0)
-        version = without_rows(table, recorded[path], standing, stamp, file_records.next_arrival(state, table))
+        standing = next((v for v in reversed(versions) if v.status == "ingested"), None)
+        if standing is not None and standing.sha256 != withdrawals.NO_CONTENT:
+            content = standing.sha256
+        elif stamp is None:
+            raise IngestionError(
+                f"No rows of {path} stand, and it left the landing folder.",
+                remedy="Its content may stand under another name.",
+            )
+        now = file_records.next_arrival(state, table)
+        version = without_rows(table, path, versions, standing, stamp or Stamp(0, 0), now)
         with state.writing():
             file_records.record(state, table, version, "")
-            withdrawals.record(state, table, version, standing.sha256, why=why, actor=actor, by_hand=True)
+            withdrawals.record(state, table, version, content, why=why, actor=actor, by_hand=True)
             hashes = [v.sha256 for v in file_records.standing(state, table)]
             author = Author(f"raw/{table}", WHOLE, content_key("raw", hashes))
             ledger.record(state, author, rows=0, result=RawResult((path,)))
-    return Withdrawn(table, path, standing.rows, version.arrival, why, changed=True)
+    return Withdrawn(table, path, standing.rows if standing is not None else 0, version.arrival, why, changed=True)
+
+
+def check_table(state: State | None, table: str, declared: Collection[Table]) -> None:
+    """Raise NotFoundError for a table that is neither declared nor has files on record. `state`: None without one."""
+    names = {one.name for one in declared if one.source.in_landing_folder}
+    if state is not None:
+        chosen = select(schema.files.c.table_name).distinct()
+        names.update(row[0] for row in state.rows(chosen))
+    if table not in names:
+        raise NotFoundError("table with files", table, sorted(names))
+
+
+def files_lying(settings: Settings, table: str, declared: Collection[Table]) -> dict[str, Path]:
+    """The files of a table in the landing folder, by path; none where it is not declared, or its rows are elsewhere."""
+    mine = next((one for one in declared if one.name == table), None)
+    return landed(settings, mine) if mine is not None and mine.source.in_landing_folder else {}
+
+
+def _stamp_and_content(file: Path) -> tuple[Stamp | None, str]:
+    """The stamp of a file and the hash of its content: None and "" where there is none, "" where it cannot be read."""
+    if not file.is_file():
+        return None, ""
+    try:
+        return stamp_of(file), file_hash(file)
+    except PermissionError:
+        return stamp_of(file), ""
+
+
+def _is_out(versions: Sequence[FileVersion], withdrawn: str, stamp: Stamp | None, content: str) -> bool:
+    """Whether what lies there, if anything, is what was withdrawn. Other content under its name waits or is refused."""
+    last = versions[-1]
+    return stamp is None or content == withdrawn or (last.status != "refused" and stamp == (last.bytes, last.mtime_ns))
 
 
 def without_rows(
-    table: str, recorded: Sequence[FileVersion], standing: FileVersion, stamp: Stamp, now: datetime
+    table: str, path: str, recorded: Sequence[FileVersion], standing: FileVersion | None, stamp: Stamp, now: datetime
 ) -> FileVersion:
-    """The version that takes the place of `standing` and has no rows; it arrives after every other one of its path.
+    """The version without rows that takes the place of `standing`; it arrives after every other one of its path.
 
     `recorded`: every version of the path on record, oldest first.
     """
-    number = recorded[-1].version + 1
+    number = max((v.version for v in recorded), default=0) + 1
     earlier = sum(v.sha256 == withdrawals.NO_CONTENT for v in recorded)
     return FileVersion(
-        file_id=file_records.file_id(table, standing.path, withdrawals.NO_CONTENT, number, earlier),
-        path=standing.path,
+        file_id=file_records.file_id(table, path, withdrawals.NO_CONTENT, number, earlier),
+        path=path,
         version=number,
         sha256=withdrawals.NO_CONTENT,
         bytes=stamp.size,
@@ -91,13 +136,14 @@ def without_rows(
         arrival=max([now, *(v.arrival for v in recorded)]) + timedelta(microseconds=1),
         declared=False,
         status="ingested",
-        replaces=standing.file_id,
+        replaces=standing.file_id if standing is not None else None,
         error=None,
-        read_key=standing.read_key,
+        read_key=standing.read_key if standing is not None else "",
     )
 
 
-def _find(paths: list[str], table: str, file: str) -> str:
+def find_path(paths: Sequence[str], table: str, file: str) -> str:
+    """The path that `file` names, whole or by its end. Raises as `withdraw` does."""
     if file in paths:
         return file
     named = [path for path in paths if path.endswith(f"/{file}")]

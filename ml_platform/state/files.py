@@ -88,6 +88,16 @@ def standing(state: State, table: str) -> list[FileVersion]:
     return [version for version in versions(state, table) if version.status == "ingested"]
 
 
+def with_rows(state: State, table: str) -> dict[str, FileVersion]:
+    """The version of each path whose rows stand. What its source or screening refused has none (S57)."""
+    judged = select(func.max(screenings.c.id)).where(screenings.c.table_name == table).group_by(screenings.c.file_id)
+    chosen = select(screenings.c.file_id).where(screenings.c.id.in_(judged), screenings.c.error.is_not(None))
+    refused = {row[0] for row in state.rows(chosen)}
+    paths = by_path([version for version in versions(state, table) if version.file_id not in refused])
+    last = {path: current[-1] for path, of_path in paths.items() if (current := chain(of_path))}
+    return {path: version for path, version in last.items() if version.rows}
+
+
 def begin(state: State, table: str, versions: Iterable[FileVersion]) -> None:
     """Announce versions whose rows are about to be committed to the lake (S43)."""
     with state.writing() as connection:

@@ -28,6 +28,14 @@ def set_mark(connection: Connection, lake: str, snapshot: int) -> None:
         connection.execute(insert(table).values(lake=lake, snapshot=snapshot))
 
 
+def mark_new(state: State, lake: Lake) -> None:
+    """Note the lake's identity in a state that has no mark: a new one, or one that an older version made."""
+    if state.value(select(schema.lake_marks.c.lake).limit(1)) is None:
+        with state.writing() as connection:
+            if connection.execute(select(schema.lake_marks.c.lake).limit(1)).first() is None:
+                set_mark(connection, lake.identity, 0)
+
+
 def ran(lake: Lake) -> bool:
     """Whether a run has written to the lake, so that an operational state must be there."""
     asked = "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?"
@@ -48,9 +56,7 @@ def _refuse_mismatch(state: State, lake: Lake) -> None:
     marks = state.rows(select(schema.lake_marks))
     newest_id = state.value(select(func.max(schema.records.c.id))) or 0
     if marks and lake.identity not in {mark.lake for mark in marks}:
-        raise StateError(
-            f"The operational state ({state.location}) is of another lake than the one in {lake.folder}.", remedy=_BOTH
-        )
+        raise _of_another_lake(state, lake)
     marked = max((mark.snapshot for mark in marks if mark.lake == lake.identity), default=0)
     if marked and marked > (current := snapshots.current(lake)):
         raise StateError(
@@ -60,6 +66,12 @@ def _refuse_mismatch(state: State, lake: Lake) -> None:
         )
     _refuse_older(state, lake, newest_id)
     _refuse_emptied(state, lake, newest_id)
+
+
+def _of_another_lake(state: State, lake: Lake) -> StateError:
+    return StateError(
+        f"The operational state ({state.location}) is of another lake than the one in {lake.folder}.", remedy=_BOTH
+    )
 
 
 def missing(location: str, lake: str) -> StateError:
@@ -73,7 +85,8 @@ def missing(location: str, lake: str) -> StateError:
 def _refuse_older(state: State, lake: Lake, newest_id: int) -> None:
     if not lake.columns("lineage", "records"):
         return
-    published = lake.rows("SELECT max(id) FROM lineage.records")[0][0] or 0
+    rows = lake.rows("SELECT id, asset, partition, content_key FROM lineage.records ORDER BY id DESC LIMIT 1")
+    published, *what = rows[0] if rows else (0,)
     # Asked anew where needed: another process may have recorded and published in between.
     if published > newest_id and published > (newest_id := state.value(select(func.max(schema.records.c.id))) or 0):
         raise StateError(
@@ -81,6 +94,10 @@ def _refuse_older(state: State, lake: Lake, newest_id: int) -> None:
             f"{newest_id:,}, and the lake shows record {published:,}.",
             remedy=_BOTH,
         )
+    table = schema.records.c
+    recorded = state.rows(select(table.asset, table.partition, table.content_key).where(table.id == published))
+    if recorded and list(recorded[0]) != what:  # as where a state without a mark comes from elsewhere
+        raise _of_another_lake(state, lake)
 
 
 def _refuse_emptied(state: State, lake: Lake, newest_id: int) -> None:

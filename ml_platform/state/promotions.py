@@ -13,7 +13,7 @@ from typing import Literal
 
 from sqlalchemy import Connection, insert, select
 
-from ml_platform.errors import DataBlocked, GateWaits, PromotionRefused, RollbackRefused
+from ml_platform.errors import DataBlocked, GateWaits, NotFoundError, PromotionRefused, RollbackRefused
 from ml_platform.state import verdicts
 from ml_platform.state.database import State
 from ml_platform.state.schema import promotions as table
@@ -168,8 +168,8 @@ def rollback(
 ) -> Promotion:
     """Go back to the champion before this one, or to the earlier champion `to`; effective at once.
 
-    A second rollback goes back one further, never to what was just left. Raises RollbackRefused
-    without a reason, or when there is no such earlier champion.
+    A second rollback goes back one further, never to what was just left. Raises NotFoundError
+    for a version that never was the champion, RollbackRefused without a reason, and when there is no earlier one.
     """
     if not why.strip():
         raise RollbackRefused(f"{pipeline} is not rolled back: no reason was given.", remedy='Give one with --why "…".')
@@ -177,6 +177,10 @@ def rollback(
         log = history(state, pipeline)
         standing = _standing(log)
         served = sorted({e.version for e in changes(log) if e.version is not None})
+        others = [f"{pipeline}@{version}" for version in served if version != standing[-1]]
+        if to is not None and served and to not in served:
+            remedy = f"{pipeline}@{standing[-1]} is the first champion."
+            raise NotFoundError("earlier champion", f"{pipeline}@{to}", others, remedy=remedy)
         if len(served) < 2 or (to is None and len(standing) < 2):
             current = f"{pipeline}@{standing[-1]} is the first champion" if standing else f"{pipeline} has no champion"
             raise RollbackRefused(
@@ -184,10 +188,9 @@ def rollback(
                 remedy=f"Promote a version: `ml-platform promote {pipeline}@N`.",
             )
         target = standing[-2] if to is None else to
-        if target == standing[-1] or target not in served:
-            problem = "is the champion already" if target == standing[-1] else "was never the champion"
-            others = ", ".join(str(v) for v in served if v != standing[-1])
-            raise RollbackRefused(f"{pipeline}@{target} {problem}.", remedy=f"Earlier champions: {others}.")
+        if target == standing[-1]:
+            problem = f"{pipeline}@{target} is the champion already."
+            raise RollbackRefused(problem, remedy=f"Earlier champions: {', '.join(others)}.")
         now, last, moment = state.stamp(), log[-1].partition, _now_in(state, log)
         entry = Promotion(0, pipeline, target, "rolled_back", standing[-1], last, moment, why, actor, run_id, now)
         return _append(connection, entry)

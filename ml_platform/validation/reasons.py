@@ -5,12 +5,24 @@ from typing import Any
 import polars as pl
 
 LONGEST = 200  # characters of a value that a reason quotes
+UNLIKE = " (written unlike the others)"  # what the `clean` of a draft puts after a number that would be misread
 
 
 def quoted_value(column: str) -> pl.Expr:
     """The cell as text, cut to what a person reads."""
     text = pl.col(column).cast(pl.String, strict=False).fill_null("null")
     return pl.when(text.str.len_chars() > LONGEST).then(text.str.slice(0, LONGEST) + "…").otherwise(text)
+
+
+def quoted_cells(cells: pl.Series) -> pl.Series:
+    """The texts in quotes, cut to what a person reads; what `clean` put after a value stands outside of its quotes.
+
+    >>> quoted_cells(pl.Series(["k.A.", "1.5 (written unlike the others)"])).to_list()
+    ["'k.A.'", "'1.5' (written unlike the others)"]
+    """
+    cell = pl.lit(cells).fill_null("?")
+    value, mark = cell.str.strip_suffix(UNLIKE), pl.when(cell.str.ends_with(UNLIKE)).then(pl.lit(UNLIKE))
+    return pl.select(pl.format("'{}'{}", value.str.slice(0, LONGEST), mark.fill_null(""))).to_series()
 
 
 def reason(contract: Any, rule: str, types: dict[str, pl.DataType]) -> pl.Expr:

@@ -21,7 +21,7 @@ from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.validation.casting import Failed, cast
-from ml_platform.validation.reasons import LONGEST, reason
+from ml_platform.validation.reasons import quoted_cells, reason
 from ml_platform.validation.times import INSTANT
 
 PARTITION, RULE, REASON, RAW = "_partition", "_rule", "_reason", "_raw"
@@ -176,8 +176,8 @@ def _refuse_unreadable(frame: pl.DataFrame, cleaned: pl.DataFrame, failed: list[
             cells = cells.cast(pl.String, strict=False)
         except pl.exceptions.PolarsError:
             cells = pl.Series([str(cell) for cell in cells])
-        cell = pl.lit(cells).fill_null("?").str.slice(0, LONGEST)
-        sentences = pl.select(pl.concat_str(pl.lit(f"{item.column} is '"), cell, pl.lit(f"', which {item.sentence}")))
+        quoted = pl.lit(quoted_cells(cells))
+        sentences = pl.select(pl.concat_str(pl.lit(f"{item.column} is "), quoted, pl.lit(f", which {item.sentence}")))
         at = pl.DataFrame({ROW: frame[ROW].filter(item.where), "why": sentences.to_series()})
         joined = frame.select(ROW).join(at, on=ROW, how="left", maintain_order="left")["why"]
         frame = _refuse(frame, item.where, item.rule, pl.lit(joined))

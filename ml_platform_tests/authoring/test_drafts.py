@@ -2,9 +2,11 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 
 import polars as pl
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 
 from ml_platform.authoring.formatting import formatted
 from ml_platform.authoring.promises import promises
+from ml_platform.validation.screening import screen
 from ml_platform_tests.authoring import sample_files
 from ml_platform_tests.authoring.draft_from_file import DraftedDeclaration, draft_from_file
 
@@ -167,6 +170,49 @@ COLUMN = st.sampled_from(sorted(VALUES)).flatmap(
         st.lists(VALUES[kind], min_size=1, max_size=ROWS), st.sampled_from(["", "NA", "n/a", None]), st.randoms()
     )
 )
+
+
+WRITTEN = {
+    "decimal commas": ["1,5", "2,25", "1.234,5"],
+    "blanks between thousands": ["1 234,5", "22 000,25", "7,5"],
+    "euros": ["7 €", "8,50 €", "12 €"],
+    "percent": ["5 %", "7.5 %", "12 %"],
+    "plain": ["1.5", "2", "7"],
+    "whole numbers": ["1", "2", "7"],
+}
+
+
+@pytest.mark.parametrize("style", WRITTEN)
+def test_the_tests_of_a_draft_pass_however_its_numbers_are_written(
+    style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [[f"k{n}", WRITTEN[style][n % 3], "yes" if n * 7919 % 13 > 6 else "no"] for n in range(ROWS)]
+    one = draft_from_file(sample_files.write(tmp_path / "loans.csv", ["id", "x", "late"], rows), "late")
+    assert one.column("x").kind in ("number", "integer") and one.proof.refused == {}
+    module = ModuleType("drafted_here")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(one.text, vars(module))
+    tests: dict[str, Callable[[], None]] = {}
+    exec(promises(one.draft, module.__name__, one.proof.pipeline), tests)
+    named = [name for name in tests if name.startswith("test_")]
+    assert len(named) == 4
+    for name in named:
+        tests[name]()
+
+
+def test_a_refused_number_is_quoted_as_the_file_writes_it(tmp_path: Path) -> None:
+    cells = ["k.A.", *(f"{n % 9 + 1},{n % 7}5" for n in range(400))]
+    rows = [[f"k{n}", cell, "yes" if n * 7919 % 13 > 6 else "no"] for n, cell in enumerate(cells)]
+    one = draft_from_file(sample_files.write(tmp_path / "loans.csv", ["id", "Gewicht", "late"], rows), "late")
+    assert one.proof.refused == {"gewicht is 'k.A.', which is not a number": 1}
+    (table,) = one.proof.pipeline.tables  # in a later file a number would pass, but as another one
+    later = pl.DataFrame({"_row": [0, 1], "id": ["a", "b"], "Gewicht": ["1,5", "1.5"], "late": ["yes", "no"]})
+    screened = screen(table, later, "later.csv", {}, None).frame.sort("_row")
+    assert screened["gewicht"].to_list() == [1.5, None]
+    assert screened["_reason"].to_list() == [
+        None,
+        "gewicht is '1.5' (written unlike the others), which is not a number",
+    ]
 
 
 @settings(max_examples=25, deadline=None)

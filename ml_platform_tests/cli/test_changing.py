@@ -53,6 +53,22 @@ def test_a_file_is_withdrawn_once_on_record_and_status_says_so(platform: Path) -
     assert "trips/trips_2024-02.csv is withdrawn and not read." in invoke("status", "trip_delay").stderr
 
 
+def test_a_file_is_withdrawn_before_any_lake_and_a_wrong_name_makes_none(data_folder: Path, tmp_path: Path) -> None:
+    (data_folder / "landing" / "trips").mkdir(parents=True)
+    (data_folder / "landing" / "trips" / "trips_2024-01.csv").write_text("broken")
+    for table, file, said in (
+        ("trip", "trips_2024-01.csv", "no table with files 'trip'. Did you mean 'trips'?"),
+        ("trips", "trips_2024_01.csv", "no file of trips 'trips_2024_01.csv'. Did you mean 'trips/trips_2024-01.csv'?"),
+    ):
+        refused = invoke("withdraw", table, file, "--why", "wrong")
+        assert refused.exit_code == 2 and said in " ".join(refused.stderr.replace("│", "").split())
+    assert not (data_folder / "lake").exists()
+    outcome = invoke_json("withdraw", "trips", "trips_2024-01.csv", "--why", "wrong")
+    assert (outcome["rows"], outcome["changed"], outcome["why"]) == (0, True, "wrong")
+    status = invoke("status", "trip_delay")
+    assert status.exit_code == 0 and "trips/trips_2024-01.csv is withdrawn and not read." in status.stderr
+
+
 def test_a_champion_is_promoted_once_rolled_back_and_brought_back(platform: Path) -> None:
     versions = invoke_json("models", "trip_delay")
     serving = next(row["version"] for row in versions if row["serves"])

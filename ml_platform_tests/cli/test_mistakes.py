@@ -34,6 +34,7 @@ ARGUMENTS = {
     "a rollback without a reason": ("rollback trip_delay", "--why"),
     "a rollback with an empty reason": ("rollback trip_delay --why +", "--why"),
     "a rollback to version 0": ("rollback trip_delay --why bad --to 0", "--to"),
+    "a rollback to what never served": ("rollback trip_delay --why bad --to 7", "no earlier champion 'trip_delay@7'"),
     "nothing to trace": ("lineage trip_delay", "one of --model, --file and --record"),
     "two things to trace": ("lineage trip_delay --model 1 --file drivers.csv", "one of --model, --file"),
     "a prediction that was not made": ("why trip_delay nope", "for the key 'nope'"),
@@ -69,7 +70,7 @@ def test_a_damaged_catalog_is_a_message(data_folder: Path) -> None:
     (data_folder / "lake" / "catalog.sqlite").write_bytes(b"rust" * 2000)
     for words in (["status"], ["run", "trip_delay"], ["sql", "SELECT 1"]):
         result = invoke(*words)
-        assert result.exit_code == 1 and "cannot be opened" in result.stderr and "doctor" in result.stderr
+        assert result.exit_code == 1 and "cannot be opened" in result.stderr and "restore" in result.stderr
 
 
 def test_a_lost_data_file_is_a_message(platform: Path) -> None:

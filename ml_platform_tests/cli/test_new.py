@@ -15,6 +15,8 @@ import pytest
 
 from ml_platform.discovery import find
 from ml_platform.settings import Settings
+from ml_platform.sources.file_reading import read
+from ml_platform.spec.sources import Files
 from ml_platform_tests import scenario
 from ml_platform_tests.authoring import sample_files
 from ml_platform_tests.cli.terminal import invoke, invoke_json
@@ -117,6 +119,10 @@ def _latin(file: Path) -> None:
     file.write_bytes(b"key,size,left\n" + "Köln,1,yes\n".encode("latin-1") * 60)
 
 
+def _ragged(file: Path) -> None:
+    file.write_text("key,size,left\n" + "a,1,yes\nb,2\n" * 60)
+
+
 def _cells(names: list[str], cell: Callable[[int], list[object]], count: int = 60) -> Callable[[Path], object]:
     return lambda file: sample_files.write(file, names, (cell(n) for n in range(count)))
 
@@ -128,7 +134,9 @@ def _at_random(n: int) -> str:
 BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "no content": (_empty, "", "the file is empty"),
     "no text": (_binary, "", "not UTF-8"),
-    "latin-1": (_latin, "", "iconv -f CP1252 -t UTF-8"),
+    "latin-1": (_latin, "", "Pass --encoding cp1252, or convert it: iconv -f CP1252 -t UTF-8."),
+    "another encoding": (_latin, "--encoding utf-16", "Pass --encoding as the file is, or leave it out for UTF-8."),
+    "a ragged line": (_ragged, "", "(line 3): 2 cells where the header has 3. Mend the file, and draft from it again."),
     "three rows": (_cells(NAMES, lambda n: [n, n, "yes"], 3), "", "3 rows, too few"),
     "one column": (_cells(["a"], lambda n: [n]), "", "nothing to predict it from"),
     "names that come twice": (_cells(["a", "a", "b"], lambda n: [n, n, n]), "", "column names come twice: 'a'"),
@@ -170,9 +178,6 @@ BAD: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "a time that is none": (
         _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--at size", "is integer and not a time",
     ),
-    "a column that is not there": (
-        _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target gone", "--target names 'gone'",
-    ),
     "a task that does not fit": (
         _cells(NAMES, lambda n: [f"k{n}", n % 7, _at_random(n)]), "--target size --task binary", "binary needs two",
     ),
@@ -192,18 +197,33 @@ def test_a_file_that_carries_no_declaration_is_refused_in_a_sentence(
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Draft", "not a valid name"), ("class", "already a name in Python"), ("raw", "reserved name of the platform"),
-        ("test_it", "without test_"), ("taken", "exists already"),
+        ("Draft", "not a valid name. Did you mean 'draft'?"), ("my loans", "Did you mean 'my_loans'?"),
+        ("class", "already a name in Python"), ("raw", "reserved name of the platform"),
+        ("test_it", "without test_"), ("taken", "exists already"), ("trip_delay", "is a pipeline 'trip_delay' already"),
     ],
 )  # fmt: skip
-def test_a_name_that_cannot_be_one_is_refused_before_the_file_is_read(
-    team: Path, tmp_path: Path, name: str, said: str
+def test_a_name_that_cannot_be_one_is_a_wrong_argument_before_the_file_is_read(
+    team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, said: str
 ) -> None:
+    packages = [team.name, "ml_platform_tests.declarations.trips_and_churn"]
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", json.dumps(packages))
     (team / "taken.py").write_text("kept = 1\n")
     (tmp_path / "things.csv").write_text("")
     result = invoke("new", name, "--from", "things.csv", "--yes")
-    assert result.exit_code == 1 and said in result.stderr
+    assert result.exit_code == 2 and "Usage: ml-platform new" in result.stderr
+    assert said in " ".join(result.stderr.replace("│", " ").split())
     assert _written(team) == ["taken.py"] and (team / "taken.py").read_text() == "kept = 1\n"
+
+
+@pytest.mark.parametrize("flag", ["--target", "--key", "--at", "--drop"])
+def test_a_column_that_the_file_does_not_have_is_a_wrong_argument(team: Path, tmp_path: Path, flag: str) -> None:
+    rows = [[f"k{n}", n % 7, _at_random(n)] for n in range(60)]
+    sample_files.write(tmp_path / "things.csv", ["key", "Größe", "Zurückgesendet?"], rows)
+    result = invoke("new", "draft", "--from", "things.csv", "--yes", flag, "Zurückgesendet")
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2 and "Usage: ml-platform new" in said
+    assert f"{flag} names 'Zurückgesendet', which the file does not have. Did you mean 'Zurückgesendet?'?" in said
+    assert _written(team) == []
 
 
 def test_a_missing_file_is_a_wrong_argument(team: Path) -> None:
@@ -219,15 +239,6 @@ def test_without_the_formatter_the_extra_is_named_and_nothing_is_written(
     result = invoke("new", "draft", "--from", "things.csv", "--yes")
     assert result.exit_code == 1 and "pip install 'ml_platform[authoring]'" in result.stderr
     assert _written(team) == []
-
-
-def test_a_pipeline_is_not_declared_twice(team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sample_files.write(tmp_path / "things.csv", NAMES, _plain())
-    monkeypatch.setenv(
-        "ML_PLATFORM_PIPELINES", json.dumps([team.name, "ml_platform_tests.declarations.trips_and_churn"])
-    )
-    result = invoke("new", "trip_delay", "--from", "things.csv", "--yes")
-    assert result.exit_code == 1 and "There is a pipeline 'trip_delay' already" in result.stderr
 
 
 def test_a_folder_of_ones_own_is_named_in_the_next_commands(team: Path, tmp_path: Path) -> None:
@@ -257,6 +268,41 @@ def test_a_column_that_the_user_calls_a_time_is_read_as_one(team: Path, tmp_path
     assert guessed["at"] is None and "no column holds times" in guessed["random_split"]
     told = invoke_json("new", "timed", "--from", "things.csv", "--target", "left", "--at", "begun", "--yes")
     assert told["at"] == "begun" and told["random_split"] is None
+
+
+def test_moments_are_told_in_utc_and_shown_as_the_file_writes_them(
+    team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    rows = [[f"k{n}", f"2024-0{n % 9 + 1}-01 04:00:00", n % 7, _at_random(n)] for n in range(90)]
+    sample_files.write(tmp_path / "things.csv", ["key", "begun", "size", "left"], rows)
+    flags = ("--from", "things.csv", "--target", "left", "--time-zone", "Europe/Berlin", "--yes")
+    told = invoke_json("new", "draft", *flags)
+    (begun,) = [column for column in told["columns"] if column["name"] == "begun"]
+    assert (begun["low"], begun["high"]) == ("2024-01-01T03:00:00+00:00", "2024-09-01T02:00:00+00:00")
+    assert set(begun["levels"]) >= {begun["low"], begun["high"]}
+    shown = " ".join(invoke("new", "again", *flags).stdout.split())
+    assert "2024-01-01 04:00:00 to 2024-09-01 04:00:00" in shown
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_a_file_in_another_encoding_is_read_and_the_draft_declares_it(
+    team: Path, tmp_path: Path, encoding: str
+) -> None:
+    lines = [f"k{n},{('Köln', 'Jülich', '5 €')[n % 3]},{_at_random(n)}" for n in range(90)]
+    (tmp_path / "things.csv").write_text("\n".join(["key,Größe,left", *lines]), encoding=encoding)
+    told = invoke_json("new", "draft", "--from", "things.csv", "--target", "left", "--encoding", encoding, "--yes")
+    assert told["columns"][1]["name"] == "grosse" and "Köln" in told["columns"][1]["levels"]
+    (table,) = find("draft").tables
+    assert isinstance(table.source, Files) and table.source.encoding == encoding
+    assert read(tmp_path / "things.csv", "things.csv", table.source)["Größe"].to_list()[:3] == ["Köln", "Jülich", "5 €"]
+
+
+def test_an_encoding_that_is_none_is_a_wrong_argument(team: Path, tmp_path: Path) -> None:
+    sample_files.write(tmp_path / "things.csv", NAMES, _plain())
+    result = invoke("new", "draft", "--from", "things.csv", "--encoding", "cp99999", "--yes")
+    said = " ".join(result.stderr.replace("│", " ").split())
+    assert result.exit_code == 2 and "--encoding: encoding='cp99999' is no encoding that Python knows" in said
 
 
 def test_what_a_json_file_holds_is_said_where_it_is_no_list_of_rows(team: Path, tmp_path: Path) -> None:

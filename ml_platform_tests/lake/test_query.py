@@ -1,8 +1,9 @@
+import re
 from collections.abc import Iterator
 
 import pytest
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import LakeError, QuestionRefused
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.query import ask
 from ml_platform.settings import Settings
@@ -42,6 +43,14 @@ def test_an_answer_is_cut_at_the_limit_and_says_so(reader: Lake) -> None:
 def test_every_kind_of_reading_is_answered(reader: Lake, sql: str) -> None:
     newest = reader.value("SELECT max(snapshot_id) FROM lake.snapshots()")
     assert ask(reader, sql.replace("{newest}", str(newest))).frame.width > 0
+
+
+@pytest.mark.parametrize("moment", ["VERSION => 100", "TIMESTAMP => TIMESTAMP '2001-01-01'"])
+def test_where_a_snapshot_is_missing_the_answer_says_how_to_list_them(reader: Lake, moment: str) -> None:
+    with pytest.raises(QuestionRefused, match=r"No snapshot found at \w+ [-\d :]+\. `(.+)` lists those") as refusal:
+        ask(reader, f"SELECT * FROM s.t AT ({moment})")
+    (listing,) = re.findall(r"`(SELECT [^`]+)`", refusal.value.remedy)
+    assert ask(reader, listing).frame.height > 1
 
 
 @pytest.mark.parametrize(

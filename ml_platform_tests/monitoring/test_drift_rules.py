@@ -75,6 +75,21 @@ def test_the_most_important_column_is_judged_however_small_its_share() -> None:
     assert failed(judged(population(), population(x6=NORMAL + 2), weights)[1]) == set()
 
 
+def test_sentences_about_nulls_and_changes_say_of_which_columns_they_are() -> None:
+    half = pl.Series([None, 1.0] * 1500)
+    unused = {**WEIGHTS, "x3": 0.0}
+    columns = list(compared(Population.of(population()), Population.of(population(x3=half).drop("x1")), list(unused)))
+    figure, _, _, nulls, _ = run_checks(Drift(), columns, [], unused, weighted(columns, unused))
+    assert nulls.passed and "moved by at most 0.0%" in nulls.description
+    assert nulls.description.startswith("The null shares of the columns that the model uses")
+    assert figure.description.endswith(". Not as in the training data: x1 is missing.")
+    columns = list(compared(Population.of(population()), Population.of(population(x3=half)), list(WEIGHTS)))
+    nulls = run_checks(Drift(), columns, [], WEIGHTS, weighted(columns, WEIGHTS))[3]
+    assert nulls.description == (
+        "The null shares of the columns that the model uses moved by more than 10% in 1: x3 from 0.0% to 50.0%."
+    )
+
+
 def test_the_sentence_names_the_column_and_how_it_moved() -> None:
     columns = list(compared(*map(Population.of, (population(), population(top=NORMAL + 2))), list(WEIGHTS)))
     check = run_checks(Drift(), columns, [], WEIGHTS, weighted(columns, WEIGHTS))[2]
@@ -169,7 +184,7 @@ def test_a_calendar_breaks_no_rule_and_is_named() -> None:
     assert weighted(columns, weights) == pytest.approx(0.1)
     assert alarming(Drift(), columns, weights) == alarming(Drift(), [], {})
     [figure, *_] = run_checks(Drift(), columns, [], weights, 0.1)
-    assert figure.description.endswith("left out, because they only tell the time: day.")
+    assert figure.description.endswith(". Left out, because they only tell the time: day.")
 
 
 def test_a_calendar_column_of_weight_is_named_beside_the_judged_ones_and_a_light_one_is_not() -> None:

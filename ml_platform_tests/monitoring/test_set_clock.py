@@ -34,13 +34,13 @@ def test_a_clock_that_was_set_back_is_one_alert_until_it_has_caught_up(stores: S
 
 def test_a_step_tells_of_it_and_so_does_doctor(stores: Stores) -> None:
     ws, said = _workspace(stores), list[str]()
-    assert list(set_clock(ws, [])) == []
+    assert list(set_clock(ws.state, [])) == []
     with machine_clock() as shown:
         shown.shift = DAY
         ws.state.stamp()
     step_alerts.raise_alerts(ws, "raw/trips", "all", Outcome(0), kind="check", run_id="run", say=said.append)
     assert len(said) == 1 and "The clock was set back" in said[0]
-    (finding,) = set_clock(ws, [])
+    (finding,) = set_clock(ws.state, [])
     assert finding.state == "bad" and "The clock was set back" in finding.detail and "Correct it" in finding.remedy
 
 

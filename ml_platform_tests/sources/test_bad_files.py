@@ -317,7 +317,7 @@ def test_a_file_in_another_encoding_names_the_encoding_to_declare(tmp_path: Path
 
 def test_a_file_that_is_not_as_declared_is_refused_where_it_differs(tmp_path: Path) -> None:
     (tmp_path / "names.csv").write_bytes("id,name\n1,Zoë\n".encode("cp1252"))
-    with pytest.raises(FileRefused, match=r"after byte 0, line 1\): it is not ascii, the encoding"):
+    with pytest.raises(FileRefused, match=r"after byte 0, line 1\): it is not ascii, as which it is declared"):
         read(tmp_path / "names.csv", "names.csv", Files("names.csv", encoding="ascii"))
 
 

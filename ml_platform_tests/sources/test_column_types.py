@@ -208,7 +208,7 @@ def test_a_file_that_makes_the_raw_table_too_wide_is_refused_by_name_and_the_oth
     assert report.ingested == ["customers/a.parquet", "customers/c.parquet"]
     [refusal] = report.refused
     assert "customers/b.parquet (4 columns)" in refusal.error and "would have 6, and it takes 5" in refusal.error
-    assert "g0" in refusal.error and "Land fewer columns" in refusal.error
+    assert "g0" in refusal.error and "Keep fewer columns" in refusal.error
     assert "ML_PLATFORM_MAX_COLUMNS" in refusal.error
 
 

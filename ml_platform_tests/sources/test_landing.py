@@ -298,3 +298,45 @@ def test_a_landing_that_finds_no_room_names_the_disk_and_leaves_no_piece(
 
 def _full(_: int) -> None:
     raise OSError(errno.ENOSPC, "No space left on device")
+
+
+BROKEN = {"source.csv": "id,name\n1,Ada,1\n", "contract.csv": "id\n1\n", "nothing.csv": "id,name\n"}
+
+
+def test_a_file_of_which_nothing_stands_is_mended_and_landed_again(sandbox: IngestionSandbox, tmp_path: Path) -> None:
+    table, settings = customers(), sandbox.stores.settings
+    files = [tmp_path / name for name in BROKEN]
+    for file in files:
+        file.write_text(BROKEN[file.name])
+    land(settings, table, files)
+    for number, file in enumerate(files):
+        file.write_text(f"id,name\n{number},Ada\n")
+    with pytest.raises(IngestionError, match="Other content stands"):  # nobody has looked at it yet
+        land(settings, table, files)
+    sandbox.run(table)
+    assert [one.outcome for one in land(settings, table, files)] == ["replaced"] * 3
+    sandbox.run(table)
+    assert sandbox.validated(table)["id"].to_list() == [0, 1, 2]
+    files[0].write_text("id,name\n0,Eva\n")
+    with pytest.raises(IngestionError, match=r"Other content stands as customers/source\.csv in"):
+        land(settings, table, files)
+
+
+def test_rows_that_stand_behind_a_refused_correction_are_replaced_on_purpose_only(
+    sandbox: IngestionSandbox, tmp_path: Path
+) -> None:
+    table, settings = customers(), sandbox.stores.settings
+    files = [tmp_path / name for name in BROKEN]
+    for correction in (False, True):
+        for number, file in enumerate(files):
+            file.write_text(BROKEN[file.name] if correction else f"id,name\n{number},Ada\n")
+        land(settings, table, files, replace=True)
+        sandbox.run(table)
+    frame = sandbox.validated(table)
+    assert frame.filter(frame["_superseded_at"].is_null())["id"].to_list() == [0, 1]
+    for file in files:
+        file.write_text("id,name\n9,Eva\n")
+    for file in files[:2]:
+        with pytest.raises(IngestionError, match="Other content stands"):
+            land(settings, table, [file])
+    land(settings, table, files[2:])  # its correction had ended all rows

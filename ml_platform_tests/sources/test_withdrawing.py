@@ -7,7 +7,7 @@ import pytest
 
 from ml_platform.errors import IngestionError, NotFoundError
 from ml_platform.sources.landing import Landed, land
-from ml_platform.sources.scan import pending
+from ml_platform.sources.scan import pending, refused
 from ml_platform.sources.withdrawing import Withdrawn, withdraw
 from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
@@ -25,7 +25,8 @@ def current(sandbox: IngestionSandbox, table: Table) -> list[tuple[int, str]]:
 
 
 def end(sandbox: IngestionSandbox, file: str, table: str = "customers") -> Withdrawn:
-    return withdraw(sandbox.state, sandbox.stores.settings, table, file, why="sent twice", actor="eva")
+    settings, declared = sandbox.stores.settings, [customers(), readings()]
+    return withdraw(sandbox.state, settings, table, file, why="sent twice", actor="eva", declared=declared)
 
 
 def test_a_renamed_file_is_the_same_file_and_may_be_corrected(sandbox: IngestionSandbox) -> None:
@@ -209,10 +210,69 @@ def test_a_file_that_is_not_there_is_refused_with_those_that_are(sandbox: Ingest
     sandbox.run(table)
     with pytest.raises(NotFoundError, match=r"no file of customers 'januray\.csv'.*Known: customers/january\.csv"):
         end(sandbox, "januray.csv")
-    with pytest.raises(NotFoundError, match=r"no table with files 'custmers'.*Known: customers"):
+    with pytest.raises(NotFoundError, match=r"no table with files 'custmers'.*Did you mean 'customers'.*, readings"):
         end(sandbox, "a.csv", "custmers")
-    with pytest.raises(IngestionError, match=r"No rows of customers/bad\.csv stand"):
+    assert not (sandbox.stores.settings.lake / "locks" / "custmers.lock").exists()
+    (sandbox.landing / "customers/bad.csv").unlink()
+    with pytest.raises(IngestionError, match=r"No rows of customers/bad\.csv stand, and it left"):
         end(sandbox, "bad.csv")
+
+
+BAD = {"by its source": "id,name\n1,Ada,1\n", "by its contract": "id\n1\n"}
+
+
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD)
+def test_a_refused_file_is_withdrawn_until_it_lands_again(sandbox: IngestionSandbox, tmp_path: Path, bad: str) -> None:
+    table, settings = customers(), sandbox.stores.settings
+    sandbox.put("customers/good.csv", GOOD)
+    sandbox.put("customers/bad.csv", bad)
+    sandbox.run(table)
+    assert refused(sandbox.state, table)
+    outcome = end(sandbox, "bad.csv")
+    assert outcome.changed and not end(sandbox, "bad.csv").changed
+    assert withdrawals.standing(sandbox.state, "customers")["customers/bad.csv"].why == "sent twice"
+    sandbox.put("customers/bad.csv", bad)  # touched, it stays out
+    for _ in range(2):
+        look = pending(sandbox.state, table)
+        assert look.nothing and look.withdrawn == ["customers/bad.csv"] and look.problems == []
+        assert refused(sandbox.state, table, look) == []
+        sandbox.run(table)
+    assert current(sandbox, table) == [(1, "Ada"), (2, "Grace")]
+    mended = tmp_path / "bad.csv"
+    mended.write_text("id,name\n3,Eva\n")
+    land(settings, table, [mended])
+    sandbox.run(table)
+    assert current(sandbox, table) == [(1, "Ada"), (2, "Grace"), (3, "Eva")]
+
+
+def test_a_file_that_no_run_has_read_is_withdrawn(sandbox: IngestionSandbox, tmp_path: Path) -> None:
+    table, settings = customers(), sandbox.stores.settings
+    sandbox.put("customers/broken.csv", "id\n1\n")
+    outcome = end(sandbox, "broken.csv")
+    assert (outcome.file, outcome.rows, outcome.changed) == ("customers/broken.csv", 0, True)
+    assert not end(sandbox, "customers/broken.csv").changed
+    sandbox.run(table)  # there is nothing to read, and no raw table yet
+    assert pending(sandbox.state, table).withdrawn == ["customers/broken.csv"] and sandbox.ingest(table).refused == []
+    sandbox.put("customers/good.csv", GOOD)
+    sandbox.run(table)
+    assert current(sandbox, table) == [(1, "Ada"), (2, "Grace")]
+    back = tmp_path / "broken.csv"
+    back.write_text("id\n1\n")
+    assert [one.outcome for one in land(settings, table, [back])] == ["landed"]
+    assert [refusal.path for refusal in sandbox.ingest(table).refused] == ["customers/broken.csv"]
+
+
+def test_other_content_that_waits_under_the_name_of_a_withdrawn_file_is_withdrawn_too(
+    sandbox: IngestionSandbox,
+) -> None:
+    table = customers()
+    sandbox.put("customers/a.csv", GOOD)
+    sandbox.run(table)
+    end(sandbox, "a.csv")
+    sandbox.put("customers/a.csv", "id\n1\n")
+    assert end(sandbox, "a.csv").changed and pending(sandbox.state, table).nothing
+    sandbox.run(table)
+    assert current(sandbox, table) == []
 
 
 def test_a_name_that_several_files_have_is_refused_with_their_paths(sandbox: IngestionSandbox) -> None:

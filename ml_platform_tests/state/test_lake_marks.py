@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from ml_platform.errors import LakeError, PlatformError, StateError
 from ml_platform.lake.connection import Lake
@@ -16,8 +17,9 @@ from ml_platform.lake.transaction import Author, stage, write
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
-from ml_platform.state import database, ledger
+from ml_platform.state import database, ledger, schema
 from ml_platform.state.database import State
+from ml_platform.state.publishing import publish
 from ml_platform.state.results import Result
 from ml_platform.state.stores import Stores, after
 from ml_platform_tests import scenario
@@ -126,6 +128,31 @@ def test_a_new_catalog_in_the_place_of_the_old_one_is_refused(
     Lake(other).close()
     shutil.copyfile(other.lake / "catalog.sqlite", settings.lake / "catalog.sqlite")
     _refused(settings, opening, StateError, "is of another lake than the one in")
+
+
+@BOTH
+def test_a_state_of_another_lake_is_refused_though_it_has_no_mark(
+    opening: Opening, january: Path, tmp_path: Path
+) -> None:
+    ours, other = Settings(data=tmp_path / "data", threads=1), tmp_path / "other.sqlite"
+    shutil.copytree(january, ours.data)
+    with closing(Workspace.open(ours, {})) as workspace:
+        publish(workspace)
+    shutil.copyfile(ours.lake / "state.sqlite", other)
+    with closing(sqlite3.connect(other)) as state, state:
+        state.execute("DELETE FROM lake_marks")
+        state.execute("UPDATE records SET content_key = 'of another table'")
+    shutil.copyfile(other, ours.lake / "state.sqlite")
+    _refused(ours, opening, StateError, "is of another lake than the one in")
+
+
+def test_a_state_without_a_mark_is_marked_by_who_opens_it_for_writing(settings: Settings) -> None:
+    with closing(sqlite3.connect(settings.lake / "state.sqlite")) as state, state:
+        state.execute("DELETE FROM lake_marks")
+    _read(settings)
+    _open(settings)
+    with closing(Workspace.open(settings, {})) as workspace:
+        assert [mark.lake for mark in workspace.state.rows(select(schema.lake_marks))] == [workspace.lake.identity]
 
 
 def test_a_catalog_that_is_missing_is_not_made_anew_where_the_state_knows_records(settings: Settings) -> None:

@@ -212,20 +212,16 @@ def test_a_rollback_may_name_its_target_and_be_taken_back(state: State) -> None:
     assert undo(state).version == 1
 
 
-@pytest.mark.parametrize(
-    ("to", "problem"),
-    [
-        (2, "delays@2 is the champion already. Earlier champions: 1."),
-        (3, "delays@3 was never the champion. Earlier champions: 1."),
-    ],
-)
-def test_a_rollback_to_what_never_served_is_refused(state: State, to: int, problem: str) -> None:
+def test_a_rollback_to_what_never_served_or_serves_is_refused(state: State) -> None:
     register_passing_versions(state, 3)
     promote(state, 1, month=2)
+    with pytest.raises(NotFoundError, match=r"no earlier champion 'delays@7'. delays@1 is the first champion."):
+        undo(state, to=7)
     promote(state, 2, month=3)
-    with pytest.raises(RollbackRefused) as refusal:
-        undo(state, to=to)
-    assert str(refusal.value) == problem
+    with pytest.raises(RollbackRefused, match=r"delays@2 is the champion already. Earlier champions: delays@1."):
+        undo(state, to=2)
+    with pytest.raises(NotFoundError, match=r"no earlier champion 'delays@3'.*Known: delays@1."):
+        undo(state, to=3)
 
 
 def test_a_rollback_needs_a_reason_and_a_champion(state: State) -> None:
