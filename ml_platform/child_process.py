@@ -19,6 +19,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any
 
+from ml_platform.escaping import printable
+from ml_platform.redaction import without_secrets
+
+_LINE = 300  # characters
+
 
 class ChildEnded(Exception):
     """The process ended or was stopped before it answered. `how` completes "The process …"."""
@@ -121,14 +126,18 @@ class ChildProcess:
         return line
 
     def _ended(self, how: str) -> ChildEnded:
-        last_line, process = "", self._process
-        if self._errors is not None:
-            self._errors.seek(0)
-            lines = self._errors.read().decode(errors="replace").strip().splitlines()
-            last_line = lines[-1][:300] if lines else ""
+        process = self._process
+        last_line = last_line_of(self._errors) if self._errors is not None else ""
         self.close()
         code = process.returncode if process is not None else None
         return ChildEnded(how, last_line, -code if code is not None and code < 0 else None)
+
+
+def last_line_of(errors: IO[bytes]) -> str:
+    """The last line of a process's file of errors: without secrets, at most 300 characters, all of them printed."""
+    errors.seek(0)
+    lines = without_secrets(errors.read().decode(errors="replace")).strip().splitlines()
+    return printable(lines[-1][:_LINE]) if lines else ""
 
 
 def answer_questions(answer: Callable[[dict[str, Any]], Mapping[str, Any]]) -> None:

@@ -26,7 +26,7 @@ _WORD = re.compile(r"\s*(\w+)\s*=\s*('(?:\\.|[^'\\])*'(?=\s|$)|(?!')(?:\\.|[^\s\
 
 
 def fault(address: str) -> str:
-    """What is wrong with the address, and how to mend it; empty when libpq can read it. Nothing of it is quoted.
+    """What is wrong with the address, and how to correct it; empty when libpq can read it. Nothing of it is quoted.
 
     >>> fault("postgresql://ml:ses%2Fame@db.example.com:5432/lake"), fault("host=db user=ml password='open sesame'")
     ('', '')

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ml_platform import interrupts
 from ml_platform.errors import DeclarationError
 from ml_platform.settings import Settings
 from ml_platform.shipped import PACKAGE, left_out
@@ -107,6 +108,7 @@ def _form(where: str, value: Any) -> Any:
     except DeclarationError as error:
         raise DeclarationError(where, f"{error.where}: {error.problem}", remedy=error.remedy) from error
     except Exception as error:
+        interrupts.stop_if_arrived()
         remedy = "Use values that ml_platform can write down, and code that loads without errors."
         raise DeclarationError(where, f"{type(error).__name__}: {error}", remedy=remedy) from error
 
@@ -242,6 +244,7 @@ def _imported(name: str, named_by: str = VARIABLE) -> ModuleType:
             f"{error.filename}, line {error.lineno}", f"this is not Python: {error.msg}", remedy="Correct the line."
         ) from error
     except (Exception, SystemExit) as error:
+        interrupts.stop_if_arrived()
         raise DeclarationError(
             _location(error) or name,
             f"{type(error).__name__}: {error}",

@@ -90,18 +90,37 @@ def sentence(text: str) -> str:
 def secret_free_errors() -> Iterator[None]:
     """Raise PlatformError instead of an error whose message, notes or causes hold a secret; others pass unchanged.
 
-    For the borders behind which errors are printed or stored whole: commands, and what Dagster executes.
+    A secret is what `redaction` knows, and in messages and notes also what is written like a password. For the borders
+    behind which errors are printed or stored whole: commands, and what Dagster executes.
     """
     try:
         yield
     except Exception as error:
         from traceback import format_exception
 
-        if not holds_secret("".join(format_exception(error))):
+        # Source lines of a trace may read `password=password`, which is none.
+        if not holds_secret("".join(format_exception(error))) and not any(map(_is_redacted, _messages(error))):
             raise
         raise PlatformError(
             f"{type(error).__name__}: {first_line(error)}.", remedy="Its details held a credential and are left out."
         ) from None
+
+
+def _messages(error: BaseException) -> Iterator[str]:
+    """Messages and notes of an error, of those in its group, and of all that led to it."""
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is not None and id(one) not in seen:
+            seen.add(id(one))
+            yield str(one)
+            yield from getattr(one, "__notes__", ())
+            waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
+
+
+def _is_redacted(text: str) -> bool:
+    return without_secrets(text) != text
 
 
 class PlatformError(Exception):

@@ -42,6 +42,15 @@ def listed(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """A number with its noun.
+
+    >>> counted(1, "file"), counted(2_000, "file"), counted(2, "other", "others")
+    ('1 file', '2,000 files', '2 others')
+    """
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def quoted(name: str) -> str:
     """`name` as a SQL identifier, whatever it contains."""
     return '"' + name.replace('"', '""') + '"'

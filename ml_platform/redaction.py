@@ -70,6 +70,20 @@ def without_secrets(text: str) -> str:
     return _OPTION.sub(rf"\1\2{BLOT}", text)
 
 
+def without_address(address: str, text: str) -> str:
+    """`without_secrets(text)`, and without any part of this address of apprise; the scheme may stay.
+
+    For what a service says of the address. There every part may be a token, also one that is a word.
+
+    >>> without_address("ntfy://kitchen/x", "expected kitchen/x: no topic kitchen")
+    'expected ***/***: no topic ***'
+    """
+    parts = {part for part in _PARTS.split(address.partition("://")[2]) if part}
+    longest_first = sorted({form for part in parts for form in _forms(part)}, key=lambda form: (-len(form), form))
+    text = without_secrets(text)
+    return re.sub("|".join(map(_matching, longest_first)), BLOT, text) if longest_first else text
+
+
 def holds_secret(text: str) -> bool:
     """Whether a hidden secret is in the text."""
     return _pattern is not None and _pattern.search(text) is not None

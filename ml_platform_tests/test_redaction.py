@@ -1,6 +1,7 @@
 """Texts without the secrets of this process."""
 
 import html
+import io
 import json
 import logging
 import re
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform import redaction
+from ml_platform.child_process import last_line_of
 from ml_platform.errors import (
     DeclarationError,
     FileRefused,
@@ -22,7 +24,7 @@ from ml_platform.errors import (
     first_line,
     secret_free_errors,
 )
-from ml_platform.redaction import hide, hide_alert_address, hide_database_address, without_secrets
+from ml_platform.redaction import hide, hide_alert_address, hide_database_address, without_address, without_secrets
 from ml_platform.settings import Settings
 
 PASSWORD = "mellon/7 'Ä\\x"  # a blank, a quote, a slash, a backslash and a letter beyond ASCII
@@ -96,6 +98,35 @@ def test_tokens_of_an_alert_address_are_hidden_and_its_plain_words_are_not() -> 
     hide_alert_address("jsons://bot:t0psecret@hooks.example.com:8443/services/T00AAA111/notify?key=longenough1")
     text = without_secrets("hooks.example.com:8443 services T00AAA111 notify longenough1 t0psecret bot")
     assert text == "hooks.example.com:8443 services *** notify *** *** bot"
+
+
+def test_an_answer_about_an_address_shows_no_part_of_it_and_breaks_no_other_word() -> None:
+    said = "kitchen is no topic of h.example.com; expected kitchen/x, password=abc"
+    assert (
+        without_address("ntfy://h.example.com/kitchen/x", said)
+        == "*** is no topic of ***; expected ***/***, password=***"
+    )
+    assert without_address("nothing", "it is down") == "it is down"
+
+
+@pytest.mark.parametrize("text", ["at host=h password=abc", "cannot reach postgresql://ml:abc@h/x"])
+def test_an_error_that_quotes_a_password_which_nobody_registered_is_raised_without_it(text: str) -> None:
+    for error in (RuntimeError(text), ExceptionGroup("two", [OSError(text)])):
+        with pytest.raises(PlatformError) as refused, secret_free_errors():
+            raise error
+        assert "abc" not in "".join(traceback.format_exception(refused.value))
+
+
+def test_a_source_line_that_names_a_password_hides_no_error() -> None:
+    password = "none"
+    with pytest.raises(ValueError, match="of another kind"), secret_free_errors():
+        raise ValueError(dict(password=password) and "of another kind")  # it reads like a password
+
+
+def test_the_last_line_of_a_process_holds_no_secret_and_nothing_that_is_not_printed() -> None:
+    hide("sesame7")
+    assert last_line_of(io.BytesIO(b"one\nat sesame7 \x1b[31m password=abc\n")) == "at *** \\x1b[31m password=***"
+    assert last_line_of(io.BytesIO(b"")) == ""
 
 
 def test_every_secret_setting_is_hidden_from_every_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from ml_platform.naming import counted
 from ml_platform.spec.sources import Files
 
 DEFAULT = tuple(Files("x.csv").nulls)  # of a CSV, where a column says nothing else
@@ -33,10 +34,10 @@ def remark(texts: pl.Series, counts: pl.Series, kind: str, none: tuple[str, ...]
     parts = []
     for text, rows in zip(texts, counts, strict=True):
         if text in none:
-            parts.append(f"{text!r} in {rows:,} rows is read as no value")
+            parts.append(f"{text!r} in {counted(rows, 'row')} is read as no value")
         elif kind == "text" and text in TOKENS:
             why = ", as all others are codes of capital letters" if text == _NA else ""
-            parts.append(f"{text!r} in {rows:,} rows is kept as a value{why}")
+            parts.append(f"{text!r} in {counted(rows, 'row')} is kept as a value{why}")
     if kind == "text" and parts:
         parts[-1] += " (column_nulls= decides)"
     return "; ".join(parts)

@@ -75,9 +75,13 @@ def _say_effects(explained: "PredictionExplanation") -> None:
     for effect in shown:
         say(f"  {_number(effect)}: {effect.words} (typical: {effect.typical_in_words})")
     if others and others[0].contribution is not None:
-        say(f"  {sum(effect.contribution or 0.0 for effect in others):+.2f}: the {len(others)} other values together")
+        say(f"  {sum(effect.contribution or 0.0 for effect in others):+.2f}: {_together(len(others))}")
     elif others:
-        say(f"  {sum(effect.importance for effect in others):.0%}: the {len(others)} other values together")
+        say(f"  {sum(effect.importance for effect in others):.0%}: {_together(len(others))}")
+
+
+def _together(others: int) -> str:
+    return "the other value" if others == 1 else f"the {others} other values together"
 
 
 def _number(effect: "FeatureEffect") -> str:

@@ -145,10 +145,10 @@ def doctor(
 def _dagster(settings: "Settings", pipelines: "Sequence[ModelPipeline]") -> "Iterator[Finding]":
     from ml_platform.orchestration.health import dagster_findings
     from ml_platform.orchestration.instances import opened_instance
-    from ml_platform.orchestration.storage_faults import home_faults
+    from ml_platform.orchestration.storage_faults import broken_files
     from ml_platform.views.health_finding import Finding
 
-    faults = list(home_faults(Path(os.environ["DAGSTER_HOME"]), deep=True))
+    faults = list(broken_files(Path(os.environ["DAGSTER_HOME"]), deep=True))
     yield from (Finding("Dagster", "bad", fault.what, fault.remedy) for fault in faults)
     if not faults:
         with opened_instance() as instance:

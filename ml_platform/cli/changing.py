@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ml_platform import interrupts
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName, VersionName, Why, parse_version
 from ml_platform.cli.command import Command
 from ml_platform.cli.dagster_home import missing_dagster
 from ml_platform.cli.output import counting, emit_json, emit_lines, emit_table, note, say
 from ml_platform.errors import IngestionError, NotFoundError, PromotionRefused, first_line
+from ml_platform.naming import counted
 
 if TYPE_CHECKING:
     from ml_platform.state.database import State
@@ -96,7 +98,11 @@ def withdraw(
     if as_json:
         emit_json(asdict(outcome))
     elif outcome.changed:
-        rows = f"{outcome.rows:,} rows are withdrawn" if outcome.rows else "it is withdrawn and will not be read"
+        rows = (
+            f"{counted(outcome.rows, 'row is', 'rows are')} withdrawn"
+            if outcome.rows
+            else "it is withdrawn and will not be read"
+        )
         say(f"{outcome.file}: {rows}. `ml-platform run PIPELINE` carries it through.")
         note("`ml-platform land` of the same file takes it back. The range of a database stays out.")
     else:
@@ -123,7 +129,7 @@ def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
     find_version(state, name, number)
     gates = declared.required_gates.get(number) if isinstance(declared, Undeclared) else declared.required_gates
     if gates is None:
-        raise PromotionRefused(name, number, [f"no gate judged it; mend the declaration of {name} and run it first"])
+        raise PromotionRefused(name, number, [f"no gate judged it; correct the declaration of {name} and run it first"])
     champion = promotions.champion_at(state, name)
     if champion == number:
         note(f"{version} is the champion already; nothing changed.")
@@ -226,6 +232,7 @@ def _tell_dagster(state: "State", pipeline: str) -> None:
             with opened_instance() as instance:
                 report(instance, state, pipeline)
         except Exception as error:  # the champion has changed already, whatever is wrong with the instance
+            interrupts.stop_if_arrived()
             untold = f"its instance cannot be opened ({first_line(error)})"
     if untold:
         note(f"Dagster does not show it yet: {untold}. A running sensor of {pipeline} reports it at its next tick.")

@@ -1,8 +1,9 @@
 """Exit codes: 2 for wrong arguments, 1 for other errors that the user can fix, 130 for an interrupt."""
 
 import errno
-import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import typer
 from typer._click.exceptions import UsageError  # which typer gives no public name
 from typer.core import TyperCommand
 
+from ml_platform import interrupts
 from ml_platform.cli.output import complain
 from ml_platform.errors import (
     NotFoundError,
@@ -37,7 +39,7 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            with secret_free_errors():
+            with _after_an_interrupt(), secret_free_errors():
                 return super().invoke(ctx)
         except typer.BadParameter as error:
             error.ctx = error.ctx or ctx  # so that the command's usage is shown with it
@@ -49,7 +51,7 @@ class Command(TyperCommand):
             complain(error.what, error.remedy)
         except KeyboardInterrupt:
             complain("Stopped.", "Finished work is kept; the same command continues from there.")
-            raise typer.Exit(130) from None
+            raise typer.Exit(interrupts.EXIT_CODE) from None
         except OSError as error:
             if error.errno in _NO_ROOM:
                 _complain_of_exhaustion(error)
@@ -69,6 +71,16 @@ class Command(TyperCommand):
         raise typer.Exit(1)
 
 
+@contextmanager
+def _after_an_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt instead of whatever failed after Ctrl-C arrived."""
+    try:
+        yield
+    except BaseException:
+        interrupts.stop_if_arrived()
+        raise
+
+
 def _of_memory(error: Exception) -> bool:
     duckdb = sys.modules.get("duckdb")
     return isinstance(error, MemoryError) or (duckdb is not None and isinstance(error, duckdb.OutOfMemoryException))
@@ -78,9 +90,19 @@ def _complain_of_exhaustion(error: Exception) -> None:
     """Say in one line that disk or memory is used up, with the setting that helps."""
     from ml_platform.lake.disk_faults import exhausted
 
-    fault = exhausted(error, Path(os.environ.get("ML_PLATFORM_DATA", "data")))
+    fault = exhausted(error, _data())
     assert fault is not None  # such an error always is one
     complain(fault.what, fault.remedy)
+
+
+def _data() -> Path:
+    """The data folder of the settings, which a `.env` may name, too."""
+    from ml_platform.cli import opening
+
+    try:
+        return opening.settings().data
+    except PlatformError:  # the command would have named it
+        return Path("data")
 
 
 def _of_duckdb(error: Exception) -> bool:

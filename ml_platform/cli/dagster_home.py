@@ -4,8 +4,6 @@ import os
 from importlib.util import find_spec
 from pathlib import Path
 
-from ml_platform.private_files import make_dagster_home_private
-
 
 def dagster_is_there() -> bool:
     """Whether there is an instance to read or write. DAGSTER_HOME then names its folder."""
@@ -23,6 +21,8 @@ def missing_dagster() -> str:
         return "DAGSTER_HOME is not set"
     if not Path(home).is_absolute() or not Path(home).is_dir():
         return f"DAGSTER_HOME is {home}, which is not an existing absolute folder"
+    from ml_platform.orchestration.private_home import make_dagster_home_private
+
     os.environ["DAGSTER_HOME"] = home
     make_dagster_home_private(Path(home))
     return ""

@@ -59,7 +59,8 @@ def retrain(
     from ml_platform.retraining.policy import ManualRequest
     from ml_platform.runtime.settled import outdated_training
     from ml_platform.state.publishing import publish
-    from ml_platform.steps.all_steps import STEPS
+    from ml_platform.steps.all_steps import STEPS, planner
+    from ml_platform.steps.candidate import version_of
     from ml_platform.steps.decision import newest, request
 
     declared = opening.declared(pipeline)
@@ -80,4 +81,8 @@ def retrain(
     emit_json(answer) if as_json else emit_lines(answer)
     if not new:
         note(f"The decision for {wanted} trains already; nothing changed.")
+        done = version_of(workspace, declared, wanted)
+        if done is not None and not planner(workspace, declared).remaining("train", wanted):
+            note(f"Its training is done, and made {done.name}: the same data and declaration make the same model.")
+            return
     note(f"`ml-platform run {pipeline}` starts the training. With `dagster dev` running, its sensor starts it.")

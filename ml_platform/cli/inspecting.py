@@ -8,6 +8,7 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, parse_version
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import Rows, complain, emit_json, emit_lines, emit_table, note, say
+from ml_platform.naming import counted
 
 if TYPE_CHECKING:
     from ml_platform.runtime.planner import Planner
@@ -125,7 +126,8 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
     emit_table(shown, title=title or name, empty=f"No run yet: `ml-platform run {name}`.")
     for row in rows:
         if row["decision"] in ("blocked", "waiting"):
-            note(f"{name} {row['partition']}, candidate {row['decision']}: {'; '.join(row['reasons'])}.")
+            why = "; ".join(row["reasons"])  # the first says "blocked by data: …"
+            note(f"{name} {row['partition']}, candidate {why if row['decision'] == 'blocked' else f'waiting: {why}'}.")
 
 
 def models(
@@ -140,7 +142,7 @@ def models(
 
     --history shows the promotion log.
     """
-    from ml_platform.views.status import promotion_rows, version_facts, version_rows
+    from ml_platform.views.status import candidate_of, promotion_rows, version_facts, version_rows
 
     name, at, _ = pipeline.partition("@")
     number = parse_version(pipeline)[1] if at else None
@@ -161,18 +163,26 @@ def models(
         emit_json(facts) if as_json else _show_version(facts)
         return
     rows = promotion_rows(workspace, declared.name) if history else version_rows(workspace, declared)
+    if history:
+        rows = [{**row, "candidate": candidate_of(workspace, name, row)} for row in rows]
     if as_json:
         emit_json(rows)
     elif history:
-        shown = ["action", "version", "previous", "actor", "reason"]
+        shown = ["action", "candidate", "version", "previous", "actor", "reason"]
         shown += ["overrides"] if any(row["overrides"] for row in rows) else []
         emit_table(
-            [{"from": row["effective_at"], **{key: row[key] or None for key in shown}} for row in rows],
+            [
+                {"from": row["effective_at"], **{_LOGGED.get(key, key): row[key] or None for key in shown}}
+                for row in rows
+            ],
             title=f"{name}: champions",
             empty=f"{name} never had a champion.",
         )
     else:
         _show_versions(name, rows)
+
+
+_LOGGED = {"version": "serves", "previous": "before"}  # columns of the promotion log for people
 
 
 def _show_versions(name: str, rows: Rows) -> None:
@@ -251,7 +261,8 @@ def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     looks = planner.pending()
     waiting = sum(len(look.paths) for look in looks)
     if waiting:
-        note(f"{waiting} files wait: `ml-platform run {pipeline.name}` ingests them.")
+        how_many = counted(waiting, "file waits", "files wait")
+        note(f"{how_many}: `ml-platform run {pipeline.name}` ingests {'it' if waiting == 1 else 'them'}.")
     if waits := waiting_for(workspace, pipeline, workspace.slices):
         note(waits.sentences)
     for table, look in zip(pipeline.tables, looks, strict=True):

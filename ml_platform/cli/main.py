@@ -3,13 +3,15 @@
 Arguments, output and exit codes belong here. What a command shows or changes belongs to `views` and the layers below.
 """
 
+import os
 import sys
 import traceback
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
+from ml_platform import interrupts
 from ml_platform.cli import (
     alerting,
     asking,
@@ -25,6 +27,7 @@ from ml_platform.cli import (
 )
 from ml_platform.cli.output import complain, say
 from ml_platform.escaping import lines
+from ml_platform.redaction import without_secrets
 
 app = typer.Typer(
     name="ml-platform",
@@ -56,15 +59,34 @@ def _options(
 
 
 def main() -> None:
-    """The entry point of the installed command. Ctrl-C ends it with one line and exit code 130, wherever it is."""
+    """The entry point of the installed command.
+
+    Ctrl-C ends it with one line and exit code 130, wherever it is, and a second one at once.
+    """
+    errors = os.dup(2)  # Dagster turns 2 to a file of its own while steps run
+    interrupts.listen(lambda: _say_at_once(errors))
     try:
         app(prog_name="ml-platform")
     except KeyboardInterrupt:
-        complain("Stopped.")
-        sys.exit(130)
-    except Exception as error:  # a bug: its trace, which may quote data
-        sys.stderr.write(lines("".join(traceback.format_exception(error))))
+        _stop()
+    except Exception as error:
+        if interrupts.arrived():
+            _stop()
+        sys.stderr.write(
+            lines(without_secrets("".join(traceback.format_exception(error))))
+        )  # a bug: its trace, which may quote data
         sys.exit(1)
+
+
+def _stop() -> NoReturn:
+    complain("Stopped.")
+    sys.exit(interrupts.EXIT_CODE)
+
+
+def _say_at_once(errors: int) -> None:
+    """Called by another thread in the middle of anything, so it takes no lock and imports nothing."""
+    cursor = b"\x1b[?25h" if os.isatty(errors) else b""  # which a progress bar hides
+    os.write(errors, cursor + b"\nerror Stopped at once.\n      Finished work is kept; the same command goes on.\n")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,6 @@ def _forget_history(settings: "Settings") -> tuple[dict[str, Any], PlatformError
     from ml_platform.orchestration.history import forget_history
 
     try:
-        return asdict(forget_history(settings, list(opening.declarations().pipelines))), None
+        return asdict(forget_history(settings, list(opening.declarations().pipelines.values()))), None
     except PlatformError as error:
         return {}, error

@@ -14,6 +14,7 @@ from ml_platform.cli.command import Command
 from ml_platform.cli.inspecting import show_months, tell_outdated, tell_strays
 from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say
 from ml_platform.errors import PlatformError
+from ml_platform.naming import counted
 
 if TYPE_CHECKING:
     from ml_platform.settings import Settings
@@ -89,7 +90,7 @@ def demo(
     workspace = workspace_for(settings)
     landed = land_months(workspace.settings, through)
     say(
-        f"{landed} files of 2013 landed in {settings.landing}."
+        f"{counted(landed, 'file')} of 2013 landed in {settings.landing}."
         if landed
         else f"The files are in {settings.landing} already."
     )
@@ -142,7 +143,7 @@ def example(
         emit_json({"pipeline": name, "landed": landed, "folder": str(workspace.settings.landing)})
         return
     where = workspace.settings.landing
-    say(f"{landed} files landed in {where}." if landed else f"The files are in {where} already.")
+    say(f"{counted(landed, 'file')} landed in {where}." if landed else f"The files are in {where} already.")
     note(f"`ml-platform run {name}{f' --through {through}' if through else ''}` ingests them.")
 
 
@@ -218,7 +219,7 @@ def run_pipeline(
     if not quiet:
         took, looks = time.perf_counter() - started, planner.pending()
         if launched:
-            note(f"{launched} Dagster runs in {took:.1f} s.")
+            note(f"{counted(launched, 'Dagster run')} in {took:.1f} s.")
         elif any(look.unavailable for look in looks):
             note(f"Nothing was launched ({took:.1f} s).")
         else:

@@ -11,7 +11,7 @@ from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import emit_json, emit_tree, note, say
 from ml_platform.errors import AmbiguousKey
-from ml_platform.naming import listed
+from ml_platform.naming import counted, listed
 
 if TYPE_CHECKING:
     from ml_platform.settings import Settings
@@ -127,7 +127,9 @@ def _record(name: str, *, as_json: bool) -> None:
     if as_json:
         emit_json(asdict(done))
         return
-    say(f"{done.recorded:,} outputs of {name} have their lineage now.")
+    say(
+        f"{counted(done.recorded, 'output')} of {name} {'has its' if done.recorded == 1 else 'have their'} lineage now."
+    )
     if done.lost:
         note(f"Not recoverable, because the inputs were replaced: {listed(done.lost)}.")
 

@@ -7,6 +7,7 @@ from typing import Any, Self
 import polars as pl
 
 from ml_platform.errors import FeatureError
+from ml_platform.naming import counted
 from ml_platform.spec.expression_rules import computed
 from ml_platform.spec.expressions import columns_read
 
@@ -66,7 +67,8 @@ def _check(column: DerivedColumn, frame: pl.DataFrame) -> None:
         return
     row = frame.select(column.reads).row(int(faulty[0]), named=True) if column.reads else {}
     values = ", ".join(f"{name} = {value!r}" for name, value in row.items()) or "constants"
+    misfits = counted(len(faulty), "value does not fit its", "values do not fit their")
     raise FeatureError(
-        f"{column.title}: {len(faulty)} values do not fit their type; the first is of {values}.",
+        f"{column.title}: {misfits} type; the first is of {values}.",
         remedy="Whole numbers have 64 bits. Bound the columns in the contract, or cast them to Float64 first.",
     )

@@ -1,6 +1,8 @@
 """Content-addressed blobs: a file's name is the SHA-256 of its bytes."""
 
 import hashlib
+import os
+import re
 import shutil
 import time
 import uuid
@@ -14,6 +16,7 @@ from ml_platform.lake import durable
 from ml_platform.lake.disk_faults import explained
 from ml_platform.settings import Settings
 
+_NAME = re.compile(r"[0-9a-f]{64}")
 _SETTLED = 2_000_000_000  # nanoseconds; two writes closer than a disk's clock ticks have one time of change
 
 
@@ -88,20 +91,33 @@ class Blobs:
         return path
 
 
+def stored(folder: Path) -> Iterator[Path]:
+    """The blobs in the folder of artifacts. What else lies there, under names of its own, belongs to somebody."""
+    for path in folder.glob("??/*"):
+        if _NAME.fullmatch(path.name) and path.parent.name == path.name[:2] and path.is_file():
+            yield path
+
+
 def unchanged(path: Path, digest: str) -> bool:
     """Whether the file is there with that hash; read once a process while nobody touches it."""
     try:
-        seen = path.stat()
+        return remembered_hash(path) == digest
     except FileNotFoundError:
         return False
-    touched = max(seen.st_mtime_ns, seen.st_ctime_ns)  # a program may set the first, and not the second
-    if time.time_ns() - touched < _SETTLED:
-        return file_hash(path) == digest
-    return _hash_of(path, seen.st_size, touched, seen.st_ino) == digest
 
 
-@lru_cache(maxsize=10_000)
-def _hash_of(path: Path, size: int, touched_ns: int, inode: int) -> str:
+def remembered_hash(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hex; read once a process while nobody touches it. Raises OSError."""
+    seen = path.stat()
+    # A program may set the time of modification, and not that of the last change, which Windows does not tell.
+    changed = seen.st_mtime_ns if os.name == "nt" else seen.st_ctime_ns
+    if time.time_ns() - changed < _SETTLED:
+        return file_hash(path)
+    return _hash_of(path, seen.st_size, seen.st_mtime_ns, changed, seen.st_ino)
+
+
+@lru_cache(maxsize=100_000)
+def _hash_of(path: Path, size: int, modified_ns: int, changed_ns: int, inode: int) -> str:
     return file_hash(path)
 
 

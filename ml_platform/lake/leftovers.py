@@ -15,11 +15,10 @@ from collections.abc import Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ml_platform.lake import catalog_files, lifetime
+from ml_platform.lake import blobs, catalog_files, lifetime
 from ml_platform.lake.connection import Lake
 
 _TABLE_FILE = re.compile(r"ducklake-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})(?:-delete)?\.parquet")
-_BLOB = re.compile(r"[0-9a-f]{64}")
 _TEMPORARY = re.compile(r"(?:spill-|report-)?[0-9a-f]{32}(?:\.parquet)?")
 
 
@@ -60,12 +59,10 @@ def remove_temporary(folder: Path, grace: timedelta) -> int:
 def remove_blobs(lake: Lake, folder: Path, in_use: Collection[str], grace: timedelta) -> int:
     """Remove blobs that this catalog's work here left and nothing refers to."""
     since, referenced = _since(lake).timestamp(), frozenset(in_use)
-    blobs = (
-        path
-        for path in folder.glob("??/*")
-        if _BLOB.fullmatch(path.name) and path.name not in referenced and path.stat().st_mtime >= since
+    unreferenced = (
+        path for path in blobs.stored(folder) if path.name not in referenced and path.stat().st_mtime >= since
     )
-    return remove_older(blobs, grace)
+    return remove_older(unreferenced, grace)
 
 
 def _since(lake: Lake) -> datetime:

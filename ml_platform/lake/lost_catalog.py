@@ -7,7 +7,8 @@ and maintenance would remove them.
 from collections.abc import Iterator
 from pathlib import Path
 
-from ml_platform.errors import LakeError, first_line
+from ml_platform.errors import LakeError, StateError, first_line
+from ml_platform.lake.blobs import stored
 from ml_platform.settings import Settings
 
 RESTORE = (
@@ -52,22 +53,35 @@ def refuse_to_replace(settings: Settings) -> None:
     """
     folder = settings.lake.resolve()
     tables = sum(1 for path in _files(folder / "tables"))
-    blobs = sum(1 for path in settings.artifacts.glob("??/*"))
+    blobs = sum(1 for path in stored(settings.artifacts))
     log = folder / "catalog.sqlite-wal"
     commits = not settings.catalog.get_secret_value() and log.exists() and log.stat().st_size > 0
     if not (tables or blobs or commits):
         return
     if not settings.catalog.get_secret_value() and not is_missing(catalog_file(settings)):
         return  # another process has made it since the caller looked
-    catalog = (
-        "The PostgreSQL catalog" if settings.catalog.get_secret_value() else f"The catalog {folder}/catalog.sqlite"
-    )
     holding = [f"{tables:,} files of tables in {folder / 'tables'}"] * bool(tables)
     holding += [f"{blobs:,} blobs in {settings.artifacts.resolve()}"] * bool(blobs)
     holding += [f"commits in {log}"] * commits
-    raise LakeError(
-        f"{catalog} is missing or empty, and its files are there: {', '.join(holding)}. Nothing was changed.",
+    raise missing_catalog(settings, f"its files are there: {', '.join(holding)}")
+
+
+def missing_catalog(settings: Settings, proof: str) -> LakeError:
+    """The error for a catalog that is missing. `proof`, a clause, says by what it is known that there was one."""
+    folder, secret = settings.lake.resolve(), settings.catalog.get_secret_value()
+    catalog = "The PostgreSQL catalog" if secret else f"The catalog {folder}/catalog.sqlite"
+    return LakeError(
+        f"{catalog} is missing or empty, and {proof}. Nothing was changed.",
         remedy=f"{RESTORE} To begin anew, move {folder} and {settings.artifacts.resolve()} away first.",
+    )
+
+
+def missing_state(location: str, folder: Path) -> StateError:
+    """The error for an operational state that is missing where a lake is."""
+    return StateError(
+        f"The operational state ({location}) is missing or empty, and the lake in {folder} has tables. Nothing was "
+        "changed.",
+        remedy=RESTORE,
     )
 
 

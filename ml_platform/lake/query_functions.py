@@ -104,7 +104,7 @@ def _paths(function: dict[str, Any]) -> Iterator[str | None]:
     """The files that a function is to read; None for what is only known once it is computed."""
     first = function["children"][0] if function["children"] else {}
     for path in first["children"] if first.get("function_name") == "list_value" else [first]:
-        value = path["value"]["value"] if path.get("class") == "CONSTANT" else None
+        value = path["value"].get("value") if path.get("class") == "CONSTANT" else None  # NULL has none
         yield value if isinstance(value, str) else None
 
 

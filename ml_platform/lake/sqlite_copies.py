@@ -17,7 +17,7 @@ _PROBLEM = 3  # the exit code when SQLite refused
 
 
 def copy(databases: Mapping[Path, Path]) -> str:
-    """Copy each database, as of one moment of it, in this order. What SQLite refusal when it failed, else "".
+    """Copy each database, as of one moment of it, in this order. Why SQLite refused, or "" when all are copied.
 
     A copy is one file without a log.
     """

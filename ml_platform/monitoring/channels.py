@@ -6,20 +6,17 @@ printed or stored. A channel is named by its scheme and the first digits of the 
 
 import hashlib
 import logging
-import re
 from collections.abc import Callable, Sequence
-from urllib.parse import unquote
 
 from ml_platform.errors import DeliveryFailed
 from ml_platform.escaping import lines, printable
 from ml_platform.monitoring.delivery import Channel
-from ml_platform.redaction import SecretFreeRecords
+from ml_platform.redaction import SecretFreeRecords, without_address
 from ml_platform.settings import Settings
 from ml_platform.state.alerts import Alert
 
 CONSOLE = "console"
 _SHOWN = 20  # alerts in one message; the others are counted
-_PARTS = re.compile(r"[/:@?&=,]+")
 
 
 def channels(settings: Settings, say: Callable[[str], None]) -> list[Channel]:
@@ -84,13 +81,5 @@ def _notify(address: str, name: str, items: Sequence[Alert]) -> None:
         taken = notifier.notify(title=title, body=body, body_format=text, notify_type=kind)
         warnings = log.getvalue().strip().splitlines()
     if not taken:
-        why = _without(address, warnings[-1]) if warnings else "the service gave no reason"
+        why = without_address(address, warnings[-1]) if warnings else "the service gave no reason"
         raise DeliveryFailed(name, why, remedy="The platform tries again; `ml-platform alerts` shows the state.")
-
-
-def _without(address: str, text: str) -> str:
-    """The text with every part of the address blotted out; the scheme may stay."""
-    written = [part for part in _PARTS.split(address.partition("://")[2]) if part]
-    for part in sorted({*written, *map(unquote, written)}, key=len, reverse=True):
-        text = text.replace(part, "***")
-    return text

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Connection, Select, and_, func, insert, or_, select
 
+from ml_platform import interrupts
 from ml_platform.errors import DeliveryFailed
 from ml_platform.state.alerts import SELECTED, Alert
 from ml_platform.state.database import State
@@ -117,6 +118,7 @@ def _send(channel: Channel, items: Sequence[Alert]) -> str:
     except DeliveryFailed as fault:
         return str(fault)
     except Exception as fault:  # a channel's failure is recorded, and the run goes on
+        interrupts.stop_if_arrived()
         return f"The channel failed: {type(fault).__name__}."  # its text may hold the address
     return ""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from ml_platform.errors import NotFoundError
+from ml_platform.naming import counted
 from ml_platform.notebook import html
 from ml_platform.notebook.declarations import Declarations
 from ml_platform.notebook.explanation import Explanation
@@ -131,7 +132,8 @@ class Pipeline:
     def __repr__(self) -> str:
         facts = self.summary
         champion = f"champion @{facts.champion}" if facts.champion else "no champion"
-        return f"{self.name}: {len(facts.partitions)} partitions, {facts.versions} versions, {champion}"
+        partitions, versions = counted(len(facts.partitions), "partition"), counted(facts.versions, "version")
+        return f"{self.name}: {partitions}, {versions}, {champion}"
 
     def _repr_html_(self) -> str:
         shown = self.versions.select(

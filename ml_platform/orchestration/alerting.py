@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import dagster as dg
 
 from ml_platform.errors import PlatformError, secret_free_errors
+from ml_platform.orchestration.instigators import ALERT_SENSOR
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.workspaces import reading_workspace_for
 from ml_platform.runtime import progress, step_alerts
@@ -41,7 +42,7 @@ def alert_sensor(pipelines: Iterable[ModelPipeline]) -> dg.SensorDefinition:
     declared = list(pipelines)
 
     @dg.sensor(
-        name="ml_platform_alerts",
+        name=ALERT_SENSOR,
         description="Raises an alert when a partition or a table has no fresh data or waits too long, resolves alerts "
         "whose cause is gone, and delivers pending alerts.",
         minimum_interval_seconds=_EVERY,

@@ -31,7 +31,7 @@ def _asset(key: str, broken: Sequence[Broken]) -> dg.AssetSpec:
         key=[key, "declaration"],
         group_name=GROUP,
         description=f"**This declaration does not load, so the pipeline has no assets, jobs and sensors here.**\n\n"
-        f"{errors}\n\nReload the code location when it is mended.",
+        f"{errors}\n\nReload the code location when it is corrected.",
         tags={"ml_platform/declaration": "broken"},
         metadata={
             "module": "\n".join(one.address for one in broken),

@@ -18,6 +18,8 @@ from dagster._core.definitions.repository_definition import SINGLETON_REPOSITORY
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.remote_origin import CodeLocationOrigin, RemoteRepositoryOrigin
 
+from ml_platform.orchestration.instigators import landing_sensor
+
 _MODULE = "ml_platform.definitions"
 
 
@@ -30,7 +32,7 @@ def repository_origin(instance: dg.DagsterInstance, pipeline: str) -> RemoteRepo
     sensors = [
         state
         for state in instance.all_instigator_state(instigator_type=InstigatorType.SENSOR)
-        if state.name == f"{pipeline}_landing"
+        if state.name == landing_sensor(pipeline)
     ]
     if sensors:
         newest = max(sensors, key=lambda state: getattr(state.instigator_data, "last_tick_timestamp", None) or 0.0)

@@ -18,7 +18,7 @@ from ml_platform.lake import snapshots
 from ml_platform.orchestration import champions
 from ml_platform.orchestration.alive import terminal_works
 from ml_platform.orchestration.earlier_runs import STATE_TAG, WANTED_TAG, GivenUp, earlier_runs
-from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.jobs import PIPELINE_TAG, table_keys
 from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_gone, end_if_killed
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
 from ml_platform.runtime.measuring_again import REST, rests_until
@@ -169,7 +169,7 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
     """Which run works on the pipeline now, as a skip reason; empty when there is none."""
     if terminal_works(settings, pipeline.name):
         return f"`ml-platform run {pipeline.name}` is running in a terminal."
-    own = {dg.AssetKey([layer, t.name]) for t in pipeline.tables for layer in ("raw", "validated", "quarantine")}
+    own = {dg.AssetKey(key) for key in table_keys(pipeline)}
     for record in instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT)):
         run = record.dagster_run
         chosen = run.asset_selection or frozenset()

@@ -24,8 +24,9 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
 
 from ml_platform.orchestration.opening_lock import opening_turn
+from ml_platform.orchestration.private_home import make_dagster_home_private
 from ml_platform.orchestration.storage_faults import EVENTS, check_file
-from ml_platform.private_files import make_dagster_home_private, make_database_private
+from ml_platform.private_files import make_database_private
 
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
 

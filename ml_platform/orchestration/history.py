@@ -5,13 +5,13 @@ the lake and in the operational state, and stays.
 
 It relies on these private parts of Dagster 1.13, which `ml_platform_tests/orchestration/test_history.py` exercises: the
 tables `SqlEventLogStorageTable` and `AssetCheckExecutionsTable`, `SqlEventLogStorage.index_connection` with
-`delete_events_for_run`, and the files `history/runs.db` and `schedules/schedules.db`.
+`delete_events_for_run`, and the files that `storage_faults` names.
 """
 
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Sequence, Set
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -29,11 +29,13 @@ from ml_platform.lake.maintenance import bytes_in
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.event_log import log_files, remove_log
 from ml_platform.orchestration.instances import opened_instance
-from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.instigators import instigators
+from ml_platform.orchestration.jobs import PIPELINE_TAG, asset_keys
+from ml_platform.orchestration.storage_faults import EVENTS, RUNS, SCHEDULES
 from ml_platform.settings import Settings
+from ml_platform.spec.pipeline import ModelPipeline
 
 _SHOWN = ("ASSET_MATERIALIZATION", "ASSET_OBSERVATION")  # the events from which Dagster's pages tell an asset's state
-_TABLES = frozenset({"raw", "validated", "quarantine"})
 _PAGE = 500  # runs that are fetched at once
 _LITTLE = 2_000_000  # bytes free: Dagster cannot be sure to open its databases
 _WORTH_SHRINKING = 0.25  # of a database's pages are free
@@ -48,7 +50,7 @@ class Forgotten:
     history_bytes_freed: int
 
 
-def forget_history(settings: Settings, pipelines: Collection[str], *, now: datetime | None = None) -> Forgotten:
+def forget_history(settings: Settings, pipelines: Sequence[ModelPipeline], *, now: datetime | None = None) -> Forgotten:
     """Apply the retention to the instance of DAGSTER_HOME. Runs of other projects on it are left alone.
 
     Of runs of ours that ended before `keep_history_days`:
@@ -62,7 +64,7 @@ def forget_history(settings: Settings, pipelines: Collection[str], *, now: datet
 
     Args:
         settings: With `keep_history_days`.
-        pipelines: The names of the declared pipelines; runs without a pipeline's tag are told by their assets.
+        pipelines: All that are declared. A run without a pipeline's tag is one of ours if all of its assets are theirs.
         now: The moment from which the days count; None: this one.
 
     Raises:
@@ -74,13 +76,14 @@ def forget_history(settings: Settings, pipelines: Collection[str], *, now: datet
     if shutil.disk_usage(home).free < _LITTLE:
         _remove_logs_unopened(home, limit)
     with opened_instance() as instance:
-        over, kept = _ended(instance, {*pipelines, *_TABLES}, limit)
+        ours = {dg.AssetKey(key) for pipeline in pipelines for key in asset_keys(pipeline)}
+        over, kept = _ended(instance, ours, limit)
         shown = _shown(instance) | kept
         logs = sum(_forget_log(instance, run_id) for run_id in over if run_id in shown)
         whole = [run_id for run_id in over if run_id not in shown]
         for run_id in whole:
             _forget_run(instance, run_id)
-        _forget_ticks(instance, pipelines, limit)
+        _forget_ticks(instance, [pipeline.name for pipeline in pipelines], limit)
         alive.remove_marks_of_the_dead(settings, lambda run_id: _is_over(instance, run_id), limit)
         if logs or whole:
             _shrink(home)
@@ -92,24 +95,23 @@ def _remove_logs_unopened(home: Path, limit: datetime) -> None:
 
     Such a database can be read without its log, which is good enough for what ended long ago.
     """
-    runs = home / "history" / "runs.db"
+    runs = home / RUNS.path
     ended = "status IN ('SUCCESS', 'FAILURE', 'CANCELED') AND update_timestamp < ?"
     asked = f"SELECT run_id FROM runs WHERE {ended} AND run_id IN (SELECT run_id FROM run_tags WHERE key = ?)"
     before = limit.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     with suppress(sqlite3.Error), closing(sqlite3.connect(f"{runs.as_uri()}?immutable=1", uri=True)) as database:
         for (run_id,) in database.execute(asked, [before, PIPELINE_TAG]):
             shutil.rmtree(home / "storage" / run_id, ignore_errors=True)
-            for file in (home / "history" / "runs").glob(f"{run_id}.db*"):
+            for file in (home / EVENTS.path).parent.glob(f"{run_id}.db*"):
                 file.unlink(missing_ok=True)
 
 
-def _ended(instance: dg.DagsterInstance, ours: Collection[str], limit: datetime) -> tuple[list[str], set[str]]:
+def _ended(instance: dg.DagsterInstance, ours: Set[dg.AssetKey], limit: datetime) -> tuple[list[str], set[str]]:
     """Our runs that ended before the limit, and those among them that are the newest of their job and partition."""
     over, kept, seen = [], set[str](), set[tuple[str, str]]()
     for record in _newest_first(instance):
         run = record.dagster_run
-        names = {key.path[0] for key in run.asset_selection or ()}
-        if PIPELINE_TAG not in run.tags and not (names and names <= set(ours)):
+        if PIPELINE_TAG not in run.tags and not (run.asset_selection and run.asset_selection <= ours):
             continue
         where = (run.job_name, run.tags.get(PARTITION_NAME_TAG, ""))
         if run.status in FINISHED_STATUSES and record.update_timestamp.replace(tzinfo=UTC) < limit:
@@ -161,9 +163,8 @@ def _forget_run(instance: dg.DagsterInstance, run_id: str) -> None:
     instance.run_storage.delete_run(run_id)
 
 
-def _forget_ticks(instance: dg.DagsterInstance, pipelines: Collection[str], limit: datetime) -> None:
-    kinds = ("landing", "decisions", "calendar")
-    names = {"ml_platform_alerts", *(f"{name}_{kind}" for name in pipelines for kind in kinds)}
+def _forget_ticks(instance: dg.DagsterInstance, pipelines: Sequence[str], limit: datetime) -> None:
+    names = instigators(pipelines)
     for state in instance.all_instigator_state():
         if state.name in names:
             instance.purge_ticks(state.instigator_origin_id, state.selector_id, limit.timestamp())
@@ -177,7 +178,7 @@ def _is_over(instance: dg.DagsterInstance, run_id: str) -> bool | None:
 
 def _shrink(home: Path) -> None:
     """Give free pages of Dagster's SQLite files back to the disk. One in use, or without room, waits for next time."""
-    for path in (*log_files(home), home / "history" / "runs.db", home / "schedules" / "schedules.db"):
+    for path in (*log_files(home), home / RUNS.path, home / SCHEDULES.path):
         if not path.exists():
             continue
         with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path, timeout=1)) as database:

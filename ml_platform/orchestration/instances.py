@@ -10,7 +10,7 @@ from sqlalchemy.exc import DatabaseError
 
 from ml_platform.orchestration.home_faults import home_faults_explained
 from ml_platform.orchestration.opening_lock import opening_turn
-from ml_platform.orchestration.storage_faults import home_faults
+from ml_platform.orchestration.storage_faults import broken_files
 
 
 @contextmanager
@@ -24,12 +24,12 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
     with home_faults_explained():
         try:
             with opening_turn(home):
-                for fault in home_faults(home):
+                for fault in broken_files(home):
                     raise fault
                 instance = dg.DagsterInstance.get()
             with instance:
                 yield instance
         except DatabaseError as error:  # Dagster's storages raise it for whatever SQLite says
-            for fault in home_faults(home, deep=True):
+            for fault in broken_files(home, deep=True):
                 raise fault from error
             raise

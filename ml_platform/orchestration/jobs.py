@@ -9,9 +9,19 @@ from ml_platform.steps.all_steps import STEPS
 PIPELINE_TAG = "ml_platform/pipeline"  # dagster.yaml lets one run of a pipeline go at a time
 
 
+def table_keys(pipeline: ModelPipeline) -> list[list[str]]:
+    """The keys of the assets of its tables, which another pipeline may share."""
+    return [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
+
+
+def asset_keys(pipeline: ModelPipeline) -> list[list[str]]:
+    """The keys of all its assets: those of its tables and of its steps."""
+    return [*table_keys(pipeline), *([pipeline.name, step.name] for step in STEPS)]
+
+
 def data_job(pipeline: ModelPipeline) -> UnresolvedAssetJobDefinition:
     """From landed files to predictions, performance and the decision."""
-    tables = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
+    tables = table_keys(pipeline)
     own = [[pipeline.name, step.name] for step in STEPS if step.job == "data"]
     return _job(pipeline, "data", [*tables, *own], "Ingest, validate, compute features, score, measure, decide.")
 

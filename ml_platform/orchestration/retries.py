@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import dagster as dg
 import duckdb
 
+from ml_platform import interrupts
 from ml_platform.lake.disk_faults import exhaustion_explained
 from ml_platform.settings import Settings
 
@@ -20,4 +21,5 @@ def passing_faults_retried(settings: Settings) -> Iterator[None]:
         with exhaustion_explained(settings.data):
             yield
     except (OSError, duckdb.IOException) as error:
+        interrupts.stop_if_arrived()
         raise dg.RetryRequested(max_retries=2, seconds_to_wait=1) from error

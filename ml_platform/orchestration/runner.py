@@ -1,16 +1,21 @@
 """Running a pipeline through Dagster from the terminal: only what is stale, partition by partition (S32)."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import dagster as dg
 
+from ml_platform import interrupts
 from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.code_location import repository_origin, runs_belong_to
 from ml_platform.orchestration.instances import opened_instance
+from ml_platform.orchestration.interrupted_runs import canceled_by_ctrl_c
+from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_killed
 from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.settings import Settings
@@ -55,46 +60,50 @@ class Runner:
         self._on_step, self._on_alert = on_step, on_alert
 
     def run(self, job: str, partition: str, only: list[list[str]] | None = None) -> Run:
-        """Run the job `data` or `train` for one partition. Raises RunFailed when a step fails."""
+        """Run the job `data` or `train` for one partition.
+
+        Raises RunFailed when a step fails, and KeyboardInterrupt after Ctrl-C: whatever fails then is its doing.
+        """
         name = f"{self._pipeline.name}_{job}"
         with opened_instance() as instance, self._listening():
+            self._end_killed_runs(instance)
             definition = self._definitions.resolve_job_def(name)  # which asks the instance in whose context it stands
             origin = repository_origin(instance, self._pipeline.name)
-            try:
-                with runs_belong_to(instance, origin, name):
-                    result = definition.execute_in_process(
-                        instance=instance,
-                        run_config=_QUIET,
-                        raise_on_error=False,
-                        partition_key=partition if self._pipeline.partitions else None,
-                        asset_selection=[dg.AssetKey(key) for key in only] if only else None,
-                    )
-            except dg.DagsterExecutionInterruptedError:
-                raise KeyboardInterrupt from None
+            run_id = str(uuid.uuid4())
+            with canceled_by_ctrl_c(instance, run_id), runs_belong_to(instance, origin, name):
+                result = definition.execute_in_process(
+                    instance=instance,
+                    run_config=_QUIET,
+                    raise_on_error=False,
+                    partition_key=partition if self._pipeline.partitions else None,
+                    asset_selection=[dg.AssetKey(key) for key in only] if only else None,
+                    run_id=run_id,
+                )
             if self._on_alert is not None:  # what no channel took before
                 step_alerts.deliver(workspace_for(self._settings), self._on_alert)
-        failed = [event for event in result.all_node_events if event.is_step_failure]
-        if any(_interrupted(event) for event in failed):
-            raise KeyboardInterrupt
-        failures = tuple(_reason(event) for event in failed)
-        run = Run(name, partition, result.run_id, failures)
+        failures = tuple(_reason(event) for event in result.all_node_events if event.is_step_failure)
+        run = Run(name, partition, run_id, failures)
         if not result.success:
             raise RunFailed(run)
         return run
 
+    def _end_killed_runs(self, instance: dg.DagsterInstance) -> None:
+        """This run goes on where they ended; without a sensor nothing else ends them."""
+        mine = dg.RunsFilter(statuses=IN_FLIGHT, tags={PIPELINE_TAG: self._pipeline.name})
+        for record in instance.get_run_records(mine):
+            end_if_killed(instance, self._settings, record)
+
+    def _step_begins(self, asset: str, partition: str) -> None:
+        interrupts.stop_if_arrived()  # a library may have swallowed it in the step before
+        self._on_step(asset, partition)
+
     @contextmanager
     def _listening(self) -> Iterator[None]:
-        progress.listen(self._on_step, self._on_alert)
+        progress.listen(self._step_begins, self._on_alert)
         try:
             yield
         finally:
             progress.listen(None)
-
-
-def _interrupted(event: dg.DagsterEvent) -> bool:
-    """Whether the step failed because of Ctrl-C."""
-    error = event.step_failure_data.error
-    return error is not None and error.cls_name == dg.DagsterExecutionInterruptedError.__name__
 
 
 def _reason(event: dg.DagsterEvent) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ml_platform.orchestration.events import printed
+from ml_platform.orchestration.instigators import schedule
 from ml_platform.orchestration.ticking import answered
 from ml_platform.spec.partitions import Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.pipeline import ModelPipeline
@@ -23,15 +24,15 @@ def schedules_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list
     if pipeline.partitions is None:
         return []
 
-    schedule = f"{pipeline.name}_calendar"
+    name = schedule(pipeline.name)
 
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        answer = answered(context.instance, pipeline, "data", schedule, None, printed(context.log.warning), addresses)
+        answer = answered(context.instance, pipeline, "data", name, None, printed(context.log.warning), addresses)
         return answer.request or dg.SkipReason(answer.reason)
 
     return [
         dg.ScheduleDefinition(
-            name=schedule,
+            name=name,
             job_name=f"{pipeline.name}_data",
             cron_schedule=CRON[type(pipeline.partitions)],
             execution_timezone="UTC",

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from ml_platform.orchestration.events import printed
+from ml_platform.orchestration.instigators import decision_sensor, landing_sensor
 from ml_platform.orchestration.ticking import answered
 from ml_platform.runtime.step import Job
 from ml_platform.spec.pipeline import ModelPipeline
@@ -18,7 +19,7 @@ def sensors_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[d
         _sensor(
             pipeline,
             addresses,
-            "landing",
+            landing_sensor(pipeline.name),
             "data",
             "Detects landed files and runs the affected assets: ingestion, features, predictions, performance, "
             "decision. Requests one run at a time, the oldest partition first.",
@@ -26,7 +27,7 @@ def sensors_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[d
         _sensor(
             pipeline,
             addresses,
-            "decisions",
+            decision_sensor(pipeline.name),
             "train",
             "Starts a training run for a decision that was triggered or manual. The run's tags hold the reason. "
             "A skipped decision starts no run.",
@@ -35,18 +36,16 @@ def sensors_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[d
 
 
 def _sensor(pipeline: ModelPipeline, addresses: Sequence[str], name: str, job: Job, about: str) -> dg.SensorDefinition:
-    sensor = f"{pipeline.name}_{name}"
-
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         answer = answered(
-            context.instance, pipeline, job, sensor, context.cursor, printed(context.log.warning), addresses
+            context.instance, pipeline, job, name, context.cursor, printed(context.log.warning), addresses
         )
         if answer.request is not None:
             return dg.SensorResult(run_requests=[answer.request], cursor=answer.cursor)
         return dg.SensorResult(skip_reason=answer.reason, cursor=answer.cursor)
 
     return dg.SensorDefinition(
-        name=sensor,
+        name=name,
         evaluation_fn=evaluate,
         job_name=f"{pipeline.name}_{job}",
         minimum_interval_seconds=INTERVAL,

@@ -1,4 +1,4 @@
-"""Recognises a broken DAGSTER_HOME by its SQLite files, and says how to mend it.
+"""Recognises a broken DAGSTER_HOME by its SQLite files, and says how to repair it.
 
 It relies on these private parts of Dagster 1.13, which `ml_platform_tests/orchestration/test_storages.py` exercises:
 the names of the files, and the metadata and Alembic scripts of its three SQLite storages.
@@ -38,7 +38,7 @@ FILES = (RUNS, EVENTS, SCHEDULES)
 
 
 class HomeBroken(PlatformError):
-    """A file of DAGSTER_HOME cannot be used; the remedy mends it."""
+    """A file of DAGSTER_HOME cannot be used; the remedy repairs it."""
 
 
 def check_file(home: Path, file: SqliteFile, *, deep: bool = False) -> None:
@@ -66,7 +66,7 @@ def check_file(home: Path, file: SqliteFile, *, deep: bool = False) -> None:
         raise HomeBroken(f"{path} lacks the tables {', '.join(lacking)}.", remedy=_anew(home, file))
 
 
-def home_faults(home: Path, *, deep: bool = False) -> Iterator[HomeBroken]:
+def broken_files(home: Path, *, deep: bool = False) -> Iterator[HomeBroken]:
     """Every fault of the SQLite files in a DAGSTER_HOME."""
     for file in FILES:
         try:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_platform.naming import quoted
+from ml_platform.naming import counted, quoted
 from ml_platform.quality import against_history, plausibility
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.history import history
@@ -71,7 +71,7 @@ def _schema(s: _Subject) -> CheckResult:
     }
     if refused:
         first = refused[0].error + (f" And {len(refused) - 1} more." if len(refused) > 1 else "")
-        listed = f"{len(refused)} files are refused: {first}"
+        listed = f"{counted(len(refused), 'file is', 'files are')} refused: {first}"
         return CheckResult("schema", False, "error", len(refused), 0, listed, meta, refused_files=len(refused))
     if extra:
         listed = "; ".join(f"{path}: {', '.join(names)}" for path, names in list(extra.items())[:3])
@@ -81,7 +81,7 @@ def _schema(s: _Subject) -> CheckResult:
             "warn",
             len(extra),
             0,
-            f"{len(extra)} files have columns that the contract does not have: {listed}.",
+            f"{counted(len(extra), 'file has', 'files have')} columns that the contract does not have: {listed}.",
             meta,
         )
     return CheckResult("schema", True, "error", 0, 0, "Every file has the contract's columns and no others.", meta)
@@ -134,7 +134,7 @@ def _keys(s: _Subject) -> CheckResult:
     description = "Every key has one current row."
     if count:
         where = ", ".join(sorted({name for names in parts for name in names}))
-        description = f"{count:,} keys have several current rows, in the partitions {where}."
+        description = f"{counted(count, 'key has', 'keys have')} several current rows, in the partitions {where}."
     return CheckResult("keys", count == 0, "error", count, 0, description)
 
 

@@ -106,6 +106,14 @@ class Planner:
             if stale:
                 yield Work("data", partition, partitions.index(partition), len(partitions), stale)
 
+    def remaining(self, job: Job, partition: str) -> list[list[str]]:
+        """The assets that a job is to make for a complete partition, and tables whose source cannot be read now."""
+        with self.ws.reading():
+            stale = self._stale_assets(job, partition) if partition in self.complete() else []
+            if job == "data":
+                stale += [*self._stale_ingestion(), *(["raw", one.table] for one in self.pending() if one.unavailable)]
+            return stale
+
     def outdated(self) -> list[str]:
         """The settled partitions whose results would differ if computed now."""
         with self.ws.reading():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from ml_platform import interrupts
 from ml_platform.monitoring import alert_causes, alert_rules, delivery, freshness
 from ml_platform.monitoring.alert_rules import CheckedOutput
 from ml_platform.monitoring.channels import channels
@@ -17,6 +18,8 @@ from ml_platform.spec.tables import Table
 from ml_platform.state import alerts
 from ml_platform.state.alerts import Alert, Kind
 from ml_platform.state.results import ChampionResult, VerdictsResult
+
+ALERT_SENSOR = "ml_platform_alerts"  # the name of the sensor that calls `check_data`
 
 
 def raise_alerts(
@@ -92,7 +95,8 @@ def check_data(
             with ws.reading():
                 standing += _about_data(ws, pipeline, now)
         except Exception as error:  # whatever is wrong with one pipeline must not hide what is wrong with others
-            failures[name] = alert_rules.of_sensor(f"{name}/alerts", "ml_platform_alerts", error)
+            interrupts.stop_if_arrived()
+            failures[name] = alert_rules.of_sensor(f"{name}/alerts", ALERT_SENSOR, error)
     blind = [one for one in (*looked_at.values(), *others) if one.name in failures or one.name not in looked_at]
     unseen = {table.name for pipeline in blind for table in pipeline.tables}
     for name in [name for name in looked_at if name not in failures]:
@@ -101,7 +105,8 @@ def check_data(
             with ws.reading():
                 resolved = alert_causes.gone(ws.state, [looked_at[name]], standing, unseen)
         except Exception as error:  # as above
-            failures[name] = alert_rules.of_sensor(asset, "ml_platform_alerts", error)
+            interrupts.stop_if_arrived()
+            failures[name] = alert_rules.of_sensor(asset, ALERT_SENSOR, error)
             continue
         mended = {item.alert_id: "The check works again." for item in alerts.open_alerts(ws.state, ["sensor"], asset)}
         alerts.resolve(ws.state, {**resolved, **mended})

@@ -6,22 +6,19 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import func, select
-
-from ml_platform.errors import LakeError
 from ml_platform.lake import data_files, file_hashes
 from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.lost_catalog import RESTORE, refuse_unfinished_restore
 from ml_platform.lake.transaction import Author, Transaction
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.settings import Settings
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import database, ledger, schema
+from ml_platform.state import database, ledger
 from ml_platform.state.alerts import Alert
 from ml_platform.state.database import State
 from ml_platform.state.lake_marks import mark_new, ran, refuse_mismatch
+from ml_platform.state.lost_stores import refuse_lost_catalog
 from ml_platform.state.old_lakes import carried_over, carry_over
 from ml_platform.state.results import Result
 from ml_platform.state.stores import Stores, after
@@ -38,7 +35,7 @@ class Workspace(Stores):
     @classmethod
     def open(cls, settings: Settings, slices: Mapping[str, Partitions | None]) -> "Workspace":
         """Open lake and state for writing. Missing ones are created, older ones are migrated."""
-        _refuse_lost_lake(settings)
+        refuse_lost_catalog(settings)
         with ExitStack() as opened:
             lake = opened.enter_context(closing(Lake(settings)))
             state = opened.enter_context(closing(_open_state(lake, settings)))
@@ -55,6 +52,7 @@ class Workspace(Stores):
         A lake of an older version is migrated first. Raises StateError for a state that newer code made
         or that is older than the lake.
         """
+        refuse_lost_catalog(settings)
         if database.lake_exists(settings) and not (database.is_current(settings) and carried_over(settings)):
             cls.open(settings, slices).close()
         with ExitStack() as opened:
@@ -74,21 +72,6 @@ def _open_state(lake: Lake, settings: Settings) -> State:
         return State(settings)
     with lake.locked("the operational state"):
         return State(settings, beside_lake=not ran(lake))
-
-
-def _refuse_lost_lake(settings: Settings) -> None:
-    """Raise LakeError when the catalog is missing and the state has records about it."""
-    refuse_unfinished_restore(settings)
-    if database.lake_exists(settings) or not database.exists(settings):
-        return
-    with closing(State(settings)) as state:
-        recorded = state.value(select(func.count()).select_from(schema.records))
-    if recorded and not database.lake_exists(settings):  # another process may have made it meanwhile
-        raise LakeError(
-            f"The catalog of the lake in {settings.lake.resolve()} is missing or empty, and the operational state has "
-            f"{recorded:,} records about it. Nothing was changed.",
-            remedy=f"{RESTORE} To begin anew, move {settings.lake.resolve()} away first.",
-        )
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import duckdb
 from polars.exceptions import PanicException
 
+from ml_platform import interrupts
 from ml_platform.errors import FileRefused, PlatformError, first_line
 from ml_platform.escaping import printable
 
@@ -23,7 +24,9 @@ def refusal(path: str, fault: BaseException, while_: str) -> FileRefused:
 
     Raises:
         BaseException: `fault` itself, where it is about the lake, the operational state or a source, and not the file.
+        KeyboardInterrupt: After Ctrl-C: the fault may be its doing.
     """
+    interrupts.stop_if_arrived()
     if isinstance(fault, FileRefused):
         return fault
     if isinstance(fault, PlatformError):

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from ml_platform import interrupts
 from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.naming import literal
 from ml_platform.settings import FileLimits
@@ -81,6 +82,7 @@ def _read_csv(plain: Path, guard: Guard, separator: str) -> pl.DataFrame:
     except duckdb.OutOfMemoryException as error:
         raise MemoryError(str(error)) from None
     except duckdb.Error:
+        interrupts.stop_if_arrived()
         guard.check_time()
         frame = _read_csv_slowly(plain, guard, separator, len(names))
     frame.columns = names

@@ -3,12 +3,12 @@
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import SourceUnavailable
-from ml_platform.lake.blobs import file_hash
+from ml_platform.lake.blobs import file_hash, remembered_hash
 from ml_platform.settings import FileLimits, Settings
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.file_reading import read, unopened
@@ -18,8 +18,6 @@ from ml_platform.sources.source import Available, Reading, Source, Stamp
 from ml_platform.sources.unpacking import check_file
 from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
-
-_SETTLED = 2_000_000_000  # nanoseconds since a change, after which two changes do not share a time
 
 
 class FileSource(Source):
@@ -104,15 +102,6 @@ def _fingerprint(file: Path, most: int) -> str:
     """Empty for what cannot be opened, and for more than so many bytes, which are not read."""
     if not os.access(file, os.R_OK) or not file.is_file():
         return ""
-    stamp = stamp_of(file)
-    if stamp.size > most:
+    if stamp_of(file).size > most:
         return ""
-    if time.time_ns() - stamp.changed < _SETTLED:
-        return file_hash(file)
-    return _hash_of(file, stamp)
-
-
-@lru_cache(maxsize=100_000)
-def _hash_of(file: Path, stamp: Stamp) -> str:
-    """Once a process while the file stays as it is: a sensor asks at every tick until a run notes the new stamp."""
-    return file_hash(file)
+    return remembered_hash(file)  # a sensor asks at every tick until a run notes the new stamp

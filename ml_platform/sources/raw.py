@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import polars as pl
 from polars.exceptions import PanicException
 
+from ml_platform import interrupts
 from ml_platform.errors import SourceUnavailable
 from ml_platform.lake.frames import staged
 from ml_platform.lake.storable import storable
@@ -150,6 +151,7 @@ def _read(
             check_values(frame, item.path)
             placed = places.of(frame, item.path)
         except PanicException as panic:  # polars ends so at values that it has no form for
+            interrupts.stop_if_arrived()
             frame, error = None, str(without_form(rows_read, item.path, panic))
         except Exception as fault:  # whatever it is, unless it is about the lake: the others go on
             frame, error = None, str(refusal(item.path, fault, "its columns were placed"))

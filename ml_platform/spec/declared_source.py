@@ -51,6 +51,11 @@ class DeclaredSource(ABC):
         """What to do about a version that was withdrawn, to have its rows again, as a sentence."""
 
     @property
+    def credentials(self) -> tuple[str, ...]:
+        """The names of the environment variables that may hold a password of it."""
+        return ()
+
+    @property
     def in_landing_folder(self) -> bool:
         """Whether its versions are files of the landing folder."""
         return False

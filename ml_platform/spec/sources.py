@@ -192,6 +192,10 @@ class Sql(DeclaredSource):
             raise DeclarationError(f"Sql({self.query!r})", "cursor='' names no column", remedy="Name the cursor.")
 
     @property
+    def credentials(self) -> tuple[str, ...]:
+        return (self.connection,)
+
+    @property
     def is_query(self) -> bool:
         """Whether it is a SELECT and not a table."""
         return len(self.query.split()) > 1

@@ -13,7 +13,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, Executable, Row, text
 
 from ml_platform.errors import StateError
-from ml_platform.lake.lost_catalog import RESTORE, catalog_file, holds_tables, is_missing, refuse_unfinished_restore
+from ml_platform.lake.lost_catalog import (
+    catalog_file,
+    holds_tables,
+    is_missing,
+    missing_state,
+    refuse_unfinished_restore,
+)
 from ml_platform.settings import Settings
 from ml_platform.state.clock import TOLERANCE, Stamps, newest_stamp
 from ml_platform.state.engine import SCHEMA, engine_of, location, path
@@ -166,11 +172,7 @@ class State:
     def _refuse_to_replace(self) -> None:
         """Raise StateError where a state that is missing must have been."""
         if not self._beside_lake and lake_exists(self.settings) and holds_tables(self.settings):
-            raise StateError(
-                f"The operational state ({self.location}) is missing or empty, and there is a lake with tables. "
-                "Nothing was changed.",
-                remedy=RESTORE,
-            )
+            raise missing_state(self.location, self.settings.lake.resolve())
 
     def _migrate(self, revision: str | None) -> None:
         if revision is not None and revision > REVISION:

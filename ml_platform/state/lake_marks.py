@@ -11,13 +11,13 @@ from ml_platform.errors import StateError
 from ml_platform.lake import snapshots
 from ml_platform.lake.catalog_faults import damage_named
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
-from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog
+from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog, missing_state
 from ml_platform.state import schema
 from ml_platform.state.database import State
 
-_RUN = ("raw", "validated", "quarantine", "lineage", "registry")  # schemas that only a run fills
+# Schemas that hold what a run made. Those of `publish` have tables, and no row, once a run was stopped before that.
+_RUN = ("raw", "validated", "quarantine")
 _OLD = "materializations"  # the table by which a lake of version 0.1.0 is known
-_BOTH = "Restore the state and the lake from copies of the same moment. Nothing was changed."
 
 
 def set_mark(connection: Connection, lake: str, snapshot: int) -> None:
@@ -61,8 +61,8 @@ def _refuse_mismatch(state: State, lake: Lake) -> None:
     if marked and marked > (current := snapshots.current(lake)):
         raise StateError(
             f"The lake in {lake.folder} is older than its operational state: its last snapshot is {current:,}, and the "
-            f"state has records of snapshot {marked:,}.",
-            remedy=_BOTH,
+            f"state has records of snapshot {marked:,}. Nothing was changed.",
+            remedy=RESTORE,
         )
     _refuse_older(state, lake, newest_id)
     _refuse_emptied(state, lake, newest_id)
@@ -70,14 +70,8 @@ def _refuse_mismatch(state: State, lake: Lake) -> None:
 
 def _of_another_lake(state: State, lake: Lake) -> StateError:
     return StateError(
-        f"The operational state ({state.location}) is of another lake than the one in {lake.folder}.", remedy=_BOTH
-    )
-
-
-def missing(location: str, lake: str) -> StateError:
-    """The error for a state that is missing where a lake is."""
-    return StateError(
-        f"The operational state ({location}) is missing or empty, and the lake in {lake} was run. Nothing was changed.",
+        f"The operational state ({state.location}) is of another lake than the one in {lake.folder}. Nothing was "
+        "changed.",
         remedy=RESTORE,
     )
 
@@ -89,10 +83,12 @@ def _refuse_older(state: State, lake: Lake, newest_id: int) -> None:
     published, *what = rows[0] if rows else (0,)
     # Asked anew where needed: another process may have recorded and published in between.
     if published > newest_id and published > (newest_id := state.value(select(func.max(schema.records.c.id))) or 0):
+        if newest_id == 0:
+            raise missing_state(state.location, lake.folder)
         raise StateError(
-            f"The operational state ({state.location}) is missing or older than the lake: its last record is "
-            f"{newest_id:,}, and the lake shows record {published:,}.",
-            remedy=_BOTH,
+            f"The operational state ({state.location}) is older than the lake: its last record is {newest_id:,}, and "
+            f"the lake shows record {published:,}. Nothing was changed.",
+            remedy=RESTORE,
         )
     table = schema.records.c
     recorded = state.rows(select(table.asset, table.partition, table.content_key).where(table.id == published))
@@ -104,7 +100,7 @@ def _refuse_emptied(state: State, lake: Lake, newest_id: int) -> None:
     if newest_id == 0:
         touched = [schema.files, schema.unfinished_files]
         if not any(state.value(select(func.count()).select_from(table)) for table in touched) and ran(lake):
-            raise missing(state.location, str(lake.folder))
+            raise missing_state(state.location, lake.folder)
         return
     if lake.value(f"SELECT 1 FROM {METADATA}.ducklake_data_file LIMIT 1") is not None:
         return

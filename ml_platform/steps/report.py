@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ml_platform import interrupts
 from ml_platform.errors import ReportError
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.disk_faults import explained
@@ -78,6 +79,7 @@ class ReportStep(Step):
         try:
             answer, files = _drawn(ws, pipeline, partition, figures, sample)
         except ReportError as error:
+            interrupts.stop_if_arrived()
             display = {**figures.shown(pipeline), "report": str(error)}
             return Outcome(
                 0, "not drawn", result=ReportResult(), display=display, checks=_checked(str(error), passed=False)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ml_platform.child_process import answer_questions
+from ml_platform.child_process import answer_questions, last_line_of
 from ml_platform.errors import PlatformError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models.bundle import load
@@ -36,10 +36,8 @@ def answered_by_a_fork(question: dict[str, Any]) -> dict[str, Any]:
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if code == 0:
             return dict(json.loads(answer))
-        errors.seek(0)
-        lines = errors.read().decode(errors="replace").strip().splitlines()
-    ended = f"ended with code {code}"
-    return {"ended": ended, "last_line": lines[-1][:300] if lines else "", "signal": -code if code < 0 else None}
+        last_line = last_line_of(errors)
+    return {"ended": f"ended with code {code}", "last_line": last_line, "signal": -code if code < 0 else None}
 
 
 def _answer_and_exit(question: dict[str, Any], writing: int, errors: int) -> None:

@@ -7,6 +7,7 @@ import polars as pl
 
 from ml_platform.errors import TrainingError
 from ml_platform.models.registry import trainer_of
+from ml_platform.naming import counted
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.training.splits import PARTS
 
@@ -56,7 +57,7 @@ class PartsSummary:
     def check(self) -> None:
         """Raise TrainingError for what cannot be learnt from or judged on."""
         if self._infinite:
-            listed = ", ".join(f"{name} ({count} rows)" for name, count in sorted(self._infinite.items()))
+            listed = ", ".join(f"{name} ({counted(count, 'row')})" for name, count in sorted(self._infinite.items()))
             raise TrainingError(
                 f"Features are infinite: {listed}.",
                 remedy="Guard divisions in Derived, or reject the rows in the contract.",

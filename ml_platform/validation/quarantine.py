@@ -1,4 +1,4 @@
-"""The quarantine: refused rows by rule, one by one, and what a mended rule would let in."""
+"""The quarantine: refused rows by rule, one by one, and what a corrected rule would let in."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.lake.connection import Lake
-from ml_platform.naming import quoted
+from ml_platform.naming import literal, quoted
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.partitions import Partitions
@@ -58,11 +58,21 @@ def counts(lake: Lake, table: Table, partition: str | None = None) -> list[RuleC
 
 
 def rows(
-    stores: Stores, table: Table, *, partition: str | None = None, rule: str | None = None, limit: int = 100
+    stores: Stores,
+    table: Table,
+    *,
+    partition: str | None = None,
+    rule: str | None = None,
+    key: str | None = None,
+    limit: int = 100,
 ) -> list[dict[str, Any]]:
-    """Refused rows: partition, file (its path), row (number in the file), rule, reason, raw (JSON text)."""
+    """Refused rows: partition, file (its path), row (number in the file), rule, reason, raw (JSON text).
+
+    `key`: those whose key it is as they came, whatever the case; of a key of several columns, its parts between blanks.
+    """
     if not stores.lake.columns("quarantine", table.name):
         return []
+    holds, parts = ("true", []) if key is None else _of_key(table, key)
     paths = [(version.file_id, version.path) for version in versions(stores.state, table.name)]
     connection, files = stores.lake.connection, pl.DataFrame(paths, schema=["id", "path"], orient="row")
     connection.register("quarantined_files", files.to_arrow())
@@ -70,12 +80,21 @@ def rows(
         frame = stores.lake.frame(
             'SELECT q._partition AS partition, f.path AS file, q._row AS "row", q.rule, q.reason, q.row AS raw '
             f"FROM quarantine.{quoted(table.name)} q JOIN temp.main.quarantined_files f ON f.id = q._file "
-            "WHERE (? IS NULL OR q._partition = ?) AND (? IS NULL OR q.rule = ?) ORDER BY 1, 2, 3 LIMIT ?",
-            [partition, partition, rule, rule, limit],
+            f"WHERE (? IS NULL OR q._partition = ?) AND (? IS NULL OR q.rule = ?) AND {holds} ORDER BY 1, 2, 3 LIMIT ?",
+            [partition, partition, rule, rule, *parts, limit],
         )
     finally:
         connection.unregister("quarantined_files")
     return frame.to_dicts()
+
+
+def _of_key(table: Table, key: str) -> tuple[str, list[str]]:
+    """A condition for rows that came with the key, and its parameters."""
+    values = [f"trim(lower(json_extract_string(q.row, {literal(f'$.{quoted(name)}')})))" for name in table.key]
+    parts = [key.strip()] if len(values) == 1 else key.split()
+    if not values or not parts:
+        return "false", []
+    return " AND ".join([f"list_contains([{', '.join(values)}], lower(?))"] * len(parts)), parts
 
 
 def replay(stores: Stores, table: Table, partitions: Partitions | None) -> Replay:

@@ -14,6 +14,7 @@ from typing import Any
 import dataframely as dy
 import polars as pl
 
+from ml_platform import interrupts
 from ml_platform.errors import FileRefused, first_line
 from ml_platform.sources.column_names import missing_columns
 from ml_platform.sources.faults import RAISED
@@ -120,6 +121,7 @@ def cleaned_rows(
         if isinstance(cleaned, pl.LazyFrame):
             cleaned = cleaned.collect()
     except RAISED as error:  # whatever the user's function raises is about this file; the others go on
+        interrupts.stop_if_arrived()
         problem = f"{name} raised {type(error).__name__}: {first_line(error)}{_moved_columns(raw.columns, before())}"
         raise FileRefused(
             path, problem, position=_line_of(error), remedy=f"Mend {name} or the file; it is screened again by itself."

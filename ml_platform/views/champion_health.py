@@ -47,7 +47,8 @@ def _none(state: State, pipeline: str) -> Finding:
     return Finding("champion", "warn", f"{pipeline} has no champion yet: {decided[-1].reason}", remedy)
 
 
-_SAID: Mapping[ChampionOutcome, str] = {"kept": "was kept out", "blocked": "is blocked", "waiting": "waits for a gate"}
+# The reason of a blocked one begins "blocked by data: ".
+_SAID: Mapping[ChampionOutcome, str] = {"kept": "was kept out: ", "blocked": "is ", "waiting": "waits for a gate: "}
 
 
 def _kept_out(state: State, pipeline: str, champion: int | None) -> Finding | None:
@@ -65,7 +66,7 @@ def _kept_out(state: State, pipeline: str, champion: int | None) -> Finding | No
     ]
     why = log[-1].reason if log else "a gate failed"
     subject = name if partition == WHOLE else f"{name} of {partition}"
-    detail = f"{subject} {_SAID[result.outcome]}: {why}"
+    detail = f"{subject} {_SAID[result.outcome]}{why}"
     kind: Kind = "blocked" if result.outcome == "blocked" else "gate"
     about = [item for item in alerts.raised(state, [kind]) if item.evidence in (name, record.content_key)]
     if about and not any(item.is_open for item in about):

@@ -18,15 +18,17 @@ from ml_platform.settings import Settings
 from ml_platform.state.database import State
 from ml_platform.state.engine import path as state_file
 from ml_platform.state.lake_marks import refuse_mismatch
+from ml_platform.state.lost_stores import refuse_lost_catalog
 from ml_platform.views.health_finding import Finding
 
 
-def lost_catalog(settings: Settings) -> Iterator[Finding]:
-    """A catalog that is missing where the files of its lake are, or a restore that is not finished."""
+def catalog_findings(settings: Settings) -> Iterator[Finding]:
+    """A catalog that is missing where files or records of its lake are, or a restore that is not finished."""
     try:
         refuse_unfinished_restore(settings)
         if not settings.catalog.get_secret_value() and is_missing(catalog_file(settings)):
             refuse_to_replace(settings)
+            refuse_lost_catalog(settings)
     except PlatformError as error:
         yield Finding("lake", "bad", error.what, error.remedy)
 

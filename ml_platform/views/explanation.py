@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.errors import ScoringError
+from ml_platform.errors import AmbiguousKey, NotFoundError, ScoringError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.connection import Lake
 from ml_platform.models import bundle as bundles
@@ -18,6 +18,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.wording import ColumnOfExample, of_example
 from ml_platform.state import versions
 from ml_platform.state.stores import Stores
+from ml_platform.validation import quarantine
 from ml_platform.views import origins
 from ml_platform.views.feature_effects import FeatureEffect, effects_of
 from ml_platform.views.prediction_search import predictions_of
@@ -91,12 +92,21 @@ def explain(
 
     Raises:
         AmbiguousKey: When several keys fit.
-        NotFoundError: When no prediction fits, and for a version that does not exist.
+        NotFoundError: When no prediction fits, with the reason if the key's row was rejected, and for a version that
+            does not exist.
         BlobError: When the version's bundle or training set is damaged.
         ScoringError: When `version` cannot score the stored feature row, or there is none.
     """
     wanted = None if version is None else versions.version(stores.state, pipeline, version)
-    rows = predictions_of(stores.lake, pipeline, key, at)
+    try:
+        rows = predictions_of(stores.lake, pipeline, key, at)
+    except AmbiguousKey:
+        raise
+    except NotFoundError:
+        _refuse_rejected(stores, declared, key)
+        raise
+    if str(rows[0]["key"]).lower() != key.strip().lower():
+        _refuse_rejected(stores, declared, key, whole=True)  # rather than a prediction of a longer key
     of_version = [row for row in rows if version is None or row["version"] == version]
     prediction = (of_version or rows)[0]
     scorer = wanted or versions.version(stores.state, pipeline, prediction["version"])
@@ -137,6 +147,25 @@ def explain(
         standing=_standing(stores.lake, pipeline, prediction) if of_version else None,
         rows=() if values is None else tuple(origins.example_rows(stores, definition, values)),
     )
+
+
+def _refuse_rejected(stores: Stores, declared: ModelPipeline | None, key: str, *, whole: bool = False) -> None:
+    """Raise NotFoundError with the reason if a row of examples that came with the key was rejected.
+
+    `whole`: only if the key has one column, so that `key` is no part of another.
+    """
+    if declared is None:
+        return
+    table = declared.table(declared.examples.table)
+    if whole and len(table.key) > 1:
+        return
+    for row in quarantine.rows(stores, table, key=key, limit=1):
+        reason = f"A row with this key was rejected: {row['file']}, row {row['row']:,}: {row['rule']}: {row['reason']}"
+        raise NotFoundError(
+            f"prediction of {declared.name} for the key",
+            key,
+            remedy=f"{reason.rstrip('.')}. `ml-platform quarantine {declared.name} --rows 20` shows such rows.",
+        ) from None
 
 
 def _model_row(

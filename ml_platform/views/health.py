@@ -8,6 +8,7 @@ from ml_platform.settings import Settings
 from ml_platform.sources.landed import sentences, strays
 from ml_platform.spec.declarations import Declarations
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.views.env_file_health import readable_credentials
 from ml_platform.views.health_finding import Finding, surveyed
 from ml_platform.views.machine_health import machine_findings
 from ml_platform.views.stores_health import stores_findings
@@ -40,24 +41,18 @@ def examine(
     pipelines = [pipeline for declared in loaded for pipeline in declared.pipelines.values()]
     looks: dict[str, tuple[Callable[[], Iterator[Finding]], str]] = {
         "machine": (partial(machine_findings, settings), "Check ML_PLATFORM_DATA."),
+        ".env": (partial(readable_credentials, settings, pipelines), "Look at .env in the working directory."),
         "lake": (partial(stores_findings, settings, pipelines, deep=deep), "The lake may be incomplete."),
         "landing folder": (partial(_landing_folder, settings, loaded), "Look at ML_PLATFORM_DATA/landing."),
     }
     if look_at_runs is not None:
-        looks["Dagster"] = (partial(_runs, look_at_runs, settings, pipelines), "See DAGSTER_HOME.")
+        looks["Dagster"] = (partial(look_at_runs, settings, pipelines), "See DAGSTER_HOME.")
     for name, (look, remedy) in looks.items():
         findings += surveyed(name, look, remedy)
     return findings
 
 
 _DECLARED = "Correct the modules in ML_PLATFORM_PIPELINES."
-
-
-def _runs(look: Look, settings: Settings, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    try:
-        yield from look(settings, pipelines)
-    except Exception as error:  # what orchestrates has errors of its own kinds, and they must not hide the rest
-        yield Finding("Dagster", "bad", f"its instance cannot be read: {first_line(error)}", "See DAGSTER_HOME.")
 
 
 def _declarations(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from ml_platform import interrupts
 from ml_platform.errors import PlatformError, first_line
 
 Severity = Literal["ok", "warn", "bad"]
@@ -33,6 +34,8 @@ def surveyed(name: str, look: Callable[[], Iterable[Finding]], remedy: str) -> I
     except (KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except PlatformError as error:
+        interrupts.stop_if_arrived()
         yield Finding(name, "bad", error.what, error.remedy or remedy)
     except BaseException as error:  # panics of polars are no Exception
+        interrupts.stop_if_arrived()
         yield Finding(name, "bad", f"could not be examined: {first_line(error)}", remedy)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ml_platform.lake.recipes import Read
+from ml_platform.naming import counted
 from ml_platform.plots.flow import Box, flow
 from ml_platform.spec.partitions import WHOLE, spanned
 from ml_platform.state.lineage import Graph, Node
@@ -104,4 +105,4 @@ def _lines(nodes: list[Node]) -> list[str]:
 
 
 def _rows(nodes: list[Node]) -> str:
-    return f"{sum(node.rows for node in nodes):,} rows"
+    return counted(sum(node.rows for node in nodes), "row")

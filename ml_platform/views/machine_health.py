@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 from filelock import FileLock, Timeout
-from pydantic import SecretStr
 
 from ml_platform.lake.locking import holder
 from ml_platform.settings import Settings
@@ -94,23 +93,6 @@ def _catalog(settings: Settings) -> Iterator[Finding]:
         yield Finding("catalog", "ok", "SQLite, in the lake's folder")
 
 
-def _environment_file(settings: Settings) -> Iterator[Finding]:
-    file = Path(".env")
-    try:
-        readable, text = file.stat().st_mode & 0o077, file.read_text(encoding="utf-8", errors="replace")
-    except OSError:  # there is none, or it is not ours to read
-        return
-    secret = [name for name, field in type(settings).model_fields.items() if field.annotation is SecretStr]
-    named = [name for name in secret if f"ML_PLATFORM_{name.upper()}" in text]
-    if readable and named:
-        yield Finding(
-            ".env",
-            "warn",
-            f"{file.absolute()} holds ML_PLATFORM_{named[0].upper()}, and others on this machine may read it",
-            f"chmod 600 {file.absolute()}",
-        )
-
-
 def _lock(settings: Settings) -> Iterator[Finding]:
     path = settings.lake / "write.lock"
     if settings.catalog.get_secret_value() or not path.exists():
@@ -138,6 +120,5 @@ MACHINE: dict[str, Callable[[Settings], Iterator[Finding]]] = {
     "disk": _disk,
     "DAGSTER_HOME": _dagster_home,
     "catalog": _catalog,
-    ".env": _environment_file,
     "write lock": _lock,
 }

@@ -1,5 +1,6 @@
 """Rows for `status`, `models` and the end of a run."""
 
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,8 @@ from ml_platform.views.undeclared import Undeclared
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """Per partition that ran: rows, quarantined rows, realised metric, gates, decision, reasons and champion.
 
-    `reasons` says why a candidate was kept, is blocked by data or waits, one phrase each.
+    `reasons` says why a candidate was kept, is blocked by data or waits, one phrase each. The decision about one that
+    a person promoted since is "promoted".
 
     `realised` is the champion's metric on the following partition, named by `metric`; None until labels are known.
     Without partitions it is the metric of everything that the champion scored.
@@ -60,6 +62,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     tables = {table.name: ledger.latest(ws.state, f"validated/{table.name}") for table in pipeline.tables}
     realised, log = _realised(ws, name, metric), promotions.history(ws.state, name)
     choices = decisions.current(ws.state, name)
+    promoted = {entry.version for entry in log if entry.action == "promoted"}
     rows = []
     for partition, following in zip(keys, [*keys[1:], None], strict=True):
         if (f"{name}/features", partition) not in ran:
@@ -82,12 +85,21 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 "metric": metric,
                 "realised": realised.get(measured_in) if measured_in else None,
                 "gates": f"{judged_by_gates.passed} of {judged_by_gates.gates}" if judged_by_gates.candidate else None,
-                "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
-                "reasons": list(outcome.reasons) if outcome and outcome.candidate else [],
+                "decision": _decision(outcome, choice, promoted),
+                "reasons": list(outcome.reasons) if outcome and outcome.candidate not in {None, *promoted} else [],
                 "champion": _champion(name, log, window_of(pipeline, partition)[1]),
             }
         )
     return rows
+
+
+def _decision(
+    outcome: ChampionResult | None, choice: decisions.DecisionRecord | None, promoted: Set[int | None]
+) -> str | None:
+    """What became of a partition's candidate, also at the hands of a person since."""
+    if outcome is None:
+        return "skipped" if choice and not choice.trains else None
+    return "promoted" if outcome.candidate is not None and outcome.candidate in promoted else outcome.outcome
 
 
 def _champion(name: str, log: list[promotions.Promotion], end: datetime | None) -> str | None:
@@ -195,3 +207,18 @@ def promotion_rows(stores: Stores, pipeline: str) -> list[dict[str, Any]]:
     )
     log = promotions.history(stores.state, pipeline)
     return [{name: getattr(entry, name) for name in shown} for entry in reversed(log)]
+
+
+def candidate_of(stores: Stores, pipeline: str, entry: Mapping[str, Any]) -> int | None:
+    """The version that an entry of the promotion log is about.
+
+    That is the one that came to serve; of an entry "kept" the newest candidate that its partition had by then, or None.
+    """
+    if entry["action"] != "kept":
+        return int(entry["version"])
+    then = [
+        version.version
+        for version in versions.versions(stores.state, pipeline)
+        if version.partition == entry["partition"] and version.created_at <= entry["recorded_at"]
+    ]
+    return max(then, default=None)

@@ -3,14 +3,17 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from functools import partial
+from pathlib import Path
 
 from ml_platform.errors import PlatformError
 from ml_platform.lake import file_hashes, snapshots
-from ml_platform.lake.blobs import Blobs, file_hash
+from ml_platform.lake.blobs import Blobs, file_hash, stored
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import damaged, unusable
 from ml_platform.lake.lost_catalog import RESTORE, catalog_file, is_missing
 from ml_platform.models.registry import recorded_format, trainer_of_format
+from ml_platform.naming import listed
+from ml_platform.runtime.retention import stored_outputs
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
@@ -21,7 +24,7 @@ from ml_platform.training.environment import differences, environment
 from ml_platform.views.alert_health import set_clock, standing_alerts, undelivered_alerts
 from ml_platform.views.champion_health import champions
 from ml_platform.views.data_health import rejected_rows, waiting_files, waiting_partitions
-from ml_platform.views.databases_health import damaged_pages, lost_catalog, mismatch
+from ml_platform.views.databases_health import catalog_findings, damaged_pages, mismatch
 from ml_platform.views.health_finding import Finding, surveyed
 from ml_platform.views.raw_health import lost_rows
 
@@ -29,6 +32,7 @@ LakeCheck = Callable[[Lake], Iterator[Finding]]
 StateCheck = Callable[[State, Sequence[ModelPipeline]], Iterator[Finding]]
 StoresCheck = Callable[[Stores, Sequence[ModelPipeline]], Iterator[Finding]]
 
+_NAMED = 10  # missing blobs
 _INCOMPLETE = "The lake may be incomplete: run a pipeline."
 
 
@@ -37,7 +41,7 @@ def stores_findings(settings: Settings, pipelines: Sequence[ModelPipeline], *, d
 
     `deep`: every byte of every data file and blob is read.
     """
-    if lost := list(lost_catalog(settings)):
+    if lost := list(catalog_findings(settings)):
         yield from lost
         return
     if not settings.catalog.get_secret_value() and is_missing(catalog_file(settings)):
@@ -57,6 +61,8 @@ def stores_findings(settings: Settings, pipelines: Sequence[ModelPipeline], *, d
                 yield from surveyed(name, partial(of_lake, lake), _INCOMPLETE)
         if deep:
             yield from surveyed("blobs", partial(changed_blobs, settings), _INCOMPLETE)
+            for state in states:
+                yield from surveyed("blobs", partial(missing_blobs, state), _INCOMPLETE)
         for state in states:
             for name, of_state in STATE.items():
                 yield from surveyed(name, partial(of_state, state, pipelines), _INCOMPLETE)
@@ -113,13 +119,29 @@ def changed_files(lake: Lake) -> Iterator[Finding]:
 
 def changed_blobs(settings: Settings) -> Iterator[Finding]:
     """Training sets, bundles and other blobs whose bytes are not what their names say."""
-    blobs = Blobs(settings)
-    changed = [path for path in sorted(blobs.folder.glob("??/*")) if file_hash(path) != path.name]
+    changed = [path for path in sorted(stored(settings.artifacts)) if _is_changed(path)]
     for path in changed:
         remedy = "Delete it. `ml-platform run PIPELINE` makes those of newest results again."
         yield Finding("blobs", "bad", f"{path} is damaged", remedy)
     if not changed:
         yield Finding("blobs", "ok", "all are what their names say")
+
+
+def _is_changed(blob: Path) -> bool:
+    try:
+        return file_hash(blob) != blob.name
+    except FileNotFoundError:  # maintenance has removed it meanwhile
+        return False
+
+
+def missing_blobs(state: State) -> Iterator[Finding]:
+    """Blobs that are the outputs of records and versions, or screened files, and are not there."""
+    blobs = Blobs(state.settings)
+    missing = sorted(digest for digest in stored_outputs(state) if not blobs.path(digest).is_file())
+    if missing:
+        names = listed([digest[:12] for digest in missing], _NAMED)
+        remedy = "`ml-platform run PIPELINE` makes those of newest results again; the others are in earlier backups."
+        yield Finding("blobs", "warn", f"{len(missing):,} that the state names are missing: {names}", remedy)
 
 
 def changed_libraries(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

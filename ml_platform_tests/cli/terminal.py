@@ -39,10 +39,15 @@ class RunningCommand:
 
 
 def start_command(*words: str, **environment: str) -> RunningCommand:
-    """Start the command in a process of its own."""
+    """Start the command in a process of its own, with a process group of its own, as a terminal does."""
     command = [sys.executable, "-m", "ml_platform.cli.main", *words]
     return RunningCommand(
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **environment}
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+            start_new_session=True,
         )
     )

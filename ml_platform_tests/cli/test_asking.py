@@ -28,7 +28,8 @@ KEYS = {
         "models",
         "trip_delay",
         "--history",
-    ): "seq pipeline action version previous partition effective_at actor reason overrides recorded_at run_id",
+    ): "seq pipeline action version previous partition effective_at actor reason overrides recorded_at run_id "
+    "candidate",
     ("quarantine", "trip_delay"): "table partition rule rows example",
     ("quarantine", "trip_delay", "--rows", "5"): "table partition file row rule reason raw",
     ("quarantine", "trip_delay", "--replay"): "table stale passing still refused",
@@ -145,7 +146,7 @@ def test_a_command_loads_the_declarations_once(
 
 def test_status_tells_of_files_that_wait_and_of_refused_ones(platform: Path) -> None:
     (platform / "landing" / "trips" / "trips_2024-04.csv").write_text("trip\n")
-    assert "1 files wait: `ml-platform run trip_delay`" in invoke("status", "trip_delay").stderr
+    assert "1 file waits: `ml-platform run trip_delay`" in invoke("status", "trip_delay").stderr
 
 
 def test_an_empty_platform_says_how_to_begin(data_folder: Path) -> None:

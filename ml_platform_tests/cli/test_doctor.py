@@ -1,11 +1,15 @@
 """`ml-platform doctor` prints each finding with its remedy, and fails when something is bad."""
 
 import json
+import shutil
 from contextlib import closing
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
+from ml_platform.orchestration.build import build_definitions
+from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.runtime import step_alerts
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 from ml_platform_tests.declarations import trips_and_churn
@@ -66,3 +70,25 @@ def test_status_says_refused_where_the_file_that_a_month_waits_for_was_refused(p
     shown = invoke("status", "trip_delay")
     assert "refused" in shown.stdout and "Refused: trips/trips_2024-04.csv" in shown.stderr
     assert "wait: `ml-platform run" not in shown.stderr, "nothing of it waits"
+
+
+def test_a_failed_run_is_bad_while_its_work_is_to_be_done_and_one_that_a_person_stopped_never(platform: Path) -> None:
+    def ended(status: dg.DagsterRunStatus, partition: str) -> str:
+        tags = {PIPELINE_TAG: "trip_delay", "dagster/partition": partition}
+        return instance.create_run_for_job(job, tags=tags, status=status).run_id
+
+    def bad() -> list[str]:
+        return [one["detail"] for one in json.loads(invoke("doctor", "--json").stdout) if one["state"] == "bad"]
+
+    job = build_definitions([trips_and_churn.trip_delay]).resolve_job_def("trip_delay_data")
+    with dg.DagsterInstance.get() as instance:
+        ended(dg.DagsterRunStatus.FAILURE, "2024-01")
+        assert bad() == [], "whichever run made it since: nothing of January is stale"
+        ended(dg.DagsterRunStatus.SUCCESS, "2024-01")
+        shutil.copy(platform / "landing/trips/trips_2024-02.csv", platform / "landing/trips/again.csv")
+        failed = ended(dg.DagsterRunStatus.FAILURE, "2024-02")
+        ended(dg.DagsterRunStatus.CANCELED, "2024-02")
+        assert bad() == [f"trip_delay_data for 2024-02 failed (run {failed})"]
+        ended(dg.DagsterRunStatus.SUCCESS, "2024-02")
+        ended(dg.DagsterRunStatus.CANCELED, "2024-02")
+        assert bad() == []

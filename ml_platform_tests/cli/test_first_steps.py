@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.cli import opening
+from ml_platform.cli import main, opening
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
 
@@ -62,6 +62,20 @@ def test_ctrl_c_before_the_command_has_begun_prints_one_line() -> None:
     )
     assert done.returncode == 128 + signal.SIGINT
     assert done.stderr.split() == ["error", "Stopped."]
+
+
+def test_the_trace_of_a_fault_before_the_command_has_begun_holds_no_password(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(**_: str) -> None:
+        raise RuntimeError("cannot reach postgresql://ml:sesame@h/lake")
+
+    monkeypatch.setattr(main, "app", faulty)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    trace = capsys.readouterr().err
+    assert ended.value.code == 1
+    assert "in faulty" in trace and "sesame" not in trace and "ml:***@h/lake" in trace
 
 
 def test_examples_are_listed_with_what_was_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

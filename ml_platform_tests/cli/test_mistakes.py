@@ -1,9 +1,13 @@
 """Wrong arguments get the usage and exit code 2, broken surroundings a message and 1; nobody gets a trace."""
 
+import errno
 from pathlib import Path
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+from ml_platform.cli.command import Command
 from ml_platform_tests.cli.terminal import invoke
 
 ARGUMENTS = {
@@ -85,6 +89,23 @@ def test_a_folder_that_cannot_be_written_is_a_message(data_folder: Path) -> None
     for words in (["run", "trip_delay"], ["land", "trip_delay", "trips", "pyproject.toml"], ["maintain"]):
         result = invoke(*words)
         assert result.exit_code in (1, 2) and result.stderr
+
+
+def test_a_full_disk_is_named_by_the_data_folder_of_the_env_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ML_PLATFORM_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("ML_PLATFORM_DATA=lakes\n")
+    app = typer.Typer()
+
+    @app.command(cls=Command)
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    result = CliRunner().invoke(app, [], catch_exceptions=False)
+    assert result.exit_code == 1
+    assert "The disk of lakes is full: " in " ".join(result.stderr.split())
 
 
 def test_a_run_without_a_home_for_dagster_says_so(data_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

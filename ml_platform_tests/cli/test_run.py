@@ -2,34 +2,83 @@
 
 import os
 import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import dagster as dg
 import pytest
 
-from ml_platform_tests.cli.terminal import start_command
+from ml_platform_tests.cli.terminal import RunningCommand, invoke_json, start_command
 from ml_platform_tests.declarations import trips_waiting_at_a_fifo
 from ml_platform_tests.world import world
 
 
-def test_a_run_that_is_interrupted_says_so_and_its_rerun_goes_on(
-    data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def gate(data_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two months of trips have landed, and a run waits here."""
     monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_waiting_at_a_fifo"]')
     made = world(data_folder, trips_waiting_at_a_fifo.trip_delay)
     made.land_trips("2024-01", "2024-02")
     made.close()
     gate = tmp_path / "gate"
     os.mkfifo(gate)
+    return gate
 
-    first = start_command("run", "trip_delay", RUN_GATE=str(gate))
+
+def _at_the_gate(gate: Path, after: str) -> RunningCommand:
+    """A run that has come to the gate, with a process group of its own, as a terminal starts it."""
+    started = start_command("run", "trip_delay", RUN_GATE=str(gate), RUN_AFTER=after)
     assert gate.read_text() == "here\n"
-    first.process.send_signal(signal.SIGINT)
+    return started
+
+
+def _runs() -> Sequence[dg.DagsterRun]:
+    """Newest first."""
+    with dg.DagsterInstance.get() as instance:
+        return instance.get_runs()
+
+
+def test_a_run_that_is_interrupted_prints_two_lines_is_canceled_and_its_rerun_goes_on(gate: Path) -> None:
+    first = _at_the_gate(gate, after="query")  # of DuckDB, which makes a RuntimeError of it
+    os.killpg(first.process.pid, signal.SIGINT)  # as a terminal does: Dagster's processes hear it, too
     code, out, err = first.end()
     assert (code, out) == (130, ""), err
-    assert "Stopped" in err and "continues from there" in err and "Traceback" not in err
-
+    lines = err.splitlines()
+    assert lines[-2:] == ["error Stopped.", "      Finished work is kept; the same command continues from there."]
+    assert all(line.startswith(("ingest ", "data ")) for line in lines[:-2]), err
+    (stopped,) = _runs()
+    assert stopped.status == dg.DagsterRunStatus.CANCELED
+    assert "bad" not in {one["state"] for one in invoke_json("doctor") if one["name"] == "run"}
     code, out, err = start_command("run", "trip_delay", "--json").end()
     assert code == 0, err
     assert '"partition": "2024-01"' in out
     code, out, err = start_command("run", "trip_delay").end()
     assert code == 0 and "nothing was launched" in err
+
+
+def test_an_interrupt_that_a_library_swallows_ends_the_run_all_the_same(gate: Path) -> None:
+    first = _at_the_gate(gate, after="stubborn")
+    os.killpg(first.process.pid, signal.SIGINT)
+    assert gate.read_text() == "passed over\n"
+    gate.write_text("go on\n")
+    code, _, err = first.end()
+    assert code == 130 and "error Stopped." in err
+    (stopped,) = _runs()
+    assert stopped.status == dg.DagsterRunStatus.CANCELED
+
+
+def test_a_second_interrupt_ends_a_run_at_once(gate: Path) -> None:
+    first = _at_the_gate(gate, after="stubborn")
+    os.killpg(first.process.pid, signal.SIGINT)
+    assert gate.read_text() == "passed over\n"
+    while first.process.poll() is None:  # one that comes within 0.3 s is taken for the first
+        os.killpg(first.process.pid, signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            first.process.wait(timeout=0.1)
+    code, _, err = first.end()
+    assert code == 130 and err.splitlines()[-2:] == [
+        "error Stopped at once.",
+        "      Finished work is kept; the same command goes on.",
+    ]

@@ -41,6 +41,18 @@ def test_the_json_of_a_prediction_has_the_documented_keys(shared_platform: Path)
     assert all(" ".join(node) == NODE for node in story["trained_on"])
 
 
+def test_the_key_of_a_rejected_row_gets_the_reason_and_no_other_key(shared_platform: Path) -> None:
+    rejected = invoke_json("quarantine", "trip_delay", "--rows", "1")[0]
+    key = str(json.loads(rejected["raw"])["trip"])
+    asked = invoke("why", "trip_delay", key)
+    said = " ".join(asked.stderr.replace("│", " ").split())
+    assert asked.exit_code == 2
+    assert f"A row with this key was rejected: {rejected['file']}, row {rejected['row']}" in said
+    assert rejected["rule"] in said and "Did you mean" not in said
+    unknown = " ".join(invoke("why", "trip_delay", "999999").stderr.replace("│", " ").split())
+    assert "There is no prediction of trip_delay for the key '999999'" in unknown and "rejected" not in unknown
+
+
 def test_the_json_of_a_version_has_the_documented_keys(shared_platform: Path) -> None:
     story = invoke_json("lineage", "trip_delay", "--model", "1")
     assert " ".join(story) == "version made_of files scored missing"

@@ -1,7 +1,10 @@
+import os
+from pathlib import Path
+
 import pytest
 
 from ml_platform.errors import BlobError
-from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.blobs import Blobs, remembered_hash
 from ml_platform.settings import Settings
 
 
@@ -38,3 +41,19 @@ def test_a_write_that_fails_leaves_nothing(blobs: Blobs) -> None:
         path.write_bytes(b"half")
         _ = 1 / 0
     assert [path for path in blobs.folder.rglob("*") if path.is_file()] == []
+
+
+def test_a_hash_is_remembered_until_the_file_is_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(b"one")
+    os.utime(file, (4e9, 4e9))  # a time of modification to come hinders nothing
+    monkeypatch.setattr("ml_platform.lake.blobs._SETTLED", 0)
+    first = remembered_hash(file)
+    with monkeypatch.context() as patch:
+        patch.setattr("ml_platform.lake.blobs.file_hash", lambda _: "read again")
+        assert remembered_hash(file) == first
+        kept = file.stat()
+        file.write_bytes(b"two")
+        while file.stat().st_ctime_ns == kept.st_ctime_ns or file.stat().st_mtime_ns != kept.st_mtime_ns:
+            os.utime(file, ns=(kept.st_atime_ns, kept.st_mtime_ns))  # until the system's clock has ticked
+        assert remembered_hash(file) == "read again"

@@ -120,6 +120,9 @@ REFUSED = """
     FROM postgres_execute('state', 'DELETE FROM records')
     FROM read_csv('{outside}/x.csv', header => false)
     FROM read_csv(['{outside}/x.csv'])
+    FROM read_csv(NULL)
+    FROM read_text([NULL, '{outside}/x.txt'])
+    FROM read_parquet()
     FROM '{outside}/x.csv'
     FROM 'x.csv'
     FROM "x.parquet"

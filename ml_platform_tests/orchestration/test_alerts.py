@@ -118,7 +118,7 @@ def test_a_failed_gate_and_a_refused_file_need_a_person_until_one_resolves_them(
 
     needing = needing_somebody()
     assert {"candidate", "champion", "refused file", "open alert"} <= needing.keys()
-    assert needing["candidate"].startswith("churn@1 is blocked: ") and "0.9999" in needing["candidate"]
+    assert needing["candidate"].startswith("churn@1 is blocked by data: ") and "0.9999" in needing["candidate"]
     assert needing["open alert"] == "Gate failed: churn@1, roc_auc at least 0.9999"
     assert invoke("doctor").exit_code == 1
     ids = [item.alert_id for item in raised(trained_churn.ws.state) if item.is_open]

@@ -18,8 +18,10 @@ from ml_platform.orchestration.history import Forgotten, forget_history
 from ml_platform.orchestration.home_faults import DagsterHomeFault, home_faults_explained
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.settings import Settings
+from ml_platform_tests import scenario
 from ml_platform_tests.orchestration.dagster_dev import CONFIG
 
+TRIPS = scenario.trips()
 KEY = dg.AssetKey(["trips", "table"])
 LATER = datetime.now(UTC) + timedelta(days=100)
 
@@ -69,8 +71,8 @@ def test_superseded_runs_go_and_what_assets_show_stays(
     home: Path, instance: dg.DagsterInstance, settings: Settings
 ) -> None:
     superseded, newest, other = run(instance, "a"), run(instance, "a"), run(instance, "b")
-    assert forget_history(settings, ["trips"]) == Forgotten(0, 0, 0), "all of it is young"
-    told = forget_history(settings, ["trips"], now=LATER)
+    assert forget_history(settings, [TRIPS]) == Forgotten(0, 0, 0), "all of it is young"
+    told = forget_history(settings, [TRIPS], now=LATER)
     assert (told.runs_removed, told.run_logs_removed) == (1, 2)
     assert told.history_bytes_freed > 300_000
     assert {run.run_id for run in instance.get_runs()} == {newest, other}
@@ -81,7 +83,7 @@ def test_superseded_runs_go_and_what_assets_show_stays(
     check = dg.AssetCheckKey(KEY, "whole")
     (shown,) = instance.event_log_storage.get_latest_asset_check_execution_by_key([check]).values()
     assert shown.run_id == other
-    again = forget_history(settings, ["trips"], now=LATER)
+    again = forget_history(settings, [TRIPS], now=LATER)
     assert (again.runs_removed, again.run_logs_removed) == (0, 0)
     run(instance, "a")
     assert instance.get_materialized_partitions(KEY) == {"a", "b"}, "the instance goes on"
@@ -89,7 +91,7 @@ def test_superseded_runs_go_and_what_assets_show_stays(
 
 def test_a_log_that_was_forgotten_reads_as_empty(instance: dg.DagsterInstance, settings: Settings) -> None:
     only = run(instance, "a")
-    forget_history(settings, ["trips"], now=LATER)
+    forget_history(settings, [TRIPS], now=LATER)
     with dg.DagsterInstance.get() as opened_later:
         assert opened_later.all_logs(only) == []
         assert opened_later.get_run_by_id(only).is_success
@@ -104,6 +106,28 @@ def test_runs_in_flight_and_those_of_other_projects_stay(instance: dg.DagsterIns
     assert {run.run_id for run in instance.get_runs()} == {theirs, flying.run_id, ours}
 
 
+@pytest.mark.parametrize(
+    ("keys", "removed"),
+    [
+        ([["raw", "trips"]], 1),
+        ([["validated", "trips"], ["trip_delay", "features"]], 1),
+        ([["raw", "orders"]], 0),
+        ([["raw", "trips"], ["raw", "orders"]], 0),
+        ([["trip_delay", "invoices"]], 0),
+    ],
+)
+def test_an_untagged_run_is_ours_only_if_all_of_its_assets_are_declared(
+    instance: dg.DagsterInstance, settings: Settings, keys: list[list[str]], removed: int
+) -> None:
+    chosen = frozenset(dg.AssetKey(key) for key in keys)
+    for _ in range(2):  # the newest stays for its sensor
+        run = instance.create_run_for_job(DEFINITIONS.resolve_job_def("theirs"))
+        instance.run_storage.delete_run(run.run_id)
+        instance.add_run(run._replace(asset_selection=chosen))
+        instance.report_run_failed(run)
+    assert forget_history(settings, [TRIPS], now=LATER).runs_removed == removed
+
+
 def test_a_failed_run_that_nothing_came_after_stays_for_its_sensor(
     instance: dg.DagsterInstance, settings: Settings
 ) -> None:
@@ -111,7 +135,7 @@ def test_a_failed_run_that_nothing_came_after_stays_for_its_sensor(
     failed = [instance.create_run_for_job(DEFINITIONS.resolve_job_def("trips_data"), tags=tags) for _ in range(2)]
     for each in failed:
         instance.report_run_failed(each)
-    assert forget_history(settings, ["trips"], now=LATER).runs_removed == 1
+    assert forget_history(settings, [TRIPS], now=LATER).runs_removed == 1
     (left,) = instance.get_runs()
     assert (left.run_id, left.status) == (failed[1].run_id, dg.DagsterRunStatus.FAILURE)
 
@@ -127,9 +151,9 @@ def test_a_run_whose_removal_was_killed_is_removed_next_time(
             raise KeyboardInterrupt
 
         patch.setattr(storage, "delete_run", killed)
-        forget_history(settings, ["trips"], now=LATER)
+        forget_history(settings, [TRIPS], now=LATER)
     assert superseded in {run.run_id for run in instance.get_runs()}
-    assert forget_history(settings, ["trips"], now=LATER).runs_removed == 1
+    assert forget_history(settings, [TRIPS], now=LATER).runs_removed == 1
     assert {run.run_id for run in instance.get_runs()} == {newest}
     assert sorted(path.name for path in (home / "history" / "runs").glob("*.db")) == ["index.db"]
 
@@ -143,10 +167,10 @@ def test_where_the_disk_is_too_full_to_open_anything_logs_go_first(
         patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
         patch.setattr(dg.DagsterInstance, "get", _without_room)
         with pytest.raises(DagsterHomeFault, match="is full"):
-            forget_history(settings, ["trips"])
+            forget_history(settings, [TRIPS])
         assert log_of(home, ours).exists(), "it is young"
         with pytest.raises(DagsterHomeFault, match="is full"):
-            forget_history(settings, ["trips"], now=LATER)
+            forget_history(settings, [TRIPS], now=LATER)
     assert not log_of(home, ours).exists()
     assert log_of(home, theirs).exists()
 
@@ -159,13 +183,13 @@ def test_ticks_of_that_age_go(instance: dg.DagsterInstance, settings: Settings) 
     from dagster._core.definitions.run_request import InstigatorType
     from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickData, TickStatus
 
-    origin = _origin("trips_landing")
+    origin = _origin("trip_delay_landing")
     instance.add_instigator_state(InstigatorState(origin, InstigatorType.SENSOR, InstigatorStatus.RUNNING))
     for day in (0, 99):
         instance.create_tick(
             TickData(
                 instigator_origin_id=origin.get_id(),
-                instigator_name="trips_landing",
+                instigator_name="trip_delay_landing",
                 instigator_type=InstigatorType.SENSOR,
                 status=TickStatus.SUCCESS,
                 timestamp=(datetime.now(UTC) + timedelta(days=day)).timestamp(),
@@ -173,7 +197,7 @@ def test_ticks_of_that_age_go(instance: dg.DagsterInstance, settings: Settings) 
                 run_ids=["run"],
             )
         )
-    forget_history(settings, ["trips"], now=LATER)
+    forget_history(settings, [TRIPS], now=LATER)
     assert len(instance.get_ticks(origin.get_id(), origin.get_selector().get_id())) == 1
 
 
@@ -208,7 +232,7 @@ def test_marks_of_dead_processes_go_unless_a_sensor_will_ask_for_them(
     long_ago = (datetime.now(UTC) - timedelta(days=200)).timestamp()
     os.utime(folder / "long-gone", (long_ago, long_ago))
     with FileLock(folder / "terminal-trips-runs"):
-        forget_history(settings, ["trips"])
+        forget_history(settings, [TRIPS])
         left = {path.name for path in folder.iterdir()}
     assert left == {flying.run_id, "of-another-instance", "terminal-trips-runs"}
     assert alive.died(settings, flying.run_id)

@@ -12,7 +12,15 @@ import dagster as dg
 import pytest
 
 from ml_platform.orchestration.instances import opened_instance
-from ml_platform.orchestration.storage_faults import EVENTS, FILES, RUNS, SCHEDULES, HomeBroken, SqliteFile, home_faults
+from ml_platform.orchestration.storage_faults import (
+    EVENTS,
+    FILES,
+    RUNS,
+    SCHEDULES,
+    HomeBroken,
+    SqliteFile,
+    broken_files,
+)
 from ml_platform_tests.orchestration.dagster_dev import CONFIG
 from ml_platform_tests.orchestration.home_openers import nothing, opened_at_once, started_openers
 
@@ -29,7 +37,7 @@ def _fresh(folder: Path, text: str) -> Path:
 
 def _assert_whole(home: Path, answers: list[str]) -> None:
     assert answers == ["opened"] * len(answers)
-    assert list(home_faults(home, deep=True)) == []
+    assert list(broken_files(home, deep=True)) == []
     for file in FILES:
         with closing(sqlite3.connect(home / file.path)) as connection:
             assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,), file.path
@@ -131,11 +139,11 @@ def test_damage_that_only_a_query_meets_is_named_when_it_is_met(home: Path) -> N
     content = bytearray(path.read_bytes())
     content[(page - 1) * size : page * size] = b"\xff" * size
     path.write_bytes(content)
-    assert [fault.what for fault in home_faults(home)] == [], "a quick look does not read every page"
+    assert [fault.what for fault in broken_files(home)] == [], "a quick look does not read every page"
     with pytest.raises(HomeBroken, match=r"runs\.db is damaged"), opened_instance() as instance:
         instance.get_runs()
-    assert len(list(home_faults(home, deep=True))) == 1, "`doctor` does"
+    assert len(list(broken_files(home, deep=True))) == 1, "`doctor` does"
 
 
 def test_a_home_without_files_has_no_fault(tmp_path: Path) -> None:
-    assert list(home_faults(tmp_path, deep=True)) == []
+    assert list(broken_files(tmp_path, deep=True)) == []

@@ -16,7 +16,7 @@ from ml_platform.state import alerts, checks, promotions
 from ml_platform.state.checks import CheckRow
 from ml_platform.state.results import ChampionResult
 from ml_platform.steps import tables
-from ml_platform.views.status import months, promotion_rows
+from ml_platform.views.status import candidate_of, months, promotion_rows
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
@@ -148,7 +148,12 @@ def test_a_candidate_that_waited_does_not_pass_over_what_a_person_chose_since(
     blocks = [b.phrase for b in data_blocks(trips.ws, trips.pipeline, 2, 1)]
     entry = promotions.promote(trips.ws.state, NAME, 2, gates, data_blocks=blocks, **given)  # type: ignore[arg-type]
     assert (entry.version, entry.actor) == (2, "ada") and "quarantine_share of trips 2024-02" in entry.overrides
-    assert promotion_rows(trips.ws, NAME)[0]["overrides"] == entry.overrides
+    rows = promotion_rows(trips.ws, NAME)
+    assert rows[0]["overrides"] == entry.overrides
+    logged = [(row["action"], row["version"], candidate_of(trips.ws, NAME, row)) for row in rows]
+    assert logged == [("promoted", 2, 2), ("kept", 1, 2), ("promoted", 1, 1)], "the log names who was kept out"
+    shown = {row["partition"]: row for row in months(trips.ws, trips.pipeline)}
+    assert (shown[FEBRUARY]["decision"], shown[FEBRUARY]["reasons"]) == ("promoted", [])
     assert "Promoted by ada (I looked at it) over: blocked by data" in card_of(trips.ws, trips.pipeline, 2)
     _mend_february(trips)
     trips.run(FEBRUARY)

@@ -307,7 +307,7 @@ def test_infinite_features_are_refused_by_name(lake: Lake, blobs: Blobs) -> None
     pipeline = labelled_trips.pipeline()
     frame = labelled_trips.rows(400).with_columns(km=pl.when(pl.col("trip") == 3).then(float("inf")).otherwise("km"))
     labelled_trips.fill(lake, pipeline, frame)
-    with pytest.raises(TrainingError, match=r"Features are infinite: far \(1 rows\), km \(1 rows\)"):
+    with pytest.raises(TrainingError, match=r"Features are infinite: far \(1 row\), km \(1 row\)"):
         built(lake, blobs, pipeline)
 
 

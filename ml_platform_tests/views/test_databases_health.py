@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ml_platform.settings import Settings
-from ml_platform.views.databases_health import damaged_pages, lost_catalog
+from ml_platform.views.databases_health import catalog_findings, damaged_pages
 from ml_platform.views.health_finding import Finding
 from ml_platform.views.stores_health import stores_findings
 from ml_platform_tests.runtime.platforms import opened, put
@@ -38,9 +38,17 @@ def test_a_lost_catalog_is_bad_and_no_first_run(settings: Settings) -> None:
     assert "ml-platform restore" in finding.remedy
 
 
+def test_a_lost_catalog_of_which_only_records_are_left_is_bad_and_no_first_run(settings: Settings) -> None:
+    (settings.lake / "catalog.sqlite").unlink()
+    shutil.rmtree(settings.lake / "tables")
+    shutil.rmtree(settings.artifacts)
+    (finding,) = _bad(settings)
+    assert "the operational state has 1 records about it" in finding.detail and "ml-platform restore" in finding.remedy
+
+
 def test_a_restore_that_is_not_finished_is_bad(settings: Settings) -> None:
     (settings.lake / "restore.json").write_text("{}")
-    (finding,) = lost_catalog(settings)
+    (finding,) = catalog_findings(settings)
     assert "is not finished" in finding.detail
 
 

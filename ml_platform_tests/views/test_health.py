@@ -4,6 +4,7 @@ import importlib
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,14 @@ from ml_platform.errors import DeclarationError, first_line
 from ml_platform.lake.transaction import Author
 from ml_platform.settings import Settings
 from ml_platform.spec.declarations import Broken, Declarations
+from ml_platform.spec.sources import Sql
 from ml_platform.state import alerts, engine, ledger, promotions, schema
 from ml_platform.state.alerts import Kind, alert
 from ml_platform.state.database import State
 from ml_platform.state.results import ChampionOutcome, ChampionResult
 from ml_platform.state.versions import version
 from ml_platform.views import machine_health, stores_health
+from ml_platform.views.env_file_health import readable_credentials
 from ml_platform.views.health import examine
 from ml_platform.views.health_finding import Finding
 from ml_platform_tests import scenario
@@ -111,9 +114,9 @@ def test_a_champion_whose_bundle_is_damaged_is_named(platform: Settings) -> None
 @pytest.mark.parametrize(
     ("outcome", "kind", "severity", "words"),
     [
-        ("kept", "gate", "bad", "was kept out"),
-        ("blocked", "blocked", "bad", "is blocked"),
-        ("waiting", "gate", "warn", "waits for a gate"),
+        ("kept", "gate", "bad", "was kept out: it errs"),
+        ("blocked", "blocked", "bad", "is blocked by data: it errs"),
+        ("waiting", "gate", "warn", "waits for a gate: it errs"),
     ],
 )
 def test_a_candidate_that_does_not_serve_is_named_also_when_the_next_month_has_none(
@@ -123,11 +126,10 @@ def test_a_candidate_that_does_not_serve_is_named_also_when_the_next_month_has_n
         for month, result in (("2024-02", ChampionResult(outcome, 2, 1)), ("2024-03", ChampionResult("skipped"))):
             ledger.record(state, Author(f"{TRIPS.name}/champion", month, f"key of {month}"), rows=1, result=result)
         decided = datetime(2024, 3, 1, tzinfo=UTC)
-        promotions.keep(
-            state, TRIPS.name, partition="2024-02", effective_at=decided, reason="it errs", actor="platform"
-        )
+        reason = "blocked by data: it errs" if outcome == "blocked" else "it errs"
+        promotions.keep(state, TRIPS.name, partition="2024-02", effective_at=decided, reason=reason, actor="platform")
         finding = _finding(platform, "candidate")
-        assert (finding.state, finding.detail) == (severity, f"trip_delay@2 of 2024-02 {words}: it errs")
+        assert (finding.state, finding.detail) == (severity, f"trip_delay@2 of 2024-02 {words}")
         evidence = "key of 2024-02" if outcome == "blocked" else "trip_delay@2"
         about = alert(kind, f"{TRIPS.name}/x", "2024-02", "x", evidence=evidence, title="It errs", text="So it does.")
         alerts.raise_(state, [about])
@@ -215,8 +217,9 @@ def _everything_that_looks() -> list[str]:
     machine = [f"machine_health:MACHINE:{key}" for key in machine_health.MACHINE]
     functions = [
         "machine_health:_writable", "machine_health:holder", "health:strays", "health:machine_findings",
-        "health:stores_findings", "stores_health:Lake", "stores_health:State", "data_health:pending",
-        "data_health:refused", "data_health:foreseen", "champion_health:version", "champion_health:Blobs",
+        "health:stores_findings", "stores_health:Lake", "stores_health:State", "health:readable_credentials",
+        "data_health:pending", "data_health:refused", "data_health:foreseen", "champion_health:version",
+        "champion_health:Blobs",
     ]  # fmt: skip
     return [*tables, *machine, *functions]
 
@@ -250,6 +253,48 @@ def test_whatever_one_look_raises_is_a_finding_and_hides_no_other(
         "stores_health:State": {"partitions", *stores_health.STATE, *stores_health.PIPELINE},
     }
     assert hidden <= behind.get(target, {finding.name for finding in bad} | {"landing folder", *key})
+
+
+def test_a_deep_look_judges_blobs_only_and_names_those_that_are_missing(platform: Settings) -> None:
+    blob = next(platform.artifacts.glob("??/*"))
+    (blob.parent / "notes.txt").write_text("mine")
+    (blob.parent / ("a" * 64)).mkdir()
+    (platform.artifacts / "my").mkdir()
+    (platform.artifacts / "my" / ("b" * 64)).write_text("of another kind")
+
+    def blobs() -> list[tuple[str, str]]:
+        deep = examine(lambda: platform, _declared, deep=True)
+        return [(finding.state, finding.detail) for finding in deep if finding.name == "blobs"]
+
+    assert blobs() == [("ok", "all are what their names say")]
+    with closing(State(platform)) as state:
+        lost = version(state, TRIPS.name, 1).training_set
+    (platform.artifacts / lost[:2] / lost).unlink()
+    assert ("warn", f"1 that the state names are missing: {lost[:12]}") in blobs()
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("SHOP_DB=postgresql://ml:sesame@h/shop", "SHOP_DB"),
+        ("export PGPASSWORD = sesame", "PGPASSWORD"),
+        ("ml_platform_catalog=host=h password=sesame", "ml_platform_catalog"),
+        ("#SHOP_DB=\nSHOP_DB=\nSHOP_DB_POOL=5\nML_PLATFORM_THREADS=2", None),
+    ],
+)
+def test_an_env_file_that_others_may_read_is_named_if_it_sets_a_credential(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, named: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text(f"A=1\n{line}\n")
+    Path(".env").chmod(0o640)
+    table = replace(TRIPS.tables[0], source=Sql("orders", connection="SHOP_DB", cursor="id"))
+    findings = list(readable_credentials(settings, [replace(TRIPS, tables=(table, *TRIPS.tables[1:]))]))
+    assert [finding.detail for finding in findings] == (
+        [f"{tmp_path}/.env holds {named}, and others on this machine may read it"] if named else []
+    )
+    Path(".env").chmod(0o600)
+    assert list(readable_credentials(settings, [TRIPS])) == []
 
 
 def test_declarations_and_settings_that_raise_anything_are_findings(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ml_platform import interrupts
 from ml_platform.errors import ProcessKilled
 from ml_platform.evaluation.candidate import Candidate, Finding
 from ml_platform.evaluation.gates.registry import evaluator_of, turn_of
@@ -60,6 +61,7 @@ def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:
     try:
         findings = evaluator_of(gate).measure(gate, candidate)
     except Exception as error:
+        interrupts.stop_if_arrived()
         problem = f"{type(error).__name__}: {without_secrets(str(error))}"
         if _of_the_machine(error):
             stopped = f"Not judged: the machine stopped it ({problem}). It is measured again."
