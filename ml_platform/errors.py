@@ -219,10 +219,9 @@ class LimitExceeded(FileRefused):
     ) -> None:
         self.setting = setting
         self.limit = limit
-        raising = f"aise ML_PLATFORM_{setting.upper()}, which is {limit:,}."
-        super().__init__(
-            path, problem, position=position, remedy=f"{remedy} Or r{raising}" if remedy else f"R{raising}"
-        )
+        variable = f"ML_PLATFORM_{setting.upper()}, which is {limit:,}."
+        raising = f"{remedy} Or raise {variable}" if remedy else f"Raise {variable}"
+        super().__init__(path, problem, position=position, remedy=raising)
 
 
 class SourceUnavailable(FileRefused):

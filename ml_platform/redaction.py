@@ -19,8 +19,9 @@ _SHORT = 6  # characters: a shorter secret is blotted out only where it stands a
 _LEAST = 3  # characters: fewer are in every text
 _TOKEN = 6  # characters: a shorter part of an alert's address is no token
 _WORD = 12  # letters: a lower-case word up to this length in an address is a path of the service, such as `services`
-_OPTION_NAMES = r"password|sslpassword|passwd|oauth_client_secret|scram_client_key|scram_server_key"
-_OPTION = re.compile(rf"\b({_OPTION_NAMES})(\s*=\s*)('(?:\\.|[^'\\])*'|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
+# The options of libpq, and the names that people give them, whose values are secrets.
+SECRET_OPTIONS = ("password", "sslpassword", "passwd", "oauth_client_secret", "scram_client_key", "scram_server_key")
+_OPTION = re.compile(rf"\b({'|'.join(SECRET_OPTIONS)})(\s*=\s*)('(?:\\.|[^'\\])*'|(?:\\.|[^\s&'\"\\])+)", re.IGNORECASE)
 _USERINFO = re.compile(r"(://[^\s/:@]*:)(?!password@|\*\*\*@)[^\s/@]+@")
 _PARTS = re.compile(r"[/:@?&=,;#\s]+")
 

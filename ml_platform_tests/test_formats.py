@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"^(_?(?:[A-Z]+_)*(?:VERSION|FORMAT)) = (\d+)", re.MULTILIN
 NUMBERS = {
     1: {
         "features/definition._FORMAT": 1,
-        "lake/backup_store.FORMAT": 1,
+        "lake/backup_lists.FORMAT": 1,
         "lake/lake_format.FORMAT": 1,
         "models/bundle.FORMAT": 2,
         "quality/profile.PROFILE_VERSION": 2,

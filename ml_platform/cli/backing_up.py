@@ -22,15 +22,23 @@ def register(app: typer.Typer) -> None:
         app.command(cls=Command)(command)
 
 
-def backup(folder: Folder, as_json: AsJson = False) -> None:
+def backup(
+    folder: Folder,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", metavar="N", min=1, help="Keep the newest N backups, remove older ones; default all."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Back up catalog, state, tables, blobs and reports. Only what is new is copied. Runs may go on meanwhile.
 
-    Landing files are not part of it. A backup that was stopped is repeated with the same command.
+    Landing files are not part of it. A backup that was stopped is repeated with the same command. Nothing is removed
+    when files were missing or damaged before the backup.
     """
     from ml_platform.runtime.backup import backup as make
 
     with counting("files backed up", quiet=as_json) as count:
-        report = make(opening.settings(), folder, on_file=count)
+        report = make(opening.settings(), folder, keep=keep, on_file=count)
     _show(asdict(report), as_json=as_json)
     _tell(report.lost, "were missing or damaged already", "`ml-platform run` makes them again; then back up once more.")
 

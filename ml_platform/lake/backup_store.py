@@ -5,60 +5,30 @@
     backups/<number>-<moment>-<hash>.json  the files of one backup; the hash is that of the list itself
 
 A backup is there as soon as its list is: the list is renamed into place last. What a killed backup copied before stays,
-and is not copied again.
+and is not copied again. Folders and files are for their owner only.
 """
 
-import hashlib
 import json
-import os
+import re
 import shutil
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ml_platform.errors import BackupError
+from ml_platform.errors import BackupError, first_line
+from ml_platform.lake import backup_lists, durable
+from ml_platform.lake.backup_lists import FORMAT, Backup, StoredFile
 from ml_platform.lake.blobs import file_hash
-from ml_platform.lake.disk_faults import explained
+from ml_platform.lake.disk_faults import disk_fault, exhausted
+from ml_platform.lake.hashed_copy import copy_hashed, reading
+from ml_platform.private_files import make_private
 
-FORMAT = 1  # raised when an older reader could not understand a newer folder
 _NAME = "backups.json"
-_CHUNK = 1 << 20  # bytes
-
-
-@dataclass(frozen=True)
-class StoredFile:
-    """A file of a backup: its path in the data folder, the hash and number of its bytes, when it was changed."""
-
-    path: str
-    sha256: str
-    size: int
-    mtime_ns: int
-
-
-@dataclass(frozen=True)
-class Backup:
-    """One backup. `catalog` is sqlite or postgresql; `lost`: files that were missing or damaged already."""
-
-    number: int
-    lake: str
-    catalog: str
-    snapshot: int
-    made_at: datetime
-    made_by: str
-    files: tuple[StoredFile, ...]
-    lost: tuple[str, ...] = ()
-    name: str = ""
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum(file.size for file in self.files)
+_HASH = re.compile(r"[0-9a-f]{64}")
+_PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
 
 
 class BackupStore:
@@ -66,16 +36,19 @@ class BackupStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
+        about = self.folder / _NAME
         try:
-            about = json.loads((self.folder / _NAME).read_text())
-            number = int(about["format"])
+            with reading(about):
+                number = int(json.loads(about.read_text())["format"])
         except FileNotFoundError:
             raise BackupError(
                 f"{self.folder} is no folder of backups.", remedy="`ml-platform backup FOLDER` makes one."
             ) from None
         except (ValueError, KeyError, TypeError):
             raise BackupError(
-                f"{self.folder / _NAME} is damaged.", remedy=f'Write {{"format": {FORMAT}}} into it.'
+                f"{about} is damaged.",
+                remedy='Write {"format": N} into it, where N is the "format" of the newest list in '
+                f"{self.folder / 'backups'}.",
             ) from None
         if number > FORMAT:
             raise BackupError(
@@ -87,8 +60,8 @@ class BackupStore:
     def make(cls, folder: Path) -> "BackupStore":
         """Open the folder, which is made if it is missing or empty. Raises BackupError for one with other files."""
         folder = folder.resolve()
-        with explained(folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with writing(folder):
+            durable.make_folder(folder, _PRIVATE_FOLDER)
             if not (folder / _NAME).exists():
                 others = [path.name for path in folder.iterdir() if not path.name.startswith(_NAME)]
                 if others:
@@ -96,14 +69,16 @@ class BackupStore:
                         f"{folder} holds {sorted(others)[0]} and is no folder of backups.",
                         remedy="Name an empty folder, or a new one.",
                     )
-                _write(folder / _NAME, json.dumps({"format": FORMAT}).encode())
-        return cls(folder)
+                durable.write(folder / _NAME, json.dumps({"format": FORMAT}).encode(), _PRIVATE_FILE)
+        store = cls(folder)
+        make_private(folder)
+        return store
 
     @contextmanager
     def locked(self, timeout: float) -> Iterator[Path]:
         """Hold the folder against other backups; yields a folder for passing files. Raises BackupError in the end."""
-        with explained(self.folder):
-            lock = FileLock(self.folder / "backups.lock")
+        lock = FileLock(self.folder / "backups.lock")
+        with writing(self.folder):
             try:
                 lock.acquire(timeout=timeout)
             except Timeout:
@@ -111,43 +86,62 @@ class BackupStore:
                     f"Another process has used {self.folder} for {timeout:.0f} s.",
                     remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
                 ) from None
-            incoming = self.folder / "incoming"
-            try:
+        incoming = self.folder / "incoming"
+        try:
+            with writing(self.folder):
                 shutil.rmtree(incoming, ignore_errors=True)  # of a backup that was killed
-                incoming.mkdir()
-                yield incoming
-                shutil.rmtree(incoming)
-            finally:
-                lock.release()
+                incoming.mkdir(_PRIVATE_FOLDER)
+            yield incoming
+        finally:
+            shutil.rmtree(incoming, ignore_errors=True)
+            lock.release()
 
-    def put(self, source: Path, reusable: str = "") -> tuple[str, int, bool]:
-        """Store a file's bytes; hash, size, and whether they are new. `reusable`: a hash whose bytes need no reading.
+    def put(
+        self, source: Path, *, known: str = "", sha256: str = "", size: int | None = None
+    ) -> tuple[str, int, bool] | None:
+        """Store a file's bytes; hash, size, and whether they are new. None, and nothing stored, when it is damaged.
 
-        Raises FileNotFoundError when the source is missing.
+        Args:
+            source: The file. It may not change meanwhile.
+            known: Its hash where that is certain: it is not read when these bytes are stored.
+            sha256: The hash that it must have to be whole; empty where nobody knows.
+            size: The bytes that it must have to be whole.
+
+        Raises:
+            FileNotFoundError: When the source is missing.
+            BackupError: When it cannot be read, or the folder has no room.
         """
-        if reusable and self.has(reusable):
-            return reusable, self.path(reusable).stat().st_size, False
+        there = source.stat().st_size
+        if size is not None and there != size:
+            return None
+        if known and self._has(known, there):
+            return known, there, False
+        if sha256 and self._has(sha256, there):
+            with reading(source):
+                return (sha256, there, False) if file_hash(source) == sha256 else None
         incoming = self.folder / "incoming" / uuid.uuid4().hex
-        digest, size = copy_hashed(source, incoming)
-        new = not self.has(digest)
-        if new:
-            target = self.path(digest)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            incoming.replace(target)
-            sync_folder(target.parent)
-        incoming.unlink(missing_ok=True)
-        return digest, size, new
+        with writing(self.folder):
+            try:
+                digest, copied = copy_hashed(source, incoming, _PRIVATE_FILE)
+                if sha256 and digest != sha256:
+                    return None
+                new = not self._has(digest, copied)
+                if new:
+                    target = self.path(digest)
+                    durable.make_folder(target.parent, _PRIVATE_FOLDER)
+                    incoming.replace(target)
+                    durable.sync_folder(target.parent)
+            finally:
+                incoming.unlink(missing_ok=True)
+        return digest, copied, new
 
     def add(self, backup: Backup) -> Backup:
         """Write the list of a backup, as the last step; the backup with its name."""
-        listed = {name: value for name, value in asdict(backup).items() if name != "name"}
-        text = json.dumps({"format": FORMAT, **listed, "made_at": backup.made_at.isoformat()}).encode()
-        moment = f"{backup.made_at:%Y%m%dT%H%M%SZ}"
-        name = f"{backup.number:06d}-{moment}-{hashlib.sha256(text).hexdigest()[:16]}"
-        folder = self.folder / "backups"
-        folder.mkdir(exist_ok=True)
-        _write(folder / f"{name}.json", text)
-        return _backup(text, name)
+        name, text = backup_lists.written(backup)
+        with writing(self.folder):
+            durable.make_folder(self.folder / "backups", _PRIVATE_FOLDER)
+            durable.write(self.list_path(name), text, _PRIVATE_FILE)
+        return backup_lists.read(name, text)
 
     def names(self) -> list[str]:
         """The names of all backups, newest first."""
@@ -164,18 +158,9 @@ class BackupStore:
             )
         if len(chosen) > 1:
             raise BackupError(f"Several backups begin with {name!r}.", remedy=f"Name one: {', '.join(chosen[:5])}.")
-        text = (self.folder / "backups" / f"{chosen[0]}.json").read_bytes()
-        if hashlib.sha256(text).hexdigest()[:16] != chosen[0].rpartition("-")[2]:
-            raise BackupError(
-                f"The list of backup {chosen[0]} is damaged.",
-                remedy="Name an older one with --backup: `ml-platform restore FOLDER --list` shows them.",
-            )
-        if (number := json.loads(text)["format"]) > FORMAT:
-            raise BackupError(
-                f"Backup {chosen[0]} has format {number}; this version knows up to {FORMAT}.",
-                remedy="Use the version of ml_platform that made it, or a newer one.",
-            )
-        return _backup(text, chosen[0])
+        with reading(self.list_path(chosen[0])):
+            text = self.list_path(chosen[0]).read_bytes()
+        return backup_lists.read(chosen[0], text)
 
     def readable(self) -> Iterator[Backup]:
         """All backups whose lists are whole, newest first."""
@@ -187,72 +172,60 @@ class BackupStore:
         """Where the bytes of that hash are or would be."""
         return self.folder / "objects" / digest[:2] / digest
 
-    def has(self, digest: str) -> bool:
-        """Whether bytes of that hash are stored. They are read when they are used."""
-        return self.path(digest).exists()
+    def objects(self) -> Iterator[Path]:
+        """All stored files, also those that no backup names."""
+        return (path for path in (self.folder / "objects").glob("??/*") if _HASH.fullmatch(path.name))
 
     def whole(self, file: StoredFile) -> bool:
-        """Whether the bytes of a file are there and have their hash."""
-        return self.has(file.sha256) and file_hash(self.path(file.sha256)) == file.sha256
-
-    def take(self, file: StoredFile, target: Path) -> None:
-        """Copy the bytes of a file to `target`. Raises BackupError when they are missing or damaged."""
+        """Whether the bytes of a file are there and have their hash. Raises BackupError when they cannot be read."""
         stored = self.path(file.sha256)
+        with reading(stored):
+            return stored.exists() and file_hash(stored) == file.sha256
+
+    def take(self, file: StoredFile, target: Path, *, private: bool = False) -> None:
+        """Copy the bytes of a file to `target`, which only its owner may read if it is `private`.
+
+        Raises BackupError when they are missing, damaged or unreadable; `target` is not there then.
+        """
+        stored, digest = self.path(file.sha256), ""
         try:
-            digest, _ = copy_hashed(stored, target)
-        except FileNotFoundError:
-            digest = ""
+            if stored.exists():
+                digest, _ = copy_hashed(stored, target, _PRIVATE_FILE if private else 0o666)
+        finally:
+            if digest != file.sha256:
+                target.unlink(missing_ok=True)
         if digest != file.sha256:
-            target.unlink(missing_ok=True)
             raise BackupError(
-                f"{stored}, which holds {file.path}, is {'damaged' if digest else 'missing'}. Nothing else was lost.",
+                f"{stored}, which holds {file.path}, is {'damaged' if digest else 'missing'}.",
                 remedy="Restore an older backup with --backup, or put the file back from a copy of this folder.",
             )
 
+    def list_path(self, name: str) -> Path:
+        """Where the list of the backup of that name is."""
+        return self.folder / "backups" / f"{name}.json"
 
-def copy_hashed(source: Path, target: Path) -> tuple[str, int]:
-    """Copy a file to the disk; the hash and number of the bytes that were read."""
-    digest, size = hashlib.sha256(), 0
-    with source.open("rb") as reading, target.open("wb") as writing:
-        while chunk := reading.read(_CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-            writing.write(chunk)
-        writing.flush()
-        os.fsync(writing.fileno())
-    return digest.hexdigest(), size
+    def _has(self, digest: str, size: int) -> bool:
+        """Whether so many bytes are stored under that hash. They are compared when they are used."""
+        stored = self.path(digest)
+        if not stored.is_file() or stored.stat().st_size != size:
+            return False
+        make_private(stored)
+        return True
 
 
-def sync_folder(folder: Path) -> None:
-    """Have the names in a folder on the disk."""
-    number = os.open(folder, os.O_RDONLY)
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Raise BackupError for a folder of backups that is full or not writable; other errors pass unchanged."""
     try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
-def _write(path: Path, content: bytes) -> None:
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}")
-    with unfinished.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    unfinished.replace(path)
-    sync_folder(path.parent)
-
-
-def _backup(text: bytes, name: str) -> Backup:
-    listed: dict[str, Any] = json.loads(text)
-    files: Sequence[dict[str, Any]] = listed["files"]
-    return Backup(
-        number=listed["number"],
-        lake=listed["lake"],
-        catalog=listed["catalog"],
-        snapshot=listed["snapshot"],
-        made_at=datetime.fromisoformat(listed["made_at"]),
-        made_by=listed["made_by"],
-        files=tuple(StoredFile(**file) for file in files),
-        lost=tuple(listed["lost"]),
-        name=name,
-    )
+        yield
+    except OSError as error:
+        if exhausted(error, folder):
+            raise BackupError(
+                f"The disk of {folder} is full: {first_line(error)}. No backup was made.",
+                remedy="Free space there and run again: what was copied stays. `--keep N` removes older backups.",
+            ) from error
+        if disk_fault(error, folder):
+            raise BackupError(
+                f"{folder} is not writable: {first_line(error)}.", remedy="Make it writable, or name another folder."
+            ) from error
+        raise

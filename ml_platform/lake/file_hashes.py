@@ -17,7 +17,8 @@ from ml_platform.lake.blobs import file_hash, unchanged
 from ml_platform.lake.connection import METADATA, Lake
 from ml_platform.lake.data_files import DataFile, TablePartition, current, damaged, set_aside, unusable
 
-_TABLE = f"{METADATA}.ml_platform_file_hashes"
+TABLE = "ml_platform_file_hashes"  # kind, file_id, sha256; beside DuckLake's own tables
+_TABLE = f"{METADATA}.{TABLE}"
 _ready: "weakref.WeakSet[Lake]" = weakref.WeakSet()  # lakes whose table of hashes was seen
 
 
@@ -41,7 +42,7 @@ def tend(lake: Lake) -> None:
 
 def forget_removed(lake: Lake) -> None:
     """Forget the hashes of files that no snapshot has any more. Under the write lock."""
-    if _exists(lake):
+    if exist(lake):
         for kind in ("data", "delete"):
             lake.connection.execute(
                 f"DELETE FROM {_TABLE} WHERE kind = '{kind}' AND file_id NOT IN "
@@ -96,7 +97,7 @@ def _as_committed(file: DataFile, digest: str | None) -> bool:
 
 def _hashes(lake: Lake) -> dict[tuple[str, int], str]:
     """(kind, id) → SHA-256 in hex."""
-    if not _exists(lake):
+    if not exist(lake):
         return {}
     return {(kind, number): digest for kind, number, digest in lake.rows(f"SELECT kind, file_id, sha256 FROM {_TABLE}")}
 
@@ -108,7 +109,7 @@ def without_hash(lake: Lake) -> list[DataFile]:
 
 
 def _note(lake: Lake, files: Collection[DataFile], known: Mapping[Path, str]) -> int:
-    if not _exists(lake):
+    if not exist(lake):
         lake.connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (kind VARCHAR, file_id BIGINT, sha256 VARCHAR)")
     rows = [(file.kind, file.own_id, known.get(file.path) or file_hash(file.path)) for file in files]
     if rows:
@@ -117,7 +118,8 @@ def _note(lake: Lake, files: Collection[DataFile], known: Mapping[Path, str]) ->
     return len(rows)
 
 
-def _exists(lake: Lake) -> bool:
+def exist(lake: Lake) -> bool:
+    """Whether the catalog has a table of hashes; that of an older lake has none until it is opened for writing."""
     if lake not in _ready:
         try:
             lake.connection.execute(f"SELECT 1 FROM {_TABLE} LIMIT 0")

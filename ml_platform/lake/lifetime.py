@@ -6,12 +6,12 @@ here: somebody put a copy in its place, and what the newer one had written may b
 """
 
 import json
-import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_platform.lake import durable
 from ml_platform.lake.disk_faults import explained
 
 if TYPE_CHECKING:
@@ -68,9 +68,6 @@ def observe(lake: "Lake", metadata: str) -> None:
 
 
 def _write(folder: Path, lifetime: Lifetime) -> None:
-    path = folder / _FILE
-    unfinished = path.with_name(f"{_FILE}.{os.getpid()}")
     noted = {"lake": lifetime.lake, "snapshot": lifetime.snapshot, "since": lifetime.since.isoformat()}
     with explained(folder):
-        unfinished.write_text(json.dumps(noted))
-        unfinished.replace(path)
+        durable.write(folder / _FILE, json.dumps(noted).encode(), synced=False)  # each commit writes it

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from ml_platform.errors import BackupError
-from ml_platform.redaction import without_secrets
+from ml_platform.redaction import SECRET_OPTIONS, without_secrets
 from ml_platform.settings import Settings
 
 # libpq's names of the parts of an address → the variables by which programs read them, unseen in the process list.
@@ -65,9 +65,9 @@ def _parts(secret: str) -> tuple[dict[str, str], str]:
     from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
     parts = {name: str(value) for name, value in conninfo_to_dict(secret).items()}
-    if "sslpassword" in parts:
+    if secrets := [name for name in SECRET_OPTIONS if name in parts and name not in _VARIABLES]:
         raise BackupError(
-            "The catalog's address holds sslpassword, which would stand in the process list.",
+            f"The catalog's address holds {secrets[0]}, which would stand in the process list.",
             remedy="Put the address into a service file of libpq, and name it: ML_PLATFORM_CATALOG='service=NAME'.",
         )
     variables = {_VARIABLES[name]: value for name, value in parts.items() if name in _VARIABLES}

@@ -18,7 +18,9 @@ from sqlalchemy import func, select
 
 from ml_platform.errors import BackupError
 from ml_platform.lake import catalog_files, postgres_dump, snapshots, sqlite_copies
-from ml_platform.lake.backup_store import Backup, BackupStore, StoredFile
+from ml_platform.lake.backup_lists import Backup, StoredFile
+from ml_platform.lake.backup_removal import Removed, keep_newest
+from ml_platform.lake.backup_store import BackupStore
 from ml_platform.lake.catalog_files import CatalogFile
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.locking import file_lock, removal_lock
@@ -38,7 +40,13 @@ OnFile = Callable[[], None]
 
 @dataclass(frozen=True)
 class BackupReport:
-    """The result of a backup. `new_files` and `new_bytes` were not stored before; `lost` was missing or damaged."""
+    """The result of a backup.
+
+    new_files, new_bytes:      were not stored before.
+    lost:                      was missing or damaged already.
+    removed:                   the names of older backups that were removed.
+    removed_files, removed_bytes: were stored, and no backup that is kept names them.
+    """
 
     backup: str
     folder: str
@@ -47,6 +55,9 @@ class BackupReport:
     new_files: int
     new_bytes: int
     lost: tuple[str, ...]
+    removed: tuple[str, ...]
+    removed_files: int
+    removed_bytes: int
     seconds: float
 
 
@@ -63,15 +74,26 @@ class _Moment:
     reports: set[str]
 
 
-def backup(settings: Settings, folder: Path, *, on_file: OnFile = lambda: None) -> BackupReport:
+def backup(
+    settings: Settings, folder: Path, *, keep: int | None = None, on_file: OnFile = lambda: None
+) -> BackupReport:
     """Back up the platform into a folder of backups, which is made if it is missing. Only new content is copied.
 
-    on_file: called after each file.
+    Args:
+        settings: Those of the platform.
+        folder: The folder of backups.
+        keep: How many backups the folder keeps, with this one; None keeps all. Older ones are removed once this one is
+            there, and none when files were lost before it: an older one may still have them.
+        on_file: Called after each file.
 
-    Raises BackupError when there is no lake, when the folder is unsuitable or a database is damaged, and LakeError or
-    StateError when catalog and state do not open or do not belong together.
+    Raises:
+        BackupError: When there is no lake, when the folder is unsuitable or full, or a database is damaged.
+        LakeError: When the catalog does not open, or another process writes.
+        StateError: When catalog and state do not belong together.
     """
     started, data = time.monotonic(), settings.data.resolve()
+    if keep is not None and keep < 1:
+        raise BackupError(f"{keep} backups cannot be kept.", remedy="Keep 1 or more: `--keep 1`.")
     if folder.resolve().is_relative_to(data):
         raise BackupError(f"{folder} lies in the data folder {data}.", remedy="Name a folder on another disk.")
     if not database.lake_exists(settings):
@@ -79,30 +101,29 @@ def backup(settings: Settings, folder: Path, *, on_file: OnFile = lambda: None) 
         raise BackupError(f"There is no lake in {settings.lake}.", remedy="There is nothing to back up yet.")
     Workspace.open_for_reading(settings, {}).close()  # they open and belong together; an older lake is migrated
     store = BackupStore.make(folder)
-    with (
-        store.locked(settings.lock_timeout) as passing,
-        removal_lock(settings.lake.resolve(), "a backup", settings.lock_timeout),
-    ):
-        before = _newest(store)
-        with _moment(settings, passing) as moment:
-            if before is not None and before.lake != moment.lake:
-                raise BackupError(f"{store.folder} holds backups of another lake.", remedy="Name another folder.")
-            copying = _Copying(store, before, on_file)
-            for name, copy in moment.databases.items():
-                copying.add(name, copy)
-            _copy_files(settings, moment, copying)
-            finished = store.add(
-                Backup(
-                    number=_number(store),
-                    lake=moment.lake,
-                    catalog="postgresql" if settings.catalog.get_secret_value() else "sqlite",
-                    snapshot=moment.snapshot,
-                    made_at=datetime.now(UTC),
-                    made_by=version("ml-platform"),
-                    files=tuple(copying.files),
-                    lost=tuple(copying.lost),
+    with store.locked(settings.lock_timeout) as passing:
+        with removal_lock(settings.lake.resolve(), "a backup", settings.lock_timeout):
+            before = _newest(store)
+            with _moment(settings, passing) as moment:
+                if before is not None and before.lake != moment.lake:
+                    raise BackupError(f"{store.folder} holds backups of another lake.", remedy="Name another folder.")
+                copying = _Copying(store, before, on_file)
+                for name, copy in moment.databases.items():
+                    copying.add(name, copy)
+                _copy_files(settings, moment, copying)
+                finished = store.add(
+                    Backup(
+                        number=_number(store),
+                        lake=moment.lake,
+                        catalog="postgresql" if settings.catalog.get_secret_value() else "sqlite",
+                        snapshot=moment.snapshot,
+                        made_at=datetime.now(UTC),
+                        made_by=version("ml-platform"),
+                        files=tuple(copying.files),
+                        lost=tuple(copying.lost),
+                    )
                 )
-            )
+        removed = keep_newest(store, keep) if keep and not finished.lost else Removed()
     return BackupReport(
         backup=finished.name,
         folder=str(store.folder),
@@ -111,6 +132,9 @@ def backup(settings: Settings, folder: Path, *, on_file: OnFile = lambda: None) 
         new_files=copying.new_files,
         new_bytes=copying.new_bytes,
         lost=finished.lost,
+        removed=removed.backups,
+        removed_files=removed.files,
+        removed_bytes=removed.bytes,
         seconds=time.monotonic() - started,
     )
 
@@ -126,22 +150,25 @@ class _Copying:
         self._before = {file.path: file for file in before.files} if before else {}
 
     def add(self, name: str, source: Path, *, size: int | None = None, sha256: str = "") -> None:
-        """Store a file under its path in the data folder. `size`, `sha256`: what it must have to be whole."""
+        """Store a file under its path in the data folder. `size`, `sha256`: what it must have to be whole.
+
+        It is read unless the last backup stored it with the same size and time of change.
+        """
         try:
             status = source.stat()
-            earlier = self._before.get(name)
-            same = earlier is not None and (earlier.size, earlier.mtime_ns) == (status.st_size, status.st_mtime_ns)
-            reusable = earlier.sha256 if earlier is not None and same else sha256
-            digest, stored, new = self._store.put(source, reusable)
+            earlier, known = self._before.get(name), ""
+            if earlier is not None and (earlier.size, earlier.mtime_ns) == (status.st_size, status.st_mtime_ns):
+                known = earlier.sha256 if sha256 in ("", earlier.sha256) else ""
+            stored = self._store.put(source, known=known, sha256=sha256, size=size)
         except FileNotFoundError:
+            stored = None
+        if stored is None:
             self.lost.append(name)
             return
-        if (size is not None and stored != size) or (sha256 and digest != sha256):
-            self.lost.append(name)
-            return
-        self.files.append(StoredFile(name, digest, stored, status.st_mtime_ns))
+        digest, length, new = stored
+        self.files.append(StoredFile(name, digest, length, status.st_mtime_ns))
         self.new_files += new
-        self.new_bytes += stored if new else 0
+        self.new_bytes += length if new else 0
         self._on_file()
 
 
@@ -149,7 +176,7 @@ def _copy_files(settings: Settings, moment: _Moment, copying: _Copying) -> None:
     data, tables = settings.data, settings.lake.resolve() / "tables"
     for file in moment.tables:
         if file.current or (tables / file.path).exists():  # an older snapshot may have lost its files long ago
-            copying.add(f"lake/tables/{file.path}", tables / file.path, size=file.size)
+            copying.add(f"lake/tables/{file.path}", tables / file.path, size=file.size, sha256=file.sha256)
     for digest in sorted(moment.blobs | moment.shown):
         path = settings.artifacts / digest[:2] / digest
         if digest in moment.blobs or path.exists():

@@ -1,33 +1,32 @@
 """Restores a platform from a backup: whole or not at all, and the same command goes on after a kill.
 
-The order makes an unfinished restore harmless: a note that one is under way, what stands there set aside, the files,
-the state, and the catalog last. While the note is there, nothing opens the lake.
+Everything is brought from the backup and compared first; the lake stays as it is until then. Then a note says that a
+restore is under way, catalog and state are set aside, and what was brought gets its name. While the note is there,
+nothing opens the lake, and the same backup only is restored.
 """
 
 import json
-import shutil
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ml_platform.errors import BackupError
-from ml_platform.lake import lifetime, postgres_dump, sqlite_copies
-from ml_platform.lake.backup_store import Backup, BackupStore, StoredFile, sync_folder
-from ml_platform.lake.blobs import file_hash
+from ml_platform.errors import BackupError, LakeError
+from ml_platform.lake import durable, lifetime, postgres_dump, sqlite_copies
+from ml_platform.lake.backup_lists import Backup
+from ml_platform.lake.backup_store import BackupStore
 from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.locking import file_lock, removal_lock
 from ml_platform.lake.lost_catalog import UNFINISHED_RESTORE, catalog_file, is_missing
-from ml_platform.runtime.backup import CATALOG, DUMP, STATE
+from ml_platform.runtime.backup import DUMP
+from ml_platform.runtime.restored_files import RestoredFiles
 from ml_platform.settings import Settings
 from ml_platform.state import database
 from ml_platform.state.engine import path as state_file
 
 OnFile = Callable[[], None]
-_DATABASES = (STATE, CATALOG, DUMP)
 
 
 @dataclass(frozen=True)
@@ -86,36 +85,48 @@ def check(folder: Path, name: str = "", *, on_file: OnFile = lambda: None) -> Ch
 def restore(
     settings: Settings, folder: Path, name: str = "", *, replace: bool = False, on_file: OnFile = lambda: None
 ) -> RestoreReport:
-    """Restore a backup: the newest, or the one whose name begins with `name`.
+    """Restore a backup: the newest, or the one whose name begins with `name`. One that was begun goes on.
 
     A lake that is whole is refused unless `replace`; its catalog and state are then set aside, never deleted. Files of
     tables and blobs that are there and whole stay, also those that the backup does not know.
 
-    Raises BackupError when the backup is damaged or does not fit, and LakeError when another process writes.
+    Raises BackupError when the backup is damaged or does not fit, and LakeError when another process writes. Catalog
+    and state are as they were then.
     """
-    started, store = time.monotonic(), BackupStore(folder)
-    backup = store.find(name)
+    started, store, lake = time.monotonic(), BackupStore(folder), settings.lake.resolve()
+    note = lake / UNFINISHED_RESTORE
+    begun = _begun(lake)
+    backup = _chosen(store, name, begun, lake)
     _check_kind(settings, backup)
-    lake = settings.lake.resolve()
     with explained(settings.data):
         for needed in (lake / "tables", lake / "staging", settings.artifacts / "incoming"):
-            needed.mkdir(parents=True, exist_ok=True)
+            durable.make_folder(needed)
     timeout = settings.lock_timeout
-    with removal_lock(lake, "a restore", timeout), file_lock(lake, "a restore", timeout), explained(settings.data):
-        aside = _begin(settings, backup, replace)
-        _set_aside(settings, backup, aside)
-        since = datetime.now(UTC)
-        copied = 0
+    with removal_lock(lake, "a restore", timeout), file_lock(lake, "a restore", timeout):
+        if _begun(lake) != begun:
+            raise LakeError(f"Another restore of the lake in {lake} came first.", remedy="Run again.")
+        if begun is None and not (replace and backup.catalog == "sqlite"):
+            _refuse_whole(settings)
+        loaded = backup.catalog == "postgresql" and _is_loaded(settings, backup)
+        since, files, copied = datetime.now(UTC), RestoredFiles(settings, store), 0
         for file in backup.files:
-            if file.path not in _DATABASES:
-                copied += _bring(settings, store, file)
-                on_file()
-        for parent in {(settings.data / file.path).parent for file in backup.files if file.path not in _DATABASES}:
-            sync_folder(parent)
-        lifetime.begin(lake, backup.lake, backup.snapshot, since)
-        copied += _bring_databases(settings, store, backup, on_file)
-        (lake / UNFINISHED_RESTORE).unlink()
-        sync_folder(lake)
+            copied += files.bring(file)
+            on_file()
+        files.sync()
+        aside = lake / (begun.aside if begun else f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
+        with explained(settings.data):
+            durable.write(note, json.dumps(asdict(_Begun(backup.name, aside.name))).encode())
+            if backup.catalog == "postgresql" and not loaded:
+                try:
+                    postgres_dump.load(settings, files.waiting(DUMP))
+                except BackupError:
+                    note.unlink()  # it is loaded whole or not at all, so nothing was begun
+                    raise
+            files.swap(aside)
+            lifetime.begin(lake, backup.lake, backup.snapshot, since)
+            note.unlink()
+            durable.sync_folder(lake)
+        files.finish()
     return RestoreReport(
         backup=backup.name,
         data=str(settings.data.resolve()),
@@ -128,6 +139,42 @@ def restore(
     )
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """The note of a restore whose files are all there: the backup, and the folder for what is set aside."""
+
+    backup: str
+    aside: str
+
+
+def _begun(lake: Path) -> _Begun | None:
+    """The restore that was begun and is not finished; None when there is none.
+
+    Of a note that cannot be read nothing is known but that there is one.
+    """
+    try:
+        noted = json.loads((lake / UNFINISHED_RESTORE).read_text())
+        return _Begun(str(noted["backup"]), str(noted["aside"]))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (ValueError, KeyError, TypeError):
+        return _Begun("", "before-restore-unknown")
+
+
+def _chosen(store: BackupStore, name: str, begun: _Begun | None, lake: Path) -> Backup:
+    """The backup to restore. Raises BackupError for another one than that which was begun."""
+    noted = begun.backup if begun else ""
+    backup = store.find(name or noted)
+    if begun and noted and backup.name != noted:
+        raise BackupError(
+            f"The restore of backup {noted} into {lake} was begun and is not finished. Nothing was changed.",
+            remedy=f"Finish it first: `ml-platform restore FOLDER --backup {noted}`, then restore the other one with "
+            f"--replace. To give it up, move what is in {lake / begun.aside} back to {lake}, and remove "
+            f"{lake / UNFINISHED_RESTORE}.",
+        )
+    return backup
+
+
 def _check_kind(settings: Settings, backup: Backup) -> None:
     here = "postgresql" if settings.catalog.get_secret_value() else "sqlite"
     if here != backup.catalog:
@@ -136,23 +183,6 @@ def _check_kind(settings: Settings, backup: Backup) -> None:
             f"Backup {backup.name} is of a {backup.catalog} catalog, and ML_PLATFORM_CATALOG says {here}.",
             remedy=remedy,
         )
-
-
-def _begin(settings: Settings, backup: Backup, replace: bool) -> Path:
-    """Note that a restore is under way; where a lake that stands is set aside."""
-    lake = settings.lake.resolve()
-    note = lake / UNFINISHED_RESTORE
-    if note.exists():
-        aside = lake / str(json.loads(note.read_text())["aside"])
-    else:
-        if not replace or settings.catalog.get_secret_value():
-            _refuse_whole(settings)
-        aside = lake / f"before-restore-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-    unfinished = note.with_name(f"{note.name}.new")
-    unfinished.write_text(json.dumps({"backup": backup.name, "aside": aside.name}))
-    unfinished.replace(note)
-    sync_folder(lake)
-    return aside
 
 
 def _refuse_whole(settings: Settings) -> None:
@@ -171,52 +201,16 @@ def _refuse_whole(settings: Settings) -> None:
         )
 
 
-def _bring(settings: Settings, store: BackupStore, file: StoredFile) -> int:
-    """Put one file into its place unless it is there; how many were copied."""
-    target = settings.data.resolve() / file.path
-    if target.is_file() and target.stat().st_size == file.size and file_hash(target) == file.sha256:
-        return 0
-    folder = settings.artifacts.resolve() / "incoming"
-    passing = (settings.lake.resolve() / "staging" if file.path.startswith("lake/") else folder) / uuid.uuid4().hex
-    try:
-        store.take(file, passing)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        passing.replace(target)
-    finally:
-        passing.unlink(missing_ok=True)
-    return 1
+def _is_loaded(settings: Settings, backup: Backup) -> bool:
+    """Whether PostgreSQL has the backup's lake: this restore was killed after it was loaded.
 
-
-def _set_aside(settings: Settings, backup: Backup, aside: Path) -> None:
-    """Move catalog and state of the lake that stands away, unless this restore has put them there."""
-    wanted = {file.path: file.sha256 for file in backup.files}
-    for name, database_file in ((CATALOG, catalog_file(settings)), (STATE, state_file(settings))):
-        logs = [database_file.with_name(f"{database_file.name}{end}") for end in ("-wal", "-shm", "-journal")]
-        logged = any(log.exists() and log.stat().st_size for log in logs)
-        if logged or not (database_file.is_file() and file_hash(database_file) == wanted.get(name)):
-            for standing in (database_file, *logs):  # a log that stays would be played into the restored database
-                if standing.exists():
-                    aside.mkdir(exist_ok=True)
-                    shutil.move(standing, aside / standing.name)
-
-
-def _bring_databases(settings: Settings, store: BackupStore, backup: Backup, on_file: OnFile) -> int:
-    """State and catalog, in this order; how many were copied."""
-    copied = 0
-    by_path = {file.path: file for file in backup.files}
-    if DUMP in by_path:
-        if not database.lake_exists(settings):  # else this restore was killed right after it
-            dumped = settings.lake.resolve() / "staging" / uuid.uuid4().hex
-            try:
-                store.take(by_path[DUMP], dumped)
-                postgres_dump.load(settings, dumped)
-            finally:
-                dumped.unlink(missing_ok=True)
-            copied = 1
-        on_file()
-        return copied
-    for name in (STATE, CATALOG):
-        copied += _bring(settings, store, by_path[name])
-        sync_folder(settings.lake.resolve())
-        on_file()
-    return copied
+    Raises BackupError when another lake is there, or another moment of this one.
+    """
+    if not database.lake_exists(settings):
+        return False
+    if database.lake_moment(settings) != (backup.lake, backup.snapshot):
+        raise BackupError(
+            f"The PostgreSQL database holds another lake than backup {backup.name}, or another moment of it.",
+            remedy="Name the database into which the restore was begun in ML_PLATFORM_CATALOG, or an empty one.",
+        )
+    return True

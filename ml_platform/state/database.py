@@ -225,6 +225,21 @@ def lake_exists(settings: Settings) -> bool:
     return bool(_asked(settings, _has_catalog))
 
 
+def lake_moment(settings: Settings) -> tuple[str, int]:
+    """The identity and the newest snapshot of the lake whose catalog is in PostgreSQL.
+
+    Raises StateError when there is none, or PostgreSQL does not answer.
+    """
+    return _asked(settings, _moment)
+
+
+def _moment(engine: Engine) -> tuple[str, int]:
+    with engine.connect() as connection:
+        lake = connection.execute(text("SELECT schema_uuid FROM public.ducklake_schema WHERE schema_id = 0"))
+        snapshot = connection.execute(text("SELECT max(snapshot_id) FROM public.ducklake_snapshot"))
+        return str(lake.scalar_one()), int(snapshot.scalar_one())
+
+
 def _has_catalog(engine: Engine) -> bool:
     with engine.connect() as connection:
         return connection.execute(text("SELECT to_regclass('public.ducklake_snapshot')")).scalar() is not None

@@ -37,11 +37,23 @@ def test_backup_wipe_restore(small: Settings, tmp_path: Path) -> None:
     assert numbers(small) == [1, 2]
 
 
+def test_older_backups_are_removed_when_that_is_asked_for(small: Settings, tmp_path: Path) -> None:
+    folder = str(tmp_path / "backups")
+    first = invoke_json("backup", folder)
+    assert first["removed"] == []
+    with closing(opened(small)) as workspace:
+        put(workspace, 3)
+    second = invoke_json("backup", folder, "--keep", "1")
+    assert (second["removed"], second["removed_files"]) == ([first["backup"]], 2)
+    assert [one["backup"] for one in invoke_json("restore", folder, "--list")] == [second["backup"]]
+    assert invoke("backup", folder, "--keep", "0").exit_code == 2
+
+
 def test_people_get_lines_and_a_lake_that_stands_is_refused(small: Settings, tmp_path: Path) -> None:
     folder = str(tmp_path / "backups")
     said = invoke("backup", folder)
     assert said.exit_code == 0
-    assert "new files  8" in said.stdout
+    assert "new files      8" in said.stdout
     refused = invoke("restore", folder)
     assert refused.exit_code == 1
     assert "A lake stands in" in refused.stderr

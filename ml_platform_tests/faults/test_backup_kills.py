@@ -1,7 +1,7 @@
 """SIGKILL in the middle of a backup or a restore: nothing is lost, and the same command goes on.
 
-A process is killed at the n-th moment at which it has something put on the disk; then at random moments of the command
-as a person types it.
+A process is killed at the n-th moment at which it has something put on the disk, gives a file its name, or removes
+one; then at random moments of the command as a person types it.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.errors import LakeError
+from ml_platform.errors import BackupError, LakeError
 from ml_platform.lake.backup_store import BackupStore
 from ml_platform.runtime.backup import backup
 from ml_platform.runtime.restore import check, restore
@@ -26,18 +26,19 @@ from ml_platform_tests.faults.conftest import SEED
 from ml_platform_tests.runtime.platforms import content, numbers, opened, put
 
 EVERY = range(1, 40)
-FEW = (2, 9)
+FEW = (2, 9, 22)
 MOMENTS = [pytest.param(n, marks=[] if n in FEW else pytest.mark.slow) for n in EVERY]
 RANDOM = 20  # kills of each command
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with two numbers and its folder of backups; a third one has come since the newest backup."""
+    """A data folder with three numbers and its folder of backups: the older has one of them, the newest two."""
     root = tmp_path_factory.mktemp("original")
     settings = _settings(root)
     with closing(opened(settings)) as workspace:
         put(workspace, 1)
+        backup(settings, root / "backups")
         put(workspace, 2)
         backup(settings, root / "backups")
         put(workspace, 3)
@@ -54,11 +55,11 @@ def _settings(root: Path, data: str = "data") -> Settings:
 
 
 def _killed_at(moment: int, act: Callable[[], object]) -> bool:
-    """Do it in a process that ends itself at its n-th `fsync`; False when it came to its end before."""
+    """Do it in a process that ends itself at its n-th moment; False when it came to its end before."""
     child = os.fork()
     if child == 0:
         try:
-            _end_at_sync(moment)
+            _end_at(moment)
             act()
         except BaseException:  # whatever it is must not return into the tests
             traceback.print_exc()
@@ -69,17 +70,21 @@ def _killed_at(moment: int, act: Callable[[], object]) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def _end_at_sync(moment: int) -> None:
-    sync, left = os.fsync, moment
+def _end_at(moment: int) -> None:
+    left = moment
 
-    def count(number: int) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        sync(number)
+    def counted(call: Callable[..., None]) -> Callable[..., None]:
+        def count(*arguments: object, **options: object) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            call(*arguments, **options)
 
-    os.fsync = count  # type: ignore[assignment]  # in this process only
+        return count
+
+    for name in ("fsync", "replace", "rename", "unlink"):
+        setattr(os, name, counted(getattr(os, name)))  # in this process only
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -97,19 +102,46 @@ def test_a_backup_that_is_killed_harms_neither_lake_nor_backups_and_goes_on(root
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_restore_that_is_killed_opens_no_lake_and_goes_on(root: Path, moment: int) -> None:
+def test_a_removal_of_older_backups_that_is_killed_harms_no_newer_one(root: Path, moment: int) -> None:
+    settings, folder = _settings(root), root / "backups"
+    _killed_at(moment, lambda: backup(settings, folder, keep=1))
+    assert all(check(folder, name).damaged == () for name in BackupStore(folder).names())
+    backup(settings, folder, keep=1)
+    (name,) = BackupStore(folder).names()
+    named = {file.sha256 for file in BackupStore(folder).find(name).files}
+    assert {path.name for path in BackupStore(folder).objects()} == named
+    restore(_settings(root, "restored"), folder)
+    assert numbers(_settings(root, "restored")) == [1, 2, 3]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_restore_that_is_killed_goes_on_or_leaves_the_lake_as_it_was(root: Path, moment: int) -> None:
     settings, folder = _settings(root), root / "backups"
     kept = content(settings.data)
     killed = _killed_at(moment, lambda: restore(settings, folder, replace=True))
-    if killed and (settings.lake / "restore.json").exists():
-        with pytest.raises(LakeError, match=r"A restore of the lake in .* is not finished"):
-            opened(settings)
+    if (settings.lake / "restore.json").exists():
+        _refused_while_unfinished(settings, folder)
         restore(settings, folder)
-    elif killed:
+    elif killed and numbers(settings) == [1, 2, 3]:  # nothing was swapped yet
         restore(settings, folder, replace=True)
     assert numbers(settings) == [1, 2]
-    there = set(content(settings.data).values())
-    assert there.issuperset(kept.values()), "what stood there is still somewhere"
+    _is_all_there(settings, kept)
+    restore(settings, folder, "000001", replace=True)
+    assert numbers(settings) == [1]
+    _is_all_there(settings, kept)
+
+
+def _refused_while_unfinished(settings: Settings, folder: Path) -> None:
+    there = content(settings.data)
+    with pytest.raises(LakeError, match=r"A restore of the lake in .* is not finished"):
+        opened(settings)
+    with pytest.raises(BackupError, match=r"The restore of backup 000002.* is not finished"):
+        restore(settings, folder, "000001", replace=True)
+    assert content(settings.data) == there
+
+
+def _is_all_there(settings: Settings, kept: dict[str, str]) -> None:
+    assert set(content(settings.data).values()).issuperset(kept.values()), "what stood there is still somewhere"
 
 
 def _kill_at_random(chance: random.Random, longest: float, *words: str, **environment: str) -> None:

@@ -1,5 +1,6 @@
 """PostgreSQL's programs get the address in their environment, and are asked for by name where they are missing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -61,8 +62,17 @@ def test_a_program_that_fails_says_why_without_the_password(tmp_path: Path, prog
     assert "se/same" not in str(refused.value)
 
 
-def test_what_no_variable_holds_is_passed_on_and_a_second_secret_is_refused(tmp_path: Path, programs: Path) -> None:
+def test_what_no_variable_holds_is_passed_on(tmp_path: Path, programs: Path) -> None:
     postgres_dump.dump(_settings(tmp_path, f"{ADDRESSES[1]} keepalives=1"), tmp_path / "dumped")
     assert "keepalives=1" in (programs / "pg_dump.words").read_text()
-    with pytest.raises(BackupError, match=r"holds sslpassword.*service file"):
-        postgres_dump.dump(_settings(tmp_path, f"{ADDRESSES[1]} sslpassword=sesame"), tmp_path / "dumped")
+
+
+@pytest.mark.parametrize("act", [postgres_dump.dump, postgres_dump.load])
+@pytest.mark.parametrize("name", ["sslpassword", "oauth_client_secret", "scram_client_key", "scram_server_key"])
+def test_a_secret_that_would_stand_in_the_process_list_is_refused(
+    tmp_path: Path, programs: Path, name: str, act: Callable[[Settings, Path], None]
+) -> None:
+    with pytest.raises(BackupError, match=rf"holds {name}.*service file") as refused:
+        act(_settings(tmp_path, f"{ADDRESSES[1]} {name}=sesame"), tmp_path / "dumped")
+    assert "sesame" not in str(refused.value)
+    assert list(programs.glob("*.words")) == []

@@ -6,18 +6,20 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ml_platform.errors import BackupError, LakeError, PlatformError
 from ml_platform.lake.backup_store import BackupStore
+from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.maintenance import maintain
 from ml_platform.runtime.backup import backup
 from ml_platform.runtime.restore import check, restore
 from ml_platform.runtime.retention import maintain as tidy
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform_tests.runtime.platforms import numbers, opened, put
+from ml_platform_tests.runtime.platforms import note, numbers, opened, put
 
 
 @pytest.fixture
@@ -89,14 +91,14 @@ def test_maintenance_removes_nothing_while_a_backup_copies(
     hurried = platform.settings.model_copy(update={"lock_timeout": 0.1})
     original, tried = BackupStore.put, []
 
-    def put_slowly(store: BackupStore, source: Path, reusable: str = "") -> tuple[str, int, bool]:
+    def put_slowly(store: BackupStore, source: Path, **expected: Any) -> tuple[str, int, bool] | None:
         if not tried:
             tried.append(True)
             with closing(opened(hurried)) as other:
                 refused = threading.Thread(target=lambda: tried.append(_refused(other)))
                 refused.start()
                 refused.join()
-        return original(store, source, reusable)
+        return original(store, source, **expected)
 
     monkeypatch.setattr(BackupStore, "put", put_slowly)
     backup(platform.settings, folder)
@@ -120,14 +122,20 @@ def test_what_is_lost_already_is_named_and_everything_else_is_backed_up(platform
     assert check(folder).damaged == ()
 
 
-def test_a_damaged_file_takes_nothing_from_an_earlier_backup(platform: Workspace, folder: Path) -> None:
-    earlier = backup(platform.settings, folder).backup
+@pytest.mark.parametrize("backed_up_before", [True, False])
+def test_a_table_file_with_other_bytes_of_the_same_number_is_lost_and_takes_nothing_from_an_earlier_backup(
+    platform: Workspace, folder: Path, backed_up_before: bool
+) -> None:
+    earlier = [backup(platform.settings, folder).backup] if backed_up_before else []
     (file,) = (platform.lake.tables / "raw" / "numbers" / "_partition=1").iterdir()
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 255
     file.write_bytes(content)
-    backup(platform.settings, folder)
-    assert check(folder, earlier).damaged == ()
+    report = backup(platform.settings, folder)
+    assert [Path(name).name for name in report.lost] == [file.name]
+    assert report.files == 2 + 5
+    assert not BackupStore(folder).path(file_hash(file)).exists(), "nobody may take them for what was committed"
+    assert all(check(folder, name).damaged == () for name in [*earlier, report.backup])
 
 
 @pytest.mark.parametrize("name", ["catalog.sqlite", "state.sqlite"])
@@ -174,3 +182,77 @@ def test_a_folder_takes_backups_of_one_lake_only(platform: Workspace, folder: Pa
     with pytest.raises(BackupError, match="holds backups of another lake"):
         backup(other, folder)
     assert len(BackupStore(folder).names()) == 1
+
+
+def _objects(folder: Path) -> set[str]:
+    return {path.name for path in BackupStore(folder).objects()}
+
+
+def test_the_newest_backups_are_kept_with_everything_that_they_name(
+    platform: Workspace, folder: Path, tmp_path: Path
+) -> None:
+    names = [backup(platform.settings, folder).backup]
+    for number in (3, 4):
+        put(platform, number)
+        names.append(backup(platform.settings, folder, keep=3).backup)
+    before = _objects(folder)
+    put(platform, 5)
+    report = backup(platform.settings, folder, keep=2)
+    assert report.removed == (names[1], names[0])
+    store = BackupStore(folder)
+    assert store.names() == [report.backup, names[2]]
+    named = {file.sha256 for one in store.readable() for file in one.files}
+    assert _objects(folder) == named
+    assert report.removed_files == len(before - named) == 2 * 2, "the databases of both, and nothing else"
+    assert report.removed_bytes > 0
+    for name, there in ((names[2], [1, 2, 3, 4]), (report.backup, [1, 2, 3, 4, 5])):
+        assert check(folder, name).damaged == ()
+        other = Settings(data=tmp_path / name, threads=1)
+        restore(other, folder, name)
+        assert numbers(other) == there
+
+
+def test_what_a_killed_backup_left_is_removed_with_older_ones(platform: Workspace, folder: Path) -> None:
+    backup(platform.settings, folder)
+    left = folder / "objects" / "ab" / ("ab" * 32)
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"of a backup that was killed")
+    (left.parent / "notes.txt").touch()
+    assert backup(platform.settings, folder).removed_files == 0
+    assert backup(platform.settings, folder, keep=5).removed_files == 1
+    assert not left.exists()
+    assert (left.parent / "notes.txt").exists(), "it is not ours"
+
+
+def test_a_backup_that_lost_files_removes_nothing(platform: Workspace, folder: Path) -> None:
+    backup(platform.settings, folder)
+    (file,) = (platform.lake.tables / "raw" / "numbers" / "_partition=1").iterdir()
+    file.unlink()
+    before = _objects(folder)
+    report = backup(platform.settings, folder, keep=1)
+    assert report.lost
+    assert report.removed == ()
+    assert before <= _objects(folder)
+    assert len(BackupStore(folder).names()) == 2
+
+
+def test_nothing_is_removed_that_a_list_which_cannot_be_read_may_name(platform: Workspace, folder: Path) -> None:
+    names = [backup(platform.settings, folder).backup]
+    for number in (3, 4):
+        put(platform, number)
+        names.append(backup(platform.settings, folder).backup)
+    note(BackupStore(folder).list_path(names[2]), made_by="somebody else")
+    before = _objects(folder)
+    report = backup(platform.settings, folder, keep=2)
+    assert report.removed == (names[0],), "the damaged list is no backup, so the one before it is the second"
+    assert report.removed_files == 0
+    assert before <= _objects(folder)
+    report = backup(platform.settings, folder, keep=2)
+    assert report.removed == (names[2], names[1])
+    assert report.removed_files > 0
+
+
+def test_no_backup_is_not_kept(platform: Workspace, folder: Path) -> None:
+    with pytest.raises(BackupError, match="0 backups cannot be kept"):
+        backup(platform.settings, folder, keep=0)
+    assert not folder.exists()

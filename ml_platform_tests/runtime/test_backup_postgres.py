@@ -12,6 +12,7 @@ import pytest
 from ml_platform.errors import BackupError, LakeError, StateError
 from ml_platform.runtime.backup import backup
 from ml_platform.runtime.restore import restore
+from ml_platform.runtime.restored_files import RestoredFiles
 from ml_platform.settings import Settings
 from ml_platform_tests.postgres_server import postgres_server
 from ml_platform_tests.runtime.platforms import numbers, opened, put
@@ -55,6 +56,51 @@ def test_backup_wipe_restore_on_postgresql(database: Database, tmp_path: Path) -
     other = database("second")
     restore(other, folder)
     assert numbers(other) == [1, 2]
+
+
+def test_a_restore_that_was_killed_takes_no_other_lake_in_postgresql_for_its_own(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, folder = database("fifth"), tmp_path / "backups"
+    with closing(opened(settings)) as workspace:
+        put(workspace, 1)
+        backup(settings, folder)
+        put(workspace, 2)
+        backup(settings, folder)
+    shutil.rmtree(settings.data)
+    other, foreign = database("sixth"), database("seventh")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(RestoredFiles, "swap", _interrupted)  # right after the dump was loaded
+        restore(other, folder)
+    opened(foreign.model_copy(update={"data": tmp_path / "foreign"})).close()
+    with pytest.raises(BackupError, match=r"The restore of backup 000002.* is not finished"):
+        restore(other, folder, "000001")
+    with pytest.raises(BackupError, match=r"holds another lake than backup 000002"):
+        restore(foreign, folder)
+    restore(other, folder)
+    assert numbers(other) == [1, 2]
+
+
+def _interrupted(_files: RestoredFiles, _aside: Path) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_dump_that_does_not_load_leaves_no_restore_under_way(database: Database, tmp_path: Path) -> None:
+    settings, folder = database("eighth"), tmp_path / "backups"
+    with closing(opened(settings)) as workspace:
+        put(workspace, 1)
+    backup(settings, folder)
+    shutil.rmtree(settings.data)
+    other = database("ninth")
+    with psycopg.connect(other.catalog.get_secret_value(), autocommit=True) as connection:
+        connection.execute("CREATE TABLE public.ducklake_table (v int)")
+    with pytest.raises(BackupError, match="pg_restore failed"):
+        restore(other, folder)
+    assert not (other.lake / "restore.json").exists()
+    with psycopg.connect(other.catalog.get_secret_value(), autocommit=True) as connection:
+        connection.execute("DROP TABLE public.ducklake_table")
+    restore(other, folder)
+    assert numbers(other) == [1]
 
 
 def test_a_lost_catalog_is_not_made_anew_on_postgresql(database: Database) -> None:

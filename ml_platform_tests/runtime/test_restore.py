@@ -1,5 +1,6 @@
 """A restore brings a platform back as it was, replaces nothing that is whole unasked, and deletes nothing."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -12,9 +13,11 @@ import pytest
 from ml_platform.errors import BackupError, LakeError, PlatformError
 from ml_platform.lake import lifetime
 from ml_platform.lake.backup_store import BackupStore
+from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.maintenance import maintain
 from ml_platform.runtime.backup import backup
 from ml_platform.runtime.restore import check, restore
+from ml_platform.runtime.restored_files import RestoredFiles
 from ml_platform.settings import Settings
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.runtime.platforms import content, note, numbers, opened, put
@@ -179,11 +182,120 @@ def test_a_damaged_object_is_named_by_a_check_and_by_a_restore_which_goes_on_onc
     fresh = tmp_settings(tmp_path)
     with pytest.raises(BackupError, match=r"which holds .*_partition=2.* is (damaged|missing)"):
         restore(fresh, folder)
-    with pytest.raises(LakeError, match=r"A restore of the lake in .* is not finished"):
+    with pytest.raises(LakeError, match=r"The catalog .* is missing or empty, and its files are there"):
         opened(fresh)
     store.path(file.sha256).write_bytes(original)
     restore(fresh, folder)
     assert numbers(fresh) == [1, 2]
+
+
+@pytest.mark.parametrize("part", ["lake/catalog.sqlite", "lake/state.sqlite", "_partition=2", "artifacts/", "reports/"])
+def test_a_damaged_backup_changes_nothing_of_a_lake_and_an_older_one_restores(
+    settings: Settings, folder: Path, part: str
+) -> None:
+    with closing(opened(settings)) as workspace:  # so that everything of the newest backup has to be brought
+        lost = [*workspace.lake.tables.glob("raw/numbers/_partition=2/*"), *settings.artifacts.glob("??/*")]
+        backup(settings, folder)
+        pages = list((settings.reports / "numbers").iterdir())
+        put(workspace, 4)
+    for path in lost:
+        path.unlink()
+    for page in pages:
+        page.write_text("<p>newer</p>")
+    before = {name: digest for name, digest in content(settings.data).items() if not name.startswith("reports/")}
+    store = BackupStore(folder)
+    older = {file.sha256 for file in store.find("000001").files}
+    damaged = {one.sha256 for one in store.find().files if part in one.path}
+    originals = {digest: store.path(digest).read_bytes() for digest in damaged}
+    for digest in originals:
+        _spoil(store.path(digest))
+    with pytest.raises(BackupError, match=r"is damaged.*Restore an older backup"):
+        restore(settings, folder, replace=True)
+    after = content(settings.data)
+    assert before.items() <= after.items()
+    assert all(page.read_text() == "<p>newer</p>" for page in pages)
+    for digest, original in originals.items():
+        if digest in older:
+            store.path(digest).write_bytes(original)
+    restore(settings, folder, "000001", replace=True)
+    assert numbers(settings) == [1, 2]
+
+
+def _begin_to_swap(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "") -> None:
+    """A restore that ends after it has put the state into its place."""
+    place = RestoredFiles._place
+
+    def end_at_the_catalog(files: RestoredFiles, passing: Path, target: Path) -> None:
+        if target.name == "catalog.sqlite":
+            raise KeyboardInterrupt
+        place(files, passing, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(RestoredFiles, "_place", end_at_the_catalog)
+        restore(settings, folder, name, replace=True)
+    with pytest.raises(LakeError, match=r"A restore of the lake in .* is not finished"):
+        opened(settings)
+
+
+def test_another_backup_is_refused_while_one_is_half_restored_and_what_was_set_aside_stays(
+    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(settings, folder)
+    with closing(opened(settings)) as workspace:
+        put(workspace, 4)
+    mine = {name: file_hash(settings.lake / name) for name in ("catalog.sqlite", "state.sqlite")}
+    _begin_to_swap(settings, folder, monkeypatch)
+    (aside,) = settings.lake.glob("before-restore-*")
+    there = content(settings.data)
+    with pytest.raises(BackupError, match=r"The restore of backup 000002-.* is not finished.*--backup 000002-"):
+        restore(settings, folder, "000001", replace=True)
+    assert content(settings.data) == there
+    assert restore(settings, folder).set_aside == str(aside)
+    assert numbers(settings) == [1, 2, 3]
+    assert {path.name: file_hash(path) for path in aside.iterdir()} == mine
+    restore(settings, folder, "000001", replace=True)
+    assert numbers(settings) == [1, 2]
+
+
+def test_a_restore_that_was_begun_goes_on_with_its_backup_and_can_be_given_up(
+    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup(settings, folder)
+    _begin_to_swap(settings, folder, monkeypatch, "000001")
+    assert restore(settings, folder).backup.startswith("000001"), "without a name it is the one that was begun"
+    assert numbers(settings) == [1, 2]
+    _begin_to_swap(settings, folder, monkeypatch, "000002")
+    (*_, aside) = sorted(settings.lake.glob("before-restore-*"))
+    for file in aside.iterdir():
+        file.rename(settings.lake / file.name)
+    (settings.lake / "restore.json").unlink()
+    assert numbers(settings) == [1, 2]
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]"])
+def test_with_a_damaged_note_a_restore_goes_on_and_replaces_nothing_that_was_set_aside(
+    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    kept = set(content(settings.data).values())
+    for _ in range(2):
+        _begin_to_swap(settings, folder, monkeypatch)
+        (settings.lake / "restore.json").write_text(text)
+        restore(settings, folder)
+        assert numbers(settings) == [1, 2]
+        assert kept <= set(content(settings.data).values())
+        with closing(opened(settings)) as workspace:
+            put(workspace, 5)
+        kept |= set(content(settings.data).values())
+
+
+def test_a_restored_state_is_for_its_owner_only(settings: Settings, folder: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        restore(settings, folder, replace=True)
+    finally:
+        os.umask(before)
+    assert (settings.lake / "state.sqlite").stat().st_mode & 0o777 == 0o600
+    assert not (settings.lake / "restoring").exists()
 
 
 def test_a_damaged_list_is_named_and_an_older_backup_still_restores(
