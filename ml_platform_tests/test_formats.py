@@ -34,7 +34,7 @@ NUMBERS = {
         "steps/drift.CODE_VERSION": 2,
         "steps/performance.CODE_VERSION": 2,
         "steps/predictions.CODE_VERSION": 1,
-        "steps/report.CODE_VERSION": 2,
+        "steps/report.CODE_VERSION": 3,
         "steps/verdicts.CODE_VERSION": 1,
         "training/labels.CODE_VERSION": 2,
         "training/training_set.CODE_VERSION": 1,

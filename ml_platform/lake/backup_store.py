@@ -145,7 +145,8 @@ class BackupStore:
 
     def names(self) -> list[str]:
         """The names of all backups, newest first."""
-        return sorted((path.stem for path in (self.folder / "backups").glob("*.json")), reverse=True)
+        stems = (path.stem for path in (self.folder / "backups").glob("*.json"))
+        return sorted(filter(backup_lists.NAME.fullmatch, stems), reverse=True)  # no notes or conflicts of others
 
     def find(self, name: str = "") -> Backup:
         """A backup by its name or the beginning of it; the newest for "". Raises BackupError."""
@@ -190,7 +191,8 @@ class BackupStore:
         stored, digest = self.path(file.sha256), ""
         try:
             if stored.exists():
-                digest, _ = copy_hashed(stored, target, _PRIVATE_FILE if private else 0o666)
+                mode = _PRIVATE_FILE if private else 0o666
+                digest, _ = copy_hashed(stored, target, mode, most=file.size)
         finally:
             if digest != file.sha256:
                 target.unlink(missing_ok=True)

@@ -11,8 +11,10 @@ from ml_platform.errors import BackupError, first_line
 _CHUNK = 1 << 20  # bytes
 
 
-def copy_hashed(source: Path, target: Path, mode: int = 0o666) -> tuple[str, int]:
-    """Copy a file to the disk; the hash and number of the bytes that were read. `mode`: of a new target.
+def copy_hashed(source: Path, target: Path, mode: int = 0o666, *, most: int | None = None) -> tuple[str, int]:
+    """Copy a file to the disk; the hash and number of the bytes that were read.
+
+    `mode`: of a new target. `most`: the bytes after which it stops, which gives another hash than the whole has.
 
     Raises BackupError when the source cannot be read, and OSError when the target cannot be written.
     """
@@ -22,6 +24,8 @@ def copy_hashed(source: Path, target: Path, mode: int = 0o666) -> tuple[str, int
             digest.update(chunk)
             size += len(chunk)
             stream.write(chunk)
+            if most is not None and size > most:
+                break
         stream.flush()
         os.fsync(stream.fileno())
     return digest.hexdigest(), size

@@ -67,7 +67,8 @@ def _copied(source: Path, target: Path) -> str:
             closing(sqlite3.connect(target)) as writing,
         ):
             reading.backup(writing)
-            writing.execute("PRAGMA journal_mode = DELETE")
+            # As lake and state are: a reader may not change the mode of what it opens.
+            writing.execute("PRAGMA journal_mode = WAL")
     except sqlite3.Error as error:
         return f"{source.name}: {error}"
     return ""

@@ -1,5 +1,7 @@
 """A restore brings a platform back as it was, replaces nothing that is whole unasked, and deletes nothing."""
 
+import hashlib
+import json
 import os
 import shutil
 import sqlite3
@@ -9,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
 from ml_platform.errors import BackupError, LakeError, PlatformError
 from ml_platform.lake import lifetime
@@ -18,7 +21,9 @@ from ml_platform.lake.maintenance import maintain
 from ml_platform.runtime.backup import backup
 from ml_platform.runtime.restore import check, restore
 from ml_platform.runtime.restored_files import RestoredFiles
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
+from ml_platform.state.schema import records
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.runtime.platforms import content, note, numbers, opened, put
 from ml_platform_tests.world import World
@@ -309,6 +314,64 @@ def test_a_damaged_list_is_named_and_an_older_backup_still_restores(
     restore(tmp_settings(tmp_path), folder, "000001")
     assert numbers(tmp_settings(tmp_path)) == [1, 2]
     assert backup(settings, folder).backup.startswith("000003")
+
+
+HOSTILE = [
+    ("path", "/tmp/planted"),
+    ("path", "../planted"),
+    ("path", "lake/tables/../../landing/planted.csv"),
+    ("path", "landing/trips/planted.csv"),
+    ("path", "lake/tables/"),
+    ("path", "reports//planted"),
+    ("path", "reports/a\0b"),
+    ("path", 7),
+    ("sha256", "../../../etc/passwd"),
+    ("sha256", "0" * 63),
+    ("size", "many"),
+    ("size", -1),
+    ("mode", 0o4755),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), HOSTILE)
+def test_a_list_that_leads_elsewhere_is_refused_before_anything_is_brought(
+    settings: Settings, folder: Path, tmp_path: Path, field: str, value: object
+) -> None:
+    (name,) = BackupStore(folder).names()
+    listed = json.loads((folder / "backups" / f"{name}.json").read_bytes())
+    listed["files"][-1][field] = value
+    text = json.dumps(listed).encode()
+    forged = f"000009-{name.split('-')[1]}-{hashlib.sha256(text).hexdigest()[:16]}"
+    (folder / "backups" / f"{forged}.json").write_bytes(text)
+    for act in (lambda: restore(tmp_settings(tmp_path), folder), lambda: check(folder)):
+        with pytest.raises(BackupError, match="is none that `ml-platform backup` writes"):
+            act()
+    assert not tmp_settings(tmp_path).lake.exists()
+
+
+def test_files_of_others_among_the_lists_are_no_backups(settings: Settings, folder: Path, tmp_path: Path) -> None:
+    (name,) = BackupStore(folder).names()
+    for other in ("notes.json", f"._{name}.json", f"{name} (1).json"):
+        (folder / "backups" / other).write_text("{}")
+    assert BackupStore(folder).names() == [name]
+    assert backup(settings, folder).backup.startswith("000002")
+    restore(tmp_settings(tmp_path), folder)
+
+
+def test_a_restored_lake_can_be_read_before_anything_writes_to_it(folder: Path, settings: Settings) -> None:
+    restore(settings, folder, replace=True)
+    with closing(Workspace.open_for_reading(settings, {})) as read:
+        assert read.lake.identity and read.state.value(select(func.count()).select_from(records)) == 2
+    assert not list(settings.lake.glob("*-journal"))
+
+
+def test_an_object_that_never_ends_is_no_file_of_a_backup(settings: Settings, folder: Path, tmp_path: Path) -> None:
+    store = BackupStore(folder)
+    file = max(store.find().files, key=lambda one: one.size)
+    store.path(file.sha256).unlink()
+    store.path(file.sha256).symlink_to("/dev/zero")
+    with pytest.raises(BackupError, match="is damaged"):
+        restore(tmp_settings(tmp_path), folder)
 
 
 def test_backups_of_newer_code_are_refused_by_name(settings: Settings, folder: Path, tmp_path: Path) -> None:
