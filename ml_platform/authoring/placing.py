@@ -39,10 +39,9 @@ def destination(name: str, to: Path | None, packages: Sequence[str]) -> Destinat
             "modules or not writable.",
             remedy="Say where it goes with --to FOLDER.",
         )
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise UnfitArgument(
-            f"{folder} is no folder that can be written to.", remedy="Make it, or name another by --to."
-        )
+    there = next(path for path in (folder, *folder.parents) if path.exists())  # what is missing below it is made
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise UnfitArgument(f"{there} is no folder that can be written to.", remedy="Name another by --to.")
     root, inner = _package(folder)
     parts = [root.name, *inner, name] if root is not None else [name]
     tests = folder / "tests"

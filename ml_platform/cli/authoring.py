@@ -29,7 +29,9 @@ _DATES = typer.Option(help="Day first or month first, if the file does not show 
 _DECIMAL = typer.Option(help="The decimal mark, if the file does not show whether 1.234 is one or a thousand.")
 _ENCODING = typer.Option(metavar="NAME", help="How the text is encoded, such as cp1252 or utf-16; default UTF-8.")
 _DROP = typer.Option(metavar="COLUMN", help="Leave a column out; repeat for several columns.")
-_TO = typer.Option(metavar="FOLDER", help="Folder of the new module; default the first package of pipelines.")
+_TO = typer.Option(
+    metavar="FOLDER", help="Folder of the new module, made if missing. Default: the first package of pipelines."
+)
 _YES = typer.Option("--yes", "-y", help="Accept the guesses for options that are not given.")
 
 

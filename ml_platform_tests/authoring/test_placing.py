@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ml_platform.authoring.placing import destination, publish
-from ml_platform.errors import AuthoringError
+from ml_platform.errors import AuthoringError, UnfitArgument
 
 
 def _package(folder: Path) -> Path:
@@ -27,6 +27,15 @@ def test_tests_go_to_the_mirror_of_the_package(tmp_path: Path) -> None:
 def test_without_a_mirror_they_stand_beside_it_where_no_pipeline_is_looked_for(tmp_path: Path) -> None:
     found = destination("churn", tmp_path, [])
     assert (found.tests, found.module, found.discovered) == (tmp_path / "tests" / "test_churn.py", "churn", False)
+
+
+def test_a_folder_that_is_missing_is_made_with_the_files_and_not_below_a_file(tmp_path: Path) -> None:
+    place = destination("orders", tmp_path / "new" / "d", [])
+    assert not (tmp_path / "new").exists()
+    publish({place.declaration: "a = 1\n", place.tests: "b = 2\n"})
+    assert (tmp_path / "new" / "d" / "orders.py").read_text() == "a = 1\n"
+    with pytest.raises(UnfitArgument, match=r"orders\.py is no folder that can be written to"):
+        destination("more", place.declaration / "below", [])
 
 
 def test_the_repository_itself_is_such_a_place() -> None:
