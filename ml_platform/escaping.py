@@ -18,7 +18,7 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-_MEANING = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_")  # what Markdown reads as more than itself, wherever it stands
+_MEANING = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_")  # what Markdown reads as more than itself, wherever it stands
 _FIRST = re.compile(r"^(\d{0,9})([-+=#.)])(?=[-+=#\s]|$)")  # and at the start: a list, a heading, a line
 _TICKS = re.compile(r"`+")
 

@@ -97,7 +97,7 @@ def test_deletes_are_still_lost_where_newer_snapshots_are_expired_meanwhile(tmp_
 def test_on_postgresql_the_waits_between_retries_of_a_commit_do_not_grow(tmp_path: Path) -> None:
     # By default each is half as long again as the one before: hours at the thirtieth of the 200 that we allow.
     settings = Settings.model_validate({"data": tmp_path, "catalog": "host=nowhere dbname=lake"})
-    started = connection._start(settings, settings.lake, False)  # it connects to no server yet
+    started = connection._start(settings, settings.lake, False, tmp_path / "spill")  # it connects to no server yet
     asked = "SELECT current_setting('ducklake_retry_backoff'), current_setting('ducklake_max_retry_count')"
     assert started.execute(asked).fetchone() == (1.0, 200)
     started.close()

@@ -15,7 +15,7 @@ from ml_platform.views import performance_plots
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
-from ml_platform_tests.world import World
+from ml_platform_tests.world import World, at_work_for_long
 
 
 def _text(world: World, value: dict[str, str]) -> str:
@@ -61,6 +61,7 @@ def test_maintenance_keeps_the_pictures_of_the_newest_records_and_no_others(
     orphan = trips.ws.blobs.put_bytes(b"a picture of a record that is no more")
     for path in (trips.settings.artifacts / digest[:2] / digest for digest in [*shown, orphan]):
         _age(path)
+    at_work_for_long(trips)
     retention.maintain(trips.ws, keep_days=7)
     assert all(trips.ws.blobs.whole(digest) for digest in shown)
     assert not trips.ws.blobs.path(orphan).exists()

@@ -18,7 +18,7 @@ from ml_platform.steps.drift_sides import slices
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
-from ml_platform_tests.world import World
+from ml_platform_tests.world import World, at_work_for_long
 
 NAME = "trip_delay"
 FEBRUARY = "2024-02"
@@ -77,6 +77,7 @@ def test_the_picture_is_kept_by_upkeep(open_world: OpenWorld, february: Path) ->
     stray = trips.ws.blobs.path(trips.ws.blobs.put_bytes(b"of nobody"))
     for path in (picture, stray):
         os.utime(path, (0, 0))
+    at_work_for_long(trips)
     retention.maintain(trips.ws, keep_days=30)
     assert picture.exists() and file_hash(picture) == picture.name
     assert not stray.exists()
