@@ -97,10 +97,11 @@ def demo(
     run_pipeline(declared, settings, through, None)
     show_months("flight_delay", months(workspace, declared), title="flight_delay: New York, 2013")
     say(
-        "\nWhat to open next:\n"
-        "  make dev                                    the same in Dagster's UI, http://127.0.0.1:3000\n"
-        "  .venv/bin/ml-platform models flight_delay   every version with its gates\n"
-        '  .venv/bin/ml-platform sql "FROM flight_delay.predictions LIMIT 5"'
+        "",
+        "What to open next:",
+        "  make dev                                    the same in Dagster's UI, http://127.0.0.1:3000",
+        "  .venv/bin/ml-platform models flight_delay   every version with its gates",
+        '  .venv/bin/ml-platform sql "FROM flight_delay.predictions LIMIT 5"',
     )
 
 
