@@ -54,8 +54,8 @@ def test_a_report_worker_killed_at_forty_moments_stops_nothing_and_the_next_run_
         outcomes.append(trips.step(STEP, FEBRUARY).status)
         killer.cancel()
         killer.join()
-        if outcomes[-1] == "not drawn":
-            assert trips.run(FEBRUARY) == [(STEP, FEBRUARY, "made")], "the next run draws it"
+        made = trips.run(FEBRUARY)  # and January's page, whose record is forgotten, too
+        assert ((STEP, FEBRUARY, "made") in made) == (outcomes[-1] == "not drawn"), "the next run draws it"
         assert trips.run(FEBRUARY) == []
         files = trips.records()[STEP, FEBRUARY].files
         assert len(files) == 2
