@@ -32,11 +32,10 @@ Each message says what is wrong, where, and how to fix it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from ml_platform.escaping import lines, printable
-from ml_platform.redaction import holds_secret, without_secrets
+from ml_platform.redaction import without_secrets
 
 _LINE = 300  # characters
 _LISTED = 15  # existing names in a message
@@ -86,41 +85,16 @@ def sentence(text: str) -> str:
     return ended if not ended or ended[-1] in ".!?^" else f"{ended}."
 
 
-@contextmanager
-def secret_free_errors() -> Iterator[None]:
-    """Raise PlatformError instead of an error whose message, notes or causes hold a secret; others pass unchanged.
-
-    A secret is what `redaction` knows, and in messages and notes also what is written like a password. For the borders
-    behind which errors are printed or stored whole: commands, and what Dagster executes.
-    """
-    try:
-        yield
-    except Exception as error:
-        from traceback import format_exception
-
-        # Source lines of a trace may read `password=password`, which is none.
-        if not holds_secret("".join(format_exception(error))) and not any(map(_is_redacted, _messages(error))):
-            raise
-        raise PlatformError(
-            f"{type(error).__name__}: {first_line(error)}.", remedy="Its details held a credential and are left out."
-        ) from None
-
-
-def _messages(error: BaseException) -> Iterator[str]:
-    """Messages and notes of an error, of those in its group, and of all that led to it."""
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, those of its group, those that it wraps (`orig` of SQLAlchemy), and all that led to it, each once."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
     while waiting:
-        one = waiting.pop()
+        one = waiting.pop(0)
         if one is not None and id(one) not in seen:
             seen.add(id(one))
-            yield str(one)
-            yield from getattr(one, "__notes__", ())
-            waiting += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
-
-
-def _is_redacted(text: str) -> bool:
-    return without_secrets(text) != text
+            yield one
+            waiting += [getattr(one, "orig", None), one.__cause__, one.__context__, *getattr(one, "exceptions", ())]
 
 
 class PlatformError(Exception):

@@ -15,16 +15,9 @@ from hypothesis import strategies as st
 
 from ml_platform import redaction
 from ml_platform.child_process import last_line_of
-from ml_platform.errors import (
-    DeclarationError,
-    FileRefused,
-    LakeError,
-    PlatformError,
-    PromotionRefused,
-    first_line,
-    secret_free_errors,
-)
+from ml_platform.errors import DeclarationError, FileRefused, LakeError, PlatformError, PromotionRefused, first_line
 from ml_platform.redaction import hide, hide_alert_address, hide_database_address, without_address, without_secrets
+from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.settings import Settings
 
 PASSWORD = "mellon/7 'Ä\\x"  # a blank, a quote, a slash, a backslash and a letter beyond ASCII
@@ -171,7 +164,7 @@ def test_an_error_without_a_secret_passes_unchanged() -> None:
 
 def test_records_of_a_library_hold_no_secret_whoever_handles_them(caplog: pytest.LogCaptureFixture) -> None:
     hide("sesame7")
-    logger = logging.getLogger("a.library")
+    logger = logging.getLogger("some_driver")
     logger.addFilter(redaction.SecretFreeRecords())
     logger.warning("cannot reach %s", "https://h/sesame7")
     assert caplog.messages == ["cannot reach https://h/***"]

@@ -14,15 +14,9 @@ from typer.core import TyperCommand
 from ml_platform import interrupts
 from ml_platform.cli.output import complain
 from ml_platform.disk_errors import is_failing, is_full
-from ml_platform.errors import (
-    NotFoundError,
-    PlatformError,
-    QuestionRefused,
-    UnfitArgument,
-    first_line,
-    secret_free_errors,
-)
+from ml_platform.errors import NotFoundError, PlatformError, QuestionRefused, UnfitArgument, first_line
 from ml_platform.escaping import lines
+from ml_platform.secret_free_errors import secret_free_errors
 
 WRONG_ARGUMENTS = (NotFoundError, QuestionRefused, UnfitArgument)
 
@@ -76,7 +70,7 @@ def _after_an_interrupt() -> Iterator[None]:
     """Raise KeyboardInterrupt instead of whatever failed after Ctrl-C arrived."""
     try:
         yield
-    except BaseException:
+    except BaseException:  # typer's own exits too: after Ctrl-C they are its doing
         interrupts.stop_if_arrived()
         raise
 

@@ -42,7 +42,7 @@ def make_catalog(
             sync_file(unfinished)
             unfinished.rename(catalog)
             sync_folder(catalog.parent)
-    except BaseException:
+    except BaseException:  # an interrupt too: half a catalog must not get its name
         with suppress(duckdb.Error):  # it may not have come to be attached
             connection.execute(f"DETACH {name}")
         _remove(unfinished)
@@ -58,8 +58,8 @@ def _check(catalog: Path) -> None:
         busy, *_ = opened.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         problems = [row[0] for row in opened.execute("PRAGMA integrity_check")]
         tables = {row[0] for row in opened.execute("SELECT name FROM sqlite_master")}
-    left = [path for path in _with_logs(catalog)[1:] if path.exists() and path.stat().st_size]
-    if busy or problems != ["ok"] or "ducklake_snapshot" not in tables or left:
+    unplayed_logs = [path for path in _with_logs(catalog)[1:] if path.exists() and path.stat().st_size]
+    if busy or problems != ["ok"] or "ducklake_snapshot" not in tables or unplayed_logs:
         raise LakeError(
             f"The new catalog in {catalog.parent} is not whole: {'; '.join(problems)}.",
             remedy="Nothing was kept of it. Check the disk, and run again.",

@@ -252,7 +252,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
                         f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)", ["ml_platform", what, _told(info)]
                     )
                     check_still_held()
-                except BaseException:
+                except BaseException:  # an interrupt too: nothing of the transaction may stay open
                     _roll_back(connection)
                     raise
                 transaction.snapshot = _commit(lake, mark)

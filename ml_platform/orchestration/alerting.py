@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable
 
 import dagster as dg
 
-from ml_platform.errors import PlatformError, secret_free_errors
+from ml_platform.errors import PlatformError
 from ml_platform.orchestration.instigators import ALERT_SENSOR
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.workspaces import reading_workspace_for
 from ml_platform.runtime import progress, step_alerts
 from ml_platform.runtime.workspace import Outcome, Workspace
+from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.alerts import Kind
 

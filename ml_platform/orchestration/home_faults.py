@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ml_platform.disk_errors import has_no_room, is_failing, is_full, is_unwritable
-from ml_platform.errors import PlatformError, first_line
+from ml_platform.errors import PlatformError, causes, first_line
 
 
 class DagsterHomeFault(PlatformError):
@@ -22,22 +22,10 @@ def home_faults_explained() -> Iterator[None]:
     except PlatformError:
         raise
     except Exception as error:  # of Dagster, of its database library or of the system: the cause tells
-        fault = next(filter(None, map(_fault, _causes(error))), None)
+        fault = next(filter(None, map(_fault, causes(error))), None)
         if fault is None:
             raise
         raise fault from error
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what led to it, without going round in a circle."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        one = waiting.pop(0)
-        if one is not None and id(one) not in seen:
-            seen.add(id(one))
-            yield one
-            waiting += [getattr(one, "orig", None), one.__cause__, one.__context__]
 
 
 def _fault(error: BaseException) -> DagsterHomeFault | None:

@@ -9,11 +9,11 @@ from typing import Self
 import dagster as dg
 from pydantic import Field
 
-from ml_platform.errors import secret_free_errors
 from ml_platform.orchestration.alive import marked
 from ml_platform.orchestration.private_home import make_dagster_home_private
 from ml_platform.orchestration.workspaces import settings_of, workspace_for
 from ml_platform.runtime.workspace import Workspace
+from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.settings import Settings
 from ml_platform.state.publishing import publish
 

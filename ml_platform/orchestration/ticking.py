@@ -11,7 +11,7 @@ from contextlib import closing
 
 import dagster as dg
 
-from ml_platform.errors import PlatformError, first_line, secret_free_errors
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.monitoring import delivery
 from ml_platform.monitoring.alert_rules import of_sensor, of_stuck_run
 from ml_platform.monitoring.channels import channels
@@ -20,6 +20,7 @@ from ml_platform.orchestration.earlier_runs import GivenUp
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
 from ml_platform.redaction import without_secrets
 from ml_platform.runtime.step import Job
+from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import alerts, database

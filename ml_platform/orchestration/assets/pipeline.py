@@ -2,7 +2,6 @@
 
 import dagster as dg
 
-from ml_platform.errors import secret_free_errors
 from ml_platform.lake.disk_faults import exhaustion_explained
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
@@ -13,6 +12,7 @@ from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.runtime.progress import announce
 from ml_platform.runtime.step import Step
+from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.all_steps import STEPS
 

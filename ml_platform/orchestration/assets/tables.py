@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from ml_platform.errors import secret_free_errors
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
@@ -15,6 +14,7 @@ from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.retries import passing_faults_retried
 from ml_platform.quality.checks import Reference, check_names
 from ml_platform.runtime.progress import announce
+from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
 from ml_platform.steps import tables as steps
