@@ -18,7 +18,8 @@ import re
 from collections.abc import Iterable
 from html import escape
 
-_MEANING = re.compile(r"[\\`*\[\]<>|~&]|(?<![^\W_])_")  # what Markdown reads as more than itself, wherever it stands
+# What Markdown reads as more than itself, wherever it stands. Underscores within a word are only themselves.
+_MEANING = re.compile(r"[\\`*\[\]<>|~&]|(?<!\w)_+|_+(?!\w)")
 _FIRST = re.compile(r"^(\d{0,9})([-+=#.)])(?=[-+=#\s]|$)")  # and at the start: a list, a heading, a line
 _TICKS = re.compile(r"`+")
 
@@ -79,7 +80,7 @@ def markdown_text(text: str, length: int | None = None) -> str:
     >>> markdown_text("[x](http://a) <b> 2 * 3")
     '\\\\[x\\\\](http://a) \\\\<b\\\\> 2 \\\\* 3'
     """
-    line = _MEANING.sub(r"\\\g<0>", one_line(text, length))
+    line = _MEANING.sub(lambda signs: "".join(f"\\{sign}" for sign in signs[0]), one_line(text, length))
     return _FIRST.sub(r"\1\\\2", line)
 
 

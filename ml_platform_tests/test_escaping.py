@@ -64,6 +64,11 @@ def test_markdown_shows_a_text_alone_in_a_cell_in_a_list_and_as_code(text: str) 
     assert (code.tags, code.text) == (["p", "code"], f"a {whole or ' '} b\n")
 
 
+def test_underscores_within_a_word_need_no_sign_before_them() -> None:
+    assert markdown_text("late_mean_7d trips__late") == "late_mean_7d trips__late"
+    assert markdown_text("__init__ _a b_ _") == r"\_\_init\_\_ \_a b\_ \_"
+
+
 def test_a_line_is_cut_to_its_length() -> None:
     assert one_line("a\x00\n\u202e b" * 100, 7) == "a ba b…"
     assert markdown_text("*" * 9, 3) == "\\*\\*…"
