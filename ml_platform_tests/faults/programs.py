@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -134,11 +135,12 @@ def land(folder: Path, sources: str) -> list[str]:
     return [landed.outcome for landed in outcomes]
 
 
-def land_all(folder: Path, sources: str) -> int:
-    """Land a folder of files for trips; how many."""
+def land_all(folder: Path, sources: str, arrived: str) -> list[str]:
+    """Land a folder of files for trips, corrections among them; how each ended."""
+    table, settings = trip_pipelines.trips(trip_pipelines.APART).table("trips"), Settings(data=folder, threads=1)
     say({"began": True})
-    table = trip_pipelines.trips(trip_pipelines.APART).table("trips")
-    return len(landing.land(Settings(data=folder, threads=1), table, [Path(sources)]))
+    landed = landing.land(settings, table, [Path(sources)], arrived=datetime.fromisoformat(arrived), replace=True)
+    return [file.outcome for file in landed]
 
 
 def run_first(folder: Path, _: str) -> int:
@@ -151,13 +153,14 @@ def run_second(folder: Path, _: str) -> int:
     return run(folder, LANDED[1])
 
 
-def maintain(folder: Path, _: str = "") -> None:
-    """Upkeep as `ml-platform maintain` does it, without grace for anything."""
+def maintain(folder: Path, _: str = "") -> dict[str, Any]:
+    """Upkeep as `ml-platform maintain` does it, without grace for anything; what it did."""
     settings, grace = Settings(data=folder, threads=1, lock_timeout=_WAIT), timedelta(0)
     say({"began": True})
-    retention.sweep(settings, grace=grace)
+    swept = retention.sweep(settings, grace=grace)
     with closing(Workspace.open(settings, {})) as opened:
-        retention.maintain(opened, keep_days=0, grace=grace)
+        report = asdict(retention.maintain(opened, keep_days=0, grace=grace))
+    return {**report, "leftovers_removed": report["leftovers_removed"] + swept}
 
 
 def tell(folder: Path, _: str) -> dict[str, Any]:
