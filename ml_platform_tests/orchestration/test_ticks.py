@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,8 +13,9 @@ from sqlalchemy import select
 
 from ml_platform.discovery import find
 from ml_platform.errors import TrainingError
-from ml_platform.orchestration import alive, ticking
+from ml_platform.orchestration import alive, earlier_runs, ticking
 from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
+from ml_platform.orchestration.earlier_runs import ATTEMPTS
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.retraining.policy import ManualRequest
 from ml_platform.sources.sql import SqlSource
@@ -179,6 +180,33 @@ def test_a_training_that_fails_is_not_repeated_is_an_alert_and_keeps_nobody_from
     trips.platform.run("trip_delay", "2024-02")  # a person does
     trips.settle()
     assert failed_runs() == []
+
+
+@pytest.mark.slow
+def test_a_training_that_rests_after_kills_is_an_alert_and_keeps_nobody_from_scoring(
+    open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips = open_driver("trips_monthly")
+    _land(trips, "2024-03", "2024-04")
+    trips.settle(LANDING)
+    assert trips.skipped[LANDING] == "trip_delay_train has to act on the decision of 2024-02 first."
+    job, marks = trips.definitions.resolve_job_def("trip_delay_train"), trips.settings.lake / "locks" / "alive"
+    for _ in range(ATTEMPTS):
+        assert "2024-03" not in _scored(trips), "a training that is tried again at once is waited for"
+        (request,) = trips.tick(DECISIONS)
+        with dg.DagsterInstance.get() as instance:
+            killed = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=dict(request.tags))
+        marks.mkdir(parents=True, exist_ok=True)
+        (marks / killed.run_id).touch()  # as a process leaves it that was killed
+    assert trips.tick(DECISIONS) == []
+    trips.settle(LANDING)
+    assert _scored(trips)["2024-03"] == {1}, "the champion of January goes on"
+    title = "Run failed: trip_delay_train for 2024-02 was killed 3 times"
+    assert [item.title for item in alerts.open_alerts(trips.ws.state, ["run"])] == [title]
+    monkeypatch.setattr(earlier_runs, "FIRST_REST", timedelta(0))  # it is over
+    trips.settle()
+    assert _scored(trips)["2024-03"] == {2}, "that of February, as if its training had not been killed"
+    assert alerts.open_alerts(trips.ws.state, ["run"]) == []
 
 
 def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_once(open_driver: OpenDriver) -> None:
