@@ -6,11 +6,16 @@
 
 A backup is there as soon as its list is: the list is renamed into place last. What a killed backup copied before stays,
 and is not copied again. Folders and files are for their owner only.
+
+The time of modification of an object is always `_COMPARED`. Whatever writes into an object changes it, and so does a
+check that finds other bytes. The next backup then reads the object, and stores it again when it is damaged.
 """
 
 import json
+import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +34,7 @@ from ml_platform.private_files import make_private
 _NAME = "backups.json"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+_COMPARED = 946_684_800_000_000_000  # ns: 2000-01-01, which every file system can hold
 
 
 class BackupStore:
@@ -127,6 +133,7 @@ class BackupStore:
                     return None
                 new = not self._has(digest, copied)
                 if new:
+                    _mark(incoming, _COMPARED)
                     target = self.path(digest)
                     durable.make_folder(target.parent, _PRIVATE_FOLDER)
                     incoming.replace(target)
@@ -178,10 +185,18 @@ class BackupStore:
         return (path for path in (self.folder / "objects").glob("??/*") if _HASH.fullmatch(path.name))
 
     def whole(self, file: StoredFile) -> bool:
-        """Whether the bytes of a file are there and have their hash. Raises BackupError when they cannot be read."""
+        """Whether the bytes of a file are there and have their hash. Raises BackupError when they cannot be read.
+
+        Of an object with other bytes the time of modification is changed: the next backup compares and replaces it.
+        """
         stored = self.path(file.sha256)
         with reading(stored):
-            return stored.exists() and file_hash(stored) == file.sha256
+            if not stored.exists():
+                return False
+            whole = file_hash(stored) == file.sha256
+        if not whole:
+            _mark(stored, time.time_ns())
+        return whole
 
     def take(self, file: StoredFile, target: Path, *, private: bool = False) -> None:
         """Copy the bytes of a file to `target`, which only its owner may read if it is `private`.
@@ -207,12 +222,28 @@ class BackupStore:
         return self.folder / "backups" / f"{name}.json"
 
     def _has(self, digest: str, size: int) -> bool:
-        """Whether so many bytes are stored under that hash. They are compared when they are used."""
+        """Whether so many bytes are stored under that hash, and whole; read only where that is not certain.
+
+        Damage without a write is found by a check or a restore only.
+        """
         stored = self.path(digest)
         if not stored.is_file() or stored.stat().st_size != size:
             return False
+        if stored.stat().st_mtime_ns != _COMPARED:
+            try:
+                if file_hash(stored) != digest:
+                    return False
+            except OSError:
+                return False  # what cannot be read is stored anew
+            _mark(stored, _COMPARED)
         make_private(stored)
         return True
+
+
+def _mark(stored: Path, moment: int) -> None:
+    """Set the time of modification, in ns. Where that is not possible, the object is compared by every backup."""
+    with suppress(OSError):
+        os.utime(stored, ns=(moment, moment))
 
 
 @contextmanager

@@ -42,7 +42,7 @@ OnFile = Callable[[], None]
 class BackupReport:
     """The result of a backup.
 
-    new_files, new_bytes:      were not stored before.
+    new_files, new_bytes:      were not stored before, or damaged.
     lost:                      was missing or damaged already.
     removed:                   the names of older backups that were removed.
     removed_files, removed_bytes: were stored, and no backup that is kept names them.
