@@ -103,13 +103,13 @@ class BackupStore:
             lock.release()
 
     def put(
-        self, source: Path, *, known: str = "", sha256: str = "", size: int | None = None
+        self, source: Path, *, certain_hash: str = "", sha256: str = "", size: int | None = None
     ) -> tuple[str, int, bool] | None:
         """Store a file's bytes; hash, size, and whether they are new. None, and nothing stored, when it is damaged.
 
         Args:
             source: The file. It may not change meanwhile.
-            known: Its hash where that is certain: it is not read when these bytes are stored.
+            certain_hash: Its hash where that is certain: it is not read when these bytes are stored.
             sha256: The hash that it must have to be whole; empty where nobody knows.
             size: The bytes that it must have to be whole.
 
@@ -117,14 +117,14 @@ class BackupStore:
             FileNotFoundError: When the source is missing.
             BackupError: When it cannot be read, or the folder has no room.
         """
-        there = source.stat().st_size
-        if size is not None and there != size:
+        source_size = source.stat().st_size
+        if size is not None and source_size != size:
             return None
-        if known and self._has(known, there):
-            return known, there, False
-        if sha256 and self._has(sha256, there):
+        if certain_hash and self._has(certain_hash, source_size):
+            return certain_hash, source_size, False
+        if sha256 and self._has(sha256, source_size):
             with reading(source):
-                return (sha256, there, False) if file_hash(source) == sha256 else None
+                return (sha256, source_size, False) if file_hash(source) == sha256 else None
         incoming = self.folder / "incoming" / uuid.uuid4().hex
         with writing(self.folder):
             try:

@@ -16,7 +16,7 @@ from sqlalchemy import Table, insert, select
 
 from ml_platform.errors import LakeError
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.locking import held
+from ml_platform.lake.locking import hold_lock_file
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.private_files import make_private
@@ -65,7 +65,7 @@ def carry_over(lake: Lake, state: State) -> None:
             remedy="Wait for its end, or raise ML_PLATFORM_LOCK_TIMEOUT.",
         )
 
-    with held(path, timeout, busy):
+    with hold_lock_file(path, timeout, busy):
         progress = _progress(state)
         if progress == "done":
             return

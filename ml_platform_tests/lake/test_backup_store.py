@@ -75,7 +75,7 @@ def test_a_stored_file_that_was_cut_short_is_stored_anew(tmp_path: Path, source:
     file = _stored(store, source)
     assert file is not None
     store.path(file.sha256).write_bytes(b"ro")
-    _stored(store, source, known=file.sha256)
+    _stored(store, source, certain_hash=file.sha256)
     assert store.whole(file)
 
 
@@ -90,7 +90,7 @@ def test_a_stored_file_whose_bytes_flipped_is_stored_anew(tmp_path: Path, source
     if how == "on the disk":  # nothing tells of it until a check has read the bytes
         os.utime(stored, ns=(moment, moment))
         assert not store.whole(file)
-    for expected in ({"known": file.sha256}, {"sha256": file.sha256}, {}):
+    for expected in ({"certain_hash": file.sha256}, {"sha256": file.sha256}, {}):
         _stored(store, source, **expected)
         assert store.whole(file), expected
 
@@ -102,12 +102,17 @@ def test_a_stored_file_that_is_certain_is_not_read_again(
     file = _stored(store, source)
     assert file is not None
     files_read: list[Path] = []
-    monkeypatch.setattr("ml_platform.lake.backup_store.file_hash", lambda path: files_read.append(path) or file.sha256)
-    _stored(store, source, known=file.sha256)
+
+    def noting(path: Path) -> str:
+        files_read.append(path)
+        return file_hash(path)
+
+    monkeypatch.setattr("ml_platform.lake.backup_store.file_hash", noting)
+    _stored(store, source, certain_hash=file.sha256)
     assert files_read == []
     os.utime(store.path(file.sha256))  # as in a copy of the folder, or a folder of an older version
     for _ in range(2):
-        _stored(store, source, known=file.sha256)
+        _stored(store, source, certain_hash=file.sha256)
     assert files_read == [store.path(file.sha256)], "compared once, and certain from then on"
 
 
