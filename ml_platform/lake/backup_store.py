@@ -21,14 +21,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from ml_platform.errors import BackupError, first_line
 from ml_platform.lake import backup_lists, durable
 from ml_platform.lake.backup_lists import FORMAT, Backup, StoredFile
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.disk_faults import disk_fault, exhausted
 from ml_platform.lake.hashed_copy import copy_hashed, reading
+from ml_platform.lake.locking import hold_lock_file
 from ml_platform.private_files import make_private
 
 _NAME = "backups.json"
@@ -83,24 +82,22 @@ class BackupStore:
     @contextmanager
     def locked(self, timeout: float) -> Iterator[Path]:
         """Hold the folder against other backups; yields a folder for passing files. Raises BackupError in the end."""
-        lock = FileLock(self.folder / "backups.lock")
-        with writing(self.folder):
-            try:
-                lock.acquire(timeout=timeout)
-            except Timeout:
-                raise BackupError(
-                    f"Another process has used {self.folder} for {timeout:.0f} s.",
-                    remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
-                ) from None
+
+        def busy() -> BackupError:
+            return BackupError(
+                f"Another process has used {self.folder} for {timeout:.0f} s.",
+                remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
+            )
+
         incoming = self.folder / "incoming"
-        try:
-            with writing(self.folder):
-                shutil.rmtree(incoming, ignore_errors=True)  # of a backup that was killed
-                incoming.mkdir(_PRIVATE_FOLDER)
-            yield incoming
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
-            lock.release()
+        with hold_lock_file(self.folder / "backups.lock", timeout, busy, explaining=writing):
+            try:
+                with writing(self.folder):
+                    shutil.rmtree(incoming, ignore_errors=True)  # of a backup that was killed
+                    incoming.mkdir(_PRIVATE_FOLDER)
+                yield incoming
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
 
     def put(
         self, source: Path, *, certain_hash: str = "", sha256: str = "", size: int | None = None
