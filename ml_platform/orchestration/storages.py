@@ -13,17 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-from dagster import StringSource
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
 
-from ml_platform.orchestration.opening_lock import opening_turn
-from ml_platform.orchestration.storage_faults import RUNS, SCHEDULES, check_file
+from ml_platform.orchestration.opened_in_home import OpenedInHome
+from ml_platform.orchestration.storage_faults import RUNS, SCHEDULES
 
 
 class _KeptOpen:
@@ -46,28 +44,24 @@ class _KeptOpen:
         return create_engine(self._conn_string, connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}, max_overflow=-1)
 
 
-class GuardedSqliteRunStorage(_KeptOpen, SqliteRunStorage):
-    """Dagster's SQLite run storage. Raises HomeBroken for a file that nobody could work with."""
+class GuardedSqliteRunStorage(OpenedInHome, _KeptOpen, SqliteRunStorage):
+    """Dagster's SQLite run storage."""
+
+    FILE = RUNS
 
     @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """`home`: DAGSTER_HOME. Its `history` holds the runs, as by default."""
-        return {"home": StringSource}
-
-    @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "GuardedSqliteRunStorage":
-        """Called by Dagster with the `config` of dagster.yaml."""
-        home = Path(config_value["home"])
-        with opening_turn(home):
-            check_file(home, RUNS)
-            return cls.from_local(str(home / "history"), inst_data)
+    def in_home(cls, home: Path, inst_data: ConfigurableClassData | None) -> "GuardedSqliteRunStorage":
+        """The storage of the runs in `history`."""
+        return cls.from_local(str(home / "history"), inst_data)
 
 
-class GuardedSqliteScheduleStorage(_KeptOpen, SqliteScheduleStorage):
-    """Dagster's SQLite schedule storage. Raises HomeBroken for a file that nobody could work with.
+class GuardedSqliteScheduleStorage(OpenedInHome, _KeptOpen, SqliteScheduleStorage):
+    """Dagster's SQLite schedule storage.
 
     A table or a data migration that was there is not looked for again: Dagster does so a dozen times a tick.
     """
+
+    FILE = SCHEDULES
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._built: set[str] = set()
@@ -89,16 +83,6 @@ class GuardedSqliteScheduleStorage(_KeptOpen, SqliteScheduleStorage):
         return self._has_instigators or super().has_instigators_table()
 
     @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """`home`: DAGSTER_HOME. Its `schedules` holds the ticks, as by default."""
-        return {"home": StringSource}
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Any
-    ) -> "GuardedSqliteScheduleStorage":
-        """Called by Dagster with the `config` of dagster.yaml."""
-        home = Path(config_value["home"])
-        with opening_turn(home):
-            check_file(home, SCHEDULES)
-            return cls.from_local(str(home / "schedules"), inst_data)  # type: ignore[return-value]  # it says the base class, and makes this one
+    def in_home(cls, home: Path, inst_data: ConfigurableClassData | None) -> "GuardedSqliteScheduleStorage":
+        """The storage of the ticks in `schedules`."""
+        return cls.from_local(str(home / "schedules"), inst_data)  # type: ignore[return-value]  # it says the base class, and makes this one
