@@ -41,7 +41,7 @@ test: install ## The suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: install ## The suite and the slow tests; these want a PostgreSQL server installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=thorough -m "slow or not slow"
 
 bench: install ## The measurements of bench/README.md
 	$(BIN)/python -m bench.imports

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from ml_platform.lake.connection import Lake
@@ -15,15 +14,14 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
 from ml_platform_tests import scenario
+from ml_platform_tests.examples import register_profiles
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
 
 OpenWorld = Callable[..., World]
 SLOW_TEST_TIMEOUT = 1800  # seconds
 
-# No verdict of the suite rests on how busy the machine is (S40); a test that hangs is ended by its timeout.
-hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("suite")
+register_profiles()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
