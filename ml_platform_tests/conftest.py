@@ -6,6 +6,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from ml_platform.lake.connection import Lake
 from ml_platform.runtime.workspace import Workspace
@@ -13,13 +15,15 @@ from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
-from ml_platform_tests import scenario
+from ml_platform_tests import empty_lakes, scenario
+from ml_platform_tests.built_once import built_once
 from ml_platform_tests.examples import register_profiles
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
 
 OpenWorld = Callable[..., World]
 SLOW_TEST_TIMEOUT = 1800  # seconds
+ON_ONE_WORKER = ("end_to_end", "orchestration")  # packages whose tests share a platform with a Dagster home
 
 register_profiles()
 
@@ -31,6 +35,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.timeout(SLOW_TEST_TIMEOUT))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """A file goes to one worker as a whole, and a package whose tests share a running platform too."""
+    return _ByPlatform(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class _ByPlatform(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder.endswith(ON_ONE_WORKER) else file
+
+
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a platform of its own; the environment says the same, for code that reads it there."""
@@ -39,12 +56,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(data=tmp_path / "data", lock_timeout=20, threads=2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an empty lake with its operational state, made once: a copy costs a tenth of making it."""
-    settings = Settings(data=tmp_path_factory.mktemp("empty"), threads=2)
-    Workspace.open(settings, {}).close()
-    return settings.lake
+    """The folder of an empty lake with its operational state; whatever begins with one copies it."""
+    built = built_once(tmp_path_factory, "empty", lambda folder: Workspace.open(Settings(data=folder), {}).close())
+    empty_lakes.copy_from(built / "lake")
+    return built / "lake"
 
 
 @pytest.fixture
@@ -76,25 +93,37 @@ def sandbox(stores: Stores) -> IngestionSandbox:
 @pytest.fixture(scope="session")
 def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trips ran through January; the files of February and March have landed."""
-    return _ran(tmp_path_factory.mktemp("january") / "data", "2024-01")
+
+    def build(folder: Path) -> None:
+        with closing(world(folder, scenario.trips())) as one:
+            one.land_trips("2024-01", "2024-02", "2024-03")
+            one.run("2024-01")
+
+    return built_once(tmp_path_factory, "january", build)
 
 
 @pytest.fixture(scope="session")
 def february(january: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same a month later: January's champion met its first challenger."""
-    folder = tmp_path_factory.mktemp("february") / "data"
-    shutil.copytree(january, folder)
-    return _ran(folder, "2024-02")
+
+    def build(folder: Path) -> None:
+        shutil.copytree(january, folder)
+        with closing(world(folder, scenario.trips())) as one:
+            one.run("2024-02")
+
+    return built_once(tmp_path_factory, "february", build)
 
 
 @pytest.fixture(scope="session")
 def trained_churn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One snapshot of customers became a champion."""
-    folder = tmp_path_factory.mktemp("churned") / "data"
-    with closing(world(folder, scenario.churn())) as one:
-        one.land_churn()
-        one.run()
-    return folder
+
+    def build(folder: Path) -> None:
+        with closing(world(folder, scenario.churn())) as one:
+            one.land_churn()
+            one.run()
+
+    return built_once(tmp_path_factory, "trained_churn", build)
 
 
 @pytest.fixture
@@ -112,11 +141,3 @@ def open_world(tmp_path: Path) -> Iterator[OpenWorld]:
     yield open_
     for one in worlds:
         one.close()
-
-
-def _ran(folder: Path, through: str) -> Path:
-    with closing(world(folder, scenario.trips())) as one:
-        if not one.settings.landing.exists():
-            one.land_trips("2024-01", "2024-02", "2024-03")
-        one.run(through)
-    return folder

@@ -21,7 +21,7 @@ from ml_platform.state import ledger
 from ml_platform.state.schema import record_details, records
 from ml_platform.steps import tables
 from ml_platform.steps.all_steps import STEPS, planner, step_named
-from ml_platform_tests import scenario
+from ml_platform_tests import empty_lakes, scenario
 from ml_platform_tests.scenario import csv
 
 StepRun = tuple[str, str, str]  # asset, partition, status
@@ -183,7 +183,9 @@ class World:
 
 def world(folder: Path, *pipelines: ModelPipeline) -> World:
     """An empty platform in a folder."""
-    return World(Settings(data=folder, threads=1, lock_timeout=20), list(pipelines))
+    settings = Settings(data=folder, threads=1, lock_timeout=20)
+    empty_lakes.begin(settings)
+    return World(settings, list(pipelines))
 
 
 def _first(work: Iterator[Work]) -> Iterator[Work]:
