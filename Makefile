@@ -36,6 +36,9 @@ check: install ## Lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The suite starts hundreds of processes. With this variable set, each would compile the whole package again.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
+
 # Files in order of name: the few long ones come early, and neither process waits for the other at the end.
 test: install ## The suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
