@@ -95,7 +95,7 @@ def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trips ran through January; the files of February and March have landed."""
 
     def build(folder: Path) -> None:
-        with closing(world(folder, scenario.trips())) as one:
+        with closing(world(folder, scenario.trips(), pictures=True)) as one:
             one.land_trips("2024-01", "2024-02", "2024-03")
             one.run("2024-01")
 
@@ -108,7 +108,7 @@ def february(january: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     def build(folder: Path) -> None:
         shutil.copytree(january, folder)
-        with closing(world(folder, scenario.trips())) as one:
+        with closing(world(folder, scenario.trips(), pictures=True)) as one:
             one.run("2024-02")
 
     return built_once(tmp_path_factory, "february", build)
@@ -119,7 +119,7 @@ def trained_churn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One snapshot of customers became a champion."""
 
     def build(folder: Path) -> None:
-        with closing(world(folder, scenario.churn())) as one:
+        with closing(world(folder, scenario.churn(), pictures=True)) as one:
             one.land_churn()
             one.run()
 
@@ -131,11 +131,11 @@ def open_world(tmp_path: Path) -> Iterator[OpenWorld]:
     """Opens a copy of such a platform, or an empty one for None, under these declarations."""
     worlds: list[World] = []
 
-    def open_(original: Path | None, *pipelines: ModelPipeline) -> World:
+    def open_(original: Path | None, *pipelines: ModelPipeline, pictures: bool = False) -> World:
         folder = tmp_path / f"data{len(worlds)}"
         if original is not None:
             shutil.copytree(original, folder)
-        worlds.append(world(folder, *(pipelines or [scenario.trips()])))
+        worlds.append(world(folder, *(pipelines or [scenario.trips()]), pictures=pictures))
         return worlds[-1]
 
     yield open_
