@@ -6,9 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from ml_platform.errors import LakeError
-from ml_platform.lake.locking import held
+from filelock import FileLock
 
 LONGEST = 900.0  # seconds that a process waits for the one that makes the folder
 
@@ -22,7 +20,8 @@ def built_once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path
     base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     original = shared / "built" / name
-    with held(shared / "built" / f"{name}.lock", LONGEST, lambda: LakeError(f"{original} is still not made.")):
+    original.parent.mkdir(exist_ok=True)
+    with FileLock(original.with_suffix(".lock"), timeout=LONGEST):
         if not original.exists():
             unfinished = factory.mktemp(f"building_{name}") / "data"
             build(unfinished)

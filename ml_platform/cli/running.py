@@ -66,7 +66,7 @@ def run(
         emit_json([{"pipeline": pipeline, **row} for row in rows])
     elif rows:
         show_months(pipeline, rows)
-        if not rows[-1]["champion"] and rows[-1]["decision"] == "skipped":
+        if not rows[-1]["champion"] and rows[-1]["outcome"] == "skipped":
             note(f"No champion yet, no model was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
         say(
