@@ -1,7 +1,7 @@
-"""What other processes do in these tests: `python -m ml_platform_tests.faults.programs`.
+"""What other processes do in these tests; `workers` starts them.
 
-A process reads orders, `[function, folder, argument…]` in JSON, one a line, and answers each with
-`{"done": …}` or `{"failed": trace}`. It may say things before that (`say`).
+A process receives orders, `(function, folder, argument…)`, and answers each with `{"done": …}` or
+`{"failed": trace}`. It may say things before that (`say`).
 """
 
 import json
@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from ml_platform_tests.scenario.landing import csv
 from ml_platform_tests.world import World
 
 LANDED = ("2024-01", "2024-02", "2024-03")
+_connection: Connection | None = None  # to whoever orders the work of this process
 _WAIT = 120.0  # seconds for the write lock: eleven processes share it here
 
 
@@ -45,8 +47,12 @@ def world(folder: Path, *pipelines: ModelPipeline) -> World:
 
 
 def say(what: object) -> None:
-    sys.stdout.write(f"{json.dumps(what)}\n")
-    sys.stdout.flush()
+    """Tell whoever ordered the work; where nobody did, print it."""
+    if _connection is not None:
+        _connection.send(what)
+    else:
+        sys.stdout.write(f"{json.dumps(what)}\n")
+        sys.stdout.flush()
 
 
 def months_apart(folder: Path, month: str) -> None:
@@ -228,15 +234,22 @@ def _kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _answer(order: list[Any]) -> dict[str, Any]:
-    name, folder, *arguments = order
+def answer_orders(connection: Connection, environment: dict[str, str]) -> None:
+    """Do what is ordered until the other end is closed. The environment is that of the test, not of the server."""
+    global _connection
+    _connection = connection
+    os.environ.clear()
+    os.environ.update(environment)
+    while True:
+        try:
+            name, folder, *arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(_answer(name, folder, arguments))
+
+
+def _answer(name: str, folder: Path, arguments: list[Any]) -> dict[str, Any]:
     try:
-        return {"done": globals()[name](Path(folder), *arguments)}
+        return {"done": globals()[name](folder, *arguments)}
     except Exception:  # told to whoever gave the order, who fails with it
         return {"failed": traceback.format_exc()}
-
-
-if __name__ == "__main__":
-    say("ready")
-    for line in sys.stdin:
-        say(_answer(json.loads(line)))
