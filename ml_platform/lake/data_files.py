@@ -1,6 +1,6 @@
 """The tables' data files: whether they are present and whole, and what to do when they are not (S31)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,8 @@ from ml_platform.errors import LakeError
 from ml_platform.lake import snapshots
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
 
+_FEW = 4  # questions about one partition cost as much as one about all of a hundred
+_UNUSABLE = "unusable partitions"
 PARTITION = "_partition"  # the column that every partitioned table is partitioned by
 
 # DuckLake has no function that tells a file's partition; these tables are its published format 1.0.
@@ -28,6 +30,7 @@ JOIN {METADATA}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot I
 JOIN {METADATA}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
 LEFT JOIN {METADATA}.ducklake_file_partition_value v
     ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
+WHERE {{of}}
 """
 
 
@@ -74,9 +77,26 @@ class DataFile:
             return False
 
 
-def current(lake: Lake, condition: str = "true") -> list[DataFile]:
-    """The files of the current snapshot, those that say what was deleted included."""
-    rows = lake.rows(_FILES.format(condition=condition), [f"{lake.tables}/"])
+def current(
+    lake: Lake,
+    condition: str = "true",
+    *,
+    tables: Collection[tuple[str, str]] | None = None,
+    of: TablePartition | None = None,
+) -> list[DataFile]:
+    """The files of the current snapshot, those that say what was deleted included.
+
+    `tables`: of these (schema, table) only; `of`: of this partition only, or of the whole table where it has none.
+    """
+    wanted, names = "true", list[str]()
+    if of is not None:
+        wanted, names = "s.schema_name = ? AND t.table_name = ?", [of.schema, of.table]
+        if of.partition is not None:
+            wanted, names = f"{wanted} AND v.partition_value = ?", [*names, of.partition]
+    elif tables is not None:
+        wanted = " OR ".join(["(s.schema_name = ? AND t.table_name = ?)"] * len(tables)) or "false"
+        names = [name for pair in sorted(tables) for name in pair]
+    rows = lake.rows(_FILES.format(condition=condition, of=wanted), [f"{lake.tables}/", *names])
     return [
         DataFile(TablePartition(schema, table, partition), Path(path), file_id, kind, own_id, size)
         for schema, table, partition, file_id, size, kind, own_id, path in rows
@@ -101,12 +121,21 @@ def unusable(lake: Lake) -> set[TablePartition]:
 
     One call answers for all tables and partitions.
     """
-    return lake.once("unusable partitions", lambda: {file.location for file in damaged(lake)} | _set_aside(lake))
+    return lake.once(_UNUSABLE, lambda: {file.location for file in damaged(lake)} | not_made_again(lake))
 
 
 def whole(lake: Lake, schema: str, table: str, partition: str | None = None) -> bool:
-    """Whether one partition (None: a whole table) can be read. For many, ask `unusable` once."""
-    return TablePartition(schema, table, partition) not in unusable(lake)
+    """Whether one partition (None: a whole table) can be read.
+
+    Inside `lake.reading()` a few are asked for one by one, and all at once where there are more.
+    """
+    one = TablePartition(schema, table, partition)
+    asked: list[TablePartition] = lake.once("partitions asked for", list)
+    if lake.remembers(_UNUSABLE) or len(asked) >= _FEW:
+        return one not in unusable(lake)
+    asked.append(one)
+    files = [file for file in current(lake, of=one) if file.location == one]
+    return all(file.is_complete for file in files) and one not in not_made_again(lake)
 
 
 def set_aside_damaged(lake: Lake) -> set[TablePartition]:
@@ -122,7 +151,7 @@ def set_aside_damaged(lake: Lake) -> set[TablePartition]:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     if lost := damaged(lake):
         set_aside(lake, lost)
-    return _set_aside(lake)
+    return not_made_again(lake)
 
 
 def set_aside(lake: Lake, files: Iterable[DataFile]) -> None:
@@ -152,7 +181,8 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
     )
 
 
-def _set_aside(lake: Lake) -> set[TablePartition]:
+def not_made_again(lake: Lake) -> set[TablePartition]:
+    """The partitions that were set aside and not replaced since."""
     if not lake.has("platform", "lost"):
         return set()
     return {TablePartition(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}
