@@ -70,7 +70,7 @@ def run(
     elif rows:
         show_months(pipeline, rows)
         tell_earlier(workspace, declared)
-        if not rows[-1]["champion"] and rows[-1]["decision"] == "skipped":
+        if not rows[-1]["champion"] and rows[-1]["outcome"] == "skipped":
             note(f"No champion yet, no model was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
         say(

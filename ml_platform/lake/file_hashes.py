@@ -22,11 +22,11 @@ _TABLE = f"{METADATA}.{TABLE}"
 _ready: "weakref.WeakSet[Lake]" = weakref.WeakSet()  # lakes whose table of hashes was seen
 
 
-def note_committed(lake: Lake, snapshot: int, known: Mapping[Path, str]) -> None:
-    """Note the files that a snapshot brought, under the write lock. `known`: hashes that were taken before the lock."""
+def note_committed(lake: Lake, snapshot: int, taken_hashes: Mapping[Path, str]) -> None:
+    """Note the files that a snapshot brought, under the write lock. `taken_hashes`: those taken before the lock."""
     committed = current(lake, f"begin_snapshot = {snapshot}")
     if committed:
-        _note(lake, committed, known)
+        _note(lake, committed, taken_hashes)
 
 
 def tend(lake: Lake) -> None:
@@ -105,10 +105,10 @@ def without_hash(lake: Lake) -> list[DataFile]:
     return [file for file in current(lake) if (file.kind, file.own_id) not in hashes and file.is_complete]
 
 
-def _note(lake: Lake, files: Collection[DataFile], known: Mapping[Path, str]) -> int:
+def _note(lake: Lake, files: Collection[DataFile], taken_hashes: Mapping[Path, str]) -> int:
     if not exist(lake):
         lake.connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (kind VARCHAR, file_id BIGINT, sha256 VARCHAR)")
-    rows = [(file.kind, file.own_id, known.get(file.path) or file_hash(file.path)) for file in files]
+    rows = [(file.kind, file.own_id, taken_hashes.get(file.path) or file_hash(file.path)) for file in files]
     if rows:
         listed = ", ".join(f"('{kind}', {number}, '{digest}')" for kind, number, digest in rows)
         lake.connection.execute(f"INSERT INTO {_TABLE} VALUES {listed}")

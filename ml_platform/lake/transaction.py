@@ -249,7 +249,8 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
                 try:
                     yield transaction
                     connection.execute(
-                        f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)", ["ml_platform", what, _told(info)]
+                        f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",
+                        ["ml_platform", what, _commit_info(info)],
                     )
                     check_still_held()
                 except BaseException:  # an interrupt too: nothing of the transaction may stay open
@@ -265,7 +266,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
         transaction.clean_up(committed=committed)
 
 
-def _told(info: Mapping[str, Any]) -> str:
+def _commit_info(info: Mapping[str, Any]) -> str:
     """As JSON, in which no word stands that DuckLake fills in, such as {DATA_PATH} in the name of a file."""
     return FILLED_IN.sub(r"\\u007b\1}", json.dumps(info))
 

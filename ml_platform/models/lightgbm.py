@@ -194,7 +194,7 @@ def internal_names(columns: Sequence[str]) -> tuple[str, ...]:
     """The columns' names for LightGBM: their own, or f0, f1, … where it would refuse or change one of them."""
     if all(_TAKEN.fullmatch(name) for name in columns):
         return tuple(columns)
-    return tuple(f"f{place}" for place in range(len(columns)))
+    return tuple(f"f{index}" for index in range(len(columns)))
 
 
 def gain_shares(text: str, columns: Sequence[str]) -> dict[str, float]:

@@ -13,9 +13,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from dagster import StringSource
 from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
@@ -23,36 +21,28 @@ from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine
 
-from ml_platform.orchestration.opening_lock import opening_turn
+from ml_platform.orchestration.opened_in_home import OpenedInHome
 from ml_platform.orchestration.private_home import make_dagster_home_private
-from ml_platform.orchestration.storage_faults import EVENTS, check_file
+from ml_platform.orchestration.storage_faults import EVENTS
 from ml_platform.private_files import make_database_private
 
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
 
 
-class PooledSqliteEventLogStorage(SqliteEventLogStorage):
+class PooledSqliteEventLogStorage(OpenedInHome, SqliteEventLogStorage):
     """Dagster's SQLite storage with pooled connections. The least recently used database is closed first."""
+
+    FILE = EVENTS
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         super().__init__(base_dir, inst_data)
 
     @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """`home`: DAGSTER_HOME. Its `history/runs` holds the log, as by default."""
-        return {"home": StringSource}
-
-    @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Any
-    ) -> "PooledSqliteEventLogStorage":
-        """Called by Dagster with the `config` of dagster.yaml."""
-        home = Path(config_value["home"])
+    def in_home(cls, home: Path, inst_data: ConfigurableClassData | None) -> "PooledSqliteEventLogStorage":
+        """The storage of the log in `history/runs`."""
         make_dagster_home_private(home)
-        with opening_turn(home):
-            check_file(home, EVENTS)
-            return cls(str(home / "history" / "runs"), inst_data)
+        return cls(str(home / "history" / "runs"), inst_data)
 
     def wipe(self) -> None:
         """Remove all events. The files are deleted, so all connections are closed first."""

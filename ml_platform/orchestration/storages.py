@@ -5,48 +5,32 @@ The files are Dagster's own, so an instance may change between these storages an
 """
 
 from pathlib import Path
-from typing import Any
 
-from dagster import StringSource
 from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.schedules import SqliteScheduleStorage
 from dagster._serdes import ConfigurableClassData
 
-from ml_platform.orchestration.opening_lock import opening_turn
-from ml_platform.orchestration.storage_faults import RUNS, SCHEDULES, check_file
+from ml_platform.orchestration.opened_in_home import OpenedInHome
+from ml_platform.orchestration.storage_faults import RUNS, SCHEDULES
 
 
-class GuardedSqliteRunStorage(SqliteRunStorage):
-    """Dagster's SQLite run storage. Raises HomeBroken for a file that nobody could work with."""
+class GuardedSqliteRunStorage(OpenedInHome, SqliteRunStorage):
+    """Dagster's SQLite run storage."""
 
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """`home`: DAGSTER_HOME. Its `history` holds the runs, as by default."""
-        return {"home": StringSource}
+    FILE = RUNS
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Any) -> "GuardedSqliteRunStorage":
-        """Called by Dagster with the `config` of dagster.yaml."""
-        home = Path(config_value["home"])
-        with opening_turn(home):
-            check_file(home, RUNS)
-            return cls.from_local(str(home / "history"), inst_data)
+    def in_home(cls, home: Path, inst_data: ConfigurableClassData | None) -> "GuardedSqliteRunStorage":
+        """The storage of the runs in `history`."""
+        return cls.from_local(str(home / "history"), inst_data)
 
 
-class GuardedSqliteScheduleStorage(SqliteScheduleStorage):
-    """Dagster's SQLite schedule storage. Raises HomeBroken for a file that nobody could work with."""
+class GuardedSqliteScheduleStorage(OpenedInHome, SqliteScheduleStorage):
+    """Dagster's SQLite schedule storage."""
 
-    @classmethod
-    def config_type(cls) -> dict[str, Any]:
-        """`home`: DAGSTER_HOME. Its `schedules` holds the ticks, as by default."""
-        return {"home": StringSource}
+    FILE = SCHEDULES
 
     @classmethod
-    def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: Any
-    ) -> "GuardedSqliteScheduleStorage":
-        """Called by Dagster with the `config` of dagster.yaml."""
-        home = Path(config_value["home"])
-        with opening_turn(home):
-            check_file(home, SCHEDULES)
-            return cls.from_local(str(home / "schedules"), inst_data)  # type: ignore[return-value]  # it says the base class, and makes this one
+    def in_home(cls, home: Path, inst_data: ConfigurableClassData | None) -> "GuardedSqliteScheduleStorage":
+        """The storage of the ticks in `schedules`."""
+        return cls.from_local(str(home / "schedules"), inst_data)  # type: ignore[return-value]  # it says the base class, and makes this one

@@ -2,7 +2,7 @@
 
 from ml_platform.lake import data_files
 from ml_platform.runtime.workspace import Workspace, intact
-from ml_platform.sources.restoring import can_restore
+from ml_platform.sources.rereading import can_reread
 from ml_platform.sources.scan import pending, refused
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -32,7 +32,7 @@ def stale_ingestion(ws: Workspace, pipeline: ModelPipeline) -> Assets:
     stale: Assets = []
     for table in pipeline.tables:
         look = pending(ws.state, table)
-        waits = not look.nothing or can_restore(ws, table)
+        waits = not look.nothing or can_reread(ws, table)
         if waits or _refused_before(ws, table) > len(refused(ws.state, table, look)):
             stale.append(["raw", table.name])
         unknown = not is_screened(ws.state, table, ws.slices.get(table.name))

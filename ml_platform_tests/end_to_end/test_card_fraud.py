@@ -71,7 +71,7 @@ def test_serving_sees_the_nightly_table_as_training_did_S5(fraud: World) -> None
     parity = next(v for gate, v in found.items() if "serving" in gate or "parity" in gate.lower())
     assert parity.passed is True and parity.rows > 0
     assert [gate for gate, v in found.items() if v.passed is False] == []
-    assert [row["champion"] for row in months(fraud.ws, fraud.pipeline) if row["decision"] == "promoted"] == [
+    assert [row["champion"] for row in months(fraud.ws, fraud.pipeline) if row["outcome"] == "promoted"] == [
         "card_fraud@1"
     ]
 
@@ -111,9 +111,9 @@ def test_days_of_hours_train_once_a_day_and_what_was_promised_comes_true_S20(tmp
         land_card_fraud(made.ws.settings, "2024-05-05T13")
         made.run()
         rows = months(made.ws, made.pipeline)
-        decided = [row["partition"] for row in rows if row["decision"] != "skipped"]
+        decided = [row["partition"] for row in rows if row["outcome"] != "skipped"]
         assert len(rows) == 24 * 4 + 13 and all(partition.endswith("T23") for partition in decided[1:])
-        assert "promoted" in {row["decision"] for row in rows}
+        assert "promoted" in {row["outcome"] for row in rows}
         later = [row["realised"] for row in rows if row["realised"] is not None]
         assert len(later) > 6 and sum(later) / len(later) > 0.75
         assert made.run() == []

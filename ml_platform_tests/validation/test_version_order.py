@@ -268,7 +268,7 @@ def test_a_superseded_label_does_not_beat_its_correction_until_the_refresh(sandb
     assert labels(sandbox, declared, JANUARY + 40 * HOUR) == {0: 10.0}
 
 
-def test_a_restored_row_is_the_newest_version(sandbox: IngestionSandbox) -> None:
+def test_a_row_that_comes_back_is_the_newest_version(sandbox: IngestionSandbox) -> None:
     declared = pipeline("trips", None, "latest")
     land(sandbox, declared, [Arrival(10, "b.csv", {0: 0})])
     land(sandbox, declared, [Arrival(20, "a.csv", {0: 1})])
