@@ -22,7 +22,7 @@ from ml_platform.runtime.workspace import Workspace, intact
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import Partitions
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import checks, ledger, settled_plans
+from ml_platform.state import checks, ledger, settled_plans, spans
 from ml_platform.state.settled_plans import SettledPlan
 
 _PACKAGE = Path(__file__).parents[1]
@@ -99,6 +99,8 @@ def _first_damage(ws: Workspace, pipeline: ModelPipeline, steps: Sequence[Step],
     for lost in data_files.unusable(ws.lake):
         if lost.schema == pipeline.name or (lost.schema in ("validated", "quarantine") and lost.table in tables):
             partitions.append(lost.partition)
+            if lost.schema == "validated" and spans.of_table(ws.state, lost.table) is None:
+                return EVERYTHING  # of records of older code the rows tell when they matter
     partitions += [partition for table, partition in checks.unfinished(ws.state) if table in tables]
     tables_by_asset = {step.asset(pipeline): step.table(pipeline) for step in steps}
     for record in ledger.with_blobs_or_files(ws.state, list(tables_by_asset)):

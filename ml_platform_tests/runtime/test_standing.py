@@ -236,6 +236,8 @@ def damage(shop: World, number: int) -> None:
     for file in data_files.current(shop.ws.lake):
         if (file.location.schema, file.location.partition) == (schema, day(number)):
             file.path.unlink(missing_ok=True)
+    check(shop)
+    shop.declare()  # the next process sets it aside
 
 
 def keep(shop: World, number: int) -> None:
