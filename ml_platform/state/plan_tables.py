@@ -9,7 +9,7 @@ from ml_platform.state.metadata import METADATA
 record_spans = Table(
     "record_spans",
     METADATA,
-    Column("record_id", ID, ForeignKey("records.id"), primary_key=True, autoincrement=False),
+    Column("record_id", ID, ForeignKey("records.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
     Column("first_usable", BigInteger),
     Column("last_relevant", BigInteger),
     Column("first_known", BigInteger),

@@ -21,7 +21,9 @@ def upgrade() -> None:
         sa.Column("first_known", sa.BigInteger(), nullable=True),
         sa.Column("last_known", sa.BigInteger(), nullable=True),
         sa.Column("newest_event", sa.BigInteger(), nullable=True),
-        sa.ForeignKeyConstraint(["record_id"], ["records.id"], name=op.f("fk_record_spans_record_id")),
+        sa.ForeignKeyConstraint(
+            ["record_id"], ["records.id"], name=op.f("fk_record_spans_record_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("record_id", name=op.f("pk_record_spans")),
     )
     op.create_table(
