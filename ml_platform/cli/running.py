@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -199,6 +200,7 @@ def run_pipeline(
     )
     live = errors.is_terminal and not quiet
     with (
+        ExitStack() as opened,
         at_the_terminal(settings, pipeline.name),
         Progress(*columns, console=errors, transient=True, disable=not live) as progress,
     ):
@@ -211,13 +213,15 @@ def run_pipeline(
             if runner is None:
                 from ml_platform.orchestration.runner import Runner
 
-                runner = Runner(
-                    pipeline,
-                    settings,
-                    lambda asset, partition: progress.update(
-                        task, description=f"{asset} {'' if partition == 'all' else partition}"
-                    ),
-                    on_alert=alarm,
+                runner = opened.enter_context(
+                    Runner(
+                        pipeline,
+                        settings,
+                        lambda asset, partition: progress.update(
+                            task, description=f"{asset} {'' if partition == 'all' else partition}"
+                        ),
+                        on_alert=alarm,
+                    )
                 )
             runner.run(wanted.job, wanted.partition, wanted.only)
             launched += 1

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import snapshots
+from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
+from ml_platform.naming import literal
 
 _FEW = 4  # questions about one partition cost as much as one about all of a hundred
 _UNUSABLE = "unusable partitions"
@@ -14,24 +16,29 @@ PARTITION = "_partition"  # the column that every partitioned table is partition
 
 # DuckLake has no function that tells a file's partition; these tables are its published format 1.0.
 # A path is relative to the table's folder, that to the schema's, that to the data path.
-_FILES = f"""
+_FILES = """
 WITH present AS (
     SELECT 'data' AS kind, data_file_id AS own_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
-    FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL AND {{condition}}
+    FROM {{catalog}}ducklake_data_file WHERE end_snapshot IS NULL AND {condition}
     UNION ALL
     SELECT 'delete', delete_file_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
-    FROM {METADATA}.ducklake_delete_file WHERE end_snapshot IS NULL AND {{condition}})
+    FROM {{catalog}}ducklake_delete_file WHERE end_snapshot IS NULL AND {condition})
 SELECT s.schema_name, t.table_name, v.partition_value, f.data_file_id, f.file_size_bytes, f.kind, f.own_id,
-    CASE WHEN f.path_is_relative THEN
-        CASE WHEN t.path_is_relative THEN CASE WHEN s.path_is_relative THEN ? ELSE '' END || s.path ELSE '' END
-        || t.path ELSE '' END || f.path
+    CASE WHEN f.path_is_relative AND t.path_is_relative AND s.path_is_relative THEN 1 ELSE 0 END AS within_tables,
+    CASE WHEN f.path_is_relative THEN CASE WHEN t.path_is_relative THEN s.path ELSE '' END || t.path ELSE '' END
+        || f.path AS path
 FROM present f
-JOIN {METADATA}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
-JOIN {METADATA}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-LEFT JOIN {METADATA}.ducklake_file_partition_value v
+JOIN {{catalog}}ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
+JOIN {{catalog}}ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+LEFT JOIN {{catalog}}ducklake_file_partition_value v
     ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
-WHERE {{of}}
+WHERE {of}
 """
+
+_LOST = (
+    "SELECT t.table_id FROM {catalog}ducklake_table t JOIN {catalog}ducklake_schema s ON s.schema_id = t.schema_id "
+    "WHERE s.schema_name = 'platform' AND t.table_name = 'lost' AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
+)
 
 
 @dataclass(frozen=True)
@@ -88,18 +95,25 @@ def current(
 
     `tables`: of these (schema, table) only; `of`: of this partition only, or of the whole table where it has none.
     """
-    wanted, names = "true", list[str]()
+    wanted = "1 = 1"
     if of is not None:
-        wanted, names = "s.schema_name = ? AND t.table_name = ?", [of.schema, of.table]
+        wanted = _named(of.schema, of.table)
         if of.partition is not None:
-            wanted, names = f"{wanted} AND v.partition_value = ?", [*names, of.partition]
+            wanted += f" AND v.partition_value = {_plain(of.partition)}"
     elif tables is not None:
-        wanted = " OR ".join(["(s.schema_name = ? AND t.table_name = ?)"] * len(tables)) or "false"
-        names = [name for pair in sorted(tables) for name in pair]
-    rows = lake.rows(_FILES.format(condition=condition, of=wanted), [f"{lake.tables}/", *names])
+        wanted = " OR ".join(_named(schema, table) for schema, table in sorted(tables)) or "1 = 0"
     return [
-        DataFile(TablePartition(schema, table, partition), Path(path), file_id, kind, own_id, size)
-        for schema, table, partition, file_id, size, kind, own_id, path in rows
+        DataFile(
+            TablePartition(schema, table, partition),
+            lake.tables / path if int(within_tables) else Path(path),
+            int(file_id),
+            kind,
+            int(own_id),
+            int(size),
+        )
+        for schema, table, partition, file_id, size, kind, own_id, within_tables, path in catalog_rows(
+            lake, _FILES.format(condition=condition, of=wanted)
+        )
     ]
 
 
@@ -181,9 +195,18 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
     )
 
 
+def _named(schema: str, table: str) -> str:
+    return f"(s.schema_name = {_plain(schema)} AND t.table_name = {_plain(table)})"
+
+
+def _plain(text: str) -> str:
+    """A text in a query of the catalog, whose braces stand for themselves."""
+    return literal(text).replace("{", "{{").replace("}", "}}")
+
+
 def not_made_again(lake: Lake) -> set[TablePartition]:
     """The partitions that were set aside and not replaced since."""
-    if not lake.has("platform", "lost"):
+    if not catalog_rows(lake, _LOST):  # in most lakes none was ever lost
         return set()
     return {TablePartition(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}
 
