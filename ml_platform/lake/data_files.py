@@ -1,6 +1,6 @@
 """The tables' data files: whether they are present and whole, and what to do when they are not (S31)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,10 @@ from ml_platform.errors import LakeError
 from ml_platform.lake import snapshots
 from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
+from ml_platform.naming import literal
 
+_FEW = 4  # questions about one partition cost as much as one about all of a hundred
+_UNUSABLE = "unusable partitions"
 PARTITION = "_partition"  # the column that every partitioned table is partitioned by
 
 # DuckLake has no function that tells a file's partition; these tables are its published format 1.0.
@@ -29,6 +32,7 @@ JOIN {{catalog}}ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot I
 JOIN {{catalog}}ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
 LEFT JOIN {{catalog}}ducklake_file_partition_value v
     ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
+WHERE {of}
 """
 
 _LOST = (
@@ -80,8 +84,24 @@ class DataFile:
             return False
 
 
-def current(lake: Lake, condition: str = "true") -> list[DataFile]:
-    """The files of the current snapshot, those that say what was deleted included."""
+def current(
+    lake: Lake,
+    condition: str = "true",
+    *,
+    tables: Collection[tuple[str, str]] | None = None,
+    of: TablePartition | None = None,
+) -> list[DataFile]:
+    """The files of the current snapshot, those that say what was deleted included.
+
+    `tables`: of these (schema, table) only; `of`: of this partition only, or of the whole table where it has none.
+    """
+    wanted = "1 = 1"
+    if of is not None:
+        wanted = _named(of.schema, of.table)
+        if of.partition is not None:
+            wanted += f" AND v.partition_value = {_plain(of.partition)}"
+    elif tables is not None:
+        wanted = " OR ".join(_named(schema, table) for schema, table in sorted(tables)) or "1 = 0"
     return [
         DataFile(
             TablePartition(schema, table, partition),
@@ -92,7 +112,7 @@ def current(lake: Lake, condition: str = "true") -> list[DataFile]:
             int(size),
         )
         for schema, table, partition, file_id, size, kind, own_id, within_tables, path in catalog_rows(
-            lake, _FILES.format(condition=condition)
+            lake, _FILES.format(condition=condition, of=wanted)
         )
     ]
 
@@ -115,12 +135,21 @@ def unusable(lake: Lake) -> set[TablePartition]:
 
     One call answers for all tables and partitions.
     """
-    return lake.once("unusable partitions", lambda: {file.location for file in damaged(lake)} | _set_aside(lake))
+    return lake.once(_UNUSABLE, lambda: {file.location for file in damaged(lake)} | not_made_again(lake))
 
 
 def whole(lake: Lake, schema: str, table: str, partition: str | None = None) -> bool:
-    """Whether one partition (None: a whole table) can be read. For many, ask `unusable` once."""
-    return TablePartition(schema, table, partition) not in unusable(lake)
+    """Whether one partition (None: a whole table) can be read.
+
+    Inside `lake.reading()` a few are asked for one by one, and all at once where there are more.
+    """
+    one = TablePartition(schema, table, partition)
+    asked: list[TablePartition] = lake.once("partitions asked for", list)
+    if lake.remembers(_UNUSABLE) or len(asked) >= _FEW:
+        return one not in unusable(lake)
+    asked.append(one)
+    files = [file for file in current(lake, of=one) if file.location == one]
+    return all(file.is_complete for file in files) and one not in not_made_again(lake)
 
 
 def set_aside_damaged(lake: Lake) -> set[TablePartition]:
@@ -136,7 +165,7 @@ def set_aside_damaged(lake: Lake) -> set[TablePartition]:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     if lost := damaged(lake):
         set_aside(lake, lost)
-    return _set_aside(lake)
+    return not_made_again(lake)
 
 
 def set_aside(lake: Lake, files: Iterable[DataFile]) -> None:
@@ -166,7 +195,17 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
     )
 
 
-def _set_aside(lake: Lake) -> set[TablePartition]:
+def _named(schema: str, table: str) -> str:
+    return f"(s.schema_name = {_plain(schema)} AND t.table_name = {_plain(table)})"
+
+
+def _plain(text: str) -> str:
+    """A text in a query of the catalog, whose braces stand for themselves."""
+    return literal(text).replace("{", "{{").replace("}", "}}")
+
+
+def not_made_again(lake: Lake) -> set[TablePartition]:
+    """The partitions that were set aside and not replaced since."""
     if not catalog_rows(lake, _LOST):  # in most lakes none was ever lost
         return set()
     return {TablePartition(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}

@@ -16,7 +16,7 @@ from ml_platform.errors import LakeError
 from ml_platform.lake.blobs import file_hash, unchanged
 from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import METADATA, Lake
-from ml_platform.lake.data_files import DataFile, TablePartition, current, damaged, set_aside, unusable
+from ml_platform.lake.data_files import DataFile, TablePartition, current, damaged, not_made_again, set_aside
 
 TABLE = "ml_platform_file_hashes"  # kind, file_id, sha256; beside DuckLake's own tables
 _TABLE = f"{METADATA}.{TABLE}"
@@ -57,10 +57,7 @@ def changed(lake: Lake, tables: Collection[tuple[str, str]] | None = None) -> li
     """
     hashes = _hashes(lake)
     return [
-        file
-        for file in current(lake)
-        if tables is None or (file.location.schema, file.location.table) in tables
-        if not _as_committed(file, hashes.get((file.kind, file.own_id)))
+        file for file in current(lake, tables=tables) if not _as_committed(file, hashes.get((file.kind, file.own_id)))
     ]
 
 
@@ -72,7 +69,7 @@ def check(lake: Lake, tables: Collection[tuple[str, str]], read: Collection[Tabl
     """
     with lake.reading():  # one look at the catalog for both
         damage = changed(lake, tables) if tables else []
-        missing = ", ".join(sorted(one.name for one in unusable(lake).intersection(read))) if read else ""
+        missing = ", ".join(sorted(one.name for one in not_made_again(lake).intersection(read))) if read else ""
     if damage:
         damage = changed(lake, tables)  # what another process replaced while we looked is current no more
     if not damage:

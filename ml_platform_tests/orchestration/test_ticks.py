@@ -14,7 +14,7 @@ from sqlalchemy import select
 from ml_platform.discovery import find
 from ml_platform.errors import TrainingError
 from ml_platform.orchestration import alive, earlier_runs, quiet, ticking
-from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
+from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG
 from ml_platform.orchestration.earlier_runs import ATTEMPTS
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.ticking import answered
