@@ -182,10 +182,12 @@ def run_pipeline(
     from ml_platform.discovery import declarations
     from ml_platform.orchestration.alive import at_the_terminal
     from ml_platform.orchestration.workspaces import workspace_for
+    from ml_platform.state.publishing import publish_again
     from ml_platform.steps.all_steps import planner as planner_of
 
-    planner = planner_of(workspace_for(settings), pipeline, recompute=recompute)
-    started, launched = time.perf_counter(), 0
+    workspace = workspace_for(settings)
+    planner = planner_of(workspace, pipeline, recompute=recompute)
+    started, launched, published = time.perf_counter(), 0, 0
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -217,6 +219,8 @@ def run_pipeline(
                 )
             runner.run(wanted.job, wanted.partition, wanted.only)
             launched += 1
+        if not launched:  # a Dagster run does it at its end
+            published = publish_again(workspace)
     if not quiet:
         took, looks = time.perf_counter() - started, planner.pending()
         if launched:
@@ -225,6 +229,8 @@ def run_pipeline(
             note(f"Nothing was launched ({took:.1f} s).")
         else:
             note(f"Everything is up to date; nothing was launched ({took:.1f} s).")
+        if published:
+            note(f"Lost rows of lineage and registry were written again: {counted(published, 'row')}.")
         for awaited in planner.awaited():
             note(awaited)
         if planner.unlearnt():

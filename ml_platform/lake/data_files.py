@@ -101,7 +101,7 @@ def unusable(lake: Lake) -> set[TablePartition]:
 
     One call answers for all tables and partitions.
     """
-    return lake.once("unusable partitions", lambda: {file.location for file in damaged(lake)} | _set_aside(lake))
+    return lake.once("unusable partitions", lambda: {file.location for file in damaged(lake)} | not_made_again(lake))
 
 
 def whole(lake: Lake, schema: str, table: str, partition: str | None = None) -> bool:
@@ -122,7 +122,7 @@ def set_aside_damaged(lake: Lake) -> set[TablePartition]:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
     if lost := damaged(lake):
         set_aside(lake, lost)
-    return _set_aside(lake)
+    return not_made_again(lake)
 
 
 def set_aside(lake: Lake, files: Iterable[DataFile]) -> None:
@@ -152,7 +152,8 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
     )
 
 
-def _set_aside(lake: Lake) -> set[TablePartition]:
+def not_made_again(lake: Lake) -> set[TablePartition]:
+    """The partitions that were set aside and not replaced since. Damaged current files do not count."""
     if not lake.has("platform", "lost"):
         return set()
     return {TablePartition(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}
