@@ -18,6 +18,7 @@ import duckdb
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import data_files, file_hashes, leftovers, lifetime, snapshots
+from ml_platform.lake.catalog_faults import page_damage, page_damage_named
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.data_files import PARTITION
 from ml_platform.lake.disk_faults import exhausted, explained
@@ -243,7 +244,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
     connection = lake.connection
     committed = False
     try:
-        with lake.locked(what):
+        with page_damage_named(lake.settings), lake.locked(what):
             with explained(lake.folder):
                 connection.execute("BEGIN")
                 try:
@@ -280,6 +281,8 @@ def _commit(lake: Lake, mark: str) -> int:
         try:
             landed = snapshots.marked(lake, mark)
         except duckdb.Error:
+            if isinstance(error, duckdb.Error) and (damage := page_damage(error, lake.settings)) is not None:
+                raise damage from None
             raise LakeError(
                 f"The outcome of the commit is unknown: {error}", remedy="Run again: finished work is skipped."
             ) from error

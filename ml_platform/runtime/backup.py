@@ -224,7 +224,8 @@ def _moment(settings: Settings, passing: Path) -> Iterator[_Moment]:
     ):
         problem = sqlite_copies.copy({catalog_file(settings): catalog, state_file(settings): state_copy})
         lost = set() if problem else not_made_again(lake)
-    problem = problem or sqlite_copies.checked(catalog) or sqlite_copies.checked(state_copy)
+    for copy in (catalog, state_copy) if not problem else ():
+        problem = problem or (f"{copy.name}: {said}" if (said := sqlite_copies.checked(copy)) else "")
     if problem:
         raise BackupError(f"Catalog or state cannot be copied: {problem}. No backup was made.", remedy=RESTORE)
     with closing(sqlite3.connect(catalog)) as copied:
