@@ -7,15 +7,11 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, parse_version
 from ml_platform.cli.command import Command
+from ml_platform.cli.notes import tell_earlier, tell_strays, tell_waiting
 from ml_platform.cli.output import Rows, complain, emit_json, emit_lines, emit_table, note, say
-from ml_platform.naming import counted
 
 if TYPE_CHECKING:
-    from ml_platform.runtime.planner import Planner
-    from ml_platform.runtime.workspace import Workspace
-    from ml_platform.settings import Settings
-    from ml_platform.spec.declarations import Declarations
-    from ml_platform.spec.pipeline import ModelPipeline
+    pass
 
 
 def register(app: typer.Typer) -> None:
@@ -61,6 +57,9 @@ _PIPELINE_COLUMNS = ("name", "task", "partitions", "tables", "features", "gates"
 
 def status(
     pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; default all.")] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show every partition, not the newest 36 only. JSON has all.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Show rows, quarantined rows, gates, outcome and champion per partition, and what the sensors gave up on.
@@ -70,38 +69,42 @@ def status(
     """
     from ml_platform.views.alert_health import given_up
     from ml_platform.views.pipelines import recorded_pipelines
-    from ml_platform.views.status import status_rows
+    from ml_platform.views.status import SHOWN, status_rows
     from ml_platform.views.undeclared import recorded_months, undeclared
 
     declared = opening.declarations()
     workspace = opening.reading(declared)
-    names = [pipeline] if pipeline else [*declared.pipelines, *recorded_pipelines(workspace.state)]
-    loaded = [declared.pipelines[name] for name in dict.fromkeys(names) if name in declared.pipelines]
-    others = [name for name in dict.fromkeys(names) if name not in declared.pipelines]
-    rows = {one.name: status_rows(workspace, one) for one in loaded}
-    for name in others:
-        rows[name] = recorded_months(workspace, undeclared(workspace, name, declared))
-    abandoned = {name: given_up(workspace.state, name) for name in rows}
-    if as_json:
-        emit_json(
-            [
-                {"pipeline": name, **row, "given_up": [item.title for item in abandoned[name]]}
-                for name, table_rows in rows.items()
-                for row in (table_rows or ([{"partition": None}] if abandoned[name] else []))
-            ]
-        )
-        return
-    for name, table_rows in rows.items():
-        show_months(name, table_rows)
-        for item in abandoned[name]:
-            complain(item.title, item.text)
-    for one in loaded:
-        _tell_waiting(workspace, one)
-    tell_strays(workspace.settings, declared)
-    for name in others:
-        if declared.problem(name) is None:
-            note(f"{name} is shown by its records only: its declaration is gone.")
-    opening.tell_broken(declared)
+    with workspace.reading():  # one look at everything
+        names = [pipeline] if pipeline else [*declared.pipelines, *recorded_pipelines(workspace.state)]
+        loaded = [declared.pipelines[name] for name in dict.fromkeys(names) if name in declared.pipelines]
+        others = [name for name in dict.fromkeys(names) if name not in declared.pipelines]
+        newest = None if everything or as_json else SHOWN
+        rows = {one.name: status_rows(workspace, one, newest) for one in loaded}
+        for name in others:
+            rows[name] = recorded_months(workspace, undeclared(workspace, name, declared))
+        abandoned = {name: given_up(workspace.state, name) for name in rows}
+        if as_json:
+            emit_json(
+                [
+                    {"pipeline": name, **row, "given_up": [item.title for item in abandoned[name]]}
+                    for name, table_rows in rows.items()
+                    for row in (table_rows or ([{"partition": None}] if abandoned[name] else []))
+                ]
+            )
+            return
+        for name, table_rows in rows.items():
+            show_months(name, table_rows)
+            if newest is not None and name in declared.pipelines:
+                tell_earlier(workspace, declared.pipelines[name])
+            for item in abandoned[name]:
+                complain(item.title, item.text)
+        for one in loaded:
+            tell_waiting(workspace, one)
+        tell_strays(workspace.settings, declared)
+        for name in others:
+            if declared.problem(name) is None:
+                note(f"{name} is shown by its records only: its declaration is gone.")
+        opening.tell_broken(declared)
 
 
 def show_months(name: str, rows: Rows, title: str = "") -> None:
@@ -235,51 +238,3 @@ def _show_version(facts: dict[str, Any]) -> None:
         if verdict["passed"] != "passed":
             say("", f"{verdict['passed']}: {verdict['gate']}", style="bold")
             say(verdict["detail"])
-
-
-def tell_outdated(planner: "Planner") -> None:
-    """Print a note if settled partitions keep results from before a change, with the commands to update them."""
-    outdated, name = planner.outdated(), planner.pipeline.name
-    if outdated:
-        which = (
-            f"{len(outdated)} settled partitions keep" if len(outdated) > 1 else f"{outdated[0]} is settled and keeps"
-        )
-        note(
-            f"{which} predictions, decisions and models from before a change. `ml-platform retrain {name}` trains "
-            f"with the change, `ml-platform run {name} --recompute` recomputes the past with it."
-        )
-
-
-def _tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
-    from ml_platform.monitoring.waiting import waiting as waiting_for
-    from ml_platform.sources.scan import refused, unavailable_message
-    from ml_platform.steps.all_steps import planner as planner_of
-
-    planner = planner_of(workspace, pipeline)
-    tell_outdated(planner)
-
-    looks = planner.pending()
-    waiting = sum(len(look.paths) for look in looks)
-    if waiting:
-        how_many = counted(waiting, "file waits", "files wait")
-        note(f"{how_many}: `ml-platform run {pipeline.name}` ingests {'it' if waiting == 1 else 'them'}.")
-    if waits := waiting_for(workspace, pipeline, workspace.slices):
-        note(waits.sentences)
-    for table, look in zip(pipeline.tables, looks, strict=True):
-        if look.unavailable is not None:
-            note(unavailable_message(table.name, look.unavailable))
-        for sentence in [*look.departures, *look.remarks]:
-            note(sentence)
-        for file in refused(workspace.state, table, look):
-            note(f"Refused: {file.error}")
-
-
-def tell_strays(settings: "Settings", declared: "Declarations") -> None:
-    """Print a note for what lies in the landing folder and is read by no table, or by two."""
-    from ml_platform.sources.landed import sentences, strays
-
-    if declared.broken:
-        return  # which files are nobody's is known only when every declaration loads
-    tables = [table for one in declared.pipelines.values() for table in one.tables]
-    for sentence in sentences(strays(settings, tables)):
-        note(sentence)

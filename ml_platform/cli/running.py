@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,13 +12,16 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
-from ml_platform.cli.inspecting import show_months, tell_outdated, tell_strays
+from ml_platform.cli.inspecting import show_months
+from ml_platform.cli.notes import tell_earlier, tell_outdated, tell_strays
 from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say
 from ml_platform.errors import PlatformError
 from ml_platform.naming import counted
 
 if TYPE_CHECKING:
+    from ml_platform.runtime.planner import Planner
     from ml_platform.settings import Settings
+    from ml_platform.spec.declarations import Declarations
     from ml_platform.spec.pipeline import ModelPipeline
 
 Through = Annotated[str | None, typer.Option(metavar="PARTITION", help="The last partition to run, such as 2013-06.")]
@@ -58,14 +62,15 @@ def run(
     run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json)
     from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.steps.decision import of
-    from ml_platform.views.status import months
+    from ml_platform.views.status import SHOWN, months
 
     workspace = workspace_for(settings)
-    rows = months(workspace, declared)
+    rows = months(workspace, declared, None if as_json else SHOWN)
     if as_json:
         emit_json([{"pipeline": pipeline, **row} for row in rows])
     elif rows:
         show_months(pipeline, rows)
+        tell_earlier(workspace, declared)
         if not rows[-1]["champion"] and rows[-1]["outcome"] == "skipped":
             note(f"No champion yet, no model was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
@@ -185,8 +190,7 @@ def run_pipeline(
     from ml_platform.state.publishing import publish_again
     from ml_platform.steps.all_steps import planner as planner_of
 
-    workspace = workspace_for(settings)
-    planner = planner_of(workspace, pipeline, recompute=recompute)
+    planner = planner_of(workspace_for(settings), pipeline, recompute=recompute)
     started, launched, published = time.perf_counter(), 0, 0
     columns = (
         SpinnerColumn(),
@@ -197,6 +201,7 @@ def run_pipeline(
     )
     live = errors.is_terminal and not quiet
     with (
+        ExitStack() as opened,
         at_the_terminal(settings, pipeline.name),
         Progress(*columns, console=errors, transient=True, disable=not live) as progress,
     ):
@@ -209,33 +214,44 @@ def run_pipeline(
             if runner is None:
                 from ml_platform.orchestration.runner import Runner
 
-                runner = Runner(
-                    pipeline,
-                    settings,
-                    lambda asset, partition: progress.update(
-                        task, description=f"{asset} {'' if partition == 'all' else partition}"
-                    ),
-                    on_alert=alarm,
+                runner = opened.enter_context(
+                    Runner(
+                        pipeline,
+                        settings,
+                        lambda asset, partition: progress.update(
+                            task, description=f"{asset} {'' if partition == 'all' else partition}"
+                        ),
+                        on_alert=alarm,
+                    )
                 )
             runner.run(wanted.job, wanted.partition, wanted.only)
             launched += 1
         if not launched:  # a Dagster run does it at its end
-            published = publish_again(workspace)
+            published = publish_again(planner.ws)
+    if through is None and only is None:
+        planner.keep_settled()
     if not quiet:
-        took, looks = time.perf_counter() - started, planner.pending()
-        if launched:
-            note(f"{counted(launched, 'Dagster run')} in {took:.1f} s.")
-        elif any(look.unavailable for look in looks):
-            note(f"Nothing was launched ({took:.1f} s).")
-        else:
-            note(f"Everything is up to date; nothing was launched ({took:.1f} s).")
-        if published:
-            note(f"Lost rows of lineage and registry were written again: {counted(published, 'row')}.")
-        for awaited in planner.awaited():
-            note(awaited)
-        if planner.unlearnt():
-            tell_outdated(planner)
-        for sentence in (sentence for look in looks for sentence in [*look.problems, *look.remarks]):
-            note(sentence)
-        tell_strays(settings, declarations(settings))
+        took = time.perf_counter() - started
+        with planner.ws.reading():  # one look at everything
+            _tell_end(planner, declarations(settings), launched, published, took)
     return launched
+
+
+def _tell_end(planner: "Planner", declared: "Declarations", launched: int, published: int, seconds: float) -> None:
+    """Print how many runs there were, how many lost rows were published again, and what is left to know."""
+    looks = planner.pending()
+    if launched:
+        note(f"{counted(launched, 'Dagster run')} in {seconds:.1f} s.")
+    elif any(look.unavailable for look in looks):
+        note(f"Nothing was launched ({seconds:.1f} s).")
+    else:
+        note(f"Everything is up to date; nothing was launched ({seconds:.1f} s).")
+    if published:
+        note(f"Lost rows of lineage and registry were written again: {counted(published, 'row')}.")
+    for awaited in planner.awaited():
+        note(awaited)
+    if planner.unlearnt():
+        tell_outdated(planner)
+    for sentence in (sentence for look in looks for sentence in [*look.problems, *look.remarks]):
+        note(sentence)
+    tell_strays(planner.ws.settings, declared)

@@ -11,11 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import duckdb
 import polars as pl
-import pyarrow as pa
 
 from ml_platform.errors import LakeError, first_line
 from ml_platform.lake import inlining, lake_format, lifetime
@@ -29,6 +28,9 @@ from ml_platform.lake.pandas_stays_out import keep_pandas_out
 from ml_platform.lake.spilling import SpillFolder
 from ml_platform.naming import literal
 from ml_platform.settings import Settings
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # 0.1 s, which most commands do not need
 
 T = TypeVar("T")
 
@@ -102,7 +104,7 @@ class Lake:
         with exhaustion_explained(self.spill_folder), page_damage_named(self.settings):
             return self.connection.execute(sql, parameters).pl()
 
-    def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> pa.RecordBatchReader:
+    def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> "pa.RecordBatchReader":
         """The result of a query as record batches. It owns this thread's cursor until read."""
         with exhaustion_explained(self.spill_folder), page_damage_named(self.settings):
             return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
@@ -146,6 +148,10 @@ class Lake:
         if what not in values:
             values[what] = make()
         return cast(T, values[what])
+
+    def remembers(self, what: str) -> bool:
+        """Whether `once` computed the result of that name inside this `reading()`."""
+        return what in (getattr(self._local, "values", None) or ())
 
     @property
     def is_reading(self) -> bool:

@@ -1,34 +1,44 @@
 """The tables' data files: whether they are present and whole, and what to do when they are not (S31)."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import snapshots
+from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
+from ml_platform.naming import literal
 
+_FEW = 4  # questions about one partition cost as much as one about all of a hundred
+_UNUSABLE = "unusable partitions"
 PARTITION = "_partition"  # the column that every partitioned table is partitioned by
 
 # DuckLake has no function that tells a file's partition; these tables are its published format 1.0.
 # A path is relative to the table's folder, that to the schema's, that to the data path.
-_FILES = f"""
+_FILES = """
 WITH present AS (
     SELECT 'data' AS kind, data_file_id AS own_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
-    FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL AND {{condition}}
+    FROM {{catalog}}ducklake_data_file WHERE end_snapshot IS NULL AND {condition}
     UNION ALL
     SELECT 'delete', delete_file_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
-    FROM {METADATA}.ducklake_delete_file WHERE end_snapshot IS NULL AND {{condition}})
+    FROM {{catalog}}ducklake_delete_file WHERE end_snapshot IS NULL AND {condition})
 SELECT s.schema_name, t.table_name, v.partition_value, f.data_file_id, f.file_size_bytes, f.kind, f.own_id,
-    CASE WHEN f.path_is_relative THEN
-        CASE WHEN t.path_is_relative THEN CASE WHEN s.path_is_relative THEN ? ELSE '' END || s.path ELSE '' END
-        || t.path ELSE '' END || f.path
+    CASE WHEN f.path_is_relative AND t.path_is_relative AND s.path_is_relative THEN 1 ELSE 0 END AS within_tables,
+    CASE WHEN f.path_is_relative THEN CASE WHEN t.path_is_relative THEN s.path ELSE '' END || t.path ELSE '' END
+        || f.path AS path
 FROM present f
-JOIN {METADATA}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
-JOIN {METADATA}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-LEFT JOIN {METADATA}.ducklake_file_partition_value v
+JOIN {{catalog}}ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
+JOIN {{catalog}}ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+LEFT JOIN {{catalog}}ducklake_file_partition_value v
     ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
+WHERE {of}
 """
+
+_LOST = (
+    "SELECT t.table_id FROM {catalog}ducklake_table t JOIN {catalog}ducklake_schema s ON s.schema_id = t.schema_id "
+    "WHERE s.schema_name = 'platform' AND t.table_name = 'lost' AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
+)
 
 
 @dataclass(frozen=True)
@@ -74,12 +84,36 @@ class DataFile:
             return False
 
 
-def current(lake: Lake, condition: str = "true") -> list[DataFile]:
-    """The files of the current snapshot, those that say what was deleted included."""
-    rows = lake.rows(_FILES.format(condition=condition), [f"{lake.tables}/"])
+def current(
+    lake: Lake,
+    condition: str = "true",
+    *,
+    tables: Collection[tuple[str, str]] | None = None,
+    of: TablePartition | None = None,
+) -> list[DataFile]:
+    """The files of the current snapshot, those that say what was deleted included.
+
+    `tables`: of these (schema, table) only; `of`: of this partition only, or of the whole table where it has none.
+    """
+    wanted = "1 = 1"
+    if of is not None:
+        wanted = _named(of.schema, of.table)
+        if of.partition is not None:
+            wanted += f" AND v.partition_value = {_plain(of.partition)}"
+    elif tables is not None:
+        wanted = " OR ".join(_named(schema, table) for schema, table in sorted(tables)) or "1 = 0"
     return [
-        DataFile(TablePartition(schema, table, partition), Path(path), file_id, kind, own_id, size)
-        for schema, table, partition, file_id, size, kind, own_id, path in rows
+        DataFile(
+            TablePartition(schema, table, partition),
+            lake.tables / path if int(within_tables) else Path(path),
+            int(file_id),
+            kind,
+            int(own_id),
+            int(size),
+        )
+        for schema, table, partition, file_id, size, kind, own_id, within_tables, path in catalog_rows(
+            lake, _FILES.format(condition=condition, of=wanted)
+        )
     ]
 
 
@@ -101,12 +135,21 @@ def unusable(lake: Lake) -> set[TablePartition]:
 
     One call answers for all tables and partitions.
     """
-    return lake.once("unusable partitions", lambda: {file.location for file in damaged(lake)} | not_made_again(lake))
+    return lake.once(_UNUSABLE, lambda: {file.location for file in damaged(lake)} | not_made_again(lake))
 
 
 def whole(lake: Lake, schema: str, table: str, partition: str | None = None) -> bool:
-    """Whether one partition (None: a whole table) can be read. For many, ask `unusable` once."""
-    return TablePartition(schema, table, partition) not in unusable(lake)
+    """Whether one partition (None: a whole table) can be read.
+
+    Inside `lake.reading()` a few are asked for one by one, and all at once where there are more.
+    """
+    one = TablePartition(schema, table, partition)
+    asked: list[TablePartition] = lake.once("partitions asked for", list)
+    if lake.remembers(_UNUSABLE) or len(asked) >= _FEW:
+        return one not in unusable(lake)
+    asked.append(one)
+    files = [file for file in current(lake, of=one) if file.location == one]
+    return all(file.is_complete for file in files) and one not in not_made_again(lake)
 
 
 def set_aside_damaged(lake: Lake) -> set[TablePartition]:
@@ -152,9 +195,18 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
     )
 
 
+def _named(schema: str, table: str) -> str:
+    return f"(s.schema_name = {_plain(schema)} AND t.table_name = {_plain(table)})"
+
+
+def _plain(text: str) -> str:
+    """A text in a query of the catalog, whose braces stand for themselves."""
+    return literal(text).replace("{", "{{").replace("}", "}}")
+
+
 def not_made_again(lake: Lake) -> set[TablePartition]:
     """The partitions that were set aside and not replaced since. Damaged current files do not count."""
-    if not lake.has("platform", "lost"):
+    if not catalog_rows(lake, _LOST):  # in most lakes none was ever lost
         return set()
     return {TablePartition(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}
 

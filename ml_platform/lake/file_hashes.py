@@ -14,17 +14,17 @@ import duckdb
 
 from ml_platform.errors import LakeError
 from ml_platform.lake.blobs import file_hash, unchanged
+from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import METADATA, Lake
-from ml_platform.lake.data_files import DataFile, TablePartition, current, damaged, set_aside, unusable
+from ml_platform.lake.data_files import DataFile, TablePartition, current, damaged, not_made_again, set_aside
 
 TABLE = "ml_platform_file_hashes"  # kind, file_id, sha256; beside DuckLake's own tables
 _TABLE = f"{METADATA}.{TABLE}"
 _ready: "weakref.WeakSet[Lake]" = weakref.WeakSet()  # lakes whose table of hashes was seen
 
 
-def note_committed(lake: Lake, snapshot: int, taken_hashes: Mapping[Path, str]) -> None:
-    """Note the files that a snapshot brought, under the write lock. `taken_hashes`: those taken before the lock."""
-    committed = current(lake, f"begin_snapshot = {snapshot}")
+def note_committed(lake: Lake, committed: Collection[DataFile], taken_hashes: Mapping[Path, str]) -> None:
+    """Note the files that a commit brought, under the write lock. `taken_hashes`: those taken before the lock."""
     if committed:
         _note(lake, committed, taken_hashes)
 
@@ -57,10 +57,7 @@ def changed(lake: Lake, tables: Collection[tuple[str, str]] | None = None) -> li
     """
     hashes = _hashes(lake)
     return [
-        file
-        for file in current(lake)
-        if tables is None or (file.location.schema, file.location.table) in tables
-        if not _as_committed(file, hashes.get((file.kind, file.own_id)))
+        file for file in current(lake, tables=tables) if not _as_committed(file, hashes.get((file.kind, file.own_id)))
     ]
 
 
@@ -70,11 +67,12 @@ def check(lake: Lake, tables: Collection[tuple[str, str]], read: Collection[Tabl
     What changed is set aside, so that the next run makes it again. Raises LakeError that names it, and where one of
     the partitions `read` was set aside before and is not made again yet.
     """
-    damage = changed(lake, tables) if tables else []
+    with lake.reading():  # one look at the catalog for both
+        damage = changed(lake, tables) if tables else []
+        missing = ", ".join(sorted(one.name for one in not_made_again(lake).intersection(read))) if read else ""
     if damage:
         damage = changed(lake, tables)  # what another process replaced while we looked is current no more
     if not damage:
-        missing = ", ".join(sorted(one.name for one in unusable(lake).intersection(read))) if read else ""
         if missing:
             raise LakeError(
                 f"The rows of {missing} are lost and not made again yet, so nothing was made of what is left.",
@@ -99,7 +97,8 @@ def _hashes(lake: Lake) -> dict[tuple[str, int], str]:
     """(kind, id) → SHA-256 in hex."""
     if not exist(lake):
         return {}
-    return {(kind, number): digest for kind, number, digest in lake.rows(f"SELECT kind, file_id, sha256 FROM {_TABLE}")}
+    rows = catalog_rows(lake, f"SELECT kind, file_id, sha256 FROM {{catalog}}{TABLE}")
+    return {(kind, int(number)): digest for kind, number, digest in rows}
 
 
 def without_hash(lake: Lake) -> list[DataFile]:

@@ -15,8 +15,10 @@ from ml_platform.naming import FILLED_IN
 
 def column_filled_in(frame: pl.DataFrame) -> str | None:
     """The first column in which a text, a name, or something nested holds such a word; None without any."""
+    with_braces = _with_braces(frame)
     for column in frame:
-        texts = (leaf for leaf in leaves(column.alias("column")) if leaf.dtype == pl.String)
+        plain_text = column.dtype == pl.String and column.name not in with_braces
+        texts = (leaf for leaf in leaves(column.alias("column")) if leaf.dtype == pl.String and not plain_text)
         if _name_is(column.name, column.dtype) or any(_holds(leaf) for leaf in texts):
             return column.name
     return None
@@ -27,6 +29,13 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     texts = [name for name, kind in frame.schema.items() if kind == pl.String and _holds(frame[name].alias("column"))]
     pattern = FILLED_IN.pattern
     return frame.with_columns(pl.col(name).str.replace_all(pattern, "{ $1}") for name in texts) if texts else frame
+
+
+def _with_braces(frame: pl.DataFrame) -> set[str]:
+    """The columns of texts of which one has a brace, asked for all of them in one call."""
+    numbered = {f"c{i}": column for i, column in enumerate(frame) if column.dtype == pl.String}
+    braces = pl.DataFrame(numbered).select(pl.all().str.contains("{", literal=True).any())
+    return {numbered[name].name for name in braces.columns if braces.item(0, name)} if numbered else set()
 
 
 def _holds(texts: pl.Series) -> bool:

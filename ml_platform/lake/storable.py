@@ -17,10 +17,12 @@
 
 import json
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # 0.1 s, which commands that only read do not need
 
 
 def storable(frame: pl.DataFrame) -> pl.DataFrame:
@@ -37,8 +39,10 @@ def storable(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(changed) if changed else frame
 
 
-def to_arrow(frame: pl.DataFrame) -> pa.Table:
+def to_arrow(frame: pl.DataFrame) -> "pa.Table":
     """`frame` as an Arrow table that DuckLake can write: times of day in microseconds, also where they are nested."""
+    import pyarrow as pa
+
     table = frame.to_arrow()
     fields = [pa.field(field.name, _in_microseconds(field.type)) for field in table.schema]
     schema = pa.schema(fields)
@@ -51,7 +55,9 @@ def to_arrow(frame: pl.DataFrame) -> pa.Table:
     return pa.table(columns, schema=schema)
 
 
-def _in_microseconds(kind: pa.DataType) -> pa.DataType:
+def _in_microseconds(kind: "pa.DataType") -> "pa.DataType":
+    import pyarrow as pa
+
     if pa.types.is_time(kind):
         return pa.time64("us")
     if pa.types.is_large_list(kind):

@@ -18,7 +18,7 @@ import duckdb
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import data_files, file_hashes, leftovers, lifetime, snapshots
-from ml_platform.lake.catalog_faults import page_damage, page_damage_named
+from ml_platform.lake.catalog_faults import page_damage_named
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.data_files import PARTITION
 from ml_platform.lake.disk_faults import exhausted, explained
@@ -73,9 +73,8 @@ class Transaction:
     def replace(self, schema: str, table: str, rows: Rows, *, partition: str | None, evolve: bool = False) -> int:
         """Replace a partition (None: the whole table) by `rows`; returns the number of rows.
 
-        A missing table is created, partitioned by `_partition` unless `partition` is None. A column
-        that the table lacks is added with `evolve`, and refused without; one that the rows lack is
-        null. Raises LakeError for a column whose type changed.
+        A missing table is created, partitioned by `_partition` unless `partition` is None. A column that it lacks is
+        added with `evolve`, and refused without; one that the rows lack is null. Raises LakeError for a changed type.
         """
         source = self._source(rows)
         self._fit(schema, table, source, partition is not None, evolve)
@@ -191,27 +190,34 @@ class Transaction:
         )
         return count
 
+    def release_views(self) -> None:
+        """Let go of the frames that were inserted. Inside the transaction it costs nothing, and 5 ms after it."""
+        while self._views:
+            self.lake.connection.unregister(self._views.pop())
+
     def note(self) -> None:
         """Note the hashes of the files that were committed, and the snapshot, while the write lock is still held.
 
         A full disk must not keep the rows off record: who opens the lake next notes the hashes, and of snapshots a
         lower bound does.
         """
-        assert self.snapshot is not None  # it was just committed
         try:
-            file_hashes.note_committed(self.lake, self.snapshot, self._added)
+            with self.lake.reading():  # one look at the catalog for both
+                self.snapshot = snapshots.newest(self.lake)
+                files = data_files.current(self.lake, f"begin_snapshot = {self.snapshot}")
+            file_hashes.note_committed(self.lake, files, self._added)
         except (OSError, duckdb.Error) as error:
             if exhausted(error, self.lake.folder) is None:
                 raise
         except LakeError:  # a full disk, said already by what asked the catalog
             pass
-        with suppress(LakeError):
-            lifetime.note(self.lake.folder, self.lake.identity, self.snapshot)
+        if self.snapshot is not None:
+            with suppress(LakeError):
+                lifetime.note(self.lake.folder, self.lake.identity, self.snapshot)
 
     def clean_up(self, *, committed: bool) -> None:
         """Let go of what the transaction held outside the catalog."""
-        for name in self._views:
-            self.lake.connection.unregister(name)
+        self.release_views()
         for path in [*self._staged, *([] if committed else self._added)]:
             path.unlink(missing_ok=True)
 
@@ -220,10 +226,9 @@ class Transaction:
 def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) -> Iterator[Transaction]:
     """A transaction under the write lock; committed at the end, rolled back when the body raises.
 
-    The snapshot's message names the asset and partition; its extra info holds run id, content key
-    and `details` as JSON. Raises LakeError when the lock is not free within `lock_timeout`, when
-    this thread is writing already, and when the disk is full or not writable. What fails after the commit says so: the
-    rows stay, and the next run records them (S43).
+    The snapshot's message names asset and partition; its extra info holds run id, content key and `details` as JSON.
+    Raises LakeError when the lock is not free within `lock_timeout`, when this thread is writing already, for a damaged
+    catalog and a full disk. What fails after the commit says so: the rows stay, and the next run records them (S43).
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
@@ -249,6 +254,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
                 connection.execute("BEGIN")
                 try:
                     yield transaction
+                    transaction.release_views()
                     connection.execute(
                         f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",
                         ["ml_platform", what, _commit_info(info)],
@@ -257,7 +263,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
                 except BaseException:  # an interrupt too: nothing of the transaction may stay open
                     _roll_back(connection)
                     raise
-                transaction.snapshot = _commit(lake, mark)
+                _commit(lake, mark)
             committed = True
             with explained(lake.folder, _COMMITTED):
                 transaction.note()
@@ -272,8 +278,8 @@ def _commit_info(info: Mapping[str, Any]) -> str:
     return FILLED_IN.sub(r"\\u007b\1}", json.dumps(info))
 
 
-def _commit(lake: Lake, mark: str) -> int:
-    """COMMIT; the snapshot's id. An error after which the commit is found in the lake is none."""
+def _commit(lake: Lake, mark: str) -> None:
+    """COMMIT. An error after which the commit is found in the lake is none."""
     try:
         lake.connection.execute("COMMIT")
     except BaseException as error:
@@ -281,15 +287,11 @@ def _commit(lake: Lake, mark: str) -> int:
         try:
             landed = snapshots.marked(lake, mark)
         except duckdb.Error:
-            if isinstance(error, duckdb.Error) and (damage := page_damage(error, lake.settings)) is not None:
-                raise damage from None
             raise LakeError(
                 f"The outcome of the commit is unknown: {error}", remedy="Run again: finished work is skipped."
             ) from error
         if landed is None:
             raise
-        return landed
-    return snapshots.current(lake)
 
 
 def _roll_back(connection: duckdb.DuckDBPyConnection) -> None:

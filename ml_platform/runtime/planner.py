@@ -4,18 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ml_platform.errors import NotFoundError, OrderError
-from ml_platform.lake import data_files
 from ml_platform.runtime.settled import lacked_examples, settled_steps
+from ml_platform.runtime.stale_tables import Assets, lost_needs, stale_ingestion, stale_tables
+from ml_platform.runtime.standing import Standing, code_stamps, is_current, may_stand, settled_plan, standing
 from ml_platform.runtime.step import Job, Step
 from ml_platform.runtime.workspace import Workspace, intact
-from ml_platform.sources.rereading import can_reread
-from ml_platform.sources.scan import Pending, pending, refused
+from ml_platform.sources.scan import Pending, pending
 from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.spec.tables import Table
-from ml_platform.state import checks, decisions, ledger
-from ml_platform.state import files as file_records
+from ml_platform.state import decisions, ledger, settled_plans
+from ml_platform.state.settled_plans import SettledPlan
 from ml_platform.validation import completeness, validated
 
 
@@ -58,6 +57,7 @@ class Planner:
         self.pipeline = pipeline
         self.steps = steps
         self._recompute = recompute
+        code_stamps()
 
     def work(self, through: str | None = None, only: str | None = None) -> Iterator[Work]:
         """Yield the runs to launch. Each is planned after the previous one finished.
@@ -68,38 +68,49 @@ class Planner:
         keys = self.pipeline.partition_keys(through or only)
         if not keys:
             return  # no partition has ended yet
-        first = keys[0]
-        with self.ws.reading():
-            needed = self._lost_needs()
-        for partition, stale in needed:
-            yield Work("data", partition, 0, 1, stale)
-        with self.ws.reading():
-            stale = self._stale_ingestion()
+        first, partitions, history = keys[0], list[str](), dict[str, Assets]()
+        begin: int | None = None
+        with self.ws.reading():  # one look where neither a lost table nor a file comes before the partitions
+            needed = lost_needs(self.ws, self.pipeline)
+            stale = [] if needed else stale_ingestion(self.ws, self.pipeline)
+            if not needed and not stale:
+                partitions, begin, history = self._begin(through, only)
+        for partition, lost in needed:
+            yield Work("data", partition, 0, 1, lost)
+        if needed:
+            with self.ws.reading():
+                stale = stale_ingestion(self.ws, self.pipeline)
         if stale:
             yield Work("data", first, 0, 1, stale)
-        with self.ws.reading():
-            partitions = self._wanted(through, only)
-            untouched = [p for p in partitions if not self._stale(p)]
-            history = self._history(only) if only and not untouched else {}
+        if needed or stale:
+            with self.ws.reading():
+                partitions, begin, history = self._begin(through, only)
         for partition, stale in history.items():
             yield Work("data", partition, 0, 1, stale)
         jobs: tuple[Job, ...] = ("data", "train") if self.pipeline.partitions else ("data", "train", "data")
-        for index, partition in enumerate(partitions):
-            if partition in untouched:
-                continue
-            untouched = []  # what is made now may make any later partition stale
+        while begin is not None:
+            partition = partitions[begin]
             for job in jobs:  # without partitions the new champion scores what waits
                 with self.ws.reading():
                     stale = self._stale_assets(job, partition)
                 if stale:
-                    yield Work(job, partition, index, len(partitions), stale)
+                    yield Work(job, partition, begin, len(partitions), stale)
+            with self.ws.reading():  # what was made now may make any later partition stale
+                begin = self._first_stale(partitions, begin + 1)
         if only is None and isinstance(self.pipeline.examples.label, Label):
             yield from self._answered(partitions)
+
+    def _begin(self, through: str | None, only: str | None) -> tuple[list[str], int | None, dict[str, list[list[str]]]]:
+        """The partitions that are wanted, the position of the first stale one, and what `only` needs before."""
+        partitions = self._wanted(through, only)
+        begin = self._first_stale(partitions, 0)
+        return partitions, begin, self._history(only) if only and begin is not None else {}
 
     def _answered(self, partitions: list[str]) -> Iterator[Work]:
         """Runs for earlier partitions that became stale because later ones brought their labels."""
         with self.ws.reading():
-            answered = [p for p in partitions if self._stale_assets("data", p)]
+            stand = self._standing().partitions
+            answered = [p for p in partitions if p not in stand and self._stale_assets("data", p)]
         for partition in answered:
             with self.ws.reading():
                 stale = self._stale_assets("data", partition)
@@ -111,18 +122,67 @@ class Planner:
         with self.ws.reading():
             stale = self._stale_assets(job, partition) if partition in self.complete() else []
             if job == "data":
-                stale += [*self._stale_ingestion(), *(["raw", one.table] for one in self.pending() if one.unavailable)]
+                stale += stale_ingestion(self.ws, self.pipeline)
+                stale += [["raw", one.table] for one in self.pending() if one.unavailable]
             return stale
 
     def outdated(self) -> list[str]:
         """The settled partitions whose results would differ if computed now."""
         with self.ws.reading():
-            return [p for p in self.complete() if self._leaves("data", p) or self._leaves("train", p)]
+            return self._outdated(self.complete(), self._standing())
+
+    def keep_settled(self) -> None:
+        """Keep what a plan of everything finds settled, so that later plans look at what changed since."""
+        plan = None if self._is_kept() else self._settled_plan()
+        if plan is not None and plan != settled_plans.last(self.ws.state, plan.pipeline):
+            settled_plans.keep(self.ws.state, plan)
+
+    def _is_kept(self) -> bool:
+        """Whether the plan that was kept is of this moment of the state, so that there is nothing to add to it."""
+        with self.ws.reading():
+            complete = self.complete() if self.pipeline.partitions else []
+            return bool(complete) and is_current(self.ws, self.pipeline, self.steps, complete[-1])
+
+    def _settled_plan(self) -> SettledPlan | None:
+        """None without partitions, and before the first of them is complete."""
+        if self.pipeline.partitions is None:
+            return None
+        with self.ws.reading():
+            partitions = self.complete()
+            if not partitions:
+                return None
+            stands = self._standing()
+            others = [
+                p
+                for p in partitions
+                if p not in stands.partitions
+                if self._stale(p) or not may_stand(self.ws, self.pipeline, self.steps, p)
+            ]
+            return settled_plan(
+                self.ws, self.pipeline, self.steps, partitions[-1], others, self._outdated(partitions, stands)
+            )
 
     def unlearnt(self) -> bool:
         """Whether the newest partition is settled and would train a different model now."""
         with self.ws.reading():
             return any(self._leaves("train", newest) for newest in self.complete()[-1:])
+
+    def _outdated(self, partitions: list[str], stands: Standing) -> list[str]:
+        return [
+            p
+            for p in partitions
+            if (p in stands.outdated if p in stands.partitions else self._leaves("data", p) or self._leaves("train", p))
+        ]
+
+    def _standing(self) -> Standing:
+        """What needs no work for sure, by the last plan that was kept."""
+        return Standing() if self._recompute else standing(self.ws, self.pipeline, self.steps)
+
+    def _first_stale(self, partitions: list[str], begin: int) -> int | None:
+        """The position of the first stale partition from `begin` on; None where there is none."""
+        stand = self._standing().partitions if begin < len(partitions) else frozenset()
+        rest = range(begin, len(partitions))
+        return next((i for i in rest if partitions[i] not in stand and self._stale(partitions[i])), None)
 
     def _leaves(self, job: Job, partition: str) -> bool:
         return bool(self._plan(job, partition, with_outdated=True)[1])
@@ -160,53 +220,12 @@ class Planner:
             raise OrderError(f"{self.pipeline.name} has no complete data for {only}.", remedy=remedy)
         return [only]
 
-    def _history(self, only: str) -> dict[str, list[list[str]]]:
+    def _history(self, only: str) -> dict[str, Assets]:
         """Stale tables of earlier partitions, which the features of a single partition may read."""
-        stale_by_partition = {p: self._stale_tables(p) for p in self.pipeline.partition_keys_upto(only)[:-1]}
+        stale_by_partition = {
+            p: stale_tables(self.ws, self.pipeline, p) for p in self.pipeline.partition_keys_upto(only)[:-1]
+        }
         return {partition: stale for partition, stale in stale_by_partition.items() if stale}
-
-    def _lost_needs(self) -> list[tuple[str, list[list[str]]]]:
-        """The lost partitions of tables that `clean` of others needs: without them no file can be screened."""
-        needs = {need for table in self.pipeline.tables for need in table.needs}
-        needed = {name for name in needs if self.ws.slices.get(name) is not None}  # others come with the ingestion
-        unusable = data_files.unusable(self.ws.lake)
-        lost = sorted((str(one.partition), one.table) for one in unusable if one.schema == "validated")
-        return [(partition, _layers(self.pipeline.table(name))) for partition, name in lost if name in needed]
-
-    def _stale_ingestion(self) -> list[list[str]]:
-        """The assets of tables with new files, with fewer refused ones, or not yet screened as currently declared.
-
-        Unpartitioned tables that `clean` of others needs are included, so that they are validated first.
-        """
-        stale: list[list[str]] = []
-        for table in self.pipeline.tables:
-            look = pending(self.ws.state, table)
-            waits = not look.nothing or can_reread(self.ws, table)
-            if waits or self._refused_before(table) > len(refused(self.ws.state, table, look)):
-                stale.append(["raw", table.name])
-            unknown = validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) is None
-            if (
-                stale[-1:] == [["raw", table.name]]
-                or unknown
-                or (self.ws.slices.get(table.name) is None and self._table_is_stale(table, WHOLE))
-            ):
-                stale += _layers(table)
-        needed = {need for table in self.pipeline.tables for need in table.needs}
-        if any(key == ["validated", name] for key in stale for name in needed):
-            needing = [table for table in self.pipeline.tables if table.needs]
-            stale += [key for table in needing for key in _layers(table) if key not in stale]
-        return stale if stale and self._has_data(stale) else []
-
-    def _refused_before(self, table: Table) -> float:
-        """How many refused files a failed check counts at most. Where fewer are there now, it is run again."""
-        failed = [row for row in checks.failed(self.ws.state) if (row.table_name, row.name) == (table.name, "schema")]
-        return max((row.value or 0 for row in failed), default=0)
-
-    def _has_data(self, stale: list[list[str]]) -> bool:
-        """Whether a table has new files or ingested ones. An empty landing folder is no failed contract."""
-        return any(key[0] == "raw" for key in stale) or any(
-            file_records.standing(self.ws.state, table.name) for table in self.pipeline.tables
-        )
 
     def _stale(self, partition: str) -> bool:
         return bool(self._stale_assets("data", partition) or self._stale_assets("train", partition))
@@ -224,7 +243,7 @@ class Planner:
         stale: list[list[str]] = []
         outdated: list[list[str]] = []
         if job == "data":
-            stale += self._stale_tables(partition)
+            stale += stale_tables(self.ws, self.pipeline, partition)
         settled = frozenset() if self._recompute else self._settled(partition, stale)
         for step in self.steps:
             if step.job != job:
@@ -253,15 +272,8 @@ class Planner:
     def _nothing_to_train(self, partition: str) -> bool:
         """Whether the decision was skipped and no earlier training of the partition is revoked by it (S21)."""
         first = next(step for step in self.steps if step.job == "train")
-        decided = decisions.current(self.ws.state, self.pipeline.name).get(partition)
+        decided = decisions.current_of(self.ws.state, self.pipeline.name, partition)
         return self._record(first, partition) is None and decided is not None and not decided.trains
-
-    def _stale_tables(self, partition: str) -> list[list[str]]:
-        stale: list[list[str]] = []
-        for table in self.pipeline.tables:
-            if self._table_is_stale(table, WHOLE if self.ws.slices.get(table.name) is None else partition):
-                stale += _layers(table)
-        return stale
 
     def _step_is_stale(self, step: Step, partition: str) -> bool:
         last = self._record(step, partition)
@@ -285,16 +297,3 @@ class Planner:
             return step.key(self.ws, self.pipeline, partition).content_key
         except (OrderError, NotFoundError):
             return None
-
-    def _table_is_stale(self, table: Table, partition: str) -> bool:
-        last = ledger.latest_of(self.ws.state, f"validated/{table.name}", partition)
-        key = validated.validated_key(self.ws.state, table, self.ws.slices.get(table.name), partition)
-        if last is None or key is None or last.content_key != key:
-            return True
-        if (table.name, partition) in checks.unfinished(self.ws.state):  # killed between the rows and their checks
-            return True
-        return not all(intact(self.ws, last, f"{layer}.{table.name}") for layer in ("validated", "quarantine"))
-
-
-def _layers(table: Table) -> list[list[str]]:
-    return [["validated", table.name], ["quarantine", table.name]]

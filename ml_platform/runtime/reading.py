@@ -12,20 +12,17 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace
-from ml_platform.spec.durations import since_epoch
+from ml_platform.spec.durations import EPOCH, since_epoch
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import ledger
+from ml_platform.spec.tables import Table
+from ml_platform.state import ledger, spans
+from ml_platform.state.spans import Spans
 from ml_platform.state.versions import Version
-
-_NEVER = 2**62  # microseconds
 
 
 @dataclass(frozen=True)
 class _Spans:
-    """The time range in which rows of each partition are relevant, in microseconds.
-
-    A partition without usable rows has a range that starts after every moment.
-    """
+    """The time range in which rows of each partition with usable rows are relevant, in microseconds."""
 
     partitions: list[str]
     first: npt.NDArray[np.int64]
@@ -49,20 +46,20 @@ def validated(
     """
     reads = []
     for name in dict.fromkeys([pipeline.examples.table, *definition.tables]):
-        records = ledger.latest(ws.state, f"validated/{name}")
+        asset = f"validated/{name}"
         if pipeline.table(name).event_time is None or end is None or start is None:
-            matter = {partition for _, partition in records}
+            matter = {partition for _, partition in ledger.latest(ws.state, asset)}
         else:
             matter = _overlapping(ws, pipeline, name, definition.reads(name), start, end)
             matter |= _own(ws, pipeline, name, start)
-        reads += _reads(records, f"validated/{name}", matter)
+        reads += _reads(ws, asset, matter)
     return reads
 
 
-def _reads(records: Mapping[ledger.Key, ledger.Record], asset: str, partitions: Iterable[str]) -> list[Read]:
+def _reads(ws: Workspace, asset: str, partitions: Iterable[str]) -> list[Read]:
     """Reads of the partitions that have a record, in order."""
-    recorded = (records.get((asset, partition)) for partition in sorted(partitions))
-    return [Read(asset, record.partition, record.content_key) for record in recorded if record is not None]
+    recorded = ledger.latest_of_each(ws.state, asset, sorted(partitions))
+    return [Read(asset, record.partition, record.content_key) for record in recorded]
 
 
 def _own(ws: Workspace, pipeline: ModelPipeline, name: str, start: datetime) -> set[str]:
@@ -77,29 +74,71 @@ def _overlapping(
     ws: Workspace, pipeline: ModelPipeline, name: str, lookback: int | None, start: datetime, end: datetime
 ) -> set[str]:
     since = None if lookback is None else start - timedelta(microseconds=lookback)
-    spans = ws.state.once(f"spans of {name}", lambda: _spans(ws, pipeline, name))
-    return spans.overlapping(end, since)
+    ranges = ws.state.once(f"spans of {name}", lambda: _spans(ws, pipeline, name))
+    return ranges.overlapping(end, since)
 
 
 def _spans(ws: Workspace, pipeline: ModelPipeline, name: str) -> _Spans:
-    event = quoted(pipeline.table(name).event_time or "")
-    rows = ws.lake.rows(
-        "SELECT _partition, coalesce(epoch_us(min(_usable_at)), ?), "
-        f"coalesce(epoch_us(max(greatest(_usable_at, _known_at, {event}))), ?) "
-        f"FROM validated.{quoted(name)} GROUP BY _partition",
-        [_NEVER, -_NEVER],
-    )
+    rows = [
+        (partition, one.first_usable, one.last_relevant)
+        for partition, one in spans_by_partition(ws, pipeline.table(name)).items()
+        if one.first_usable is not None and one.last_relevant is not None
+    ]
     first, last = (np.array([row[i] for row in rows], dtype=np.int64) for i in (1, 2))
     return _Spans([row[0] for row in rows], first, last)
+
+
+def spans_by_partition(ws: Workspace, table: Table) -> Mapping[str, Spans]:
+    """The spans of every partition of a validated table: those on record, or of its rows where one has none yet."""
+    recorded = spans.of_table(ws.state, table.name)
+    return scanned_spans(ws, table) if recorded is None else recorded
+
+
+def scanned_spans(ws: Workspace, table: Table) -> dict[str, Spans]:
+    """The spans of every partition that has rows, from the rows."""
+    event = quoted(table.event_time) if table.event_time else "NULL::TIMESTAMPTZ"
+    rows = ws.lake.rows(
+        "SELECT _partition, epoch_us(min(_usable_at)), "
+        f"epoch_us(max(greatest(_usable_at, _known_at, {event}))), "
+        f"epoch_us(min(_known_at)), epoch_us(max(_known_at)), epoch_us(max({event})) "
+        f"FROM validated.{quoted(table.name)} GROUP BY _partition"
+    )
+    return {row[0]: Spans(*row[1:]) for row in rows}
+
+
+def record_missing_spans(ws: Workspace, table: Table) -> None:
+    """Keep the spans of partitions that code before they were kept has recorded, from their rows."""
+    lacking = spans.missing(ws.state, table.name)
+    if not lacking:
+        return
+    present, none = scanned_spans(ws, table), Spans(None, None, None, None, None)
+    with ws.state.writing():
+        still_lacking = spans.missing(ws.state, table.name)
+        for partition, number in lacking.items():
+            if still_lacking.get(partition) == number:
+                spans.record(ws.state, number, present.get(partition, none))
 
 
 def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, datetime | None]:
     """When each table that is read first became usable (S14). It affects features of all partitions."""
     return {
-        name: ws.lake.value(f"SELECT min(_usable_at) FROM validated.{quoted(name)}")
+        name: _first_usable(ws, name)
         for name, table in sorted(definition.tables.items())
         if table.timed and ws.lake.columns("validated", name)
     }
+
+
+def _first_usable(ws: Workspace, table: str) -> datetime | None:
+    recorded = spans.of_table(ws.state, table)
+    if recorded is None:
+        first: datetime | None = ws.lake.value(f"SELECT min(_usable_at) FROM validated.{quoted(table)}")
+        return first
+    moments = (one.first_usable for one in recorded.values())
+    return _moment(min((moment for moment in moments if moment is not None), default=None))
+
+
+def _moment(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else EPOCH + timedelta(microseconds=microseconds)
 
 
 def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
@@ -107,9 +146,12 @@ def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
     table = pipeline.table(pipeline.examples.table)
     if table.event_time is None or not ws.lake.columns("validated", table.name):
         return None
-    sql = f"SELECT max({quoted(table.event_time)}) FROM validated.{quoted(table.name)}"
-    newest: datetime | None = ws.state.once(f"newest of {table.name}", lambda: ws.lake.value(sql))
-    return newest
+    return ws.state.once(f"newest of {table.name}", lambda: _newest_event(ws, table))
+
+
+def _newest_event(ws: Workspace, table: Table) -> datetime | None:
+    moments = (one.newest_event for one in spans_by_partition(ws, table).values())
+    return _moment(max((moment for moment in moments if moment is not None), default=None))
 
 
 def labels(
@@ -117,30 +159,30 @@ def labels(
 ) -> list[Read]:
     """The validated partitions with labels known before `known_before` (None: all) and from `known_from` on."""
     name = pipeline.label_table
-    records = ledger.latest(ws.state, f"validated/{name}")
+    asset = f"validated/{name}"
     if known_before is None:
-        return _reads(records, f"validated/{name}", (partition for _, partition in records))
-    sql = f"SELECT _partition, min(_known_at), max(_known_at) FROM validated.{quoted(name)} GROUP BY _partition"
-    spans = ws.state.once(f"labels of {name}", lambda: ws.lake.rows(sql))
+        return _reads(ws, asset, (partition for _, partition in ledger.latest(ws.state, asset)))
+    before = since_epoch(known_before)
+    since = None if known_from is None else since_epoch(known_from)
     matter = (
         partition
-        for partition, first, last in spans
-        if first is not None and first < known_before and (known_from is None or last >= known_from)
+        for partition, one in spans_by_partition(ws, pipeline.table(name)).items()
+        if one.first_known is not None and one.last_known is not None
+        if one.first_known < before and (since is None or one.last_known >= since)
     )
-    return _reads(records, f"validated/{name}", matter)
+    return _reads(ws, asset, matter)
 
 
 def labels_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> list[Read]:
     """The validated partition with the labels of a partition whose examples are labelled by their own rows."""
-    asset = f"validated/{pipeline.label_table}"
-    return _reads(ledger.latest(ws.state, asset), asset, [partition])
+    return _reads(ws, f"validated/{pipeline.label_table}", [partition])
 
 
 def own(ws: Workspace, pipeline: ModelPipeline, step: str, partitions: list[str]) -> list[Read]:
     """Reads of a step's partitions, as far as they were made."""
     asset = f"{pipeline.name}/{step}"
-    records = ledger.latest(ws.state, asset)
-    return [Read(asset, p, records[asset, p].content_key) for p in partitions if (asset, p) in records]
+    records = ledger.latest_of_each(ws.state, asset, partitions)
+    return [Read(asset, record.partition, record.content_key) for record in records]
 
 
 def version(registered: Version) -> Read:
@@ -150,7 +192,7 @@ def version(registered: Version) -> Read:
 
 def latest(ws: Workspace, pipeline: ModelPipeline, step: str, partition: str) -> ledger.Record:
     """The latest record of a step for a partition. Raises OrderError when it never ran."""
-    record = ledger.latest(ws.state, f"{pipeline.name}/{step}").get((f"{pipeline.name}/{step}", partition))
+    record = ledger.latest_of(ws.state, f"{pipeline.name}/{step}", partition)
     if record is None:
         raise OrderError(
             f"{pipeline.name}/{step} was not made for {partition}.",

@@ -117,7 +117,7 @@ def _carried_through(ws: Workspace, pipeline: ModelPipeline, partition: str, rec
 
 def _was_promoted(ws: Workspace, pipeline: ModelPipeline, version: int | None) -> bool:
     """Whether a person promoted what was blocked or waited."""
-    return any(e.version == version for e in promotions.changes(promotions.history(ws.state, pipeline.name)))
+    return any(entry.version == version for entry in promotions.changed(ws.state, pipeline.name))
 
 
 def _mark(records: _Records) -> str:

@@ -7,6 +7,7 @@ named `<name>::<type>`. `files.columns` of the operational state remembers which
 
 import json
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import polars as pl
@@ -69,8 +70,8 @@ def homes_of(frame: pl.DataFrame, existing: dict[str, str], incoming: dict[str, 
             continue
         short = incoming[name] if len(incoming[name]) <= 30 else incoming[name].split("(")[0]
         base = name.replace("\0", "\ufffd") or "unnamed"  # SQL has no other name for such a column
-        candidates = [base, *(f"{base}::{short}{suffix}" for suffix in ("", *(f"#{n}" for n in range(2, 1000))))]
-        for candidate in candidates:
+        others = (f"{base}::{short}{'' if n == 1 else f'#{n}'}" for n in range(1, 1000))
+        for candidate in chain([base], others):
             lower = candidate.lower()
             home, stored = taken.get(lower, (candidate, incoming[name]))
             if lower not in used and stored == incoming[name]:

@@ -106,6 +106,10 @@ class State:
         """Whether this thread is inside `reading()`."""
         return getattr(self._local, "remembered", None) is not None
 
+    def remembers(self, name: str) -> bool:
+        """Whether `once` computed the result of that name inside this `reading()`."""
+        return name in (getattr(self._local, "remembered", None) or ())
+
     def once(self, name: str, compute: Callable[[], T]) -> T:
         """The result of `compute`; inside `reading()` it is computed once per name."""
         remembered: dict[str, Any] | None = getattr(self._local, "remembered", None)

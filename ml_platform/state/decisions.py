@@ -36,6 +36,7 @@ class DecisionRecord:
         return str(asked["replaces"]) if asked else ""
 
 
+_FEW = 40  # queries of one decision cost as much as one of 2,000
 _SELECTED = [table.c[name] for name in DecisionRecord.__dataclass_fields__]
 
 
@@ -68,6 +69,25 @@ def history(state: State, pipeline: str) -> list[DecisionRecord]:
 def current(state: State, pipeline: str) -> dict[str, DecisionRecord]:
     """The decision in effect of every partition."""
     return state.once(f"decisions of {pipeline}", lambda: _newest(state, pipeline))
+
+
+def current_of(state: State, pipeline: str, partition: str) -> DecisionRecord | None:
+    """The decision in effect of one partition; None before the first.
+
+    Inside `reading()` a few partitions are asked for one by one, and all at once where there are more.
+    """
+    single: dict[str, DecisionRecord | None] = state.once(f"single decisions of {pipeline}", dict)
+    if partition not in single:
+        if state.remembers(f"decisions of {pipeline}") or len(single) >= _FEW:
+            return current(state, pipeline).get(partition)
+        single[partition] = _newest_of(state, pipeline, partition)
+    return single[partition]
+
+
+def _newest_of(state: State, pipeline: str, partition: str) -> DecisionRecord | None:
+    mine = select(*_SELECTED).where(table.c.pipeline == pipeline, table.c.partition == partition)
+    row = state.first(mine.order_by(table.c.id.desc()).limit(1))
+    return None if row is None else DecisionRecord(*row)
 
 
 def newest_manual(state: State, pipeline: str) -> dict[str, DecisionRecord]:

@@ -11,6 +11,8 @@ from sqlalchemy import and_, delete, func, insert, select, union_all, update
 from ml_platform.state.database import State
 from ml_platform.state.schema import files, landings, screenings, unfinished_files
 
+_LISTED = 500  # values of one IN (…)
+
 
 @dataclass(frozen=True)
 class FileVersion:
@@ -100,9 +102,10 @@ def with_rows(state: State, table: str) -> dict[str, FileVersion]:
 
 def begin(state: State, table: str, versions: Iterable[FileVersion]) -> None:
     """Announce versions whose rows are about to be committed to the lake (S43)."""
-    with state.writing() as connection:
-        for version in versions:
-            connection.execute(insert(unfinished_files).values(table_name=table, file_id=version.file_id))
+    rows = [{"table_name": table, "file_id": version.file_id} for version in versions]
+    if rows:
+        with state.writing() as connection:
+            connection.execute(insert(unfinished_files), rows)
 
 
 def unfinished(state: State, table: str) -> list[str]:
@@ -119,18 +122,25 @@ def forget_unfinished(state: State, table: str) -> None:
 
 def record(state: State, table: str, version: FileVersion, run_id: str) -> None:
     """Record a version, end its announcement, and mark the version that it replaces."""
-    mine = files.c.table_name == table
-    values: dict[str, Any] = {**asdict(version), "table_name": table, "run_id": run_id}
+    record_all(state, table, [version], run_id)
+
+
+def record_all(state: State, table: str, versions: Sequence[FileVersion], run_id: str) -> None:
+    """The same for many versions, in this order. No one replaces another of them."""
+    mine, announced = files.c.table_name == table, unfinished_files.c
     with state.writing() as connection:
-        if version.replaces is not None:
-            connection.execute(
-                update(files)
-                .where(mine, files.c.file_id == version.replaces)
-                .values(status="replaced", replaced_at=version.arrival)
-            )
-        connection.execute(insert(files).values(**values, recorded_at=state.stamp()))
-        announced = and_(unfinished_files.c.table_name == table, unfinished_files.c.file_id == version.file_id)
-        connection.execute(delete(unfinished_files).where(announced))
+        rows: list[dict[str, Any]] = []
+        for version in versions:
+            if version.replaces is not None:
+                replaced = update(files).where(mine, files.c.file_id == version.replaces)
+                connection.execute(replaced.values(status="replaced", replaced_at=version.arrival))
+            rows.append({**asdict(version), "table_name": table, "run_id": run_id, "recorded_at": state.stamp()})
+        if rows:
+            connection.execute(insert(files), rows)
+        for begin in range(0, len(rows), _LISTED):
+            ids = [row["file_id"] for row in rows[begin : begin + _LISTED]]
+            ended = delete(unfinished_files).where(announced.table_name == table, announced.file_id.in_(ids))
+            connection.execute(ended)
 
 
 def note_unchanged(state: State, table: str, seen: Sequence[tuple[FileVersion, int, int]]) -> None:

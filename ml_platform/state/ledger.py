@@ -5,7 +5,7 @@ check results and inputs.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -23,6 +23,7 @@ from ml_platform.state.schema import decisions, promotions, record_details, reco
 
 R = TypeVar("R", bound=Result)
 Key = tuple[str, str]  # asset, partition
+_FEW = 40  # queries of one record cost as much as one of 2,000
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,48 @@ def latest(state: State, asset: str) -> Mapping[Key, Record]:
 
 
 def latest_of(state: State, asset: str, partition: str) -> Record | None:
-    """The newest record of one partition of an asset; None when there is none."""
-    if state.is_reading:  # a plan asks for one partition after the other
-        return latest(state, asset).get((asset, partition))
+    """The newest record of one partition of an asset; None when there is none.
+
+    Inside `reading()` a few partitions are asked for one by one, and all at once where there are more.
+    """
+    if not state.is_reading:
+        return _latest_of(state, asset, partition)
+    single: dict[str, Record | None] = state.once(f"single records of {asset}", dict)
+    if partition not in single:
+        if state.remembers(f"ledger of {asset}") or len(single) >= _FEW:
+            return latest(state, asset).get((asset, partition))
+        single[partition] = _latest_of(state, asset, partition)
+    return single[partition]
+
+
+def latest_of_each(state: State, asset: str, partitions: Collection[str]) -> list[Record]:
+    """The newest records of these partitions of an asset, as far as there are any, in that order."""
+    if len(partitions) <= _FEW:
+        single = [latest_of(state, asset, partition) for partition in partitions]
+    else:
+        records_by_partition = latest(state, asset)
+        single = [records_by_partition.get((asset, partition)) for partition in partitions]
+    return [record for record in single if record is not None]
+
+
+def _latest_of(state: State, asset: str, partition: str) -> Record | None:
     mine = select(records).where(records.c.asset == asset, records.c.partition == partition)
     row = state.first(mine.order_by(records.c.id.desc()).limit(1))
     return None if row is None else _record(row)
+
+
+def with_blobs_or_files(state: State, assets: Collection[str]) -> list[Record]:
+    """The newest records of these assets that name a blob or files outside the lake."""
+    mine = records.c.asset.in_(assets)
+    newest = select(func.max(records.c.id)).where(mine).group_by(records.c.asset, records.c.partition)
+    outside = (records.c.output != "") | (records.c.files != "{}")
+    rows = state.rows(select(records).where(mine, outside, records.c.id.in_(newest)).order_by(records.c.id))
+    return [_record(row) for row in rows]
+
+
+def partitions(state: State, asset: str) -> set[str]:
+    """The partitions of an asset that have a record."""
+    return {row[0] for row in state.rows(select(records.c.partition).where(records.c.asset == asset).distinct())}
 
 
 def assets(state: State) -> list[str]:

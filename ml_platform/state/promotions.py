@@ -56,9 +56,15 @@ def history(state: State, pipeline: str) -> list[Promotion]:
 
 def champion_at(state: State, pipeline: str, moment: datetime | None = None) -> int | None:
     """The version that serves at `moment`, inclusive; None as moment: after every entry; None found: no champion."""
-    moments, versions = state.once(f"champions of {pipeline}", lambda: _timeline(history(state, pipeline)))
+    moments, versions = state.once(f"champions of {pipeline}", lambda: _timeline(changed(state, pipeline)))
     position = len(moments) if moment is None else bisect_right(moments, moment)
     return versions[position - 1] if position else None
+
+
+def changed(state: State, pipeline: str) -> list[Promotion]:
+    """The entries that change the champion, in the order in which they take effect."""
+    chosen = select(*_SELECTED).where(table.c.pipeline == pipeline, table.c.action != "kept")
+    return changes([Promotion(*row) for row in state.rows(chosen.order_by(table.c.seq))])
 
 
 def _timeline(log: list[Promotion]) -> tuple[list[datetime], list[int | None]]:

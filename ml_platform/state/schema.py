@@ -1,7 +1,7 @@
 """The tables of the operational state: SQLAlchemy Core, on SQLite or PostgreSQL.
 
 The database enforces uniqueness of a version's number, a gate's measured verdict, a file version, a screening and an
-alert. Alembic (`migrations/`) creates and changes the tables. A test compares its result with this module.
+alert. Alembic (`migrations/`) creates and changes the tables. A test compares its result with the metadata.
 """
 
 from sqlalchemy import (
@@ -20,11 +20,12 @@ from sqlalchemy import (
     text,
 )
 
-import ml_platform.state.check_tables  # noqa: F401 - it adds its tables to the metadata
+import ml_platform.state.check_tables  # these add their tables to the metadata
+import ml_platform.state.plan_tables  # noqa: F401 - as above
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0007"  # the newest migration
+REVISION = "0008"  # the newest migration
 
 metadata = METADATA  # of the tables here and in `check_tables`
 

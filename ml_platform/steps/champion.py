@@ -188,7 +188,7 @@ def _refuse_out_of_order(ws: Workspace, pipeline: ModelPipeline, partition: str)
     before = pipeline.partition_before(partition)
     if before is None or reading.own(ws, pipeline, "champion", [before]):
         return
-    decided = decisions.current(ws.state, pipeline.name).get(before)
+    decided = decisions.current_of(ws.state, pipeline.name, before)
     if decided is None or decided.trains:
         raise OrderError(
             f"{pipeline.name}/champion for {partition} follows {before}, which is undecided.",

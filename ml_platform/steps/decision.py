@@ -115,7 +115,7 @@ def request(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: Manua
 
 def of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Decision:
     """The decision in effect, which is the newest. Raises OrderError when there is none yet."""
-    entry = decisions.current(ws.state, pipeline.name).get(partition)
+    entry = decisions.current_of(ws.state, pipeline.name, partition)
     if entry is None:
         raise OrderError(
             f"{pipeline.name} has no decision for {partition}.",

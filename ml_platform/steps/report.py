@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -188,7 +189,9 @@ def _put(source: Path, target: Path) -> None:
     beside.replace(target)
 
 
+@cache
 def _installed(name: str) -> str | None:
+    """The installed version of a distribution, read once a process; None where there is none."""
     try:
         return version(name)
     except PackageNotFoundError:

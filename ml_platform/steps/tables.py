@@ -10,6 +10,7 @@ from ml_platform.quality import checks
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.checks import Reference
 from ml_platform.runtime.display import preview
+from ml_platform.runtime.reading import record_missing_spans
 from ml_platform.runtime.workspace import Outcome, Status, Workspace
 from ml_platform.sources import raw
 from ml_platform.sources.registry import source_of
@@ -85,6 +86,7 @@ def validate(
     """Write a partition of the validated table and of its quarantine. Returns both outcomes."""
     author = Author(f"validated/{table.name}", partition, run_id=run_id)
     report = validated.build_validated(ws, table, ws.slices.get(table.name), partition, author)
+    record_missing_spans(ws, table)
     status: Status = "unchanged" if report.unchanged else "made"
     result = report.result
     display: dict[str, Any] = {

@@ -1,7 +1,7 @@
 """Cells to the contract's types: what cannot be one is null here and named there."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -44,6 +44,19 @@ def cast(
                 sentence = _SENTENCES[rule].format(named=_named(kind), kind=kind, zone=zone)
                 failed.append(Failed(name, f"{name}|{rule}", where, sentence))
     return pl.DataFrame(columns), failed
+
+
+@dataclass(frozen=True)
+class Cast:
+    """What `cast` made of the rows of several files, one after the other: a cell is converted by itself."""
+
+    values: pl.DataFrame
+    failed: list[Failed]
+
+    def slice(self, begin: int, length: int) -> "Cast":
+        """The same of `length` rows from `begin` on."""
+        failed = [replace(one, where=one.where.slice(begin, length)) for one in self.failed]
+        return Cast(self.values.slice(begin, length), [one for one in failed if one.where.any()])
 
 
 def _named(kind: pl.DataType) -> str:

@@ -1,5 +1,6 @@
 """Which partitions are complete, by the rules that tables declare, and what the next one waits for (S20)."""
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,8 +29,15 @@ def rules(pipeline: ModelPipeline) -> list[tuple[Table, Watermark | Marker]]:
 
 def complete(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> list[str]:
     """The partitions, from the first on, that every rule says are complete. For a pipeline with partitions."""
-    state = _Rules(stores, pipeline, slices)
-    return list(takewhile(lambda partition: not any(state.awaited(partition)), pipeline.partition_keys()))
+    name = f"complete partitions of {pipeline.name}"
+    return list(stores.state.once(name, lambda: _complete(stores, pipeline, slices)))
+
+
+def _complete(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> list[str]:
+    """Rows of a later time come for every earlier partition, so the last one is sought; of markers each is its own."""
+    state, keys = _Rules(stores, pipeline, slices), pipeline.partition_keys()
+    upto = bisect_left(keys, True, key=lambda partition: any(state.awaited_rows(partition)))
+    return list(takewhile(lambda partition: not any(state.awaited_files(partition)), keys[:upto]))
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,10 @@ class Awaited:
 
 def awaited(stores: Stores, pipeline: ModelPipeline, slices: Slices) -> Awaited | None:
     """The first partition that is over and not complete; None when there is none."""
-    state = _Rules(stores, pipeline, slices)
-    for partition in pipeline.partition_keys():
-        if sentences := tuple(state.awaited(partition)):
-            return Awaited(partition, sentences)
-    return None
+    keys, number = pipeline.partition_keys(), len(complete(stores, pipeline, slices))
+    if number == len(keys):
+        return None
+    return Awaited(keys[number], tuple(_Rules(stores, pipeline, slices).awaited(keys[number])))
 
 
 def markers(settings: Settings, pipeline: ModelPipeline) -> list[str]:
@@ -75,15 +82,30 @@ class _Rules:
     def awaited(self, partition: str) -> Iterator[str]:
         """What each rule still waits for before the partition is complete."""
         for table, rule in self._rules:
+            yield from self._file(rule, partition) if isinstance(rule, Marker) else self._row(table, rule, partition)
+
+    def awaited_files(self, partition: str) -> Iterator[str]:
+        """Which marker files the partition still waits for."""
+        for _, rule in self._rules:
             if isinstance(rule, Marker):
-                if rule.of(partition) not in self._landed:
-                    yield f"{partition} waits for the file {rule.of(partition)} in the landing folder."
-                continue
-            end = self._window(partition)[1] + timedelta(microseconds=rule.microseconds)
-            seen = self._newest[table.name]
-            if seen is None or seen < end:
-                newest = "there is none yet" if seen is None else f"there are some of {seen:%Y-%m-%d %H:%M}"
-                yield f"{partition} waits for a row of {table.name} at or after {end:%Y-%m-%d %H:%M} UTC; {newest}."
+                yield from self._file(rule, partition)
+
+    def awaited_rows(self, partition: str) -> Iterator[str]:
+        """Which rows the partition still waits for: whoever waits for some, waits in each later partition, too."""
+        for table, rule in self._rules:
+            if isinstance(rule, Watermark):
+                yield from self._row(table, rule, partition)
+
+    def _file(self, rule: Marker, partition: str) -> Iterator[str]:
+        if rule.of(partition) not in self._landed:
+            yield f"{partition} waits for the file {rule.of(partition)} in the landing folder."
+
+    def _row(self, table: Table, rule: Watermark, partition: str) -> Iterator[str]:
+        end = self._window(partition)[1] + timedelta(microseconds=rule.microseconds)
+        seen = self._newest[table.name]
+        if seen is None or seen < end:
+            newest = "there is none yet" if seen is None else f"there are some of {seen:%Y-%m-%d %H:%M}"
+            yield f"{partition} waits for a row of {table.name} at or after {end:%Y-%m-%d %H:%M} UTC; {newest}."
 
 
 def _newest(stores: Stores, table: Table, slices: Partitions | None, *, exact: bool) -> datetime | None:

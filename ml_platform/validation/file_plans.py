@@ -79,6 +79,11 @@ def _recorded_now(state: State, table: Table, partitions: Partitions | None) -> 
     return _recorded(state, table, partitions, keys)
 
 
+def is_screened(state: State, table: Table, partitions: Partitions | None) -> bool:
+    """Whether content keys can be told: every file is screened, and every table in `needs` is made."""
+    return _recorded(state, table, partitions, None) is not None
+
+
 def filled(state: State, table: Table, partitions: Partitions | None) -> set[str]:
     """The partitions that standing files have valid rows in; none while a file is not screened. Reads only."""
     return set(filled_by(state, table, partitions))

@@ -21,7 +21,8 @@ from ml_platform.sources.faults import RAISED
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
-from ml_platform.validation.casting import Failed, cast
+from ml_platform.validation.casting import Cast, Failed, cast
+from ml_platform.validation.file_batches import Converted
 from ml_platform.validation.reasons import quoted_cells, reason
 from ml_platform.validation.times import INSTANT
 
@@ -50,8 +51,11 @@ def screen(
     needs: Mapping[str, pl.DataFrame],
     partitions: Partitions | None,
     before: ColumnsBefore = tuple,
+    converted: Converted | None = None,
 ) -> Screened:
     """Screen the rows of one file; `raw` has `_row`. `before` is asked for an error: the columns of the file before.
+
+    `converted`: what `file_batches` made of the rows, where it was asked before.
 
     Raises FileRefused when `clean` fails or its result is not what the contract describes.
     """
@@ -63,7 +67,7 @@ def screen(
             position="the header",
             remedy="Name the columns of column_nulls as the file does.",
         )
-    nulled = table.source.with_nulls(raw)
+    nulled = table.source.with_nulls(raw) if converted is None else converted.rows
     cleaned = cleaned_rows(table, nulled, path, needs, before) if raw.height else _nothing(table, nulled)
     missing = [name for name in table.columns if name not in cleaned.columns]
     if missing:
@@ -74,7 +78,7 @@ def screen(
             position=made_by,
             remedy="Let clean make every column of the contract.",
         )
-    return _judged(table, raw, cleaned, partitions)
+    return _judged(table, raw, cleaned, partitions, None if converted is None else converted.cast)
 
 
 def screen_withdrawn(table: Table, partitions: Partitions | None) -> Screened:
@@ -83,9 +87,12 @@ def screen_withdrawn(table: Table, partitions: Partitions | None) -> Screened:
     return _judged(table, nothing, nothing, partitions)
 
 
-def _judged(table: Table, raw: pl.DataFrame, cleaned: pl.DataFrame, partitions: Partitions | None) -> Screened:
+def _judged(
+    table: Table, raw: pl.DataFrame, cleaned: pl.DataFrame, partitions: Partitions | None, made: Cast | None = None
+) -> Screened:
     types = table.columns
-    values, failed = cast(cleaned, types, table.time_zone, table.key)
+    made = made or Cast(*cast(cleaned, types, table.time_zone, table.key))
+    values, failed = made.values, made.failed
     frame = values.with_columns(cleaned[ROW], *(pl.lit(None, pl.String).alias(name) for name in (RULE, REASON)))
     frame = _refuse_unreadable(frame, cleaned, failed)
     frame = _refuse_times(frame, table)

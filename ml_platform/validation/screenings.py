@@ -1,7 +1,7 @@
 """Screenings kept: each file version is screened once per screening key; the result is a Parquet blob."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, partial
@@ -16,7 +16,6 @@ from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
-from ml_platform.sources.raw_columns import read_raw_files
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.partitions import WHOLE, Partitions
@@ -28,10 +27,10 @@ from ml_platform.state.files import FileVersion, by_path, chain, versions
 from ml_platform.state.screenings import ScreeningRecord
 from ml_platform.state.stores import Stores
 from ml_platform.state.withdrawals import NO_CONTENT
+from ml_platform.validation.file_batches import Converted, batches, converted_rows, raw_rows
 from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen, screen_withdrawn
 
 SCREENING_VERSION = 2  # raise it when the same file, contract and clean would be screened otherwise
-_FILES, _ROWS = 128, 200_000  # of a batch, which is one transaction
 
 
 @dataclass(frozen=True)
@@ -197,10 +196,20 @@ def screen_files(stores: Stores, table: Table, partitions: Partitions | None, ke
         needs = needed_rows(stores.lake, table)
         # A refused version lets the one before it stand, which may not be screened either.
         while waiting := state.waiting:
-            for batch in _batches(waiting):
-                raw = _raw(stores.lake, table, batch)
+            for batch in batches(waiting):
+                raw = raw_rows(stores.lake, table, batch)
+                converted = converted_rows(table, batch, raw)
                 screened = [
-                    _screen(stores, table, version, raw.pop(version.file_id, None), partitions, state, needs)
+                    _screen(
+                        stores,
+                        table,
+                        version,
+                        raw.pop(version.file_id, None),
+                        partitions,
+                        state,
+                        needs,
+                        converted.pop(version.file_id, None),
+                    )
                     for version in batch
                 ]
                 screening_records.record(stores.state, screened)
@@ -229,32 +238,6 @@ def needed_rows(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
     return frames
 
 
-def _batches(versions: list[FileVersion]) -> Iterator[list[FileVersion]]:
-    """Versions whose rows are read together: a question of the lake costs as much as screening a small file."""
-    batch: list[FileVersion] = []
-    rows = 0
-    for version in versions:
-        if batch and (len(batch) >= _FILES or rows + version.rows > _ROWS):
-            yield batch
-            batch, rows = [], 0
-        batch.append(version)
-        rows += version.rows
-    if batch:
-        yield batch
-
-
-def _raw(lake: Lake, table: Table, batch: list[FileVersion]) -> dict[str, pl.DataFrame]:
-    """The raw rows by file id; withdrawn files are not among them."""
-    frames: dict[str, pl.DataFrame] = {}
-    by_columns: dict[str, list[str]] = {}
-    for version in batch:
-        if version.sha256 != NO_CONTENT:
-            by_columns.setdefault(version.columns, []).append(version.file_id)
-    for columns, file_ids in by_columns.items():
-        frames |= read_raw_files(lake, table.name, file_ids, columns)
-    return frames
-
-
 def _screen(
     stores: Stores,
     table: Table,
@@ -263,6 +246,7 @@ def _screen(
     partitions: Partitions | None,
     state: Screenings,
     needs: Mapping[str, pl.DataFrame],
+    converted: Converted | None,
 ) -> ScreeningRecord:
     key = state.key
     # Otherwise a data file of the lake was lost; to go on would lose the rows silently.
@@ -275,7 +259,9 @@ def _screen(
         if raw is None:
             result = screen_withdrawn(table, partitions)
         else:
-            result = screen(table, raw, version.path, needs, partitions, partial(state.columns_before, version))
+            result = screen(
+                table, raw, version.path, needs, partitions, partial(state.columns_before, version), converted
+            )
     except RAISED as fault:  # whatever it is, it is about this file; the others go on
         error = str(refusal(version.path, fault, "its rows were checked against the contract"))
         return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", error)

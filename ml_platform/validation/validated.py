@@ -20,8 +20,9 @@ from ml_platform.sources.scan import Refusal
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
-from ml_platform.state import checks, ledger
+from ml_platform.state import checks, ledger, spans
 from ml_platform.state.results import ValidatedResult
+from ml_platform.state.spans import Spans
 from ml_platform.state.stores import Stores, after
 from ml_platform.validation.file_plans import Plan, plans, recipe_of, touched, validated_key, validated_keys
 from ml_platform.validation.resolution import Resolved, resolve
@@ -126,7 +127,7 @@ def _build(
         ),
     )
     profiled = profile(current.select(content), table.name, plan.partition, author.content_key, table.event_time)
-    put = staged(lake, rows)
+    put, moments = staged(lake, rows), _spans(rows, table)
     with write(lake, author) as tx:
         tx.replace("validated", table.name, put, partition=plan.partition, evolve=True)
         tx.replace("quarantine", table.name, quarantine, partition=plan.partition, evolve=True)
@@ -134,7 +135,9 @@ def _build(
         after(
             tx,
             stores.state,
-            lambda: ledger.record(stores.state, author, rows=current.height, result=result),
+            lambda: spans.record(
+                stores.state, ledger.record(stores.state, author, rows=current.height, result=result).id, moments
+            ),
             lambda: checks.expect(stores.state, table.name, plan.partition),
         )
     return ValidatedReport(table.name, plan.partition, author.content_key, result, refused=state.refused)
@@ -181,6 +184,17 @@ def _row_versions(table: Table, offers: pl.DataFrame, plan: Plan, resolved: Reso
     frame = frame.with_columns(_earliest_end(frame.with_columns(ended.alias("_end"))).alias("_superseded_at"))
     stamps = ("_arrival", "_known_at", "_usable_at", "_superseded_at")
     return frame.select(*table.columns, "_file", ROW, *stamps, PARTITION)
+
+
+def _spans(rows: pl.DataFrame, table: Table) -> Spans:
+    """The spans of the rows (`state.spans`). A row without a moment of a kind does not count for it."""
+    event = [table.event_time] if table.event_time else []
+    named = {name: pl.col(name).dt.epoch("us") for name in ("_usable_at", "_known_at", *event)}
+    last = pl.max_horizontal(named.values())
+    first_usable, first_known = named["_usable_at"].min(), named["_known_at"].min()
+    newest = named[table.event_time].max() if table.event_time else pl.lit(None, pl.Int64)
+    moments = (first_usable, last.max(), first_known, named["_known_at"].max(), newest)
+    return Spans(*rows.select(one.alias(str(i)) for i, one in enumerate(moments)).row(0))
 
 
 def _earliest_end(frame: pl.DataFrame) -> pl.Series:

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Set
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from ml_platform.monitoring.waiting import waiting
-from ml_platform.naming import quoted
+from ml_platform.naming import literal, quoted
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -14,9 +15,13 @@ from ml_platform.state.results import ChampionResult, ValidatedResult, VerdictsR
 from ml_platform.state.stores import Stores
 from ml_platform.views.undeclared import Undeclared
 
+SHOWN = 36  # partitions that people see: three years of months, a day and a half of hours
+_FEW = 100  # partitions that are named in a question; more are read with all others
 
-def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
-    """Per partition that ran: rows, quarantined rows, realised metric, gates, outcome, reasons and champion.
+
+def months(ws: Workspace, pipeline: ModelPipeline, newest: int | None = None) -> list[dict[str, Any]]:
+    """Per partition that ran, or for the `newest` so many of them: rows, quarantined rows, realised metric, gates,
+    outcome, reasons and champion.
 
     `outcome` is what became of the candidate: promoted (also by a person since), kept, blocked or waiting; skipped
     where none was trained. `reasons` says why it was kept, is blocked by data or waits, one phrase each.
@@ -25,17 +30,23 @@ def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     Without partitions it is the metric of everything that the champion scored.
     """
     with ws.reading():
-        return _months(ws, pipeline)
+        return _months(ws, pipeline, newest)
 
 
-def status_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+def ran(ws: Workspace, pipeline: ModelPipeline) -> list[str]:
+    """The partitions that `months` has a row for, in order."""
+    made = ledger.partitions(ws.state, f"{pipeline.name}/features")
+    return [partition for partition in pipeline.partition_keys() if partition in made]
+
+
+def status_rows(ws: Workspace, pipeline: ModelPipeline, newest: int | None = None) -> list[dict[str, Any]]:
     """The rows of `months`, and one for the partition that the pipeline waits for.
 
     `outcome` is "waits" there, or "refused" where a file was refused. `waits_for` says what is missing, a sentence
     each, and `waiting_since` since when.
     """
     with ws.reading():
-        rows = [{**row, "waits_for": [], "waiting_since": None} for row in _months(ws, pipeline)]
+        rows = [{**row, "waits_for": [], "waiting_since": None} for row in _months(ws, pipeline, newest)]
         waits = waiting(ws, pipeline, ws.slices)
         if waits is None or any(row["partition"] == waits.partition for row in rows):
             return rows
@@ -55,28 +66,24 @@ def status_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
         return [*rows, waiting_row]
 
 
-def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
+def _months(ws: Workspace, pipeline: ModelPipeline, newest: int | None) -> list[dict[str, Any]]:
     name, metric, keys = pipeline.name, pipeline.headline, pipeline.partition_keys()
-    ran = ledger.latest(ws.state, f"{name}/features")
-    judged, decided = ledger.latest(ws.state, f"{name}/verdicts"), ledger.latest(ws.state, f"{name}/champion")
-    tables = {table.name: ledger.latest(ws.state, f"validated/{table.name}") for table in pipeline.tables}
-    realised, log = _realised(ws, name, metric), promotions.history(ws.state, name)
-    choices = decisions.current(ws.state, name)
-    promoted = {entry.version for entry in log if entry.action == "promoted"}
+    shown = ran(ws, pipeline)
+    shown = shown if newest is None else shown[-newest:]
+    following = dict(pairwise(keys)) if pipeline.partitions else dict.fromkeys(shown, WHOLE)
+    realised = _realised(ws, name, metric, [following[partition] for partition in shown if partition in following])
+    promoted = {entry.version for entry in promotions.changed(ws.state, name) if entry.action == "promoted"}
     rows = []
-    for partition, following in zip(keys, [*keys[1:], None], strict=True):
-        if (f"{name}/features", partition) not in ran:
-            continue
-        verdict = judged.get((f"{name}/verdicts", partition))
+    for partition in shown:
+        verdict = ledger.latest_of(ws.state, f"{name}/verdicts", partition)
         judged_by_gates = verdict.result_as(VerdictsResult) if verdict else VerdictsResult()
-        champion = decided.get((f"{name}/champion", partition))
+        champion = ledger.latest_of(ws.state, f"{name}/champion", partition)
         outcome = champion.result_as(ChampionResult) if champion else None
-        own = tables[pipeline.examples.table]
-        examples = own.get((f"validated/{pipeline.examples.table}", partition))
-        examples = examples or own.get((f"validated/{pipeline.examples.table}", WHOLE))
-        rejected = [one.get((f"validated/{table}", partition)) for table, one in tables.items()]
-        measured_in = following if pipeline.partitions else partition
-        choice = choices.get(partition)
+        own = f"validated/{pipeline.examples.table}"
+        examples = ledger.latest_of(ws.state, own, partition) or ledger.latest_of(ws.state, own, WHOLE)
+        rejected = [ledger.latest_of(ws.state, f"validated/{table.name}", partition) for table in pipeline.tables]
+        measured_in = following.get(partition)
+        choice = decisions.current_of(ws.state, name, partition)
         rows.append(
             {
                 "partition": partition,
@@ -87,7 +94,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 "gates": f"{judged_by_gates.passed} of {judged_by_gates.gates}" if judged_by_gates.candidate else None,
                 "outcome": _outcome(outcome, choice, promoted),
                 "reasons": list(outcome.reasons) if outcome and outcome.candidate not in {None, *promoted} else [],
-                "champion": _champion(name, log, window_of(pipeline, partition)[1]),
+                "champion": _champion(ws, name, window_of(pipeline, partition)[1]),
             }
         )
     return rows
@@ -102,19 +109,20 @@ def _outcome(
     return "promoted" if outcome.candidate is not None and outcome.candidate in promoted else outcome.outcome
 
 
-def _champion(name: str, log: list[promotions.Promotion], end: datetime | None) -> str | None:
+def _champion(ws: Workspace, name: str, end: datetime | None) -> str | None:
     """The version that serves from the end of a partition, by the promotion log: a rollback counts."""
-    serving = promotions.serving_at(log, end)
+    serving = promotions.champion_at(ws.state, name, end)
     return f"{name}@{serving}" if serving else None
 
 
-def _realised(ws: Workspace, name: str, metric: str) -> dict[str, float]:
-    if not ws.lake.columns(name, "performance"):
+def _realised(ws: Workspace, name: str, metric: str, partitions: list[str]) -> dict[str, float]:
+    if not partitions or not ws.lake.columns(name, "performance"):
         return {}
+    few = f"_partition IN ({', '.join(map(literal, partitions))})" if len(partitions) <= _FEW else "true"
     return dict(
         ws.lake.rows(
             f"SELECT _partition, arg_max(value, version) FROM {quoted(name)}.performance "
-            "WHERE sliced_by = '' AND role = 'champion' AND metric = ? GROUP BY _partition",
+            f"WHERE sliced_by = '' AND role = 'champion' AND metric = ? AND {few} GROUP BY _partition",
             [metric],
         )
     )
@@ -124,7 +132,8 @@ def version_rows(ws: Workspace, pipeline: ModelPipeline | Undeclared) -> list[di
     """Every version, newest first, with its headline metric, gates and whether it serves."""
     champion = promotions.champion_at(ws.state, pipeline.name)
     metric = pipeline.headline
-    served = {entry.version: entry for entry in promotions.history(ws.state, pipeline.name) if entry.action != "kept"}
+    by_number = sorted(promotions.changed(ws.state, pipeline.name), key=lambda entry: entry.seq)
+    served = {entry.version: entry for entry in by_number}
     rows = []
     for version in reversed(versions.versions(ws.state, pipeline.name)):
         count = verdicts.gate_count(verdicts.of(ws.state, pipeline.name, version.version))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,12 @@ from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World, at_work_for_long
+
+
+@pytest.fixture
+def open_world(open_world: OpenWorld) -> OpenWorld:
+    """Opens worlds that draw."""
+    return partial(open_world, pictures=True)
 
 
 def _text(world: World, value: dict[str, str]) -> str:

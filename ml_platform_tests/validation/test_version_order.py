@@ -21,6 +21,7 @@ from ml_platform.training.labels import labelled, moment_sql
 from ml_platform.validation import file_plans
 from ml_platform.validation.validated import validated_key
 from ml_platform.validation.version_order import with_paths
+from ml_platform_tests.examples import tries
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, utc
 
 JANUARY = utc("2013-01-10")
@@ -196,7 +197,7 @@ def features(
 
 
 @settings(
-    max_examples=8,
+    max_examples=tries(8),
     deadline=None,
     derandomize=True,
     database=None,
