@@ -45,7 +45,6 @@ def test_a_run_with_nothing_to_launch_fills_lost_tables_anew_and_backups_count_t
     report = json.loads(said.stdout)
     assert sorted(name.partition(" ")[0] for name in report["lost"]) == sorted([*PUBLISHED, "platform.profiles"])
     assert report["removed"] == []
-    assert _data_files() == "bad"
     done = invoke("run", "trip_delay")
     assert "nothing was launched" in done.stderr.replace("\n", " ")
     after = _content(settings)
