@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,14 +11,24 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SERVERS = ("ml-platform", "dagster")
+STAND_IN = """
+import os, pathlib, signal, sys
+if sys.argv[0].endswith("dagster"):
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))  # as Dagster does
+pid = pathlib.Path(sys.argv[0] + ".new")
+pid.write_text(str(os.getpid()))
+pid.rename(sys.argv[0] + ".pid")
+signal.pause()
+"""
 
 
 def _started(folder: Path) -> tuple[subprocess.Popen[bytes], list[int]]:
     """`make dev` as the leader of its session, and the processes of both servers."""
     programs = folder / "venv" / "bin"
     programs.mkdir(parents=True)
+    (programs / "python").symlink_to(sys.executable)
     for name in SERVERS:
-        (programs / name).write_text('#!/bin/sh\necho $$ > "$0.new"; mv "$0.new" "$0.pid"\nexec sleep 600\n')
+        (programs / name).write_text(f"#!{sys.executable}\n{STAND_IN}")
         (programs / name).chmod(0o755)
     command = ["make", "-o", "install", "dev", f"VENV={folder / 'venv'}", f"DAGSTER_HOME={folder / 'home'}"]
     make = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, start_new_session=True)
