@@ -57,7 +57,7 @@ def answers(frame: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
         {
             "score": scores.max(axis=1) if several else scores,
             "scores": scores.tolist() if several else [None] * len(scores),
-            "class": _classes(predictor, scores),
+            "class": decided(predictor, scores),
         },
         schema={name: SCHEMA[name] for name in ("score", "scores", "class")},
     )
@@ -70,8 +70,10 @@ def key_text(keys: tuple[str, ...]) -> pl.Expr:
     return pl.struct(keys).struct.json_encode()
 
 
-def _classes(predictor: Predictor, scores: npt.NDArray[np.float64]) -> list[str | None]:
+def decided(predictor: Predictor, scores: npt.ArrayLike) -> list[str | None]:
+    """The class that counts as the decision for each score, as `class` of prediction rows; None for regression."""
+    values = np.asarray(scores, np.float64)
     if predictor.task == "regression":
-        return [None] * len(scores)
-    decided = decisions(predictor.task, scores, predictor.classes)
-    return [str(one).lower() if predictor.task == "binary" else str(one) for one in decided]
+        return [None] * len(values)
+    classes = decisions(predictor.task, values, predictor.classes)
+    return [str(one).lower() if predictor.task == "binary" else str(one) for one in classes]
