@@ -1,5 +1,8 @@
 """Prediction rows of many examples at once. No input or output."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -68,6 +71,16 @@ def key_text(keys: tuple[str, ...]) -> pl.Expr:
     if len(keys) == 1:
         return pl.col(keys[0]).cast(pl.String)
     return pl.struct(keys).struct.json_encode()
+
+
+def key_of(row: Mapping[str, Any], keys: Mapping[str, pl.DataType]) -> str:
+    """`key_text` of one example, given as Python values."""
+    if len(keys) == 1:
+        (value,) = (row[name] for name in keys)
+        if type(value) in (str, int):
+            return str(value)
+    frame = pl.DataFrame({name: [row[name]] for name in keys}, schema=dict(keys))
+    return str(frame.select(key_text(tuple(keys))).item())
 
 
 def decided(predictor: Predictor, scores: npt.ArrayLike) -> list[str | None]:

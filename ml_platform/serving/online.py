@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ml_platform.errors import ServingError
+from ml_platform.errors import FeatureError, ServingError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.kept.answering import KeptFeatures
 from ml_platform.models.bundle import Bundle
@@ -71,11 +71,11 @@ class OnlinePredictor:
     def predict(self, example: Mapping[str, Any]) -> Prediction:
         """Answer for an example's own columns (`definition.row_schema`).
 
-        Raises ServingError for an `at` before the horizon of the store, FeatureError for values that have no feature.
+        Raises FeatureError for an `at` before the horizon of the store, and for values that have no feature.
         """
         question = self._features.question(example)
         if self.horizon is not None and question.at < since_epoch(self.horizon):
-            raise ServingError(
+            raise FeatureError(
                 f"{self.definition.at} = {example[self.definition.at or '']} is before {self.horizon.isoformat()}, "
                 "the earliest moment that the online store answers.",
                 remedy="Ask the predictions of the batch for the past.",

@@ -10,18 +10,28 @@ from typing import Protocol
 class Filling:
     """What is on record of a layout that was filled.
 
-    snapshot: the snapshot of the lake that it was filled from.
-    horizon:  the earliest `at` that it answers; None: any.
-    since:    when the first row of its table became usable (S14); None: no row is, or the table has no time.
+    record:  the newest record of the validated table that it was filled from.
+    horizon: the earliest `at` that it answers; None: any.
+    since:   when the first row of its table became usable (S14); None: no row is, or the table has no time.
     """
 
     table: str
-    snapshot: int
+    record: int
     horizon: datetime | None
     since: datetime | None
     filled_at: datetime
     values: int = 0
     value_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Which version answers for a pipeline. `bundle` is the digest of its blob; its layouts are filled."""
+
+    pipeline: str
+    version: int
+    bundle: str
+    deployed_at: datetime
 
 
 class OnlineStore(Protocol):
@@ -41,6 +51,15 @@ class OnlineStore(Protocol):
 
     def forget(self, fingerprint: bytes) -> None:
         """Remove a layout and its values."""
+
+    def deploy(self, deployment: Deployment) -> None:
+        """Let a version answer for its pipeline from now on."""
+
+    def deployments(self) -> Mapping[str, Deployment]:
+        """Which version answers, by pipeline."""
+
+    def changes(self) -> int:
+        """A number that differs after every change by another process; cheap to ask."""
 
     def close(self) -> None:
         """Give back files and connections."""

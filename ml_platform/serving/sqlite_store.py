@@ -13,10 +13,11 @@ from typing import Any
 
 from ml_platform.errors import ServingError
 from ml_platform.private_files import make_database_private
-from ml_platform.serving.online_store import Filling
+from ml_platform.serving.online_store import Deployment, Filling
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (name BLOB PRIMARY KEY, value BLOB NOT NULL, round INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS deployments (pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT);
 CREATE TABLE IF NOT EXISTS fillings (fingerprint BLOB PRIMARY KEY, round INTEGER NOT NULL, filling TEXT NOT NULL);
 """
 _UPSERT = (
@@ -74,6 +75,21 @@ class SQLiteStore:
             connection.execute("DELETE FROM kept WHERE name >= ? AND name < ?", _range(fingerprint))
             connection.execute("DELETE FROM fillings WHERE fingerprint = ?", [fingerprint])
             connection.execute("COMMIT")
+
+    def deploy(self, deployment: Deployment) -> None:
+        values = (deployment.pipeline, deployment.version, deployment.bundle, deployment.deployed_at.isoformat())
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?)", values)
+
+    def deployments(self) -> Mapping[str, Deployment]:
+        rows = self._connection().execute("SELECT pipeline, version, bundle, deployed_at FROM deployments").fetchall()
+        return {
+            pipeline: Deployment(pipeline, version, bundle, datetime.fromisoformat(moment))
+            for pipeline, version, bundle, moment in rows
+        }
+
+    def changes(self) -> int:
+        return int(self._connection().execute("PRAGMA data_version").fetchone()[0])
 
     def close(self) -> None:
         with self._lock:
