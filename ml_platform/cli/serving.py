@@ -23,7 +23,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of 127.0.0.1; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
 ) -> None:
-    """Serve the champions on 127.0.0.1 until Ctrl-C: predictions, health, metrics, and /docs."""
+    """Serve the champions on 127.0.0.1 until Ctrl-C: predictions, health and metrics over HTTP."""
     from ml_platform.serving.rest.supervisor import Supervisor
 
     there = opening.declarations()
@@ -32,7 +32,7 @@ def serve(
     before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
     try:
         with Supervisor(opening.writing(there), names, port, workers, note) as supervisor:
-            say(f"Service: {supervisor.url}/docs")
+            say(f"Service: {supervisor.url}")
             note("Press Ctrl-C to stop.")
             while not ended.wait(1.0):
                 supervisor.turn()

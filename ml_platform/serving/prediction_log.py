@@ -9,7 +9,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class PredictionLog:
         except OSError as error:
             raise _unwritable(folder, error) from error
 
-    def append(self, lines: list[Mapping[str, Any]]) -> None:
+    def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write these records, all or none. Once this returns, a kill of the process loses none of them.
 
         Raises ServingError when the budget is used up or the disk is full.

@@ -28,7 +28,7 @@ def served(data: Path, declarations: str, *options: str) -> Iterator[tuple[str, 
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line.startswith("Service: "), line
-            url = line.removeprefix("Service: ").strip().removesuffix("/docs")
+            url = line.removeprefix("Service: ").strip()
             ready(url)
             yield url, process
         finally:

@@ -99,6 +99,7 @@ def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: 
         assert past.status_code == 422 and "earliest moment" in past.json()["error"]
         assert client.post("/v1/pipelines/other/predict", json={"rows": [row]}).status_code == 404
         assert client.get("/healthz").json() == {"alive": True}
+        assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 400
 
 
 def test_another_champion_answers_within_two_seconds_and_no_request_fails(trips: World) -> None:

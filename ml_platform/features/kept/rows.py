@@ -29,7 +29,7 @@ Kind = Literal["whole", "unsigned", "fraction", "text"]
 Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-FORMAT = 1  # part of every fingerprint: raise it when the bytes mean something else
+_LAYOUT = 1  # part of every fingerprint: raise it when the bytes mean something else
 _HEAD = struct.Struct("<8sIxxxxq")
 _OFFSETS = struct.Struct("<II")
 _NUMBERS: dict[Kind, npt.DTypeLike] = {"whole": np.int64, "unsigned": np.uint64, "fraction": np.float64}
@@ -89,7 +89,7 @@ class Layout:
 
     def __init__(self, meaning: Any, columns: Mapping[str, Kind]) -> None:
         self.columns = dict(columns)
-        text = json.dumps([FORMAT, meaning, list(self.columns.items())], sort_keys=True, ensure_ascii=False)
+        text = json.dumps([_LAYOUT, meaning, list(self.columns.items())], sort_keys=True, ensure_ascii=False)
         self.fingerprint = hashlib.sha256(text.encode()).digest()[:8]
         self._place = {name: _HEAD.size + index * _OFFSETS.size for index, name in enumerate(self.columns)}
         self._start = _HEAD.size + len(self.columns) * _OFFSETS.size

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
 from ml_platform.serving.rest.service import Answering, Service
@@ -27,9 +28,7 @@ def create_app(service: Service) -> FastAPI:
         yield
         await run_in_threadpool(service.stop)
 
-    app = FastAPI(
-        title="ml_platform", version=version("ml_platform"), lifespan=lifespan, docs_url="/docs", redoc_url=None
-    )
+    app = FastAPI(title="ml_platform", version=version("ml_platform"), lifespan=lifespan, docs_url=None, redoc_url=None)
     app.get("/healthz", summary="Whether the process answers")(_healthz)
 
     @app.get("/readyz", summary="Whether predictions can be asked for", response_model=None)
@@ -80,6 +79,8 @@ def create_app(service: Service) -> FastAPI:
         return _json({"predictions": answers})
 
     app.middleware("http")(_without_traces(service))
+    # A page of another site may point its own name at this machine (DNS rebinding).
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
     app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 

@@ -2,8 +2,10 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from types import GenericAlias
 from typing import Annotated, Any
 
+import numpy as np
 import polars as pl
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
@@ -31,9 +33,8 @@ def row_model(definition: FeatureDefinition) -> type[BaseModel]:
 
 def rows_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
     """Validates the body of a request: `{"rows": [...]}`."""
-    rows = Annotated[list[row_model(definition)], Field(min_length=1, max_length=MOST_ROWS)]  # type: ignore[misc]  # made here
-    request = create_model("PredictRequest", __config__=ConfigDict(extra="forbid"), rows=(rows, ...))
-    return TypeAdapter(request)
+    rows: Any = (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MOST_ROWS))
+    return TypeAdapter(create_model("PredictRequest", __config__=ConfigDict(extra="forbid"), rows=rows))
 
 
 def _kind(dtype: pl.DataType) -> Any:
@@ -46,6 +47,6 @@ def _kind(dtype: pl.DataType) -> Any:
     if dtype == pl.Date:
         return date
     if dtype.is_integer():
-        least, greatest = pl.select(dtype.min().alias("least"), dtype.max().alias("greatest")).row(0)
-        return Annotated[int, Field(ge=least, le=greatest)]
+        bounds = np.iinfo(str(dtype).lower())
+        return Annotated[int, Field(ge=bounds.min, le=bounds.max)]
     return float if dtype.is_numeric() else str
