@@ -36,12 +36,15 @@ check: install ## Lint, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# The suite starts hundreds of processes. With this variable set, each would compile the whole package again.
+test test-all: export PYTHONDONTWRITEBYTECODE :=
+
 # Files in order of name: the few long ones come early, and neither process waits for the other at the end.
 test: install ## The suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-all: install ## The suite and the slow tests; these want a PostgreSQL server installed
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow or not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --hypothesis-profile=thorough -m "slow or not slow"
 
 bench: install ## The measurements of bench/README.md
 	$(BIN)/python -m bench.imports

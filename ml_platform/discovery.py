@@ -42,24 +42,50 @@ def declarations(settings: Settings | None = None) -> Declarations:
         if value.name in hidden and address.startswith(f"{PACKAGE}."):
             continue
         by_name.setdefault(value.name, {}).setdefault(id(value), (address, value))
-    loaded: dict[str, ModelPipeline] = {}
-    for name, values in sorted(by_name.items()):
-        (address, pipeline), *others = values.values()
+    loaded = _fitting({name: list(values.values()) for name, values in by_name.items()}, broken)
+    return Declarations({name: pipeline for name, (_, pipeline) in loaded.items()}, tuple(broken), hidden)
+
+
+def declarations_at(addresses: Iterable[str]) -> tuple[dict[str, ModelPipeline], tuple[Broken, ...]]:
+    """The pipelines at `package.module:name`, by address and ordered by name, and the declarations that are broken.
+
+    These are broken as in `declarations`, and so are two addresses of one pipeline.
+    """
+    broken: list[Broken] = []
+    by_name: dict[str, list[tuple[str, ModelPipeline]]] = {}
+    for address in addresses:
+        try:
+            pipeline = pipeline_at(address, named_by=f"pipeline: {address}")
+        except DeclarationError as error:
+            broken.append(Broken(address, (), error))
+        else:
+            by_name.setdefault(pipeline.name, []).append((address, pipeline))
+    loaded = _fitting(by_name, broken)
+    return dict(loaded.values()), tuple(broken)
+
+
+def _fitting(
+    by_name: Mapping[str, list[tuple[str, ModelPipeline]]], broken: list[Broken]
+) -> dict[str, tuple[str, ModelPipeline]]:
+    """The pipelines that load, by name, each with its module or address. The others are added to `broken`."""
+    loaded: dict[str, tuple[str, ModelPipeline]] = {}
+    for name, ((address, pipeline), *others) in sorted(by_name.items()):
         try:
             if others:
                 modules = " and ".join([address, *(other for other, _ in others)])
                 raise DeclarationError(
-                    f"ModelPipeline({name!r})", f"two pipelines have this name, in {modules}", remedy="Rename one."
+                    f"ModelPipeline({name!r})",
+                    f"two pipelines have this name, in {modules}",
+                    remedy="Rename one, or remove it where it is named twice.",
                 )
             check_forms(pipeline)
         except DeclarationError as error:
             broken.append(Broken(address, (name,), error))
         else:
-            loaded[name] = pipeline
-    for name, conflict in _conflicts(loaded).items():
-        broken.append(Broken(by_name[name].popitem()[1][0], (name,), conflict))
-        del loaded[name]
-    return Declarations(loaded, tuple(broken), hidden)
+            loaded[name] = (address, pipeline)
+    for name, conflict in _conflicts({name: pipeline for name, (_, pipeline) in loaded.items()}).items():
+        broken.append(Broken(loaded.pop(name)[0], (name,), conflict))
+    return loaded
 
 
 def pipelines(settings: Settings | None = None) -> dict[str, ModelPipeline]:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-import hypothesis
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from ml_platform.lake.connection import Lake
 from ml_platform.runtime.workspace import Workspace
@@ -14,16 +15,17 @@ from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
-from ml_platform_tests import scenario
+from ml_platform_tests import empty_lakes, scenario
+from ml_platform_tests.built_once import built_once
+from ml_platform_tests.examples import register_profiles
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
 
 OpenWorld = Callable[..., World]
 SLOW_TEST_TIMEOUT = 1800  # seconds
+ON_ONE_WORKER = ("end_to_end", "orchestration")  # packages whose tests share a platform with a Dagster home
 
-# No verdict of the suite rests on how busy the machine is (S40); a test that hangs is ended by its timeout.
-hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("suite")
+register_profiles()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,6 +33,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TEST_TIMEOUT))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """A file goes to one worker as a whole, and a package whose tests share a running platform too."""
+    return _ByPlatform(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+class _ByPlatform(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        folder = file.rpartition("/")[0]
+        return folder if folder.endswith(ON_ONE_WORKER) else file
 
 
 @pytest.fixture
@@ -41,12 +56,12 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(data=tmp_path / "data", lock_timeout=20, threads=2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", autouse=True)
 def empty_lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an empty lake with its operational state, made once: a copy costs a tenth of making it."""
-    settings = Settings(data=tmp_path_factory.mktemp("empty"), threads=2)
-    Workspace.open(settings, {}).close()
-    return settings.lake
+    """The folder of an empty lake with its operational state; whatever begins with one copies it."""
+    built = built_once(tmp_path_factory, "empty", lambda folder: Workspace.open(Settings(data=folder), {}).close())
+    empty_lakes.copy_from(built / "lake")
+    return built / "lake"
 
 
 @pytest.fixture
@@ -78,25 +93,37 @@ def sandbox(stores: Stores) -> IngestionSandbox:
 @pytest.fixture(scope="session")
 def january(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Trips ran through January; the files of February and March have landed."""
-    return _ran(tmp_path_factory.mktemp("january") / "data", "2024-01")
+
+    def build(folder: Path) -> None:
+        with closing(world(folder, scenario.trips(), pictures=True)) as one:
+            one.land_trips("2024-01", "2024-02", "2024-03")
+            one.run("2024-01")
+
+    return built_once(tmp_path_factory, "january", build)
 
 
 @pytest.fixture(scope="session")
 def february(january: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same a month later: January's champion met its first challenger."""
-    folder = tmp_path_factory.mktemp("february") / "data"
-    shutil.copytree(january, folder)
-    return _ran(folder, "2024-02")
+
+    def build(folder: Path) -> None:
+        shutil.copytree(january, folder)
+        with closing(world(folder, scenario.trips(), pictures=True)) as one:
+            one.run("2024-02")
+
+    return built_once(tmp_path_factory, "february", build)
 
 
 @pytest.fixture(scope="session")
 def trained_churn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One snapshot of customers became a champion."""
-    folder = tmp_path_factory.mktemp("churned") / "data"
-    with closing(world(folder, scenario.churn())) as one:
-        one.land_churn()
-        one.run()
-    return folder
+
+    def build(folder: Path) -> None:
+        with closing(world(folder, scenario.churn(), pictures=True)) as one:
+            one.land_churn()
+            one.run()
+
+    return built_once(tmp_path_factory, "trained_churn", build)
 
 
 @pytest.fixture
@@ -104,21 +131,13 @@ def open_world(tmp_path: Path) -> Iterator[OpenWorld]:
     """Opens a copy of such a platform, or an empty one for None, under these declarations."""
     worlds: list[World] = []
 
-    def open_(original: Path | None, *pipelines: ModelPipeline) -> World:
+    def open_(original: Path | None, *pipelines: ModelPipeline, pictures: bool = False) -> World:
         folder = tmp_path / f"data{len(worlds)}"
         if original is not None:
             shutil.copytree(original, folder)
-        worlds.append(world(folder, *(pipelines or [scenario.trips()])))
+        worlds.append(world(folder, *(pipelines or [scenario.trips()]), pictures=pictures))
         return worlds[-1]
 
     yield open_
     for one in worlds:
         one.close()
-
-
-def _ran(folder: Path, through: str) -> Path:
-    with closing(world(folder, scenario.trips())) as one:
-        if not one.settings.landing.exists():
-            one.land_trips("2024-01", "2024-02", "2024-03")
-        one.run(through)
-    return folder

@@ -88,7 +88,7 @@ def opened(file: Path, limits: FileLimits = _DEFAULTS, *, encoding: str | None =
     suffix = f"{inner[-1] if inner else ''}{packed}"
     if suffix.lower() in _WORKBOOKS:
         raise FileRefused(file.name, "this is a workbook", remedy="Save the sheet as CSV.")
-    kind = (Files(f"x{suffix}", format=None).row_format if _known(suffix) else None) or "csv"
+    kind = (Files(f"x{suffix}", format=None).row_format if _is_data_suffix(suffix) else None) or "csv"
     _check_encoding(encoding, kind)
     with ExitStack() as stack:
         folder = stack.enter_context(TemporaryDirectory(prefix="new-"))
@@ -150,7 +150,7 @@ def _opened(guard: Guard, suffix: str, kind: str, plain: Path, staged: Path, enc
     return Opened(path, stem, suffix, kind, cut, encoding, names, rows, staged)
 
 
-def _known(suffix: str) -> bool:
+def _is_data_suffix(suffix: str) -> bool:
     return suffix.removesuffix(".gz").removesuffix(".zip") in KNOWN
 
 

@@ -52,7 +52,7 @@ def restore(
     replace: Annotated[
         bool, typer.Option("--replace", help="Set the catalog and state of an existing lake aside.")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Read everything, compare the hashes, write nothing.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read everything, compare hashes, restore nothing.")] = False,
     listed: Annotated[bool, typer.Option("--list", help="List the backups in the folder.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -60,20 +60,20 @@ def restore(
 
     An existing lake that is whole is refused. Stop what writes first.
     """
-    from ml_platform.runtime import restore as restoring
+    from ml_platform.runtime import restore as restores
 
     if listed:
-        _list(restoring.backups(folder), as_json=as_json)
+        _list(restores.backups(folder), as_json=as_json)
         return
     if check:
         with counting("files read", quiet=as_json) as count:
-            checked = restoring.check(folder, name, on_file=count)
+            checked = restores.check(folder, name, on_file=count)
         _show(asdict(checked), as_json=as_json)
-        remedy = "Remove the damaged files, and back up again while the lake has them; else restore an older backup."
+        remedy = "Back up again: what the lake still has is stored again. Else restore an older backup."
         _tell(checked.damaged, "are damaged or missing", remedy)
         return
     with counting("files restored", quiet=as_json) as count:
-        report = restoring.restore(opening.settings(), folder, name, replace=replace, on_file=count)
+        report = restores.restore(opening.settings(), folder, name, replace=replace, on_file=count)
     _show(asdict(report), as_json=as_json)
     if report.lost:
         note(f"{len(report.lost):,} files were lost when it was made: `ml-platform run` makes them again.")

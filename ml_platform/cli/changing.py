@@ -191,7 +191,7 @@ def rollback(
     to: Annotated[int | None, typer.Option(help="An earlier champion; default the previous one.", min=1)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Restore an earlier champion, effective immediately."""
+    """Let an earlier champion serve again, effective immediately."""
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
 

@@ -63,7 +63,7 @@ def status(
     pipeline: Annotated[str | None, typer.Argument(metavar="[PIPELINE]", help="A pipeline; default all.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show rows, quarantined rows, gates, decision and champion per partition, and what the sensors gave up on.
+    """Show rows, quarantined rows, gates, outcome and champion per partition, and what the sensors gave up on.
 
     `next` is the champion's metric on the following partition. A pipeline whose declaration is broken or gone is shown
     by its records.
@@ -119,15 +119,15 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
                 "quarantined": kept.pop("quarantined"),
                 **after,
                 "gates": kept["gates"],
-                "decision": kept["decision"],
+                "outcome": kept["outcome"],
                 "champion": champion,
             }
         )
     emit_table(shown, title=title or name, empty=f"No run yet: `ml-platform run {name}`.")
     for row in rows:
-        if row["decision"] in ("blocked", "waiting"):
+        if row["outcome"] in ("blocked", "waiting"):
             why = "; ".join(row["reasons"])  # the first says "blocked by data: …"
-            note(f"{name} {row['partition']}, candidate {why if row['decision'] == 'blocked' else f'waiting: {why}'}.")
+            note(f"{name} {row['partition']}, candidate {why if row['outcome'] == 'blocked' else f'waiting: {why}'}.")
 
 
 def models(

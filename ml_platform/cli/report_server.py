@@ -69,7 +69,7 @@ class _Handler(SimpleHTTPRequestHandler):
         html = self.server.page(path)
         if html is not None:
             self._policy = policy_of(html)
-            return self._made(html.encode())
+            return self._page(html.encode())
         if not self._served(path):
             self.send_error(HTTPStatus.NOT_FOUND, "There is no such report")
             return None
@@ -108,7 +108,7 @@ class _Handler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Log no requests."""
 
-    def _made(self, body: bytes) -> BytesIO:
+    def _page(self, body: bytes) -> BytesIO:
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", self.extensions_map[".html"])
         self.send_header("Content-Length", str(len(body)))

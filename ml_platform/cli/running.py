@@ -2,6 +2,7 @@
 
 import os
 import time
+from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -66,7 +67,7 @@ def run(
         emit_json([{"pipeline": pipeline, **row} for row in rows])
     elif rows:
         show_months(pipeline, rows)
-        if not rows[-1]["champion"] and rows[-1]["decision"] == "skipped":
+        if not rows[-1]["champion"] and rows[-1]["outcome"] == "skipped":
             note(f"No champion yet, no model was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
         say(
@@ -195,6 +196,7 @@ def run_pipeline(
     )
     live = errors.is_terminal and not quiet
     with (
+        ExitStack() as opened,
         at_the_terminal(settings, pipeline.name),
         Progress(*columns, console=errors, transient=True, disable=not live) as progress,
     ):
@@ -207,13 +209,15 @@ def run_pipeline(
             if runner is None:
                 from ml_platform.orchestration.runner import Runner
 
-                runner = Runner(
-                    pipeline,
-                    settings,
-                    lambda asset, partition: progress.update(
-                        task, description=f"{asset} {'' if partition == 'all' else partition}"
-                    ),
-                    on_alert=alarm,
+                runner = opened.enter_context(
+                    Runner(
+                        pipeline,
+                        settings,
+                        lambda asset, partition: progress.update(
+                            task, description=f"{asset} {'' if partition == 'all' else partition}"
+                        ),
+                        on_alert=alarm,
+                    )
                 )
             runner.run(wanted.job, wanted.partition, wanted.only)
             launched += 1

@@ -42,7 +42,8 @@ def why(
 ) -> None:
     """Why this score? What each value added, what is usual, and the raw row that it comes from.
 
-    Several keys that fit are listed. `--version` scores the same feature row with another version.
+    Several keys that fit are listed. `--version` scores the same feature row with another version. A pipeline whose
+    declaration is broken or gone is explained by its records, with columns by their names.
     """
     from ml_platform.cli import answers
     from ml_platform.state.lineage import graph
@@ -50,11 +51,13 @@ def why(
     from ml_platform.views.explanation import explain
     from ml_platform.views.lineage_plot import lineage_plot
 
-    declared, workspace = opening.declared(pipeline), opening.reading()
+    there = opening.declarations()
+    workspace = opening.reading(there)
+    explainable, declared = opening.declared_or_recorded(workspace, pipeline, there), there.pipelines.get(pipeline)
     try:
         with workspace.reading():  # one moment, and what is asked twice is read once
             explained = explain(workspace, pipeline, key, at=at, version=version, declared=declared)
-            story = stories.of_prediction(workspace, declared, explained)
+            story = stories.of_prediction(workspace, explainable, explained)
             if svg is not None:
                 svg.write_bytes(lineage_plot(graph(workspace.state), story))
     except AmbiguousKey as error:
@@ -94,14 +97,15 @@ def lineage(
     from ml_platform.views import lineage_stories as stories
     from ml_platform.views.lineage_plot import lineage_plot
 
-    declared, workspace = opening.declared(pipeline), opening.reading()
+    there = opening.declarations()
+    workspace = opening.reading(there)
     story: dict[str, Any]
     with workspace.reading():  # one moment, and what is asked twice is read once
         if model is not None:
-            story = stories.of_version(workspace, declared, model)
+            story = stories.of_version(workspace, opening.declared_or_recorded(workspace, pipeline, there), model)
             shown = trees.of_version(story)
         else:
-            story = stories.of_file(workspace, declared, _landed(workspace.settings, file or ""))
+            story = stories.of_file(workspace, there.find(pipeline), _landed(workspace.settings, file or ""))
             shown = trees.of_file(story)
         if svg is not None:
             svg.write_bytes(lineage_plot(graph(workspace.state), story))

@@ -25,7 +25,7 @@ def of_prediction(story: Story) -> Tree:
     _groups(_version(tree, story["version"]), story["trained_on"])
     stood = _unless_standing(features["state"])
     branch = _add(tree, f"feature row in features {features['partition']}{stood}", bold=True)
-    if not features["stored"]:
+    if features["stored"] is False:  # None: nothing is declared
         _add(branch, "the declared features changed since: the version's own were computed from the same rows")
     if features["values"] is None:
         _add(branch, "the row is gone: the partition was recomputed without it")

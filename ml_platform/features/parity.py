@@ -1,9 +1,8 @@
 """Parity of serving and training: examples replayed through the online state, compared bit for bit."""
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import duckdb
@@ -11,11 +10,10 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.forms import On, longest_lookback
 from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.online import OnlineState
-from ml_platform.features.relations import plain, relation
+from ml_platform.features.replayed_rows import touching
 from ml_platform.features.rowwise import derive
 from ml_platform.naming import quoted
 from ml_platform.spec.durations import since_epoch
@@ -141,36 +139,9 @@ def _touched(
     table = definition.tables[name]
     platform = _PLATFORM if table.key else (*_PLATFORM, PATH)
     columns = ", ".join(f"e.{quoted(column)}" for column in (*table.columns, *platform))
-    conditions, registered = [], []
-    for on in dict.fromkeys(form.on for form in definition.joined if form.table == name):
-        recent = _recent(definition, name, on, examples)
-        if not on:
-            conditions.append(recent)
-            continue
-        view = f"touched_{secrets.token_hex(6)}"
-        keys = examples.select(own for own, _ in on).drop_nulls().unique()
-        connection.register(view, plain(keys).to_arrow())
-        registered.append(view)
-        same = " AND ".join(f"e.{quoted(theirs)} = {view}.{quoted(own)}" for own, theirs in on)
-        conditions.append(f"({recent} AND EXISTS (SELECT 1 FROM {view} WHERE {same}))")
-    rows = connection.execute(
-        f"SELECT {columns} FROM {relation(sql)} e WHERE e._usable_at IS NOT NULL AND ({' OR '.join(conditions)})"
-    ).pl()
-    for view in registered:
-        connection.unregister(view)
-    return rows.with_columns(pl.col(column).cast(dtype) for column, dtype in table.columns.items())
-
-
-def _recent(definition: FeatureDefinition, name: str, on: On, examples: pl.DataFrame) -> str:
-    """A condition that leaves out rows too old for every feature of this join."""
-    lookback = longest_lookback(form for form in definition.joined if form.table == name and form.on == on)
-    if lookback is None or definition.at is None or not len(examples):
-        return "true"
-    first = examples[definition.at].min()
-    assert isinstance(first, datetime)
-    oldest = f"TIMESTAMPTZ '{(first - timedelta(microseconds=lookback)).isoformat()}'"
-    event = quoted(definition.tables[name].event_time or "")
-    return f"(e._known_at >= {oldest} OR e.{event} >= {oldest})"
+    with touching(connection, definition, name, examples, sql) as rows:
+        frame = connection.execute(f"SELECT {columns} {rows}").pl()
+    return frame.with_columns(pl.col(column).cast(dtype) for column, dtype in table.columns.items())
 
 
 def _messages(key: tuple[str, ...], rows: pl.DataFrame) -> pl.DataFrame:

@@ -62,7 +62,7 @@ class _Pass:
                 self._take(rows)
         if self.places.size:
             for of, counts in self.distinct.items():
-                value, start = self._known(of), f"greatest({self.clock}, e._usable_at)"
+                value, start = self._value_or_null(of), f"greatest({self.clock}, e._usable_at)"
                 order = f"ORDER BY k._group, {value}, {start}"
                 for rows in self._rows([f"{value} AS _of"], f"AND {value} IS NOT NULL", order):
                     self._tell_apart(rows, counts)
@@ -86,14 +86,14 @@ class _Pass:
         chosen = []
         for index, column in enumerate(self.columns):
             numeric = any(form.of == column and NUMERIC & set(form.aggregates) for form in self.forms)
-            known_expression = self._known(column)
+            known_expression = self._value_or_null(column)
             if isinstance(self.table.columns[column], pl.Decimal):  # DuckDB rounds twice on the direct way
                 known_expression = f"CAST({known_expression} AS VARCHAR)"
             value = f"CAST({known_expression} AS DOUBLE)" if numeric else f"if({known_expression} IS NULL, NULL, 0e0)"
             chosen.append(f"{value} AS _of{index}")
         return chosen
 
-    def _known(self, of: str) -> str:
+    def _value_or_null(self, of: str) -> str:
         """The value of a column in SQL, NULL for a null."""
         value = f"e.{quoted(of)}"
         return f"CASE WHEN NOT isnan({value}) THEN {value} END" if of in self.without_nan else value

@@ -6,17 +6,20 @@
 
 A backup is there as soon as its list is: the list is renamed into place last. What a killed backup copied before stays,
 and is not copied again. Folders and files are for their owner only.
+
+The time of modification of an object is always `_COMPARED`. Whatever writes into an object changes it, and so does a
+check that finds other bytes. The next backup then reads the object, and stores it again when it is damaged.
 """
 
 import json
+import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from ml_platform.errors import BackupError, first_line
 from ml_platform.lake import backup_lists, durable
@@ -24,11 +27,13 @@ from ml_platform.lake.backup_lists import FORMAT, Backup, StoredFile
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.disk_faults import disk_fault, exhausted
 from ml_platform.lake.hashed_copy import copy_hashed, reading
+from ml_platform.lake.locking import hold_lock_file
 from ml_platform.private_files import make_private
 
 _NAME = "backups.json"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+_COMPARED = 946_684_800_000_000_000  # ns: 2000-01-01, which every file system can hold
 
 
 class BackupStore:
@@ -77,33 +82,31 @@ class BackupStore:
     @contextmanager
     def locked(self, timeout: float) -> Iterator[Path]:
         """Hold the folder against other backups; yields a folder for passing files. Raises BackupError in the end."""
-        lock = FileLock(self.folder / "backups.lock")
-        with writing(self.folder):
-            try:
-                lock.acquire(timeout=timeout)
-            except Timeout:
-                raise BackupError(
-                    f"Another process has used {self.folder} for {timeout:.0f} s.",
-                    remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
-                ) from None
+
+        def busy() -> BackupError:
+            return BackupError(
+                f"Another process has used {self.folder} for {timeout:.0f} s.",
+                remedy="Wait for it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
+            )
+
         incoming = self.folder / "incoming"
-        try:
-            with writing(self.folder):
-                shutil.rmtree(incoming, ignore_errors=True)  # of a backup that was killed
-                incoming.mkdir(_PRIVATE_FOLDER)
-            yield incoming
-        finally:
-            shutil.rmtree(incoming, ignore_errors=True)
-            lock.release()
+        with hold_lock_file(self.folder / "backups.lock", timeout, busy, explaining=writing):
+            try:
+                with writing(self.folder):
+                    shutil.rmtree(incoming, ignore_errors=True)  # of a backup that was killed
+                    incoming.mkdir(_PRIVATE_FOLDER)
+                yield incoming
+            finally:
+                shutil.rmtree(incoming, ignore_errors=True)
 
     def put(
-        self, source: Path, *, known: str = "", sha256: str = "", size: int | None = None
+        self, source: Path, *, certain_hash: str = "", sha256: str = "", size: int | None = None
     ) -> tuple[str, int, bool] | None:
         """Store a file's bytes; hash, size, and whether they are new. None, and nothing stored, when it is damaged.
 
         Args:
             source: The file. It may not change meanwhile.
-            known: Its hash where that is certain: it is not read when these bytes are stored.
+            certain_hash: Its hash where that is certain: it is not read when these bytes are stored.
             sha256: The hash that it must have to be whole; empty where nobody knows.
             size: The bytes that it must have to be whole.
 
@@ -111,14 +114,14 @@ class BackupStore:
             FileNotFoundError: When the source is missing.
             BackupError: When it cannot be read, or the folder has no room.
         """
-        there = source.stat().st_size
-        if size is not None and there != size:
+        source_size = source.stat().st_size
+        if size is not None and source_size != size:
             return None
-        if known and self._has(known, there):
-            return known, there, False
-        if sha256 and self._has(sha256, there):
+        if certain_hash and self._has(certain_hash, source_size):
+            return certain_hash, source_size, False
+        if sha256 and self._has(sha256, source_size):
             with reading(source):
-                return (sha256, there, False) if file_hash(source) == sha256 else None
+                return (sha256, source_size, False) if file_hash(source) == sha256 else None
         incoming = self.folder / "incoming" / uuid.uuid4().hex
         with writing(self.folder):
             try:
@@ -127,6 +130,7 @@ class BackupStore:
                     return None
                 new = not self._has(digest, copied)
                 if new:
+                    _mark(incoming, _COMPARED)
                     target = self.path(digest)
                     durable.make_folder(target.parent, _PRIVATE_FOLDER)
                     incoming.replace(target)
@@ -178,10 +182,18 @@ class BackupStore:
         return (path for path in (self.folder / "objects").glob("??/*") if _HASH.fullmatch(path.name))
 
     def whole(self, file: StoredFile) -> bool:
-        """Whether the bytes of a file are there and have their hash. Raises BackupError when they cannot be read."""
+        """Whether the bytes of a file are there and have their hash. Raises BackupError when they cannot be read.
+
+        Of an object with other bytes the time of modification is changed: the next backup compares and replaces it.
+        """
         stored = self.path(file.sha256)
         with reading(stored):
-            return stored.exists() and file_hash(stored) == file.sha256
+            if not stored.exists():
+                return False
+            whole = file_hash(stored) == file.sha256
+        if not whole:
+            _mark(stored, time.time_ns())
+        return whole
 
     def take(self, file: StoredFile, target: Path, *, private: bool = False) -> None:
         """Copy the bytes of a file to `target`, which only its owner may read if it is `private`.
@@ -207,12 +219,28 @@ class BackupStore:
         return self.folder / "backups" / f"{name}.json"
 
     def _has(self, digest: str, size: int) -> bool:
-        """Whether so many bytes are stored under that hash. They are compared when they are used."""
+        """Whether so many bytes are stored under that hash, and whole; read only where that is not certain.
+
+        Damage without a write is found by a check or a restore only.
+        """
         stored = self.path(digest)
         if not stored.is_file() or stored.stat().st_size != size:
             return False
+        if stored.stat().st_mtime_ns != _COMPARED:
+            try:
+                if file_hash(stored) != digest:
+                    return False
+            except OSError:
+                return False  # what cannot be read is stored anew
+            _mark(stored, _COMPARED)
         make_private(stored)
         return True
+
+
+def _mark(stored: Path, moment: int) -> None:
+    """Set the time of modification, in ns. Where that is not possible, the object is compared by every backup."""
+    with suppress(OSError):
+        os.utime(stored, ns=(moment, moment))
 
 
 @contextmanager

@@ -6,29 +6,35 @@ from pathlib import Path
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import snapshots
+from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
 
 PARTITION = "_partition"  # the column that every partitioned table is partitioned by
 
 # DuckLake has no function that tells a file's partition; these tables are its published format 1.0.
 # A path is relative to the table's folder, that to the schema's, that to the data path.
-_FILES = f"""
+_FILES = """
 WITH present AS (
     SELECT 'data' AS kind, data_file_id AS own_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
-    FROM {METADATA}.ducklake_data_file WHERE end_snapshot IS NULL AND {{condition}}
+    FROM {{catalog}}ducklake_data_file WHERE end_snapshot IS NULL AND {condition}
     UNION ALL
     SELECT 'delete', delete_file_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
-    FROM {METADATA}.ducklake_delete_file WHERE end_snapshot IS NULL AND {{condition}})
+    FROM {{catalog}}ducklake_delete_file WHERE end_snapshot IS NULL AND {condition})
 SELECT s.schema_name, t.table_name, v.partition_value, f.data_file_id, f.file_size_bytes, f.kind, f.own_id,
-    CASE WHEN f.path_is_relative THEN
-        CASE WHEN t.path_is_relative THEN CASE WHEN s.path_is_relative THEN ? ELSE '' END || s.path ELSE '' END
-        || t.path ELSE '' END || f.path
+    CASE WHEN f.path_is_relative AND t.path_is_relative AND s.path_is_relative THEN 1 ELSE 0 END AS within_tables,
+    CASE WHEN f.path_is_relative THEN CASE WHEN t.path_is_relative THEN s.path ELSE '' END || t.path ELSE '' END
+        || f.path AS path
 FROM present f
-JOIN {METADATA}.ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
-JOIN {METADATA}.ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-LEFT JOIN {METADATA}.ducklake_file_partition_value v
+JOIN {{catalog}}ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
+JOIN {{catalog}}ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+LEFT JOIN {{catalog}}ducklake_file_partition_value v
     ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
 """
+
+_LOST = (
+    "SELECT t.table_id FROM {catalog}ducklake_table t JOIN {catalog}ducklake_schema s ON s.schema_id = t.schema_id "
+    "WHERE s.schema_name = 'platform' AND t.table_name = 'lost' AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
+)
 
 
 @dataclass(frozen=True)
@@ -76,10 +82,18 @@ class DataFile:
 
 def current(lake: Lake, condition: str = "true") -> list[DataFile]:
     """The files of the current snapshot, those that say what was deleted included."""
-    rows = lake.rows(_FILES.format(condition=condition), [f"{lake.tables}/"])
     return [
-        DataFile(TablePartition(schema, table, partition), Path(path), file_id, kind, own_id, size)
-        for schema, table, partition, file_id, size, kind, own_id, path in rows
+        DataFile(
+            TablePartition(schema, table, partition),
+            lake.tables / path if int(within_tables) else Path(path),
+            int(file_id),
+            kind,
+            int(own_id),
+            int(size),
+        )
+        for schema, table, partition, file_id, size, kind, own_id, within_tables, path in catalog_rows(
+            lake, _FILES.format(condition=condition)
+        )
     ]
 
 
@@ -153,7 +167,7 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
 
 
 def _set_aside(lake: Lake) -> set[TablePartition]:
-    if not lake.has("platform", "lost"):
+    if not catalog_rows(lake, _LOST):  # in most lakes none was ever lost
         return set()
     return {TablePartition(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}
 

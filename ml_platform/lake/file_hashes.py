@@ -14,6 +14,7 @@ import duckdb
 
 from ml_platform.errors import LakeError
 from ml_platform.lake.blobs import file_hash, unchanged
+from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import METADATA, Lake
 from ml_platform.lake.data_files import DataFile, TablePartition, current, damaged, set_aside, unusable
 
@@ -22,11 +23,10 @@ _TABLE = f"{METADATA}.{TABLE}"
 _ready: "weakref.WeakSet[Lake]" = weakref.WeakSet()  # lakes whose table of hashes was seen
 
 
-def note_committed(lake: Lake, snapshot: int, known: Mapping[Path, str]) -> None:
-    """Note the files that a snapshot brought, under the write lock. `known`: hashes that were taken before the lock."""
-    committed = current(lake, f"begin_snapshot = {snapshot}")
+def note_committed(lake: Lake, committed: Collection[DataFile], taken_hashes: Mapping[Path, str]) -> None:
+    """Note the files that a commit brought, under the write lock. `taken_hashes`: those taken before the lock."""
     if committed:
-        _note(lake, committed, known)
+        _note(lake, committed, taken_hashes)
 
 
 def tend(lake: Lake) -> None:
@@ -70,11 +70,12 @@ def check(lake: Lake, tables: Collection[tuple[str, str]], read: Collection[Tabl
     What changed is set aside, so that the next run makes it again. Raises LakeError that names it, and where one of
     the partitions `read` was set aside before and is not made again yet.
     """
-    damage = changed(lake, tables) if tables else []
+    with lake.reading():  # one look at the catalog for both
+        damage = changed(lake, tables) if tables else []
+        missing = ", ".join(sorted(one.name for one in unusable(lake).intersection(read))) if read else ""
     if damage:
         damage = changed(lake, tables)  # what another process replaced while we looked is current no more
     if not damage:
-        missing = ", ".join(sorted(one.name for one in unusable(lake).intersection(read))) if read else ""
         if missing:
             raise LakeError(
                 f"The rows of {missing} are lost and not made again yet, so nothing was made of what is left.",
@@ -99,7 +100,8 @@ def _hashes(lake: Lake) -> dict[tuple[str, int], str]:
     """(kind, id) → SHA-256 in hex."""
     if not exist(lake):
         return {}
-    return {(kind, number): digest for kind, number, digest in lake.rows(f"SELECT kind, file_id, sha256 FROM {_TABLE}")}
+    rows = catalog_rows(lake, f"SELECT kind, file_id, sha256 FROM {{catalog}}{TABLE}")
+    return {(kind, int(number)): digest for kind, number, digest in rows}
 
 
 def without_hash(lake: Lake) -> list[DataFile]:
@@ -108,10 +110,10 @@ def without_hash(lake: Lake) -> list[DataFile]:
     return [file for file in current(lake) if (file.kind, file.own_id) not in hashes and file.is_complete]
 
 
-def _note(lake: Lake, files: Collection[DataFile], known: Mapping[Path, str]) -> int:
+def _note(lake: Lake, files: Collection[DataFile], taken_hashes: Mapping[Path, str]) -> int:
     if not exist(lake):
         lake.connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (kind VARCHAR, file_id BIGINT, sha256 VARCHAR)")
-    rows = [(file.kind, file.own_id, known.get(file.path) or file_hash(file.path)) for file in files]
+    rows = [(file.kind, file.own_id, taken_hashes.get(file.path) or file_hash(file.path)) for file in files]
     if rows:
         listed = ", ".join(f"('{kind}', {number}, '{digest}')" for kind, number, digest in rows)
         lake.connection.execute(f"INSERT INTO {_TABLE} VALUES {listed}")

@@ -38,7 +38,7 @@ class _Turn:
 
 
 _turns: dict[str, _Turn] = {}
-_sessions = threading.local()  # .held: the cursors by which this thread holds advisory locks
+_sessions = threading.local()  # .lock_cursors: the cursors by which this thread holds advisory locks
 # A forked child owns none of its parent's locks and must not wait for threads that it does not have.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_turns.clear)
@@ -71,7 +71,7 @@ def in_process_turn(name: str, what: str, timeout: float) -> Iterator[float]:
 
 
 @contextmanager
-def held(
+def hold_lock_file(
     path: Path,
     timeout: float,
     busy: Callable[[], PlatformError],
@@ -117,7 +117,7 @@ def file_lock(folder: Path, what: str, timeout: float) -> Iterator[None]:
             remedy="Wait for it, stop it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
         )
 
-    with in_process_turn(str(path), what, timeout) as remaining, held(path, remaining, busy, poll=_POLL):
+    with in_process_turn(str(path), what, timeout) as remaining, hold_lock_file(path, remaining, busy, poll=_POLL):
         _record_holder(folder, what)
         yield
 
@@ -136,7 +136,7 @@ def removal_lock(folder: Path, what: str, timeout: float) -> Iterator[None]:
             remedy="Wait for its end, or raise ML_PLATFORM_LOCK_TIMEOUT.",
         )
 
-    with in_process_turn(str(path), what, timeout) as remaining, held(path, remaining, busy):
+    with in_process_turn(str(path), what, timeout) as remaining, hold_lock_file(path, remaining, busy):
         yield
 
 
@@ -177,12 +177,12 @@ def advisory_lock(
 
 @contextmanager
 def _held_by_session(cursor: duckdb.DuckDBPyConnection, database: str) -> Iterator[None]:
-    held = _sessions.__dict__.setdefault("held", [])
-    held.append((cursor, database))
+    lock_cursors = _sessions.__dict__.setdefault("lock_cursors", [])
+    lock_cursors.append((cursor, database))
     try:
         yield
     finally:
-        held.pop()
+        lock_cursors.pop()
 
 
 def check_still_held() -> None:
@@ -190,7 +190,7 @@ def check_still_held() -> None:
 
     Before a commit; 1 ms. A file lock ends with its process only, so there is nothing to ask.
     """
-    for cursor, database in getattr(_sessions, "held", []):
+    for cursor, database in getattr(_sessions, "lock_cursors", []):
         try:
             cursor.execute(f"FROM postgres_query('{database}', 'SELECT 1 AS held')").fetchall()
         except duckdb.Error:

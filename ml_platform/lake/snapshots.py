@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import CATALOG, Lake
 
 # Content keys never hold these numbers (S31): two lakes with the same content have other ones.
@@ -24,6 +25,11 @@ class Snapshot:
 def current(lake: Lake) -> int:
     """The newest data version; read older ones with `SELECT … FROM table AT (VERSION => number)`."""
     return int(lake.value(f"SELECT id FROM {CATALOG}.current_snapshot()"))
+
+
+def newest(lake: Lake) -> int:
+    """The snapshot of the newest commit, also of one that came after this thread began to read."""
+    return int(catalog_rows(lake, "SELECT max(snapshot_id) AS id FROM {catalog}ducklake_snapshot")[0][0])
 
 
 def history(lake: Lake, *, limit: int = 100) -> list[Snapshot]:

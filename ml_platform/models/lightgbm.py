@@ -12,6 +12,7 @@ import polars as pl
 
 from ml_platform.errors import ScoringError, TrainingError
 from ml_platform.models.encoding import RowEncoder, encode
+from ml_platform.models.lightgbm_library import AVOIDABLE, lightgbm_library
 from ml_platform.models.lightgbm_parameters import parameters_of
 from ml_platform.models.lightgbm_targets import TARGET, Target, target_of
 from ml_platform.models.protocol import FitReport, Model, Signature, ranked
@@ -72,9 +73,7 @@ class LightGBMModel:
 
     @cached_property
     def _booster(self) -> "lightgbm.Booster":
-        import lightgbm
-
-        booster = lightgbm.Booster(model_str=self._text.decode())
+        booster: lightgbm.Booster = lightgbm_library().Booster(model_str=self._text.decode())
         if tuple(booster.feature_name()) not in (self._columns, internal_names(self._columns)):
             raise ScoringError(
                 "The model's columns are not those of its bundle.",
@@ -116,7 +115,7 @@ class LightGBMTrainer:
 
     model: ClassVar[type[Model]] = LightGBMModel
     variants: ClassVar[tuple[type[Model], ...]] = (MovedLightGBMModel,)
-    avoidable: ClassVar[tuple[str, ...]] = ("sklearn", "pandas")  # twice the price of all else it imports
+    avoidable: ClassVar[tuple[str, ...]] = AVOIDABLE
 
     def code_version(self, task: Task) -> int:
         return 2 if task == "regression" else 1  # 2: targets are moved where float32 needs it
@@ -139,8 +138,7 @@ class LightGBMTrainer:
 
     def fit(self, data: TrainingData, config: Mapping[str, Any], *, threads: int = 0) -> LightGBMModel:
         """See `Trainer.fit`. Equal training sets and configurations give equal bytes on one machine."""
-        import lightgbm
-
+        library = lightgbm_library()
         train = data.part("train")
         signature = Signature(
             data.task, data.columns, learn_levels(train, data.columns), learn_classes(train, data.task)
@@ -163,10 +161,10 @@ class LightGBMTrainer:
                 targets = target.inward(numeric_labels(rows, signature.classes))
                 valid = [_dataset(rows, targets, signature, parameters, dataset)]
                 callbacks = [
-                    lightgbm.early_stopping(config["early_stopping"], verbose=False),
-                    lightgbm.record_evaluation(evaluations),
+                    library.early_stopping(config["early_stopping"], verbose=False),
+                    library.record_evaluation(evaluations),
                 ]
-            booster = lightgbm.train(
+            booster = library.train(
                 parameters,
                 dataset,
                 num_boost_round=config["rounds"],
@@ -174,7 +172,7 @@ class LightGBMTrainer:
                 valid_names=["validation"] if valid else None,
                 callbacks=callbacks,
             )
-        except lightgbm.basic.LightGBMError as error:
+        except library.basic.LightGBMError as error:
             raise TrainingError(f"LightGBM refuses: {error}.", remedy="See LightGBM(…) in the declaration.") from error
         except ScoringError as error:
             raise TrainingError(error.what, remedy=error.remedy) from error
@@ -194,7 +192,7 @@ def internal_names(columns: Sequence[str]) -> tuple[str, ...]:
     """The columns' names for LightGBM: their own, or f0, f1, … where it would refuse or change one of them."""
     if all(_TAKEN.fullmatch(name) for name in columns):
         return tuple(columns)
-    return tuple(f"f{place}" for place in range(len(columns)))
+    return tuple(f"f{index}" for index in range(len(columns)))
 
 
 def gain_shares(text: str, columns: Sequence[str]) -> dict[str, float]:
@@ -223,11 +221,9 @@ def _dataset(
     parameters: dict[str, Any],
     reference: "lightgbm.Dataset | None",
 ) -> "lightgbm.Dataset":
-    import lightgbm
-
     columns = list(signature.columns)
     names = internal_names(columns)
-    dataset = lightgbm.Dataset(
+    dataset = lightgbm_library().Dataset(
         encode(rows, columns, signature.levels),
         label=label,
         reference=reference,
@@ -236,7 +232,8 @@ def _dataset(
         params=parameters,
         free_raw_data=True,
     )
-    return dataset.construct()
+    constructed: lightgbm.Dataset = dataset.construct()
+    return constructed
 
 
 def _without_threads(text: str) -> str:

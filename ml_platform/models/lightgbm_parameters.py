@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_platform.errors import TrainingError, did_you_mean
+from ml_platform.models.lightgbm_library import lightgbm_library
 from ml_platform.spec.pipeline import Task
 from ml_platform.spec.training import LightGBM
 
@@ -114,11 +115,8 @@ def check_extra(extra: Mapping[str, Any], task: Task) -> dict[str, Any]:
 
 def _principal_names() -> dict[str, str]:
     """Every name and alias that this LightGBM knows → the principal name, asked of the library itself."""
-    from lightgbm.basic import (
-        _ConfigAliases,  # no public way; pinned by ml_platform_tests/models/test_upstream_lightgbm.py
-    )
-
-    aliases: dict[str, list[str]] = _ConfigAliases._get_all_param_aliases()
+    # No public way; pinned by ml_platform_tests/models/test_upstream_lightgbm.py.
+    aliases: dict[str, list[str]] = lightgbm_library().basic._ConfigAliases._get_all_param_aliases()
     return {alias: name for name, others in aliases.items() for alias in others}
 
 

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.monitoring.distances import Floats, jensen_shannon, psi, wasserstein
+from ml_platform.monitoring.sorting import in_order
 
 BINS = 10  # about equally full, by the reference's deciles
 NAMED_LEVELS = 50  # categories of the reference, commonest first; its others are one bin, and new ones another
@@ -165,11 +166,10 @@ def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> Col
 
 def _ordered(column: pl.Series) -> Floats:
     """The values without nulls and NaN, in order."""
-    # polars sorts a million doubles in 30 ms of CPU, numpy in 53. NaN comes last; filters would copy everything.
     whole = column.cast(pl.Float64)
     present = whole.drop_nulls() if whole.null_count() else whole
-    ordered: Floats = present.sort(multithreaded=False).to_numpy()
-    return ordered[: np.searchsorted(ordered, np.inf, "right")]
+    values = in_order(present)
+    return values[: np.searchsorted(values, np.inf, "right")]  # NaN comes last; filters would copy everything
 
 
 def _spread(ordered: Floats) -> float:

@@ -44,7 +44,7 @@ def important(columns: Sequence[ColumnDrift], importance: Mapping[str, float]) -
     """
     judged = [one for one in columns if one.status != CALENDAR and importance.get(one.name, 0.0) > 0]
     judged.sort(key=lambda one: (-importance[one.name], one.name))
-    return [one for place, one in enumerate(judged) if place == 0 or importance[one.name] >= IMPORTANT]
+    return [one for rank, one in enumerate(judged) if rank == 0 or importance[one.name] >= IMPORTANT]
 
 
 def moved_by(column: ColumnDrift) -> float:

@@ -17,7 +17,7 @@ STATUS = {
     "metric": pl.String,
     "realised": pl.Float64,
     "gates": pl.String,
-    "decision": pl.String,
+    "outcome": pl.String,
     "reasons": pl.List(pl.String),
     "champion": pl.String,
     "waits_for": pl.List(pl.String),

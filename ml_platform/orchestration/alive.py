@@ -4,6 +4,7 @@ Dagster does not notice that a process of `ml-platform run`, or of a killed `dag
 stays "started" and would block its pipeline for ever. A killed run did not fail, so it can start again as it is.
 """
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -55,6 +56,14 @@ def died(settings: Settings, run_id: str) -> bool:
 def is_marked(settings: Settings, run_id: str) -> bool:
     """Whether the run has a lock file: its process holds it, or was killed."""
     return (_folder(settings) / run_id).exists()
+
+
+def marks(settings: Settings) -> list[str]:
+    """The names of all lock files, sorted: of what is at work, and of processes that were killed."""
+    try:
+        return sorted(os.listdir(_folder(settings)))  # noqa: PTH208  iterdir makes a path of each; every tick asks
+    except FileNotFoundError:
+        return []
 
 
 def is_dead(settings: Settings, run_id: str) -> bool:

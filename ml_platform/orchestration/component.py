@@ -1,27 +1,30 @@
 """A pipeline as a component of any Dagster project: `type: ml_platform.PipelineComponent` in a defs.yaml.
 
 A code location defines shared tables, the alert sensor and the resource once. They belong to the component whose
-pipeline comes first by name.
+pipeline comes first by name. A pipeline that does not load harms itself only (S39).
 """
 
+import logging
 from typing import Annotated
 
 import dagster as dg
 
-from ml_platform.discovery import pipeline_at
-from ml_platform.errors import DeclarationError
+from ml_platform.discovery import declarations_at
+from ml_platform.orchestration.broken import broken_definitions
 from ml_platform.orchestration.build import pipeline_definitions, shared_definitions
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.scaffolding import PipelineScaffolder
-from ml_platform.spec.pipeline import ModelPipeline
+
+_logger = logging.getLogger(__name__)  # `dg check defs` and the code server print it
 
 
 def _address(context: dg.ResolutionContext, written: str) -> str:
-    """Resolves an address in defs.yaml to an absolute one. Raises DeclarationError when it names no pipeline."""
+    """Resolves an address in defs.yaml to an absolute one.
+
+    It imports nothing: an error that is raised here, or while a component is built, ends the whole code location.
+    """
     load = dg.ComponentLoadContext.from_resolution_context(context)
-    address = f"{load.defs_relative_module_name(load.path)}{written}" if written.startswith(".") else written
-    pipeline_at(address, named_by="pipeline")
-    return address
+    return f"{load.defs_relative_module_name(load.path)}{written}" if written.startswith(".") else written
 
 
 @dg.scaffold_with(PipelineScaffolder)
@@ -49,31 +52,20 @@ class PipelineComponent(dg.Component, dg.Resolvable, dg.Model):
         return dg.ComponentTypeSpec(tags=["machine learning", "duckdb"])
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
-        """The definitions of this pipeline. The first pipeline by name adds the shared definitions.
+        """The definitions of this pipeline; the first one by name adds the shared definitions.
 
-        Raises DeclarationError when pipelines of the code location have one name, or define a table differently.
+        A pipeline that does not load has none. The first component adds an asset for each of them, which shows why.
         """
         components = context.component_tree.get_all_components(PipelineComponent)
-        everyone = _by_name([one.pipeline for one in components])
-        addresses = list(everyone)
-        own = pipeline_definitions(everyone[self.pipeline], addresses)
-        if self.pipeline != addresses[0]:
-            return own
-        return dg.Definitions.merge(
-            own, shared_definitions(list(everyone.values()), WorkspaceResource(pipelines=addresses))
-        )
-
-
-def _by_name(addresses: list[str]) -> dict[str, ModelPipeline]:
-    """Address → pipeline, ordered by pipeline name. Raises DeclarationError for a name that occurs twice."""
-    by_name: dict[str, tuple[str, ModelPipeline]] = {}
-    for address in addresses:
-        pipeline = pipeline_at(address, named_by="pipeline")
-        if pipeline.name in by_name:
-            raise DeclarationError(
-                f"ModelPipeline({pipeline.name!r})",
-                f"two components have a pipeline of this name: {by_name[pipeline.name][0]} and {address}",
-                remedy="Remove one component, or rename one pipeline.",
-            )
-        by_name[pipeline.name] = (address, pipeline)
-    return {address: pipeline for _, (address, pipeline) in sorted(by_name.items())}
+        pipelines, broken = declarations_at([one.pipeline for one in components])
+        addresses = list(pipelines)
+        own = [dg.Definitions()]
+        if self.pipeline in pipelines:
+            own.append(pipeline_definitions(pipelines[self.pipeline], addresses))
+        if addresses[:1] == [self.pipeline]:
+            own.append(shared_definitions(list(pipelines.values()), WorkspaceResource(pipelines=addresses)))
+        if self is components[0]:
+            own.append(broken_definitions(broken))
+            for one in broken:
+                _logger.error("%s does not load: %s", one.name, one.error)
+        return dg.Definitions.merge(*own)

@@ -4,23 +4,19 @@ Sensors, schedules and `ml-platform run` all ask the planner. A tick requests no
 in progress, and no second run for the same state.
 """
 
-import json
-import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import dagster as dg
 
 from ml_platform.discovery import pipelines
-from ml_platform.lake import snapshots
 from ml_platform.orchestration import champions
 from ml_platform.orchestration.alive import terminal_works
 from ml_platform.orchestration.earlier_runs import STATE_TAG, WANTED_TAG, GivenUp, earlier_runs
 from ml_platform.orchestration.jobs import PIPELINE_TAG, table_keys
 from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_gone, end_if_killed
-from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
+from ml_platform.orchestration.workspaces import reading_workspace_for
 from ml_platform.runtime.measuring_again import REST, rests_until
 from ml_platform.runtime.planner import Work
 from ml_platform.runtime.run_state import RunState, first_state, source_marks, state_of
@@ -28,93 +24,65 @@ from ml_platform.runtime.step import Job
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.sources.scan import Pending
-from ml_platform.spec.canonical import content_key
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import decisions
 from ml_platform.state import files as file_records
-from ml_platform.state.ledger import newest_ids
 from ml_platform.steps.all_steps import planner
-from ml_platform.validation.completeness import markers
 
 REASON_TAG = "ml_platform/reason"  # why it was started, in words
 DECISION_TAG = "ml_platform/decision"  # triggered, skipped or manual
-_LOUD = json.dumps({"quiet": ""})  # the cursor after a tick that found something
 _LONG = timedelta(minutes=15)  # in flight: worth a look
-_PROCESS = uuid.uuid4().hex  # what was quiet for other code, or under another declaration, is looked at again
+# How long an answer stands while no source, commit or partition changes. Dagster's runs tell of no change.
+_UP_TO_DATE = timedelta(minutes=15)  # an output may be damaged, or Dagster's history removed
+_GIVEN_UP = timedelta(minutes=1)  # a person may remove the runs that it was given up for
+_OTHER_JOB = timedelta(seconds=15)  # its run may fail, and then keeps nothing back
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A run request or a skip reason, and the cursor to store.
+    """A run request, or a skip reason and how long it stands.
 
+    stands:   how long it stands while nothing changes that the sensor's fingerprint covers; zero: the next tick looks.
     looked:   whether the states of the job were looked at, so that `given_up` tells all that needs a person.
     given_up: the state whose runs failed or are killed each time; None: there is none, or nothing was looked at.
     """
 
     request: dg.RunRequest | None
     reason: str
-    cursor: str | None = None
+    stands: timedelta = timedelta()
     looked: bool = False
     given_up: GivenUp | None = None
 
 
-@dataclass(frozen=True)
-class _Quiet:
-    """The cursor of a tick that found nothing stale: the fingerprint then, and the skip reason."""
-
-    quiet: str = ""
-    reason: str = ""
-
-
-def due(
-    instance: dg.DagsterInstance,
-    pipeline: ModelPipeline,
-    job: Job,
-    cursor: str | None = None,
-    warn: Callable[[str], None] = lambda _: None,
-    addresses: Sequence[str] = (),
-) -> Answer:
-    """The run of `job` that is due now, if any. Opens the lake for reading only.
-
-    `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them.
-    """
-    settings = settings_of(addresses)
+def due(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
+    """The run of `job` that is due now, if any. Opens the lake for reading only."""
     if not pipeline.partition_keys():
         assert pipeline.partitions is not None  # a pipeline without partitions has one key
         end = pipeline.partitions.window(pipeline.partitions.since)[1]
-        return Answer(
-            None, f"No partition of {pipeline.name} has ended yet. The first ends at {end:%Y-%m-%d %H:%M} UTC."
-        )
+        reason = f"No partition of {pipeline.name} has ended yet. The first ends at {end:%Y-%m-%d %H:%M} UTC."
+        return Answer(None, reason, _UP_TO_DATE)
     if busy := _busy(instance, pipeline, settings):
-        return Answer(None, busy, cursor)
+        return Answer(None, busy)
     ws = reading_workspace_for(settings)
     if ws is None:
         return _first(instance, pipeline, job, settings)
     with ws.reading():
-        return _planned(instance, ws, pipeline, job, cursor, warn)
+        return _planned(instance, ws, pipeline, job)
 
 
-def _planned(
-    instance: dg.DagsterInstance,
-    ws: Workspace,
-    pipeline: ModelPipeline,
-    job: Job,
-    cursor: str | None,
-    warn: Callable[[str], None],
-) -> Answer:
-    marks = source_marks(ws.settings, pipeline.tables)
-    seen, kept = _fingerprint(ws, pipeline, marks), _quiet(cursor, warn)
-    if kept.quiet == seen:
-        return Answer(None, kept.reason, cursor, looked=True)
+def _planned(instance: dg.DagsterInstance, ws: Workspace, pipeline: ModelPipeline, job: Job) -> Answer:
     if job == "train":  # a person may have changed the champion since the last tick
         champions.report(instance, ws.state, pipeline.name)
-    plan, resting, undrawn = planner(ws, pipeline), "", None
+    plan, undrawn = planner(ws, pipeline), None
+    resting: Answer | None = None
     for work in plan.work():
         rests, now = rests_until(ws, pipeline, work), datetime.now(UTC)
         if rests is not None and now < rests <= now + REST:  # a longer rest is of a clock that was set back
-            resting = (
+            gate = (
                 f"The candidate of {work.partition} waits for a gate, which is measured again from {rests:%H:%M} UTC."
             )
+            if resting is None or rests - now < resting.stands:
+                resting = Answer(None, gate, rests - now)
             continue  # scoring goes on
         state = state_of(plan, work)
         earlier = earlier_runs(instance, ws.settings, pipeline, work, state)
@@ -124,39 +92,40 @@ def _planned(
         if work.job == job:
             given_up = earlier.given_up or undrawn
             if earlier.rests:
-                return Answer(None, earlier.rests, _LOUD, True, given_up)
-            return Answer(_request(ws, pipeline, work, state, earlier.killed), "", _LOUD, True, given_up)
+                return Answer(None, earlier.rests, _GIVEN_UP, True, given_up)
+            return Answer(_request(ws, pipeline, work, state, earlier.killed), "", looked=True, given_up=given_up)
         if job == "train":
             waits = earlier.rests or f"{pipeline.name}_data has to run for {work.partition} first."
-            return Answer(None, f"No training is due. {waits}", _LOUD)
+            return Answer(None, f"No training is due. {waits}", _OTHER_JOB)
         if not earlier.rests:
-            return Answer(None, f"{pipeline.name}_train has to act on the decision of {work.partition} first.", _LOUD)
+            waits = f"{pipeline.name}_train has to act on the decision of {work.partition} first."
+            return Answer(None, waits, _OTHER_JOB)
         # A training that failed keeps nobody from scoring: the champion there is goes on.
     if undrawn is not None:
-        return Answer(None, undrawn.reason, _LOUD, True, undrawn)
-    if resting:
-        return Answer(None, resting, _LOUD)
+        return Answer(None, undrawn.reason, _GIVEN_UP, True, undrawn)
+    if resting is not None:
+        return resting
     looks = plan.pending()
     done = _up_to_date(looks)
     if done and not any(file_records.versions(ws.state, table.name) for table in pipeline.tables):
         done = [_nothing_landed(pipeline, ws.settings)]
     reason = " ".join([*done, *(problem for look in looks for problem in look.problems)])
     # What makes such a source readable again may not change its marks, so it is asked again.
-    marked = {table for table, *_ in marks}
+    marked = {table for table, *_ in source_marks(ws.settings, pipeline.tables)}
     unsettled = any(look.unavailable and look.table in marked for look in looks)
-    return Answer(None, reason, _LOUD if unsettled else json.dumps(asdict(_Quiet(seen, reason))), looked=True)
+    return Answer(None, reason, timedelta() if unsettled else _UP_TO_DATE, looked=True)
 
 
 def _first(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
     """The answer before the lake exists: landed files request a first data run, which creates the lake."""
     if job == "train" or not source_marks(settings, pipeline.tables):
-        return Answer(None, _nothing_landed(pipeline, settings))
+        return Answer(None, _nothing_landed(pipeline, settings), _UP_TO_DATE)
     assets = [[layer, table.name] for table in pipeline.tables for layer in ("raw", "validated", "quarantine")]
     work = Work("data", pipeline.partition_keys()[0], 0, 1, assets)
     state = first_state(settings, pipeline, work)
     earlier = earlier_runs(instance, settings, pipeline, work, state)
     if earlier.rests:
-        return Answer(None, earlier.rests, None, True, earlier.given_up)
+        return Answer(None, earlier.rests, _GIVEN_UP, True, earlier.given_up)
     return Answer(_request(None, pipeline, work, state, earlier.killed), "")
 
 
@@ -231,25 +200,3 @@ def _why(pipeline: ModelPipeline, work: Work) -> str:
 def _up_to_date(looks: Sequence[Pending]) -> list[str]:
     """That nothing is stale; empty while a source cannot be read, because then nobody knows."""
     return [] if any(look.unavailable for look in looks) else ["Everything is up to date."]
-
-
-def _fingerprint(ws: Workspace, pipeline: ModelPipeline, marks: list[list[Any]]) -> str:
-    """A fingerprint of everything that can make an asset stale: commits, marks, ended partitions, this process."""
-    landed = [*marks, *markers(ws.settings, pipeline)]
-    last = pipeline.partition_keys()[-1:]
-    return content_key(_PROCESS, snapshots.current(ws.lake), newest_ids(ws.state), landed, last)
-
-
-def _quiet(cursor: str | None, warn: Callable[[str], None]) -> _Quiet:
-    """What the last tick that found nothing stored. A cursor of another origin is ignored with a warning."""
-    if not cursor:
-        return _Quiet()
-    try:
-        stored = json.loads(cursor)
-        fingerprint, reason = stored["quiet"], stored.get("reason", "")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        fingerprint = reason = None
-    if not isinstance(fingerprint, str) or not isinstance(reason, str):
-        warn(f"The cursor {cursor[:80]!r} was not written by this sensor. It is ignored and replaced.")
-        return _Quiet()
-    return _Quiet(fingerprint, reason)

@@ -79,11 +79,11 @@ def _sensors(instance: dg.DagsterInstance, pipelines: Sequence[ModelPipeline], n
 
 def _newest(instance: dg.DagsterInstance, kind: InstigatorType, names: set[str]) -> dict[str, InstigatorState]:
     """The state of each instigator; of several code locations that had it, the one that ticked last."""
-    found: dict[str, InstigatorState] = {}
+    newest: dict[str, InstigatorState] = {}
     states = [state for state in instance.all_instigator_state(instigator_type=kind) if state.name in names]
     for state in sorted(states, key=lambda one: getattr(one.instigator_data, "last_tick_timestamp", None) or 0.0):
-        found[state.name] = state
-    return found
+        newest[state.name] = state
+    return newest
 
 
 def _last_tick(instance: dg.DagsterInstance, state: InstigatorState) -> InstigatorTick | None:

@@ -20,16 +20,23 @@ def opened_instance() -> Iterator[dg.DagsterInstance]:
     Raises HomeBroken for a home with a damaged file, several revisions or missing tables, and DagsterHomeFault for one
     that is full or cannot be written, also when the body meets it.
     """
-    home = Path(os.environ["DAGSTER_HOME"])
+    with faults_explained():
+        home = Path(os.environ["DAGSTER_HOME"])
+        with opening_turn(home):
+            for fault in broken_files(home):
+                raise fault
+            instance = dg.DagsterInstance.get()
+        with instance:
+            yield instance
+
+
+@contextmanager
+def faults_explained() -> Iterator[None]:
+    """Raise what the body meets in DAGSTER_HOME as `opened_instance` does."""
     with home_faults_explained():
         try:
-            with opening_turn(home):
-                for fault in broken_files(home):
-                    raise fault
-                instance = dg.DagsterInstance.get()
-            with instance:
-                yield instance
+            yield
         except DatabaseError as error:  # Dagster's storages raise it for whatever SQLite says
-            for fault in broken_files(home, deep=True):
+            for fault in broken_files(Path(os.environ["DAGSTER_HOME"]), deep=True):
                 raise fault from error
             raise

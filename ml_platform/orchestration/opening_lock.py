@@ -9,7 +9,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from ml_platform.errors import PlatformError
-from ml_platform.lake.locking import held
+from ml_platform.lake.locking import hold_lock_file
 
 _FILE = ".opening.lock"
 _SECONDS = 120.0  # the first opening takes two of them, on a machine that others load
@@ -29,5 +29,5 @@ def opening_turn(home: Path) -> Iterator[None]:
         )
 
     # Faults of its disk are explained by whoever opens the instance, with its variable.
-    with held(home / _FILE, _SECONDS, busy, nested=True, explaining=nullcontext):
+    with hold_lock_file(home / _FILE, _SECONDS, busy, nested=True, explaining=nullcontext):
         yield

@@ -2,8 +2,10 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import dagster as dg
 
@@ -12,7 +14,7 @@ from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.code_location import repository_origin, runs_belong_to
-from ml_platform.orchestration.instances import opened_instance
+from ml_platform.orchestration.instances import faults_explained, opened_instance
 from ml_platform.orchestration.interrupted_runs import canceled_by_ctrl_c
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_killed
@@ -46,7 +48,10 @@ class RunFailed(PlatformError):
 
 
 class Runner:
-    """Executes the jobs of a pipeline in this process on the Dagster instance of DAGSTER_HOME."""
+    """Executes the jobs of a pipeline in this process on the Dagster instance of DAGSTER_HOME.
+
+    As a context manager it opens the instance once for all runs: each opening costs 0.4 CPU seconds.
+    """
 
     def __init__(
         self,
@@ -58,6 +63,17 @@ class Runner:
         self._definitions = build_definitions(pipelines(settings).values())
         self._pipeline, self._settings = pipeline, settings
         self._on_step, self._on_alert = on_step, on_alert
+        self._opened: ExitStack | None = None  # inside the context
+        self._kept: dg.DagsterInstance | None = None
+
+    def __enter__(self) -> Self:
+        self._opened = ExitStack()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._opened is not None:
+            self._opened.close()
+        self._opened = self._kept = None
 
     def run(self, job: str, partition: str, only: list[list[str]] | None = None) -> Run:
         """Run the job `data` or `train` for one partition.
@@ -65,7 +81,7 @@ class Runner:
         Raises RunFailed when a step fails, and KeyboardInterrupt after Ctrl-C: whatever fails then is its doing.
         """
         name = f"{self._pipeline.name}_{job}"
-        with opened_instance() as instance, self._listening():
+        with self._instance() as instance, self._listening():
             self._end_killed_runs(instance)
             definition = self._definitions.resolve_job_def(name)  # which asks the instance in whose context it stands
             origin = repository_origin(instance, self._pipeline.name)
@@ -86,6 +102,17 @@ class Runner:
         if not result.success:
             raise RunFailed(run)
         return run
+
+    @contextmanager
+    def _instance(self) -> Iterator[dg.DagsterInstance]:
+        if self._opened is None:
+            with opened_instance() as instance:
+                yield instance
+            return
+        with faults_explained():
+            if self._kept is None:
+                self._kept = self._opened.enter_context(opened_instance())
+            yield self._kept
 
     def _end_killed_runs(self, instance: dg.DagsterInstance) -> None:
         """This run goes on where they ended; without a sensor nothing else ends them."""

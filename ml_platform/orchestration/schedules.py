@@ -27,8 +27,8 @@ def schedules_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list
     name = schedule(pipeline.name)
 
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        answer = answered(context.instance, pipeline, "data", name, None, printed(context.log.warning), addresses)
-        return answer.request or dg.SkipReason(answer.reason)
+        tick = answered(lambda: context.instance, pipeline, "data", name, None, printed(context.log.warning), addresses)
+        return tick.request or dg.SkipReason(tick.reason)
 
     return [
         dg.ScheduleDefinition(

@@ -8,6 +8,8 @@ be written.
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from time import time
 
 import dagster as dg
 
@@ -15,7 +17,8 @@ from ml_platform.errors import PlatformError, first_line
 from ml_platform.monitoring import delivery
 from ml_platform.monitoring.alert_rules import of_sensor, of_stuck_run
 from ml_platform.monitoring.channels import channels
-from ml_platform.orchestration.due import Answer, due
+from ml_platform.orchestration import quiet
+from ml_platform.orchestration.due import due
 from ml_platform.orchestration.earlier_runs import GivenUp
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
 from ml_platform.redaction import without_secrets
@@ -30,22 +33,39 @@ from ml_platform.state.database import State
 _OURS: tuple[Kind, ...] = ("sensor", "run")
 
 
+@dataclass(frozen=True)
+class Tick:
+    """A run request or a skip reason, and the cursor to store."""
+
+    request: dg.RunRequest | None
+    reason: str
+    cursor: str | None
+
+
 def answered(
-    instance: dg.DagsterInstance,
+    opened_instance: Callable[[], dg.DagsterInstance],
     pipeline: ModelPipeline,
     job: Job,
     sensor: str,
     cursor: str | None,
     log: Callable[[str], None],
     addresses: Sequence[str] = (),
-) -> Answer:
-    """What `due` answers. An error becomes a skip reason and an alert; a run that failed becomes an alert, too.
+) -> Tick:
+    """What `due` answers, or answered before if nothing changed since.
 
-    `log` takes warnings and the traceback of an error. Raises the error when its alert cannot be stored.
+    An error becomes a skip reason and an alert; a run that failed becomes an alert, too. `opened_instance` is called
+    only where something changed, or when it is time to look again. `log` takes warnings and the traceback of an error.
+    `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them.
+
+    Raises the error when its alert cannot be stored.
     """
     asset, settings = f"{pipeline.name}/{sensor.removeprefix(f'{pipeline.name}_')}", settings_of(addresses)
     try:
-        answer = due(instance, pipeline, job, cursor, log, addresses)
+        before, now = quiet.stored(cursor, log), time()
+        fingerprint = quiet.fingerprint(settings, pipeline)  # before the look, which sees all that it covers
+        if before.stands(fingerprint, now):
+            return Tick(None, before.reason, cursor)
+        answer = due(opened_instance(), pipeline, job, settings)
         if answer.looked:
             _tell_given_up(settings, asset, answer.given_up, log)
     except Exception as error:  # whatever it is: a sensor goes on, and a person hears of it
@@ -55,8 +75,11 @@ def answered(
                 raise
         _tell(settings, asset, of_sensor(asset, sensor, error), ("sensor",), log)
         what = f"{type(error).__name__}: {first_line(error)}"
-        return Answer(None, f"This tick failed, and an alert says so. {what}", cursor)
-    return answer
+        return Tick(None, f"This tick failed, and an alert says so. {what}", quiet.LOUD)
+    if answer.request is not None or not answer.stands:
+        return Tick(answer.request, answer.reason, quiet.LOUD)
+    until = now + answer.stands.total_seconds()
+    return Tick(None, answer.reason, before.after(fingerprint, answer.reason, now, until).text())
 
 
 def _tell_given_up(settings: Settings, asset: str, given_up: GivenUp | None, log: Callable[[str], None]) -> None:

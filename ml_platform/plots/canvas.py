@@ -72,7 +72,7 @@ def end_beside(axes: "Axes", ends: Sequence[float], texts: Sequence[str], fontsi
     left_margin, right_margin, _, _ = _margins(axes)
     room = width - left_margin - right_margin
     free = [max(room - len(text) * fontsize * _LETTER / 72, room / 10) for text in texts]
-    return max((end * room / left for end, left in zip(ends, free, strict=True)), default=0.0)
+    return max((end * room / inches for end, inches in zip(ends, free, strict=True)), default=0.0)
 
 
 def _margins(axes: "Axes") -> tuple[float, float, float, float]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import polars as pl
 
 from ml_platform.lake.blobs import Blobs
+from ml_platform.lake.shown_blobs import ShownBlob
 from ml_platform.quality import distribution, mixes, rhythm
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.findings import ENOUGH, Finding
@@ -156,7 +157,7 @@ def _result(check: _Check, past: History, blobs: Blobs) -> CheckResult:
         }
         for finding in findings
     ]
-    meta["picture"] = {"picture": blobs.put_bytes(worst.draw())}
+    meta["picture"] = ShownBlob.picture(blobs.put_bytes(worst.draw()))
     description = " ".join(finding.description for finding in failed[:3])
     if len(failed) > 3:
         description += f" And {len(failed) - 3} more columns: {', '.join(finding.column for finding in failed[3:])}."

@@ -97,19 +97,19 @@ def _files(
 ) -> tuple[list[_File], list[_File]]:
     """The files of the partition and those before it. Without partitions the newest file, and the others."""
     rows = lake.rows(
-        f"WITH known AS ({_known(table, reference)}) SELECT a._file, a._partition = ?, max(a._arrival), count(*), "
+        f"WITH known AS ({_keys_sql(table, reference)}) SELECT a._file, a._partition = ?, max(a._arrival), count(*), "
         f"count(known._found) FROM validated.{quoted(table.name)} a LEFT JOIN known ON {_on(reference)} "
         f"WHERE a._superseded_at IS NULL AND a._partition BETWEEN ? AND ? AND {_given(reference)} GROUP BY ALL",
         [*_bounds(table, reference, since, partition), partition, since, partition],
     )
     if partition == WHOLE:
         newest = max((arrival for _, _, arrival, _, _ in rows), default=None)
-        rows = [(file, arrival == newest, arrival, total, found) for file, _, arrival, total, found in rows]
-    now = [_File(file, total, found) for file, is_now, _, total, found in rows if is_now]
-    return now, [_File(file, total, found) for file, is_now, _, total, found in rows if not is_now]
+        rows = [(file, arrival == newest, arrival, total, matched) for file, _, arrival, total, matched in rows]
+    now = [_File(file, total, matched) for file, is_now, _, total, matched in rows if is_now]
+    return now, [_File(file, total, matched) for file, is_now, _, total, matched in rows if not is_now]
 
 
-def _known(table: Table, reference: Reference) -> str:
+def _keys_sql(table: Table, reference: Reference) -> str:
     """The keys that count as known: all of another table, of the same table those that more than one file has."""
     columns = ", ".join(quoted(theirs) for theirs in reference.on.values())
     source = f"SELECT {columns}, 1 AS _found FROM validated.{quoted(reference.table)}"

@@ -50,6 +50,7 @@ class Evidence:
     ends:            the end of the partition, UTC.
     trained:         the end of the partition that was trained on last, UTC.
     moved:           important columns that drifted by themselves, with their PSI.
+    partitioned:     whether the pipeline has partitions. Without, each change of its data is trained on.
     """
 
     since_triggered: int | None
@@ -61,6 +62,7 @@ class Evidence:
     ends: datetime | None = None
     trained: datetime | None = None
     moved: Mapping[str, float] = field(default_factory=dict)
+    partitioned: bool = True
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,13 @@ class Decision:
         return self.outcome != "skipped"
 
 
+# The end of the reason where no training is on record for an earlier partition.
+_FIRST = {
+    True: " and no partition before this one was trained on.",
+    False: ". A pipeline without partitions is trained whenever its data or its declaration change.",
+}
+
+
 def decide(policy: Retrain, evidence: Evidence) -> Decision:
     """Train when a person asks, or when the policy has a reason outside its cool-down; never without enough labels.
 
@@ -88,7 +97,7 @@ def decide(policy: Retrain, evidence: Evidence) -> Decision:
         return Decision("manual", f"{evidence.manual.by}: {evidence.manual.why}")
     since = evidence.since_triggered
     if since is None:
-        return Decision("triggered", f"{evidence.labelled} labels are known and no earlier partition was trained on.")
+        return Decision("triggered", f"{evidence.labelled} labels are known{_FIRST[evidence.partitioned]}")
     reasons_declared = list(_reasons(policy, evidence, since))
     reasons = [words for triggers, words in reasons_declared if triggers]
     if reasons and since <= policy.cool_down:

@@ -42,7 +42,7 @@ OnFile = Callable[[], None]
 class BackupReport:
     """The result of a backup.
 
-    new_files, new_bytes:      were not stored before.
+    new_files, new_bytes:      were not stored before, or damaged.
     lost:                      was missing or damaged already.
     removed:                   the names of older backups that were removed.
     removed_files, removed_bytes: were stored, and no backup that is kept names them.
@@ -156,10 +156,10 @@ class _Copying:
         """
         try:
             status = source.stat()
-            earlier, known = self._before.get(name), ""
+            earlier, certain_hash = self._before.get(name), ""
             if earlier is not None and (earlier.size, earlier.mtime_ns) == (status.st_size, status.st_mtime_ns):
-                known = earlier.sha256 if sha256 in ("", earlier.sha256) else ""
-            stored = self._store.put(source, known=known, sha256=sha256, size=size)
+                certain_hash = earlier.sha256 if sha256 in ("", earlier.sha256) else ""
+            stored = self._store.put(source, certain_hash=certain_hash, sha256=sha256, size=size)
         except FileNotFoundError:
             stored = None
         if stored is None:

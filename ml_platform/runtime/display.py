@@ -1,6 +1,6 @@
 """Display values of a step: plots, previews and texts, stored as blobs and named by digest.
 
-A metadata value `{"picture": digest}` is an SVG plot, `{"markdown": digest}` a text. Blobs keep the ledger small.
+A value is then a `ShownBlob`, which keeps the blob as long as its record is the newest. Blobs keep the ledger small.
 Display values are for people only, so no content key depends on them.
 """
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from ml_platform.errors import first_line
 from ml_platform.lake.python_rows import python_rows
+from ml_platform.lake.shown_blobs import ShownBlob
 from ml_platform.naming import quoted
 from ml_platform.plots.markdown import ROWS, rows_table
 from ml_platform.runtime.workspace import Workspace
@@ -18,10 +19,10 @@ from ml_platform.runtime.workspace import Workspace
 UNDRAWN = "not drawn: matplotlib is missing; `pip install 'ml_platform[monitoring]'`"
 
 
-def drawn(ws: Workspace, draw: Callable[[], bytes]) -> dict[str, str] | str:
+def drawn(ws: Workspace, draw: Callable[[], bytes]) -> ShownBlob | str:
     """Store the plot that `draw` returns. Returns a message if it cannot be drawn."""
     svg = drawn_or_why_not(draw)
-    return svg if isinstance(svg, str) else {"picture": ws.blobs.put_bytes(svg)}
+    return svg if isinstance(svg, str) else ShownBlob.picture(ws.blobs.put_bytes(svg))
 
 
 def drawn_or_why_not(draw: Callable[[], bytes]) -> bytes | str:
@@ -34,12 +35,12 @@ def drawn_or_why_not(draw: Callable[[], bytes]) -> bytes | str:
         return f"not drawn: {first_line(error)}"
 
 
-def written(ws: Workspace, text: str) -> dict[str, str]:
+def written(ws: Workspace, text: str) -> ShownBlob:
     """Store a Markdown text."""
-    return {"markdown": ws.blobs.put_bytes(text.encode())}
+    return ShownBlob.markdown(ws.blobs.put_bytes(text.encode()))
 
 
-def previewed(ws: Workspace, first: pl.DataFrame, rows: int) -> dict[str, str]:
+def previewed(ws: Workspace, first: pl.DataFrame, rows: int) -> ShownBlob:
     """Store the first of `rows` rows as Markdown."""
     return written(ws, rows_table(python_rows(first), rows))
 

@@ -8,7 +8,7 @@ from ml_platform.lake import data_files
 from ml_platform.runtime.settled import lacked_examples, settled_steps
 from ml_platform.runtime.step import Job, Step
 from ml_platform.runtime.workspace import Workspace, intact
-from ml_platform.sources.restoring import can_restore
+from ml_platform.sources.rereading import can_reread
 from ml_platform.sources.scan import Pending, pending, refused
 from ml_platform.spec.examples import Label
 from ml_platform.spec.partitions import WHOLE
@@ -181,7 +181,7 @@ class Planner:
         stale: list[list[str]] = []
         for table in self.pipeline.tables:
             look = pending(self.ws.state, table)
-            waits = not look.nothing or can_restore(self.ws, table)
+            waits = not look.nothing or can_reread(self.ws, table)
             if waits or self._refused_before(table) > len(refused(self.ws.state, table, look)):
                 stale.append(["raw", table.name])
             unknown = validated.validated_keys(self.ws.state, table, self.ws.slices.get(table.name)) is None

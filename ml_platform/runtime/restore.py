@@ -72,7 +72,10 @@ def backups(folder: Path) -> list[dict[str, Any]]:
 
 
 def check(folder: Path, name: str = "", *, on_file: OnFile = lambda: None) -> CheckReport:
-    """Read every byte of a backup and compare the hashes; nothing is written. Raises BackupError."""
+    """Read every byte of a backup and compare the hashes; nothing is restored. Raises BackupError.
+
+    The next backup compares the damaged files too, and stores again what the lake still has.
+    """
     store = BackupStore(folder)
     backup, damaged = store.find(name), []
     for file in backup.files:

@@ -49,7 +49,7 @@ class RestoredFiles:
         if file.path in (*_DATABASES, DUMP) or target.exists():
             self._waiting[file.path] = passing, target
         else:
-            self._place(passing, target)
+            self._move_into_place(passing, target)
         return True
 
     def waiting(self, path: str) -> Path:
@@ -72,11 +72,11 @@ class RestoredFiles:
             if name in self._waiting:
                 self._set_aside(self._databases[name], aside)
         for path in sorted(self._waiting.keys() - {*_DATABASES, DUMP}):
-            self._place(*self._waiting.pop(path))
+            self._move_into_place(*self._waiting.pop(path))
         self.sync()
         for name in _DATABASES:
             if name in self._waiting:
-                self._place(*self._waiting.pop(name))
+                self._move_into_place(*self._waiting.pop(name))
                 self.sync()
 
     def finish(self) -> None:
@@ -84,7 +84,7 @@ class RestoredFiles:
         for folder in self._passing.values():
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _place(self, passing: Path, target: Path) -> None:
+    def _move_into_place(self, passing: Path, target: Path) -> None:
         with explained(self._data):
             durable.make_folder(target.parent)
             passing.replace(target)

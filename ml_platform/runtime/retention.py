@@ -1,5 +1,6 @@
 """Maintenance of lake and blobs, which keeps everything that is still referenced."""
 
+import json
 import re
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +19,6 @@ from ml_platform.state.database import State
 from ml_platform.state.engine import path
 from ml_platform.state.schema import record_details, records, screenings, versions
 
-_DIGEST = re.compile(r'"([0-9a-f]{64})"')
 _UNFINISHED_PAGE = re.compile(r"\.[0-9a-f]{32}")  # how a page of a report is named until it is whole
 
 
@@ -67,10 +67,8 @@ def stored_outputs(state: State) -> set[str]:
 
 
 def shown(state: State) -> set[str]:
-    """What may be a digest of a plot or text that the newest record of an asset and partition shows."""
+    """The digests of plots and texts that the newest record of an asset and partition shows."""
     newest = select(func.max(records.c.id)).group_by(records.c.asset, records.c.partition)
-    texts = select(records.c.result, record_details.c.display, record_details.c.checks).join(
-        record_details, record_details.c.record_id == records.c.id
-    )
-    rows = state.rows(texts.where(records.c.id.in_(newest)))
-    return {digest for row in rows for text in row for digest in _DIGEST.findall(text)}
+    details = record_details.c
+    rows = state.rows(select(details.blobs).where(details.record_id.in_(newest), details.blobs != "[]"))
+    return {digest for (text,) in rows for digest in json.loads(text)}

@@ -149,10 +149,10 @@ def _why(file: Path, covering: list[str], too_many: set[str]) -> Iterator[str]:
         yield "matches the pattern of no declared table"
 
 
-def sentences(found: list[Stray]) -> list[str]:
+def sentences(all_strays: list[Stray]) -> list[str]:
     """One sentence for each reason, with the first three paths."""
     by_reason: dict[str, list[str]] = {}
-    for stray in found:
+    for stray in all_strays:
         by_reason.setdefault(stray.why, []).append(repr(stray.path))
     return [f"{_listed(paths)} {why}." for why, paths in by_reason.items()]
 

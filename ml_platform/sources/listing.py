@@ -23,10 +23,10 @@ def listing(folder: Path, pattern: str, most: int) -> Listing:
     at the end stands for the files in them.
     """
     parts = PurePosixPath(pattern).parts
-    found = Listing()
-    files = _files(folder, (*parts, "*") if parts[-1:] == ("**",) else parts, found.unlistable)
-    found.files = sorted(set(islice(files, most)))
-    return found
+    matches = Listing()
+    files = _files(folder, (*parts, "*") if parts[-1:] == ("**",) else parts, matches.unlistable)
+    matches.files = sorted(set(islice(files, most)))
+    return matches
 
 
 def _files(folder: Path, parts: tuple[str, ...], unlistable: dict[Path, str]) -> Iterator[Path]:

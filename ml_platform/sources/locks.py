@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager
 
 from ml_platform.errors import LakeError
-from ml_platform.lake.locking import held
+from ml_platform.lake.locking import hold_lock_file
 from ml_platform.settings import Settings
 
 
@@ -17,4 +17,4 @@ def table_lock(settings: Settings, table: str) -> AbstractContextManager[None]:
             remedy="Wait for its end, stop it, or raise ML_PLATFORM_LOCK_TIMEOUT.",
         )
 
-    return held(path, timeout, busy)
+    return hold_lock_file(path, timeout, busy)

@@ -18,7 +18,7 @@ from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
 from ml_platform.sources.raw_columns import FILE, Places
 from ml_platform.sources.registry import source_of
-from ml_platform.sources.restoring import restore
+from ml_platform.sources.rereading import reread
 from ml_platform.sources.scan import Refusal, Waiting, look, read_key
 from ml_platform.sources.source import Source, Stamp
 from ml_platform.sources.withdrawing import without_rows
@@ -40,7 +40,7 @@ _BATCH_BYTES = 256_000_000
 class IngestReport:
     """What an ingest did, by path. `refused` includes what was refused before and did not change since;
     `waiting` is what could not be read now, such as a file that was still being written. `unavailable` is why the
-    source as a whole could not be read; None when it could. `restored`: versions on record whose rows the lake had lost
+    source as a whole could not be read; None when it could. `reread`: versions on record whose rows the lake had lost
     and that were read again."""
 
     table: str
@@ -51,7 +51,7 @@ class IngestReport:
     waiting: list[Refusal]
     rows: int
     unavailable: Refusal | None = None
-    restored: list[str] = field(default_factory=list)
+    reread: list[str] = field(default_factory=list)
 
 
 def raw_key(state: State, table: Table) -> str:
@@ -82,7 +82,7 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
     """
     report, rows = IngestReport(table.name, [], [], {}, [], [], 0), 0
     with table_lock(stores.settings, table.name):
-        report.restored.extend(restore(stores, table, run_id, on_file=on_file))
+        report.reread.extend(reread(stores, table, run_id, on_file=on_file))
         source = source_of(stores.settings, table)
         places = Places(stores.lake, table.name)
         scan = look(stores.state, table, source)

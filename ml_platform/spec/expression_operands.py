@@ -139,7 +139,7 @@ def in_type(width: pl.DataType, operand: Operand) -> Operand:
 
 def type_after(operands: Sequence[Operand], build: Callable[..., pl.Expr]) -> pl.DataType:
     """The type that polars gives an operation on the operands. Raises PolarsError for what does not fit."""
-    frame = pl.LazyFrame(schema={str(place): item.dtype for place, item in enumerate(operands)})
+    frame = pl.LazyFrame(schema={str(index): item.dtype for index, item in enumerate(operands)})
     return frame.select(build(*map(pl.col, frame.collect_schema())).alias("value")).collect_schema()["value"]
 
 

@@ -178,7 +178,8 @@ class Parity(DeclaredGate):
     This gate is always judged.
 
     Args:
-        examples: How many to replay. They are spread evenly over the holdout.
+        examples: How many to replay. They are spread evenly over the holdout; where these would feed more than 50,000
+            rows to the state, they are of few keys and from one stretch of time.
         severity: "warn" for a gate that warns and never stands in the way of a promotion.
 
     >>> Parity().phrase

@@ -66,8 +66,8 @@ _NEWEST = select(clock.c.newest).where(clock.c.name == _NAME)
 
 def newest_on_record(connection: Connection) -> datetime | None:
     """The newest time of all rows, of which some may come from a lake that kept its state itself."""
-    found = [connection.execute(select(func.max(column))).scalar() for column in _STAMPED]
-    return max((moment for moment in found if moment is not None), default=None)
+    newest_times = [connection.execute(select(func.max(column))).scalar() for column in _STAMPED]
+    return max((moment for moment in newest_times if moment is not None), default=None)
 
 
 def newest_stamp(connection: Connection) -> datetime | None:

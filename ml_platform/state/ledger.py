@@ -15,6 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from ml_platform.errors import StateError
 from ml_platform.lake.recipes import Read
+from ml_platform.lake.shown_blobs import shown_blobs
 from ml_platform.lake.transaction import Author
 from ml_platform.state.database import AnyRow, State
 from ml_platform.state.results import Result, from_json, to_json
@@ -80,6 +81,7 @@ def record(
     files: Mapping[str, str] | None = None,
 ) -> Record:
     """Record an output, with `author.reads` as its inputs. The output must exist already (S43)."""
+    listed_checks = list(checks)
     with state.writing() as connection:
         values = {
             "asset": author.asset,
@@ -98,7 +100,8 @@ def record(
             record_details.insert().values(
                 record_id=number[0],
                 display=json.dumps(dict(display or {})),
-                checks=json.dumps(list(checks)),
+                checks=json.dumps(listed_checks),
+                blobs=json.dumps(sorted(shown_blobs([display, listed_checks]))),
                 reads=json.dumps([list(asdict(read).values()) for read in author.reads]),
             )
         )

@@ -16,7 +16,7 @@ from sqlalchemy import Table, insert, select
 
 from ml_platform.errors import LakeError
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.locking import held
+from ml_platform.lake.locking import hold_lock_file
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.private_files import make_private
@@ -25,7 +25,7 @@ from ml_platform.state import schema
 from ml_platform.state.clock import newest_on_record
 from ml_platform.state.database import State
 from ml_platform.state.lake_marks import refuse_mismatch
-from ml_platform.state.old_results import display_of, result_of
+from ml_platform.state.old_results import blobs_shown, display_of, result_of
 from ml_platform.state.results import to_json
 
 SOURCE = "lake"
@@ -65,7 +65,7 @@ def carry_over(lake: Lake, state: State) -> None:
             remedy="Wait for its end, or raise ML_PLATFORM_LOCK_TIMEOUT.",
         )
 
-    with held(path, timeout, busy):
+    with hold_lock_file(path, timeout, busy):
         progress = _progress(state)
         if progress == "done":
             return
@@ -183,11 +183,13 @@ def _records(lake: Lake, *, with_reads: bool) -> tuple[list[dict[str, Any]], lis
                 "recorded_at": at,
             }
         )
+        display, checks = display_of(asset, old), old.get("checks", [])
         details.append(
             {
                 "record_id": number,
-                "display": json.dumps(display_of(asset, old)),
-                "checks": json.dumps(old.get("checks", [])),
+                "display": json.dumps(display),
+                "checks": json.dumps(checks),
+                "blobs": json.dumps(sorted(blobs_shown([display, checks]))),
                 "reads": json.dumps(reads),
             }
         )

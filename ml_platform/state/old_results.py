@@ -25,6 +25,17 @@ def display_of(asset: str, old: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in old.get("metadata", {}).items() if name not in _NOT_SHOWN}
 
 
+def blobs_shown(stored: Any) -> set[str]:
+    """The digests of plots and texts in stored display values and checks, from before a record named them."""
+    if isinstance(stored, list):
+        return {digest for part in stored for digest in blobs_shown(part)}
+    if not isinstance(stored, dict):
+        return set()
+    if len(stored) == 1 and isinstance(digest := stored.get("picture", stored.get("markdown")), str):
+        return {digest}
+    return blobs_shown(list(stored.values()))
+
+
 def _validated(old: dict[str, Any]) -> Result:
     names = ("rows", "versions", "quarantined", "by_rule", "duplicates", "dropped", "overruled")
     counts = {name: old[name] for name in names if name in old}

@@ -24,7 +24,7 @@ import ml_platform.state.check_tables  # noqa: F401 - it adds its tables to the 
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0006"  # the newest migration
+REVISION = "0007"  # the newest migration
 
 metadata = METADATA  # of the tables here and in `check_tables`
 
@@ -56,14 +56,13 @@ records = Table(
     sqlite_autoincrement=True,
 )
 
-# What no plan reads, fetched one record at a time: what people look at, check results, inputs.
+# What no plan reads: what people look at, check results, inputs; `blobs`: the digests of shown plots and texts, JSON.
 record_details = Table(
     "record_details",
     metadata,
     Column("record_id", ID, ForeignKey("records.id"), primary_key=True, autoincrement=False),
-    text_column("display"),
-    text_column("checks"),
-    text_column("reads"),
+    *(text_column(name) for name in ("display", "checks", "reads")),
+    Column("blobs", Text, nullable=False, server_default="[]"),
 )
 
 # One row per file version. `version` counts the versions of a path from 1; `columns` is JSON:

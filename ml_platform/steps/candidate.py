@@ -68,7 +68,7 @@ class CandidateStep(Step):
         if version is None:
             version = register(ws.state, _trained(ws, pipeline, partition, author, stored))
         elif not ws.blobs.whole(version.bundle):
-            _restore(ws, version, _trained(ws, pipeline, partition, author, stored))
+            _store_again(ws, version, _trained(ws, pipeline, partition, author, stored))
         return record(ws, author, _outcome(ws, version))
 
 
@@ -101,7 +101,7 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
     )
 
 
-def _restore(ws: Workspace, version: Version, again: Training) -> None:
+def _store_again(ws: Workspace, version: Version, again: Training) -> None:
     """Store a lost bundle under its digest. Those of version 0.1.0 held the number of threads beside the libraries."""
     if again.bundle != version.bundle:
         bundles.save(ws.blobs, replace(bundles.load(ws.blobs, again.bundle), versions=version.environment))

@@ -45,7 +45,7 @@ class ChampionStep(Step):
         "*blocked*: a failed check stands on its data. Correct the file and run again, or "
         "`ml-platform promote PIPELINE@N --why`. *waiting*: a gate is measured again by the next run. "
         "`ml-platform models PIPELINE --history` lists who changed the champion and why. `ml-platform rollback` "
-        "restores an earlier one."
+        "makes an earlier one serve again."
     )
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:

@@ -165,7 +165,8 @@ def _timing(ws: Workspace, pipeline: ModelPipeline, partition: str, asked: Manua
     trained = None
     if ago is not None:
         trained = window_of(pipeline, pipeline.partition_keys_upto(partition)[-1 - ago])[1]
-    return Evidence(ago, labelled=None, lacking="", manual=asked, ends=end, trained=trained)
+    partitioned = pipeline.partitions is not None
+    return Evidence(ago, labelled=None, lacking="", manual=asked, ends=end, trained=trained, partitioned=partitioned)
 
 
 def _judged(

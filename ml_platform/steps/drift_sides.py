@@ -99,6 +99,6 @@ def slices(lake: Lake, relation: str, at: str, names: Sequence[str]) -> Mapping[
         "GROUP BY _slice ORDER BY _slice"
     )
     return {
-        name: [Slice(row[2 * place + 1], row[2 * place + 2]) for row in rows if row[2 * place + 1] is not None]
-        for place, name in enumerate(names)
+        name: [Slice(row[2 * index + 1], row[2 * index + 2]) for row in rows if row[2 * index + 1] is not None]
+        for index, name in enumerate(names)
     }

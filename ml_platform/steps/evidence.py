@@ -90,6 +90,7 @@ def from_json(text: str) -> Evidence:
         ends=_moment(stored.get("ends")),
         trained=_moment(stored.get("trained")),
         moved=stored.get("moved", {}),
+        partitioned=stored.get("partitioned", True),  # nobody noted it before
     )
 
 

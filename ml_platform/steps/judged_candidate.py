@@ -11,6 +11,7 @@ from ml_platform.evaluation.candidate import Candidate, Champion, Compared, Evid
 from ml_platform.evaluation.stored import stored_candidate, stored_champion
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import parity
+from ml_platform.features.replayed_rows import replayed_examples
 from ml_platform.models import bundle as bundles
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
@@ -44,7 +45,7 @@ def candidate_of(
     def replay(examples: int) -> Compared:
         definition = FeatureDefinition.of(pipeline)
         tables = features.relations(ws, definition)
-        chosen = holdout.gather_every(max(1, holdout.height // examples)).head(examples)
+        chosen = replayed_examples(ws.lake.connection, definition, holdout, tables, examples)
         rows = chosen.select(list(definition.row_schema))
         return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
 

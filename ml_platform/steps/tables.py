@@ -38,9 +38,9 @@ def ingest(
     standing = files.standing(ws.state, table.name)
     display: dict[str, Any] = {"files": len(standing), "new": len(report.ingested), "replaced": len(report.replaced)}
     display |= source_of(ws.settings, table).display
-    if report.restored:
-        display["read again"] = [{"file": path} for path in report.restored]
-        say(f"read again, for the lake had lost their rows: {', '.join(report.restored)}")
+    if report.reread:
+        display["read again"] = [{"file": path} for path in report.reread]
+        say(f"read again, for the lake had lost their rows: {', '.join(report.reread)}")
     if report.renamed:
         display["renamed"] = [{"file": new, "before": old} for new, old in report.renamed.items()]
         for new, old in report.renamed.items():
@@ -65,7 +65,7 @@ def ingest(
     rows = sum(version.rows for version in standing)
     return Outcome(
         rows,
-        "made" if report.ingested or report.restored else "unchanged",
+        "made" if report.ingested or report.reread else "unchanged",
         result=RawResult(tuple(report.ingested)),
         display=display,
         content_key=key,

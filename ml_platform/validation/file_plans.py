@@ -15,7 +15,7 @@ from ml_platform.validation.resolution import Step
 from ml_platform.validation.screenings import Screenings, keys_of, needs_keys, needs_reads, screen_files, screenings
 
 RESOLUTION_VERSION = 1  # raise it when the same screenings would be resolved otherwise
-# The same for partitions in which a row can be restored, tie with another version, or never be known under `refresh`.
+# The same for partitions in which a row can come back, tie with another version, or never be known under `refresh`.
 _ORDER_VERSION = 2
 
 
@@ -165,8 +165,8 @@ def key_of(table: Table, base: str, plan: Plan) -> str:
 
 def _ordered(table: Table, plan: Plan) -> bool:
     """Whether the order of versions may decide: a row may come back from another file, or two arrive at once."""
-    restored = any(step.position > 0 for step in plan.steps)
-    return restored or (
+    comes_back = any(step.position > 0 for step in plan.steps)
+    return comes_back or (
         table.on_conflict == "latest" and len({version.arrival for version in plan.files}) < len(plan.files)
     )
 

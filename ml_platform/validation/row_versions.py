@@ -29,7 +29,7 @@ def row_versions(table: Table, offers: pl.DataFrame, plan: Plan, resolved: Resol
         _at(arrivals, resolved.ended).alias("_ended"),
         pl.Series("_by", resolved.by),
     )
-    # A row that is restored arrives anew: it is the newest version.
+    # A row that comes back arrives anew: it is the newest version.
     frame = frame.with_columns(pl.coalesce("_began", "_arrival").alias("_arrival"))
     declared = pl.col(table.known_column or "_arrival")
     known_at = pl.when(declared.is_not_null()).then(pl.max_horizontal(declared, "_began"))

@@ -42,8 +42,8 @@ def set_clock(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Find
     now = datetime.now(UTC)
     behind = state.clock_behind(now)
     if behind:
-        told = of_clock(behind, now)
-        yield Finding("clock", "bad", told.title, told.text)
+        alert_text = of_clock(behind, now)
+        yield Finding("clock", "bad", alert_text.title, alert_text.text)
 
 
 def undelivered_alerts(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from ml_platform.state.lineage import Graph, LandedFile, Node, graph, landed_fil
 from ml_platform.state.results import passes_on
 from ml_platform.state.versions import Version
 from ml_platform.views.explanation import PredictionExplanation
+from ml_platform.views.undeclared import Undeclared
 
 Story = dict[str, Any]
 FilesByContent = dict[Read, list[LandedFile]]
@@ -26,11 +27,12 @@ def carries(node: Node) -> bool:
     return passes_on(node.kind)
 
 
-def of_prediction(ws: Workspace, pipeline: ModelPipeline, explained: PredictionExplanation) -> Story:
-    """Trace a prediction back to its rows and files.
+def of_prediction(ws: Workspace, pipeline: ModelPipeline | Undeclared, explained: PredictionExplanation) -> Story:
+    """Trace a prediction back to its rows and files. Of an undeclared pipeline it cannot say what is declared today.
 
     Raises NotFoundError for one that a killed run did not record.
     """
+    today = None if isinstance(pipeline, Undeclared) else FeatureDefinition.of(pipeline).key
     lineage, files, row = graph(ws.state), _by_content(ws), explained.prediction
     version = versions.version(ws.state, pipeline.name, row["version"])
     model = reading.version(version)
@@ -43,7 +45,7 @@ def of_prediction(ws: Workspace, pipeline: ModelPipeline, explained: PredictionE
         "version": _version(ws, lineage, version),
         "features": {
             **_node_facts(lineage, features or Read(f"{pipeline.name}/features", row["partition"], "")),
-            "stored": explained.definition == FeatureDefinition.of(pipeline).key,
+            "stored": None if today is None else explained.definition == today,
             "values": explained.values,
         },
         "rows": list(explained.rows),
@@ -55,7 +57,7 @@ def of_prediction(ws: Workspace, pipeline: ModelPipeline, explained: PredictionE
     }
 
 
-def of_version(ws: Workspace, pipeline: ModelPipeline, number: int) -> Story:
+def of_version(ws: Workspace, pipeline: ModelPipeline | Undeclared, number: int) -> Story:
     """The inputs of a version, down to the files, and what it scored. Raises NotFoundError."""
     lineage = graph(ws.state)
     version = versions.version(ws.state, pipeline.name, number)
@@ -109,7 +111,7 @@ def _whole_path(pipeline: ModelPipeline, path: str, paths: set[str]) -> str:
     raise NotFoundError(f"file of {pipeline.name}", path, sorted(paths), alike=[*sorted(paths), *sorted(names)])
 
 
-def _scoring(lineage: Graph, pipeline: ModelPipeline, partition: str, version: Read) -> Read:
+def _scoring(lineage: Graph, pipeline: ModelPipeline | Undeclared, partition: str, version: Read) -> Read:
     """The newest predictions node of the partition that the version scored.
 
     Raises NotFoundError for a partition whose predictions are in the lake and not on record.

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from ml_platform.naming import listed
-from ml_platform.sources.restoring import lost
+from ml_platform.sources.rereading import lost
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state.stores import Stores
@@ -21,8 +21,8 @@ def _lost_of(stores: Stores, pipeline: ModelPipeline, table: Table) -> Iterator[
     what = lost(stores, table)
     if what is None:
         return
-    if what.found or not what.gone:
-        paths = listed(sorted(version.path for version, _ in what.found)) or "none"
+    if what.readable or not what.gone:
+        paths = listed(sorted(version.path for version, _ in what.readable)) or "none"
         detail = f"raw.{table.name} lost rows whose source has them still: {paths}"
         yield Finding("raw rows", "bad", detail, f"`ml-platform run {pipeline.name}` reads them again.")
     for version in what.gone:

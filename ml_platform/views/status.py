@@ -16,10 +16,10 @@ from ml_platform.views.undeclared import Undeclared
 
 
 def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
-    """Per partition that ran: rows, quarantined rows, realised metric, gates, decision, reasons and champion.
+    """Per partition that ran: rows, quarantined rows, realised metric, gates, outcome, reasons and champion.
 
-    `reasons` says why a candidate was kept, is blocked by data or waits, one phrase each. The decision about one that
-    a person promoted since is "promoted".
+    `outcome` is what became of the candidate: promoted (also by a person since), kept, blocked or waiting; skipped
+    where none was trained. `reasons` says why it was kept, is blocked by data or waits, one phrase each.
 
     `realised` is the champion's metric on the following partition, named by `metric`; None until labels are known.
     Without partitions it is the metric of everything that the champion scored.
@@ -31,7 +31,7 @@ def months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
 def status_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     """The rows of `months`, and one for the partition that the pipeline waits for.
 
-    `decision` is "waits" there, or "refused" where a file was refused. `waits_for` says what is missing, a sentence
+    `outcome` is "waits" there, or "refused" where a file was refused. `waits_for` says what is missing, a sentence
     each, and `waiting_since` since when.
     """
     with ws.reading():
@@ -46,7 +46,7 @@ def status_rows(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
             "metric": pipeline.headline,
             "realised": None,
             "gates": None,
-            "decision": "refused" if waits.refused else "waits",
+            "outcome": "refused" if waits.refused else "waits",
             "reasons": [],
             "champion": None,
             "waits_for": [*waits.needs, *(f"Refused: {one}" for one in waits.refused)],
@@ -85,7 +85,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
                 "metric": metric,
                 "realised": realised.get(measured_in) if measured_in else None,
                 "gates": f"{judged_by_gates.passed} of {judged_by_gates.gates}" if judged_by_gates.candidate else None,
-                "decision": _decision(outcome, choice, promoted),
+                "outcome": _outcome(outcome, choice, promoted),
                 "reasons": list(outcome.reasons) if outcome and outcome.candidate not in {None, *promoted} else [],
                 "champion": _champion(name, log, window_of(pipeline, partition)[1]),
             }
@@ -93,7 +93,7 @@ def _months(ws: Workspace, pipeline: ModelPipeline) -> list[dict[str, Any]]:
     return rows
 
 
-def _decision(
+def _outcome(
     outcome: ChampionResult | None, choice: decisions.DecisionRecord | None, promoted: Set[int | None]
 ) -> str | None:
     """What became of a partition's candidate, also at the hands of a person since."""

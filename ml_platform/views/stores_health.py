@@ -158,7 +158,7 @@ def changed_libraries(state: State, pipelines: Sequence[ModelPipeline]) -> Itera
             "versions",
             "warn",
             f"since {last.name} was trained: {'; '.join(moved)}",
-            "New trainings make new versions. `make install` restores the locked libraries.",
+            "New trainings make new versions. `make install` installs the locked libraries again.",
         )
     else:
         yield Finding(

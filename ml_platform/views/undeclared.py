@@ -62,7 +62,7 @@ def recorded_months(ws: Workspace, pipeline: Undeclared) -> list[dict[str, Any]]
                     "metric": pipeline.headline,
                     "realised": None,
                     "gates": f"{gates.passed} of {gates.gates}" if gates.candidate else None,
-                    "decision": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
+                    "outcome": outcome.outcome if outcome else "skipped" if choice and not choice.trains else None,
                     "reasons": list(outcome.reasons) if outcome and outcome.candidate else [],
                     "champion": f"{name}@{serving}" if serving else None,
                     "waits_for": [],

@@ -16,6 +16,7 @@ from ml_platform.authoring.splitting import spans
 from ml_platform.spec.durations import microseconds
 from ml_platform_tests.authoring.draft_from_file import DraftedDeclaration, draft_from_file
 from ml_platform_tests.authoring.sample_files import write
+from ml_platform_tests.examples import tries
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -62,7 +63,7 @@ def test_few_different_times_split_by_time_too_and_every_part_has_rows(tmp_path:
     assert min(*parts, len(moments) - sum(parts)) > 0
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=tries(60))
 @given(st.lists(st.integers(0, 10**6), min_size=3, max_size=80), st.sampled_from([1, 977, 86_400, 2_629_800]))
 def test_whatever_the_times_are_a_split_by_time_leaves_no_part_empty(ticks: list[int], seconds: int) -> None:
     times = pl.Series(

@@ -1,12 +1,14 @@
 """A platform with two months of trips that were run, and its copies."""
 
 import shutil
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from ml_platform_tests import scenario
+from ml_platform_tests.built_once import built_once
 from ml_platform_tests.declarations import trips_and_churn
 from ml_platform_tests.world import world
 
@@ -14,15 +16,16 @@ from ml_platform_tests.world import world
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder after January to March landed and ran as far as complete; three trips of February are refused."""
-    folder = tmp_path_factory.mktemp("ran") / "data"
-    opened = world(folder, trips_and_churn.trip_delay, trips_and_churn.churn)
-    opened.land_trips("2024-01", "2024-02", "2024-03")
-    trips = scenario.trip_rows("2024-02")
-    too_far = pl.when(pl.int_range(pl.len()) < 3).then(250.0).otherwise("km")  # the contract allows 200
-    opened.land("trips", "trips_2024-02.csv", trips.with_columns(km=too_far))
-    opened.run()
-    opened.close()
-    return folder
+
+    def build(folder: Path) -> None:
+        with closing(world(folder, trips_and_churn.trip_delay, trips_and_churn.churn)) as opened:
+            opened.land_trips("2024-01", "2024-02", "2024-03")
+            trips = scenario.trip_rows("2024-02")
+            too_far = pl.when(pl.int_range(pl.len()) < 3).then(250.0).otherwise("km")  # the contract allows 200
+            opened.land("trips", "trips_2024-02.csv", trips.with_columns(km=too_far))
+            opened.run()
+
+    return built_once(tmp_path_factory, "finished_run", build)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from ml_platform.spec.declarations import Declarations
 from ml_platform_tests.cli.terminal import invoke, invoke_json
 
 STATUS = (
-    "pipeline partition rows quarantined metric realised gates decision reasons champion waits_for waiting_since "
+    "pipeline partition rows quarantined metric realised gates outcome reasons champion waits_for waiting_since "
     "given_up"
 )
 KEYS = {

@@ -135,6 +135,13 @@ def test_what_needs_the_lake_alone_goes_on(broken_trips: Path) -> None:
     assert invoke_json("models", "trip_delay", "--history")
     assert invoke("alerts", "trip_delay").exit_code == 0
     assert invoke_json("sql", "SELECT count(*) AS n FROM trip_delay.features")[0]["n"] > 0
+    key = invoke_json("sql", "SELECT key FROM trip_delay.predictions ORDER BY key")[0]["key"]
+    story = invoke_json("why", "trip_delay", key)
+    assert story["prediction"]["key"] == key and story["rows"] and story["effects"] and story["trained_on"]
+    assert story["features"]["values"] and story["features"]["stored"] is None
+    assert all(effect["words"].startswith(f"{effect['feature']} is ") for effect in story["effects"])
+    assert "another definition" not in invoke("why", "trip_delay", key).stdout
+    assert invoke_json("lineage", "trip_delay", "--model", "1")["files"]
     back = invoke_json("rollback", "trip_delay", "--why", "it errs on Mondays")
     assert back["action"] == "rolled_back"
     again = invoke_json("promote", f"trip_delay@{back['previous']}", "--why", "it did not")
@@ -156,6 +163,7 @@ def test_what_needs_the_declaration_says_why_it_has_none(broken_trips: Path) -> 
         ["run", "trip_delay"],
         ["retrain", "trip_delay", "--why", "now"],
         ["models", "trip_delay@1", "--card"],
+        ["lineage", "trip_delay", "--file", "trips_2024-01.csv"],
     ):
         result = invoke(*command)
         assert result.exit_code == 1 and f"{broken_trips}, line 1" in " ".join(result.stderr.split())
@@ -163,6 +171,8 @@ def test_what_needs_the_declaration_says_why_it_has_none(broken_trips: Path) -> 
 
 def test_a_declaration_that_is_gone_leaves_its_records(platform: Path, package: Path) -> None:
     assert len(invoke_json("status", "trip_delay")) == 2
+    assert "declaration of trip_delay is gone" in invoke("lineage", "trip_delay", "--model", "1").stderr
+    assert invoke("why", "trip_dely", "1").exit_code == 2
     result = invoke("rollback", "trip_delay", "--why", "it is no more")
     assert result.exit_code == 0 and "declaration of trip_delay is gone" in result.stderr
     assert invoke("rollback", "trip_dely", "--why", "typo").exit_code == 2

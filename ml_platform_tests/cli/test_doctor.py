@@ -59,13 +59,13 @@ def test_a_refused_file_needs_a_person_until_it_is_corrected_or_somebody_says_wh
 
 def test_status_says_refused_where_the_file_that_a_month_waits_for_was_refused(platform: Path) -> None:
     waits = invoke_json("status", "trip_delay")[-1]
-    assert (waits["partition"], waits["decision"]) == ("2024-03", "waits")
+    assert (waits["partition"], waits["outcome"]) == ("2024-03", "waits")
     assert waits["waits_for"][0].startswith("2024-03 waits for a row of trips at or after 2024-04-01 00:00 UTC")
     (platform / "landing" / "trips" / "trips_2024-04.csv").write_bytes(b"\x00\x01\x02 no table")
     with closing(world(platform, trips_and_churn.trip_delay, trips_and_churn.churn)) as made:
         made.step("raw/trips", "all")
     refused = invoke_json("status", "trip_delay")[-1]
-    assert (refused["partition"], refused["decision"]) == ("2024-03", "refused")
+    assert (refused["partition"], refused["outcome"]) == ("2024-03", "refused")
     assert refused["waits_for"][1].startswith("Refused: trips/trips_2024-04.csv: ")
     shown = invoke("status", "trip_delay")
     assert "refused" in shown.stdout and "Refused: trips/trips_2024-04.csv" in shown.stderr

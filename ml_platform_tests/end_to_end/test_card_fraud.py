@@ -28,7 +28,7 @@ NIGHTLY = "chargebacks__rows_count_3d_by_merchant"
 @pytest.fixture(scope="module")
 def fraud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Three days in daily partitions: the first two are mature, and a version was trained after the third."""
-    with closing(world(tmp_path_factory.mktemp("fraud") / "data", BY_DAY)) as made:
+    with closing(world(tmp_path_factory.mktemp("fraud") / "data", BY_DAY, pictures=True)) as made:
         cards, payments, chargebacks = generated(BEGIN, DECIDED + timedelta(hours=1))
         made.land("cards", "cards.csv", cards, BEGIN)
         made.land("chargebacks", "chargebacks_all.csv", chargebacks, DECIDED)
@@ -71,7 +71,7 @@ def test_serving_sees_the_nightly_table_as_training_did_S5(fraud: World) -> None
     parity = next(v for gate, v in found.items() if "serving" in gate or "parity" in gate.lower())
     assert parity.passed is True and parity.rows > 0
     assert [gate for gate, v in found.items() if v.passed is False] == []
-    assert [row["champion"] for row in months(fraud.ws, fraud.pipeline) if row["decision"] == "promoted"] == [
+    assert [row["champion"] for row in months(fraud.ws, fraud.pipeline) if row["outcome"] == "promoted"] == [
         "card_fraud@1"
     ]
 
@@ -107,13 +107,13 @@ def test_performance_waits_for_the_last_label_because_reports_come_before_absenc
 
 @pytest.mark.slow
 def test_days_of_hours_train_once_a_day_and_what_was_promised_comes_true_S20(tmp_path: Path) -> None:
-    with closing(world(tmp_path / "data", card_fraud)) as made:
+    with closing(world(tmp_path / "data", card_fraud, pictures=True)) as made:
         land_card_fraud(made.ws.settings, "2024-05-05T13")
         made.run()
         rows = months(made.ws, made.pipeline)
-        decided = [row["partition"] for row in rows if row["decision"] != "skipped"]
+        decided = [row["partition"] for row in rows if row["outcome"] != "skipped"]
         assert len(rows) == 24 * 4 + 13 and all(partition.endswith("T23") for partition in decided[1:])
-        assert "promoted" in {row["decision"] for row in rows}
+        assert "promoted" in {row["outcome"] for row in rows}
         later = [row["realised"] for row in rows if row["realised"] is not None]
         assert len(later) > 6 and sum(later) / len(later) > 0.75
         assert made.run() == []

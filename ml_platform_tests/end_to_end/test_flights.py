@@ -61,7 +61,7 @@ def test_each_month_ends_with_a_champion_or_the_reasons_why_not(flights: Platfor
         assert shown["candidate"] == f"flight_delay@{result.candidate}"
         judged = verdicts.of(flights.ws.state, "flight_delay", result.candidate)
         failed = {v.gate for v in judged if v.outcome == "failed" and not v.slice}
-        if row["decision"] == "promoted":
+        if row["outcome"] == "promoted":
             assert failed == set() and result.champion == result.candidate
             assert shown["champion"] == shown["candidate"]
         else:

@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 from ml_platform.errors import EvaluationError
 from ml_platform.evaluation.metrics import UNDEFINED, decisions, metric, metrics_of, scorecard
 from ml_platform.spec.metrics import METRICS
+from ml_platform_tests.examples import tries
 
 unhurried = settings(deadline=None)  # other work on the machine must not fail a test
 LEVELS = [0.0, 0.1, 0.25, 0.5, 0.500001, 0.9, 1.0]  # few values, so that scores tie
@@ -171,7 +172,7 @@ def test_what_cannot_be_compared_is_refused(name: str, labels: Any, scores: Any,
         metric(name, labels, scores, classes=classes)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=tries(20), deadline=None)
 @given(st.integers(2, 4000), st.integers(0, 2**32 - 1))
 def test_roc_auc_of_many_rows_matches_scikit_learn(rows: int, seed: int) -> None:
     generator = np.random.default_rng(seed)

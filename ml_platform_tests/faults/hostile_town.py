@@ -19,7 +19,7 @@ NAME, FEBRUARY = "trip_delay", "2024-02"
 
 def build(folder: Path) -> None:
     """Two months of trips on a hostile hill, some of which are refused; whoever gives a reason gives a hostile one."""
-    with closing(world(folder, hostile_trips.trip_delay)) as one:
+    with closing(world(folder, hostile_trips.trip_delay, pictures=True)) as one:
         one.land_trips("2024-01", FEBRUARY)
         for month in ("2024-01", FEBRUARY):
             one.land("trips", f"trips_{month}.csv", _hostile_trips(month), scenario.MONTHS.window(month)[1])

@@ -38,6 +38,18 @@ def rows_by_part(lake: Lake) -> dict[TablePart, int]:
         return {(s, t, p): n for s, t, p, n in lake.rows(" UNION ALL ".join(counts))} if counts else {}
 
 
+def checksums(lake: Lake) -> dict[str, tuple[int, int]]:
+    """Rows of every table, and a sum over them that changes with any value of any row."""
+    names = lake.rows("SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake' ORDER BY ALL")
+    with lake.reading():
+        return {
+            f"{schema}.{table}": lake.rows(
+                f"SELECT count(*), sum(hash(t)::HUGEINT) FROM {quoted(schema)}.{quoted(table)} t"
+            )[0]
+            for schema, table in names
+        }
+
+
 def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
     """Keys that are there more than once, by table; only tables with any."""
     asked = {

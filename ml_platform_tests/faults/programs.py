@@ -1,7 +1,7 @@
-"""What other processes do in these tests: `python -m ml_platform_tests.faults.programs`.
+"""What other processes do in these tests; `workers` starts them.
 
-A process reads orders, `[function, folder, argument…]` in JSON, one a line, and answers each with
-`{"done": …}` or `{"failed": trace}`. It may say things before that (`say`).
+A process receives orders, `(function, folder, argument…)`, and answers each with `{"done": …}` or
+`{"failed": trace}`. It may say things before that (`say`).
 """
 
 import json
@@ -11,7 +11,9 @@ import sys
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,7 @@ from ml_platform_tests.scenario.landing import csv
 from ml_platform_tests.world import World
 
 LANDED = ("2024-01", "2024-02", "2024-03")
+_connection: Connection | None = None  # to whoever orders the work of this process
 _WAIT = 120.0  # seconds for the write lock: eleven processes share it here
 
 
@@ -44,8 +47,12 @@ def world(folder: Path, *pipelines: ModelPipeline) -> World:
 
 
 def say(what: object) -> None:
-    sys.stdout.write(f"{json.dumps(what)}\n")
-    sys.stdout.flush()
+    """Tell whoever ordered the work; where nobody did, print it."""
+    if _connection is not None:
+        _connection.send(what)
+    else:
+        sys.stdout.write(f"{json.dumps(what)}\n")
+        sys.stdout.flush()
 
 
 def months_apart(folder: Path, month: str) -> None:
@@ -134,11 +141,12 @@ def land(folder: Path, sources: str) -> list[str]:
     return [landed.outcome for landed in outcomes]
 
 
-def land_all(folder: Path, sources: str) -> int:
-    """Land a folder of files for trips; how many."""
+def land_all(folder: Path, sources: str, arrived: str) -> list[str]:
+    """Land a folder of files for trips, corrections among them; how each ended."""
+    table, settings = trip_pipelines.trips(trip_pipelines.APART).table("trips"), Settings(data=folder, threads=1)
     say({"began": True})
-    table = trip_pipelines.trips(trip_pipelines.APART).table("trips")
-    return len(landing.land(Settings(data=folder, threads=1), table, [Path(sources)]))
+    landed = landing.land(settings, table, [Path(sources)], arrived=datetime.fromisoformat(arrived), replace=True)
+    return [file.outcome for file in landed]
 
 
 def run_first(folder: Path, _: str) -> int:
@@ -151,13 +159,14 @@ def run_second(folder: Path, _: str) -> int:
     return run(folder, LANDED[1])
 
 
-def maintain(folder: Path, _: str = "") -> None:
-    """Upkeep as `ml-platform maintain` does it, without grace for anything."""
+def maintain(folder: Path, _: str = "") -> dict[str, Any]:
+    """Upkeep as `ml-platform maintain` does it, without grace for anything; what it did."""
     settings, grace = Settings(data=folder, threads=1, lock_timeout=_WAIT), timedelta(0)
     say({"began": True})
-    retention.sweep(settings, grace=grace)
+    swept = retention.sweep(settings, grace=grace)
     with closing(Workspace.open(settings, {})) as opened:
-        retention.maintain(opened, keep_days=0, grace=grace)
+        report = asdict(retention.maintain(opened, keep_days=0, grace=grace))
+    return {**report, "leftovers_removed": report["leftovers_removed"] + swept}
 
 
 def tell(folder: Path, _: str) -> dict[str, Any]:
@@ -225,15 +234,22 @@ def _kill() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _answer(order: list[Any]) -> dict[str, Any]:
-    name, folder, *arguments = order
+def answer_orders(connection: Connection, environment: dict[str, str]) -> None:
+    """Do what is ordered until the other end is closed. The environment is that of the test, not of the server."""
+    global _connection
+    _connection = connection
+    os.environ.clear()
+    os.environ.update(environment)
+    while True:
+        try:
+            name, folder, *arguments = connection.recv()
+        except EOFError:
+            return
+        connection.send(_answer(name, folder, arguments))
+
+
+def _answer(name: str, folder: Path, arguments: list[Any]) -> dict[str, Any]:
     try:
-        return {"done": globals()[name](Path(folder), *arguments)}
+        return {"done": globals()[name](folder, *arguments)}
     except Exception:  # told to whoever gave the order, who fails with it
         return {"failed": traceback.format_exc()}
-
-
-if __name__ == "__main__":
-    say("ready")
-    for line in sys.stdin:
-        say(_answer(json.loads(line)))

@@ -7,10 +7,7 @@ one; then at random moments of the command as a person types it.
 import os
 import random
 import shutil
-import signal
 import time
-import traceback
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from ml_platform.runtime.restore import check, restore
 from ml_platform.settings import Settings
 from ml_platform_tests.cli.terminal import start_command
 from ml_platform_tests.faults.conftest import SEED
+from ml_platform_tests.faults.moments import killed_at
 from ml_platform_tests.runtime.platforms import content, numbers, opened, put
 
 EVERY = range(1, 40)
@@ -54,44 +52,11 @@ def _settings(root: Path, data: str = "data") -> Settings:
     return Settings(data=root / data, lock_timeout=20, threads=1)
 
 
-def _killed_at(moment: int, act: Callable[[], object]) -> bool:
-    """Do it in a process that ends itself at its n-th moment; False when it came to its end before."""
-    child = os.fork()
-    if child == 0:
-        try:
-            _end_at(moment)
-            act()
-        except BaseException:  # whatever it is must not return into the tests
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
-    return os.WIFSIGNALED(status)
-
-
-def _end_at(moment: int) -> None:
-    left = moment
-
-    def counted(call: Callable[..., None]) -> Callable[..., None]:
-        def count(*arguments: object, **options: object) -> None:
-            nonlocal left
-            left -= 1
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            call(*arguments, **options)
-
-        return count
-
-    for name in ("fsync", "replace", "rename", "unlink"):
-        setattr(os, name, counted(getattr(os, name)))  # in this process only
-
-
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_backup_that_is_killed_harms_neither_lake_nor_backups_and_goes_on(root: Path, moment: int) -> None:
     settings, folder = _settings(root), root / "backups"
     before, earlier = content(settings.data), BackupStore(folder).names()
-    killed = _killed_at(moment, lambda: backup(settings, folder))
+    killed = killed_at(moment, lambda: backup(settings, folder))
     assert content(settings.data) == before
     assert set(earlier) <= set(BackupStore(folder).names())
     assert all(check(folder, name).damaged == () for name in BackupStore(folder).names())
@@ -104,7 +69,7 @@ def test_a_backup_that_is_killed_harms_neither_lake_nor_backups_and_goes_on(root
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_removal_of_older_backups_that_is_killed_harms_no_newer_one(root: Path, moment: int) -> None:
     settings, folder = _settings(root), root / "backups"
-    _killed_at(moment, lambda: backup(settings, folder, keep=1))
+    killed_at(moment, lambda: backup(settings, folder, keep=1))
     assert all(check(folder, name).damaged == () for name in BackupStore(folder).names())
     backup(settings, folder, keep=1)
     (name,) = BackupStore(folder).names()
@@ -118,7 +83,7 @@ def test_a_removal_of_older_backups_that_is_killed_harms_no_newer_one(root: Path
 def test_a_restore_that_is_killed_goes_on_or_leaves_the_lake_as_it_was(root: Path, moment: int) -> None:
     settings, folder = _settings(root), root / "backups"
     kept = content(settings.data)
-    killed = _killed_at(moment, lambda: restore(settings, folder, replace=True))
+    killed = killed_at(moment, lambda: restore(settings, folder, replace=True))
     if (settings.lake / "restore.json").exists():
         _refused_while_unfinished(settings, folder)
         restore(settings, folder)

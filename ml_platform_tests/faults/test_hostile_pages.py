@@ -43,7 +43,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The town with a report of February, drawn from 200 rows."""
     folder = tmp_path_factory.mktemp("hostile") / "data"
     build(folder)
-    with closing(world(folder, hostile_trips.described(drift=Drift(report_rows=200)))) as one:
+    with closing(world(folder, hostile_trips.described(drift=Drift(report_rows=200)), pictures=True)) as one:
         for step in ("performance", "drift", "report"):
             one.step(f"{NAME}/{step}", FEBRUARY)
         yield one

@@ -66,7 +66,7 @@ def shown(town: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def opened(town: Path) -> Iterator[World]:
-    with closing(world(town, hostile_trips.trip_delay)) as one:
+    with closing(world(town, hostile_trips.trip_delay, pictures=True)) as one:
         yield one
 
 

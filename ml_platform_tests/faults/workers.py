@@ -1,38 +1,49 @@
-"""Worker processes that run one function after another: their imports cost more than what they are asked to do."""
+"""Worker processes that run one function of `programs` after another.
 
-import json
-import subprocess
-import sys
+A server that has imported everything forks them: the imports cost 3.7 CPU s, more than what most are asked to do.
+"""
+
+import multiprocessing
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from ml_platform_tests.faults import programs
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload([programs.__name__, "lightgbm"])
 
 
 class Worker:
     """One process of `programs`; `messages` came on the way to its last result."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "ml_platform_tests.faults.programs"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._connection, theirs = _SERVER.Pipe()
+        self._process = _SERVER.Process(target=programs.answer_orders, args=(theirs, dict(os.environ)), daemon=True)
+        self._process.start()
+        theirs.close()
         self.messages: list[Any] = []
-        assert self._line() == "ready"
 
     def send(self, name: str, folder: Path, *arguments: Any) -> None:
         """Have it begin a function of `programs`."""
-        assert self.process.stdin is not None
         self.messages = []
-        self.process.stdin.write(f"{json.dumps([name, str(folder), *arguments])}\n")
-        self.process.stdin.flush()
+        self._connection.send((name, folder, *arguments))
 
     def next_message(self) -> Any:
         """Wait for the next message that is no result."""
-        return self._line()
+        try:
+            return self._connection.recv()
+        except EOFError:
+            self._process.join(20)
+            ended = f"process {self._process.pid} ended with {self._process.exitcode} before it answered"
+        raise AssertionError(ended)
 
     def result(self) -> Any:
         """Wait for the result. Raises AssertionError with the trace when the function failed or the process died."""
         while True:
-            message = self._line()
+            message = self.next_message()
             if isinstance(message, dict) and "failed" in message:
                 raise AssertionError(message["failed"])
             if isinstance(message, dict) and "done" in message:
@@ -41,19 +52,9 @@ class Worker:
 
     def kill(self) -> None:
         """SIGKILL, and wait for the end."""
-        self.process.kill()
-        self.process.communicate(timeout=20)
-
-    def finish(self) -> None:
-        """Let it end by itself."""
-        self.process.communicate(timeout=20)
-
-    def _line(self) -> Any:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(f"process {self.process.pid} ended with {self.process.wait(20)} before it answered")
-        return json.loads(line)
+        self._process.kill()
+        self._process.join(20)
+        self._connection.close()
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from ml_platform.features.distinct import DistinctCounts
 from ml_platform.features.kinds.window import WindowForm
 from ml_platform.features.online import OnlineState
 from ml_platform.features.relations import plain
+from ml_platform_tests.examples import tries
 from ml_platform_tests.features.relations import batch_features, connect, validated
 from ml_platform_tests.scenario.flights import hour
 
@@ -26,7 +27,7 @@ SIZE = 6
 ROWS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, SIZE), st.integers(0, SIZE), st.integers(0, SIZE)))
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=tries(200), deadline=None, derandomize=True, database=None)
 @given(rows=ROWS, piece=st.integers(1, 4))
 def test_a_place_counts_each_value_once_in_whatever_pieces_the_rows_come(
     rows: list[tuple[str, int, int, int]], piece: int

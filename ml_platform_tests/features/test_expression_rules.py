@@ -18,6 +18,7 @@ from ml_platform.features.online import OnlineState
 from ml_platform.features.rowwise import DerivedColumn, derive
 from ml_platform.spec.expression_types import type_of
 from ml_platform.spec.expressions import to_portable
+from ml_platform_tests.examples import tries
 from ml_platform_tests.features.relations import batch_features, connect, validated
 from ml_platform_tests.scenario.flights import hour
 from ml_platform_tests.spec.naive_expressions import BITS, DoesNotFit, naive
@@ -133,7 +134,7 @@ def same(value: Any, other: Any) -> bool:
     return value == other or (value != value and other != other)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(drawn=(wholes | fractions | conditions).map(Drawn), rows=st.lists(ROWS, min_size=2, max_size=3))
 def test_a_derived_value_is_that_of_whole_numbers_without_width_in_batch_and_row_by_row(
     drawn: Drawn, rows: list[dict[str, Any]]

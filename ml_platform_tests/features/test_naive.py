@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince, Window
 from ml_platform.spec.features import Feature
+from ml_platform_tests.examples import tries
 from ml_platform_tests.features.naive import Row, naive_features, whole_multiples
 from ml_platform_tests.features.strategies import Case, base, cases
 
@@ -209,7 +210,7 @@ def test_s7_derived_features_may_be_keys_and_may_read_other_features() -> None:
     assert computed_row == {"tag": "a!", "w_count_1d": 1, "share": 0.25, "twice": 0.5}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(cases())
 def test_s13_the_order_of_rows_makes_no_difference_and_all_outputs_are_there(case: Case) -> None:
     computed_row = naive_features(case.pipeline, case.examples, case.tables)
@@ -219,7 +220,7 @@ def test_s13_the_order_of_rows_makes_no_difference_and_all_outputs_are_there(cas
         assert {name for name in row if not name.endswith("__status")} == set(case.pipeline.feature_schema)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(cases())
 def test_s6_the_cases_hold_at_most_one_usable_version_of_a_row_at_any_moment(case: Case) -> None:
     for table in case.pipeline.tables:

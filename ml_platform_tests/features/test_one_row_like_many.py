@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ml_platform.features.rowwise import DerivedColumn, derive
 from ml_platform.spec.expressions import to_portable
+from ml_platform_tests.examples import tries
 
 a, b = pl.col("a"), pl.col("b")
 EXPRESSIONS = {
@@ -35,7 +36,7 @@ numbers = st.floats(-1e6, 1e6, allow_nan=False)
 
 
 @pytest.mark.parametrize("name", EXPRESSIONS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=tries(30), deadline=None)
 @given(rows=st.lists(st.tuples(numbers, numbers), min_size=2, max_size=9))
 def test_one_row_has_the_bits_it_has_among_many(name: str, rows: list[tuple[float, float]]) -> None:
     frame = pl.DataFrame(rows, schema={"a": pl.Float64, "b": pl.Float64}, orient="row")

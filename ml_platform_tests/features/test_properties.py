@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import parity
+from ml_platform_tests.examples import tries
 from ml_platform_tests.features.naive import naive_features
 from ml_platform_tests.features.relations import batch_features, connect, ghost, validated
 from ml_platform_tests.features.strategies import Case, cases
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 GENERATED = settings(
-    max_examples=120,
+    max_examples=tries(120),
     deadline=None,
     derandomize=True,
     database=None,

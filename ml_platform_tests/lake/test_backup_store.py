@@ -75,8 +75,45 @@ def test_a_stored_file_that_was_cut_short_is_stored_anew(tmp_path: Path, source:
     file = _stored(store, source)
     assert file is not None
     store.path(file.sha256).write_bytes(b"ro")
-    _stored(store, source, known=file.sha256)
+    _stored(store, source, certain_hash=file.sha256)
     assert store.whole(file)
+
+
+@pytest.mark.parametrize("how", ["by a write", "on the disk"])
+def test_a_stored_file_whose_bytes_flipped_is_stored_anew(tmp_path: Path, source: Path, how: str) -> None:
+    store = BackupStore.make(tmp_path / "backups")
+    file = _stored(store, source)
+    assert file is not None
+    stored = store.path(file.sha256)
+    moment = stored.stat().st_mtime_ns
+    stored.write_bytes(b"r0ws")
+    if how == "on the disk":  # nothing tells of it until a check has read the bytes
+        os.utime(stored, ns=(moment, moment))
+        assert not store.whole(file)
+    for expected in ({"certain_hash": file.sha256}, {"sha256": file.sha256}, {}):
+        _stored(store, source, **expected)
+        assert store.whole(file), expected
+
+
+def test_a_stored_file_that_is_certain_is_not_read_again(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = BackupStore.make(tmp_path / "backups")
+    file = _stored(store, source)
+    assert file is not None
+    files_read: list[Path] = []
+
+    def noting(path: Path) -> str:
+        files_read.append(path)
+        return file_hash(path)
+
+    monkeypatch.setattr("ml_platform.lake.backup_store.file_hash", noting)
+    _stored(store, source, certain_hash=file.sha256)
+    assert files_read == []
+    os.utime(store.path(file.sha256))  # as in a copy of the folder, or a folder of an older version
+    for _ in range(2):
+        _stored(store, source, certain_hash=file.sha256)
+    assert files_read == [store.path(file.sha256)], "compared once, and certain from then on"
 
 
 def test_what_cannot_be_read_is_named_and_not_told_as_a_fault_of_the_target(tmp_path: Path, source: Path) -> None:

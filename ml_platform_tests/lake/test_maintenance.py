@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import data_files, snapshots
+from ml_platform.lake import catalog_files, data_files, snapshots
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.leftovers import new_file_name
@@ -99,6 +99,19 @@ def test_what_killed_runs_left_is_removed_once_it_is_old(used: Lake) -> None:
     report = maintain(used, grace=NOW)
     assert (report.orphans_removed, report.leftovers_removed) == (1, 3)
     assert not any(path.exists() for path in left)
+    assert used.rows(CONTENT) == before
+
+
+def test_files_that_a_killed_maintenance_had_removed_already_keep_the_next_from_nothing(used: Lake) -> None:
+    before = used.rows(CONTENT)
+    maintain(used, keep_days=0)  # what expires now is removed in a day
+    waiting = [used.tables / path for path in catalog_files.scheduled(used)]
+    assert len(waiting) > 2
+    for path in waiting[::2]:  # removed, and killed before the catalog took note
+        path.unlink()
+    assert maintain(used, keep_days=0, grace=NOW).files_removed >= len(waiting)
+    assert catalog_files.scheduled(used) == []
+    assert not any(path.exists() for path in waiting)
     assert used.rows(CONTENT) == before
 
 

@@ -1,5 +1,7 @@
 import re
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,8 +13,20 @@ from ml_platform.settings import Settings
 from ml_platform_tests.lake.programs import both_halves, finish, hear, start
 
 
+@pytest.fixture(scope="module")
+def reader(empty_lake: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    """One lake for all questions: none of them changes it."""
+    settings = Settings(data=tmp_path_factory.mktemp("questions") / "data", threads=2)
+    shutil.copytree(empty_lake, settings.lake)
+    with Lake(settings) as lake:
+        both_halves(lake, 1)
+    with Lake(settings, read_only=True) as opened:
+        yield opened
+
+
 @pytest.fixture
-def reader(lake: Lake, settings: Settings) -> Iterator[Lake]:
+def reader_of_its_own(lake: Lake, settings: Settings) -> Iterator[Lake]:
+    """For a test whose lake changes, or whose DuckDB fails."""
     both_halves(lake, 1)
     with Lake(settings, read_only=True) as opened:
         yield opened
@@ -84,15 +98,15 @@ def test_where_a_snapshot_is_missing_the_answer_says_how_to_list_them(reader: La
     ],
 )
 def test_nothing_but_reading_is_done(
-    reader: Lake, lake: Lake, sql: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+    reader: Lake, sql: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = tmp_path_factory.mktemp("here")
     monkeypatch.chdir(here)
-    before = lake.rows("SELECT snapshot_id FROM lake.snapshots()")
+    before = reader.rows("SELECT snapshot_id FROM lake.snapshots()")
     with pytest.raises(LakeError):
         ask(reader, sql)
     assert list(here.iterdir()) == []
-    assert lake.rows("SELECT snapshot_id FROM lake.snapshots()") == before
+    assert reader.rows("SELECT snapshot_id FROM lake.snapshots()") == before
     assert ask(reader, "SELECT count(*) FROM s.t").frame.item() == 1000
 
 
@@ -136,12 +150,14 @@ def test_a_file_that_is_null_is_refused(reader: Lake, path: str) -> None:
         ask(reader, f"FROM read_text({path})")
 
 
-def test_an_internal_error_of_duckdb_is_told_in_one_line(reader: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_of_duckdb_is_told_in_one_line(
+    reader_of_its_own: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(QuestionRefused, match="may not call txid_current"):
-        ask(reader, "SELECT TXID_current()")
+        ask(reader_of_its_own, "SELECT TXID_current()")
     monkeypatch.setattr(query_functions, "_FAILING", ())
     with pytest.raises(QuestionRefused, match="The query failed") as refused:
-        ask(reader, "SELECT txid_current()")
+        ask(reader_of_its_own, "SELECT txid_current()")
     assert "\n" not in str(refused.value) and "Stack" not in str(refused.value)
 
 
@@ -150,9 +166,9 @@ def test_questions_are_not_asked_of_a_lake_that_can_write(lake: Lake) -> None:
         ask(lake, "SELECT 1")
 
 
-def test_questions_are_answered_while_another_process_writes(reader: Lake, settings: Settings) -> None:
+def test_questions_are_answered_while_another_process_writes(reader_of_its_own: Lake, settings: Settings) -> None:
     writer = start("stop_inside", settings.data)
     assert hear(writer) == "inside"
-    assert ask(reader, "SELECT max(v) FROM s.t").frame.item() == 1
+    assert ask(reader_of_its_own, "SELECT max(v) FROM s.t").frame.item() == 1
     finish(writer)
-    assert ask(reader, "SELECT max(v) FROM s.t").frame.item() == 99
+    assert ask(reader_of_its_own, "SELECT max(v) FROM s.t").frame.item() == 99

@@ -173,6 +173,9 @@ def test_threads_that_share_a_lake_write_one_after_another_and_lose_nothing(lake
 
 def test_the_frames_of_a_transaction_are_let_go(lake: Lake) -> None:
     put(lake, pl.DataFrame({"v": [1]}))
+    with pytest.raises(KeyError), write(lake, AUTHOR) as tx:
+        tx.append("s", "t", pl.DataFrame({"v": [2]}), partition="2013-02")
+        raise KeyError
     assert lake.rows("SELECT view_name FROM duckdb_views() WHERE view_name LIKE 'rows_%'") == []
 
 

@@ -23,6 +23,7 @@ from ml_platform.spec.pipeline import Task
 from ml_platform.spec.training import TRAINERS, DeclaredTrainer
 from ml_platform.training import fitting, training_set
 from ml_platform.training.reproduction import reproduce
+from ml_platform_tests.examples import tries
 from ml_platform_tests.models import data
 from ml_platform_tests.models.data import COLUMNS, TASKS
 from ml_platform_tests.scenario import labelled_trips
@@ -35,12 +36,13 @@ import polars as pl
 from ml_platform.models.protocol import Signature
 from ml_platform.models.registry import model_of_format
 
-name, model, signature, rows = sys.argv[1:]
-loaded = model_of_format(name).from_bytes(
-    Path(model).read_bytes(), Signature(**json.loads(signature) | {"classes": tuple(json.loads(signature)["classes"])})
-)
-scores = loaded.predict(pl.read_parquet(rows))
-print(json.dumps([scores.tobytes().hex(), loaded.to_bytes() == Path(model).read_bytes(), loaded.importance()]))
+for folder in map(Path, sys.argv[1:]):
+    stored, signature = (folder / "model").read_bytes(), json.loads((folder / "signature.json").read_text())
+    loaded = model_of_format((folder / "format").read_text()).from_bytes(
+        stored, Signature(**signature | {"classes": tuple(signature["classes"])})
+    )
+    scores = loaded.predict(pl.read_parquet(folder / "rows.parquet"))
+    print(json.dumps([scores.tobytes().hex(), loaded.to_bytes() == stored, loaded.importance()]))
 """
 pytestmark = pytest.mark.parametrize("word", WORDS, ids=lambda word: type(word).__name__)
 every_task = pytest.mark.parametrize("task", TASKS)
@@ -90,19 +92,25 @@ def test_a_model_learns(word: DeclaredTrainer, task: Task, fitted: Any) -> None:
     assert model.report.parameters and json.loads(json.dumps(dict(model.report.parameters)))
 
 
-@every_task
 def test_another_process_reads_the_bytes_and_scores_to_the_same_bits(
-    word: DeclaredTrainer, task: Task, fitted: Any, tmp_path: Path
+    word: DeclaredTrainer, fitted: Any, tmp_path: Path
 ) -> None:
-    model, holdout = fitted(word, task), data.part(data.rows(task), "holdout")
-    (tmp_path / "model").write_bytes(model.to_bytes())
-    holdout.write_parquet(tmp_path / "rows.parquet")
-    signature = {name: getattr(model.signature, name) for name in ("task", "columns", "levels", "classes")}
-    arguments = [model.format, tmp_path / "model", json.dumps(signature), tmp_path / "rows.parquet"]
-    done = subprocess.run([sys.executable, "-c", _LATER, *arguments], capture_output=True, text=True, check=True)
-    scores, same, importance = json.loads(done.stdout)
-    assert (scores, same) == (model.predict(holdout).tobytes().hex(), True)
-    assert list(importance.items()) == list(model.importance().items())
+    folders = [tmp_path / task for task in TASKS]
+    for task, folder in zip(TASKS, folders, strict=True):
+        model = fitted(word, task)
+        folder.mkdir()
+        (folder / "model").write_bytes(model.to_bytes())
+        (folder / "format").write_text(model.format)
+        signature = {name: getattr(model.signature, name) for name in ("task", "columns", "levels", "classes")}
+        (folder / "signature.json").write_text(json.dumps(signature))
+        data.part(data.rows(task), "holdout").write_parquet(folder / "rows.parquet")
+    command = [sys.executable, "-c", _LATER, *folders]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    for task, line in zip(TASKS, done.stdout.splitlines(), strict=True):
+        model, holdout = fitted(word, task), data.part(data.rows(task), "holdout")
+        scores, same, importance = json.loads(line)
+        assert (scores, same) == (model.predict(holdout).tobytes().hex(), True), task
+        assert list(importance.items()) == list(model.importance().items()), task
 
 
 @every_task
@@ -134,7 +142,7 @@ _SCHEMA = {name: getattr(pl, dtype) for name, dtype in COLUMNS.items()}
 
 @every_task
 @given(rows=_ROWS)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=tries(50))
 def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(
     word: DeclaredTrainer, task: Task, fitted: Any, rows: list[dict[str, Any]]
 ) -> None:

@@ -15,6 +15,7 @@ from scipy.stats import wasserstein_distance
 from ml_platform.monitoring import drift
 from ml_platform.monitoring.distances import jensen_shannon, wasserstein
 from ml_platform.monitoring.drift import ColumnDrift, Population, compared, weighted
+from ml_platform_tests.examples import tries
 from ml_platform_tests.monitoring import naive
 
 doubles = st.floats(-1e6, 1e6, allow_nan=False).map(lambda v: round(v, 3))
@@ -29,7 +30,7 @@ def _one(reference: Any, current: Any, dtype: Any = None) -> ColumnDrift:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(numbers, numbers)
 def test_numbers_are_compared_as_row_by_row(reference: list[float | None], current: list[float | None]) -> None:
     found = _one(reference, current, pl.Float64)
@@ -46,7 +47,7 @@ def test_numbers_are_compared_as_row_by_row(reference: list[float | None], curre
         assert found.status == ("all null" if not now else "constant" if then else "learnt from nulls")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(levels, levels, st.sampled_from([2, 50]))
 def test_levels_are_compared_as_row_by_row(reference: list[str | None], current: list[str | None], named: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -58,14 +59,14 @@ def test_levels_are_compared_as_row_by_row(reference: list[str | None], current:
     assert (found.unseen, found.unseen_share) == (unseen, pytest.approx(share))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(st.lists(doubles, min_size=1, max_size=80), st.lists(doubles, min_size=1, max_size=80))
 def test_wasserstein_of_any_two_lengths_is_exact(a: list[float], b: list[float]) -> None:
     found = wasserstein(np.sort(np.array(a)), np.sort(np.array(b)))
     assert found == pytest.approx(wasserstein_distance(a, b), rel=1e-9, abs=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=tries(50), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=12))
 def test_jensen_shannon_is_that_of_scipy(counts: list[tuple[int, int]]) -> None:
     p, q = (np.array([pair[side] for pair in counts], dtype=float) for side in (0, 1))

@@ -16,6 +16,7 @@ from ml_platform.notebook import html
 from ml_platform.notebook.pipeline import Pipeline
 from ml_platform.notebook.platform import Platform
 from ml_platform_tests import scenario
+from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import world
 
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
@@ -104,11 +105,11 @@ def test_every_object_shows_a_table_and_models_a_picture(platform: Platform, tri
     assert {"km", "traffic__jam", "trips/trips_2024-02.csv"} <= set(explained.texts)
 
 
-def test_a_pipeline_shows_its_champions_over_the_partitions(tmp_path: Path) -> None:
-    with closing(world(tmp_path / "data", scenario.trips())) as one:
-        one.land_trips("2024-01", "2024-02", "2024-03", "2024-04")
-        one.run("2024-03")
-    with ml_platform.open(tmp_path / "data") as platform:
+def test_a_pipeline_shows_its_champions_over_the_partitions(open_world: OpenWorld, february: Path) -> None:
+    one = open_world(february)
+    one.land_trips("2024-04")
+    one.run("2024-03")
+    with ml_platform.open(one.settings.data) as platform:
         assert "img" in checked(platform["trip_delay"]._repr_html_()).tags
 
 

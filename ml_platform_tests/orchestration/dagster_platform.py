@@ -31,9 +31,9 @@ class Platform:
     def run(self, name: str, through: str | None = None) -> list[Run]:
         """Bring a pipeline up to date; the runs that were launched."""
         declared, began = find(name, self.settings), len(self.runs)
-        runner = Runner(declared, self.settings, lambda asset, partition: self.steps.append((asset, partition)))
-        for wanted in planner(self.ws, declared).work(through):
-            self.runs.append(runner.run(wanted.job, wanted.partition, wanted.only))
+        with Runner(declared, self.settings, lambda asset, partition: self.steps.append((asset, partition))) as runner:
+            for wanted in planner(self.ws, declared).work(through):
+                self.runs.append(runner.run(wanted.job, wanted.partition, wanted.only))
         return self.runs[began:]
 
 

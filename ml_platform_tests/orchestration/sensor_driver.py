@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import time
 
 import dagster as dg
+import pytest
 
 from ml_platform.discovery import pipelines
-from ml_platform.orchestration import workspaces
+from ml_platform.orchestration import ticking, workspaces
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
@@ -20,13 +22,17 @@ Ran = tuple[str, str, bool]  # job, partition, success
 
 @dataclass
 class SensorDriver:
-    """Ticks sensors and executes what they ask for: `ran` lists it, `skipped` the last reason of each sensor."""
+    """Ticks sensors and executes what they ask for: `ran` lists it, `skipped` the last reason of each sensor.
+
+    now: the time of the last tick, seconds since 1970. Ticks are a minute apart.
+    """
 
     platform: Platform
     cursors: dict[str, str | None] = field(default_factory=dict)
     ran: list[Ran] = field(default_factory=list)
     tags: list[dict[str, str]] = field(default_factory=list)
     skipped: dict[str, str] = field(default_factory=dict)
+    now: float = field(default_factory=time)
 
     def __post_init__(self) -> None:
         self._load()
@@ -58,6 +64,7 @@ class SensorDriver:
     def tick(self, sensor: str) -> list[dg.RunRequest]:
         """Let a sensor tick once. Its cursor is kept as Dagster keeps it."""
         definition = self.repository.get_sensor_def(sensor)
+        self.now += 60
         with dg.DagsterInstance.get() as instance:
             context = dg.build_sensor_context(
                 instance, self.cursors.get(sensor), repository_def=self.repository, sensor_name=sensor
@@ -102,5 +109,7 @@ class SensorDriver:
 def sensor_driver_in(folder: Path, declared: str) -> Iterator[SensorDriver]:
     """An empty platform in a folder whose sensors can tick."""
     workspaces._workspaces.clear()
-    with platform_in(folder, declared) as platform:
-        yield SensorDriver(platform)
+    with platform_in(folder, declared) as platform, pytest.MonkeyPatch.context() as patch:
+        driver = SensorDriver(platform)
+        patch.setattr(ticking, "time", lambda: driver.now)
+        yield driver

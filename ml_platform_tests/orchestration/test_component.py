@@ -1,5 +1,6 @@
 """`ml_platform.PipelineComponent`: a pipeline in a Dagster project of somebody else."""
 
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -88,26 +89,50 @@ def test_an_address_may_lead_to_a_module_beside_defs_yaml(tmp_path: Path) -> Non
     assert "churn/features" in _keys(loaded(defs))
 
 
+def _broken(definitions: dg.Definitions) -> dict[str, str]:
+    """Each asset of a declaration that does not load, with what it says."""
+    specs = definitions.resolve_all_asset_specs()
+    return {one.key.path[0]: one.description or "" for one in specs if one.group_name == "broken_declarations"}
+
+
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "why"),
     [
         ("shop.nothing:churn", "there is no module 'shop.nothing'"),
         (f"{DECLARED}:chrn", "Pipelines there: churn, trip_delay"),
-        (f"{DECLARED}:scenario", "is not a ModelPipeline but <module"),
+        (f"{DECLARED}:scenario", "is not a ModelPipeline but"),
         (f"{DECLARED}.churn", "Write package.module:name"),
     ],
 )
-def test_an_address_that_leads_nowhere_is_refused_at_its_line(tmp_path: Path, address: str, said: str) -> None:
-    refusal = _refusal(project(tmp_path, {"churn": address}))
-    assert "defs.yaml:4 - attributes.pipeline" in refusal
-    assert said in refusal
+def test_an_address_that_leads_nowhere_is_shown_as_broken_and_the_others_load(
+    tmp_path: Path, address: str, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = loaded(project(tmp_path, {"a_broken": address, "churn": f"{DECLARED}:churn"}))
+    [(name, description)] = _broken(found).items()
+    assert name == re.sub(r"\W", "_", address)
+    assert why in description.replace("\\", "") and address in description.replace("\\", "")
+    assert f"{address} does not load" in caplog.text, "in the log of the code server, and of `dg check defs`"
+    assert "churn/champion" in _keys(found)
+    assert (found.resources or {})[KEY].settings().pipelines == [f"{DECLARED}:churn"]
+    found.get_repository_def().get_job("churn_data")
 
 
-def test_a_mistake_in_the_declaration_is_told_with_its_own_line(tmp_path: Path) -> None:
-    defs = project(tmp_path, {"churn": ".mine:churn"})
+def test_a_mistake_in_the_declaration_is_shown_with_its_own_line(tmp_path: Path) -> None:
+    defs = project(tmp_path, {"churn": ".mine:churn", "trips": f"{DECLARED}:trip_delay"})
     (defs / "churn" / "mine.py").write_text("from ml_platform import Size\n\nlimit = Size(mb=-1)\n")
-    refusal = _refusal(defs)
-    assert "mine.py, line 3: Size" in refusal
+    found = loaded(defs)
+    [(name, description)] = _broken(found).items()
+    assert name == "shop_defs_churn_mine_churn"
+    assert "mine.py, line 3: Size" in description.replace("\\", "")
+    assert "trip_delay/champion" in _keys(found)
+
+
+def test_a_code_location_of_broken_declarations_only_loads_and_shows_them(tmp_path: Path) -> None:
+    found = loaded(
+        project(tmp_path, {"one": "shop.nothing:one", "two": "shop.nothing:two", "three": "shop.nothing:two"})
+    )
+    assert set(_broken(found)) == {"shop_nothing_one", "shop_nothing_two"}
+    assert len(_keys(found)) == 2
 
 
 def test_a_key_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
@@ -118,9 +143,15 @@ def test_a_key_that_does_not_exist_is_refused_by_name(tmp_path: Path) -> None:
     assert "pipelin" in refusal and "Extra inputs are not permitted" in refusal
 
 
-def test_one_pipeline_in_two_components_is_refused_with_both(tmp_path: Path) -> None:
-    defs = project(tmp_path, {"one": f"{DECLARED}:churn", "two": f"{DECLARED}:churn"})
-    assert "two components have a pipeline of this name" in _refusal(defs)
+@pytest.mark.parametrize("twice", [f"{DECLARED}:churn", ".mine:churn"])
+def test_one_name_in_two_components_breaks_both_and_no_third(tmp_path: Path, twice: str) -> None:
+    addresses = {"one": f"{DECLARED}:churn", "two": twice, "trips": f"{DECLARED}:trip_delay"}
+    defs = project(tmp_path, addresses)
+    (defs / "two" / "mine.py").write_text(f"from {DECLARED} import churn\n")
+    found = loaded(defs)
+    assert {key.partition("/")[0] for key in _keys(found)} >= {"churn", "trip_delay", "raw"}
+    assert [key for key in _keys(found) if key.startswith("churn/")] == ["churn/declaration"]
+    assert "two pipelines have this name" in _broken(found)["churn"]
 
 
 @pytest.mark.parametrize("form", ["yaml", "python"])

@@ -1,6 +1,8 @@
 """The event log with open connections holds what Dagster's own holds, in the same files."""
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import dagster as dg
@@ -73,3 +75,26 @@ def test_after_a_wipe_the_log_begins_anew(opening: Opening) -> None:
         instance.wipe()
         assert instance.all_logs(before) == []
         assert "ASSET_MATERIALIZATION" in types_of(instance, run(instance))
+
+
+def test_the_log_of_each_run_begins_as_dagster_makes_it(opening: Opening, tmp_path: Path) -> None:
+    def tables(run_id: str) -> list[tuple[str, ...]]:
+        with closing(sqlite3.connect(tmp_path / "history" / "runs" / f"{run_id}.db")) as file:
+            made = file.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+            return [*made, *file.execute("SELECT version_num FROM alembic_version").fetchall()]
+
+    with opening(False) as dagsters:
+        own = run(dagsters)
+    with opening(True) as pooled:
+        first, second = run(pooled), run(pooled)
+    assert tables(first) == tables(second) == tables(own)
+
+
+def test_an_event_waits_for_no_disk_in_a_file_that_a_power_failure_leaves_whole(opening: Opening) -> None:
+    with opening(True) as instance:
+        for run_id in (run(instance), run(instance)):
+            with instance.event_log_storage.run_connection(run_id) as connection:
+                modes = [
+                    connection.exec_driver_sql(f"PRAGMA {one}").scalar() for one in ("journal_mode", "synchronous")
+                ]
+            assert modes == ["wal", 1]

@@ -260,7 +260,7 @@ def test_a_first_run_that_is_given_up_before_there_is_a_lake_makes_the_tick_red(
             failure = JobFailureData(error=None, failure_reason=RunFailureReason.STEP_FAILURE)
             instance.report_run_failed(_run(trips, instance, request), "…", failure)
             with pytest.raises(PlatformError, match="trip_delay_data for 2024-01 failed") as raised:
-                answered(instance, find("trip_delay"), "data", LANDING, None, print)
+                answered(lambda: instance, find("trip_delay"), "data", LANDING, None, print)
     assert "Fix the cause" in str(raised.value)
 
 

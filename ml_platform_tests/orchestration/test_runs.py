@@ -150,6 +150,24 @@ def test_a_step_that_fails_is_named_with_its_reason(platform: Platform) -> None:
     assert "trip_delay_train for 2024-02 failed" in str(failed.value)
 
 
+def test_all_runs_of_a_command_open_the_instance_once(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    get, opened = dg.DagsterInstance.get, list[dg.DagsterInstance]()
+
+    def counted() -> dg.DagsterInstance:
+        opened.append(get())
+        return opened[-1]
+
+    monkeypatch.setattr(dg.DagsterInstance, "get", counted)
+    with Runner(trips_and_failing_churn.trip_delay, platform.settings, lambda asset, partition: None) as runner:
+        for step in ("training_set", "candidate"):  # which fail, as above
+            with pytest.raises(RunFailed):
+                runner.run("train", "2024-02", [["trip_delay", step]])
+        assert len(opened) == 1
+    with pytest.raises(RunFailed):
+        runner.run("train", "2024-02", [["trip_delay", "training_set"]])
+    assert len(opened) == 2
+
+
 def test_one_process_opens_the_lake_once(platform: Platform) -> None:
     mine = workspace_for(platform.settings)
     assert WorkspaceResource().workspace() is mine

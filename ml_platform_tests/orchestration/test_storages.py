@@ -10,6 +10,15 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
 
 from ml_platform.orchestration.instances import opened_instance
 from ml_platform.orchestration.storage_faults import (
@@ -21,6 +30,7 @@ from ml_platform.orchestration.storage_faults import (
     SqliteFile,
     broken_files,
 )
+from ml_platform.orchestration.storages import GuardedSqliteScheduleStorage
 from ml_platform_tests.orchestration.dagster_dev import CONFIG
 from ml_platform_tests.orchestration.home_openers import nothing, opened_at_once, started_openers
 
@@ -147,3 +157,58 @@ def test_damage_that_only_a_query_meets_is_named_when_it_is_met(home: Path) -> N
 
 def test_a_home_without_files_has_no_fault(tmp_path: Path) -> None:
     assert list(broken_files(tmp_path, deep=True)) == []
+
+
+SENSOR = RemoteInstigatorOrigin(
+    RemoteRepositoryOrigin(GrpcServerCodeLocationOrigin(host="town", port=1, location_name="trips"), "__repository__"),
+    "landing",
+)
+
+
+def _ticked(instance: dg.DagsterInstance, reason: str, at: float) -> None:
+    """What the daemon stores for a tick that skips."""
+    selector = SENSOR.get_selector().get_id()
+    state = instance.get_instigator_state(SENSOR.get_id(), selector)
+    data = SensorInstigatorData(cursor=reason)
+    if state is None:
+        instance.add_instigator_state(InstigatorState(SENSOR, InstigatorType.SENSOR, InstigatorStatus.RUNNING, data))
+    else:
+        instance.update_instigator_state(state.with_data(data))
+    began = TickData(SENSOR.get_id(), "landing", InstigatorType.SENSOR, TickStatus.STARTED, at, selector_id=selector)
+    tick = instance.create_tick(began)
+    instance.update_tick(tick.with_status(TickStatus.SKIPPED).with_reason(reason))
+
+
+def test_storages_with_open_connections_hold_what_dagsters_own_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, reasons = _fresh(tmp_path / "home", ""), list[str]()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    for name in ("ours", "bare", "ours"):
+        (home / "dagster.yaml").write_text(HOMES[name])
+        with dg.DagsterInstance.get() as instance:
+            reasons.append(f"{name} {len(reasons)}")
+            _ticked(instance, reasons[-1], float(len(reasons)))
+            instance.create_run_for_job(nothing, tags={"by": reasons[-1]})
+            selector = SENSOR.get_selector().get_id()
+            ticks = instance.get_ticks(SENSOR.get_id(), selector)
+            (state,) = instance.all_instigator_state()
+            assert [tick.skip_reason for tick in reversed(ticks)] == reasons
+            assert isinstance(state.instigator_data, SensorInstigatorData)
+            assert state.instigator_data.cursor == reasons[-1]
+            assert sorted(run.tags["by"] for run in instance.get_runs()) == sorted(reasons)
+    instance.purge_ticks(SENSOR.get_id(), selector, before=10.0)  # a storage that was closed opens again
+    assert instance.get_ticks(SENSOR.get_id(), selector) == []
+
+
+def test_a_data_migration_that_was_not_done_is_looked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = _fresh(tmp_path / "home", HOMES["ours"])
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+    with dg.DagsterInstance.get():
+        pass
+    storage = GuardedSqliteScheduleStorage.from_local(str(home / "schedules"))
+    assert not storage.has_built_index("another")
+    storage.mark_index_built("another")
+    assert storage.has_built_index("another") and storage.has_instigators_table()

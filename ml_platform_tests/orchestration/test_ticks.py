@@ -4,7 +4,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,9 +13,11 @@ from sqlalchemy import select
 
 from ml_platform.discovery import find
 from ml_platform.errors import TrainingError
-from ml_platform.orchestration import alive, ticking
-from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG, due
+from ml_platform.orchestration import alive, earlier_runs, quiet, ticking
+from ml_platform.orchestration.due import DECISION_TAG, REASON_TAG, STATE_TAG
+from ml_platform.orchestration.earlier_runs import ATTEMPTS
 from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.ticking import answered
 from ml_platform.retraining.policy import ManualRequest
 from ml_platform.sources.sql import SqlSource
 from ml_platform.state import alerts, promotions, versions
@@ -181,6 +183,33 @@ def test_a_training_that_fails_is_not_repeated_is_an_alert_and_keeps_nobody_from
     assert failed_runs() == []
 
 
+@pytest.mark.slow
+def test_a_training_that_rests_after_kills_is_an_alert_and_keeps_nobody_from_scoring(
+    open_driver: OpenDriver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips = open_driver("trips_monthly")
+    _land(trips, "2024-03", "2024-04")
+    trips.settle(LANDING)
+    assert trips.skipped[LANDING] == "trip_delay_train has to act on the decision of 2024-02 first."
+    job, marks = trips.definitions.resolve_job_def("trip_delay_train"), trips.settings.lake / "locks" / "alive"
+    for _ in range(ATTEMPTS):
+        assert "2024-03" not in _scored(trips), "a training that is tried again at once is waited for"
+        (request,) = trips.tick(DECISIONS)
+        with dg.DagsterInstance.get() as instance:
+            killed = instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=dict(request.tags))
+        marks.mkdir(parents=True, exist_ok=True)
+        (marks / killed.run_id).touch()  # as a process leaves it that was killed
+    assert trips.tick(DECISIONS) == []
+    trips.settle(LANDING)
+    assert _scored(trips)["2024-03"] == {1}, "the champion of January goes on"
+    title = "Run failed: trip_delay_train for 2024-02 was killed 3 times"
+    assert [item.title for item in alerts.open_alerts(trips.ws.state, ["run"])] == [title]
+    monkeypatch.setattr(earlier_runs, "FIRST_REST", timedelta(0))  # it is over
+    trips.settle()
+    assert _scored(trips)["2024-03"] == {2}, "that of February, as if its training had not been killed"
+    assert alerts.open_alerts(trips.ws.state, ["run"]) == []
+
+
 def test_a_held_back_month_runs_no_training_and_what_a_person_forces_is_trained_once(open_driver: OpenDriver) -> None:
     trips = open_driver("trips_on_request")
     _land(trips, "2024-03")
@@ -241,21 +270,25 @@ def test_a_quiet_tick_costs_no_plan_and_a_corrupt_cursor_is_made_anew(
 ) -> None:
     trips = open_driver("trips_on_request")
     trips.settle()
+    assert trips.tick(LANDING) == []
     kept = trips.cursors[LANDING]
-    assert kept is not None and "quiet" in kept
     with monkeypatch.context() as patch:
         patch.setattr("ml_platform.runtime.planner.Planner.work", lambda self: pytest.fail("planned"))
-        assert trips.tick(LANDING) == []
+        patch.setattr(dg.SensorEvaluationContext, "instance", property(lambda self: pytest.fail("opened")))
+        for _ in range(5):
+            assert trips.tick(LANDING) == []
+            assert (trips.cursors[LANDING], trips.skipped[LANDING]) == (kept, "Everything is up to date.")
     warned: list[str] = []
     with dg.DagsterInstance.get() as instance:
         for corrupt in ("", "{", "[1]", "17", '{"quiet": 3}', '{"seen": "x"}'):
-            answer = due(instance, find("trip_delay"), "data", corrupt, warned.append)
-            assert (answer.request, answer.cursor) == (None, kept)
+            tick = answered(lambda: instance, find("trip_delay"), "data", LANDING, corrupt, warned.append)
+            assert tick.request is None
+            assert quiet.stored(tick.cursor, warned.append).quiet == quiet.stored(kept, warned.append).quiet
     assert len(warned) == 5 and all("not written by this sensor" in text for text in warned)
     _land(trips, "2024-03")
     trips.cursors[LANDING] = "{"
     assert len(trips.tick(LANDING)) == 1
-    assert trips.cursors[LANDING] == '{"quiet": ""}', "it is not told again"
+    assert trips.cursors[LANDING] == quiet.LOUD, "it is not told again"
 
 
 @pytest.fixture
@@ -284,11 +317,11 @@ def test_a_quiet_tick_asks_a_source_only_for_its_marks_and_one_that_cannot_be_re
             for table, rows in (("trips", scenario.trip_rows), ("traffic", scenario.traffic_rows)):
                 landing.land(table, f"{table}_2024-01.csv", rows("2024-01"), scenario.MONTHS.window("2024-01")[1])
             landing.run()
-        assert trips.tick(LANDING) == []
+        assert trips.tick(LANDING) == trips.tick(LANDING) == []
         assert trips.skipped[LANDING] == quiet_reason() == "Everything is up to date."
         with monkeypatch.context() as patch:
             patch.setenv("TOWN_DB", "sqlite:///gone.db")
-            assert trips.tick(LANDING) == []
+            assert trips.tick(LANDING) == trips.tick(LANDING) == []
             reason = trips.skipped[LANDING]
             assert reason.startswith("The source of drivers cannot be read now. TOWN_DB/drivers/number: ")
             assert "up to date" not in reason and quiet_reason() == reason

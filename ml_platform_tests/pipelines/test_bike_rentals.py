@@ -24,7 +24,7 @@ EARLY = Monthly(since="2011-01", until="2011-02")
 
 def ran(folder: Path, hours: pl.DataFrame, *declared: ModelPipeline) -> World:
     """The months of the declarations, landed and run."""
-    one = world(folder, *declared)
+    one = world(folder, *declared, pictures=True)
     months = declared[0].partitions
     assert months is not None
     land_missing(one.ws.settings, deliveries(hours, months, months.keys()[-1]))

@@ -52,7 +52,7 @@ def test_one_snapshot_becomes_a_champion_and_a_second_run_makes_nothing(
 ) -> None:
     gates = [gate for gate in churn_snapshot.gates if not isinstance(gate, Latency)]  # machines of tests are busy
     declared = replace(churn_snapshot, drift=NO_REPORT, gates=gates)
-    with closing(world(tmp_path / "data", declared)) as one:
+    with closing(world(tmp_path / "data", declared, pictures=True)) as one:
         land_missing(one.ws.settings, [Delivery(customers_once, "customers_once.csv", BEGIN, customers)])
         one.run()
         champion = one.display("churn_snapshot/champion", "all")
@@ -74,7 +74,7 @@ def january(customers: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -
         split=Split(validation="1d", holdout="20d"),
         retrain=Retrain(min_examples=500),
     )
-    with closing(world(tmp_path_factory.mktemp("churn") / "data", declared)) as one:
+    with closing(world(tmp_path_factory.mktemp("churn") / "data", declared, pictures=True)) as one:
         land_missing(one.ws.settings, deliveries(customers, MONTH, "2024-01"))
         one.run()
         yield one
@@ -114,7 +114,7 @@ def test_weeks_without_settled_answers_are_held_back_and_then_there_is_a_champio
         gates=[AtLeast("roc_auc", 0.75)],
         retrain=Retrain(every=4, min_examples=1_500),
     )
-    with closing(world(tmp_path / "data", declared)) as one:
+    with closing(world(tmp_path / "data", declared, pictures=True)) as one:
         land_missing(one.ws.settings, deliveries(customers, WEEKS, WEEKS.keys()[-1]))
         one.run()
         told = [one.display("churn/champion", week)["outcome"] for week in WEEKS.keys()]  # noqa: SIM118 - no mapping

@@ -49,7 +49,7 @@ def judged_storms(storms: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory
     half = storms.join(names, on=["name", "year"], how="semi", maintain_order="left")
     gates = [gate for gate in storm_status.gates if not isinstance(gate, Latency)]  # machines of tests are busy
     declared = replace(storm_status, drift=Drift(report_rows=0), gates=gates)
-    with closing(world(tmp_path_factory.mktemp("storms") / "data", declared)) as one:
+    with closing(world(tmp_path_factory.mktemp("storms") / "data", declared, pictures=True)) as one:
         land_missing(one.ws.settings, [Delivery(tracks, "storm_tracks.csv", SNAPSHOT, half)])
         one.run()
         yield one
@@ -85,7 +85,7 @@ def test_the_wind_is_refused_because_it_defines_a_hurricane(storms: pl.DataFrame
     leaking = replace(
         storm_status, examples=replace(storm_status.examples, inputs=inputs), drift=Drift(report_rows=0), gates=()
     )
-    with closing(world(tmp_path / "data", leaking)) as one:
+    with closing(world(tmp_path / "data", leaking, pictures=True)) as one:
         land_missing(one.ws.settings, [Delivery(tracks, "storm_tracks.csv", SNAPSHOT, storms)])
         one.run()
         assert one.display("storm_status/champion", "all")["outcome"] == "kept"

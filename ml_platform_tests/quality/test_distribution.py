@@ -16,6 +16,7 @@ from ml_platform.quality.findings import Finding
 from ml_platform.quality.history import History, Profile
 from ml_platform.quality.profile import LEVELS
 from ml_platform.quality.tolerance import Tolerance, deviation
+from ml_platform_tests.examples import tries
 from ml_platform_tests.quality.flight_profiles import profiled
 
 Judge = Callable[[History], list[Finding]]
@@ -84,7 +85,7 @@ def test_the_deviation_moves_with_the_scale_and_not_with_the_place(
     assert deviation(values) <= 1.4826 * 2 * pstdev(values) * math.sqrt(2) + 1e-6
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=tries(25))
 @given(st.lists(st.lists(st.sampled_from("abcde"), min_size=50, max_size=80), min_size=2, max_size=5))
 def test_the_mix_is_compared_with_the_nearest_earlier_one(texts: list[list[str]]) -> None:
     whole = [[*text, *"abcde"] for text in texts]  # nothing comes or goes

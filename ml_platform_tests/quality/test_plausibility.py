@@ -21,6 +21,7 @@ from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.validation.judging import RULE_HOLDS
 from ml_platform.validation.screening import screen
+from ml_platform_tests.examples import tries
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, readings
 from ml_platform_tests.quality import flight_profiles
 from ml_platform_tests.quality.injected_faults import number, text
@@ -39,7 +40,7 @@ class Trip(dy.Schema):
     ended = dy.Datetime(time_zone="UTC", nullable=True)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(deadline=None, max_examples=tries(80))
 @given(
     st.lists(VALUES, max_size=30),
     st.one_of(st.none(), st.integers(-10, 0)),

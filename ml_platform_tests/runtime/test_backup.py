@@ -138,6 +138,23 @@ def test_a_table_file_with_other_bytes_of_the_same_number_is_lost_and_takes_noth
     assert all(check(folder, name).damaged == () for name in [*earlier, report.backup])
 
 
+def test_the_next_backup_stores_again_what_was_damaged_in_the_folder(
+    platform: Workspace, folder: Path, tmp_path: Path
+) -> None:
+    first = backup(platform.settings, folder)
+    for path in BackupStore(folder).objects():
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 255
+        path.write_bytes(content)
+    assert len(check(folder).damaged) == first.files
+    second = backup(platform.settings, folder)
+    assert second.new_files == first.files
+    assert check(folder).damaged == ()
+    other = Settings(data=tmp_path / "restored", threads=1)
+    restore(other, folder)
+    assert numbers(other) == numbers(platform.settings)
+
+
 @pytest.mark.parametrize("name", ["catalog.sqlite", "state.sqlite"])
 def test_a_damaged_database_is_neither_backed_up_nor_maintained(settings: Settings, folder: Path, name: str) -> None:
     with closing(opened(settings)) as workspace:

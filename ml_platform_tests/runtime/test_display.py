@@ -1,6 +1,9 @@
 """What steps leave for people: pictures, previews and cards, and how long they are kept."""
 
+import json
 import os
+import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,18 @@ import pytest
 from ml_platform.evaluation.candidate import Part
 from ml_platform.lake.transaction import Author, write
 from ml_platform.runtime import display, retention
+from ml_platform.state import ledger
 from ml_platform.views import performance_plots
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World, at_work_for_long
+
+
+@pytest.fixture
+def open_world(open_world: OpenWorld) -> OpenWorld:
+    """Opens worlds that draw."""
+    return partial(open_world, pictures=True)
 
 
 def _text(world: World, value: dict[str, str]) -> str:
@@ -65,6 +75,19 @@ def test_maintenance_keeps_the_pictures_of_the_newest_records_and_no_others(
     retention.maintain(trips.ws, keep_days=7)
     assert all(trips.ws.blobs.whole(digest) for digest in shown)
     assert not trips.ws.blobs.path(orphan).exists()
+
+
+def test_every_blob_that_the_newest_records_show_is_kept(open_world: OpenWorld, february: Path) -> None:
+    trips = open_world(february)
+    texts = [
+        json.dumps([details.display, list(details.checks)])
+        for details in (ledger.details(trips.ws.state, record.id) for record in trips.records().values())
+    ]
+    digests = re.compile(r'"(?:picture|markdown|blob)": "([0-9a-f]{64})"')
+    shown = {digest for text in texts for digest in digests.findall(text)}
+    assert len(shown) > 5
+    assert shown <= retention.referenced(trips.ws.state)
+    assert retention.shown(trips.ws.state) <= shown
 
 
 def _age(path: Path) -> None:

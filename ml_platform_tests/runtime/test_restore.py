@@ -29,22 +29,30 @@ from ml_platform_tests.runtime.platforms import content, note, numbers, opened, 
 from ml_platform_tests.world import World
 
 
+@pytest.fixture(scope="module")
+def backed_up(tmp_path_factory: pytest.TempPathFactory, empty_lake: Path) -> Path:
+    """The data folder of a closed platform with two numbers, its backup beside it, and a third number since."""
+    root = tmp_path_factory.mktemp("backed_up")
+    made = Settings(data=root / "data", lock_timeout=20, threads=1)
+    shutil.copytree(empty_lake, made.lake)
+    with closing(opened(made)) as workspace:
+        put(workspace, 1)
+        put(workspace, 2)
+        backup(made, root / "backups")
+        put(workspace, 3)
+    return root
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "backups"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, empty_lake: Path, folder: Path) -> Settings:
-    """Those of a closed platform with two numbers, which is backed up, and a third one since."""
-    made = Settings(data=tmp_path / "data", lock_timeout=20, threads=1)
-    shutil.copytree(empty_lake, made.lake)
-    with closing(opened(made)) as workspace:
-        put(workspace, 1)
-        put(workspace, 2)
-        backup(made, folder)
-        put(workspace, 3)
-    return made
+def settings(tmp_path: Path, backed_up: Path, folder: Path) -> Settings:
+    """Those of a copy of that platform, whose backup is in `folder`."""
+    shutil.copytree(backed_up / "backups", folder)
+    return Settings(data=shutil.copytree(backed_up / "data", tmp_path / "data"), lock_timeout=20, threads=1)
 
 
 @pytest.mark.parametrize("landing", [True, False], ids=["landing is there", "everything is gone"])

@@ -30,6 +30,7 @@ from ml_platform.sources.landed import strays
 from ml_platform.sources.landing import land
 from ml_platform.sources.scan import pending, read_key
 from ml_platform.spec.sources import Files
+from ml_platform_tests.examples import tries
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, customers
 
 CSV = "id,name\n" + "".join(f"{n},Ada {n}\n" for n in range(60))
@@ -233,7 +234,7 @@ def _depth_of(value: object) -> int:
     return 0 if inner is None else 1 + max(map(_depth_of, inner), default=0)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=tries(25))
 @given(NESTED)
 def test_brackets_in_texts_are_no_nesting(value: object) -> None:
     assert _depth(json.dumps(value, ensure_ascii=False).encode()) == _depth_of(value)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ml_platform.errors import FileRefused
 from ml_platform.sources.file_reading import read
 from ml_platform.spec.sources import Files
+from ml_platform_tests.examples import tries
 
 ITEM = st.fixed_dictionaries(
     {"id": st.integers(-(2**62), 2**62)},
@@ -26,7 +27,7 @@ def _read(tmp_path: Path, content: str | bytes, name: str = "a.json") -> pl.Data
     return read(file, name, Files(name))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=tries(25))
 @given(st.lists(ITEM, min_size=1, max_size=8), st.sampled_from([None, 2]))
 def test_an_array_has_the_rows_of_one_object_a_line(
     tmp_path_factory: pytest.TempPathFactory, items: list[dict[str, Any]], indent: int | None

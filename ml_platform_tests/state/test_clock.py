@@ -41,6 +41,7 @@ from ml_platform.state.engine import path
 from ml_platform.state.files import FileVersion
 from ml_platform.state.results import Result
 from ml_platform.state.screenings import ScreeningRecord
+from ml_platform_tests.examples import tries
 from ml_platform_tests.machine_clock import MachineClock, machine_clock
 from ml_platform_tests.state.registry_rows import FLOOR, training, verdict
 
@@ -141,7 +142,7 @@ def test_every_time_of_the_platform_is_among_those_that_a_migration_begins_after
     assert times - of_events == {str(column) for column in clock._STAMPED}
 
 
-@trying(max_examples=25, deadline=None)
+@trying(max_examples=tries(25), deadline=None)
 @given(st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=12))
 def test_stamps_only_rise_however_the_clock_jumps(shifts: list[int]) -> None:
     stored: list[datetime] = []

@@ -127,7 +127,7 @@ def test_a_month_that_is_held_back_trains_nothing_and_says_so_S21(open_world: Op
     assert (f"{NAME}/training_set", "2024-02", "made") not in trips.steps_run, "no train job is launched for it"
     assert [v.version for v in versions.versions(trips.ws.state, NAME)] == [1]
     row = months(trips.ws, trips.pipeline)[1]
-    assert (row["decision"], row["champion"]) == ("skipped", f"{NAME}@1")
+    assert (row["outcome"], row["champion"]) == ("skipped", f"{NAME}@1")
     # It is in the log, so what a person decides afterwards counts from the end of February.
     last = promotions.history(trips.ws.state, NAME)[-1]
     assert (last.action, last.version, last.reason) == ("kept", 1, f"skipped: {why}")

@@ -94,7 +94,7 @@ def test_a_block_stands_in_status_on_the_card_in_the_check_and_as_an_alert(
 ) -> None:
     trips = open_world(broken_february)
     row = months(trips.ws, trips.pipeline)[1]
-    assert row["decision"] == "blocked" and "quarantine_share of trips 2024-02" in row["reasons"][0]
+    assert row["outcome"] == "blocked" and "quarantine_share of trips 2024-02" in row["reasons"][0]
     card = card_of(trips.ws, trips.pipeline, 2)
     assert "## Failed checks on its data" in card and "Blocked by data: quarantine_share of trips 2024-02" in card
     assert "Failed checks" not in card_of(trips.ws, trips.pipeline, 1)
@@ -153,7 +153,7 @@ def test_a_candidate_that_waited_does_not_pass_over_what_a_person_chose_since(
     logged = [(row["action"], row["version"], candidate_of(trips.ws, NAME, row)) for row in rows]
     assert logged == [("promoted", 2, 2), ("kept", 1, 2), ("promoted", 1, 1)], "the log names who was kept out"
     shown = {row["partition"]: row for row in months(trips.ws, trips.pipeline)}
-    assert (shown[FEBRUARY]["decision"], shown[FEBRUARY]["reasons"]) == ("promoted", [])
+    assert (shown[FEBRUARY]["outcome"], shown[FEBRUARY]["reasons"]) == ("promoted", [])
     assert "Promoted by ada (I looked at it) over: blocked by data" in card_of(trips.ws, trips.pipeline, 2)
     _mend_february(trips)
     trips.run(FEBRUARY)

@@ -8,6 +8,7 @@ from sqlalchemy import select, update
 
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.transaction import Author
+from ml_platform.runtime import retention
 from ml_platform.runtime.settled import settled_steps
 from ml_platform.state import ledger
 from ml_platform.state.results import ReportResult
@@ -77,6 +78,7 @@ def _decided_by_the_platform(world: World) -> dict[str, Any]:
         "version_rows": version_rows(ws, pipeline),
         "reports": reports(ws, pipeline),
         "decisions": history(ws, pipeline.name),
+        "kept blobs": retention.referenced(ws.state),
         "current": {partition: decision.of(ws, pipeline, partition) for partition in partitions},
     }
 
@@ -89,6 +91,7 @@ def test_new_labels_of_display_values_and_check_metadata_change_no_plan_no_view_
     before = _decided_by_the_platform(trips)
     assert before["planned"] == [] and any(before["settled"].values())
     assert before["months"] and before["version_rows"] and before["reports"] and before["decisions"]
+    assert retention.shown(trips.ws.state) <= before["kept blobs"]
 
     assert _relabel_everything(trips) > 10
     trips.declare()  # the next process reads the state again

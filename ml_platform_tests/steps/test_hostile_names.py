@@ -167,7 +167,7 @@ def put(one: World, table: str, name: str, frame: pl.DataFrame, arrived: datetim
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("named") / "data"
-    one = world(folder, pipeline())
+    one = world(folder, pipeline(), pictures=True)
     few = pl.DataFrame({"version": ["2.0", "3.1"], "score": [7.0, 8.0], FAR: ["p", "q"]})
     put(one, "group", "kinds.parquet", few, datetime(2024, 1, 1, tzinfo=UTC))
     for month, count in ((1, 320), (2, 320), (3, 3)):  # rows of March complete February
@@ -333,7 +333,7 @@ def test_a_pipeline_is_not_called_like_a_database_of_the_platform(name: str) -> 
 def test_a_column_that_is_spelled_in_another_case_later_stays_one_column(tmp_path: Path) -> None:
     from ml_platform.lake.transaction import Author, write
 
-    one = world(tmp_path / "data", pipeline())
+    one = world(tmp_path / "data", pipeline(), pictures=True)
     for frame in (pl.DataFrame({"Hour": [1]}), pl.DataFrame({"hour": [2]})):
         with write(one.ws.lake, Author("t", run_id="r")) as tx:
             tx.replace("select", "odd", frame, partition=None, evolve=True)

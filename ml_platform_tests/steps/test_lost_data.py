@@ -8,7 +8,7 @@ import pytest
 
 from ml_platform.errors import IngestionError, LakeError
 from ml_platform.lake import data_files
-from ml_platform.sources.restoring import lost
+from ml_platform.sources.rereading import lost
 from ml_platform.state import files
 from ml_platform.steps.all_steps import planner
 from ml_platform_tests import scenario

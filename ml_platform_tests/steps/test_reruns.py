@@ -105,7 +105,7 @@ def test_the_number_of_threads_changes_no_key_and_no_byte_S16(
     assert [version.environment["threads"] for version in trained] == [1, 2]
 
 
-def test_a_lost_bundle_that_held_the_threads_is_restored_under_its_digest(
+def test_a_lost_bundle_that_held_the_threads_is_stored_again_under_its_digest(
     open_world: OpenWorld, trained_churn: Path
 ) -> None:
     churn = open_world(trained_churn, scenario.churn())

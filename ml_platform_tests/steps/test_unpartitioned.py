@@ -9,6 +9,7 @@ import pytest
 
 from ml_platform import AtLeast
 from ml_platform.state import promotions, versions
+from ml_platform.views.decisions import history
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
@@ -63,6 +64,9 @@ def test_a_second_snapshot_gives_a_new_version_and_earlier_predictions_stay_S6(
     assert _predictions(churn, 1).filter(pl.col("key").is_in(before["key"].implode())).equals(before)
     assert _predictions(churn, 2).height == churn.display("churn/training_set", "all")["holdout"]
     assert churn.run() == []
+    reasons = [(row["outcome"], row["reason"]) for row in history(churn.ws, "churn")]
+    whenever = "A pipeline without partitions is trained whenever its data or its declaration change."
+    assert reasons == [("triggered", f"{count} labels are known. {whenever}") for count in (120, 60)]
     # Back to the first: it scores what waits, the second's predictions stay, and nothing is trained.
     promotions.rollback(churn.ws.state, "churn", why="complaints", actor="ada")
     second = _predictions(churn, 2)

@@ -51,7 +51,7 @@ def test_a_busy_machine_keeps_a_candidate_waiting_and_each_run_measures_again(
     waiting = _champion(trips)
     assert (waiting.outcome, waiting.candidate, waiting.champion) == ("waiting", 2, 1)
     assert "waits: Not judged: the machine is busy" in waiting.reasons[0]
-    assert months(trips.ws, trips.pipeline)[1]["decision"] == "waiting"
+    assert months(trips.ws, trips.pipeline)[1]["outcome"] == "waiting"
     judged = trips.result(f"{NAME}/verdicts", FEBRUARY)
     assert isinstance(judged, VerdictsResult) and judged.passed == judged.gates - 1
     again = trips.run(FEBRUARY)

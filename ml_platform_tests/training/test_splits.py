@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.training import Split
 from ml_platform.training.splits import PARTS, part_sql
+from ml_platform_tests.examples import tries
 from ml_platform_tests.scenario import labelled_trips
 
 D = datetime(2013, 3, 1, tzinfo=UTC)
@@ -33,7 +34,7 @@ def by_hand(split: Split, text: str) -> str:
     return "validation" if place < split.holdout + split.validation else "train"  # type: ignore[operator]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(_KEYS, st.floats(0.05, 0.45), st.floats(0.05, 0.45), st.integers(0, 5))
 def test_an_example_keeps_its_part_whatever_else_is_there(
     keys: list[tuple[str, int]], validation: float, holdout: float, seed: int
@@ -47,7 +48,7 @@ def test_an_example_keeps_its_part_whatever_else_is_there(
     assert parts(split, half, ("a", "b")) == part_by_row[: half.height]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(st.lists(st.one_of(st.none(), st.integers(0, 8)), min_size=1, max_size=80), st.integers(0, 5))
 def test_a_group_never_straddles_two_parts_and_rows_without_one_go_by_their_key(
     groups: list[int | None], seed: int
@@ -59,7 +60,7 @@ def test_a_group_never_straddles_two_parts_and_rows_without_one_go_by_their_key(
     assert part_by_row == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tries(40), deadline=None)
 @given(st.lists(st.integers(0, 60 * 86_400 * 10**6), min_size=1, max_size=60), st.integers(1, 30), st.integers(1, 30))
 def test_spans_are_ordered_and_complete_up_to_the_microsecond(ages: list[int], validation: int, holdout: int) -> None:
     split = Split(validation=f"{validation}d", holdout=f"{holdout}d")

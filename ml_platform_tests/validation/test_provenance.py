@@ -86,3 +86,35 @@ def test_rows_that_a_clean_leaves_out_are_no_movement() -> None:
         return made.with_columns(usual=pl.lit(0.0), everybodys=pl.lit(0.0))
 
     assert moved(filtered).of("id", "start", "minutes") == {"id", "start", "end"}
+
+
+def test_the_same_rows_are_asked_once_and_other_rows_or_needs_anew() -> None:
+    calls = []
+
+    def counted(rides: pl.DataFrame, shops: pl.DataFrame) -> pl.DataFrame:
+        calls.append(shops.height)
+        return clean(rides)
+
+    table = Table("rides", Files("rides/*.csv"), Ride, clean=counted)
+    shops = pl.DataFrame({"shop": ["a"]})
+    first = movements(table, [("rides/a.csv", RAW)], {"shops": shops})
+    asked = len(calls)
+    assert asked == 2 + len(RAW.columns) - 1  # twice as they are, and once for each raw column
+    again = movements(table, [("rides/a.csv", RAW.clone())], {"shops": shops})
+    assert (again.movers, len(calls)) == (first.movers, asked) and again.sample.equals(first.sample)
+    movements(table, [("rides/a.csv", RAW)], {"shops": shops.clear()})
+    movements(table, [("rides/a.csv", RAW.head(200))], {"shops": shops})
+    assert len(calls) == 3 * asked
+
+
+def test_a_column_that_only_drops_rows_moves_what_differs_in_the_others() -> None:
+    def positive(rides: pl.DataFrame) -> pl.DataFrame:
+        return clean(rides.filter(pl.col("unused") == "x")).with_columns(usual=pl.len().cast(pl.Float64))
+
+    assert moved(positive).movers == {
+        "id": {"id"},
+        "start": {"start"},
+        "minutes": {"start", "end"},
+        "usual": {"unused"},
+        "everybodys": {"start", "end", "unused"},
+    }

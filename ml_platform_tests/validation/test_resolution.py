@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ml_platform.validation.resolution import Step, resolve
+from ml_platform_tests.examples import tries
 
 
 @dataclass
@@ -62,7 +63,7 @@ rows_of_a_file = st.dictionaries(st.integers(0, 4), st.integers(0, 2), max_size=
 files = st.lists(st.tuples(st.integers(0, 2), rows_of_a_file), min_size=1, max_size=7)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 @given(files, st.booleans())
 def test_row_versions_equal_the_naive_ones(arrivals: list[tuple[int, dict[int, int]]], latest: bool) -> None:
     positions: dict[int, int] = {}

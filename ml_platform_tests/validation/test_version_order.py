@@ -21,6 +21,7 @@ from ml_platform.training.labels import labelled, moment_sql
 from ml_platform.validation import file_plans
 from ml_platform.validation.validated import validated_key
 from ml_platform.validation.version_order import with_paths
+from ml_platform_tests.examples import tries
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, utc
 
 JANUARY = utc("2013-01-10")
@@ -196,7 +197,7 @@ def features(
 
 
 @settings(
-    max_examples=8,
+    max_examples=tries(8),
     deadline=None,
     derandomize=True,
     database=None,
@@ -268,7 +269,7 @@ def test_a_superseded_label_does_not_beat_its_correction_until_the_refresh(sandb
     assert labels(sandbox, declared, JANUARY + 40 * HOUR) == {0: 10.0}
 
 
-def test_a_restored_row_is_the_newest_version(sandbox: IngestionSandbox) -> None:
+def test_a_row_that_comes_back_is_the_newest_version(sandbox: IngestionSandbox) -> None:
     declared = pipeline("trips", None, "latest")
     land(sandbox, declared, [Arrival(10, "b.csv", {0: 0})])
     land(sandbox, declared, [Arrival(20, "a.csv", {0: 1})])

@@ -12,6 +12,7 @@ from ml_platform.errors import AmbiguousKey, NotFoundError
 from ml_platform.views.prediction_search import predictions_of
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.examples import tries
 from ml_platform_tests.world import World, world
 
 NAME = "trip_delay"
@@ -23,7 +24,7 @@ def trips(february: Path) -> Iterator[World]:
         yield opened
 
 
-@settings(deadline=None, max_examples=30)  # each asks the lake several times
+@settings(deadline=None, max_examples=tries(30))  # each asks the lake several times
 @given(st.data())
 def test_a_part_of_a_key_means_what_reading_all_keys_says(trips: World, data: st.DataObject) -> None:
     keys = sorted(trips.frame(f"SELECT DISTINCT key FROM {NAME}.predictions")["key"].to_list())

@@ -155,7 +155,7 @@ class WindowFeed:
         if key is None:
             return []
         values: dict[Any, Any] = {cell: self._value(row, *cell, *kind) for cell, kind in self._kinds.items()}
-        values |= {of: distinct_value(self._known(row, of)) for of in self._distinct}
+        values |= {of: distinct_value(self._value_or_none(row, of)) for of in self._distinct}
         return [_WindowEntry(self._timeline(key), moments[self._clock], mark, values)]
 
     def insert_many(self, news: News) -> None:
@@ -206,18 +206,18 @@ class WindowFeed:
             timeline = self._timelines[key] = WindowTimeline(self._columns)
         return timeline
 
-    def _known(self, row: Mapping[str, Any], of: str) -> Any:
+    def _value_or_none(self, row: Mapping[str, Any], of: str) -> Any:
         """The value of a column, None for a null."""
         return None if of in self._without_nan and row[of] != row[of] else row[of]
 
     def _column(self, frame: pl.DataFrame, of: str) -> pl.Series:
-        """`_known` of many."""
+        """`_value_or_none` of many."""
         return frame[of].fill_nan(None) if of in self._without_nan else frame[of]
 
     def _value(
         self, row: Mapping[str, Any], of: str | None, resolution: float, numeric: bool, summed: bool
     ) -> tuple[int, float] | None:
-        value = self._known(row, of) if of is not None else 0.0
+        value = self._value_or_none(row, of) if of is not None else 0.0
         if value is None:
             return None
         if not numeric:

@@ -35,7 +35,7 @@ _BATCH_BYTES = 256_000_000
 class Lost:
     """The versions whose rows the raw table lacks: with the content that the source still has, or without."""
 
-    found: list[tuple[FileVersion, Available]]
+    readable: list[tuple[FileVersion, Available]]
     gone: list[FileVersion]
 
 
@@ -49,17 +49,17 @@ def lost(stores: Stores, table: Table) -> Lost | None:
     return _sought(source_of(stores.settings, table), stores, table, lacking)
 
 
-def can_restore(stores: Stores, table: Table) -> bool:
+def can_reread(stores: Stores, table: Table) -> bool:
     """Whether an ingest would read lost rows again, or note that none are lost any more."""
     if data_files.whole(stores.lake, "raw", table.name):
         return False
     if _is_damaged(stores, table):
         return True  # who opens the lake for writing sets it aside
     what = lost(stores, table)
-    return what is not None and (bool(what.found) or not what.gone)
+    return what is not None and (bool(what.readable) or not what.gone)
 
 
-def restore(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str], None] | None = None) -> list[str]:
+def reread(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str], None] | None = None) -> list[str]:
     """Read lost rows again; the paths of the versions whose rows are there again. The table's lock is held.
 
     Content that is read otherwise today than on record is left out.
@@ -69,15 +69,15 @@ def restore(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str
     data_files.set_aside_damaged(stores.lake)  # what was lost since the lake was opened
     source = source_of(stores.settings, table)
     batch: list[tuple[FileVersion, RowIntake]] = []
-    restored: list[str] = []
-    for version, available in _sought(source, stores, table, list(_lacking(stores, table))).found:
+    reread_paths: list[str] = []
+    for version, available in _sought(source, stores, table, list(_lacking(stores, table))).readable:
         if on_file is not None:
             on_file(version.path)
         rows = _read_again(stores, source, version, available)
         if rows is None:
             continue
         batch.append((version, rows))
-        restored.append(version.path)
+        reread_paths.append(version.path)
         if rows.is_large or sum(one.bytes for one, _ in batch) > _BATCH_BYTES:
             _store(stores, table, run_id, batch)
             batch = []
@@ -86,7 +86,7 @@ def restore(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str
     if not any(_lacking(stores, table)):
         with write(stores.lake, Author(f"raw/{table.name}", WHOLE, run_id=run_id)):
             data_files.made_again(stores.lake, "raw", table.name, None)
-    return restored
+    return reread_paths
 
 
 def _is_damaged(stores: Stores, table: Table) -> bool:
@@ -112,17 +112,17 @@ def _sought(source: Source, stores: Stores, table: Table, lacking: list[FileVers
     by_size: dict[int, list[FileVersion]] = {}
     for version in wanted:
         by_size.setdefault(version.bytes, []).append(version)
-    found: dict[str, tuple[FileVersion, Available]] = {}
+    readable: dict[str, tuple[FileVersion, Available]] = {}
     recorded = file_records.by_path(file_records.versions(stores.state, table.name))
     with suppress(SourceUnavailable):  # what it did not name counts as gone until it can be asked again
         for available in source.discover(recorded):
             for version in wanted:
                 if version.path == available.path and (version.bytes, version.mtime_ns) == available.stamp:
-                    found[version.file_id] = (version, available)
-            alike = [version for version in by_size.get(available.stamp.size, []) if version.file_id not in found]
+                    readable[version.file_id] = (version, available)
+            alike = [version for version in by_size.get(available.stamp.size, []) if version.file_id not in readable]
             digest = _fingerprint(available) if alike else None
-            found |= {version.file_id: (version, available) for version in alike if version.sha256 == digest}
-    return Lost(list(found.values()), [version for version in lacking if version.file_id not in found])
+            readable |= {version.file_id: (version, available) for version in alike if version.sha256 == digest}
+    return Lost(list(readable.values()), [version for version in lacking if version.file_id not in readable])
 
 
 def _fingerprint(available: Available) -> str | None:

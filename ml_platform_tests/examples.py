@@ -1,0 +1,29 @@
+"""How many examples a property is tried on: all of them in `make test-all`, a quarter in `make test`."""
+
+import hypothesis
+
+THOROUGH = "thorough"  # pytest --hypothesis-profile=thorough
+QUICK = "quick"
+FEWEST = 3
+_DEFAULT = 100  # of hypothesis
+
+
+def register_profiles() -> None:
+    """Register both profiles and load the quick one; pytest's option comes later and wins.
+
+    No verdict of the suite rests on how busy the machine is (S40), so no example has a deadline; a test that hangs is
+    ended by its timeout.
+    """
+    slow_machine = [hypothesis.HealthCheck.too_slow]
+    for name, examples in ((THOROUGH, _DEFAULT), (QUICK, _DEFAULT // 4)):
+        hypothesis.settings.register_profile(
+            name, max_examples=examples, deadline=None, suppress_health_check=slow_machine
+        )
+    hypothesis.settings.load_profile(QUICK)
+
+
+def tries(thorough: int) -> int:
+    """The `max_examples` of a test that takes so many in `make test-all`."""
+    if hypothesis.settings.get_current_profile_name() == THOROUGH:
+        return thorough
+    return min(thorough, max(FEWEST, thorough // 4))
