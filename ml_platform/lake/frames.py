@@ -5,7 +5,7 @@ import uuid
 import polars as pl
 
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.staging import Rows, stage
+from ml_platform.lake.staging import Rows, Staged, stage
 from ml_platform.lake.storable import to_arrow
 
 _SMALL = 1_000_000  # bytes; what is smaller goes in with the transaction
@@ -13,8 +13,11 @@ _SMALL = 1_000_000  # bytes; what is smaller goes in with the transaction
 
 def staged(lake: Lake, frame: pl.DataFrame) -> Rows:
     """`frame`, or the staged file of its rows when it is big. A write must take it."""
-    if frame.estimated_size() < _SMALL:
-        return frame
+    return frame if frame.estimated_size() < _SMALL else stage_frame(lake, frame)
+
+
+def stage_frame(lake: Lake, frame: pl.DataFrame) -> Staged:
+    """The staged file of the rows of `frame`."""
     name = f"staging_{uuid.uuid4().hex}"
     lake.connection.register(name, to_arrow(frame))
     try:

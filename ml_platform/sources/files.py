@@ -11,10 +11,10 @@ from ml_platform.errors import SourceUnavailable
 from ml_platform.lake.blobs import file_hash, remembered_hash
 from ml_platform.settings import FileLimits, Settings
 from ml_platform.sources.faults import RAISED, refusal
-from ml_platform.sources.file_reading import read, unopened
+from ml_platform.sources.file_reading import read_into, unopened
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.landed import files_of, landed, stamp_of
-from ml_platform.sources.source import Available, Reading, Source, Stamp
+from ml_platform.sources.source import Available, Reading, RowSink, Source, Stamp
 from ml_platform.sources.unpacking import check_file
 from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
@@ -39,15 +39,15 @@ class FileSource(Source):
             self._files[path] = file
             yield Available(path, stamp, partial(_fingerprint, file, self._settings.max_file_bytes))
 
-    def read(self, version: Available) -> Reading:
+    def read(self, version: Available, rows: RowSink) -> Reading:
         file, path = self._files[version.path], version.path
-        fingerprint, rows, error = "", None, None
+        fingerprint, error = "", None
         age = time.time_ns() - version.stamp.changed
         if 0 <= age < self._TICK:  # a change in the same tick would leave the stamp as it is
             time.sleep((self._TICK - age) / 1e9)
         try:
             fingerprint = _fingerprint_of(file, path, self._settings)
-            rows = read(file, path, files_of(self._table), self._settings)
+            read_into(rows, fingerprint, file, path, files_of(self._table), self._settings)
         except (FileNotFoundError, SourceUnavailable):
             raise
         except OSError as fault:
@@ -62,7 +62,7 @@ class FileSource(Source):
                 position=f"{version.stamp.size:,} to {after.size:,} bytes",
                 remedy="It is left for the next scan; `ml-platform land` copies files whole.",
             )
-        return Reading(rows, fingerprint, after, error)
+        return Reading(fingerprint, after, error)
 
     def marks(self) -> list[list[Any]]:
         try:

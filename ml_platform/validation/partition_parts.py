@@ -1,0 +1,138 @@
+"""The rows of a partition that is too large to be held: in bounded frames, and contested keys together.
+
+A key is contested where several offered rows have it, or a file that no longer stands. Such rows are found by hash,
+read once more together, and resolved together. Every other row is a version of its own.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ml_platform.lake.connection import Lake
+from ml_platform.lake.frames import stage_frame
+from ml_platform.lake.staging import Rows, Staged, stage
+from ml_platform.naming import literal, quoted
+from ml_platform.sources.raw_columns import ROW
+from ml_platform.spec.tables import Table
+from ml_platform.state.spans import Spans
+from ml_platform.validation.file_plans import Plan
+from ml_platform.validation.judging import row_hash
+from ml_platform.validation.offers import STEP, Offered
+from ml_platform.validation.partition_rows import PartitionRows, order_of, ordered, refused_rows, settle
+from ml_platform.validation.resolution import NONE, Resolved
+from ml_platform.validation.row_versions import quarantine_of, spans_of
+from ml_platform.validation.shared_hashes import shared
+
+
+def versions_in_parts(lake: Lake, table: Table, plan: Plan, offered: Offered) -> PartitionRows:
+    """The rows that `versions_at_once` gives, in files beside the tables."""
+    contested = _contested(table, plan, offered)
+    parts = _Parts(lake, table)
+    try:
+        together = []
+        for offers in offered.valid():
+            together.append(offers.join(contested, on=[STEP, ROW], how="semi", maintain_order="left"))
+            alone = offers
+            if together[-1].height:
+                alone = offers.join(contested, on=[STEP, ROW], how="anti", maintain_order="left")
+            parts.put(ordered(table, plan, alone, _alone(alone.height)))
+        several = pl.concat(together)
+        settled = settle(lake, table, plan, several) if several.height else None
+        if settled is not None:
+            parts.put(settled.rows)
+        rows = parts.in_order()
+    except BaseException:
+        parts.discard()
+        raise
+    conflicts = pl.DataFrame() if settled is None else settled.conflicts
+    return PartitionRows(
+        rows,
+        quarantine_of(table, refused_rows(plan, offered.refused()), conflicts, plan),
+        parts.versions,
+        parts.current,
+        0 if settled is None else settled.duplicates,
+        0 if settled is None else settled.overruled,
+        parts.columns,
+        parts.spans,
+    )
+
+
+def _contested(table: Table, plan: Plan, offered: Offered) -> pl.DataFrame:
+    """`_step` and `_row` of the rows whose keys are contested, and perhaps of some others."""
+    if len(plan.files) == 1:  # within a file a key comes once
+        return pl.DataFrame(schema={STEP: pl.Int64, ROW: pl.Int64})
+    final = pl.Series(plan.final, dtype=pl.Boolean)
+    hashes, rows, places = np.zeros(offered.rows, dtype=np.uint64), 0, []
+    for offers in offered.valid():
+        hashes[rows : rows + offers.height] = row_hash(offers, table.key or list(table.columns)).to_numpy()
+        rows += offers.height
+        places.append(offers.select(STEP, ROW))
+    place = pl.concat(places)
+    number = pl.int_range(rows, eager=True)
+    several = pl.Series(shared(hashes[:rows]), dtype=pl.Int64)
+    return place.filter(number.is_in(several.implode()) | ~final.gather(place[STEP]))
+
+
+def _alone(rows: int) -> Resolved:
+    """So many rows, each the first and only version of its key."""
+    none, blank = np.empty(0, dtype=np.int64), np.full(rows, NONE)
+    return Resolved(np.arange(rows), blank, blank, blank, none, none, none)
+
+
+class _Parts:
+    """Row versions in files, each in order."""
+
+    def __init__(self, lake: Lake, table: Table) -> None:
+        self.versions = self.current = 0
+        self.spans = Spans.of_no_rows()
+        self._lake, self._table = lake, table
+        self._rows: list[Staged] = []
+        self._schema: dict[str, pl.DataType] = {}
+        self._ends: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []
+
+    def put(self, rows: pl.DataFrame) -> None:
+        """The next rows; they may belong before those that were put."""
+        self._schema = dict(rows.schema)
+        if not rows.height and self._rows:
+            return
+        self.versions += rows.height
+        self.spans = self.spans.joined(spans_of(rows, self._table))
+        self.current += int(rows["_superseded_at"].null_count())
+        if rows.height:
+            by = rows.select(order_of(self._table))
+            self._ends.append((by.row(0), by.row(-1)))
+        self._rows.append(stage_frame(self._lake, rows))
+
+    def in_order(self) -> list[Rows]:
+        """All rows, in the order of the partition."""
+        if not all(_precedes(end, start) for (_, end), (start, _) in pairwise(self._ends)):
+            paths = ", ".join(literal(str(rows.path)) for rows in self._rows)
+            order = ", ".join(f"{quoted(name)} NULLS FIRST" for name in dict.fromkeys(order_of(self._table)))
+            whole = stage(self._lake, f"SELECT * FROM read_parquet([{paths}]) ORDER BY {order}")
+            self.discard()
+            self._rows = [whole]
+        return [*self._rows]
+
+    def columns(self) -> Iterator[pl.Series]:
+        """The contract's columns of the current rows, one after the other."""
+        scan = pl.scan_parquet([rows.path for rows in self._rows])
+        for name in self._table.columns:
+            current = scan.filter(pl.col("_superseded_at").is_null()).select(pl.col(name).cast(self._schema[name]))
+            yield current.collect()[name]
+
+    def discard(self) -> None:
+        """Remove the files."""
+        for rows in self._rows:
+            rows.path.unlink(missing_ok=True)
+
+
+def _precedes(end: Iterable[Any], start: Iterable[Any]) -> bool:
+    for before, after in zip(end, start, strict=True):
+        if before is None or after is None or before != before or after != after:
+            return False
+        if before != after:
+            return bool(before < after)
+    return True
