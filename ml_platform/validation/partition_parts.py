@@ -110,11 +110,15 @@ class _Parts:
         """All rows, in the order of the partition."""
         if not all(_precedes(end, start) for (_, end), (start, _) in pairwise(self._ends)):
             paths = ", ".join(literal(str(rows.path)) for rows in self._rows)
-            order = ", ".join(f"{quoted(name)} NULLS FIRST" for name in dict.fromkeys(order_of(self._table)))
+            order = ", ".join(f"{self._ordering(name)} NULLS FIRST" for name in order_of(self._table))
             whole = stage(self._lake, f"SELECT * FROM read_parquet([{paths}]) ORDER BY {order}")
             self.discard()
             self._rows = [whole]
         return [*self._rows]
+
+    def _ordering(self, name: str) -> str:
+        """By what DuckDB shall order a column: it gives back a number that it ordered by with 0.0 for -0.0."""
+        return f"{quoted(name)} + 0.0" if self._schema[name].is_float() else quoted(name)
 
     def columns(self) -> Iterator[pl.Series]:
         """The contract's columns of the current rows, one after the other."""

@@ -41,8 +41,8 @@ class PartitionRows:
 
 
 def order_of(table: Table) -> list[str]:
-    """The columns by which the rows of a partition are in order."""
-    return [table.event_time or "_file", *(table.key or [ROW]), "_file"]
+    """The columns by which the rows of a partition are in order, each once."""
+    return list(dict.fromkeys([table.event_time or "_file", *(table.key or [ROW]), "_file"]))
 
 
 @dataclass(frozen=True)
