@@ -51,6 +51,15 @@ def counted(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
+def capitalized(text: str) -> str:
+    """`text` with a capital first letter; all others stay as they are, unlike with `str.capitalize`.
+
+    >>> capitalized("blocked by data: Orders.csv is not UTF-8")
+    'Blocked by data: Orders.csv is not UTF-8'
+    """
+    return text[:1].upper() + text[1:]
+
+
 def quoted(name: str) -> str:
     """`name` as a SQL identifier, whatever it contains."""
     return '"' + name.replace('"', '""') + '"'

@@ -40,7 +40,10 @@ def backup(
     with counting("files backed up", quiet=as_json) as count:
         report = make(opening.settings(), folder, keep=keep, on_file=count)
     _show(asdict(report), as_json=as_json)
-    _tell(report.lost, "were missing or damaged already", "`ml-platform run` makes them again; then back up once more.")
+    remedy = (
+        "`ml-platform run PIPELINE` makes them again, `ml-platform doctor` says what else does; then back up again."
+    )
+    _tell(report.lost, "were missing or damaged already", remedy)
 
 
 def restore(

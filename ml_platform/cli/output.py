@@ -95,7 +95,9 @@ def emit_lines(value: Mapping[str, Any], *, exact: bool = False) -> None:
 
 def emit_tree(tree: Tree) -> None:
     """Print a tree, cut at the terminal's width if there is one."""
-    console.print(tree, width=_width() or 10_000, crop=False)
+    # Rich cuts at its own width, which is 80 where nobody looks: what is piped is not cut.
+    wide = console if _width() else Console(width=10_000, highlight=False)
+    wide.print(tree, crop=False)
 
 
 def say(*texts: str, style: str = "") -> None:

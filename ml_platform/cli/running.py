@@ -187,10 +187,11 @@ def run_pipeline(
     from ml_platform.discovery import declarations
     from ml_platform.orchestration.alive import at_the_terminal
     from ml_platform.orchestration.workspaces import workspace_for
+    from ml_platform.state.publishing import publish_again
     from ml_platform.steps.all_steps import planner as planner_of
 
     planner = planner_of(workspace_for(settings), pipeline, recompute=recompute)
-    started, launched = time.perf_counter(), 0
+    started, launched, published = time.perf_counter(), 0, 0
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),
@@ -225,17 +226,19 @@ def run_pipeline(
                 )
             runner.run(wanted.job, wanted.partition, wanted.only)
             launched += 1
+        if not launched:  # a Dagster run does it at its end
+            published = publish_again(planner.ws)
     if through is None and only is None:
         planner.keep_settled()
     if not quiet:
         took = time.perf_counter() - started
         with planner.ws.reading():  # one look at everything
-            _tell_end(planner, declarations(settings), launched, took)
+            _tell_end(planner, declarations(settings), launched, published, took)
     return launched
 
 
-def _tell_end(planner: "Planner", declared: "Declarations", launched: int, seconds: float) -> None:
-    """Print how many runs there were and what is left to know."""
+def _tell_end(planner: "Planner", declared: "Declarations", launched: int, published: int, seconds: float) -> None:
+    """Print how many runs there were, how many lost rows were published again, and what is left to know."""
     looks = planner.pending()
     if launched:
         note(f"{counted(launched, 'Dagster run')} in {seconds:.1f} s.")
@@ -243,6 +246,8 @@ def _tell_end(planner: "Planner", declared: "Declarations", launched: int, secon
         note(f"Nothing was launched ({seconds:.1f} s).")
     else:
         note(f"Everything is up to date; nothing was launched ({seconds:.1f} s).")
+    if published:
+        note(f"Lost rows of lineage and registry were written again: {counted(published, 'row')}.")
     for awaited in planner.awaited():
         note(awaited)
     if planner.unlearnt():

@@ -91,6 +91,7 @@ class BackupStore:
 
         incoming = self.folder / "incoming"
         with hold_lock_file(self.folder / "backups.lock", timeout, busy, explaining=writing):
+            make_private(self.folder / "backups.lock")
             try:
                 with writing(self.folder):
                     shutil.rmtree(incoming, ignore_errors=True)  # of a backup that was killed

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import duckdb
 
 from ml_platform.errors import LakeError
-from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog, refuse_to_replace
+from ml_platform.lake.lost_catalog import RESTORE, catalog_file, damaged_catalog, refuse_to_replace
 from ml_platform.settings import Settings
 
 _VERSIONS = re.compile(r"catalog version is (\S+?), but the extension requires version (\S+?)\.\s")
@@ -17,6 +17,7 @@ _DAMAGED = re.compile(
     rf"{_GONE}|no snapshot found|malformed|not a database|no such table|ducklake_\w+ does not exist|failed to query",
     re.IGNORECASE,
 )
+_DAMAGED_PAGE = re.compile(r"database disk image is malformed|file is not a database", re.IGNORECASE)
 _UNREACHABLE = re.compile(r"unable to connect to postgres", re.IGNORECASE)
 CHECK_SERVER = (
     "Check that the PostgreSQL server runs, and that ML_PLATFORM_CATALOG names the right host, port, database, user "
@@ -66,6 +67,28 @@ def damage_named(settings: Settings) -> Iterator[None]:
         if _DAMAGED.search(str(error)):
             raise damaged_catalog(settings.lake.resolve(), error) from None
         raise
+
+
+@contextmanager
+def page_damage_named(settings: Settings) -> Iterator[None]:
+    """Raise LakeError, with the file and what to restore, where a page of the SQLite catalog is damaged.
+
+    For queries of any kind: an opened catalog may have damaged pages that only some of them read.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        if (damage := page_damage(error, settings)) is not None:
+            raise damage from None
+        raise
+
+
+def page_damage(error: duckdb.Error, settings: Settings) -> LakeError | None:
+    """The LakeError for a damaged page of the SQLite catalog; None when the error is about something else."""
+    said = _DAMAGED_PAGE.search(str(error))  # the first line may only say that a commit failed
+    if said is None or settings.catalog.get_secret_value():
+        return None
+    return LakeError(f"{catalog_file(settings)} is damaged: {said.group()}.", remedy=RESTORE)
 
 
 def _numbers(version: str) -> list[int]:

@@ -18,7 +18,7 @@ import polars as pl
 
 from ml_platform.errors import LakeError, first_line
 from ml_platform.lake import inlining, lake_format, lifetime
-from ml_platform.lake.catalog_faults import cannot_open, damage_named
+from ml_platform.lake.catalog_faults import cannot_open, damage_named, page_damage_named
 from ml_platform.lake.disk_faults import exhausted, exhaustion_explained, explained
 from ml_platform.lake.extensions import load_extensions
 from ml_platform.lake.locking import advisory_lock, file_lock
@@ -101,12 +101,12 @@ class Lake:
 
     def frame(self, sql: str, parameters: Sequence[Any] | None = None) -> pl.DataFrame:
         """The result of a query, collected. For what is small enough to hold."""
-        with exhaustion_explained(self.spill_folder):
+        with exhaustion_explained(self.spill_folder), page_damage_named(self.settings):
             return self.connection.execute(sql, parameters).pl()
 
     def stream(self, sql: str, parameters: Sequence[Any] | None = None) -> "pa.RecordBatchReader":
         """The result of a query as record batches. It owns this thread's cursor until read."""
-        with exhaustion_explained(self.spill_folder):
+        with exhaustion_explained(self.spill_folder), page_damage_named(self.settings):
             return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
 
     def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
@@ -115,7 +115,7 @@ class Lake:
         question = (sql, repr(parameters))
         if remembered is not None and question in remembered:
             return remembered[question]
-        with exhaustion_explained(self.spill_folder):
+        with exhaustion_explained(self.spill_folder), page_damage_named(self.settings):
             rows = self.connection.execute(sql, parameters).fetchall()
         if remembered is not None:
             remembered[question] = rows

@@ -205,7 +205,7 @@ def _plain(text: str) -> str:
 
 
 def not_made_again(lake: Lake) -> set[TablePartition]:
-    """The partitions that were set aside and not replaced since."""
+    """The partitions that were set aside and not replaced since. Damaged current files do not count."""
     if not catalog_rows(lake, _LOST):  # in most lakes none was ever lost
         return set()
     return {TablePartition(*row) for row in lake.rows("SELECT schema_name, table_name, partition FROM platform.lost")}

@@ -36,7 +36,7 @@ def checked(database: Path) -> str:
             (line, *_), *_ = connection.execute("PRAGMA quick_check(1)").fetchall()
     except sqlite3.Error as error:
         return str(error)
-    return "" if line == "ok" else " ".join(str(line).split())
+    return "" if line == "ok" else " ".join(str(line).removeprefix("*** in database main ***").split())
 
 
 def _run(what: str, databases: Mapping[str, str]) -> str:

@@ -18,6 +18,7 @@ import duckdb
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import data_files, file_hashes, leftovers, lifetime, snapshots
+from ml_platform.lake.catalog_faults import page_damage_named
 from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.data_files import PARTITION
 from ml_platform.lake.disk_faults import exhausted, explained
@@ -225,10 +226,9 @@ class Transaction:
 def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) -> Iterator[Transaction]:
     """A transaction under the write lock; committed at the end, rolled back when the body raises.
 
-    The snapshot's message names the asset and partition; its extra info holds run id, content key
-    and `details` as JSON. Raises LakeError when the lock is not free within `lock_timeout`, when
-    this thread is writing already, and when the disk is full or not writable. What fails after the commit says so: the
-    rows stay, and the next run records them (S43).
+    The snapshot's message names asset and partition; its extra info holds run id, content key and `details` as JSON.
+    Raises LakeError when the lock is not free within `lock_timeout`, when this thread is writing already, for a damaged
+    catalog and a full disk. What fails after the commit says so: the rows stay, and the next run records them (S43).
     """
     if lake.read_only:
         raise LakeError("This lake was opened read-only.", remedy="Open it for writing.")
@@ -249,7 +249,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
     connection = lake.connection
     committed = False
     try:
-        with lake.locked(what):
+        with page_damage_named(lake.settings), lake.locked(what):
             with explained(lake.folder):
                 connection.execute("BEGIN")
                 try:

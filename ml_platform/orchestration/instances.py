@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import DatabaseError
 
+from ml_platform.orchestration.config_faults import config_faults_explained
 from ml_platform.orchestration.home_faults import home_faults_explained
 from ml_platform.orchestration.opening_lock import opening_turn
 from ml_platform.orchestration.storage_faults import broken_files
@@ -17,15 +18,16 @@ from ml_platform.orchestration.storage_faults import broken_files
 def opened_instance() -> Iterator[dg.DagsterInstance]:
     """The instance of DAGSTER_HOME, opened when no other process opens it.
 
-    Raises HomeBroken for a home with a damaged file, several revisions or missing tables, and DagsterHomeFault for one
-    that is full or cannot be written, also when the body meets it.
+    Raises HomeBroken for a home with a damaged file, several revisions or missing tables, or with a `dagster.yaml` that
+    Dagster refuses, and DagsterHomeFault for one that is full or cannot be written, also when the body meets it.
     """
     with faults_explained():
         home = Path(os.environ["DAGSTER_HOME"])
         with opening_turn(home):
             for fault in broken_files(home):
                 raise fault
-            instance = dg.DagsterInstance.get()
+            with config_faults_explained(home):
+                instance = dg.DagsterInstance.get()
         with instance:
             yield instance
 

@@ -21,8 +21,10 @@ from ml_platform.lake import catalog_files, postgres_dump, snapshots, sqlite_cop
 from ml_platform.lake.backup_lists import Backup, StoredFile
 from ml_platform.lake.backup_removal import Removed, keep_newest
 from ml_platform.lake.backup_store import BackupStore
+from ml_platform.lake.catalog_faults import damage_named
 from ml_platform.lake.catalog_files import CatalogFile
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.data_files import TablePartition, not_made_again
 from ml_platform.lake.locking import file_lock, removal_lock
 from ml_platform.lake.lost_catalog import RESTORE, catalog_file, refuse_to_replace
 from ml_platform.runtime.retention import shown, stored_outputs
@@ -43,7 +45,8 @@ class BackupReport:
     """The result of a backup.
 
     new_files, new_bytes:      were not stored before, or damaged.
-    lost:                      was missing or damaged already.
+    lost:                      was missing or damaged already: paths of files, and names of partitions that were set
+                               aside and not made again since.
     removed:                   the names of older backups that were removed.
     removed_files, removed_bytes: were stored, and no backup that is kept names them.
     """
@@ -69,6 +72,7 @@ class _Moment:
     snapshot: int
     databases: Mapping[str, Path]  # path in the data folder → the copy
     tables: list[CatalogFile]
+    lost: set[TablePartition]
     blobs: set[str]
     shown: set[str]
     reports: set[str]
@@ -108,6 +112,7 @@ def backup(
                 if before is not None and before.lake != moment.lake:
                     raise BackupError(f"{store.folder} holds backups of another lake.", remedy="Name another folder.")
                 copying = _Copying(store, before, on_file)
+                copying.lost += sorted(f"{one.name} (set aside, not made again yet)" for one in moment.lost)
                 for name, copy in moment.databases.items():
                     copying.add(name, copy)
                 _copy_files(settings, moment, copying)
@@ -202,6 +207,7 @@ def _moment(settings: Settings, passing: Path) -> Iterator[_Moment]:
                 snapshots.current(lake),
                 {DUMP: passing / "catalog.dump"},
                 catalog_files.files_of(lake),
+                not_made_again(lake),
                 stored_outputs(state),
                 shown(state),
                 _reports(state),
@@ -211,9 +217,15 @@ def _moment(settings: Settings, passing: Path) -> Iterator[_Moment]:
     folder = passing / "lake"
     folder.mkdir()
     catalog, state_copy = folder / "catalog.sqlite", folder / "state.sqlite"
-    with file_lock(settings.lake.resolve(), "a backup", settings.lock_timeout):
+    with (
+        closing(Lake(settings, read_only=True)) as lake,
+        file_lock(settings.lake.resolve(), "a backup", settings.lock_timeout),
+        damage_named(settings),
+    ):
         problem = sqlite_copies.copy({catalog_file(settings): catalog, state_file(settings): state_copy})
-    problem = problem or sqlite_copies.checked(catalog) or sqlite_copies.checked(state_copy)
+        lost = set() if problem else not_made_again(lake)
+    for copy in (catalog, state_copy) if not problem else ():
+        problem = problem or (f"{copy.name}: {said}" if (said := sqlite_copies.checked(copy)) else "")
     if problem:
         raise BackupError(f"Catalog or state cannot be copied: {problem}. No backup was made.", remedy=RESTORE)
     with closing(sqlite3.connect(catalog)) as copied:
@@ -222,7 +234,7 @@ def _moment(settings: Settings, passing: Path) -> Iterator[_Moment]:
     with closing(State(settings.model_copy(update={"data": passing}), read_only=True)) as state:
         named = stored_outputs(state), shown(state), _reports(state)
     databases = {STATE: state_copy, CATALOG: catalog}
-    yield _Moment(lake_id, snapshot, databases, catalog_files.files_in(catalog), *named)
+    yield _Moment(lake_id, snapshot, databases, catalog_files.files_in(catalog), lost, *named)
 
 
 def _reports(state: State) -> set[str]:

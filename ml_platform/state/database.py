@@ -43,7 +43,7 @@ class State:
         self.read_only = read_only
         self._local = threading.local()
         refuse_unfinished_restore(settings)
-        if not read_only and not settings.catalog.get_secret_value() and is_missing(path(settings)):
+        if not settings.catalog.get_secret_value() and is_missing(path(settings)):
             self._refuse_to_replace()  # before the file is made
         self._engine = engine_of(settings, read_only)
         with ExitStack() as opened:

@@ -5,10 +5,11 @@ state that was lost, emptied, or restored from another moment is refused by name
 skip what is missing, or number files and versions twice.
 """
 
+import duckdb
 from sqlalchemy import Connection, func, insert, select
 
 from ml_platform.errors import StateError
-from ml_platform.lake import snapshots
+from ml_platform.lake import data_files, snapshots
 from ml_platform.lake.catalog_faults import damage_named
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
 from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog, missing_state
@@ -79,7 +80,12 @@ def _of_another_lake(state: State, lake: Lake) -> StateError:
 def _refuse_older(state: State, lake: Lake, newest_id: int) -> None:
     if not lake.columns("lineage", "records"):
         return
-    rows = lake.rows("SELECT id, asset, partition, content_key FROM lineage.records ORDER BY id DESC LIMIT 1")
+    try:
+        rows = lake.rows("SELECT id, asset, partition, content_key FROM lineage.records ORDER BY id DESC LIMIT 1")
+    except duckdb.Error:
+        if data_files.whole(lake, "lineage", "records"):
+            raise
+        return  # a file of it is lost: whoever opens the lake for writing sets it aside, and `run` fills it anew
     published, *what = rows[0] if rows else (0,)
     # Asked anew where needed: another process may have recorded and published in between.
     if published > newest_id and published > (newest_id := state.value(select(func.max(schema.records.c.id))) or 0):

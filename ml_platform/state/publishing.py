@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, Table, sele
 from sqlalchemy.types import TypeEngine
 
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.data_files import made_again, set_aside_damaged, unusable
+from ml_platform.lake.data_files import current, made_again, not_made_again, set_aside_damaged
 from ml_platform.lake.filled_in import plain
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.naming import literal, quoted
@@ -148,6 +148,14 @@ def publish(stores: Stores) -> int:
     return appended
 
 
+def publish_again(stores: Stores) -> int:
+    """Fill anew the published tables of which a data file was lost, and return the number of rows.
+
+    Writes nothing if there are none. For a run that launches nothing, and therefore does not `publish`.
+    """
+    return publish(stores) if _lost(stores.lake) else 0
+
+
 def _behind(stores: Stores) -> bool:
     """Whether the state has rows that the lake does not have."""
     if _lost(stores.lake):
@@ -165,10 +173,13 @@ def _behind(stores: Stores) -> bool:
 
 def _lost(lake: Lake) -> list[str]:
     """The tables of which a data file was lost, and which are therefore filled anew."""
-    lost = {f"{one.schema}.{one.table}" for one in unusable(lake)}
+    published = {*(stream.target for stream in STREAMS), _READS, _PROFILES}
+    tables = {(schema_name, table) for schema_name, _, table in (target.partition(".") for target in published)}
+    damaged = {file.location for file in current(lake, tables=tables) if not file.is_complete}
+    lost = {f"{one.schema}.{one.table}" for one in damaged | not_made_again(lake)} & published
     if lost & set(_TOGETHER):
         lost.update(_TOGETHER)
-    return sorted(lost & {*(stream.target for stream in STREAMS), _READS, _PROFILES})
+    return sorted(lost)
 
 
 def _marks(lake: Lake) -> dict[str, int]:

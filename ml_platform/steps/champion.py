@@ -10,6 +10,7 @@ from ml_platform.errors import DataBlocked, GateWaits, OrderError, PromotionRefu
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.models.registry import trainer_of
+from ml_platform.naming import capitalized
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.runtime import reading
 from ml_platform.runtime.data_blocks import DataBlock, data_blocks
@@ -170,7 +171,7 @@ def _data_check(blocks: Sequence[DataBlock]) -> CheckResult:
         {"table": b.table, "partition": b.partition, "check": b.check, "value": b.value, "threshold": b.threshold}
         for b in blocks
     ]
-    described = ". ".join(block.phrase.capitalize() for block in blocks)
+    described = ". ".join(capitalized(block.phrase) for block in blocks)
     return CheckResult(
         DATA_CHECK,
         not blocks,

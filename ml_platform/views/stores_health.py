@@ -17,6 +17,7 @@ from ml_platform.runtime.retention import stored_outputs
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.database import State
+from ml_platform.state.lake_marks import ran
 from ml_platform.state.schema import REVISION
 from ml_platform.state.stores import Stores
 from ml_platform.state.versions import versions
@@ -52,7 +53,7 @@ def stores_findings(settings: Settings, pipelines: Sequence[ModelPipeline], *, d
         lakes: list[Lake] = []
         states: list[State] = []
         yield from surveyed("lake", partial(_open_lake, settings, opened, lakes), RESTORE)
-        yield from surveyed("state", partial(_open_state, settings, opened, states), "See ML_PLATFORM_DATA.")
+        yield from surveyed("state", partial(_open_state, settings, opened, lakes, states), RESTORE)
         yield from surveyed("databases", partial(damaged_pages, settings), RESTORE)
         for lake, state in zip(lakes, states, strict=False):
             yield from surveyed("lake and state", partial(mismatch, lake, state), RESTORE)
@@ -86,8 +87,9 @@ def _open_lake(settings: Settings, opened: ExitStack, lakes: list[Lake]) -> Iter
         lakes.append(lake)
 
 
-def _open_state(settings: Settings, opened: ExitStack, states: list[State]) -> Iterator[Finding]:
-    state = opened.enter_context(closing(State(settings, read_only=True)))
+def _open_state(settings: Settings, opened: ExitStack, lakes: list[Lake], states: list[State]) -> Iterator[Finding]:
+    unused = any(not ran(lake) for lake in lakes)  # where a run makes a missing state, and nothing is to be restored
+    state = opened.enter_context(closing(State(settings, read_only=True, beside_lake=unused)))
     states.append(state)
     yield Finding("state", "ok", f"{state.location}, revision {REVISION}")
 

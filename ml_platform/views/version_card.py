@@ -8,6 +8,7 @@ from ml_platform.evaluation.intervals import Interval
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import outputs_since
 from ml_platform.models import bundle as bundles
+from ml_platform.naming import capitalized
 from ml_platform.runtime import reading
 from ml_platform.runtime.data_blocks import data_blocks
 from ml_platform.runtime.workspace import Workspace
@@ -54,7 +55,7 @@ def _failed_checks(ws: Workspace, pipeline: ModelPipeline, number: int) -> list[
     log = promotions.changes(promotions.history(ws.state, pipeline.name))
     mine = [entry for entry in log if entry.version == number]
     if not mine:
-        return [block.phrase.capitalize() for block in data_blocks(ws, pipeline, number, champion)]
+        return [capitalized(block.phrase) for block in data_blocks(ws, pipeline, number, champion)]
     return [f"Promoted by {entry.actor} ({entry.reason}) over: {entry.overrides}" for entry in mine if entry.overrides]
 
 

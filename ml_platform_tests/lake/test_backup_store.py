@@ -41,7 +41,7 @@ def test_all_files_are_for_their_owner_only_also_in_a_folder_that_was_there(tmp_
         assert passing.stat().st_mode & 0o077 == 0
         store.put(source)
     stored = store.path(file_hash(source))
-    for path in (folder, folder / "backups.json", folder / "objects", stored.parent, stored):
+    for path in (folder, folder / "backups.json", folder / "backups.lock", folder / "objects", stored.parent, stored):
         assert path.stat().st_mode & 0o077 == 0, path
     stored.chmod(0o644)  # by an older version
     _stored(store, source, sha256=file_hash(source))

@@ -143,3 +143,21 @@ def test_an_older_lake_is_raised_once_by_whoever_opens_it_for_writing(settings: 
             asked = f"SELECT value FROM {METADATA}.ducklake_metadata WHERE key = 'ml_platform_format'"
             assert lake.rows(asked) == [(str(lake_format.FORMAT),)]
             assert lake.rows("SELECT count(*) FROM s.t") == [(50,)]
+
+
+@pytest.mark.parametrize("table", ["ducklake_snapshot_changes", "ducklake_data_file", "ducklake_table_stats"])
+def test_a_page_that_only_a_commit_or_a_query_reads_is_named_with_its_file_and_what_to_restore(
+    settings: Settings, table: str
+) -> None:
+    with closing(sqlite3.connect(_catalog(settings))) as catalog:
+        catalog.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (page,) = catalog.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
+        (size,) = catalog.execute("PRAGMA page_size").fetchone()
+    with _catalog(settings).open("r+b") as stream:
+        stream.seek((page - 1) * size)
+        stream.write(b"\xff" * size)
+    with pytest.raises(LakeError) as refused, Lake(settings) as lake, write(lake, Author("s/t")) as tx:
+        tx.append("s", "t", stage(lake, "SELECT i AS v FROM range(50) t(i)"))
+    assert "malformed" in refused.value.what and str(settings.lake) in refused.value.what
+    assert "ml-platform restore" in refused.value.remedy
+    assert "Run again" not in refused.value.remedy

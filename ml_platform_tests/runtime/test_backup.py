@@ -169,7 +169,7 @@ def test_a_damaged_database_is_neither_backed_up_nor_maintained(settings: Settin
     with file.open("r+b") as stream:
         stream.seek((page - 1) * size)
         stream.write(b"\xff" * 64)
-    with pytest.raises(PlatformError, match=r"(damaged|copied): .*ml-platform restore"):
+    with pytest.raises(PlatformError, match=rf"(damaged|copied: {name}): [^*]*ml-platform restore"):
         backup(settings, folder)
     assert not (folder / "backups").exists()
     said = rf"{name} is damaged: .* Nothing was removed.*ml-platform restore"

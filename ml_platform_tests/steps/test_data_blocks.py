@@ -9,13 +9,14 @@ import pytest
 
 from ml_platform import Daily, Plausible
 from ml_platform.quality.check_result import CheckResult
-from ml_platform.runtime.data_blocks import data_blocks
+from ml_platform.runtime.data_blocks import DataBlock, data_blocks
 from ml_platform.runtime.step_alerts import raise_alerts
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import alerts, checks, promotions
 from ml_platform.state.checks import CheckRow
 from ml_platform.state.results import ChampionResult
 from ml_platform.steps import tables
+from ml_platform.steps.champion import _data_check
 from ml_platform.views.status import candidate_of, months, promotion_rows
 from ml_platform.views.version_card import card_of
 from ml_platform_tests import scenario
@@ -302,3 +303,10 @@ def test_rows_whose_checks_a_kill_prevented_are_checked_by_the_next_run(
     trips.run(FEBRUARY)
     assert not checks.unfinished(trips.ws.state)
     assert _champion(trips, FEBRUARY).outcome == "blocked"
+
+
+def test_a_block_is_told_in_the_letters_of_its_check_so_that_its_remedy_can_be_pasted() -> None:
+    why = 'Orders_2024.csv: byte 0x80 is not UTF-8; declare files(…, encoding="CP1252"), or: iconv -t UTF-8'
+    block = DataBlock("orders", "2024-02", "schema", "key", 15.0, 0.0, why)
+    described = _data_check([block]).description
+    assert described.startswith("Blocked by data: schema of orders 2024-02") and why in described

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_platform.errors import StateError
 from ml_platform.settings import Settings
 from ml_platform.views.databases_health import catalog_findings, damaged_pages
 from ml_platform.views.health_finding import Finding
@@ -70,3 +71,13 @@ def test_a_catalog_of_an_earlier_moment_is_bad(settings: Settings) -> None:
     (finding,) = _bad(settings)
     assert finding.name == "lake and state"
     assert "is older than its operational state" in finding.detail
+
+
+def test_a_lost_state_has_the_remedy_that_every_command_names(settings: Settings) -> None:
+    for path in settings.lake.glob("state.sqlite*"):
+        path.unlink()
+    (finding,) = _bad(settings)
+    with pytest.raises(StateError) as refused:
+        opened(settings)
+    assert (finding.detail, finding.remedy) == (refused.value.what, refused.value.remedy)
+    assert "is missing or empty" in finding.detail and "ml-platform restore" in finding.remedy
