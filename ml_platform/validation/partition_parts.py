@@ -34,13 +34,13 @@ def versions_in_parts(lake: Lake, table: Table, plan: Plan, offered: Offered) ->
     try:
         together = []
         for offers in offered.valid():
-            together.append(offers.join(contested, on=[STEP, ROW], how="semi", maintain_order="left"))
+            mine = offers.join(contested, on=[STEP, ROW], how="semi", maintain_order="left")
             alone = offers
-            if together[-1].height:
+            if mine.height:
+                together.append(mine)
                 alone = offers.join(contested, on=[STEP, ROW], how="anti", maintain_order="left")
             parts.put(ordered(table, plan, alone, _alone(alone.height)))
-        several = pl.concat(together)
-        settled = settle(lake, table, plan, several) if several.height else None
+        settled = settle(lake, table, plan, pl.concat(together)) if together else None
         if settled is not None:
             parts.put(settled.rows)
         rows = parts.in_order()

@@ -17,7 +17,7 @@ from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
 from ml_platform.validation.file_plans import Plan
 from ml_platform.validation.judging import PARTITION, RAW, REASON, RULE
-from ml_platform.validation.offers import STEP, Offered
+from ml_platform.validation.offers import STEP, Offered, OfferedFile
 from ml_platform.validation.partition_parts import versions_in_parts
 from ml_platform.validation.partition_rows import PartitionRows, versions_at_once
 from ml_platform.validation.resolution import Step
@@ -120,7 +120,9 @@ def test_frames_of_three_rows_give_the_rows_of_the_whole_partition(
     for seed in range(3):
         frames = _files(table, random.Random(seed))
         plan = _plan(frames)
-        offered = Offered([frame.lazy() for frame in frames], sum(frame.height for frame in frames))
+        offered = Offered(
+            [OfferedFile(frame.lazy(), pl.lit(True)) for frame in frames], sum(frame.height for frame in frames)
+        )
         whole, parts = versions_at_once(lake, table, plan, offered), versions_in_parts(lake, table, plan, offered)
         assert _counts(parts) == _counts(whole)
         assert _to_the_bit(parts.rows) == _to_the_bit(whole.rows)
