@@ -26,6 +26,8 @@ from ml_platform.validation.resolution import NONE, Resolved
 from ml_platform.validation.row_versions import quarantine_of, spans_of
 from ml_platform.validation.shared_hashes import shared
 
+_FILES_SORTED_TOGETHER = 4  # of at most a frame each: what is held then
+
 
 def versions_in_parts(lake: Lake, table: Table, plan: Plan, offered: Offered) -> PartitionRows:
     """The rows that `versions_at_once` gives, in files beside the tables."""
@@ -109,12 +111,32 @@ class _Parts:
     def in_order(self) -> list[Rows]:
         """All rows, in the order of the partition."""
         if not all(_precedes(end, start) for (_, end), (start, _) in pairwise(self._ends)):
-            paths = ", ".join(literal(str(rows.path)) for rows in self._rows)
-            order = ", ".join(f"{self._ordering(name)} NULLS FIRST" for name in order_of(self._table))
-            whole = stage(self._lake, f"SELECT * FROM read_parquet([{paths}]) ORDER BY {order}")
-            self.discard()
-            self._rows = [whole]
+            unordered = len(self._rows)
+            for first, end in pairwise([None, *self._cuts(), None]):
+                self._rows.append(self._staged_between(self._rows[:unordered], first, end))
+            self._remove(self._rows[:unordered])
+            self._rows = self._rows[unordered:]
         return [*self._rows]
+
+    def _cuts(self) -> list[Any]:
+        """Event times between which rows of a few files lie; none where many files have rows of one time."""
+        if self._table.event_time is None:
+            return []
+        ends = [(first[0], last[0]) for first, last in self._ends]
+        cuts = sorted({first for first, _ in ends})[1:]
+        ranges = pairwise([min(first for first, _ in ends), *cuts, max(last for _, last in ends)])
+        most = max(sum(first <= upto and last >= since for first, last in ends) for since, upto in ranges)
+        return cuts if most <= _FILES_SORTED_TOGETHER else []
+
+    def _staged_between(self, files: list[Staged], first: Any, end: Any) -> Staged:
+        """The rows with event times from `first` on, before `end`, in order; None: from the start, to the end."""
+        paths = ", ".join(literal(str(rows.path)) for rows in files)
+        order = ", ".join(f"{self._ordering(name)} NULLS FIRST" for name in order_of(self._table))
+        time = quoted(self._table.event_time or "")
+        bounds = [f"{time} {sign} ?" for sign, moment in ((">=", first), ("<", end)) if moment is not None]
+        where = f"WHERE {' AND '.join(bounds)} " if bounds else ""
+        moments = [moment for moment in (first, end) if moment is not None]
+        return stage(self._lake, f"SELECT * FROM read_parquet([{paths}]) {where}ORDER BY {order}", moments)
 
     def _ordering(self, name: str) -> str:
         """By what DuckDB shall order a column: it gives back a number that it ordered by with 0.0 for -0.0."""
@@ -129,7 +151,10 @@ class _Parts:
 
     def discard(self) -> None:
         """Remove the files."""
-        for rows in self._rows:
+        self._remove(self._rows)
+
+    def _remove(self, files: list[Staged]) -> None:
+        for rows in files:
             rows.path.unlink(missing_ok=True)
 
 

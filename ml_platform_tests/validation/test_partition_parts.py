@@ -1,7 +1,7 @@
 """A partition that is made in bounded frames has the rows of one that is made at once: in order, to the bit."""
 
 import random
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dataframely as dy
@@ -48,18 +48,28 @@ class Unkeyed(dy.Schema):
     name = dy.String(nullable=True)
 
 
-def _table(contract: Any, event_time: str | None) -> Table:
-    return Table("t", source=Files("t/*.csv"), contract=contract, event_time=event_time, on_conflict="latest")
+GROWS = "The time grows from file to file."
 
 
-_TABLES = [_table(Reading, "at"), _table(Customer, None), _table(Unkeyed, None)]
+def _table(contract: Any, **changes: Any) -> Table:
+    return Table("t", **{"source": Files("t/*.csv"), "contract": contract, "on_conflict": "latest", **changes})
 
 
-def _values(table: Table, draw: random.Random) -> dict[str, Any]:
+_TABLES = {
+    "times in no order": _table(Reading, event_time="at"),
+    "times that grow": _table(Reading, event_time="at", description=GROWS),
+    "without time": _table(Customer),
+    "without key": _table(Unkeyed),
+}
+
+
+def _values(table: Table, draw: random.Random, number: int) -> dict[str, Any]:
+    """Of the row with that number. Where `at` grows, it does so nearly from row to row."""
+    hours = 5 * number + draw.randint(0, 9) if table.description == GROWS else 24 * draw.randint(0, 2)
     drawn = {
         pl.String: lambda: draw.choice("abcdefghij"),
         pl.Float64: lambda: draw.choice(_NUMBERS),
-        pl.Datetime: lambda: _AT.replace(day=draw.randint(1, 3)),
+        pl.Datetime: lambda: _AT + timedelta(hours=hours),
     }
     return {name: drawn[kind.base_type()]() for name, kind in table.columns.items()}
 
@@ -68,7 +78,9 @@ def _files(table: Table, draw: random.Random) -> list[pl.DataFrame]:
     """The rows of three files, of which the last replaces the first. Within a file a key comes once."""
     frames = []
     for number in range(3):
-        rows = pl.DataFrame([_values(table, draw) for _ in range(12)], schema=table.columns)
+        rows = pl.DataFrame(
+            [_values(table, draw, i) for i in range(12 * (number % 2), 12 * (number % 2) + 12)], schema=table.columns
+        )
         rows = rows.unique(list(table.key) or None, keep="first", maintain_order=True)
         texts = [pl.lit(None, pl.String).alias(name) for name in (RULE, REASON, RAW)]
         about = [pl.lit("all").alias(PARTITION), pl.lit(number, pl.Int64).alias(STEP)]
@@ -111,12 +123,12 @@ def _counts(made: PartitionRows) -> list[Any]:
     return [made.versions, made.current, made.duplicates, made.overruled, made.spans, columns]
 
 
-@pytest.mark.parametrize("table", _TABLES, ids=["number in the key", "without time", "without key"])
+@pytest.mark.parametrize("name", _TABLES)
 def test_frames_of_three_rows_give_the_rows_of_the_whole_partition(
-    lake: Lake, monkeypatch: pytest.MonkeyPatch, table: Table
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(chunks, "ROWS", 3)
-    signs = set()
+    table, signs = _TABLES[name], set()
     for seed in range(3):
         frames = _files(table, random.Random(seed))
         plan = _plan(frames)
@@ -126,5 +138,6 @@ def test_frames_of_three_rows_give_the_rows_of_the_whole_partition(
         whole, parts = versions_at_once(lake, table, plan, offered), versions_in_parts(lake, table, plan, offered)
         assert _counts(parts) == _counts(whole)
         assert _to_the_bit(parts.rows) == _to_the_bit(whole.rows)
+        assert (len(parts.rows) > 2) is (name == "times that grow")
         signs |= {"-0.0" in row for row in _to_the_bit(whole.rows)}
     assert signs == {True, False}
