@@ -8,7 +8,7 @@ import re
 
 _URL = re.compile(r"postgres(?:ql)?://")
 _ENCODE = "write @ / : ? # % and blanks of a user or password percent-encoded: %40 %2F %3A %3F %23 %25 %20"
-_QUOTE = r"write a password with blanks or quotes in quotes: password='it\'s'"
+_QUOTE = r"put a value with blanks or quotes between single quotes, and write \' for each quote within it"
 _OPTIONS = frozenset(  # of libpq
     {
         *("service", "user", "password", "passfile", "channel_binding", "connect_timeout", "dbname", "host"),
@@ -62,7 +62,7 @@ def _fault_of_words(text: str) -> str:
     while at < len(text):
         word = _WORD.match(text, at)
         if word is None:
-            return f"it is neither postgresql://… nor words such as host=… user=… password=…: {_QUOTE}"
+            return f"it is neither postgresql://user@host:port/name nor words such as host=… user=… dbname=…: {_QUOTE}"
         if word[1] not in _OPTIONS:
             return f"one of its words is no option of libpq: {_QUOTE}"
         if word[1] == "port" and not re.fullmatch(r"'?[\d,\s]*'?", word[2]):

@@ -21,9 +21,12 @@ def secret_free_errors() -> Iterator[None]:
         # Source lines of a trace may read `password=password`, which is none.
         if not holds_secret("".join(format_exception(error))) and not any(map(_is_redacted, _messages(error))):
             raise
-        raise PlatformError(
-            f"{type(error).__name__}: {first_line(error)}.", remedy="Its details held a credential and are left out."
-        ) from None
+        if isinstance(error, PlatformError):  # its own words never hold a secret; what led to it does
+            raise PlatformError(error.what, remedy=f"{error.remedy} {_LEFT_OUT}".strip()) from None
+        raise PlatformError(f"{type(error).__name__}: {first_line(error)}.", remedy=_LEFT_OUT) from None
+
+
+_LEFT_OUT = "Its details held a credential and are left out."
 
 
 def _messages(error: BaseException) -> Iterator[str]:

@@ -176,15 +176,16 @@ def misspelt_settings(settings: Settings) -> dict[str, str]:
 
     The latter is empty where none is alike.
     """
-    setting_names = {f"{_PREFIX}{name.upper()}" for name in type(settings).model_fields}
+    setting_names = {name.upper() for name in type(settings).model_fields}
     names = {name.upper() for name in os.environ}
     try:
         lines = Path(".env").read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
         lines = []
     names |= {line.removeprefix("export ").partition("=")[0].strip().upper() for line in lines if "=" in line}
-    unknown = sorted(name for name in names - setting_names if name.startswith(_PREFIX))
-    return {name: next(iter(get_close_matches(name, setting_names, 1)), "") for name in unknown}
+    unknown = {name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX)} - setting_names
+    alike = {name: get_close_matches(name, setting_names, 1) for name in sorted(unknown)}
+    return {f"{_PREFIX}{name}": f"{_PREFIX}{matches[0]}" if matches else "" for name, matches in alike.items()}
 
 
 def _bytes(size: str) -> int:

@@ -110,6 +110,17 @@ def test_an_error_that_quotes_a_password_which_nobody_registered_is_raised_witho
         assert "abc" not in "".join(traceback.format_exception(refused.value))
 
 
+def test_an_error_of_the_platform_keeps_its_own_words_where_what_led_to_it_holds_a_secret() -> None:
+    with pytest.raises(PlatformError) as refused, secret_free_errors():
+        try:
+            raise ValueError("host=h password=abc")
+        except ValueError:
+            raise DeclarationError("ML_PLATFORM_CATALOG", "it is wrong", remedy="Mend it.") from None
+    assert str(refused.value) == (
+        "ML_PLATFORM_CATALOG: it is wrong. Mend it. Its details held a credential and are left out."
+    )
+
+
 def test_a_source_line_that_names_a_password_hides_no_error() -> None:
     password = "none"
     with pytest.raises(ValueError, match="of another kind"), secret_free_errors():

@@ -10,6 +10,7 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import complain, counting, emit_json, emit_lines, emit_table, note
+from ml_platform.naming import counted
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of backups, outside of the data folder.")]
 
@@ -43,7 +44,7 @@ def backup(
     remedy = (
         "`ml-platform run PIPELINE` makes them again, `ml-platform doctor` says what else does; then back up again."
     )
-    _tell(report.lost, "were missing or damaged already", remedy)
+    _tell(report.lost, "Missing or damaged already", remedy)
 
 
 def restore(
@@ -63,8 +64,14 @@ def restore(
 
     An existing lake that is whole is refused. Stop what writes first.
     """
+    from ml_platform.lake.backup_store import other_backups
     from ml_platform.runtime import restore as restores
 
+    chosen = [flag for flag, given in (("--check", check), ("--list", listed), ("--replace", replace)) if given]
+    if len(chosen) > 1:
+        raise typer.BadParameter(f"{' and '.join(chosen)} exclude one another: pass one of them")
+    if listed and name:
+        raise typer.BadParameter("--list lists all backups: leave --backup out")
     if listed:
         _list(restores.backups(folder), as_json=as_json)
         return
@@ -72,18 +79,32 @@ def restore(
         with counting("files read", quiet=as_json) as count:
             checked = restores.check(folder, name, on_file=count)
         _show(asdict(checked), as_json=as_json)
-        remedy = "Back up again: what the lake still has is stored again. Else restore an older backup."
-        _tell(checked.damaged, "are damaged or missing", remedy)
+        remedy = f"Back up again: what the lake still has is stored again. {other_backups(checked.unaffected)}"
+        _tell(checked.damaged, "Damaged or missing", remedy)
         return
     with counting("files restored", quiet=as_json) as count:
         report = restores.restore(opening.settings(), folder, name, replace=replace, on_file=count)
     _show(asdict(report), as_json=as_json)
     if report.lost:
-        note(f"{len(report.lost):,} files were lost when it was made: `ml-platform run` makes them again.")
+        note(
+            f"{counted(len(report.lost), 'file was', 'files were')} lost when it was made: `ml-platform run` makes "
+            f"{'it' if len(report.lost) == 1 else 'them'} again."
+        )
 
 
 def _list(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    emit_json(rows) if as_json else emit_table(rows, empty="There is no finished backup.")
+    if as_json:
+        emit_json(rows)
+    else:
+        emit_table([{_HEADERS.get(name, name): row[name] for name in row if name != "problem"} for row in rows])
+    damaged = [row for row in rows if row["problem"]]
+    for row in damaged:
+        complain(row["problem"], "Put the list back from a copy of the folder. The other backups are not affected.")
+    if damaged:
+        raise typer.Exit(1)
+
+
+_HEADERS = {"made_at": "made at (UTC)", "made_by": "by ml_platform"}  # of the list for people
 
 
 def _show(report: dict[str, Any], *, as_json: bool) -> None:
@@ -99,5 +120,7 @@ def _tell(files: tuple[str, ...], problem: str, remedy: str) -> None:
         return
     for file in files[:_SHOWN]:
         note(file)
-    complain(f"{len(files):,} files {problem}.", remedy)
+    if len(files) > _SHOWN:
+        note(f"and {counted(len(files) - _SHOWN, 'more file')}")
+    complain(f"{problem}: {counted(len(files), 'file')}.", remedy)
     raise typer.Exit(1)

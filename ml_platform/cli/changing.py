@@ -104,7 +104,8 @@ def withdraw(
             else "it is withdrawn and will not be read"
         )
         say(f"{outcome.file}: {rows}. `ml-platform run PIPELINE` carries it through.")
-        note("`ml-platform land` of the same file takes it back. The range of a database stays out.")
+        for way in {one.source.taking_back for one in declared if one.name == table}:
+            note(way)
     else:
         note(
             f"{outcome.file} was withdrawn at {outcome.at:%Y-%m-%d %H:%M} UTC already ({outcome.why}); nothing changed."

@@ -65,7 +65,7 @@ def status(
     """Show rows, quarantined rows, gates, outcome and champion per partition, and what the sensors gave up on.
 
     `next` is the champion's metric on the following partition. A pipeline whose declaration is broken or gone is shown
-    by its records.
+    by its records; a broken one makes the exit code 1.
     """
     from ml_platform.views.alert_health import given_up
     from ml_platform.views.pipelines import recorded_pipelines
@@ -83,6 +83,7 @@ def status(
         for name in others:
             rows[name] = recorded_months(workspace, undeclared(workspace, name, declared))
         abandoned = {name: given_up(workspace.state, name) for name in rows}
+        broken = any(map(declared.problem, others)) if pipeline else bool(declared.broken)
         if as_json:
             emit_json(
                 [
@@ -91,20 +92,22 @@ def status(
                     for row in (table_rows or ([{"partition": None}] if abandoned[name] else []))
                 ]
             )
-            return
-        for name, table_rows in rows.items():
-            show_months(name, table_rows)
-            if newest is not None and name in declared.pipelines:
-                tell_earlier(workspace, declared.pipelines[name])
-            for item in abandoned[name]:
-                complain(item.title, item.text)
-        for one in loaded:
-            tell_waiting(workspace, one)
-        tell_strays(workspace.settings, declared)
-        for name in others:
-            if declared.problem(name) is None:
-                note(f"{name} is shown by its records only: its declaration is gone.")
-        opening.tell_broken(declared)
+        else:
+            for name, table_rows in rows.items():
+                show_months(name, table_rows)
+                if newest is not None and name in declared.pipelines:
+                    tell_earlier(workspace, declared.pipelines[name])
+                for item in abandoned[name]:
+                    complain(item.title, item.text)
+            for one in loaded:
+                tell_waiting(workspace, one)
+            tell_strays(workspace.settings, declared)
+            for name in others:
+                if declared.problem(name) is None:
+                    note(f"{name} is shown by its records only: its declaration is gone.")
+            opening.tell_broken(declared)
+    if broken:
+        raise typer.Exit(1)
 
 
 def show_months(name: str, rows: Rows, title: str = "") -> None:

@@ -35,9 +35,10 @@ def settings() -> "Settings":
     except ValidationError as error:
         first = error.errors()[0]
         name = f"ML_PLATFORM_{str(first['loc'][0]).upper()}"
-        raise DeclarationError(
-            name, first["msg"].removeprefix("Value error, "), remedy="Change or unset the variable."
-        ) from None
+        problem = _PROBLEMS.get(first["type"], first["msg"].removeprefix("Value error, "))
+        if first["type"] == "int_parsing" and name.endswith("_BYTES"):
+            problem = "not a whole number of bytes: it takes no unit, so write 1000000000 for 1 GB"
+        raise DeclarationError(name, problem, remedy="Change or unset the variable.") from None
     except SettingsError:
         # Only lists are parsed before they are checked, and there is one.
         raise DeclarationError(
@@ -45,6 +46,12 @@ def settings() -> "Settings":
         ) from None
     _tell_misspelt(here)
     return here
+
+
+_PROBLEMS = {  # by pydantic's type of the error
+    "int_parsing": "not a whole number, such as 4",
+    "float_parsing": "not a number, such as 7 or 0.5",
+}
 
 
 @cache

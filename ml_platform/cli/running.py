@@ -160,7 +160,7 @@ def check_dagster() -> None:
             "Dagster is not installed, and runs need it.",
             remedy="`pip install 'ml_platform[dagster]'`, or `make install`.",
         )
-    from ml_platform.views.machine_health import dagster_home
+    from ml_platform.views.machine_health import DAGSTER_HOME_REMEDY, dagster_home
 
     home = os.environ["DAGSTER_HOME"] = dagster_home()
     if not home or not Path(home).is_absolute() or not Path(home).is_dir():
@@ -168,7 +168,7 @@ def check_dagster() -> None:
             f"DAGSTER_HOME is {home}, which is not an existing absolute folder."
             if home
             else "DAGSTER_HOME is not set, and Dagster stores its run history there.",
-            remedy="export DAGSTER_HOME=/absolute/folder.",
+            remedy=DAGSTER_HOME_REMEDY,
         )
 
 

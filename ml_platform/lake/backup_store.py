@@ -17,7 +17,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,6 +33,7 @@ from ml_platform.private_files import make_private
 _NAME = "backups.json"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _PRIVATE_FILE, _PRIVATE_FOLDER = 0o600, 0o700
+_NAMED = 5  # backups that a message lists
 _COMPARED = 946_684_800_000_000_000  # ns: 2000-01-01, which every file system can hold
 
 
@@ -174,6 +175,10 @@ class BackupStore:
             with suppress(BackupError):  # `find` names it when it is asked for
                 yield self.find(name)
 
+    def without(self, digests: Set[str]) -> list[str]:
+        """The names of the backups, newest first, that hold none of these contents. Damaged lists are left out."""
+        return [one.name for one in self.readable() if digests.isdisjoint(file.sha256 for file in one.files)]
+
     def path(self, digest: str) -> Path:
         """Where the bytes of that hash are or would be."""
         return self.folder / "objects" / digest[:2] / digest
@@ -212,7 +217,7 @@ class BackupStore:
         if digest != file.sha256:
             raise BackupError(
                 f"{stored}, which holds {file.path}, is {'damaged' if digest else 'missing'}.",
-                remedy="Restore an older backup with --backup, or put the file back from a copy of this folder.",
+                remedy=f"Put the file back from a copy of this folder. {other_backups(self.without({file.sha256}))}",
             )
 
     def list_path(self, name: str) -> Path:
@@ -236,6 +241,20 @@ class BackupStore:
             _mark(stored, _COMPARED)
         make_private(stored)
         return True
+
+
+def other_backups(unaffected: Sequence[str]) -> str:
+    """The part of a remedy that names the backups which hold no damaged file, newest first.
+
+    >>> other_backups(["000002-20240301T000000Z-0123456789abcdef"])
+    'Or restore one that does not hold it with --backup: 000002-20240301T000000Z-0123456789abcdef.'
+    >>> other_backups([])
+    'Every other backup of this folder holds it too, or has a damaged list.'
+    """
+    if not unaffected:
+        return "Every other backup of this folder holds it too, or has a damaged list."
+    more = f" and {len(unaffected) - _NAMED:,} more" if len(unaffected) > _NAMED else ""
+    return f"Or restore one that does not hold it with --backup: {', '.join(unaffected[:_NAMED])}{more}."
 
 
 def _mark(stored: Path, moment: int) -> None:

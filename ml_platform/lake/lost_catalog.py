@@ -12,7 +12,7 @@ from ml_platform.lake.blobs import stored
 from ml_platform.settings import Settings
 
 RESTORE = (
-    "Stop what writes, and restore it: `ml-platform restore BACKUP`, or put copies of catalog and state of one moment "
+    "Stop what writes, and restore it: `ml-platform restore FOLDER`, or put copies of catalog and state of one moment "
     "back."
 )
 UNFINISHED_RESTORE = "restore.json"  # in the lake's folder, from the start of a restore to its end

@@ -14,6 +14,8 @@ from ml_platform.lake.query_functions import refuse_other_functions
 from ml_platform.naming import literal, quoted
 
 _GAP = r"(?>\s|--[^\n]*|/\*(?>.*?\*/))*+"  # white space and comments
+# Kinds of statements that change no table: what they are for is done in a DuckDB of one's own.
+_OF_PLAIN_DUCKDB = frozenset({"ATTACH", "COPY", "DETACH", "EXPORT", "LOAD", "PRAGMA", "SET", "VARIABLE_SET"})
 _EXPLAIN = re.compile(
     rf"{_GAP}(EXPLAIN\b)(?:{_GAP}(ANALYZE)\b)?(?:{_GAP}(\(\s*(?:ANALYZE|FORMAT)\b[^()]*\)))?", re.IGNORECASE | re.DOTALL
 )
@@ -123,14 +125,16 @@ def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, 
             remedy="List the values, as in PIVOT t ON c IN ('a', 'b') USING sum(v), or write "
             "SELECT sum(v) FILTER (c = 'a') AS a, sum(v) FILTER (c = 'b') AS b FROM t.",
         )
+    if not statements:
+        raise QuestionRefused("There is no statement.", remedy='Write one, as in `ml-platform sql "SHOW ALL TABLES"`.')
     if len(statements) != 1:
         raise QuestionRefused(
             f"Only one statement is allowed; these are {len(statements)}.", remedy="Run them one by one."
         )
     kind = statements[0].type.name  # SHOW, DESCRIBE, SUMMARIZE, FROM and VALUES are SELECT to the parser
     if kind != "SELECT":
-        raise QuestionRefused(
-            f"Only reading statements are allowed, and this is {kind}.",
-            remedy="Change tables through pipelines, so that every row has its origin.",
-        )
+        remedy = "Change tables through pipelines, so that every row has its origin."
+        if kind in _OF_PLAIN_DUCKDB:
+            remedy = "Attach the lake read-only in plain DuckDB for that: docs/sql.md shows how."
+        raise QuestionRefused(f"Only reading statements are allowed, and this is {kind}.", remedy=remedy)
     return " ".join(filter(None, explain.groups())) if explain else "", statements[0]

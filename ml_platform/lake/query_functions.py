@@ -51,6 +51,8 @@ _TELLING = frozenset(
 )
 # DuckDB's catalog does not call it volatile. It fails on a lake, with an internal error that ends the connection.
 _FAILING = ("txid_current",)
+_ITSELF = "Write the query itself: a text that is run as SQL cannot be looked at before."
+_LISTING = "`SHOW ALL TABLES` lists what there is."
 
 
 def refuse_other_functions(connection: duckdb.DuckDBPyConnection, query: str, folder: Path) -> None:
@@ -72,7 +74,7 @@ def refuse_other_functions(connection: duckdb.DuckDBPyConnection, query: str, fo
         if name not in _READING:
             raise QuestionRefused(
                 f"A query may not call {name}: it writes, or reads outside of the lake, or is unknown.",
-                remedy=did_you_mean(name, _READING) or "`SHOW ALL TABLES` lists what there is.",
+                remedy=_ITSELF if name == "query" else did_you_mean(name, _READING) or _LISTING,
             )
     acting = connection.execute(
         "SELECT function_name FROM duckdb_functions() WHERE function_type <> 'table' "

@@ -1,7 +1,8 @@
 """Running a pipeline through Dagster from the terminal: only what is stale, partition by partition (S32)."""
 
+import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -23,6 +24,7 @@ from ml_platform.runtime import progress, step_alerts
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 
+_OWN_TYPE = re.compile(r"^ml_platform\.[\w.]+: ")  # as Dagster writes the type of an error before its message
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -42,9 +44,13 @@ class RunFailed(PlatformError):
     def __init__(self, run: Run) -> None:
         self.run = run
         super().__init__(
-            f"The run {run.run_id} of {run.job} for {run.partition} failed: {'; '.join(run.failures)}",
-            remedy="Finished assets are kept. Fix the cause and run again.",
+            f"The run {run.run_id} of {run.job} for {run.partition} failed: {_listed(run.failures)}",
+            remedy="Finished assets are kept: once the cause is mended, the next run goes on from them.",
         )
+
+
+def _listed(failures: Sequence[str]) -> str:
+    return "; ".join([*(failure.rstrip(".") for failure in failures[:-1]), *failures[-1:]])
 
 
 class Runner:
@@ -97,8 +103,9 @@ class Runner:
                 )
             if self._on_alert is not None:  # what no channel took before
                 step_alerts.deliver(workspace_for(self._settings), self._on_alert)
-        failures = tuple(_reason(event) for event in result.all_node_events if event.is_step_failure)
-        run = Run(name, partition, run_id, failures)
+        run = Run(
+            name, partition, run_id, _failures(event for event in result.all_node_events if event.is_step_failure)
+        )
         if not result.success:
             raise RunFailed(run)
         return run
@@ -133,7 +140,16 @@ class Runner:
             progress.listen(None)
 
 
+def _failures(events: Iterable[dg.DagsterEvent]) -> tuple[str, ...]:
+    """Each reason once, behind the steps that failed for it."""
+    steps = dict[str, list[str]]()
+    for event in events:
+        steps.setdefault(_reason(event), []).append(str(event.step_key))
+    return tuple(f"{', '.join(names)}: {reason}" for reason, names in steps.items())
+
+
 def _reason(event: dg.DagsterEvent) -> str:
+    """Why a step failed: the words of an error of the platform alone, of any other with its type."""
     error = event.step_failure_data.error
     cause = error.cause if error and error.cause else error
-    return f"{event.step_key}: {cause.message.strip() if cause else 'no reason given'}"
+    return _OWN_TYPE.sub("", cause.message.strip()) if cause else "no reason given"

@@ -45,30 +45,37 @@ class RestoreReport:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What a check of a backup found: `damaged` files have other bytes than were stored, or none."""
+    """What a check of a backup found: `damaged` files have other bytes than were stored, or none.
+
+    `unaffected`: the names of the other backups, newest first, that hold none of the damaged files.
+    """
 
     backup: str
     files: int
     bytes: int
     damaged: tuple[str, ...]
     lost: tuple[str, ...]
+    unaffected: tuple[str, ...]
 
 
 def backups(folder: Path) -> list[dict[str, Any]]:
-    """The backups of a folder, newest first: name, when and by which version it was made, files, bytes, lost files."""
-    store = BackupStore(folder)
-    return [
-        {
-            "backup": one.name,
-            "made_at": one.made_at,
-            "made_by": one.made_by,
-            "catalog": one.catalog,
-            "files": len(one.files),
-            "bytes": one.size,
-            "lost": len(one.lost),
-        }
-        for one in store.readable()
-    ]
+    """The backups of a folder, newest first: name, when and by which version it was made, files, bytes, lost files.
+
+    One whose list is damaged has its name and the `problem` only. Raises BackupError when there is no backup.
+    """
+    store, rows = BackupStore(folder), list[dict[str, Any]]()
+    for name in store.names() or [store.find().name]:
+        try:
+            one = store.find(name)
+        except BackupError as error:
+            rows.append({**dict.fromkeys(_LISTED), "backup": name, "problem": error.what})
+            continue
+        figures = (one.made_at, one.made_by, one.catalog, len(one.files), one.size, len(one.lost), None)
+        rows.append(dict(zip(_LISTED, (name, *figures), strict=True)))
+    return rows
+
+
+_LISTED = ("backup", "made_at", "made_by", "catalog", "files", "bytes", "lost", "problem")
 
 
 def check(folder: Path, name: str = "", *, on_file: OnFile = lambda: None) -> CheckReport:
@@ -77,12 +84,14 @@ def check(folder: Path, name: str = "", *, on_file: OnFile = lambda: None) -> Ch
     The next backup compares the damaged files too, and stores again what the lake still has.
     """
     store = BackupStore(folder)
-    backup, damaged = store.find(name), []
+    backup, damaged, digests = store.find(name), list[str](), set[str]()
     for file in backup.files:
         if not store.whole(file):
             damaged.append(f"{file.path} ({store.path(file.sha256)})")
+            digests.add(file.sha256)
         on_file()
-    return CheckReport(backup.name, len(backup.files), backup.size, tuple(damaged), backup.lost)
+    unaffected = tuple(store.without(digests)) if digests else ()
+    return CheckReport(backup.name, len(backup.files), backup.size, tuple(damaged), backup.lost, unaffected)
 
 
 def restore(

@@ -18,7 +18,7 @@ from ml_platform.state.database import State
 
 # Schemas that hold what a run made. Those of `publish` have tables, and no row, once a run was stopped before that.
 _RUN = ("raw", "validated", "quarantine")
-_OLD = "materializations"  # the table by which a lake of version 0.1.0 is known
+_OLD = "materializations"  # the table by which an early lake, which kept these rows itself, is known
 
 
 def set_mark(connection: Connection, lake: str, snapshot: int) -> None:

@@ -102,7 +102,7 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
 
 
 def _store_again(ws: Workspace, version: Version, again: Training) -> None:
-    """Store a lost bundle under its digest. Those of version 0.1.0 held the number of threads beside the libraries."""
+    """Store a lost bundle under its digest. Early ones held the number of threads beside the libraries."""
     if again.bundle != version.bundle:
         bundles.save(ws.blobs, replace(bundles.load(ws.blobs, again.bundle), versions=version.environment))
 

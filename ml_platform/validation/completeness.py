@@ -103,12 +103,20 @@ class _Rules:
     def _row(self, table: Table, rule: Watermark, partition: str) -> Iterator[str]:
         end = self._window(partition)[1] + timedelta(microseconds=rule.microseconds)
         seen = self._newest[table.name]
-        if seen is None or seen < end:
-            newest = "there is none yet" if seen is None else f"there are some of {seen:%Y-%m-%d %H:%M}"
+        if seen is None or seen.moment < end:
+            newest = "there is none yet" if seen is None else f"the newest {seen.words}"
             yield f"{partition} waits for a row of {table.name} at or after {end:%Y-%m-%d %H:%M} UTC; {newest}."
 
 
-def _newest(stores: Stores, table: Table, slices: Partitions | None, *, exact: bool) -> datetime | None:
+@dataclass(frozen=True)
+class _Newest:
+    """The newest event time that is certain, and in words what is known of it."""
+
+    moment: datetime
+    words: str
+
+
+def _newest(stores: Stores, table: Table, slices: Partitions | None, *, exact: bool) -> _Newest | None:
     """The newest event time of the valid rows of standing files; None without, or while a file is not screened.
 
     Unless it shall be `exact`, and where a screened file is damaged, the start of the slice that it lies in.
@@ -121,4 +129,5 @@ def _newest(stores: Stores, table: Table, slices: Partitions | None, *, exact: b
         if blobs.whole(digest):
             rows = pl.scan_parquet(blobs.path(digest)).filter(RULE_HOLDS & (pl.col(PARTITION) == last))
             times.append(rows.select(pl.col(table.event_time or "").max()).collect().item())
-    return max(times)
+    moment = max(times)
+    return _Newest(moment, f"is of {moment:%Y-%m-%d %H:%M}" if len(times) > 1 else f"are of {last}")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from shlex import quote
 
 from ml_platform.monitoring.alert_rules import of_refused
 from ml_platform.monitoring.freshness import stale
@@ -50,7 +51,11 @@ def _files_of(state: State, table: Table, waits: dict[str, int]) -> Iterator[Fin
         if acknowledgement:
             yield Finding("refused file", "ok", f"{detail} {acknowledgement}")
         else:
-            remedy = f"{table.source.correction} `ml-platform alerts resolve` where it can stay as it is."
+            remedy = (
+                f"{table.source.correction} Where it is not to be read: `ml-platform withdraw {quote(table.name)} "
+                f"{quote(file.path)} --why TEXT`. Where it can stay as it is: `ml-platform alerts resolve ID --why "
+                "TEXT`; `ml-platform alerts --open` lists the IDs."
+            )
             yield Finding("refused file", "bad", detail, remedy)
     if look.gone:
         yield Finding("file that left", "warn", f"{table.name}: {look.departed}", look.withdrawing)

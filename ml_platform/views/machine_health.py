@@ -57,9 +57,23 @@ def _writable(folder: Path) -> bool:
 def _disk(settings: Settings) -> Iterator[Finding]:
     folder = _existing(settings.data)
     usage = shutil.disk_usage(folder)
-    detail = f"{usage.free / 1e9:,.1f} GB of {usage.total / 1e9:,.1f} GB free for {folder}"
     state: Severity = "bad" if usage.free < _FULL else "warn" if usage.free < _LOW else "ok"
-    yield Finding("disk", state, detail, "`ml-platform maintain` frees space.")
+    needs = "" if state == "ok" else f"; a run needs {_size(_FULL)}, and {_size(_LOW)} leave room for maintenance"
+    yield Finding(
+        "disk",
+        state,
+        f"{_size(usage.free)} of {_size(usage.total)} free for {folder}{needs}",
+        "Free space there, or set ML_PLATFORM_DATA to a larger disk; `ml-platform maintain` removes leftovers.",
+    )
+
+
+def _size(number: int) -> str:
+    """Bytes for people.
+
+    >>> _size(300_000_000), _size(2_000_000_000)
+    ('300 MB', '2.0 GB')
+    """
+    return f"{number / 1e9:,.1f} GB" if number >= 1_000_000_000 else f"{number / 1e6:,.0f} MB"
 
 
 def dagster_home() -> str:
@@ -68,9 +82,16 @@ def dagster_home() -> str:
     return os.environ.get("DAGSTER_HOME", "") or (str(own) if (own / "dagster.yaml").exists() else "")
 
 
+DAGSTER_HOME_REMEDY = (
+    "Make a folder with a copy of .dagster/dagster.yaml of the ml_platform repository, and name it: mkdir -p "
+    "/absolute/folder; cp .dagster/dagster.yaml /absolute/folder; export DAGSTER_HOME=/absolute/folder. In a clone "
+    "nothing needs to be set."
+)
+
+
 def _dagster_home(_: Settings) -> Iterator[Finding]:
     home = dagster_home()
-    remedy = "export DAGSTER_HOME=/absolute/folder; `make` sets it to .dagster in the project."
+    remedy = DAGSTER_HOME_REMEDY
     if not home:
         yield Finding("DAGSTER_HOME", "warn", "not set: `dagster dev` will not see the run history", remedy)
     elif not Path(home).is_absolute() or not Path(home).is_dir():
@@ -80,7 +101,7 @@ def _dagster_home(_: Settings) -> Iterator[Finding]:
             "DAGSTER_HOME",
             "warn",
             f"{home} has no dagster.yaml: two runs of a pipeline may collide",
-            "Copy the project's .dagster/dagster.yaml there.",
+            "Copy .dagster/dagster.yaml of the ml_platform repository there.",
         )
     else:
         yield Finding("DAGSTER_HOME", "ok", home)

@@ -51,6 +51,8 @@ def test_a_file_is_withdrawn_once_on_record_and_status_says_so(platform: Path) -
     assert invoke_json("withdraw", "trips", "trips_2024-02.csv", "--why", "again")["changed"] is False
     assert "already (sent twice)" in invoke("withdraw", "trips", "trips_2024-02.csv", "--why", "again").stderr
     assert "trips/trips_2024-02.csv is withdrawn and not read." in invoke("status", "trip_delay").stderr
+    shown = invoke("withdraw", "trips", "trips_2024-01.csv", "--why", "wrong").stderr
+    assert shown.strip().endswith("Land it again with `ml-platform land` to take it back."), "it is no database"
 
 
 def test_a_file_is_withdrawn_before_any_lake_and_a_wrong_name_makes_none(data_folder: Path, tmp_path: Path) -> None:

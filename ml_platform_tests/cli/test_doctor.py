@@ -47,6 +47,9 @@ def test_a_refused_file_needs_a_person_until_it_is_corrected_or_somebody_says_wh
         return [(result.exit_code, one["state"]) for one in json.loads(result.stdout) if one["name"] == "refused file"]
 
     assert refused() == [(1, "bad")]
+    advice = " ".join(invoke("doctor").stdout.split())
+    assert "`ml-platform withdraw trips trips/noise.csv --why TEXT`" in advice
+    assert "`ml-platform alerts resolve ID --why TEXT`" in advice
     (alert,) = invoke_json("alerts", "--open")
     assert invoke("alerts", "resolve", "no-such", "--why", "x").exit_code == 2
     assert invoke("alerts", "resolve", alert["alert_id"]).exit_code == 2, "a reason is needed"

@@ -26,6 +26,7 @@ def test_the_version_is_told() -> None:
     ("name", "said"),
     [
         ("ML_PLATFORM_PIPLINES", "no setting and has no effect. Did you mean ML_PLATFORM_PIPELINES?"),
+        ("ML_PLATFORM_PASSWROD", "ML_PLATFORM_PASSWROD is no setting and has no effect.\n"),
         ("ML_PLATFORM_XYZZY", "ML_PLATFORM_XYZZY is no setting and has no effect."),
     ],
 )

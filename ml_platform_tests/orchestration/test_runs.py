@@ -145,7 +145,7 @@ def test_a_step_that_fails_is_named_with_its_reason(platform: Platform) -> None:
         runner.run("train", "2024-02", [["trip_delay", "training_set"], ["trip_delay", "candidate"]])
     assert failed.value.run.partition == "2024-02"
     (reason,) = failed.value.run.failures
-    assert reason.startswith("trip_delay__training_set: ")
+    assert reason.startswith("trip_delay__training_set: trip_delay has no decision"), "without the type of the error"
     assert "trip_delay has no decision for 2024-02. Materialize trip_delay/decision for 2024-02 first." in reason
     assert "trip_delay_train for 2024-02 failed" in str(failed.value)
 

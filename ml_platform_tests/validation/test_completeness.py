@@ -59,7 +59,7 @@ def _awaited(trips_world: World) -> list[str]:
 def test_without_a_word_a_row_of_the_examples_after_a_partition_completes_it_S20(trips_world: World) -> None:
     assert _until(trips_world, datetime(2024, 1, 3, 12, tzinfo=UTC)) == ["2024-01-01", "2024-01-02"]
     (said,) = _awaited(trips_world)
-    assert said.startswith("2024-01-03 waits for a row of trips at or after 2024-01-04 00:00 UTC")
+    assert said == "2024-01-03 waits for a row of trips at or after 2024-01-04 00:00 UTC; the newest are of 2024-01-03."
     assert planner(trips_world.ws, trips_world.pipeline).awaited() == [said]
 
 
@@ -72,7 +72,7 @@ def test_a_watermark_waits_so_much_longer_and_every_table_that_declares_one_coun
     assert _until(trips_world, half_past_one, traffic=Watermark("3h")) == ["2024-01-01"]
     (said,) = _awaited(trips_world)
     assert said == (
-        "2024-01-02 waits for a row of traffic at or after 2024-01-03 03:00 UTC; there are some of 2024-01-03 00:00."
+        "2024-01-02 waits for a row of traffic at or after 2024-01-03 03:00 UTC; the newest is of 2024-01-03 00:00."
     )
 
 

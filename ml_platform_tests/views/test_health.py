@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -176,6 +177,15 @@ def test_a_folder_that_cannot_be_written_is_bad(settings: Settings) -> None:
     settings.data.write_text("a file where a folder should be")
     finding = _finding(settings, "landing folder")
     assert finding.state == "bad" and "ML_PLATFORM_DATA" in finding.remedy
+
+
+def test_a_small_disk_is_shown_in_megabytes_with_what_is_needed(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=12_000_000, total=40_000_000))
+    finding = _finding(settings, "disk")
+    assert finding.state == "bad" and finding.detail.startswith("12 MB of 40 MB free for ")
+    assert finding.detail.endswith("; a run needs 300 MB, and 2.0 GB leave room for maintenance")
 
 
 @pytest.mark.parametrize(("home", "state"), [("", "warn"), ("/nowhere/at/all", "bad"), ("relative", "bad")])
