@@ -48,10 +48,13 @@ class Delivery:
 
 
 def deliver(state: State, channels: Sequence[Channel], now: datetime | None = None) -> list[Delivery]:
-    """Send the due alerts, one message a channel. Returns the deliveries; never raises because of a channel."""
+    """Send the due alerts, one message a channel. Returns the deliveries; never raises because of a channel.
+
+    `now` is UTC; None asks the clock when it is used.
+    """
     deliveries: list[Delivery] = []
     for channel in channels:
-        deliveries += _deliver(state, channel, now or datetime.now(UTC))
+        deliveries += _deliver(state, channel, lambda: now or datetime.now(UTC))
     return deliveries
 
 
@@ -92,10 +95,11 @@ def _is_due(attempt: int, last_state: DeliveryState | None, until: datetime | No
     return not now < until <= now + span
 
 
-def _deliver(state: State, channel: Channel, now: datetime) -> list[Delivery]:
-    if not due(state, channel.name, now):
+def _deliver(state: State, channel: Channel, clock: Callable[[], datetime]) -> list[Delivery]:
+    if not due(state, channel.name, clock()):
         return []
     with state.writing() as connection:
+        now = clock()  # after the wait for others that write, whose claims would seem to come from the future
         claimed = due(state, channel.name, now)
         for item, attempt in claimed:
             until, stamp = now + LEASE, state.stamp()

@@ -42,7 +42,8 @@ def _plain(count: int = 60) -> list[list[object]]:
 
 
 def _written(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.rglob("*") if path.name != "__init__.py" and path.suffix != ".pyc")
+    imported = ("__init__.py", "__pycache__")
+    return sorted(path.name for path in folder.rglob("*") if path.name not in imported and path.suffix != ".pyc")
 
 
 def test_two_commands_and_a_run_make_a_judged_candidate(team: Path, tmp_path: Path) -> None:

@@ -3,18 +3,20 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
-from ml_platform.monitoring import alert_rules
+from ml_platform.monitoring import alert_rules, delivery
 from ml_platform.monitoring.alert_rules import CheckedOutput
 from ml_platform.monitoring.channels import channels, message
-from ml_platform.monitoring.delivery import ATTEMPTS, BACK_OFF, LEASE, NEWS, Channel, Delivery, deliver, deliveries
+from ml_platform.monitoring.delivery import ATTEMPTS, BACK_OFF, LEASE, NEWS, Channel, Delivery, deliver, deliveries, due
 from ml_platform.quality.checks import CheckResult
 from ml_platform.settings import Settings
 from ml_platform.state.alerts import Alert, Kind, alert, raise_, raised
@@ -90,6 +92,29 @@ def test_two_processes_that_deliver_at_once_send_it_once(state: State, called: W
         process.stdin.flush()
     assert sorted(int(finish(process)) for process in processes) == [0, 2]
     assert called.titles == ["2 alerts: Gate failed: a, …"]
+
+
+def test_what_another_process_claims_while_one_waits_to_write_is_left_to_it(
+    state: State, called: WebHook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def due_and_tell(*asked: Any) -> list[tuple[Alert, int]]:
+        items = due(*asked)
+        looked.set()
+        return items
+
+    (item,) = raise_(state, [_alert()])
+    (channel,) = channels(_settings(state, called.address), print)
+    looked, ends = threading.Event(), list[Delivery]()
+    monkeypatch.setattr(delivery, "due", due_and_tell)
+    waiting = threading.Thread(target=lambda: ends.extend(deliver(state, [channel])))
+    with state.writing() as connection:
+        waiting.start()
+        assert looked.wait(60), "the other has looked, and waits to write"
+        now = datetime.now(UTC)
+        claim = Delivery(item.alert_id, channel.name, 1, "claimed", "", now + LEASE, now)
+        connection.execute(insert(alert_deliveries).values(asdict(claim)))
+    waiting.join(60)
+    assert ends == called.messages == []
 
 
 def test_a_channel_that_is_down_is_tried_again_later_and_not_before(state: State, called: WebHook) -> None:

@@ -69,7 +69,7 @@ def test_a_narrow_table_shows_its_first_rows() -> None:
 
 def test_texts_are_cut_and_lose_their_meaning() -> None:
     assert len(cell("x" * 1000)) == LENGTH
-    assert cell("*a* _b_ c_d") == "\\*a\\* \\_b_ c_d"
+    assert cell("*a* _b_ c_d") == "\\*a\\* \\_b\\_ c_d"
     assert cell("\x1b[31mred") == "\\[31mred"
     assert cell(True) == "true" and cell(1234567) == "1234567" and cell(0.123456789) == "0.123457"
 

@@ -222,7 +222,7 @@ def test_a_damaged_backup_changes_nothing_of_a_lake_and_an_older_one_restores(
     originals = {digest: store.path(digest).read_bytes() for digest in damaged}
     for digest in originals:
         _spoil(store.path(digest))
-    with pytest.raises(BackupError, match=r"is damaged.*Restore an older backup"):
+    with pytest.raises(BackupError, match=r"is damaged\. Put the file back from a copy of this folder"):
         restore(settings, folder, replace=True)
     after = content(settings.data)
     assert before.items() <= after.items()
@@ -236,15 +236,15 @@ def test_a_damaged_backup_changes_nothing_of_a_lake_and_an_older_one_restores(
 
 def _begin_to_swap(settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str = "") -> None:
     """A restore that ends after it has put the state into its place."""
-    place = RestoredFiles._place
+    move = RestoredFiles._move_into_place
 
     def end_at_the_catalog(files: RestoredFiles, passing: Path, target: Path) -> None:
         if target.name == "catalog.sqlite":
             raise KeyboardInterrupt
-        place(files, passing, target)
+        move(files, passing, target)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(RestoredFiles, "_place", end_at_the_catalog)
+        patched.setattr(RestoredFiles, "_move_into_place", end_at_the_catalog)
         restore(settings, folder, name, replace=True)
     with pytest.raises(LakeError, match=r"A restore of the lake in .* is not finished"):
         opened(settings)
