@@ -115,9 +115,8 @@ def whole_power(base: Operand, exponent: int) -> Operand:
     if not base.counts:
         return power(base, constant(exponent))
     if exponent == 0:
-        return Operand(
-            pl.when(base.value.is_not_null()).then(pl.lit(1, dtype=pl.Int64)), pl.Int64(), base.fault, (1, 1)
-        )
+        one = (base.value == base.value).cast(pl.Int64)  # polars takes a `when` of literals alone for a single row
+        return Operand(one, pl.Int64(), base.fault, (1, 1))
     high, low = _root(INT64[1], exponent), -_root(2**63 if exponent % 2 else INT64[1], exponent)
     inside = pl.when(base.value.is_between(low, high)).then(base.value).cast(pl.Int64)
     beyond = inside.is_null() & base.value.is_not_null()
