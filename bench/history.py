@@ -70,11 +70,11 @@ def build(folder: Path) -> None:
     print("recorded", time.process_time(), file=sys.stderr)
     publish(ws)
     began = time.process_time()
-    left = list(planner(ws, days).work())
+    waiting = list(planner(ws, days).work())
     print("a plan that looks at everything:", time.process_time() - began, "CPU s", file=sys.stderr)
     ws.close()
-    if left:
-        raise SystemExit(f"{folder} is not settled: {left[0]}")
+    if waiting:
+        raise SystemExit(f"{folder} is not settled: {waiting[0]}")
 
 
 def _copy_rows(ws: Any, like: str, partitions: list[str]) -> None:

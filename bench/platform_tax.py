@@ -35,8 +35,8 @@ def land(folder: Path, months: list[str], times: int) -> None:
         return
     for file in sorted((folder / "landing" / "flights").glob("*.csv")):
         rows = pl.read_csv(file, infer_schema=False)
-        carriers = {name: place for place, name in enumerate(sorted(rows["carrier"].unique()))}
-        letter = pl.col("carrier").replace_strict({name: chr(65 + place) for name, place in carriers.items()})
+        carriers = {name: index for index, name in enumerate(sorted(rows["carrier"].unique()))}
+        letter = pl.col("carrier").replace_strict({name: chr(65 + index) for name, index in carriers.items()})
         pl.concat([rows.with_columns(carrier=letter + str(copy)) for copy in range(times)]).write_csv(file)
 
 

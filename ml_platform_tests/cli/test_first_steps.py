@@ -72,6 +72,7 @@ def test_the_trace_of_a_fault_before_the_command_has_begun_holds_no_password(
         raise RuntimeError("cannot reach postgresql://ml:sesame@h/lake")
 
     monkeypatch.setattr(main, "app", faulty)
+    monkeypatch.setattr(main.interrupts, "listen", lambda _: None)  # it would hear the interrupts of all later tests
     with pytest.raises(SystemExit) as ended:
         main.main()
     trace = capsys.readouterr().err

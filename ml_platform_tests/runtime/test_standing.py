@@ -279,6 +279,15 @@ CHANGES = (
 )
 
 
+Changes = list[tuple[Callable[[World, int], None], int]]
+
+
+def check_after_each(shop: World, changes: Changes) -> None:
+    for change, number in changes:
+        change(shop, number)
+        check(shop)
+
+
 SOME = st.lists(st.tuples(st.sampled_from(CHANGES), st.integers(0, DAYS - 1)), min_size=1, max_size=3)
 IN_ONE_SHOP = [HealthCheck.function_scoped_fixture]  # each example opens a copy of its own
 
@@ -286,24 +295,18 @@ IN_ONE_SHOP = [HealthCheck.function_scoped_fixture]  # each example opens a copy
 @settings(max_examples=4, deadline=None, suppress_health_check=IN_ONE_SHOP)
 @given(st.sampled_from(["own", "late"]), SOME)
 def test_nothing_that_stands_has_work_whatever_changed(
-    open_shop: Callable[[str], World], label: str, changes: list[tuple[Callable[[World, int], None], int]]
+    open_shop: Callable[[str], World], label: str, changes: Changes
 ) -> None:
-    shop = open_shop(label)
-    for change, number in changes:
-        change(shop, number)
-        check(shop)
+    check_after_each(open_shop(label), changes)
 
 
 @pytest.mark.slow
 @settings(max_examples=100, deadline=None, suppress_health_check=IN_ONE_SHOP)
 @given(st.sampled_from(["own", "late"]), SOME)
 def test_nothing_that_stands_has_work_whatever_changed_however_often_it_is_tried(
-    open_shop: Callable[[str], World], label: str, changes: list[tuple[Callable[[World, int], None], int]]
+    open_shop: Callable[[str], World], label: str, changes: Changes
 ) -> None:
-    shop = open_shop(label)
-    for change, number in changes:
-        change(shop, number)
-        check(shop)
+    check_after_each(open_shop(label), changes)
 
 
 @pytest.mark.parametrize("label", ["own", "late"])
