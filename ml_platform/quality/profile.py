@@ -53,7 +53,10 @@ def profile(
     days:        JSON, date → count, of the event time only.
     """
     about = {"table_name": table, "partition": partition, "content_key": content_key, "version": PROFILE_VERSION}
-    rows = [{**about, "column_name": c.name, **_one(c, by_day=c.name == event_time)} for c in columns]
+    rows = []
+    for column in columns:
+        rows.append({**about, "column_name": column.name, **_one(column, by_day=column.name == event_time)})
+        del column  # before the next one is read
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
@@ -74,11 +77,11 @@ def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
     if len(values):
         facts["min"], facts["max"] = _text(_unsigned(values.min())), _text(_unsigned(values.max()))
     if kind.is_numeric() and len(values):
-        numbers = values.cast(pl.Float64)
+        ordered = ordered.cast(pl.Float64).set_sorted()
+        numbers = values.cast(pl.Float64).rechunk()  # a sum of parts has other last digits
         facts["mean"], facts["std"] = _unsigned(numbers.mean()), numbers.std()
-        in_order = ordered.cast(pl.Float64).set_sorted()
         for name, share in _QUANTILES.items():
-            facts[name] = _unsigned(in_order.quantile(share, "linear"))
+            facts[name] = _unsigned(ordered.quantile(share, "linear"))
     if _has_levels(kind, counts.distinct):
         top = counts.frequent.select(pl.col("value").cast(pl.String), "n").sort(
             ["n", "value"], descending=[True, False]
