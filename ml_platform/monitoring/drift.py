@@ -176,8 +176,8 @@ def _spread(ordered: Floats) -> float:
     """The standard deviation of all there are; exactly 0 for equal values."""
     if not len(ordered) or ordered[0] == ordered[-1]:
         return 0.0
-    off = ordered - np.mean(ordered)
-    return float(np.sqrt(off @ off / len(off)))
+    with np.errstate(over="ignore"):  # of values beyond 1e154 it is infinite
+        return float(np.std(ordered))
 
 
 def _finite(ordered: Floats) -> Floats:

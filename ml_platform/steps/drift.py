@@ -28,7 +28,7 @@ from ml_platform.state.results import DriftResult
 from ml_platform.steps.drift_sides import Judged, holdout_scores, judged, populations, slices
 from ml_platform.steps.predictions import serving
 
-CODE_VERSION = 2  # of how drift is measured; part of its content key (S31)
+CODE_VERSION = 3  # of how drift is measured; part of its content key (S31)
 ROLE = "champion"
 NO_CHAMPION = "no champion"
 SCHEMA = {

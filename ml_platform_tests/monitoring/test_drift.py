@@ -1,6 +1,9 @@
 """Drift of columns: equal to a version that goes row by row, and a status for whatever cannot be told."""
 
 import math
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -168,3 +171,22 @@ def test_the_weighted_figure_counts_a_column_by_its_importance_and_at_most_once(
     ) == pytest.approx(0.55)
     assert weighted([*columns, ColumnDrift("fresh", "new", "number")], {"little": 1.0}) == pytest.approx(0.1)
     assert weighted([ColumnDrift("x", "empty")], {"x": 1.0}) is None
+
+
+DISTANCE = """
+import numpy as np, polars as pl
+from ml_platform.monitoring.drift import Population, compared
+
+random = np.random.default_rng(3)
+then, now = (pl.DataFrame({"km": random.gamma(2.0, 5.0, rows)}) for rows in (100_000, 99_001))
+(one,) = compared(Population.of(then), Population.of(now), ["km"])
+print(repr(one.distance), repr(one.psi))
+"""
+
+
+def test_figures_do_not_depend_on_the_threads_of_the_machine() -> None:
+    def figures(threads: str) -> bytes:
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        return subprocess.run([sys.executable, "-c", DISTANCE], env=environment, check=True, capture_output=True).stdout
+
+    assert figures("1") == figures("2")
