@@ -54,6 +54,7 @@ bench: install ## The measurements of bench/README.md
 	$(BIN)/python -m bench.imports
 	$(BIN)/python -m bench.windows
 	$(BIN)/python -m bench.drift
+	$(BIN)/python -m bench.ingestion
 	$(BIN)/python -m bench.platform_tax
 	$(BIN)/python -m bench.ticks
 	$(BIN)/python -m bench.event_log

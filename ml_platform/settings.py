@@ -50,7 +50,7 @@ class ProcessShare(BaseModel):
 class FileLimits(ProcessShare):
     """What one file may take. A file beyond a limit is refused by name, and read anew once the limit is raised.
 
-    It is held in memory whole, as text and as columns: twice `max_file_bytes` or more.
+    CSV and Parquet are read in bounded frames; NDJSON and JSON are held whole, as text and as columns.
     """
 
     max_file_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000  # unpacked; of Parquet 8 a value, if more
@@ -60,7 +60,7 @@ class FileLimits(ProcessShare):
     max_cell_bytes: Annotated[int, Field(ge=1)] = 100_000_000
     max_nesting: Annotated[int, Field(ge=1, le=DEEPEST)] = 64  # lists and objects within one another
     max_files: Annotated[int, Field(ge=1)] = 100_000  # that the pattern of a table matches
-    max_file_seconds: Annotated[float, Field(gt=0)] = 600.0  # to unpack, check and parse one file
+    max_file_seconds: Annotated[float, Field(gt=0)] = 600.0  # to unpack, check, parse and stage one file
 
 
 class Settings(FileLimits, BaseSettings):

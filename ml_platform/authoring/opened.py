@@ -15,7 +15,7 @@ from ml_platform.errors import AuthoringError, DeclarationError, FileRefused, Pl
 from ml_platform.lake.storable import storable
 from ml_platform.naming import counted, literal
 from ml_platform.settings import FileLimits
-from ml_platform.sources import file_reading
+from ml_platform.sources import csv_reading, file_reading
 from ml_platform.sources.broken_files import ContentBroken, WrongEncoding
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.guard import Guard
@@ -133,7 +133,7 @@ def _opened(guard: Guard, suffix: str, kind: str, plain: Path, staged: Path, enc
         check_text(plain, guard)
         cut = separator(plain)
         check_header(plain, path, cut)
-        names = file_reading.header(plain, guard, cut)
+        names = csv_reading.header(plain, guard, cut)
         _check_width(path, len(names))
         _stage_csv(guard, plain, cut, len(names), staged)
     else:
@@ -158,9 +158,9 @@ def _stage_csv(guard: Guard, plain: Path, cut: str, width: int, staged: Path) ->
     """Streamed by DuckDB; where it stops, the reader of the ingest reads on or names the broken line."""
     target = literal(str(staged))
     try:
-        share = file_reading.csv_share(guard.limits)
+        share = csv_reading.csv_share(guard.limits)
         with duckdb.connect(config={**share, "temp_directory": str(staged.parent)}) as connection:
-            sql = file_reading.csv_sql(plain, cut, width, guard.limits)
+            sql = csv_reading.csv_sql(plain, cut, width, guard.limits)
             with guard.interrupting(connection.interrupt):
                 connection.execute(f"COPY ({sql}) TO {target} (FORMAT parquet)")
     except duckdb.Error:

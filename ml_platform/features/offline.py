@@ -121,8 +121,11 @@ def examples_sql(
         for sign, moment in ((">=", start), ("<", end))
         if moment is not None
     ]
-    chosen = f"SELECT {own}, row_number() OVER (PARTITION BY {keys} ORDER BY {as_of(at)}) AS _choice FROM {source}"
-    return f"SELECT {own} FROM ({chosen}) WHERE _choice = 1{''.join(bounds)}"
+    within = "".join(bounds)
+    # Other keys have no version within the bounds, so none of theirs is chosen there. A hash may leave some in.
+    some = f" WHERE hash({keys}) IN (SELECT hash({keys}) FROM {source} WHERE true{within})" if bounds else ""
+    ranked = f"SELECT {own}, row_number() OVER (PARTITION BY {keys} ORDER BY {as_of(at)}) AS _choice"
+    return f"SELECT {own} FROM ({ranked} FROM {source}{some}) WHERE _choice = 1{within}"
 
 
 def _count(connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, source: str) -> int:

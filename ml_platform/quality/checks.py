@@ -10,6 +10,7 @@ from ml_platform.quality import against_history, plausibility
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.history import history
 from ml_platform.quality.matches import ABOUT, Reference, matches
+from ml_platform.quality.repeated_keys import repeated_keys
 from ml_platform.sources.scan import refused as turned_away
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
@@ -125,19 +126,11 @@ def _quarantine_share(s: _Subject) -> CheckResult:
 
 
 def _keys(s: _Subject) -> CheckResult:
-    key = ", ".join(quoted(name) for name in s.table.key or s.table.columns)
-    validated = f"validated.{quoted(s.table.name)}"
-    count, parts = s.stores.lake.rows(
-        f"SELECT count(*), list(DISTINCT _parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS _parts "
-        f"FROM {validated} WHERE _superseded_at IS NULL GROUP BY {key} HAVING count(*) > 1 "
-        "AND list_contains(list(_partition), ?))",
-        [s.partition],
-    )[0]
+    count, parts = repeated_keys(s.stores.lake, s.table, s.partition)
     description = "Every key has one current row."
     if count:
-        where = ", ".join(sorted({name for names in parts for name in names}))
         keys = counted(count, "key has", "keys have")
-        description = f"{keys} several current rows, and each may have one. They are in the partitions {where}."
+        description = f"{keys} several current rows, and each may have one. They are in the partitions {parts}."
     return CheckResult("keys", count == 0, "error", count, 0, description)
 
 

@@ -1,11 +1,13 @@
 """A profile of each partition of a validated table, as rows: types, nulls, ranges, quantiles, categories, times."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import polars as pl
 
 from ml_platform.lake.transaction import Transaction
+from ml_platform.quality.value_counts import value_counts
 from ml_platform.spec.partitions import WHOLE
 
 PROFILE_VERSION = 2  # raise it when the profile of equal rows changes; `history` renews older ones
@@ -38,9 +40,11 @@ _SCHEMA = {
 
 
 def profile(
-    frame: pl.DataFrame, table: str, partition: str, content_key: str, event_time: str | None = None
+    columns: Iterable[pl.Series], table: str, partition: str, content_key: str, event_time: str | None = None
 ) -> pl.DataFrame:
-    """One row for each column of `frame`. Quantiles are of the finite values, by linear interpolation.
+    """One row for each column, of which one at a time is held.
+
+    Quantiles are of the finite values, by linear interpolation.
 
     most_common: rows of the most frequent value.
     levels:      JSON, category → count.
@@ -49,7 +53,10 @@ def profile(
     days:        JSON, date → count, of the event time only.
     """
     about = {"table_name": table, "partition": partition, "content_key": content_key, "version": PROFILE_VERSION}
-    rows = [{**about, "column_name": c.name, **_one(c, by_day=c.name == event_time)} for c in frame]
+    rows = []
+    for column in columns:
+        rows.append({**about, "column_name": column.name, **_one(column, by_day=column.name == event_time)})
+        del column  # before the next one is read
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
@@ -59,24 +66,28 @@ def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
     if kind.is_nested() or kind in (pl.Binary, pl.Null):
         return facts
     values = column.drop_nulls()
-    counts = values.alias("value").value_counts(name="n")
-    facts["distinct"], facts["most_common"] = counts.height, counts["n"].max() or 0
+    ordered = values.sort() if kind.is_numeric() or kind.is_temporal() else values
+    counts = value_counts(ordered, LEVELS)
+    facts["distinct"], facts["most_common"] = counts.distinct, counts.most_common
     if kind.is_float():
         facts["nans"] = int(values.is_nan().sum())
-        values = values.filter(values.is_finite())
+        finite = values.is_finite()
+        if not finite.all():
+            values, ordered = values.filter(finite), ordered.filter(ordered.is_finite())
     if len(values):
-        facts["min"], facts["max"] = _text(values.min()), _text(values.max())
+        facts["min"], facts["max"] = _text(_unsigned(values.min())), _text(_unsigned(values.max()))
     if kind.is_numeric() and len(values):
-        numbers = values.cast(pl.Float64)
-        facts["mean"], facts["std"] = numbers.mean(), numbers.std()
-        ordered = numbers.sort()
+        ordered = ordered.cast(pl.Float64).set_sorted()
+        numbers = values.cast(pl.Float64).rechunk()  # a sum of parts has other last digits
+        facts["mean"], facts["std"] = _unsigned(numbers.mean()), numbers.std()
         for name, share in _QUANTILES.items():
-            facts[name] = ordered.quantile(share, "linear")
-    if _has_levels(kind, counts.height):
-        often = counts if counts.height <= LEVELS else counts.filter(pl.col("n") * LEVELS >= len(values))
-        top = often.select(pl.col("value").cast(pl.String), "n").sort(["n", "value"], descending=[True, False])
+            facts[name] = _unsigned(ordered.quantile(share, "linear"))
+    if _has_levels(kind, counts.distinct):
+        top = counts.frequent.select(pl.col("value").cast(pl.String), "n").sort(
+            ["n", "value"], descending=[True, False]
+        )
         facts["levels"] = json.dumps({str(level)[:200]: count for level, count in top.iter_rows()}, ensure_ascii=False)
-    if kind == pl.String and counts.height > LEVELS:
+    if kind == pl.String and counts.distinct > LEVELS:
         facts["forms"] = json.dumps(_forms(values))
     if kind == pl.Datetime:
         hours = dict(values.dt.hour().alias("hour").value_counts(name="n").iter_rows())
@@ -107,6 +118,11 @@ def _has_levels(kind: pl.DataType, distinct: int) -> bool:
     if kind in (pl.String, pl.Boolean, pl.Categorical) or isinstance(kind, pl.Enum):
         return True
     return kind.is_integer() and distinct <= 2
+
+
+def _unsigned(value: Any) -> Any:
+    """A value, but 0.0 for -0.0: which of both is the least depends on the order of the rows."""
+    return 0.0 if value == 0.0 and isinstance(value, float) else value
 
 
 def _text(value: Any) -> str:

@@ -111,7 +111,7 @@ def record_missing_spans(ws: Workspace, table: Table) -> None:
     lacking = spans.missing(ws.state, table.name)
     if not lacking:
         return
-    present, none = scanned_spans(ws, table), Spans(None, None, None, None, None)
+    present, none = scanned_spans(ws, table), Spans.of_no_rows()
     with ws.state.writing():
         still_lacking = spans.missing(ws.state, table.name)
         for partition, number in lacking.items():

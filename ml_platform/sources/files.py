@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import SourceUnavailable
-from ml_platform.lake.blobs import file_hash, remembered_hash
-from ml_platform.settings import FileLimits, Settings
+from ml_platform.lake.blobs import remembered_hash
+from ml_platform.settings import Settings
+from ml_platform.sources.content import Content
 from ml_platform.sources.faults import RAISED, refusal
-from ml_platform.sources.file_reading import read, unopened
+from ml_platform.sources.file_reading import read_into, unopened
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.landed import files_of, landed, stamp_of
-from ml_platform.sources.source import Available, Reading, Source, Stamp
+from ml_platform.sources.source import Available, Reading, RowSink, Source, Stamp
 from ml_platform.sources.unpacking import check_file
 from ml_platform.spec.tables import Table
 from ml_platform.state.files import FileVersion
@@ -39,21 +40,30 @@ class FileSource(Source):
             self._files[path] = file
             yield Available(path, stamp, partial(_fingerprint, file, self._settings.max_file_bytes))
 
-    def read(self, version: Available) -> Reading:
+    def read(self, version: Available, rows: RowSink) -> Reading:
         file, path = self._files[version.path], version.path
-        fingerprint, rows, error = "", None, None
+        content, fingerprint, error = Content(file), "", None
         age = time.time_ns() - version.stamp.changed
         if 0 <= age < self._TICK:  # a change in the same tick would leave the stamp as it is
             time.sleep((self._TICK - age) / 1e9)
+        can_be_hashed = False
         try:
-            fingerprint = _fingerprint_of(file, path, self._settings)
-            rows = read(file, path, files_of(self._table), self._settings)
+            check_file(file, Guard(path, self._settings))  # to hash what is no regular file would take for ever
+            can_be_hashed = True
+            read_into(rows, content, path, files_of(self._table), self._settings)
         except (FileNotFoundError, SourceUnavailable):
             raise
         except OSError as fault:
             error = str(unopened(path, fault))
         except RAISED as fault:
             error = str(refusal(path, fault, "it was read"))
+        if can_be_hashed:
+            try:
+                fingerprint = content.sha256()
+            except FileNotFoundError:
+                raise
+            except OSError as fault:
+                error = error or str(unopened(path, fault))
         after = _stamp(file)
         if after != version.stamp:
             raise SourceUnavailable(
@@ -62,7 +72,7 @@ class FileSource(Source):
                 position=f"{version.stamp.size:,} to {after.size:,} bytes",
                 remedy="It is left for the next scan; `ml-platform land` copies files whole.",
             )
-        return Reading(rows, fingerprint, after, error)
+        return Reading(fingerprint, after, error)
 
     def marks(self) -> list[list[Any]]:
         try:
@@ -90,12 +100,6 @@ def _stamp(file: Path) -> Stamp:
         raise
     except OSError:
         return Stamp(0, 0)
-
-
-def _fingerprint_of(file: Path, path: str, limits: FileLimits) -> str:
-    """Raises FileRefused for what is no regular file or too large: to hash it would take for ever."""
-    check_file(file, Guard(path, limits))
-    return file_hash(file)
 
 
 def _fingerprint(file: Path, most: int) -> str:

@@ -10,8 +10,8 @@ import polars as pl
 from ml_platform.errors import FileRefused, SourceUnavailable, first_line
 from ml_platform.settings import Settings
 from ml_platform.sources.column_names import check_columns
+from ml_platform.sources.csv_reading import header
 from ml_platform.sources.faults import RAISED, refusal
-from ml_platform.sources.file_reading import header
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.landed import landed
 from ml_platform.sources.scan import Refusal

@@ -101,8 +101,8 @@ class Guard:
         remedy = "Is a quote missing? Keep large objects in files of their own."
         return self._beyond("max_cell_bytes", problem, position, remedy)
 
-    def check_cells(self, frame: pl.DataFrame) -> None:
-        """Raise LimitExceeded for the first text, or bytes, that are too long."""
+    def check_cells(self, frame: pl.DataFrame, first: int = 0) -> None:
+        """Raise LimitExceeded for the first text, or bytes, that are too long. `first`: the number of the first row."""
         for named in frame:
             column = named.alias("column")  # polars reads a name such as "*" as a pattern
             if column.dtype == pl.String:
@@ -112,7 +112,7 @@ class Guard:
             else:
                 continue
             if int(sizes.max() or 0) > self.limits.max_cell_bytes:  # type: ignore[arg-type]  # a number
-                raise self.cell_too_long(f"row {int(sizes.arg_max() or 0):,} of {named.name!r}")
+                raise self.cell_too_long(f"row {first + int(sizes.arg_max() or 0):,} of {named.name!r}")
 
     def _beyond(self, setting: str, problem: str, position: str, remedy: str) -> LimitExceeded:
         limit = getattr(self.limits, setting)

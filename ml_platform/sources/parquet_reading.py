@@ -1,5 +1,6 @@
 """Reading a Parquet file, whose footer says beforehand what it would take."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from polars.exceptions import PanicException
 from ml_platform.disk_errors import is_of_the_machine
 from ml_platform.errors import FileRefused, first_line
 from ml_platform.settings import DEEPEST
+from ml_platform.sources import chunks
 from ml_platform.sources.broken_files import ContentBroken
 from ml_platform.sources.guard import Guard
 
@@ -18,8 +20,11 @@ if TYPE_CHECKING:
 _VALUE = 8  # bytes of a value in memory
 
 
-def read_parquet(plain: Path, guard: Guard) -> pl.DataFrame:
-    """The rows of a Parquet file. Raises FileRefused for what cannot be read whole or is beyond a limit."""
+def read_parquet(plain: Path, guard: Guard) -> Iterator[pl.DataFrame]:
+    """The rows of a Parquet file, in frames; at least one.
+
+    Raises FileRefused for what cannot be read whole or is beyond a limit.
+    """
     path = guard.path
     with plain.open("rb") as stream:
         start = stream.read(4)
@@ -31,13 +36,16 @@ def read_parquet(plain: Path, guard: Guard) -> pl.DataFrame:
         raise ContentBroken(path, "the Parquet file is truncated", position=f"byte {plain.stat().st_size:,}")
     check_footer(plain, guard)
     try:
-        frame = pl.read_parquet(plain, hive_partitioning=False, glob=False)
+        scan = pl.scan_parquet(plain, hive_partitioning=False, glob=False)
+        rows = int(scan.select(pl.len()).collect().item())
+        for first in range(0, max(1, rows), chunks.ROWS):
+            frame = scan.slice(first, chunks.ROWS).collect()
+            guard.check_time(f"row {first:,}" if first else "")
+            yield frame
     except (pl.exceptions.PolarsError, PanicException, OSError, ValueError) as error:  # it panics at some pages
         if is_of_the_machine(error):
             raise
         raise ContentBroken(path, f"the Parquet file cannot be read: {first_line(error)}") from None
-    guard.check_time()
-    return frame
 
 
 def check_footer(plain: Path, guard: Guard) -> None:

@@ -7,20 +7,16 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import polars as pl
-from polars.exceptions import PanicException
 
-from ml_platform import interrupts
 from ml_platform.errors import SourceUnavailable
 from ml_platform.lake.frames import staged
-from ml_platform.lake.storable import storable
+from ml_platform.lake.staging import Rows, Staged
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
-from ml_platform.settings import FileLimits
-from ml_platform.sources.column_names import check_columns
-from ml_platform.sources.column_values import check_values
+from ml_platform.sources.arriving import ArrivingVersion
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
-from ml_platform.sources.raw_columns import FILE, Placed, Places, as_stored, without_form
+from ml_platform.sources.raw_columns import FILE, Places
 from ml_platform.sources.registry import source_of
 from ml_platform.sources.rereading import reread
 from ml_platform.sources.scan import Refusal, Waiting, look, read_key
@@ -65,12 +61,17 @@ def raw_key(state: State, table: Table) -> str:
 
 @dataclass
 class _Read:
-    """One version as it was read: a frame to store, or the reason why not."""
+    """One version as it was read: rows to store, or the reason why not."""
 
     version: FileVersion
-    frame: pl.DataFrame | None
+    rows: list[Rows]
     replaces: FileVersion | None
     renamed_to: str = ""  # the path under which the content of `replaces` stands now; the version has no rows
+
+    @property
+    def is_large(self) -> bool:
+        """Whether rows wait in staged files, which one transaction takes or loses."""
+        return any(isinstance(part, Staged) for part in self.rows)
 
 
 def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str], None] | None = None) -> IngestReport:
@@ -96,18 +97,20 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
             if on_file is not None:
                 on_file(item.path)
             try:
-                done = _read(table, source, item, arrivals, now, places, stores.settings)
+                done = _read(stores, table, source, item, arrivals, now, places)
             except FileNotFoundError:
                 continue
             except SourceUnavailable as unavailable:
                 report.waiting.append(Refusal(item.path, str(unavailable)))
                 continue
+            if batch and done.is_large:  # it cannot be stored again, one file after the other
+                rows += _account(report, _store(stores, table, run_id, batch))
+                batch = []
             batch.append(done)
-            if done.frame is not None:
-                size += int(done.frame.estimated_size())
-                if item.renamed_from is not None:
-                    batch.append(_renamed(table, item, now))
-            if size > _BATCH_BYTES or time.monotonic() - since > _BATCH_SECONDS:
+            size += sum(int(part.estimated_size()) for part in done.rows if isinstance(part, pl.DataFrame))
+            if done.version.status == "ingested" and item.renamed_from is not None:
+                batch.append(_renamed(table, item, now))
+            if done.is_large or size > _BATCH_BYTES or time.monotonic() - since > _BATCH_SECONDS:
                 rows += _account(report, _store(stores, table, run_id, batch))
                 batch, size, since = [], 0, time.monotonic()
         if batch:
@@ -132,54 +135,47 @@ def _account(report: IngestReport, stored: list[_Read]) -> int:
 
 
 def _read(
+    stores: Stores,
     table: Table,
     source: Source,
     item: Waiting,
     arrivals: Mapping[tuple[str, str], datetime],
     now: datetime,
     places: Places,
-    limits: FileLimits,
 ) -> _Read:
     """Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away."""
-    reading = source.read(item.version)
-    frame, error, fingerprint = reading.rows, reading.error, reading.fingerprint
-    placed: Placed = {}
-    if (rows_read := frame) is not None:
-        try:
-            frame = storable(rows_read)
-            check_columns(table, frame.columns, item.path)
-            check_values(frame, item.path)
-            placed = places.of(frame, item.path)
-        except PanicException as panic:  # polars ends so at values that it has no form for
-            interrupts.stop_if_arrived()
-            frame, error = None, str(without_form(rows_read, item.path, panic))
-        except Exception as fault:  # whatever it is, unless it is about the lake: the others go on
-            frame, error = None, str(refusal(item.path, fault, "its columns were placed"))
+    arriving = ArrivingVersion(stores, table, item, places)
+    try:
+        reading = source.read(item.version, arriving.rows)
+    except BaseException:
+        arriving.refuse()
+        raise
+    is_refused, fingerprint = reading.error is not None, reading.fingerprint
+    if is_refused:
+        arriving.refuse()
     before = item.recorded
     standing = next((v for v in reversed(before) if v.status == "ingested"), None)
-    number = max((v.version for v in before), default=0) + 1
     same = [v for v in before if v.sha256 == fingerprint]
     declared = arrivals.get((item.path, fingerprint))
     # Read anew because the declaration changed: it is still the content that arrived then.
     again = same[-1] if same and same[-1] is before[-1] else None
     version = FileVersion(
-        file_id=file_records.file_id(table.name, item.path, fingerprint, number, len(same)),
+        file_id=arriving.file_id(fingerprint),
         path=item.path,
-        version=number,
+        version=arriving.number,
         sha256=fingerprint,
         bytes=reading.stamp.size,
         mtime_ns=reading.stamp.changed,
-        rows=0 if frame is None else frame.height,
-        columns=json.dumps(placed),
+        rows=arriving.rows.height,
+        columns=json.dumps(arriving.placed),
         arrival=declared or (again.arrival if again else now),
         declared=declared is not None or (again is not None and again.declared),
-        status="refused" if frame is None else "ingested",
-        replaces=standing.file_id if standing is not None and frame is not None else None,
-        error=error,
-        read_key=read_key(table, limits if frame is None else None),
+        status="refused" if is_refused else "ingested",
+        replaces=standing.file_id if standing is not None and not is_refused else None,
+        error=reading.error,
+        read_key=read_key(table, stores.settings if is_refused else None),
     )
-    stored = None if frame is None else as_stored(frame, placed, version.file_id)
-    return _Read(version, stored, standing if frame is not None else None)
+    return _Read(version, arriving.rows.rows, None if is_refused else standing)
 
 
 def _renamed(table: Table, item: Waiting, now: datetime) -> _Read:
@@ -187,7 +183,7 @@ def _renamed(table: Table, item: Waiting, now: datetime) -> _Read:
     old = item.renamed_from
     assert old is not None
     version = without_rows(table.name, old.path, item.old_path, old, Stamp(0, 0), now)
-    return _Read(version, None, old, renamed_to=item.path)
+    return _Read(version, [], old, renamed_to=item.path)
 
 
 def _store(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> list[_Read]:
@@ -207,7 +203,7 @@ def _store(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> lis
             error=str(refused),
             read_key=read_key(table, stores.settings),
         )
-        batch = [_Read(unfit, None, None)]
+        batch = [_Read(unfit, [], None)]
         _commit(stores, table, run_id, batch)
     return batch
 
@@ -227,7 +223,9 @@ def _commit(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> No
     """Commit the rows of a batch to the lake, then put its versions on record (S43)."""
     lake, state = stores.lake, stores.state
     _remove_unfinished(stores, table)
-    frames = [staged(lake, frame) for frame in _together([item.frame for item in batch if item.frame is not None])]
+    parts = [part for item in batch for part in item.rows]
+    frames = [part for part in parts if isinstance(part, pl.DataFrame)]
+    waiting = [part for part in parts if isinstance(part, Staged)] + [staged(lake, one) for one in _together(frames)]
     taken = [item.version for item in batch if item.version.status == "ingested"]
     if not taken:
         _record(state, table, batch, taken, run_id)
@@ -235,7 +233,7 @@ def _commit(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> No
     file_records.begin(state, table.name, taken)
     author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
     with write(lake, author, {"files": [item.version.path for item in batch]}) as tx:
-        for rows in frames:
+        for rows in waiting:
             tx.append("raw", table.name, rows, evolve=True)
         after(tx, state, lambda: _record(state, table, batch, taken, run_id))
 

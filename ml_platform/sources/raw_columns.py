@@ -32,7 +32,7 @@ class Places:
 
     def __init__(self, lake: Lake, table: str) -> None:
         self._lake = lake
-        self._columns = lake.columns("raw", table)
+        self.columns = lake.columns("raw", table)
         self._types: dict[tuple[tuple[str, pl.DataType], ...], dict[str, str]] = {}
 
     def of(self, frame: pl.DataFrame, path: str) -> Placed:
@@ -40,22 +40,22 @@ class Places:
         schema = tuple(frame.schema.items())
         if schema not in self._types:
             self._types[schema] = types_in_duckdb(self._lake, frame)
-        placed = homes_of(frame, self._columns, self._types[schema])
+        placed = homes_of(frame, self.columns, self._types[schema])
         homes = {home: kind for home, kind in placed.values() if home is not None}
-        new = [home for home in homes if home not in self._columns]
+        new = [home for home in homes if home not in self.columns]
         most = self._lake.settings.max_columns
-        if len(self._columns) + len(new) > most:
+        if len(self.columns) + len(new) > most:
             listed = ", ".join(repr(name) for name in new[:3])
             raise LimitExceeded(
                 path,
                 f"with its {len(new):,} new columns ({listed}, …) the raw table would have "
-                f"{len(self._columns) + len(new):,}, and it takes {most:,}",
+                f"{len(self.columns) + len(new):,}, and it takes {most:,}",
                 "max_columns",
                 most,
                 position=f"{frame.width:,} columns",
                 remedy="Keep fewer columns, or rows of name and value instead of columns.",
             )
-        self._columns |= homes
+        self.columns = self.columns | homes
         return placed
 
 
@@ -123,6 +123,12 @@ def read_raw(lake: Lake, table: str, file_id: str, columns: str, rows: list[int]
     return _as_read(stored, columns)
 
 
+def read_raw_between(lake: Lake, table: str, file_id: str, columns: str, first: int, end: int) -> pl.DataFrame:
+    """The rows of one file version from the number `first` on, before `end`, as `read_raw` gives them."""
+    stored = _stored_rows(lake, table, columns, "_file = ? AND _row >= ? AND _row < ?", [file_id, first, end], order="")
+    return _as_read(stored if stored["r"].is_sorted() else stored.sort("r"), columns)
+
+
 def read_raw_files(lake: Lake, table: str, file_ids: Sequence[str], columns: str) -> dict[str, pl.DataFrame]:
     """The rows of several file versions with the same `columns`, as `read_raw` gives them; one question for all."""
     where = "_file IN (SELECT unnest(?::VARCHAR[]))"
@@ -131,21 +137,23 @@ def read_raw_files(lake: Lake, table: str, file_ids: Sequence[str], columns: str
     return {file_id: _as_read(parts.get((file_id,), stored.clear()), columns) for file_id in file_ids}
 
 
-def _stored_rows(lake: Lake, table: str, columns: str, where: str, parameters: list[Any]) -> pl.DataFrame:
+def _stored_rows(
+    lake: Lake, table: str, columns: str, where: str, parameters: list[Any], order: str = f"ORDER BY {FILE}, {ROW}"
+) -> pl.DataFrame:
     """`f` (the file), `r` (the row) and c0, c1, … for the columns that are stored."""
     file_hashes.check(lake, [("raw", table)])
     placed: Placed = json.loads(columns)
     stored = [home for home, _ in placed.values() if home is not None]
     listed = ", ".join([f"{FILE} AS f", f"{ROW} AS r", *(f"{quoted(home)} AS c{i}" for i, home in enumerate(stored))])
-    return lake.frame(f"SELECT {listed} FROM raw.{quoted(table)} WHERE {where} ORDER BY {FILE}, {ROW}", parameters)
+    return lake.frame(f"SELECT {listed} FROM raw.{quoted(table)} WHERE {where} {order}", parameters)
 
 
-def as_stored(frame: pl.DataFrame, placed: Placed, file_id: str) -> pl.DataFrame:
-    """The rows of a version as they go into the raw table, in their order."""
+def as_stored(frame: pl.DataFrame, placed: Placed, file_id: str, first: int = 0) -> pl.DataFrame:
+    """The rows of a version as they go into the raw table, in their order; `first` is the number of the first."""
     # `select` would read a name such as "*" as a pattern.
     kept = [frame[name].alias(home) for name, (home, _) in placed.items() if home is not None]
     ids = pl.Series(FILE, [file_id]).new_from_index(0, frame.height)
-    return pl.DataFrame([*kept, ids, pl.int_range(frame.height, eager=True).alias(ROW)])
+    return pl.DataFrame([*kept, ids, pl.int_range(first, first + frame.height, eager=True).alias(ROW)])
 
 
 def _as_read(stored: pl.DataFrame, columns: str) -> pl.DataFrame:

@@ -18,6 +18,7 @@ from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.sources.raw_columns import FILE, Placed, as_stored, types_in_duckdb
 from ml_platform.sources.registry import source_of
+from ml_platform.sources.row_intake import RowIntake
 from ml_platform.sources.scan import read_key
 from ml_platform.sources.source import Available, Source
 from ml_platform.spec.partitions import WHOLE
@@ -67,17 +68,17 @@ def reread(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
         return []
     data_files.set_aside_damaged(stores.lake)  # what was lost since the lake was opened
     source = source_of(stores.settings, table)
-    batch: list[tuple[FileVersion, pl.DataFrame]] = []
+    batch: list[tuple[FileVersion, RowIntake]] = []
     reread_paths: list[str] = []
     for version, available in _sought(source, stores, table, list(_lacking(stores, table))).readable:
         if on_file is not None:
             on_file(version.path)
-        frame = _read_again(stores, source, version, available)
-        if frame is None:
+        rows = _read_again(stores, source, version, available)
+        if rows is None:
             continue
-        batch.append((version, frame))
+        batch.append((version, rows))
         reread_paths.append(version.path)
-        if sum(rows.estimated_size() for _, rows in batch) > _BATCH_BYTES:
+        if rows.is_large or sum(one.bytes for one, _ in batch) > _BATCH_BYTES:
             _store(stores, table, run_id, batch)
             batch = []
     if batch:
@@ -131,29 +132,40 @@ def _fingerprint(available: Available) -> str | None:
         return None  # it went away since it was discovered
 
 
-def _read_again(stores: Stores, source: Source, version: FileVersion, available: Available) -> pl.DataFrame | None:
+def _read_again(stores: Stores, source: Source, version: FileVersion, available: Available) -> RowIntake | None:
     """The version's rows as they are stored; None where the content differs by now, or is read otherwise."""
+    placed: Placed = json.loads(version.columns)
+
+    def stored(read: pl.DataFrame, first: int, _: str) -> pl.DataFrame:
+        frame = storable(read)
+        types = types_in_duckdb(stores.lake, frame)
+        same_types = all(types.get(name) == kind for name, (home, kind) in placed.items() if home is not None)
+        if not same_types or set(placed) != set(types):
+            raise FileRefused(version.path, "its columns are read otherwise than before")
+        return as_stored(frame, placed, version.file_id, first)
+
+    rows = RowIntake(stores.lake, stored)
+    same = False
     try:
-        reading = source.read(available)
-        if reading.rows is None or reading.fingerprint != version.sha256 or reading.rows.height != version.rows:
-            return None
-        frame = storable(reading.rows)
+        reading = source.read(available, rows)
+        same = reading.error is None and reading.fingerprint == version.sha256 and rows.height == version.rows
     except (FileRefused, SourceUnavailable, FileNotFoundError):
         return None
-    placed: Placed = json.loads(version.columns)
-    types = types_in_duckdb(stores.lake, frame)
-    same_types = all(types.get(name) == kind for name, (home, kind) in placed.items() if home is not None)
-    return as_stored(frame, placed, version.file_id) if same_types and set(placed) == set(types) else None
+    finally:
+        if not same:
+            rows.discard()
+    return rows if same else None
 
 
-def _store(stores: Stores, table: Table, run_id: str, batch: list[tuple[FileVersion, pl.DataFrame]]) -> None:
+def _store(stores: Stores, table: Table, run_id: str, batch: list[tuple[FileVersion, RowIntake]]) -> None:
     """Put the rows of these versions into the lake, in place of what is left of them."""
-    rows = [staged(stores.lake, frame) for _, frame in batch]
+    parts = [part for _, rows in batch for part in rows.rows]
+    waiting = [staged(stores.lake, part) if isinstance(part, pl.DataFrame) else part for part in parts]
     author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
     with write(stores.lake, author, {"read again": [version.path for version, _ in batch]}) as tx:
         if stores.lake.columns("raw", table.name):
             ids = [version.file_id for version, _ in batch]
             listed = ", ".join("?" * len(ids))
             tx.execute(f"DELETE FROM raw.{quoted(table.name)} WHERE {FILE} IN ({listed})", ids)
-        for frame in rows:
-            tx.append("raw", table.name, frame, evolve=True)
+        for rows in waiting:
+            tx.append("raw", table.name, rows, evolve=True)

@@ -40,16 +40,25 @@ class Available:
     fingerprint: Callable[[], str | None]
 
 
+class RowSink(Protocol):
+    """What takes the rows of one version, in bounded frames of one schema."""
+
+    def begin(self, fingerprint: str) -> None:
+        """The rows of the content with that SHA-256 follow, from the first; what was taken before is forgotten."""
+
+    def take(self, frame: pl.DataFrame) -> None:
+        """The next rows, in their order. At least one frame comes, if need be without rows. Raises FileRefused."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """A version as it was read.
 
-    rows:        in their order; None when it was refused, and `error` says why.
     fingerprint: the SHA-256 of the content in hex; "" when it could not be opened.
     stamp:       of what was read.
+    error:       why it was refused; None when all rows were taken.
     """
 
-    rows: pl.DataFrame | None
     fingerprint: str
     stamp: Stamp
     error: str | None = None
@@ -74,8 +83,8 @@ class Source(Protocol):
         the source cannot be asked.
         """
 
-    def read(self, version: Available) -> Reading:
-        """The rows of a version.
+    def read(self, version: Available, rows: RowSink) -> Reading:
+        """Hand the rows of a version to `rows`. They count only where the result has no `error`.
 
         Raises SourceUnavailable for what cannot be read now, FileNotFoundError for what went away.
         """

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ml_platform.errors import SourceUnavailable, first_line
+from ml_platform.errors import FileRefused, SourceUnavailable, first_line
 from ml_platform.escaping import markdown_code
 from ml_platform.lake.storable import storable
 from ml_platform.settings import Settings
-from ml_platform.sources.source import Available, Reading, Source, Stamp
+from ml_platform.sources.chunks import bounded
+from ml_platform.sources.source import Available, Reading, RowSink, Source, Stamp
 from ml_platform.sources.sql_connection import connected
 from ml_platform.spec.sources import Sql
 from ml_platform.spec.tables import Table
@@ -63,16 +64,23 @@ class SqlSource(Source):
                 yield Available(self._path(after, upto), Stamp(0, columns), _unknown)
                 after = upto
 
-    def read(self, version: Available) -> Reading:
+    def read(self, version: Available, rows: RowSink) -> Reading:
         if self._failed is not None:
             raise self._failed  # a later range on record would hide this one
         try:
             with self._connected() as connection:
-                rows = self._rows(connection, version.path)
+                frame = self._rows(connection, version.path)
         except SourceUnavailable as failure:
             self._failed = failure
             raise
-        return Reading(rows, _digest(rows), version.stamp)
+        digest = _digest(frame)
+        rows.begin(digest)
+        try:
+            for part in bounded([frame]):
+                rows.take(part)
+        except FileRefused as refused:
+            return Reading(digest, version.stamp, str(refused))
+        return Reading(digest, version.stamp)
 
     def marks(self) -> list[list[Any]]:
         try:

@@ -1,6 +1,6 @@
 """When the rows of a validated partition matter, kept with its record so that no plan reads the rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, fields
 from typing import Any
 
@@ -26,6 +26,30 @@ class Spans:
     first_known: int | None
     last_known: int | None
     newest_event: int | None
+
+    @classmethod
+    def of_no_rows(cls) -> "Spans":
+        """No row has a moment."""
+        return cls(None, None, None, None, None)
+
+    def joined(self, other: "Spans") -> "Spans":
+        """The spans of these rows and the other ones together.
+
+        >>> Spans(3, 5, 3, 4, None).joined(Spans(2, 4, None, None, None))
+        Spans(first_usable=2, last_relevant=5, first_known=3, last_known=4, newest_event=None)
+        """
+        return Spans(
+            _of_present(min, self.first_usable, other.first_usable),
+            _of_present(max, self.last_relevant, other.last_relevant),
+            _of_present(min, self.first_known, other.first_known),
+            _of_present(max, self.last_known, other.last_known),
+            _of_present(max, self.newest_event, other.newest_event),
+        )
+
+
+def _of_present(choose: Callable[[list[int]], int], *moments: int | None) -> int | None:
+    present = [moment for moment in moments if moment is not None]
+    return choose(present) if present else None
 
 
 _COLUMNS = [table.c[field.name] for field in fields(Spans)]

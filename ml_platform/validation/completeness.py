@@ -15,7 +15,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.state.stores import Stores
 from ml_platform.validation import file_plans
-from ml_platform.validation.screening import PARTITION, RULE_HOLDS
+from ml_platform.validation.judging import PARTITION, RULE_HOLDS
 
 Slices = Mapping[str, Partitions | None]
 

@@ -14,7 +14,7 @@ from ml_platform.spec.tables import Table
 from ml_platform.state import ledger
 from ml_platform.state.files import versions
 from ml_platform.state.stores import Stores
-from ml_platform.validation.screening import RULE_HOLDS
+from ml_platform.validation.judging import RULE_HOLDS
 from ml_platform.validation.screenings import needs_keys, screen_files
 from ml_platform.validation.validated import validated_keys
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 
 import polars as pl
 
@@ -14,7 +14,6 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import unusable
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
-from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.locks import table_lock
 from ml_platform.sources.scan import Refusal
 from ml_platform.spec.canonical import content_key, libraries
@@ -24,11 +23,10 @@ from ml_platform.state import ledger
 from ml_platform.state import screenings as screening_records
 from ml_platform.state.database import State
 from ml_platform.state.files import FileVersion, by_path, chain, versions
-from ml_platform.state.screenings import ScreeningRecord
 from ml_platform.state.stores import Stores
 from ml_platform.state.withdrawals import NO_CONTENT
-from ml_platform.validation.file_batches import Converted, batches, converted_rows, raw_rows
-from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen, screen_withdrawn
+from ml_platform.validation.file_batches import batches
+from ml_platform.validation.file_screening import screen_batch
 
 SCREENING_VERSION = 2  # raise it when the same file, contract and clean would be screened otherwise
 
@@ -197,21 +195,7 @@ def screen_files(stores: Stores, table: Table, partitions: Partitions | None, ke
         # A refused version lets the one before it stand, which may not be screened either.
         while waiting := state.waiting:
             for batch in batches(waiting):
-                raw = raw_rows(stores.lake, table, batch)
-                converted = converted_rows(table, batch, raw)
-                screened = [
-                    _screen(
-                        stores,
-                        table,
-                        version,
-                        raw.pop(version.file_id, None),
-                        partitions,
-                        state,
-                        needs,
-                        converted.pop(version.file_id, None),
-                    )
-                    for version in batch
-                ]
+                screened = screen_batch(stores, table, batch, partitions, state.key, needs, state.columns_before)
                 screening_records.record(stores.state, screened)
             state = _whole(stores, table, partitions, keys)
     return state
@@ -236,50 +220,3 @@ def needed_rows(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
             f"SELECT {listed} FROM validated.{quoted(name)} WHERE _superseded_at IS NULL ORDER BY _file, _row"
         )
     return frames
-
-
-def _screen(
-    stores: Stores,
-    table: Table,
-    version: FileVersion,
-    raw: pl.DataFrame | None,
-    partitions: Partitions | None,
-    state: Screenings,
-    needs: Mapping[str, pl.DataFrame],
-    converted: Converted | None,
-) -> ScreeningRecord:
-    key = state.key
-    # Otherwise a data file of the lake was lost; to go on would lose the rows silently.
-    if raw is not None and raw.height != version.rows:
-        raise IngestionError(
-            f"{version.path}: raw.{table.name} holds {raw.height:,} of its {version.rows:,} rows.",
-            remedy=f"Land a file with the same content again (SHA-256 {version.sha256}): the next run reads it.",
-        )
-    try:
-        if raw is None:
-            result = screen_withdrawn(table, partitions)
-        else:
-            result = screen(
-                table, raw, version.path, needs, partitions, partial(state.columns_before, version), converted
-            )
-    except RAISED as fault:  # whatever it is, it is about this file; the others go on
-        error = str(refusal(version.path, fault, "its rows were checked against the contract"))
-        return ScreeningRecord(table.name, version.file_id, key, "", 0, 0, 0, 0, "{}", error)
-    with stores.blobs.writing() as path:
-        result.frame.write_parquet(path, row_group_size=100_000)
-        digest = stores.blobs.put_file(path)
-    counts = {
-        str(name): [valid, refused, 0, 0]
-        for name, valid, refused in result.frame.group_by(PARTITION)
-        .agg(RULE_HOLDS.sum().alias("valid"), (~RULE_HOLDS).sum().alias("refused"))
-        .iter_rows()
-    }
-    for name, count in result.duplicates.items():
-        counts.setdefault(name, [0, 0, 0, 0])[2] = count
-    if result.dropped:
-        counts.setdefault(min(counts, default=""), [0, 0, 0, 0])[3] = result.dropped
-    valid, refused, duplicates, dropped = (sum(c[i] for c in counts.values()) for i in range(4))
-    partitioned = json.dumps(counts, sort_keys=True)
-    return ScreeningRecord(
-        table.name, version.file_id, key, digest, valid, refused, duplicates, dropped, partitioned, None
-    )

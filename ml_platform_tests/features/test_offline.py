@@ -267,7 +267,7 @@ def test_no_examples_give_an_empty_table_of_the_right_columns(connection: duckdb
 
 
 def test_an_example_without_its_time_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(FeatureError, match="1 examples have no departs"):
+    with pytest.raises(FeatureError, match="1 example has no departs"):
         features(connection, pipeline(COUNT), [{**example(1, 1), "departs": None}])
 
 
@@ -290,6 +290,25 @@ def test_the_inputs_of_an_example_are_those_that_had_arrived_by_then(connection:
     assert list(rows_read.columns) == list(definition.row_schema)
     name = compute(connection, definition, sql, relations)
     assert connection.execute(f"SELECT count(*) FROM {name}").fetchall() == [(2,)]
+
+
+def test_bounds_choose_among_all_versions_of_an_example_whose_time_moved(connection: duckdb.DuckDBPyConnection) -> None:
+    declared = pipeline(COUNT)
+    versions = [
+        flight(number, departs, departs + 2, arrival=arrival, place=place)
+        for number in range(8)
+        for place, (departs, arrival) in enumerate(
+            [(10 + number, 5), (30 - number, 8), (24, 11 + number)][: 2 + number % 2]
+        )
+    ]
+    relations = validated(connection, declared, {"flights": versions})
+    definition = FeatureDefinition.of(declared)
+    every = connection.execute(examples_sql(definition, relations["flights"], None, None)).pl().sort("flight")
+    times = every["departs"].unique().sort().to_list()
+    start, end = times[1], times[-1]
+    within = connection.execute(examples_sql(definition, relations["flights"], start, end)).pl().sort("flight")
+    assert within.rows() == every.filter(pl.col("departs").is_between(start, end, closed="left")).rows()
+    assert 0 < within.height < every.height
 
 
 def test_a_landing_counts_only_where_the_table_says_when_it_was_known() -> None:  # S3: refused at load

@@ -13,7 +13,8 @@ from ml_platform.quality.history import FIELDS, History, Profile, column
 from ml_platform.quality.profile import profile
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.tables import Table
-from ml_platform.validation.screening import PARTITION, RULE_HOLDS, screen
+from ml_platform.validation.judging import PARTITION, RULE_HOLDS
+from ml_platform.validation.screening import screen
 from ml_platform_tests.ingestion_sandbox import MONTHS
 
 THINNED = 5  # every fifth flight

@@ -19,7 +19,8 @@ from ml_platform.spec.partitions import Monthly
 from ml_platform.spec.plausibility import Plausible
 from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
-from ml_platform.validation.screening import RULE_HOLDS, screen
+from ml_platform.validation.judging import RULE_HOLDS
+from ml_platform.validation.screening import screen
 from ml_platform_tests.examples import tries
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, readings
 from ml_platform_tests.quality import flight_profiles

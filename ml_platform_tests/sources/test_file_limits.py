@@ -19,8 +19,9 @@ from ml_platform.authoring.opened import opened
 from ml_platform.errors import FileRefused, LimitExceeded, SourceUnavailable
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import FileLimits, Settings
-from ml_platform.sources import file_reading
-from ml_platform.sources.file_reading import csv_share, read, unopened
+from ml_platform.sources import csv_reading
+from ml_platform.sources.csv_reading import csv_share
+from ml_platform.sources.file_reading import read, unopened
 from ml_platform.sources.files import FileSource
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.guard import Guard
@@ -179,7 +180,7 @@ def test_a_csv_is_read_with_the_memory_and_the_threads_of_the_settings(tmp_path:
     limits = FileLimits(memory_limit=memory, threads=64)
     assert read(tmp_path / "a.csv", "a.csv", Files("a.csv"), limits).height == 100_000
     share = csv_share(limits)
-    reader = file_reading._reader(share["memory_limit"], share["threads"])
+    reader = csv_reading._reader(share["memory_limit"], share["threads"])
     [(threads, folder)] = reader.execute(
         "SELECT current_setting('threads'), current_setting('temp_directory')"
     ).fetchall()

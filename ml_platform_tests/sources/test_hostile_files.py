@@ -21,7 +21,7 @@ from ml_platform.errors import FileRefused, LakeError, SourceUnavailable
 from ml_platform.lake.storable import storable
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.sources import column_values, raw
+from ml_platform.sources import arriving, column_values, raw
 from ml_platform.sources.faults import refusal
 from ml_platform.sources.file_reading import read
 from ml_platform.sources.landed import landed, strays
@@ -222,13 +222,13 @@ def test_a_file_for_which_memory_was_short_is_not_on_record_and_read_by_the_next
 
     sandbox.put("customers/a.csv", "id,name\n1,Ada\n")
     sandbox.put("customers/g.csv", "id,name\n2,Grace\n")
-    monkeypatch.setattr(raw, "storable", starved)
+    monkeypatch.setattr(arriving, "storable", starved)
     report = sandbox.ingest(customers())
     assert (report.ingested, report.refused) == (["customers/a.csv"], [])
     [waiting] = report.waiting
     assert waiting.path == "customers/g.csv" and "not enough memory" in waiting.error
     assert pending(sandbox.state, customers()).paths == ["customers/g.csv"]
-    monkeypatch.setattr(raw, "storable", storable)
+    monkeypatch.setattr(arriving, "storable", storable)
     assert sandbox.ingest(customers()).ingested == ["customers/g.csv"]
 
 

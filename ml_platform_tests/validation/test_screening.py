@@ -10,7 +10,8 @@ import pytest
 from ml_platform.errors import DeclarationError, FileRefused
 from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
-from ml_platform.validation.screening import PARTITION, RAW, REASON, RULE, Screened, screen
+from ml_platform.validation.judging import PARTITION, RAW, REASON, RULE
+from ml_platform.validation.screening import Screened, screen
 from ml_platform_tests.ingestion_sandbox import MONTHS, Reading, customers, readings
 
 

@@ -1,0 +1,33 @@
+"""Keys of a partition that have several current rows, there or in another partition."""
+
+from ml_platform.lake.connection import Lake
+from ml_platform.naming import quoted
+from ml_platform.spec.tables import Table
+
+
+def repeated_keys(lake: Lake, table: Table, partition: str) -> tuple[int, str]:
+    """How many keys of the partition have several current rows, and in which partitions, as a text.
+
+    Rows of other partitions are only compared with the hashes of this one's keys, and nothing of them is held.
+    """
+    names = table.key or tuple(table.columns)
+    current = f"SELECT * FROM validated.{quoted(table.name)} WHERE _superseded_at IS NULL"
+    hashed = f"hash({', '.join(quoted(name) for name in names)})"
+    mine = f"SELECT {hashed} AS h FROM ({current}) WHERE _partition = ?"
+    others = f"SELECT {hashed} AS h FROM ({current}) WHERE _partition <> ?"
+    suspects = lake.rows(
+        f"SELECT h FROM ({mine}) GROUP BY h HAVING count(*) > 1 "
+        f"UNION SELECT o.h FROM ({others}) o SEMI JOIN ({mine}) m ON o.h = m.h",
+        [partition] * 3,
+    )
+    hashes = [h for (h,) in suspects]
+    if not hashes:
+        return 0, ""
+    key = ", ".join(quoted(name) for name in names)
+    count, parts = lake.rows(
+        f"SELECT count(*), list(DISTINCT _parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS _parts "
+        f"FROM ({current}) WHERE {hashed} IN (SELECT unnest(?::UBIGINT[])) GROUP BY {key} HAVING count(*) > 1 "
+        "AND list_contains(list(_partition), ?))",
+        [hashes, partition],
+    )[0]
+    return count, ", ".join(sorted({name for part in parts or [] for name in part}))
