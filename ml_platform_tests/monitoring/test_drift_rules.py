@@ -9,9 +9,10 @@ import pytest
 
 from ml_platform import Drift
 from ml_platform.monitoring.calendar import SLICES, Slice, calendar_columns
-from ml_platform.monitoring.drift import CALENDAR, ColumnDrift, Population, compared, weighted
+from ml_platform.monitoring.drift import CALENDAR, ColumnDrift, compared, weighted
 from ml_platform.monitoring.drift_checks import check_names, run_checks
 from ml_platform.monitoring.drift_rules import alarming
+from ml_platform.monitoring.population import Population
 
 NORMAL = np.random.default_rng(7).normal(size=3000)
 LEVELS = ["a", "b", "c"] * 1000
