@@ -26,9 +26,13 @@ demo: install ## Six months of real New York flights become a champion, through 
 
 dev: install ## The Dagster UI on 127.0.0.1:3000, and the reports that its links lead to on 127.0.0.1:3001
 	mkdir -p $(DAGSTER_HOME)
-	@trap 'kill $$reports 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
-	$(BIN)/ml-platform reports & reports=$$!; \
-	$(BIN)/dagster dev --host 127.0.0.1 --port 3000
+	@# Both in the background: a shell that waits for a command in the foreground acts on no signal until that ends.
+	@# A shell has what it starts there ignore SIGINT, and Dagster then ignores SIGTERM, too: SIG_DFL undoes that.
+	@$(BIN)/ml-platform reports & reports=$$!; \
+	$(BIN)/python -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); \
+	  os.execv(sys.argv[1], sys.argv[1:])' $(BIN)/dagster dev --host 127.0.0.1 --port 3000 & dagster=$$!; \
+	trap 'kill $$reports 2>/dev/null; wait' EXIT; trap 'exit 130' INT; trap 'kill $$dagster; exit 143' TERM; \
+	wait $$dagster
 
 check: install ## Lint, types, import rules
 	$(BIN)/ruff check .

@@ -18,6 +18,7 @@
     ├── TrainingError           a training set or a model cannot be made
     │   └── ProcessKilled       the process that trained was ended from outside
     ├── ScoringError            rows do not fit the model that scores them
+    ├── ServingError            the online store or a service cannot be used
     ├── EvaluationError         a metric or a gate cannot be computed
     ├── ReportError             a report cannot be drawn
     ├── PromotionRefused        a version may not serve
@@ -236,6 +237,10 @@ class ProcessKilled(TrainingError):
 
 class ScoringError(PlatformError):
     """Rows do not fit the model: a column is missing or has a type it was not trained on."""
+
+
+class ServingError(PlatformError):
+    """The online store or a service cannot be used: not filled, not writable, or asked for what it cannot answer."""
 
 
 class PromotionRefused(PlatformError):

@@ -16,6 +16,15 @@ def make_private(path: Path) -> None:
             path.chmod(private)
 
 
+def create_private(file: Path) -> None:
+    """Create an empty file with mode 0600, and its folders, unless it is there.
+
+    SQLite takes an empty file for a new database, and gives the files beside it the same mode.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))
+
+
 def make_database_private(file: Path) -> None:
     """The same for a SQLite database with the files beside it."""
     for ending in _OF_SQLITE:

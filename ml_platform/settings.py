@@ -85,6 +85,10 @@ class Settings(FileLimits, BaseSettings):
     lock_timeout: float = Field(default=600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
+    online_days: float = Field(
+        default=1.0, ge=0, le=_CENTURY, allow_inf_nan=False
+    )  # how long before the newest row a request's prediction time may lie
+    log_budget_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000  # of the prediction log of one pipeline on disk
     keep_snapshots_days: float = Field(
         default=7.0, ge=0, le=_CENTURY, allow_inf_nan=False
     )  # `maintain` expires older ones
@@ -164,6 +168,11 @@ class Settings(FileLimits, BaseSettings):
     def reports(self) -> Path:
         """Report pages: `<pipeline>/<partition>/report.html`, with their figures as JSON beside them."""
         return self.data / "reports"
+
+    @property
+    def online(self) -> Path:
+        """The online store and the prediction log of the service."""
+        return self.data / "online"
 
     @property
     def artifacts(self) -> Path:

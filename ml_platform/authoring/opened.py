@@ -13,7 +13,7 @@ import polars as pl
 from ml_platform.authoring.dialect import check_header, separator
 from ml_platform.errors import AuthoringError, DeclarationError, FileRefused, PlatformError, UnfitArgument
 from ml_platform.lake.storable import storable
-from ml_platform.naming import literal
+from ml_platform.naming import counted, literal
 from ml_platform.settings import FileLimits
 from ml_platform.sources import csv_reading, file_reading
 from ml_platform.sources.broken_files import ContentBroken, WrongEncoding
@@ -143,7 +143,7 @@ def _opened(guard: Guard, suffix: str, kind: str, plain: Path, staged: Path, enc
     rows = int(pl.scan_parquet(staged).select(pl.len()).collect().item()) if staged.exists() else 0
     if rows < FEWEST_ROWS:
         raise AuthoringError(
-            f"{path} has {rows} rows, too few to learn from and to judge on.",
+            f"{path} has {counted(rows, 'row')}, too few to learn from and to judge on.",
             remedy=f"{FEWEST_ROWS} are the least; some hundreds are better.",
         )
     stem = path[: len(path) - len(suffix)] if suffix else path

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from ml_platform.cli import trees
 from ml_platform.cli.output import cell, emit_json, emit_table, emit_tree, note, say
+from ml_platform.naming import counted
 
 if TYPE_CHECKING:
     from ml_platform.errors import AmbiguousKey
@@ -97,4 +98,5 @@ def show_candidates(error: "AmbiguousKey", *, as_json: bool) -> None:
         return
     emit_table(rows, title=error.what)
     more = error.keys - len({row["key"] for row in rows})
-    note(f"Give one of them whole, or more of it{f'; {more:,} more keys fit' if more else ''}.")
+    others = f"; {counted(more, 'more key fits', 'more keys fit')}" if more else ""
+    note(f"Give one of them whole, or more of it{others}.")

@@ -12,6 +12,7 @@ from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
 from ml_platform.cli.dagster_home import dagster_is_there
 from ml_platform.cli.output import Rows, emit_json, emit_table, note, say
+from ml_platform.naming import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ def sql(
     else:
         emit_table(rows, exact=True, empty=f"No rows of {', '.join(answer.types)}.")
     if answer.more:
-        note(f"These are the first {limit:,} rows; --limit shows more.")
+        note(f"{'This is' if limit == 1 else 'These are'} the first {counted(limit, 'row')}; --limit shows more.")
 
 
 def quarantine(

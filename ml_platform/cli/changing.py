@@ -70,7 +70,7 @@ def land(
         return
     emit_table(rows[:_SHOWN])
     if len(rows) > _SHOWN:
-        say(f"and {len(rows) - _SHOWN:,} more files.")
+        say(f"and {counted(len(rows) - _SHOWN, 'more file')}.")
     note(f"`ml-platform run {pipeline}` ingests them.")
 
 

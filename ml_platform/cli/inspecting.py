@@ -1,5 +1,6 @@
 """Commands that list declarations and results: pipelines, status, models."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -8,7 +9,7 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, parse_version
 from ml_platform.cli.command import Command
 from ml_platform.cli.notes import tell_earlier, tell_strays, tell_waiting
-from ml_platform.cli.output import Rows, complain, emit_json, emit_lines, emit_table, note, say
+from ml_platform.cli.output import Rows, complain, emit_json, emit_lines, emit_table, note, say, was_alarmed
 
 if TYPE_CHECKING:
     pass
@@ -110,8 +111,11 @@ def status(
         raise typer.Exit(1)
 
 
-def show_months(name: str, rows: Rows, title: str = "") -> None:
-    """The rows of `views.status.months` for people: the metric in the header, the champion's number alone."""
+def show_months(name: str, rows: Rows, title: str = "", alarms: Sequence[str] = ()) -> None:
+    """The rows of `views.status.months` for people: the metric in the header, the champion's number alone.
+
+    What the lines of `alarms`, printed before, say of a candidate is not said again.
+    """
     shown = []
     for row in rows:
         apart = ("metric", "realised", "reasons", "waits_for", "waiting_since")
@@ -133,6 +137,8 @@ def show_months(name: str, rows: Rows, title: str = "") -> None:
     for row in rows:
         if row["outcome"] in ("blocked", "waiting"):
             why = "; ".join(row["reasons"])  # the first says "blocked by data: …"
+            if all(was_alarmed(reason, alarms) for reason in row["reasons"]):
+                continue
             note(f"{name} {row['partition']}, candidate {why if row['outcome'] == 'blocked' else f'waiting: {why}'}.")
 
 

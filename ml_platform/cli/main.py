@@ -24,6 +24,7 @@ from ml_platform.cli import (
     maintaining,
     reporting,
     running,
+    serving,
     tracing,
 )
 from ml_platform.cli.output import complain, say
@@ -39,7 +40,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_GROUPS = (authoring, running, inspecting, tracing, reporting, alerting, asking, deciding, changing, maintaining)
+_GROUPS = (
+    authoring,
+    running,
+    serving,
+    inspecting,
+    tracing,
+    reporting,
+    alerting,
+    asking,
+    deciding,
+    changing,
+    maintaining,
+)
 for module in (*_GROUPS, backing_up):
     module.register(app)
 

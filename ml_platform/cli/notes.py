@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ml_platform.cli.output import note
-from ml_platform.naming import counted
+from ml_platform.naming import counted, listed
 
 if TYPE_CHECKING:
     from ml_platform.runtime.planner import Planner
@@ -35,6 +35,26 @@ def tell_outdated(planner: "Planner") -> None:
         )
 
 
+def tell_lost(planner: "Planner") -> None:
+    """Print a note if stored outputs are missing or damaged: which, and how each is mended."""
+    from ml_platform.runtime.lost_outputs import lost_outputs
+
+    lost, name = lost_outputs(planner), planner.pipeline.name
+    for again, remedy in (
+        (True, f"`ml-platform run {name}` makes {{}} again."),
+        (
+            False,
+            f"A change since then keeps a run from making {{}} again: `ml-platform restore FOLDER`, or "
+            f"`ml-platform run {name} --recompute` makes new ones.",
+        ),
+    ):
+        of_kind = [one.words for one in lost if one.made_again is again]
+        if of_kind:
+            are = counted(len(of_kind), "stored output is", "stored outputs are")
+            them = "it" if len(of_kind) == 1 else "them"
+            note(f"{are} missing or damaged: {listed(of_kind, 6)}. {remedy.format(them)}")
+
+
 def tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     """Print what a pipeline waits for, what its sources have, and what was refused."""
     from ml_platform.monitoring.waiting import waiting as waiting_for
@@ -42,6 +62,7 @@ def tell_waiting(workspace: "Workspace", pipeline: "ModelPipeline") -> None:
     from ml_platform.steps.all_steps import planner as planner_of
 
     planner = planner_of(workspace, pipeline)
+    tell_lost(planner)
     tell_outdated(planner)
 
     looks = planner.pending()

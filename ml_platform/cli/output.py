@@ -7,7 +7,7 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from rich.tree import Tree
 
 from ml_platform.cli.layout import GAP, Column, fitted
 from ml_platform.escaping import lines, printable
+from ml_platform.naming import counted
 from ml_platform.redaction import without_secrets
 
 console = Console(highlight=False)
@@ -80,7 +81,7 @@ def emit_table(rows: Rows, *, title: str = "", empty: str = "Nothing to show.", 
     wide = console if total <= console.width else Console(width=total, highlight=False)
     wide.print(table, width=total, crop=False)
     if left_out := [column.header for column in columns[len(widths) :]]:
-        rest = f" and {len(left_out) - 5} more columns" if len(left_out) > 5 else ""
+        rest = f" and {counted(len(left_out) - 5, 'more column')}" if len(left_out) > 5 else ""
         note(f"No room for {', '.join(left_out[:5])}{rest}: --json shows everything, a wider terminal more.")
 
 
@@ -118,6 +119,15 @@ def alarm(line: str) -> None:
     errors.print(
         Text("alert ", style=f"bold {colour}").append(printable(message), style="default not bold"), soft_wrap=True
     )
+
+
+def was_alarmed(sentence: str, alarms: Iterable[str]) -> bool:
+    """Whether an alert's line that was printed holds the sentence, whatever its first letter.
+
+    >>> was_alarmed("blocked by data: a.csv", ["error: Promotion blocked. Blocked by data: a.csv Land another."])
+    True
+    """
+    return any(sentence[1:] in line for line in alarms)
 
 
 def complain(what: str, remedy: str = "") -> None:

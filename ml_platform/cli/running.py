@@ -14,7 +14,7 @@ from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
 from ml_platform.cli.inspecting import show_months
 from ml_platform.cli.notes import tell_earlier, tell_outdated, tell_strays
-from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say
+from ml_platform.cli.output import alarm, emit_json, emit_table, errors, note, say, was_alarmed
 from ml_platform.errors import PlatformError
 from ml_platform.naming import counted
 
@@ -59,7 +59,8 @@ def run(
     declared = opening.declared(pipeline)
     declared.partition_keys(through or only)  # a partition that does not exist is refused before anything is opened
     check_dagster()
-    run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json)
+    alarms: list[str] = []
+    run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json, alarms=alarms)
     from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.steps.decision import of
     from ml_platform.views.status import SHOWN, months
@@ -69,14 +70,17 @@ def run(
     if as_json:
         emit_json([{"pipeline": pipeline, **row} for row in rows])
     elif rows:
-        show_months(pipeline, rows)
+        show_months(pipeline, rows, alarms=alarms)
         tell_earlier(workspace, declared)
         if not rows[-1]["champion"] and rows[-1]["outcome"] == "skipped":
             note(f"No champion yet, no model was trained: {of(workspace, declared, rows[-1]['partition']).reason}")
     else:
+        from ml_platform.demo.example import examples
+
+        example_data = f" `ml-platform example {pipeline}` lands real data." if pipeline in examples() else ""
         say(
-            f"No partition of {pipeline} is complete yet. `ml-platform land {pipeline} TABLE FILE…` lands files in "
-            f"{settings.landing}."
+            f"No partition of {pipeline} is complete yet.{example_data} `ml-platform land {pipeline} TABLE FILE…` "
+            f"lands files in {settings.landing}."
         )
 
 
@@ -180,8 +184,12 @@ def run_pipeline(
     *,
     recompute: bool = False,
     quiet: bool = False,
+    alarms: list[str] | None = None,
 ) -> int:
-    """Run stale assets with progress on the terminal. Returns the number of Dagster runs launched."""
+    """Run stale assets with progress on the terminal. Returns the number of Dagster runs launched.
+
+    `alarms` gets the lines of the alerts that were printed.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     from ml_platform.discovery import declarations
@@ -189,6 +197,12 @@ def run_pipeline(
     from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.state.publishing import publish_again
     from ml_platform.steps.all_steps import planner as planner_of
+
+    printed = alarms if alarms is not None else []
+
+    def tell(line: str) -> None:
+        alarm(line)
+        printed.append(line)
 
     planner = planner_of(workspace_for(settings), pipeline, recompute=recompute)
     started, launched, published = time.perf_counter(), 0, 0
@@ -221,7 +235,7 @@ def run_pipeline(
                         lambda asset, partition: progress.update(
                             task, description=f"{asset} {'' if partition == 'all' else partition}"
                         ),
-                        on_alert=alarm,
+                        on_alert=tell,
                     )
                 )
             runner.run(wanted.job, wanted.partition, wanted.only)
@@ -233,16 +247,18 @@ def run_pipeline(
     if not quiet:
         took = time.perf_counter() - started
         with planner.ws.reading():  # one look at everything
-            _tell_end(planner, declarations(settings), launched, published, took)
+            _tell_end(planner, declarations(settings), launched, published, took, printed)
     return launched
 
 
-def _tell_end(planner: "Planner", declared: "Declarations", launched: int, published: int, seconds: float) -> None:
-    """Print how many runs there were, how many lost rows were published again, and what is left to know."""
+def _tell_end(
+    planner: "Planner", declared: "Declarations", launched: int, published: int, seconds: float, alarms: list[str]
+) -> None:
+    """Print how many runs there were, how many lost rows were published again, and what the alerts did not say."""
     looks = planner.pending()
     if launched:
         note(f"{counted(launched, 'Dagster run')} in {seconds:.1f} s.")
-    elif any(look.unavailable for look in looks):
+    elif any(look.unavailable for look in looks) or not planner.complete():
         note(f"Nothing was launched ({seconds:.1f} s).")
     else:
         note(f"Everything is up to date; nothing was launched ({seconds:.1f} s).")
@@ -253,5 +269,6 @@ def _tell_end(planner: "Planner", declared: "Declarations", launched: int, publi
     if planner.unlearnt():
         tell_outdated(planner)
     for sentence in (sentence for look in looks for sentence in [*look.problems, *look.remarks]):
-        note(sentence)
+        if not was_alarmed(sentence.removeprefix("Refused: "), alarms):
+            note(sentence)
     tell_strays(planner.ws.settings, declared)

@@ -7,6 +7,7 @@ from rich.text import Text
 from rich.tree import Tree
 
 from ml_platform.cli.output import cell
+from ml_platform.naming import counted
 from ml_platform.spec.partitions import spanned
 
 Story = dict[str, Any]
@@ -82,7 +83,7 @@ def of_file(story: Story) -> Tree:
 def _version(tree: Tree, version: Story) -> Tree:
     branch = _add(tree, f"version {_service(version)}", bold=True)
     if version["gates"]:
-        _add(branch, f"{version['gates_passed']} of {version['gates']} gates passed")
+        _add(branch, f"{version['gates_passed']} of {counted(version['gates'], 'gate')} passed")
     _add(branch, f"bundle {version['bundle'][:12]}")
     parts = ", ".join(f"{rows:,} {part}" for part, rows in version["examples"].items() if rows is not None)
     if version["decided_at"]:

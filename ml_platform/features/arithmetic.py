@@ -38,29 +38,14 @@ def fraction(resolution: float) -> tuple[int, int]:
     return exact.numerator, exact.denominator
 
 
-def unit(value: float, resolution: float, where: str) -> int:
-    """`value` in whole units. Raises FeatureError, naming `where`, for what has none."""
-    ratio = value / resolution
-    if not abs(ratio) < _LARGEST:
-        raise _beyond(value, resolution, where)
-    return round(ratio)
-
-
 def units(values: Floats, resolution: float, where: str) -> Integers:
-    """`unit` of many."""
+    """Values in whole units. Raises FeatureError, naming `where`, for what has none."""
     with np.errstate(over="ignore"):
         ratios = values / resolution
     fits = np.abs(ratios) < _LARGEST
     if not fits.all():
         raise _beyond(float(values[~fits][0]), resolution, where)
     return np.rint(ratios).astype(np.int64)
-
-
-def finite(value: float, where: str) -> float:
-    """`value` as it may be compared: finite, and no negative zero. Raises FeatureError otherwise."""
-    if not math.isfinite(value):
-        raise _beyond(value, None, where)
-    return value + 0.0
 
 
 def _beyond(value: float, resolution: float | None, where: str) -> FeatureError:

@@ -1,8 +1,6 @@
-"""How many different values a window holds (S9): for a batch, and for the timelines of the online state."""
+"""How many different values a window holds (S9), for a batch."""
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -47,38 +45,3 @@ class DistinctCounts:
         """The number at each place, and at one more that no row covers."""
         counts: Integers = np.cumsum(self._steps[span])
         return counts
-
-
-class DistinctColumn:
-    """The values of one column of a key's rows, in their order. An answer looks at every row of its window."""
-
-    def __init__(self) -> None:
-        self._values: list[Any] = []
-
-    def insert(self, index: int, value: Any) -> None:
-        """None is a null."""
-        self._values.insert(index, value)
-
-    def extend(self, values: list[Any]) -> None:
-        """Add many at the end."""
-        self._values += values
-
-    def cut(self, index: int) -> tuple[list[Any]]:
-        """Take out everything from `index` on, and give it back as `extend` takes it."""
-        gone = self._values[index:]
-        del self._values[index:]
-        return (gone,)
-
-    def remove(self, index: int) -> None:
-        """Take the value out."""
-        del self._values[index]
-
-    def between(self, first: int, end: int) -> int:
-        """How many different values the rows first ≤ index < end have."""
-        values = set(self._values[first:end])
-        return len(values) - (None in values)
-
-
-def distinct_value(value: Any) -> Any:
-    """`value` as a set tells it from others: NaN is one value, as it is to the engines of the batch."""
-    return math.nan if isinstance(value, float) and math.isnan(value) else value

@@ -19,7 +19,7 @@ from ml_platform.features.kinds.derived import layers
 from ml_platform.features.places import Integers
 from ml_platform.features.relations import TIMELESS, Batch, plain, relation
 from ml_platform.features.rowwise import derive
-from ml_platform.naming import quoted
+from ml_platform.naming import counted, quoted
 from ml_platform.spec.expressions import columns_read
 from ml_platform.validation.version_order import as_of
 
@@ -137,7 +137,7 @@ def _count(connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition,
     assert row is not None
     if row[0] != row[1]:
         raise FeatureError(
-            f"{definition.examples}: {row[0] - row[1]} examples have no {definition.at}.",
+            f"{definition.examples}: {counted(row[0] - row[1], 'example has', 'examples have')} no {definition.at}.",
             remedy="An example needs its prediction time.",
         )
     return int(row[0])

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+from polars.exceptions import PolarsError
 
 from ml_platform.disk_errors import is_failing, is_full, is_unwritable
 from ml_platform.errors import LakeError, first_line
 
 NOTHING = "Nothing was committed."
-_OF_DISKS = (OSError, duckdb.Error, sqlite3.Error)
+_OF_DISKS = (OSError, duckdb.Error, sqlite3.Error, PolarsError)
 _NO_ROOM_TO_SPILL = "max_temp_directory_size"  # DuckDB's word for a disk on which queries have no room left
 _MEMORY = "ML_PLATFORM_MEMORY_LIMIT"
 _SPACE = "Free space (`ml-platform maintain` removes leftovers)"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ml_platform.errors import LakeError, StateError, first_line
 from ml_platform.lake.blobs import stored
+from ml_platform.naming import counted
 from ml_platform.settings import Settings
 
 RESTORE = (
@@ -60,8 +61,8 @@ def refuse_to_replace(settings: Settings) -> None:
         return
     if not settings.catalog.get_secret_value() and not is_missing(catalog_file(settings)):
         return  # another process has made it since the caller looked
-    holding = [f"{tables:,} files of tables in {folder / 'tables'}"] * bool(tables)
-    holding += [f"{blobs:,} blobs in {settings.artifacts.resolve()}"] * bool(blobs)
+    holding = [f"{counted(tables, 'file')} of tables in {folder / 'tables'}"] * bool(tables)
+    holding += [f"{counted(blobs, 'blob')} in {settings.artifacts.resolve()}"] * bool(blobs)
     holding += [f"commits in {log}"] * commits
     raise missing_catalog(settings, f"its files are there: {', '.join(holding)}")
 

@@ -1,6 +1,7 @@
 """Long work before the lock: results that wait in a Parquet file until a transaction takes them."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,20 @@ def stage(lake: Lake, sql: str, parameters: list[Any] | None = None) -> Staged:
     """
     for name, kind in described(lake, sql, parameters).items():
         check_storable(name, kind)
+
+    def copy(path: Path) -> None:
+        lake.connection.execute(f"COPY ({sql}\n) TO {literal(str(path))} (FORMAT parquet)", parameters)
+
+    return stage_by(lake, copy)
+
+
+def stage_by(lake: Lake, write: Callable[[Path], object]) -> Staged:
+    """The Parquet file that `write` writes, in the lake's staging folder."""
     folder = lake.folder / "staging"
     path = folder / f"{uuid.uuid4().hex}.parquet"
     with explained(folder):
         try:
-            lake.connection.execute(f"COPY ({sql}\n) TO {literal(str(path))} (FORMAT parquet)", parameters)
+            write(path)
             return Staged(path, file_hash(path))
         except BaseException:
             path.unlink(missing_ok=True)

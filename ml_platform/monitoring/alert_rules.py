@@ -136,7 +136,6 @@ def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
         "blocked": f"Scoring goes on. Correct the file and run again, or `ml-platform promote {version} --why`.",
         "drift": f"See {output.asset} for the cause; `ml-platform status {pipeline}` shows the decision.",
     }
-    compared = f" Value {check.value:.4g}, threshold {check.threshold:.4g}." if _measured(check) else ""
     return alert(
         output.kind,
         output.asset,
@@ -145,11 +144,7 @@ def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
         evidence=output.evidence,
         severity=check.severity,
         title=titles.get(output.kind, f"Check failed: {where}, {check.name}"),
-        text=f"{check.description}{compared} {remedies.get(output.kind, 'Fix the cause and run again.')}",
+        text=f"{check.description} {remedies.get(output.kind, 'Fix the cause and run again.')}",
         link=output.link,
         run_id=output.run_id,
     )
-
-
-def _measured(check: CheckResult) -> bool:
-    return check.value is not None and check.threshold is not None

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from ml_platform.monitoring.drift import CALENDAR, CAP, ColumnDrift
 from ml_platform.monitoring.drift_rules import IMPORTANT, Alarming, alarming, important, moved_by
+from ml_platform.naming import counted
 from ml_platform.quality.checks import CheckResult
 from ml_platform.spec.monitoring import Drift
 
@@ -59,7 +60,8 @@ def _unjudged(drift: Drift, columns: Sequence[ColumnDrift]) -> str:
         return "No champion has scored this partition, so there is nothing to compare it with."
     rows = max(one.rows for one in columns)
     if rows < drift.min_rows:
-        return f"{rows:,} rows are too few to tell drift from chance; {drift.min_rows:,} are needed."
+        few = counted(rows, "row is", "rows are")
+        return f"{few} too few to tell drift from chance; {drift.min_rows:,} are needed."
     return ""
 
 
@@ -75,7 +77,8 @@ def _weighted(
         f"{one.name} (PSI {one.psi:.2f}, {importance.get(one.name, 0.0):.0%} of the importance)" for one in scored[:3]
     )
     sentences = [
-        f"The weighted PSI is {figure:.3f}, {'within' if passed else 'above'} {drift.weighted:g}; most by {most}."
+        f"The weighted PSI of the model's columns against its training data is {figure:.3f}, "
+        f"{'within' if passed else 'above'} the allowed {drift.weighted:g}; most by {most}."
     ]
     facts = [f"{one.name} is {one.status}" for one in columns if one.status in ("missing", "all null", "other type")]
     if facts:
@@ -95,7 +98,7 @@ def _score(drift: Drift, scores: Sequence[ColumnDrift]) -> CheckResult:
     passed = moved <= drift.score
     description = (
         f"The PSI of the {worst.name} against the holdout's is {moved:.3f}, "
-        f"{'within' if passed else 'above'} {drift.score:g}"
+        f"{'within' if passed else 'above'} the allowed {drift.score:g}"
     )
     if worst.distance is not None:
         description += f"; it moved by {worst.distance:.2f} standard deviations"
@@ -113,7 +116,8 @@ def _important(
     worst = moved_by(judged[0])
     shown = [one for one in judged if one.name in broken.moved] or judged[:1]
     named = "; ".join(f"{one.name}{_how(one)}, {importance[one.name]:.0%} of the importance" for one in shown)
-    description = " ".join([f"{'Above' if broken.moved else 'Within'} {drift.important:g}: {named}.", *left_out])
+    where = "Above" if broken.moved else "Within"
+    description = " ".join([f"{where} the allowed PSI of {drift.important:g}: {named}.", *left_out])
     return CheckResult("important_columns", not broken.moved, "warn", worst, drift.important, description)
 
 
@@ -141,7 +145,7 @@ def _unseen(
     used.sort(key=lambda one: -(one.unseen_share or 0.0))
     over = [one for one in used if one.name in broken.unseen]
     named = "; ".join(f"{one.name} in {one.unseen_share:.1%} of the rows ({one.unseen})" for one in (over or used)[:5])
-    description = f"Categories that the training data do not have: {named}."
+    description = f"Categories that the training data do not have: {named}; at most {drift.unseen:.0%} of the rows may."
     return CheckResult("unseen_categories", not over, "warn", used[0].unseen_share, drift.unseen, description)
 
 
@@ -159,6 +163,14 @@ def _nulls(
     worst = abs(used[0].null_change or 0.0)
     over = [one for one in used if one.name in broken.nulls]
     named = "; ".join(f"{one.name} from {one.reference_nulls:.1%} to {one.nulls:.1%}" for one in (over or used)[:5])
-    moved = f"by more than {drift.nulls:.0%} in {len(over)}" if over else f"by at most {worst:.1%}"
-    description = f"The null shares of the columns that the model uses moved {moved}: {named}."
+    if over:
+        description = (
+            f"The share of nulls moved by more than the allowed {drift.nulls:.0%} in "
+            f"{counted(len(over), 'column')} that the model uses: {named}."
+        )
+    else:
+        description = (
+            f"The share of nulls of the columns that the model uses moved by at most {worst:.1%}, and up to "
+            f"{drift.nulls:.0%} is allowed: {named}."
+        )
     return CheckResult("null_share", not over, "warn", worst, drift.nulls, description)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
+from ml_platform.naming import counted
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.killed_runs import was_killed
 from ml_platform.runtime.planner import Work
@@ -80,7 +81,7 @@ def _killed_often(state: RunState, what: str, killed: list[dg.RunRecord], now: d
     number, newest = len(killed), killed[0]
     rest = min(FIRST_REST * 2 ** min(number - ATTEMPTS, 16), LONGEST_REST)
     until = newest.update_timestamp.replace(tzinfo=UTC) + rest
-    outcome = f"{what} was killed {number} times"
+    outcome = f"{what} was killed {counted(number, 'time')}"
     reason = (
         f"{outcome}, or did not start (last run {newest.dagster_run.run_id}). It is tried again from "
         f"{until:%Y-%m-%d %H:%M} UTC, and later after longer rests. {_REMEDY}"

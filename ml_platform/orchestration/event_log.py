@@ -8,7 +8,7 @@ An event that is written survives the end of its process. A power failure may ta
 run may then lack its last lines. Nothing is decided by them; the operational state of the platform waits for the disk.
 
 It relies on these private parts of Dagster 1.13, which `ml_platform_tests/orchestration/test_event_log.py` exercises:
-`SqliteEventLogStorage` with `_connect` (overridden), `_initdb`, `_initialized_dbs` and `_db_lock`, and that a run's
+`SqliteEventLogStorage` with `_connect` and `_initdb` (overridden), `_initialized_dbs` and `_db_lock`, and that a run's
 file has the same tables and nothing of the run when it is made; the modules of
 `SQLITE_BUSY_TIMEOUT_SECONDS` and `ConfigurableClassData`.
 """
@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
@@ -30,7 +31,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from ml_platform.orchestration.opened_in_home import OpenedInHome
 from ml_platform.orchestration.private_home import make_dagster_home_private
 from ml_platform.orchestration.storage_faults import EVENTS
-from ml_platform.private_files import make_database_private
+from ml_platform.private_files import create_private, make_database_private
 
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
 
@@ -97,6 +98,11 @@ class PooledSqliteEventLogStorage(OpenedInHome, SqliteEventLogStorage):
         if is_new and shard != INDEX_SHARD_NAME and not path.with_name(f"{path.name}-wal").exists():
             self._empty_log = path.read_bytes()
 
+    def _initdb(self, engine: Engine, *rest: Any, **options: Any) -> None:
+        """Make the tables as Dagster does, in a file that is for its owner only from the start."""
+        create_private(Path(str(engine.url.database)))
+        super()._initdb(engine, *rest, **options)
+
     def _engine(self, shard: str) -> Engine:
         if shard not in self._engines:
             address = self.conn_string_for_shard(shard)
@@ -117,6 +123,7 @@ def _written_anew(path: Path, content: bytes) -> bool:
     """Give a new file this content, all at once; whether it was not there."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}")
     try:
+        create_private(unfinished)
         unfinished.write_bytes(content)
         path.hardlink_to(unfinished)
     except OSError:  # another process made it, or the disk has no hard links: as Dagster does it, then

@@ -6,7 +6,15 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.all_steps import STEPS
 
-PIPELINE_TAG = "ml_platform/pipeline"  # dagster.yaml lets one run of a pipeline go at a time
+PIPELINE_TAG = "ml_platform/pipeline"  # of the runs of its jobs; dagster.yaml lets one of a pipeline go at a time
+
+
+def pool_of(pipeline: ModelPipeline) -> str:
+    """Dagster's concurrency pool of the pipeline's own assets, so that the limit holds for runs of chosen ones, too.
+
+    Tables have none: pipelines share them, and would wait for one another.
+    """
+    return f"{PIPELINE_TAG}/{pipeline.name}"
 
 
 def table_keys(pipeline: ModelPipeline) -> list[list[str]]:

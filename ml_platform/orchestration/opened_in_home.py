@@ -9,6 +9,7 @@ from dagster._serdes import ConfigurableClassData
 
 from ml_platform.orchestration.opening_lock import opening_turn
 from ml_platform.orchestration.storage_faults import SqliteFile, check_file
+from ml_platform.private_files import make_private
 
 
 class OpenedInHome:
@@ -22,7 +23,10 @@ class OpenedInHome:
     @classmethod
     @abstractmethod
     def in_home(cls, home: Path, inst_data: ConfigurableClassData | None) -> Self:
-        """The storage with its files in `home`, which is DAGSTER_HOME, where they are by default."""
+        """The storage with its files in `home`, which is DAGSTER_HOME, where they are by default.
+
+        A file that it makes is for its owner only from the start.
+        """
 
     @classmethod
     def config_type(cls) -> dict[str, Any]:
@@ -35,4 +39,5 @@ class OpenedInHome:
         home = Path(config_value["home"])
         with opening_turn(home):
             check_file(home, cls.FILE)
+            make_private(home)
             return cls.in_home(home, inst_data)

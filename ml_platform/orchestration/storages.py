@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, create_engine
 
 from ml_platform.orchestration.opened_in_home import OpenedInHome
 from ml_platform.orchestration.storage_faults import RUNS, SCHEDULES
+from ml_platform.private_files import create_private
 
 
 class _KeptOpen:
@@ -52,6 +53,7 @@ class GuardedSqliteRunStorage(OpenedInHome, _KeptOpen, SqliteRunStorage):
     @classmethod
     def in_home(cls, home: Path, inst_data: ConfigurableClassData | None) -> "GuardedSqliteRunStorage":
         """The storage of the runs in `history`."""
+        create_private(home / cls.FILE.path)
         return cls.from_local(str(home / "history"), inst_data)
 
 
@@ -85,4 +87,5 @@ class GuardedSqliteScheduleStorage(OpenedInHome, _KeptOpen, SqliteScheduleStorag
     @classmethod
     def in_home(cls, home: Path, inst_data: ConfigurableClassData | None) -> "GuardedSqliteScheduleStorage":
         """The storage of the ticks in `schedules`."""
+        create_private(home / cls.FILE.path)
         return cls.from_local(str(home / "schedules"), inst_data)  # type: ignore[return-value]  # it says the base class, and makes this one

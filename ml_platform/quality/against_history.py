@@ -9,6 +9,7 @@ import polars as pl
 
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.shown_blobs import ShownBlob
+from ml_platform.naming import counted
 from ml_platform.quality import distribution, mixes, rhythm
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.quality.findings import ENOUGH, Finding
@@ -136,7 +137,8 @@ def _result(check: _Check, past: History, blobs: Blobs) -> CheckResult:
     meta: dict[str, Any] = {"history": _extent(past), "how": inspect.cleandoc(check.judge.__doc__ or "")}
     if check.name == "volume" and not past.now.rows:
         usual = rhythm.no_rows_are_usual(past)
-        description = f"There are no rows in {past.now.partition}{', which is usual' if usual else ''}."
+        follows = ", which is usual." if usual else ", and earlier partitions had some: at least 1 row is required."
+        description = f"There are no rows in {past.now.partition}{follows}"
         return CheckResult("volume", usual, "error", 0, 1, description, meta)
     if not past.earlier:
         description = "There is no history yet to compare with."
@@ -160,7 +162,8 @@ def _result(check: _Check, past: History, blobs: Blobs) -> CheckResult:
     meta["picture"] = ShownBlob.picture(blobs.put_bytes(worst.draw()))
     description = " ".join(finding.description for finding in failed[:3])
     if len(failed) > 3:
-        description += f" And {len(failed) - 3} more columns: {', '.join(finding.column for finding in failed[3:])}."
+        more = counted(len(failed) - 3, "more column", "more columns")
+        description += f" And {more}: {', '.join(finding.column for finding in failed[3:])}."
     if not failed:
         description = f"{check.good}. Nearest to its limit: {worst.description}"
     return CheckResult(check.name, not failed, check.severity(worst), worst.value, worst.threshold, description, meta)
@@ -170,5 +173,6 @@ def _extent(past: History) -> str:
     if not past.earlier:
         return "none"
     if past.now.partition == WHOLE:
-        return f"{len(past.earlier)} earlier versions of the table"
-    return f"{len(past.earlier)} earlier partitions, {past.earlier[0].partition} to {past.earlier[-1].partition}"
+        return f"{counted(len(past.earlier), 'earlier version')} of the table"
+    first, last = past.earlier[0].partition, past.earlier[-1].partition
+    return f"{counted(len(past.earlier), 'earlier partition')}, {first if first == last else f'{first} to {last}'}"

@@ -73,7 +73,7 @@ def _schema(s: _Subject) -> CheckResult:
     }
     if refused:
         first = refused[0].error + (f" And {len(refused) - 1} more." if len(refused) > 1 else "")
-        listed = f"{counted(len(refused), 'file is', 'files are')} refused: {first}"
+        listed = f"{counted(len(refused), 'file was', 'files were')} refused, and none may be: {first}"
         return CheckResult("schema", False, "error", len(refused), 0, listed, meta, refused_files=len(refused))
     if extra:
         listed = "; ".join(f"{path}: {', '.join(names)}" for path, names in list(extra.items())[:3])
@@ -83,7 +83,8 @@ def _schema(s: _Subject) -> CheckResult:
             "warn",
             len(extra),
             0,
-            f"{counted(len(extra), 'file has', 'files have')} columns that the contract does not have: {listed}.",
+            f"{counted(len(extra), 'file has', 'files have')} columns that the contract does not have, which are left "
+            f"out: {listed}.",
             meta,
         )
     return CheckResult("schema", True, "error", 0, 0, "Every file has the contract's columns and no others.", meta)
@@ -107,9 +108,10 @@ def _quarantine_share(s: _Subject) -> CheckResult:
         rules = dict(s.stores.lake.rows(f"{asked} ORDER BY 2 DESC, 1", [s.partition]))
     bad, good = sum(rules.values()), _current(s)
     share = bad / (bad + good) if bad + good else 0.0
-    description = f"{bad:,} of {bad + good:,} rows ({share:.2%}) are in quarantine"
+    are = f"{bad:,} of {counted(bad + good, 'row is', 'rows are')} in quarantine ({share:.2%})"
+    description = f"{are}; at most {QUARANTINE_SHARE:.0%} are allowed"
     if rules:
-        description += f", most by the rule {next(iter(rules))}"
+        description += f". Most of them break the rule {next(iter(rules))}"
     return CheckResult(
         "quarantine_share",
         share <= QUARANTINE_SHARE,
@@ -125,7 +127,8 @@ def _keys(s: _Subject) -> CheckResult:
     count, parts = repeated_keys(s.stores.lake, s.table, s.partition)
     description = "Every key has one current row."
     if count:
-        description = f"{counted(count, 'key has', 'keys have')} several current rows, in the partitions {parts}."
+        keys = counted(count, "key has", "keys have")
+        description = f"{keys} several current rows, and each may have one. They are in the partitions {parts}."
     return CheckResult("keys", count == 0, "error", count, 0, description)
 
 
@@ -146,9 +149,11 @@ def _references(s: _Subject) -> CheckResult:
         )[0]
         share = unknown / total if total else 0.0
         worst = max(worst, share)
-        phrases.append(f"{', '.join(reference.on)} → {reference.table}: {unknown:,} of {total:,} unknown ({share:.1%})")
+        unmatched = f"{unknown:,} of {counted(total, 'row refers', 'rows refer')} to an unknown key ({share:.1%})"
+        phrases.append(f"{', '.join(reference.on)} → {reference.table}: {unmatched}")
         meta[reference.table] = share
-    description = "; ".join(phrases) + "." if phrases else "The table refers to no other table."
+    allowed = f"; at most {REFERENCE_SHARE:.0%} are allowed."
+    description = "; ".join(phrases) + allowed if phrases else "The table refers to no other table."
     return CheckResult("references", worst <= REFERENCE_SHARE, "warn", worst, REFERENCE_SHARE, description, meta)
 
 

@@ -12,6 +12,7 @@ from statistics import median
 
 import polars as pl
 
+from ml_platform.naming import counted
 from ml_platform.quality.findings import Finding, columns, series
 from ml_platform.quality.history import Column, History
 from ml_platform.quality.tolerance import Tolerance, deviation, movements
@@ -41,8 +42,8 @@ def missing(history: History) -> list[Finding]:
         floor = _MISSING_MORE if share > usual and len(shares) >= _LONG else _MISSING
         allowed = max(floor, _SIGMAS * deviation(shares))
         description = (
-            f"{now.name}: {share:.1%} of the values are missing; "
-            f"{usual:.1%} are usual, with a tolerance of {allowed:.1%}."
+            f"{now.name}: {share:.1%} of {counted(now.rows, 'value is', 'values are')} missing; {usual:.1%} are usual, "
+            f"and {allowed:.1%} more or fewer are allowed."
         )
         draw = series(
             f"{now.name}: share missing", [*shares, share], max(0.0, usual - allowed), min(1.0, usual + allowed)
@@ -63,14 +64,17 @@ def frozen(history: History) -> list[Finding]:
         shares = [c.most_common / c.values for c in earlier]
         share, usual = now.most_common / now.values, median(shares)
         allowed = min(1.0, usual + _DOMINANCE.of(movements(shares)))
-        description = f"{now.name}: one value makes up {share:.1%} of {now.values:,} values; {usual:.1%} are usual."
+        description = (
+            f"{now.name}: one value makes up {share:.1%} of {now.values:,} values; {usual:.1%} are usual, and up to "
+            f"{allowed:.1%} are allowed."
+        )
         others = (1 - max(shares)) * now.values  # values that should differ from the most common one
         rare_flag = now.type == _FLAG and max(shares) >= 1 - _RARE_FLAG
         if now.distinct == 1 and others >= _NO_CHANCE and not rare_flag:
             allowed = max(shares)
             description = (
                 f"{now.name} is frozen: all {now.values:,} values are equal; "
-                f"{median(c.distinct for c in earlier):,.0f} different ones are usual."
+                f"{median(c.distinct for c in earlier):,.0f} different ones are usual, and 2 at least are required."
             )
         draw = series(f"{now.name}: share of the most common value", [*shares, share], 0.0, allowed)
         findings.append(Finding(now.name, share, allowed, f"{usual:.1%}", f"{share:.1%}", description, draw))
@@ -95,7 +99,8 @@ def units(history: History) -> list[Finding]:
         allowed = tolerance.of(movements(spreads))
         times, usual = 2**ratio, 2 ** median(spreads)
         description = (
-            f"{now.name}: the spread is {_times(times)} the usual one ({wide(now):,.4g}, before {usual:,.4g})."
+            f"{now.name}: the spread of {now.values:,} values is {_times(times)} the usual one ({wide(now):,.4g}, "
+            f"before {usual:,.4g}); {_times(2**-allowed)} it to {_times(2**allowed)} it are allowed."
         )
         draw = series(f"{now.name}: spread", [wide(c) for c in [*earlier, now]], usual / 2**allowed, usual * 2**allowed)
         findings.append(
@@ -121,11 +126,14 @@ def direction(history: History) -> list[Finding]:
             continue
         turned = max(0.0, usual - lean if side > 0 else lean - usual) if -lean * side >= _LEANING else 0.0
         description = (
-            f"{now.name}: the long tail is on the {_side(lean)}, and was on the {_side(usual)} before. "
-            "Were the values negated?"
+            f"{now.name}: the long tail of {now.values:,} values is on the {_side(lean)}, and was on the "
+            f"{_side(usual)} before; it may not change sides. Were the values negated?"
         )
         if turned <= _TURN:
-            description = f"{now.name}: the long tail is on the {_side(lean)}, as before."
+            description = (
+                f"{now.name}: the long tail of {now.values:,} values has not changed sides; it is usually on the "
+                f"{_side(usual)}."
+            )
         draw = series(f"{now.name}: asymmetry", [*before, lean], max(-1.0, usual - _TURN), min(1.0, usual + _TURN))
         findings.append(Finding(now.name, turned, _TURN, f"{usual:+.2f}", f"{lean:+.2f}", description, draw))
     return findings
@@ -147,7 +155,8 @@ def shift(history: History) -> list[Finding]:
         near = earlier[distances.index(moved)]
         allowed = _SHIFT.of([min(_distance(c, o) for o in earlier[:i]) / unit for i, c in enumerate(earlier) if i])
         description = (
-            f"{now.name}: mean {now.mean:,.4g} and quartiles {_quartiles(now)}; the nearest earlier ones "
+            f"{now.name}: mean {now.mean:,.4g} and quartiles {_quartiles(now)} of {now.values:,} values; the nearest "
+            "earlier ones "
             f"are {near.mean:,.4g} and {_quartiles(near)}, {moved:.2f} interquartile ranges away; "
             f"{allowed:.2f} are allowed."
         )

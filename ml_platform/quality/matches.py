@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.lake.connection import Lake
-from ml_platform.naming import quoted
+from ml_platform.naming import counted, quoted
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.tables import Table
@@ -50,9 +50,10 @@ class _Finding:
     @property
     def description(self) -> str:
         columns, table = ", ".join(self.reference.on), self.reference.table
-        now = f"{self.now.matched:,} of {self.now.rows:,} rows of a file match ({self.now.share:.1%})"
+        now = f"{self.now.matched:,} of {counted(self.now.rows, 'row matches', 'rows match')} ({self.now.share:.1%})"
         return (
-            f"{columns} → {table}: {now}, and of no earlier file fewer than {self.least:.1%}. "
+            f"{columns} → {table}: {now}; of every earlier file at least {self.least:.1%} matched, and at least half "
+            "of that is required. "
             f"Not matched: {', '.join(self.unmatched)}; {table} has {', '.join(self.usual)}. "
             "Is the key spelt otherwise (case, zeros, blanks, a point)?"
         )
@@ -74,7 +75,8 @@ def matches(
         least = min(shares)
         worst = min(now, key=lambda file: file.share)
         judged.append(
-            f"{', '.join(reference.on)} → {reference.table}: {worst.share:.1%} match, {least:.1%} or more before"
+            f"{', '.join(reference.on)} → {reference.table}: {worst.share:.1%} of {counted(worst.rows, 'row')} match; "
+            f"of every earlier file at least {least:.1%} did, and at least half of that is required"
         )
         findings += [
             _Finding(reference, file, least, *_examples(lake, table, partition, file, reference))

@@ -9,7 +9,7 @@ from statistics import median
 
 import polars as pl
 
-from ml_platform.naming import listed
+from ml_platform.naming import counted, listed
 from ml_platform.quality.findings import Finding, columns, pairs
 from ml_platform.quality.history import History
 from ml_platform.quality.profile import LEVELS
@@ -70,10 +70,14 @@ def _mixed(
     turnover = max(sum(new.values()), sum(gone.values()))
     changes = [f"{_some(new)} appeared ({sum(new.values()):.1%} of the values)"] if new else []
     changes += [f"{_some(gone)} vanished ({sum(gone.values()):.1%} before)"] if gone else []
+    if changes:
+        changes.append(f"of {counted(values, 'value')} fewer than {least:.1%} may have appeared or vanished")
     value, threshold = turnover, least
     if not changes or moved / allowed > turnover / least:
         value, threshold = moved, allowed
-        changes.append(f"{moved:.1%} of the values changed their {_SINGULAR[kind]}; {allowed:.1%} are allowed")
+        changes.append(
+            f"{moved:.1%} of {counted(values, 'value')} changed their {_SINGULAR[kind]}; {allowed:.1%} are allowed"
+        )
     often = sorted({*usual, *mix}, key=lambda level: (-max(usual.get(level, 0.0), mix.get(level, 0.0)), level))[:_SHOWN]
     draw = pairs(
         f"{name}: share of {_PLURAL[kind]}",
@@ -105,7 +109,10 @@ def hours(history: History) -> list[Finding]:
         lag = min(range(-11, 13), key=lambda n: (round_the_clock(_turned(near, n), clock), abs(n)))
         description = f"{now.name}: the times of day moved by {moved:.1f} hours on average; {allowed:.1f} are allowed."
         if moved > allowed and lag:
-            description = f"{now.name}: the times of day look like the earlier ones moved by {lag:+d} hours."
+            description = (
+                f"{now.name}: the times of day look like the earlier ones moved by {lag:+d} hours: by {moved:.1f} "
+                f"hours on average, and {allowed:.1f} are allowed."
+            )
         draw = pairs(f"{now.name}: share of each hour, UTC", [f"{hour:02}" for hour in range(24)], near, clock)
         findings.append(Finding(now.name, moved, allowed, _busy(near), _busy(clock), description, draw))
     return findings

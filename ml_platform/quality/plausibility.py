@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.lake.connection import Lake
-from ml_platform.naming import quoted
+from ml_platform.naming import counted, quoted
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.spec.expression_rules import computed
 from ml_platform.spec.expressions import columns_read, to_portable
@@ -83,7 +83,7 @@ def _result(rule: Plausible, batches: Sequence[_Counted], key: Sequence[str]) ->
     description = f"No row has a value of {rule.name}."
     if seen:
         description = (
-            f"{outside:,} of {seen:,} rows ({share:.2%}) have {rule.name} outside {rule.bounds}; "
+            f"{outside:,} of {counted(seen, 'row')} ({share:.2%}) have {rule.name} outside {rule.bounds}; "
             f"at most {rule.at_most:.2%} may. The values are {meta['lowest']:,.6g} to {meta['highest']:,.6g}."
         )
     return CheckResult(rule.check_name, share <= rule.at_most, rule.severity, share, rule.at_most, description, meta)

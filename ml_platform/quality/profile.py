@@ -53,7 +53,10 @@ def profile(
     days:        JSON, date → count, of the event time only.
     """
     about = {"table_name": table, "partition": partition, "content_key": content_key, "version": PROFILE_VERSION}
-    rows = [{**about, "column_name": c.name, **_one(c, by_day=c.name == event_time)} for c in columns]
+    rows = []
+    for column in columns:
+        rows.append({**about, "column_name": column.name, **_one(column, by_day=column.name == event_time)})
+        del column  # before the next one is read
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
@@ -63,19 +66,22 @@ def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
     if kind.is_nested() or kind in (pl.Binary, pl.Null):
         return facts
     values = column.drop_nulls()
-    counts = value_counts(values, LEVELS)
+    ordered = values.sort() if kind.is_numeric() or kind.is_temporal() else values
+    counts = value_counts(ordered, LEVELS)
     facts["distinct"], facts["most_common"] = counts.distinct, counts.most_common
     if kind.is_float():
         facts["nans"] = int(values.is_nan().sum())
-        values = values.filter(values.is_finite())
+        finite = values.is_finite()
+        if not finite.all():
+            values, ordered = values.filter(finite), ordered.filter(ordered.is_finite())
     if len(values):
-        facts["min"], facts["max"] = _text(values.min()), _text(values.max())
+        facts["min"], facts["max"] = _text(_unsigned(values.min())), _text(_unsigned(values.max()))
     if kind.is_numeric() and len(values):
-        numbers = values.cast(pl.Float64)
-        facts["mean"], facts["std"] = numbers.mean(), numbers.std()
-        ordered = numbers.sort()
+        ordered = ordered.cast(pl.Float64).set_sorted()
+        numbers = values.cast(pl.Float64).rechunk()  # a sum of parts has other last digits
+        facts["mean"], facts["std"] = _unsigned(numbers.mean()), numbers.std()
         for name, share in _QUANTILES.items():
-            facts[name] = ordered.quantile(share, "linear")
+            facts[name] = _unsigned(ordered.quantile(share, "linear"))
     if _has_levels(kind, counts.distinct):
         top = counts.frequent.select(pl.col("value").cast(pl.String), "n").sort(
             ["n", "value"], descending=[True, False]
@@ -112,6 +118,11 @@ def _has_levels(kind: pl.DataType, distinct: int) -> bool:
     if kind in (pl.String, pl.Boolean, pl.Categorical) or isinstance(kind, pl.Enum):
         return True
     return kind.is_integer() and distinct <= 2
+
+
+def _unsigned(value: Any) -> Any:
+    """A value, but 0.0 for -0.0: which of both is the least depends on the order of the rows."""
+    return 0.0 if value == 0.0 and isinstance(value, float) else value
 
 
 def _text(value: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from statistics import median
 
+from ml_platform.naming import counted
 from ml_platform.quality.findings import ENOUGH, Finding, pairs, series
 from ml_platform.quality.history import History, Profile
 from ml_platform.quality.tolerance import Tolerance, movements
@@ -90,8 +91,12 @@ def rows_by_day(history: History) -> list[Finding]:
     worst = max(days, key=strain)
     (rows, usual), off = days[worst], _off(*days[worst])
     others = sum(strain(day) > 1 for day in days) - 1
-    description = f"{worst:%a %d %B %Y} has {rows:,} rows; {usual:,.0f} are usual on such a day."
-    description += f" {others} more days differ too much." if others > 0 else ""
+    description = (
+        f"{worst:%a %d %B %Y} has {counted(rows, 'row')}; {usual:,.0f} are usual on such a day, and {2**-_DAY.cap:.2f} "
+        f"to {2**more:.2f} times as many are allowed."
+    )
+    if others > 0:
+        description += f" {counted(others, 'more day differs', 'more days differ')} too much."
     before, now = f"{usual:,.0f} rows", f"{worst}: {rows:,} rows"
     came, expected = zip(*days.values(), strict=True)
     draw = pairs("rows of each day", [f"{day:%d}" for day in days], expected, came)
@@ -139,7 +144,10 @@ def repeats(history: History) -> list[Finding]:
     shares = [p.repeated / p.offered for p in earlier]
     share, usual = now.repeated / now.offered, median(shares)
     allowed = usual + _REPEATS
-    description = f"{now.repeated:,} of {now.offered:,} rows ({share:.2%}) repeat earlier ones; {usual:.2%} are usual."
+    description = (
+        f"{now.repeated:,} of {counted(now.offered, 'row')} ({share:.2%}) repeat earlier ones; {usual:.2%} are usual, "
+        f"and up to {allowed:.2%} are allowed."
+    )
     draw = series("share of rows that repeat earlier ones", [*shares, share], 0.0, allowed)
     return [Finding("rows", share, allowed, f"{usual:.2%}", f"{share:.2%}", description, draw)]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-_AT_ONCE = 1_000_000  # values of other types than numbers and times that are counted together
+_AT_ONCE = 1_000_000  # values that are counted together, or a few more
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class ValueCounts:
 
 
 def value_counts(values: pl.Series, levels: int) -> ValueCounts:
-    """The counts of a column without nulls.
+    """The counts of a column without nulls. One that polars knows to be sorted costs no other sort.
 
     >>> value_counts(pl.Series([3, 1, 3]), 200).frequent.sort("value").rows()
     [(1, 1), (3, 2)]
@@ -43,15 +43,29 @@ def _counted(values: pl.Series) -> Iterator[pl.DataFrame]:
     values = values.alias("value")
     kind = values.dtype
     if kind.is_integer() or kind.is_float() or kind.is_temporal():
-        ordered = values.sort()  # a third of what it costs to hash numbers that are all different
-        begins = (ordered != ordered.shift(1)).fill_null(True).arg_true()
-        ends = pl.concat([begins.slice(1), pl.Series([len(ordered)], dtype=begins.dtype)])
-        yield pl.DataFrame({"value": ordered.gather(begins), "n": ends[: len(begins)] - begins})
+        yield from _runs(values.sort())  # a third of what it costs to hash numbers that are all different
         return
     buckets = -(-len(values) // _AT_ONCE)
     if buckets <= 1 or kind.is_decimal():
         yield values.value_counts(name="n")
         return
-    bucket = values.hash() % buckets
+    slices = (values.slice(start, _AT_ONCE) for start in range(0, len(values), _AT_ONCE))
+    bucket = pl.concat([(part.hash() % buckets).cast(pl.UInt16) for part in slices])
     for number in range(buckets):
         yield values.filter(bucket == number).value_counts(name="n")
+
+
+def _runs(ordered: pl.Series) -> Iterator[pl.DataFrame]:
+    """The runs of equal values of a column in order, some at a time; at least one frame."""
+    numbers, start = ordered.to_physical(), 0
+    while True:
+        end = start + _AT_ONCE
+        if end < len(ordered):
+            end = int(numbers.search_sorted(numbers[end - 1], side="right"))
+        part = ordered.slice(start, end - start)
+        begins = (part != part.shift(1)).fill_null(True).arg_true()
+        ends = pl.concat([begins.slice(1), pl.Series([len(part)], dtype=begins.dtype)])
+        yield pl.DataFrame({"value": part.gather(begins), "n": ends[: len(begins)] - begins})
+        start = end
+        if start >= len(ordered):
+            return

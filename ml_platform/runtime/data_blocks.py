@@ -36,14 +36,9 @@ class DataBlock:
 
     @property
     def phrase(self) -> str:
-        """Such as "blocked by data: quarantine_share of trips 2024-02 is 0.498, allowed is 0.05: 199 of 400 …"."""
+        """Such as "blocked by data: quarantine_share of trips 2024-02 failed: 199 of 400 rows are in quarantine …"."""
         where = self.table if self.partition == WHOLE else f"{self.table} {self.partition}"
-        figures = f" is {self.value:.3g}, allowed is {self.threshold:.3g}" if self._measured else " failed"
-        return f"blocked by data: {self.check} of {where}{figures}: {self.description.rstrip('.')}"
-
-    @property
-    def _measured(self) -> bool:
-        return self.value is not None and self.threshold is not None
+        return f"blocked by data: {self.check} of {where} failed: {self.description.rstrip('.')}"
 
 
 @dataclass(frozen=True)

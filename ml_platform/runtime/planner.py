@@ -240,10 +240,8 @@ class Planner:
         """The stale assets of a job and, if asked for, the outdated ones that are kept because they are settled."""
         if job == "train" and self._nothing_to_train(partition):
             return [], []
-        stale: list[list[str]] = []
-        outdated: list[list[str]] = []
-        if job == "data":
-            stale += stale_tables(self.ws, self.pipeline, partition)
+        stale = stale_tables(self.ws, self.pipeline, partition) if job == "data" else []
+        lost, outdated = list[list[str]](), list[list[str]]()  # what is lost and made again is no change
         settled = frozenset() if self._recompute else self._settled(partition, stale)
         for step in self.steps:
             if step.job != job:
@@ -256,8 +254,10 @@ class Planner:
                     stale.append(asset)
             elif self._is_lost(step, partition):
                 stale.append(asset)
+                lost.append(asset)
             elif with_outdated and (
-                any(key in [*stale, *outdated] for key in made_of) or self._step_is_stale(step, partition)
+                any(key in [*stale, *outdated] and key not in lost for key in made_of)
+                or self._step_is_stale(step, partition)
             ):
                 outdated.append(asset)
         return stale, outdated

@@ -1,5 +1,8 @@
 """Prediction rows of many examples at once. No input or output."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -57,7 +60,7 @@ def answers(frame: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
         {
             "score": scores.max(axis=1) if several else scores,
             "scores": scores.tolist() if several else [None] * len(scores),
-            "class": _classes(predictor, scores),
+            "class": decided(predictor, scores),
         },
         schema={name: SCHEMA[name] for name in ("score", "scores", "class")},
     )
@@ -70,8 +73,20 @@ def key_text(keys: tuple[str, ...]) -> pl.Expr:
     return pl.struct(keys).struct.json_encode()
 
 
-def _classes(predictor: Predictor, scores: npt.NDArray[np.float64]) -> list[str | None]:
+def key_of(row: Mapping[str, Any], keys: Mapping[str, pl.DataType]) -> str:
+    """`key_text` of one example, given as Python values."""
+    if len(keys) == 1:
+        (value,) = (row[name] for name in keys)
+        if type(value) in (str, int):
+            return str(value)
+    frame = pl.DataFrame({name: [row[name]] for name in keys}, schema=dict(keys))
+    return str(frame.select(key_text(tuple(keys))).item())
+
+
+def decided(predictor: Predictor, scores: npt.ArrayLike) -> list[str | None]:
+    """The class that counts as the decision for each score, as `class` of prediction rows; None for regression."""
+    values = np.asarray(scores, np.float64)
     if predictor.task == "regression":
-        return [None] * len(scores)
-    decided = decisions(predictor.task, scores, predictor.classes)
-    return [str(one).lower() if predictor.task == "binary" else str(one) for one in decided]
+        return [None] * len(values)
+    classes = decisions(predictor.task, values, predictor.classes)
+    return [str(one).lower() if predictor.task == "binary" else str(one) for one in classes]

@@ -11,12 +11,13 @@ from ml_platform.errors import FileRefused, SourceUnavailable
 from ml_platform.settings import FileLimits
 from ml_platform.sources.broken_files import ContentBroken
 from ml_platform.sources.chunks import bounded
+from ml_platform.sources.content import Content
 from ml_platform.sources.csv_reading import NotStrict, read_csv, read_csv_slowly
 from ml_platform.sources.guard import Guard
 from ml_platform.sources.json_reading import read_json, read_ndjson
 from ml_platform.sources.parquet_reading import read_parquet
 from ml_platform.sources.source import RowSink
-from ml_platform.sources.unpacking import check_text, in_utf8, unpacked
+from ml_platform.sources.unpacking import PACKED, check_text, in_utf8, unpacked
 from ml_platform.spec.sources import Files
 
 _DEFAULTS = FileLimits()
@@ -25,7 +26,7 @@ _DEFAULTS = FileLimits()
 def read(file: Path, path: str, source: Files, limits: FileLimits = _DEFAULTS) -> pl.DataFrame:
     """The rows of `file` in their order, for what is small enough to hold. Raises as `read_into` does."""
     rows = _Collected([])
-    read_into(rows, "", file, path, source, limits)
+    read_into(rows, Content(file), path, source, limits)
     return pl.concat(rows.frames)
 
 
@@ -40,15 +41,12 @@ class _Collected(RowSink):
         self.frames.append(frame)
 
 
-def read_into(
-    rows: RowSink, fingerprint: str, file: Path, path: str, source: Files, limits: FileLimits = _DEFAULTS
-) -> None:
-    """Hand the rows of `file` to `rows`. CSV columns are text, unquoted and otherwise as they came.
+def read_into(rows: RowSink, content: Content, path: str, source: Files, limits: FileLimits = _DEFAULTS) -> None:
+    """Hand the rows of a file to `rows`. CSV columns are text, unquoted and otherwise as they came.
 
     Args:
         rows: What takes them. What it took does not count where this raises.
-        fingerprint: Of the content, for `rows`.
-        file: Where it is.
+        content: The file. It is hashed while its text is checked, where it is neither packed nor of another encoding.
         path: What messages call it.
         source: How it is to be read.
         limits: What it may take.
@@ -58,23 +56,25 @@ def read_into(
         SourceUnavailable: Where the machine fails and not the file: no space to unpack it, too many open files.
     """
     guard = Guard(path, limits)
+    as_it_lies = content.file.suffix not in PACKED and source.encoding is None
     try:
-        with unpacked(file, guard) as packed, in_utf8(packed, guard, source.encoding) as plain:
+        with unpacked(content.file, guard) as packed, in_utf8(packed, guard, source.encoding) as plain:
             if plain.stat().st_size == 0:
                 raise ContentBroken(path, "the file is empty", remedy="Land it with at least a header, or remove it.")
             if source.row_format != "parquet":
-                check_text(plain, guard, one_line=source.row_format == "json")  # an array may stand on one line
+                one_line = source.row_format == "json"  # an array may stand on one line
+                check_text(plain, guard, one_line=one_line, seen_by=content.hashed if as_it_lies else iter)
             try:
                 with closing(_frames(plain, guard, source)) as frames:  # a reader may watch the time
-                    _hand_on(frames, rows, fingerprint, guard)
+                    _hand_on(frames, rows, content, guard)
             except NotStrict:
-                _hand_on(read_csv_slowly(plain, guard, source.separator), rows, fingerprint, guard)
+                _hand_on(read_csv_slowly(plain, guard, source.separator), rows, content, guard)
     except OSError as error:
         raise unopened(path, error) from None
 
 
-def _hand_on(frames: Iterable[pl.DataFrame], rows: RowSink, fingerprint: str, guard: Guard) -> None:
-    rows.begin(fingerprint)
+def _hand_on(frames: Iterable[pl.DataFrame], rows: RowSink, content: Content, guard: Guard) -> None:
+    rows.begin(content.sha256())
     first = 0
     for frame in bounded(frames):
         guard.check_cells(frame, first)

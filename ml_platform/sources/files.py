@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import SourceUnavailable
-from ml_platform.lake.blobs import file_hash, remembered_hash
-from ml_platform.settings import FileLimits, Settings
+from ml_platform.lake.blobs import remembered_hash
+from ml_platform.settings import Settings
+from ml_platform.sources.content import Content
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.file_reading import read_into, unopened
 from ml_platform.sources.guard import Guard
@@ -41,19 +42,28 @@ class FileSource(Source):
 
     def read(self, version: Available, rows: RowSink) -> Reading:
         file, path = self._files[version.path], version.path
-        fingerprint, error = "", None
+        content, fingerprint, error = Content(file), "", None
         age = time.time_ns() - version.stamp.changed
         if 0 <= age < self._TICK:  # a change in the same tick would leave the stamp as it is
             time.sleep((self._TICK - age) / 1e9)
+        can_be_hashed = False
         try:
-            fingerprint = _fingerprint_of(file, path, self._settings)
-            read_into(rows, fingerprint, file, path, files_of(self._table), self._settings)
+            check_file(file, Guard(path, self._settings))  # to hash what is no regular file would take for ever
+            can_be_hashed = True
+            read_into(rows, content, path, files_of(self._table), self._settings)
         except (FileNotFoundError, SourceUnavailable):
             raise
         except OSError as fault:
             error = str(unopened(path, fault))
         except RAISED as fault:
             error = str(refusal(path, fault, "it was read"))
+        if can_be_hashed:
+            try:
+                fingerprint = content.sha256()
+            except FileNotFoundError:
+                raise
+            except OSError as fault:
+                error = error or str(unopened(path, fault))
         after = _stamp(file)
         if after != version.stamp:
             raise SourceUnavailable(
@@ -90,12 +100,6 @@ def _stamp(file: Path) -> Stamp:
         raise
     except OSError:
         return Stamp(0, 0)
-
-
-def _fingerprint_of(file: Path, path: str, limits: FileLimits) -> str:
-    """Raises FileRefused for what is no regular file or too large: to hash it would take for ever."""
-    check_file(file, Guard(path, limits))
-    return file_hash(file)
 
 
 def _fingerprint(file: Path, most: int) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from ml_platform.errors import IngestionError, LimitExceeded
@@ -45,8 +46,9 @@ class _Copy:
     target: Path
     path: str  # of the target, in the landing folder
 
-    @property
+    @cached_property
     def digest(self) -> str:
+        """Of what is to be copied; it takes a reading of the file, which most copies do not need."""
         return file_hash(self.source)
 
 
@@ -96,8 +98,7 @@ def land(
         _check_limits(settings, copy)
     record = _recorded(settings, table)
     withdrawn = record.withdrawn
-    digests = {copy.path: copy.digest for copy in copies}
-    outcomes = {copy.path: _outcome(copy, digests[copy.path], record.standing.get(copy.path)) for copy in copies}
+    outcomes = {copy.path: _outcome(copy, record.standing.get(copy.path)) for copy in copies}
     for path in withdrawn.intersection(outcomes):
         if outcomes[path] == "unchanged":
             outcomes[path] = "landed"  # copied anew: by its new stamp sensors see that there is something to read
@@ -111,7 +112,7 @@ def land(
         )
     if arrived is not None:
         with closing(State(settings)) as state:
-            file_records.declare_arrivals(state, table.name, list(digests.items()), arrived)
+            file_records.declare_arrivals(state, table.name, [(copy.path, copy.digest) for copy in copies], arrived)
     for copy in copies:
         if on_file is not None:
             on_file(copy.source)
@@ -249,10 +250,11 @@ def _recorded(settings: Settings, table: Table) -> _Record:
         )
 
 
-def _outcome(copy: _Copy, digest: str, recorded: str | None) -> str:
+def _outcome(copy: _Copy, recorded: str | None) -> str:
     if copy.target.exists():
-        return "unchanged" if file_hash(copy.target) == digest else "replaced"
-    return "replaced" if recorded not in (None, digest) else "landed"
+        same_size = copy.target.stat().st_size == copy.source.stat().st_size
+        return "unchanged" if same_size and file_hash(copy.target) == copy.digest else "replaced"
+    return "landed" if recorded is None or recorded == copy.digest else "replaced"
 
 
 def _put(copy: _Copy, landing: Path) -> None:

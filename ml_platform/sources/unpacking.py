@@ -6,7 +6,7 @@ import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -156,10 +156,13 @@ _MARKS = {
 }
 
 
-def check_text(plain: Path, guard: Guard, *, one_line: bool = False) -> None:
+Pieces = Callable[[Iterator[bytes]], Iterator[bytes]]
+
+
+def check_text(plain: Path, guard: Guard, *, one_line: bool = False, seen_by: Pieces = iter) -> None:
     """Refuse what is not UTF-8 text, and a line that is too long, naming byte and line.
 
-    `one_line`: a line may be of any length, as in a JSON array.
+    `one_line`: a line may be of any length, as in a JSON array. `seen_by` hands on the pieces of the file.
     """
     path = guard.path
     with plain.open("rb") as stream:
@@ -177,7 +180,7 @@ def check_text(plain: Path, guard: Guard, *, one_line: bool = False) -> None:
                 likely="UTF-16",
             )
         stream.seek(0)
-        _check_utf8(iter(lambda: stream.read(_CHUNK), b""), guard, one_line=one_line)
+        _check_utf8(seen_by(iter(lambda: stream.read(_CHUNK), b"")), guard, one_line=one_line)
 
 
 def _check_utf8(chunks: Iterator[bytes], guard: Guard, *, one_line: bool) -> None:

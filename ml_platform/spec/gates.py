@@ -173,13 +173,13 @@ class Reproduction(DeclaredGate):
 
 @word
 class Parity(DeclaredGate):
-    """Replaying holdout examples row by row through the serving state gives the same bits (S13).
+    """Holdout examples, answered one at a time as a service does, have the bits of the batch (S13).
 
     This gate is always judged.
 
     Args:
-        examples: How many to replay. They are spread evenly over the holdout; where these would feed more than 50,000
-            rows to the state, they are of few keys and from one stretch of time.
+        examples: How many to replay. They are spread evenly over the holdout; where these touch more than 500,000
+            rows, they are of few keys and from one stretch of time.
         severity: "warn" for a gate that warns and never stands in the way of a promotion.
 
     >>> Parity().phrase

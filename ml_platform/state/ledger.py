@@ -109,6 +109,12 @@ def record(
     return _record((number[0], *values.values()))
 
 
+def newest_number(state: State, asset: str | None = None) -> int:
+    """The number of the newest record of an asset, or of any; 0 without one. It grows with every output."""
+    chosen = select(func.max(records.c.id))
+    return int(state.value(chosen if asset is None else chosen.where(records.c.asset == asset)) or 0)
+
+
 def latest(state: State, asset: str) -> Mapping[Key, Record]:
     """The newest record of every partition of an asset, in one query; inside `reading()` asked once."""
     return state.once(f"ledger of {asset}", lambda: _latest(state, asset))

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from ml_platform.errors import StateError
 from ml_platform.lake.lost_catalog import missing_catalog, refuse_unfinished_restore
+from ml_platform.naming import counted
 from ml_platform.settings import Settings
 from ml_platform.state import database, schema
 from ml_platform.state.engine import engine_of
@@ -22,7 +23,7 @@ def refuse_lost_catalog(settings: Settings) -> None:
         return
     recorded = _records(settings)
     if recorded and not database.lake_exists(settings):  # another process may have made it meanwhile
-        raise missing_catalog(settings, f"the operational state has {recorded:,} records about it")
+        raise missing_catalog(settings, f"the operational state has {counted(recorded, 'record')} about it")
 
 
 def _records(settings: Settings) -> int:

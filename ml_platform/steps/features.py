@@ -21,7 +21,7 @@ from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.wording import in_words, made_of
 from ml_platform.state.results import FeaturesResult
-from ml_platform.validation.version_order import with_paths
+from ml_platform.validation.version_order import validated, with_paths
 
 
 class FeaturesStep(Step):
@@ -86,10 +86,7 @@ class FeaturesStep(Step):
 
 def relations(ws: Workspace, definition: FeatureDefinition) -> dict[str, str]:
     """The validated rows of each table of the definition, as `offline.compute` reads them."""
-    return {
-        name: f"validated.{quoted(name)}" if table.key else with_paths(ws.state, name)
-        for name, table in definition.tables.items()
-    }
+    return {name: validated(ws.state, name, keyed=bool(table.key)) for name, table in definition.tables.items()}
 
 
 def _definition(pipeline: ModelPipeline) -> tuple[FeatureDefinition, str]:

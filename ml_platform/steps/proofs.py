@@ -43,9 +43,9 @@ class Replayed:
 
     @property
     def detail(self) -> str:
-        fed = f"{self.report.cells:,} values compared after {self.report.rows_fed:,} rows went through the state."
+        compared = f"{self.report.cells:,} values compared, answered from {self.report.rows_kept:,} kept rows."
         first = [
             f"{d.column} of {d.example} is {d.batch!r} in batch and {d.online!r} online"
             for d in self.report.differences[:3]
         ]
-        return f"{fed} {'; '.join(first)}".strip()
+        return f"{compared} {'; '.join(first)}".strip()

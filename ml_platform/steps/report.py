@@ -17,6 +17,7 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.monitoring.report_heading import sample_in_words
 from ml_platform.monitoring.report_worker import worker
+from ml_platform.naming import counted
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime import reading
 from ml_platform.runtime.step import Asset, Step, own
@@ -103,7 +104,8 @@ class ReportStep(Step):
             "megabytes": round((ws.settings.data / page).stat().st_size / 1e6, 2),
             "seconds": round(time.perf_counter() - began, 2),
         }
-        sentence = f"{answer['columns']} columns are drawn from {sample.current.height:,} rows."
+        drawn = counted(answer["columns"], "column is", "columns are")
+        sentence = f"{drawn} drawn from {counted(sample.current.height, 'row')}."
         result = replace(figures.result, url=url)
         outcome = record(ws, author, Outcome(1, result=result, display=display, checks=_checked(sentence), files=files))
         _write_index(ws, pipeline)

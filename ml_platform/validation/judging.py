@@ -78,9 +78,7 @@ def row_hash(frame: pl.DataFrame, columns: Collection[str]) -> pl.Series:
         kind, column = frame.schema[name], pl.col(name)
         if kind.is_nested() or kind == pl.Null:
             continue
-        if kind.is_float():
-            column = (column + 0.0).fill_nan(None)  # -0.0 is 0.0, and NaN is NaN, whatever their bits
-        elif kind == pl.Categorical:
+        if kind == pl.Categorical:
             column = column.cast(pl.String)
         plain.append(column)
     if not plain:

@@ -33,7 +33,7 @@ class OfferedFile:
         """The valid ones of them, in frames; at least one. Nothing is read ahead of the frame that is asked for."""
         wanted, place = self.wanted & RULE_HOLDS, pl.col("_place")
         places = self.screened.with_row_index("_place").filter(wanted).select(first=place.min(), last=place.max())
-        first, last = places.collect().row(0)
+        first, last = places.collect(engine="streaming").row(0)
         for start in [0] if first is None else range(first, last + 1, chunks.ROWS):
             rows = self.screened.slice(start, chunks.ROWS).filter(wanted).with_columns(self.added)
             yield rows.drop(RULE, REASON, RAW).collect()

@@ -94,15 +94,37 @@ class _Parts:
         self._rows: list[Staged] = []
         self._schema: dict[str, pl.DataType] = {}
         self._ends: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []
+        self._waiting: pl.DataFrame | None = None  # the rows that were put last
 
     def put(self, rows: pl.DataFrame) -> None:
-        """The next rows; they may belong before those that were put."""
+        """The next rows, in order; they may belong before those that were put."""
         self._schema = dict(rows.schema)
-        if not rows.height and self._rows:
+        if not rows.height and self._waiting is not None:
             return
         self.versions += rows.height
         self.spans = self.spans.joined(spans_of(rows, self._table))
         self.current += int(rows["_superseded_at"].null_count())
+        self._waiting, before = rows, self._waiting
+        if before is not None and before.height:
+            late = self._late(before, rows)
+            if late:
+                self._waiting = pl.concat([before.tail(late), rows]).sort(order_of(self._table))
+            self._stage(before.head(before.height - late))
+
+    def _late(self, before: pl.DataFrame, rows: pl.DataFrame) -> int:
+        """How many of the rows before are to stand among the next ones, where they are few; 0 where they are many.
+
+        Otherwise the rows of all files are put in order once more. A text that stands for another type in a file has
+        another order there.
+        """
+        time, kinds = self._table.event_time, rows.schema
+        as_declared = all(self._table.columns.get(name, kinds[name]) == kinds[name] for name in order_of(self._table))
+        if time is None or not as_declared:
+            return 0
+        late = before.height - int(before[time].search_sorted(rows[time][0], side="left"))
+        return late if late <= before.height // 2 else 0
+
+    def _stage(self, rows: pl.DataFrame) -> None:
         if rows.height:
             by = rows.select(order_of(self._table))
             self._ends.append((by.row(0), by.row(-1)))
@@ -110,6 +132,9 @@ class _Parts:
 
     def in_order(self) -> list[Rows]:
         """All rows, in the order of the partition."""
+        if self._waiting is not None:
+            self._stage(self._waiting)
+            self._waiting = None
         if not all(_precedes(end, start) for (_, end), (start, _) in pairwise(self._ends)):
             unordered = len(self._rows)
             for first, end in pairwise([None, *self._cuts(), None]):
@@ -144,10 +169,10 @@ class _Parts:
 
     def columns(self) -> Iterator[pl.Series]:
         """The contract's columns of the current rows, one after the other."""
-        scan = pl.scan_parquet([rows.path for rows in self._rows])
         for name in self._table.columns:
-            current = scan.filter(pl.col("_superseded_at").is_null()).select(pl.col(name).cast(self._schema[name]))
-            yield current.collect()[name]
+            files = (pl.scan_parquet(rows.path) for rows in self._rows)
+            current = (file.filter(pl.col("_superseded_at").is_null()).select(name).collect() for file in files)
+            yield pl.concat([rows[name].cast(self._schema[name]) for rows in current])
 
     def discard(self) -> None:
         """Remove the files."""

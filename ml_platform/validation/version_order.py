@@ -16,6 +16,11 @@ PATH, ROW = "_path", "_row"
 _AGE = ("_arrival", "coalesce(_superseded_at, TIMESTAMPTZ 'infinity')", PATH, ROW)
 
 
+def validated(state: State, table: str, *, keyed: bool) -> str:
+    """What to select a validated table from: with `_path` where it has no key, since ties are broken by it."""
+    return f"validated.{quoted(table)}" if keyed else with_paths(state, table)
+
+
 def with_paths(state: State, table: str) -> str:
     """A query of `validated.<table>` with `_path`, the path of each row's file. The order below reads it."""
     return with_paths_of(table, {version.file_id: version.path for version in versions(state, table)})

@@ -8,6 +8,7 @@ from ml_platform.monitoring.delivery import deliveries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.alerts import PLATFORM, Alert, latest_of, open_alerts
 from ml_platform.state.database import State
+from ml_platform.views.champion_health import candidate_alerts
 from ml_platform.views.health_finding import Finding
 
 # `data_health` looks at these itself, and `set_clock` at the last one.
@@ -28,8 +29,9 @@ def given_up(state: State, pipeline: str) -> list[Alert]:
 
 
 def standing_alerts(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """A finding for each open alert, but for those about data, which `data_health` looks at anew."""
-    items = [item for item in open_alerts(state) if item.kind not in _SEEN]
+    """A finding for each open alert, but for those that other checks tell: of data, and of a newest candidate."""
+    of_candidates = candidate_alerts(state, pipelines)
+    items = [item for item in open_alerts(state) if item.kind not in _SEEN and item.alert_id not in of_candidates]
     for item in items:
         remedy = f"{item.text} `ml-platform alerts resolve {item.alert_id} --why TEXT` closes it."
         yield Finding("open alert", "bad" if item.severity == "error" else "warn", item.title, remedy)

@@ -7,6 +7,7 @@ from shlex import quote
 from ml_platform.monitoring.alert_rules import of_refused
 from ml_platform.monitoring.freshness import stale
 from ml_platform.monitoring.waiting import waiting, waits_too_long
+from ml_platform.naming import counted
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.scan import pending, refused, unavailable_message
 from ml_platform.spec.pipeline import ModelPipeline
@@ -101,4 +102,4 @@ def _rejected(state: State, table: Table) -> str:
     (_, partition), record = max(records.items(), key=lambda item: item[0][1])
     result = record.result_as(ValidatedResult)
     where = table.name if table.event_time is None else f"{table.name} {partition}"
-    return f"{result.quarantined:,} of {result.rows + result.quarantined:,} rows of {where} rejected"
+    return f"{result.quarantined:,} of {counted(result.rows + result.quarantined, 'row')} of {where} rejected"

@@ -33,12 +33,15 @@ def catalog_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding("lake", "bad", error.what, error.remedy)
 
 
-def damaged_pages(settings: Settings) -> Iterator[Finding]:
-    """What SQLite's check says of catalog and state. PostgreSQL checks its own pages."""
+def damaged_pages(settings: Settings, *, with_state: bool = True) -> Iterator[Finding]:
+    """What SQLite's check says of the catalog and, where it opened, of the state: its own error names file and damage.
+
+    PostgreSQL checks its own pages.
+    """
     if settings.catalog.get_secret_value():
         return
     for name, file in (("catalog", catalog_file(settings)), ("state", state_file(settings))):
-        if not is_missing(file) and (problem := sqlite_copies.problem(file)):
+        if (name == "catalog" or with_state) and not is_missing(file) and (problem := sqlite_copies.problem(file)):
             yield Finding(name, "bad", f"{file} is damaged: {problem}", RESTORE)
 
 

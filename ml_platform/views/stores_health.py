@@ -12,7 +12,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import damaged, unusable
 from ml_platform.lake.lost_catalog import RESTORE, catalog_file, is_missing
 from ml_platform.models.registry import recorded_format, trainer_of_format
-from ml_platform.naming import listed
+from ml_platform.naming import counted, listed
 from ml_platform.runtime.retention import stored_outputs
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
@@ -54,7 +54,7 @@ def stores_findings(settings: Settings, pipelines: Sequence[ModelPipeline], *, d
         states: list[State] = []
         yield from surveyed("lake", partial(_open_lake, settings, opened, lakes), RESTORE)
         yield from surveyed("state", partial(_open_state, settings, opened, lakes, states), RESTORE)
-        yield from surveyed("databases", partial(damaged_pages, settings), RESTORE)
+        yield from surveyed("databases", partial(damaged_pages, settings, with_state=bool(states)), RESTORE)
         for lake, state in zip(lakes, states, strict=False):
             yield from surveyed("lake and state", partial(mismatch, lake, state), RESTORE)
         for lake in lakes:
@@ -116,7 +116,8 @@ def changed_files(lake: Lake) -> Iterator[Finding]:
         yield Finding("bytes of data files", "ok", "as committed")
     if unknown := file_hashes.without_hash(lake):
         remedy = "`ml-platform maintain` notes it."
-        yield Finding("bytes of data files", "warn", f"{len(unknown):,} files were never hashed", remedy)
+        never = counted(len(unknown), "file was", "files were")
+        yield Finding("bytes of data files", "warn", f"{never} never hashed", remedy)
 
 
 def changed_blobs(settings: Settings) -> Iterator[Finding]:
@@ -143,7 +144,8 @@ def missing_blobs(state: State) -> Iterator[Finding]:
     if missing:
         names = listed([digest[:12] for digest in missing], _NAMED)
         remedy = "`ml-platform run PIPELINE` makes those of newest results again; the others are in earlier backups."
-        yield Finding("blobs", "warn", f"{len(missing):,} that the state names are missing: {names}", remedy)
+        are = counted(len(missing), "blob that the state names is", "blobs that the state names are")
+        yield Finding("blobs", "warn", f"{are} missing: {names}", remedy)
 
 
 def changed_libraries(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:

@@ -93,7 +93,7 @@ def test_a_person_passes_over_a_failed_check_and_the_log_keeps_it_S37(platform: 
     invoke_json("rollback", "trip_delay", "--why", "to try it")
     answer = invoke("promote", "trip_delay@2", "--why", "miles since February", "--json")
     entry = json.loads(answer.stdout)
-    passed_over = "blocked by data: units of trips 2024-02 is 9, allowed is 4: km spreads 9 times as wide"
+    passed_over = "blocked by data: units of trips 2024-02 failed: km spreads 9 times as wide"
     assert (entry["version"], entry["reason"], entry["overrides"]) == (2, "miles since February", passed_over)
     assert f"Passed over: {passed_over}." in " ".join(answer.stderr.split())
     assert invoke_json("models", "trip_delay", "--history")[0]["overrides"] == passed_over

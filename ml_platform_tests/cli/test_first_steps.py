@@ -80,6 +80,15 @@ def test_the_trace_of_a_fault_before_the_command_has_begun_holds_no_password(
     assert "in faulty" in trace and "sesame" not in trace and "ml:***@h/lake" in trace
 
 
+def test_a_run_of_a_shipped_pipeline_without_files_names_the_command_that_brings_some(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ML_PLATFORM_PIPELINES")
+    result = invoke("run", "flight_delay")
+    assert result.exit_code == 0 and "up to date" not in result.stderr
+    assert "`ml-platform example flight_delay`" in result.stdout
+
+
 def test_examples_are_listed_with_what_was_added(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ML_PLATFORM_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("ML_PLATFORM_PIPELINES", raising=False)

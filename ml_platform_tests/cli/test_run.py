@@ -10,7 +10,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from ml_platform_tests.cli.terminal import RunningCommand, invoke_json, start_command
+from ml_platform.cli.inspecting import show_months
+from ml_platform_tests.cli.terminal import RunningCommand, invoke, invoke_json, start_command
 from ml_platform_tests.declarations import trips_waiting_at_a_fifo
 from ml_platform_tests.world import world
 
@@ -38,6 +39,19 @@ def _runs() -> Sequence[dg.DagsterRun]:
     """Newest first."""
     with dg.DagsterInstance.get() as instance:
         return instance.get_runs()
+
+
+def test_what_an_alert_of_the_run_says_is_not_said_again(platform: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (platform / "landing" / "trips" / "noise.csv").write_bytes(b"\x00\x01\x02 no table")
+    first, second = (" ".join(invoke("run", "trip_delay").stderr.split()) for _ in range(2))
+    assert first.count("trips/noise.csv (") == 1 and "alert" in first
+    assert second.count("trips/noise.csv (") == 1, "nothing was launched, so no alert said it"
+    row = {"partition": "2024-02", "rows": 1, "quarantined": 0, "metric": "auc", "realised": None, "gates": None}
+    row |= {"outcome": "blocked", "reasons": ["blocked by data: units failed"], "champion": None}
+    for alarms, times in (((), 1), (("error: Promotion blocked. Blocked by data: units failed. Correct it.",), 0)):
+        capsys.readouterr()
+        show_months("trip_delay", [row], alarms=alarms)
+        assert capsys.readouterr().err.count("units failed") == times
 
 
 def test_a_run_that_is_interrupted_prints_two_lines_is_canceled_and_its_rerun_goes_on(gate: Path) -> None:

@@ -7,7 +7,9 @@ import duckdb
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.offline import compute
+from ml_platform.features.kept.answering import KeptFeatures
+from ml_platform.features.kept.filling import kept_values
+from ml_platform.features.offline import available_since, compute
 from ml_platform.spec.pipeline import ModelPipeline
 
 Row = dict[str, Any]
@@ -61,6 +63,23 @@ def batch_features(
     frame = connection.execute(f"SELECT * FROM {name}").pl()
     connection.execute(f"DROP TABLE {name}")
     return frame
+
+
+def kept_answers(
+    connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, relations: dict[str, str], examples: list[Row]
+) -> list[Row]:
+    """What is answered online for these examples, one at a time, from all rows of the relations."""
+    features = KeptFeatures(definition)
+    values: dict[bytes, bytes] = {}
+    for kept in features.passes:
+        values |= kept_values(connection, kept, relations[kept.table_name])
+    since = available_since(connection, definition, relations)
+    answers = []
+    for example in examples:
+        question = features.question(example)
+        read = [values.get(name) if name is not None else None for name in question.keys]
+        answers.append(features.answer(question, read, since))
+    return answers
 
 
 def version(

@@ -17,10 +17,8 @@ from ml_platform.errors import DeclarationError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.distinct import DistinctCounts
 from ml_platform.features.kinds.window import WindowForm
-from ml_platform.features.online import OnlineState
-from ml_platform.features.relations import plain
 from ml_platform_tests.examples import tries
-from ml_platform_tests.features.relations import batch_features, connect, validated
+from ml_platform_tests.features.relations import batch_features, connect, kept_answers, validated
 from ml_platform_tests.scenario.flights import hour
 
 SIZE = 6
@@ -98,17 +96,8 @@ def test_text_dates_booleans_numbers_and_levels_are_told_apart_in_batch_and_onli
     assert batch["payments__shop_n_unique_3h"].to_list() == [None, 1, 2, 3, 3, 2]
     assert batch.schema["payments__shop_n_unique_3h"] == pl.Int64
     assert batch["shop_n_unique_1d"].to_list() == [None, 1, 2, 3, 0, 3]
-    for many in (False, True):
-        state = OnlineState(definition)
-        stored = plain(
-            pl.DataFrame(rows, schema_overrides={"kind": pl.String, "_superseded_at": pl.Datetime("us", "UTC")})
-        )
-        if many:
-            state.learn_many("payments", stored)
-        else:
-            for row in stored.iter_rows(named=True):
-                state.learn("payments", row)
-        assert state.features(examples.row(-1, named=True)) == {name: last[name] for name in definition.outputs}
+    (online,) = kept_answers(connection, definition, relations, [examples.row(-1, named=True)])
+    assert online == {name: last[name] for name in definition.outputs}
 
 
 def test_a_window_that_was_stored_when_nan_was_a_value_counts_it_as_its_model_learnt_it() -> None:
@@ -127,10 +116,7 @@ def test_a_window_that_was_stored_when_nan_was_a_value_counts_it_as_its_model_le
     examples = pl.DataFrame(rows).select(*definition.row_schema)
     for each, values in ((definition, [1, 2.0, 1]), (before, [2, 2])):
         batch = batch_features(connection, each, examples.to_dicts(), relations).sort("id").row(-1, named=True)
-        state = OnlineState(each)
-        for row in rows:
-            state.learn("payments", row)
-        online = state.features(examples.row(-1, named=True))
+        (online,) = kept_answers(connection, each, relations, [examples.row(-1, named=True)])
         assert [batch[name] for name in each.outputs] == list(online.values()) == values
 
 

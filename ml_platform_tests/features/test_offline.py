@@ -268,7 +268,7 @@ def test_no_examples_give_an_empty_table_of_the_right_columns(connection: duckdb
 
 
 def test_an_example_without_its_time_is_refused(connection: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(FeatureError, match="1 examples have no departs"):
+    with pytest.raises(FeatureError, match="1 example has no departs"):
         features(connection, pipeline(COUNT), [{**example(1, 1), "departs": None}])
 
 

@@ -49,5 +49,4 @@ def test_the_path_and_then_the_row_decide_in_batch_and_online(files: tuple[str, 
         made = batch_features(connection, definition, examples, relations)
         assert made["notes__text"].to_list() == ["b1"]
         rows = pl.DataFrame(examples, schema=definition.row_schema)
-        for singly in (None, 0):
-            assert parity(connection, definition, rows, relations, made, singly=singly).identical
+        assert parity(connection, definition, rows, relations, made).identical

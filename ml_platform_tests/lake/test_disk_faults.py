@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
+from polars.exceptions import ComputeError
 
 from ml_platform.errors import LakeError
 from ml_platform.lake.blobs import Blobs
@@ -58,6 +59,7 @@ def test_a_catalog_that_is_not_one_is_told(settings: Settings) -> None:
         (OSError(errno.ENOSPC, "No space left on device"), "is full"),
         (OSError(errno.EROFS, "Read-only file system"), "is not writable"),
         (duckdb.IOException("IO Error: Could not write file: No space left on device"), "is full"),
+        (ComputeError("parquet: underlying IO error: No space left on device (os error 28)"), "is full"),
         (duckdb.Error("attempt to write a readonly database"), "is not writable"),
         (duckdb.Error("database or disk is full"), "is full"),
         (sqlite3.OperationalError("database or disk is full"), "is full"),

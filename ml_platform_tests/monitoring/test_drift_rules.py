@@ -80,20 +80,19 @@ def test_sentences_about_nulls_and_changes_say_of_which_columns_they_are() -> No
     unused = {**WEIGHTS, "x3": 0.0}
     columns = list(compared(Population.of(population()), Population.of(population(x3=half).drop("x1")), list(unused)))
     figure, _, _, nulls, _ = run_checks(Drift(), columns, [], unused, weighted(columns, unused))
-    assert nulls.passed and "moved by at most 0.0%" in nulls.description
-    assert nulls.description.startswith("The null shares of the columns that the model uses")
+    assert nulls.passed and "moved by at most 0.0%, and up to 10% is allowed" in nulls.description
     assert figure.description.endswith(". Not as in the training data: x1 is missing.")
     columns = list(compared(Population.of(population()), Population.of(population(x3=half)), list(WEIGHTS)))
     nulls = run_checks(Drift(), columns, [], WEIGHTS, weighted(columns, WEIGHTS))[3]
     assert nulls.description == (
-        "The null shares of the columns that the model uses moved by more than 10% in 1: x3 from 0.0% to 50.0%."
+        "The share of nulls moved by more than the allowed 10% in 1 column that the model uses: x3 from 0.0% to 50.0%."
     )
 
 
 def test_the_sentence_names_the_column_and_how_it_moved() -> None:
     columns = list(compared(*map(Population.of, (population(), population(top=NORMAL + 2))), list(WEIGHTS)))
     check = run_checks(Drift(), columns, [], WEIGHTS, weighted(columns, WEIGHTS))[2]
-    assert check.description.startswith("Above 0.5: top has PSI ")
+    assert check.description.startswith("Above the allowed PSI of 0.5: top has PSI ")
     assert check.description.endswith("and moved by 2.0 standard deviations, 20% of the importance.")
 
 

@@ -73,6 +73,35 @@ def test_no_round_of_many_processes_breaks_a_fresh_home(tmp_path: Path, how: str
             _assert_whole(home, opened_at_once(processes, home))
 
 
+def test_the_files_of_a_fresh_home_are_for_their_owner_only_before_dagster_opens_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    before = os.umask(0o022)
+    request.addfinalizer(lambda: os.umask(before))
+    home, modes = _fresh(tmp_path / "home", HOMES["ours"]), dict[str, int]()
+    monkeypatch.setenv("DAGSTER_HOME", str(home))
+
+    def look(database: str, *rest: object, **options: object) -> sqlite3.Connection:
+        path = Path(database.removeprefix("file:").partition("?")[0])
+        if path.exists() and path.is_relative_to(home):
+            modes.setdefault(str(path.relative_to(home)), path.stat().st_mode & 0o777)
+        elif path.is_absolute():
+            modes[str(path)] = 0
+        return connect(database, *rest, **options)  # type: ignore[call-overload,no-any-return]  # as it was called
+
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", look)
+    with dg.DagsterInstance.get() as instance:
+        first, second = (instance.create_run_for_job(nothing) for _ in range(2))
+        for run in (first, second):
+            instance.report_run_canceled(run)
+    assert home.stat().st_mode & 0o777 == 0o700
+    assert modes.keys() >= {file.path for file in FILES} and set(modes.values()) == {0o600}
+    databases = [path for path in home.rglob("*.db*") if path.is_file()]
+    assert len(databases) >= len(FILES) + 2
+    assert {path.stat().st_mode & 0o777 for path in databases} == {0o600}
+
+
 @pytest.fixture(scope="module")
 def made_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with one run."""

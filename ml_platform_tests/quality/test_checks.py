@@ -61,7 +61,8 @@ def test_too_much_quarantine_and_too_few_rows_are_told_with_their_shares(sandbox
     sandbox.run(table)
     share = checked(sandbox, table, "2013-02")["quarantine_share"]
     assert (share.passed, share.value, share.threshold) == (False, 0.1, 0.05)
-    assert share.description == "1 of 10 rows (10.00%) are in quarantine, most by the rule value|max."
+    assert "1 of 10 rows" in share.description and "at most 5% are allowed" in share.description
+    assert "value|max" in share.description
     volume = checked(sandbox, table, "2013-03")["volume"]
     assert (volume.passed, volume.severity) == (False, "warn")
     assert volume.description == "0.03226 rows a day (1 in all); 0.4833 are usual, 0.3792 to 0.616 are allowed."
@@ -95,7 +96,7 @@ def test_references_count_rows_whose_key_is_unknown(sandbox: IngestionSandbox) -
     sandbox.run(people)
     result = checked(sandbox, table, "2013-01", points)["references"]
     assert (result.passed, result.severity, result.value) == (False, "warn", 0.5)
-    assert result.description == "sensor → customers: 1 of 2 unknown (50.0%)."
+    assert "sensor → customers: 1 of 2 rows" in result.description and "25% are allowed" in result.description
 
 
 def test_the_profile_describes_every_column_of_the_current_rows(sandbox: IngestionSandbox) -> None:

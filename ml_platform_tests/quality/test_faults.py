@@ -46,14 +46,14 @@ def test_the_sentence_names_the_column_and_what_was_and_is() -> None:
     rows = FAULTS["arrival delays become seconds"][0](flight_profiles.file("2013-04"))[0]
     [unit] = failing(flight_profiles.history(flight_profiles.screened(rows, "2013-04")))["units"]
     assert unit.column == "arr_delay"
-    assert unit.description.startswith("arr_delay: the spread is ") and "times the usual one" in unit.description
+    assert unit.description.startswith("arr_delay: the spread of ") and "times the usual one" in unit.description
     rows = FAULTS["times shifted by five hours"][0](flight_profiles.file("2013-02"))[0]
     [hours] = [
         f
         for f in failing(flight_profiles.history(flight_profiles.screened(rows, "2013-02")))["hours"]
         if f.column == "sched_dep"
     ]
-    assert hours.description == "sched_dep: the times of day look like the earlier ones moved by +5 hours."
+    assert hours.description.startswith("sched_dep: the times of day look like the earlier ones moved by +5 hours")
 
 
 def test_a_faulty_month_does_not_hide_the_same_fault_a_month_later() -> None:

@@ -1,5 +1,6 @@
 """Files are read in bounded frames: the same rows, types and refusals as whole, and nothing half in raw."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import polars as pl
@@ -7,8 +8,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from ml_platform.errors import FileRefused
+from ml_platform.lake.blobs import file_hash
 from ml_platform.settings import FileLimits
 from ml_platform.sources import chunks
+from ml_platform.sources.content import Content
 from ml_platform.sources.file_reading import read, read_into
 from ml_platform.sources.source import RowSink
 from ml_platform.spec.sources import Files
@@ -34,7 +37,7 @@ class Taken(RowSink):
 
 def _taken(file: Path, source: Files, limits: FileLimits) -> Taken:
     rows = Taken()
-    read_into(rows, "f", file, file.name, source, limits)
+    read_into(rows, Content(file), file.name, source, limits)
     return rows
 
 
@@ -48,7 +51,7 @@ def test_every_frame_of_a_csv_but_the_last_has_the_same_number_of_rows(tmp_path:
     file = tmp_path / "a.csv"
     file.write_text("a,b\n" + "".join(f"{i},'\n" for i in range(7)))
     rows = _taken(file, _CSV, FileLimits())
-    assert [frame.height for frame in rows.frames] == [3, 3, 1] and rows.begun == ["f"]
+    assert [frame.height for frame in rows.frames] == [3, 3, 1] and rows.begun == [file_hash(file)]
     assert pl.concat(rows.frames)["a"].to_list() == [str(i) for i in range(7)]
 
 
@@ -96,3 +99,26 @@ def test_a_file_that_is_refused_for_its_last_row_leaves_nothing(sandbox: Ingesti
     assert sandbox.lake.rows("SELECT _row, name FROM raw.customers ORDER BY 1") == [(i, "n") for i in range(5)]
     assert "extra" not in sandbox.lake.columns("raw", "customers")
     assert not list((sandbox.lake.folder / "staging").iterdir())
+
+
+@pytest.mark.parametrize(
+    "content", [b"a,b\n1,2\n", b"a\n" + b"12345678\n" * 300_000, b"a\n\xff\n"], ids=["small", "large", "broken"]
+)
+def test_the_hash_of_a_text_is_taken_while_it_is_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(content)
+    read_again: list[Path] = []
+
+    def noted(path: Path) -> str:
+        read_again.append(path)
+        return file_hash(path)
+
+    monkeypatch.setattr("ml_platform.sources.content.file_hash", noted)
+    whole, rows = Content(file), Taken()
+    broken = content.endswith(b"\xff\n")
+    with pytest.raises(FileRefused) if broken else nullcontext():
+        read_into(rows, whole, "a.csv", _CSV)
+    assert whole.sha256() == file_hash(file)
+    assert read_again == ([file] if broken else [])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ml_platform.errors import DeclarationError, IngestionError, LakeError
+from ml_platform.lake.blobs import file_hash
 from ml_platform.runtime import retention
 from ml_platform.sources.foreseen import foreseen
 from ml_platform.sources.landed import sentences, strays
@@ -340,3 +341,18 @@ def test_rows_that_stand_behind_a_refused_correction_are_replaced_on_purpose_onl
         with pytest.raises(IngestionError, match="Other content stands"):
             land(settings, table, [file])
     land(settings, table, files[2:])  # its correction had ended all rows
+
+
+def test_a_file_that_lands_at_a_free_place_is_read_once(
+    sandbox: IngestionSandbox, exports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed: list[Path] = []
+
+    def noted(path: Path) -> str:
+        hashed.append(path)
+        return file_hash(path)
+
+    monkeypatch.setattr("ml_platform.sources.landing.file_hash", noted)
+    for outcome, readings_of_both in [("landed", 0), ("unchanged", 2)]:
+        landed = land(sandbox.stores.settings, customers(), [exports / "jan/part-0.csv"])
+        assert ([one.outcome for one in landed], len(hashed)) == ([outcome], readings_of_both)

@@ -78,9 +78,7 @@ def test_a_month_with_half_its_rows_refused_promotes_nobody_and_scoring_goes_on(
     trips = open_world(broken_february)
     blocked = _champion(trips, FEBRUARY)
     assert (blocked.outcome, blocked.candidate, blocked.champion) == ("blocked", 2, 1)
-    assert blocked.reasons[0].startswith(
-        "blocked by data: quarantine_share of trips 2024-02 is 0.5, allowed is 0.05: 200 of 400 rows"
-    )
+    assert blocked.reasons[0].startswith("blocked by data: quarantine_share of trips 2024-02 failed: 200 of 400 rows")
     assert promotions.champion_at(trips.ws.state, NAME) == 1
     trips.land_trips("2024-04")
     trips.run(MARCH)
@@ -174,7 +172,7 @@ def test_a_table_that_only_features_read_blocks_too_even_where_no_row_of_it_is_l
     trips.run(FEBRUARY)
     blocked = _champion(trips, FEBRUARY)
     assert blocked.outcome == "blocked"
-    assert any("quarantine_share of traffic 2024-02 is 1" in reason for reason in blocked.reasons)
+    assert any("quarantine_share of traffic 2024-02 failed" in reason for reason in blocked.reasons)
 
 
 def test_a_table_without_time_blocks_and_its_correction_unblocks(open_world: OpenWorld, january: Path) -> None:
@@ -183,7 +181,7 @@ def test_a_table_without_time_blocks_and_its_correction_unblocks(open_world: Ope
     trips.land("drivers", "drivers.csv", broken, datetime(2024, 2, 10, tzinfo=UTC))
     trips.run(FEBRUARY)
     blocked = _champion(trips, FEBRUARY)
-    assert blocked.outcome == "blocked" and "quarantine_share of drivers is 1" in blocked.reasons[0]
+    assert blocked.outcome == "blocked" and "quarantine_share of drivers failed" in blocked.reasons[0]
     trips.land("drivers", "drivers.csv", scenario.driver_rows(), datetime(2024, 2, 11, tzinfo=UTC))
     trips.run(FEBRUARY)
     assert _champion(trips, FEBRUARY).outcome == "promoted"
@@ -274,7 +272,7 @@ def test_a_rule_that_is_no_longer_declared_blocks_no_more(open_world: OpenWorld,
     trips = open_world(january, declared(Plausible("km", pl.col("km"), high=0.5)))
     trips.run(FEBRUARY)
     blocked = _champion(trips, FEBRUARY)
-    assert blocked.outcome == "blocked" and "plausible_km of trips 2024-02 is" in blocked.reasons[0]
+    assert blocked.outcome == "blocked" and "plausible_km of trips 2024-02 failed" in blocked.reasons[0]
     trips.declare(declared(Plausible("km", pl.col("km"), high=0.5), Plausible("size", pl.col("km"), high=500)))
     assert trips.run(FEBRUARY) == []
     trips.declare(declared(Plausible("size", pl.col("km"), high=500)))

@@ -50,4 +50,4 @@ def test_another_trainer_later_leaves_what_the_linear_champion_did_and_is_compar
     assert {item: after[item] for item in before} == before
     newest = versions.version(trips.ws.state, name, last + 1)
     assert load(trips.ws.blobs, newest.bundle).model_format == "lightgbm-text"
-    assert any(f"against {name}@{last}" in v.detail for v in verdicts.of(trips.ws.state, name, last + 1))
+    assert any(f"{name}@{last}" in v.detail for v in verdicts.of(trips.ws.state, name, last + 1))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dataframely as dy
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -19,7 +20,7 @@ from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.validation.chunked_screening import RawRows, can_be_split, screen_in_parts, write_together
 from ml_platform.validation.file_screening import counts_of, counts_of_parts
-from ml_platform.validation.judging import PARTITION
+from ml_platform.validation.judging import PARTITION, row_hash
 from ml_platform.validation.screening import rows_to_judge, screen
 
 
@@ -104,6 +105,16 @@ def test_rows_of_one_partition_stand_together_whatever_their_order_in_the_file(m
     frame, _ = _screened_in_parts(_table(Sale), raw, MONTHS)
     assert frame[PARTITION].to_list() == ["2013-01"] * 3 + ["2013-03"] * 3 + ["2013-05"] * 3
     assert frame["at"].max() == datetime(2013, 5, 3, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("floats", "bits"), [(np.float32, np.uint32), (np.float64, np.uint64)])
+def test_zeros_of_either_sign_and_nans_of_whatever_bits_have_one_hash(floats: Any, bits: Any) -> None:
+    sign = 1 << (bits(0).nbytes * 8 - 1)
+    nan = int(np.array([np.nan], dtype=floats).view(bits)[0])
+    numbers = np.array([0, sign, nan, nan | sign, nan + 1], dtype=bits).view(floats)
+    hashes = row_hash(pl.DataFrame({"x": numbers, "shop": ["a"] * 5}), ["shop", "x"]).to_list()
+    assert len(set(hashes[:2])) == len(set(hashes[2:])) == 1
+    assert hashes[0] != hashes[2]
 
 
 _X = pl.col("amount")

@@ -44,7 +44,7 @@ def test_a_lost_catalog_of_which_only_records_are_left_is_bad_and_no_first_run(s
     shutil.rmtree(settings.lake / "tables")
     shutil.rmtree(settings.artifacts)
     (finding,) = _bad(settings)
-    assert "the operational state has 1 records about it" in finding.detail and "ml-platform restore" in finding.remedy
+    assert "the operational state has 1 record about it" in finding.detail and "ml-platform restore" in finding.remedy
 
 
 def test_a_restore_that_is_not_finished_is_bad(settings: Settings) -> None:
@@ -61,6 +61,13 @@ def test_a_damaged_page_is_found_though_the_database_opens(settings: Settings, n
     (finding,) = damaged_pages(settings)
     assert (finding.name, finding.state) == (name, "bad")
     assert "ml-platform restore" in finding.remedy
+
+
+def test_a_state_that_does_not_open_is_one_finding(settings: Settings) -> None:
+    file = settings.lake / "state.sqlite"
+    file.write_bytes(b"\xff" * file.stat().st_size)
+    (finding,) = _bad(settings)
+    assert str(file) in finding.detail and "ml-platform restore" in finding.remedy
 
 
 def test_a_catalog_of_an_earlier_moment_is_bad(settings: Settings) -> None:

@@ -134,7 +134,9 @@ def test_a_candidate_that_does_not_serve_is_named_also_when_the_next_month_has_n
         evidence = "key of 2024-02" if outcome == "blocked" else "trip_delay@2"
         about = alert(kind, f"{TRIPS.name}/x", "2024-02", "x", evidence=evidence, title="It errs", text="So it does.")
         alerts.raise_(state, [about])
-        assert _finding(platform, "candidate").state == severity
+        finding = _finding(platform, "candidate")
+        assert finding.state == severity and about.alert_id in finding.remedy
+        assert _finding(platform, "open alert").state == "ok", "it is told once"
         alerts.resolve(state, {about.alert_id: "we know"}, by="ada")
         assert _finding(platform, "candidate").detail.endswith("Resolved by ada: we know")
 
@@ -280,7 +282,7 @@ def test_a_deep_look_judges_blobs_only_and_names_those_that_are_missing(platform
     with closing(State(platform)) as state:
         lost = version(state, TRIPS.name, 1).training_set
     (platform.artifacts / lost[:2] / lost).unlink()
-    assert ("warn", f"1 that the state names are missing: {lost[:12]}") in blobs()
+    assert ("warn", f"1 blob that the state names is missing: {lost[:12]}") in blobs()
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import polars as pl
 from ml_platform.evaluation.candidate import Candidate, Finding, Part
 from ml_platform.evaluation.gates.evaluator import Evaluator
 from ml_platform.evaluation.metrics import UNDEFINED
+from ml_platform.naming import counted
 from ml_platform.spec.gates import AtLeast, AtMost
 from ml_platform.spec.metrics import higher_is_better
 
@@ -19,7 +20,7 @@ def _measure(gate: AtLeast | AtMost, candidate: Candidate) -> list[Finding]:
         # Recall is accuracy among the rows of a class, so each class is a segment, with an interval of its own.
         return _sliced("recall", "accuracy", bound, "class", holdout.labels, gate.min_rows, holdout)
     if by is None:
-        return [_judged(metric, metric, bound, holdout, "", "the holdout")]
+        return [_judged(metric, metric, bound, holdout, "")]
     return _sliced(metric, metric, bound, by, holdout.frame[by], gate.min_rows, holdout)
 
 
@@ -33,7 +34,8 @@ def _sliced(
     for code, level in enumerate(levels):
         name = f"{by}={level}"
         if counts[code] < min_rows:
-            detail = f"Not judged: {counts[code]} rows, fewer than {min_rows}."
+            rows = counted(int(counts[code]), "row of the holdout has", "rows of the holdout have")
+            detail = f"Not judged: {rows} {name}, and min_rows={min_rows} are needed."
             findings.append(
                 Finding(
                     metric,
@@ -46,20 +48,21 @@ def _sliced(
                 )
             )
         else:
-            findings.append(_judged(metric, measure, bound, holdout.where(codes == code), name, name))
+            findings.append(_judged(metric, measure, bound, holdout.where(codes == code), name))
     return [_outcome(metric, bound, by, findings, len(holdout)), *findings]
 
 
-def _judged(metric: str, measure: str, bound: float, part: Part, name: str, where: str) -> Finding:
+def _judged(metric: str, measure: str, bound: float, part: Part, name: str) -> Finding:
     measured = part.interval(measure)
+    where = f"{counted(len(part), 'row')} of the holdout{f' with {name}' if name else ''}"
     about = _about(metric, bound, name)
     if measured.value is None:
         # A segment that cannot be measured counts as too small; a holdout that cannot be measured is no evidence.
-        detail = f"{metric} is undefined on {where}: {UNDEFINED[metric]}."
+        detail = f"{metric} is undefined on the {where}: {UNDEFINED[metric]}."
         return Finding(
             metric,
             None if name else False,
-            f"Not judged: {detail}" if name else detail,
+            f"Not judged: {detail}" if name else f"{detail} The gate fails.",
             threshold=bound,
             rows=len(part),
             slice=name,
@@ -67,13 +70,10 @@ def _judged(metric: str, measure: str, bound: float, part: Part, name: str, wher
         )
     passed = measured.value >= bound if higher_is_better(metric) else measured.value <= bound
     shown = f" (95 % interval {measured.low:.4g} to {measured.high:.4g})" if measured.low is not None else ""
-    relation = {
-        (True, True): "reaches",
-        (True, False): "is below",
-        (False, True): "is within",
-        (False, False): "is above",
-    }[higher_is_better(metric), passed]
-    detail = f"{metric} {measured.value:.4g}{shown} on {where}, {len(part)} rows, {relation} {bound:g}."
+    detail = (
+        f"{metric} is {measured.value:.4g}{shown} on the {where}; {_required(metric, bound)}: "
+        f"{'it' if name else 'the gate'} {'passes' if passed else 'fails'}."
+    )
     return Finding(metric, passed, detail, measured.value, bound, measured.low, measured.high, len(part), name, about)
 
 
@@ -81,19 +81,26 @@ def _about(metric: str, bound: float, name: str) -> str:
     return f"{metric} at {'least' if higher_is_better(metric) else 'most'} {bound:g} for {name}" if name else ""
 
 
+def _required(metric: str, bound: float) -> str:
+    return f"at least {bound:g} is required" if higher_is_better(metric) else f"at most {bound:g} is allowed"
+
+
 def _outcome(metric: str, bound: float, by: str, slices: list[Finding], rows: int) -> Finding:
     """The gate over all its segments: the worst of those judged; not judged when none could be."""
     judged = [f for f in slices if f.value is not None]
     failed = [f.slice for f in judged if not f.passed]
     unjudged = len(slices) - len(judged)
-    counted = f"{len(judged)} segments judged, {unjudged} not judged."
+    judgements = f"{counted(len(judged), 'segment')} of {by} judged, {unjudged} not judged"
     if not judged:
         return Finding(
-            metric, None, f"Not judged: no segment of {by} has enough rows. {counted}", threshold=bound, rows=rows
+            metric, None, f"Not judged: no segment of {by} has enough rows ({judgements}).", threshold=bound, rows=rows
         )
     worst = (min if higher_is_better(metric) else max)(judged, key=lambda f: f.value if f.value is not None else 0.0)
-    problem = f"Failed for {', '.join(failed)}. " if failed else ""
-    detail = f"{problem}{counted} The worst is {worst.slice}: {metric} {worst.value:.4g}."
+    follows = f"the gate fails for {', '.join(failed)}" if failed else "the gate passes"
+    detail = (
+        f"{judgements}, on {counted(rows, 'row')} of the holdout; the worst is {worst.slice} with {metric} "
+        f"{worst.value:.4g}. For each, {_required(metric, bound)}: {follows}."
+    )
     return Finding(metric, not failed, detail, worst.value, bound, worst.low, worst.high, rows)
 
 

@@ -8,9 +8,10 @@ import numpy.typing as npt
 from ml_platform.evaluation.candidate import Part
 from ml_platform.evaluation.intervals import Interval, paired_difference
 from ml_platform.evaluation.metrics import statistic
+from ml_platform.naming import counted
 from ml_platform.spec.metrics import higher_is_better
 
-POWER = 2.80  # standard errors of a difference that a 95 % interval shows in four of five cases: 1.96 + 0.84
+POWER = 2.80  # standard errors of a difference that a 95 % interval detects with 80 % power: 1.96 + 0.84
 
 Conclusion = Literal["shown no worse", "shown worse", "undecided"]
 
@@ -30,12 +31,51 @@ class Comparison:
         return "shown worse" if self.difference.high < -tolerance else "undecided"
 
     @property
-    def power(self) -> str:
-        """What difference these rows can show, as a sentence."""
-        if self.difference.error is None:
-            return ""
-        detectable = POWER * self.difference.error
-        return f"{self.rows:,} rows like these show a difference of {detectable:.2g} in four of five cases."
+    def detectable(self) -> float | None:
+        """The true difference that so many rows detect with 80 % power; None where the interval has no error."""
+        return None if self.difference.error is None else POWER * self.difference.error
+
+    def measured(self, metric: str, rival: str, tolerance: float) -> str:
+        """What was measured, on what and what is allowed, as a sentence.
+
+        >>> comparison = Comparison(Interval(-0.02, -0.05, 0.01, 0.03), 239)
+        >>> print(comparison.measured("roc_auc", "that of orders@3", 0.01))  # doctest: +NORMALIZE_WHITESPACE
+        On 239 rows of the holdout, roc_auc is 0.02 worse than that of orders@3
+        (95 % interval: 0.05 worse to 0.01 better); up to 0.01 worse is allowed.
+        """
+        value, low, high = self.difference.value, self.difference.low, self.difference.high
+        assert value is not None and low is not None and high is not None  # the caller looked
+        differs = f"{_sided(value)} than {rival}" if value else f"equal to {rival}"
+        return (
+            f"On {counted(self.rows, 'row')} of the holdout, {metric} is {differs} (95 % interval: {_sided(low)} to "
+            f"{_sided(high)}); {f'up to {tolerance:g}' if tolerance else 'nothing'} worse is allowed."
+        )
+
+    def follows(self, tolerance: float, *, passed: bool, settled: str) -> str:
+        """What follows from the interval, as a sentence. `settled`: why so where the interval leaves it open.
+
+        >>> comparison = Comparison(Interval(-0.02, -0.05, 0.01, 0.03), 239)
+        >>> why = "so the difference itself decides, which is beyond what is allowed"
+        >>> print(comparison.follows(0.01, passed=False, settled=why))  # doctest: +NORMALIZE_WHITESPACE
+        The interval leaves open whether it is worse than allowed, because 239 rows detect only differences from 0.084
+        on (80 % power); so the difference itself decides, which is beyond what is allowed: the gate fails.
+        """
+        outcome = f"the gate {'passes' if passed else 'fails'}"
+        conclusion = self.conclusion(tolerance)
+        if conclusion != "undecided":
+            where = "within" if conclusion == "shown no worse" else "beyond"
+            return f"The whole interval is {where} what is allowed: {outcome}."
+        because = ""
+        if self.detectable is not None:
+            detect = "row detects" if self.rows == 1 else "rows detect"
+            because = f", because {self.rows:,} {detect} only differences from {self.detectable:.2g} on (80 % power)"
+        return f"The interval leaves open whether it is worse than allowed{because}; {settled}: {outcome}."
+
+
+def _sided(difference: float) -> str:
+    if not difference:
+        return "0"
+    return f"{abs(difference):.4g} {'better' if difference > 0 else 'worse'}"
 
 
 def compared(metric: str, ours: Part, scores: npt.NDArray[Any], classes: tuple[str, ...]) -> Comparison:

@@ -39,4 +39,4 @@ class Evaluator(Generic[G]):
 
 def no_evidence(metric: str, reason: str) -> list[Finding]:
     """The findings of a gate that lacks its evidence: failed, and measured again once there is some."""
-    return [Finding(metric, False, f"{reason}, so there is no evidence.", measured=False)]
+    return [Finding(metric, False, f"{reason}, so there is no evidence: the gate fails.", measured=False)]

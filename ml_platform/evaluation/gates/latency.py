@@ -14,6 +14,7 @@ from typing import Any
 
 from ml_platform.evaluation.candidate import Candidate, Finding
 from ml_platform.evaluation.gates.evaluator import Evaluator, Turn
+from ml_platform.naming import counted
 from ml_platform.spec.gates import Latency
 
 ROUNDS = 12
@@ -40,7 +41,8 @@ class Round:
 def _measure(gate: Latency, candidate: Candidate) -> list[Finding]:
     frame = candidate.holdout.frame.select(candidate.columns)
     if frame.is_empty():
-        return [Finding("p99_ms", False, "The holdout has no rows to score.", threshold=gate.p99_ms)]
+        detail = "The holdout has no rows to score: the gate fails."
+        return [Finding("p99_ms", False, detail, threshold=gate.p99_ms)]
     step = max(1, len(frame) // ROWS)
     rows = frame.gather_every(step).head(ROWS).to_dicts()
     return [judged(gate.p99_ms, _rounds(candidate.predictor.score_row, rows), len(rows))]
@@ -51,17 +53,17 @@ def judged(limit: float, rounds: Sequence[Round], rows: int) -> Finding:
     p99s = [one.p99 for one in rounds]
     least, most = min(p99s), max(p99s)
     measured = (
-        f"The p99 of {rows} single rows is {least:.3g} ms of CPU time, the smallest of {len(rounds)} rounds "
-        f"(the largest: {most:.3g} ms); allowed are {limit:g} ms."
+        f"The p99 of {counted(rows, 'single row')} of the holdout is {least:.3g} ms of CPU time, the smallest of "
+        f"{counted(len(rounds), 'round')} (the largest: {most:.3g} ms); at most {limit:g} ms are allowed"
     )
     if least <= limit:
-        return Finding("p99_ms", True, measured, least, limit, rows=rows)
+        return Finding("p99_ms", True, f"{measured}: the gate passes.", least, limit, rows=rows)
     waited = sum(one.wall for one in rounds) / max(sum(one.cpu for one in rounds), 1e-9)
     quiet = most <= AGREE * least and waited <= PREEMPTED
     if quiet or least > INFLATED * limit:
-        return Finding("p99_ms", False, measured, least, limit, rows=rows)
+        return Finding("p99_ms", False, f"{measured}: the gate fails.", least, limit, rows=rows)
     seen = f"the rounds took {waited:.1f} times their CPU time and differ by a factor of {most / least:.1f}"
-    detail = f"Not judged: the machine is busy ({seen}). {measured} It is measured again."
+    detail = f"Not judged: the machine is busy ({seen}). {measured}. It is measured again."
     return Finding("p99_ms", None, detail, least, limit, rows=rows, measured=False)
 
 

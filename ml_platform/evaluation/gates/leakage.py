@@ -15,6 +15,7 @@ import polars as pl
 from ml_platform.evaluation.candidate import Candidate, Evidence, Finding, Part, Rows
 from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
 from ml_platform.evaluation.metrics import metric
+from ml_platform.naming import counted
 from ml_platform.spec.leak_gates import Leakage
 
 Array = npt.NDArray[Any]
@@ -38,7 +39,7 @@ def _measure(gate: Leakage, candidate: Candidate) -> list[Finding]:
     if not targets:
         class_rows = f"a class with {MIN_CLASS} rows in it and as many outside it"
         few = f"{2 * MIN_CLASS} rows and labels that vary" if candidate.task == "regression" else class_rows
-        detail = f"Not judged: a holdout of {len(holdout)} rows lacks {few}: too little to tell."
+        detail = f"Not judged: a holdout of {counted(len(holdout), 'row')} lacks {few}: too little to tell."
         return [Finding(name, None, detail, threshold=gate.feature, rows=len(holdout))]
     alone = {
         column: max(
@@ -50,19 +51,33 @@ def _measure(gate: Leakage, candidate: Candidate) -> list[Finding]:
     whole = holdout.value(of_model)
     leaking = {c: v for c, v in alone.items() if v >= gate.feature}
     best = max(alone, key=lambda column: alone[column], default=None)
-    problems = [f"{column} alone has {name} {value:.4g}" for column, value in sorted(leaking.items())]
+    problems = [
+        f"{column} alone has {name} {value:.4g} (allowed: below {gate.feature:g})"
+        for column, value in sorted(leaking.items())
+    ]
     if whole >= gate.model:
-        problems.append(f"the model has {of_model} {whole:.4g}")
+        problems.append(f"the model has {of_model} {whole:.4g} (allowed: below {gate.model:g})")
     if problems:
-        detail = f"Too good to be true on the holdout: {', '.join(problems)}. Is it known at prediction time?"
+        detail = (
+            f"Too good to be true on {counted(len(holdout), 'row')} of the holdout: {', '.join(problems)}. The gate "
+            "fails. Is it known at prediction time?"
+        )
     else:
-        detail = f"The best feature alone is {best} with {name} {alone[best]:.4g}." if best else "There is no feature."
+        detail = (
+            f"On {counted(len(holdout), 'row')} of the holdout, the best feature alone is {best} with {name} "
+            f"{alone[best]:.4g}; from {gate.feature:g} on that is too good to be true: the gate passes."
+            if best
+            else "There is no feature: the gate passes."
+        )
     if not problems and (suspicious := _suspicious(candidate, train, alone, whole)):
         detail = f"{detail} Warning: {'; '.join(suspicious)}."
     judged, value, bound = name, (alone[best] if best else None), gate.feature
     if problems and not leaking:  # the finding shows what refused it
         judged, value, bound = of_model, whole, gate.model
-    model = f"The model has {of_model} {whole:.4g} on the holdout; from {gate.model:g} on that is too good to be true."
+    model = (
+        f"The model has {of_model} {whole:.4g} on {counted(len(holdout), 'row')} of the holdout; from {gate.model:g} "
+        f"on that is too good to be true: it {'passes' if whole < gate.model else 'fails'}."
+    )
     return [
         Finding(judged, not problems, detail, value, bound, rows=len(holdout)),
         Finding(

@@ -12,8 +12,8 @@ from ml_platform.evaluation.metrics import UNDEFINED
 from ml_platform.evaluation.metrics import metric as value_of
 from ml_platform.models.baseline import fit_baseline
 from ml_platform.models.protocol import Model
+from ml_platform.naming import counted
 from ml_platform.spec.gates import NoWorseThanBaseline
-from ml_platform.spec.metrics import higher_is_better
 
 
 def _measure(gate: NoWorseThanBaseline, candidate: Candidate) -> list[Finding]:
@@ -26,19 +26,20 @@ def _measure(gate: NoWorseThanBaseline, candidate: Candidate) -> list[Finding]:
     comparison = compared(metric, holdout, scores, classes)
     difference = comparison.difference
     if difference.value is None or difference.low is None or difference.high is None:
-        detail = f"{metric} cannot be compared with a linear baseline on the holdout: {UNDEFINED[metric]}."
+        detail = (
+            f"{metric} cannot be compared with a linear baseline on the holdout: {UNDEFINED[metric]}. The gate fails."
+        )
         return [Finding(metric, False, detail, difference.value, bound, rows=len(holdout))]
-    conclusion = comparison.conclusion(gate.tolerance)
-    passed = conclusion != "shown worse"
+    passed = comparison.conclusion(gate.tolerance) != "shown worse"
     ours, theirs = holdout.value(metric), value_of(metric, holdout.labels.to_numpy(), scores, classes=classes)
-    turned = "" if higher_is_better(metric) else " (turned round: less is better)"
+    rival = (
+        f"that of a linear baseline fitted on {counted(len(train), 'training row')}: {ours:.4g} against {theirs:.4g}"
+    )
+    settled = "this gate fails only what is shown to be worse"
     detail = (
-        f"{metric} is {ours:.4g} against {theirs:.4g} of a linear baseline, fitted on {len(train)} training rows"
-        f"{turned}: {difference.value:+.4g} "
-        f"(95 % interval {difference.low:+.4g} to {difference.high:+.4g}) on {len(holdout)} rows; "
-        f"the upper end is {'not ' if passed else ''}below {bound:g}. "
-        f"{'Undecided, so it passes. ' if conclusion == 'undecided' else ''}{comparison.power}"
-    ).strip()
+        f"{comparison.measured(metric, rival, gate.tolerance)} "
+        f"{comparison.follows(gate.tolerance, passed=passed, settled=settled)}"
+    )
     return [Finding(metric, passed, detail, difference.value, bound, difference.low, difference.high, len(holdout))]
 
 

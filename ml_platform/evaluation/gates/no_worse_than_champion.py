@@ -1,17 +1,10 @@
 """No regression: candidate and champion on the same rows of the holdout (S25)."""
 
 from ml_platform.evaluation.candidate import Candidate, Champion, Evidence, Finding
-from ml_platform.evaluation.gates.comparison import Conclusion, compared
+from ml_platform.evaluation.gates.comparison import compared
 from ml_platform.evaluation.gates.evaluator import Evaluator
 from ml_platform.evaluation.metrics import UNDEFINED
 from ml_platform.spec.gates import NoWorseThanChampion
-from ml_platform.spec.metrics import higher_is_better
-
-_MEANING: dict[Conclusion, str] = {
-    "shown no worse": "it is shown not to be worse",
-    "shown worse": "it is shown to be worse",
-    "undecided": "the rows do not show whether it is worse",
-}
 
 
 def _measure(gate: NoWorseThanChampion, candidate: Candidate) -> list[Finding]:
@@ -22,36 +15,33 @@ def _measure(gate: NoWorseThanChampion, candidate: Candidate) -> list[Finding]:
     metric, bound, holdout, champion = gate.metric, 0.0 - gate.tolerance, candidate.holdout, candidate.champion
     rows = len(holdout)
     if champion is None:
-        detail = "There is no champion yet, so nothing to be worse than."
+        detail = "There is no champion yet, so nothing to be worse than: the gate passes."
         return [Finding(metric, True, detail, threshold=bound, rows=rows)]
     reason = _no_common_holdout(candidate, champion)
     if reason:
-        return [Finding(metric, False, f"There is no common holdout: {reason}.", threshold=bound, rows=rows)]
+        return [
+            Finding(metric, False, f"There is no common holdout: {reason}. The gate fails.", threshold=bound, rows=rows)
+        ]
     frame = holdout.frame if champion.holdout is None else champion.holdout
     comparison = compared(metric, holdout, champion.predictor.scores(frame), champion.predictor.classes)
     difference = comparison.difference
     name = f"{candidate.pipeline}@{champion.version}"
     if difference.value is None or difference.low is None or difference.high is None:
-        detail = f"{metric} cannot be compared with {name} on the holdout: {UNDEFINED[metric]}."
+        detail = f"{metric} cannot be compared with {name} on the holdout: {UNDEFINED[metric]}. The gate fails."
         return [Finding(metric, False, detail, difference.value, bound, rows=rows)]
     conclusion = comparison.conclusion(gate.tolerance)
     within = difference.value >= bound
     settled = {"point": within, "pass": True, "fail": False}[gate.undecided]
     passed = {"shown no worse": True, "shown worse": False, "undecided": settled}[conclusion]
-    better = "" if higher_is_better(metric) else " (turned round: less is better)"
+    by = {
+        "point": f"so the difference itself decides, which is {'within' if within else 'beyond'} what is allowed",
+        "pass": 'the declaration passes what is left open (undecided="pass")',
+        "fail": 'the declaration fails what is left open (undecided="fail")',
+    }[gate.undecided]
     detail = (
-        f"{metric} against {name}{better}: {difference.value:+.4g} "
-        f"(95 % interval {difference.low:+.4g} to {difference.high:+.4g}) on {rows} rows; {_MEANING[conclusion]} "
-        f"by more than {gate.tolerance:g}."
+        f"{comparison.measured(metric, f'that of {name}', gate.tolerance)} "
+        f"{comparison.follows(gate.tolerance, passed=passed, settled=by)}"
     )
-    if conclusion == "undecided":
-        by = {
-            "point": f"the difference itself is {'within' if within else 'beyond'} the tolerance",
-            "pass": "the declaration passes what is undecided",
-            "fail": "the declaration fails what is undecided",
-        }[gate.undecided]
-        detail += f" Undecided, so {by}: it {'passes' if passed else 'fails'}."
-    detail = f"{detail} {comparison.power}".strip()
     return [Finding(metric, passed, detail, difference.value, bound, difference.low, difference.high, rows)]
 
 

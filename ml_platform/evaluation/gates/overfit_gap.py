@@ -5,6 +5,7 @@ import math
 from ml_platform.evaluation.candidate import Candidate, Evidence, Finding
 from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
 from ml_platform.evaluation.metrics import UNDEFINED
+from ml_platform.naming import counted
 from ml_platform.spec.gates import OverfitGap
 from ml_platform.spec.metrics import higher_is_better
 
@@ -20,7 +21,7 @@ def _measure(gate: OverfitGap, candidate: Candidate) -> list[Finding]:
     learned, measured = train.value(gate.metric), holdout.interval(gate.metric)
     if math.isnan(learned) or measured.value is None:
         where = "train" if math.isnan(learned) else "the holdout"
-        detail = f"{gate.metric} is undefined on {where}: {UNDEFINED[gate.metric]}."
+        detail = f"{gate.metric} is undefined on {where}: {UNDEFINED[gate.metric]}. The gate fails."
         return [Finding(gate.metric, False, detail, threshold=gate.at_most, rows=len(holdout))]
     gap = sign * (learned - measured.value)
     low, high = (
@@ -28,8 +29,13 @@ def _measure(gate: OverfitGap, candidate: Candidate) -> list[Finding]:
         if measured.low is not None and measured.high is not None
         else (None, None)
     )
-    detail = f"{gate.metric} is {learned:.4g} on train and {measured.value:.4g} on the holdout: a gap of {gap:.4g}."
-    return [Finding(gate.metric, gap <= gate.at_most, detail, gap, gate.at_most, low, high, len(holdout))]
+    passed = gap <= gate.at_most
+    detail = (
+        f"{gate.metric} is {learned:.4g} on {counted(len(train), 'training row')} and {measured.value:.4g} on "
+        f"{counted(len(holdout), 'row')} of the holdout, a gap of {gap:.4g}; at most {gate.at_most:g} is allowed: "
+        f"the gate {'passes' if passed else 'fails'}."
+    )
+    return [Finding(gate.metric, passed, detail, gap, gate.at_most, low, high, len(holdout))]
 
 
 OVERFIT_GAP = Evaluator(OverfitGap, _measure, evidence=frozenset({Evidence.TRAIN}))

@@ -2,6 +2,7 @@
 
 from ml_platform.evaluation.candidate import Candidate, Evidence, Finding
 from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
+from ml_platform.naming import counted
 from ml_platform.spec.gates import Parity
 
 
@@ -10,10 +11,14 @@ def _measure(gate: Parity, candidate: Candidate) -> list[Finding]:
         return no_evidence("differing", "Nothing was given to replay examples with")
     outcome = candidate.parity(gate.examples)
     if outcome.compared == 0:
-        detail = f"No example was replayed. {outcome.detail}".strip()
+        detail = f"No example was replayed: the gate fails. {outcome.detail}".strip()
         return [Finding("differing", False, detail, threshold=0.0, measured=False)]
-    detail = f"{outcome.differing} of {outcome.compared} replayed examples differ. {outcome.detail}".strip()
     differing = outcome.differing
+    examples = counted(outcome.compared, "replayed example of the holdout has", "replayed examples of the holdout have")
+    detail = (
+        f"{differing} of {examples} other features than in the table; none may: "
+        f"the gate {'fails' if differing else 'passes'}. {outcome.detail}"
+    ).strip()
     return [Finding("differing", differing == 0, detail, float(differing), 0.0, rows=outcome.compared)]
 
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from ml_platform.evaluation.candidate import Candidate, ColumnOrigins, Evidence, Finding
 from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
+from ml_platform.naming import counted
 from ml_platform.spec.leak_gates import Provenance
 
 METRIC = "columns"
@@ -32,9 +33,12 @@ def _measure(gate: Provenance, candidate: Candidate) -> list[Finding]:
     failed = [f.slice for f in findings if not f.passed]
     passed = [f"{f.detail}" for f in findings if f.passed]
     if failed:
-        detail = f"{' '.join(made_of[name] for name in failed)} {_remedy(failed)}"
+        detail = (
+            f"In {counted(rows, 'raw row')}: {' '.join(made_of[name] for name in failed)} None may: the gate fails. "
+            f"{_remedy(failed)}"
+        )
     else:
-        detail = f"No input or clock moves with the outcome in {rows:,} rows."
+        detail = f"No input or clock moves with the outcome in {counted(rows, 'raw row')}: the gate passes."
     if origins.movements.unjudged:
         passed.append(f"Not judged, because clean refuses other values: {', '.join(origins.movements.unjudged)}.")
     return [Finding(METRIC, not failed, " ".join([detail, *passed]), float(len(failed)), 0.0, rows=rows), *findings]

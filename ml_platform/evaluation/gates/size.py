@@ -7,8 +7,12 @@ from ml_platform.spec.gates import Size
 
 def _measure(gate: Size, candidate: Candidate) -> list[Finding]:
     megabytes = candidate.bundle_bytes / 1e6
-    detail = f"The bundle takes {megabytes:.3g} MB of {gate.mb:g}."
-    return [Finding("size_mb", megabytes <= gate.mb, detail, megabytes, gate.mb)]
+    passed = megabytes <= gate.mb
+    detail = (
+        f"The bundle takes {megabytes:.3g} MB; at most {gate.mb:g} MB are allowed: "
+        f"the gate {'passes' if passed else 'fails'}."
+    )
+    return [Finding("size_mb", passed, detail, megabytes, gate.mb)]
 
 
 SIZE = Evaluator(Size, _measure)

@@ -1,5 +1,6 @@
 """Latest: columns of the latest row (S10)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -9,7 +10,6 @@ import polars as pl
 from ml_platform.features.forms import On
 from ml_platform.features.picks import PickForm
 from ml_platform.features.places import NEVER, Integers
-from ml_platform.features.timelines import PickTimeline
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.features import Latest
 
@@ -63,13 +63,8 @@ class LatestForm(PickForm[Latest]):
         }
         return {**outputs, self.status: status}
 
-    def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        latest = timeline.latest(at - self.offset)
-        if latest is None:
-            status = "unknown"
-        elif self.max_age is not None and at - self.offset - latest[0] > self.max_age:
-            status = "stale"
-        else:
-            status = "ok"
-        values = latest[1] if latest is not None and status == "ok" else {}
-        return {**dict(zip(self.outputs, map(values.get, self.take), strict=True)), self.status: status}
+    def of_row(self, age: int | None, values: Mapping[str, Any]) -> dict[str, Any]:
+        stale = age is not None and self.max_age is not None and age > self.max_age
+        status = "unknown" if age is None else "stale" if stale else "ok"
+        taken = (values[name] if status == "ok" else None for name in self.take)
+        return {**dict(zip(self.outputs, taken, strict=True)), self.status: status}

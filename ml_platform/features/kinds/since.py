@@ -1,5 +1,6 @@
 """Since: the seconds since the latest row (S11)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -7,9 +8,8 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.forms import On
-from ml_platform.features.picks import PickForm, seconds_since, seconds_since_latest
+from ml_platform.features.picks import PickForm, seconds_of, seconds_since
 from ml_platform.features.places import Integers
-from ml_platform.features.timelines import PickTimeline
 from ml_platform.spec.features import Since
 
 
@@ -20,6 +20,8 @@ class SinceForm(PickForm[Since]):
     word: ClassVar[type] = Since
     kind: ClassVar[str] = "since"
     null_until_available: ClassVar[bool] = True
+    take: ClassVar[tuple[str, ...]] = ()
+    offset: ClassVar[int] = 0
 
     table: str
     on: On
@@ -35,5 +37,5 @@ class SinceForm(PickForm[Since]):
     def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
         return {self.outputs[0]: seconds_since(rows["_clock"], at)}
 
-    def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        return {self.outputs[0]: seconds_since_latest(timeline, at)}
+    def of_row(self, age: int | None, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {self.outputs[0]: seconds_of(age)}

@@ -1,23 +1,24 @@
 """TimeSince: the seconds since the latest row of which a condition is true (S11a)."""
 
 import json
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
 
-from ml_platform.features.conditions import Condition, ConditionalFeed
-from ml_platform.features.feeds import Feed, Keys
+from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import JoinedForm, On, TableForm
-from ml_platform.features.picks import PickFeed, seconds_since, seconds_since_latest
+from ml_platform.features.picks import seconds_of, seconds_since
 from ml_platform.features.places import ALWAYS, Extremes
 from ml_platform.features.relations import Batch
-from ml_platform.features.timelines import PickTimeline
 from ml_platform.naming import quoted
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import TimeSince
+
+if TYPE_CHECKING:
+    from ml_platform.features.kept.passes import KeptPass
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,8 @@ class TimeSinceForm(JoinedForm[TimeSince]):
     word: ClassVar[type] = TimeSince
     kind: ClassVar[str] = "time_since"
     null_until_available: ClassVar[bool] = True
+    take: ClassVar[tuple[str, ...]] = ()
+    offset: ClassVar[int] = 0
 
     table: str
     on: On
@@ -69,8 +72,11 @@ class TimeSinceForm(JoinedForm[TimeSince]):
         return {form.outputs[0]: seconds for form in forms}
 
     @classmethod
-    def feed(cls, forms: Sequence[Self], table: TableForm, keys: Keys) -> Feed:
-        return ConditionalFeed(forms[0].condition(table), keys, PickFeed(forms, (), table, keys))
+    def kept(cls, forms: Sequence[Self], table: TableForm) -> "KeptPass":
+        from ml_platform.features.kept.picks import KeptPicks
 
-    def answer(self, timeline: PickTimeline, at: int) -> dict[str, Any]:
-        return {self.outputs[0]: seconds_since_latest(timeline, at)}
+        return KeptPicks(forms, table, forms[0].condition(table))
+
+    def of_row(self, age: int | None, values: Mapping[str, Any]) -> dict[str, Any]:
+        """As `Pick` says."""
+        return {self.outputs[0]: seconds_of(age)}

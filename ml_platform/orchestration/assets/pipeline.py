@@ -7,6 +7,7 @@ from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
 from ml_platform.orchestration.events import Metadata, materialized
+from ml_platform.orchestration.jobs import pool_of
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
@@ -39,6 +40,7 @@ def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         description=step_description(pipeline, step),
         metadata={**metadata, **about},
         check_specs=check_specs(key, step.checks(pipeline)),
+        pool=pool_of(pipeline),
     )
     def run_step(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)

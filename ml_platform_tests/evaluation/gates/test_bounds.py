@@ -34,7 +34,7 @@ def test_a_sliced_floor_holds_in_every_slice_and_names_the_one_that_fails() -> N
     assert slices[0].gate == "roc_auc at least 0.62 for origin=EWR"
     assert whole.gate == "roc_auc at least 0.62 for each origin"
     assert whole.passed is False and whole.slice == "" and whole.value == slices[1].value
-    assert "Failed for origin=JFK" in whole.detail
+    assert "the gate fails for origin=JFK" in whole.detail
     assert slices[1].value == pytest.approx(metric("roc_auc", holdout.labels.to_numpy()[blind], scores[blind]))
 
 
@@ -44,12 +44,12 @@ def test_a_slice_below_its_minimum_is_not_judged_and_counted() -> None:
     whole, *slices = judge(AtLeast("roc_auc", 0.7, by="origin", min_rows=200), candidate(holdout=holdout))
     assert {v.slice: v.passed for v in slices} == {"origin=EWR": True, "origin=ISP": None, "origin=null": True}
     assert [v.rows for v in slices] == [2660, 40, 300]
-    assert whole.passed is True and "2 segments judged, 1 not judged" in whole.detail
+    assert whole.passed is True and "2 segments of origin judged, 1 not judged" in whole.detail
 
 
 def test_a_gate_that_could_judge_no_slice_says_so_and_fails_nobody() -> None:
     whole = outcome(AtLeast("roc_auc", 0.7, by="origin", min_rows=10_000))
-    assert whole.passed is None and whole.value is None and "0 segments judged, 3 not judged" in whole.detail
+    assert whole.passed is None and whole.value is None and "0 segments of origin judged, 3 not judged" in whole.detail
 
 
 def test_a_slice_of_one_class_is_not_judged() -> None:

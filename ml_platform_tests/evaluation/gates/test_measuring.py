@@ -36,7 +36,7 @@ def test_a_verdict_says_what_was_measured_of_whom_on_what() -> None:
     assert (verdict.pipeline, verdict.version, verdict.snapshot, verdict.rows) == ("delays", 4, "5e7", 3000)
     assert (verdict.gate, verdict.gate_key, verdict.metric) == ("roc_auc at least 0.68", gate.key, "roc_auc")
     assert verdict.gate_key != AtLeast("roc_auc", 0.69).key
-    assert "95 % interval" in verdict.detail and "reaches 0.68" in verdict.detail
+    assert "95 % interval" in verdict.detail and "at least 0.68 is required" in verdict.detail
 
 
 def test_a_gate_that_breaks_is_a_failed_verdict_with_the_reason() -> None:

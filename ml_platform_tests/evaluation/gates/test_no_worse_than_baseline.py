@@ -1,6 +1,5 @@
 """A candidate against a linear model of the same columns, fitted on the same training part."""
 
-import re
 from dataclasses import replace
 from typing import Any
 
@@ -53,11 +52,12 @@ def test_the_baseline_may_be_better_within_the_tolerance() -> None:
     assert (allowed.passed, allowed.value, allowed.threshold) == (True, worse.value, -0.2)
 
 
-def test_what_the_rows_do_not_show_passes_and_the_verdict_says_so() -> None:
+def test_what_the_rows_leave_open_passes() -> None:
     worse = outcome(NoWorseThanBaseline("roc_auc"), holdout=scoring("worse"))
-    assert worse.value is not None and "Undecided" not in worse.detail
+    assert worse.value is not None
     verdict = outcome(NoWorseThanBaseline("roc_auc", tolerance=-worse.value), holdout=scoring("worse"))
-    assert verdict.passed is True and "Undecided, so it passes." in verdict.detail
+    assert verdict.passed is True and verdict.low is not None and verdict.threshold is not None
+    assert verdict.low < verdict.threshold and verdict.detail.endswith("the gate passes.")
 
 
 def test_the_upper_end_decides_at_the_tolerance() -> None:
@@ -72,17 +72,15 @@ def test_the_verdict_tells_both_values_the_difference_with_its_interval_and_the_
     verdict = outcome(NoWorseThanBaseline("roc_auc", tolerance=0.01), holdout=holdout)
     ours = metric("roc_auc", holdout.labels, holdout.scores)
     assert verdict.value is not None and verdict.rows == len(holdout) == 3000
-    assert f"roc_auc is {ours:.4g} against {ours - verdict.value:.4g} of a linear baseline" in verdict.detail
-    assert "fitted on 3000 training rows" in verdict.detail
-    interval = f"{verdict.value:+.4g} (95 % interval {verdict.low:+.4g} to {verdict.high:+.4g}) on 3000 rows"
-    assert interval in verdict.detail and "the upper end is below -0.01." in verdict.detail
-    assert re.search(r"3,000 rows like these show a difference of 0\.0\d+ in four of five cases\.$", verdict.detail)
+    assert verdict.low is not None and verdict.high is not None
+    assert f"{ours:.4g} against {ours - verdict.value:.4g}" in verdict.detail
+    assert f"{-verdict.value:.4g} worse" in verdict.detail
+    assert f"{-verdict.low:.4g} worse to {-verdict.high:.4g} worse" in verdict.detail
 
 
 def test_losses_are_turned_round_so_that_more_is_better() -> None:
     verdict = outcome(NoWorseThanBaseline("log_loss"), holdout=scoring("noise"))
     assert verdict.passed is False and verdict.value is not None and verdict.value < 0
-    assert "less is better" in verdict.detail
 
 
 def test_it_is_fitted_on_the_training_part_and_not_on_the_holdout() -> None:

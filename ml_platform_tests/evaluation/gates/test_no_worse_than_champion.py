@@ -1,6 +1,5 @@
 """No regression against the version that serves (S25)."""
 
-import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,6 +9,7 @@ import polars as pl
 import pytest
 
 from bench.promotion_errors import outcomes
+from ml_platform.evaluation.gates.comparison import Comparison, compared
 from ml_platform.spec.gates import NoWorseThanChampion
 from ml_platform.state.verdicts import Verdict
 from ml_platform_tests.evaluation.candidates import HOLDOUT_START, Column, champion, outcome, part
@@ -37,7 +37,6 @@ def test_a_candidate_better_than_the_champion_passes_and_a_worse_one_does_not() 
 def test_losses_are_turned_round_so_that_more_is_better() -> None:
     verdict = outcome(NoWorseThanChampion("log_loss", tolerance=0.01), champion=champion(predictor=Column("noise")))
     assert verdict.passed is True and verdict.value is not None and verdict.value > 0
-    assert "less is better" in verdict.detail
 
 
 def test_an_equal_model_is_never_refused() -> None:
@@ -63,35 +62,41 @@ def test_what_few_rows_cannot_show_is_settled_by_the_difference_itself() -> None
     assert within.low is not None and within.high is not None and within.value is not None
     assert within.low < -0.03 < within.value < -0.01 < within.high
     assert within.passed is True and beyond.passed is False
-    assert "do not show whether it is worse by more than 0.03" in within.detail
-    assert "Undecided, so the difference itself is within the tolerance: it passes." in within.detail
-    assert "Undecided, so the difference itself is beyond the tolerance: it fails." in beyond.detail
 
 
 def test_the_declaration_settles_what_is_undecided() -> None:
     for settled, passed in (("pass", True), ("fail", False)):
         verdict = noisy(300, 0.1, tolerance=0.01, undecided=settled)
-        assert verdict.passed is passed and f"the declaration {settled}" in verdict.detail
-    shown = noisy(3000, 0.001, tolerance=0.01, undecided="fail")
-    assert shown.passed is True and "shown not to be worse" in shown.detail
+        assert verdict.passed is passed
+    assert noisy(3000, 0.001, tolerance=0.01, undecided="fail").passed is True
 
 
 def test_what_is_shown_worse_fails_however_it_is_declared() -> None:
     verdict = noisy(3000, 1.0, tolerance=0.01, undecided="pass")
     assert verdict.high is not None and verdict.high < -0.01
-    assert verdict.passed is False and "shown to be worse by more than 0.01" in verdict.detail
+    assert verdict.passed is False
 
 
-def test_the_verdict_says_what_difference_its_rows_can_show() -> None:
-    few, many = noisy(300, 0.1), noisy(3000, 0.1)
-    found = [
-        re.search(r"([\d,]+) rows like these show a difference of ([\d.]+) in four", v.detail) for v in (few, many)
-    ]
-    assert [match[1] for match in found if match] == ["300", "3,000"]
-    small, large = (float(match[2]) for match in found if match)
-    assert large < small / 2
-    assert many.low is not None and many.high is not None
-    assert large == pytest.approx(2.8 * (many.high - many.low) / 2 / 1.96, rel=0.1)
+def test_ten_times_the_rows_detect_a_third_of_the_difference() -> None:
+    def against_signal(rows: int) -> Comparison:
+        holdout = part(rows, seed=7)
+        ours = replace(holdout, scores=holdout.frame["worse"].to_numpy())
+        return compared("roc_auc", ours, holdout.frame["signal"].to_numpy(), ())
+
+    few, many = against_signal(300), against_signal(3000)
+    assert few.detectable is not None and many.detectable is not None
+    assert few.detectable / many.detectable == pytest.approx(10**0.5, rel=0.25)
+    low, high = many.difference.low, many.difference.high
+    assert low is not None and high is not None
+    assert many.detectable == pytest.approx(2.8 * (high - low) / 2 / 1.96, rel=0.1)
+
+
+def test_the_words_of_a_verdict_agree_with_its_outcome_whatever_the_interval_and_the_tolerance() -> None:
+    for rows, noise, tolerance in ((300, 0.1, 0.03), (300, 0.1, 0.01), (3000, 0.001, 0.01), (3000, 1.0, 0.01)):
+        for settled in ("point", "pass", "fail"):
+            verdict = noisy(rows, noise, tolerance=tolerance, undecided=settled)
+            assert verdict.detail.endswith("the gate passes." if verdict.passed else "the gate fails."), verdict.detail
+            assert f"{rows:,} rows" in verdict.detail and f"{tolerance:g} worse is allowed" in verdict.detail
 
 
 @pytest.mark.parametrize("who", ["candidate", "champion"])

@@ -17,7 +17,7 @@ def test_reproduction_and_parity_tell_what_they_were_told() -> None:
     verdict = outcome(Parity(examples=7), parity=lambda n: asked.append(n) or Outcome(compared=7))
     assert verdict.passed is True and verdict.rows == 7 and asked == [7]
     verdict = outcome(Parity(), parity=lambda n: Outcome(compared=50, differing=2, detail="Row 3: temp."))
-    assert verdict.passed is False and verdict.detail == "2 of 50 replayed examples differ. Row 3: temp."
+    assert verdict.passed is False and verdict.detail.startswith("2 of 50 replayed examples")
 
 
 def test_evidence_that_is_not_there_is_a_failed_gate_that_may_be_judged_again() -> None:

@@ -1,0 +1,111 @@
+"""What every kind of feature keeps by join key: row versions with their times, in the order that its answers need."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from ml_platform.features.conditions import Condition
+from ml_platform.features.forms import Form, TableForm
+from ml_platform.features.kept.rows import Integers, KeptRows, Kind, Layout, Mask, Values
+from ml_platform.features.places import NEVER
+from ml_platform.features.types import type_form
+
+CLOCK, USABLE, UNTIL = "clock", "usable", "until"
+TIMES: dict[str, Kind] = {CLOCK: "whole", USABLE: "whole", UNTIL: "whole"}
+
+
+class KeptPass(ABC):
+    """The forms that share a pass over the rows of one join, as they are kept and answered online.
+
+    part: names the pass in fingerprints, which differ wherever kept values would mean something else.
+    """
+
+    part: ClassVar[str]
+
+    def __init__(self, forms: Sequence[Any], table: TableForm, condition: Condition | None = None) -> None:
+        self.forms: Sequence[Form] = forms
+        self.table_name = forms[0].table
+        self.on = forms[0].on
+        self.table, self.condition = table, condition
+        self.by = [theirs for _, theirs in self.on]
+        meaning = [
+            self.part,
+            self.table_name,
+            [[name, type_form(dtype, name)] for name, dtype in sorted(table.columns.items())],
+            [table.key, table.event_time],
+            self.by,
+            condition.where if condition is not None else None,
+            self.meaning,
+        ]
+        self.layout = Layout(meaning, {**TIMES, **self.keeps})
+
+    @property
+    def meaning(self) -> Any:
+        """What tells these kept values from others of the same columns, as JSON values."""
+        return None
+
+    @property
+    @abstractmethod
+    def keeps(self) -> dict[str, Kind]:
+        """The columns of a kept row beside its times."""
+
+    @property
+    @abstractmethod
+    def clock(self) -> str:
+        """The column of the validated layout that is the row's clock."""
+
+    @property
+    @abstractmethod
+    def order(self) -> tuple[str, ...]:
+        """The columns of the validated layout in whose order rows are kept."""
+
+    @abstractmethod
+    def values(self, frame: pl.DataFrame) -> dict[str, Values]:
+        """What is kept of rows of the validated layout, beside TIMES. Raises FeatureError for what cannot be summed."""
+
+    @abstractmethod
+    def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
+        """Which rows can count for some example with `at` ≥ `horizon`; the columns are those of TIMES."""
+
+    @abstractmethod
+    def answer(self, rows: KeptRows, at: int) -> dict[str, Any]:
+        """The outputs and statuses of one example; without rows, those of a key that nobody has seen."""
+
+    # -- what all share --------------------------------------------------------------------
+
+    @property
+    def reads(self) -> list[str]:
+        """The columns of the validated layout that a row is made from."""
+        names = [*self.by, *self.order, self.clock, *sorted(self.columns)]
+        names += self.condition.columns if self.condition else []
+        return list(dict.fromkeys(name for name in names if not name.startswith("_")))
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the table whose values are kept."""
+        return frozenset().union(*(form.columns for form in self.forms))
+
+    def kept(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Values]]:
+        """Of rows of the validated layout those that this pass keeps, in its order, and their columns.
+
+        A row that was never usable, that has no clock, or for which the condition is not true is left out.
+        """
+        rows = frame.filter(pl.col("_usable_at").is_not_null(), pl.col(self.clock).is_not_null())
+        rows = rows.drop_nulls(self.by) if self.by else rows
+        if self.condition is not None:
+            rows = rows.filter(self.condition.mask(rows))
+        rows = rows.sort([*self.by, *self.order], maintain_order=True)
+        times = {
+            CLOCK: Values.of(rows[self.clock]),
+            USABLE: Values.of(rows["_usable_at"]),
+            UNTIL: Values.whole(rows["_superseded_at"].dt.epoch("us").fill_null(NEVER).to_numpy()),
+        }
+        return rows, {**times, **self.values(rows)}
+
+
+def unreplaced(usable: Integers, until: Integers, at: int) -> Mask:
+    """Which rows are usable at `at` and not replaced by then (S4, S6)."""
+    return np.asarray((usable < at) & (until >= at))

@@ -1,0 +1,73 @@
+"""Latest, Since and TimeSince from kept rows (S10, S11): the rows of a key in the order in which they are preferred."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import polars as pl
+
+from ml_platform.features.conditions import Condition
+from ml_platform.features.forms import TableForm
+from ml_platform.features.kept.passes import CLOCK, UNTIL, USABLE, KeptPass
+from ml_platform.features.kept.rows import Integers, KeptRows, Kind, Mask, Values, kind_of
+from ml_platform.features.picks import Pick
+from ml_platform.features.places import NEVER
+from ml_platform.validation.version_order import PATH, ROW
+
+
+class KeptPicks(KeptPass):
+    """Forms that take the latest row of one join that counts."""
+
+    part: ClassVar[str] = "pick"
+
+    def __init__(self, forms: Sequence[Pick], table: TableForm, condition: Condition | None = None) -> None:
+        self.picks = forms
+        self._offsets = sorted({form.offset for form in forms})
+        self._taken = sorted({column for form in forms for column in form.take})
+        super().__init__(forms, table, condition)
+
+    @property
+    def keeps(self) -> dict[str, Kind]:
+        return {f"take {name}": kind_of(self.table.columns[name]) for name in self._taken}
+
+    @property
+    def clock(self) -> str:
+        return self.table.event_time or ""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return (self.clock, "_known_at", "_arrival", *(self.table.key or (PATH, ROW)))
+
+    def values(self, frame: pl.DataFrame) -> dict[str, Values]:
+        return {f"take {name}": Values.of(frame[name]) for name in self._taken}
+
+    def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
+        """As KeptPass says, of one key's rows: not those that a later one outranks for good."""
+        clock, usable, until = columns[CLOCK], columns[USABLE], columns[UNTIL]
+        outranks = (until == NEVER) & (usable < horizon) & (clock <= horizon - self._offsets[-1])
+        last = np.flatnonzero(outranks)[-1:]
+        kept = until >= horizon
+        kept[: int(last[0]) if len(last) else 0] = False
+        return np.asarray(kept)
+
+    def answer(self, rows: KeptRows, at: int) -> dict[str, Any]:
+        index_by_offset = {offset: _latest(rows, at, at - offset) for offset in self._offsets}
+        clock = rows.numbers(CLOCK)
+        answers: dict[str, Any] = {}
+        for form in self.picks:
+            index = index_by_offset[form.offset]
+            if index is None:
+                answers |= form.of_row(None, {})
+                continue
+            values = {name: rows.value(f"take {name}", index, self.table.columns[name]) for name in form.take}
+            answers |= form.of_row(at - form.offset - int(clock[index]), values)
+        return answers
+
+
+def _latest(rows: KeptRows, at: int, until: int) -> int | None:
+    """The last row with clock ≤ `until` that is usable at `at` and not replaced."""
+    clock, usable, ends = rows.numbers(CLOCK), rows.numbers(USABLE), rows.numbers(UNTIL)
+    for index in range(int(np.searchsorted(clock, until, side="right")) - 1, -1, -1):
+        if usable[index] < at <= ends[index]:
+            return index
+    return None

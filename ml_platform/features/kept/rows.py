@@ -1,0 +1,226 @@
+"""Rows that are kept online: those of one join key, as columns in one run of bytes.
+
+A value of the online store holds the row versions that can count for one key of one join. Numbers stand as they are,
+so reading a value copies nothing: a column is a view of its bytes.
+
+    fingerprint of the layout, 8 bytes · rows, 4 · padding, 4 · first usable, 8
+    by column: offset of the presence bytes (0: all present), offset of the data, 4 each
+    the blocks, each from a multiple of 8 on: presence, 1 byte a row; numbers, 8 a row; texts, ends of 4, then UTF-8
+"""
+
+import hashlib
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ml_platform.errors import FeatureError
+from ml_platform.spec.durations import EPOCH
+
+Kind = Literal["whole", "unsigned", "fraction", "text"]
+Integers = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+_LAYOUT = 1  # part of every fingerprint: raise it when the bytes mean something else
+_HEAD = struct.Struct("<8sIxxxxq")
+_OFFSETS = struct.Struct("<II")
+_NUMBERS: dict[Kind, npt.DTypeLike] = {"whole": np.int64, "unsigned": np.uint64, "fraction": np.float64}
+_ONE: dict[Kind, str] = {"whole": "<q", "unsigned": "<Q", "fraction": "<d"}
+_DAY = date(1970, 1, 1)
+
+
+def kind_of(dtype: pl.DataType) -> Kind:
+    """How values of a contract's type are kept."""
+    if dtype.is_float():
+        return "fraction"
+    if dtype == pl.UInt64:
+        return "unsigned"
+    if dtype.is_integer() or dtype in (pl.Boolean, pl.Date) or isinstance(dtype, pl.Datetime):
+        return "whole"
+    return "text"
+
+
+@dataclass(frozen=True)
+class Values:
+    """One column of some rows, as it is kept: numbers or encoded texts, and which are present (None: all)."""
+
+    kind: Kind
+    data: Any
+    present: Mask | None = None
+
+    @classmethod
+    def of(cls, series: pl.Series) -> "Values":
+        """A column of a contract's type."""
+        kind = kind_of(series.dtype)
+        present = series.is_not_null().to_numpy() if series.null_count() else None
+        if kind == "text":
+            texts = series.cast(pl.String).fill_null("").to_list()
+            return cls(kind, [text.encode() for text in texts], present)
+        if isinstance(series.dtype, pl.Datetime):
+            series = series.dt.epoch("us")
+        whole = {"whole": pl.Int64(), "unsigned": pl.UInt64(), "fraction": pl.Float64()}[kind]
+        return cls(kind, series.to_physical().cast(whole).fill_null(0).to_numpy(), present)
+
+    @classmethod
+    def whole(cls, numbers: Any, present: Mask | None = None) -> "Values":
+        """Whole numbers of 64 bits."""
+        return cls("whole", np.asarray(numbers, np.int64), present)
+
+    def slice(self, first: int, end: int) -> "Values":
+        """Some rows of it."""
+        return Values(self.kind, self.data[first:end], None if self.present is None else self.present[first:end])
+
+    def take(self, indexes: Integers) -> "Values":
+        """The rows at `indexes`, in that order."""
+        data = [self.data[index] for index in indexes.tolist()] if self.kind == "text" else self.data[indexes]
+        return Values(self.kind, data, None if self.present is None else self.present[indexes])
+
+
+class Layout:
+    """The columns of one pass, in order, each with its kind. Values of another layout are never read as this one."""
+
+    def __init__(self, meaning: Any, columns: Mapping[str, Kind]) -> None:
+        self.columns = dict(columns)
+        text = json.dumps([_LAYOUT, meaning, list(self.columns.items())], sort_keys=True, ensure_ascii=False)
+        self.fingerprint = hashlib.sha256(text.encode()).digest()[:8]
+        self._place = {name: _HEAD.size + index * _OFFSETS.size for index, name in enumerate(self.columns)}
+        self._start = _HEAD.size + len(self.columns) * _OFFSETS.size
+
+    def pack(self, rows: int, first: int, columns: Mapping[str, Values]) -> bytes:
+        """The bytes of `rows` rows; `first` is the moment at which the key's first version was usable."""
+        packed = bytearray(self._start)
+        _HEAD.pack_into(packed, 0, self.fingerprint, rows, first)
+        for name, kind in self.columns.items():
+            values = columns[name]
+            presence = 0
+            if values.present is not None and not values.present.all():
+                presence = _aligned(packed)
+                packed += values.present.astype(np.uint8).tobytes()
+            data = _aligned(packed)
+            if kind == "text":
+                packed += np.cumsum([len(text) for text in values.data], dtype=np.uint32).tobytes()
+                packed += b"".join(values.data)
+            else:
+                packed += np.ascontiguousarray(values.data, _NUMBERS[kind]).tobytes()
+            _OFFSETS.pack_into(packed, self._place[name], presence, data)
+        return bytes(packed)
+
+    def read(self, data: bytes) -> "KeptRows":
+        """The rows of a value. Raises FeatureError for one of another layout, or cut short."""
+        if len(data) < self._start or data[:8] != self.fingerprint:
+            raise FeatureError(
+                "A value of the online store has another layout than the features that read it.",
+                remedy="Fill the store again.",
+            )
+        _, rows, first = _HEAD.unpack_from(data, 0)
+        return KeptRows(self, data, rows, first)
+
+    def offsets(self, data: bytes, name: str) -> tuple[int, int]:
+        """Where the presence and the data of a column stand."""
+        presence, place = _OFFSETS.unpack_from(data, self._place[name])
+        return presence, place
+
+    @cached_property
+    def empty(self) -> "KeptRows":
+        """No rows, as of a key that nobody has seen."""
+        nothing = {
+            name: Values(kind, [] if kind == "text" else np.empty(0, _NUMBERS[kind]))
+            for name, kind in self.columns.items()
+        }
+        return self.read(self.pack(0, 0, nothing))
+
+
+class KeptRows:
+    """The rows of one key, read column by column when they are asked for."""
+
+    def __init__(self, layout: Layout, data: bytes, rows: int, first: int) -> None:
+        self.layout, self.rows, self.first = layout, rows, first
+        self._data = data
+
+    def numbers(self, name: str) -> Any:
+        """A column of numbers, 0 where it is null."""
+        _, place = self.layout.offsets(self._data, name)
+        return np.frombuffer(self._data, _NUMBERS[self.layout.columns[name]], self.rows, place)
+
+    def present(self, name: str) -> Mask | None:
+        """Which rows have a value; None: all."""
+        presence, _ = self.layout.offsets(self._data, name)
+        return np.frombuffer(self._data, np.bool_, self.rows, presence) if presence else None
+
+    def value(self, name: str, index: int, dtype: pl.DataType) -> Any:
+        """One value as polars would give it to Python."""
+        presence, place = self.layout.offsets(self._data, name)
+        if presence and not self._data[presence + index]:
+            return None
+        kind = self.layout.columns[name]
+        if kind == "text":
+            text = self.text(name, index).decode()
+            return Decimal(text) if isinstance(dtype, pl.Decimal) else text
+        return python_value(struct.unpack_from(_ONE[kind], self._data, place + 8 * index)[0], dtype)
+
+    def text(self, name: str, index: int) -> bytes:
+        """A text as UTF-8."""
+        _, place = self.layout.offsets(self._data, name)
+        start = struct.unpack_from("<I", self._data, place + 4 * (index - 1))[0] if index else 0
+        end = struct.unpack_from("<I", self._data, place + 4 * index)[0]
+        base = place + 4 * self.rows
+        return self._data[base + start : base + end]
+
+
+def python_value(number: Any, dtype: pl.DataType) -> Any:
+    """A kept number as a value of its type.
+
+    >>> python_value(1, pl.Boolean()), python_value(31, pl.Date())
+    (True, datetime.date(1970, 2, 1))
+    """
+    if dtype == pl.Boolean:
+        return bool(number)
+    if dtype == pl.Date:
+        return _DAY + timedelta(days=number)
+    if isinstance(dtype, pl.Datetime):
+        return _moment(number, dtype)
+    return number
+
+
+def key_bytes(values: Sequence[Any]) -> bytes | None:
+    """A join key as bytes that are equal exactly where the key is; None where a part of it is null.
+
+    >>> key_bytes(["JFK", 7])
+    b'["JFK",7]'
+    """
+    if None in values:
+        return None
+    return json.dumps([_key_part(value) for value in values], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _key_part(value: Any) -> Any:
+    if isinstance(value, float):
+        return value + 0.0  # -0.0 is 0.0
+    if isinstance(value, datetime):
+        return (value - EPOCH) // timedelta(microseconds=1)
+    return value if isinstance(value, str | int) else str(value)
+
+
+def _moment(number: int, dtype: pl.Datetime) -> datetime:
+    moment = EPOCH + timedelta(microseconds=number)
+    if dtype.time_zone is None:
+        return moment.replace(tzinfo=None)
+    if dtype.time_zone == "UTC":
+        return moment
+    from zoneinfo import ZoneInfo
+
+    return moment.astimezone(ZoneInfo(dtype.time_zone))
+
+
+def _aligned(packed: bytearray) -> int:
+    """Fill up to a multiple of 8, and give the length."""
+    packed += bytes(-len(packed) % 8)
+    return len(packed)

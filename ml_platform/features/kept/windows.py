@@ -1,0 +1,190 @@
+"""Windows from kept rows (S9): running sums over the rows of the widest span, looked up where each span begins."""
+
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ml_platform.errors import FeatureError
+from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units
+from ml_platform.features.forms import TableForm
+from ml_platform.features.kept.passes import CLOCK, UNTIL, USABLE, KeptPass, unreplaced
+from ml_platform.features.kept.rows import Integers, KeptRows, Kind, Mask, Values, kind_of
+from ml_platform.features.kinds.window import WindowForm, columns_without_nan
+
+_EXACT = 1 << 62  # no sum of int64 below it overflows
+_SUMS = frozenset({"sum", "mean", "std"})
+
+
+class KeptWindows(KeptPass):
+    """Windows over the same rows: one table, join, clock and condition."""
+
+    part: ClassVar[str] = "window"
+
+    def __init__(self, forms: Sequence[WindowForm], table: TableForm) -> None:
+        self.windows = forms
+        self.spans = sorted({span for form in forms for span in form.spans})
+        self._without_nan = columns_without_nan(forms, table)
+        wanted: dict[str, set[str]] = {}
+        for form in forms:
+            if form.of is not None:
+                wanted.setdefault(form.of, set()).update(form.aggregates)
+        self._counted = {
+            of: _Counted.of(of, table.columns[of], frozenset(aggregates)) for of, aggregates in wanted.items()
+        }
+        super().__init__(forms, table, forms[0].condition(table))
+
+    @property
+    def meaning(self) -> Any:
+        return [self.windows[0].clock, sorted(self._without_nan)]
+
+    @property
+    def keeps(self) -> dict[str, Kind]:
+        return {name: kind for counted in self._counted.values() for name, kind in counted.columns}
+
+    @property
+    def clock(self) -> str:
+        return "_known_at" if self.windows[0].clock == "known_at" else self.table.event_time or ""
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        return (self.clock,)
+
+    def values(self, frame: pl.DataFrame) -> dict[str, Values]:
+        columns: dict[str, Values] = {}
+        for of, counted in self._counted.items():
+            columns |= counted.values(frame[of].fill_nan(None) if of in self._without_nan else frame[of])
+        return columns
+
+    def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
+        return np.asarray((columns[UNTIL] >= horizon) & (columns[CLOCK] >= horizon - self.spans[-1]))
+
+    def answer(self, rows: KeptRows, at: int) -> dict[str, Any]:
+        clock = rows.numbers(CLOCK)
+        bounds = np.searchsorted(clock, [at, *(at - span for span in self.spans)]).tolist()
+        end, first = bounds[0], bounds[-1]
+        live = unreplaced(rows.numbers(USABLE)[first:end], rows.numbers(UNTIL)[first:end], at)
+        start_by_span = {span: bound - first for span, bound in zip(self.spans, bounds[1:], strict=True)}
+        stretches: dict[Any, _Stretch] = {}
+        answers: dict[str, Any] = {}
+        for form in self.windows:
+            cell = (form.of, form.resolution)
+            if cell not in stretches:
+                counted = self._counted[form.of] if form.of is not None else None
+                stretches[cell] = _Stretch(rows, counted, form, slice(first, end), live)
+            for output, aggregate, span in form.named():
+                answers[output] = stretches[cell].aggregate(aggregate, start_by_span[span])
+        return answers
+
+
+class _Counted:
+    """A column of the table that windows aggregate, and how it is kept.
+
+    columns: name and kind of what is kept. Of values that are only counted their presence is enough; Decimals are kept
+             as the nearest doubles, beside their digits where different ones are counted.
+    numbers: the kept column of which numbers are asked; empty: none is.
+    """
+
+    def __init__(self, columns: tuple[tuple[str, Kind], ...], numbers: str = "") -> None:
+        self.columns, self.numbers = columns, numbers
+        self.present = columns[0][0]
+
+    @classmethod
+    def of(cls, of: str, dtype: pl.DataType, aggregates: frozenset[str]) -> "_Counted":
+        """How `of` is kept for these aggregates."""
+        numeric, distinct = bool(NUMERIC & aggregates), "n_unique" in aggregates
+        kind = kind_of(dtype)
+        if not numeric and not distinct:
+            return cls(((f"any {of}", "whole"),))
+        if numeric and kind == "text":  # a Decimal
+            columns: tuple[tuple[str, Kind], ...] = ((f"double {of}", "fraction"),)
+            return cls((*columns, (f"of {of}", "text")) if distinct else columns, f"double {of}")
+        return cls(((f"of {of}", kind),), f"of {of}" if numeric else "")
+
+    def values(self, series: pl.Series) -> dict[str, Values]:
+        """The kept columns of it."""
+        columns: dict[str, Values] = {}
+        for name, _ in self.columns:
+            if name.startswith("any "):
+                present = series.is_not_null().to_numpy() if series.null_count() else None
+                columns[name] = Values.whole(np.zeros(len(series)), present)
+            else:
+                columns[name] = Values.of(series.cast(pl.Float64) if name.startswith("double ") else series)
+        return columns
+
+
+class _Stretch:
+    """What is asked of one column, at one resolution, over the rows of the widest span."""
+
+    def __init__(self, rows: KeptRows, counted: _Counted | None, form: WindowForm, stretch: slice, live: Mask) -> None:
+        self._rows, self._counted, self._stretch = rows, counted, stretch
+        self._resolution = form.resolution
+        self._where = f"Window({form.table!r}, of={form.of!r})"
+        present = rows.present(counted.present) if counted is not None else None
+        self._live = live if present is None else live & present[stretch]
+        self._running: dict[str, list[int] | Integers] = {}
+        self._numbers: npt.NDArray[np.float64] | None = None
+
+    def aggregate(self, name: str, start: int) -> Any:
+        """One aggregate of the rows from `start` on."""
+        if name == "n_unique":
+            return self._distinct(start)
+        n = self._total("n", start)
+        match name:
+            case "count":
+                return n
+            case "sum":
+                return sum_of(self._total("s", start), self._resolution)
+            case "mean":
+                return mean_of(n, self._total("s", start), self._resolution)
+            case "std":
+                return std_of(n, self._total("s", start), self._total("r", start), self._resolution)
+            case _:
+                return self._extreme(name, start) if n else None
+
+    def _total(self, name: str, start: int) -> int:
+        if name not in self._running:
+            self._running[name] = self._sums(name)
+        running = self._running[name]
+        if not len(running):
+            return 0
+        return int(running[-1]) - (int(running[start - 1]) if start else 0)
+
+    def _sums(self, name: str) -> list[int] | Integers:
+        if name == "n":
+            return np.cumsum(self._live)
+        whole = units(self._doubles(), self._resolution, self._where)
+        peak = int(np.abs(whole).max(initial=0))
+        if name == "s":
+            return np.cumsum(whole) if peak * len(whole) < _EXACT else list(accumulate(whole.tolist()))
+        if peak * peak * len(whole) < _EXACT:
+            return np.cumsum(whole * whole)
+        return list(accumulate(unit * unit for unit in whole.tolist()))
+
+    def _doubles(self) -> npt.NDArray[np.float64]:
+        """The values of the rows that count as doubles, 0 for the others."""
+        if self._numbers is None:
+            assert self._counted is not None  # what sums or orders has a column
+            values = self._rows.numbers(self._counted.numbers)[self._stretch]
+            self._numbers = np.where(self._live, values.astype(np.float64, copy=False), 0.0) + 0.0
+        return self._numbers
+
+    def _extreme(self, name: str, start: int) -> float:
+        values = self._doubles()[start:][self._live[start:]]
+        if not np.isfinite(values).all():
+            raise FeatureError(
+                f"{self._where}: Infinity cannot be ordered.", remedy="Reject such rows in the contract (allow_inf)."
+            )
+        return float(values.min() if name == "min" else values.max())
+
+    def _distinct(self, start: int) -> int:
+        assert self._counted is not None  # n_unique has a column
+        name = self._counted.columns[-1][0]
+        if self._rows.layout.columns[name] == "text":
+            first = self._stretch.start + start
+            indexes = (np.flatnonzero(self._live[start:]) + first).tolist()
+            return len({self._rows.text(name, index) for index in indexes})
+        return len(np.unique(self._rows.numbers(name)[self._stretch][start:][self._live[start:]]))

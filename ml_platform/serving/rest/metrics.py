@@ -1,0 +1,67 @@
+"""What Prometheus reads of a worker."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
+_SCORES = tuple(step / 10 for step in range(1, 11))
+
+
+class Metrics:
+    """Requests, latency by stage, versions, scores, errors and the backlog of the log. Safe for threads."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._predictions = Counter(
+            "ml_platform_predictions", "Predictions answered", ["pipeline", "version"], registry=self.registry
+        )
+        self._stages = Histogram(
+            "ml_platform_stage_seconds",
+            "Seconds of a request by stage",
+            ["pipeline", "stage"],
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._scores = Histogram(
+            "ml_platform_score", "Scores", ["pipeline", "version"], buckets=_SCORES, registry=self.registry
+        )
+        self._statuses = Counter(
+            "ml_platform_feature_statuses",
+            "Looked-up features by status",
+            ["pipeline", "feature", "status"],
+            registry=self.registry,
+        )
+        self._errors = Counter(
+            "ml_platform_errors", "Requests that were not answered", ["pipeline", "code"], registry=self.registry
+        )
+        self.log_bytes = Gauge(
+            "ml_platform_log_bytes", "Bytes of the log not in the lake yet", ["pipeline"], registry=self.registry
+        )
+
+    def of_request(
+        self, pipeline: str, version: int, answers: Sequence[Mapping[str, Any]], predicting: float, logging: float
+    ) -> None:
+        """Count what one request was answered with; seconds of features and model, and of the log."""
+        named = str(version)
+        self._predictions.labels(pipeline, named).inc(len(answers))
+        self.stage(pipeline, "predict", predicting)
+        self.stage(pipeline, "log", logging)
+        scores = self._scores.labels(pipeline, named)
+        for answer in answers:
+            scores.observe(answer["score"])
+            for feature, status in answer["statuses"].items():
+                self._statuses.labels(pipeline, feature, status).inc()
+
+    def stage(self, pipeline: str, name: str, seconds: float) -> None:
+        """Seconds that one stage of a request took."""
+        self._stages.labels(pipeline, name).observe(seconds)
+
+    def error(self, pipeline: str, code: int) -> None:
+        """Count a request that was refused or failed."""
+        self._errors.labels(pipeline, str(code)).inc()
+
+    def page(self) -> bytes:
+        """All figures in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,52 @@
+"""The request of a pipeline as a pydantic model, from the feature definition in the bundle."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from types import GenericAlias
+from typing import Annotated, Any
+
+import numpy as np
+import polars as pl
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, create_model
+
+from ml_platform.features.definition import FeatureDefinition
+
+MOST_ROWS = 1_000  # of one JSON request
+
+
+def row_model(definition: FeatureDefinition) -> type[BaseModel]:
+    """One example: its key, its prediction time and its inputs, all of them, and nothing else.
+
+    An input may be null, which is an unknown value; a field that is left out is refused, since a name that is spelt
+    wrongly would be the same.
+    """
+    required = {*definition.keys, definition.at}
+    fields: dict[str, Any] = {}
+    for name, dtype in definition.row_schema.items():
+        kind = _kind(dtype)
+        title = "prediction time" if name == definition.at else "key" if name in definition.keys else "input"
+        fields[name] = (kind if name in required else kind | None, Field(description=f"{title}, {dtype}"))
+    return create_model(
+        "Row", __config__=ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=()), **fields
+    )
+
+
+def rows_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
+    """Validates the body of a request: `{"rows": [...]}`."""
+    rows: Any = (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MOST_ROWS))
+    return TypeAdapter(create_model("PredictRequest", __config__=ConfigDict(extra="forbid"), rows=rows))
+
+
+def _kind(dtype: pl.DataType) -> Any:
+    if isinstance(dtype, pl.Datetime):
+        return AwareDatetime if dtype.time_zone else datetime
+    if isinstance(dtype, pl.Decimal):
+        return Decimal
+    if dtype == pl.Boolean:
+        return bool
+    if dtype == pl.Date:
+        return date
+    if dtype.is_integer():
+        bounds = np.iinfo(str(dtype).lower())
+        return Annotated[int, Field(ge=bounds.min, le=bounds.max)]
+    return float if dtype.is_numeric() else str

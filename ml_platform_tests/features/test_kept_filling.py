@@ -1,0 +1,55 @@
+"""Rows kept by key answer at any moment with the bits of the batch, also once what nothing can reach is forgotten."""
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.kept.answering import KeptFeatures
+from ml_platform.features.kept.filling import kept_values
+from ml_platform.features.offline import available_since
+from ml_platform.spec.durations import since_epoch
+from ml_platform_tests.examples import tries
+from ml_platform_tests.features.relations import batch_features, connect, validated
+from ml_platform_tests.features.strategies import Case, cases
+from ml_platform_tests.features.test_properties import bits
+
+GENERATED = settings(
+    max_examples=tries(120),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture(scope="module")
+def connection() -> duckdb.DuckDBPyConnection:
+    return connect()
+
+
+@GENERATED
+@given(case=cases(), forgets=st.booleans(), rows=st.sampled_from([1, 500_000]))
+def test_kept_rows_answer_at_any_moment_from_their_horizon_on_with_the_bits_of_the_batch(
+    connection: duckdb.DuckDBPyConnection, case: Case, forgets: bool, rows: int
+) -> None:
+    definition = FeatureDefinition.from_json(FeatureDefinition.of(case.pipeline).to_json())
+    relations = validated(connection, case.pipeline, case.tables)
+    made = batch_features(connection, definition, case.examples, relations)
+    batch = {tuple(row[key] for key in definition.keys): row for row in made.iter_rows(named=True)}
+    features = KeptFeatures(definition)
+    moments = sorted(since_epoch(example[definition.at]) for example in case.examples) if definition.at else []
+    horizon = moments[len(moments) // 2] if forgets and moments else None
+    store: dict[bytes, bytes] = {}
+    for kept in features.passes:
+        store |= kept_values(connection, kept, relations[kept.table_name], horizon, rows=rows)
+    since = available_since(connection, definition, relations)
+    for example in case.examples:
+        question = features.question(example)
+        if horizon is not None and question.at < horizon:
+            continue
+        values = [store.get(key) if key is not None else None for key in question.keys]
+        ours = features.answer(question, values, since)
+        theirs = batch[tuple(example[key] for key in definition.keys)]
+        assert {name: bits(value) for name, value in ours.items()} == {name: bits(theirs[name]) for name in ours}

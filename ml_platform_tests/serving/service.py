@@ -1,0 +1,49 @@
+"""`ml-platform serve` as a process of its own over a world's folder."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+STARTING = 60.0  # seconds
+
+
+@contextmanager
+def served(data: Path, declarations: str, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of a service that is ready, and its process; SIGTERM ends it with the context."""
+    environment = {
+        **os.environ,
+        "ML_PLATFORM_DATA": str(data),
+        "ML_PLATFORM_PIPELINES": f'["{declarations}"]',
+        "ML_PLATFORM_ONLINE_DAYS": "365",
+    }
+    command = [sys.executable, "-m", "ml_platform.cli.main", "serve", "--port", "0", *options]
+    with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, cwd=data) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line.startswith("Service: "), line
+            url = line.removeprefix("Service: ").strip()
+            ready(url)
+            yield url, process
+        finally:
+            process.terminate()
+            process.wait(40)
+
+
+def ready(url: str) -> None:
+    """Wait until predictions can be asked for."""
+    deadline = time.monotonic() + STARTING
+    while True:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass  # it does not listen yet
+        assert time.monotonic() < deadline, "The service did not become ready."
+        time.sleep(0.05)

@@ -1,0 +1,99 @@
+"""Answers of the online predictor are those of the batch, from a store that was filled from the lake."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_platform.errors import FeatureError, ServingError
+from ml_platform.models import bundle as bundles
+from ml_platform.serving.filling import fill
+from ml_platform.serving.online import OnlinePredictor
+from ml_platform.serving.sqlite_store import SQLiteStore
+from ml_platform.state import versions
+from ml_platform.state.promotions import champion_at
+from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.world import World
+
+
+def predictor(world: World, store: SQLiteStore, keeps: timedelta | None = None) -> OnlinePredictor:
+    ws, name = world.ws, world.pipeline.name
+    champion = champion_at(ws.state, name, world.pipeline.partitions.window("2024-02")[0])
+    assert champion is not None
+    bundle = bundles.load(ws.blobs, versions.version(ws.state, name, champion).bundle)
+    fill(ws, OnlinePredictor.definition_of(bundle), store, keeps)
+    return OnlinePredictor(bundle, champion, store)
+
+
+def batch(world: World) -> list[dict[str, Any]]:
+    """The rows of February's features with their predictions."""
+    name = world.pipeline.name
+    key = world.pipeline.examples.keys[0]
+    return world.ws.lake.frame(
+        f"SELECT f.*, p.score AS _score, p.class AS _class FROM {name}.features f JOIN {name}.predictions p "
+        f"ON p.key = CAST(f.{key} AS VARCHAR) AND p._partition = f._partition WHERE f._partition = '2024-02'"
+    ).to_dicts()
+
+
+def test_online_answers_have_the_features_and_scores_of_the_batch(
+    open_world: OpenWorld, february: Path, tmp_path: Path
+) -> None:
+    world = open_world(february)
+    store = SQLiteStore(tmp_path / "online.sqlite")
+    online = predictor(world, store)
+    rows = batch(world)
+    assert len(rows) > 100
+    for row in rows:
+        answer = online.predict(row)
+        assert dict(answer.features) == {name: row[name] for name in answer.features}
+        assert (answer.score, answer.class_name) == (row["_score"], row["_class"])
+    store.close()
+
+
+def test_what_no_example_can_use_any_more_is_left_out_and_the_past_is_refused(
+    open_world: OpenWorld, february: Path, tmp_path: Path
+) -> None:
+    world = open_world(february)
+    whole, recent = SQLiteStore(tmp_path / "whole.sqlite"), SQLiteStore(tmp_path / "recent.sqlite")
+    predictor(world, whole)
+    online = predictor(world, recent, keeps=timedelta(days=2))
+    size = {store: sum(filling.value_bytes for filling in store.fillings().values()) for store in (whole, recent)}
+    assert size[recent] < size[whole]
+    rows = sorted(batch(world), key=lambda row: row[world.pipeline.examples.at])
+    with pytest.raises(FeatureError, match="the earliest moment that the online store answers"):
+        online.predict(rows[0])
+    assert online.predict(rows[-1]).score == rows[-1]["_score"]
+
+
+def test_a_store_that_was_not_filled_answers_nothing(open_world: OpenWorld, february: Path, tmp_path: Path) -> None:
+    world = open_world(february)
+    ws, name = world.ws, world.pipeline.name
+    bundle = bundles.load(ws.blobs, versions.versions(ws.state, name)[0].bundle)
+    with pytest.raises(ServingError, match="has nothing of"):
+        OnlinePredictor(bundle, 1, SQLiteStore(tmp_path / "online.sqlite"))
+
+
+def test_a_value_of_another_layout_is_never_read(open_world: OpenWorld, february: Path, tmp_path: Path) -> None:
+    world = open_world(february)
+    store = SQLiteStore(tmp_path / "online.sqlite")
+    online = predictor(world, store)
+    row = batch(world)[0]
+    store._connection().execute("UPDATE kept SET value = zeroblob(64)")
+    with pytest.raises(FeatureError, match="another layout"):
+        online.predict(row)
+
+
+def test_a_filling_replaces_what_was_there_and_is_skipped_for_the_same_snapshot(
+    open_world: OpenWorld, february: Path, tmp_path: Path
+) -> None:
+    world = open_world(february)
+    store = SQLiteStore(tmp_path / "online.sqlite")
+    predictor(world, store)
+    first = store.fillings()
+    predictor(world, store)
+    assert store.fillings() == first
+    (fingerprint, *_) = first
+    store.fill(fingerprint, [(fingerprint + b"[1]", b"x")], first[fingerprint])
+    assert store.read([fingerprint + b"[1]", None, fingerprint + b"[2]"]) == [b"x", None, None]
+    assert store.fillings()[fingerprint].values == 1

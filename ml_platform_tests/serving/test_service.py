@@ -1,0 +1,142 @@
+"""The service over HTTP, as its own processes: answers, refusals, promotions, kills."""
+
+import os
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ml_platform.state import promotions
+from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.serving.service import ready, served
+from ml_platform_tests.world import World
+
+TRIPS = "ml_platform_tests.declarations.trips_monthly"
+
+
+@pytest.fixture
+def trips(open_world: OpenWorld, february: Path) -> World:
+    return open_world(february)
+
+
+def rollback(world: World) -> promotions.Promotion:
+    return promotions.rollback(world.ws.state, world.pipeline.name, why="a test", actor="test")
+
+
+def rows_of(world: World, count: int) -> list[dict[str, Any]]:
+    """Examples of February as JSON, with the score of the batch as `_score`."""
+    pipeline = world.pipeline
+    inputs = ", ".join(f"f.{name}" for name in pipeline.row_schema)
+    key = pipeline.examples.keys[0]
+    frame = world.ws.lake.frame(
+        f"SELECT {inputs}, p.score AS _score FROM {pipeline.name}.features f JOIN {pipeline.name}.predictions p "
+        f"ON p.key = CAST(f.{key} AS VARCHAR) AND p._partition = f._partition WHERE f._partition = '2024-02' "
+        f"ORDER BY f.{pipeline.examples.at}, f.{key} LIMIT {count}"
+    )
+    return [
+        {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_once(trips: World) -> None:
+    rows = rows_of(trips, 40)
+    scores = [row.pop("_score") for row in rows]
+    data, name = trips.settings.data, trips.pipeline.name
+    january = promotions.history(trips.ws.state, name)[0].version
+    assert january is not None
+    rollback(trips)
+    trips.close()
+    answers = []
+    with served(data, TRIPS) as (url, _):
+        predict = f"{url}/v1/pipelines/{name}/predict"
+        for some in (rows[:1], rows[1:3], rows[3:]):
+            response = httpx.post(predict, json={"rows": some}, timeout=30)
+            assert response.status_code == 200, response.text
+            answers += response.json()["predictions"]
+        described = httpx.get(f"{url}/v1/pipelines/{name}/model").json()
+        page = httpx.get(f"{url}/metrics").text
+        document = httpx.get(f"{url}/openapi.json").json()
+    assert [answer["score"] for answer in answers] == scores
+    assert {answer["version"] for answer in answers} == {january} == {described["version"]}
+    assert f'ml_platform_predictions_total{{pipeline="{name}",version="{january}"}} 40.0' in page
+    assert set(trips.pipeline.row_schema) == set(document["components"]["schemas"][f"{name}_Row"]["properties"])
+    trips.declare()
+    logged = trips.ws.lake.rows(f"SELECT id, score, version FROM {name}.served ORDER BY id")
+    assert logged == sorted((answer["id"], answer["score"], january) for answer in answers)
+
+
+def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: World) -> None:
+    (row,) = rows_of(trips, 1)
+    row.pop("_score")
+    name, at = trips.pipeline.name, trips.pipeline.examples.at
+    assert at is not None
+    data = trips.settings.data
+    trips.close()
+    with served(data, TRIPS) as (url, _), closing(httpx.Client(base_url=url, timeout=30)) as client:
+        predict = f"/v1/pipelines/{name}/predict"
+        wrong = {"rows": [{**row, at: "yesterday", "speling": 1}]}
+        refused = client.post(predict, json=wrong)
+        assert refused.status_code == 422
+        assert {one["field"] for one in refused.json()["fields"]} == {f"rows.0.{at}", "rows.0.speling"}
+        without = {name: value for name, value in row.items() if name != at}
+        for body, code in (
+            (b"{", 422),
+            (b'{"rows": []}', 422),
+            (b"\xff", 422),
+            (b'{"rows": [' + b"[" * 100_000, 422),
+            (b" " * 5_000_000, 413),
+        ):
+            response = client.post(predict, content=body)
+            assert response.status_code == code, (body[:20], response.text)
+            assert "Traceback" not in response.text
+        assert client.post(predict, json={"rows": [without]}).json()["fields"][0]["reason"] == "Field required"
+        past = client.post(predict, json={"rows": [{**row, at: "1999-01-01T00:00:00Z"}]})
+        assert past.status_code == 422 and "earliest moment" in past.json()["error"]
+        assert client.post("/v1/pipelines/other/predict", json={"rows": [row]}).status_code == 404
+        assert client.get("/healthz").json() == {"alive": True}
+        assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_another_champion_answers_within_two_seconds_and_no_request_fails(trips: World) -> None:
+    (row,) = rows_of(trips, 1)
+    row.pop("_score")
+    data, name = trips.settings.data, trips.pipeline.name
+    before = promotions.champion_at(trips.ws.state, name)
+    with served(data, TRIPS) as (url, _), closing(httpx.Client(base_url=url, timeout=30)) as client:
+        entry = rollback(trips)
+        began, seen = time.monotonic(), set()
+        while entry.version not in seen:
+            response = client.post(f"/v1/pipelines/{name}/predict", json={"rows": [row]})
+            assert response.status_code == 200, response.text
+            seen.add(response.json()["predictions"][0]["version"])
+            assert time.monotonic() - began < 20  # two on a machine with nothing else to do
+    assert seen == {before, entry.version}
+
+
+def test_a_killed_worker_loses_no_acknowledged_prediction_and_another_one_takes_over(trips: World) -> None:
+    (row,) = rows_of(trips, 1)
+    row.pop("_score")
+    data, name = trips.settings.data, trips.pipeline.name
+    trips.close()
+    acknowledged = []
+    with served(data, TRIPS) as (url, process):
+        for _ in range(2):
+            for _ in range(20):
+                response = httpx.post(f"{url}/v1/pipelines/{name}/predict", json={"rows": [row]}, timeout=30)
+                acknowledged.append(response.json()["predictions"][0]["id"])
+            (worker,) = _children(process.pid)
+            os.kill(worker, signal.SIGKILL)
+            ready(url)
+    trips.declare()
+    assert [one for (one,) in trips.ws.lake.rows(f"SELECT id FROM {name}.served ORDER BY id")] == sorted(acknowledged)
+
+
+def _children(pid: int) -> list[int]:
+    """The worker processes of a service."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(one) for one in listed if "rest.worker" in Path(f"/proc/{one}/cmdline").read_text()]
