@@ -7,8 +7,10 @@ from ml_platform.naming import literal, quoted
 
 _COLUMNS = 2  # of a key; each more makes DuckLake read its statistics of all files once more
 # Types whose text is exact, in the order in which they are compared. Floats are not: a NaN, and 0 and -0.
-_ORDERED = ("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT", "HUGEINT")
-_ORDERED += ("VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
+_ORDERED = {
+    *("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT", "HUGEINT"),
+    *("VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE"),
+}
 
 
 def key_bounds(lake: Lake, rows: str, key: Sequence[str]) -> str:
