@@ -89,8 +89,12 @@ def filled(state: State, table: Table, partitions: Partitions | None) -> set[str
     return set(filled_by(state, table, partitions))
 
 
-def filled_by(state: State, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
+def filled_by(state: State, table: Table, partitions: Partitions | None) -> Mapping[str, list[str]]:
     """The same, each with the digests of the screened files that have the rows."""
+    return state.once(f"filled partitions of {table.name}", lambda: _filled_by(state, table, partitions))
+
+
+def _filled_by(state: State, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
     recorded = _recorded(state, table, partitions, None)
     digests: dict[str, list[str]] = {}
     if recorded is None:
