@@ -63,6 +63,7 @@ def rows(day: datetime) -> pl.DataFrame:
     number = (day - datetime(1990, 1, 1, tzinfo=UTC)).days
     at = [day + timedelta(minutes=1 + i * 1440 // ROWS) for i in range(ROWS)]
     x = [(i * 37 + number * 11) % 101 / 10 for i in range(ROWS)]
+    blurred = [(i * 53 + number * 29) % 89 / 10 - 4.4 for i in range(ROWS)]  # what no feature tells
     return pl.DataFrame(
         {
             "id": [number * ROWS + i for i in range(ROWS)],
@@ -70,6 +71,6 @@ def rows(day: datetime) -> pl.DataFrame:
             "at": at,
             "known": [moment + timedelta(minutes=1) for moment in at],
             "x": x,
-            "y": [value > 5 for value in x],
+            "y": [value + noise > 5 for value, noise in zip(x, blurred, strict=True)],
         }
     )

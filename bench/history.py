@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 _REAL = 8  # days that really run; one of them trains
+_COPIED = 1_000  # days that one transaction copies: DuckDB holds a buffer for each of their files
 
 
 def _land(folder: Path, *days: datetime) -> None:
@@ -47,6 +48,7 @@ def build(folder: Path) -> None:
     from ml_platform.state.publishing import publish
     from ml_platform.steps import tables
     from ml_platform.steps.all_steps import STEPS, planner, step_named
+    from ml_platform.validation.validated import validated_keys
 
     start = END - timedelta(days=DAYS)
     _land(folder, *(start + timedelta(days=number) for number in range(_REAL)))
@@ -64,43 +66,59 @@ def build(folder: Path) -> None:
             else:
                 step_named(asset.partition("/")[2]).run(ws, days, work.partition, "bench")
     print("real days ran", time.process_time(), file=sys.stderr)
-    _copy_rows(ws, keys[_REAL - 1], keys[_REAL:DAYS])
+    content = validated_keys(ws.state, events, ws.slices["events"]) or {}
+    waiting = [key for key in content if key > keys[DAYS - 1]]  # the day that has landed and is not over
+    _copy_rows(ws, keys[_REAL - 1], keys[_REAL:DAYS], waiting)
+    _copy_profiles(ws, keys[_REAL - 1], {key: content[key] for key in [*keys[_REAL:DAYS], *waiting]})
     print("rows copied", time.process_time(), file=sys.stderr)
     _record(ws, keys[_REAL - 1], keys[_REAL:DAYS])
     print("recorded", time.process_time(), file=sys.stderr)
     publish(ws)
     began = time.process_time()
-    waiting = list(planner(ws, days).work())
+    stale = list(planner(ws, days).work())
     print("a plan that looks at everything:", time.process_time() - began, "CPU s", file=sys.stderr)
     ws.close()
-    if waiting:
-        raise SystemExit(f"{folder} is not settled: {waiting[0]}")
+    if stale:
+        raise SystemExit(f"{folder} is not settled: {stale[0]}")
 
 
-def _copy_rows(ws: Any, like: str, partitions: list[str]) -> None:
+def _copy_rows(ws: Any, like: str, settled: list[str], waiting: list[str]) -> None:
     """The rows of every table of one day once more for each of other days, with their times moved."""
     from ml_platform.lake.transaction import Author, write
 
-    tables = [("validated", "events"), ("platform", "profiles")]
-    tables += [("days", name) for name in ("features", "predictions", "performance", "drift")]
-    for schema, table in tables:
+    tables = [("validated", "events", [*settled, *waiting])]
+    tables += [("days", name, settled) for name in ("features", "predictions", "performance", "drift")]
+    for schema, table, partitions in tables:
         kinds = ws.lake.columns(schema, table)
         if "_partition" not in kinds:
             continue
         moved = [f'"{name}" + days AS "{name}"' for name, kind in kinds.items() if kind == "TIMESTAMP WITH TIME ZONE"]
         moved += ['"id" + number AS "id"'] if "id" in kinds else []
-        with write(ws.lake, Author("bench")) as tx:
-            tx.execute(
-                "CREATE OR REPLACE TEMP TABLE wanted AS SELECT p, (p::DATE - ?::DATE) * 24 AS number, "
-                "to_days((p::DATE - ?::DATE)::INTEGER) AS days FROM (SELECT unnest(?::VARCHAR[]) AS p)",
-                [like, like, partitions],
-            )
-            tx.execute(
-                f"INSERT INTO {schema}.{table} BY NAME SELECT * EXCLUDE (p, number, days) "
-                f"REPLACE ({', '.join([*moved, 'p AS _partition'])}) FROM {schema}.{table}, temp.wanted "
-                "WHERE _partition = ? ORDER BY _partition",
-                [like],
-            )
+        for begin in range(0, len(partitions), _COPIED):
+            with write(ws.lake, Author("bench")) as tx:
+                tx.execute(
+                    "CREATE OR REPLACE TEMP TABLE wanted AS SELECT p, (p::DATE - ?::DATE) * 24 AS number, "
+                    "to_days((p::DATE - ?::DATE)::INTEGER) AS days FROM (SELECT unnest(?::VARCHAR[]) AS p)",
+                    [like, like, partitions[begin : begin + _COPIED]],
+                )
+                tx.execute(
+                    f"INSERT INTO {schema}.{table} BY NAME SELECT * EXCLUDE (p, number, days) "
+                    f"REPLACE ({', '.join([*moved, 'p AS _partition'])}) FROM {schema}.{table}, temp.wanted "
+                    "WHERE _partition = ? ORDER BY _partition",
+                    [like],
+                )
+
+
+def _copy_profiles(ws: Any, like: str, content: dict[str, str]) -> None:
+    """The profile of one day once more for each of other days: partition → content key."""
+    import polars as pl
+
+    from ml_platform.lake.transaction import Author, write
+
+    one = ws.lake.frame("FROM platform.profiles WHERE partition = ?", [like])
+    others = pl.DataFrame({"partition": list(content), "content_key": list(content.values())})
+    with write(ws.lake, Author("bench")) as tx:
+        tx.append("platform", "profiles", others.join(one.drop("partition", "content_key"), how="cross"))
 
 
 def _record(ws: Any, like: str, partitions: list[str]) -> None:

@@ -44,6 +44,11 @@ def test_a_declaration_loads_no_dagster_and_no_trainer() -> None:
     assert not (HEAVY - {"polars", "pyarrow", "duckdb"}) & loaded
 
 
+def test_listing_versions_loads_no_screening_and_no_arrays() -> None:
+    loaded = _loaded("import ml_platform.cli.main, ml_platform.views.status")
+    assert not {"numpy", "pyarrow", "dataframely", "lightgbm", "dagster"} & loaded
+
+
 def test_the_code_location_loads_no_trainer_and_no_report() -> None:
     quiet = "import warnings; warnings.simplefilter('ignore')"  # pinned in pyproject's filterwarnings
     loaded = _loaded(f"{quiet}\nfrom ml_platform.definitions import defs\ndefs()")

@@ -3,6 +3,7 @@
 Arguments, output and exit codes belong here. What a command shows or changes belongs to `views` and the layers below.
 """
 
+import gc
 import os
 import sys
 import traceback
@@ -55,6 +56,9 @@ _GROUPS = (
 for module in (*_GROUPS, backing_up):
     module.register(app)
 
+# before Python looks for garbage: its default of 700 takes a tenth of a short command, which makes hardly any
+_NEW_OBJECTS = 50_000
+
 
 def _tell_version(wanted: bool) -> None:  # typer calls it with the value alone
     if wanted:
@@ -76,6 +80,7 @@ def main() -> None:
 
     Ctrl-C ends it with one line and exit code 130, wherever it is, and a second one at once.
     """
+    gc.set_threshold(_NEW_OBJECTS)
     errors = os.dup(2)  # Dagster turns 2 to a file of its own while steps run
     interrupts.listen(lambda: _say_at_once(errors))
     try:

@@ -104,26 +104,29 @@ def examples_sql(
     start: datetime | None,
     end: datetime | None,
     carrying: Sequence[str] = (),
+    bounds: str = "true",
 ) -> str:
     """A query of one row per example with start ≤ at < end, from the validated relation of the examples.
 
     None bounds nothing. `relation_` has `_path` (`version_order.with_paths`). Inputs are of the newest version
     that had arrived by `at`, else of the oldest (S6). Examples without time: the current rows; `start` and `end`
-    are not used. `carrying`: further columns of the chosen rows, such as where they came from.
+    are not used. `carrying`: further columns of the chosen rows, such as where they came from. `bounds`: a condition
+    that all rows of these examples' keys meet (`lake.key_bounds`).
     """
     own = ", ".join(quoted(name) for name in [*definition.row_schema, *carrying])
     source = relation(relation_)
     if definition.at is None:
         return f"SELECT {own} FROM {source} WHERE _superseded_at IS NULL"
     at, keys = quoted(definition.at), ", ".join(quoted(name) for name in definition.keys)
-    bounds = [
+    limits = [
         f" AND {at} {sign} TIMESTAMPTZ '{moment.isoformat()}'"
         for sign, moment in ((">=", start), ("<", end))
         if moment is not None
     ]
-    within = "".join(bounds)
+    within = "".join(limits)
     # Other keys have no version within the bounds, so none of theirs is chosen there. A hash may leave some in.
-    some = f" WHERE hash({keys}) IN (SELECT hash({keys}) FROM {source} WHERE true{within})" if bounds else ""
+    mine = f"SELECT hash({keys}) FROM {source} WHERE true{within}"
+    some = f" WHERE {bounds} AND hash({keys}) IN ({mine})" if limits else ""
     ranked = f"SELECT {own}, row_number() OVER (PARTITION BY {keys} ORDER BY {as_of(at)}) AS _choice"
     return f"SELECT {own} FROM ({ranked} FROM {source}{some}) WHERE _choice = 1{within}"
 

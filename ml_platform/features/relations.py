@@ -95,12 +95,18 @@ class Batch:
                 if rows.num_rows:
                     yield rows
 
-    def reach(self, start: str, end: str = "e._superseded_at", span: int = 0) -> str:
-        """A condition that keeps rows with start < the last `at`, and end null or ≥ the first `at` - span."""
+    def reach(self, start: str) -> str:
+        """A condition that keeps rows with start < the last `at` that are not superseded before the first `at`."""
         if len(self.at) == 0:
             return "false"
-        last, first = _moment(int(self.at.max())), _moment(int(self.at.min()) - span)
-        return f"{start} < {last} AND ({end} IS NULL OR {end} >= {first})"
+        end, first = "e._superseded_at", _moment(int(self.at.min()))
+        return f"{start} < {_moment(int(self.at.max()))} AND ({end} IS NULL OR {end} >= {first})"
+
+    def near(self, clock: str, span: int) -> str:
+        """A condition that keeps rows with first `at` - span ≤ clock < last `at`. Files of other times are not read."""
+        if len(self.at) == 0:
+            return "false"
+        return f"{clock} < {_moment(int(self.at.max()))} AND {clock} >= {_moment(int(self.at.min()) - span)}"
 
 
 def relation(sql: str) -> str:

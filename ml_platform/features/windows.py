@@ -99,7 +99,7 @@ class _Pass:
         return f"CASE WHEN NOT isnan({value}) THEN {value} END" if of in self.without_nan else value
 
     def _rows(self, values: list[str], only: str = "", order: str = "") -> Iterator[pa.RecordBatch]:
-        near = f"AND {self.batch.reach(self.clock, self.clock, self.spans[-1])}"
+        near = f"AND {self.batch.near(self.clock, self.spans[-1])}"
         return self.batch.rows(self.head, self.clock, values, self.condition, f"{near} {only} {order}")
 
     def _take(self, rows: Any) -> None:

@@ -18,6 +18,7 @@ from ml_platform.settings import Settings
 
 _NAME = re.compile(r"[0-9a-f]{64}")
 _SETTLED = 2_000_000_000  # nanoseconds; two writes closer than a disk's clock ticks have one time of change
+_SMALL = 65_536  # bytes; hashlib's buffer for a file takes longer to make than such a file to hash
 
 
 class Blobs:
@@ -124,4 +125,8 @@ def _hash_of(path: Path, size: int, modified_ns: int, changed_ns: int, inode: in
 def file_hash(path: Path) -> str:
     """SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as stream:
+        begin = stream.read(_SMALL)
+        if len(begin) < _SMALL:
+            return hashlib.sha256(begin).hexdigest()
+        stream.seek(0)
         return hashlib.file_digest(stream, "sha256").hexdigest()

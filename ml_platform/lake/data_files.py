@@ -1,5 +1,6 @@
 """The tables' data files: whether they are present and whole, and what to do when they are not (S31)."""
 
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +17,42 @@ PARTITION = "_partition"  # the column that every partitioned table is partition
 
 # DuckLake has no function that tells a file's partition; these tables are its published format 1.0.
 # A path is relative to the table's folder, that to the schema's, that to the data path.
-_FILES = """
+_PRESENT = """
 WITH present AS (
     SELECT 'data' AS kind, data_file_id AS own_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
     FROM {{catalog}}ducklake_data_file WHERE end_snapshot IS NULL AND {condition}
     UNION ALL
     SELECT 'delete', delete_file_id, data_file_id, table_id, path, path_is_relative, file_size_bytes
     FROM {{catalog}}ducklake_delete_file WHERE end_snapshot IS NULL AND {condition})
-SELECT s.schema_name, t.table_name, v.partition_value, f.data_file_id, f.file_size_bytes, f.kind, f.own_id,
+"""
+_WHERE_IT_IS = """
     CASE WHEN f.path_is_relative AND t.path_is_relative AND s.path_is_relative THEN 1 ELSE 0 END AS within_tables,
     CASE WHEN f.path_is_relative THEN CASE WHEN t.path_is_relative THEN s.path ELSE '' END || t.path ELSE '' END
         || f.path AS path
 FROM present f
 JOIN {{catalog}}ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
 JOIN {{catalog}}ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
-LEFT JOIN {{catalog}}ducklake_file_partition_value v
-    ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
-WHERE {of}
 """
+_FILES = f"""{_PRESENT}
+SELECT s.schema_name, t.table_name, v.partition_value, f.data_file_id, f.file_size_bytes, f.kind, f.own_id,
+{_WHERE_IT_IS}
+LEFT JOIN {{{{catalog}}}}ducklake_file_partition_value v
+    ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
+WHERE {{of}}
+"""
+_SIZES = f"{_PRESENT} SELECT f.file_size_bytes, {_WHERE_IT_IS}".format(condition="1 = 1")
 
+_HOLDING = """
+SELECT t.table_id FROM {{catalog}}ducklake_table t
+JOIN {{catalog}}ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
+WHERE t.end_snapshot IS NULL AND lower(s.schema_name) = lower({schema}) AND lower(t.table_name) = lower({table}) AND (
+    EXISTS (SELECT 1 FROM {{catalog}}ducklake_inlined_data_tables i WHERE i.table_id = t.table_id)
+    OR EXISTS (
+        SELECT 1 FROM {{catalog}}ducklake_data_file f
+        LEFT JOIN {{catalog}}ducklake_file_partition_value v
+            ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
+        WHERE f.table_id = t.table_id AND f.end_snapshot IS NULL AND {of}))
+"""
 _LOST = (
     "SELECT t.table_id FROM {catalog}ducklake_table t JOIN {catalog}ducklake_schema s ON s.schema_id = t.schema_id "
     "WHERE s.schema_name = 'platform' AND t.table_name = 'lost' AND t.end_snapshot IS NULL AND s.end_snapshot IS NULL"
@@ -127,7 +145,18 @@ def damaged(lake: Lake) -> list[DataFile]:
 
     Bytes are not hashed: reading 10 GB to skip work saves none. `file_hashes` compares them where rows are used.
     """
+    tables = f"{lake.tables}{os.sep}"
+    sizes = catalog_rows(lake, _SIZES)
+    if all(_has_size(tables + path if int(within) else path, int(size)) for size, within, path in sizes):
+        return []  # as nearly always: nobody asks which table a file is of
     return [file for file in current(lake) if not file.is_complete]
+
+
+def _has_size(path: str, size: int) -> bool:
+    try:
+        return os.stat(path).st_size == size  # noqa: PTH116 - a Path takes three times as long, of 40,000 files 0.3 s
+    except OSError:
+        return False
 
 
 def unusable(lake: Lake) -> set[TablePartition]:
@@ -150,6 +179,16 @@ def whole(lake: Lake, schema: str, table: str, partition: str | None = None) -> 
     asked.append(one)
     files = [file for file in current(lake, of=one) if file.location == one]
     return all(file.is_complete for file in files) and one not in not_made_again(lake)
+
+
+def may_hold_rows(lake: Lake, schema: str, table: str, partition: str | None = None) -> bool:
+    """Whether a partition (None: a whole table) may have rows, by the data files that the catalog names.
+
+    What this thread did in a transaction that is still open does not count. Asking takes 5 ms at 10,000 partitions;
+    there DuckLake takes half a second to look for the rows of a partition that has none.
+    """
+    of = "1 = 1" if partition is None else f"(v.partition_value IS NULL OR v.partition_value = {_plain(partition)})"
+    return bool(catalog_rows(lake, _HOLDING.format(schema=_plain(schema), table=_plain(table), of=of)))
 
 
 def set_aside_damaged(lake: Lake) -> set[TablePartition]:

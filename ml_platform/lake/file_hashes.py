@@ -20,6 +20,11 @@ from ml_platform.lake.data_files import DataFile, TablePartition, current, damag
 
 TABLE = "ml_platform_file_hashes"  # kind, file_id, sha256; beside DuckLake's own tables
 _TABLE = f"{METADATA}.{TABLE}"
+_UNHASHED = " UNION ALL ".join(
+    f"SELECT {kind}_file_id FROM {{catalog}}ducklake_{kind}_file WHERE end_snapshot IS NULL "
+    f"AND {kind}_file_id NOT IN (SELECT file_id FROM {{catalog}}{TABLE} WHERE kind = '{kind}')"
+    for kind in ("data", "delete")
+)
 _ready: "weakref.WeakSet[Lake]" = weakref.WeakSet()  # lakes whose table of hashes was seen
 
 
@@ -103,6 +108,8 @@ def _hashes(lake: Lake) -> dict[tuple[str, int], str]:
 
 def without_hash(lake: Lake) -> list[DataFile]:
     """The current files that nobody hashed yet."""
+    if exist(lake) and not catalog_rows(lake, _UNHASHED):
+        return []  # as nearly always
     hashes = _hashes(lake)
     return [file for file in current(lake) if (file.kind, file.own_id) not in hashes and file.is_complete]
 

@@ -56,6 +56,7 @@ class Transaction:
         self.snapshot: int | None = None
         self._staged: list[Path] = []
         self._added: dict[Path, str] = {}  # file → SHA-256
+        self._filled: set[tuple[str, str]] = set()
         self._views: list[str] = []
         self._after: list[Callable[[], object]] = []
 
@@ -78,11 +79,10 @@ class Transaction:
         """
         source = self._source(rows)
         self._fit(schema, table, source, partition is not None, evolve)
-        target = f"{quoted(schema)}.{quoted(table)}"
-        if partition is None:
-            self.execute(f"DELETE FROM {target}")
-        else:
-            self.execute(f"DELETE FROM {target} WHERE {PARTITION} = ?", [partition])
+        # The catalog does not tell what this transaction brought. DuckLake looks long for rows where there are none.
+        if (schema, table) in self._filled or data_files.may_hold_rows(self.lake, schema, table, partition):
+            where = "" if partition is None else f" WHERE {PARTITION} = {literal(partition)}"
+            self.execute(f"DELETE FROM {quoted(schema)}.{quoted(table)}{where}")
         data_files.made_again(self.lake, schema, table, partition)
         return self._put(schema, table, rows, source, partition)
 
@@ -154,6 +154,7 @@ class Transaction:
         return columns
 
     def _put(self, schema: str, table: str, rows: Rows, source: str, partition: str | None) -> int:
+        self._filled.add((schema, table))
         if isinstance(rows, Staged):
             folder = self._folder(schema, table, partition)
             if folder is not None:
@@ -238,13 +239,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
         )
     what = f"{author.asset} {author.partition}".strip()
     mark = uuid.uuid4().hex
-    info = {
-        "partition": author.partition,
-        "content_key": author.content_key,
-        "run_id": author.run_id,
-        "commit": mark,
-        **(details or {}),
-    }
+    info = {"partition": author.partition, "content_key": author.content_key, "run_id": author.run_id, "commit": mark}
     transaction = Transaction(lake)
     connection = lake.connection
     committed = False
@@ -257,7 +252,7 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
                     transaction.release_views()
                     connection.execute(
                         f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",
-                        ["ml_platform", what, _commit_info(info)],
+                        ["ml_platform", what, _commit_info({**info, **(details or {})})],
                     )
                     check_still_held()
                 except BaseException:  # an interrupt too: nothing of the transaction may stay open

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ml_platform.lake.data_files import may_hold_rows
 from ml_platform.naming import counted, quoted
 from ml_platform.quality import against_history, plausibility
 from ml_platform.quality.check_result import CheckResult
@@ -101,13 +102,10 @@ def _extra_columns(s: _Subject) -> dict[str, list[str]]:
 
 
 def _quarantine_share(s: _Subject) -> CheckResult:
-    rules = dict(
-        s.stores.lake.rows(
-            f"SELECT rule, count(*) FROM quarantine.{quoted(s.table.name)} WHERE _partition = ? GROUP BY ALL "
-            "ORDER BY 2 DESC, 1",
-            [s.partition],
-        )
-    )
+    rules = dict[str, int]()
+    if may_hold_rows(s.stores.lake, "quarantine", s.table.name, s.partition):
+        asked = f"SELECT rule, count(*) FROM quarantine.{quoted(s.table.name)} WHERE _partition = ? GROUP BY ALL "
+        rules = dict(s.stores.lake.rows(f"{asked} ORDER BY 2 DESC, 1", [s.partition]))
     bad, good = sum(rules.values()), _current(s)
     share = bad / (bad + good) if bad + good else 0.0
     are = f"{bad:,} of {counted(bad + good, 'row is', 'rows are')} in quarantine ({share:.2%})"

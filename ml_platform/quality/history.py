@@ -115,7 +115,8 @@ def history(stores: Stores, table: Table, partitions: Partitions | None, partiti
 
     Profiles that an older version of the code wrote are first computed again from the validated rows.
     """
-    filled = _filled(stores.state, table, partitions, partition)
+    counts = ledger.rows_of_each(stores.state, f"validated/{table.name}")
+    filled = _filled(counts, partitions, partition)
     names = [partition, *[name for name, rows in filled.items() if rows and name != partition][-_LONGEST:]]
     results, arrivals = _results(stores.state, table, names), first_arrivals(stores.state, table.name)
     profiled = _profiled(stores.lake, table, names)
@@ -132,24 +133,22 @@ def history(stores: Stores, table: Table, partitions: Partitions | None, partiti
             earlier.append(seen)
     empty = sum(not rows for name, rows in filled.items() if name != partition)
     keys = (*table.key, *table.identifiers)
-    later = _begins_later(stores.state, table, partition)
+    later = _begins_later(counts, partition)
     return History(now, tuple(earlier[-_LONGEST:]), table.event_time, empty, keys, tuple(table.identifiers), later)
 
 
-def _filled(state: State, table: Table, partitions: Partitions | None, partition: str) -> dict[str, int]:
+def _filled(counts: Mapping[str, int], partitions: Partitions | None, partition: str) -> dict[str, int]:
     """The rows of the partitions up to this one that should look like it, in order. Empty for a whole table."""
     if partitions is None or partition == WHOLE:
         return {}
-    records = ledger.latest(state, f"validated/{table.name}")
     return {
-        name: record.rows
-        for (_, name), record in sorted(records.items())
+        name: rows
+        for name, rows in sorted(counts.items())
         if name != WHOLE and name <= partition and partitions.alike(name, partition)
     }
 
 
-def _begins_later(state: State, table: Table, partition: str) -> bool:
-    counts = {name: record.rows for (_, name), record in ledger.latest(state, f"validated/{table.name}").items()}
+def _begins_later(counts: Mapping[str, int], partition: str) -> bool:
     first = min((name for name, rows in counts.items() if rows), default=None)
     return first is not None and first != WHOLE and first > partition
 
@@ -237,8 +236,7 @@ def column(values: Sequence[Any]) -> Column:
 def _results(state: State, table: Table, names: Sequence[str]) -> dict[Which, ValidatedResult]:
     """The recorded result of every content that these partitions ever had, the newest last."""
     by_content: dict[Which, ValidatedResult] = {}
-    for record in ledger.history(state, f"validated/{table.name}"):
-        if record.partition in names:
-            by_content.pop((record.partition, record.content_key), None)  # computed once more: the newest again
-            by_content[record.partition, record.content_key] = record.result_as(ValidatedResult)
+    for record in ledger.history(state, f"validated/{table.name}", names):
+        by_content.pop((record.partition, record.content_key), None)  # computed once more: the newest again
+        by_content[record.partition, record.content_key] = record.result_as(ValidatedResult)
     return by_content

@@ -1,7 +1,8 @@
 """Keys of a partition that have several current rows, there or in another partition."""
 
 from ml_platform.lake.connection import Lake
-from ml_platform.naming import quoted
+from ml_platform.lake.key_bounds import key_bounds
+from ml_platform.naming import literal, quoted
 from ml_platform.spec.tables import Table
 
 
@@ -11,14 +12,15 @@ def repeated_keys(lake: Lake, table: Table, partition: str) -> tuple[int, str]:
     Rows of other partitions are only compared with the hashes of this one's keys, and nothing of them is held.
     """
     names = table.key or tuple(table.columns)
+    here = f"_partition = {literal(partition)}"
     current = f"SELECT * FROM validated.{quoted(table.name)} WHERE _superseded_at IS NULL"
+    bounds = key_bounds(lake, f"{current} AND {here}", names)
     hashed = f"hash({', '.join(quoted(name) for name in names)})"
-    mine = f"SELECT {hashed} AS h FROM ({current}) WHERE _partition = ?"
-    others = f"SELECT {hashed} AS h FROM ({current}) WHERE _partition <> ?"
+    mine = f"SELECT {hashed} AS h FROM ({current} AND {here})"
+    others = f"SELECT {hashed} AS h FROM ({current} AND NOT {here} AND {bounds})"
     suspects = lake.rows(
         f"SELECT h FROM ({mine}) GROUP BY h HAVING count(*) > 1 "
-        f"UNION SELECT o.h FROM ({others}) o SEMI JOIN ({mine}) m ON o.h = m.h",
-        [partition] * 3,
+        f"UNION SELECT o.h FROM ({others}) o SEMI JOIN ({mine}) m ON o.h = m.h"
     )
     hashes = [h for (h,) in suspects]
     if not hashes:
@@ -26,8 +28,8 @@ def repeated_keys(lake: Lake, table: Table, partition: str) -> tuple[int, str]:
     key = ", ".join(quoted(name) for name in names)
     count, parts = lake.rows(
         f"SELECT count(*), list(DISTINCT _parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS _parts "
-        f"FROM ({current}) WHERE {hashed} IN (SELECT unnest(?::UBIGINT[])) GROUP BY {key} HAVING count(*) > 1 "
-        "AND list_contains(list(_partition), ?))",
+        f"FROM ({current} AND {bounds}) WHERE {hashed} IN (SELECT unnest(?::UBIGINT[])) GROUP BY {key} "
+        "HAVING count(*) > 1 AND list_contains(list(_partition), ?))",
         [hashes, partition],
     )[0]
     return count, ", ".join(sorted({name for part in parts or [] for name in part}))

@@ -170,9 +170,21 @@ def assets(state: State) -> list[str]:
     return [row[0] for row in state.rows(select(records.c.asset).distinct().order_by(records.c.asset))]
 
 
-def history(state: State, asset: str) -> list[Record]:
-    """Every record of an asset, oldest first."""
-    return [_record(row) for row in state.rows(select(records).where(records.c.asset == asset).order_by(records.c.id))]
+def rows_of_each(state: State, asset: str) -> dict[str, int]:
+    """How many rows the newest record of each partition of an asset has, in the order of the partitions."""
+    c = records.c
+    newest = select(func.max(c.id)).where(c.asset == asset).group_by(c.partition)
+    return {
+        row[0]: row[1] for row in state.rows(select(c.partition, c.rows).where(c.id.in_(newest)).order_by(c.partition))
+    }
+
+
+def history(state: State, asset: str, partitions: Collection[str] | None = None) -> list[Record]:
+    """Every record of an asset, or of these partitions of it, oldest first."""
+    chosen = select(records).where(records.c.asset == asset)
+    if partitions is not None:
+        chosen = chosen.where(records.c.partition.in_(partitions))
+    return [_record(row) for row in state.rows(chosen.order_by(records.c.id))]
 
 
 def newest_ids(state: State) -> tuple[int, ...]:

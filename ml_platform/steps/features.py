@@ -7,6 +7,7 @@ from typing import Any
 
 from ml_platform.features import CODE_VERSION, offline
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.key_bounds import key_bounds
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.staging import described, stage
 from ml_platform.lake.transaction import Author, write
@@ -115,12 +116,22 @@ def computed(
     ws: Workspace, definition: FeatureDefinition, start: datetime | None, end: datetime | None
 ) -> Iterator[str]:
     """A temporary table of the examples with start <= at < end and their features, while the context is open."""
-    examples = offline.examples_sql(definition, with_paths(ws.state, definition.examples), start, end)
+    bounds = _key_bounds(ws, definition, start, end)
+    examples = offline.examples_sql(definition, with_paths(ws.state, definition.examples), start, end, bounds=bounds)
     table = offline.compute(ws.lake.connection, definition, examples, relations(ws, definition))
     try:
         yield table
     finally:
         ws.lake.connection.execute(f"DROP TABLE {table}")
+
+
+def _key_bounds(ws: Workspace, definition: FeatureDefinition, start: datetime | None, end: datetime | None) -> str:
+    """Bounds of the keys of the examples with start <= at < end."""
+    if definition.at is None or start is None or end is None:
+        return "true"
+    at, moments = quoted(definition.at), [f"TIMESTAMPTZ {literal(moment.isoformat())}" for moment in (start, end)]
+    rows = f"SELECT * FROM validated.{quoted(definition.examples)} WHERE {at} >= {moments[0]} AND {at} < {moments[1]}"
+    return key_bounds(ws.lake, rows, definition.keys)
 
 
 @contextmanager

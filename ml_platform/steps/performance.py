@@ -174,7 +174,7 @@ def _parts(
     if not ws.lake.value(f"SELECT count(*) FROM {quoted(pipeline.name)}.predictions WHERE _partition = ?", [partition]):
         return []
     label_rows = with_paths(ws.state, pipeline.label_table)
-    with labelled(ws.lake, ws.blobs, pipeline, label_rows, features, moment) as relation:
+    with labelled(ws.lake, ws.blobs, pipeline, label_rows, features, moment, few=True) as relation:
         columns = dict.fromkeys([*examples.keys, *slicers, "_label"])
         answers = ws.lake.frame(f"SELECT {', '.join(map(quoted, columns))} FROM {relation}")
     # The example's columns may be called as those of predictions are: these go by names of the platform's own.

@@ -17,6 +17,7 @@ from ml_platform.errors import FeatureError, TrainingError
 from ml_platform.features.rowwise import DerivedColumn, derive
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.key_bounds import key_bounds
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.examples import Label
@@ -42,11 +43,19 @@ def order_version(pipeline: ModelPipeline) -> list[int]:
 
 @contextmanager
 def labelled(
-    lake: Lake, blobs: Blobs, pipeline: ModelPipeline, label_rows: str, examples: str, decided_at: datetime
+    lake: Lake,
+    blobs: Blobs,
+    pipeline: ModelPipeline,
+    label_rows: str,
+    examples: str,
+    decided_at: datetime,
+    *,
+    few: bool = False,
 ) -> Iterator[str]:
     """`examples` (a SQL relation of the pipeline's feature rows) with their labels, while the context is open.
 
     label_rows: a query of the validated label table with `_path` (`version_order.with_paths`).
+    few:        whether the examples are a small part of the table, so that labels of other ones are not evaluated.
     """
     label = pipeline.examples.label
     moment = moment_sql(decided_at)
@@ -59,7 +68,10 @@ def labelled(
             _write_values(lake, pipeline, label_rows, path, list(on.values()), decided_at)
         else:
             on = {key: key for key in pipeline.examples.keys}
-            _write_values(lake, pipeline, label_rows, path, list(on), decided_at)
+            key, bounds = pipeline.table(pipeline.label_table).key, "true"
+            if few and (not key or set(on) <= set(key)):  # all versions of a row are within, or none
+                bounds = key_bounds(lake, f"SELECT * FROM {examples}", list(on))
+            _write_values(lake, pipeline, label_rows, path, list(on), decided_at, bounds)
         matches = " AND ".join(f"f.{quoted(own)} = l.k{index}" for index, own in enumerate(on))
         yield (
             f"(SELECT f.*, l._label, l._label_known_at FROM {examples} f "
@@ -72,9 +84,12 @@ def moment_sql(moment: datetime) -> str:
     return f"TIMESTAMPTZ {literal(moment.isoformat())}"
 
 
-def _standing(lake: Lake, table: Table, label_rows: str, columns: Sequence[str], moment: str) -> str:
-    """The version of each row that stood at `moment`; of several that were known and not yet replaced, the newest."""
-    condition = f"_known_at < {moment} AND (_superseded_at IS NULL OR _superseded_at >= {moment})"
+def _standing(lake: Lake, table: Table, label_rows: str, columns: Sequence[str], moment: str, bounds: str) -> str:
+    """The version of each row that stood at `moment`; of several that were known and not yet replaced, the newest.
+
+    `bounds`: a condition that leaves all versions of a row or none.
+    """
+    condition = f"_known_at < {moment} AND (_superseded_at IS NULL OR _superseded_at >= {moment}) AND {bounds}"
     listed = ", ".join(dict.fromkeys([*map(quoted, columns), "_known_at", "_arrival"]))
     key = ", ".join(map(quoted, table.key))
     plain = f"validated.{quoted(table.name)}"
@@ -88,7 +103,13 @@ def _standing(lake: Lake, table: Table, label_rows: str, columns: Sequence[str],
 
 
 def _write_values(
-    lake: Lake, pipeline: ModelPipeline, label_rows: str, path: Path, on: list[str], decided_at: datetime
+    lake: Lake,
+    pipeline: ModelPipeline,
+    label_rows: str,
+    path: Path,
+    on: list[str],
+    decided_at: datetime,
+    bounds: str = "true",
 ) -> None:
     """Evaluate the label expression on the standing rows, streamed into a Parquet file: k0, k1, …, _label, …"""
     label, name = pipeline.examples.label, pipeline.label_table
@@ -98,7 +119,7 @@ def _write_values(
     portable = to_portable(expression, "label")
     read = sorted(columns_read(portable))
     clock = [table.event_time] if table.event_time else []
-    rows = _standing(lake, table, label_rows, [*on, *read, *clock, *table.key], moment_sql(decided_at))
+    rows = _standing(lake, table, label_rows, [*on, *read, *clock, *table.key], moment_sql(decided_at), bounds)
     if isinstance(label, Label) and set(on) != set(table.key):
         # Several rows may answer: the latest event does, as for a Latest feature (S10).
         ranks = [*map(quoted, clock), "_known_at", "_arrival", *map(quoted, table.key or (PATH, ROW))]

@@ -1,6 +1,6 @@
 """Which file versions matter to a partition, in which order, and the content key that follows (S31)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_platform.errors import IngestionError
@@ -58,8 +58,8 @@ def validated_key(
     recorded = _recorded(state, table, partitions, keys)
     if recorded is None:
         return None
-    plan = state.once(f"plans of {table.name}", lambda: plans(recorded)) if keys is None else plans(recorded)
-    return key_of(table, recorded.key, plan.get(partition, Plan(partition, [], [], [])))
+    paths = state.once(f"paths of {table.name}", lambda: _paths(recorded)) if keys is None else _paths(recorded)
+    return key_of(table, recorded.key, _plan(partition, recorded, paths.get(partition, ())))
 
 
 def _recorded(
@@ -89,8 +89,12 @@ def filled(state: State, table: Table, partitions: Partitions | None) -> set[str
     return set(filled_by(state, table, partitions))
 
 
-def filled_by(state: State, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
+def filled_by(state: State, table: Table, partitions: Partitions | None) -> Mapping[str, list[str]]:
     """The same, each with the digests of the screened files that have the rows."""
+    return state.once(f"filled partitions of {table.name}", lambda: _filled_by(state, table, partitions))
+
+
+def _filled_by(state: State, table: Table, partitions: Partitions | None) -> dict[str, list[str]]:
     recorded = _recorded(state, table, partitions, None)
     digests: dict[str, list[str]] = {}
     if recorded is None:
@@ -105,15 +109,20 @@ def filled_by(state: State, table: Table, partitions: Partitions | None) -> dict
 
 def plans(state: Screenings) -> dict[str, Plan]:
     """The plan of every partition that some standing file has rows in."""
-    chains = state.standing
+    return {name: _plan(name, state, touching) for name, touching in _paths(state).items()}
+
+
+def _paths(state: Screenings) -> dict[str, list[str]]:
+    """Partition → the standing paths of which some version has rows in it."""
     paths: dict[str, list[str]] = {}
-    for path, versions in chains.items():
+    for path, versions in state.standing.items():
         for name in {name for version in versions for name in state.by_file[version.file_id].partitions}:
             paths.setdefault(name, []).append(path)
-    return {name: _plan(name, {path: chains[path] for path in touching}) for name, touching in paths.items()}
+    return paths
 
 
-def _plan(partition: str, chains: dict[str, list[FileVersion]]) -> Plan:
+def _plan(partition: str, state: Screenings, touching: Iterable[str]) -> Plan:
+    chains = {path: state.standing[path] for path in touching}
     arriving = sorted((v.arrival, path, i) for path, versions in chains.items() for i, v in enumerate(versions))
     number = {path: i for i, path in enumerate(dict.fromkeys(path for _, path, _ in arriving))}
     return Plan(
@@ -133,7 +142,7 @@ def validated_recipe(state: State, table: Table, partitions: Partitions | None, 
     recorded = _recorded(state, table, partitions, keys_of(needs))
     if recorded is None:
         return None
-    return recipe_of(table, recorded.key, plans(recorded).get(partition, Plan(partition, [], [], [])), needs)
+    return recipe_of(table, recorded.key, _plan(partition, recorded, _paths(recorded).get(partition, ())), needs)
 
 
 def recipe_of(table: Table, base: str, plan: Plan, needs: Mapping[str, Sequence[Read]]) -> Recipe:

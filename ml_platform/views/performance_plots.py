@@ -16,6 +16,7 @@ from ml_platform.plots.months import Month
 from ml_platform.runtime.display import drawn
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state import ledger
 
 
 def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
@@ -47,30 +48,46 @@ def judged(ws: Workspace, task: str, part: Part, rows: str) -> dict[str, Any]:
 
 
 def by_month(ws: Workspace, pipeline: ModelPipeline, partition: str, rows: pl.DataFrame) -> dict[str, Any]:
-    """The headline metric of champions up to this partition, whose `rows` are of the performance table's columns.
+    """The headline metric of champions in the newest partitions up to this one, whose `rows` are those of the table.
 
     Empty with fewer than two partitions, or if this one has no value.
     """
     metric = pipeline.headline
     here = rows.filter(sliced_by="", role="champion", metric=metric).drop_nulls("value").sort("version").tail(1)
     own = [Month(partition, *row) for row in here.select("value", "low", "high", "version").iter_rows()]
-    values = [month for month in champions(ws.lake, pipeline.name, metric) if month.partition < partition] + own
-    if pipeline.partitions is None or not own or len(values) < 2:
+    if pipeline.partitions is None or not own:
+        return {}
+    values = [*_earlier(ws, pipeline, partition, metric), *own]
+    if len(values) < 2:
         return {}
     bounds = (gate.bound for gate in pipeline.gates if gate.judged_metric == metric)
     bound = next((bound for bound in bounds if bound is not None), None)
     return {f"{metric} by {pipeline.partitions.unit}": drawn(ws, lambda: months.by_month(metric, values, bound))}
 
 
-def champions(lake: Lake, pipeline: str, metric: str) -> list[Month]:
-    """The champion's metric in each partition, in order, from the performance table."""
+def _earlier(ws: Workspace, pipeline: ModelPipeline, partition: str, metric: str) -> list[Month]:
+    """The metric in as many of the newest partitions before this one as the plot shows, and perhaps in more."""
+    counts = ledger.rows_of_each(ws.state, f"{pipeline.name}/performance")
+    measured = [name for name, rows in counts.items() if rows and name < partition]
+    some = months.SHOWN
+    while measured:
+        values = champions(ws.lake, pipeline.name, metric, measured[-some:][0])
+        values = [month for month in values if month.partition < partition]
+        if len(values) >= months.SHOWN or some >= len(measured):
+            return values
+        some *= 4  # a partition may have rows and no value of this metric
+    return []
+
+
+def champions(lake: Lake, pipeline: str, metric: str, since: str = "") -> list[Month]:
+    """The champion's metric in each partition from `since` on, in order, from the performance table."""
     if not lake.columns(pipeline, "performance"):
         return []
     rows = lake.rows(
         f"SELECT _partition, value, low, high, version FROM {quoted(pipeline)}.performance "
-        "WHERE sliced_by = '' AND role = 'champion' AND metric = ? AND value IS NOT NULL "
+        "WHERE _partition >= ? AND sliced_by = '' AND role = 'champion' AND metric = ? AND value IS NOT NULL "
         "QUALIFY row_number() OVER (PARTITION BY _partition ORDER BY version DESC) = 1 ORDER BY _partition",
-        [metric],
+        [since, metric],
     )
     return [Month(*row) for row in rows]
 

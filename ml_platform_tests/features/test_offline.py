@@ -14,6 +14,7 @@ from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince
 from ml_platform.errors import DeclarationError, FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import available_since, compute, examples_sql, outputs_since
+from ml_platform.features.relations import relation
 from ml_platform_tests.features.relations import batch_features, connect, stored, validated
 from ml_platform_tests.scenario.flights import DAY, Row, example, flight, hour, pipeline, plane, weather
 
@@ -307,6 +308,12 @@ def test_bounds_choose_among_all_versions_of_an_example_whose_time_moved(connect
     times = every["departs"].unique().sort().to_list()
     start, end = times[1], times[-1]
     within = connection.execute(examples_sql(definition, relations["flights"], start, end)).pl().sort("flight")
+    there = f"departs >= TIMESTAMPTZ '{start.isoformat()}' AND departs < TIMESTAMPTZ '{end.isoformat()}'"
+    numbers = f"SELECT min(flight), max(flight) FROM {relation(relations['flights'])} WHERE {there}"
+    [(least, greatest)] = connection.execute(numbers).fetchall()
+    bounds = f"flight BETWEEN {least} AND {greatest}"
+    bounded = connection.execute(examples_sql(definition, relations["flights"], start, end, bounds=bounds)).pl()
+    assert bounded.sort("flight").rows() == within.rows()
     assert within.rows() == every.filter(pl.col("departs").is_between(start, end, closed="left")).rows()
     assert 0 < within.height < every.height
 

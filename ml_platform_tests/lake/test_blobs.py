@@ -1,10 +1,11 @@
+import hashlib
 import os
 from pathlib import Path
 
 import pytest
 
 from ml_platform.errors import BlobError
-from ml_platform.lake.blobs import Blobs, remembered_hash
+from ml_platform.lake.blobs import Blobs, file_hash, remembered_hash
 from ml_platform.settings import Settings
 
 
@@ -17,6 +18,13 @@ def test_the_same_bytes_are_one_blob(blobs: Blobs) -> None:
     assert blobs.put_bytes(b"abc") == blobs.put_bytes(b"abc")
     assert len(list(blobs.folder.glob("??/*"))) == 1
     assert blobs.get(blobs.put_bytes(b"abc")).read_bytes() == b"abc"
+
+
+@pytest.mark.parametrize("size", [0, 65_535, 65_536, 65_537, 200_000])
+def test_the_hash_of_a_file_of_any_size_is_that_of_all_its_bytes(tmp_path: Path, size: int) -> None:
+    bytes_ = bytes(number % 251 for number in range(size))
+    (tmp_path / "file").write_bytes(bytes_)
+    assert file_hash(tmp_path / "file") == hashlib.sha256(bytes_).hexdigest()
 
 
 def test_a_missing_blob_is_told_with_its_remedy(blobs: Blobs) -> None:

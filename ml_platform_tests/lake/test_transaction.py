@@ -1,11 +1,15 @@
 import threading
+import uuid
 
 import duckdb
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as tried
+from hypothesis import strategies as st
 
 from ml_platform.errors import LakeError
-from ml_platform.lake import file_hashes
+from ml_platform.lake import data_files, file_hashes
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Rows, stage, write
 from ml_platform.settings import Settings
@@ -42,6 +46,41 @@ def test_replacing_a_partition_leaves_the_others_alone(lake: Lake, kind: str) ->
         ("2013-01", 3, 7),
         ("2013-02", 2, 100),
     ]
+
+
+_WRITES = st.tuples(
+    st.sampled_from(["replace", "append"]),
+    st.sampled_from(["2013-01", "2013-02", "a b=c/%"]),
+    st.integers(0, 15),  # rows; few stay in the catalog where it takes any
+    st.booleans(),  # staged
+)
+
+
+@pytest.mark.parametrize("schema", ["s", "platform"])  # rows in files only; a few rows in the catalog, too
+@tried(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(transactions=st.lists(st.lists(_WRITES, min_size=1, max_size=3), max_size=4))
+def test_partitions_hold_what_was_replaced_and_appended_within_and_across_transactions(
+    lake: Lake, schema: str, transactions: list[list[tuple[str, str, int, bool]]]
+) -> None:
+    table, expected, number = f"t{uuid.uuid4().hex}", dict[str, list[int]](), 0
+    for writes in transactions:
+        with write(lake, AUTHOR) as tx:
+            for how, partition, count, staged in writes:
+                number += 1
+                rows = rows_of(lake, "staged" if staged else "frame", f"SELECT {number} AS v FROM range({count})")
+                getattr(tx, how)(schema, table, rows, partition=partition)
+                expected[partition] = (expected.get(partition, []) if how == "append" else []) + [number] * count
+    naive = sorted((partition, value) for partition, values in expected.items() for value in values)
+    assert naive == (lake.rows(f"SELECT _partition, v FROM {schema}.{table} ORDER BY ALL") if transactions else [])
+    for partition, values in expected.items():
+        assert data_files.may_hold_rows(lake, schema, table, partition) or not values
+
+
+def test_a_partition_without_a_data_file_holds_no_rows(lake: Lake) -> None:
+    put(lake, lake.frame("SELECT 1 AS v"), "2013-01")
+    assert data_files.may_hold_rows(lake, "s", "t", "2013-01") and data_files.may_hold_rows(lake, "s", "t")
+    assert not data_files.may_hold_rows(lake, "s", "t", "2013-02")
+    assert not data_files.may_hold_rows(lake, "s", "u")
 
 
 @pytest.mark.parametrize("kind", ["frame", "staged"])

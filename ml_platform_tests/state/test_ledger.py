@@ -26,7 +26,15 @@ def test_the_latest_record_of_every_partition_counts(state: State) -> None:
     }
     assert newest["a", "1"].recorded_at.utcoffset() is not None
     assert [row.content_key for row in ledger.history(state, "a")] == ["old", "x", "new"]
+    assert [row.content_key for row in ledger.history(state, "a", ["1", "3"])] == ["old", "new"]
     assert ledger.assets(state) == ["a", "b"]
+
+
+def test_how_many_rows_each_partition_has_is_what_its_latest_record_says(state: State) -> None:
+    for partition, rows in (("2", 5), ("1", 3), ("2", 0)):
+        ledger.record(state, Author("a", partition, "key", "run"), rows=rows, result=FeaturesResult(3))
+    record(state, "b", "1", "key")
+    assert list(ledger.rows_of_each(state, "a").items()) == [("1", 3), ("2", 0)]
 
 
 def test_a_record_comes_back_as_it_was_given_and_its_details_one_at_a_time(state: State) -> None:

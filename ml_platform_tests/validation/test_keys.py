@@ -56,6 +56,8 @@ def test_s31_landing_on_a_fresh_machine_gives_the_same_keys(
     assert keys == validated_keys(elsewhere.state, table, MONTHS)
     assert keys is not None and list(keys) == ["2013-01", "2013-02", "2013-03", "2013-04"]
     assert len(set(keys.values())) == 4
+    with sandbox.state.reading():
+        assert keys == {name: validated_key(sandbox.state, table, MONTHS, name) for name in keys}
 
 
 def test_s31_a_correction_keys_by_its_arrival(sandbox: IngestionSandbox, elsewhere: IngestionSandbox) -> None:

@@ -182,8 +182,13 @@ def labels(sandbox: IngestionSandbox, declared: ModelPipeline, decided_at: datet
     label_rows = with_paths(sandbox.state, declared.label_table)
     with labelled(sandbox.lake, sandbox.stores.blobs, declared, label_rows, examples, decided_at) as relation:
         rows = sandbox.lake.rows(f"SELECT id, _label FROM {relation} WHERE _label IS NOT NULL")
-    assert len(rows) == len(dict(rows))  # no example twice
-    return dict(rows)
+    answers = dict(rows)
+    assert len(rows) == len(answers)  # no example twice
+    some = f"{examples[:-1]} WHERE id BETWEEN 3 AND 6)"
+    with labelled(sandbox.lake, sandbox.stores.blobs, declared, label_rows, some, decided_at, few=True) as relation:
+        rows = sandbox.lake.rows(f"SELECT id, _label FROM {relation} WHERE _label IS NOT NULL")
+    assert dict(rows) == {key: label for key, label in answers.items() if 3 <= key <= 6}
+    return answers
 
 
 def features(
