@@ -50,12 +50,13 @@ def generate(folder: Path, rows: int) -> None:
 
 def ours(folder: Path) -> dict[str, float]:
     """As the drift step does it: DuckDB reads a few columns at a time."""
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import duckdb
     import polars as pl
 
-    from ml_platform.monitoring.drift import Population, compared, kind_of
+    from ml_platform.monitoring.drift import compared
+    from ml_platform.monitoring.population import Ordered, Population, columns_of, kind_of
 
     begun = time.process_time()
     connection = duckdb.connect(config={"threads": 2})
@@ -65,8 +66,9 @@ def ours(folder: Path) -> dict[str, float]:
         (rows,) = connection.execute(f"SELECT count(*) FROM '{path}'").fetchone() or (0,)
         schema = connection.execute(f"FROM '{path}' LIMIT 0").pl().schema
 
-        def numbers(names: Sequence[str]) -> pl.DataFrame:
-            return connection.execute(f"SELECT {', '.join(names)} FROM '{path}'").pl() if names else pl.DataFrame()
+        def numbers(names: Sequence[str]) -> Callable[[str], Ordered]:
+            listed = ", ".join(names)
+            return columns_of(connection.execute(f"SELECT {listed} FROM '{path}'").pl() if names else pl.DataFrame())
 
         def levels(name: str) -> dict[str | None, int]:
             return dict(connection.execute(f"SELECT {name}::VARCHAR, count(*) FROM '{path}' GROUP BY 1").fetchall())

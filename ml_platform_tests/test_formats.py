@@ -31,7 +31,7 @@ NUMBERS = {
         "sources/scan.READER_VERSION": 1,
         "steps/champion.CODE_VERSION": 1,
         "steps/decision.CODE_VERSION": 2,
-        "steps/drift.CODE_VERSION": 2,
+        "steps/drift.CODE_VERSION": 3,
         "steps/performance.CODE_VERSION": 2,
         "steps/predictions.CODE_VERSION": 1,
         "steps/report.CODE_VERSION": 3,

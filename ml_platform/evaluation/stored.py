@@ -56,7 +56,7 @@ def stored_candidate(
 
     def part(name: str, limit: int) -> Rows:
         step = max(1, -(-training_set.parts[name] // limit))
-        frame = stored.filter(pl.col("_part") == name).gather_every(step).collect()
+        frame = stored.filter(pl.col("_part") == name).gather_every(step).collect(engine="streaming")
         return Rows(frame.drop(EXTRA), frame["_label"], predictor.classes)
 
     timed = pipeline.split.timed

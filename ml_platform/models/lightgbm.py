@@ -12,6 +12,7 @@ import polars as pl
 
 from ml_platform.errors import ScoringError, TrainingError
 from ml_platform.models.encoding import RowEncoder, encode
+from ml_platform.models.lightgbm_dataset import binned, in_one_matrix, internal_names
 from ml_platform.models.lightgbm_library import AVOIDABLE, lightgbm_library
 from ml_platform.models.lightgbm_parameters import parameters_of
 from ml_platform.models.lightgbm_targets import TARGET, Target, target_of
@@ -22,8 +23,6 @@ from ml_platform.spec.training import LightGBM
 
 if TYPE_CHECKING:
     import lightgbm
-
-_TAKEN = re.compile(r"""[^\s\x00",:\[\]{}]+""")  # names that LightGBM takes and gives back as they are
 
 
 class LightGBMModel:
@@ -139,27 +138,29 @@ class LightGBMTrainer:
     def fit(self, data: TrainingData, config: Mapping[str, Any], *, threads: int = 0) -> LightGBMModel:
         """See `Trainer.fit`. Equal training sets and configurations give equal bytes on one machine."""
         library = lightgbm_library()
-        train = data.part("train")
+        if config["parameters"].get("linear_tree"):
+            data = in_one_matrix(data)
+        train = data.rows("train")
+        train_labels = train.labels
         signature = Signature(
-            data.task, data.columns, learn_levels(train, data.columns), learn_classes(train, data.task)
+            data.task, data.columns, learn_levels(train.whole, data.columns), learn_classes(train_labels, data.task)
         )
         parameters: dict[str, Any] = {**config["parameters"], "num_threads": threads}
         if signature.classes:
             parameters["num_class"] = len(signature.classes)
         try:
-            labels = numeric_labels(train, signature.classes)
+            labels = numeric_labels(train_labels, signature.classes)
             target = target_of(labels, parameters["objective"]) if TARGET in config else Target()
-            dataset = _dataset(train, target.inward(labels), signature, parameters, None)
+            dataset = binned(train, target.inward(labels), signature, parameters)
             del train
             evaluations: dict[str, dict[str, list[float]]] = {}
             callbacks: list[Callable[..., Any]] = []
             valid: list[lightgbm.Dataset] = []
             if config["early_stopping"] is not None:
-                rows = data.part("validation")
-                if signature.classes:  # a class that train lacks has no number that LightGBM would take
-                    rows = rows.filter(pl.col("_label").is_in(list(signature.classes)))
-                targets = target.inward(numeric_labels(rows, signature.classes))
-                valid = [_dataset(rows, targets, signature, parameters, dataset)]
+                rows = data.rows("validation", signature.classes)  # LightGBM has no number for a class that train lacks
+                targets = target.inward(numeric_labels(rows.labels, signature.classes))
+                valid = [binned(rows, targets, signature, parameters, dataset)]
+                del rows
                 callbacks = [
                     library.early_stopping(config["early_stopping"], verbose=False),
                     library.record_evaluation(evaluations),
@@ -188,13 +189,6 @@ class LightGBMTrainer:
 TRAINER = LightGBMTrainer()
 
 
-def internal_names(columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns' names for LightGBM: their own, or f0, f1, … where it would refuse or change one of them."""
-    if all(_TAKEN.fullmatch(name) for name in columns):
-        return tuple(columns)
-    return tuple(f"f{index}" for index in range(len(columns)))
-
-
 def gain_shares(text: str, columns: Sequence[str]) -> dict[str, float]:
     """Each column's share of the total gain of all splits, greatest first, read from a LightGBM model text.
 
@@ -212,28 +206,6 @@ def gain_shares(text: str, columns: Sequence[str]) -> dict[str, float]:
         elif key == "end of trees":
             break
     return ranked({name: gain[name] for name in columns})
-
-
-def _dataset(
-    rows: pl.DataFrame,
-    label: npt.NDArray[np.float64],
-    signature: Signature,
-    parameters: dict[str, Any],
-    reference: "lightgbm.Dataset | None",
-) -> "lightgbm.Dataset":
-    columns = list(signature.columns)
-    names = internal_names(columns)
-    dataset = lightgbm_library().Dataset(
-        encode(rows, columns, signature.levels),
-        label=label,
-        reference=reference,
-        feature_name=list(names),
-        categorical_feature=[name for name, column in zip(names, columns, strict=True) if column in signature.levels],
-        params=parameters,
-        free_raw_data=True,
-    )
-    constructed: lightgbm.Dataset = dataset.construct()
-    return constructed
 
 
 def _without_threads(text: str) -> str:

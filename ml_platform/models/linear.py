@@ -142,9 +142,9 @@ class LinearTrainer:
     def fit(self, data: TrainingData, config: Mapping[str, Any], *, threads: int = 0) -> LinearModel:
         """See `Trainer.fit`. Minimises the summed loss and l2 / 2 times the squared weights, without the intercept."""
         train = data.part("train")
-        levels = learn_levels(train, data.columns)
-        signature = Signature(data.task, data.columns, levels, learn_classes(train, data.task))
-        labels = numeric_labels(train, signature.classes)
+        levels = learn_levels(train.lazy(), data.columns)
+        signature = Signature(data.task, data.columns, levels, learn_classes(train["_label"], data.task))
+        labels = numeric_labels(train["_label"], signature.classes)
         design = _Design(_columns(train, signature), signature)
         del train
         centre, scale = _spread(labels) if data.task == "regression" else (0.0, 1.0)

@@ -11,18 +11,61 @@ import polars as pl
 from ml_platform.errors import TrainingError
 from ml_platform.spec.pipeline import Task
 
+IN_MEMORY = 16_000_000  # values of a training set: the rows of a larger one are read in chunks
+CHUNK = 100_000  # rows of the file
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The model's columns and `_label` of one part, in the order of the training set.
+
+    whole:  all rows, in memory or read from the file by each query.
+    chunks: the number of rows in each → its rows, one chunk after the other. Rows in memory are one chunk.
+    """
+
+    whole: pl.LazyFrame
+    chunks: Sequence[tuple[int, pl.LazyFrame]]
+
+    @property
+    def labels(self) -> pl.Series:
+        """`_label` of all rows."""
+        return self.whole.select("_label").collect(engine="streaming")["_label"]
+
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The training set at `path` (Parquet with `_label` and `_part`) and the model's columns, name → polars type."""
+    """The training set at `path` (Parquet with `_label` and `_part`) and the model's columns, name → polars type.
+
+    `rows` reads a training set of more than `in_memory` values in chunks of `chunk` rows.
+    """
 
     path: Path
     task: Task
     columns: Mapping[str, str]
+    in_memory: int = IN_MEMORY
+    chunk: int = CHUNK
 
     def part(self, name: str) -> pl.DataFrame:
         """The model's columns and `_label` of one part: train, validation or holdout."""
         return part(self.path, name, [*self.columns, "_label"])
+
+    def rows(self, name: str, classes: Sequence[str] = ()) -> Rows:
+        """The same without the rows of other classes than `classes` (empty: all), whatever the size of the part."""
+        stored = pl.scan_parquet(self.path)
+        wanted = pl.col("_part") == name
+        if classes:
+            wanted &= pl.col("_label").is_in(list(classes))
+
+        def chosen(source: pl.LazyFrame) -> pl.LazyFrame:
+            return source.filter(wanted).select(*self.columns, "_label")
+
+        total = stored.select(pl.len()).collect().item()
+        if total * len(self.columns) <= self.in_memory:
+            frame = chosen(stored).collect(engine="streaming")
+            return Rows(frame.lazy(), [(frame.height, frame.lazy())])
+        is_wanted = stored.select(wanted).collect(engine="streaming").to_series()
+        spans = [(int(is_wanted.slice(at, self.chunk).sum()), at) for at in range(0, total, self.chunk)]
+        return Rows(chosen(stored), [(count, chosen(stored.slice(at, self.chunk))) for count, at in spans if count])
 
 
 def part(path: Path, name: str, columns: Sequence[str]) -> pl.DataFrame:
@@ -30,15 +73,18 @@ def part(path: Path, name: str, columns: Sequence[str]) -> pl.DataFrame:
     return pl.scan_parquet(path).filter(pl.col("_part") == name).select(columns).collect(engine="streaming")
 
 
-def learn_levels(train: pl.DataFrame, columns: Mapping[str, str]) -> dict[str, list[str]]:
+def learn_levels(train: pl.LazyFrame, columns: Mapping[str, str]) -> dict[str, list[str]]:
     """Text column → its categories, sorted: from the train part only, so that nothing later is used."""
-    text = [name for name, dtype in columns.items() if dtype == "String"]
-    return {name: train[name].drop_nulls().unique().sort().to_list() for name in text}
+
+    def levels(name: str) -> list[str]:
+        return train.select(pl.col(name).drop_nulls().unique()).collect(engine="streaming")[name].sort().to_list()
+
+    return {name: levels(name) for name, dtype in columns.items() if dtype == "String"}
 
 
-def learn_classes(train: pl.DataFrame, task: Task) -> tuple[str, ...]:
+def learn_classes(labels: pl.Series, task: Task) -> tuple[str, ...]:
     """The sorted classes of a multiclass task, else (). Raises TrainingError when the labels are all the same."""
-    labels = train["_label"].drop_nulls().unique()
+    labels = labels.drop_nulls().unique()
     if len(labels) < 2:
         what = "value" if task == "regression" else "class"
         raise TrainingError(
@@ -48,13 +94,12 @@ def learn_classes(train: pl.DataFrame, task: Task) -> tuple[str, ...]:
     return tuple(labels.sort().to_list()) if task == "multiclass" else ()
 
 
-def numeric_labels(rows: pl.DataFrame, classes: Sequence[str]) -> npt.NDArray[np.float64]:
+def numeric_labels(labels: pl.Series, classes: Sequence[str]) -> npt.NDArray[np.float64]:
     """Labels as numbers: the position in `classes`, 1 for true, or the value.
 
     Raises TrainingError for a label that is null, NaN or infinite, or none of the classes.
     """
-    label = rows["_label"]
-    codes = label.cast(pl.Enum(classes), strict=False).to_physical() if classes else label
+    codes = labels.cast(pl.Enum(classes), strict=False).to_physical() if classes else labels
     values = codes.cast(pl.Float64).to_numpy()
     if not np.isfinite(values).all():
         raise TrainingError("Labels are null, NaN or infinite.", remedy="Build the training set again.")

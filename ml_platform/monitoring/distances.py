@@ -5,6 +5,8 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from ml_platform.evaluation.ranking import dot
+
 Floats = npt.NDArray[np.float64]
 Places = npt.NDArray[np.int64]
 FLOOR = 1e-4  # the least share of a bin: one empty bin would make any PSI infinite; Evidently uses the same
@@ -42,7 +44,7 @@ def wasserstein(reference: Floats, current: Floats) -> float:
     first, with_first, across, second, with_second = _steps(len(long), len(short))
     gaps = short[first]
     np.abs(np.subtract(long, gaps, out=gaps), out=gaps)  # no new arrays: fresh memory costs more than the sums
-    return float(with_first @ gaps + with_second @ np.abs(long[across] - short[second]))
+    return dot(with_first, gaps) + dot(with_second, np.abs(long[across] - short[second]))
 
 
 @lru_cache(maxsize=2)  # the columns of two frames mostly have the same lengths, but for those with nulls
@@ -51,12 +53,12 @@ def _steps(long: int, short: int) -> tuple[Places, Floats, Places, Places, Float
 
     Then which of them go on into a second one, into which, and for how long.
     """
-    step = np.arange(long, dtype=np.int64)  # in units of 1 / (long x short) all lengths are whole numbers
-    first, last = step * short // long, ((step + 1) * short - 1) // long
-    overlap = np.minimum((first + 1) * long, (step + 1) * short) - step * short
-    across = np.flatnonzero(last > first)
+    # In units of 1 / (long x short) all lengths are whole numbers.
+    first, offset = np.divmod(np.arange(long, dtype=np.int64) * short, long)
+    overlap = np.minimum(long - offset, short)
+    across = np.flatnonzero(overlap < short)
     shares = [np.asarray(part / (long * short), dtype=np.float64) for part in (overlap, short - overlap[across])]
-    return first, shares[0], across, last[across], shares[1]
+    return first, shares[0], across, first[across] + 1, shares[1]
 
 
 def _relative_entropy(shares: Floats, middle: Floats) -> float:

@@ -3,51 +3,22 @@
 A column that cannot be scored gets a status; it raises no exception. No input or output.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from ml_platform.monitoring.distances import Floats, jensen_shannon, psi, wasserstein
-from ml_platform.monitoring.sorting import in_order
+from ml_platform.monitoring.population import CELLS, Kind, Ordered, Population
 
 BINS = 10  # about equally full, by the reference's deciles
 NAMED_LEVELS = 50  # categories of the reference, commonest first; its others are one bin, and new ones another
-CELLS = 2_000_000  # read at a time from either side: bounds the memory
 CAP = 1.0  # the most one column's PSI counts in the weighted figure
 CALENDAR = "calendar"  # the status of a column that tells the time
 
-Kind = Literal["number", "level"]
 Cut = tuple[float, Literal["left", "right"]]  # bins end before this value, or after it
-
-
-@dataclass(frozen=True)
-class Population:
-    """One side of a comparison.
-
-    kinds:  its columns; "nothing" for one that has no type because it has no value, None for a type
-            that cannot be compared. numbers: reads some columns of numbers. levels: level → rows of
-            one column, None → nulls. Whoever keeps the rows counts levels at a fraction of what
-            reading a million texts costs.
-    """
-
-    rows: int
-    kinds: Mapping[str, Kind | Literal["nothing"] | None]
-    numbers: Callable[[Sequence[str]], pl.DataFrame]
-    levels: Callable[[str], Mapping[str | None, int]]
-
-    @classmethod
-    def of(cls, frame: pl.DataFrame) -> Self:
-        """The population of a frame's rows."""
-
-        def levels(name: str) -> dict[str | None, int]:
-            return dict(frame[name].cast(pl.String).alias("level").value_counts(name="n").rows())
-
-        kinds = {name: kind_of(dtype) for name, dtype in frame.schema.items()}
-        return cls(frame.height, kinds, frame.select, levels)
 
 
 @dataclass(frozen=True)
@@ -93,18 +64,9 @@ def compared(reference: Population, current: Population, names: Sequence[str]) -
             if status:
                 yield ColumnDrift(name, status, kind, rows=current.rows, reference_rows=reference.rows)
             elif kind == "number":
-                yield compared_numbers(name, then[name], now[name])
+                yield compared_numbers(name, then(name), now(name))
             else:
                 yield compared_levels(name, reference.levels(name), current.levels(name))
-
-
-def kind_of(dtype: pl.DataType) -> Kind | Literal["nothing"] | None:
-    """How columns of that type are compared."""
-    if dtype == pl.Null:
-        return "nothing"
-    if dtype.is_numeric():
-        return "number"
-    return "level" if dtype in (pl.String, pl.Boolean, pl.Categorical, pl.Enum) else None
 
 
 def _kind_and_status(name: str, reference: Population, current: Population) -> tuple[Kind | None, str]:
@@ -139,9 +101,9 @@ def weighted(columns: Sequence[ColumnDrift], importance: Mapping[str, float]) ->
     return total / (1 - left_out) if left_out < 1 else 0.0
 
 
-def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> ColumnDrift:
+def compared_numbers(name: str, reference: Ordered, current: Ordered) -> ColumnDrift:
     """Compare a column of numbers; both sides have at least one row."""
-    then, now = _ordered(reference), _ordered(current)
+    then, now = reference.values, current.values
     cuts = _cuts(then)
     distance, status = None, _status(len(then), len(now))
     if status == "ok":
@@ -155,29 +117,21 @@ def compared_numbers(name: str, reference: pl.Series, current: pl.Series) -> Col
         name,
         status,
         "number",
-        psi(_shares(then, cuts, len(reference)), _shares(now, cuts, len(current))),
+        psi(_shares(then, cuts, reference.rows), _shares(now, cuts, current.rows)),
         distance,
-        1 - len(now) / len(current),
-        1 - len(then) / len(reference),
-        rows=len(current),
-        reference_rows=len(reference),
+        1 - len(now) / current.rows,
+        1 - len(then) / reference.rows,
+        rows=current.rows,
+        reference_rows=reference.rows,
     )
-
-
-def _ordered(column: pl.Series) -> Floats:
-    """The values without nulls and NaN, in order."""
-    whole = column.cast(pl.Float64)
-    present = whole.drop_nulls() if whole.null_count() else whole
-    values = in_order(present)
-    return values[: np.searchsorted(values, np.inf, "right")]  # NaN comes last; filters would copy everything
 
 
 def _spread(ordered: Floats) -> float:
     """The standard deviation of all there are; exactly 0 for equal values."""
     if not len(ordered) or ordered[0] == ordered[-1]:
         return 0.0
-    off = ordered - np.mean(ordered)
-    return float(np.sqrt(off @ off / len(off)))
+    with np.errstate(over="ignore"):  # of values beyond 1e154 it is infinite
+        return float(np.std(ordered))
 
 
 def _finite(ordered: Floats) -> Floats:

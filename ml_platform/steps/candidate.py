@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+from ml_platform.evaluation.candidate import Evidence
+from ml_platform.evaluation.gates.registry import evidence_for
 from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
@@ -22,6 +24,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.results import CandidateResult
 from ml_platform.state.versions import Training, Version, by_key, register
 from ml_platform.steps.decision import of as decision_of
+from ml_platform.steps.proofs import begin_to_train_again
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
@@ -81,6 +84,8 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
     fitted = fitting.make(
         ws.blobs, pipeline, stored, FeatureDefinition.of(pipeline).to_json(), threads=ws.settings.threads
     )
+    if Evidence.REPRODUCTION in evidence_for(pipeline.all_gates):
+        begin_to_train_again(ws.blobs, stored.digest, fitted.digest)  # while the holdout is scored here
     holdout = part(ws.blobs.path(stored.digest), "holdout", [*pipeline.model_columns, "_label"])
     scores = Predictor(fitted.bundle, threads=ws.settings.threads).scores(holdout)
     metrics = scorecard(pipeline.task, holdout["_label"], scores, fitted.bundle.classes)

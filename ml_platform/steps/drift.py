@@ -11,9 +11,10 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.models.bundle import Bundle
 from ml_platform.monitoring.calendar import calendar_columns
-from ml_platform.monitoring.drift import CALENDAR, ColumnDrift, Population, arrays, compared, weighted
+from ml_platform.monitoring.drift import CALENDAR, ColumnDrift, arrays, compared, weighted
 from ml_platform.monitoring.drift_checks import check_names, run_checks
 from ml_platform.monitoring.drift_rules import alarming
+from ml_platform.monitoring.population import Population
 from ml_platform.naming import quoted
 from ml_platform.plots.drift import drift_by_feature
 from ml_platform.quality.checks import CheckResult
@@ -28,7 +29,7 @@ from ml_platform.state.results import DriftResult
 from ml_platform.steps.drift_sides import Judged, holdout_scores, judged, populations, slices
 from ml_platform.steps.predictions import serving
 
-CODE_VERSION = 2  # of how drift is measured; part of its content key (S31)
+CODE_VERSION = 3  # of how drift is measured; part of its content key (S31)
 ROLE = "champion"
 NO_CHAMPION = "no champion"
 SCHEMA = {

@@ -1,8 +1,10 @@
 """The two sides of a drift comparison: what a champion learnt from, and what it scored in a partition."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +16,7 @@ from ml_platform.models import bundle as bundles
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
 from ml_platform.monitoring.calendar import SLICES, Slice
-from ml_platform.monitoring.drift import Population, kind_of
+from ml_platform.monitoring.population import Ordered, Population, Sketch, columns_of, kind_of
 from ml_platform.naming import literal, quoted
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
@@ -60,8 +62,30 @@ def judged(ws: Workspace, pipeline: ModelPipeline, partition: str, number: int) 
         )
 
 
+@dataclass
+class _Kept:
+    """What this process has read of a version, whose training set and bundle never change."""
+
+    shape: tuple[int, dict[str, Any]] | None = None  # rows of the training data, and kinds of its columns
+    sketch: Sketch = field(default_factory=Sketch)
+    scores: npt.NDArray[np.float64] | None = None
+
+
+@lru_cache(maxsize=1)  # one champion scores many partitions, one after the other
+def _kept(training_set: str, bundle: str) -> _Kept:
+    return _Kept()
+
+
 def holdout_scores(ws: Workspace, subject: Judged) -> npt.NDArray[np.float64]:
     """The scores of the version's holdout, in batches: shape (n,), or (n, classes)."""
+    kept = _kept(subject.version.training_set, subject.version.bundle)
+    if kept.scores is None:
+        kept.scores = _holdout_scores(ws, subject)
+        kept.scores.setflags(write=False)
+    return kept.scores
+
+
+def _holdout_scores(ws: Workspace, subject: Judged) -> npt.NDArray[np.float64]:
     predictor = Predictor(subject.bundle, threads=ws.settings.threads)
     listed = ", ".join(map(quoted, predictor.columns))
     batches = ws.lake.stream(f"SELECT {listed} FROM {subject.holdout}")
@@ -70,21 +94,31 @@ def holdout_scores(ws: Workspace, subject: Judged) -> npt.NDArray[np.float64]:
 
 
 def populations(ws: Workspace, subject: Judged) -> tuple[Population, Population]:
-    """The training data and the scored examples, read a few columns at a time."""
+    """The training data and the scored examples, read a few columns at a time.
 
-    def population(relation: str) -> Population:
-        (rows,) = ws.lake.rows(f"SELECT count(*) FROM {relation}")[0]
-        schema = ws.lake.frame(f"SELECT * FROM {relation} LIMIT 0").schema
+    Of the training data this process keeps what it has read, within the bound of `Sketch`.
+    """
+    kept = _kept(subject.version.training_set, subject.version.bundle)
+    kept.shape = kept.shape or _shape(ws, subject.train)
+    reference = _population(ws, subject.train, *kept.shape)
+    return kept.sketch.of(reference), _population(ws, subject.current, *_shape(ws, subject.current))
 
-        def numbers(names: Sequence[str]) -> pl.DataFrame:
-            return ws.lake.frame(f"SELECT {', '.join(map(quoted, names))} FROM {relation}") if names else pl.DataFrame()
 
-        def levels(name: str) -> dict[str | None, int]:
-            return dict(ws.lake.rows(f"SELECT {quoted(name)}::VARCHAR, count(*) FROM {relation} GROUP BY 1"))
+def _shape(ws: Workspace, relation: str) -> tuple[int, dict[str, Any]]:
+    (rows,) = ws.lake.rows(f"SELECT count(*) FROM {relation}")[0]
+    schema = ws.lake.frame(f"SELECT * FROM {relation} LIMIT 0").schema
+    return int(rows), {name: kind_of(dtype) for name, dtype in schema.items()}
 
-        return Population(int(rows), {name: kind_of(dtype) for name, dtype in schema.items()}, numbers, levels)
 
-    return population(subject.train), population(subject.current)
+def _population(ws: Workspace, relation: str, rows: int, kinds: dict[str, Any]) -> Population:
+    def numbers(names: Sequence[str]) -> Callable[[str], Ordered]:
+        listed = ", ".join(map(quoted, names))
+        return columns_of(ws.lake.frame(f"SELECT {listed} FROM {relation}") if names else pl.DataFrame())
+
+    def levels(name: str) -> dict[str | None, int]:
+        return dict(ws.lake.rows(f"SELECT {quoted(name)}::VARCHAR, count(*) FROM {relation} GROUP BY 1"))
+
+    return Population(rows, kinds, numbers, levels)
 
 
 def slices(lake: Lake, relation: str, at: str, names: Sequence[str]) -> Mapping[str, list[Slice]]:

@@ -20,9 +20,8 @@ from ml_platform.state.results import TrainingSetResult
 from ml_platform.state.versions import Version
 from ml_platform.steps import features
 from ml_platform.steps.incumbent import incumbent
-from ml_platform.steps.proofs import Background, Replayed
+from ml_platform.steps.proofs import Replayed, training_again
 from ml_platform.steps.provenance import column_origins
-from ml_platform.training.reproduction import reproduce
 from ml_platform.training.training_set import TrainingSet
 
 
@@ -33,7 +32,7 @@ def candidate_of(
 
     Raises NotFoundError when its training set is not on record, and BlobError when a blob is missing or damaged.
     """
-    again = Background(lambda: reproduce(ws.blobs, version.training_set, version.bundle))
+    again = training_again(ws.blobs, version.training_set, version.bundle)
     if Evidence.REPRODUCTION in wanted:
         again.start()  # another process's work, which goes on while this one loads and replays
     stored = _training_set(ws, pipeline, version)

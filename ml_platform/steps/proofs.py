@@ -5,7 +5,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from ml_platform.features.parity import ParityReport
-from ml_platform.training.reproduction import Reproduction
+from ml_platform.lake.blobs import Blobs
+from ml_platform.training.reproduction import Reproduction, reproduce
 
 
 class Background:
@@ -25,6 +26,21 @@ class Background:
         self.start()
         assert self._begun is not None  # started above
         return self._begun.result()
+
+
+_begun: dict[tuple[str, str, str], Background] = {}
+
+
+def begin_to_train_again(blobs: Blobs, training_set: str, bundle: str) -> None:
+    """Begin to train a version again in another process, for the `training_again` of the gates to take over."""
+    begun = _begun[str(blobs.folder), training_set, bundle] = training_again(blobs, training_set, bundle)
+    begun.start()
+
+
+def training_again(blobs: Blobs, training_set: str, bundle: str) -> Background:
+    """Training a version again: that which was begun, once, or a new one that is not started."""
+    begun = _begun.pop((str(blobs.folder), training_set, bundle), None)
+    return begun or Background(lambda: reproduce(blobs, training_set, bundle))
 
 
 @dataclass(frozen=True)

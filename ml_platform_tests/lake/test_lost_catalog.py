@@ -53,14 +53,14 @@ def _refused(settings: Settings, words: str) -> None:
 @pytest.mark.parametrize("lose", [Path.unlink, lambda path: path.write_bytes(b"")], ids=["deleted", "emptied"])
 def test_no_new_lake_is_made_where_files_of_tables_are(settings: Settings, lose: Callable[[Path], object]) -> None:
     lose(_catalog(settings))
-    _refused(settings, r"catalog.sqlite is missing or empty.*1 files of tables.*ml-platform restore")
+    _refused(settings, r"catalog.sqlite is missing or empty.*1 file of tables.*ml-platform restore")
 
 
 def test_no_new_lake_is_made_where_blobs_are(settings: Settings) -> None:
     shutil.rmtree(settings.lake)
     (settings.artifacts / "ab").mkdir(parents=True)
     (settings.artifacts / "ab" / ("ab" * 32)).write_bytes(b"a blob")
-    _refused(settings, r"missing or empty.* 1 blobs in ")
+    _refused(settings, r"missing or empty.* 1 blob in ")
 
 
 def test_no_new_lake_is_made_beside_a_log_that_holds_commits(settings: Settings) -> None:

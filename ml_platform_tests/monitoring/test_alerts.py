@@ -243,7 +243,7 @@ def test_failed_errors_are_alarming_and_warnings_are_not_except_for_drift() -> N
     assert [(item.kind, item.about) for item in _of("p/drift", *checks)] == [("drift", "a"), ("drift", "c")]
     (gate,) = _of("churn/verdicts", _check("auc", gate="roc_auc at least 0.7"), version="churn@3")
     assert gate.title == "Gate failed: churn@3, roc_auc at least 0.7"
-    assert "0.31" in gate.text and "`ml-platform models churn@3`" in gate.text
+    assert gate.text.startswith("auc is so. ") and "`ml-platform models churn@3`" in gate.text
 
 
 def test_what_was_mended_and_fails_again_with_other_content_is_another_alert() -> None:

@@ -1,7 +1,10 @@
 """Drift of columns: equal to a version that goes row by row, and a status for whatever cannot be told."""
 
 import math
-from collections.abc import Sequence
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +17,8 @@ from scipy.stats import wasserstein_distance
 
 from ml_platform.monitoring import drift
 from ml_platform.monitoring.distances import jensen_shannon, wasserstein
-from ml_platform.monitoring.drift import ColumnDrift, Population, compared, weighted
+from ml_platform.monitoring.drift import ColumnDrift, compared, weighted
+from ml_platform.monitoring.population import Ordered, Population, Sketch
 from ml_platform_tests.examples import tries
 from ml_platform_tests.monitoring import naive
 
@@ -82,9 +86,9 @@ def test_the_order_of_rows_and_how_many_columns_are_read_at_once_change_nothing(
     found = list(compared(Population.of(then), Population.of(now), ["a", "b", "c"]))
     sizes: list[int] = []
 
-    def watched(names: Sequence[str]) -> pl.DataFrame:
+    def watched(names: Sequence[str]) -> Callable[[str], Ordered]:
         sizes.append(len(names))
-        return then.select(names)
+        return whole.numbers(names)
 
     monkeypatch.setattr(drift, "CELLS", 500)
     whole = Population.of(then)
@@ -168,3 +172,58 @@ def test_the_weighted_figure_counts_a_column_by_its_importance_and_at_most_once(
     ) == pytest.approx(0.55)
     assert weighted([*columns, ColumnDrift("fresh", "new", "number")], {"little": 1.0}) == pytest.approx(0.1)
     assert weighted([ColumnDrift("x", "empty")], {"x": 1.0}) is None
+
+
+DISTANCE = """
+import numpy as np, polars as pl
+from ml_platform.monitoring.drift import compared
+from ml_platform.monitoring.population import Population
+
+random = np.random.default_rng(3)
+then, now = (pl.DataFrame({"km": random.gamma(2.0, 5.0, rows)}) for rows in (100_000, 99_001))
+(one,) = compared(Population.of(then), Population.of(now), ["km"])
+print(repr(one.distance), repr(one.psi))
+"""
+
+
+def test_figures_do_not_depend_on_the_threads_of_the_machine() -> None:
+    def figures(threads: str) -> bytes:
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+        return subprocess.run([sys.executable, "-c", DISTANCE], env=environment, check=True, capture_output=True).stdout
+
+    assert figures("1") == figures("2")
+
+
+@settings(max_examples=tries(30))
+@given(st.data(), st.integers(0, 60))
+def test_a_sketch_of_any_size_gives_what_reading_the_reference_again_gives(draw: st.DataObject, most: int) -> None:
+    def frame(rows: int) -> pl.DataFrame:
+        numbers_and_nulls = st.lists(st.one_of(st.none(), doubles), min_size=rows, max_size=rows)
+        texts = st.lists(st.sampled_from(["a", "b", None]), min_size=rows, max_size=rows)
+        columns = {name: draw.draw(numbers_and_nulls) for name in ("km", "fare", "wait")}
+        return pl.DataFrame(
+            {**columns, "city": draw.draw(texts)}, schema={**dict.fromkeys(columns, pl.Float64), "city": pl.String}
+        )
+
+    reference, sketch = Population.of(frame(12)), Sketch(most)
+    for partition in (frame(5), frame(7), frame(5)):
+        current, names = Population.of(partition), ["km", "city", "fare", "wait"]
+        assert list(compared(sketch.of(reference), current, names)) == list(compared(reference, current, names))
+
+
+def test_what_a_sketch_holds_is_not_read_again() -> None:
+    whole = Population.of(pl.DataFrame({"km": [1.0, 2.0, 3.0], "fare": [1.0, None, 2.0], "city": ["a", "b", "b"]}))
+    asked: list[str] = []
+
+    def numbers(names: Sequence[str]) -> Callable[[str], Ordered]:
+        asked.extend(names)
+        return whole.numbers(names)
+
+    def counts(name: str) -> Any:
+        asked.append(name)
+        return whole.levels(name)
+
+    sketch, watched = Sketch(most=5), Population(whole.rows, whole.kinds, numbers, counts)
+    for _ in range(2):
+        list(compared(sketch.of(watched), whole, ["km", "fare", "city"]))
+    assert asked == ["km", "fare", "city", "city"]  # 3 and 2 numbers, and no room for 2 levels
