@@ -16,6 +16,7 @@ from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.replayed_rows import touching
 from ml_platform.features.rowwise import derive
+from ml_platform.spec.durations import since_epoch
 
 SHOWN = 100  # differences kept in a report
 
@@ -95,7 +96,8 @@ def _answered(
         touched = _touched(connection, definition, kept, early, tables[kept.table_name])
         rows += sum(kept.layout.read(value).rows for value in touched.values())
         values |= touched
-    since = available_since(connection, definition, tables)
+    moments = available_since(connection, definition, tables)
+    since = {name: since_epoch(moment) if moment is not None else None for name, moment in moments.items()}
     answers = []
     for example in examples.iter_rows(named=True):
         question = features.question(example)

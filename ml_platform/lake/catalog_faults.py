@@ -24,6 +24,30 @@ CHECK_SERVER = (
     "and password."
 )
 
+# What libpq and the server say when a session ends or the server is gone.
+_LOST_CONNECTION = (
+    "server closed the connection",
+    "terminating connection",
+    "connection refused",
+    "connection reset",
+    "connection timed out",
+    "could not connect to server",
+    "connection to server",
+    "no connection to the server",
+    "the connection is lost",
+    "database system is",  # starting up, shutting down, in recovery
+)
+
+
+def is_lost_connection(error: BaseException) -> bool:
+    """Whether an error says that the session with PostgreSQL ended or the server cannot be reached.
+
+    >>> is_lost_connection(OSError("server closed the connection")), is_lost_connection(ValueError("no row"))
+    (True, False)
+    """
+    message = str(error).lower()
+    return any(words in message for words in _LOST_CONNECTION)
+
 
 def cannot_open(error: duckdb.Error, settings: Settings, message: str) -> LakeError:
     """The error for a catalog that could not be attached. `message` is DuckDB's, without secrets.

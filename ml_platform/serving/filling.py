@@ -20,8 +20,8 @@ def fill(
     """Fill every layout of a definition from the validated tables as they are now; what is on record of each.
 
     A layout that was filled from these rows already is left as it is.
-    keeps: how long before the newest usable row of the tables an `at` may be asked for; None: any `at`. Rows that
-    no such example can use are left out.
+    keeps: how long before the newest usable row of a table an `at` may be asked for; None: any `at`. Rows that no such
+    example can use are left out.
     """
     features = KeptFeatures(definition)
     fillings = []
@@ -29,15 +29,14 @@ def fill(
         relations = {
             name: validated(stores.state, name, keyed=bool(table.key)) for name, table in definition.tables.items()
         }
-        usable = {name: _usable(stores, relations[name]) for name, table in definition.tables.items() if table.timed}
-        newest = max((last for _, last in usable.values() if last is not None), default=None)
-        horizon = newest - keeps if newest is not None and keeps is not None else None
         before = store.fillings()
         for kept in features.passes:
             name = kept.table_name
-            filling = Filling(
-                name, rows_of(stores.state, name), horizon, usable.get(name, (None, None))[0], datetime.now(UTC)
-            )
+            first, last = _usable(stores, relations[name]) if definition.tables[name].timed else (None, None)
+            now = datetime.now(UTC)
+            # A row from the future, such as a forecast or a wrong date, says nothing about what may be asked.
+            horizon = min(last, now) - keeps if last is not None and keeps is not None else None
+            filling = Filling(name, rows_of(stores.state, name), horizon, first, now)
             earlier = before.get(kept.layout.fingerprint)
             if earlier is not None and (earlier.record, earlier.horizon) == (filling.record, horizon):
                 fillings.append(earlier)

@@ -1,8 +1,8 @@
 """Online predictions: one version's features from the online store, then its model, as the batch does (S13)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from ml_platform.errors import FeatureError, ServingError
@@ -11,8 +11,8 @@ from ml_platform.features.kept.answering import KeptFeatures
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.batch import decided
-from ml_platform.serving.online_store import OnlineStore
-from ml_platform.spec.durations import since_epoch
+from ml_platform.serving.online_store import Bounds, OnlineStore
+from ml_platform.spec.durations import EPOCH
 
 
 @dataclass(frozen=True)
@@ -43,30 +43,20 @@ class OnlinePredictor:
         self._features = KeptFeatures(self.definition)
         self._model = Predictor(bundle, threads=1)
         self._store = store
-        self._since: dict[str, datetime | None] = {}
-        self.horizon: datetime | None = None
-        self.refresh()
+        self._layouts = [kept.layout.fingerprint for kept in self._features.passes]
+        self._tables = [kept.table_name for kept in self._features.passes]
+        self._bounded(self._store.read(self._layouts))
 
     @staticmethod
     def definition_of(bundle: Bundle) -> FeatureDefinition:
         """The features that a bundle's model reads."""
         return FeatureDefinition.from_json(bundle.definition)
 
-    def refresh(self) -> None:
-        """Read anew from when on tables have rows, and which `at` the store answers."""
-        fillings = self._store.fillings()
-        horizons = []
-        for kept in self._features.passes:
-            filling = fillings.get(kept.layout.fingerprint)
-            if filling is None:
-                raise ServingError(
-                    f"The online store has nothing of {kept.table_name} for version {self.version}.",
-                    remedy="Fill it: `ml-platform serve` does so before it answers.",
-                )
-            self._since[kept.table_name] = filling.since
-            if filling.horizon is not None:
-                horizons.append(filling.horizon)
-        self.horizon = max(horizons, default=None)
+    @property
+    def horizon(self) -> datetime | None:
+        """The earliest `at` that is answered now; None: any."""
+        _, horizon = self._bounded(self._store.read(self._layouts))
+        return None if horizon is None else EPOCH + timedelta(microseconds=horizon)
 
     def predict(self, example: Mapping[str, Any]) -> Prediction:
         """Answer for an example's own columns (`definition.row_schema`).
@@ -74,13 +64,16 @@ class OnlinePredictor:
         Raises FeatureError for an `at` before the horizon of the store, and for values that have no feature.
         """
         question = self._features.question(example)
-        if self.horizon is not None and question.at < since_epoch(self.horizon):
+        values = self._store.read([*self._layouts, *question.keys])
+        since, horizon = self._bounded(values[: len(self._layouts)])
+        if horizon is not None and question.at < horizon:
+            earliest = EPOCH + timedelta(microseconds=horizon)
             raise FeatureError(
-                f"{self.definition.at} = {example[self.definition.at or '']} is before {self.horizon.isoformat()}, "
+                f"{self.definition.at} = {example[self.definition.at or '']} is before {earliest.isoformat()}, "
                 "the earliest moment that the online store answers.",
                 remedy="Ask the predictions of the batch for the past.",
             )
-        answers = self._features.answer(question, self._store.read(question.keys), self._since)
+        answers = self._features.answer(question, values[len(self._layouts) :], since)
         row = {**{name: example[name] for name in self.definition.row_schema}, **answers}
         answer = self._model.score_row(row)
         statuses = {name: answers.pop(name) for name in self.definition.status_columns}
@@ -88,3 +81,19 @@ class OnlinePredictor:
         score = max(answer) if isinstance(answer, list) else answer
         (class_name,) = decided(self._model, [answer])
         return Prediction(self.version, score, scores, class_name, answers, statuses)
+
+    def _bounded(self, bounds: Sequence[bytes | None]) -> tuple[dict[str, int | None], int | None]:
+        """When the first row of each table became usable, and the earliest `at`, by the bounds of the layouts."""
+        since: dict[str, int | None] = {}
+        horizons = []
+        for table, value in zip(self._tables, bounds, strict=True):
+            if value is None:
+                raise ServingError(
+                    f"The online store has nothing of {table} for version {self.version}.",
+                    remedy="Fill it: `ml-platform serve` does so before it answers.",
+                )
+            of_table = Bounds.of(value)
+            since[table] = of_table.since
+            if of_table.horizon is not None:
+                horizons.append(of_table.horizon)
+        return since, max(horizons, default=None)

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from struct import Struct
 from typing import Protocol
+
+from ml_platform.spec.durations import since_epoch
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,12 @@ class Filling:
     values: int = 0
     value_bytes: int = 0
 
+    @property
+    def bounds(self) -> "Bounds":
+        """What readers need of it."""
+        moments = (since_epoch(moment) if moment is not None else None for moment in (self.horizon, self.since))
+        return Bounds(*moments)
+
 
 @dataclass(frozen=True)
 class Deployment:
@@ -34,17 +43,43 @@ class Deployment:
     deployed_at: datetime
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """From which moments on a layout answers, in microseconds. It is stored under the layout's fingerprint alone.
+
+    horizon: the earliest `at`; None: any. since: when the first row of its table became usable; None: none is.
+    """
+
+    horizon: int | None
+    since: int | None
+
+    def packed(self) -> bytes:
+        """The bytes that are stored."""
+        return _BOUNDS.pack(*(_ABSENT if moment is None else moment for moment in (self.horizon, self.since)))
+
+    @classmethod
+    def of(cls, value: bytes) -> "Bounds":
+        """What `packed` gave."""
+        horizon, since = (None if moment == _ABSENT else moment for moment in _BOUNDS.unpack(value))
+        return cls(horizon, since)
+
+
+_BOUNDS = Struct("<qq")
+_ABSENT = -(2**63)
+
+
 class OnlineStore(Protocol):
     """Values by name, and what was filled by the layout's fingerprint, which every name begins with.
 
-    Readers see a filling whole or not at all. It may be shared between threads and processes.
+    The name that is the fingerprint alone holds the layout's `Bounds`. Readers see a filling whole or not at all: what
+    one `read` gives is of one moment. It may be shared between threads and processes.
     """
 
     def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
         """The values in the order of the names, in one round trip; None where there is none."""
 
     def fill(self, fingerprint: bytes, values: Iterable[tuple[bytes, bytes]], filling: Filling) -> Filling:
-        """Replace all values of a layout, and record how; the record with the counted values."""
+        """Replace all values and the bounds of a layout, and record how; the record with the counted values."""
 
     def fillings(self) -> Mapping[bytes, Filling]:
         """What is filled, by fingerprint."""

@@ -17,6 +17,7 @@ from typing import Any
 from ml_platform.errors import ServingError
 
 OPEN, SEALED = ".open", ".jsonl"
+_NEW = ".new"
 SEGMENT_BYTES = 8_000_000
 SEGMENT_SECONDS = 20.0
 _RECOUNTED = 1.0  # seconds between looks at what the folder holds
@@ -98,8 +99,10 @@ class PredictionLog:
     def _open(self) -> None:
         # The name sorts by the time at which the segment began; it tells the segment from every other.
         self._path = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}{OPEN}"
-        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        unlocked = self._path.with_suffix(_NEW)  # who seals abandoned segments must not see it before it is locked
+        self._file = os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        unlocked.rename(self._path)
         self._size, self._began = 0, time.monotonic()
 
 

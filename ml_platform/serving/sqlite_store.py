@@ -17,8 +17,8 @@ from ml_platform.serving.online_store import Deployment, Filling
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (name BLOB PRIMARY KEY, value BLOB NOT NULL, round INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS deployments (pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT);
 CREATE TABLE IF NOT EXISTS fillings (fingerprint BLOB PRIMARY KEY, round INTEGER NOT NULL, filling TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS deployments (pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT);
 """
 _UPSERT = (
     "INSERT INTO kept VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value, round = excluded.round"
@@ -36,7 +36,8 @@ class SQLiteStore:
         self._lock = threading.Lock()
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._writing() as connection:
-            connection.executescript(_SCHEMA)
+            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'deployments'").fetchone():
+                connection.executescript(_SCHEMA)  # it would wait for a filling that is under way
         make_database_private(path)
 
     def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
@@ -51,6 +52,7 @@ class SQLiteStore:
             connection.execute("BEGIN IMMEDIATE")
             earlier = connection.execute("SELECT round FROM fillings WHERE fingerprint = ?", [fingerprint]).fetchone()
             number = earlier[0] + 1 if earlier else 1
+            connection.execute(_UPSERT, (fingerprint, filling.bounds.packed(), number))
             count = size = 0
             for name, value in values:
                 connection.execute(_UPSERT, (name, value, number))

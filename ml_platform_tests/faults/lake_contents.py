@@ -63,7 +63,7 @@ def duplicate_keys(lake: Lake, names: list[str]) -> dict[str, int]:
         "lineage.files": 'SELECT ("table", path, version) AS k FROM lineage.files',
         "registry.versions": "SELECT (pipeline, version) AS k FROM registry.versions",
         "registry.trainings": "SELECT (pipeline, content_key) AS k FROM registry.versions",
-        "registry.verdicts": "SELECT (pipeline, version, gate_key, slice) AS k FROM registry.verdicts",
+        "registry.verdicts": "SELECT (pipeline, version, gate_key, slice) AS k FROM registry.verdicts WHERE measured",
         "registry.promotions": "SELECT seq AS k FROM registry.promotions",
         "registry.decisions": "SELECT id AS k FROM registry.decisions",
         "decisions": "SELECT (pipeline, partition) AS k FROM registry.decisions",

@@ -10,6 +10,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.kept.answering import KeptFeatures
 from ml_platform.features.kept.filling import kept_values
 from ml_platform.features.offline import available_since, compute
+from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.pipeline import ModelPipeline
 
 Row = dict[str, Any]
@@ -73,7 +74,8 @@ def kept_answers(
     values: dict[bytes, bytes] = {}
     for kept in features.passes:
         values |= kept_values(connection, kept, relations[kept.table_name])
-    since = available_since(connection, definition, relations)
+    moments = available_since(connection, definition, relations)
+    since = {name: since_epoch(moment) if moment is not None else None for name, moment in moments.items()}
     answers = []
     for example in examples:
         question = features.question(example)

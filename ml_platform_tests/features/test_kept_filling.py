@@ -39,12 +39,13 @@ def test_kept_rows_answer_at_any_moment_from_their_horizon_on_with_the_bits_of_t
     made = batch_features(connection, definition, case.examples, relations)
     batch = {tuple(row[key] for key in definition.keys): row for row in made.iter_rows(named=True)}
     features = KeptFeatures(definition)
-    moments = sorted(since_epoch(example[definition.at]) for example in case.examples) if definition.at else []
-    horizon = moments[len(moments) // 2] if forgets and moments else None
+    asked = sorted(since_epoch(example[definition.at]) for example in case.examples) if definition.at else []
+    horizon = asked[len(asked) // 2] if forgets and asked else None
     store: dict[bytes, bytes] = {}
     for kept in features.passes:
         store |= kept_values(connection, kept, relations[kept.table_name], horizon, rows=rows)
-    since = available_since(connection, definition, relations)
+    moments = available_since(connection, definition, relations)
+    since = {name: since_epoch(moment) if moment is not None else None for name, moment in moments.items()}
     for example in case.examples:
         question = features.question(example)
         if horizon is not None and question.at < horizon:

@@ -1,18 +1,22 @@
 """Answers of the online predictor are those of the batch, from a store that was filled from the lake."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from ml_platform.errors import FeatureError, ServingError
 from ml_platform.models import bundle as bundles
+from ml_platform.models.predictor import Predictor
+from ml_platform.serving.batch import answers
 from ml_platform.serving.filling import fill
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
+from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
 
@@ -79,7 +83,7 @@ def test_a_value_of_another_layout_is_never_read(open_world: OpenWorld, february
     store = SQLiteStore(tmp_path / "online.sqlite")
     online = predictor(world, store)
     row = batch(world)[0]
-    store._connection().execute("UPDATE kept SET value = zeroblob(64)")
+    store._connection().execute("UPDATE kept SET value = zeroblob(64) WHERE length(name) > 8")
     with pytest.raises(FeatureError, match="another layout"):
         online.predict(row)
 
@@ -97,3 +101,29 @@ def test_a_filling_replaces_what_was_there_and_is_skipped_for_the_same_snapshot(
     store.fill(fingerprint, [(fingerprint + b"[1]", b"x")], first[fingerprint])
     assert store.read([fingerprint + b"[1]", None, fingerprint + b"[2]"]) == [b"x", None, None]
     assert store.fillings()[fingerprint].values == 1
+
+
+def test_examples_without_time_are_answered_from_the_rows_that_stand(
+    open_world: OpenWorld, trained_churn: Path, tmp_path: Path
+) -> None:
+    world = open_world(trained_churn, scenario.churn())
+    ws, pipeline = world.ws, world.pipeline
+    champion = champion_at(ws.state, pipeline.name)
+    assert champion is not None
+    bundle = bundles.load(ws.blobs, versions.version(ws.state, pipeline.name, champion).bundle)
+    store = SQLiteStore(tmp_path / "online.sqlite")
+    fill(ws, OnlinePredictor.definition_of(bundle), store)
+    online = OnlinePredictor(bundle, champion, store)
+    rows = ws.lake.frame(f"SELECT * FROM {pipeline.name}.features LIMIT 50").cast(pl.Schema(online.definition.schema))
+    scores = answers(rows, Predictor(bundle))["score"].to_list()
+    assert scores and [online.predict(row).score for row in rows.iter_rows(named=True)] == scores
+
+
+def test_a_row_from_the_future_moves_no_horizon(open_world: OpenWorld, february: Path, tmp_path: Path) -> None:
+    world = open_world(february)
+    future = (
+        "UPDATE validated.trips SET _usable_at = TIMESTAMPTZ '2999-01-01' WHERE _row = 0 AND _partition = '2024-01'"
+    )
+    world.ws.lake.connection.execute(future)
+    online = predictor(world, SQLiteStore(tmp_path / "online.sqlite"), keeps=timedelta(days=1))
+    assert online.horizon is not None and online.horizon < datetime.now(UTC)

@@ -8,6 +8,7 @@ from ml_platform.disk_errors import is_of_the_machine
 from ml_platform.errors import ProcessKilled
 from ml_platform.evaluation.candidate import Candidate, Finding
 from ml_platform.evaluation.gates.registry import evaluator_of, turn_of
+from ml_platform.lake.catalog_faults import is_lost_connection
 from ml_platform.redaction import without_secrets
 from ml_platform.spec.gates import Gate
 from ml_platform.state import verdicts
@@ -54,7 +55,7 @@ def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:
     """The verdicts of one gate: its outcome first (empty `slice`), then what explains it.
 
     Never raises: a gate that breaks is a failed verdict that was not measured, with the reason. One that the machine
-    stopped (no memory, no disk, a killed process) is not judged, and measured again (S40).
+    stopped (no memory, no disk, a killed process, a lost database) is not judged, and measured again (S40).
     """
     try:
         findings = evaluator_of(gate).measure(gate, candidate)
@@ -70,8 +71,8 @@ def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:
 
 
 def _of_the_machine(error: Exception) -> bool:
-    """Whether memory, disk or processes ran out: no fault of the model or the gate."""
-    return isinstance(error, ProcessKilled) or is_of_the_machine(error)
+    """Whether memory, disk or processes ran out, or the database was lost: no fault of the model or the gate."""
+    return isinstance(error, ProcessKilled) or is_of_the_machine(error) or is_lost_connection(error)
 
 
 def _verdicts(gate: Gate, candidate: Candidate, findings: Iterable[Finding]) -> list[Verdict]:

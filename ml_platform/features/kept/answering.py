@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -56,12 +55,12 @@ class KeptFeatures:
         return Question(at, row, keys)
 
     def answer(
-        self, question: Question, values: Sequence[bytes | None], since: Mapping[str, datetime | None]
+        self, question: Question, values: Sequence[bytes | None], since: Mapping[str, int | None]
     ) -> dict[str, Any]:
         """Outputs and statuses, in the order of the definition.
 
         values: by pass what the store has under the question's key. since: when the first row of each table with
-        time became usable (S14).
+        time became usable, in microseconds (S14).
         """
         row, at = dict(question.row), question.at
         for kept, value in zip(self.passes, values, strict=True):
@@ -69,7 +68,7 @@ class KeptFeatures:
         for form in self.definition.joined:
             if form.null_until_available:
                 began = since.get(form.table)
-                if began is None or at <= since_epoch(began):
+                if began is None or at <= began:
                     row.update(dict.fromkeys(form.outputs))
         row |= self._after.of(row)
         return {name: row[name] for name in (*self.definition.outputs, *self.definition.status_columns)}

@@ -1,6 +1,7 @@
 """The routes. An error is JSON with `error`, what is wrong, and `remedy`; never a stack trace."""
 
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -15,6 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
 from ml_platform.serving.rest.service import Answering, Service
 
+_log = logging.getLogger(__name__)
 BODY_BYTES = 4_000_000
 _INLINE = 4  # rows that are answered without another thread; more would keep health checks waiting
 
@@ -97,6 +99,9 @@ def _without_traces(
             return await call_next(request)
         except PlatformError as error:
             return _refused(service, "", 500, error.what, error.remedy)
+        except Exception:  # a bug: the log has its trace, the caller has none
+            _log.exception("A request failed")
+            return _refused(service, "", 500, "The service failed.", "Its log says why.")
 
     return middleware
 

@@ -68,7 +68,7 @@ class Service:
                 one.log.seal()
 
     def look(self) -> None:
-        """Take up deployments and fillings that are new. What cannot be loaded leaves the version before it at work."""
+        """Take up deployments that are new. What cannot be loaded leaves the version before it at work."""
         changes = self._store.changes()
         if changes == self._changes:
             return
@@ -77,8 +77,6 @@ class Service:
             try:
                 if before is None or before.deployment != deployment:
                     self.answering[name] = self._loaded(deployment, before)
-                else:
-                    before.predictor.refresh()
                 self.faults.pop(name, None)
             except PlatformError as error:
                 self.faults[name] = str(error)

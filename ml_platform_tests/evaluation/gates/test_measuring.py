@@ -4,6 +4,8 @@ import errno
 from dataclasses import replace
 from typing import Any
 
+import duckdb
+
 from ml_platform.errors import ProcessKilled
 from ml_platform.evaluation.candidate import Candidate, Evidence
 from ml_platform.evaluation.gates.measuring import evaluate, measure_again
@@ -104,6 +106,9 @@ def test_what_the_machine_stopped_is_not_judged_and_measured_again(state: State)
         MemoryError(),
         OSError(errno.ENOSPC, "No space left on device"),
         ProcessKilled("The fresh process was ended by SIGKILL."),
+        duckdb.IOException(
+            "IO Error: Failed to execute query: FATAL: terminating connection due to administrator command"
+        ),
     ]
 
     def reproduce() -> Outcome:
@@ -112,11 +117,11 @@ def test_what_the_machine_stopped_is_not_judged_and_measured_again(state: State)
         return Outcome(identical=True)
 
     judged = registered(state, reproduce=reproduce)
-    for _ in range(3):
+    for _ in range(4):
         (verdict,) = evaluate(state, "r1", [Reproduction()], judged)
         assert verdict.waits and verdict.detail.startswith("Not judged: the machine stopped it")
     (verdict,) = evaluate(state, "r1", [Reproduction()], judged)
-    assert (verdict.passed, verdict.measurement) == (True, 4)
+    assert (verdict.passed, verdict.measurement) == (True, 5)
 
 
 def test_a_gate_that_is_measured_anew_counts_by_its_newest_verdict(state: State) -> None:
