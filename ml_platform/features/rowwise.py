@@ -35,10 +35,20 @@ class DerivedColumn:
         return cls(name, title, tuple(sorted(columns_read(dict(node)))), operand.value, operand.fault)
 
     @property
+    def fault_name(self) -> str:
+        """The column that says which values do not fit."""
+        return _FAULT + self.name
+
+    def check(self, frame: pl.DataFrame) -> None:
+        """Raise FeatureError, with the first row, where the column of faults says that a value does not fit."""
+        if self.fault is not None:
+            _check(self, frame)
+
+    @property
     def expressions(self) -> tuple[pl.Expr, ...]:
         """The value and, where there can be one, the fault."""
         value = self.value.alias(self.name)
-        return (value,) if self.fault is None else (value, self.fault.alias(_FAULT + self.name))
+        return (value,) if self.fault is None else (value, self.fault.alias(self.fault_name))
 
 
 Layers = tuple[tuple[DerivedColumn, ...], ...]
@@ -57,12 +67,12 @@ def derive(frame: pl.DataFrame, steps: Layers) -> pl.DataFrame:
         fallible = [column for column in columns if column.fault is not None]
         for column in fallible:
             _check(column, wide)
-        wide = wide.drop(_FAULT + column.name for column in fallible)
+        wide = wide.drop(column.fault_name for column in fallible)
     return wide.head(1) if single else wide
 
 
 def _check(column: DerivedColumn, frame: pl.DataFrame) -> None:
-    faulty = frame[_FAULT + column.name].arg_true()
+    faulty = frame[column.fault_name].arg_true()
     if not len(faulty):
         return
     row = frame.select(column.reads).row(int(faulty[0]), named=True) if column.reads else {}
