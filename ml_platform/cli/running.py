@@ -19,7 +19,9 @@ from ml_platform.errors import PlatformError
 from ml_platform.naming import counted
 
 if TYPE_CHECKING:
-    from ml_platform.runtime.planner import Planner
+    from collections.abc import Iterable, Iterator
+
+    from ml_platform.runtime.planner import Planner, Work
     from ml_platform.settings import Settings
     from ml_platform.spec.declarations import Declarations
     from ml_platform.spec.pipeline import ModelPipeline
@@ -195,6 +197,7 @@ def run_pipeline(
     from ml_platform.discovery import declarations
     from ml_platform.orchestration.alive import at_the_terminal
     from ml_platform.orchestration.workspaces import workspace_for
+    from ml_platform.runtime.ranges import divided
     from ml_platform.state.publishing import publish_again
     from ml_platform.steps.all_steps import planner as planner_of
 
@@ -221,10 +224,15 @@ def run_pipeline(
     ):
         task = progress.add_task("looking for stale assets", total=None)
         runner = None
-        for wanted in planner.work(through, only):
-            progress.update(task, total=wanted.total, completed=wanted.index, description=wanted.title)
-            if not live and not quiet:
-                note(wanted.title)
+
+        def shown(works: "Iterable[Work]") -> "Iterator[Work]":
+            for wanted in works:
+                progress.update(task, total=wanted.total, completed=wanted.index, description=wanted.title)
+                if not live and not quiet:
+                    note(wanted.title)
+                yield wanted
+
+        for run in divided(pipeline, shown(planner.work(through, only))):
             if runner is None:
                 from ml_platform.orchestration.runner import Runner
 
@@ -238,7 +246,7 @@ def run_pipeline(
                         on_alert=tell,
                     )
                 )
-            runner.run(wanted.job, wanted.partition, wanted.only)
+            runner.run_all(run)
             launched += 1
         if not launched:  # a Dagster run does it at its end
             published = publish_again(planner.ws)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import dagster as dg
 
 from ml_platform.errors import PlatformError
+from ml_platform.orchestration.events import StepContext
 from ml_platform.orchestration.instigators import ALERT_SENSOR
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.workspaces import reading_workspace_for
@@ -18,12 +19,7 @@ _EVERY = 900  # seconds: how late a failed delivery is tried again when nothing 
 
 
 def tell_alerts(
-    context: dg.AssetExecutionContext,
-    workspace: Workspace,
-    key: list[str],
-    partition: str,
-    outcome: Outcome,
-    kind: Kind,
+    context: StepContext, workspace: Workspace, key: list[str], partition: str, outcome: Outcome, kind: Kind
 ) -> None:
     """Raise and deliver the alerts of a step. Without channels they go to the run's terminal or its log.
 

@@ -8,10 +8,12 @@ from ml_platform.discovery import check_shared_tables, slices_of
 from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.assets.pipeline import pipeline_assets
 from ml_platform.orchestration.assets.tables import table_assets
-from ml_platform.orchestration.jobs import data_job, train_job
+from ml_platform.orchestration.jobs import JobLike, data_job, train_job
+from ml_platform.orchestration.range_runs import range_job
 from ml_platform.orchestration.resources import KEY, WorkspaceResource
 from ml_platform.orchestration.schedules import schedules_of
 from ml_platform.orchestration.sensors import sensors_of
+from ml_platform.runtime.step import Job
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.tables import references_of
 
@@ -44,9 +46,14 @@ def pipeline_definitions(pipeline: ModelPipeline, addresses: Sequence[str] = ())
 
     `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them.
     """
+    many = range_job(pipeline, addresses)
+    jobs: dict[Job, list[JobLike]] = {
+        "data": [data_job(pipeline), *([many] if many else [])],
+        "train": [train_job(pipeline)],
+    }
     return dg.Definitions(
         assets=pipeline_assets(pipeline),
-        jobs=[data_job(pipeline), train_job(pipeline)],
-        sensors=sensors_of(pipeline, addresses),
+        jobs=[*jobs["data"], *jobs["train"]],
+        sensors=sensors_of(pipeline, jobs, addresses),
         schedules=schedules_of(pipeline, addresses),
     )

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform.discovery import pipelines
 from ml_platform.orchestration import champions
 from ml_platform.orchestration.alive import terminal_works
 from ml_platform.orchestration.earlier_runs import STATE_TAG, WANTED_TAG, GivenUp, earlier_runs
-from ml_platform.orchestration.jobs import PIPELINE_TAG, table_keys
+from ml_platform.orchestration.jobs import PIPELINE_TAG, range_job_name, table_keys
 from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_gone, end_if_killed
 from ml_platform.orchestration.workspaces import reading_workspace_for
 from ml_platform.runtime.measuring_again import REST, rests_until
 from ml_platform.runtime.planner import Work
+from ml_platform.runtime.ranges import may_begin
 from ml_platform.runtime.run_state import RunState, first_state, source_marks, state_of
 from ml_platform.runtime.step import Job
 from ml_platform.runtime.workspace import Workspace
@@ -54,8 +56,13 @@ class Answer:
     given_up: GivenUp | None = None
 
 
-def due(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings) -> Answer:
-    """The run of `job` that is due now, if any. Opens the lake for reading only."""
+def due(
+    instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, settings: Settings, *, many: bool = True
+) -> Answer:
+    """The run of `job` that is due now, if any. Opens the lake for reading only.
+
+    `many`: whether a run of many partitions may be asked for (`runtime.ranges`).
+    """
     if not pipeline.partition_keys():
         assert pipeline.partitions is not None  # a pipeline without partitions has one key
         end = pipeline.partitions.window(pipeline.partitions.since)[1]
@@ -67,10 +74,10 @@ def due(instance: dg.DagsterInstance, pipeline: ModelPipeline, job: Job, setting
     if ws is None:
         return _first(instance, pipeline, job, settings)
     with ws.reading():
-        return _planned(instance, ws, pipeline, job)
+        return _planned(instance, ws, pipeline, job, many)
 
 
-def _planned(instance: dg.DagsterInstance, ws: Workspace, pipeline: ModelPipeline, job: Job) -> Answer:
+def _planned(instance: dg.DagsterInstance, ws: Workspace, pipeline: ModelPipeline, job: Job, many: bool) -> Answer:
     if job == "train":  # a person may have changed the champion since the last tick
         champions.report(instance, ws.state, pipeline.name)
     plan, undrawn = planner(ws, pipeline), None
@@ -93,7 +100,10 @@ def _planned(instance: dg.DagsterInstance, ws: Workspace, pipeline: ModelPipelin
             given_up = earlier.given_up or undrawn
             if earlier.rests:
                 return Answer(None, earlier.rests, _GIVEN_UP, True, given_up)
-            return Answer(_request(ws, pipeline, work, state, earlier.killed), "", looked=True, given_up=given_up)
+            request = _request(ws, pipeline, work, state, earlier.killed)
+            if many and may_begin(pipeline, work):
+                request = _of_many(pipeline, work, request)
+            return Answer(request, "", looked=True, given_up=given_up)
         if job == "train":
             waits = earlier.rests or f"{pipeline.name}_data has to run for {work.partition} first."
             return Answer(None, f"No training is due. {waits}", _OTHER_JOB)
@@ -171,9 +181,19 @@ def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: R
         tags[REASON_TAG] = _why(pipeline, work)
     return dg.RunRequest(
         run_key=f"{state.key}, killed {killed}" if killed else state.key,  # Dagster never takes a key twice
+        job_name=f"{pipeline.name}_{work.job}",
         partition_key=work.partition if pipeline.partitions and _partitioned(ws, work) else None,
         asset_selection=[dg.AssetKey(key) for key in work.only] if work.only else None,
         tags=tags,
+    )
+
+
+def _of_many(pipeline: ModelPipeline, work: Work, request: dg.RunRequest) -> dg.RunRequest:
+    """The same request for a run of many partitions that begins with this work."""
+    return dg.RunRequest(
+        run_key=request.run_key,
+        job_name=range_job_name(pipeline),
+        tags={**request.tags, PARTITION_NAME_TAG: work.partition},
     )
 
 

@@ -13,6 +13,7 @@ from ml_platform.runtime.workspace import Outcome
 from ml_platform.spec.partitions import WHOLE
 
 Metadata = dict[str, Any]
+StepContext = dg.AssetExecutionContext | dg.OpExecutionContext  # of a step in a run of one partition, or of many
 
 
 def materialized(

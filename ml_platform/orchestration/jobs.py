@@ -6,6 +6,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.all_steps import STEPS
 
+JobLike = dg.JobDefinition | UnresolvedAssetJobDefinition
 PIPELINE_TAG = "ml_platform/pipeline"  # of the runs of its jobs; dagster.yaml lets one of a pipeline go at a time
 
 
@@ -38,6 +39,11 @@ def train_job(pipeline: ModelPipeline) -> UnresolvedAssetJobDefinition:
     """From the training set to a judged candidate and, when it passes, the champion."""
     own = [[pipeline.name, step.name] for step in STEPS if step.job == "train"]
     return _job(pipeline, "train", own, "Train a candidate, judge it by the gates, promote it if it passes.")
+
+
+def range_job_name(pipeline: ModelPipeline) -> str:
+    """The name of the job that makes many partitions of the data job in one run (`range_runs`)."""
+    return f"{pipeline.name}_data_range"
 
 
 def _job(pipeline: ModelPipeline, kind: str, keys: list[list[str]], about: str) -> UnresolvedAssetJobDefinition:

@@ -5,22 +5,26 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import dagster as dg
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform import interrupts
 from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
+from ml_platform.orchestration import range_runs
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.code_location import repository_origin, runs_belong_to
 from ml_platform.orchestration.instances import faults_explained, opened_instance
 from ml_platform.orchestration.interrupted_runs import canceled_by_ctrl_c
-from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.orchestration.jobs import PIPELINE_TAG, range_job_name
 from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_killed
 from ml_platform.orchestration.workspaces import workspace_for
-from ml_platform.runtime import progress, step_alerts
+from ml_platform.runtime import progress, ranges, step_alerts
+from ml_platform.runtime.planner import Work
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 
@@ -30,7 +34,7 @@ _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 @dataclass(frozen=True)
 class Run:
-    """One Dagster run: its job, partition, id, and the steps that failed with their reasons."""
+    """One Dagster run: its job, partition (of many the last), id, and the steps that failed with their reasons."""
 
     job: str
     partition: str
@@ -86,7 +90,28 @@ class Runner:
 
         Raises RunFailed when a step fails, and KeyboardInterrupt after Ctrl-C: whatever fails then is its doing.
         """
-        name = f"{self._pipeline.name}_{job}"
+        return self._executed(
+            f"{self._pipeline.name}_{job}",
+            partition,
+            partition_key=partition if self._pipeline.partitions else None,
+            asset_selection=[dg.AssetKey(key) for key in only] if only else None,
+        )
+
+    def run_all(self, works: Iterator[Work]) -> Run:
+        """Run the work of one division of `runtime.ranges`: as a run of one partition, or of many.
+
+        Each piece of work is asked for when the one before it is done. Raises as `run` does.
+        """
+        first = next(works)
+        if not ranges.may_begin(self._pipeline, first):
+            return self.run(first.job, first.partition, first.only)
+        with range_runs.making(chain([first], works)):
+            return self._executed(
+                range_job_name(self._pipeline), first.partition, tags={PARTITION_NAME_TAG: first.partition}
+            )
+
+    def _executed(self, name: str, partition: str, **options: Any) -> Run:
+        """Execute a job in this process. `options` are those of Dagster that say what of it."""
         with self._instance() as instance, self._listening():
             self._end_killed_runs(instance)
             definition = self._definitions.resolve_job_def(name)  # which asks the instance in whose context it stands
@@ -94,18 +119,13 @@ class Runner:
             run_id = str(uuid.uuid4())
             with canceled_by_ctrl_c(instance, run_id), runs_belong_to(instance, origin, name):
                 result = definition.execute_in_process(
-                    instance=instance,
-                    run_config=_QUIET,
-                    raise_on_error=False,
-                    partition_key=partition if self._pipeline.partitions else None,
-                    asset_selection=[dg.AssetKey(key) for key in only] if only else None,
-                    run_id=run_id,
+                    instance=instance, run_config=_QUIET, raise_on_error=False, run_id=run_id, **options
                 )
             if self._on_alert is not None:  # what no channel took before
                 step_alerts.deliver(workspace_for(self._settings), self._on_alert)
-        run = Run(
-            name, partition, run_id, _failures(event for event in result.all_node_events if event.is_step_failure)
-        )
+            ended = instance.get_run_by_id(run_id)
+        last = ended.tags.get(PARTITION_NAME_TAG, partition) if ended is not None else partition
+        run = Run(name, last, run_id, _failures(event for event in result.all_node_events if event.is_step_failure))
         if not result.success:
             raise RunFailed(run)
         return run

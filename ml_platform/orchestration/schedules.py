@@ -27,7 +27,9 @@ def schedules_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list
     name = schedule(pipeline.name)
 
     def evaluate(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        tick = answered(lambda: context.instance, pipeline, "data", name, None, printed(context.log.warning), addresses)
+        warn = printed(context.log.warning)
+        # A schedule has one job, so each partition is a run of its own.
+        tick = answered(lambda: context.instance, pipeline, "data", name, None, warn, addresses, many=False)
         return tick.request or dg.SkipReason(tick.reason)
 
     return [

@@ -1,11 +1,12 @@
 """The landing sensor and the decision sensor of a pipeline. Both ask the planner (`ticking`)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from ml_platform.orchestration.events import printed
 from ml_platform.orchestration.instigators import decision_sensor, landing_sensor
+from ml_platform.orchestration.jobs import JobLike
 from ml_platform.orchestration.ticking import answered
 from ml_platform.runtime.step import Job
 from ml_platform.spec.pipeline import ModelPipeline
@@ -15,19 +16,26 @@ from ml_platform.spec.pipeline import ModelPipeline
 _INTERVAL: dict[Job, int] = {"data": 5, "train": 15}
 
 
-def sensors_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[dg.SensorDefinition]:
-    """The landing and the decision sensor, running by default. `addresses` as for `due`."""
+def sensors_of(
+    pipeline: ModelPipeline, jobs: Mapping[Job, Sequence[JobLike]], addresses: Sequence[str] = ()
+) -> list[dg.SensorDefinition]:
+    """The landing and the decision sensor, running by default. `jobs` are those that each may start.
+
+    `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them.
+    """
     return [
         _sensor(
             pipeline,
+            jobs["data"],
             addresses,
             landing_sensor(pipeline.name),
             "data",
             "Detects landed files and runs the affected assets: ingestion, features, predictions, performance, "
-            "decision. Requests one run at a time, the oldest partition first.",
+            "decision. Requests one run at a time, the oldest partition first; of hours and days one for many.",
         ),
         _sensor(
             pipeline,
+            jobs["train"],
             addresses,
             decision_sensor(pipeline.name),
             "train",
@@ -37,7 +45,9 @@ def sensors_of(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> list[d
     ]
 
 
-def _sensor(pipeline: ModelPipeline, addresses: Sequence[str], name: str, job: Job, about: str) -> dg.SensorDefinition:
+def _sensor(
+    pipeline: ModelPipeline, jobs: Sequence[JobLike], addresses: Sequence[str], name: str, job: Job, about: str
+) -> dg.SensorDefinition:
     def evaluate(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         def opened_instance() -> dg.DagsterInstance:  # Dagster opens its storages for it, and for the log
             return context.instance
@@ -53,7 +63,7 @@ def _sensor(pipeline: ModelPipeline, addresses: Sequence[str], name: str, job: J
     return dg.SensorDefinition(
         name=name,
         evaluation_fn=evaluate,
-        job_name=f"{pipeline.name}_{job}",
+        jobs=jobs,
         minimum_interval_seconds=_INTERVAL[job],
         default_status=dg.DefaultSensorStatus.RUNNING,
         description=about,

@@ -50,12 +50,15 @@ def answered(
     cursor: str | None,
     log: Callable[[str], None],
     addresses: Sequence[str] = (),
+    *,
+    many: bool = True,
 ) -> Tick:
     """What `due` answers, or answered before if nothing changed since.
 
     An error becomes a skip reason and an alert; a run that failed becomes an alert, too. `opened_instance` is called
     only where something changed, or when it is time to look again. `log` takes warnings and the traceback of an error.
-    `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them.
+    `addresses` lists all pipelines of the code location; empty: ML_PLATFORM_PIPELINES lists them. `many`: whether a run
+    of many partitions may be asked for.
 
     Raises the error when its alert cannot be stored.
     """
@@ -65,7 +68,7 @@ def answered(
         fingerprint = quiet.fingerprint(settings, pipeline)  # before the look, which sees all that it covers
         if before.stands(fingerprint, now):
             return Tick(None, before.reason, cursor)
-        answer = due(opened_instance(), pipeline, job, settings)
+        answer = due(opened_instance(), pipeline, job, settings, many=many)
         if answer.looked:
             _tell_given_up(settings, asset, answer.given_up, log)
     except Exception as error:  # whatever it is: a sensor goes on, and a person hears of it

@@ -34,6 +34,7 @@ class Partitions:
     unit: ClassVar[str]  # what one is called
     form: ClassVar[str]  # of a key, for strftime
     written: ClassVar[str]  # the same for people
+    short: ClassVar[bool] = False  # whether several may share a run, because there are many of little work each
 
     def __post_init__(self) -> None:
         name = type(self).__name__
@@ -178,6 +179,7 @@ class Daily(Partitions):
     unit: ClassVar[str] = "day"
     form: ClassVar[str] = "%Y-%m-%d"
     written: ClassVar[str] = "YYYY-MM-DD, such as 2013-01-07"
+    short: ClassVar[bool] = True
 
     def _start(self, hour: datetime) -> datetime:
         return hour.replace(hour=0)
@@ -197,6 +199,7 @@ class Hourly(Partitions):
     unit: ClassVar[str] = "hour"
     form: ClassVar[str] = "%Y-%m-%dT%H"
     written: ClassVar[str] = "YYYY-MM-DDTHH in UTC, such as 2013-01-07T15"
+    short: ClassVar[bool] = True
 
     def alike(self, key: str, other: str) -> bool:
         return key[-3:] == other[-3:]

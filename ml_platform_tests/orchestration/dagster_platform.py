@@ -11,6 +11,7 @@ import pytest
 from ml_platform.discovery import find
 from ml_platform.orchestration.runner import Run, Runner
 from ml_platform.orchestration.workspaces import workspace_for
+from ml_platform.runtime.ranges import divided
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.steps.all_steps import planner
@@ -32,8 +33,8 @@ class Platform:
         """Bring a pipeline up to date; the runs that were launched."""
         declared, began = find(name, self.settings), len(self.runs)
         with Runner(declared, self.settings, lambda asset, partition: self.steps.append((asset, partition))) as runner:
-            for wanted in planner(self.ws, declared).work(through):
-                self.runs.append(runner.run(wanted.job, wanted.partition, wanted.only))
+            for work in divided(declared, planner(self.ws, declared).work(through)):
+                self.runs.append(runner.run_all(work))
         return self.runs[began:]
 
 

@@ -76,8 +76,8 @@ class SensorDriver:
 
     def execute(self, sensor: str, request: dg.RunRequest) -> bool:
         """Execute what a sensor asked for, with the tags that Dagster would give the run."""
-        (target,) = self.repository.get_sensor_def(sensor).targets
-        job = self.definitions.resolve_job_def(target.job_name)
+        assert request.job_name is not None
+        job = self.definitions.resolve_job_def(request.job_name)
         with dg.DagsterInstance.get() as instance:
             result = job.execute_in_process(
                 instance=instance,
@@ -86,7 +86,7 @@ class SensorDriver:
                 tags=dict(request.tags),
                 raise_on_error=False,
             )
-        self.ran.append((target.job_name, request.partition_key or "all", result.success))
+        self.ran.append((request.job_name, request.partition_key or "all", result.success))
         self.tags.append(dict(request.tags))
         return result.success
 

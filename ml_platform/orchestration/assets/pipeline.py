@@ -6,7 +6,7 @@ from ml_platform.lake.disk_faults import exhaustion_explained
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
-from ml_platform.orchestration.events import Metadata, materialized
+from ml_platform.orchestration.events import Metadata, StepContext, materialized
 from ml_platform.orchestration.jobs import pool_of
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import step_description
@@ -44,13 +44,26 @@ def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
     )
     def run_step(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource) -> dg.MaterializeResult:  # type: ignore[type-arg]  # Dagster reads it, and refuses a parameter beside checks
         partition = partition_of(context, pipeline.partitions)
-        announce("/".join(key), partition)
-        with secret_free_errors():
-            ws = ml_platform_workspace.workspace()
-            with exhaustion_explained(ws.settings.data):
-                outcome = step.run(ws, pipeline, partition, context.run.run_id)
-            context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
-            tell_alerts(context, ws, key, partition, outcome, step.alerts)
-        return materialized(key, partition, outcome, ws.blobs, about)
+        return step_result(context, ml_platform_workspace, pipeline, step, partition, about)
 
     return run_step
+
+
+def step_result(
+    context: StepContext,
+    workspace: WorkspaceResource,
+    pipeline: ModelPipeline,
+    step: Step,
+    partition: str,
+    about: Metadata,
+) -> dg.MaterializeResult[None]:
+    """Run the step for one partition, with its alerts; what Dagster is to know of it. `about` describes its columns."""
+    key = [pipeline.name, step.name]
+    announce("/".join(key), partition)
+    with secret_free_errors():
+        ws = workspace.workspace()
+        with exhaustion_explained(ws.settings.data):
+            outcome = step.run(ws, pipeline, partition, context.run.run_id)
+        context.log.info(f"{'/'.join(key)} {partition}: {outcome.status}, {outcome.rows} rows")
+        tell_alerts(context, ws, key, partition, outcome, step.alerts)
+    return materialized(key, partition, outcome, ws.blobs, about)

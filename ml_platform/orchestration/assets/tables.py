@@ -1,13 +1,13 @@
 """Raw, validated and quarantine assets: one factory for every table of every pipeline."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from ml_platform.orchestration import columns
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
-from ml_platform.orchestration.events import materialized, printed
+from ml_platform.orchestration.events import StepContext, materialized, printed
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import quarantine_description, raw_description, validated_description
 from ml_platform.orchestration.resources import WorkspaceResource
@@ -82,13 +82,20 @@ def _validated(
         partitions_def=partitions_of(slices),
     )
     def validated(context: dg.AssetExecutionContext, ml_platform_workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
-        partition = partition_of(context, slices)
-        announce("/".join(key), partition)
-        with passing_faults_retried(ml_platform_workspace.settings()), secret_free_errors():
-            ws = ml_platform_workspace.workspace()
-            good, bad = steps.validate(ws, table, references, partition, context.run.run_id)
-            tell_alerts(context, ws, key, partition, good, "contract")
-        yield materialized(key, partition, good, ws.blobs, shape)
-        yield materialized(refused, partition, bad, ws.blobs, refused_shape)
+        yield from validation_results(context, ml_platform_workspace, table, references, partition_of(context, slices))
 
     return validated
+
+
+def validation_results(
+    context: StepContext, workspace: WorkspaceResource, table: Table, references: list[Reference], partition: str
+) -> Iterator[dg.MaterializeResult[None]]:
+    """Validate one partition, with its alerts; what Dagster is to know of the validated table and the quarantine."""
+    key, refused = ["validated", table.name], ["quarantine", table.name]
+    announce("/".join(key), partition)
+    with passing_faults_retried(workspace.settings()), secret_free_errors():
+        ws = workspace.workspace()
+        good, bad = steps.validate(ws, table, references, partition, context.run.run_id)
+        tell_alerts(context, ws, key, partition, good, "contract")
+    yield materialized(key, partition, good, ws.blobs, columns.of_validated(table))
+    yield materialized(refused, partition, bad, ws.blobs, columns.of_quarantine())
