@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from ml_platform import Retrain, Table
-from ml_platform.validation import screenings
+from ml_platform.validation import file_screening
 from ml_platform_tests import scenario
 
 
@@ -43,5 +43,5 @@ def _wait(gate: Path, what: str) -> None:
             word = "passed over\n"
 
 
-screenings.screen = _waiting(screenings.screen)
+file_screening.screen = _waiting(file_screening.screen)
 trip_delay = scenario.trips(retrain=Retrain(min_examples=100_000))
