@@ -26,18 +26,18 @@ def serve(
     """Serve the champions on 127.0.0.1 until Ctrl-C: predictions, health and metrics over HTTP."""
     from ml_platform.serving.rest.supervisor import Supervisor
 
-    there = opening.declarations()
-    names = [there.find(name).name for name in pipelines] if pipelines else list(there.pipelines)
-    ended = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    declared = opening.declarations()
+    names = [declared.find(name).name for name in pipelines] if pipelines else list(declared.pipelines)
+    stop_requested = threading.Event()
+    previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.set())
     try:
-        with Supervisor(opening.writing(there), names, port, workers, note) as supervisor:
+        with Supervisor(opening.writing(declared), names, port, workers, note) as supervisor:
             say(f"Service: {supervisor.url}")
             note("Press Ctrl-C to stop.")
-            while not ended.wait(1.0):
-                supervisor.turn()
+            while not stop_requested.wait(1.0):
+                supervisor.run_once()
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
     note("Stopped.")

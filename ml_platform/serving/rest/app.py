@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
-from ml_platform.serving.rest.service import Answering, Service
+from ml_platform.serving.rest.service import ServedVersion, Service
 
 _log = logging.getLogger(__name__)
 BODY_BYTES = 4_000_000
@@ -36,44 +36,44 @@ def create_app(service: Service) -> FastAPI:
     @app.get("/readyz", summary="Whether predictions can be asked for", response_model=None)
     async def readyz() -> Response:
         faults = dict(service.faults)
-        ready = bool(service.answering) and not faults
+        ready = bool(service.served) and not faults
         return _json({"ready": ready, "faults": faults}, 200 if ready else 503)
 
     @app.get("/metrics", summary="Figures in Prometheus' text format", response_model=None)
     async def metrics() -> Response:
-        for name, one in service.answering.items():
-            service.metrics.log_bytes.labels(name).set(one.log.backlog)
+        for name, served_version in service.served.items():
+            service.metrics.prediction_log_bytes.labels(name).set(served_version.log.backlog)
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/v1/pipelines", summary="The pipelines that answer", response_model=None)
     async def pipelines() -> Response:
-        return _json({"pipelines": [_described(one) for one in service.answering.values()]})
+        return _json({"pipelines": [_described(served_version) for served_version in service.served.values()]})
 
     @app.get("/v1/pipelines/{name}/model", summary="The version that answers", response_model=None)
     async def model(name: str) -> Response:
-        one = service.answering.get(name)
-        return _unknown(service, name) if one is None else _json(_described(one))
+        served_version = service.served.get(name)
+        return _unknown(service, name) if served_version is None else _json(_described(served_version))
 
     @app.post("/v1/pipelines/{name}/predict", summary="Predictions for examples", response_model=None)
     async def predict(name: str, request: Request) -> Response:
-        one = service.answering.get(name)
-        if one is None:
+        served_version = service.served.get(name)
+        if served_version is None:
             return _unknown(service, name)
         started = time.perf_counter()
         body = await _body(request)
         if body is None:
             return _refused(service, name, 413, f"The body is larger than {BODY_BYTES:,} bytes.", "Send fewer rows.")
         try:
-            rows = one.request.validate_json(body, strict=True).rows
+            rows = served_version.request.validate_json(body, strict=True).rows
         except ValidationError as error:
             return _invalid(service, name, error)
         service.metrics.stage(name, "parse", time.perf_counter() - started)
         values = [dict(row) for row in rows]
         try:
             if len(values) <= _INLINE:
-                answers = service.predict(one, values)
+                answers = service.predict(served_version, values)
             else:
-                answers = await run_in_threadpool(service.predict, one, values)
+                answers = await run_in_threadpool(service.predict, served_version, values)
         except (FeatureError, ScoringError) as error:
             return _refused(service, name, 422, error.what, error.remedy)
         except ServingError as error:
@@ -128,7 +128,7 @@ def _invalid(service: Service, name: str, error: ValidationError) -> Response:
 
 
 def _unknown(service: Service, name: str) -> Response:
-    known_names = ", ".join(sorted(service.answering)) or "none"
+    known_names = ", ".join(sorted(service.served)) or "none"
     fault = service.faults.get(name)
     if fault:
         return _refused(service, name, 503, fault, "See /readyz.")
@@ -140,8 +140,8 @@ def _refused(service: Service, name: str, code: int, what: str, remedy: str) -> 
     return _json({"error": what, "remedy": remedy}, code)
 
 
-def _described(one: Answering) -> Mapping[str, Any]:
-    deployment, definition = one.deployment, one.predictor.definition
+def _described(served_version: ServedVersion) -> Mapping[str, Any]:
+    deployment, definition = served_version.deployment, served_version.predictor.definition
     return {
         "pipeline": deployment.pipeline,
         "version": deployment.version,
@@ -150,7 +150,7 @@ def _described(one: Answering) -> Mapping[str, Any]:
         "keys": list(definition.keys),
         "at": definition.at,
         "inputs": [name for name in definition.row_schema if name not in definition.identity],
-        "answers_from": one.predictor.horizon.isoformat() if one.predictor.horizon else None,
+        "answers_from": served_version.predictor.horizon.isoformat() if served_version.predictor.horizon else None,
     }
 
 
@@ -160,8 +160,8 @@ def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
 
     described = get_openapi(title=app.title, version=app.version, routes=app.routes)
     generic = described["paths"].pop("/v1/pipelines/{name}/predict")
-    for name, one in service.answering.items():
-        schema = one.request.json_schema(ref_template=f"#/components/schemas/{name}_{{model}}")
+    for name, served_version in service.served.items():
+        schema = served_version.request.json_schema(ref_template=f"#/components/schemas/{name}_{{model}}")
         parts = described.setdefault("components", {}).setdefault("schemas", {})
         for part, definition in schema.pop("$defs", {}).items():
             parts[f"{name}_{part}"] = definition

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, c
 
 from ml_platform.features.definition import FeatureDefinition
 
-MOST_ROWS = 1_000  # of one JSON request
+MAX_ROWS = 1_000  # of one JSON request
 
 
 def row_model(definition: FeatureDefinition) -> type[BaseModel]:
@@ -33,7 +33,7 @@ def row_model(definition: FeatureDefinition) -> type[BaseModel]:
 
 def rows_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
     """Validates the body of a request: `{"rows": [...]}`."""
-    rows: Any = (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MOST_ROWS))
+    rows: Any = (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MAX_ROWS))
     return TypeAdapter(create_model("PredictRequest", __config__=ConfigDict(extra="forbid"), rows=rows))
 
 

@@ -27,7 +27,7 @@ POLL = 0.5  # seconds between looks for another champion
 
 
 @dataclass(frozen=True)
-class Answering:
+class ServedVersion:
     """A version that answers, with all that a request needs."""
 
     deployment: Deployment
@@ -49,42 +49,42 @@ class Service:
     def __init__(self, blobs: Blobs, store: OnlineStore, logs: Path, budget: int) -> None:
         self.metrics = Metrics()
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
-        self.answering: dict[str, Answering] = {}
+        self.served: dict[str, ServedVersion] = {}
         self.faults: dict[str, str] = {}  # pipeline → why its newest deployment does not answer
-        self._turn = threading.Lock()
+        self._log_lock = threading.Lock()
         self._changes = -1
         self._stopped = threading.Event()
 
     def start(self) -> None:
         """Load what is deployed, and look for changes from now on."""
-        self.look()
+        self.take_up_changes()
         threading.Thread(target=self._watch, name="deployments", daemon=True).start()
 
     def stop(self) -> None:
         """End the looking, and seal the log."""
         self._stopped.set()
-        with self._turn:
-            for one in self.answering.values():
-                one.log.seal()
+        with self._log_lock:
+            for served_version in self.served.values():
+                served_version.log.seal()
 
-    def look(self) -> None:
+    def take_up_changes(self) -> None:
         """Take up deployments that are new. What cannot be loaded leaves the version before it at work."""
         changes = self._store.changes()
         if changes == self._changes:
             return
         for name, deployment in self._store.deployments().items():
-            before = self.answering.get(name)
+            before = self.served.get(name)
             try:
                 if before is None or before.deployment != deployment:
-                    self.answering[name] = self._loaded(deployment, before)
+                    self.served[name] = self._loaded(deployment, before)
                 self.faults.pop(name, None)
             except PlatformError as error:
                 self.faults[name] = str(error)
         self._changes = changes
 
-    def predict(self, answering: Answering, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, served_version: ServedVersion, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Answer validated rows and log them before anybody hears the answers."""
-        predictor, name = answering.predictor, answering.deployment.pipeline
+        predictor, name = served_version.predictor, served_version.deployment.pipeline
         answers, lines = [], []
         requested = datetime.now(UTC).isoformat(timespec="microseconds")
         started = time.perf_counter()
@@ -94,27 +94,27 @@ class Service:
             answers.append(answer)
             lines.append(_line(predictor, row, prediction, answer, requested))
         predicted = time.perf_counter()
-        with self._turn:
-            answering.log.append(lines)
+        with self._log_lock:
+            served_version.log.append(lines)
         self.metrics.of_request(name, predictor.version, answers, predicted - started, time.perf_counter() - predicted)
         return answers
 
     def _watch(self) -> None:
         while not self._stopped.wait(POLL):
             try:
-                self.look()
-                with self._turn:
-                    for one in self.answering.values():
-                        one.log.seal_old()
+                self.take_up_changes()
+                with self._log_lock:
+                    for served_version in self.served.values():
+                        served_version.log.seal_old()
                 self.faults.pop("", None)
             except Exception as error:  # the store may be busy or gone for a while: it is said by /readyz
                 self.faults[""] = str(error)
 
-    def _loaded(self, deployment: Deployment, before: Answering | None) -> Answering:
+    def _loaded(self, deployment: Deployment, before: ServedVersion | None) -> ServedVersion:
         bundle = bundles.load(self._blobs, deployment.bundle)
         predictor = OnlinePredictor(bundle, deployment.version, self._store)
         log = before.log if before else PredictionLog(self._logs / deployment.pipeline, budget=self._budget)
-        return Answering(deployment, predictor, rows_adapter(predictor.definition), log)
+        return ServedVersion(deployment, predictor, rows_adapter(predictor.definition), log)
 
 
 def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
@@ -122,7 +122,7 @@ def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Pred
     return {
         "id": uuid.uuid4().hex,
         "key": key_of(row, {name: predictor.definition.row_schema[name] for name in predictor.definition.keys}),
-        "at": _plain(row[at]) if at else None,
+        "at": _json_value(row[at]) if at else None,
         "version": prediction.version,
         "score": prediction.score,
         "scores": prediction.scores,
@@ -138,8 +138,8 @@ def _line(
     answer: Mapping[str, Any],
     requested: str,
 ) -> dict[str, Any]:
-    inputs = {name: _plain(row[name]) for name in predictor.definition.row_schema}
-    features = {name: _plain(value) for name, value in prediction.features.items()}
+    inputs = {name: _json_value(row[name]) for name in predictor.definition.row_schema}
+    features = {name: _json_value(value) for name, value in prediction.features.items()}
     return {
         **{name: answer[name] for name in ("id", "key", "at", "version", "score", "scores", "class")},
         "requested_at": requested,
@@ -150,7 +150,7 @@ def _line(
     }
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """A value as JSON has it; NaN and infinity as text."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds")
