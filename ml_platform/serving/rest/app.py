@@ -3,6 +3,7 @@
 import json
 import logging
 import time
+from asyncio import get_running_loop
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -73,7 +74,9 @@ def create_app(service: Service) -> FastAPI:
             if len(values) <= _INLINE:
                 answers = service.predict(served_version, values)
             else:
-                answers = await run_in_threadpool(service.predict, served_version, values)
+                answers = await get_running_loop().run_in_executor(
+                    service.large_requests, service.predict, served_version, values
+                )
         except (FeatureError, ScoringError) as error:
             return _refused(service, name, 422, error.what, error.remedy)
         except ServingError as error:

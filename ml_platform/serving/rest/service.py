@@ -1,10 +1,12 @@
 """What a worker of the REST service holds: the versions that answer now, and the log of what it answered."""
 
 import json
+import logging
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ml_platform.errors import PlatformError
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.batch import key_of
@@ -24,6 +26,10 @@ from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.request_model import rows_adapter
 
 POLL = 0.5  # seconds between looks for another champion
+_RETRY = 2.0  # seconds, while something cannot be loaded: loading takes time from requests
+SERVICE = "the service"  # what has a fault that is of no single pipeline
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -37,50 +43,66 @@ class ServedVersion:
 
 
 class Service:
-    """The pipelines of one worker. One thread predicts; another looks for changes and swaps what answers.
+    """The pipelines of one worker. The event loop and one more thread predict; one thread looks for new deployments.
 
     Args:
         blobs: Where bundles are.
         store: The online store.
         logs: The folder with one folder of log segments a pipeline.
         budget: Bytes that the segments of a pipeline may take.
+        pipelines: Which pipelines answer; others in the store do not.
     """
 
-    def __init__(self, blobs: Blobs, store: OnlineStore, logs: Path, budget: int) -> None:
+    def __init__(self, blobs: Blobs, store: OnlineStore, logs: Path, budget: int, pipelines: Collection[str]) -> None:
         self.metrics = Metrics()
+        self.served: Mapping[str, ServedVersion] = {}  # replaced as a whole: the event loop iterates over it
+        self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
+        self.large_requests = ThreadPoolExecutor(1, "large requests")  # one thread, so one connection to the store
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
-        self.served: dict[str, ServedVersion] = {}
-        self.faults: dict[str, str] = {}  # pipeline → why its newest deployment does not answer
+        self._pipelines = frozenset(pipelines)
+        self._open_logs: dict[str, PredictionLog] = {}
         self._log_lock = threading.Lock()
-        self._changes = -1
-        self._stopped = threading.Event()
+        self._changes: int | None = None
+        self._looked, self._stopped = threading.Event(), threading.Event()
 
     def start(self) -> None:
         """Load what is deployed, and look for changes from now on."""
-        self.take_up_changes()
         threading.Thread(target=self._watch, name="deployments", daemon=True).start()
+        self._looked.wait()
 
     def stop(self) -> None:
         """End the looking, and seal the log."""
         self._stopped.set()
+        self.large_requests.shutdown()
         with self._log_lock:
-            for served_version in self.served.values():
-                served_version.log.seal()
+            for log in self._open_logs.values():
+                log.seal()
 
     def take_up_changes(self) -> None:
-        """Take up deployments that are new. What cannot be loaded leaves the version before it at work."""
+        """Take up deployments that are new. What cannot be loaded leaves the version before it at work.
+
+        While there are faults everything is looked at again, because a fault may pass without a change of the store.
+        One thread calls it: numbers of `OnlineStore.changes` are compared within a thread only.
+        """
         changes = self._store.changes()
-        if changes == self._changes:
+        if changes == self._changes and not self.faults:
             return
+        served, faults = {}, {}
         for name, deployment in self._store.deployments().items():
-            before = self.served.get(name)
+            if name not in self._pipelines:
+                continue
+            previous = self.served.get(name)
+            if previous is not None:
+                served[name] = previous
             try:
-                if before is None or before.deployment != deployment:
-                    self.served[name] = self._loaded(deployment, before)
-                self.faults.pop(name, None)
+                if previous is None or previous.deployment != deployment:
+                    served[name] = self._loaded(deployment)
             except PlatformError as error:
-                self.faults[name] = str(error)
-        self._changes = changes
+                faults[name] = str(error)
+            except Exception as error:  # a bundle may hold anything: one pipeline's fault stops no other pipeline
+                _log.exception("Version %s of %s cannot be loaded", deployment.version, name)
+                faults[name] = f"Version {deployment.version} cannot be loaded: {first_line(error)}."
+        self.served, self.faults, self._changes = served, faults, changes
 
     def predict(self, served_version: ServedVersion, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Answer validated rows and log them before anybody hears the answers."""
@@ -100,21 +122,25 @@ class Service:
         return answers
 
     def _watch(self) -> None:
-        while not self._stopped.wait(POLL):
+        while True:
             try:
                 self.take_up_changes()
                 with self._log_lock:
-                    for served_version in self.served.values():
-                        served_version.log.seal_old()
-                self.faults.pop("", None)
-            except Exception as error:  # the store may be busy or gone for a while: it is said by /readyz
-                self.faults[""] = str(error)
+                    for log in self._open_logs.values():
+                        log.seal_old()
+            except Exception as error:  # the store or the disk may be busy or gone for a while: /readyz says so
+                self.faults = {**self.faults, SERVICE: first_line(error)}
+            self._looked.set()
+            if self._stopped.wait(_RETRY if self.faults else POLL):
+                return
 
-    def _loaded(self, deployment: Deployment, before: ServedVersion | None) -> ServedVersion:
+    def _loaded(self, deployment: Deployment) -> ServedVersion:
         bundle = bundles.load(self._blobs, deployment.bundle)
         predictor = OnlinePredictor(bundle, deployment.version, self._store)
-        log = before.log if before else PredictionLog(self._logs / deployment.pipeline, budget=self._budget)
-        return ServedVersion(deployment, predictor, rows_adapter(predictor.definition), log)
+        name = deployment.pipeline
+        if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
+            self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
+        return ServedVersion(deployment, predictor, rows_adapter(predictor.definition), self._open_logs[name])
 
 
 def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:

@@ -131,7 +131,7 @@ class Supervisor:
 
     def _start_worker(self) -> subprocess.Popen[bytes]:
         number = self._socket.fileno()
-        command = [sys.executable, "-m", "ml_platform.serving.rest.worker", str(number)]
+        command = [sys.executable, "-m", "ml_platform.serving.rest.worker", str(number), *self._pipelines]
         return subprocess.Popen(command, pass_fds=[number])  # noqa: S603  # this interpreter and our own module
 
 

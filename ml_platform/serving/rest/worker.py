@@ -9,7 +9,7 @@ from pathlib import Path
 def main() -> None:
     """Serve until SIGTERM, then finish the requests that are under way.
 
-    The arguments are the file descriptor of the listening socket and the names of the pipelines, or none for all.
+    The arguments are the file descriptor of the listening socket and the names of the pipelines that answer.
     """
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one row at a time; threads would only wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -24,7 +24,8 @@ def main() -> None:
     settings = Settings()
     listening = socket.socket(fileno=int(sys.argv[1]))
     store = SQLiteStore(store_path(settings.online))
-    service = Service(Blobs(settings), store, logs_folder(settings.online), settings.log_budget_bytes)
+    logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[2:]
+    service = Service(Blobs(settings), store, logs, budget, pipelines)
     config = uvicorn.Config(
         create_app(service), log_level="warning", access_log=False, timeout_graceful_shutdown=20, server_header=False
     )
