@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -24,6 +25,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
 ) -> None:
     """Serve the champions on 127.0.0.1 until Ctrl-C: predictions, health and metrics over HTTP."""
+    _require_extra()
     from ml_platform.serving.rest.supervisor import Supervisor
 
     declared = opening.declarations()
@@ -41,3 +43,14 @@ def serve(
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
     note("Stopped.")
+
+
+def _require_extra() -> None:
+    """Raise ServingError unless the libraries of the workers are installed."""
+    from ml_platform.errors import ServingError
+
+    for module in ("fastapi", "uvicorn", "prometheus_client"):
+        if find_spec(module) is None:
+            raise ServingError(
+                f"The service needs {module}, which is not installed.", remedy="`pip install 'ml_platform[serving]'`."
+            )

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,3 +47,11 @@ def ready(url: str) -> None:
             pass  # it does not listen yet
         assert time.monotonic() < deadline, "The service did not become ready."
         time.sleep(0.05)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "It did not happen."
+        time.sleep(0.01)

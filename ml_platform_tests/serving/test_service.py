@@ -1,7 +1,9 @@
 """The service over HTTP, as its own processes: answers, refusals, promotions, kills."""
 
 import os
+import select
 import signal
+import socket
 import time
 from contextlib import closing
 from pathlib import Path
@@ -134,6 +136,21 @@ def test_a_killed_worker_loses_no_acknowledged_prediction_and_another_one_takes_
             ready(url)
     trips.declare()
     assert [one for (one,) in trips.ws.lake.rows(f"SELECT id FROM {name}.served ORDER BY id")] == sorted(acknowledged)
+
+
+def test_workers_of_a_killed_supervisor_end_and_give_the_port_back(trips: World) -> None:
+    data = trips.settings.data
+    trips.close()
+    with served(data, TRIPS, "--workers", "2") as (url, process):
+        handles = [os.pidfd_open(worker) for worker in _children(process.pid)]
+        process.kill()
+        for handle in handles:
+            assert select.select([handle], [], [], 40)[0], "A worker outlived its supervisor."
+            os.close(handle)
+    assert len(handles) == 2
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", int(url.rpartition(":")[2])))
 
 
 def _children(pid: int) -> list[int]:

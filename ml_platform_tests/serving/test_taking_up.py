@@ -1,8 +1,6 @@
 """What a worker serves: deployments that are new, faults that pass, and pipelines that are not its own."""
 
 import dataclasses
-import time
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ from ml_platform.serving.rest.service import Service
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.state import promotions
 from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.serving.service import until
 from ml_platform_tests.world import World
 
 BUDGET = 1_000_000  # bytes
@@ -37,14 +36,6 @@ def deployed(world: World, folder: Path) -> tuple[SQLiteStore, Deployment]:
 def service(world: World, folder: Path, *pipelines: str) -> Service:
     """A worker's service, with a connection of its own."""
     return Service(world.ws.blobs, SQLiteStore(folder / "store.sqlite"), folder / "log", BUDGET, pipelines)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for what another thread does."""
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "It did not happen."
-        time.sleep(0.01)
 
 
 def test_a_deployment_right_after_the_start_is_served(trips: World, tmp_path: Path) -> None:

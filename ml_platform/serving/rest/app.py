@@ -22,12 +22,13 @@ BODY_BYTES = 4_000_000
 _INLINE = 4  # rows that are answered without another thread; more would keep health checks waiting
 
 
-def create_app(service: Service) -> FastAPI:
-    """The application of one worker."""
+def create_app(service: Service, started: Callable[[], None]) -> FastAPI:
+    """The application of one worker. `started` is called once it answers."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await run_in_threadpool(service.start)
+        started()
         yield
         await run_in_threadpool(service.stop)
 
