@@ -36,7 +36,7 @@ def validated(dtype: pl.DataType, value: str) -> Any:
 def values(dtype: pl.DataType) -> st.SearchStrategy[Any]:
     """Values that somebody may send for a column of that type."""
     if isinstance(dtype, pl.Datetime):
-        zones = st.sampled_from([UTC, ZoneInfo("America/New_York"), ZoneInfo("Asia/Kathmandu")])
+        zones: Any = st.sampled_from([UTC, ZoneInfo("America/New_York"), ZoneInfo("Asia/Kathmandu")])
         return st.datetimes(**YEARS, timezones=zones if dtype.time_zone else st.none())
     if isinstance(dtype, pl.Decimal):
         places, limit = dtype.scale, 10 ** (dtype.precision or 38) - 1

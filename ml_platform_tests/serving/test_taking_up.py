@@ -1,4 +1,4 @@
-"""What a worker serves: deployments that are new, faults that pass, and pipelines that are not its own."""
+"""What a worker serves and its supervisor survives: new deployments, faults that pass, pipelines of others."""
 
 import dataclasses
 from contextlib import closing
@@ -10,7 +10,10 @@ import pytest
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.online_store import Deployment
+from ml_platform.serving.rest import filling_faults
+from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.service import Service
+from ml_platform.serving.rest.supervisor import Supervisor
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.state import promotions
 from ml_platform_tests.conftest import OpenWorld
@@ -74,3 +77,13 @@ def test_a_worker_serves_only_the_pipelines_that_it_was_started_for(trips: World
         worker = service(trips, tmp_path, "other")
         worker.take_up_changes()
     assert not worker.served and not worker.faults
+
+
+def test_an_error_of_any_library_is_reported_once_and_leaves_the_supervisor_running(trips: World) -> None:
+    name = trips.pipeline.name
+    (logs_folder(trips.settings.online) / name / "1.jsonl").mkdir(parents=True)  # no file: Python's own error
+    reported: list[str] = []
+    with Supervisor(trips.ws, [name], 0, 0, reported.append) as supervisor:
+        supervisor.run_once()
+    assert sum(line.startswith(f"log of {name}: IsADirectoryError") for line in reported) == 1
+    assert filling_faults.read(trips.settings.online) == {}  # the champion answers all the same

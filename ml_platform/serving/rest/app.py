@@ -12,18 +12,21 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.exceptions import HTTPException
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
-from ml_platform.serving.rest.service import ServedVersion, Service
+from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
 
 _log = logging.getLogger(__name__)
+_HOSTS = ("127.0.0.1", "localhost")
 BODY_BYTES = 4_000_000
 _INLINE = 4  # rows that are answered without another thread; more would keep health checks waiting
 
 
-def create_app(service: Service, started: Callable[[], None]) -> FastAPI:
-    """The application of one worker. `started` is called once it answers."""
+def create_app(
+    service: Service, *, started: Callable[[], None], filling_faults: Callable[[], Mapping[str, str]]
+) -> FastAPI:
+    """The application of one worker. `started` is called once it answers; `filling_faults` are the supervisor's."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -37,9 +40,10 @@ def create_app(service: Service, started: Callable[[], None]) -> FastAPI:
 
     @app.get("/readyz", summary="Whether predictions can be asked for", response_model=None)
     async def readyz() -> Response:
-        faults = dict(service.faults)
-        ready = bool(service.served) and not faults
-        return _json({"ready": ready, "faults": faults}, 200 if ready else 503)
+        faults = {**filling_faults(), **service.faults}
+        if not faults and not service.served:
+            faults[SERVICE] = "No pipeline has a champion that answers yet."
+        return _json({"ready": not faults, "faults": faults}, 503 if faults else 200)
 
     @app.get("/metrics", summary="Figures in Prometheus' text format", response_model=None)
     async def metrics() -> Response:
@@ -85,8 +89,11 @@ def create_app(service: Service, started: Callable[[], None]) -> FastAPI:
         return _json({"predictions": answers})
 
     app.middleware("http")(_without_traces(service))
-    # A page of another site may point its own name at this machine (DNS rebinding).
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])
+
+    @app.exception_handler(HTTPException)
+    async def refused_by_the_router(request: Request, error: HTTPException) -> Response:
+        return _refused(service, "", error.status_code, f"{error.detail}.", "See /openapi.json for what can be asked.")
+
     app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]  # FastAPI's documented way
     return app
 
@@ -99,6 +106,9 @@ def _without_traces(
     service: Service,
 ) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
     async def middleware(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        # A page of another site may point its own name at this machine (DNS rebinding).
+        if request.headers.get("host", "").partition(":")[0] not in _HOSTS:
+            return _refused(service, "", 400, "The Host of the request is another one.", "Name 127.0.0.1 or localhost.")
         try:
             return await call_next(request)
         except PlatformError as error:
@@ -128,7 +138,15 @@ def _invalid(service: Service, name: str, error: ValidationError) -> Response:
         {"field": ".".join(str(part) for part in one["loc"]) or "body", "reason": one["msg"]}
         for one in error.errors(include_url=False, include_context=False, include_input=False)[:10]
     ]
-    return _json({"error": "The request is not valid.", "fields": fields, "count": error.error_count()}, 422)
+    return _json(
+        {
+            "error": "The request is not valid.",
+            "remedy": "See /openapi.json for the fields of a request.",
+            "fields": fields,
+            "count": error.error_count(),
+        },
+        422,
+    )
 
 
 def _unknown(service: Service, name: str) -> Response:
@@ -145,6 +163,7 @@ def _refused(service: Service, name: str, code: int, what: str, remedy: str) -> 
 
 
 def _described(served_version: ServedVersion) -> Mapping[str, Any]:
+    horizon = served_version.predictor.horizon
     deployment, definition = served_version.deployment, served_version.predictor.definition
     return {
         "pipeline": deployment.pipeline,
@@ -154,7 +173,7 @@ def _described(served_version: ServedVersion) -> Mapping[str, Any]:
         "keys": list(definition.keys),
         "at": definition.at,
         "inputs": [name for name in definition.row_schema if name not in definition.identity],
-        "answers_from": served_version.predictor.horizon.isoformat() if served_version.predictor.horizon else None,
+        "answers_from": horizon.isoformat() if horizon else None,
     }
 
 

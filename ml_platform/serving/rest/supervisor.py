@@ -11,13 +11,17 @@ from typing import Self
 
 from ml_platform import interrupts
 from ml_platform.errors import PlatformError, ServingError, first_line
+from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.filling import newest_validated_record
 from ml_platform.serving.log_mover import move
+from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment
+from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.folders import logs_folder, store_path
 from ml_platform.serving.rest.workers import Workers
 from ml_platform.serving.sqlite_store import SQLiteStore
-from ml_platform.state import ledger
+from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
@@ -44,9 +48,11 @@ class Supervisor:
         self._stores, self._pipelines, self._report = stores, pipelines, report
         self._online = stores.settings.online
         self._store = SQLiteStore(store_path(self._online))
-        self._keeps = timedelta(days=stores.settings.online_days)
-        self._deployed_marks: dict[str, tuple[int | None, int]] = {}
+        self._answered_span = timedelta(days=stores.settings.online_days)
+        self._deployed_marks: dict[str, tuple[int | None, tuple[int, ...]]] = {}
+        self._tables: dict[tuple[str, int], tuple[str, ...]] = {}  # that a version's features read
         self._faults: dict[str, str] = {}
+        self._published_faults: dict[str, str] | None = None
         self._last_move = 0.0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -102,20 +108,40 @@ class Supervisor:
             except Exception as error:  # of any library, such as a full disk: what is deployed answers meanwhile
                 interrupts.stop_if_arrived()
                 self._fault(name, error)
+        self._publish_faults()
+
+    def _publish_faults(self) -> None:
+        """Let /readyz of the workers tell what cannot be filled."""
+        faults = {name: self._faults[name] for name in self._pipelines if name in self._faults}
+        if faults == self._published_faults:
+            return
+        try:
+            filling_faults.write(self._online, faults)
+            self._published_faults = faults
+            self._faults.pop("faults for /readyz", None)
+        except OSError as error:
+            self._fault("faults for /readyz", error)
 
     def _deploy_changes(self, name: str) -> None:
-        marks = (champion_at(self._stores.state, name), self._rows())
+        champion = champion_at(self._stores.state, name)
+        marks = (champion, self._records(name, champion))
         if self._deployed_marks.get(name) == marks:
             return
-        before = self._store.deployments().get(name)
-        deployment = deploy_champion(self._stores, name, self._store, self._keeps)
+        previous = self._store.deployments().get(name)
+        deployment = deploy_champion(self._stores, name, self._store, self._answered_span)
         self._deployed_marks[name] = marks
-        if deployment != before:
+        if deployment != previous:
             self._report(_deployment_message(name, deployment))
 
-    def _rows(self) -> int:
-        """The newest record of any asset: while it stands, no table has other rows."""
-        return ledger.newest_number(self._stores.state)
+    def _records(self, name: str, champion: int | None) -> tuple[int, ...]:
+        """The newest record of each table that the champion's features read: while they stand, it has no other rows."""
+        if champion is None:
+            return ()
+        if (name, champion) not in self._tables:
+            version = versions.version(self._stores.state, name, champion)
+            definition = OnlinePredictor.definition_of(bundles.load(self._stores.blobs, version.bundle))
+            self._tables[name, champion] = tuple(definition.tables)
+        return tuple(newest_validated_record(self._stores.state, table) for table in self._tables[name, champion])
 
     def _move(self, *, stopping: bool = False) -> None:
         self._last_move = time.monotonic()

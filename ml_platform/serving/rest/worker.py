@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ml_platform.serving.rest.folders import logs_folder, store_path
@@ -26,6 +27,7 @@ def main() -> None:
     import uvicorn
 
     from ml_platform.lake.blobs import Blobs
+    from ml_platform.serving.rest import filling_faults
     from ml_platform.serving.rest.app import create_app
     from ml_platform.serving.rest.service import Service
     from ml_platform.serving.sqlite_store import SQLiteStore
@@ -37,7 +39,11 @@ def main() -> None:
     logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[3:]
     service = Service(Blobs(settings), store, logs, budget, pipelines)
     config = uvicorn.Config(
-        create_app(service, started=lambda: lifeline.sendall(READY)),
+        create_app(
+            service,
+            started=lambda: lifeline.sendall(READY),
+            filling_faults=partial(filling_faults.read, settings.online),
+        ),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=20,
