@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -24,20 +25,32 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
 ) -> None:
     """Serve the champions on 127.0.0.1 until Ctrl-C: predictions, health and metrics over HTTP."""
+    _require_extra()
     from ml_platform.serving.rest.supervisor import Supervisor
 
-    there = opening.declarations()
-    names = [there.find(name).name for name in pipelines] if pipelines else list(there.pipelines)
-    ended = threading.Event()
-    before = signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    declared = opening.declarations()
+    names = [declared.find(name).name for name in pipelines] if pipelines else list(declared.pipelines)
+    stop_requested = threading.Event()
+    previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.set())
     try:
-        with Supervisor(opening.writing(there), names, port, workers, note) as supervisor:
+        with Supervisor(opening.writing(declared), names, port, workers, note) as supervisor:
             say(f"Service: {supervisor.url}")
             note("Press Ctrl-C to stop.")
-            while not ended.wait(1.0):
-                supervisor.turn()
+            while not stop_requested.wait(1.0):
+                supervisor.run_once()
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous_handler)
     note("Stopped.")
+
+
+def _require_extra() -> None:
+    """Raise ServingError unless the libraries of the workers are installed."""
+    from ml_platform.errors import ServingError
+
+    for module in ("fastapi", "uvicorn", "prometheus_client"):
+        if find_spec(module) is None:
+            raise ServingError(
+                f"The service needs {module}, which is not installed.", remedy="`pip install 'ml_platform[serving]'`."
+            )

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,10 @@ STARTING = 60.0  # seconds
 
 
 @contextmanager
-def served(data: Path, declarations: str, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The address of a service that is ready, and its process; SIGTERM ends it with the context."""
+def served(
+    data: Path, declarations: str, *options: str, ready_with: int = 200
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The address of a service whose /readyz has that code, and its process; SIGTERM ends it with the context."""
     environment = {
         **os.environ,
         "ML_PLATFORM_DATA": str(data),
@@ -29,21 +31,29 @@ def served(data: Path, declarations: str, *options: str) -> Iterator[tuple[str, 
             line = process.stdout.readline()
             assert line.startswith("Service: "), line
             url = line.removeprefix("Service: ").strip()
-            ready(url)
+            ready(url, ready_with)
             yield url, process
         finally:
             process.terminate()
             process.wait(40)
 
 
-def ready(url: str) -> None:
-    """Wait until predictions can be asked for."""
+def ready(url: str, code: int = 200) -> None:
+    """Wait until predictions can be asked for, or until /readyz answers with another code."""
     deadline = time.monotonic() + STARTING
     while True:
         try:
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == 200:
+            if httpx.get(f"{url}/readyz", timeout=5).status_code == code:
                 return
         except httpx.TransportError:
             pass  # it does not listen yet
         assert time.monotonic() < deadline, "The service did not become ready."
         time.sleep(0.05)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another thread does."""
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "It did not happen."
+        time.sleep(0.01)

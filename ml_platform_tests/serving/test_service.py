@@ -1,7 +1,9 @@
 """The service over HTTP, as its own processes: answers, refusals, promotions, kills."""
 
 import os
+import select
 import signal
+import socket
 import time
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ml_platform.state import promotions
+from ml_platform.state import promotions, versions
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.serving.service import ready, served
 from ml_platform_tests.world import World
@@ -97,12 +99,16 @@ def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: 
         assert client.post(predict, json={"rows": [without]}).json()["fields"][0]["reason"] == "Field required"
         past = client.post(predict, json={"rows": [{**row, at: "1999-01-01T00:00:00Z"}]})
         assert past.status_code == 422 and "earliest moment" in past.json()["error"]
+        assert refused.json()["remedy"]
         assert client.post("/v1/pipelines/other/predict", json={"rows": [row]}).status_code == 404
+        for other, code in ((client.get("/nowhere"), 404), (client.get(predict), 405)):
+            assert (other.status_code, set(other.json())) == (code, {"error", "remedy"})
         assert client.get("/healthz").json() == {"alive": True}
-        assert client.get("/healthz", headers={"Host": "evil.example"}).status_code == 400
+        evil = client.get("/healthz", headers={"Host": "evil.example"})
+        assert (evil.status_code, set(evil.json())) == (400, {"error", "remedy"})
 
 
-def test_another_champion_answers_within_two_seconds_and_no_request_fails(trips: World) -> None:
+def test_another_champion_takes_over_and_no_request_fails_meanwhile(trips: World) -> None:
     (row,) = rows_of(trips, 1)
     row.pop("_score")
     data, name = trips.settings.data, trips.pipeline.name
@@ -114,7 +120,7 @@ def test_another_champion_answers_within_two_seconds_and_no_request_fails(trips:
             response = client.post(f"/v1/pipelines/{name}/predict", json={"rows": [row]})
             assert response.status_code == 200, response.text
             seen.add(response.json()["predictions"][0]["version"])
-            assert time.monotonic() - began < 20  # two on a machine with nothing else to do
+            assert time.monotonic() - began < 20
     assert seen == {before, entry.version}
 
 
@@ -134,6 +140,32 @@ def test_a_killed_worker_loses_no_acknowledged_prediction_and_another_one_takes_
             ready(url)
     trips.declare()
     assert [one for (one,) in trips.ws.lake.rows(f"SELECT id FROM {name}.served ORDER BY id")] == sorted(acknowledged)
+
+
+def test_workers_of_a_killed_supervisor_end_and_give_the_port_back(trips: World) -> None:
+    data = trips.settings.data
+    trips.close()
+    with served(data, TRIPS, "--workers", "2") as (url, process):
+        handles = [os.pidfd_open(worker) for worker in _children(process.pid)]
+        process.kill()
+        for handle in handles:
+            assert select.select([handle], [], [], 40)[0], "A worker outlived its supervisor."
+            os.close(handle)
+    assert len(handles) == 2
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+
+
+def test_what_cannot_be_filled_is_said_by_readyz(trips: World) -> None:
+    name, data = trips.pipeline.name, trips.settings.data
+    champion = promotions.champion_at(trips.ws.state, name)
+    assert champion is not None
+    trips.ws.blobs.path(versions.version(trips.ws.state, name, champion).bundle).unlink()
+    trips.close()
+    with served(data, TRIPS, ready_with=503) as (url, _):
+        answer = httpx.get(f"{url}/readyz").json()
+    assert not answer["ready"] and set(answer["faults"]) == {name} and "blob" in answer["faults"][name]
 
 
 def _children(pid: int) -> list[int]:

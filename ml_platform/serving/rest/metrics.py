@@ -34,20 +34,31 @@ class Metrics:
             registry=self.registry,
         )
         self._errors = Counter(
-            "ml_platform_errors", "Requests that were not answered", ["pipeline", "code"], registry=self.registry
+            "ml_platform_unanswered_requests",
+            "Requests that were not answered",
+            ["pipeline", "code"],
+            registry=self.registry,
         )
-        self.log_bytes = Gauge(
-            "ml_platform_log_bytes", "Bytes of the log not in the lake yet", ["pipeline"], registry=self.registry
+        self.prediction_log_bytes = Gauge(
+            "ml_platform_prediction_log_bytes",
+            "Bytes of the log not in the lake yet",
+            ["pipeline"],
+            registry=self.registry,
         )
 
     def of_request(
-        self, pipeline: str, version: int, answers: Sequence[Mapping[str, Any]], predicting: float, logging: float
+        self,
+        pipeline: str,
+        version: int,
+        answers: Sequence[Mapping[str, Any]],
+        predict_seconds: float,
+        log_seconds: float,
     ) -> None:
         """Count what one request was answered with; seconds of features and model, and of the log."""
         named = str(version)
         self._predictions.labels(pipeline, named).inc(len(answers))
-        self.stage(pipeline, "predict", predicting)
-        self.stage(pipeline, "log", logging)
+        self.stage(pipeline, "predict", predict_seconds)
+        self.stage(pipeline, "log", log_seconds)
         scores = self._scores.labels(pipeline, named)
         for answer in answers:
             scores.observe(answer["score"])

@@ -1,17 +1,14 @@
 """The request of a pipeline as a pydantic model, from the feature definition in the bundle."""
 
-from datetime import date, datetime
-from decimal import Decimal
 from types import GenericAlias
-from typing import Annotated, Any
+from typing import Any
 
-import numpy as np
-import polars as pl
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.serving.rest.field_types import field_type
 
-MOST_ROWS = 1_000  # of one JSON request
+MAX_ROWS = 1_000  # of one JSON request
 
 
 def row_model(definition: FeatureDefinition) -> type[BaseModel]:
@@ -23,30 +20,14 @@ def row_model(definition: FeatureDefinition) -> type[BaseModel]:
     required = {*definition.keys, definition.at}
     fields: dict[str, Any] = {}
     for name, dtype in definition.row_schema.items():
-        kind = _kind(dtype)
+        kind = field_type(dtype)
         title = "prediction time" if name == definition.at else "key" if name in definition.keys else "input"
         fields[name] = (kind if name in required else kind | None, Field(description=f"{title}, {dtype}"))
-    return create_model(
-        "Row", __config__=ConfigDict(extra="forbid", allow_inf_nan=False, protected_namespaces=()), **fields
-    )
+    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    return create_model("Row", __config__=config, **fields)
 
 
 def rows_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
     """Validates the body of a request: `{"rows": [...]}`."""
-    rows: Any = (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MOST_ROWS))
-    return TypeAdapter(create_model("PredictRequest", __config__=ConfigDict(extra="forbid"), rows=rows))
-
-
-def _kind(dtype: pl.DataType) -> Any:
-    if isinstance(dtype, pl.Datetime):
-        return AwareDatetime if dtype.time_zone else datetime
-    if isinstance(dtype, pl.Decimal):
-        return Decimal
-    if dtype == pl.Boolean:
-        return bool
-    if dtype == pl.Date:
-        return date
-    if dtype.is_integer():
-        bounds = np.iinfo(str(dtype).lower())
-        return Annotated[int, Field(ge=bounds.min, le=bounds.max)]
-    return float if dtype.is_numeric() else str
+    rows: Any = (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MAX_ROWS))
+    return TypeAdapter(create_model("PredictRequest", __config__=ConfigDict(strict=True, extra="forbid"), rows=rows))

@@ -1,10 +1,12 @@
 """What a worker of the REST service holds: the versions that answer now, and the log of what it answered."""
 
 import json
+import logging
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ml_platform.errors import PlatformError
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.batch import key_of
@@ -24,10 +26,14 @@ from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.request_model import rows_adapter
 
 POLL = 0.5  # seconds between looks for another champion
+_RETRY = 2.0  # seconds, while something cannot be loaded: loading takes time from requests
+SERVICE = "the service"  # what has a fault that is of no single pipeline
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Answering:
+class ServedVersion:
     """A version that answers, with all that a request needs."""
 
     deployment: Deployment
@@ -37,54 +43,70 @@ class Answering:
 
 
 class Service:
-    """The pipelines of one worker. One thread predicts; another looks for changes and swaps what answers.
+    """The pipelines of one worker. The event loop and one more thread predict; one thread looks for new deployments.
 
     Args:
         blobs: Where bundles are.
         store: The online store.
         logs: The folder with one folder of log segments a pipeline.
         budget: Bytes that the segments of a pipeline may take.
+        pipelines: Which pipelines answer; others in the store do not.
     """
 
-    def __init__(self, blobs: Blobs, store: OnlineStore, logs: Path, budget: int) -> None:
+    def __init__(self, blobs: Blobs, store: OnlineStore, logs: Path, budget: int, pipelines: Collection[str]) -> None:
         self.metrics = Metrics()
+        self.served: Mapping[str, ServedVersion] = {}  # replaced as a whole: the event loop iterates over it
+        self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
+        self.large_requests = ThreadPoolExecutor(1, "large requests")  # one thread, so one connection to the store
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
-        self.answering: dict[str, Answering] = {}
-        self.faults: dict[str, str] = {}  # pipeline → why its newest deployment does not answer
-        self._turn = threading.Lock()
-        self._changes = -1
-        self._stopped = threading.Event()
+        self._pipelines = frozenset(pipelines)
+        self._open_logs: dict[str, PredictionLog] = {}
+        self._log_lock = threading.Lock()
+        self._changes: int | None = None
+        self._looked, self._stopped = threading.Event(), threading.Event()
 
     def start(self) -> None:
         """Load what is deployed, and look for changes from now on."""
-        self.look()
         threading.Thread(target=self._watch, name="deployments", daemon=True).start()
+        self._looked.wait()
 
     def stop(self) -> None:
         """End the looking, and seal the log."""
         self._stopped.set()
-        with self._turn:
-            for one in self.answering.values():
-                one.log.seal()
+        self.large_requests.shutdown()
+        with self._log_lock:
+            for log in self._open_logs.values():
+                log.seal()
 
-    def look(self) -> None:
-        """Take up deployments that are new. What cannot be loaded leaves the version before it at work."""
+    def take_up_changes(self) -> None:
+        """Take up deployments that are new. What cannot be loaded leaves the version before it at work.
+
+        While there are faults everything is looked at again, because a fault may pass without a change of the store.
+        One thread calls it: numbers of `OnlineStore.changes` are compared within a thread only.
+        """
         changes = self._store.changes()
-        if changes == self._changes:
+        if changes == self._changes and not self.faults:
             return
+        served, faults = {}, {}
         for name, deployment in self._store.deployments().items():
-            before = self.answering.get(name)
+            if name not in self._pipelines:
+                continue
+            previous = self.served.get(name)
+            if previous is not None:
+                served[name] = previous
             try:
-                if before is None or before.deployment != deployment:
-                    self.answering[name] = self._loaded(deployment, before)
-                self.faults.pop(name, None)
+                if previous is None or previous.deployment != deployment:
+                    served[name] = self._loaded(deployment)
             except PlatformError as error:
-                self.faults[name] = str(error)
-        self._changes = changes
+                faults[name] = str(error)
+            except Exception as error:  # a bundle may hold anything: one pipeline's fault stops no other pipeline
+                _log.exception("Version %s of %s cannot be loaded", deployment.version, name)
+                faults[name] = f"Version {deployment.version} cannot be loaded: {first_line(error)}."
+        self.served, self.faults, self._changes = served, faults, changes
 
-    def predict(self, answering: Answering, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    def predict(self, served_version: ServedVersion, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Answer validated rows and log them before anybody hears the answers."""
-        predictor, name = answering.predictor, answering.deployment.pipeline
+        predictor, name = served_version.predictor, served_version.deployment.pipeline
         answers, lines = [], []
         requested = datetime.now(UTC).isoformat(timespec="microseconds")
         started = time.perf_counter()
@@ -94,27 +116,31 @@ class Service:
             answers.append(answer)
             lines.append(_line(predictor, row, prediction, answer, requested))
         predicted = time.perf_counter()
-        with self._turn:
-            answering.log.append(lines)
+        with self._log_lock:
+            served_version.log.append(lines)
         self.metrics.of_request(name, predictor.version, answers, predicted - started, time.perf_counter() - predicted)
         return answers
 
     def _watch(self) -> None:
-        while not self._stopped.wait(POLL):
+        while True:
             try:
-                self.look()
-                with self._turn:
-                    for one in self.answering.values():
-                        one.log.seal_old()
-                self.faults.pop("", None)
-            except Exception as error:  # the store may be busy or gone for a while: it is said by /readyz
-                self.faults[""] = str(error)
+                self.take_up_changes()
+                with self._log_lock:
+                    for log in self._open_logs.values():
+                        log.seal_old()
+            except Exception as error:  # the store or the disk may be busy or gone for a while: /readyz says so
+                self.faults = {**self.faults, SERVICE: first_line(error)}
+            self._looked.set()
+            if self._stopped.wait(_RETRY if self.faults else POLL):
+                return
 
-    def _loaded(self, deployment: Deployment, before: Answering | None) -> Answering:
+    def _loaded(self, deployment: Deployment) -> ServedVersion:
         bundle = bundles.load(self._blobs, deployment.bundle)
         predictor = OnlinePredictor(bundle, deployment.version, self._store)
-        log = before.log if before else PredictionLog(self._logs / deployment.pipeline, budget=self._budget)
-        return Answering(deployment, predictor, rows_adapter(predictor.definition), log)
+        name = deployment.pipeline
+        if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
+            self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
+        return ServedVersion(deployment, predictor, rows_adapter(predictor.definition), self._open_logs[name])
 
 
 def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
@@ -122,7 +148,7 @@ def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Pred
     return {
         "id": uuid.uuid4().hex,
         "key": key_of(row, {name: predictor.definition.row_schema[name] for name in predictor.definition.keys}),
-        "at": _plain(row[at]) if at else None,
+        "at": _json_value(row[at]) if at else None,
         "version": prediction.version,
         "score": prediction.score,
         "scores": prediction.scores,
@@ -138,8 +164,8 @@ def _line(
     answer: Mapping[str, Any],
     requested: str,
 ) -> dict[str, Any]:
-    inputs = {name: _plain(row[name]) for name in predictor.definition.row_schema}
-    features = {name: _plain(value) for name, value in prediction.features.items()}
+    inputs = {name: _json_value(row[name]) for name in predictor.definition.row_schema}
+    features = {name: _json_value(value) for name, value in prediction.features.items()}
     return {
         **{name: answer[name] for name in ("id", "key", "at", "version", "score", "scores", "class")},
         "requested_at": requested,
@@ -150,7 +176,7 @@ def _line(
     }
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     """A value as JSON has it; NaN and infinity as text."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds")

@@ -1,61 +1,70 @@
 """The service as a whole: workers that answer, and the one process that fills the store and moves the log."""
 
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from ml_platform.errors import PlatformError, ServingError
+from ml_platform import interrupts
+from ml_platform.errors import PlatformError, ServingError, first_line
+from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.filling import newest_validated_record
 from ml_platform.serving.log_mover import move
+from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment
-from ml_platform.serving.rest.worker import logs_folder, store_path
+from ml_platform.serving.rest import filling_faults
+from ml_platform.serving.rest.folders import logs_folder, store_path
+from ml_platform.serving.rest.workers import Workers
 from ml_platform.serving.sqlite_store import SQLiteStore
-from ml_platform.state import ledger
+from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
-_MOVED_EVERY = 10.0  # seconds
-_GRACE = 25.0  # seconds until a worker that was asked to end is killed
+_MOVE_INTERVAL = 10.0  # seconds
 
 
 class Supervisor:
-    """Deploys champions, keeps workers running, moves the log. As a context it serves; call `turn` each second.
+    """Deploys champions, keeps workers running, moves the log. As a context it serves; call `run_once` each second.
 
     Args:
         stores: Opened for writing.
         pipelines: Whose champions answer.
         port: On 127.0.0.1; 0 takes a free one.
         workers: How many processes answer.
-        tell: Hears of deployments and faults, one line each.
+        report: Hears of deployments and faults, one line each.
 
     Raises:
         ServingError: When the port is taken.
     """
 
     def __init__(
-        self, stores: Stores, pipelines: Sequence[str], port: int, workers: int, tell: Callable[[str], None]
+        self, stores: Stores, pipelines: Sequence[str], port: int, workers: int, report: Callable[[str], None]
     ) -> None:
-        self._stores, self._pipelines, self._count, self._tell = stores, pipelines, workers, tell
+        self._stores, self._pipelines, self._report = stores, pipelines, report
         self._online = stores.settings.online
         self._store = SQLiteStore(store_path(self._online))
-        self._keeps = timedelta(days=stores.settings.online_days)
-        self._seen: dict[str, tuple[int | None, int]] = {}
+        self._answered_span = timedelta(days=stores.settings.online_days)
+        self._deployed_marks: dict[str, tuple[int | None, tuple[int, ...]]] = {}
+        self._tables: dict[tuple[str, int], tuple[str, ...]] = {}  # that a version's features read
         self._faults: dict[str, str] = {}
-        self._moved = 0.0
-        self._workers: list[subprocess.Popen[bytes]] = []
+        self._published_faults: dict[str, str] | None = None
+        self._last_move = 0.0
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind(("127.0.0.1", port))
         except OSError as error:
+            self._socket.close()
+            self._store.close()
             raise ServingError(
                 f"Port {port} of 127.0.0.1 cannot be used: {error.strerror}.", remedy="--port 0 takes a free one."
             ) from None
+        self._workers = Workers(workers, self._command, [self._socket.fileno()], report)
 
     @property
     def url(self) -> str:
@@ -63,77 +72,101 @@ class Supervisor:
         return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def __enter__(self) -> Self:
-        self._deploy()
-        for _ in range(self._count):
-            self._workers.append(self._started())
+        with ExitStack() as failed:
+            failed.callback(self._close)
+            self._deploy()
+            self._workers.restart()
+            failed.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for worker in self._workers:
-            worker.terminate()
-        for worker in self._workers:
-            try:
-                worker.wait(_GRACE)
-            except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
-        self._move()
-        self._socket.close()
-        self._store.close()
+        self._close()
 
-    def turn(self) -> None:
-        """Take up new champions and rows, start workers that ended again, move what was answered."""
+    def run_once(self) -> None:
+        """Take up new champions and rows, start workers that ended again, move what was answered.
+
+        Raises:
+            ServingError: When workers end again and again before they are ready.
+        """
         self._deploy()
-        for index, worker in enumerate(self._workers):
-            if worker.poll() is not None:
-                self._tell(f"A worker ended with code {worker.returncode}; another one starts.")
-                self._workers[index] = self._started()
-        if time.monotonic() - self._moved >= _MOVED_EVERY:
+        self._workers.restart()
+        if time.monotonic() - self._last_move >= _MOVE_INTERVAL:
             self._move()
+
+    def _close(self) -> None:
+        with ExitStack() as closing:
+            closing.callback(self._store.close)
+            closing.callback(self._socket.close)
+            closing.callback(self._move, stopping=True)
+            closing.callback(self._workers.stop)
 
     def _deploy(self) -> None:
         for name in self._pipelines:
-            marks = (champion_at(self._stores.state, name), self._rows())
-            if self._seen.get(name) == marks:
-                continue
-            before = self._store.deployments().get(name)
             try:
-                deployment = deploy_champion(self._stores, name, self._store, self._keeps)
-            except PlatformError as error:
-                self._fault(name, str(error))
-                continue
-            self._faults.pop(name, None)
-            self._seen[name] = marks
-            if deployment != before:
-                self._tell(_told(name, deployment))
+                self._deploy_changes(name)
+                self._faults.pop(name, None)
+            except Exception as error:  # of any library, such as a full disk: what is deployed answers meanwhile
+                interrupts.stop_if_arrived()
+                self._fault(name, error)
+        self._publish_faults()
 
-    def _rows(self) -> int:
-        """The newest record of any asset: while it stands, no table has other rows."""
-        return ledger.newest_number(self._stores.state)
+    def _publish_faults(self) -> None:
+        """Let /readyz of the workers tell what cannot be filled."""
+        faults = {name: self._faults[name] for name in self._pipelines if name in self._faults}
+        if faults == self._published_faults:
+            return
+        try:
+            filling_faults.write(self._online, faults)
+            self._published_faults = faults
+            self._faults.pop("faults for /readyz", None)
+        except OSError as error:
+            self._fault("faults for /readyz", error)
 
-    def _move(self) -> None:
-        self._moved = time.monotonic()
+    def _deploy_changes(self, name: str) -> None:
+        champion = champion_at(self._stores.state, name)
+        marks = (champion, self._records(name, champion))
+        if self._deployed_marks.get(name) == marks:
+            return
+        previous = self._store.deployments().get(name)
+        deployment = deploy_champion(self._stores, name, self._store, self._answered_span)
+        self._deployed_marks[name] = marks
+        if deployment != previous:
+            self._report(_deployment_message(name, deployment))
+
+    def _records(self, name: str, champion: int | None) -> tuple[int, ...]:
+        """The newest record of each table that the champion's features read: while they stand, it has no other rows."""
+        if champion is None:
+            return ()
+        if (name, champion) not in self._tables:
+            version = versions.version(self._stores.state, name, champion)
+            definition = OnlinePredictor.definition_of(bundles.load(self._stores.blobs, version.bundle))
+            self._tables[name, champion] = tuple(definition.tables)
+        return tuple(newest_validated_record(self._stores.state, table) for table in self._tables[name, champion])
+
+    def _move(self, *, stopping: bool = False) -> None:
+        self._last_move = time.monotonic()
         for name in self._pipelines:
             folder = logs_folder(self._online) / name
-            if not folder.is_dir():
-                continue
             try:
-                move(self._stores, name, folder)
+                if folder.is_dir():
+                    move(self._stores, name, folder)
                 self._faults.pop(f"log of {name}", None)
-            except PlatformError as error:  # the segments stay, and are moved later
-                self._fault(f"log of {name}", str(error))
+            except Exception as error:  # of any library: the segments stay, and are moved later
+                if not stopping:  # else Ctrl-C arrived long ago
+                    interrupts.stop_if_arrived()
+                self._fault(f"log of {name}", error)
 
-    def _fault(self, what: str, text: str) -> None:
-        """Say a fault once, until it is another one."""
+    def _fault(self, what: str, error: Exception) -> None:
+        """Report a fault once, until it is another one."""
+        text = str(error) if isinstance(error, PlatformError) else f"{type(error).__name__}: {first_line(error)}."
         if self._faults.get(what) != text:
             self._faults[what] = text
-            self._tell(f"{what}: {text}")
+            self._report(f"{what}: {text}")
 
-    def _started(self) -> subprocess.Popen[bytes]:
-        number = self._socket.fileno()
-        command = [sys.executable, "-m", "ml_platform.serving.rest.worker", str(number)]
-        return subprocess.Popen(command, pass_fds=[number])  # noqa: S603  # this interpreter and our own module
+    def _command(self, lifeline: int) -> list[str]:
+        descriptors = [str(self._socket.fileno()), str(lifeline)]
+        return [sys.executable, "-m", "ml_platform.serving.rest.worker", *descriptors, *self._pipelines]
 
 
-def _told(name: str, deployment: Deployment | None) -> str:
+def _deployment_message(name: str, deployment: Deployment | None) -> str:
     return f"{name} has no champion yet." if deployment is None else f"{name}@{deployment.version} answers."

@@ -3,42 +3,62 @@
 import os
 import socket
 import sys
-from pathlib import Path
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ml_platform.serving.rest.folders import logs_folder, store_path
+
+if TYPE_CHECKING:
+    import uvicorn
+
+READY = b"r"  # what a worker sends once it answers
 
 
 def main() -> None:
-    """Serve until SIGTERM, then finish the requests that are under way.
+    """Serve until SIGTERM or the end of the supervisor, then finish the requests that are under way.
 
-    The arguments are the file descriptor of the listening socket and the names of the pipelines, or none for all.
+    The arguments are the file descriptors of the listening socket and of the socket to the supervisor, and the names
+    of the pipelines that answer.
     """
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one row at a time; threads would only wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     import uvicorn
 
     from ml_platform.lake.blobs import Blobs
+    from ml_platform.serving.rest import filling_faults
     from ml_platform.serving.rest.app import create_app
     from ml_platform.serving.rest.service import Service
     from ml_platform.serving.sqlite_store import SQLiteStore
     from ml_platform.settings import Settings
 
     settings = Settings()
-    listening = socket.socket(fileno=int(sys.argv[1]))
+    listening, lifeline = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     store = SQLiteStore(store_path(settings.online))
-    service = Service(Blobs(settings), store, logs_folder(settings.online), settings.log_budget_bytes)
+    logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[3:]
+    service = Service(Blobs(settings), store, logs, budget, pipelines)
     config = uvicorn.Config(
-        create_app(service), log_level="warning", access_log=False, timeout_graceful_shutdown=20, server_header=False
+        create_app(
+            service,
+            started=lambda: lifeline.sendall(READY),
+            filling_faults=partial(filling_faults.read, settings.online),
+        ),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=20,
+        server_header=False,
     )
-    uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    threading.Thread(target=_stop_with_supervisor, args=(lifeline, server), name="supervisor", daemon=True).start()
+    server.run(sockets=[listening])
 
 
-def store_path(online: Path) -> Path:
-    """Where the online store is in the folder of the service."""
-    return online / "store.sqlite"
-
-
-def logs_folder(online: Path) -> Path:
-    """Where the prediction log is."""
-    return online / "log"
+def _stop_with_supervisor(lifeline: socket.socket, server: "uvicorn.Server") -> None:
+    """Nobody fills the store or moves the log without a supervisor: end, and give the port back."""
+    with suppress(ConnectionResetError):  # it never read that this worker is ready
+        lifeline.recv(1)  # the supervisor sends nothing: this returns when it is gone, however it ended
+    server.should_exit = True
 
 
 if __name__ == "__main__":

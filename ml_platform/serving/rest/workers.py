@@ -1,0 +1,105 @@
+"""The worker processes of a service: started, started again, and ended together."""
+
+import socket
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ml_platform import interrupts
+from ml_platform.errors import ServingError
+
+_GRACE = 25.0  # seconds until a worker that was asked to end is killed
+_TRIES = 5  # ends of a worker within _WITHIN, never ready, after which the service gives up
+_WITHIN = 60.0  # seconds
+
+
+@dataclass
+class _Worker:
+    """lifeline: the worker writes to it when it is ready. It ends when this process, and so our end of it, is gone."""
+
+    process: subprocess.Popen[bytes]
+    lifeline: socket.socket
+
+    def was_ready(self) -> bool:
+        """Whether it answered before it ended."""
+        try:
+            return bool(self.lifeline.recv(1, socket.MSG_DONTWAIT))
+        except ConnectionResetError:
+            return False
+
+
+class Workers:
+    """Keeps `count` processes running. None of them outlives this process.
+
+    Args:
+        count: How many.
+        command: Makes the command of a worker from the file descriptor of its end of the lifeline.
+        inherited: File descriptors that workers have besides.
+        report: Hears of ends, one line each.
+    """
+
+    def __init__(
+        self, count: int, command: Callable[[int], list[str]], inherited: Sequence[int], report: Callable[[str], None]
+    ) -> None:
+        self._count, self._command, self._inherited, self._report = count, command, tuple(inherited), report
+        self._workers: list[_Worker] = []
+        self._unready_ends: deque[float] = deque()
+        self._start_from = 0.0
+
+    def restart(self, now: float | None = None) -> None:
+        """Start workers that are missing; call it each second or so. After ends that were never ready it waits longer.
+
+        Args:
+            now: Seconds of the monotonic clock, when it is not that.
+
+        Raises:
+            ServingError: When workers end again and again before they are ready.
+        """
+        now = time.monotonic() if now is None else now
+        for worker in [worker for worker in self._workers if worker.process.poll() is not None]:
+            self._workers.remove(worker)
+            with worker.lifeline:
+                self._ended(worker, now)
+        if now >= self._start_from:
+            while len(self._workers) < self._count:
+                self._workers.append(self._started())
+
+    def stop(self) -> None:
+        """End all of them: requests under way are answered."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            try:
+                worker.process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+                worker.process.wait()
+            worker.lifeline.close()
+        self._workers.clear()
+
+    def _ended(self, worker: _Worker, now: float) -> None:
+        code = worker.process.returncode
+        if worker.was_ready():
+            self._report(f"A worker ended with code {code}; another one starts.")
+            return
+        self._unready_ends.append(now)
+        while self._unready_ends[0] < now - _WITHIN:
+            self._unready_ends.popleft()
+        tries = len(self._unready_ends)
+        if tries >= _TRIES * self._count:
+            raise ServingError(
+                f"Workers ended {tries} times within a minute before they were ready, the last one with code {code}.",
+                remedy="The lines above say why.",
+            )
+        wait = 2.0 ** (tries // self._count)  # seconds: 2, 4, 8, 16 with one worker
+        self._start_from = now + wait
+        self._report(f"A worker ended with code {code} before it was ready; another one starts in {wait:.0f} seconds.")
+
+    def _started(self) -> _Worker:
+        ours, theirs = socket.socketpair()
+        with theirs, interrupts.not_inherited():  # this process ends its workers, after Ctrl-C too
+            number = theirs.fileno()
+            process = subprocess.Popen(self._command(number), pass_fds=[*self._inherited, number])  # noqa: S603  # ours
+        return _Worker(process, ours)

@@ -1,0 +1,89 @@
+"""What a worker serves and its supervisor survives: new deployments, faults that pass, pipelines of others."""
+
+import dataclasses
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ml_platform.models import bundle as bundles
+from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.online_store import Deployment
+from ml_platform.serving.rest import filling_faults
+from ml_platform.serving.rest.folders import logs_folder
+from ml_platform.serving.rest.service import Service
+from ml_platform.serving.rest.supervisor import Supervisor
+from ml_platform.serving.sqlite_store import SQLiteStore
+from ml_platform.state import promotions
+from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.serving.service import until
+from ml_platform_tests.world import World
+
+BUDGET = 1_000_000  # bytes
+
+
+@pytest.fixture
+def trips(open_world: OpenWorld, february: Path) -> World:
+    return open_world(february)
+
+
+def deployed(world: World, folder: Path) -> tuple[SQLiteStore, Deployment]:
+    """A store with the champion, and its deployment."""
+    store = SQLiteStore(folder / "store.sqlite")
+    deployment = deploy_champion(world.ws, world.pipeline.name, store, None)
+    assert deployment is not None
+    return store, deployment
+
+
+def service(world: World, folder: Path, *pipelines: str) -> Service:
+    """A worker's service, with a connection of its own."""
+    return Service(world.ws.blobs, SQLiteStore(folder / "store.sqlite"), folder / "log", BUDGET, pipelines)
+
+
+def test_a_deployment_right_after_the_start_is_served(trips: World, tmp_path: Path) -> None:
+    name = trips.pipeline.name
+    with closing(deployed(trips, tmp_path)[0]) as store:
+        worker = service(trips, tmp_path, name)
+        worker.start()
+        first = worker.served[name].deployment.version
+        rollback = promotions.rollback(trips.ws.state, name, why="a test", actor="test")
+        deploy_champion(trips.ws, name, store, timedelta(days=365))
+        until(lambda: worker.served[name].deployment.version == rollback.version != first)
+        worker.stop()
+
+
+def test_a_fault_of_one_pipeline_stops_no_other_one_and_passes_without_a_change_of_the_store(
+    trips: World, tmp_path: Path
+) -> None:
+    name = trips.pipeline.name
+    store, deployment = deployed(trips, tmp_path)
+    broken = dataclasses.replace(bundles.load(trips.ws.blobs, deployment.bundle), definition='{"format": 1}')
+    with closing(store):
+        store.deploy(Deployment("broken", 1, bundles.save(trips.ws.blobs, broken), datetime.now(UTC)))
+        blob = trips.ws.blobs.path(deployment.bundle)
+        blob.rename(blob.with_suffix(".away"))
+        worker = service(trips, tmp_path, "broken", name)
+        worker.take_up_changes()
+        assert set(worker.faults) == {"broken", name} and not worker.served
+        assert "Version 1 cannot be loaded" in worker.faults["broken"]  # a KeyError, which the platform does not raise
+        blob.with_suffix(".away").rename(blob)
+        worker.take_up_changes()
+    assert (set(worker.served), set(worker.faults)) == ({name}, {"broken"})
+
+
+def test_a_worker_serves_only_the_pipelines_that_it_was_started_for(trips: World, tmp_path: Path) -> None:
+    with closing(deployed(trips, tmp_path)[0]):
+        worker = service(trips, tmp_path, "other")
+        worker.take_up_changes()
+    assert not worker.served and not worker.faults
+
+
+def test_an_error_of_any_library_is_reported_once_and_leaves_the_supervisor_running(trips: World) -> None:
+    name = trips.pipeline.name
+    (logs_folder(trips.settings.online) / name / "1.jsonl").mkdir(parents=True)  # no file: Python's own error
+    reported: list[str] = []
+    with Supervisor(trips.ws, [name], 0, 0, reported.append) as supervisor:
+        supervisor.run_once()
+    assert sum(line.startswith(f"log of {name}: IsADirectoryError") for line in reported) == 1
+    assert filling_faults.read(trips.settings.online) == {}  # the champion answers all the same
