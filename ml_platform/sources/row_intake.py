@@ -11,7 +11,7 @@ from ml_platform.sources.source import RowSink
 
 
 class RowIntake(RowSink):
-    """Holds one frame at a time; a version of several frames is written to the lake's staging folder.
+    """Holds at most two frames; a version of several frames is written to the lake's staging folder.
 
     `prepare` gives the form in which rows are stored, from the frame, the number of its first row and the fingerprint
     of the content. It raises FileRefused for what cannot be.
