@@ -6,7 +6,7 @@ import polars as pl
 
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.frames import staged
-from ml_platform.lake.staging import Rows, Staged
+from ml_platform.lake.staging import Rows, discard
 from ml_platform.sources.source import RowSink
 
 
@@ -48,7 +48,5 @@ class RowIntake(RowSink):
 
     def discard(self) -> None:
         """Forget what was taken."""
-        for rows in self._staged:
-            if isinstance(rows, Staged):
-                rows.path.unlink(missing_ok=True)
+        discard(self._staged)
         self._staged, self._frame, self.height = [], None, 0

@@ -79,9 +79,7 @@ def _of_the_machine(error: Exception) -> bool:
     from sqlalchemy.exc import DBAPIError
 
     of_a_database = isinstance(error, duckdb.Error | DBAPIError | OSError | LakeError | StateError)
-    return (
-        isinstance(error, ProcessKilled) or is_of_the_machine(error) or (of_a_database and is_lost_connection(error))
-    )
+    return isinstance(error, ProcessKilled) or is_of_the_machine(error) or (of_a_database and is_lost_connection(error))
 
 
 def _verdicts(gate: Gate, candidate: Candidate, findings: Iterable[Finding]) -> list[Verdict]:
