@@ -44,8 +44,8 @@ def tell_lost(planner: "Planner") -> None:
         (True, f"`ml-platform run {name}` makes {{}} again."),
         (
             False,
-            f"A change since then keeps a run from making {{}} again: `ml-platform restore FOLDER`, or "
-            f"`ml-platform run {name} --recompute` makes new ones.",
+            "No run makes {} again, because its key changed or the partition is settled: `ml-platform restore FOLDER`, "
+            f"or `ml-platform run {name} --recompute` makes new ones.",
         ),
     ):
         of_kind = [one.words for one in lost if one.made_again is again]

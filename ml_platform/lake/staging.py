@@ -1,7 +1,8 @@
 """Long work before the lock: results that wait in a Parquet file until a transaction takes them."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,23 @@ class Staged:
 
 
 Rows = pl.DataFrame | Staged
+
+
+def discard(rows: Iterable[Rows]) -> None:
+    """Remove those of the rows that are staged. What a transaction took is gone already."""
+    for part in rows:
+        if isinstance(part, Staged):
+            part.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def discarded_on_error(rows: Iterable[Rows]) -> Iterator[None]:
+    """Remove staged rows when the body raises: no transaction will take them. An interrupt counts, too."""
+    try:
+        yield
+    except BaseException:
+        discard(rows)
+        raise
 
 
 def stage(lake: Lake, sql: str, parameters: list[Any] | None = None) -> Staged:

@@ -50,7 +50,10 @@ class TrainingData:
         return part(self.path, name, [*self.columns, "_label"])
 
     def rows(self, name: str, classes: Sequence[str] = ()) -> Rows:
-        """The same without the rows of other classes than `classes` (empty: all), whatever the size of the part."""
+        """The rows of one part whose label is one of `classes` (empty: all).
+
+        They come in chunks where the training set has more than `in_memory` values.
+        """
         stored = pl.scan_parquet(self.path)
         wanted = pl.col("_part") == name
         if classes:

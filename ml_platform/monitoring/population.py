@@ -37,10 +37,12 @@ class Ordered:
 class Population:
     """One side of a comparison.
 
-    kinds:  its columns; "nothing" for one that has no type because it has no value, None for a type
-            that cannot be compared. numbers: reads some columns of numbers, and gives them one after the other.
-            levels: counts the levels of one column. Whoever keeps the rows counts levels at a fraction of what
-            reading a million texts costs.
+    rows: how many it has.
+    kinds: its columns; "nothing" for one that has no type because it has no value, None for a type that cannot be
+        compared.
+    numbers: reads some columns of numbers, and gives them one after the other.
+    levels: counts the levels of one column. Whoever keeps the rows counts levels at a fraction of what reading a
+        million texts costs.
     """
 
     rows: int

@@ -111,7 +111,8 @@ def _quarantine_share(s: _Subject) -> CheckResult:
     are = f"{bad:,} of {counted(bad + good, 'row is', 'rows are')} in quarantine ({share:.2%})"
     description = f"{are}; at most {QUARANTINE_SHARE:.0%} are allowed"
     if rules:
-        description += f". Most of them break the rule {next(iter(rules))}"
+        rule, broken = next(iter(rules.items()))
+        description += f". The rule broken most often is {rule}, by {broken:,} of them"
     return CheckResult(
         "quarantine_share",
         share <= QUARANTINE_SHARE,

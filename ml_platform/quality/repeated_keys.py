@@ -9,7 +9,8 @@ from ml_platform.spec.tables import Table
 def repeated_keys(lake: Lake, table: Table, partition: str) -> tuple[int, str]:
     """How many keys of the partition have several current rows, and in which partitions, as a text.
 
-    Rows of other partitions are only compared with the hashes of this one's keys, and nothing of them is held.
+    Rows of other partitions are only compared with the hashes of this one's keys. Only hashes of keys that may be
+    repeated are held.
     """
     names = table.key or tuple(table.columns)
     here = f"_partition = {literal(partition)}"

@@ -4,23 +4,25 @@ A worker appends whole lines to a segment of its own and holds a lock on it. A f
 name; one whose worker is gone is sealed by whoever moves segments to the lake.
 """
 
+import errno
 import fcntl
 import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import ServingError
 
-OPEN, SEALED = ".open", ".jsonl"
+OPEN, SEALED, DAMAGED = ".open", ".jsonl", ".damaged"
 _NEW = ".new"
 SEGMENT_BYTES = 8_000_000
 SEGMENT_SECONDS = 20.0
-_RECOUNTED = 1.0  # seconds between looks at what the folder holds
+_RECOUNT_SECONDS = 1.0  # between looks at what the folder holds
+_NEW_SECONDS = 60.0  # age from which on a segment that never got its first name is nobody's; it takes microseconds
 
 
 class PredictionLog:
@@ -43,8 +45,10 @@ class PredictionLog:
         self._segment_bytes, self._segment_seconds = segment_bytes, segment_seconds
         self._file: int | None = None
         self._path = folder
-        self._size, self._began = 0, 0.0
-        self._backlog, self._counted = 0, 0.0
+        self._size, self._opened_at = 0, 0.0
+        self._has_torn_line = False
+        self._seal_error: ServingError | None = None
+        self._counted, self._counted_at = 0, 0.0
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
@@ -53,57 +57,118 @@ class PredictionLog:
     def append(self, lines: Sequence[Mapping[str, Any]]) -> None:
         """Write these records, all or none. Once this returns, a kill of the process loses none of them.
 
-        Raises ServingError when the budget is used up or the disk is full.
+        A segment that cannot be sealed is no error here, because the records are safe: the next record seals it, or
+        `seal_old`, which raises the error.
+
+        Raises ServingError when the budget is used up, the disk is full or the folder cannot be written.
         """
         data = b"".join(json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n" for line in lines)
-        if self.backlog + len(data) > self.budget:
+        if time.monotonic() - self._counted_at > _RECOUNT_SECONDS:
+            self._counted, self._counted_at = self.backlog, time.monotonic()
+        if self._counted + len(data) > self.budget:
             raise ServingError(
-                f"The prediction log {self.folder} holds {self._backlog:,} bytes, and its budget is {self.budget:,}.",
+                f"The prediction log {self.folder} holds {self._counted:,} bytes, and its budget is {self.budget:,}.",
                 remedy="See why it is not moved to the lake, or raise ML_PLATFORM_LOG_BUDGET_BYTES.",
             )
         try:
-            if self._file is None:
-                self._open()
-            assert self._file is not None  # opened above
-            written = os.write(self._file, data)
-            if written < len(data):  # the disk filled: take the torn line back
-                os.ftruncate(self._file, self._size)
-                raise OSError(28, "No space left on device")
+            self._write(data)
         except OSError as error:
             raise _unwritable(self.folder, error) from error
-        self._size += len(data)
-        self._backlog += len(data)
+        self._counted += len(data)
         if self._size >= self._segment_bytes:
-            self.seal()
+            try:
+                self.seal()
+            except ServingError as error:
+                self._seal_error = error
 
     def seal_old(self) -> None:
-        """Seal the segment when it is old enough, so that what it holds reaches the lake."""
-        if self._file is not None and time.monotonic() - self._began >= self._segment_seconds:
-            self.seal()
+        """Seal the segment when it is old or large enough, so that what it holds reaches the lake.
+
+        Raises ServingError when that fails, or failed at a record since the last call.
+        """
+        failed, self._seal_error = self._seal_error, None
+        if self._file is not None:
+            is_old = time.monotonic() - self._opened_at >= self._segment_seconds
+            if is_old or self._size >= self._segment_bytes:
+                self.seal()
+                return
+        if failed is not None:
+            raise failed
 
     def seal(self) -> None:
-        """Give the segment its final name. The next record begins another."""
-        if self._file is not None:
+        """Give the segment its final name. The next record begins another.
+
+        Raises ServingError when the disk refuses; the segment stays open then. One that is gone is given up.
+        """
+        if self._file is None:
+            return
+        try:
+            self._take_back()
             os.fsync(self._file)
             self._path.rename(self._path.with_suffix(SEALED))
-            os.close(self._file)
-            self._file = None
+        except FileNotFoundError as error:
+            self._close()
+            raise ServingError(
+                f"The log segment {self._path} is gone, and the predictions in it are lost.",
+                remedy="Let nothing but the service change that folder.",
+            ) from error
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+        self._close()
 
     @property
     def backlog(self) -> int:
-        """Bytes in all segments of the folder, as of the last second."""
-        if time.monotonic() - self._counted > _RECOUNTED:
-            self._backlog, self._counted = size_of(self.folder), time.monotonic()
-        return self._backlog
+        """Bytes in all segments of the folder now, damaged ones included. Other threads may ask.
+
+        Raises ServingError when the folder cannot be read.
+        """
+        try:
+            return size_of(self.folder)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    def _write(self, data: bytes) -> None:
+        if self._file is None:
+            self._open()
+        assert self._file is not None  # opened above
+        self._take_back()
+        try:
+            if os.write(self._file, data) < len(data):
+                raise OSError(errno.ENOSPC, "a record was written in part")
+        except OSError:
+            self._has_torn_line = True
+            with suppress(OSError):  # the next record, or the sealing, tries again before anything else
+                self._take_back()
+            raise
+        self._size += len(data)
+
+    def _take_back(self) -> None:
+        """Cut off what a failed write left after the last whole record."""
+        if self._has_torn_line:
+            assert self._file is not None  # it is the open segment that has one
+            os.ftruncate(self._file, self._size)
+            self._has_torn_line = False
 
     def _open(self) -> None:
-        # The name sorts by the time at which the segment began; it tells the segment from every other.
-        self._path = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}{OPEN}"
-        unlocked = self._path.with_suffix(_NEW)  # who seals abandoned segments must not see it before it is locked
-        self._file = os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        unlocked.rename(self._path)
-        self._size, self._began = 0, time.monotonic()
+        # The name sorts by the time at which the segment was opened; it tells the segment from every other.
+        path = self.folder / f"{time.time_ns():020d}-{secrets.token_hex(4)}{OPEN}"
+        unlocked = path.with_suffix(_NEW)  # who seals abandoned segments must not see it before it is locked
+        file = os.open(unlocked, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            unlocked.rename(path)
+        except OSError:
+            os.close(file)
+            with suppress(OSError):  # `seal_abandoned` removes it then
+                unlocked.unlink()
+            raise
+        self._file, self._path, self._size, self._opened_at = file, path, 0, time.monotonic()
+
+    def _close(self) -> None:
+        file, self._file, self._has_torn_line = self._file, None, False
+        assert file is not None  # only an open segment is closed
+        with suppress(OSError):  # it was synchronised, or is gone
+            os.close(file)
 
 
 def size_of(folder: Path) -> int:
@@ -116,30 +181,40 @@ def size_of(folder: Path) -> int:
 
 
 def seal_abandoned(folder: Path) -> None:
-    """Seal the segments whose worker is gone: nobody holds their lock."""
+    """Seal the segments whose worker is gone: nobody holds their lock. Those that never had a record are removed."""
     for path in sorted(folder.glob(f"*{OPEN}")):
-        with suppress(FileNotFoundError), path.open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            path.rename(path.with_suffix(SEALED))
+        if _is_unlocked(path):
+            with suppress(FileNotFoundError):  # its worker sealed it meanwhile
+                path.rename(path.with_suffix(SEALED))
+    for path in folder.glob(f"*{_NEW}"):
+        with suppress(FileNotFoundError):  # it has its name meanwhile
+            if time.time() - path.stat().st_mtime > _NEW_SECONDS and _is_unlocked(path):
+                path.unlink()
 
 
-def sealed(folder: Path) -> list[Path]:
+def _is_unlocked(path: Path) -> bool:
+    with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
+
+
+def sealed_segments(folder: Path) -> list[Path]:
     """The sealed segments, oldest first."""
     return sorted(folder.glob(f"*{SEALED}"))
 
 
-def records(segment: Path) -> Iterator[dict[str, Any]]:
-    """The records of a sealed segment. A last line that a kill cut off was never acknowledged, and is left out."""
-    with segment.open("rb") as file:
-        for line in file:
-            if line.endswith(b"\n"):
-                yield json.loads(line)
+def whole_lines(segment: Path) -> bytes:
+    """The records of a sealed segment as lines of JSON.
+
+    A last line that a kill cut off was never acknowledged, and is left out.
+    """
+    content = segment.read_bytes()
+    return content[: content.rfind(b"\n") + 1]
 
 
 def _unwritable(folder: Path, error: OSError) -> ServingError:
     return ServingError(
-        f"The prediction log {folder} cannot be written: {error.strerror}.", remedy="Make room, or mend the folder."
+        f"The prediction log {folder} cannot be written: {error.strerror or error}.",
+        remedy="Make room, or mend the folder.",
     )

@@ -10,7 +10,7 @@ import polars as pl
 
 from ml_platform.errors import SourceUnavailable
 from ml_platform.lake.frames import staged
-from ml_platform.lake.staging import Rows, Staged
+from ml_platform.lake.staging import Rows, Staged, discarded_on_error
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.sources.arriving import ArrivingVersion
@@ -104,7 +104,8 @@ def ingest(stores: Stores, table: Table, run_id: str, *, on_file: Callable[[str]
                 report.waiting.append(Refusal(item.path, str(unavailable)))
                 continue
             if batch and done.is_large:  # it cannot be stored again, one file after the other
-                rows += _account(report, _store(stores, table, run_id, batch))
+                with discarded_on_error(done.rows):
+                    rows += _account(report, _store(stores, table, run_id, batch))
                 batch = []
             batch.append(done)
             size += sum(int(part.estimated_size()) for part in done.rows if isinstance(part, pl.DataFrame))
@@ -221,21 +222,22 @@ def _by_file(batch: list[_Read]) -> list[list[_Read]]:
 
 def _commit(stores: Stores, table: Table, run_id: str, batch: list[_Read]) -> None:
     """Commit the rows of a batch to the lake, then put its versions on record (S43)."""
-    lake, state = stores.lake, stores.state
-    _remove_unfinished(stores, table)
     parts = [part for item in batch for part in item.rows]
-    frames = [part for part in parts if isinstance(part, pl.DataFrame)]
-    waiting = [part for part in parts if isinstance(part, Staged)] + [staged(lake, one) for one in _together(frames)]
-    taken = [item.version for item in batch if item.version.status == "ingested"]
-    if not taken:
-        _record(state, table, batch, taken, run_id)
-        return
-    file_records.begin(state, table.name, taken)
-    author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
-    with write(lake, author, {"files": [item.version.path for item in batch]}) as tx:
-        for rows in waiting:
-            tx.append("raw", table.name, rows, evolve=True)
-        after(tx, state, lambda: _record(state, table, batch, taken, run_id))
+    waiting: list[Rows] = [part for part in parts if isinstance(part, Staged)]
+    with discarded_on_error(waiting):
+        _remove_unfinished(stores, table)
+        for frame in _together([part for part in parts if isinstance(part, pl.DataFrame)]):
+            waiting.append(staged(stores.lake, frame))  # one by one: what was staged is discarded when one fails
+        taken = [item.version for item in batch if item.version.status == "ingested"]
+        if not taken:
+            _record(stores.state, table, batch, taken, run_id)
+            return
+        file_records.begin(stores.state, table.name, taken)
+        author = Author(f"raw/{table.name}", WHOLE, run_id=run_id)
+        with write(stores.lake, author, {"files": [item.version.path for item in batch]}) as tx:
+            for rows in waiting:
+                tx.append("raw", table.name, rows, evolve=True)
+            after(tx, stores.state, lambda: _record(stores.state, table, batch, taken, run_id))
 
 
 def _together(frames: list[pl.DataFrame]) -> list[pl.DataFrame]:

@@ -6,12 +6,12 @@ import polars as pl
 
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.frames import staged
-from ml_platform.lake.staging import Rows, Staged
+from ml_platform.lake.staging import Rows, discard
 from ml_platform.sources.source import RowSink
 
 
 class RowIntake(RowSink):
-    """Holds one frame at a time; a version of several frames is written to the lake's staging folder.
+    """Holds at most two frames; a version of several frames is written to the lake's staging folder.
 
     `prepare` gives the form in which rows are stored, from the frame, the number of its first row and the fingerprint
     of the content. It raises FileRefused for what cannot be.
@@ -48,7 +48,5 @@ class RowIntake(RowSink):
 
     def discard(self) -> None:
         """Forget what was taken."""
-        for rows in self._staged:
-            if isinstance(rows, Staged):
-                rows.path.unlink(missing_ok=True)
+        discard(self._staged)
         self._staged, self._frame, self.height = [], None, 0

@@ -4,6 +4,7 @@ Each frame is judged as if it were the whole file. That is right for every row b
 row, or are equal to one. They are found by hash over the whole file, read once more together, and judged together.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -54,10 +55,21 @@ def _of_one_row(rule: pl.Expr) -> bool:
     except pl.exceptions.PolarsError:  # of what is in a list, say: nobody tells
         return False
     # A column in `is_in` may be the list of each row, or all rows of another column.
-    text, read = str(rule), [one for one in inputs if not one.meta.is_literal()]
-    if ".is_in(" in text and not text.startswith("[") and len(read) > 1:
+    if sum(not one.meta.is_literal() for one in inputs) > 1 and _is_membership(rule):
         return False
     return separable and all(map(_of_one_row, inputs))
+
+
+def _is_membership(rule: pl.Expr) -> bool:
+    """Whether the outermost operation is `is_in`, or cannot be read and may be."""
+    try:
+        node = json.loads(rule.meta.serialize(format="json"))
+    except (pl.exceptions.PolarsError, ValueError, TypeError):  # polars stores no Python functions, say
+        return True
+    match node:
+        case {"Function": {"function": {"Boolean": {"IsIn": _}}}}:
+            return True
+    return False
 
 
 @dataclass

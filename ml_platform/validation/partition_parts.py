@@ -13,7 +13,7 @@ import polars as pl
 
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.frames import stage_frame
-from ml_platform.lake.staging import Rows, Staged, stage
+from ml_platform.lake.staging import Rows, Staged, discard, stage
 from ml_platform.naming import literal, quoted
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.tables import Table
@@ -46,13 +46,14 @@ def versions_in_parts(lake: Lake, table: Table, plan: Plan, offered: Offered) ->
         if settled is not None:
             parts.put(settled.rows)
         rows = parts.in_order()
+        conflicts = pl.DataFrame() if settled is None else settled.conflicts
+        quarantine = quarantine_of(table, refused_rows(plan, offered.refused()), conflicts, plan)
     except BaseException:
         parts.discard()
         raise
-    conflicts = pl.DataFrame() if settled is None else settled.conflicts
     return PartitionRows(
         rows,
-        quarantine_of(table, refused_rows(plan, offered.refused()), conflicts, plan),
+        quarantine,
         parts.versions,
         parts.current,
         0 if settled is None else settled.duplicates,
@@ -179,8 +180,7 @@ class _Parts:
         self._remove(self._rows)
 
     def _remove(self, files: list[Staged]) -> None:
-        for rows in files:
-            rows.path.unlink(missing_ok=True)
+        discard(files)
 
 
 def _precedes(end: Iterable[Any], start: Iterable[Any]) -> bool:

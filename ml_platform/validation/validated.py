@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.data_files import whole
+from ml_platform.lake.staging import discarded_on_error
 from ml_platform.lake.transaction import Author, write
 from ml_platform.quality.profile import profile, write_profile
 from ml_platform.sources import chunks
@@ -17,7 +18,7 @@ from ml_platform.state.stores import Stores, after
 from ml_platform.validation.file_plans import Plan, plans, recipe_of, touched, validated_key, validated_keys
 from ml_platform.validation.offers import Offered
 from ml_platform.validation.partition_parts import versions_in_parts
-from ml_platform.validation.partition_rows import versions_at_once
+from ml_platform.validation.partition_rows import PartitionRows, versions_at_once
 from ml_platform.validation.screenings import Screenings, keys_of, needs_reads, screen_files, screening_key
 
 __all__ = ["ValidatedReport", "build_validated", "screening_key", "touched", "validated_key", "validated_keys"]
@@ -73,10 +74,19 @@ def _drop_damaged(blobs: Blobs, plan: Plan, state: Screenings) -> bool:
 def _build(
     stores: Stores, table: Table, partitions: Partitions | None, plan: Plan, state: Screenings, author: Author
 ) -> ValidatedReport:
-    lake, screenings = stores.lake, state.by_file
-    offered = Offered.of(stores.blobs, table, partitions, plan, screenings)
+    offered = Offered.of(stores.blobs, table, partitions, plan, state.by_file)
     make = versions_in_parts if offered.rows > chunks.ROWS else versions_at_once
-    made = make(lake, table, plan, offered)
+    made = make(stores.lake, table, plan, offered)
+    with discarded_on_error(made.rows):
+        result = _store(stores, table, plan, state, author, made)
+    return ValidatedReport(table.name, plan.partition, author.content_key, result, refused=state.refused)
+
+
+def _store(
+    stores: Stores, table: Table, plan: Plan, state: Screenings, author: Author, made: PartitionRows
+) -> ValidatedResult:
+    """Commit the rows of a partition, its quarantine and its profile, then put them on record (S43)."""
+    screenings = state.by_file
     final = [i for i, stands in enumerate(plan.final) if stands]
     counted = [screenings[plan.files[i].file_id].partitions.get(plan.partition) for i in final]
     in_files = [c for c in counted if c is not None]
@@ -93,7 +103,7 @@ def _build(
         ),
     )
     profiled = profile(made.columns(), table.name, plan.partition, author.content_key, table.event_time)
-    with write(lake, author) as tx:
+    with write(stores.lake, author) as tx:
         for number, rows in enumerate(made.rows):
             put = tx.append if number else tx.replace
             put("validated", table.name, rows, partition=plan.partition, evolve=True)
@@ -107,4 +117,4 @@ def _build(
             ),
             lambda: checks.expect(stores.state, table.name, plan.partition),
         )
-    return ValidatedReport(table.name, plan.partition, author.content_key, result, refused=state.refused)
+    return result

@@ -12,13 +12,17 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from ml_platform.errors import LakeError
+from ml_platform.lake import frames
+from ml_platform.lake.connection import Lake
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
-from ml_platform.sources import chunks
+from ml_platform.sources import chunks, raw
 from ml_platform.sources.raw_columns import FILE, ROW
 from ml_platform.spec.sources import Files
 from ml_platform.spec.tables import Table
 from ml_platform.state import spans
+from ml_platform.validation import validated
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox, utc
 
 
@@ -103,7 +107,30 @@ def test_frames_of_four_rows_end_as_whole_files_do(
     expected = _history(whole, table)
     monkeypatch.setattr(chunks, "ROWS", 4)
     assert _history(split, table) == expected
-    frames = _contents(split)
+    split_tables = _contents(split)
     for name, frame in _contents(whole).items():
         assert frame.height > 7, name
-        assert_frame_equal(frames[name], frame)
+        assert_frame_equal(split_tables[name], frame)
+
+
+@pytest.mark.parametrize("module", [raw, validated])
+def test_a_large_file_that_no_transaction_takes_leaves_nothing_in_the_staging_folder(
+    sandbox: IngestionSandbox, monkeypatch: pytest.MonkeyPatch, module: Any
+) -> None:
+    table = Table("sales", source=Files("sales/*.csv"), contract=Sale, event_time="at", time_zone="UTC")
+    monkeypatch.setattr(chunks, "ROWS", 4)
+    monkeypatch.setattr(frames, "_SMALL", 1)  # as if four rows were a megabyte
+    sandbox.put("sales/a.csv", "id,at,amount,kind,day\n" + "".join(f"{i},2024-01-01,1,x,\n" for i in range(11)))
+    staged = []
+
+    def busy(lake: Lake, *_: Any) -> None:
+        staged.extend((lake.folder / "staging").iterdir())
+        raise LakeError("Another process has held the write lock for 20 s.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "write", busy)
+        with pytest.raises(LakeError, match="write lock"):
+            sandbox.run(table)
+    assert staged and not list((sandbox.lake.folder / "staging").iterdir())
+    sandbox.run(table)
+    assert sandbox.lake.rows("SELECT count(*) FROM validated.sales") == [(11,)]

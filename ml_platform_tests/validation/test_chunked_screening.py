@@ -128,7 +128,12 @@ _OF_SEVERAL_ROWS = [
     pl.when(_X.first() == _X).then(_X > 1).otherwise(True),
     _X.map_batches(lambda values: values.sort()) > 0,
 ]
-_OF_ONE_ROW = [(_X > 0) | pl.col("shop").is_in(["a"]), pl.max_horizontal(_X, "number") > 1, _X.is_between(0, 9).not_()]
+_OF_ONE_ROW = [
+    (_X > 0) | pl.col("shop").is_in(["a"]),
+    pl.max_horizontal(_X, "number") > 1,
+    _X.is_between(0, 9).not_(),
+    pl.col("shop").str.starts_with(pl.col("shop") + ".is_in("),
+]
 
 
 def _with_rule(expression: pl.Expr) -> Any:

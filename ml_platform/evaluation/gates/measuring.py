@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ml_platform import interrupts
 from ml_platform.disk_errors import is_of_the_machine
-from ml_platform.errors import ProcessKilled
+from ml_platform.errors import LakeError, ProcessKilled, StateError
 from ml_platform.evaluation.candidate import Candidate, Finding
 from ml_platform.evaluation.gates.registry import evaluator_of, turn_of
 from ml_platform.lake.catalog_faults import is_lost_connection
@@ -71,8 +71,15 @@ def judge(gate: Gate, candidate: Candidate) -> list[Verdict]:
 
 
 def _of_the_machine(error: Exception) -> bool:
-    """Whether memory, disk or processes ran out, or the database was lost: no fault of the model or the gate."""
-    return isinstance(error, ProcessKilled) or is_of_the_machine(error) or is_lost_connection(error)
+    """Whether memory, disk or processes ran out, or the database was lost: no fault of the model or the gate.
+
+    Only an error of a database or the system says that a database was lost: any other may quote such words.
+    """
+    import duckdb
+    from sqlalchemy.exc import DBAPIError
+
+    of_a_database = isinstance(error, duckdb.Error | DBAPIError | OSError | LakeError | StateError)
+    return isinstance(error, ProcessKilled) or is_of_the_machine(error) or (of_a_database and is_lost_connection(error))
 
 
 def _verdicts(gate: Gate, candidate: Candidate, findings: Iterable[Finding]) -> list[Verdict]:

@@ -124,6 +124,15 @@ def test_what_the_machine_stopped_is_not_judged_and_measured_again(state: State)
     assert (verdict.passed, verdict.measurement) == (True, 5)
 
 
+def test_a_bug_of_a_gate_that_quotes_a_lost_connection_is_a_failed_verdict_and_does_not_wait(state: State) -> None:
+    def reproduce() -> Outcome:
+        raise ValueError("not a number: 'connection refused'")
+
+    (verdict,) = evaluate(state, "r1", [Reproduction()], registered(state, reproduce=reproduce))
+    assert (verdict.passed, verdict.waits) == (False, False)
+    assert verdict.detail.startswith("The gate raised an error, which counts as failed: ValueError")
+
+
 def test_a_gate_that_is_measured_anew_counts_by_its_newest_verdict(state: State) -> None:
     gate, judged = Size(mb=1), registered(state, bundle_bytes=1_500_000)
     assert [v.passed for v in evaluate(state, "r1", [gate], judged)] == [False]
