@@ -125,7 +125,7 @@ def over_http(data: Path, name: str, examples: list[dict[str, Any]]) -> dict[str
                 path = f"/v1/pipelines/{name}/predict"
 
                 def ask(body: str) -> None:
-                    response = client.post(path, content=body)
+                    response = client.post(path, content=body, headers={"content-type": "application/json"})
                     assert response.status_code == 200, response.text
 
                 for body in bodies[:50]:

@@ -34,8 +34,11 @@ def serve(
     previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.set())
     try:
         with Supervisor(opening.writing(declared), names, port, workers, note) as supervisor:
-            say(f"Service: {supervisor.url}")
-            note("Press Ctrl-C to stop.")
+            while not supervisor.listens and not stop_requested.wait(0.1):
+                supervisor.run_once()
+            if not stop_requested.is_set():
+                say(f"Service: {supervisor.url}")
+                note("Press Ctrl-C to stop.")
             while not stop_requested.wait(1.0):
                 supervisor.run_once()
     except KeyboardInterrupt:

@@ -17,6 +17,7 @@ from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.serving.service import ready, served
 from ml_platform_tests.world import World
 
+JSON = {"content-type": "application/json"}
 TRIPS = "ml_platform_tests.declarations.trips_monthly"
 
 
@@ -93,7 +94,7 @@ def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: 
             (b'{"rows": [' + b"[" * 100_000, 422),
             (b" " * 5_000_000, 413),
         ):
-            response = client.post(predict, content=body)
+            response = client.post(predict, content=body, headers=JSON)
             assert response.status_code == code, (body[:20], response.text)
             assert "Traceback" not in response.text
         assert client.post(predict, json={"rows": [without]}).json()["fields"][0]["reason"] == "Field required"
@@ -103,6 +104,7 @@ def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: 
         assert client.post("/v1/pipelines/other/predict", json={"rows": [row]}).status_code == 404
         for other, code in ((client.get("/nowhere"), 404), (client.get(predict), 405)):
             assert (other.status_code, set(other.json())) == (code, {"error", "remedy"})
+        assert client.post(predict, content=b"{}", headers={"content-type": "text/plain"}).status_code == 415
         assert client.get("/healthz").json() == {"alive": True}
         evil = client.get("/healthz", headers={"Host": "evil.example"})
         assert (evil.status_code, set(evil.json())) == (400, {"error", "remedy"})

@@ -20,6 +20,7 @@ from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
 _log = logging.getLogger(__name__)
 _HOSTS = ("127.0.0.1", "localhost")
 BODY_BYTES = 4_000_000
+_AS_JSON = "Send the header `content-type: application/json`."
 _INLINE = 4  # rows that are answered without another thread; more would keep health checks waiting
 
 
@@ -65,6 +66,9 @@ def create_app(
         served_version = service.served.get(name)
         if served_version is None:
             return _unknown(service, name)
+        # A page of another site may send plain text or a form without being asked, and JSON only with our consent.
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return _refused(service, name, 415, "The body is not declared as JSON.", _AS_JSON)
         started = time.perf_counter()
         body = await _body(request)
         if body is None:

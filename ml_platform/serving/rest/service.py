@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from ml_platform.errors import PlatformError, first_line
+from ml_platform.errors import FeatureError, PlatformError, ScoringError, first_line
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.batch import key_of
@@ -110,8 +110,11 @@ class Service:
         answers, lines = [], []
         requested = datetime.now(UTC).isoformat(timespec="microseconds")
         started = time.perf_counter()
-        for row in rows:
-            prediction = predictor.predict(row)
+        for index, row in enumerate(rows):
+            try:
+                prediction = predictor.predict(row)
+            except (FeatureError, ScoringError) as error:
+                raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
             answer = _answer(predictor, row, prediction)
             answers.append(answer)
             lines.append(_line(predictor, row, prediction, answer, requested))

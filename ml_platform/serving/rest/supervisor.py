@@ -82,6 +82,11 @@ class Supervisor:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._close()
 
+    @property
+    def listens(self) -> bool:
+        """Whether a worker takes requests."""
+        return self._workers.any_ready
+
     def run_once(self) -> None:
         """Take up new champions and rows, start workers that ended again, move what was answered.
 

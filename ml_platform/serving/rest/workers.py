@@ -22,6 +22,13 @@ class _Worker:
     process: subprocess.Popen[bytes]
     lifeline: socket.socket
 
+    def has_answered(self) -> bool:
+        """Whether it says so; it is asked again later."""
+        try:
+            return bool(self.lifeline.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK))
+        except (BlockingIOError, ConnectionResetError):
+            return False
+
     def was_ready(self) -> bool:
         """Whether it answered before it ended."""
         try:
@@ -65,6 +72,11 @@ class Workers:
         if now >= self._start_from:
             while len(self._workers) < self._count:
                 self._workers.append(self._started())
+
+    @property
+    def any_ready(self) -> bool:
+        """Whether a worker has answered."""
+        return any(worker.has_answered() for worker in self._workers)
 
     def stop(self) -> None:
         """End all of them: requests under way are answered."""
