@@ -4,6 +4,7 @@ import json
 import os
 import re
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -178,6 +179,20 @@ class Settings(FileLimits, BaseSettings):
     def artifacts(self) -> Path:
         """Content-addressed blobs: training sets, model bundles, screened files."""
         return self.data / "artifacts"
+
+
+def unreadable_lines(file: Path) -> list[int]:
+    """The lines of a `.env` that are no settings: what they were to set has no effect. A missing file has none.
+
+    Raises UnicodeDecodeError for a file that is not UTF-8.
+    """
+    from dotenv.parser import parse_stream
+
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError:
+        return []
+    return [binding.original.line for binding in parse_stream(StringIO(text)) if binding.error]
 
 
 def misspelt_settings(settings: Settings) -> dict[str, str]:

@@ -91,3 +91,15 @@ def test_a_memory_limit_that_is_taken_is_one_that_duckdb_takes(limit: str) -> No
     taken = Settings(memory_limit=limit).memory_limit
     with duckdb.connect(config={"memory_limit": taken}) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+
+
+@pytest.mark.parametrize("line", ["ML_PLATFORM_DATA /srv/x", "ML_PLATFORM_DATA: /srv/x", 'ML_PLATFORM_DATA="/srv/x'])
+def test_a_line_of_the_env_file_that_sets_nothing_is_refused_instead_of_another_lake_being_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"# mine\nexport OTHER=1\n\n{line}\n")
+    with pytest.raises(DeclarationError, match=r"\.env: line \d is no setting"):
+        opening.settings()
+    (tmp_path / ".env").write_text("# mine\nexport OTHER='a b'\n\nML_PLATFORM_THREADS=2\n")
+    assert opening.settings().threads == 2

@@ -22,9 +22,15 @@ def settings() -> "Settings":
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
-    from ml_platform.settings import Settings
+    from ml_platform.settings import Settings, unreadable_lines
 
     try:
+        if lines := unreadable_lines(Path(".env")):
+            raise DeclarationError(
+                str(Path(".env").resolve()),
+                f"line {lines[0]} is no setting",
+                remedy='Write it as NAME=value, and a value with blanks or quotes as NAME="value".',
+            )
         here = Settings()
     except UnicodeDecodeError:
         raise DeclarationError(

@@ -91,8 +91,11 @@ class _Handler(SimpleHTTPRequestHandler):
         parts = path.split("/")
         if "\0" in path or any(part.startswith(".") for part in parts):
             return False
-        wanted = self.server.folder.joinpath(*parts).resolve()
-        return wanted.is_relative_to(self.server.folder) and wanted.is_file()
+        try:
+            wanted = self.server.folder.joinpath(*parts).resolve()
+            return wanted.is_relative_to(self.server.folder) and wanted.is_file()
+        except OSError:  # such as a name that is too long
+            return False
 
     def translate_path(self, path: str) -> str:
         return str(self.server.folder.joinpath(*unquote(urlsplit(path).path).split("/")))

@@ -4,6 +4,7 @@ import signal
 import threading
 from importlib.util import find_spec
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
@@ -26,6 +27,7 @@ def serve(
 ) -> None:
     """Serve the champions on 127.0.0.1 until Ctrl-C: predictions, health and metrics over HTTP."""
     _require_extra()
+    from ml_platform.lake.work_marks import marked
     from ml_platform.serving.rest.supervisor import Supervisor
 
     declared = opening.declarations()
@@ -33,7 +35,11 @@ def serve(
     stop_requested = threading.Event()
     previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.set())
     try:
-        with Supervisor(opening.writing(declared), names, port, workers, note) as supervisor:
+        workspace = opening.writing(declared)
+        with (
+            marked(workspace.settings.lake, f"serve-{uuid4().hex}"),
+            Supervisor(workspace, names, port, workers, note) as supervisor,
+        ):
             while not supervisor.listens and not stop_requested.wait(0.1):
                 supervisor.run_once()
             if not stop_requested.is_set():

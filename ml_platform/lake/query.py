@@ -49,7 +49,12 @@ def ask(lake: Lake, sql: str, *, limit: int | None = 1000) -> Answer:
     connection = lake.connection
     _seal(lake)
     explained, statement = _one_reading(connection, sql)
-    refuse_other_functions(connection, statement.query, lake.tables)
+    try:
+        refuse_other_functions(connection, statement.query, lake.tables)
+    except RecursionError:
+        raise QuestionRefused(
+            "The statement is nested too deeply to be looked at.", remedy="Write it with fewer terms, or in several."
+        ) from None
     try:
         if explained:
             plan = connection.execute(f"{explained} {statement.query}").pl()
@@ -112,6 +117,8 @@ def _one_reading(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[str, 
 
     Parsing reads files, too (IMPORT DATABASE), so the connection must be sealed.
     """
+    if not sql.isascii() and sql != sql.encode(errors="replace").decode():
+        raise QuestionRefused("The statement is not UTF-8 text.", remedy="Write it in UTF-8.")
     explain = _EXPLAIN.match(sql)
     try:
         # EXPLAIN ANALYZE runs what it explains, so that must be reading too.

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from ml_platform.lake import work_marks
 from ml_platform.settings import Settings
 
 _TERMINAL = "terminal-"
@@ -21,14 +22,8 @@ _TERMINAL = "terminal-"
 @contextmanager
 def marked(settings: Settings, name: str) -> Iterator[None]:
     """Hold the lock file `name` while the body runs."""
-    folder = _folder(settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / name
-    with FileLock(path):
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    with work_marks.marked(settings.lake, name):
+        yield
 
 
 @contextmanager
@@ -104,4 +99,4 @@ def _terminal(pipeline: str) -> str:
 
 
 def _folder(settings: Settings) -> Path:
-    return settings.lake / "locks" / "alive"
+    return work_marks.marks_folder(settings.lake)

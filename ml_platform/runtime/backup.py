@@ -226,6 +226,11 @@ def _moment(settings: Settings, passing: Path) -> Iterator[_Moment]:
         lost = set() if problem else not_made_again(lake)
     for copy in (catalog, state_copy) if not problem else ():
         problem = problem or (f"{copy.name}: {said}" if (said := sqlite_copies.checked(copy)) else "")
+    if "disk is full" in problem:  # of the folder of the backup, where the copies are
+        raise BackupError(
+            f"There is no room for a copy of catalog and state in {folder.parent}: {problem}. No backup was made.",
+            remedy="Free space there, or back up to another disk.",
+        )
     if problem:
         raise BackupError(f"Catalog or state cannot be copied: {problem}. No backup was made.", remedy=RESTORE)
     with closing(sqlite3.connect(catalog)) as copied:

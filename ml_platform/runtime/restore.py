@@ -20,6 +20,8 @@ from ml_platform.lake.backup_store import BackupStore
 from ml_platform.lake.disk_faults import explained
 from ml_platform.lake.locking import file_lock, removal_lock
 from ml_platform.lake.lost_catalog import UNFINISHED_RESTORE, catalog_file, is_missing
+from ml_platform.lake.work_marks import at_work
+from ml_platform.naming import counted, listed
 from ml_platform.runtime.backup import DUMP
 from ml_platform.runtime.restored_files import RestoredFiles
 from ml_platform.settings import Settings
@@ -102,8 +104,8 @@ def restore(
     A lake that is whole is refused unless `replace`; its catalog and state are then set aside, never deleted. Files of
     tables and blobs that are there and whole stay, also those that the backup does not know.
 
-    Raises BackupError when the backup is damaged or does not fit, and LakeError when another process writes. Catalog
-    and state are as they were then.
+    Raises BackupError when the backup is damaged or does not fit, and LakeError when another process writes, a run is
+    under way or a service runs. Catalog and state are as they were then.
     """
     started, store, lake = time.monotonic(), BackupStore(folder), settings.lake.resolve()
     note = lake / UNFINISHED_RESTORE
@@ -117,6 +119,7 @@ def restore(
     with removal_lock(lake, "a restore", timeout), file_lock(lake, "a restore", timeout):
         if _begun(lake) != begun:
             raise LakeError(f"Another restore of the lake in {lake} came first.", remedy="Run again.")
+        _refuse_while_at_work(lake)
         if begun is None and not (replace and backup.catalog == "sqlite"):
             _refuse_whole(settings)
         loaded = backup.catalog == "postgresql" and _is_loaded(settings, backup)
@@ -157,6 +160,16 @@ class _Begun:
 
     backup: str
     aside: str
+
+
+def _refuse_while_at_work(lake: Path) -> None:
+    """Raise LakeError while a run is under way: it would go on writing to the files that are set aside."""
+    if marks := at_work(lake):
+        raise LakeError(
+            f"{counted(len(marks), 'run or service is', 'runs or services are')} at work on the lake in {lake}: "
+            f"{listed(marks)}.",
+            remedy="Wait for it or end it, end `dagster dev` and `ml-platform serve`, and restore then.",
+        )
 
 
 def _begun(lake: Path) -> _Begun | None:

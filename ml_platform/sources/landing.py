@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +27,7 @@ from ml_platform.state.database import State
 
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp")  # how a copy is named until it is whole
 _CHUNK = 1 << 20
+_AHEAD = timedelta(days=1)  # of the clock: time zones are mixed up, and clocks differ
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,11 @@ def land(
     """
     if arrived is not None and arrived.tzinfo is None:
         raise IngestionError(f"land(arrived={arrived}) has no time zone.", remedy="Give it one: a moment in UTC.")
+    if arrived is not None and arrived > datetime.now(UTC) + _AHEAD:
+        raise IngestionError(
+            f"land(arrived={arrived.isoformat()}) lies in the future, and every later file would arrive after it.",
+            remedy="Declare when the files became available, in UTC.",
+        )
     copies = _copies(settings, table, sources)
     _refuse_clashes(table, copies)
     if len(copies) > settings.max_files:

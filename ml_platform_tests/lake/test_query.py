@@ -172,3 +172,16 @@ def test_questions_are_answered_while_another_process_writes(reader_of_its_own: 
     assert ask(reader_of_its_own, "SELECT max(v) FROM s.t").frame.item() == 1
     finish(writer)
     assert ask(reader_of_its_own, "SELECT max(v) FROM s.t").frame.item() == 99
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        (f"SELECT {'+'.join(['1'] * 900)}", "nested too deeply"),
+        (f"SELECT {'[' * 800}{']' * 800}", "nested too deeply|not SQL"),
+        ("SELECT '\udcff'", "not UTF-8 text"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_refused_and_no_trace_is_shown(reader: Lake, sql: str, words: str) -> None:
+    with pytest.raises(QuestionRefused, match=words):
+        ask(reader, sql)

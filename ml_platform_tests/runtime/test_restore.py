@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import func, select
 
 from ml_platform.errors import BackupError, LakeError, PlatformError
-from ml_platform.lake import lifetime
+from ml_platform.lake import lifetime, work_marks
 from ml_platform.lake.backup_store import BackupStore
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.maintenance import maintain
@@ -400,3 +400,13 @@ def test_a_backup_of_another_kind_of_catalog_is_refused(settings: Settings, fold
 
 def test_a_backup_is_for_its_owner_only(settings: Settings, folder: Path) -> None:
     assert folder.stat().st_mode & 0o077 == 0
+
+
+def test_nothing_is_restored_while_a_run_or_a_service_is_at_work(settings: Settings, folder: Path) -> None:
+    with (
+        work_marks.marked(settings.lake, "terminal-trip_delay-1"),
+        pytest.raises(LakeError, match="1 run or service is at work on the lake in"),
+    ):
+        restore(settings, folder, replace=True)
+    (work_marks.marks_folder(settings.lake) / "of-a-killed-run").touch()
+    assert restore(settings, folder, replace=True).set_aside
