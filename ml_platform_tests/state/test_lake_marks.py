@@ -183,7 +183,7 @@ def test_a_catalog_that_is_missing_is_not_made_anew_where_the_state_knows_record
     (settings.lake / "catalog.sqlite").unlink()
     shutil.rmtree(settings.lake / "tables")
     _refused(
-        settings, opening, LakeError, r"missing or empty, and the operational state has 1 records.*ml-platform rest"
+        settings, opening, LakeError, r"missing or empty, and the operational state has 1 record .*ml-platform rest"
     )
 
 
