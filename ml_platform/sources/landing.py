@@ -27,7 +27,7 @@ from ml_platform.state.database import State
 
 _UNFINISHED = re.compile(r"\.[0-9a-f]{32}\.tmp")  # how a copy is named until it is whole
 _CHUNK = 1 << 20
-_AHEAD = timedelta(days=1)  # of the clock: time zones are mixed up, and clocks differ
+_AHEAD = timedelta(days=366)  # of the clock; beyond it a date is taken for a slip
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def land(
         raise IngestionError(f"land(arrived={arrived}) has no time zone.", remedy="Give it one: a moment in UTC.")
     if arrived is not None and arrived > datetime.now(UTC) + _AHEAD:
         raise IngestionError(
-            f"land(arrived={arrived.isoformat()}) lies in the future, and every later file would arrive after it.",
+            f"land(arrived={arrived.isoformat()}) lies more than a year ahead, and every later file would arrive after it.",
             remedy="Declare when the files became available, in UTC.",
         )
     copies = _copies(settings, table, sources)
