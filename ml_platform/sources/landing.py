@@ -92,7 +92,7 @@ def land(
         raise IngestionError(f"land(arrived={arrived}) has no time zone.", remedy="Give it one: a moment in UTC.")
     if arrived is not None and arrived > datetime.now(UTC) + _AHEAD:
         raise IngestionError(
-            f"land(arrived={arrived.isoformat()}) lies more than a year ahead, and every later file would arrive after it.",
+            f"land(arrived={arrived.isoformat()}) lies more than a year ahead, and later files would arrive after it.",
             remedy="Declare when the files became available, in UTC.",
         )
     copies = _copies(settings, table, sources)
