@@ -49,7 +49,7 @@ def medians(work: Callable[[Any], object], rows: Sequence[Any]) -> dict[str, flo
 def in_process(data: Path, name: str, requests: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The figures of this process, and the examples that were asked."""
     from ml_platform.discovery import find
-    from ml_platform.features.kept.answering import KeptFeatures
+    from ml_platform.features.online.answering import OnlineFeatures
     from ml_platform.models import bundle as bundles
     from ml_platform.models.predictor import Predictor
     from ml_platform.runtime.workspace import Workspace
@@ -80,7 +80,7 @@ def in_process(data: Path, name: str, requests: int) -> tuple[dict[str, Any], li
             "MB": round(sum(filling.value_bytes for filling in fillings) / 1e6, 1),
         }
         columns = ", ".join(definition.row_schema)
-        predictor, features = OnlinePredictor(bundle, champion, store), KeptFeatures(definition)
+        predictor, features = OnlinePredictor(bundle, champion, store), OnlineFeatures(definition)
         model = Predictor(bundle)
         since = f"WHERE {definition.at} >= TIMESTAMPTZ '{predictor.horizon}'" if definition.at else ""
         examples = ws.lake.frame(f"SELECT {columns} FROM {name}.features {since} LIMIT {requests}").to_dicts()

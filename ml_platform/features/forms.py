@@ -12,7 +12,7 @@ from ml_platform.spec.features import JoinedFeature
 from ml_platform.spec.tables import Table
 
 if TYPE_CHECKING:
-    from ml_platform.features.kept.passes import KeptPass
+    from ml_platform.features.online.passes import OnlinePass
     from ml_platform.features.relations import Batch
 
 On = tuple[tuple[str, str], ...]  # (example column, table column)
@@ -97,8 +97,8 @@ class JoinedForm(ABC, Generic[Word]):
 
     @classmethod
     @abstractmethod
-    def kept(cls, forms: Sequence[Any], table: TableForm) -> "KeptPass":
-        """What is kept by key for forms that share a pass, to answer at any moment with the bits of `compute`."""
+    def online_pass(cls, forms: Sequence[Any], table: TableForm) -> "OnlinePass":
+        """What is stored by key for forms that share a pass, to answer at any moment with the bits of `compute`."""
 
     # -- JSON ----------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Parity of serving and training: examples answered singly from kept rows, compared bit for bit with the batch."""
+"""Parity of serving and training: examples answered singly from stored rows, compared bit for bit with the batch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.kept.answering import KeptFeatures
-from ml_platform.features.kept.filling import kept_values
-from ml_platform.features.kept.passes import KeptPass
 from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
+from ml_platform.features.online.answering import OnlineFeatures
+from ml_platform.features.online.filling import online_values
+from ml_platform.features.online.passes import OnlinePass
 from ml_platform.features.replayed_rows import touching
 from ml_platform.features.rowwise import derive
 from ml_platform.spec.durations import since_epoch
@@ -33,11 +33,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class ParityReport:
-    """`differing` counts cells; `differences` shows the first of them. `rows_kept` is what the answers came from."""
+    """`differing` counts cells; `differences` shows the first of them. `rows_read` is what the answers came from."""
 
     examples: int
     cells: int
-    rows_kept: int
+    rows_read: int
     differing: int
     differences: tuple[Difference, ...]
 
@@ -58,11 +58,11 @@ def parity(
 
     examples: the columns of row_schema. batch: `compute`'s columns for (at least) these examples; a
     training set, which holds no statuses, is compared by the others.
-    The rows whose keys the examples touch are packed as the online store keeps them, all versions of them.
+    The rows whose keys the examples touch are packed as the online store holds them, all versions of them.
     """
     names = definition.identity
     examples = examples.select(list(definition.row_schema)).sort(definition.at or list(definition.keys))
-    online, kept = _answered(connection, definition, examples, tables)
+    online, rows_read = _answered(connection, definition, examples, tables)
     outputs = [name for name in (*definition.outputs, *definition.status_columns) if name in batch.columns]
     theirs = examples.select(names).join(
         batch.select(*names, *outputs).unique(names, keep="any"),
@@ -79,7 +79,7 @@ def parity(
             if len(differences) < SHOWN:
                 example = examples.select(names).row(index, named=True)
                 differences.append(Difference(example, column, theirs[column][index], online[column][index]))
-    return ParityReport(len(examples), len(examples) * len(outputs), kept, differing, tuple(differences))
+    return ParityReport(len(examples), len(examples) * len(outputs), rows_read, differing, tuple(differences))
 
 
 def _answered(
@@ -88,13 +88,13 @@ def _answered(
     examples: pl.DataFrame,
     tables: Mapping[str, str],
 ) -> tuple[pl.DataFrame, int]:
-    features = KeptFeatures(definition)
+    features = OnlineFeatures(definition)
     early = derive(examples, layers([form for form in definition.derived if form.early], definition.schema))
     values: dict[bytes, bytes] = {}
     rows = 0
-    for kept in features.passes:
-        touched = _touched(connection, definition, kept, early, tables[kept.table_name])
-        rows += sum(kept.layout.read(value).rows for value in touched.values())
+    for online_pass in features.passes:
+        touched = _touched(connection, definition, online_pass, early, tables[online_pass.table_name])
+        rows += sum(online_pass.layout.read(value).rows for value in touched.values())
         values |= touched
     moments = available_since(connection, definition, tables)
     since = {name: since_epoch(moment) if moment is not None else None for name, moment in moments.items()}
@@ -110,12 +110,12 @@ def _answered(
 def _touched(
     connection: duckdb.DuckDBPyConnection,
     definition: FeatureDefinition,
-    kept: KeptPass,
+    online_pass: OnlinePass,
     examples: pl.DataFrame,
     sql: str,
 ) -> dict[bytes, bytes]:
-    with touching(connection, definition, kept.table_name, examples, sql) as rows:
-        return dict(kept_values(connection, kept, f"SELECT e.* {rows}"))
+    with touching(connection, definition, online_pass.table_name, examples, sql) as rows:
+        return dict(online_values(connection, online_pass, f"SELECT e.* {rows}"))
 
 
 def _equal(a: pl.Series, b: pl.Series) -> Any:

@@ -9,7 +9,7 @@ from ml_platform.features.forms import TableForm, Word
 from ml_platform.features.ranked import RankedForm
 
 if TYPE_CHECKING:
-    from ml_platform.features.kept.passes import KeptPass
+    from ml_platform.features.online.passes import OnlinePass
 
 _SECOND = 1e6  # microseconds
 
@@ -35,10 +35,10 @@ class PickForm(RankedForm[Word]):
     """A ranked form of a table with time."""
 
     @classmethod
-    def kept(cls, forms: Sequence[Any], table: TableForm) -> "KeptPass":
-        from ml_platform.features.kept.picks import KeptPicks
+    def online_pass(cls, forms: Sequence[Any], table: TableForm) -> "OnlinePass":
+        from ml_platform.features.online.picks import OnlinePicks
 
-        return KeptPicks(forms, table)
+        return OnlinePicks(forms, table)
 
 
 def seconds_since(clock: pl.Series, at: pl.Series) -> pl.Series:

@@ -1,4 +1,4 @@
-"""Which rows a replay of examples keeps, and examples for which they are not too many."""
+"""Which rows a replay of examples reads, and examples for which they are not too many."""
 
 import secrets
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from ml_platform.features.relations import plain, relation
 from ml_platform.features.rowwise import derive
 from ml_platform.naming import quoted
 
-MOST_ROWS = 500_000  # that a replay keeps where its examples can be chosen so; 1 s a join
+MOST_ROWS = 500_000  # that a replay reads where its examples can be chosen so; 1 s a join
 _STRETCH = 40  # examples to choose each one from
 
 _Prices = npt.NDArray[np.int64]

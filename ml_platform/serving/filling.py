@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.kept.answering import KeptFeatures
-from ml_platform.features.kept.filling import kept_values
+from ml_platform.features.online.answering import OnlineFeatures
+from ml_platform.features.online.filling import online_values
 from ml_platform.features.relations import relation
 from ml_platform.serving.online_store import Filling, OnlineStore
 from ml_platform.spec.durations import since_epoch
@@ -15,41 +15,49 @@ from ml_platform.validation.version_order import validated
 
 
 def fill(
-    stores: Stores, definition: FeatureDefinition, store: OnlineStore, keeps: timedelta | None = None
+    stores: Stores, definition: FeatureDefinition, store: OnlineStore, answered_span: timedelta | None = None
 ) -> list[Filling]:
     """Fill every layout of a definition from the validated tables as they are now; what is on record of each.
 
-    A layout that was filled from these rows already is left as it is.
-    keeps: how long before the newest usable row of a table an `at` may be asked for; None: any `at`. Rows that no such
-    example can use are left out.
+    A layout that was filled from these rows already is left as it is. A store of another lake is emptied first.
+    answered_span: how long before the newest usable row of a table an `at` may be asked for; None: any `at`. Rows
+    that no such example can use are left out.
     """
-    features = KeptFeatures(definition)
+    store.belong_to(stores.lake.identity)
+    # Before the rows: a number that is too old only fills once more, and one that is too new would hide rows.
+    records = {name: newest_validated_record(stores.state, name) for name in definition.tables}
+    fillings_before = store.fillings()
     fillings = []
     with stores.reading():
-        relations = {
-            name: validated(stores.state, name, keyed=bool(table.key)) for name, table in definition.tables.items()
-        }
-        before = store.fillings()
-        for kept in features.passes:
-            name = kept.table_name
-            first, last = _usable(stores, relations[name]) if definition.tables[name].timed else (None, None)
+        for online_pass in OnlineFeatures(definition).passes:
+            name, fingerprint = online_pass.table_name, online_pass.layout.fingerprint
+            table = definition.tables[name]
+            rows = validated(stores.state, name, keyed=bool(table.key))
+            first, last = _usable(stores, rows) if table.timed else (None, None)
             now = datetime.now(UTC)
             # A row from the future, such as a forecast or a wrong date, says nothing about what may be asked.
-            horizon = min(last, now) - keeps if last is not None and keeps is not None else None
-            filling = Filling(name, rows_of(stores.state, name), horizon, first, now)
-            earlier = before.get(kept.layout.fingerprint)
-            if earlier is not None and (earlier.record, earlier.horizon) == (filling.record, horizon):
-                fillings.append(earlier)
+            horizon = min(last, now) - answered_span if last is not None and answered_span is not None else None
+            filling = Filling(name, records[name], horizon, first, now)
+            earlier_filling = fillings_before.get(fingerprint)
+            if earlier_filling is not None and _still_answers(earlier_filling, filling):
+                fillings.append(earlier_filling)
                 continue
-            since = since_epoch(horizon) if horizon is not None else None
-            values = kept_values(stores.lake.connection, kept, relations[name], since)
-            fillings.append(store.fill(kept.layout.fingerprint, values, filling))
+            horizon_us = since_epoch(horizon) if horizon is not None else None
+            values = online_values(stores.lake.connection, online_pass, rows, horizon_us)
+            fillings.append(store.fill(fingerprint, values, filling))
     return fillings
 
 
-def rows_of(state: State, table: str) -> int:
+def newest_validated_record(state: State, table: str) -> int:
     """A number that is another one whenever rows of a validated table were made."""
     return ledger.newest_number(state, f"validated/{table}")
+
+
+def _still_answers(earlier: Filling, wanted: Filling) -> bool:
+    """Whether a filling is of the same rows and answers all that is wanted."""
+    if earlier.record_number != wanted.record_number:
+        return False
+    return earlier.horizon is None or (wanted.horizon is not None and earlier.horizon <= wanted.horizon)
 
 
 def _usable(stores: Stores, sql: str) -> tuple[datetime | None, datetime | None]:

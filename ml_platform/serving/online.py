@@ -7,7 +7,7 @@ from typing import Any
 
 from ml_platform.errors import FeatureError, ServingError
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.kept.answering import KeptFeatures
+from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.batch import decided
@@ -40,11 +40,11 @@ class OnlinePredictor:
     def __init__(self, bundle: Bundle, version: int, store: OnlineStore) -> None:
         self.version = version
         self.definition = self.definition_of(bundle)
-        self._features = KeptFeatures(self.definition)
+        self._features = OnlineFeatures(self.definition)
         self._model = Predictor(bundle, threads=1)
         self._store = store
-        self._layouts = [kept.layout.fingerprint for kept in self._features.passes]
-        self._tables = [kept.table_name for kept in self._features.passes]
+        self._layouts = [online_pass.layout.fingerprint for online_pass in self._features.passes]
+        self._tables = [online_pass.table_name for online_pass in self._features.passes]
         self._bounded(self._store.read(self._layouts))
 
     @staticmethod

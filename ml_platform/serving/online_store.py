@@ -13,13 +13,13 @@ from ml_platform.spec.durations import since_epoch
 class Filling:
     """What is on record of a layout that was filled.
 
-    record:  the newest record of the validated table that it was filled from.
-    horizon: the earliest `at` that it answers; None: any.
-    since:   when the first row of its table became usable (S14); None: no row is, or the table has no time.
+    record_number: the newest record of the validated table that it was filled from.
+    horizon:       the earliest `at` that it answers; None: any.
+    since:         when the first row of its table became usable (S14); None: no row is, or the table has no time.
     """
 
     table: str
-    record: int
+    record_number: int
     horizon: datetime | None
     since: datetime | None
     filled_at: datetime
@@ -79,7 +79,10 @@ class OnlineStore(Protocol):
         """The values in the order of the names, in one round trip; None where there is none."""
 
     def fill(self, fingerprint: bytes, values: Iterable[tuple[bytes, bytes]], filling: Filling) -> Filling:
-        """Replace all values and the bounds of a layout, and record how; the record with the counted values."""
+        """Replace all values and the bounds of a layout, and record how; the record with the counted values.
+
+        fingerprint: of the layout. values: name and value, each name once and beginning with the fingerprint.
+        """
 
     def fillings(self) -> Mapping[bytes, Filling]:
         """What is filled, by fingerprint."""
@@ -87,14 +90,20 @@ class OnlineStore(Protocol):
     def forget(self, fingerprint: bytes) -> None:
         """Remove a layout and its values."""
 
+    def belong_to(self, lake: str) -> None:
+        """Empty the store unless it was filled from the lake of that identity."""
+
     def deploy(self, deployment: Deployment) -> None:
         """Let a version answer for its pipeline from now on."""
+
+    def withdraw(self, pipeline: str) -> None:
+        """Let no version answer for a pipeline."""
 
     def deployments(self) -> Mapping[str, Deployment]:
         """Which version answers, by pipeline."""
 
     def changes(self) -> int:
-        """A number that differs after every change by another process; cheap to ask."""
+        """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""
 
     def close(self) -> None:
         """Give back files and connections."""

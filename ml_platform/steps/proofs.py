@@ -59,7 +59,7 @@ class Replayed:
 
     @property
     def detail(self) -> str:
-        compared = f"{self.report.cells:,} values compared, answered from {self.report.rows_kept:,} kept rows."
+        compared = f"{self.report.cells:,} values compared, answered from {self.report.rows_read:,} stored rows."
         first = [
             f"{d.column} of {d.example} is {d.batch!r} in batch and {d.online!r} online"
             for d in self.report.differences[:3]

@@ -7,9 +7,9 @@ import duckdb
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.kept.answering import KeptFeatures
-from ml_platform.features.kept.filling import kept_values
 from ml_platform.features.offline import available_since, compute
+from ml_platform.features.online.answering import OnlineFeatures
+from ml_platform.features.online.filling import online_values
 from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.pipeline import ModelPipeline
 
@@ -66,14 +66,14 @@ def batch_features(
     return frame
 
 
-def kept_answers(
+def online_answers(
     connection: duckdb.DuckDBPyConnection, definition: FeatureDefinition, relations: dict[str, str], examples: list[Row]
 ) -> list[Row]:
     """What is answered online for these examples, one at a time, from all rows of the relations."""
-    features = KeptFeatures(definition)
+    features = OnlineFeatures(definition)
     values: dict[bytes, bytes] = {}
-    for kept in features.passes:
-        values |= kept_values(connection, kept, relations[kept.table_name])
+    for online_pass in features.passes:
+        values |= online_values(connection, online_pass, relations[online_pass.table_name])
     moments = available_since(connection, definition, relations)
     since = {name: since_epoch(moment) if moment is not None else None for name, moment in moments.items()}
     answers = []

@@ -117,8 +117,8 @@ def test_serving_needs_the_json_and_no_training_library() -> None:
     text = FeatureDefinition.of(everything()).to_json()
     code = (
         "import sys; from ml_platform.features.definition import FeatureDefinition; "
-        "from ml_platform.features.kept.answering import KeptFeatures; "
-        "features = KeptFeatures(FeatureDefinition.from_json(sys.stdin.read())); "
+        "from ml_platform.features.online.answering import OnlineFeatures; "
+        "features = OnlineFeatures(FeatureDefinition.from_json(sys.stdin.read())); "
         "assert features.passes; "
         "assert not {'lightgbm', 'sklearn', 'pandas', 'dagster'} & set(sys.modules); "
         "print(len(features.definition.outputs))"

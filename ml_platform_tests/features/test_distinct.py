@@ -18,7 +18,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.distinct import DistinctCounts
 from ml_platform.features.kinds.window import WindowForm
 from ml_platform_tests.examples import tries
-from ml_platform_tests.features.relations import batch_features, connect, kept_answers, validated
+from ml_platform_tests.features.relations import batch_features, connect, online_answers, validated
 from ml_platform_tests.scenario.flights import hour
 
 SIZE = 6
@@ -96,7 +96,7 @@ def test_text_dates_booleans_numbers_and_levels_are_told_apart_in_batch_and_onli
     assert batch["payments__shop_n_unique_3h"].to_list() == [None, 1, 2, 3, 3, 2]
     assert batch.schema["payments__shop_n_unique_3h"] == pl.Int64
     assert batch["shop_n_unique_1d"].to_list() == [None, 1, 2, 3, 0, 3]
-    (online,) = kept_answers(connection, definition, relations, [examples.row(-1, named=True)])
+    (online,) = online_answers(connection, definition, relations, [examples.row(-1, named=True)])
     assert online == {name: last[name] for name in definition.outputs}
 
 
@@ -116,7 +116,7 @@ def test_a_window_that_was_stored_when_nan_was_a_value_counts_it_as_its_model_le
     examples = pl.DataFrame(rows).select(*definition.row_schema)
     for each, values in ((definition, [1, 2.0, 1]), (before, [2, 2])):
         batch = batch_features(connection, each, examples.to_dicts(), relations).sort("id").row(-1, named=True)
-        (online,) = kept_answers(connection, each, relations, [examples.row(-1, named=True)])
+        (online,) = online_answers(connection, each, relations, [examples.row(-1, named=True)])
         assert [batch[name] for name in each.outputs] == list(online.values()) == values
 
 

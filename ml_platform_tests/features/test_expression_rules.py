@@ -18,7 +18,7 @@ from ml_platform.features.rowwise import DerivedColumn, derive
 from ml_platform.spec.expression_types import type_of
 from ml_platform.spec.expressions import to_portable
 from ml_platform_tests.examples import tries
-from ml_platform_tests.features.relations import batch_features, connect, kept_answers, validated
+from ml_platform_tests.features.relations import batch_features, connect, online_answers, validated
 from ml_platform_tests.scenario.flights import hour
 from ml_platform_tests.spec.naive_expressions import BITS, DoesNotFit, naive
 
@@ -299,7 +299,7 @@ def test_conditions_and_aggregates_follow_the_rule_in_batch_online_and_from_a_st
         rows, schema_overrides={name: column.dtype for name, column in Readings.columns().items()}
     ).select(*loaded.row_schema)
     batch = batch_features(connection, loaded, examples.to_dicts(), relations).sort("id")
-    online = kept_answers(connection, loaded, relations, examples.to_dicts())
+    online = online_answers(connection, loaded, relations, examples.to_dicts())
     assert batch.select(*loaded.outputs).to_dicts() == online
     assert batch["free"].to_list() == [-14, 0, 6, 100]
     assert batch["share"].to_list() == [151 / 137, None, 3 / 9, 0.5]

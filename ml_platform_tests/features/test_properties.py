@@ -62,7 +62,9 @@ def test_the_batch_equals_the_rules_read_row_by_row(connection: duckdb.DuckDBPyC
 
 @GENERATED
 @given(case=cases())
-def test_answers_from_kept_rows_equal_the_batch_bit_for_bit(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
+def test_answers_from_stored_rows_equal_the_batch_bit_for_bit(
+    connection: duckdb.DuckDBPyConnection, case: Case
+) -> None:
     definition = FeatureDefinition.from_json(FeatureDefinition.of(case.pipeline).to_json())
     relations = validated(connection, case.pipeline, case.tables)
     made = batch_features(connection, definition, case.examples, relations)

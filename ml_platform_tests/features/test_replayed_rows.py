@@ -1,4 +1,4 @@
-"""A replay keeps a bounded number of rows: its examples are chosen for that where a spread of them touches more."""
+"""A replay reads a bounded number of rows: its examples are chosen for that where a spread of them touches more."""
 
 import numpy as np
 from hypothesis import given
@@ -35,7 +35,7 @@ def test_examples_are_evenly_spread_as_long_as_they_touch_few_rows() -> None:
         assert chosen.equals(made.gather_every(40))
 
 
-def test_where_a_spread_touches_too_many_rows_examples_of_few_keys_keep_fewer() -> None:
+def test_where_a_spread_touches_too_many_rows_examples_of_few_keys_read_fewer() -> None:
     with connect() as connection:
         definition = FeatureDefinition.of(DECLARED)
         relations = validated(connection, DECLARED, ROWS)
@@ -44,7 +44,7 @@ def test_where_a_spread_touches_too_many_rows_examples_of_few_keys_keep_fewer() 
         chosen = replayed_examples(connection, definition, made, relations, 10, most_rows=200)
         report = parity(connection, definition, chosen, relations, made)
         assert report.identical and report.examples == 10
-        assert report.rows_kept < 200 < spread.rows_kept
+        assert report.rows_read < 200 < spread.rows_read
         assert "AA" not in chosen["carrier"]
         assert parity(connection, definition, chosen, relations, made.with_columns(f_sum_1d=0.5)).differing
 

@@ -1,5 +1,6 @@
 """Answers of the online predictor are those of the batch, from a store that was filled from the lake."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,26 +8,32 @@ from typing import Any
 import polars as pl
 import pytest
 
+from ml_platform import Window
 from ml_platform.errors import FeatureError, ServingError
+from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.batch import answers
+from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.filling import fill
 from ml_platform.serving.online import OnlinePredictor
+from ml_platform.serving.online_store import Bounds
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
 from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.features.relations import online_answers
 from ml_platform_tests.world import World
 
 
-def predictor(world: World, store: SQLiteStore, keeps: timedelta | None = None) -> OnlinePredictor:
+def predictor(world: World, store: SQLiteStore, answered_span: timedelta | None = None) -> OnlinePredictor:
     ws, name = world.ws, world.pipeline.name
     champion = champion_at(ws.state, name, world.pipeline.partitions.window("2024-02")[0])
     assert champion is not None
     bundle = bundles.load(ws.blobs, versions.version(ws.state, name, champion).bundle)
-    fill(ws, OnlinePredictor.definition_of(bundle), store, keeps)
+    fill(ws, OnlinePredictor.definition_of(bundle), store, answered_span)
     return OnlinePredictor(bundle, champion, store)
 
 
@@ -61,7 +68,7 @@ def test_what_no_example_can_use_any_more_is_left_out_and_the_past_is_refused(
     world = open_world(february)
     whole, recent = SQLiteStore(tmp_path / "whole.sqlite"), SQLiteStore(tmp_path / "recent.sqlite")
     predictor(world, whole)
-    online = predictor(world, recent, keeps=timedelta(days=2))
+    online = predictor(world, recent, answered_span=timedelta(days=2))
     size = {store: sum(filling.value_bytes for filling in store.fillings().values()) for store in (whole, recent)}
     assert size[recent] < size[whole]
     rows = sorted(batch(world), key=lambda row: row[world.pipeline.examples.at])
@@ -83,7 +90,8 @@ def test_a_value_of_another_layout_is_never_read(open_world: OpenWorld, february
     store = SQLiteStore(tmp_path / "online.sqlite")
     online = predictor(world, store)
     row = batch(world)[0]
-    store._connection().execute("UPDATE kept SET value = zeroblob(64) WHERE length(name) > 8")
+    with store._writing() as connection:
+        connection.execute("UPDATE layout_values SET value = zeroblob(64) WHERE length(name) > 8")
     with pytest.raises(FeatureError, match="another layout"):
         online.predict(row)
 
@@ -125,5 +133,59 @@ def test_a_row_from_the_future_moves_no_horizon(open_world: OpenWorld, february:
         "UPDATE validated.trips SET _usable_at = TIMESTAMPTZ '2999-01-01' WHERE _row = 0 AND _partition = '2024-01'"
     )
     world.ws.lake.connection.execute(future)
-    online = predictor(world, SQLiteStore(tmp_path / "online.sqlite"), keeps=timedelta(days=1))
+    online = predictor(world, SQLiteStore(tmp_path / "online.sqlite"), answered_span=timedelta(days=1))
     assert online.horizon is not None and online.horizon < datetime.now(UTC)
+
+
+def test_versions_whose_windows_reach_further_share_no_values_with_others(
+    open_world: OpenWorld, february: Path, tmp_path: Path
+) -> None:
+    world = open_world(february)
+    store = SQLiteStore(tmp_path / "online.sqlite")
+    short, long = (
+        FeatureDefinition.of(
+            replace(world.pipeline, features=(Window("trips", agg=["count"], over=[span], as_="busy"),), gates=())
+        )
+        for span in ("1h", "20d")
+    )
+    at = world.ws.lake.value("SELECT max(_usable_at) FROM validated.trips WHERE _partition = '2024-02'")
+    for definitions in ((short, long), (long, short)):
+        for definition in definitions:
+            fill(world.ws, definition, store, timedelta(0))
+        for definition in definitions:
+            example = dict.fromkeys(definition.row_schema) | {definition.at or "": at + timedelta(minutes=1)}
+            relations = {"trips": "validated.trips"}
+            (expected,) = online_answers(world.ws.lake.connection, definition, relations, [example])
+            assert _answered(definition, store, example) == expected
+        store.belong_to("another lake")
+        assert store.fillings() == {}
+
+
+def _answered(definition: FeatureDefinition, store: SQLiteStore, example: dict[str, Any]) -> dict[str, Any]:
+    features = OnlineFeatures(definition)
+    question = features.question(example)
+    (one,) = features.passes
+    bounds, value = store.read([one.layout.fingerprint, *question.keys])
+    assert bounds is not None
+    return features.answer(question, [value], {one.table_name: Bounds.of(bounds).since})
+
+
+def test_what_no_deployed_version_reads_is_forgotten(open_world: OpenWorld, february: Path, tmp_path: Path) -> None:
+    world = open_world(february)
+    store = SQLiteStore(tmp_path / "online.sqlite")
+    other = replace(world.pipeline, features=(Window("trips", agg=["count"], over=["9d"], as_="busy"),), gates=())
+    (unread,) = (one.layout.fingerprint for one in OnlineFeatures(FeatureDefinition.of(other)).passes)
+    fill(world.ws, FeatureDefinition.of(other), store)
+    deployment = deploy_champion(world.ws, world.pipeline.name, store, None)
+    assert deployment is not None and store.deployments() == {world.pipeline.name: deployment}
+    assert unread not in store.fillings() and store.fillings()
+    assert deploy_champion(world.ws, world.pipeline.name, store, None) == deployment
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "online.sqlite"
+    path.write_bytes(b"not a database, but long enough to be looked at" * 50)
+    with pytest.raises(ServingError, match=r"online.sqlite cannot be read or written"):
+        SQLiteStore(path)
+    SQLiteStore(tmp_path / "new" / "online.sqlite").close()
+    assert (tmp_path / "new" / "online.sqlite").stat().st_mode & 0o077 == 0

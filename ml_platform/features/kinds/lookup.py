@@ -13,7 +13,7 @@ from ml_platform.features.ranked import RankedForm
 from ml_platform.spec.features import Lookup
 
 if TYPE_CHECKING:
-    from ml_platform.features.kept.passes import KeptPass
+    from ml_platform.features.online.passes import OnlinePass
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class LookupForm(RankedForm[Lookup]):
         return {**outputs, self.status: rows.select(words.alias("status"))["status"]}
 
     @classmethod
-    def kept(cls, forms: Sequence[Self], table: TableForm) -> "KeptPass":
-        from ml_platform.features.kept.versions import KeptVersions
+    def online_pass(cls, forms: Sequence[Self], table: TableForm) -> "OnlinePass":
+        from ml_platform.features.online.versions import OnlineVersions
 
-        return KeptVersions(forms, table)
+        return OnlineVersions(forms, table)

@@ -18,7 +18,7 @@ from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.features import TimeSince
 
 if TYPE_CHECKING:
-    from ml_platform.features.kept.passes import KeptPass
+    from ml_platform.features.online.passes import OnlinePass
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class TimeSinceForm(JoinedForm[TimeSince]):
         return {form.outputs[0]: seconds for form in forms}
 
     @classmethod
-    def kept(cls, forms: Sequence[Self], table: TableForm) -> "KeptPass":
-        from ml_platform.features.kept.picks import KeptPicks
+    def online_pass(cls, forms: Sequence[Self], table: TableForm) -> "OnlinePass":
+        from ml_platform.features.online.picks import OnlinePicks
 
-        return KeptPicks(forms, table, forms[0].condition(table))
+        return OnlinePicks(forms, table, forms[0].condition(table))
 
     def of_row(self, age: int | None, values: Mapping[str, Any]) -> dict[str, Any]:
         """As `Pick` says."""

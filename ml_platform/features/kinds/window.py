@@ -18,7 +18,7 @@ from ml_platform.spec.features.window import COUNTED
 from ml_platform.spec.tables import Table
 
 if TYPE_CHECKING:
-    from ml_platform.features.kept.passes import KeptPass
+    from ml_platform.features.online.passes import OnlinePass
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,10 @@ class WindowForm(JoinedForm[Window]):
         return windows(forms, table, batch)
 
     @classmethod
-    def kept(cls, forms: Sequence[Self], table: TableForm) -> "KeptPass":
-        from ml_platform.features.kept.windows import KeptWindows
+    def online_pass(cls, forms: Sequence[Self], table: TableForm) -> "OnlinePass":
+        from ml_platform.features.online.windows import OnlineWindows
 
-        return KeptWindows(forms, table)
+        return OnlineWindows(forms, table)
 
 
 def columns_without_nan(forms: Sequence[WindowForm], table: TableForm) -> frozenset[str]:

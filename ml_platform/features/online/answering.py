@@ -1,4 +1,4 @@
-"""The features of one example from kept rows: which values it needs, and what is computed from them."""
+"""The features of one example from stored rows: which values it needs, and what is computed from them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Any
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.forms import passes
-from ml_platform.features.kept.passes import KeptPass
-from ml_platform.features.kept.rows import key_bytes
 from ml_platform.features.kinds.derived import OneRow
+from ml_platform.features.online.passes import OnlinePass
+from ml_platform.features.online.rows import key_bytes
 from ml_platform.features.relations import TIMELESS
 from ml_platform.spec.durations import since_epoch
 
@@ -27,8 +27,8 @@ class Question:
     keys: tuple[bytes | None, ...]
 
 
-class KeptFeatures:
-    """The features of one definition, computed from kept rows. It keeps nothing itself, and threads may share it."""
+class OnlineFeatures:
+    """The features of one definition, computed from stored rows. It stores nothing itself, and threads may share it."""
 
     def __init__(self, definition: FeatureDefinition) -> None:
         self.definition = definition
@@ -40,10 +40,10 @@ class KeptFeatures:
         self._after = OneRow([form for form in definition.derived if form not in early], definition.schema)
 
     @cached_property
-    def passes(self) -> tuple[KeptPass, ...]:
-        """What is kept, pass by pass."""
+    def passes(self) -> tuple[OnlinePass, ...]:
+        """What is stored, pass by pass."""
         tables = self.definition.tables
-        return tuple(forms[0].kept(forms, tables[forms[0].table]) for forms in passes(self.definition.joined))
+        return tuple(forms[0].online_pass(forms, tables[forms[0].table]) for forms in passes(self.definition.joined))
 
     def question(self, example: Mapping[str, Any]) -> Question:
         """What must be read for an example, given its own columns."""
@@ -51,7 +51,7 @@ class KeptFeatures:
         at = since_epoch(example[definition.at]) if definition.at else TIMELESS
         row = {name: example[name] for name in definition.row_schema}
         row |= self._before.of(row)
-        keys = tuple(value_name(kept, [row[own] for own, _ in kept.on]) for kept in self.passes)
+        keys = tuple(value_name(online_pass, [row[own] for own, _ in online_pass.on]) for online_pass in self.passes)
         return Question(at, row, keys)
 
     def answer(
@@ -63,8 +63,10 @@ class KeptFeatures:
         time became usable, in microseconds (S14).
         """
         row, at = dict(question.row), question.at
-        for kept, value in zip(self.passes, values, strict=True):
-            row |= kept.answer(kept.layout.read(value) if value is not None else kept.layout.empty, at)
+        for online_pass, value in zip(self.passes, values, strict=True):
+            row |= online_pass.answer(
+                online_pass.layout.read(value) if value is not None else online_pass.layout.empty, at
+            )
         for form in self.definition.joined:
             if form.null_until_available:
                 began = since.get(form.table)
@@ -74,7 +76,7 @@ class KeptFeatures:
         return {name: row[name] for name in (*self.definition.outputs, *self.definition.status_columns)}
 
 
-def value_name(kept: KeptPass, key: Sequence[Any]) -> bytes | None:
+def value_name(online_pass: OnlinePass, key: Sequence[Any]) -> bytes | None:
     """The name of a value in the online store: the fingerprint of its layout, then the join key."""
     encoded = key_bytes(key)
-    return None if encoded is None else kept.layout.fingerprint + encoded
+    return None if encoded is None else online_pass.layout.fingerprint + encoded

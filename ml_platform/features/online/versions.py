@@ -1,4 +1,4 @@
-"""Lookup from kept rows (S12): the versions of rows without time, by arrival."""
+"""Lookup from stored rows (S12): the versions of rows without time, by arrival."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.forms import TableForm
-from ml_platform.features.kept.passes import UNTIL, USABLE, KeptPass
-from ml_platform.features.kept.rows import Integers, KeptRows, Kind, Mask, Values, kind_of
 from ml_platform.features.kinds.lookup import LookupForm
+from ml_platform.features.online.passes import UNTIL, USABLE, OnlinePass
+from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
 from ml_platform.validation.version_order import PATH, ROW
 
 
-class KeptVersions(KeptPass):
+class OnlineVersions(OnlinePass):
     """Lookups of one join. The first version of a key also stands for the time before it."""
 
     part: ClassVar[str] = "version"
@@ -24,7 +24,7 @@ class KeptVersions(KeptPass):
         super().__init__(forms, table)
 
     @property
-    def keeps(self) -> dict[str, Kind]:
+    def stored_columns(self) -> dict[str, Kind]:
         return {f"take {name}": kind_of(self.table.columns[name]) for name in self._taken}
 
     @property
@@ -39,11 +39,11 @@ class KeptVersions(KeptPass):
         return {f"take {name}": Values.of(frame[name]) for name in self._taken}
 
     def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
-        """As KeptPass says. An `at` before the first version asks for that moment: its versions stay until then."""
+        """As OnlinePass says. An `at` before the first version asks for that moment: its versions stay until then."""
         first = int(columns[USABLE].min(initial=horizon))
         return np.asarray(columns[UNTIL] > max(first, horizon))
 
-    def answer(self, rows: KeptRows, at: int) -> dict[str, Any]:
+    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
         usable, until = rows.numbers(USABLE), rows.numbers(UNTIL)
         moment = max(at, rows.first)
         standing = np.flatnonzero((usable <= moment) & (moment < until))

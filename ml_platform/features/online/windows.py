@@ -1,4 +1,4 @@
-"""Windows from kept rows (S9): running sums over the rows of the widest span, looked up where each span begins."""
+"""Windows from stored rows (S9): running sums over the rows of the widest span, looked up where each span begins."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -11,15 +11,15 @@ import polars as pl
 from ml_platform.errors import FeatureError
 from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units
 from ml_platform.features.forms import TableForm
-from ml_platform.features.kept.passes import CLOCK, UNTIL, USABLE, KeptPass, unreplaced
-from ml_platform.features.kept.rows import Integers, KeptRows, Kind, Mask, Values, kind_of
 from ml_platform.features.kinds.window import WindowForm, columns_without_nan
+from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, OnlinePass, unreplaced
+from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
 
 _EXACT = 1 << 62  # no sum of int64 below it overflows
 _SUMS = frozenset({"sum", "mean", "std"})
 
 
-class KeptWindows(KeptPass):
+class OnlineWindows(OnlinePass):
     """Windows over the same rows: one table, join, clock and condition."""
 
     part: ClassVar[str] = "window"
@@ -39,10 +39,10 @@ class KeptWindows(KeptPass):
 
     @property
     def meaning(self) -> Any:
-        return [self.windows[0].clock, sorted(self._without_nan)]
+        return [self.windows[0].clock, sorted(self._without_nan), self.spans[-1]]  # older rows are left out
 
     @property
-    def keeps(self) -> dict[str, Kind]:
+    def stored_columns(self) -> dict[str, Kind]:
         return {name: kind for counted in self._counted.values() for name, kind in counted.columns}
 
     @property
@@ -62,7 +62,7 @@ class KeptWindows(KeptPass):
     def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
         return np.asarray((columns[UNTIL] >= horizon) & (columns[CLOCK] >= horizon - self.spans[-1]))
 
-    def answer(self, rows: KeptRows, at: int) -> dict[str, Any]:
+    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
         clock = rows.numbers(CLOCK)
         bounds = np.searchsorted(clock, [at, *(at - span for span in self.spans)]).tolist()
         end, first = bounds[0], bounds[-1]
@@ -81,11 +81,11 @@ class KeptWindows(KeptPass):
 
 
 class _Counted:
-    """A column of the table that windows aggregate, and how it is kept.
+    """A column of the table that windows aggregate, and how it is stored.
 
-    columns: name and kind of what is kept. Of values that are only counted their presence is enough; Decimals are kept
-             as the nearest doubles, beside their digits where different ones are counted.
-    numbers: the kept column of which numbers are asked; empty: none is.
+    columns: name and kind of what is stored. Of values that are only counted their presence is enough. Decimals are
+             the nearest doubles, beside their digits where different ones are counted.
+    numbers: the stored column of which numbers are asked; empty: none is.
     """
 
     def __init__(self, columns: tuple[tuple[str, Kind], ...], numbers: str = "") -> None:
@@ -94,7 +94,7 @@ class _Counted:
 
     @classmethod
     def of(cls, of: str, dtype: pl.DataType, aggregates: frozenset[str]) -> "_Counted":
-        """How `of` is kept for these aggregates."""
+        """How `of` is stored for these aggregates."""
         numeric, distinct = bool(NUMERIC & aggregates), "n_unique" in aggregates
         kind = kind_of(dtype)
         if not numeric and not distinct:
@@ -105,7 +105,7 @@ class _Counted:
         return cls(((f"of {of}", kind),), f"of {of}" if numeric else "")
 
     def values(self, series: pl.Series) -> dict[str, Values]:
-        """The kept columns of it."""
+        """The stored columns of it."""
         columns: dict[str, Values] = {}
         for name, _ in self.columns:
             if name.startswith("any "):
@@ -119,7 +119,9 @@ class _Counted:
 class _Stretch:
     """What is asked of one column, at one resolution, over the rows of the widest span."""
 
-    def __init__(self, rows: KeptRows, counted: _Counted | None, form: WindowForm, stretch: slice, live: Mask) -> None:
+    def __init__(
+        self, rows: StoredRows, counted: _Counted | None, form: WindowForm, stretch: slice, live: Mask
+    ) -> None:
         self._rows, self._counted, self._stretch = rows, counted, stretch
         self._resolution = form.resolution
         self._where = f"Window({form.table!r}, of={form.of!r})"

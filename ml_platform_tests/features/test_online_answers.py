@@ -1,4 +1,4 @@
-"""Answers from kept rows, and the proof that they agree with the batch."""
+"""Answers from stored rows, and the proof that they agree with the batch."""
 
 import math
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import parity
-from ml_platform_tests.features.relations import batch_features, connect, kept_answers, validated
+from ml_platform_tests.features.relations import batch_features, connect, online_answers, validated
 from ml_platform_tests.scenario.flights import Row, example, flight, hour, pipeline, plane, weather
 
 WINDOW = Window("flights", by="carrier", of="delay", agg=["count", "sum", "min", "max"], over=["1d"], as_="f")
@@ -31,7 +31,7 @@ def answers(
 ) -> list[Row]:
     """What is answered at these hours from rows of flights."""
     relations = validated(connection, declared, {"flights": rows})
-    return kept_answers(connection, FeatureDefinition.of(declared), relations, [example(9, at) for at in hours])
+    return online_answers(connection, FeatureDefinition.of(declared), relations, [example(9, at) for at in hours])
 
 
 def sums(connection: duckdb.DuckDBPyConnection, rows: list[Row], *hours: float) -> list[Any]:
@@ -85,7 +85,7 @@ def test_the_first_version_stands_for_the_time_before_it(connection: duckdb.Duck
     declared = pipeline(Lookup("planes", on="tail", take=["seats"]))
     planes = [{**plane(100, 5), "_superseded_at": hour(8)}, {**plane(200, 8), "_row": 1}]
     relations = validated(connection, declared, {"planes": planes})
-    rows = kept_answers(connection, FeatureDefinition.of(declared), relations, [example(1, at) for at in (4, 5, 8)])
+    rows = online_answers(connection, FeatureDefinition.of(declared), relations, [example(1, at) for at in (4, 5, 8)])
     assert [(row["planes__seats"], row["planes__status"]) for row in rows] == [
         (100, "assumed"),
         (100, "ok"),
@@ -119,7 +119,7 @@ def tables() -> dict[str, list[Row]]:
     }
 
 
-def test_parity_keeps_what_the_examples_touch_and_finds_no_difference(connection: duckdb.DuckDBPyConnection) -> None:
+def test_parity_reads_what_the_examples_touch_and_finds_no_difference(connection: duckdb.DuckDBPyConnection) -> None:
     declared = everything()
     definition = FeatureDefinition.of(declared)
     relations = validated(connection, declared, tables())
@@ -131,7 +131,7 @@ def test_parity_keeps_what_the_examples_touch_and_finds_no_difference(connection
     only = pipeline(WINDOW)
     made = batch_features(connection, FeatureDefinition.of(only), examples, relations)
     # A window of a day over one of four carriers: the older rows and the other carriers' stay away.
-    assert 0 < parity(connection, FeatureDefinition.of(only), made, relations, made).rows_kept < 50
+    assert 0 < parity(connection, FeatureDefinition.of(only), made, relations, made).rows_read < 50
 
 
 def test_parity_names_every_cell_that_differs(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,4 +1,4 @@
-"""Latest, Since and TimeSince from kept rows (S10, S11): the rows of a key in the order in which they are preferred."""
+"""Latest, Since and TimeSince from stored rows (S10, S11): the rows of a key in the order of preference."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -8,14 +8,14 @@ import polars as pl
 
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import TableForm
-from ml_platform.features.kept.passes import CLOCK, UNTIL, USABLE, KeptPass
-from ml_platform.features.kept.rows import Integers, KeptRows, Kind, Mask, Values, kind_of
+from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, OnlinePass
+from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
 from ml_platform.features.picks import Pick
 from ml_platform.features.places import NEVER
 from ml_platform.validation.version_order import PATH, ROW
 
 
-class KeptPicks(KeptPass):
+class OnlinePicks(OnlinePass):
     """Forms that take the latest row of one join that counts."""
 
     part: ClassVar[str] = "pick"
@@ -27,7 +27,11 @@ class KeptPicks(KeptPass):
         super().__init__(forms, table, condition)
 
     @property
-    def keeps(self) -> dict[str, Kind]:
+    def meaning(self) -> Any:
+        return self._offsets[-1]  # what a later row outranks for good is left out
+
+    @property
+    def stored_columns(self) -> dict[str, Kind]:
         return {f"take {name}": kind_of(self.table.columns[name]) for name in self._taken}
 
     @property
@@ -42,15 +46,15 @@ class KeptPicks(KeptPass):
         return {f"take {name}": Values.of(frame[name]) for name in self._taken}
 
     def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
-        """As KeptPass says, of one key's rows: not those that a later one outranks for good."""
+        """As OnlinePass says, of one key's rows: not those that a later one outranks for good."""
         clock, usable, until = columns[CLOCK], columns[USABLE], columns[UNTIL]
         outranks = (until == NEVER) & (usable < horizon) & (clock <= horizon - self._offsets[-1])
         last = np.flatnonzero(outranks)[-1:]
-        kept = until >= horizon
-        kept[: int(last[0]) if len(last) else 0] = False
-        return np.asarray(kept)
+        reached = until >= horizon
+        reached[: int(last[0]) if len(last) else 0] = False
+        return np.asarray(reached)
 
-    def answer(self, rows: KeptRows, at: int) -> dict[str, Any]:
+    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
         index_by_offset = {offset: _latest(rows, at, at - offset) for offset in self._offsets}
         clock = rows.numbers(CLOCK)
         answers: dict[str, Any] = {}
@@ -64,7 +68,7 @@ class KeptPicks(KeptPass):
         return answers
 
 
-def _latest(rows: KeptRows, at: int, until: int) -> int | None:
+def _latest(rows: StoredRows, at: int, until: int) -> int | None:
     """The last row with clock ≤ `until` that is usable at `at` and not replaced."""
     clock, usable, ends = rows.numbers(CLOCK), rows.numbers(USABLE), rows.numbers(UNTIL)
     for index in range(int(np.searchsorted(clock, until, side="right")) - 1, -1, -1):

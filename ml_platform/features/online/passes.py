@@ -1,4 +1,4 @@
-"""What every kind of feature keeps by join key: row versions with their times, in the order that its answers need."""
+"""What every kind of feature stores by join key: row versions with their times, in the order that its answers need."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ import polars as pl
 
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import Form, TableForm
-from ml_platform.features.kept.rows import Integers, KeptRows, Kind, Layout, Mask, Values
+from ml_platform.features.online.rows import Integers, Kind, Layout, Mask, StoredRows, Values
 from ml_platform.features.places import NEVER
 from ml_platform.features.types import type_form
 
@@ -17,10 +17,10 @@ CLOCK, USABLE, UNTIL = "clock", "usable", "until"
 TIMES: dict[str, Kind] = {CLOCK: "whole", USABLE: "whole", UNTIL: "whole"}
 
 
-class KeptPass(ABC):
-    """The forms that share a pass over the rows of one join, as they are kept and answered online.
+class OnlinePass(ABC):
+    """The forms that share a pass over the rows of one join, as they are stored and answered online.
 
-    part: names the pass in fingerprints, which differ wherever kept values would mean something else.
+    part: names the pass in fingerprints, which differ wherever stored values would mean something else.
     """
 
     part: ClassVar[str]
@@ -40,17 +40,17 @@ class KeptPass(ABC):
             condition.where if condition is not None else None,
             self.meaning,
         ]
-        self.layout = Layout(meaning, {**TIMES, **self.keeps})
+        self.layout = Layout(meaning, {**TIMES, **self.stored_columns})
 
     @property
     def meaning(self) -> Any:
-        """What tells these kept values from others of the same columns, as JSON values."""
+        """What tells these stored values from others of the same columns, as JSON values."""
         return None
 
     @property
     @abstractmethod
-    def keeps(self) -> dict[str, Kind]:
-        """The columns of a kept row beside its times."""
+    def stored_columns(self) -> dict[str, Kind]:
+        """The columns of a stored row beside its times."""
 
     @property
     @abstractmethod
@@ -60,18 +60,18 @@ class KeptPass(ABC):
     @property
     @abstractmethod
     def order(self) -> tuple[str, ...]:
-        """The columns of the validated layout in whose order rows are kept."""
+        """The columns of the validated layout in whose order rows are stored."""
 
     @abstractmethod
     def values(self, frame: pl.DataFrame) -> dict[str, Values]:
-        """What is kept of rows of the validated layout, beside TIMES. Raises FeatureError for what cannot be summed."""
+        """What is stored of rows of the validated layout, beside TIMES."""
 
     @abstractmethod
     def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
         """Which rows can count for some example with `at` ≥ `horizon`; the columns are those of TIMES."""
 
     @abstractmethod
-    def answer(self, rows: KeptRows, at: int) -> dict[str, Any]:
+    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
         """The outputs and statuses of one example; without rows, those of a key that nobody has seen."""
 
     # -- what all share --------------------------------------------------------------------
@@ -85,11 +85,11 @@ class KeptPass(ABC):
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns of the table whose values are kept."""
+        """The columns of the table whose values are stored."""
         return frozenset().union(*(form.columns for form in self.forms))
 
-    def kept(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Values]]:
-        """Of rows of the validated layout those that this pass keeps, in its order, and their columns.
+    def select_rows(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, Values]]:
+        """Of rows of the validated layout those that this pass stores, in its order, and their columns.
 
         A row that was never usable, that has no clock, or for which the condition is not true is left out.
         """

@@ -1,4 +1,4 @@
-"""Rows that are kept online: those of one join key, as columns in one run of bytes.
+"""Rows that are stored online: those of one join key, as columns in one run of bytes.
 
 A value of the online store holds the row versions that can count for one key of one join. Numbers stand as they are,
 so reading a value copies nothing: a column is a view of its bytes.
@@ -13,7 +13,7 @@ import json
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
@@ -23,7 +23,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import FeatureError
-from ml_platform.spec.durations import EPOCH
+from ml_platform.spec.durations import EPOCH, since_epoch
 
 Kind = Literal["whole", "unsigned", "fraction", "text"]
 Integers = npt.NDArray[np.int64]
@@ -33,12 +33,12 @@ _LAYOUT = 1  # part of every fingerprint: raise it when the bytes mean something
 _HEAD = struct.Struct("<8sIxxxxq")
 _OFFSETS = struct.Struct("<II")
 _NUMBERS: dict[Kind, npt.DTypeLike] = {"whole": np.int64, "unsigned": np.uint64, "fraction": np.float64}
-_ONE: dict[Kind, str] = {"whole": "<q", "unsigned": "<Q", "fraction": "<d"}
-_DAY = date(1970, 1, 1)
+_SCALAR_FORMAT: dict[Kind, str] = {"whole": "<q", "unsigned": "<Q", "fraction": "<d"}
+_EPOCH_DAY = date(1970, 1, 1)
 
 
 def kind_of(dtype: pl.DataType) -> Kind:
-    """How values of a contract's type are kept."""
+    """How values of a contract's type are stored."""
     if dtype.is_float():
         return "fraction"
     if dtype == pl.UInt64:
@@ -50,7 +50,7 @@ def kind_of(dtype: pl.DataType) -> Kind:
 
 @dataclass(frozen=True)
 class Values:
-    """One column of some rows, as it is kept: numbers or encoded texts, and which are present (None: all)."""
+    """One column of some rows, as it is stored: numbers or encoded texts, and which are present (None: all)."""
 
     kind: Kind
     data: Any
@@ -91,7 +91,7 @@ class Layout:
         self.columns = dict(columns)
         text = json.dumps([_LAYOUT, meaning, list(self.columns.items())], sort_keys=True, ensure_ascii=False)
         self.fingerprint = hashlib.sha256(text.encode()).digest()[:8]
-        self._place = {name: _HEAD.size + index * _OFFSETS.size for index, name in enumerate(self.columns)}
+        self._offset_positions = {name: _HEAD.size + index * _OFFSETS.size for index, name in enumerate(self.columns)}
         self._start = _HEAD.size + len(self.columns) * _OFFSETS.size
 
     def pack(self, rows: int, first: int, columns: Mapping[str, Values]) -> bytes:
@@ -110,10 +110,10 @@ class Layout:
                 packed += b"".join(values.data)
             else:
                 packed += np.ascontiguousarray(values.data, _NUMBERS[kind]).tobytes()
-            _OFFSETS.pack_into(packed, self._place[name], presence, data)
+            _OFFSETS.pack_into(packed, self._offset_positions[name], presence, data)
         return bytes(packed)
 
-    def read(self, data: bytes) -> "KeptRows":
+    def read(self, data: bytes) -> "StoredRows":
         """The rows of a value. Raises FeatureError for one of another layout, or cut short."""
         if len(data) < self._start or data[:8] != self.fingerprint:
             raise FeatureError(
@@ -121,15 +121,15 @@ class Layout:
                 remedy="Fill the store again.",
             )
         _, rows, first = _HEAD.unpack_from(data, 0)
-        return KeptRows(self, data, rows, first)
+        return StoredRows(self, data, rows, first)
 
     def offsets(self, data: bytes, name: str) -> tuple[int, int]:
         """Where the presence and the data of a column stand."""
-        presence, place = _OFFSETS.unpack_from(data, self._place[name])
+        presence, place = _OFFSETS.unpack_from(data, self._offset_positions[name])
         return presence, place
 
     @cached_property
-    def empty(self) -> "KeptRows":
+    def empty(self) -> "StoredRows":
         """No rows, as of a key that nobody has seen."""
         nothing = {
             name: Values(kind, [] if kind == "text" else np.empty(0, _NUMBERS[kind]))
@@ -138,7 +138,7 @@ class Layout:
         return self.read(self.pack(0, 0, nothing))
 
 
-class KeptRows:
+class StoredRows:
     """The rows of one key, read column by column when they are asked for."""
 
     def __init__(self, layout: Layout, data: bytes, rows: int, first: int) -> None:
@@ -164,7 +164,7 @@ class KeptRows:
         if kind == "text":
             text = self.text(name, index).decode()
             return Decimal(text) if isinstance(dtype, pl.Decimal) else text
-        return python_value(struct.unpack_from(_ONE[kind], self._data, place + 8 * index)[0], dtype)
+        return python_value(struct.unpack_from(_SCALAR_FORMAT[kind], self._data, place + 8 * index)[0], dtype)
 
     def text(self, name: str, index: int) -> bytes:
         """A text as UTF-8."""
@@ -176,7 +176,7 @@ class KeptRows:
 
 
 def python_value(number: Any, dtype: pl.DataType) -> Any:
-    """A kept number as a value of its type.
+    """A stored number as a value of its type.
 
     >>> python_value(1, pl.Boolean()), python_value(31, pl.Date())
     (True, datetime.date(1970, 2, 1))
@@ -184,7 +184,7 @@ def python_value(number: Any, dtype: pl.DataType) -> Any:
     if dtype == pl.Boolean:
         return bool(number)
     if dtype == pl.Date:
-        return _DAY + timedelta(days=number)
+        return _EPOCH_DAY + timedelta(days=number)
     if isinstance(dtype, pl.Datetime):
         return _moment(number, dtype)
     return number
@@ -205,7 +205,7 @@ def _key_part(value: Any) -> Any:
     if isinstance(value, float):
         return value + 0.0  # -0.0 is 0.0
     if isinstance(value, datetime):
-        return (value - EPOCH) // timedelta(microseconds=1)
+        return since_epoch(value if value.tzinfo else value.replace(tzinfo=UTC))  # a naive one is in UTC (S1)
     return value if isinstance(value, str | int) else str(value)
 
 
