@@ -159,8 +159,8 @@ def main() -> None:
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = ["--child", "generate", "--folder", name, "--rows", str(options.rows)]
-        subprocess.run([sys.executable, "-m", "bench.ingestion", *made], check=True)
+        arguments = ["--child", "generate", "--folder", name, "--rows", str(options.rows)]
+        subprocess.run([sys.executable, "-m", "bench.ingestion", *arguments], check=True)
         size = (folder / "sales.csv").stat().st_size
         for _ in range(options.rounds):
             for contender in CONTENDERS:

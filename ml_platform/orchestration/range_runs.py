@@ -61,7 +61,7 @@ def range_job(pipeline: ModelPipeline, addresses: Sequence[str] = ()) -> dg.JobD
         pool=pool_of(pipeline),
     )
     def make_partitions(context: dg.OpExecutionContext, ml_platform_workspace: WorkspaceResource):  # type: ignore[no-untyped-def]  # Dagster reads the annotation, and a generator's has no meaning to it
-        yield from _Range(context, ml_platform_workspace, pipeline).made()
+        yield from _Range(context, ml_platform_workspace, pipeline).events()
 
     @dg.job(
         name=range_job_name(pipeline),
@@ -96,7 +96,7 @@ class _Range:
     workspace: WorkspaceResource
     pipeline: ModelPipeline
 
-    def made(self) -> Iterator[Event]:
+    def events(self) -> Iterator[Event]:
         """Make the partitions one after the other; what Dagster is to know of each asset, as soon as it is made."""
         works, plan = _given.get(), planner(self.workspace.workspace(), self.pipeline)
         tags = self.context.run.tags
@@ -137,15 +137,15 @@ class _Range:
                 continue
             for result in results:
                 assert result.asset_key is not None
-                made = list(result.asset_key.path)
+                asset_key = list(result.asset_key.path)
                 versions = {
                     dg.AssetKey(upstream): _version(ws, upstream, work.partition)
-                    for upstream in _upstream(self.pipeline, made)
+                    for upstream in _upstream(self.pipeline, asset_key)
                 }
-                yield from events_of(self.context, result, _dagster_partition(ws, made, work.partition), versions)
+                yield from events_of(self.context, result, _dagster_partition(ws, asset_key, work.partition), versions)
         if failures:
-            told = "; ".join(f"{asset}: {_reason(error)}" for asset, error in failures.items())
-            raise PartitionFailed(f"{work.partition}: {told}") from next(iter(failures.values()))
+            reasons = "; ".join(f"{asset}: {_reason(error)}" for asset, error in failures.items())
+            raise PartitionFailed(f"{work.partition}: {reasons}") from next(iter(failures.values()))
 
     def _results(self, key: list[str], partition: str) -> list[dg.MaterializeResult[None]]:
         """Make one asset, and again after a fault that may pass."""
@@ -157,10 +157,10 @@ class _Range:
         whole = self.workspace.workspace().slices.get(name) is None
         for attempt in count():
             try:
-                made = validation_results(
+                results = validation_results(
                     self.context, self.workspace, table, references, WHOLE if whole else partition
                 )
-                return list(made)
+                return list(results)
             except dg.RetryRequested as again:
                 if attempt >= again.max_retries:
                     raise again.__cause__ or again from None

@@ -148,7 +148,7 @@ def _read(
     arriving = ArrivingVersion(stores, table, item, places)
     try:
         reading = source.read(item.version, arriving.rows)
-    except BaseException:
+    except BaseException:  # an interrupt too: nobody else removes what is staged
         arriving.refuse()
         raise
     is_refused, fingerprint = reading.error is not None, reading.fingerprint

@@ -161,18 +161,18 @@ def _without(state: _State, rows: npt.NDArray[np.int64]) -> None:
     parts, state.valid = state.valid, []
     for part in parts:
         frame = pl.read_parquet(part.path)
-        left = frame.join(gone, on=ROW, how="anti", maintain_order="left")
-        if left.height < frame.height:
+        remaining = frame.join(gone, on=ROW, how="anti", maintain_order="left")
+        if remaining.height < frame.height:
             part.path.unlink()
-            if left.height:
-                state.valid.append(state.written(left))
+            if remaining.height:
+                state.valid.append(state.written(remaining))
         else:
             state.valid.append(part)
     paths, state.refused = state.refused, []
     for path in paths:
-        left = pl.read_parquet(path).join(gone, on=ROW, how="anti", maintain_order="left")
-        if left.height:
-            left.write_parquet(path, compression="lz4")
+        remaining = pl.read_parquet(path).join(gone, on=ROW, how="anti", maintain_order="left")
+        if remaining.height:
+            remaining.write_parquet(path, compression="lz4")
             state.refused.append(path)
 
 

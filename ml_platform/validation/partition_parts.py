@@ -48,7 +48,7 @@ def versions_in_parts(lake: Lake, table: Table, plan: Plan, offered: Offered) ->
         rows = parts.in_order()
         conflicts = pl.DataFrame() if settled is None else settled.conflicts
         quarantine = quarantine_of(table, refused_rows(plan, offered.refused()), conflicts, plan)
-    except BaseException:
+    except BaseException:  # an interrupt too: nobody else removes what is staged
         parts.discard()
         raise
     return PartitionRows(
@@ -73,10 +73,10 @@ def _contested(table: Table, plan: Plan, offered: Offered) -> pl.DataFrame:
         hashes[rows : rows + offers.height] = row_hash(offers, table.key or list(table.columns)).to_numpy()
         rows += offers.height
         places.append(offers.select(STEP, ROW))
-    place = pl.concat(places)
+    positions = pl.concat(places)
     number = pl.int_range(rows, eager=True)
     several = pl.Series(shared(hashes[:rows]), dtype=pl.Int64)
-    return place.filter(number.is_in(several.implode()) | ~final.gather(place[STEP]))
+    return positions.filter(number.is_in(several.implode()) | ~final.gather(positions[STEP]))
 
 
 def _alone(rows: int) -> Resolved:

@@ -87,9 +87,9 @@ def screen_withdrawn(table: Table, partitions: Partitions | None) -> Screened:
 
 
 def _judged(
-    table: Table, raw: pl.DataFrame, cleaned: pl.DataFrame, partitions: Partitions | None, made: Cast | None = None
+    table: Table, raw: pl.DataFrame, cleaned: pl.DataFrame, partitions: Partitions | None, converted: Cast | None = None
 ) -> Screened:
-    judged = judge(table, raw, cleaned, partitions, made)
+    judged = judge(table, raw, cleaned, partitions, converted)
     kept = in_partition(judged.kept, Span.of(judged.kept))
     duplicates = {str(key[0]): part.height for key, part in judged.lost.group_by(PARTITION)}
     return Screened(kept.sort(PARTITION, ROW), duplicates, judged.dropped)

@@ -76,14 +76,14 @@ def _build(
 ) -> ValidatedReport:
     offered = Offered.of(stores.blobs, table, partitions, plan, state.by_file)
     make = versions_in_parts if offered.rows > chunks.ROWS else versions_at_once
-    made = make(stores.lake, table, plan, offered)
-    with discarded_on_error(made.rows):
-        result = _store(stores, table, plan, state, author, made)
+    partition_rows = make(stores.lake, table, plan, offered)
+    with discarded_on_error(partition_rows.rows):
+        result = _store(stores, table, plan, state, author, partition_rows)
     return ValidatedReport(table.name, plan.partition, author.content_key, result, refused=state.refused)
 
 
 def _store(
-    stores: Stores, table: Table, plan: Plan, state: Screenings, author: Author, made: PartitionRows
+    stores: Stores, table: Table, plan: Plan, state: Screenings, author: Author, partition_rows: PartitionRows
 ) -> ValidatedResult:
     """Commit the rows of a partition, its quarantine and its profile, then put them on record (S43)."""
     screenings = state.by_file
@@ -91,29 +91,31 @@ def _store(
     counted = [screenings[plan.files[i].file_id].partitions.get(plan.partition) for i in final]
     in_files = [c for c in counted if c is not None]
     result = ValidatedResult(
-        rows=made.current,
-        versions=made.versions,
-        quarantined=made.quarantine.height,
-        by_rule=dict(Counter(made.quarantine["rule"].to_list()).most_common()),
-        duplicates=made.duplicates + sum(c.duplicates for c in in_files),
+        rows=partition_rows.current,
+        versions=partition_rows.versions,
+        quarantined=partition_rows.quarantine.height,
+        by_rule=dict(Counter(partition_rows.quarantine["rule"].to_list()).most_common()),
+        duplicates=partition_rows.duplicates + sum(c.duplicates for c in in_files),
         dropped=sum(c.dropped for c in in_files),
-        overruled=made.overruled,
+        overruled=partition_rows.overruled,
         files=tuple(
             sorted(plan.files[i].path for i in final if plan.partition in screenings[plan.files[i].file_id].partitions)
         ),
     )
-    profiled = profile(made.columns(), table.name, plan.partition, author.content_key, table.event_time)
+    profiled = profile(partition_rows.columns(), table.name, plan.partition, author.content_key, table.event_time)
     with write(stores.lake, author) as tx:
-        for number, rows in enumerate(made.rows):
+        for number, rows in enumerate(partition_rows.rows):
             put = tx.append if number else tx.replace
             put("validated", table.name, rows, partition=plan.partition, evolve=True)
-        tx.replace("quarantine", table.name, made.quarantine, partition=plan.partition, evolve=True)
+        tx.replace("quarantine", table.name, partition_rows.quarantine, partition=plan.partition, evolve=True)
         write_profile(tx, table.name, plan.partition, profiled)
         after(
             tx,
             stores.state,
             lambda: spans.record(
-                stores.state, ledger.record(stores.state, author, rows=made.current, result=result).id, made.spans
+                stores.state,
+                ledger.record(stores.state, author, rows=partition_rows.current, result=result).id,
+                partition_rows.spans,
             ),
             lambda: checks.expect(stores.state, table.name, plan.partition),
         )

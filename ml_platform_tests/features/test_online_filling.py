@@ -2,7 +2,7 @@
 
 import duckdb
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.features.definition import FeatureDefinition
@@ -10,18 +10,9 @@ from ml_platform.features.offline import available_since
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.features.online.filling import online_values
 from ml_platform.spec.durations import since_epoch
-from ml_platform_tests.examples import tries
 from ml_platform_tests.features.relations import batch_features, connect, validated
 from ml_platform_tests.features.strategies import Case, cases
-from ml_platform_tests.features.test_properties import bits
-
-GENERATED = settings(
-    max_examples=tries(120),
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+from ml_platform_tests.features.test_properties import GENERATED, bits
 
 
 @pytest.fixture(scope="module")

@@ -61,8 +61,8 @@ def _packed(online_pass: OnlinePass, frame: pl.DataFrame, horizon: int | None) -
         chosen = {column: values.slice(start, end) for column, values in columns.items()}
         if horizon is not None:
             of_key = {column: chosen[column].data for column in (CLOCK, USABLE, UNTIL)}
-            left = np.flatnonzero(online_pass.reachable(of_key, horizon))
-            chosen = {column: values.take(left) for column, values in chosen.items()}
+            reachable_rows = np.flatnonzero(online_pass.reachable(of_key, horizon))
+            chosen = {column: values.take(reachable_rows) for column, values in chosen.items()}
         start = end
         if len(chosen[CLOCK].data):
             yield name, online_pass.layout.pack(len(chosen[CLOCK].data), first, chosen)

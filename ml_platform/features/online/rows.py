@@ -114,7 +114,7 @@ class Layout:
         return bytes(packed)
 
     def read(self, data: bytes) -> "StoredRows":
-        """The rows of a value. Raises FeatureError for one of another layout, or cut short."""
+        """The rows of a value. Raises FeatureError for one of another layout."""
         if len(data) < self._start or data[:8] != self.fingerprint:
             raise FeatureError(
                 "A value of the online store has another layout than the features that read it.",
@@ -125,8 +125,8 @@ class Layout:
 
     def offsets(self, data: bytes, name: str) -> tuple[int, int]:
         """Where the presence and the data of a column stand."""
-        presence, place = _OFFSETS.unpack_from(data, self._offset_positions[name])
-        return presence, place
+        presence, data_offset = _OFFSETS.unpack_from(data, self._offset_positions[name])
+        return presence, data_offset
 
     @cached_property
     def empty(self) -> "StoredRows":
@@ -147,8 +147,8 @@ class StoredRows:
 
     def numbers(self, name: str) -> Any:
         """A column of numbers, 0 where it is null."""
-        _, place = self.layout.offsets(self._data, name)
-        return np.frombuffer(self._data, _NUMBERS[self.layout.columns[name]], self.rows, place)
+        _, data_offset = self.layout.offsets(self._data, name)
+        return np.frombuffer(self._data, _NUMBERS[self.layout.columns[name]], self.rows, data_offset)
 
     def present(self, name: str) -> Mask | None:
         """Which rows have a value; None: all."""
@@ -157,21 +157,21 @@ class StoredRows:
 
     def value(self, name: str, index: int, dtype: pl.DataType) -> Any:
         """One value as polars would give it to Python."""
-        presence, place = self.layout.offsets(self._data, name)
+        presence, data_offset = self.layout.offsets(self._data, name)
         if presence and not self._data[presence + index]:
             return None
         kind = self.layout.columns[name]
         if kind == "text":
             text = self.text(name, index).decode()
             return Decimal(text) if isinstance(dtype, pl.Decimal) else text
-        return python_value(struct.unpack_from(_SCALAR_FORMAT[kind], self._data, place + 8 * index)[0], dtype)
+        return python_value(struct.unpack_from(_SCALAR_FORMAT[kind], self._data, data_offset + 8 * index)[0], dtype)
 
     def text(self, name: str, index: int) -> bytes:
         """A text as UTF-8."""
-        _, place = self.layout.offsets(self._data, name)
-        start = struct.unpack_from("<I", self._data, place + 4 * (index - 1))[0] if index else 0
-        end = struct.unpack_from("<I", self._data, place + 4 * index)[0]
-        base = place + 4 * self.rows
+        _, data_offset = self.layout.offsets(self._data, name)
+        start = struct.unpack_from("<I", self._data, data_offset + 4 * (index - 1))[0] if index else 0
+        end = struct.unpack_from("<I", self._data, data_offset + 4 * index)[0]
+        base = data_offset + 4 * self.rows
         return self._data[base + start : base + end]
 
 
