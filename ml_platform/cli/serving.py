@@ -3,7 +3,7 @@
 import signal
 import threading
 from importlib.util import find_spec
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
 import typer
@@ -11,6 +11,10 @@ import typer
 from ml_platform.cli import opening
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import note, say
+from ml_platform.errors import ServingError
+
+if TYPE_CHECKING:
+    from ml_platform.spec.declarations import Declarations
 
 
 def register(app: typer.Typer) -> None:
@@ -31,7 +35,7 @@ def serve(
     from ml_platform.serving.rest.supervisor import Supervisor
 
     declared = opening.declarations()
-    names = [declared.find(name).name for name in pipelines] if pipelines else list(declared.pipelines)
+    names = [declared.find(name).name for name in pipelines] if pipelines else _servable(declared)
     stop_requested = threading.Event()
     previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.set())
     try:
@@ -54,10 +58,20 @@ def serve(
     note("Stopped.")
 
 
+def _servable(declared: "Declarations") -> list[str]:
+    """The pipelines of all declarations: a champion on record answers although its declaration is broken now."""
+    opening.tell_broken(declared)
+    names = [*declared.pipelines, *(name for one in declared.broken for name in one.names)]
+    if not names:
+        raise ServingError(
+            "No pipeline is declared, so there is nothing to serve.",
+            remedy="Name the modules that declare pipelines in ML_PLATFORM_PIPELINES, as a JSON list.",
+        )
+    return names
+
+
 def _require_extra() -> None:
     """Raise ServingError unless the libraries of the workers are installed."""
-    from ml_platform.errors import ServingError
-
     for module in ("fastapi", "uvicorn", "prometheus_client"):
         if find_spec(module) is None:
             raise ServingError(

@@ -199,3 +199,12 @@ def test_two_modules_that_do_not_load_under_one_name_are_one_asset_with_both_err
     assert "churn/features" in specs
     description = specs["trip_delay/declaration"].description or ""
     assert f"{package / 'trips.py'}, line 1" in description and f"{package / 'trips_copy.py'}, line 1" in description
+
+
+def test_serve_refuses_where_no_pipeline_is_declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["no_such_package"]')
+    answer = invoke("serve")
+    assert answer.exit_code == 1
+    assert "no module 'no_such_package'" in answer.output and "nothing to serve" in answer.output
+    assert not list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ def served(
         "ML_PLATFORM_DATA": str(data),
         "ML_PLATFORM_PIPELINES": f'["{declarations}"]',
         "ML_PLATFORM_ONLINE_DAYS": "365",
+        "PYTHONPATH": str(Path(__file__).parents[2]),  # the declarations of tests are not installed
     }
     command = [sys.executable, "-m", "ml_platform.cli.main", "serve", "--port", "0", *options]
     with subprocess.Popen(command, env=environment, text=True, stdout=subprocess.PIPE, cwd=data) as process:
@@ -43,11 +44,13 @@ def ready(url: str, code: int = 200) -> None:
     deadline = time.monotonic() + STARTING
     while True:
         try:
-            if httpx.get(f"{url}/readyz", timeout=5).status_code == code:
+            answer = httpx.get(f"{url}/readyz", timeout=5)
+            if answer.status_code == code:
                 return
-        except httpx.TransportError:
-            pass  # it does not listen yet
-        assert time.monotonic() < deadline, "The service did not become ready."
+            reason = answer.text
+        except httpx.TransportError as error:  # it does not listen yet
+            reason = str(error)
+        assert time.monotonic() < deadline, f"The service did not become ready: {reason}"
         time.sleep(0.05)
 
 

@@ -36,8 +36,11 @@ def validated(dtype: pl.DataType, value: str) -> Any:
 def values(dtype: pl.DataType) -> st.SearchStrategy[Any]:
     """Values that somebody may send for a column of that type."""
     if isinstance(dtype, pl.Datetime):
-        zones: Any = st.sampled_from([UTC, ZoneInfo("America/New_York"), ZoneInfo("Asia/Kathmandu")])
-        return st.datetimes(**YEARS, timezones=zones if dtype.time_zone else st.none())
+        if not dtype.time_zone:
+            return st.datetimes(**YEARS)
+        moments = st.datetimes(**YEARS, timezones=st.just(UTC))  # instants, which every zone has
+        zones = st.sampled_from([UTC, ZoneInfo("America/New_York"), ZoneInfo("Asia/Kathmandu")])
+        return st.builds(datetime.astimezone, moments, zones)
     if isinstance(dtype, pl.Decimal):
         places, limit = dtype.scale, 10 ** (dtype.precision or 38) - 1
         return st.integers(-limit, limit).map(lambda digits: Decimal(f"{digits}E-{places}"))

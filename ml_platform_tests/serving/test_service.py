@@ -73,6 +73,18 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
     assert logged == sorted((answer["id"], answer["score"], january) for answer in answers)
 
 
+def test_a_champion_whose_declaration_broke_answers_as_before(trips: World) -> None:
+    (row,) = rows_of(trips, 1)
+    score = row.pop("_score")
+    data, name = trips.settings.data, trips.pipeline.name
+    rollback(trips)  # to the version that scored the batch
+    trips.close()
+    (data / "broken_trips.py").write_text(f"{name} = ModelPipelin()  # ModelPipeline({name!r})\n")
+    with served(data, "broken_trips") as (url, _):
+        response = httpx.post(f"{url}/v1/pipelines/{name}/predict", json={"rows": [row]}, timeout=30)
+    assert response.json()["predictions"][0]["score"] == score
+
+
 def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: World) -> None:
     (row,) = rows_of(trips, 1)
     row.pop("_score")

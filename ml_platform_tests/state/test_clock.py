@@ -247,6 +247,7 @@ ASK_THE_CLOCK = {
     "state/database.py": "how far the clock is behind the newest stamp",
     "state/alerts.py": "a finding that is not stored yet; `raise_` stamps it",
     "sources/raw.py": "no arrival, where nothing waits",
+    "sources/landing.py": "whether a declared arrival is a slip, which is refused",
     "sources/files.py": "whether a file changed just now, and its fingerprint is not to be kept",
 }
 
