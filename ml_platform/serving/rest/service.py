@@ -1,5 +1,6 @@
 """What a worker of the REST service holds: the versions that answer now, and the log of what it answered."""
 
+import asyncio
 import json
 import logging
 import threading
@@ -58,6 +59,7 @@ class Service:
         self.served: Mapping[str, ServedVersion] = {}  # replaced as a whole: the event loop iterates over it
         self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
         self.large_requests = ThreadPoolExecutor(1, "large requests")  # one thread, so one connection to the store
+        self.waiting = 0  # requests in the queue of that thread; the event loop counts them
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
         self._pipelines = frozenset(pipelines)
         self._open_logs: dict[str, PredictionLog] = {}
@@ -123,6 +125,17 @@ class Service:
             served_version.log.append(lines)
         self.metrics.of_request(name, predictor.version, answers, predicted - started, time.perf_counter() - predicted)
         return answers
+
+    async def predict_beside(
+        self, served_version: ServedVersion, rows: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """`predict` in the thread of larger requests, so that the event loop answers others meanwhile."""
+        self.waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self.large_requests, self.predict, served_version, rows)
+        finally:
+            self.waiting -= 1
 
     def _watch(self) -> None:
         while True:
