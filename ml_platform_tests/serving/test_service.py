@@ -45,9 +45,13 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
             assert response.status_code == 200, response.text
             answers += response.json()["predictions"]
         described = httpx.get(f"{url}/v1/pipelines/{name}/model").json()
+        stored = [httpx.get(f"{url}/v1/pipelines/{name}/predictions/{answer['key']}").json() for answer in answers[:3]]
+        absent = httpx.get(f"{url}/v1/pipelines/{name}/predictions/a/b")
         page = httpx.get(f"{url}/metrics").text
         document = httpx.get(f"{url}/openapi.json").json()
     assert [answer["score"] for answer in answers] == scores
+    assert [(one["key"], one["score"]) for one in stored] == [(one["key"], one["score"]) for one in answers[:3]]
+    assert all(one["age_seconds"] > 0 for one in stored) and absent.status_code == 404
     assert {answer["version"] for answer in answers} == {january} == {described["version"]}
     assert f'ml_platform_predictions_total{{pipeline="{name}",version="{january}"}} 40.0' in page
     assert set(trips.pipeline.row_schema) == set(document["components"]["schemas"][f"{name}_Row"]["properties"])

@@ -71,6 +71,17 @@ def create_app(
         served_version = service.served.get(name)
         return _unknown(service, name) if served_version is None else _json(_described(served_version))
 
+    @app.get("/v1/pipelines/{name}/predictions/{key:path}", summary="The batch's prediction", response_model=None)
+    async def prediction(name: str, key: str, request: Request) -> Response:
+        access.require(request, "predict")
+        if name not in service.served:
+            return _unknown(service, name)
+        stored = service.stored_prediction(name, key)
+        if stored is None:
+            remedy = f"`POST /v1/pipelines/{name}/predict` answers for any example."
+            return _refused(service, name, 404, "The batch made no prediction of that key lately.", remedy)
+        return _json(stored)
+
     @app.post("/v1/pipelines/{name}/predict", summary="Predictions for examples", response_model=None)
     async def predict(name: str, request: Request) -> Response:
         access.require(request, "predict")

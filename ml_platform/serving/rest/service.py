@@ -25,6 +25,7 @@ from ml_platform.serving.online_store import Deployment, OnlineStore
 from ml_platform.serving.prediction_log import PredictionLog
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.request_model import rows_adapter
+from ml_platform.serving.stored_predictions import stored_prediction
 
 POLL = 0.5  # seconds between looks for another champion
 _RETRY = 2.0  # seconds, while something cannot be loaded: loading takes time from requests
@@ -125,6 +126,14 @@ class Service:
             served_version.log.append(lines)
         self.metrics.of_request(name, predictor.version, answers, predicted - started, time.perf_counter() - predicted)
         return answers
+
+    def stored_prediction(self, name: str, key: str) -> dict[str, Any] | None:
+        """The newest prediction that the batch made for a key, with its age in seconds; None without one."""
+        prediction = stored_prediction(self._store, name, key)
+        if prediction is None:
+            return None
+        age = datetime.now(UTC) - datetime.fromisoformat(prediction["scored_at"])
+        return {"key": key, **prediction, "age_seconds": age.total_seconds()}
 
     async def predict_beside(
         self, served_version: ServedVersion, rows: Sequence[Mapping[str, Any]]

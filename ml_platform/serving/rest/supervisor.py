@@ -21,6 +21,7 @@ from ml_platform.serving.rest.folders import logs_folder, store_path
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.workers import Workers
 from ml_platform.serving.sqlite_store import SQLiteStore
+from ml_platform.serving.stored_predictions import newest_record
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
@@ -122,14 +123,18 @@ class Supervisor:
             self._report(_deployment_message(name, deployment))
 
     def _records(self, name: str, champion: int | None) -> tuple[int, ...]:
-        """The newest record of each table that the champion's features read: while they stand, it has no other rows."""
+        """The newest records of predictions and of each table that the champion's features read.
+
+        While they stand, no other rows are to be filled.
+        """
         if champion is None:
             return ()
         if (name, champion) not in self._tables:
             version = versions.version(self._stores.state, name, champion)
             definition = OnlinePredictor.definition_of(bundles.load(self._stores.blobs, version.bundle))
             self._tables[name, champion] = tuple(definition.tables)
-        return tuple(newest_validated_record(self._stores.state, table) for table in self._tables[name, champion])
+        tables = (newest_validated_record(self._stores.state, table) for table in self._tables[name, champion])
+        return (newest_record(self._stores, name), *tables)
 
     def _move(self, *, stopping: bool = False) -> None:
         self._last_move = time.monotonic()
