@@ -11,6 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ml_platform.serving.rest.answers import (
+    DeployedVersion,
+    InvalidRequest,
+    OnlinePredictions,
+    Refusal,
+    StoredPrediction,
+)
 from ml_platform.state import promotions, versions
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.serving.service import json_rows, ready, served
@@ -43,6 +50,7 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
         for some in (rows[:1], rows[1:3], rows[3:]):
             response = httpx.post(predict, json={"rows": some}, timeout=30)
             assert response.status_code == 200, response.text
+            OnlinePredictions.model_validate(response.json())
             answers += response.json()["predictions"]
         described = httpx.get(f"{url}/v1/pipelines/{name}/model").json()
         stored = [httpx.get(f"{url}/v1/pipelines/{name}/predictions/{answer['key']}").json() for answer in answers[:3]]
@@ -50,6 +58,8 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
         page = httpx.get(f"{url}/metrics").text
         document = httpx.get(f"{url}/openapi.json").json()
     assert [answer["score"] for answer in answers] == scores
+    for model, answer in ((DeployedVersion, described), (StoredPrediction, stored[0]), (Refusal, absent.json())):
+        model.model_validate(answer)  # as the description of the service says
     assert [(one["key"], one["score"]) for one in stored] == [(one["key"], one["score"]) for one in answers[:3]]
     assert all(one["age_seconds"] > 0 for one in stored) and absent.status_code == 404
     assert {answer["version"] for answer in answers} == {january} == {described["version"]}
@@ -99,7 +109,7 @@ def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: 
         assert client.post(predict, json={"rows": [without]}).json()["fields"][0]["reason"] == "Field required"
         past = client.post(predict, json={"rows": [{**row, at: "1999-01-01T00:00:00Z"}]})
         assert past.status_code == 422 and "earliest moment" in past.json()["error"]
-        assert refused.json()["remedy"]
+        assert InvalidRequest.model_validate(refused.json()).remedy
         assert client.post("/v1/pipelines/other/predict", json={"rows": [row]}).status_code == 404
         for other, code in ((client.get("/nowhere"), 404), (client.get(predict), 405)):
             assert (other.status_code, set(other.json())) == (code, {"error", "remedy"})

@@ -13,13 +13,24 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
 from ml_platform.serving.rest.access import Access
+from ml_platform.serving.rest.answers import (
+    Alive,
+    DeployedVersion,
+    DeployedVersions,
+    OnlinePredictions,
+    Readiness,
+    StoredPrediction,
+)
+from ml_platform.serving.rest.description import OF_PIPELINE, PREDICTING, READING, described, route
 from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
 
 _log = logging.getLogger(__name__)
 BODY_BYTES = 4_000_000
+_METRICS = route("Figures in Prometheus' text format", None, READING) | {"response_class": PlainTextResponse}
 _LATER = {"retry-after": "1"}
 _REMEDIES = {
     401: "Send one of ML_PLATFORM_API_KEYS as `Authorization: Bearer KEY`.",
@@ -44,34 +55,37 @@ def create_app(
         await run_in_threadpool(service.stop)
 
     app = FastAPI(title="ml_platform", version=version("ml_platform"), lifespan=lifespan, openapi_url=None)
-    app.get("/healthz", summary="Whether the process answers")(_healthz)
+    app.get("/healthz", **route("Whether the process answers", Alive))(_healthz)
 
-    @app.get("/readyz", summary="Whether predictions can be asked for", response_model=None)
+    @app.get("/readyz", **route("Whether predictions can be asked for", Readiness, {503: Readiness}))
     async def readyz() -> Response:
         faults = {**filling_faults(), **service.faults}
         if not faults and not service.served:
             faults[SERVICE] = "No pipeline has a champion that answers yet."
         return _json({"ready": not faults, "faults": faults}, 503 if faults else 200)
 
-    @app.get("/metrics", summary="Figures in Prometheus' text format", response_model=None)
+    @app.get("/metrics", **_METRICS)
     async def metrics(request: Request) -> Response:
         access.require(request, "read")
         for name, served_version in service.served.items():
             service.metrics.prediction_log_bytes.labels(name).set(served_version.log.backlog)
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @app.get("/v1/pipelines", summary="The pipelines that answer", response_model=None)
+    @app.get("/v1/pipelines", **route("The pipelines that answer", DeployedVersions, READING))
     async def pipelines(request: Request) -> Response:
         access.require(request, "read")
         return _json({"pipelines": [_described(served_version) for served_version in service.served.values()]})
 
-    @app.get("/v1/pipelines/{name}/model", summary="The version that answers", response_model=None)
+    @app.get("/v1/pipelines/{name}/model", **route("The version that answers", DeployedVersion, OF_PIPELINE))
     async def model(name: str, request: Request) -> Response:
         access.require(request, "read")
         served_version = service.served.get(name)
         return _unknown(service, name) if served_version is None else _json(_described(served_version))
 
-    @app.get("/v1/pipelines/{name}/predictions/{key:path}", summary="The batch's prediction", response_model=None)
+    @app.get(
+        "/v1/pipelines/{name}/predictions/{key:path}",
+        **route("The prediction of the batch", StoredPrediction, OF_PIPELINE),
+    )
     async def prediction(name: str, key: str, request: Request) -> Response:
         access.require(request, "predict")
         if name not in service.served:
@@ -82,7 +96,7 @@ def create_app(
             return _refused(service, name, 404, "The batch made no prediction of that key lately.", remedy)
         return _json(stored)
 
-    @app.post("/v1/pipelines/{name}/predict", summary="Predictions for examples", response_model=None)
+    @app.post("/v1/pipelines/{name}/predict", **route("Predictions for examples", OnlinePredictions, PREDICTING))
     async def predict(name: str, request: Request) -> Response:
         access.require(request, "predict")
         served_version = service.served.get(name)
@@ -127,10 +141,10 @@ def create_app(
         remedy = _REMEDIES.get(error.status_code, "See /openapi.json for what can be asked.")
         return _refused(service, "", error.status_code, f"{error.detail}.", remedy, error.headers)
 
-    @app.get("/openapi.json", summary="This description", response_model=None)
+    @app.get("/openapi.json", **route("This description", None, READING))
     async def openapi(request: Request) -> Response:
         access.require(request, "read")
-        return _json(_openapi(app, service))
+        return _json(described(app, service.served.values(), needs_key=access.needs_key))
 
     return app
 
@@ -215,24 +229,6 @@ def _described(served_version: ServedVersion) -> Mapping[str, Any]:
         "inputs": [name for name in definition.row_schema if name not in definition.identity],
         "answers_from": horizon.isoformat() if horizon else None,
     }
-
-
-def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
-    """FastAPI's own description, and one path a pipeline with the fields of its request."""
-    from fastapi.openapi.utils import get_openapi
-
-    described = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    generic = described["paths"].pop("/v1/pipelines/{name}/predict")
-    for name, served_version in service.served.items():
-        schema = served_version.request.json_schema(ref_template=f"#/components/schemas/{name}_{{model}}")
-        parts = described.setdefault("components", {}).setdefault("schemas", {})
-        for part, definition in schema.pop("$defs", {}).items():
-            parts[f"{name}_{part}"] = definition
-        body = {"required": True, "content": {"application/json": {"schema": schema}}}
-        post = {key: item for key, item in generic["post"].items() if key != "parameters"}
-        post |= {"requestBody": body, "operationId": f"predict_{name}", "summary": f"Predictions of {name}"}
-        described["paths"][f"/v1/pipelines/{name}/predict"] = {"post": post}
-    return described
 
 
 def _json(value: Any, code: int = 200) -> Response:
