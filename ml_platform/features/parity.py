@@ -102,7 +102,7 @@ def _answered(
     for example in examples.iter_rows(named=True):
         question = features.question(example)
         read = [values.get(name) if name is not None else None for name in question.keys]
-        answers.append(features.answer(question, read, since))
+        answers.append(features.answer(question, read, since).values)
     schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
     return pl.DataFrame(answers, schema=schema, orient="row"), rows
 
