@@ -46,7 +46,8 @@ def _suspects(lake: Lake, mine: str, others: str) -> list[int]:
         for hashes in _numbers(lake, others):
             nearest = ordered[np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)]
             suspects.append(hashes[nearest == hashes])
-    return np.unique(np.concatenate(suspects)).tolist()
+    distinct: list[int] = np.unique(np.concatenate(suspects)).tolist()
+    return distinct
 
 
 def _numbers(lake: Lake, sql: str) -> Iterator[npt.NDArray[np.uint64]]:
