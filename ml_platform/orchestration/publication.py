@@ -26,6 +26,10 @@ class _Together:
             publish(self.ws)
         self.last, self.waits = time.monotonic(), False
 
+    def publish_what_waits(self) -> None:
+        if self.waits:
+            self.publish()
+
 
 _together: list[_Together] = []  # one, or none
 
@@ -48,13 +52,15 @@ def published_together(ws: Stores) -> Iterator[None]:
     _together.append(several)
     try:
         yield
-    except Exception:  # whatever failed, the records of finished work are published
+    except Exception as failed:  # whatever failed, the records of finished work are published
         interrupts.stop_if_arrived()
-        if several.waits:
-            several.publish()
+        try:
+            several.publish_what_waits()
+        except Exception as unpublished:  # what failed first is the news; the next run publishes
+            interrupts.stop_if_arrived()
+            raise failed from unpublished
         raise
     else:
-        if several.waits:
-            several.publish()
+        several.publish_what_waits()
     finally:
         _together.remove(several)

@@ -44,6 +44,19 @@ def test_runs_before_one_that_fails_are_published(stores: Stores) -> None:
     assert published(stores) == ["a"]
 
 
+def test_the_first_failure_is_told_where_publishing_fails_too(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Stores) -> int:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patched, pytest.raises(ZeroDivisionError) as failed, published_together(stores):
+        run(stores, "a")
+        patched.setattr(publication, "publish", refused)
+        raise ZeroDivisionError
+    assert "disk full" in str(failed.value.__cause__)
+    run(stores, "b")
+    assert published(stores) == ["a", "b"]
+
+
 def test_after_an_interrupt_the_next_run_publishes_what_was_left(stores: Stores) -> None:
     with pytest.raises(KeyboardInterrupt), published_together(stores):
         run(stores, "a")
