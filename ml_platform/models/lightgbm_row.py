@@ -6,7 +6,6 @@ It takes 7 µs instead of 25 and gives the same bits. A configuration belongs to
 import ctypes
 import threading
 import weakref
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.models.lightgbm_library import lightgbm_library
@@ -29,7 +28,7 @@ class RowScorer:
         self._of_thread = threading.local()
         self._library = getattr(lightgbm_library().basic, "_LIB", None)
 
-    def scores(self, values: Sequence[float]) -> list[float] | None:
+    def scores(self, values: list[float]) -> list[float] | None:
         """What `Booster.predict` gives for one row; None where this LightGBM cannot, and `predict` has to be asked.
 
         values: one double a column; NaN is missing.
@@ -77,7 +76,7 @@ class _Prepared:
         memory = (self._input, self._length, self._output)
         self._score, self._arguments = score, (handle.value, *map(ctypes.addressof, memory))
 
-    def scores(self, values: Sequence[float]) -> list[float] | None:
+    def scores(self, values: list[float]) -> list[float] | None:
         self._input[:] = values
         if self._score(*self._arguments) or self._length.value != len(self._output):
             return None

@@ -53,6 +53,11 @@ class OnlinePredictor:
         return FeatureDefinition.from_json(bundle.definition)
 
     @property
+    def by_polars(self) -> tuple[str, ...]:
+        """The derived features that polars computes for each row, which takes far longer than the others."""
+        return self._features.by_polars
+
+    @property
     def horizon(self) -> datetime | None:
         """The earliest `at` that is answered now; None: any."""
         _, horizon = self._bounded(self._store.read(self._layouts))

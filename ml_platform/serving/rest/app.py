@@ -178,6 +178,7 @@ def _described(served_version: ServedVersion) -> Mapping[str, Any]:
         "at": definition.at,
         "inputs": [name for name in definition.row_schema if name not in definition.identity],
         "answers_from": horizon.isoformat() if horizon else None,
+        "features_by_polars": list(served_version.predictor.by_polars),
     }
 
 
