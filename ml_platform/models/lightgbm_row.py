@@ -6,6 +6,7 @@ It takes 7 µs instead of 25 and gives the same bits. A configuration belongs to
 import ctypes
 import threading
 import weakref
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from ml_platform.models.lightgbm_library import lightgbm_library
@@ -70,14 +71,14 @@ class _Prepared:
         self._booster = booster  # must live as long
         self._free = weakref.finalize(self, free, handle.value)
         self._free.atexit = False
-        self._input = (ctypes.c_double * columns)()
+        self._input, self._pack = (ctypes.c_double * columns)(), Struct(f"{columns}d").pack_into
         self._output = (ctypes.c_double * outputs)()
         self._length = ctypes.c_int64()
         memory = (self._input, self._length, self._output)
         self._score, self._arguments = score, (handle.value, *map(ctypes.addressof, memory))
 
     def scores(self, values: list[float]) -> list[float] | None:
-        self._input[:] = values
+        self._pack(self._input, 0, *values)
         if self._score(*self._arguments) or self._length.value != len(self._output):
             return None
         return list(self._output)
