@@ -1,10 +1,10 @@
 """The routes. An error is JSON with `error`, what is wrong, and `remedy`; never a stack trace."""
 
+import asyncio
 import json
 import logging
 import time
-from asyncio import get_running_loop
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -13,19 +13,40 @@ from fastapi import FastAPI, Request, Response
 from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
+from ml_platform.serving.rest.access import Access
+from ml_platform.serving.rest.answers import (
+    Alive,
+    DeployedVersion,
+    DeployedVersions,
+    OnlinePredictions,
+    Readiness,
+    StoredPrediction,
+)
+from ml_platform.serving.rest.description import OF_PIPELINE, PREDICTING, READING, described, route
 from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
 
 _log = logging.getLogger(__name__)
-_HOSTS = ("127.0.0.1", "localhost")
 BODY_BYTES = 4_000_000
+_METRICS = route("Figures in Prometheus' text format", None, READING) | {"response_class": PlainTextResponse}
+_LATER = {"retry-after": "1"}
+_REMEDIES = {
+    401: "Send one of ML_PLATFORM_API_KEYS as `Authorization: Bearer KEY`.",
+    403: "Use a key with that scope, or add the scope to this one in ML_PLATFORM_API_KEYS.",
+}
+_AS_TEXT = json.JSONEncoder(separators=(",", ":")).encode
 _AS_JSON = "Send the header `content-type: application/json`."
+_BODY_SECONDS = 20.0  # for a body to arrive
+_WAITING = 32  # requests that may wait for the thread of larger ones
 _INLINE = 4  # rows that are answered without another thread; more would keep health checks waiting
 
 
 def create_app(
-    service: Service, *, started: Callable[[], None], filling_faults: Callable[[], Mapping[str, str]]
+    service: Service, access: Access, *, started: Callable[[], None], filling_faults: Callable[[], Mapping[str, str]]
 ) -> FastAPI:
     """The application of one worker. `started` is called once it answers; `filling_faults` are the supervisor's."""
 
@@ -36,33 +57,51 @@ def create_app(
         yield
         await run_in_threadpool(service.stop)
 
-    app = FastAPI(title="ml_platform", version=version("ml_platform"), lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.get("/healthz", summary="Whether the process answers")(_healthz)
+    app = FastAPI(title="ml_platform", version=version("ml_platform"), lifespan=lifespan, openapi_url=None)
+    app.get("/healthz", **route("Whether the process answers", Alive))(_healthz)
 
-    @app.get("/readyz", summary="Whether predictions can be asked for", response_model=None)
+    @app.get("/readyz", **route("Whether predictions can be asked for", Readiness, {503: Readiness}))
     async def readyz() -> Response:
         faults = {**filling_faults(), **service.faults}
         if not faults and not service.served:
             faults[SERVICE] = "No pipeline has a champion that answers yet."
         return _json({"ready": not faults, "faults": faults}, 503 if faults else 200)
 
-    @app.get("/metrics", summary="Figures in Prometheus' text format", response_model=None)
-    async def metrics() -> Response:
+    @app.get("/metrics", **_METRICS)
+    async def metrics(request: Request) -> Response:
+        access.require(request, "read")
         for name, served_version in service.served.items():
             service.metrics.prediction_log_bytes.labels(name).set(served_version.log.backlog)
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @app.get("/v1/pipelines", summary="The pipelines that answer", response_model=None)
-    async def pipelines() -> Response:
+    @app.get("/v1/pipelines", **route("The pipelines that answer", DeployedVersions, READING))
+    async def pipelines(request: Request) -> Response:
+        access.require(request, "read")
         return _json({"pipelines": [_described(served_version) for served_version in service.served.values()]})
 
-    @app.get("/v1/pipelines/{name}/model", summary="The version that answers", response_model=None)
-    async def model(name: str) -> Response:
+    @app.get("/v1/pipelines/{name}/model", **route("The version that answers", DeployedVersion, OF_PIPELINE))
+    async def model(name: str, request: Request) -> Response:
+        access.require(request, "read")
         served_version = service.served.get(name)
         return _unknown(service, name) if served_version is None else _json(_described(served_version))
 
-    @app.post("/v1/pipelines/{name}/predict", summary="Predictions for examples", response_model=None)
+    @app.get(
+        "/v1/pipelines/{name}/predictions/{key:path}",
+        **route("The prediction of the batch", StoredPrediction, OF_PIPELINE),
+    )
+    async def prediction(name: str, key: str, request: Request) -> Response:
+        access.require(request, "predict")
+        if name not in service.served:
+            return _unknown(service, name)
+        stored = service.stored_prediction(name, key)
+        if stored is None:
+            remedy = f"`POST /v1/pipelines/{name}/predict` answers for any example."
+            return _refused(service, name, 404, "The batch made no prediction of that key lately.", remedy)
+        return _json(stored)
+
+    @app.post("/v1/pipelines/{name}/predict", **route("Predictions for examples", OnlinePredictions, PREDICTING))
     async def predict(name: str, request: Request) -> Response:
+        access.require(request, "predict")
         served_version = service.served.get(name)
         if served_version is None:
             return _unknown(service, name)
@@ -70,7 +109,13 @@ def create_app(
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             return _refused(service, name, 415, "The body is not declared as JSON.", _AS_JSON)
         started = time.perf_counter()
-        body = await _body(request)
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await _body(request)
+        except TimeoutError:
+            return _refused(
+                service, name, 408, f"The body took more than {_BODY_SECONDS:.0f} seconds.", "Send it again."
+            )
         if body is None:
             return _refused(service, name, 413, f"The body is larger than {BODY_BYTES:,} bytes.", "Send fewer rows.")
         try:
@@ -78,27 +123,32 @@ def create_app(
         except ValidationError as error:
             return _invalid(service, name, error)
         service.metrics.stage(name, "parse", time.perf_counter() - started)
-        values = [dict(row) for row in rows]
+        values = [dict(vars(row)) for row in rows]
         try:
             if len(values) <= _INLINE:
                 answers = service.predict(served_version, values)
+            elif service.waiting >= _WAITING:
+                return _refused(service, name, 429, "Too many larger requests wait.", "Ask again in a second.", _LATER)
             else:
-                answers = await get_running_loop().run_in_executor(
-                    service.large_requests, service.predict, served_version, values
-                )
+                answers = await service.predict_beside(served_version, values)
         except (FeatureError, ScoringError) as error:
             return _refused(service, name, 422, error.what, error.remedy)
         except ServingError as error:
             return _refused(service, name, 503, error.what, error.remedy)
         return _json({"predictions": answers})
 
-    app.middleware("http")(_without_traces(service))
+    app.add_middleware(_WithoutTraces, service=service, access=access)
 
     @app.exception_handler(HTTPException)
     async def refused_by_the_router(request: Request, error: HTTPException) -> Response:
-        return _refused(service, "", error.status_code, f"{error.detail}.", "See /openapi.json for what can be asked.")
+        remedy = _REMEDIES.get(error.status_code, "See /openapi.json for what can be asked.")
+        return _refused(service, "", error.status_code, f"{error.detail}.", remedy, error.headers)
 
-    app.openapi = lambda: _openapi(app, service)  # type: ignore[method-assign]  # FastAPI's documented way
+    @app.get("/openapi.json", **route("This description", None, READING))
+    async def openapi(request: Request) -> Response:
+        access.require(request, "read")
+        return _json(described(app, service.served.values(), needs_key=access.needs_key))
+
     return app
 
 
@@ -106,22 +156,39 @@ async def _healthz() -> dict[str, bool]:
     return {"alive": True}
 
 
-def _without_traces(
-    service: Service,
-) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
-    async def middleware(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        # A page of another site may point its own name at this machine (DNS rebinding).
-        if request.headers.get("host", "").partition(":")[0] not in _HOSTS:
-            return _refused(service, "", 400, "The Host of the request is another one.", "Name 127.0.0.1 or localhost.")
-        try:
-            return await call_next(request)
-        except PlatformError as error:
-            return _refused(service, "", 500, error.what, error.remedy)
-        except Exception:  # a bug: the log has its trace, the caller has none
-            _log.exception("A request failed")
-            return _refused(service, "", 500, "The service failed.", "Its log says why.")
+class _WithoutTraces:
+    """Around all routes: refuses foreign hosts, and answers what fails without a trace. Plain ASGI costs least."""
 
-    return middleware
+    def __init__(self, app: ASGIApp, service: Service, access: Access) -> None:
+        self._app, self._service, self._access = app, service, access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if not self._access.names_this_machine(HTTPConnection(scope)):
+            host = "Name 127.0.0.1 or localhost."
+            response = _refused(self._service, "", 400, "The Host of the request is another one.", host)
+            await response(scope, receive, send)
+            return
+        begun = False
+
+        async def noticed(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noticed)
+        except Exception as error:  # a bug: the log has its trace, the caller has none
+            if begun:
+                raise
+            if isinstance(error, PlatformError):
+                response = _refused(self._service, "", 500, error.what, error.remedy)
+            else:
+                _log.exception("A request failed")
+                response = _refused(self._service, "", 500, "The service failed.", "Its log says why.")
+            await response(scope, receive, send)
 
 
 async def _body(request: Request) -> bytes | None:
@@ -161,9 +228,13 @@ def _unknown(service: Service, name: str) -> Response:
     return _refused(service, "", 404, "There is no such pipeline.", f"Those that answer: {known_names}.")
 
 
-def _refused(service: Service, name: str, code: int, what: str, remedy: str) -> Response:
+def _refused(
+    service: Service, name: str, code: int, what: str, remedy: str, headers: Mapping[str, str] | None = None
+) -> Response:
     service.metrics.error(name, code)
-    return _json({"error": what, "remedy": remedy}, code)
+    response = _json({"error": what, "remedy": remedy}, code)
+    response.headers.update(headers or {})
+    return response
 
 
 def _described(served_version: ServedVersion) -> Mapping[str, Any]:
@@ -182,23 +253,5 @@ def _described(served_version: ServedVersion) -> Mapping[str, Any]:
     }
 
 
-def _openapi(app: FastAPI, service: Service) -> dict[str, Any]:
-    """FastAPI's own description, and one path a pipeline with the fields of its request."""
-    from fastapi.openapi.utils import get_openapi
-
-    described = get_openapi(title=app.title, version=app.version, routes=app.routes)
-    generic = described["paths"].pop("/v1/pipelines/{name}/predict")
-    for name, served_version in service.served.items():
-        schema = served_version.request.json_schema(ref_template=f"#/components/schemas/{name}_{{model}}")
-        parts = described.setdefault("components", {}).setdefault("schemas", {})
-        for part, definition in schema.pop("$defs", {}).items():
-            parts[f"{name}_{part}"] = definition
-        body = {"required": True, "content": {"application/json": {"schema": schema}}}
-        post = {key: item for key, item in generic["post"].items() if key != "parameters"}
-        post |= {"requestBody": body, "operationId": f"predict_{name}", "summary": f"Predictions of {name}"}
-        described["paths"][f"/v1/pipelines/{name}/predict"] = {"post": post}
-    return described
-
-
 def _json(value: Any, code: int = 200) -> Response:
-    return Response(json.dumps(value, separators=(",", ":")), status_code=code, media_type="application/json")
+    return Response(_AS_TEXT(value), status_code=code, media_type="application/json")

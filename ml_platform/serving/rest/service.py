@@ -1,5 +1,6 @@
 """What a worker of the REST service holds: the versions that answer now, and the log of what it answered."""
 
+import asyncio
 import json
 import logging
 import threading
@@ -24,6 +25,7 @@ from ml_platform.serving.online_store import Deployment, OnlineStore
 from ml_platform.serving.prediction_log import PredictionLog
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.request_model import rows_adapter
+from ml_platform.serving.stored_predictions import stored_prediction
 
 POLL = 0.5  # seconds between looks for another champion
 _RETRY = 2.0  # seconds, while something cannot be loaded: loading takes time from requests
@@ -58,6 +60,7 @@ class Service:
         self.served: Mapping[str, ServedVersion] = {}  # replaced as a whole: the event loop iterates over it
         self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
         self.large_requests = ThreadPoolExecutor(1, "large requests")  # one thread, so one connection to the store
+        self.waiting = 0  # requests in the queue of that thread; the event loop counts them
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
         self._pipelines = frozenset(pipelines)
         self._open_logs: dict[str, PredictionLog] = {}
@@ -123,6 +126,25 @@ class Service:
             served_version.log.append(lines)
         self.metrics.of_request(name, predictor.version, answers, predicted - started, time.perf_counter() - predicted)
         return answers
+
+    def stored_prediction(self, name: str, key: str) -> dict[str, Any] | None:
+        """The newest prediction that the batch made for a key, with its age in seconds; None without one."""
+        prediction = stored_prediction(self._store, name, key)
+        if prediction is None:
+            return None
+        age = datetime.now(UTC) - datetime.fromisoformat(prediction["scored_at"])
+        return {"key": key, **prediction, "age_seconds": age.total_seconds()}
+
+    async def predict_beside(
+        self, served_version: ServedVersion, rows: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """`predict` in the thread of larger requests, so that the event loop answers others meanwhile."""
+        self.waiting += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self.large_requests, self.predict, served_version, rows)
+        finally:
+            self.waiting -= 1
 
     def _watch(self) -> None:
         while True:
