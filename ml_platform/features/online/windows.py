@@ -8,7 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import FeatureError
-from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units
+from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units_and_bound
 from ml_platform.features.forms import TableForm
 from ml_platform.features.kinds.window import WindowForm, columns_without_nan
 from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, OnlinePass, unreplaced
@@ -130,7 +130,7 @@ class _Stretch:
         self._live = live if present is None else live & present[stretch]
         self._totals: dict[tuple[str, int], int] = {}
         self._whole: Integers | None = None
-        self._peak = 0  # of `_whole`
+        self._peak = 0  # none of `_whole` exceeds it in size
 
     def aggregate(self, name: str, start: int) -> Any:
         """One aggregate of the rows from `start` on."""
@@ -160,8 +160,7 @@ class _Stretch:
 
     def _sum(self, start: int, *, squared: bool) -> int:
         if self._whole is None:
-            self._whole = units(self._doubles(), self._resolution, self._where)
-            self._peak = max(int(self._whole.max(initial=0)), -int(self._whole.min(initial=0)))
+            self._whole, self._peak = units_and_bound(self._doubles(), self._resolution, self._where)
         whole = self._whole[start:]
         if (self._peak**2 if squared else self._peak) * len(whole) < _EXACT:
             return int(whole @ whole) if squared else int(np.add.reduce(whole))
