@@ -35,6 +35,7 @@ _OFFSETS = struct.Struct("<II")
 _NUMBERS: dict[Kind, npt.DTypeLike] = {"whole": np.int64, "unsigned": np.uint64, "fraction": np.float64}
 _SCALAR_FORMAT: dict[Kind, str] = {"whole": "<q", "unsigned": "<Q", "fraction": "<d"}
 _EPOCH_DAY = date(1970, 1, 1)
+_AS_TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def kind_of(dtype: pl.DataType) -> Kind:
@@ -198,7 +199,7 @@ def key_bytes(values: Sequence[Any]) -> bytes | None:
     """
     if None in values:
         return None
-    return json.dumps([_key_part(value) for value in values], ensure_ascii=False, separators=(",", ":")).encode()
+    return _AS_TEXT([_key_part(value) for value in values]).encode()
 
 
 def _key_part(value: Any) -> Any:
