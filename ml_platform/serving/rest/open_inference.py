@@ -97,17 +97,18 @@ def rows_of(request: InferenceRequest, definition: FeatureDefinition) -> list[di
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
+def check_outputs(request: InferenceRequest) -> None:
+    """Raise FeatureError when a request asks for an output that there is not."""
+    for output in request.outputs or ():
+        if output.name not in _OUTPUTS:
+            raise FeatureError(f"{output.name} is no output.", remedy=f"Ask for {', '.join(_OUTPUTS)}.")
+
+
 def response(
     request: InferenceRequest, name: str, version: int, answers: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The answers as tensors; those that the request names, else all that have values.
-
-    Raises FeatureError for an output that there is not.
-    """
+    """The answers as tensors; those that the request names, else all that have values."""
     asked = [output.name for output in request.outputs or ()]
-    for output in asked:
-        if output not in _OUTPUTS:
-            raise FeatureError(f"{output} is no output.", remedy=f"Ask for {', '.join(_OUTPUTS)}.")
     outputs = []
     for output, kind in _OUTPUTS.items():
         values = [answer[output] for answer in answers]
@@ -134,10 +135,8 @@ def _values(tensor: Tensor) -> list[Any]:
     if len(tensor.shape) == 2 and all(isinstance(value, list) and len(value) == 1 for value in values):
         values = [value for (value,) in values]
     if tensor.shape != [len(values), 1][: len(tensor.shape)]:
-        raise FeatureError(
-            f"{tensor.name} has {len(values)} values and the shape {tensor.shape}.",
-            remedy="Send the shape [n] or [n, 1].",
-        )
+        problem = f"{tensor.name} has {len(values)} values and the shape {tensor.shape}."
+        raise FeatureError(problem, remedy="Send the shape [n] or [n, 1].")
     if any(isinstance(value, float) and math.isnan(value) for value in values):
         raise FeatureError(f"{tensor.name} holds NaN.", remedy="Send null for a missing value.")
     return values
