@@ -331,3 +331,12 @@ def test_an_expression_from_before_the_rules_is_left_to_polars_where_they_change
     node = {"op": "multiply", "inputs": [{"column": "hour"}, {"value": 60}]}
     assert compiled(node, {"hour": pl.Int8()}) is None
     assert OneRow([DerivedForm("m", node, False)], {"hour": pl.Int8(), "m": pl.Int8()}).of({"hour": 21}) == {"m": -20}
+
+
+def test_a_date_after_the_last_one_of_python_is_left_to_polars() -> None:
+    function = compiled(
+        stored(pl.col("at").dt.convert_time_zone("Asia/Tokyo").dt.date()), {"at": pl.Datetime("us", "UTC")}
+    )
+    assert function is not None and function({"at": datetime(9999, 12, 31, 14, tzinfo=UTC)}) == date(9999, 12, 31)
+    with pytest.raises(Deferred):
+        function({"at": datetime(9999, 12, 31, 15, tzinfo=UTC)})

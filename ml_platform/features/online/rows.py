@@ -165,7 +165,8 @@ class StoredRows:
         if kind == "text":
             text = self.text(name, index).decode()
             return Decimal(text) if isinstance(dtype, pl.Decimal) else text
-        return python_value(struct.unpack_from(_SCALAR_FORMAT[kind], self._data, data_offset + 8 * index)[0], dtype)
+        (number,) = struct.unpack_from(_SCALAR_FORMAT[kind], self._data, data_offset + 8 * index)
+        return number if kind == "fraction" else python_value(number, dtype)
 
     def text(self, name: str, index: int) -> bytes:
         """A text as UTF-8."""

@@ -47,7 +47,7 @@ def _answer(scalar: Scalar) -> Function:
 
         def of(row: Row) -> date | None:
             day = inner(row)
-            return None if day is None else date.fromordinal(day + EPOCH_DAY)
+            return None if day is None else times.date_of(day)
 
         return of
     if scalar.dtype.is_temporal():

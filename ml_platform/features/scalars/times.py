@@ -42,7 +42,7 @@ def of_clock(unit: int, count: int) -> Callable[[Scalar], Scalar]:
 
 def of_date(function: Callable[[date], int]) -> Callable[[Scalar], Scalar]:
     """A part of a date of the calendar."""
-    return of_day(lambda day: function(_date(day)))
+    return of_day(lambda day: function(date_of(day)))
 
 
 def on_day(moment: Scalar) -> Scalar:
@@ -66,7 +66,8 @@ def total(unit: int) -> Callable[..., Scalar]:
     return of_duration
 
 
-def _date(day: int) -> date:
+def date_of(day: int) -> date:
+    """The date that lies so many days after 1970-01-01; one that Python has no name for is deferred."""
     try:
         return date.fromordinal(day + EPOCH_DAY)
     except (ValueError, OverflowError):
