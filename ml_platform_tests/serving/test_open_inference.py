@@ -47,7 +47,7 @@ def test_a_client_of_triton_reads_the_model_and_gets_its_predictions(asked: tupl
         inputs = []
         for column in described["inputs"]:
             tensor = triton.InferInput(column["name"], [len(rows)], column["datatype"])
-            values = np.array([row[column["name"]] for row in rows], TYPES[column["datatype"]])
+            values: Any = np.array([row[column["name"]] for row in rows], TYPES[column["datatype"]])
             inputs.append(tensor.set_data_from_numpy(values, binary_data=False))
         wanted = [triton.InferRequestedOutput(name, binary_data=False) for name in ("score", "class")]
         answer = client.infer(NAME, inputs, outputs=wanted, request_id="7", model_version=version)
