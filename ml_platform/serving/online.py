@@ -16,6 +16,8 @@ from ml_platform.serving.batch import decided
 from ml_platform.serving.online_store import Bounds, OnlineStore
 from ml_platform.spec.durations import EPOCH
 
+_ReadBounds = tuple[dict[str, int | None], int | None]
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -49,12 +51,18 @@ class OnlinePredictor:
         self._store = store
         self._layouts = [online_pass.layout.fingerprint for online_pass in self._features.passes]
         self._tables = [online_pass.table_name for online_pass in self._features.passes]
-        self._bounded(self._store.read(self._layouts))
+        bounds = self._store.read(self._layouts)
+        self._last_bounds: tuple[Sequence[bytes | None], _ReadBounds] = bounds, self._read_bounds(bounds)
 
     @staticmethod
     def definition_of(bundle: Bundle) -> FeatureDefinition:
         """The features that a bundle's model reads."""
         return FeatureDefinition.from_json(bundle.definition)
+
+    @property
+    def by_polars(self) -> tuple[str, ...]:
+        """The derived features that polars computes for each row, which takes far longer than the others."""
+        return self._features.by_polars
 
     @property
     def horizon(self) -> datetime | None:
@@ -107,8 +115,15 @@ class OnlinePredictor:
             dict(zip(schema, of_row[place].tolist(), strict=True)) for of_row, place in zip(added, chosen, strict=True)
         ]
 
-    def _bounded(self, bounds: Sequence[bytes | None]) -> tuple[dict[str, int | None], int | None]:
+    def _bounded(self, bounds: Sequence[bytes | None]) -> _ReadBounds:
         """When the first row of each table became usable, and the earliest `at`, by the bounds of the layouts."""
+        earlier_bounds, read = self._last_bounds
+        if bounds != earlier_bounds:
+            read = self._read_bounds(bounds)
+            self._last_bounds = bounds, read
+        return read
+
+    def _read_bounds(self, bounds: Sequence[bytes | None]) -> _ReadBounds:
         since: dict[str, int | None] = {}
         horizons = []
         for table, value in zip(self._tables, bounds, strict=True):

@@ -1,5 +1,7 @@
 """Answers of the online predictor are those of the batch, from a store that was filled from the lake."""
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +20,7 @@ from ml_platform.serving.batch import answers
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.filling import fill
 from ml_platform.serving.online import OnlinePredictor
-from ml_platform.serving.online_store import Bounds
+from ml_platform.serving.online_store import Bounds, Filling
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
@@ -233,6 +235,19 @@ def test_what_no_deployed_version_reads_is_forgotten(open_world: OpenWorld, febr
     assert deployment is not None and store.deployments() == {world.pipeline.name: deployment}
     assert unread not in store.fillings() and store.fillings()
     assert deploy_champion(world.ws, world.pipeline.name, store, None) == deployment
+
+
+def test_a_store_with_tables_of_another_format_is_emptied_once_and_then_kept(tmp_path: Path) -> None:
+    path, name = tmp_path / "online.sqlite", b"layout01"
+    with closing(sqlite3.connect(path)) as older:
+        older.execute("CREATE TABLE layout_values (name BLOB PRIMARY KEY, value BLOB, n INTEGER) WITHOUT ROWID")
+        older.execute("INSERT INTO layout_values VALUES (?, ?, 1)", [name, b"old"])
+        older.commit()
+    store = SQLiteStore(path)
+    assert store.read([name]) == [None]
+    filling = Filling("flights", 1, None, None, datetime.now(UTC))
+    store.fill(name, [(name + b"[1]", b"new")], filling)
+    assert SQLiteStore(path).read([name + b"[1]"]) == [b"new"]
 
 
 def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

@@ -53,6 +53,11 @@ class OnlineFeatures:
         self._before = OneRow(early, definition.schema)
         self._after = OneRow([form for form in definition.derived if form not in early], definition.schema)
 
+    @property
+    def by_polars(self) -> tuple[str, ...]:
+        """The derived features that polars computes, a row at a time, which takes far longer than the others."""
+        return self._before.by_polars + self._after.by_polars
+
     @cached_property
     def passes(self) -> tuple[OnlinePass, ...]:
         """What is stored, pass by pass."""

@@ -46,8 +46,8 @@ class OnlineVersions(OnlinePass):
     def answer(self, rows: StoredRows, at: int) -> Answers:
         usable, until = rows.numbers(USABLE), rows.numbers(UNTIL)
         moment = max(at, rows.first)
-        standing = np.flatnonzero((usable <= moment) & (moment < until))
-        index = int(standing[-1]) if len(standing) else None
+        latest_first = range(rows.rows - 1, -1, -1)  # mostly the first of them stands
+        index = next((index for index in latest_first if usable[index] <= moment < until[index]), None)
         status = "unknown" if index is None else "assumed" if at < rows.first else "ok"
         answers: dict[str, Any] = {}
         for form in self.lookups:

@@ -64,6 +64,7 @@ class DeployedVersion(Answer):
     at: Annotated[str | None, Field(description="the field of the prediction time")]
     inputs: list[str]
     answers_from: Annotated[_Moment | None, Field(description="the earliest prediction time; null: any")]
+    features_by_polars: Annotated[list[str], Field(description="derived features that take longer, up to 1 ms a row")]
 
 
 class DeployedVersions(Answer):

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -215,10 +216,10 @@ def _in_seconds(microseconds: Mapping[str, int]) -> dict[str, float]:
 
 def _json_value(value: Any) -> Any:
     """A value as JSON has it; NaN and infinity as text."""
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds")
     if isinstance(value, date | Decimal):
-        return str(value)
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
     return value
