@@ -3,6 +3,7 @@
 import json
 import os
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from io import StringIO
 from pathlib import Path
@@ -12,6 +13,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ml_platform.api_keys import ApiKey
+from ml_platform.api_keys import parsed as parsed_api_keys
 from ml_platform.database_address import fault
 from ml_platform.redaction import hide, hide_alert_address, hide_database_address
 
@@ -83,6 +86,7 @@ class Settings(FileLimits, BaseSettings):
     data: Path = Path("data")
     catalog: SecretStr = SecretStr("")
     alerts: SecretStr = SecretStr("")
+    api_keys: SecretStr = SecretStr("")  # of the service: a JSON object of clients with key and scopes
     lock_timeout: float = Field(default=600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
@@ -136,6 +140,12 @@ class Settings(FileLimits, BaseSettings):
             hide_alert_address(address)
         return alerts
 
+    @field_validator("api_keys")
+    @classmethod
+    def _are_keys(cls, api_keys: SecretStr) -> SecretStr:
+        hide(*(one.key for one in parsed_api_keys(api_keys.get_secret_value()).values()))
+        return api_keys
+
     @field_validator("reports_url")
     @classmethod
     def _is_address_without_password(cls, url: str) -> str:
@@ -154,6 +164,11 @@ class Settings(FileLimits, BaseSettings):
     def alert_addresses(self) -> list[str]:
         """The addresses of `alerts`, each once. They hold secrets."""
         return _addresses(self.alerts.get_secret_value())
+
+    @property
+    def clients(self) -> Mapping[str, ApiKey]:
+        """The clients of `api_keys`, by name. They hold secrets."""
+        return parsed_api_keys(self.api_keys.get_secret_value())
 
     @property
     def landing(self) -> Path:

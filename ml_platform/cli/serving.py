@@ -3,6 +3,7 @@
 import signal
 import threading
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
@@ -26,12 +27,24 @@ def serve(
     pipelines: Annotated[
         list[str] | None, typer.Argument(metavar="[PIPELINE]…", help="Pipelines; default all that are declared.")
     ] = None,
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port of 127.0.0.1; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port; 0 takes a free one.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes that answer.")] = 1,
+    host: Annotated[
+        str, typer.Option(help="IP address of this machine to listen on; others than 127.0.0.1 need API keys.")
+    ] = "127.0.0.1",
+    certificate: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="TLS certificate with its chain, PEM; https then.")
+    ] = None,
+    certificate_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The private key of the certificate, PEM.")
+    ] = None,
 ) -> None:
-    """Serve the champions on 127.0.0.1 until Ctrl-C: predictions, health and metrics over HTTP."""
+    """Serve the champions until Ctrl-C: predictions, health and metrics over HTTP."""
     _require_extra()
+    if (certificate is None) != (certificate_key is None):
+        raise typer.BadParameter("--certificate and --certificate-key go together")
     from ml_platform.lake.work_marks import marked
+    from ml_platform.serving.rest.listening import Certificate, Listener
     from ml_platform.serving.rest.supervisor import Supervisor
 
     declared = opening.declarations()
@@ -40,14 +53,18 @@ def serve(
     previous_handler = signal.signal(signal.SIGTERM, lambda *_: stop_requested.set())
     try:
         workspace = opening.writing(declared)
+        tls = Certificate(certificate, certificate_key) if certificate and certificate_key else None
+        listener = Listener(host, port, tls, has_keys=bool(workspace.settings.clients))
+        if listener.is_readable_on_the_way:
+            note("Keys and rows are sent unencrypted: name a --certificate, or put a proxy with TLS in front.")
         with (
             marked(workspace.settings.lake, f"serve-{uuid4().hex}"),
-            Supervisor(workspace, names, port, workers, note) as supervisor,
+            Supervisor(workspace, names, listener, workers, note) as supervisor,
         ):
             while not supervisor.listens and not stop_requested.wait(0.1):
                 supervisor.run_once()
             if not stop_requested.is_set():
-                say(f"Service: {supervisor.url}")
+                say(f"Service: {listener.url}")
                 note("Press Ctrl-C to stop.")
             while not stop_requested.wait(1.0):
                 supervisor.run_once()

@@ -40,12 +40,18 @@ def fraction(resolution: float) -> tuple[int, int]:
 
 def units(values: Floats, resolution: float, where: str) -> Integers:
     """Values in whole units. Raises FeatureError, naming `where`, for what has none."""
+    return units_and_bound(values, resolution, where)[0]
+
+
+def units_and_bound(values: Floats, resolution: float, where: str) -> tuple[Integers, int]:
+    """The same, with a whole number that none of them exceeds in size."""
     with np.errstate(over="ignore"):
         ratios = values / resolution
-    fits = np.abs(ratios) < _LARGEST
-    if not fits.all():
-        raise _beyond(float(values[~fits][0]), resolution, where)
-    return np.rint(ratios).astype(np.int64)
+    sizes = np.abs(ratios)
+    peak = float(sizes.max(initial=0.0))
+    if not peak < _LARGEST:  # NaN is not
+        raise _beyond(float(values[~(sizes < _LARGEST)][0]), resolution, where)
+    return np.rint(ratios, out=ratios).astype(np.int64), int(peak) + 1
 
 
 def _beyond(value: float, resolution: float | None, where: str) -> FeatureError:

@@ -97,9 +97,12 @@ class RowEncoder:
 
     def encode(self, row: Mapping[str, Any]) -> npt.NDArray[np.float64]:
         """The row as float64 of shape (1, columns); NaN where a value is null or its category unknown."""
+        return np.array([self.values(row)], dtype=np.float64)
+
+    def values(self, row: Mapping[str, Any]) -> list[float]:
+        """The same as a list of doubles."""
         try:
-            values = [self._value(row[name], codes) for name, codes in self._columns]
-            return np.array([values], dtype=np.float64)
+            return [self._value(row[name], codes) for name, codes in self._columns]
         except KeyError as error:
             raise ScoringError(f"The row lacks {error.args[0]}.", remedy="Compute the model's own features.") from None
         except (TypeError, ValueError, OverflowError):

@@ -15,6 +15,7 @@ from ml_platform.models.encoding import RowEncoder, encode
 from ml_platform.models.lightgbm_dataset import binned, in_one_matrix, internal_names
 from ml_platform.models.lightgbm_library import AVOIDABLE, lightgbm_library
 from ml_platform.models.lightgbm_parameters import parameters_of
+from ml_platform.models.lightgbm_row import RowScorer
 from ml_platform.models.lightgbm_targets import TARGET, Target, target_of
 from ml_platform.models.protocol import FitReport, Model, Signature, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
@@ -46,8 +47,12 @@ class LightGBMModel:
         return np.asarray(self._booster.predict(encoded, num_threads=threads), dtype=np.float64)
 
     def predict_row(self, row: Mapping[str, Any]) -> float | list[float]:
-        score = np.asarray(self._booster.predict(self._rows.encode(row), num_threads=1))[0]
-        return [float(part) for part in score] if self.signature.classes else float(score)
+        values = self._rows.values(row)
+        scores = self._row_scorer.scores(values)
+        if scores is None:
+            predicted = self._booster.predict(np.array([values], dtype=np.float64), num_threads=1)
+            scores = np.asarray(predicted, dtype=np.float64).ravel().tolist()
+        return scores if self.signature.classes else scores[0]
 
     def contributions(self, frame: pl.DataFrame) -> npt.NDArray[np.float64]:
         """TreeSHAP values (Lundberg et al. 2018, `pred_contrib`); see `Contributing.contributions`."""
@@ -79,6 +84,10 @@ class LightGBMModel:
                 remedy="The bundle was put together wrongly; train again.",
             )
         return booster
+
+    @cached_property
+    def _row_scorer(self) -> RowScorer:
+        return RowScorer(self._booster, len(self._columns), max(1, len(self.signature.classes)))
 
 
 class MovedLightGBMModel(LightGBMModel):

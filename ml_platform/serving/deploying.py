@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.filling import fill
+from ml_platform.serving.filling_predictions import fill_predictions
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, OnlineStore
+from ml_platform.serving.stored_predictions import predictions_fingerprint
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at, changed
 from ml_platform.state.stores import Stores
@@ -27,6 +29,7 @@ def deploy_champion(
     version = versions.version(stores.state, pipeline, champion)
     bundle = bundles.load(stores.blobs, version.bundle)
     fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span)
+    fill_predictions(stores, pipeline, store, answered_span)
     deployed = store.deployments().get(pipeline)
     if deployed is not None and (deployed.version, deployed.bundle) == (champion, version.bundle):
         return deployed
@@ -40,10 +43,11 @@ def _forget_unread(stores: Stores, store: OnlineStore) -> None:
     """Remove the layouts that no deployed version reads, nor the champion that a rollback of it leads to."""
     read: set[bytes] = set()
     for deployment in store.deployments().values():
+        read.add(predictions_fingerprint(deployment.pipeline))
         earlier = [entry.previous for entry in changed(stores.state, deployment.pipeline)[-1:]]
         for number in {deployment.version, *(version for version in earlier if version is not None)}:
             digest = versions.version(stores.state, deployment.pipeline, number).bundle
             definition = OnlinePredictor.definition_of(bundles.load(stores.blobs, digest))
             read |= {one.layout.fingerprint for one in OnlineFeatures(definition).passes}
-    for fingerprint in store.fillings().keys() - read:
-        store.forget(fingerprint)
+    for unread in store.fillings().keys() - read:
+        store.forget(unread)

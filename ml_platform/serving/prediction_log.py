@@ -19,6 +19,7 @@ from ml_platform.errors import ServingError
 
 OPEN, SEALED, DAMAGED = ".open", ".jsonl", ".damaged"
 _NEW = ".new"
+_AS_TEXT = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 SEGMENT_BYTES = 8_000_000
 SEGMENT_SECONDS = 20.0
 _RECOUNT_SECONDS = 1.0  # between looks at what the folder holds
@@ -62,7 +63,7 @@ class PredictionLog:
 
         Raises ServingError when the budget is used up, the disk is full or the folder cannot be written.
         """
-        data = b"".join(json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n" for line in lines)
+        data = b"".join(_AS_TEXT(line).encode() + b"\n" for line in lines)
         if time.monotonic() - self._counted_at > _RECOUNT_SECONDS:
             self._counted, self._counted_at = self.backlog, time.monotonic()
         if self._counted + len(data) > self.budget:

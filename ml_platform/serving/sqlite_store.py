@@ -15,13 +15,14 @@ from ml_platform.errors import ServingError
 from ml_platform.private_files import create_private
 from ml_platform.serving.online_store import Deployment, Filling
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS lake (identity TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS fillings (fingerprint BLOB PRIMARY KEY, number INTEGER NOT NULL, filling TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS layout_values
-    (name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS deployments (pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT);
-"""
+# Values stand in a table with rowids: without, SQLite looks for their names among them, and reads take twice as long.
+_TABLES = {
+    "lake": "identity TEXT NOT NULL",
+    "fillings": "fingerprint BLOB PRIMARY KEY, number INTEGER NOT NULL, filling TEXT NOT NULL",
+    "layout_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
+    "deployments": "pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT",
+}
+_FORMAT = 1  # of the tables: a file of another one is emptied, and filled again
 _UPSERT = (
     "INSERT INTO layout_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
@@ -43,8 +44,8 @@ class SQLiteStore:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         create_private(path)
         with self._connected() as connection:
-            if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'deployments'").fetchone():
-                connection.executescript(_SCHEMA)  # it would wait for a filling that is under way
+            if _format_of(connection) != _FORMAT:  # asked first: a filling that is under way would have to end
+                self._begin_anew()
 
     def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
         present_names = [name for name in names if name is not None]
@@ -88,7 +89,7 @@ class SQLiteStore:
             row = connection.execute("SELECT identity FROM lake").fetchone()
             if row == (lake,):
                 return
-            for table in ("lake", "deployments", "fillings", "layout_values"):
+            for table in _TABLES:
                 connection.execute(f"DELETE FROM {table}")
             connection.execute("INSERT INTO lake VALUES (?)", [lake])
 
@@ -118,6 +119,15 @@ class SQLiteStore:
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
+
+    def _begin_anew(self) -> None:
+        with self._writing() as connection:
+            if _format_of(connection) == _FORMAT:
+                return
+            for table, columns in _TABLES.items():
+                connection.execute(f"DROP TABLE IF EXISTS {table}")
+                connection.execute(f"CREATE TABLE {table} ({columns})")
+            connection.execute(f"PRAGMA user_version = {_FORMAT}")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -159,6 +169,10 @@ class SQLiteStore:
 @cache
 def _select(count: int) -> str:
     return f"SELECT name, value FROM layout_values WHERE name IN ({', '.join('?' * count)})"
+
+
+def _format_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _range(fingerprint: bytes) -> list[bytes]:

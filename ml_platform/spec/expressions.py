@@ -17,7 +17,7 @@ from ml_platform.spec.expression_vocabulary import BINARY, BUILD, FUNCTIONS, typ
 
 RULES = 2  # of the meaning of operations (S13); without it polars' own, in expressions that were stored before
 # Operations that mean the same under both, so that what is made of them keeps its key.
-_STEADY = frozenset(
+STEADY = frozenset(
     {
         *("and", "or", "xor", "not", "is_nan", "is_not_nan", "is_finite"),
         *("lowercase", "uppercase", "len_chars", "strip_chars", "starts_with", "ends_with", "contains", "slice"),
@@ -43,7 +43,7 @@ def to_portable(expression: pl.Expr, where: str) -> dict[str, Any]:
     {'op': 'abs', 'inputs': [{'column': 'delay'}], 'rules': 2}
     """
     node = _Reader(where).read(json.loads(_serialized(expression, where)))
-    return node if _operations(node) <= _STEADY else {**node, "rules": RULES}
+    return node if _operations(node) <= STEADY else {**node, "rules": RULES}
 
 
 def _serialized(expression: pl.Expr, where: str) -> str:

@@ -81,6 +81,8 @@ def test_a_sent_value_is_the_value_of_the_batch(dtype: pl.DataType, data: st.Dat
     [
         (pl.Float32(), "0.1", 0.10000000149011612),
         (pl.Float64(), "1", 1.0),
+        (pl.Int64(), "7.0", 7),
+        (pl.Int64(), "9007199254740993", 9007199254740993),
         (MONEY, "1.0", Decimal("1.00")),
         (MONEY, "1", Decimal("1.00")),
         (MONEY, '"1.500"', Decimal("1.50")),
@@ -98,7 +100,8 @@ def test_values_are_brought_to_the_type_of_the_column(dtype: pl.DataType, text: 
     [
         *((pl.Boolean(), text) for text in ("1", '"true"', "null")),
         *((pl.String(), text) for text in ("1", "true", '"\\ud800"', "null")),
-        *((pl.Int8(), text) for text in ("128", "1.0", '"1"', "true", "NaN")),
+        *((pl.Int8(), text) for text in ("128", "1.5", '"1"', "true", "NaN")),
+        *((pl.Int64(), text) for text in ("9007199254740992.0", "1e300", str(2**63))),
         *((pl.UInt64(), text) for text in ("-1", str(2**64))),
         *((pl.Float32(), text) for text in ("1e39", "NaN", "1e999", '"1"')),
         *((pl.Float64(), text) for text in ("NaN", "Infinity", "1e999", "true")),

@@ -1,5 +1,6 @@
 """The service over HTTP, as its own processes: answers, refusals, promotions, kills."""
 
+import math
 import os
 import select
 import signal
@@ -12,9 +13,17 @@ from typing import Any
 import httpx
 import pytest
 
+from ml_platform.models import bundle as bundles
+from ml_platform.serving.rest.answers import (
+    DeployedVersion,
+    InvalidRequest,
+    OnlinePredictions,
+    Refusal,
+    StoredPrediction,
+)
 from ml_platform.state import promotions, versions
 from ml_platform_tests.conftest import OpenWorld
-from ml_platform_tests.serving.service import ready, served
+from ml_platform_tests.serving.service import json_rows, ready, served
 from ml_platform_tests.world import World
 
 JSON = {"content-type": "application/json"}
@@ -30,24 +39,8 @@ def rollback(world: World) -> promotions.Promotion:
     return promotions.rollback(world.ws.state, world.pipeline.name, why="a test", actor="test")
 
 
-def rows_of(world: World, count: int) -> list[dict[str, Any]]:
-    """Examples of February as JSON, with the score of the batch as `_score`."""
-    pipeline = world.pipeline
-    inputs = ", ".join(f"f.{name}" for name in pipeline.row_schema)
-    key = pipeline.examples.keys[0]
-    frame = world.ws.lake.frame(
-        f"SELECT {inputs}, p.score AS _score FROM {pipeline.name}.features f JOIN {pipeline.name}.predictions p "
-        f"ON p.key = CAST(f.{key} AS VARCHAR) AND p._partition = f._partition WHERE f._partition = '2024-02' "
-        f"ORDER BY f.{pipeline.examples.at}, f.{key} LIMIT {count}"
-    )
-    return [
-        {name: value.isoformat() if hasattr(value, "isoformat") else value for name, value in row.items()}
-        for row in frame.iter_rows(named=True)
-    ]
-
-
 def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_once(trips: World) -> None:
-    rows = rows_of(trips, 40)
+    rows = json_rows(trips, 40)
     scores = [row.pop("_score") for row in rows]
     data, name = trips.settings.data, trips.pipeline.name
     january = promotions.history(trips.ws.state, name)[0].version
@@ -60,11 +53,19 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
         for some in (rows[:1], rows[1:3], rows[3:]):
             response = httpx.post(predict, json={"rows": some}, timeout=30)
             assert response.status_code == 200, response.text
+            OnlinePredictions.model_validate(response.json())
             answers += response.json()["predictions"]
         described = httpx.get(f"{url}/v1/pipelines/{name}/model").json()
+        stored = [httpx.get(f"{url}/v1/pipelines/{name}/predictions/{answer['key']}").json() for answer in answers[:3]]
+        absent = httpx.get(f"{url}/v1/pipelines/{name}/predictions/a/b")
         page = httpx.get(f"{url}/metrics").text
         document = httpx.get(f"{url}/openapi.json").json()
     assert [answer["score"] for answer in answers] == scores
+    for model, answer in ((DeployedVersion, described), (StoredPrediction, stored[0]), (Refusal, absent.json())):
+        model.model_validate(answer)  # as the description of the service says
+    assert {"traffic__status", "drivers__status"} >= set(answers[0]["ages"])
+    assert [(one["key"], one["score"]) for one in stored] == [(one["key"], one["score"]) for one in answers[:3]]
+    assert all(one["age_seconds"] > 0 for one in stored) and absent.status_code == 404
     assert {answer["version"] for answer in answers} == {january} == {described["version"]}
     assert f'ml_platform_predictions_total{{pipeline="{name}",version="{january}"}} 40.0' in page
     assert set(trips.pipeline.row_schema) == set(document["components"]["schemas"][f"{name}_Row"]["properties"])
@@ -74,7 +75,7 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
 
 
 def test_a_champion_whose_declaration_broke_answers_as_before(trips: World) -> None:
-    (row,) = rows_of(trips, 1)
+    (row,) = json_rows(trips, 1)
     score = row.pop("_score")
     data, name = trips.settings.data, trips.pipeline.name
     rollback(trips)  # to the version that scored the batch
@@ -86,7 +87,7 @@ def test_a_champion_whose_declaration_broke_answers_as_before(trips: World) -> N
 
 
 def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: World) -> None:
-    (row,) = rows_of(trips, 1)
+    (row,) = json_rows(trips, 1)
     row.pop("_score")
     name, at = trips.pipeline.name, trips.pipeline.examples.at
     assert at is not None
@@ -112,7 +113,7 @@ def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: 
         assert client.post(predict, json={"rows": [without]}).json()["fields"][0]["reason"] == "Field required"
         past = client.post(predict, json={"rows": [{**row, at: "1999-01-01T00:00:00Z"}]})
         assert past.status_code == 422 and "earliest moment" in past.json()["error"]
-        assert refused.json()["remedy"]
+        assert InvalidRequest.model_validate(refused.json()).remedy
         assert client.post("/v1/pipelines/other/predict", json={"rows": [row]}).status_code == 404
         for other, code in ((client.get("/nowhere"), 404), (client.get(predict), 405)):
             assert (other.status_code, set(other.json())) == (code, {"error", "remedy"})
@@ -122,8 +123,45 @@ def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: 
         assert (evil.status_code, set(evil.json())) == (400, {"error", "remedy"})
 
 
+def test_what_a_caller_wants_otherwise_is_answered_and_on_record(trips: World) -> None:
+    one, other = ({name: value for name, value in row.items() if name != "_score"} for row in json_rows(trips, 2))
+    data, name = trips.settings.data, trips.pipeline.name
+    trips.close()
+    wants: dict[str, Any] = {"overrides": [{"drivers__years": 25}, None], "max_staleness": {"traffic__status": 0}}
+    with served(data, TRIPS) as (url, _), closing(httpx.Client(base_url=url, timeout=30)) as client:
+        predict = f"/v1/pipelines/{name}/predict"
+        answers = client.post(predict, json={"rows": [one, other], **wants}).json()["predictions"]
+        explained = client.post(predict, json={"rows": [one, other], **wants, "contributions": True}).json()[
+            "predictions"
+        ]
+        for wrong, field in (
+            ({"overrides": [{"drivers__years": "many"}, None]}, "overrides.0.drivers__years"),
+            ({"overrides": [{"hour": 3}, None]}, "overrides.0.hour"),
+            ({"max_staleness": {"drivers__status": 5}}, "max_staleness.drivers__status"),
+        ):
+            refused = client.post(predict, json={"rows": [one, other], **wrong})
+            assert refused.json()["fields"][0]["field"] == field
+        uneven = client.post(predict, json={"rows": [one, other], "overrides": [None]})
+        assert uneven.status_code == 422 and "1 for 2 rows" in uneven.json()["error"]
+    assert answers[0]["statuses"]["drivers__status"] == "overridden"
+    assert all(answer["statuses"]["traffic__status"] in ("stale", "unknown") for answer in answers)
+    bundle = bundles.load(trips.ws.blobs, versions.version(trips.ws.state, name, answers[0]["version"]).bundle)
+    for plain, answer in zip(answers, explained, strict=True):
+        assert answer["score"] == plain["score"] and "contributions" not in plain
+        assert set(answer["contributions"]) == set(bundle.columns)
+    margins = [math.log(one["score"] / (1 - one["score"])) for one in explained]
+    means = [margin - sum(one["contributions"].values()) for margin, one in zip(margins, explained, strict=True)]
+    assert means[0] == pytest.approx(means[1])  # both contributions start from the mean of the model
+    trips.declare()
+    logged = trips.ws.lake.rows(f"SELECT id, overridden, max_staleness FROM {name}.served")
+    staleness = '{"traffic__status": 0.0}'
+    assert sorted(one for one in logged if one[0] in {answer["id"] for answer in answers}) == sorted(
+        [(answers[0]["id"], ["drivers__years"], staleness), (answers[1]["id"], [], staleness)]
+    )
+
+
 def test_another_champion_takes_over_and_no_request_fails_meanwhile(trips: World) -> None:
-    (row,) = rows_of(trips, 1)
+    (row,) = json_rows(trips, 1)
     row.pop("_score")
     data, name = trips.settings.data, trips.pipeline.name
     before = promotions.champion_at(trips.ws.state, name)
@@ -139,7 +177,7 @@ def test_another_champion_takes_over_and_no_request_fails_meanwhile(trips: World
 
 
 def test_a_killed_worker_loses_no_acknowledged_prediction_and_another_one_takes_over(trips: World) -> None:
-    (row,) = rows_of(trips, 1)
+    (row,) = json_rows(trips, 1)
     row.pop("_score")
     data, name = trips.settings.data, trips.pipeline.name
     trips.close()

@@ -12,6 +12,7 @@ from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.online_store import Deployment
 from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.folders import logs_folder
+from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.service import Service
 from ml_platform.serving.rest.supervisor import Supervisor
 from ml_platform.serving.sqlite_store import SQLiteStore
@@ -83,7 +84,7 @@ def test_an_error_of_any_library_is_reported_once_and_leaves_the_supervisor_runn
     name = trips.pipeline.name
     (logs_folder(trips.settings.online) / name / "1.jsonl").mkdir(parents=True)  # no file: Python's own error
     reported: list[str] = []
-    with Supervisor(trips.ws, [name], 0, 0, reported.append) as supervisor:
+    with Supervisor(trips.ws, [name], Listener("127.0.0.1", 0, None, has_keys=False), 0, reported.append) as supervisor:
         supervisor.run_once()
     assert sum(line.startswith(f"log of {name}: IsADirectoryError") for line in reported) == 1
     assert filling_faults.read(trips.settings.online) == {}  # the champion answers all the same

@@ -7,6 +7,8 @@ from typing import Any
 import polars as pl
 
 from ml_platform.features.rowwise import DerivedColumn, Layers
+from ml_platform.features.scalars.compiling import compiled
+from ml_platform.features.scalars.values import Deferred, Function
 from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.expressions import columns_read, to_portable
 from ml_platform.spec.pipeline import ModelPipeline
@@ -48,6 +50,42 @@ def layers(forms: Sequence[DerivedForm], schema: Mapping[str, pl.DataType]) -> L
 class OneRow:
     """Derived features of one row at a time, from Python values to Python values, with the bits of many rows.
 
+    Plain functions compute what they can, and polars the others (`by_polars`), and any row that the functions defer.
+    """
+
+    def __init__(self, forms: Sequence[DerivedForm], schema: Mapping[str, pl.DataType]) -> None:
+        self._names = [form.name for form in forms]
+        self._all = _PolarsRow(forms, schema)
+        self._functions: list[tuple[str, Function]] = []
+        by_polars: list[DerivedForm] = []
+        for form in forms:
+            waits = not columns_read(form.expression).isdisjoint(other.name for other in by_polars)
+            function = None if waits else compiled(form.expression, schema)
+            if function is None:
+                by_polars.append(form)
+            else:
+                self._functions.append((form.name, function))
+        self.by_polars = tuple(form.name for form in by_polars)
+        self._others = _PolarsRow(by_polars, schema) if by_polars else None
+
+    def of(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What is derived from `row`, by name. Raises FeatureError for a value that does not fit its type."""
+        if not self._names:
+            return {}
+        values = dict(row)
+        try:
+            for name, function in self._functions:
+                values[name] = function(values)
+        except Deferred:
+            return self._all.of(row)
+        if self._others is not None:
+            values |= self._others.of(values)
+        return {name: values[name] for name in self._names}
+
+
+class _PolarsRow:
+    """Derived features of one row, computed by polars.
+
     Everything but the values is made once. Times come to polars as whole numbers, which is ten times as fast.
     """
 
@@ -64,8 +102,6 @@ class OneRow:
 
     def of(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """What is derived from `row`, by name. Raises FeatureError for a value that does not fit its type."""
-        if not self._makes:
-            return {}
         values = {
             name: since_epoch(row[name]) if name in self._times and row[name] is not None else row[name]
             for name, _ in self._reads

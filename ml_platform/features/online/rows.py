@@ -35,6 +35,7 @@ _OFFSETS = struct.Struct("<II")
 _NUMBERS: dict[Kind, npt.DTypeLike] = {"whole": np.int64, "unsigned": np.uint64, "fraction": np.float64}
 _SCALAR_FORMAT: dict[Kind, str] = {"whole": "<q", "unsigned": "<Q", "fraction": "<d"}
 _EPOCH_DAY = date(1970, 1, 1)
+_AS_TEXT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def kind_of(dtype: pl.DataType) -> Kind:
@@ -164,7 +165,8 @@ class StoredRows:
         if kind == "text":
             text = self.text(name, index).decode()
             return Decimal(text) if isinstance(dtype, pl.Decimal) else text
-        return python_value(struct.unpack_from(_SCALAR_FORMAT[kind], self._data, data_offset + 8 * index)[0], dtype)
+        (number,) = struct.unpack_from(_SCALAR_FORMAT[kind], self._data, data_offset + 8 * index)
+        return number if kind == "fraction" else python_value(number, dtype)
 
     def text(self, name: str, index: int) -> bytes:
         """A text as UTF-8."""
@@ -198,7 +200,7 @@ def key_bytes(values: Sequence[Any]) -> bytes | None:
     """
     if None in values:
         return None
-    return json.dumps([_key_part(value) for value in values], ensure_ascii=False, separators=(",", ":")).encode()
+    return _AS_TEXT([_key_part(value) for value in values]).encode()
 
 
 def _key_part(value: Any) -> Any:

@@ -1,7 +1,6 @@
 """Windows from stored rows (S9): running sums over the rows of the widest span, looked up where each span begins."""
 
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,10 +8,10 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import FeatureError
-from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units
+from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units_and_bound
 from ml_platform.features.forms import TableForm
 from ml_platform.features.kinds.window import WindowForm, columns_without_nan
-from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, OnlinePass, unreplaced
+from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, Answers, OnlinePass, unreplaced
 from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
 
 _EXACT = 1 << 62  # no sum of int64 below it overflows
@@ -26,6 +25,7 @@ class OnlineWindows(OnlinePass):
 
     def __init__(self, forms: Sequence[WindowForm], table: TableForm) -> None:
         self.windows = forms
+        self._answers = [(form, form.named()) for form in forms]
         self.spans = sorted({span for form in forms for span in form.spans})
         self._without_nan = columns_without_nan(forms, table)
         wanted: dict[str, set[str]] = {}
@@ -62,7 +62,7 @@ class OnlineWindows(OnlinePass):
     def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
         return np.asarray((columns[UNTIL] >= horizon) & (columns[CLOCK] >= horizon - self.spans[-1]))
 
-    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
+    def answer(self, rows: StoredRows, at: int) -> Answers:
         clock = rows.numbers(CLOCK)
         bounds = np.searchsorted(clock, [at, *(at - span for span in self.spans)]).tolist()
         end, first = bounds[0], bounds[-1]
@@ -70,14 +70,14 @@ class OnlineWindows(OnlinePass):
         start_by_span = {span: bound - first for span, bound in zip(self.spans, bounds[1:], strict=True)}
         stretches: dict[Any, _Stretch] = {}
         answers: dict[str, Any] = {}
-        for form in self.windows:
+        for form, named in self._answers:
             cell = (form.of, form.resolution)
             if cell not in stretches:
                 counted = self._counted[form.of] if form.of is not None else None
                 stretches[cell] = _Stretch(rows, counted, form, slice(first, end), live)
-            for output, aggregate, span in form.named():
+            for output, aggregate, span in named:
                 answers[output] = stretches[cell].aggregate(aggregate, start_by_span[span])
-        return answers
+        return Answers(answers)
 
 
 class _Counted:
@@ -126,9 +126,11 @@ class _Stretch:
         self._resolution = form.resolution
         self._where = f"Window({form.table!r}, of={form.of!r})"
         present = rows.present(counted.present) if counted is not None else None
+        self._unreplaced = live
         self._live = live if present is None else live & present[stretch]
-        self._running: dict[str, list[int] | Integers] = {}
-        self._numbers: npt.NDArray[np.float64] | None = None
+        self._totals: dict[tuple[str, int], int] = {}
+        self._whole: Integers | None = None
+        self._peak = 0  # none of `_whole` exceeds it in size
 
     def aggregate(self, name: str, start: int) -> Any:
         """One aggregate of the rows from `start` on."""
@@ -148,34 +150,30 @@ class _Stretch:
                 return self._extreme(name, start) if n else None
 
     def _total(self, name: str, start: int) -> int:
-        if name not in self._running:
-            self._running[name] = self._sums(name)
-        running = self._running[name]
-        if not len(running):
-            return 0
-        return int(running[-1]) - (int(running[start - 1]) if start else 0)
+        """Of the rows from `start` on: how many values (`n`), their sum in units (`s`), that of their squares (`r`)."""
+        total = self._totals.get((name, start))
+        if total is None:
+            counted = name == "n"
+            total = int(np.count_nonzero(self._live[start:])) if counted else self._sum(start, squared=name == "r")
+            self._totals[name, start] = total
+        return total
 
-    def _sums(self, name: str) -> list[int] | Integers:
-        if name == "n":
-            return np.cumsum(self._live)
-        whole = units(self._doubles(), self._resolution, self._where)
-        peak = int(np.abs(whole).max(initial=0))
-        if name == "s":
-            return np.cumsum(whole) if peak * len(whole) < _EXACT else list(accumulate(whole.tolist()))
-        if peak * peak * len(whole) < _EXACT:
-            return np.cumsum(whole * whole)
-        return list(accumulate(unit * unit for unit in whole.tolist()))
+    def _sum(self, start: int, *, squared: bool) -> int:
+        if self._whole is None:
+            self._whole, self._peak = units_and_bound(self._doubles(), self._resolution, self._where)
+        whole = self._whole[start:]
+        if (self._peak**2 if squared else self._peak) * len(whole) < _EXACT:
+            return int(whole @ whole) if squared else int(np.add.reduce(whole))
+        return sum(unit * unit for unit in whole.tolist()) if squared else sum(whole.tolist())
 
     def _doubles(self) -> npt.NDArray[np.float64]:
-        """The values of the rows that count as doubles, 0 for the others."""
-        if self._numbers is None:
-            assert self._counted is not None  # what sums or orders has a column
-            values = self._rows.numbers(self._counted.numbers)[self._stretch]
-            self._numbers = np.where(self._live, values.astype(np.float64, copy=False), 0.0) + 0.0
-        return self._numbers
+        """The values of the rows that count as doubles, 0 for the others: a null is stored as 0."""
+        assert self._counted is not None  # what sums or orders has a column
+        values = self._rows.numbers(self._counted.numbers)[self._stretch].astype(np.float64, copy=False)
+        return values if self._unreplaced.all() else np.where(self._unreplaced, values, 0.0)
 
     def _extreme(self, name: str, start: int) -> float:
-        values = self._doubles()[start:][self._live[start:]]
+        values = self._doubles()[start:][self._live[start:]] + 0.0  # no zero is negative
         if not np.isfinite(values).all():
             raise FeatureError(
                 f"{self._where}: Infinity cannot be ordered.", remedy="Reject such rows in the contract (allow_inf)."

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
-from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, GetPydanticSchema, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError, core_schema
 
+_WHOLE = 2**53
 _EXACT = 10**15  # below it a JSON number, which is read as a double, keeps every digit
 
 
@@ -28,10 +29,18 @@ def field_type(dtype: pl.DataType) -> Any:
         return Annotated[Any, GetPydanticSchema(lambda *_: core_schema.date_schema(strict=False)), _TEXT_OF_DATE]
     if dtype.is_integer():
         bounds = np.iinfo(str(dtype).lower())
-        return Annotated[int, Field(ge=bounds.min, le=bounds.max)]
+        whole = GetPydanticSchema(lambda *_: core_schema.int_schema(strict=False, ge=bounds.min, le=bounds.max))
+        return Annotated[Any, whole, BeforeValidator(_whole)]
     if dtype == pl.Float32:
         return Annotated[float, AfterValidator(_single)]
     return bool if dtype == pl.Boolean else float if dtype.is_numeric() else str
+
+
+def _whole(value: Any) -> Any:
+    """Refuse what is no JSON number. 7.0 is 7; a double from 2^53 on may stand for several whole numbers (S1a)."""
+    if type(value) is int or (type(value) is float and abs(value) < _WHOLE):
+        return value
+    raise PydanticCustomError("int", "Input should be a whole number; from 2^53 on without point and exponent")
 
 
 def _time(zone: str | None) -> Any:

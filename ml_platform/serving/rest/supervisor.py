@@ -1,6 +1,5 @@
 """The service as a whole: workers that answer, and the one process that fills the store and moves the log."""
 
-import socket
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -10,15 +9,17 @@ from types import TracebackType
 from typing import Self
 
 from ml_platform import interrupts
-from ml_platform.errors import PlatformError, ServingError, first_line
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.filling import newest_validated_record
+from ml_platform.serving.filling_predictions import newest_record
 from ml_platform.serving.log_mover import move
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment
 from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.folders import logs_folder, store_path
+from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.workers import Workers
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.state import versions
@@ -34,16 +35,13 @@ class Supervisor:
     Args:
         stores: Opened for writing.
         pipelines: Whose champions answer.
-        port: On 127.0.0.1; 0 takes a free one.
+        listener: Where requests arrive. The supervisor closes it.
         workers: How many processes answer.
         report: Hears of deployments and faults, one line each.
-
-    Raises:
-        ServingError: When the port is taken.
     """
 
     def __init__(
-        self, stores: Stores, pipelines: Sequence[str], port: int, workers: int, report: Callable[[str], None]
+        self, stores: Stores, pipelines: Sequence[str], listener: Listener, workers: int, report: Callable[[str], None]
     ) -> None:
         self._stores, self._pipelines, self._report = stores, pipelines, report
         self._online = stores.settings.online
@@ -54,22 +52,8 @@ class Supervisor:
         self._faults: dict[str, str] = {}
         self._published_faults: dict[str, str] | None = None
         self._last_move = 0.0
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind(("127.0.0.1", port))
-        except OSError as error:
-            self._socket.close()
-            self._store.close()
-            raise ServingError(
-                f"Port {port} of 127.0.0.1 cannot be used: {error.strerror}.", remedy="--port 0 takes a free one."
-            ) from None
-        self._workers = Workers(workers, self._command, [self._socket.fileno()], report)
-
-    @property
-    def url(self) -> str:
-        """The address of the service."""
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._listener = listener
+        self._workers = Workers(workers, self._command, [listener.socket.fileno()], report)
 
     def __enter__(self) -> Self:
         with ExitStack() as failed:
@@ -101,7 +85,7 @@ class Supervisor:
     def _close(self) -> None:
         with ExitStack() as closing:
             closing.callback(self._store.close)
-            closing.callback(self._socket.close)
+            closing.callback(self._listener.close)
             closing.callback(self._move, stopping=True)
             closing.callback(self._workers.stop)
 
@@ -139,14 +123,18 @@ class Supervisor:
             self._report(_deployment_message(name, deployment))
 
     def _records(self, name: str, champion: int | None) -> tuple[int, ...]:
-        """The newest record of each table that the champion's features read: while they stand, it has no other rows."""
+        """The newest records of predictions and of each table that the champion's features read.
+
+        While they stand, no other rows are to be filled.
+        """
         if champion is None:
             return ()
         if (name, champion) not in self._tables:
             version = versions.version(self._stores.state, name, champion)
             definition = OnlinePredictor.definition_of(bundles.load(self._stores.blobs, version.bundle))
             self._tables[name, champion] = tuple(definition.tables)
-        return tuple(newest_validated_record(self._stores.state, table) for table in self._tables[name, champion])
+        tables = (newest_validated_record(self._stores.state, table) for table in self._tables[name, champion])
+        return (newest_record(self._stores, name), *tables)
 
     def _move(self, *, stopping: bool = False) -> None:
         self._last_move = time.monotonic()
@@ -169,8 +157,10 @@ class Supervisor:
             self._report(f"{what}: {text}")
 
     def _command(self, lifeline: int) -> list[str]:
-        descriptors = [str(self._socket.fileno()), str(lifeline)]
-        return [sys.executable, "-m", "ml_platform.serving.rest.worker", *descriptors, *self._pipelines]
+        certificate = self._listener.certificate
+        files = [str(certificate.chain), str(certificate.key)] if certificate else ["", ""]
+        descriptors = [str(self._listener.socket.fileno()), str(lifeline)]
+        return [sys.executable, "-m", "ml_platform.serving.rest.worker", *descriptors, *files, *self._pipelines]
 
 
 def _deployment_message(name: str, deployment: Deployment | None) -> str:

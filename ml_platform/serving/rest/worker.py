@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     import uvicorn
 
 READY = b"r"  # what a worker sends once it answers
+_CONNECTIONS = 1_000  # of one worker; each takes a file descriptor
 
 
 def main() -> None:
     """Serve until SIGTERM or the end of the supervisor, then finish the requests that are under way.
 
-    The arguments are the file descriptors of the listening socket and of the socket to the supervisor, and the names
-    of the pipelines that answer.
+    The arguments are the file descriptors of the listening socket and of the socket to the supervisor, the files of the
+    TLS certificate and of its key (empty: none), and the names of the pipelines that answer.
     """
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one row at a time; threads would only wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -28,6 +29,7 @@ def main() -> None:
 
     from ml_platform.lake.blobs import Blobs
     from ml_platform.serving.rest import filling_faults
+    from ml_platform.serving.rest.access import Access
     from ml_platform.serving.rest.app import create_app
     from ml_platform.serving.rest.service import Service
     from ml_platform.serving.sqlite_store import SQLiteStore
@@ -36,11 +38,13 @@ def main() -> None:
     settings = Settings()
     listening, lifeline = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     store = SQLiteStore(store_path(settings.online))
-    logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[3:]
+    logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[5:]
     service = Service(Blobs(settings), store, logs, budget, pipelines)
+    certificate, certificate_key = sys.argv[3:5]
     config = uvicorn.Config(
         create_app(
             service,
+            Access(settings.clients),
             started=lambda: lifeline.sendall(READY),
             filling_faults=partial(filling_faults.read, settings.online),
         ),
@@ -48,6 +52,9 @@ def main() -> None:
         access_log=False,
         timeout_graceful_shutdown=20,
         server_header=False,
+        limit_concurrency=_CONNECTIONS,
+        ssl_certfile=certificate or None,
+        ssl_keyfile=certificate_key or None,
     )
     server = uvicorn.Server(config)
     threading.Thread(target=_stop_with_supervisor, args=(lifeline, server), name="supervisor", daemon=True).start()

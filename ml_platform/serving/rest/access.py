@@ -1,0 +1,55 @@
+"""Who may ask for what: without keys only this machine, with keys whoever has one of the right scope."""
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+
+from ml_platform.api_keys import ApiKey, Scope
+
+_HOSTS = ("127.0.0.1", "localhost")
+
+
+class Access:
+    """Decides whether a request may go on.
+
+    Args:
+        keys: By the name of the client; without any, requests need none, and name this machine as their host.
+    """
+
+    def __init__(self, keys: Mapping[str, ApiKey]) -> None:
+        self._keys = [(_digest(one.key), one.scopes) for one in keys.values()]
+
+    @property
+    def needs_key(self) -> bool:
+        """Whether requests need a key."""
+        return bool(self._keys)
+
+    def names_this_machine(self, request: HTTPConnection) -> bool:
+        """Whether the Host of a request is one that it may name.
+
+        A page of another site may point its own name at this machine (DNS rebinding). It has no key, so where keys are
+        needed any Host will do.
+        """
+        return self.needs_key or request.headers.get("host", "").partition(":")[0] in _HOSTS
+
+    def require(self, request: HTTPConnection, scope: Scope) -> None:
+        """Raise HTTPException unless the request has a key of that scope: 401 without a key, 403 without the scope.
+
+        The time that it takes does not depend on how much of a key is right: digests are compared, all of them.
+        """
+        if not self._keys:
+            return
+        kind, _, key = request.headers.get("authorization", "").partition(" ")
+        given = _digest(key.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", ""))
+        scopes = [scopes for digest, scopes in self._keys if hmac.compare_digest(digest, given)]
+        if not scopes:
+            raise HTTPException(401, "The request has no API key that is known", {"WWW-Authenticate": "Bearer"})
+        if scope not in scopes[0]:
+            raise HTTPException(403, f"The API key has no scope {scope!r}")
+
+
+def _digest(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,107 @@
+"""What the service answers, as models: the description of the service shows them, and tests hold answers to them."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_Moment = Annotated[datetime, Field(description="UTC, ISO 8601")]
+
+
+class Answer(BaseModel):
+    """An answer in JSON."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+
+class Score(Answer):
+    """What the model says of an example."""
+
+    key: Annotated[str, Field(description="the example's key; a JSON object where it has several columns")]
+    at: Annotated[_Moment | None, Field(description="its prediction time; null for a pipeline without one")]
+    version: Annotated[int, Field(description="the version that answered")]
+    score: Annotated[float, Field(description="probability of true or of the class, or the predicted value")]
+    scores: Annotated[list[float] | None, Field(description="of all classes, if there are several")]
+    class_name: Annotated[str | None, Field(alias="class", description="the decision; null for regression")]
+
+
+class OnlinePrediction(Score):
+    """The answer for one row of a request."""
+
+    id: Annotated[str, Field(description="of this answer, as in the lake table `served`")]
+    statuses: Annotated[dict[str, str], Field(description="of features: ok, stale, assumed, unknown, overridden")]
+    ages: Annotated[
+        dict[str, float], Field(description="of the rows behind features that may be stale: seconds before `at`")
+    ]
+
+    contributions: Annotated[
+        dict[str, float] | None,
+        Field(description="where asked for: what each model column added; null for a model that cannot tell"),
+    ] = None
+
+
+class OnlinePredictions(Answer):
+    """One answer a row, in the order of the request."""
+
+    predictions: list[OnlinePrediction]
+
+
+class StoredPrediction(Score):
+    """The newest prediction that the batch made for a key."""
+
+    scored_at: _Moment
+    age_seconds: Annotated[float, Field(ge=0, description="since it was scored")]
+
+
+class DeployedVersion(Answer):
+    """A version that answers, and what a request for it names."""
+
+    pipeline: str
+    version: int
+    bundle: Annotated[str, Field(description="SHA-256 of the version's bundle")]
+    deployed_at: _Moment
+    keys: list[str]
+    at: Annotated[str | None, Field(description="the field of the prediction time")]
+    inputs: list[str]
+    answers_from: Annotated[_Moment | None, Field(description="the earliest prediction time; null: any")]
+    features_by_polars: Annotated[list[str], Field(description="derived features that take longer, up to 1 ms a row")]
+
+
+class DeployedVersions(Answer):
+    """The pipelines that answer."""
+
+    pipelines: list[DeployedVersion]
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    alive: bool
+
+
+class Readiness(Answer):
+    """Whether predictions can be asked for, and what is in the way."""
+
+    ready: bool
+    faults: Annotated[dict[str, str], Field(description="pipeline → why its champion does not answer")]
+
+
+class Refusal(Answer):
+    """What is wrong with a request, and how to mend it."""
+
+    error: str
+    remedy: str
+
+
+class WrongField(Answer):
+    """A field of a request that is wrong."""
+
+    field: Annotated[str, Field(description="such as rows.0.distance")]
+    reason: str
+
+
+class InvalidRequest(Refusal):
+    """A request whose fields are wrong."""
+
+    fields: Annotated[list[WrongField] | None, Field(description="the first ten")] = None
+    count: Annotated[int | None, Field(description="how many are wrong")] = None

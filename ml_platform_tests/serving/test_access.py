@@ -1,0 +1,159 @@
+"""Who may ask the service for what: keys and their scopes, addresses beyond this machine, TLS."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ml_platform.api_keys import parsed
+from ml_platform.errors import ServingError
+from ml_platform.lake.blobs import Blobs
+from ml_platform.redaction import without_secrets
+from ml_platform.serving.rest.access import Access
+from ml_platform.serving.rest.app import create_app
+from ml_platform.serving.rest.listening import Certificate, Listener
+from ml_platform.serving.rest.service import Service
+from ml_platform.serving.sqlite_store import SQLiteStore
+from ml_platform.settings import Settings
+from ml_platform_tests.serving.service import served
+
+HERE = Path(__file__).parent
+CHAIN, KEY = HERE / "loopback.pem", HERE / "loopback.key.pem"
+READER, CALLER = "reader-0123456789", "caller-0123456789"
+KEYS = json.dumps(
+    {"dashboard": {"key": READER, "scopes": ["read"]}, "checkout": {"key": CALLER, "scopes": ["predict"]}}
+)
+OPEN = {"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"}  # to whoever starts and watches the service
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with closing(SQLiteStore(tmp_path / "store.sqlite")) as store:
+        yield Service(Blobs(Settings(data=tmp_path)), store, tmp_path / "log", 1_000_000, [])
+
+
+def app_of(service: Service, keys: str) -> FastAPI:
+    return create_app(service, Access(parsed(keys)), started=lambda: None, filling_faults=dict)
+
+
+def asked(app: FastAPI, method: str, path: str, *, host: str = "127.0.0.1", **headers: str) -> httpx.Response:
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{host}") as client:
+            return await client.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    return asyncio.run(ask())
+
+
+def test_every_route_but_those_of_health_asks_for_a_key(service: Service) -> None:
+    app = app_of(service, KEYS)
+    routes = [route for route in app.routes if isinstance(route, APIRoute)]
+    assert {route.path for route in routes} >= {"/metrics", "/openapi.json", "/v1/pipelines/{name}/predict"}
+    assert len(routes) == len(app.routes)  # none is added by FastAPI itself
+    for route in routes:
+        for method in route.methods or ():
+            answer = asked(app, method, route.path_format.format(name="trips", key="7", number="1"))
+            assert (answer.status_code == 401) == (route.path not in OPEN), route.path
+            if answer.status_code == 401:
+                assert answer.headers["www-authenticate"] == "Bearer" and "ML_PLATFORM_API_KEYS" in answer.text
+
+
+def test_a_key_opens_what_its_scopes_name_and_nothing_else(service: Service) -> None:
+    app = app_of(service, KEYS)
+    predict = "/v1/pipelines/trips/predict"
+    assert asked(app, "GET", "/v1/pipelines", authorization=f"Bearer {READER}").status_code == 200
+    assert asked(app, "GET", "/v1/pipelines", x_api_key=READER).status_code == 200
+    assert asked(app, "GET", "/v1/pipelines", authorization=f"Bearer {CALLER}").status_code == 403
+    assert asked(app, "POST", predict, authorization=f"Bearer {READER}").status_code == 403
+    assert asked(app, "POST", predict, authorization=f"bearer  {CALLER} ").status_code == 404  # no such pipeline
+    for wrong in (f"Basic {READER}", "Bearer", f"Bearer {READER[:-1]}", f"Bearer {READER}x", READER):
+        assert asked(app, "GET", "/metrics", authorization=wrong).status_code == 401, wrong
+
+
+def test_with_keys_any_host_may_be_named_and_without_only_this_machine(service: Service) -> None:
+    assert asked(app_of(service, ""), "GET", "/v1/pipelines", host="evil.example").status_code == 400
+    assert asked(app_of(service, ""), "GET", "/v1/pipelines", host="localhost").status_code == 200
+    answer = asked(app_of(service, KEYS), "GET", "/v1/pipelines", host="ml.example", x_api_key=READER)
+    assert answer.status_code == 200
+
+
+@given(st.text(max_size=60) | st.dictionaries(st.text(), st.none() | st.text() | st.lists(st.text())).map(json.dumps))
+def test_what_is_no_setting_of_keys_is_refused_without_quoting_it(text: str) -> None:
+    try:
+        assert parsed(text) == {}
+    except ValueError as error:
+        assert len(text.strip()) < 8 or text.strip() not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ('{"a": {"key": "sesame", "scopes": ["read"]}}', "16 to 512"),
+        ('{"a": {"key": "0123456789 abcdefg", "scopes": ["read"]}}', "without blanks"),
+        ('{"a": {"key": "0123456789abcdef", "scopes": []}}', "scopes"),
+        ('{"a": {"key": "0123456789abcdef", "scopes": ["admin"]}}', "predict, read"),
+        ('{"a": {"key": "0123456789abcdef"}}', "JSON object"),
+        ('["0123456789abcdef"]', "JSON object"),
+        (
+            '{"a": {"key": "0123456789abcdef", "scopes": ["read"]}, '
+            '"b": {"key": "0123456789abcdef", "scopes": ["predict"]}}',
+            "two clients",
+        ),
+    ],
+)
+def test_a_wrong_setting_of_keys_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch, keys: str, problem: str) -> None:
+    monkeypatch.setenv("ML_PLATFORM_API_KEYS", keys)
+    with pytest.raises(ValidationError, match=problem) as refused:
+        Settings()
+    assert "sesame" not in str(refused.value) and "0123456789" not in str(refused.value)
+
+
+def test_keys_are_blotted_out_of_every_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ML_PLATFORM_API_KEYS", KEYS)
+    assert CALLER not in repr(Settings()) + without_secrets(f"refused {CALLER}")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])  # refused
+def test_beyond_this_machine_nobody_listens_without_keys(host: str) -> None:
+    with pytest.raises(ServingError, match="ML_PLATFORM_API_KEYS"):
+        Listener(host, 0, None, has_keys=False)
+
+
+def test_an_address_of_version_6_is_written_in_brackets() -> None:
+    with closing(Listener("::1", 0, None, has_keys=False)) as listener:
+        assert listener.url.startswith("http://[::1]:")
+
+
+def test_an_address_beyond_this_machine_without_tls_is_readable_on_the_way() -> None:
+    for certificate, readable in ((None, True), (Certificate(CHAIN, KEY), False)):
+        with closing(Listener("0.0.0.0", 0, certificate, has_keys=True)) as listener:  # no request comes
+            assert listener.is_readable_on_the_way == readable
+
+
+def test_files_that_are_no_certificate_are_refused_by_name(tmp_path: Path) -> None:
+    for chain, key in ((CHAIN, tmp_path / "none.pem"), (KEY, KEY), (CHAIN, CHAIN)):
+        with pytest.raises(ServingError, match="cannot be used"):
+            Certificate(chain, key)
+
+
+def test_a_service_with_a_certificate_and_keys_answers_over_https(tmp_path: Path) -> None:
+    context = ssl.create_default_context(cafile=CHAIN)
+    options = ("--certificate", str(CHAIN), "--certificate-key", str(KEY))
+    declarations = "ml_platform_tests.declarations.trips_monthly"
+    with (
+        served(tmp_path, declarations, *options, ready_with=503, verify=context, ML_PLATFORM_API_KEYS=KEYS) as (url, _),
+        closing(httpx.Client(base_url=url, verify=context)) as client,
+    ):
+        assert url.startswith("https://")
+        assert client.get("/v1/pipelines").status_code == 401
+        answer = client.get("/v1/pipelines", headers={"authorization": f"Bearer {READER}"})
+        assert (answer.status_code, answer.json()) == (200, {"pipelines": []})
