@@ -33,12 +33,19 @@ FROM present f
 JOIN {{catalog}}ducklake_table t ON t.table_id = f.table_id AND t.end_snapshot IS NULL
 JOIN {{catalog}}ducklake_schema s ON s.schema_id = t.schema_id AND s.end_snapshot IS NULL
 """
+# Indexes of the catalog have the files by table, and by table and partition (`catalog_indexes`).
+_OF_TABLES = """table_id IN (
+    SELECT t.table_id FROM {{catalog}}ducklake_table t JOIN {{catalog}}ducklake_schema s ON s.schema_id = t.schema_id
+    WHERE t.end_snapshot IS NULL AND s.end_snapshot IS NULL AND ({tables}))"""
+_OF_PARTITION = (
+    "data_file_id IN (SELECT data_file_id FROM {{catalog}}ducklake_file_partition_value "
+    "WHERE partition_key_index = 0 AND partition_value = {partition} AND {of_tables})"
+)
 _FILES = f"""{_PRESENT}
 SELECT s.schema_name, t.table_name, v.partition_value, f.data_file_id, f.file_size_bytes, f.kind, f.own_id,
 {_WHERE_IT_IS}
 LEFT JOIN {{{{catalog}}}}ducklake_file_partition_value v
     ON v.data_file_id = f.data_file_id AND v.table_id = f.table_id AND v.partition_key_index = 0
-WHERE {{of}}
 """
 _SIZES = f"{_PRESENT} SELECT f.file_size_bytes, {_WHERE_IT_IS}".format(condition="1 = 1")
 
@@ -113,13 +120,15 @@ def current(
 
     `tables`: of these (schema, table) only; `of`: of this partition only, or of the whole table where it has none.
     """
-    wanted = "1 = 1"
     if of is not None:
-        wanted = _named(of.schema, of.table)
-        if of.partition is not None:
-            wanted += f" AND v.partition_value = {_plain(of.partition)}"
-    elif tables is not None:
-        wanted = " OR ".join(_named(schema, table) for schema, table in sorted(tables)) or "1 = 0"
+        tables = [(of.schema, of.table)]
+    if tables is not None:
+        named = " OR ".join(_named(schema, table) for schema, table in sorted(tables)) or "1 = 0"
+        of_tables = _OF_TABLES.format(tables=named)
+        condition = f"{condition} AND {of_tables}"
+        if of is not None and of.partition is not None:
+            which = _OF_PARTITION.format(partition=_plain(of.partition), of_tables=of_tables)
+            condition = f"{condition} AND {which}"
     return [
         DataFile(
             TablePartition(schema, table, partition),
@@ -130,7 +139,7 @@ def current(
             int(size),
         )
         for schema, table, partition, file_id, size, kind, own_id, within_tables, path in catalog_rows(
-            lake, _FILES.format(condition=condition, of=wanted)
+            lake, _FILES.format(condition=condition)
         )
     ]
 

@@ -7,6 +7,7 @@ a second to compare.
 """
 
 import weakref
+from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ _UNHASHED = " UNION ALL ".join(
     f"AND {kind}_file_id NOT IN (SELECT file_id FROM {{catalog}}{TABLE} WHERE kind = '{kind}')"
     for kind in ("data", "delete")
 )
+_FEW = 40  # of a table; one question for each partition costs more than all files from there on
 _ready: "weakref.WeakSet[Lake]" = weakref.WeakSet()  # lakes whose table of hashes was seen
 
 
@@ -60,23 +62,39 @@ def changed(lake: Lake, tables: Collection[tuple[str, str]] | None = None) -> li
 
     A file is read once a process while nobody touches it.
     """
-    hashes = _hashes(lake)
-    return [
-        file for file in current(lake, tables=tables) if not _as_committed(file, hashes.get((file.kind, file.own_id)))
-    ]
+    return _changed(lake, current(lake, tables=tables))
+
+
+def _changed(lake: Lake, files: Collection[DataFile]) -> list[DataFile]:
+    hashes = _hashes(lake, files)
+    return [file for file in files if not _as_committed(file, hashes.get((file.kind, file.own_id)))]
+
+
+def _changed_of(
+    lake: Lake, tables: Collection[tuple[str, str]], partitions: Collection[TablePartition]
+) -> list[DataFile]:
+    """Those of whole tables and of some partitions of others."""
+    others = [one for one in partitions if (one.schema, one.table) not in tables]
+    counts = Counter((one.schema, one.table) for one in others)
+    whole = {*tables, *(table for table, count in counts.items() if count > _FEW)}
+    files = current(lake, tables=whole) if whole else []
+    for one in others:
+        if (one.schema, one.table) not in whole:
+            files += current(lake, of=one)
+    return _changed(lake, files)
 
 
 def check(lake: Lake, tables: Collection[tuple[str, str]], read: Collection[TablePartition] = ()) -> None:
-    """Compare the bytes of the files of these tables, (schema, table), before their rows are used.
+    """Compare the bytes of the files of these tables, (schema, table), and partitions before their rows are used.
 
     What changed is set aside, so that the next run makes it again. Raises LakeError that names it, and where one of
     the partitions `read` was set aside before and is not made again yet.
     """
     with lake.reading():  # one look at the catalog for both
-        damage = changed(lake, tables) if tables else []
+        damage = _changed_of(lake, tables, read)
         missing = ", ".join(sorted(one.name for one in not_made_again(lake).intersection(read))) if read else ""
     if damage:
-        damage = changed(lake, tables)  # what another process replaced while we looked is current no more
+        damage = _changed_of(lake, tables, read)  # what another process replaced while we looked is current no more
     if not damage:
         if missing:
             raise LakeError(
@@ -98,11 +116,14 @@ def _as_committed(file: DataFile, digest: str | None) -> bool:
     return file.is_complete and (digest is None or unchanged(file.path, digest))
 
 
-def _hashes(lake: Lake) -> dict[tuple[str, int], str]:
-    """(kind, id) → SHA-256 in hex."""
+def _hashes(lake: Lake, files: Collection[DataFile] | None = None) -> dict[tuple[str, int], str]:
+    """(kind, id) → SHA-256 in hex; of a few files, or of all."""
     if not exist(lake):
         return {}
-    rows = catalog_rows(lake, f"SELECT kind, file_id, sha256 FROM {{catalog}}{TABLE}")
+    few = files is not None and len(files) <= _FEW
+    numbers = ", ".join(str(file.own_id) for file in files or ())
+    which = f" WHERE file_id IN ({numbers})" if few else ""
+    rows = catalog_rows(lake, f"SELECT kind, file_id, sha256 FROM {{catalog}}{TABLE}{which}")
     return {(kind, int(number)): digest for kind, number, digest in rows}
 
 

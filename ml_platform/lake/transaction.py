@@ -26,6 +26,7 @@ from ml_platform.lake.locking import check_still_held
 from ml_platform.lake.recipes import Read
 from ml_platform.lake.staging import Rows, Staged, check_storable, described, stage
 from ml_platform.lake.storable import to_arrow
+from ml_platform.lake.writers import writing
 from ml_platform.naming import FILLED_IN, literal, quoted
 
 __all__ = ["PARTITION", "Author", "Rows", "Staged", "Transaction", "stage", "write"]
@@ -248,7 +249,8 @@ def write(lake: Lake, author: Author, details: Mapping[str, Any] | None = None) 
             with explained(lake.folder):
                 connection.execute("BEGIN")
                 try:
-                    yield transaction
+                    with writing(lake):
+                        yield transaction
                     transaction.release_views()
                     connection.execute(
                         f"CALL {CATALOG}.set_commit_message(?, ?, extra_info => ?)",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.lake.data_files import may_hold_rows
+from ml_platform.lake.pruning import rows_of
 from ml_platform.naming import counted, quoted
 from ml_platform.quality import against_history, plausibility
 from ml_platform.quality.check_result import CheckResult
@@ -104,8 +105,9 @@ def _extra_columns(s: _Subject) -> dict[str, list[str]]:
 def _quarantine_share(s: _Subject) -> CheckResult:
     rules = dict[str, int]()
     if may_hold_rows(s.stores.lake, "quarantine", s.table.name, s.partition):
-        asked = f"SELECT rule, count(*) FROM quarantine.{quoted(s.table.name)} WHERE _partition = ? GROUP BY ALL "
-        rules = dict(s.stores.lake.rows(f"{asked} ORDER BY 2 DESC, 1", [s.partition]))
+        rejected = rows_of(s.stores.lake, "quarantine", s.table.name, s.partition)
+        asked = f"SELECT rule, count(*) FROM {rejected} GROUP BY ALL ORDER BY 2 DESC, 1"
+        rules = dict(s.stores.lake.rows(asked))
     bad, good = sum(rules.values()), _current(s)
     share = bad / (bad + good) if bad + good else 0.0
     are = f"{bad:,} of {counted(bad + good, 'row is', 'rows are')} in quarantine ({share:.2%})"
@@ -144,9 +146,8 @@ def _references(s: _Subject) -> CheckResult:
             continue
         total, unknown = s.stores.lake.rows(
             f"SELECT count(*), count(*) FILTER (NOT EXISTS (SELECT 1 FROM validated.{quoted(reference.table)} b "
-            f"WHERE {own})) FROM validated.{quoted(s.table.name)} a "
-            f"WHERE a._superseded_at IS NULL AND a._partition = ? AND {given}",
-            [s.partition],
+            f"WHERE {own})) FROM {rows_of(s.stores.lake, 'validated', s.table.name, s.partition)} a "
+            f"WHERE a._superseded_at IS NULL AND {given}"
         )[0]
         share = unknown / total if total else 0.0
         worst = max(worst, share)
@@ -164,12 +165,8 @@ def _matches(s: _Subject) -> CheckResult:
 
 
 def _current(s: _Subject) -> int:
-    return int(
-        s.stores.lake.value(
-            f"SELECT count(*) FROM validated.{quoted(s.table.name)} WHERE _partition = ? AND _superseded_at IS NULL",
-            [s.partition],
-        )
-    )
+    rows = rows_of(s.stores.lake, "validated", s.table.name, s.partition)
+    return int(s.stores.lake.value(f"SELECT count(*) FROM {rows} WHERE _superseded_at IS NULL"))
 
 
 _CHECKS: dict[str, Callable[[_Subject], CheckResult]] = {

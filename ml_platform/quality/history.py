@@ -203,8 +203,9 @@ def _profiled(lake: Lake, table: Table, names: Sequence[str]) -> dict[Which, dic
         return {}  # no profiles yet, or only those of older code
     fields = ", ".join(quoted(name) for name in FIELDS)
     rows = lake.rows(
-        f"SELECT partition, content_key, {fields} FROM platform.profiles WHERE table_name = ? AND version = ? "
-        "AND list_contains(?, partition) ORDER BY partition, rowid",
+        # A sum is no column, so DuckLake does not read its statistics of all files.
+        f"SELECT partition, content_key, {fields} FROM platform.profiles WHERE table_name || '' = ? "
+        "AND version + 0 = ? AND list_contains(?, partition) ORDER BY partition, rowid",
         [table.name, PROFILE_VERSION, list(names)],
     )
     columns_by_content: dict[Which, dict[str, Column]] = {}

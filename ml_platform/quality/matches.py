@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.pruning import rows_between
 from ml_platform.naming import counted, quoted
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.spec.partitions import WHOLE
@@ -98,11 +99,12 @@ def _files(
     lake: Lake, table: Table, partition: str, since: str, reference: Reference
 ) -> tuple[list[_File], list[_File]]:
     """The files of the partition and those before it. Without partitions the newest file, and the others."""
+    mine = rows_between(lake, "validated", table.name, since, partition)
     rows = lake.rows(
-        f"WITH known AS ({_keys_sql(table, reference)}) SELECT a._file, a._partition = ?, max(a._arrival), count(*), "
-        f"count(known._found) FROM validated.{quoted(table.name)} a LEFT JOIN known ON {_on(reference)} "
-        f"WHERE a._superseded_at IS NULL AND a._partition BETWEEN ? AND ? AND {_given(reference)} GROUP BY ALL",
-        [*_bounds(table, reference, since, partition), partition, since, partition],
+        f"WITH known AS ({_keys_sql(table, reference, mine)}) SELECT a._file, a._partition = ?, max(a._arrival), "
+        f"count(*), count(known._found) FROM {mine} a LEFT JOIN known ON {_on(reference)} "
+        f"WHERE a._superseded_at IS NULL AND {_given(reference)} GROUP BY ALL",
+        [partition],
     )
     if partition == WHOLE:
         newest = max((arrival for _, _, arrival, _, _ in rows), default=None)
@@ -111,17 +113,15 @@ def _files(
     return now, [_File(file, total, matched) for file, is_now, _, total, matched in rows if not is_now]
 
 
-def _keys_sql(table: Table, reference: Reference) -> str:
-    """The keys that count as known: all of another table, of the same table those that more than one file has."""
+def _keys_sql(table: Table, reference: Reference, mine: str) -> str:
+    """The keys that count as known: all of another table, of the same table those that more than one file has.
+
+    `mine`: the rows of the same table that are compared.
+    """
     columns = ", ".join(quoted(theirs) for theirs in reference.on.values())
-    source = f"SELECT {columns}, 1 AS _found FROM validated.{quoted(reference.table)}"
     if reference.table != table.name:
-        return f"{source} GROUP BY ALL"
-    return f"{source} WHERE _partition BETWEEN ? AND ? GROUP BY ALL HAVING count(DISTINCT _file) > 1"
-
-
-def _bounds(table: Table, reference: Reference, since: str, partition: str) -> list[str]:
-    return [since, partition] if reference.table == table.name else []
+        return f"SELECT {columns}, 1 AS _found FROM validated.{quoted(reference.table)} GROUP BY ALL"
+    return f"SELECT {columns}, 1 AS _found FROM {mine} GROUP BY ALL HAVING count(DISTINCT _file) > 1"
 
 
 def _on(reference: Reference) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.pruning import rows_of
 from ml_platform.naming import counted, quoted
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.spec.expression_rules import computed
@@ -103,8 +104,7 @@ def _batches(lake: Lake, table: Table, partition: str) -> Iterator[pl.DataFrame]
     names = dict.fromkeys([*table.key, *sorted(set().union(*read))])
     listed = ", ".join(map(quoted, names))
     reader = lake.stream(
-        f"SELECT {listed} FROM validated.{quoted(table.name)} WHERE _partition = ? AND _superseded_at IS NULL",
-        [partition],
+        f"SELECT {listed} FROM {rows_of(lake, 'validated', table.name, partition)} WHERE _superseded_at IS NULL"
     )
     yield pl.DataFrame(reader.schema.empty_table())
     for batch in reader:

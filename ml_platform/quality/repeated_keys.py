@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.key_bounds import key_bounds
+from ml_platform.lake.pruning import rows_of, rows_within
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.tables import Table
 
@@ -19,18 +20,20 @@ def repeated_keys(lake: Lake, table: Table, partition: str) -> tuple[int, str]:
     """
     names = table.key or tuple(table.columns)
     here = f"_partition = {literal(partition)}"
-    current = f"SELECT * FROM validated.{quoted(table.name)} WHERE _superseded_at IS NULL"
-    bounds = key_bounds(lake, f"{current} AND {here}", names)
+    own = f"SELECT * FROM {rows_of(lake, 'validated', table.name, partition)} WHERE _superseded_at IS NULL"
+    bounds = key_bounds(lake, own, names)
+    near = rows_within(lake, "validated", table.name, bounds)
+    current = f"SELECT * FROM {near} WHERE _superseded_at IS NULL AND {bounds.condition}"
     hashed = f"hash({', '.join(quoted(name) for name in names)})"
-    mine = f"SELECT {hashed} AS h FROM ({current} AND {here})"
-    others = f"SELECT {hashed} AS h FROM ({current} AND NOT {here} AND {bounds})"
+    mine = f"SELECT {hashed} AS h FROM ({own})"
+    others = f"SELECT {hashed} AS h FROM ({current} AND NOT {here})"
     hashes = _suspects(lake, mine, others)
     if not hashes:
         return 0, ""
     key = ", ".join(quoted(name) for name in names)
     count, parts = lake.rows(
         f"SELECT count(*), list(DISTINCT _parts) FROM (SELECT {key}, list_sort(list(DISTINCT _partition)) AS _parts "
-        f"FROM ({current} AND {bounds}) WHERE {hashed} IN (SELECT unnest(?::UBIGINT[])) GROUP BY {key} "
+        f"FROM ({current}) WHERE {hashed} IN (SELECT unnest(?::UBIGINT[])) GROUP BY {key} "
         "HAVING count(*) > 1 AND list_contains(list(_partition), ?))",
         [hashes, partition],
     )[0]

@@ -10,9 +10,11 @@ from importlib.util import find_spec
 import polars as pl
 
 from ml_platform.errors import first_line
+from ml_platform.lake.data_files import PARTITION
+from ml_platform.lake.pruning import rows_of
 from ml_platform.lake.python_rows import python_rows
 from ml_platform.lake.shown_blobs import ShownBlob
-from ml_platform.naming import quoted
+from ml_platform.naming import literal, quoted
 from ml_platform.plots.markdown import ROWS, rows_table
 from ml_platform.runtime.workspace import Workspace
 
@@ -45,7 +47,7 @@ def previewed(ws: Workspace, first: pl.DataFrame, rows: int) -> ShownBlob:
     return written(ws, rows_table(python_rows(first), rows))
 
 
-def preview(ws: Workspace, table: str, *, rows: int, of: str, column: str = "_partition") -> str:
+def preview(ws: Workspace, table: str, *, rows: int, of: str, column: str = PARTITION) -> str:
     """The first of `rows` rows of a lake table (`schema.name`) where `column` equals `of`, as Markdown.
 
     Columns of the platform, which begin with `_`, are left out.
@@ -54,7 +56,9 @@ def preview(ws: Workspace, table: str, *, rows: int, of: str, column: str = "_pa
     listed = [quoted(own) for own in ws.lake.columns(schema, name) if not own.startswith("_")]
     if not listed or not rows:
         return rows_table([])
-    frame = ws.lake.frame(
-        f"SELECT {', '.join(listed)} FROM {quoted(schema)}.{quoted(name)} WHERE {quoted(column)} = ? LIMIT {ROWS}", [of]
-    )
+    if column == PARTITION:
+        chosen = rows_of(ws.lake, schema, name, of)
+    else:
+        chosen = f"{quoted(schema)}.{quoted(name)} WHERE {quoted(column)} = {literal(of)}"
+    frame = ws.lake.frame(f"SELECT {', '.join(listed)} FROM {chosen} LIMIT {ROWS}")
     return rows_table(python_rows(frame), rows)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from ml_platform.lake import data_files, file_hashes
+from ml_platform.lake import catalog_indexes, data_files, file_hashes
 from ml_platform.lake.blobs import Blobs, unchanged
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, Transaction
@@ -41,6 +41,7 @@ class Workspace(Stores):
             state = opened.enter_context(closing(_open_state(lake, settings)))
             carry_over(lake, state)
             mark_new(state, lake)
+            catalog_indexes.tend(lake)
             file_hashes.tend(lake)
             opened.pop_all()  # nothing failed: the caller closes them
         return cls(lake, state, Blobs(settings), slices)

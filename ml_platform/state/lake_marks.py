@@ -81,7 +81,9 @@ def _refuse_older(state: State, lake: Lake, newest_id: int) -> None:
     if not lake.columns("lineage", "records"):
         return
     try:
-        rows = lake.rows("SELECT id, asset, partition, content_key FROM lineage.records ORDER BY id DESC LIMIT 1")
+        # Not ORDER BY … LIMIT, for which DuckLake looks into its statistics of all files.
+        of_newest = ", ".join(f"arg_max({name}, id)" for name in ("asset", "partition", "content_key"))
+        rows = lake.rows(f"SELECT max(id), {of_newest} FROM lineage.records HAVING count(*) > 0")
     except duckdb.Error:
         if data_files.whole(lake, "lineage", "records"):
             raise

@@ -8,6 +8,7 @@ import json
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
 from typing import Any, ClassVar, Literal
 
 from ml_platform.errors import StateError
@@ -228,6 +229,7 @@ def to_json(result: Result) -> str:
     return json.dumps({"kind": result.kind, "version": result.version, **asdict(result)}, allow_nan=False)
 
 
+@lru_cache(maxsize=1_000)  # thousands of decisions have one of three forms
 def from_json(text: str) -> Result:
     """The result of a stored form. Raises StateError for a kind or version that this code does not know.
 
@@ -243,7 +245,13 @@ def from_json(text: str) -> Result:
             remedy="Use the version of ml_platform that wrote it, or a newer one.",
         )
     names = {f.name: f.type for f in fields(cls)}
-    hints = typing.get_type_hints(cls)
+    hints = _hints(kind)
     values = {name: value for name, value in stored.items() if name in names}
     values.update({n: tuple(v) for n, v in values.items() if typing.get_origin(hints[n]) is tuple})
     return cls(**values)
+
+
+@lru_cache
+def _hints(kind: str) -> dict[str, Any]:
+    """The types of the fields of a kind of results. Looking them up takes ten times as long as the rest."""
+    return typing.get_type_hints(KINDS[kind])

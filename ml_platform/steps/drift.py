@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.pruning import rows_of
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.models.bundle import Bundle
@@ -15,7 +16,6 @@ from ml_platform.monitoring.drift import CALENDAR, ColumnDrift, arrays, compared
 from ml_platform.monitoring.drift_checks import check_names, run_checks
 from ml_platform.monitoring.drift_rules import alarming
 from ml_platform.monitoring.population import Population
-from ml_platform.naming import quoted
 from ml_platform.plots.drift import drift_by_feature
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime import reading
@@ -142,8 +142,8 @@ class DriftStep(Step):
 def scored_by(ws: Workspace, pipeline: ModelPipeline, partition: str) -> int | None:
     """The champion that made the predictions. Without partitions there may be several: then the one that serves."""
     rows = ws.lake.rows(
-        f"SELECT DISTINCT version FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? AND role = ?",
-        [partition, ROLE],
+        f"SELECT DISTINCT version FROM {rows_of(ws.lake, pipeline.name, 'predictions', partition)} WHERE role = ?",
+        [ROLE],
     )
     scored = sorted(version for (version,) in rows)
     champion = serving(ws, pipeline, partition)
@@ -188,9 +188,9 @@ def _scores(ws: Workspace, pipeline: ModelPipeline, partition: str, subject: Jud
     """The score against the holdout's; one for each class of a multiclass task."""
     then = holdout_scores(ws, subject)
     now = ws.lake.frame(
-        f"SELECT score, scores FROM {quoted(pipeline.name)}.predictions "
-        "WHERE _partition = ? AND version = ? AND role = ?",
-        [partition, subject.version.version, ROLE],
+        f"SELECT score, scores FROM {rows_of(ws.lake, pipeline.name, 'predictions', partition)} "
+        "WHERE version = ? AND role = ?",
+        [subject.version.version, ROLE],
     )
     then_by, now_by = {"score": then}, {"score": now["score"]}
     if subject.bundle.classes:

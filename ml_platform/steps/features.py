@@ -7,7 +7,8 @@ from typing import Any
 
 from ml_platform.features import CODE_VERSION, offline
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.lake.key_bounds import key_bounds
+from ml_platform.lake.key_bounds import Bounds, key_bounds, times_between
+from ml_platform.lake.pruning import rows_of, rows_within
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.staging import described, stage
 from ml_platform.lake.transaction import Author, write
@@ -73,11 +74,12 @@ class FeaturesStep(Step):
         with computed(ws, definition, *window_of(pipeline, partition)) as table:
             types = described(ws.lake, f"FROM {table}")
             first = previewed(ws, ws.lake.frame(f"FROM {table} LIMIT {ROWS}"), _count(ws, table))
+            nulls = _nulls(ws, pipeline, table)
             staged = stage(ws.lake, f"FROM {table}")
         with write(ws.lake, author) as tx:
             _drop_retyped(ws, pipeline.name, types)
             rows = tx.replace(pipeline.name, "features", staged, partition=partition, evolve=True)
-            display = {"features": len(definition.outputs), **_nulls(ws, pipeline, partition), "preview": first}
+            display = {"features": len(definition.outputs), **nulls, "preview": first}
             if pipeline.unseen_columns:
                 display["times that no model sees"] = ", ".join(pipeline.unseen_columns)
             outcome = Outcome(rows, result=FeaturesResult(len(definition.outputs)), display=display)
@@ -117,7 +119,8 @@ def computed(
 ) -> Iterator[str]:
     """A temporary table of the examples with start <= at < end and their features, while the context is open."""
     bounds = _key_bounds(ws, definition, start, end)
-    examples = offline.examples_sql(definition, with_paths(ws.state, definition.examples), start, end, bounds=bounds)
+    source = with_paths(ws.state, definition.examples, rows_within(ws.lake, "validated", definition.examples, bounds))
+    examples = offline.examples_sql(definition, source, start, end, bounds=bounds.condition)
     table = offline.compute(ws.lake.connection, definition, examples, relations(ws, definition))
     try:
         yield table
@@ -125,12 +128,13 @@ def computed(
         ws.lake.connection.execute(f"DROP TABLE {table}")
 
 
-def _key_bounds(ws: Workspace, definition: FeatureDefinition, start: datetime | None, end: datetime | None) -> str:
+def _key_bounds(ws: Workspace, definition: FeatureDefinition, start: datetime | None, end: datetime | None) -> Bounds:
     """Bounds of the keys of the examples with start <= at < end."""
     if definition.at is None or start is None or end is None:
-        return "true"
+        return Bounds()
     at, moments = quoted(definition.at), [f"TIMESTAMPTZ {literal(moment.isoformat())}" for moment in (start, end)]
-    rows = f"SELECT * FROM validated.{quoted(definition.examples)} WHERE {at} >= {moments[0]} AND {at} < {moments[1]}"
+    near = rows_within(ws.lake, "validated", definition.examples, times_between(definition.at, start, end))
+    rows = f"SELECT * FROM {near} WHERE {at} >= {moments[0]} AND {at} < {moments[1]}"
     return key_bounds(ws.lake, rows, definition.keys)
 
 
@@ -138,7 +142,7 @@ def _key_bounds(ws: Workspace, definition: FeatureDefinition, start: datetime | 
 def relation(ws: Workspace, pipeline: ModelPipeline, partition: str, definition: FeatureDefinition) -> Iterator[str]:
     """What to select from for a partition's features of `definition`: as stored, or computed when it is not today's."""
     if definition.key == FeatureDefinition.of(pipeline).key:
-        yield f"(SELECT * FROM {quoted(pipeline.name)}.features WHERE _partition = {literal(partition)})"
+        yield rows_of(ws.lake, pipeline.name, "features", partition)
         return
     with computed(ws, definition, *window_of(pipeline, partition)) as table:
         yield table
@@ -155,13 +159,11 @@ def _drop_retyped(ws: Workspace, schema: str, types: dict[str, str]) -> None:
             ws.lake.connection.execute(f"ALTER TABLE {quoted(schema)}.features DROP COLUMN {quoted(name)}")
 
 
-def _nulls(ws: Workspace, pipeline: ModelPipeline, partition: str) -> dict[str, Any]:
-    """The features with the most nulls."""
+def _nulls(ws: Workspace, pipeline: ModelPipeline, table: str) -> dict[str, Any]:
+    """The features with the most nulls, of those that `table` holds."""
     names = list(pipeline.model_columns)
     shares = ws.lake.rows(
-        f"SELECT {', '.join(f'1 - count({quoted(n)}) / greatest(count(*), 1)' for n in names)} "
-        f"FROM {quoted(pipeline.name)}.features WHERE _partition = ?",
-        [partition],
+        f"SELECT {', '.join(f'1 - count({quoted(n)}) / greatest(count(*), 1)' for n in names)} FROM {table}"
     )[0]
     worst = sorted(zip(shares, names, strict=True), reverse=True)[:5]
     return {"most nulls": [{"feature": name, "null share": round(share, 4)} for share, name in worst]}

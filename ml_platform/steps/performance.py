@@ -7,11 +7,12 @@ import numpy as np
 import polars as pl
 
 from ml_platform.evaluation.candidate import Part
+from ml_platform.lake.pruning import rows_of
 from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.models import bundle as bundles
 from ml_platform.monitoring.performance import SCHEMA, by_class, by_slice, measured
-from ml_platform.naming import literal, quoted
+from ml_platform.naming import quoted
 from ml_platform.plots.markdown import ROWS
 from ml_platform.runtime import reading
 from ml_platform.runtime.display import previewed
@@ -170,8 +171,8 @@ def _parts(
 ) -> list[tuple[tuple[int, str], Part, int]]:
     """Per (version, role): the labelled predictions, and how many have no label yet."""
     examples, slicers = pipeline.examples, _slicers(pipeline)
-    features = f"(SELECT * FROM {quoted(pipeline.name)}.features WHERE _partition = {literal(partition)})"
-    if not ws.lake.value(f"SELECT count(*) FROM {quoted(pipeline.name)}.predictions WHERE _partition = ?", [partition]):
+    features, scored = (rows_of(ws.lake, pipeline.name, table, partition) for table in ("features", "predictions"))
+    if not ws.lake.value(f"SELECT count(*) FROM {scored}"):
         return []
     label_rows = with_paths(ws.state, pipeline.label_table)
     with labelled(ws.lake, ws.blobs, pipeline, label_rows, features, moment, few=True) as relation:
@@ -181,9 +182,8 @@ def _parts(
     answers = answers.select(*slicers, "_label", _key=key_text(examples.keys))
     predictions = ws.lake.frame(
         "SELECT key AS _key, score AS _score, scores AS _scores, version AS _version, role AS _role "
-        f"FROM {quoted(pipeline.name)}.predictions WHERE _partition = ? "
-        'QUALIFY row_number() OVER (PARTITION BY key, version, role ORDER BY "at" DESC NULLS LAST) = 1',
-        [partition],
+        f"FROM {scored} QUALIFY row_number() OVER (PARTITION BY key, version, role "
+        'ORDER BY "at" DESC NULLS LAST) = 1'
     )
     joined = predictions.join(answers, on="_key", how="left").sort("_key")
     parts = []

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ml_platform.lake.pruning import rows_of
 from ml_platform.monitoring.evidently_report import PERFORMANCE, SCORE, shown_names
 from ml_platform.monitoring.report_heading import Figure, heading
-from ml_platform.naming import quoted
 from ml_platform.quality.checks import CheckResult
 from ml_platform.runtime.workspace import Workspace, recorded
 from ml_platform.spec.pipeline import ModelPipeline
@@ -44,9 +44,9 @@ def figures_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Figure
     """The figures of a partition; None when no champion scored it."""
     rows = ws.lake.rows(
         "SELECT version, feature, kind, status, psi, importance, rows, reference_rows FROM "
-        f"{quoted(pipeline.name)}.drift WHERE _partition = ? AND role = ? "
+        f"{rows_of(ws.lake, pipeline.name, 'drift', partition)} WHERE role = ? "
         'ORDER BY importance * least(psi, 1) DESC NULLS LAST, importance DESC NULLS LAST, "feature"',
-        [partition, ROLE],
+        [ROLE],
     )
     scored = next((row for row in rows if row[2] == "weighted"), None)
     if scored is None or scored[0] is None:
@@ -63,9 +63,9 @@ def figures_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Figure
     limit = pipeline.drift.report_columns
     metric = pipeline.headline
     performance = ws.lake.rows(
-        f"SELECT value FROM {quoted(pipeline.name)}.performance WHERE _partition = ? AND role = ? AND version = ? "
-        "AND sliced_by = '' AND metric = ?",
-        [partition, ROLE, number, metric],
+        f"SELECT value FROM {rows_of(ws.lake, pipeline.name, 'performance', partition)} "
+        "WHERE role = ? AND version = ? AND sliced_by = '' AND metric = ?",
+        [ROLE, number, metric],
     )
     scores = [row[4] for row in rows if row[2] == "score" and row[4] is not None]
     result = ReportResult(

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from ml_platform.evaluation.metrics import decisions
+from ml_platform.lake.pruning import rows_of
 from ml_platform.lake.staging import stage
 from ml_platform.models.predictor import Predictor
 from ml_platform.monitoring.evidently_report import DECISION, LABEL, SCORE, shown_names
@@ -109,10 +110,10 @@ def _current(
     finally:
         staged.path.unlink(missing_ok=True)
     scores = ws.lake.frame(
-        f"SELECT key AS _key, score AS _score, scores AS _scores FROM {quoted(pipeline.name)}.predictions "
-        "WHERE _partition = ? AND version = ? AND role = ? "
+        "SELECT key AS _key, score AS _score, scores AS _scores FROM "
+        f"{rows_of(ws.lake, pipeline.name, 'predictions', partition)} WHERE version = ? AND role = ? "
         'QUALIFY row_number() OVER (PARTITION BY key ORDER BY "at" DESC NULLS LAST) = 1',
-        [partition, subject.version.version, ROLE],
+        [subject.version.version, ROLE],
     )
     both = rows.with_columns(key_text(keys).alias("_key")).join(scores, on="_key").sort("_key")
     predicted = np.array(both["_scores"].to_list()) if predictor.task == "multiclass" else both["_score"].to_numpy()

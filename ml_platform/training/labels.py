@@ -17,7 +17,8 @@ from ml_platform.errors import FeatureError, TrainingError
 from ml_platform.features.rowwise import DerivedColumn, derive
 from ml_platform.lake.blobs import Blobs
 from ml_platform.lake.connection import Lake
-from ml_platform.lake.key_bounds import key_bounds
+from ml_platform.lake.key_bounds import Bounds, key_bounds
+from ml_platform.lake.pruning import rows_within
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.examples import Label
@@ -29,6 +30,7 @@ from ml_platform.validation.version_order import PATH, ROW, newest_first
 
 _EXACT = 2**53  # whole numbers up to it are doubles
 CODE_VERSION = 2  # of which version and which row answers; see `order_version`
+_ANY = Bounds()  # no bounds
 
 
 def order_version(pipeline: ModelPipeline) -> list[int]:
@@ -68,7 +70,7 @@ def labelled(
             _write_values(lake, pipeline, label_rows, path, list(on.values()), decided_at)
         else:
             on = {key: key for key in pipeline.examples.keys}
-            key, bounds = pipeline.table(pipeline.label_table).key, "true"
+            key, bounds = pipeline.table(pipeline.label_table).key, Bounds()
             if few and (not key or set(on) <= set(key)):  # all versions of a row are within, or none
                 bounds = key_bounds(lake, f"SELECT * FROM {examples}", list(on))
             _write_values(lake, pipeline, label_rows, path, list(on), decided_at, bounds)
@@ -84,15 +86,17 @@ def moment_sql(moment: datetime) -> str:
     return f"TIMESTAMPTZ {literal(moment.isoformat())}"
 
 
-def _standing(lake: Lake, table: Table, label_rows: str, columns: Sequence[str], moment: str, bounds: str) -> str:
+def _standing(lake: Lake, table: Table, label_rows: str, columns: Sequence[str], moment: str, bounds: Bounds) -> str:
     """The version of each row that stood at `moment`; of several that were known and not yet replaced, the newest.
 
-    `bounds`: a condition that leaves all versions of a row or none.
+    `bounds`: all versions of a row are within them, or none.
     """
-    condition = f"_known_at < {moment} AND (_superseded_at IS NULL OR _superseded_at >= {moment}) AND {bounds}"
+    condition = (
+        f"_known_at < {moment} AND (_superseded_at IS NULL OR _superseded_at >= {moment}) AND {bounds.condition}"
+    )
     listed = ", ".join(dict.fromkeys([*map(quoted, columns), "_known_at", "_arrival"]))
     key = ", ".join(map(quoted, table.key))
-    plain = f"validated.{quoted(table.name)}"
+    plain = rows_within(lake, "validated", table.name, bounds)
     several = f"SELECT 1 FROM {plain} WHERE {condition} GROUP BY {key} HAVING count(*) > 1 LIMIT 1"
     if key and lake.value(several) is not None:  # rare, and the ranking costs a sort of the table
         newest = f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY {newest_first()}) = 1"
@@ -109,7 +113,7 @@ def _write_values(
     path: Path,
     on: list[str],
     decided_at: datetime,
-    bounds: str = "true",
+    bounds: Bounds = _ANY,
 ) -> None:
     """Evaluate the label expression on the standing rows, streamed into a Parquet file: k0, k1, …, _label, …"""
     label, name = pipeline.examples.label, pipeline.label_table

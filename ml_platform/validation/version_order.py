@@ -23,21 +23,24 @@ def validated(state: "State", table: str, *, keyed: bool) -> str:
     return f"validated.{quoted(table)}" if keyed else with_paths(state, table)
 
 
-def with_paths(state: "State", table: str) -> str:
-    """A query of `validated.<table>` with `_path`, the path of each row's file. The order below reads it."""
+def with_paths(state: "State", table: str, source: str = "") -> str:
+    """A query of `validated.<table>` with `_path`, the path of each row's file. The order below reads it.
+
+    `source`: what to select those of its rows from that matter, if not all do.
+    """
     from ml_platform.state.files import versions  # serving orders versions too, and has no state
 
-    return with_paths_of(table, {version.file_id: version.path for version in versions(state, table)})
+    return with_paths_of(table, {version.file_id: version.path for version in versions(state, table)}, source)
 
 
-def with_paths_of(table: str, path_by_file: Mapping[str, str]) -> str:
+def with_paths_of(table: str, path_by_file: Mapping[str, str], source: str = "") -> str:
     """The same, for who knows the path of each file id already."""
     ids, paths = (
         f"unnest([{', '.join(map(literal, texts))}]::VARCHAR[])"
         for texts in (path_by_file.keys(), path_by_file.values())
     )
     return (
-        f"SELECT v.*, f.path AS {PATH} FROM validated.{quoted(table)} v "
+        f"SELECT v.*, f.path AS {PATH} FROM {source or f'validated.{quoted(table)}'} v "
         f"LEFT JOIN (SELECT {ids} AS file_id, {paths} AS path) f ON v._file = f.file_id"
     )
 

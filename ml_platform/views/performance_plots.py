@@ -1,5 +1,6 @@
 """Plots of model performance: of scores against labels, and of the headline metric over partitions."""
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from ml_platform.evaluation.candidate import Part
 from ml_platform.evaluation.intervals import Interval
 from ml_platform.evaluation.metrics import decisions
 from ml_platform.lake.connection import Lake
+from ml_platform.lake.pruning import rows_of
 from ml_platform.monitoring.performance import by_class
 from ml_platform.naming import quoted
 from ml_platform.plots import answers, holdout, months
@@ -71,23 +73,25 @@ def _earlier(ws: Workspace, pipeline: ModelPipeline, partition: str, metric: str
     measured = [name for name, rows in counts.items() if rows and name < partition]
     some = months.SHOWN
     while measured:
-        values = champions(ws.lake, pipeline.name, metric, measured[-some:][0])
-        values = [month for month in values if month.partition < partition]
+        values = champions(ws.lake, pipeline.name, metric, measured[-some:])
         if len(values) >= months.SHOWN or some >= len(measured):
             return values
         some *= 4  # a partition may have rows and no value of this metric
     return []
 
 
-def champions(lake: Lake, pipeline: str, metric: str, since: str = "") -> list[Month]:
-    """The champion's metric in each partition from `since` on, in order, from the performance table."""
+def champions(lake: Lake, pipeline: str, metric: str, partitions: Collection[str] | None = None) -> list[Month]:
+    """The champion's metric in each of these partitions, or of all, in order, from the performance table."""
     if not lake.columns(pipeline, "performance"):
         return []
+    rows_there = f"{quoted(pipeline)}.performance"
+    if partitions is not None:
+        rows_there = rows_of(lake, pipeline, "performance", partitions)
     rows = lake.rows(
-        f"SELECT _partition, value, low, high, version FROM {quoted(pipeline)}.performance "
-        "WHERE _partition >= ? AND sliced_by = '' AND role = 'champion' AND metric = ? AND value IS NOT NULL "
+        f"SELECT _partition, value, low, high, version FROM {rows_there} "
+        "WHERE sliced_by = '' AND role = 'champion' AND metric = ? AND value IS NOT NULL "
         "QUALIFY row_number() OVER (PARTITION BY _partition ORDER BY version DESC) = 1 ORDER BY _partition",
-        [since, metric],
+        [metric],
     )
     return [Month(*row) for row in rows]
 

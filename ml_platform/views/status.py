@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 from ml_platform.lake.data_files import may_hold_rows
-from ml_platform.naming import literal, quoted
+from ml_platform.lake.pruning import rows_of
+from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
@@ -120,13 +121,13 @@ def _champion(ws: Workspace, name: str, end: datetime | None) -> str | None:
 def _realised(ws: Workspace, name: str, metric: str, partitions: list[str]) -> dict[str, float]:
     if not partitions or not may_hold_rows(ws.lake, name, "performance"):
         return {}
-    few = f"_partition IN ({', '.join(map(literal, partitions))})" if len(partitions) <= _FEW else "true"
+    few = len(partitions) <= _FEW
+    source = rows_of(ws.lake, name, "performance", partitions) if few else f"{quoted(name)}.performance"
     # DuckLake reads its statistics of all files once for each column in a WHERE: 0.1 s each at 10,000 partitions.
     wanted = "sliced_by = '' AND role = 'champion' AND metric = ?"
     return dict(
         ws.lake.rows(
-            f"SELECT _partition, arg_max(value, version) FILTER (WHERE {wanted}) "
-            f"FROM {quoted(name)}.performance WHERE {few} GROUP BY _partition",
+            f"SELECT _partition, arg_max(value, version) FILTER (WHERE {wanted}) FROM {source} GROUP BY _partition",
             [metric],
         )
     )

@@ -84,7 +84,7 @@ def test_rows_that_come_in_batches_are_judged_as_those_that_come_at_once(sandbox
     assert at_once.metadata["rows judged"] == 28 and len(at_once.metadata["examples"]) == 10
     rows_of = lake.stream
 
-    def by_fives(sql: str, parameters: Sequence[str]) -> pa.RecordBatchReader:
+    def by_fives(sql: str, parameters: Sequence[str] | None = None) -> pa.RecordBatchReader:
         stored = rows_of(sql, parameters).read_all()
         return pa.RecordBatchReader.from_batches(stored.schema, stored.to_batches(5))
 
