@@ -22,7 +22,7 @@ _TABLES = {
     "layout_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
     "deployments": "pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT",
 }
-_FORMAT = 1  # of the tables: a file of another one is emptied, and filled again
+_LAYOUT = 1  # of the tables: a file of another one is emptied, and filled again
 _UPSERT = (
     "INSERT INTO layout_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
@@ -44,7 +44,7 @@ class SQLiteStore:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         create_private(path)
         with self._connected() as connection:
-            if _format_of(connection) != _FORMAT:  # asked first: a filling that is under way would have to end
+            if _format_of(connection) != _LAYOUT:  # asked first: a filling that is under way would have to end
                 self._begin_anew()
 
     def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
@@ -122,12 +122,12 @@ class SQLiteStore:
 
     def _begin_anew(self) -> None:
         with self._writing() as connection:
-            if _format_of(connection) == _FORMAT:
+            if _format_of(connection) == _LAYOUT:
                 return
             for table, columns in _TABLES.items():
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
                 connection.execute(f"CREATE TABLE {table} ({columns})")
-            connection.execute(f"PRAGMA user_version = {_FORMAT}")
+            connection.execute(f"PRAGMA user_version = {_LAYOUT}")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
