@@ -71,7 +71,8 @@ def ours(folder: Path) -> dict[str, float]:
             return columns_of(connection.execute(f"SELECT {listed} FROM '{path}'").pl() if names else pl.DataFrame())
 
         def levels(name: str) -> dict[str | None, int]:
-            return dict(connection.execute(f"SELECT {name}::VARCHAR, count(*) FROM '{path}' GROUP BY 1").fetchall())
+            counted = f"SELECT {name} AS level, count(*) AS n FROM '{path}' GROUP BY level"
+            return dict(connection.execute(f"SELECT level::VARCHAR, n FROM ({counted})").fetchall())
 
         return Population(rows, {name: kind_of(dtype) for name, dtype in schema.items()}, numbers, levels)
 

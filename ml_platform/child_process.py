@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any
@@ -31,6 +32,23 @@ class ChildEnded(Exception):
     def __init__(self, how: str, last_line: str, signal_number: int | None) -> None:
         super().__init__(f"The process {how}. {last_line}".strip())
         self.how, self.last_line, self.signal_number = how, last_line, signal_number
+
+
+class Withdrawal:
+    """With this another thread takes back a question that was asked with it. It ends the process that answers it."""
+
+    def __init__(self) -> None:
+        self._hears, self._wakes = os.pipe()
+        for end in (self._hears, self._wakes):
+            weakref.finalize(self, os.close, end)
+
+    def fileno(self) -> int:
+        """What becomes readable, and stays so, once the question is taken back."""
+        return self._hears
+
+    def take_back(self) -> None:
+        """Take the question back, whether it was asked, is yet to be asked, or was answered."""
+        os.write(self._wakes, b" ")
 
 
 class ChildProcess:
@@ -60,18 +78,21 @@ class ChildProcess:
         with self._turn:
             self._begin()
 
-    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """The answer to a question. Raises ChildEnded when the process fails, dies or takes too long."""
+    def ask(self, question: Mapping[str, Any], withdrawal: Withdrawal | None = None) -> dict[str, Any]:
+        """The answer to a question.
+
+        Raises ChildEnded when the process fails, dies or takes too long, and when the question is taken back.
+        """
         with self._turn:
             process = self._begin()
             try:
                 if not self._ready:
-                    self._line(process, self._start_limit, "to start")
+                    self._line(process, self._start_limit, "to start", withdrawal)
                     self._ready = True
                 assert process.stdin is not None  # piped below
                 process.stdin.write(json.dumps(question).encode() + b"\n")
                 process.stdin.flush()
-                answer: dict[str, Any] = json.loads(self._line(process, self._answer_limit, "to answer"))
+                answer: dict[str, Any] = json.loads(self._line(process, self._answer_limit, "to answer", withdrawal))
             except BrokenPipeError:
                 raise self._ended("ended before it was asked") from None
             except BaseException:  # an interrupt too: the answer would be taken for that of the next question
@@ -109,16 +130,23 @@ class ChildProcess:
         )
         return self._process
 
-    def _line(self, process: "subprocess.Popen[bytes]", seconds: float | None, what: str) -> bytes:
-        """The next line of its answers, within that time."""
+    def _line(
+        self, process: "subprocess.Popen[bytes]", seconds: float | None, what: str, withdrawal: Withdrawal | None
+    ) -> bytes:
+        """The next line of its answers, within that time and before the question is taken back."""
         assert process.stdout is not None  # piped above
         deadline, line = None if seconds is None else time.monotonic() + seconds, b""
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
+            if withdrawal is not None:
+                selector.register(withdrawal, selectors.EVENT_READ)
             while not line.endswith(b"\n"):
                 remaining = None if deadline is None else deadline - time.monotonic()
-                if (remaining is not None and remaining <= 0) or not selector.select(remaining):
+                ready = [] if remaining is not None and remaining <= 0 else selector.select(remaining)
+                if not ready:
                     raise self._ended(f"took more than {seconds:g} s {what} and was stopped")
+                if any(key.fileobj is withdrawal for key, _ in ready):
+                    raise self._ended("was stopped, because nobody waits for its answer")
                 some = os.read(process.stdout.fileno(), 65_536)
                 if not some:
                     raise self._ended("ended without an answer")

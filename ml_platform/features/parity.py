@@ -12,9 +12,8 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.online.answering import OnlineFeatures
-from ml_platform.features.online.filling import online_values
-from ml_platform.features.online.passes import OnlinePass
-from ml_platform.features.replayed_rows import touching
+from ml_platform.features.online.filling import columns_read, online_values
+from ml_platform.features.replayed_rows import kept_rows
 from ml_platform.features.rowwise import derive
 from ml_platform.spec.durations import since_epoch
 
@@ -92,30 +91,23 @@ def _answered(
     early = derive(examples, layers([form for form in definition.derived if form.early], definition.schema))
     values: dict[bytes, bytes] = {}
     rows = 0
-    for online_pass in features.passes:
-        touched = _touched(connection, definition, online_pass, early, tables[online_pass.table_name])
-        rows += sum(online_pass.layout.read(value).rows for value in touched.values())
-        values |= touched
+    for name in dict.fromkeys(online_pass.table_name for online_pass in features.passes):
+        passes = [online_pass for online_pass in features.passes if online_pass.table_name == name]
+        columns = dict.fromkeys(column for online_pass in passes for column in columns_read(online_pass))
+        with kept_rows(connection, definition, name, early, tables[name], columns) as kept:
+            for online_pass in passes:
+                touched = dict(online_values(connection, online_pass, kept))
+                rows += sum(online_pass.layout.read(value).rows for value in touched.values())
+                values |= touched
     moments = available_since(connection, definition, tables)
     since = {name: since_epoch(moment) if moment is not None else None for name, moment in moments.items()}
     answers = []
     for example in examples.iter_rows(named=True):
         question = features.question(example)
         read = [values.get(name) if name is not None else None for name in question.keys]
-        answers.append(features.answer(question, read, since))
+        answers.append(features.answer(question, read, since).values)
     schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
     return pl.DataFrame(answers, schema=schema, orient="row"), rows
-
-
-def _touched(
-    connection: duckdb.DuckDBPyConnection,
-    definition: FeatureDefinition,
-    online_pass: OnlinePass,
-    examples: pl.DataFrame,
-    sql: str,
-) -> dict[bytes, bytes]:
-    with touching(connection, definition, online_pass.table_name, examples, sql) as rows:
-        return dict(online_values(connection, online_pass, f"SELECT e.* {rows}"))
 
 
 def _equal(a: pl.Series, b: pl.Series) -> Any:

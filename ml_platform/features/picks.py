@@ -19,6 +19,7 @@ class Pick(Protocol):
 
     take:   the columns whose values it answers with.
     offset: how long before `at` the row must have happened, in microseconds.
+    statuses: its status column, if it has one.
     """
 
     @property
@@ -26,6 +27,9 @@ class Pick(Protocol):
 
     @property
     def offset(self) -> int: ...
+
+    @property
+    def statuses(self) -> tuple[str, ...]: ...
 
     def of_row(self, age: int | None, values: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and status from a row that happened `age` microseconds before at - offset; None: from no row."""

@@ -1,7 +1,7 @@
 """Which rows a replay of examples reads, and examples for which they are not too many."""
 
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -69,6 +69,26 @@ def touching(
     finally:
         for view in registered:
             connection.unregister(view)
+
+
+@contextmanager
+def kept_rows(
+    connection: duckdb.DuckDBPyConnection,
+    definition: FeatureDefinition,
+    name: str,
+    examples: pl.DataFrame,
+    sql: str,
+    columns: Iterable[str],
+) -> Iterator[str]:
+    """A query of these columns of the rows that matter to examples. The table is read once, however often it runs."""
+    kept = f"touched_rows_{secrets.token_hex(6)}"
+    listed = ", ".join(f"e.{quoted(column)}" for column in columns)
+    with touching(connection, definition, name, examples, sql) as rows:
+        connection.execute(f"CREATE TEMP TABLE {kept} AS SELECT {listed} {rows}")
+    try:
+        yield f"SELECT * FROM temp.main.{kept}"
+    finally:
+        connection.execute(f"DROP TABLE temp.main.{kept}")
 
 
 def _joins(definition: FeatureDefinition, name: str) -> list[On]:

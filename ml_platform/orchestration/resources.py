@@ -11,11 +11,11 @@ from pydantic import Field
 
 from ml_platform.orchestration.alive import marked
 from ml_platform.orchestration.private_home import make_dagster_home_private
+from ml_platform.orchestration.publication import publish_run
 from ml_platform.orchestration.workspaces import settings_of, workspace_for
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.settings import Settings
-from ml_platform.state.publishing import publish
 
 KEY = "ml_platform_workspace"  # of the resource: a project that these definitions are part of has resources of its own
 
@@ -42,7 +42,7 @@ class WorkspaceResource(dg.ConfigurableResource[Workspace]):
             with marked(self.settings(), context.run.run_id):
                 yield self
                 with secret_free_errors():
-                    publish(self.workspace())
+                    publish_run(self.workspace())
         finally:
             if home := os.environ.get("DAGSTER_HOME"):
                 make_dagster_home_private(Path(home), context.run.run_id)

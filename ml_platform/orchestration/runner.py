@@ -22,6 +22,7 @@ from ml_platform.orchestration.instances import faults_explained, opened_instanc
 from ml_platform.orchestration.interrupted_runs import canceled_by_ctrl_c
 from ml_platform.orchestration.jobs import PIPELINE_TAG, range_job_name
 from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_killed
+from ml_platform.orchestration.publication import published_together
 from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.runtime import progress, ranges, step_alerts
 from ml_platform.runtime.planner import Work
@@ -60,7 +61,8 @@ def _listed(failures: Sequence[str]) -> str:
 class Runner:
     """Executes the jobs of a pipeline in this process on the Dagster instance of DAGSTER_HOME.
 
-    As a context manager it opens the instance once for all runs: each opening costs 0.4 CPU seconds.
+    As a context manager it opens the instance once for all runs, and publishes their records together: each opening and
+    each publication costs 0.3 to 0.4 CPU seconds.
     """
 
     def __init__(
@@ -78,12 +80,13 @@ class Runner:
 
     def __enter__(self) -> Self:
         self._opened = ExitStack()
+        self._opened.enter_context(published_together(workspace_for(self._settings)))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._opened is not None:
-            self._opened.close()
-        self._opened = self._kept = None
+        opened, self._opened, self._kept = self._opened, None, None
+        if opened is not None:
+            opened.__exit__(kind, error, at)
 
     def run(self, job: str, partition: str, only: list[list[str]] | None = None) -> Run:
         """Run the job `data` or `train` for one partition.

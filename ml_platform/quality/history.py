@@ -9,6 +9,7 @@ from typing import Any
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
+from ml_platform.quality.column_parts import ColumnParts
 from ml_platform.quality.profile import PROFILE_VERSION, profile, write_profile
 from ml_platform.spec.partitions import WHOLE, Partitions
 from ml_platform.spec.tables import Table
@@ -190,7 +191,7 @@ def _mend(lake: Lake, table: Table, results: Mapping[Which, ValidatedResult], pr
             f"SELECT {content} FROM validated.{quoted(table.name)} WHERE _partition = ? AND _superseded_at IS NULL",
             [name],
         )
-        again = profile(rows, table.name, name, key, table.event_time)
+        again = profile(ColumnParts.of_frame(rows), table.name, name, key, table.event_time)
         with write(lake, Author(f"profile/{table.name}", name)) as tx:
             write_profile(tx, table.name, name, again)
     return bool(missing)

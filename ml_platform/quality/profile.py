@@ -7,7 +7,8 @@ from typing import Any
 import polars as pl
 
 from ml_platform.lake.transaction import Transaction
-from ml_platform.quality.value_counts import value_counts
+from ml_platform.quality.column_parts import ColumnParts
+from ml_platform.quality.value_counts import ValueCounts, text_counts, value_counts
 from ml_platform.spec.partitions import WHOLE
 
 PROFILE_VERSION = 2  # raise it when the profile of equal rows changes; `history` renews older ones
@@ -40,9 +41,9 @@ _SCHEMA = {
 
 
 def profile(
-    columns: Iterable[pl.Series], table: str, partition: str, content_key: str, event_time: str | None = None
+    columns: Iterable[ColumnParts], table: str, partition: str, content_key: str, event_time: str | None = None
 ) -> pl.DataFrame:
-    """One row for each column, of which one at a time is held.
+    """One row for each column, of which one at a time is held, and of texts a part of one.
 
     Quantiles are of the finite values, by linear interpolation.
 
@@ -55,12 +56,29 @@ def profile(
     about = {"table_name": table, "partition": partition, "content_key": content_key, "version": PROFILE_VERSION}
     rows = []
     for column in columns:
-        rows.append({**about, "column_name": column.name, **_one(column, by_day=column.name == event_time)})
-        del column  # before the next one is read
+        facts = _of_texts(column) if column.dtype == pl.String else _one(column.whole(), column.name == event_time)
+        rows.append({**about, "column_name": column.name, **facts})
     return pl.DataFrame(rows, schema=_SCHEMA)
 
 
-def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
+def _of_texts(column: ColumnParts) -> dict[str, Any]:
+    rows = nulls = 0
+    ends: list[Any] = []
+    for part in column.parts():
+        rows, nulls = rows + len(part), nulls + part.null_count()
+        ends += [part.min(), part.max()]
+    counts = text_counts(column.parts, rows - nulls, LEVELS)
+    facts: dict[str, Any] = {"type": str(column.dtype), "rows": rows, "nulls": nulls}
+    facts |= {"distinct": counts.distinct, "most_common": counts.most_common, "levels": _levels(counts)}
+    if rows > nulls:
+        texts = pl.Series(ends, dtype=pl.String)
+        facts["min"], facts["max"] = _text(texts.min()), _text(texts.max())
+    if counts.distinct > LEVELS:
+        facts["forms"] = json.dumps(_forms(_drawn(column, rows - nulls)))
+    return facts
+
+
+def _one(column: pl.Series, by_day: bool) -> dict[str, Any]:  # private, and called once
     kind = column.dtype
     facts: dict[str, Any] = {"type": str(kind), "rows": len(column), "nulls": column.null_count()}
     if kind.is_nested() or kind in (pl.Binary, pl.Null):
@@ -77,18 +95,14 @@ def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
     if len(values):
         facts["min"], facts["max"] = _text(_unsigned(values.min())), _text(_unsigned(values.max()))
     if kind.is_numeric() and len(values):
-        ordered = ordered.cast(pl.Float64).set_sorted()
+        facts |= {name: _unsigned(quantile(ordered, share)) for name, share in _QUANTILES.items()}
+    del ordered  # as large as the column
+    if kind.is_numeric() and len(values):
         numbers = values.cast(pl.Float64).rechunk()  # a sum of parts has other last digits
         facts["mean"], facts["std"] = _unsigned(numbers.mean()), numbers.std()
-        for name, share in _QUANTILES.items():
-            facts[name] = _unsigned(ordered.quantile(share, "linear"))
+        del numbers
     if _has_levels(kind, counts.distinct):
-        top = counts.frequent.select(pl.col("value").cast(pl.String), "n").sort(
-            ["n", "value"], descending=[True, False]
-        )
-        facts["levels"] = json.dumps({str(level)[:200]: count for level, count in top.iter_rows()}, ensure_ascii=False)
-    if kind == pl.String and counts.distinct > LEVELS:
-        facts["forms"] = json.dumps(_forms(values))
+        facts["levels"] = _levels(counts)
     if kind == pl.Datetime:
         hours = dict(values.dt.hour().alias("hour").value_counts(name="n").iter_rows())
         facts["hours"] = json.dumps([hours.get(hour, 0) for hour in range(24)])
@@ -99,9 +113,35 @@ def _one(column: pl.Series, *, by_day: bool) -> dict[str, Any]:
     return facts
 
 
-def _forms(values: pl.Series) -> dict[str, float]:
-    """The share of the values by how they are written, N104UW as A9A: for codes too many to be counted."""
-    some = values.gather_every(len(values) // FORMED + 1).alias("form").to_frame()
+def quantile(ordered: pl.Series, share: float) -> float | None:
+    """`ordered.cast(pl.Float64).quantile(share, "linear")` of numbers in order, without another column of floats.
+
+    >>> quantile(pl.Series([1, 2, 4]), 0.75)
+    3.0
+    """
+    position = (len(ordered) - 1) * share
+    below = int(position)
+    return ordered.slice(below, 2).cast(pl.Float64).quantile(position - below, "linear")
+
+
+def _levels(counts: ValueCounts) -> str:
+    top = counts.frequent.select(pl.col("value").cast(pl.String), "n").sort(["n", "value"], descending=[True, False])
+    return json.dumps({str(level)[:200]: count for level, count in top.iter_rows()}, ensure_ascii=False)
+
+
+def _drawn(column: ColumnParts, count: int) -> pl.Series:
+    """At most FORMED of the `count` texts, evenly drawn from all parts."""
+    step, before, drawn = count // FORMED + 1, 0, []
+    for part in column.parts():
+        values = part.drop_nulls()
+        drawn.append(values.gather_every(step, -before % step))
+        before += len(values)
+    return pl.concat(drawn)
+
+
+def _forms(texts: pl.Series) -> dict[str, float]:
+    """The share of the texts by how they are written, N104UW as A9A: for codes too many to be counted."""
+    some = texts.alias("form").to_frame()
     form = pl.col("form").str.slice(0, 40)
     for letters, one in ((r"\p{Lu}+", "A"), (r"\p{Ll}+", "a"), (r"\d+", "9")):
         form = form.str.replace_all(letters, one)
@@ -111,11 +151,11 @@ def _forms(values: pl.Series) -> dict[str, float]:
 
 
 def _has_levels(kind: pl.DataType, distinct: int) -> bool:
-    """Whether values are counted as categories: texts, Booleans and flags of 0 and 1.
+    """Whether values are counted as categories, as texts are: Booleans and flags of 0 and 1.
 
     Quantiles describe other numbers.
     """
-    if kind in (pl.String, pl.Boolean, pl.Categorical) or isinstance(kind, pl.Enum):
+    if kind in (pl.Boolean, pl.Categorical) or isinstance(kind, pl.Enum):
         return True
     return kind.is_integer() and distinct <= 2
 

@@ -1,5 +1,10 @@
 """Keys of a partition that have several current rows, there or in another partition."""
 
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.key_bounds import key_bounds
 from ml_platform.naming import literal, quoted
@@ -19,11 +24,7 @@ def repeated_keys(lake: Lake, table: Table, partition: str) -> tuple[int, str]:
     hashed = f"hash({', '.join(quoted(name) for name in names)})"
     mine = f"SELECT {hashed} AS h FROM ({current} AND {here})"
     others = f"SELECT {hashed} AS h FROM ({current} AND NOT {here} AND {bounds})"
-    suspects = lake.rows(
-        f"SELECT h FROM ({mine}) GROUP BY h HAVING count(*) > 1 "
-        f"UNION SELECT o.h FROM ({others}) o SEMI JOIN ({mine}) m ON o.h = m.h"
-    )
-    hashes = [h for (h,) in suspects]
+    hashes = _suspects(lake, mine, others)
     if not hashes:
         return 0, ""
     key = ", ".join(quoted(name) for name in names)
@@ -34,3 +35,22 @@ def repeated_keys(lake: Lake, table: Table, partition: str) -> tuple[int, str]:
         [hashes, partition],
     )[0]
     return count, ", ".join(sorted({name for part in parts or [] for name in part}))
+
+
+def _suspects(lake: Lake, mine: str, others: str) -> list[int]:
+    """The hashes that come twice in the result of `mine`, or also in that of `others`; 8 bytes are held for each."""
+    ordered = np.concatenate([np.empty(0, dtype=np.uint64), *_numbers(lake, mine)])
+    ordered.sort()
+    suspects = [ordered[1:][ordered[1:] == ordered[:-1]]]
+    if len(ordered):
+        for hashes in _numbers(lake, others):
+            nearest = ordered[np.minimum(np.searchsorted(ordered, hashes), len(ordered) - 1)]
+            suspects.append(hashes[nearest == hashes])
+    distinct: list[int] = np.unique(np.concatenate(suspects)).tolist()
+    return distinct
+
+
+def _numbers(lake: Lake, sql: str) -> Iterator[npt.NDArray[np.uint64]]:
+    """The only column of a query's result, in parts."""
+    for batch in lake.stream(sql):
+        yield batch.column(0).to_numpy(zero_copy_only=False)

@@ -1,11 +1,12 @@
 """How often each value of a column comes, of columns whose distinct values do not fit into memory beside them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import polars as pl
 
 _AT_ONCE = 1_000_000  # values that are counted together, or a few more
+_HELD = 16_000_000  # texts that are held at once, of those that are read for them
 
 
 @dataclass(frozen=True)
@@ -27,14 +28,27 @@ def value_counts(values: pl.Series, levels: int) -> ValueCounts:
     >>> value_counts(pl.Series([3, 1, 3]), 200).frequent.sort("value").rows()
     [(1, 1), (3, 2)]
     """
+    return _gathered(_counted(values), len(values), levels)
+
+
+def text_counts(parts: Callable[[], Iterable[pl.Series]], count: int, levels: int) -> ValueCounts:
+    """The counts of the values in the parts of a column of texts, without nulls; `count`: how many values there are.
+
+    >>> text_counts(lambda: [pl.Series(["a", None]), pl.Series(["b", "a"])], 3, 200).frequent.sort("value").rows()
+    [('a', 2), ('b', 1)]
+    """
+    return _gathered(_counted_texts(parts, count), count, levels)
+
+
+def _gathered(counted: Iterable[pl.DataFrame], count: int, levels: int) -> ValueCounts:
     distinct = most_common = 0
     kept: list[pl.DataFrame] = []
-    for counts in _counted(values):
+    for counts in counted:
         distinct += counts.height
         most_common = max(most_common, int(counts["n"].max() or 0))  # type: ignore[arg-type]  # a number
         kept.append(counts)
         if distinct > levels:
-            kept = [part.filter(pl.col("n").cast(pl.UInt64) * levels >= len(values)) for part in kept]
+            kept = [part.filter(pl.col("n").cast(pl.UInt64) * levels >= count) for part in kept]
     return ValueCounts(distinct, most_common, pl.concat(kept))
 
 
@@ -45,14 +59,26 @@ def _counted(values: pl.Series) -> Iterator[pl.DataFrame]:
     if kind.is_integer() or kind.is_float() or kind.is_temporal():
         yield from _runs(values.sort())  # a third of what it costs to hash numbers that are all different
         return
-    buckets = -(-len(values) // _AT_ONCE)
-    if buckets <= 1 or kind.is_decimal():
-        yield values.value_counts(name="n")
-        return
-    slices = (values.slice(start, _AT_ONCE) for start in range(0, len(values), _AT_ONCE))
-    bucket = pl.concat([(part.hash() % buckets).cast(pl.UInt16) for part in slices])
-    for number in range(buckets):
-        yield values.filter(bucket == number).value_counts(name="n")
+    yield values.value_counts(name="n")
+
+
+def _counted_texts(parts: Callable[[], Iterable[pl.Series]], count: int) -> Iterator[pl.DataFrame]:
+    """`value` and `n`, each value in one of the frames. The parts are read once for every _HELD values."""
+    buckets, turns = max(1, -(-count // _AT_ONCE)), max(1, -(-count // _HELD))
+    for turn in range(turns):
+        held, numbers = [], []
+        for part in parts():
+            values = part.drop_nulls().alias("value")
+            bucket = (values.hash() % buckets).cast(pl.UInt32)
+            if turns > 1:
+                mine = bucket % turns == turn
+                values, bucket = values.filter(mine), bucket.filter(mine)
+            held.append(values)
+            numbers.append(bucket)
+        values, bucket = pl.concat(held), pl.concat(numbers)
+        del held, numbers
+        for number in range(turn, buckets, turns):
+            yield values.filter(bucket == number).value_counts(name="n")
 
 
 def _runs(ordered: pl.Series) -> Iterator[pl.DataFrame]:

@@ -30,6 +30,9 @@ SCHEMA = {
     "inputs": pl.String(),
     "features": pl.String(),
     "statuses": pl.String(),
+    "ages": pl.String(),
+    "overridden": pl.List(pl.String()),
+    "max_staleness": pl.String(),
     "segment": pl.String(),
 }
 

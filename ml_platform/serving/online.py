@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+import polars as pl
+
 from ml_platform.errors import FeatureError, ServingError
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.online.answering import OnlineFeatures
+from ml_platform.features.online.answering import Adjustments, OnlineFeatures
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.batch import decided
@@ -22,7 +24,8 @@ class Prediction:
     """One answer.
 
     score, scores and class_name are as in the table of predictions. features: outputs by name. statuses: of each
-    looked-up feature, `<prefix>__status` → ok, unknown, assumed or stale.
+    looked-up feature, `<prefix>__status` → ok, unknown, assumed, stale or overridden. ages: of the rows behind
+    features that may be stale, `<prefix>__status` → microseconds before the prediction time.
     """
 
     version: int
@@ -31,6 +34,7 @@ class Prediction:
     class_name: str | None
     features: Mapping[str, Any]
     statuses: Mapping[str, str]
+    ages: Mapping[str, int]
 
 
 class OnlinePredictor:
@@ -66,7 +70,7 @@ class OnlinePredictor:
         _, horizon = self._bounded(self._store.read(self._layouts))
         return None if horizon is None else EPOCH + timedelta(microseconds=horizon)
 
-    def predict(self, example: Mapping[str, Any]) -> Prediction:
+    def predict(self, example: Mapping[str, Any], adjustments: Adjustments | None = None) -> Prediction:
         """Answer for an example's own columns (`definition.row_schema`).
 
         Raises FeatureError for an `at` before the horizon of the store, and for values that have no feature.
@@ -81,14 +85,35 @@ class OnlinePredictor:
                 "the earliest moment that the online store answers.",
                 remedy="Ask the predictions of the batch for the past.",
             )
-        answers = self._features.answer(question, values[len(self._layouts) :], since)
-        row = {**{name: example[name] for name in self.definition.row_schema}, **answers}
+        answers = self._features.answer(question, values[len(self._layouts) :], since, adjustments)
+        features = answers.values
+        row = {**{name: example[name] for name in self.definition.row_schema}, **features}
         answer = self._model.score_row(row)
-        statuses = {name: answers.pop(name) for name in self.definition.status_columns}
+        statuses = {name: features.pop(name) for name in self.definition.status_columns}
         scores = answer if isinstance(answer, list) else None
         score = max(answer) if isinstance(answer, list) else answer
         (class_name,) = decided(self._model, [answer])
-        return Prediction(self.version, score, scores, class_name, answers, statuses)
+        return Prediction(self.version, score, scores, class_name, features, statuses, answers.ages)
+
+    def contributions(
+        self, examples: Sequence[Mapping[str, Any]], predictions: Sequence[Prediction]
+    ) -> list[dict[str, float] | None]:
+        """What each model column added to each prediction (`Contributing`), of several classes to the decided one.
+
+        None for a model that cannot tell.
+        """
+        schema = {name: self.definition.schema[name] for name in self._model.columns}
+        rows = [
+            {name: {**example, **one.features}[name] for name in schema}
+            for example, one in zip(examples, predictions, strict=True)
+        ]
+        added = self._model.contributions(pl.DataFrame(rows, schema=schema, orient="row"))
+        if added is None:
+            return [None] * len(rows)
+        chosen = [one.scores.index(one.score) if one.scores else 0 for one in predictions]
+        return [
+            dict(zip(schema, of_row[place].tolist(), strict=True)) for of_row, place in zip(added, chosen, strict=True)
+        ]
 
     def _bounded(self, bounds: Sequence[bytes | None]) -> _ReadBounds:
         """When the first row of each table became usable, and the earliest `at`, by the bounds of the layouts."""

@@ -24,7 +24,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.results import CandidateResult
 from ml_platform.state.versions import Training, Version, by_key, register
 from ml_platform.steps.decision import of as decision_of
-from ml_platform.steps.proofs import begin_to_train_again
+from ml_platform.steps.proofs import begin_to_train_again, given_up_on_error
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
@@ -68,11 +68,12 @@ class CandidateStep(Step):
         if stored is None:
             return record(ws, author, skipped(decision_of(ws, pipeline, partition).reason, CandidateResult()))
         version = by_key(ws.state, pipeline.name, author.content_key)
-        if version is None:
-            version = register(ws.state, _trained(ws, pipeline, partition, author, stored))
-        elif not ws.blobs.whole(version.bundle):
-            _store_again(ws, version, _trained(ws, pipeline, partition, author, stored))
-        return record(ws, author, _outcome(ws, version))
+        with given_up_on_error(ws.blobs, stored.digest):
+            if version is None:
+                version = register(ws.state, _trained(ws, pipeline, partition, author, stored))
+            elif not ws.blobs.whole(version.bundle):
+                _store_again(ws, version, _trained(ws, pipeline, partition, author, stored))
+            return record(ws, author, _outcome(ws, version))
 
 
 def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Version | None:

@@ -1,6 +1,7 @@
 """A version as its gates see it: its data, its replay, its second training, and the champion it is compared with."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -20,21 +21,37 @@ from ml_platform.state.results import TrainingSetResult
 from ml_platform.state.versions import Version
 from ml_platform.steps import features
 from ml_platform.steps.incumbent import incumbent
-from ml_platform.steps.proofs import Replayed, training_again
+from ml_platform.steps.proofs import Background, Replayed, training_again
 from ml_platform.steps.provenance import column_origins
 from ml_platform.training.training_set import TrainingSet
 
 
+@contextmanager
 def candidate_of(
     ws: Workspace, pipeline: ModelPipeline, partition: str, version: Version, wanted: Collection[Evidence]
-) -> Candidate:
+) -> Iterator[Candidate]:
     """A version that was trained after a partition, ready to be judged with the evidence that is wanted.
 
-    Raises NotFoundError when its training set is not on record, and BlobError when a blob is missing or damaged.
+    Training again goes on in another process meanwhile. Where no gate waited for it, it ends with the context. Raises
+    NotFoundError when its training set is not on record, and BlobError when a blob is missing or damaged.
     """
     again = training_again(ws.blobs, version.training_set, version.bundle)
-    if Evidence.REPRODUCTION in wanted:
-        again.start()  # another process's work, which goes on while this one loads and replays
+    try:
+        if Evidence.REPRODUCTION in wanted:
+            again.start()
+        yield _with_evidence(ws, pipeline, partition, version, wanted, again)
+    finally:
+        again.give_up()
+
+
+def _with_evidence(
+    ws: Workspace,
+    pipeline: ModelPipeline,
+    partition: str,
+    version: Version,
+    wanted: Collection[Evidence],
+    again: Background,
+) -> Candidate:
     stored = _training_set(ws, pipeline, version)
     candidate = stored_candidate(
         ws.blobs, pipeline, stored, version.bundle, version.version, wanted=wanted, threads=ws.settings.threads

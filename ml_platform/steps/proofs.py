@@ -1,31 +1,47 @@
 """Evidence for gates: training again in the background, and the online replay."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Thread
 
+from ml_platform.child_process import Withdrawal
 from ml_platform.features.parity import ParityReport
 from ml_platform.lake.blobs import Blobs
 from ml_platform.training.reproduction import Reproduction, reproduce
 
 
 class Background:
-    """Work that `start` begins, or `result` if it was not started."""
+    """A training that `start` begins, or `result` if it was not started. It ends with this process."""
 
-    def __init__(self, work: Callable[[], Reproduction]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[Withdrawal], Reproduction]) -> None:
+        self._work, self._withdrawal = work, Withdrawal()
         self._begun: Future[Reproduction] | None = None
 
     def start(self) -> None:
+        """Begin, once, in a thread that the end of this process does not wait for."""
         if self._begun is None:
-            pool = ThreadPoolExecutor(1)
-            self._begun = pool.submit(self._work)
-            pool.shutdown(wait=False)
+            self._begun = Future()
+            Thread(target=self._finish, args=[self._begun], name="training again", daemon=True).start()
 
     def result(self) -> Reproduction:
+        """What came of it; waits for it. Raises what `reproduce` raises."""
         self.start()
         assert self._begun is not None  # started above
         return self._begun.result()
+
+    def give_up(self) -> None:
+        """End what was started, and wait for its end. `result` then raises TrainingError."""
+        self._withdrawal.take_back()
+        if self._begun is not None:
+            wait([self._begun])
+
+    def _finish(self, begun: Future[Reproduction]) -> None:
+        try:
+            begun.set_result(self._work(self._withdrawal))
+        except BaseException as error:  # whatever it is, who asks for the result is told
+            begun.set_exception(error)
 
 
 _begun: dict[tuple[str, str, str], Background] = {}
@@ -40,7 +56,18 @@ def begin_to_train_again(blobs: Blobs, training_set: str, bundle: str) -> None:
 def training_again(blobs: Blobs, training_set: str, bundle: str) -> Background:
     """Training a version again: that which was begun, once, or a new one that is not started."""
     begun = _begun.pop((str(blobs.folder), training_set, bundle), None)
-    return begun or Background(lambda: reproduce(blobs, training_set, bundle))
+    return begun or Background(lambda withdrawal: reproduce(blobs, training_set, bundle, withdrawal))
+
+
+@contextmanager
+def given_up_on_error(blobs: Blobs, training_set: str) -> Iterator[None]:
+    """When the body raises, end what it began to train again on the set: no gate will ask. An interrupt counts, too."""
+    try:
+        yield
+    except BaseException:
+        for key in [key for key in _begun if key[:2] == (str(blobs.folder), training_set)]:
+            _begun.pop(key).give_up()
+        raise
 
 
 @dataclass(frozen=True)

@@ -35,5 +35,5 @@ def rejudge(ws: Workspace, pipeline: ModelPipeline, number: int, gates: list[Gat
     A candidate that waits or was kept is decided again by the next run. Raises NotFoundError for an unknown version.
     """
     version = versions.version(ws.state, pipeline.name, number)
-    candidate = candidate_of(ws, pipeline, version.partition, version, evidence_for(gates))
-    return measure_again(ws.state, f"asked by {actor}", gates, candidate)
+    with candidate_of(ws, pipeline, version.partition, version, evidence_for(gates)) as candidate:
+        return measure_again(ws.state, f"asked by {actor}", gates, candidate)

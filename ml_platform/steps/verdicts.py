@@ -74,12 +74,12 @@ class VerdictsStep(Step):
             checks = tuple(_check(gate, None, "Skipped: no candidate to judge.") for gate in pipeline.all_gates)
             return record(ws, author, Outcome(0, "skipped", result=VerdictsResult(), display=display, checks=checks))
         wanted = evidence_for(waiting(ws.state, pipeline.all_gates, pipeline.name, version.version))
-        candidate = candidate_of(ws, pipeline, partition, version, wanted)
         # Training again runs in another process. The plots are drawn before waiting for it.
         quick = [gate for gate in pipeline.all_gates if turn_of(gate) is Turn.EARLY]
-        evaluate(ws.state, author.run_id, quick, candidate)
-        plots = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
-        recorded = evaluate(ws.state, author.run_id, pipeline.all_gates, candidate)
+        with candidate_of(ws, pipeline, partition, version, wanted) as candidate:
+            evaluate(ws.state, author.run_id, quick, candidate)
+            plots = judged(ws, pipeline.task, candidate.holdout, f"the holdout of @{version.version}")
+            recorded = evaluate(ws.state, author.run_id, pipeline.all_gates, candidate)
         outcomes = {v.gate_key: v for v in recorded if v.slice == ""}
         count = verdicts.gate_count(recorded)
         checks = tuple(_check(gate, outcomes[gate.key], outcomes[gate.key].detail) for gate in pipeline.all_gates)

@@ -5,6 +5,7 @@ read once more together, and resolved together. Every other row is a version of 
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.frames import stage_frame
 from ml_platform.lake.staging import Rows, Staged, discard, stage
 from ml_platform.naming import literal, quoted
+from ml_platform.quality.column_parts import ColumnParts
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.tables import Table
 from ml_platform.state.spans import Spans
@@ -168,12 +170,14 @@ class _Parts:
         """By what DuckDB shall order a column: it gives back a number that it ordered by with 0.0 for -0.0."""
         return f"{quoted(name)} + 0.0" if self._schema[name].is_float() else quoted(name)
 
-    def columns(self) -> Iterator[pl.Series]:
+    def columns(self) -> Iterator[ColumnParts]:
         """The contract's columns of the current rows, one after the other."""
-        for name in self._table.columns:
-            files = (pl.scan_parquet(rows.path) for rows in self._rows)
-            current = (file.filter(pl.col("_superseded_at").is_null()).select(name).collect() for file in files)
-            yield pl.concat([rows[name].cast(self._schema[name]) for rows in current])
+        return (ColumnParts(name, self._schema[name], partial(self._current, name)) for name in self._table.columns)
+
+    def _current(self, name: str) -> Iterator[pl.Series]:
+        for rows in self._rows:
+            current = pl.scan_parquet(rows.path).filter(pl.col("_superseded_at").is_null())
+            yield current.select(name).collect()[name].cast(self._schema[name])
 
     def discard(self) -> None:
         """Remove the files."""

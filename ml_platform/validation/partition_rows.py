@@ -9,6 +9,7 @@ from ml_platform.lake.connection import Lake
 from ml_platform.lake.frames import staged
 from ml_platform.lake.staging import Rows
 from ml_platform.lake.storable import storable
+from ml_platform.quality.column_parts import ColumnParts
 from ml_platform.sources.raw_columns import ROW
 from ml_platform.spec.tables import Table
 from ml_platform.state.spans import Spans
@@ -36,7 +37,7 @@ class PartitionRows:
     current: int
     duplicates: int
     overruled: int
-    columns: Callable[[], Iterable[pl.Series]]
+    columns: Callable[[], Iterable[ColumnParts]]
     spans: Spans
 
 
@@ -94,6 +95,6 @@ def versions_at_once(lake: Lake, table: Table, plan: Plan, offered: Offered) -> 
         current.height,
         settled.duplicates,
         settled.overruled,
-        lambda: current.select(list(table.columns)),
+        lambda: ColumnParts.of_frame(current.select(list(table.columns))),
         spans_of(settled.rows, table),
     )

@@ -80,7 +80,7 @@ def online_answers(
     for example in examples:
         question = features.question(example)
         read = [values.get(name) if name is not None else None for name in question.keys]
-        answers.append(features.answer(question, read, since))
+        answers.append(features.answer(question, read, since).values)
     return answers
 
 

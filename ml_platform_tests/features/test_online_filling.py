@@ -42,6 +42,6 @@ def test_stored_rows_answer_at_any_moment_from_their_horizon_on_with_the_bits_of
         if horizon is not None and question.at < horizon:
             continue
         values = [store.get(key) if key is not None else None for key in question.keys]
-        ours = features.answer(question, values, since)
+        ours = features.answer(question, values, since).values
         theirs = batch[tuple(example[key] for key in definition.keys)]
         assert {name: bits(value) for name, value in ours.items()} == {name: bits(theirs[name]) for name in ours}

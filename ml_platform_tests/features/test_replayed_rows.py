@@ -1,13 +1,14 @@
 """A replay reads a bounded number of rows: its examples are chosen for that where a spread of them touches more."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform import Latest, Lookup, Window
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import parity
-from ml_platform.features.replayed_rows import _affordable, replayed_examples
+from ml_platform.features.replayed_rows import _affordable, kept_rows, replayed_examples
 from ml_platform_tests.features.relations import batch_features, connect, validated
 from ml_platform_tests.scenario.flights import example, flight, hour, pipeline, plane, weather
 
@@ -81,3 +82,17 @@ def test_the_keys_of_chosen_examples_have_no_more_rows_than_are_affordable(
         for place in set(range(len(pairs))) - set(chosen):
             more = sum(rows[4 * j + k] for j, k in enumerate(keys[:, place]) if (j, k) not in paid)
             assert spent + more > most_rows
+
+
+def test_a_replay_leaves_no_temporary_table() -> None:
+    with connect() as connection:
+        definition = FeatureDefinition.of(DECLARED)
+        relations = validated(connection, DECLARED, ROWS)
+        made = batch_features(connection, definition, EXAMPLES, relations)
+        before = connection.execute("SHOW ALL TABLES").fetchall()
+        parity(connection, definition, made.head(10), relations, made)
+        rows = kept_rows(connection, definition, "flights", made.head(10), relations["flights"], ["carrier"])
+        with pytest.raises(ZeroDivisionError), rows as kept:
+            assert connection.execute(f"SELECT count(*) FROM ({kept})").fetchone() != (0,)
+            raise ZeroDivisionError
+        assert connection.execute("SHOW ALL TABLES").fetchall() == before

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from ml_platform.monitoring import sorting
 
 
-@given(st.lists(st.floats(width=64), max_size=30))
-def test_both_libraries_put_doubles_in_the_same_order_with_nan_of_any_sign_last(numbers: list[float]) -> None:
-    values = pl.Series([*numbers, -np.nan, -0.0, np.inf, -np.inf, 5e-324, np.nan], dtype=pl.Float64)
+@given(st.lists(st.floats(width=64), max_size=30), st.sampled_from([[], [np.nan], [-np.nan, np.nan]]))
+def test_both_libraries_put_doubles_in_the_same_order_with_nan_of_any_sign_last(
+    numbers: list[float], nans: list[float]
+) -> None:
+    values = pl.Series([*nans, *numbers, -0.0, np.inf, 0.0, -np.inf, 5e-324, -5e-324], dtype=pl.Float64)
     expected = sorted(x for x in values if not np.isnan(x)) + [np.nan] * int(values.is_nan().sum())
     for result in (sorting._by_numpy(values), sorting._by_polars(values), sorting.in_order(values)):
         np.testing.assert_array_equal(result, expected)

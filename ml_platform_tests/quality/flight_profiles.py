@@ -9,6 +9,7 @@ from zipfile import ZipFile
 import polars as pl
 
 from ml_platform.pipelines.flight_delay import flights
+from ml_platform.quality.column_parts import ColumnParts
 from ml_platform.quality.history import FIELDS, History, Profile, column
 from ml_platform.quality.profile import profile
 from ml_platform.sources.raw_columns import ROW
@@ -55,7 +56,7 @@ def screened(rows: pl.DataFrame, partition: str, table: Table = flights) -> Prof
 
 def profiled(rows: pl.DataFrame, partition: str = "2013-01", event: str | None = None) -> Profile:
     """A partition with these rows, which came six hours after it ended."""
-    frame = profile(rows, "table", partition, "key", event)
+    frame = profile(ColumnParts.of_frame(rows), "table", partition, "key", event)
     columns = {row[0]: column(row) for row in frame.select(FIELDS).iter_rows()}
     start, end = MONTHS.window(partition)
     newest = rows[event].max() if event else None

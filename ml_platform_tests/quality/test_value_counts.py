@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_platform.quality import value_counts as module
-from ml_platform.quality.value_counts import value_counts
+from ml_platform.quality.value_counts import text_counts, value_counts
 
 
 def _series(kind: Any, values: list[Any]) -> pl.Series:
@@ -32,7 +32,9 @@ def test_counts_are_those_of_all_values_at_once(values: pl.Series, levels: int) 
     naive = values.alias("value").value_counts(name="n")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(module, "_AT_ONCE", 2)
-        counts = value_counts(values, levels)
+        patched.setattr(module, "_HELD", 4)
+        texts = partial(text_counts, lambda: [values[:3], values[3:]], len(values))
+        counts = texts(levels) if values.dtype == pl.String else value_counts(values, levels)
     assert (counts.distinct, counts.most_common) == (naive.height, naive["n"].max() or 0)
     often = naive if naive.height <= levels else naive.filter(pl.col("n") * levels >= len(values))
     assert _rows(counts.frequent) == _rows(often)

@@ -10,6 +10,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import Case
 from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.rest.access import Access
@@ -20,6 +21,8 @@ from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.examples import tries
 
 SENT = {"host": "localhost"}
+# Not asked: that whatever fits the schema is accepted. No schema can say that there is an override for each row, that a
+# time has microseconds, and that it is of the years 1 to 9999 in UTC.
 
 
 @pytest.fixture
@@ -46,6 +49,6 @@ def test_every_answer_is_described_and_none_is_a_fault_of_the_service(schema: sc
             @given(case=operation.as_strategy(generation_mode=mode))
             @settings(max_examples=tries(200), suppress_health_check=list(HealthCheck))
             def answers_as_described(case: Case[Any]) -> None:
-                case.call_and_validate(headers=SENT)
+                case.call_and_validate(headers=SENT, excluded_checks=[positive_data_acceptance])
 
             answers_as_described()

@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from ml_platform import Window
+from ml_platform import Derived, Window
 from ml_platform.errors import FeatureError, ServingError
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.online.answering import OnlineFeatures
+from ml_platform.features.online.answering import Adjustments, OnlineFeatures
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.batch import answers
@@ -62,6 +62,59 @@ def test_online_answers_have_the_features_and_scores_of_the_batch(
         assert dict(answer.features) == {name: row[name] for name in answer.features}
         assert (answer.score, answer.class_name) == (row["_score"], row["_class"])
     store.close()
+
+
+def test_the_age_of_a_row_is_the_time_from_its_event_to_the_prediction(
+    open_world: OpenWorld, february: Path, tmp_path: Path
+) -> None:
+    world = open_world(february)
+    online = predictor(world, SQLiteStore(tmp_path / "online.sqlite"))
+    seen = world.ws.lake.frame("SELECT zone, observed_at FROM validated.traffic").group_by("zone").all()
+    moments = dict(seen.iter_rows())
+    ages = set()
+    for row in batch(world)[:50]:
+        answer = online.predict(row)
+        at = row[world.pipeline.examples.at or ""]
+        past = [at - moment for moment in moments.get(row["zone"], []) if moment < at]
+        if answer.statuses["traffic__status"] == "unknown":
+            assert answer.ages == {}
+        else:  # a reading may become known later than it happened
+            assert timedelta(microseconds=answer.ages["traffic__status"]) in past
+            ages |= set(answer.ages.values())
+    assert len(ages) > 5
+
+
+def test_a_row_that_is_older_than_asked_for_is_stale_and_never_younger_than_declared(
+    open_world: OpenWorld, february: Path, tmp_path: Path
+) -> None:
+    world = open_world(february)
+    online = predictor(world, SQLiteStore(tmp_path / "online.sqlite"))
+    statuses = set()
+    for row in batch(world)[:50]:
+        plain = online.predict(row)
+        age = plain.ages.get("traffic__status", 0)
+        for limit in (0, age, 10**15):
+            answer = online.predict(row, Adjustments(max_staleness={"traffic__status": limit}))
+            too_old = age > limit
+            status = "stale" if too_old else plain.statuses["traffic__status"]
+            expected = {**plain.features, **({"traffic__jam": None} if too_old else {})}
+            assert (dict(answer.features), answer.statuses["traffic__status"]) == (expected, status)
+            statuses.add(status)
+    assert statuses >= {"ok", "stale"}
+
+
+def test_an_override_takes_the_place_of_a_looked_up_feature_and_derived_ones_follow(
+    open_world: OpenWorld, tmp_path: Path, february: Path
+) -> None:
+    world = open_world(february)
+    definition = predictor(world, SQLiteStore(tmp_path / "online.sqlite")).definition
+    derived = scenario.trips(features=[*scenario.trips().features, Derived(decades=pl.col("drivers__years") / 10)])
+    features = OnlineFeatures(FeatureDefinition.of(derived))
+    question = features.question({name: batch(world)[0][name] for name in definition.row_schema})
+    values = [None] * len(features.passes)
+    answers = features.answer(question, values, {}, Adjustments(overrides={"drivers__years": 25})).values
+    assert (answers["drivers__years"], answers["decades"], answers["drivers__status"]) == (25, 2.5, "overridden")
+    assert features.answer(question, values, {}, Adjustments()) == features.answer(question, values, {})
 
 
 def test_what_no_example_can_use_any_more_is_left_out_and_the_past_is_refused(
@@ -169,7 +222,7 @@ def _answered(definition: FeatureDefinition, store: SQLiteStore, example: dict[s
     (one,) = features.passes
     bounds, value = store.read([one.layout.fingerprint, *question.keys])
     assert bounds is not None
-    return features.answer(question, [value], {one.table_name: Bounds.of(bounds).since})
+    return features.answer(question, [value], {one.table_name: Bounds.of(bounds).since}).values
 
 
 def test_what_no_deployed_version_reads_is_forgotten(open_world: OpenWorld, february: Path, tmp_path: Path) -> None:

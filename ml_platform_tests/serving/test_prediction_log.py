@@ -41,6 +41,9 @@ ROW: dict[str, Any] = {
     "inputs": "{}",
     "features": "{}",
     "statuses": "{}",
+    "ages": "{}",
+    "overridden": [],
+    "max_staleness": "{}",
 }
 
 
@@ -237,6 +240,9 @@ ROWS = st.fixed_dictionaries(
         "inputs": TEXTS,
         "features": TEXTS,
         "statuses": TEXTS,
+        "ages": TEXTS,
+        "overridden": st.lists(TEXTS, max_size=3),
+        "max_staleness": TEXTS,
     }
 )
 

@@ -1,5 +1,6 @@
 """The service over HTTP, as its own processes: answers, refusals, promotions, kills."""
 
+import math
 import os
 import select
 import signal
@@ -7,10 +8,12 @@ import socket
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from ml_platform.models import bundle as bundles
 from ml_platform.serving.rest.answers import (
     DeployedVersion,
     InvalidRequest,
@@ -60,6 +63,7 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
     assert [answer["score"] for answer in answers] == scores
     for model, answer in ((DeployedVersion, described), (StoredPrediction, stored[0]), (Refusal, absent.json())):
         model.model_validate(answer)  # as the description of the service says
+    assert {"traffic__status", "drivers__status"} >= set(answers[0]["ages"])
     assert [(one["key"], one["score"]) for one in stored] == [(one["key"], one["score"]) for one in answers[:3]]
     assert all(one["age_seconds"] > 0 for one in stored) and absent.status_code == 404
     assert {answer["version"] for answer in answers} == {january} == {described["version"]}
@@ -117,6 +121,43 @@ def test_what_is_wrong_with_a_request_is_said_by_field_and_never_a_trace(trips: 
         assert client.get("/healthz").json() == {"alive": True}
         evil = client.get("/healthz", headers={"Host": "evil.example"})
         assert (evil.status_code, set(evil.json())) == (400, {"error", "remedy"})
+
+
+def test_what_a_caller_wants_otherwise_is_answered_and_on_record(trips: World) -> None:
+    one, other = ({name: value for name, value in row.items() if name != "_score"} for row in json_rows(trips, 2))
+    data, name = trips.settings.data, trips.pipeline.name
+    trips.close()
+    wants: dict[str, Any] = {"overrides": [{"drivers__years": 25}, None], "max_staleness": {"traffic__status": 0}}
+    with served(data, TRIPS) as (url, _), closing(httpx.Client(base_url=url, timeout=30)) as client:
+        predict = f"/v1/pipelines/{name}/predict"
+        answers = client.post(predict, json={"rows": [one, other], **wants}).json()["predictions"]
+        explained = client.post(predict, json={"rows": [one, other], **wants, "contributions": True}).json()[
+            "predictions"
+        ]
+        for wrong, field in (
+            ({"overrides": [{"drivers__years": "many"}, None]}, "overrides.0.drivers__years"),
+            ({"overrides": [{"hour": 3}, None]}, "overrides.0.hour"),
+            ({"max_staleness": {"drivers__status": 5}}, "max_staleness.drivers__status"),
+        ):
+            refused = client.post(predict, json={"rows": [one, other], **wrong})
+            assert refused.json()["fields"][0]["field"] == field
+        uneven = client.post(predict, json={"rows": [one, other], "overrides": [None]})
+        assert uneven.status_code == 422 and "1 for 2 rows" in uneven.json()["error"]
+    assert answers[0]["statuses"]["drivers__status"] == "overridden"
+    assert all(answer["statuses"]["traffic__status"] in ("stale", "unknown") for answer in answers)
+    bundle = bundles.load(trips.ws.blobs, versions.version(trips.ws.state, name, answers[0]["version"]).bundle)
+    for plain, answer in zip(answers, explained, strict=True):
+        assert answer["score"] == plain["score"] and "contributions" not in plain
+        assert set(answer["contributions"]) == set(bundle.columns)
+    margins = [math.log(one["score"] / (1 - one["score"])) for one in explained]
+    means = [margin - sum(one["contributions"].values()) for margin, one in zip(margins, explained, strict=True)]
+    assert means[0] == pytest.approx(means[1])  # both contributions start from the mean of the model
+    trips.declare()
+    logged = trips.ws.lake.rows(f"SELECT id, overridden, max_staleness FROM {name}.served")
+    staleness = '{"traffic__status": 0.0}'
+    assert sorted(one for one in logged if one[0] in {answer["id"] for answer in answers}) == sorted(
+        [(answers[0]["id"], ["drivers__years"], staleness), (answers[1]["id"], [], staleness)]
+    )
 
 
 def test_another_champion_takes_over_and_no_request_fails_meanwhile(trips: World) -> None:

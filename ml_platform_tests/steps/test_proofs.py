@@ -1,9 +1,15 @@
 """Training a version again begins before its gates are judged, and is done once."""
 
+import os
+import select
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from ml_platform.child_process import Withdrawal
+from ml_platform.errors import TrainingError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.settings import Settings
 from ml_platform.steps import proofs
@@ -15,7 +21,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The bundles that were trained again, which costs a process each."""
     bundles: list[str] = []
 
-    def reproduce(_: Blobs, training_set: str, bundle: str) -> Reproduction:
+    def reproduce(_: Blobs, training_set: str, bundle: str, withdrawal: Withdrawal) -> Reproduction:
         bundles.append(bundle)
         return Reproduction(True, bundle, bundle, training_set)
 
@@ -42,3 +48,53 @@ def test_one_that_judges_anew_trains_anew(trainings: list[str], tmp_path: Path) 
 def test_what_is_not_asked_for_is_not_trained(trainings: list[str], tmp_path: Path) -> None:
     proofs.training_again(Blobs(Settings(data=tmp_path)), "set", "one")
     assert not trainings
+
+
+def ended_when_taken_back(_: Blobs, training_set: str, bundle: str, withdrawal: Withdrawal) -> Reproduction:
+    """Training again as `reproduce` ends it: it goes on until it is taken back."""
+    select.select([withdrawal], [], [])
+    raise TrainingError(f"{training_set}/{bundle} was stopped.", remedy="None is needed.")
+
+
+def test_a_step_that_fails_ends_the_training_that_it_began(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(proofs, "reproduce", ended_when_taken_back)
+    blobs = Blobs(Settings(data=tmp_path))
+    with pytest.raises(KeyboardInterrupt), proofs.given_up_on_error(blobs, "set"):
+        proofs.begin_to_train_again(blobs, "set", "one")
+        begun = proofs._begun[str(blobs.folder), "set", "one"]
+        raise KeyboardInterrupt
+    with pytest.raises(TrainingError, match="set/one was stopped"):
+        begun.result()
+    assert not proofs._begun
+
+
+def test_a_training_that_the_gates_took_over_is_left_to_them(trainings: list[str], tmp_path: Path) -> None:
+    blobs = Blobs(Settings(data=tmp_path))
+    with proofs.given_up_on_error(blobs, "set"):
+        proofs.begin_to_train_again(blobs, "set", "one")
+    assert proofs.training_again(blobs, "set", "one").result().actual == "one"
+    assert trainings == ["one"]
+
+
+def test_giving_up_what_is_finished_keeps_its_result(trainings: list[str], tmp_path: Path) -> None:
+    again = proofs.training_again(Blobs(Settings(data=tmp_path)), "set", "one")
+    again.start()
+    assert again.result().actual == "one"
+    again.give_up()
+    assert again.result().actual == "one"
+    assert trainings == ["one"]
+
+
+def test_a_process_ends_without_waiting_for_a_training_that_nobody_asked_for(tmp_path: Path) -> None:
+    program = f"""
+import signal
+from pathlib import Path
+from ml_platform.lake.blobs import Blobs
+from ml_platform.settings import Settings
+from ml_platform.steps import proofs
+
+proofs.reproduce = lambda *_: signal.sigwait([signal.SIGUSR1])
+proofs.begin_to_train_again(Blobs(Settings(data=Path({str(tmp_path)!r}))), "set", "one")
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, env=environment)

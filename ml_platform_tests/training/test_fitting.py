@@ -215,7 +215,7 @@ def test_each_answer_is_that_of_a_process_of_its_own_and_one_that_is_killed_is_n
     monkeypatch.setattr(fresh_process, "_reproduced", killed)
     ended = answered_by_a_fork({"arguments": [], "environment": {}})
     assert ended == {"ended": "ended with code -9", "last_line": "", "signal": signal.SIGKILL}
-    monkeypatch.setattr(reproduction, "_fresh_processes", lambda: SimpleNamespace(ask=lambda question: ended))
+    monkeypatch.setattr(reproduction, "_fresh_processes", lambda: SimpleNamespace(ask=lambda *_: ended))
     with pytest.raises(ProcessKilled, match="ended by SIGKILL"):
         reproduce(blobs, stored.digest, candidate.digest)
 

@@ -119,7 +119,7 @@ def _to_the_bit(rows: list[Rows]) -> list[str]:
 
 
 def _counts(made: PartitionRows) -> list[Any]:
-    columns = [(column.name, column.dtype, sorted(map(repr, column))) for column in made.columns()]
+    columns = [(column.name, column.dtype, sorted(map(repr, column.whole()))) for column in made.columns()]
     return [made.versions, made.current, made.duplicates, made.overruled, made.spans, columns]
 
 

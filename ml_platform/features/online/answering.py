@@ -1,15 +1,16 @@
 """The features of one example from stored rows: which values it needs, and what is computed from them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.forms import passes
 from ml_platform.features.kinds.derived import OneRow
-from ml_platform.features.online.passes import OnlinePass
+from ml_platform.features.online.passes import Answers, OnlinePass
 from ml_platform.features.online.rows import key_bytes
+from ml_platform.features.places import NEVER
 from ml_platform.features.relations import TIMELESS
 from ml_platform.spec.durations import since_epoch
 
@@ -25,6 +26,19 @@ class Question:
     at: int
     row: dict[str, Any]
     keys: tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True)
+class Adjustments:
+    """What a caller wants otherwise than the declaration says (S44).
+
+    overrides:     values that take the place of looked-up features, by output.
+    max_staleness: how old the row behind a feature may be at most, by status column, in microseconds. It shortens what
+                   the declaration allows and never extends it.
+    """
+
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    max_staleness: Mapping[str, int] = field(default_factory=dict)
 
 
 class OnlineFeatures:
@@ -60,25 +74,43 @@ class OnlineFeatures:
         return Question(at, row, keys)
 
     def answer(
-        self, question: Question, values: Sequence[bytes | None], since: Mapping[str, int | None]
-    ) -> dict[str, Any]:
-        """Outputs and statuses, in the order of the definition.
+        self,
+        question: Question,
+        values: Sequence[bytes | None],
+        since: Mapping[str, int | None],
+        adjustments: Adjustments | None = None,
+    ) -> Answers:
+        """Outputs and statuses, in the order of the definition, and ages.
 
         values: by pass what the store has under the question's key. since: when the first row of each table with
         time became usable, in microseconds (S14).
         """
         row, at = dict(question.row), question.at
+        ages: dict[str, int] = {}
         for online_pass, value in zip(self.passes, values, strict=True):
-            row |= online_pass.answer(
+            answers = online_pass.answer(
                 online_pass.layout.read(value) if value is not None else online_pass.layout.empty, at
             )
+            row |= answers.values
+            ages |= answers.ages
         for form in self.definition.joined:
             if form.null_until_available:
                 began = since.get(form.table)
                 if began is None or at <= began:
                     row.update(dict.fromkeys(form.outputs))
+        if adjustments is not None:
+            self._adjust(row, ages, adjustments)
         row |= self._after.of(row)
-        return {name: row[name] for name in (*self.definition.outputs, *self.definition.status_columns)}
+        return Answers({name: row[name] for name in (*self.definition.outputs, *self.definition.status_columns)}, ages)
+
+    def _adjust(self, row: dict[str, Any], ages: Mapping[str, int], adjustments: Adjustments) -> None:
+        for form in self.definition.joined:
+            for status in form.statuses:
+                if status in ages and ages[status] > adjustments.max_staleness.get(status, NEVER):
+                    row.update({**dict.fromkeys(form.outputs), status: "stale"})
+            overridden = {name: adjustments.overrides[name] for name in form.outputs if name in adjustments.overrides}
+            if overridden:
+                row.update({**overridden, **dict.fromkeys(form.statuses, "overridden")})
 
 
 def value_name(online_pass: OnlinePass, key: Sequence[Any]) -> bytes | None:

@@ -31,15 +31,20 @@ def online_values(
     source = f"{relation(sql)} e WHERE e._usable_at IS NOT NULL"
     counted = connection.execute(f"SELECT count(*) FROM {source}").fetchone()
     parts = 1 + (int(counted[0]) if counted else 0) // rows if online_pass.by else 1
-    names = [*online_pass.reads, "_usable_at", "_superseded_at"]
-    names += [name for name in (*online_pass.order, online_pass.clock) if name.startswith("_")]
-    columns = ", ".join(f"e.{quoted(name)}" for name in dict.fromkeys(names))
+    columns = ", ".join(f"e.{quoted(name)}" for name in columns_read(online_pass))
     by = ", ".join(f"e.{quoted(name)}" for name in online_pass.by)
     for part in range(parts):
         near = f" AND hash({by}) % {parts} = {part}" if parts > 1 else ""
         frame = connection.execute(f"SELECT {columns} FROM {source}{near}").pl()
         types = [pl.col(name).cast(dtype) for name, dtype in online_pass.table.columns.items() if name in frame.columns]
         yield from _packed(online_pass, frame.with_columns(types), horizon)
+
+
+def columns_read(online_pass: OnlinePass) -> list[str]:
+    """The columns of the validated relation that `online_values` reads."""
+    names = [*online_pass.reads, "_usable_at", "_superseded_at"]
+    names += [name for name in (*online_pass.order, online_pass.clock) if name.startswith("_")]
+    return list(dict.fromkeys(names))
 
 
 def _packed(online_pass: OnlinePass, frame: pl.DataFrame, horizon: int | None) -> Iterator[tuple[bytes, bytes]]:

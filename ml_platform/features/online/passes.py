@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +16,17 @@ from ml_platform.features.types import type_form
 
 CLOCK, USABLE, UNTIL = "clock", "usable", "until"
 TIMES: dict[str, Kind] = {CLOCK: "whole", USABLE: "whole", UNTIL: "whole"}
+
+
+@dataclass
+class Answers:
+    """Outputs and statuses by name, and by status column the age of the row behind it, in microseconds.
+
+    Only a row that its feature may find too old has an age.
+    """
+
+    values: dict[str, Any] = field(default_factory=dict)
+    ages: dict[str, int] = field(default_factory=dict)
 
 
 class OnlinePass(ABC):
@@ -71,8 +83,8 @@ class OnlinePass(ABC):
         """Which rows can count for some example with `at` ≥ `horizon`; the columns are those of TIMES."""
 
     @abstractmethod
-    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
-        """The outputs and statuses of one example; without rows, those of a key that nobody has seen."""
+    def answer(self, rows: StoredRows, at: int) -> Answers:
+        """What one example has of the rows; without rows, what a key has that nobody has seen."""
 
     # -- what all share --------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import TableForm
-from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, OnlinePass
+from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, Answers, OnlinePass
 from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
 from ml_platform.features.picks import Pick
 from ml_platform.features.places import NEVER
@@ -54,17 +54,19 @@ class OnlinePicks(OnlinePass):
         reached[: int(last[0]) if len(last) else 0] = False
         return np.asarray(reached)
 
-    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
+    def answer(self, rows: StoredRows, at: int) -> Answers:
         index_by_offset = {offset: _latest(rows, at, at - offset) for offset in self._offsets}
         clock = rows.numbers(CLOCK)
-        answers: dict[str, Any] = {}
+        answers = Answers()
         for form in self.picks:
             index = index_by_offset[form.offset]
             if index is None:
-                answers |= form.of_row(None, {})
+                answers.values |= form.of_row(None, {})
                 continue
             values = {name: rows.value(f"take {name}", index, self.table.columns[name]) for name in form.take}
-            answers |= form.of_row(at - form.offset - int(clock[index]), values)
+            age = at - form.offset - int(clock[index])
+            answers.values |= form.of_row(age, values)
+            answers.ages |= dict.fromkeys(form.statuses, age)
         return answers
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from ml_platform.features.forms import TableForm
 from ml_platform.features.kinds.lookup import LookupForm
-from ml_platform.features.online.passes import UNTIL, USABLE, OnlinePass
+from ml_platform.features.online.passes import UNTIL, USABLE, Answers, OnlinePass
 from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
 from ml_platform.validation.version_order import PATH, ROW
 
@@ -43,7 +43,7 @@ class OnlineVersions(OnlinePass):
         first = int(columns[USABLE].min(initial=horizon))
         return np.asarray(columns[UNTIL] > max(first, horizon))
 
-    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
+    def answer(self, rows: StoredRows, at: int) -> Answers:
         usable, until = rows.numbers(USABLE), rows.numbers(UNTIL)
         moment = max(at, rows.first)
         latest_first = range(rows.rows - 1, -1, -1)  # mostly the first of them stands
@@ -55,4 +55,4 @@ class OnlineVersions(OnlinePass):
                 dtype = self.table.columns[name]
                 answers[output] = None if index is None else rows.value(f"take {name}", index, dtype)
             answers[form.status] = status
-        return answers
+        return Answers(answers)

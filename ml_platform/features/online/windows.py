@@ -1,4 +1,4 @@
-"""Windows from stored rows (S9): running sums over the rows of the widest span, looked up where each span begins."""
+"""Windows from stored rows (S9): sums over the rows of each span, found by where it begins in the order of clocks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
@@ -11,7 +11,7 @@ from ml_platform.errors import FeatureError
 from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units_and_bound
 from ml_platform.features.forms import TableForm
 from ml_platform.features.kinds.window import WindowForm, columns_without_nan
-from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, OnlinePass, unreplaced
+from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, Answers, OnlinePass, unreplaced
 from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
 
 _EXACT = 1 << 62  # no sum of int64 below it overflows
@@ -62,7 +62,7 @@ class OnlineWindows(OnlinePass):
     def reachable(self, columns: Mapping[str, Integers], horizon: int) -> Mask:
         return np.asarray((columns[UNTIL] >= horizon) & (columns[CLOCK] >= horizon - self.spans[-1]))
 
-    def answer(self, rows: StoredRows, at: int) -> dict[str, Any]:
+    def answer(self, rows: StoredRows, at: int) -> Answers:
         clock = rows.numbers(CLOCK)
         bounds = np.searchsorted(clock, [at, *(at - span for span in self.spans)]).tolist()
         end, first = bounds[0], bounds[-1]
@@ -77,7 +77,7 @@ class OnlineWindows(OnlinePass):
                 stretches[cell] = _Stretch(rows, counted, form, slice(first, end), live)
             for output, aggregate, span in named:
                 answers[output] = stretches[cell].aggregate(aggregate, start_by_span[span])
-        return answers
+        return Answers(answers)
 
 
 class _Counted:

@@ -29,7 +29,15 @@ class OnlinePrediction(Score):
     """The answer for one row of a request."""
 
     id: Annotated[str, Field(description="of this answer, as in the lake table `served`")]
-    statuses: Annotated[dict[str, str], Field(description="of each looked-up feature: ok, stale, assumed or unknown")]
+    statuses: Annotated[dict[str, str], Field(description="of features: ok, stale, assumed, unknown, overridden")]
+    ages: Annotated[
+        dict[str, float], Field(description="of the rows behind features that may be stale: seconds before `at`")
+    ]
+
+    contributions: Annotated[
+        dict[str, float] | None,
+        Field(description="where asked for: what each model column added; null for a model that cannot tell"),
+    ] = None
 
 
 class OnlinePredictions(Answer):

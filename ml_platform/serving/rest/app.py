@@ -28,6 +28,7 @@ from ml_platform.serving.rest.answers import (
     StoredPrediction,
 )
 from ml_platform.serving.rest.description import OF_PIPELINE, PREDICTING, READING, described, route
+from ml_platform.serving.rest.request_model import parsed
 from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
 
 _log = logging.getLogger(__name__)
@@ -119,18 +120,16 @@ def create_app(
         if body is None:
             return _refused(service, name, 413, f"The body is larger than {BODY_BYTES:,} bytes.", "Send fewer rows.")
         try:
-            rows = served_version.request.validate_json(body).rows
-        except ValidationError as error:
-            return _invalid(service, name, error)
-        service.metrics.stage(name, "parse", time.perf_counter() - started)
-        values = [dict(vars(row)) for row in rows]
-        try:
-            if len(values) <= _INLINE:
-                answers = service.predict(served_version, values)
+            asked = parsed(served_version.request.validate_json(body))
+            service.metrics.stage(name, "parse", time.perf_counter() - started)
+            if len(asked.rows) <= _INLINE:
+                answers = service.predict(served_version, asked)
             elif service.waiting >= _WAITING:
                 return _refused(service, name, 429, "Too many larger requests wait.", "Ask again in a second.", _LATER)
             else:
-                answers = await service.predict_beside(served_version, values)
+                answers = await service.predict_beside(served_version, asked)
+        except ValidationError as error:
+            return _invalid(service, name, error)
         except (FeatureError, ScoringError) as error:
             return _refused(service, name, 422, error.what, error.remedy)
         except ServingError as error:

@@ -1,11 +1,16 @@
 """The request of a pipeline as a pydantic model, from the feature definition in the bundle."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import GenericAlias
-from typing import Any
+from typing import Annotated, Any
 
+import polars as pl
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
 
+from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.features.online.answering import Adjustments
 from ml_platform.serving.rest.field_types import field_type
 
 MAX_ROWS = 1_000  # of one JSON request
@@ -23,11 +28,71 @@ def row_model(definition: FeatureDefinition) -> type[BaseModel]:
         kind = field_type(dtype)
         title = "prediction time" if name == definition.at else "key" if name in definition.keys else "input"
         fields[name] = (kind if name in required else kind | None, Field(description=f"{title}, {dtype}"))
-    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
-    return create_model("Row", __config__=config, **fields)
+    return create_model("Row", __config__=_CONFIG, **fields)
 
 
-def rows_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
-    """Validates the body of a request: `{"rows": [...]}`."""
-    rows: Any = (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MAX_ROWS))
-    return TypeAdapter(create_model("PredictRequest", __config__=ConfigDict(strict=True, extra="forbid"), rows=rows))
+def request_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
+    """Validates the body of a request: `{"rows": [...], "overrides": [...], "max_staleness": {...},
+    "contributions": false}`.
+
+    All but the rows may be left out (S44). `parsed` turns what it gives into examples and adjustments.
+    """
+    fields: dict[str, Any] = {
+        "rows": (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MAX_ROWS))
+    }
+    overrides = {output: definition.outputs[output] for form in definition.joined for output in form.outputs}
+    if overrides:
+        model = create_model(
+            "Overrides", __config__=_CONFIG, **{name: _optional(dtype) for name, dtype in overrides.items()}
+        )
+        described = "values that take the place of looked-up features, for each row; null: for none of it"
+        fields["overrides"] = (GenericAlias(list, (model | None,)) | None, Field(None, description=described))
+    aging = [status for form in definition.joined if definition.tables[form.table].timed for status in form.statuses]
+    if aging:
+        limits: Any = {name: (_Seconds | None, None) for name in aging}
+        model = create_model("MaxStaleness", __config__=_CONFIG, **limits)
+        described = "seconds that the rows behind looked-up features may be old; older ones are stale"
+        fields["max_staleness"] = (model | None, Field(None, description=described))
+    described = "whether to say what each model column added to each prediction"
+    fields["contributions"] = (bool, Field(False, description=described))
+    return TypeAdapter(create_model("PredictRequest", __config__=_CONFIG, **fields))
+
+
+@dataclass(frozen=True)
+class Request:
+    """The examples of a request, and what the caller wants otherwise, one entry a row."""
+
+    rows: Sequence[Mapping[str, Any]]
+    adjustments: Sequence[Adjustments | None]
+    contributions: bool = False
+
+
+def parsed(request: Any) -> Request:
+    """What the adapter gave, as Python values.
+
+    Raises FeatureError when there is not one entry of `overrides` for each row.
+    """
+    rows = [dict(row) for row in request.rows]
+    overrides = getattr(request, "overrides", None) or [None] * len(rows)
+    if len(overrides) != len(rows):
+        raise FeatureError(
+            f"overrides: there are {len(overrides)} for {len(rows)} rows.", remedy="Send one for each row, or null."
+        )
+    limits = getattr(request, "max_staleness", None)
+    staleness = {name: round(seconds * 1e6) for name, seconds in limits or () if seconds is not None}
+    adjustments = [
+        Adjustments({name: getattr(one, name) for name in one.model_fields_set} if one is not None else {}, staleness)
+        for one in overrides
+    ]
+    return Request(
+        rows, [one if one.overrides or one.max_staleness else None for one in adjustments], request.contributions
+    )
+
+
+_CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+_Seconds = Annotated[float, Field(ge=0, le=1e9)]
+
+
+def _optional(dtype: pl.DataType) -> Any:
+    """A field that may be null, which is an unknown value, or left out."""
+    return (field_type(dtype) | None, Field(None, description=str(dtype)))

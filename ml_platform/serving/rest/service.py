@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -18,6 +18,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, first_line
+from ml_platform.features.online.answering import Adjustments
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.batch import key_of
@@ -25,7 +26,7 @@ from ml_platform.serving.online import OnlinePredictor, Prediction
 from ml_platform.serving.online_store import Deployment, OnlineStore
 from ml_platform.serving.prediction_log import PredictionLog
 from ml_platform.serving.rest.metrics import Metrics
-from ml_platform.serving.rest.request_model import rows_adapter
+from ml_platform.serving.rest.request_model import Request, request_adapter
 from ml_platform.serving.stored_predictions import stored_prediction
 
 POLL = 0.5  # seconds between looks for another champion
@@ -108,20 +109,24 @@ class Service:
                 faults[name] = f"Version {deployment.version} cannot be loaded: {first_line(error)}."
         self.served, self.faults, self._changes = served, faults, changes
 
-    def predict(self, served_version: ServedVersion, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Answer validated rows and log them before anybody hears the answers."""
+    def predict(self, served_version: ServedVersion, request: Request) -> list[dict[str, Any]]:
+        """Answer a validated request and log it before anybody hears the answers."""
         predictor, name = served_version.predictor, served_version.deployment.pipeline
-        answers, lines = [], []
+        answers, lines, predictions = [], [], []
         requested = datetime.now(UTC).isoformat(timespec="microseconds")
         started = time.perf_counter()
-        for index, row in enumerate(rows):
+        for index, (row, adjustments) in enumerate(zip(request.rows, request.adjustments, strict=True)):
             try:
-                prediction = predictor.predict(row)
+                prediction = predictor.predict(row, adjustments)
             except (FeatureError, ScoringError) as error:
                 raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
+            predictions.append(prediction)
             answer = _answer(predictor, row, prediction)
             answers.append(answer)
-            lines.append(_line(predictor, row, prediction, answer, requested))
+            lines.append(_line(predictor, row, adjustments, prediction, answer, requested))
+        if request.contributions:
+            for answer, added in zip(answers, predictor.contributions(request.rows, predictions), strict=True):
+                answer["contributions"] = added
         predicted = time.perf_counter()
         with self._log_lock:
             served_version.log.append(lines)
@@ -136,14 +141,12 @@ class Service:
         age = datetime.now(UTC) - datetime.fromisoformat(prediction["scored_at"])
         return {"key": key, **prediction, "age_seconds": age.total_seconds()}
 
-    async def predict_beside(
-        self, served_version: ServedVersion, rows: Sequence[Mapping[str, Any]]
-    ) -> list[dict[str, Any]]:
+    async def predict_beside(self, served_version: ServedVersion, request: Request) -> list[dict[str, Any]]:
         """`predict` in the thread of larger requests, so that the event loop answers others meanwhile."""
         self.waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self.large_requests, self.predict, served_version, rows)
+            return await loop.run_in_executor(self.large_requests, self.predict, served_version, request)
         finally:
             self.waiting -= 1
 
@@ -166,7 +169,7 @@ class Service:
         name = deployment.pipeline
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
-        return ServedVersion(deployment, predictor, rows_adapter(predictor.definition), self._open_logs[name])
+        return ServedVersion(deployment, predictor, request_adapter(predictor.definition), self._open_logs[name])
 
 
 def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
@@ -180,12 +183,14 @@ def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Pred
         "scores": prediction.scores,
         "class": prediction.class_name,
         "statuses": dict(prediction.statuses),
+        "ages": _in_seconds(prediction.ages),
     }
 
 
 def _line(
     predictor: OnlinePredictor,
     row: Mapping[str, Any],
+    adjustments: Adjustments | None,
     prediction: Prediction,
     answer: Mapping[str, Any],
     requested: str,
@@ -199,7 +204,14 @@ def _line(
         "inputs": json.dumps(inputs),
         "features": json.dumps(features),
         "statuses": json.dumps(answer["statuses"]),
+        "ages": json.dumps(answer["ages"]),
+        "overridden": sorted(adjustments.overrides) if adjustments else [],
+        "max_staleness": json.dumps(_in_seconds(adjustments.max_staleness) if adjustments else {}),
     }
+
+
+def _in_seconds(microseconds: Mapping[str, int]) -> dict[str, float]:
+    return {name: value / 1e6 for name, value in microseconds.items()}
 
 
 def _json_value(value: Any) -> Any:
