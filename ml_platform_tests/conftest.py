@@ -1,5 +1,6 @@
 """Fixtures for every area: settings in a temporary folder, a real lake there, and platforms that ran already."""
 
+import gc
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -17,13 +18,14 @@ from ml_platform.state.database import State
 from ml_platform.state.stores import Stores
 from ml_platform_tests import empty_lakes, scenario
 from ml_platform_tests.built_once import built_once
-from ml_platform_tests.examples import register_profiles
+from ml_platform_tests.examples import register_profiles, threads
 from ml_platform_tests.ingestion_sandbox import IngestionSandbox
 from ml_platform_tests.world import World, world
 
 OpenWorld = Callable[..., World]
 SLOW_TEST_TIMEOUT = 1800  # seconds
 ON_ONE_WORKER = ("end_to_end", "orchestration")  # packages whose tests share a platform with a Dagster home
+NEW_OBJECTS = 50_000  # before Python looks for garbage, as in `ml-platform`; its default takes 7 % of the suite's CPU
 
 register_profiles()
 
@@ -33,6 +35,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(SLOW_TEST_TIMEOUT))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays, so Python need not look through it for garbage again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(NEW_OBJECTS)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -53,7 +62,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Settings of a platform of its own; the environment says the same, for code that reads it there."""
     monkeypatch.setenv("ML_PLATFORM_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("ML_PLATFORM_CATALOG", raising=False)
-    return Settings(data=tmp_path / "data", lock_timeout=20, threads=2)
+    return Settings(data=tmp_path / "data", lock_timeout=20, threads=threads())
 
 
 @pytest.fixture(scope="session", autouse=True)

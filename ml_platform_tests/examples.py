@@ -1,4 +1,4 @@
-"""How many examples a property is tried on: all of them in `make test-all`, a quarter in `make test`."""
+"""What `make test-all` takes more of than `make test`: all examples of a property, and a second thread."""
 
 import hypothesis
 
@@ -27,3 +27,11 @@ def tries(thorough: int) -> int:
     if hypothesis.settings.get_current_profile_name() == THOROUGH:
         return thorough
     return min(thorough, max(FEWEST, thorough // 4))
+
+
+def threads() -> int:
+    """DuckDB's and the trainer's threads in a test: 2 in `make test-all`, whatever they may mix up.
+
+    `make test` has a process for each core. A second thread costs a small query half of its CPU time again.
+    """
+    return 2 if hypothesis.settings.get_current_profile_name() == THOROUGH else 1

@@ -28,6 +28,8 @@ NUMBERS = {
         "lake/lake_format.FORMAT": 1,
         "models/bundle.FORMAT": 2,
         "quality/profile.PROFILE_VERSION": 2,
+        "serving/sqlite_store._FORMAT": 1,
+        "serving/stored_predictions._FORMAT": 1,
         "sources/scan.READER_VERSION": 1,
         "steps/champion.CODE_VERSION": 1,
         "steps/decision.CODE_VERSION": 2,

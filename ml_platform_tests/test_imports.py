@@ -59,3 +59,11 @@ def test_the_code_location_loads_no_trainer_and_no_report() -> None:
 def test_steps_load_no_dagster() -> None:
     # The core takes values: only `ml_platform.orchestration` knows who runs it.
     assert "dagster" not in _loaded("import ml_platform.runtime.planner, ml_platform.steps.all_steps")
+
+
+def test_a_worker_of_the_service_loads_no_lake_and_no_orchestration() -> None:
+    modules = ("app", "service", "filling_faults", "access")
+    program = "; ".join(f"import ml_platform.serving.rest.{module}" for module in modules)
+    loaded = _loaded(f"{program}; import ml_platform.serving.sqlite_store, uvicorn")
+    assert "fastapi" in loaded
+    assert not {"dagster", "evidently", "pandas", "sqlalchemy", "dataframely", "sklearn", "matplotlib"} & loaded

@@ -10,8 +10,10 @@ def catalog_rows(lake: Lake, sql: str) -> list[tuple[Any, ...]]:
     """The result of a query of the catalog's tables, in which {catalog} stands before each name.
 
     SQLite answers it itself, and gives numbers as text: a join costs 1 ms there, and 11 where DuckDB reads the tables.
-    The first question of a transaction costs 3 ms more. Inside `Lake.reading()` equal queries run once.
+    Inside `Lake.reading()` equal queries run once, and the first of all costs 2 ms more: with it the snapshot is taken.
     """
     if lake.settings.catalog.get_secret_value():
         return lake.rows(sql.format(catalog=f"{METADATA}."))
-    return lake.rows(f"FROM sqlite_query('{METADATA}', {literal(sql.format(catalog=''))})")
+    # DuckDB looks for an unqualified function in the lake first, which takes a snapshot: three quarters of the time.
+    function = "sqlite_query" if lake.is_reading else "system.main.sqlite_query"
+    return lake.rows(f"FROM {function}('{METADATA}', {literal(sql.format(catalog=''))})")

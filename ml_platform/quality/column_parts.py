@@ -26,5 +26,5 @@ class ColumnParts:
         return (cls.of(column) for column in frame)
 
     def whole(self) -> pl.Series:
-        """All parts together, as one: what sorts several puts them together first, beside the parts."""
-        return pl.concat(list(self.parts()), rechunk=True)
+        """All parts together."""
+        return pl.concat(list(self.parts()), rechunk=False)

@@ -1,9 +1,11 @@
 """A profile of each partition of a validated table, as rows: types, nulls, ranges, quantiles, categories, times."""
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ml_platform.lake.transaction import Transaction
@@ -14,6 +16,7 @@ from ml_platform.spec.partitions import WHOLE
 PROFILE_VERSION = 2  # raise it when the profile of equal rows changes; `history` renews older ones
 LEVELS = 200  # with more texts than this, only those of at least 1/200 of the rows are counted
 FORMED = 20_000  # texts whose form is read; of more, evenly drawn ones
+_AT_ONCE = 1_000_000  # values of a column that are looked at together
 DAYS = 1000  # longer spans are not counted by day
 _QUANTILES = {"q01": 0.01, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q99": 0.99}
 _SCHEMA = {
@@ -98,19 +101,37 @@ def _one(column: pl.Series, by_day: bool) -> dict[str, Any]:  # private, and cal
         facts |= {name: _unsigned(quantile(ordered, share)) for name, share in _QUANTILES.items()}
     del ordered  # as large as the column
     if kind.is_numeric() and len(values):
-        numbers = values.cast(pl.Float64).rechunk()  # a sum of parts has other last digits
+        numbers = _as_floats(values)
         facts["mean"], facts["std"] = _unsigned(numbers.mean()), numbers.std()
         del numbers
     if _has_levels(kind, counts.distinct):
         facts["levels"] = _levels(counts)
     if kind == pl.Datetime:
-        hours = dict(values.dt.hour().alias("hour").value_counts(name="n").iter_rows())
+        hours = _tally(values, lambda some: some.dt.hour())
         facts["hours"] = json.dumps([hours.get(hour, 0) for hour in range(24)])
     if by_day:
-        days = values.dt.date().alias("day").value_counts(name="n").sort("day")
-        if days.height <= DAYS:
-            facts["days"] = json.dumps({f"{day:%Y-%m-%d}": count for day, count in days.iter_rows()})
+        days = _tally(values, lambda some: some.dt.date())
+        if len(days) <= DAYS:
+            facts["days"] = json.dumps({f"{day:%Y-%m-%d}": count for day, count in sorted(days.items())})
     return facts
+
+
+def _as_floats(values: pl.Series) -> pl.Series:
+    """In one piece, because a sum of parts has other last digits; nothing else is held beside it."""
+    floats = np.empty(len(values), dtype=np.float64)
+    for start in range(0, len(values), _AT_ONCE):
+        part = values.slice(start, _AT_ONCE)
+        floats[start : start + len(part)] = part.cast(pl.Float64).to_numpy()
+    return pl.Series(floats)
+
+
+def _tally(values: pl.Series, what: Callable[[pl.Series], pl.Series]) -> Counter[Any]:
+    """How often each result of `what` comes, some values at a time."""
+    tally: Counter[Any] = Counter()
+    for start in range(0, len(values), _AT_ONCE):
+        results = what(values.slice(start, _AT_ONCE)).alias("result")
+        tally.update(dict(results.value_counts(name="n").iter_rows()))
+    return tally
 
 
 def quantile(ordered: pl.Series, share: float) -> float | None:

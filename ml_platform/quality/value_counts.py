@@ -66,19 +66,19 @@ def _counted_texts(parts: Callable[[], Iterable[pl.Series]], count: int) -> Iter
     """`value` and `n`, each value in one of the frames. The parts are read once for every _HELD values."""
     buckets, turns = max(1, -(-count // _AT_ONCE)), max(1, -(-count // _HELD))
     for turn in range(turns):
-        held, numbers = [], []
+        counted = []
         for part in parts():
             values = part.drop_nulls().alias("value")
-            bucket = (values.hash() % buckets).cast(pl.UInt32)
             if turns > 1:
-                mine = bucket % turns == turn
-                values, bucket = values.filter(mine), bucket.filter(mine)
-            held.append(values)
-            numbers.append(bucket)
-        values, bucket = pl.concat(held), pl.concat(numbers)
-        del held, numbers
+                values = values.filter(values.hash() % buckets % turns == turn)
+            counted.append(values.value_counts(name="n"))  # few values that come often take no room then
+        together = pl.concat(counted)
+        several = len(counted) > 1
+        del counted
+        bucket = together["value"].hash() % buckets
         for number in range(turn, buckets, turns):
-            yield values.filter(bucket == number).value_counts(name="n")
+            mine = together.filter(bucket == number) if buckets > 1 else together
+            yield mine.group_by("value").agg(pl.col("n").sum()) if several else mine
 
 
 def _runs(ordered: pl.Series) -> Iterator[pl.DataFrame]:

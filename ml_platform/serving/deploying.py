@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.filling import fill
+from ml_platform.serving.filling_predictions import fill_predictions
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, OnlineStore
-from ml_platform.serving.stored_predictions import fill_predictions, predictions_fingerprint
+from ml_platform.serving.stored_predictions import predictions_fingerprint
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at, changed
 from ml_platform.state.stores import Stores

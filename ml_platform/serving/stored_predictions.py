@@ -2,18 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ml_platform.naming import quoted
-from ml_platform.serving.online_store import Filling, OnlineStore
-from ml_platform.spec.durations import EPOCH, since_epoch
-from ml_platform.state import ledger
-from ml_platform.state.stores import Stores
+from ml_platform.serving.online_store import OnlineStore
 
 _FORMAT = 1  # of a stored value
-_ROWS = 10_000  # read at once
 
 
 def predictions_fingerprint(pipeline: str) -> bytes:
@@ -21,58 +14,12 @@ def predictions_fingerprint(pipeline: str) -> bytes:
     return hashlib.sha256(json.dumps(["predictions", _FORMAT, pipeline]).encode()).digest()[:8]
 
 
-def newest_record(stores: Stores, pipeline: str) -> int:
-    """A number that is another one whenever predictions of the pipeline were made."""
-    return ledger.newest_number(stores.state, f"{pipeline}/predictions")
-
-
-def fill_predictions(stores: Stores, pipeline: str, store: OnlineStore, span: timedelta | None) -> Filling:
-    """Store the newest prediction of each key; what is on record of it.
-
-    span: how long before the newest prediction time one may lie; None: any. Without prediction times all are stored.
-    Nothing is written where the store has the newest ones.
-    """
-    record, name = newest_record(stores, pipeline), predictions_fingerprint(pipeline)
-    with stores.reading():
-        table = f"{quoted(pipeline)}.predictions"
-        ((newest,),) = stores.lake.rows(f'SELECT max("at") FROM {table}') if record else ((None,),)
-        horizon = newest - span if newest is not None and span is not None else None
-        filling = Filling(f"{pipeline}.predictions", record, horizon, None, datetime.now(UTC))
-        earlier = store.fillings().get(name)
-        if earlier is not None and (earlier.record_number, earlier.horizon) == (record, horizon):
-            return earlier
-        return store.fill(name, _values(stores, pipeline, name, horizon) if record else (), filling)
-
-
 def stored_prediction(store: OnlineStore, pipeline: str, key: str) -> dict[str, Any] | None:
     """The newest prediction of a key: `at`, `score`, `scores`, `class`, `version`, `scored_at`; None without one."""
-    [value] = store.read([_name(predictions_fingerprint(pipeline), key)])
+    [value] = store.read([prediction_name(predictions_fingerprint(pipeline), key)])
     return None if value is None else dict(json.loads(value))
 
 
-def _name(prefix: bytes, key: str) -> bytes:
+def prediction_name(prefix: bytes, key: str) -> bytes:
+    """The name of the value of a key."""
     return prefix + b"=" + key.encode("utf-8", "surrogatepass")  # the prefix alone names the bounds
-
-
-def _values(stores: Stores, pipeline: str, prefix: bytes, horizon: datetime | None) -> Iterator[tuple[bytes, bytes]]:
-    scored_at = {
-        record.partition: record.recorded_at.isoformat()
-        for record in ledger.latest(stores.state, f"{pipeline}/predictions").values()
-    }
-    newest = stores.lake.connection.execute(
-        f'SELECT key, epoch_us("at"), score, scores, class, version, _partition FROM {quoted(pipeline)}.predictions '
-        f"WHERE role = 'champion' AND (? IS NULL OR epoch_us(\"at\") >= ?) QUALIFY row_number() OVER "
-        f'(PARTITION BY key ORDER BY "at" DESC NULLS LAST, _partition DESC) = 1',
-        [None if horizon is None else since_epoch(horizon)] * 2,
-    )
-    while rows := newest.fetchmany(_ROWS):
-        for key, at, score, scores, class_name, version, partition in rows:
-            value = {
-                "at": None if at is None else (EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds"),
-                "score": score,
-                "scores": scores,
-                "class": class_name,
-                "version": version,
-                "scored_at": scored_at[partition],
-            }
-            yield _name(prefix, key), json.dumps(value).encode()

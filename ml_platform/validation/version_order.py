@@ -6,23 +6,27 @@ its arrival on. The id of a file is a hash, so nothing is ordered by it.
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from ml_platform.naming import literal, quoted
-from ml_platform.state.database import State
-from ml_platform.state.files import versions
+
+if TYPE_CHECKING:
+    from ml_platform.state.database import State
 
 PATH, ROW = "_path", "_row"
 # Ascending: from the oldest version to the newest. A version that stands has no end.
 _AGE = ("_arrival", "coalesce(_superseded_at, TIMESTAMPTZ 'infinity')", PATH, ROW)
 
 
-def validated(state: State, table: str, *, keyed: bool) -> str:
+def validated(state: "State", table: str, *, keyed: bool) -> str:
     """What to select a validated table from: with `_path` where it has no key, since ties are broken by it."""
     return f"validated.{quoted(table)}" if keyed else with_paths(state, table)
 
 
-def with_paths(state: State, table: str) -> str:
+def with_paths(state: "State", table: str) -> str:
     """A query of `validated.<table>` with `_path`, the path of each row's file. The order below reads it."""
+    from ml_platform.state.files import versions  # serving orders versions too, and has no state
+
     return with_paths_of(table, {version.file_id: version.path for version in versions(state, table)})
 
 

@@ -9,7 +9,9 @@ import pytest
 
 from ml_platform_tests import scenario
 from ml_platform_tests.built_once import built_once
+from ml_platform_tests.dagster_home import make_home
 from ml_platform_tests.declarations import trips_and_churn
+from ml_platform_tests.examples import threads
 from ml_platform_tests.world import world
 
 
@@ -31,12 +33,10 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty data folder, the town's declarations and a home for Dagster, in the environment; where data go."""
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    home = make_home(tmp_path / "home")
     monkeypatch.setenv("ML_PLATFORM_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("ML_PLATFORM_PIPELINES", '["ml_platform_tests.declarations.trips_and_churn"]')
-    monkeypatch.setenv("ML_PLATFORM_THREADS", "2")
+    monkeypatch.setenv("ML_PLATFORM_THREADS", str(threads()))
     monkeypatch.setenv("ML_PLATFORM_LOCK_TIMEOUT", "20")
     monkeypatch.setenv("DAGSTER_HOME", str(home))
     monkeypatch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")

@@ -89,10 +89,9 @@ class Daemon:
 def daemon_in(folder: Path, *declared: str) -> Iterator[Daemon]:
     """An empty platform in a folder, with the pipelines of the modules `declared`, and its daemon."""
     workspaces._workspaces.clear()
-    with platform_in(folder, *declared) as platform, warnings.catch_warnings():
+    with platform_in(folder, *declared, config=CONFIG) as platform, warnings.catch_warnings():
         # Dagster 1.13 (2026-11) reads a property that it deprecated itself, where a daemon loads its code in-process.
         warnings.filterwarnings("ignore", "Property `ScheduleDefinition.environment_vars`", DeprecationWarning)
-        (folder / "dagster" / "dagster.yaml").write_text(CONFIG)
         target = LoadableTargetOrigin(executable_path=sys.executable, module_name="ml_platform.definitions")
         origin = InProcessCodeLocationOrigin(target, location_name="ml_platform")
         with (

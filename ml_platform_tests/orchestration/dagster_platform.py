@@ -15,6 +15,7 @@ from ml_platform.runtime.ranges import divided
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.steps.all_steps import planner
+from ml_platform_tests.dagster_home import make_home
 
 
 @dataclass
@@ -39,15 +40,17 @@ class Platform:
 
 
 @contextmanager
-def platform_in(folder: Path, *declared: str) -> Iterator[Platform]:
-    """An empty platform in a folder, with the pipelines of the modules `declared`; the environment says so too."""
+def platform_in(folder: Path, *declared: str, config: str = "") -> Iterator[Platform]:
+    """An empty platform in a folder, with the pipelines of the modules `declared`; the environment says so too.
+
+    Dagster's home is beside its data. `config`: YAML for its `dagster.yaml`, beside the storages that users get.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ML_PLATFORM_DATA", str(folder / "data"))
         patch.setenv("ML_PLATFORM_PIPELINES", json.dumps(declared))
         patch.setenv("ML_PLATFORM_THREADS", "1")
-        patch.setenv("DAGSTER_HOME", str(folder / "dagster"))
+        patch.setenv("DAGSTER_HOME", str(make_home(folder / "dagster", config)))
         patch.setenv("DAGSTER_DISABLE_TELEMETRY", "1")
-        (folder / "dagster").mkdir()
         platform = Platform(Settings())
         yield platform
         platform.ws.close()

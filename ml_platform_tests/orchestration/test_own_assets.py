@@ -13,6 +13,7 @@ from ml_platform.errors import OrderError
 from ml_platform.lake.connection import Lake
 from ml_platform.orchestration.workspaces import workspace_for
 from ml_platform.settings import Settings
+from ml_platform_tests.dagster_home import make_home
 from ml_platform_tests.orchestration.foreign_project import loaded, project
 
 ALONE = "ml_platform_tests.declarations.trips_on_request"
@@ -43,8 +44,7 @@ def shop(february: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[d
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ML_PLATFORM_DATA", str(root / "data"))
         patch.setenv("ML_PLATFORM_THREADS", "1")
-        patch.setenv("DAGSTER_HOME", str(root / "dagster"))
-        (root / "dagster").mkdir()
+        patch.setenv("DAGSTER_HOME", str(make_home(root / "dagster")))
         yield loaded(defs)
         workspace_for(Settings(pipelines=[f"{ALONE}:trip_delay"])).lake.close()
 

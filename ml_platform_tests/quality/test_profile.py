@@ -1,6 +1,8 @@
 """What a profile says of a column."""
 
 import json
+from datetime import datetime
+from functools import partial
 from itertools import permutations
 
 import polars as pl
@@ -54,3 +56,25 @@ def test_texts_in_parts_have_the_profile_of_all_at_once(texts: list[str | None],
     assert at_once.select("rows", "nulls", "distinct").row(0) == (len(whole), whole.null_count(), values.n_unique())
     assert at_once.select("min", "max").row(0) == (values.min(), values.max())
     assert at_once["forms"].item() == (drawn if values.n_unique() > levels else None)
+
+
+@given(moments=st.lists(st.datetimes(), min_size=1, max_size=10), numbers=_NUMBERS)
+def test_columns_that_are_looked_at_in_parts_have_the_profile_of_all_at_once(
+    moments: list[datetime], numbers: list[float]
+) -> None:
+    columns = [pl.Series("at", moments, dtype=pl.Datetime("us")), pl.Series("x", numbers)]
+    cut = [ColumnParts(column.name, column.dtype, partial(_halves, column)) for column in columns]
+    at_once = profile(map(ColumnParts.of, columns), "t", "p", "k", "at")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "_AT_ONCE", 3)
+        patched.setattr(value_counts, "_AT_ONCE", 3)
+        assert str(profile(cut, "t", "p", "k", "at").rows()) == str(at_once.rows())
+    hours = json.loads(at_once["hours"][0])
+    assert [sum(moment.hour == hour for moment in moments) for hour in range(24)] == hours
+    assert sum(json.loads(at_once["days"][0]).values()) == len(moments)
+    whole = columns[1].cast(pl.Float64).rechunk()
+    assert repr(at_once["std"][1]) == repr(whole.std()) and at_once["mean"][1] == whole.mean()
+
+
+def _halves(column: pl.Series) -> list[pl.Series]:
+    return [column[: len(column) // 2], column[len(column) // 2 :]]

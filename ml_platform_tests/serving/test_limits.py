@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from ml_platform.serving.deploying import deploy_champion
-from ml_platform.serving.rest import app as application
+from ml_platform.serving.rest import exchange
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.app import create_app
 from ml_platform.serving.rest.service import Service
@@ -47,7 +47,7 @@ def posted(service: Service, *bodies: bytes | AsyncIterator[bytes]) -> list[http
 def test_a_body_that_does_not_arrive_is_given_up(
     service: tuple[Service, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "_BODY_SECONDS", 0.05)
+    monkeypatch.setattr(exchange, "BODY_SECONDS", 0.05)
 
     async def never_whole() -> AsyncIterator[bytes]:
         yield b'{"rows": ['
@@ -60,7 +60,7 @@ def test_a_body_that_does_not_arrive_is_given_up(
 def test_more_larger_requests_than_may_wait_are_asked_to_come_again(
     service: tuple[Service, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "_WAITING", 2)
+    monkeypatch.setattr(exchange, "WAITING", 2)
     answers = posted(service[0], *[service[1]] * 4)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
     assert {answer.headers.get("retry-after") for answer in answers if answer.status_code == 429} == {"1"}

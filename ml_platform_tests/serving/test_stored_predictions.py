@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.filling_predictions import fill_predictions
 from ml_platform.serving.sqlite_store import SQLiteStore
-from ml_platform.serving.stored_predictions import fill_predictions, stored_prediction
+from ml_platform.serving.stored_predictions import stored_prediction
 from ml_platform_tests.conftest import OpenWorld
 
 

@@ -1,5 +1,6 @@
 """An old lake is carried over once: with a copy of its catalog, and to its end after an interruption."""
 
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -29,6 +30,14 @@ SLICES = slices_of(PIPELINES)
 def settings(tmp_path: Path) -> Settings:
     """Those of an old lake that no newer code has opened yet."""
     return unpack(tmp_path / "data")
+
+
+@pytest.fixture(scope="module")
+def carried_over(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Those of a lake that was carried over without a disturbance; whoever writes to it copies it."""
+    settings = unpack(tmp_path_factory.mktemp("carried_over") / "data")
+    Workspace.open(settings, SLICES).close()
+    return settings
 
 
 def _counts(settings: Settings) -> dict[str, int]:
@@ -81,9 +90,9 @@ def test_sql_as_the_first_command_carries_an_old_lake_over(settings: Settings) -
     assert counted.frame.item() >= len(expected()["materializations"])
 
 
-def test_two_processes_that_open_an_old_lake_at_once_carry_it_over_once(settings: Settings, tmp_path: Path) -> None:
-    alone = unpack(tmp_path / "alone")
-    Workspace.open(alone, SLICES).close()
+def test_two_processes_that_open_an_old_lake_at_once_carry_it_over_once(
+    settings: Settings, carried_over: Settings
+) -> None:
     opens = (
         "import sys; from pathlib import Path; from ml_platform.runtime.workspace import Workspace;"
         "from ml_platform_tests.state.test_carrying_over import SLICES; from ml_platform.settings import Settings;"
@@ -93,7 +102,7 @@ def test_two_processes_that_open_an_old_lake_at_once_carry_it_over_once(settings
     opening = [subprocess.Popen(program, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     ended = [(process.communicate()[1], process.returncode) for process in opening]
     assert [code for _, code in ended] == [0, 0], ended
-    assert _counts(settings) == _counts(alone)
+    assert _counts(settings) == _counts(carried_over)
 
 
 def test_a_new_lake_needs_no_carrying_over(tmp_path: Path) -> None:
@@ -104,8 +113,9 @@ def test_a_new_lake_needs_no_carrying_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", ["deleted", "emptied", "older"])
 def test_a_lake_refuses_a_state_that_is_lost_or_older_and_changes_nothing(
-    settings: Settings, lost: str, tmp_path: Path
+    carried_over: Settings, lost: str, tmp_path: Path
 ) -> None:
+    settings = carried_over.model_copy(update={"data": Path(shutil.copytree(carried_over.data, tmp_path / "data"))})
     with closing(Workspace.open(settings, SLICES)) as workspace:
         publish(workspace)
     file = settings.lake / "state.sqlite"
@@ -127,10 +137,8 @@ def test_a_lake_refuses_a_state_that_is_lost_or_older_and_changes_nothing(
 
 @pytest.mark.parametrize("killed_in", ["_back_up", "_copy", "_drop"])
 def test_what_was_interrupted_is_carried_over_by_the_next_opening(
-    settings: Settings, killed_in: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    settings: Settings, carried_over: Settings, killed_in: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = unpack(tmp_path / "undisturbed")
-    Workspace.open(whole, SLICES).close()
     original = getattr(old_lakes, killed_in)
 
     def killed(*arguments: object) -> None:
@@ -141,8 +149,8 @@ def test_what_was_interrupted_is_carried_over_by_the_next_opening(
         patch.setattr(old_lakes, killed_in, killed)
         Workspace.open(settings, SLICES)
     Workspace.open(settings, SLICES).close()
-    assert _counts(settings) == _counts(whole)
-    assert _tables(settings) == _tables(whole)
+    assert _counts(settings) == _counts(carried_over)
+    assert _tables(settings) == _tables(carried_over)
 
 
 def test_the_story_of_an_old_lake_is_told_in_the_lake_again(settings: Settings) -> None:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from ml_platform.serving.rest.answers import Answer, InvalidRequest, Refusal
+from ml_platform.serving.rest.open_inference import InferenceRequest
 from ml_platform.serving.rest.service import ServedVersion
 
 READING: dict[int, type[Answer]] = dict.fromkeys([401, 403], Refusal)
@@ -30,16 +31,19 @@ _MEANINGS = {
     500: "The service failed",
     503: "Not ready",
 }
+_PART = "#/components/schemas/{model}"
 _PREDICT = "/v1/pipelines/{name}/predict"
 _KEY = {"type": "http", "scheme": "bearer"}
 
 
 def route(
-    summary: str, answer: type[Answer] | None, refusals: Mapping[int, type[Answer]] | None = None
+    summary: str, answer: type[Answer] | None, refusals: Mapping[int, type[Answer] | None] | None = None
 ) -> dict[str, Any]:
     """What FastAPI is told of a route: its summary, its answer in JSON if it is one, and its refusals by code."""
     answers = {**({200: answer} if answer else {}), 400: Refusal, **(refusals or {})}
-    responses = {code: {"model": model, "description": _MEANINGS[code]} for code, model in answers.items()}
+    responses = {
+        code: {"description": _MEANINGS[code], **({"model": model} if model else {})} for code, model in answers.items()
+    }
     return {"summary": summary, "response_model": None, "responses": responses}
 
 
@@ -51,13 +55,14 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
     parts = document.setdefault("components", {}).setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError"):
         parts.pop(unused, None)
+    for path, operations in document["paths"].items():
+        if path.endswith("/infer"):
+            operations["post"]["requestBody"] = _body(InferenceRequest.model_json_schema(ref_template=_PART), parts)
     generic = document["paths"].pop(_PREDICT)["post"]
     for served_version in served:
         name = served_version.deployment.pipeline
-        schema = served_version.request.json_schema(ref_template=f"#/components/schemas/{name}_{{model}}")
-        for part, definition in schema.pop("$defs", {}).items():
-            parts[f"{name}_{part}"] = definition
-        body = {"required": True, "content": {"application/json": {"schema": schema}}}
+        schema = served_version.request.json_schema(ref_template=_PART.replace("{model}", f"{name}_{{model}}"))
+        body = _body(schema, parts, f"{name}_")
         post = {key: item for key, item in generic.items() if key != "parameters"}
         post |= {"requestBody": body, "operationId": f"predict_{name}", "summary": f"Predictions of {name}"}
         document["paths"][_PREDICT.format(name=name)] = {"post": post}
@@ -67,3 +72,10 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
         for operation in operations:
             operation["security"] = [{"key": []}] if "401" in operation["responses"] else []
     return document
+
+
+def _body(schema: dict[str, Any], parts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A request body of that schema, whose definitions go to `parts`."""
+    for part, definition in schema.pop("$defs", {}).items():
+        parts[f"{prefix}{part}"] = definition
+    return {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -72,7 +72,7 @@ def parsed(request: Any) -> Request:
 
     Raises FeatureError when there is not one entry of `overrides` for each row.
     """
-    rows = [dict(row) for row in request.rows]
+    rows = [dict(vars(row)) for row in request.rows]
     overrides = getattr(request, "overrides", None) or [None] * len(rows)
     if len(overrides) != len(rows):
         raise FeatureError(

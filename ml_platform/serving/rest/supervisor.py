@@ -13,6 +13,7 @@ from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.filling import newest_validated_record
+from ml_platform.serving.filling_predictions import newest_record
 from ml_platform.serving.log_mover import move
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment
@@ -21,7 +22,6 @@ from ml_platform.serving.rest.folders import logs_folder, store_path
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.workers import Workers
 from ml_platform.serving.sqlite_store import SQLiteStore
-from ml_platform.serving.stored_predictions import newest_record
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores

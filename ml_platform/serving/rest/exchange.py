@@ -1,0 +1,147 @@
+"""What all routes share: the body of a request, the answers of a version, and refusals."""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fastapi import Request, Response
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
+from ml_platform.serving.rest.request_model import Request as Asked
+from ml_platform.serving.rest.service import ServedVersion, Service
+
+BODY_BYTES = 4_000_000
+BODY_SECONDS = 20.0  # for a body to arrive
+WAITING = 32  # requests that may wait for the thread of larger ones
+_INLINE = 4  # rows that are answered without another thread; more would keep health checks waiting
+_LATER = {"retry-after": "1"}
+_REMEDIES = {
+    401: "Send one of ML_PLATFORM_API_KEYS as `Authorization: Bearer KEY`.",
+    403: "Use a key with that scope, or add the scope to this one in ML_PLATFORM_API_KEYS.",
+}
+_AS_TEXT = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Refused(Exception):  # it is an answer
+    """A request that is not answered.
+
+    Args:
+        code: Of HTTP.
+        error: What is wrong, as a sentence.
+        remedy: How to mend it, as a sentence.
+        pipeline: Which one was asked; empty where none was.
+        headers: Of the answer.
+        details: Further fields of the answer.
+    """
+
+    def __init__(
+        self,
+        code: int,
+        error: str,
+        remedy: str,
+        pipeline: str = "",
+        headers: Mapping[str, str] | None = None,
+        **details: Any,
+    ) -> None:
+        super().__init__(error)
+        self.code, self.pipeline, self.headers = code, pipeline, headers
+        self.body = {"error": error, "remedy": remedy, **details}
+
+    @classmethod
+    def of_router(cls, error: HTTPException) -> "Refused":
+        """What the router or a missing key refuses."""
+        remedy = _REMEDIES.get(error.status_code, "See /openapi.json for what can be asked.")
+        return cls(error.status_code, f"{error.detail}.", remedy, headers=error.headers)
+
+    @classmethod
+    def of_invalid(cls, error: ValidationError, pipeline: str) -> "Refused":
+        """Which fields are wrong, and why; the first ten."""
+        fields = [
+            {"field": ".".join(str(part) for part in one["loc"]) or "body", "reason": one["msg"]}
+            for one in error.errors(include_url=False, include_context=False, include_input=False)[:10]
+        ]
+        remedy = "See /openapi.json for the fields of a request."
+        return cls(422, "The request is not valid.", remedy, pipeline, fields=fields, count=error.error_count())
+
+    @classmethod
+    def of_platform(cls, code: int, error: PlatformError, pipeline: str = "") -> "Refused":
+        """An error of the platform, by its own sentences."""
+        return cls(code, error.what, error.remedy, pipeline)
+
+    def response(self, service: Service) -> Response:
+        """The answer, which counts as an error."""
+        service.metrics.error(self.pipeline, self.code)
+        return as_json(self.body, self.code, self.headers)
+
+
+def as_json(value: Any, code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """An answer in JSON."""
+    return Response(_AS_TEXT(value), code, dict(headers) if headers else None, "application/json")
+
+
+def served_version(service: Service, pipeline: str) -> ServedVersion:
+    """The version that answers for a pipeline. Raises Refused when none does."""
+    served = service.served.get(pipeline)
+    if served is not None:
+        return served
+    if fault := service.faults.get(pipeline):
+        raise Refused(503, fault, "See /readyz.", pipeline)
+    names = ", ".join(sorted(service.served)) or "none"
+    raise Refused(404, "There is no such pipeline.", f"Those that answer: {names}.")
+
+
+async def body_of(request: Request, pipeline: str) -> bytes:
+    """The body of a request. Raises Refused for one that is not declared as JSON, too large or too slow."""
+    # A page of another site may send plain text or a form without being asked, and JSON only with our consent. Its
+    # browser names the page as the Origin; clients of the Open Inference Protocol name neither it nor a type.
+    kind = request.headers.get("content-type", "" if "origin" in request.headers else "application/json")
+    if kind.partition(";")[0].strip().lower() != "application/json":
+        remedy = "Send the header `content-type: application/json`."
+        raise Refused(415, "The body is not declared as JSON.", remedy, pipeline)
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > BODY_BYTES:  # whatever its header says
+                    raise Refused(413, f"The body is larger than {BODY_BYTES:,} bytes.", "Send fewer rows.", pipeline)
+                parts.append(part)
+    except TimeoutError:
+        raise Refused(408, f"The body took more than {BODY_SECONDS:.0f} seconds.", "Send it again.", pipeline) from None
+    return b"".join(parts)
+
+
+async def answers_of(
+    service: Service, served: ServedVersion, body: bytes, parsed: Callable[[bytes], Asked], started: float
+) -> list[dict[str, Any]]:
+    """The answers for a body, in the order of its rows.
+
+    Args:
+        service: Answers.
+        served: The version that is asked.
+        body: As it came.
+        parsed: Reads it. May raise ValidationError and FeatureError.
+        started: When the request came, by `time.perf_counter`.
+
+    Raises:
+        Refused: When the body is not valid, cannot be answered, or has to wait for too many others.
+    """
+    name = served.deployment.pipeline
+    try:
+        asked = parsed(body)
+        service.metrics.stage(name, "parse", time.perf_counter() - started)
+        if len(asked.rows) <= _INLINE:
+            return service.predict(served, asked)
+        if service.waiting >= WAITING:
+            raise Refused(429, "Too many larger requests wait.", "Ask again in a second.", name, _LATER)
+        return await service.predict_beside(served, asked)
+    except ValidationError as error:
+        raise Refused.of_invalid(error, name) from None
+    except (FeatureError, ScoringError) as error:
+        raise Refused.of_platform(422, error, name) from None
+    except ServingError as error:
+        raise Refused.of_platform(503, error, name) from None

@@ -1,0 +1,142 @@
+"""The Open Inference Protocol (version 2, REST): tensors of a request become rows, and answers become tensors.
+
+Each column of an example is a tensor of shape [n] or [n, 1]. Null is a missing value. A time, a date and a decimal are
+BYTES: their text, as in the service's own requests.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field
+
+from ml_platform.errors import FeatureError
+from ml_platform.features.definition import FeatureDefinition
+
+_INTEGERS = {"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"}
+_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=True)
+
+
+class Tensor(BaseModel):
+    """One input of a request."""
+
+    model_config = _CONFIG
+
+    name: str
+    shape: Annotated[list[int], Field(min_length=1, max_length=2)]
+    datatype: str
+    parameters: dict[str, Any] | None = None
+    data: list[Any]
+
+
+class RequestedOutput(BaseModel):
+    """An output that a request asks for."""
+
+    model_config = _CONFIG
+
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class InferenceRequest(BaseModel):
+    """The body of a request."""
+
+    model_config = _CONFIG
+
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    inputs: Annotated[list[Tensor], Field(min_length=1)]
+    outputs: list[RequestedOutput] | None = None
+
+
+def datatype(dtype: pl.DataType) -> str:
+    """The protocol's name of a column's type.
+
+    >>> datatype(pl.Int8()), datatype(pl.Float64()), datatype(pl.Date())
+    ('INT8', 'FP64', 'BYTES')
+    """
+    if str(dtype) in _INTEGERS:
+        return str(dtype).upper()
+    if dtype.is_float():
+        return "FP32" if dtype == pl.Float32 else "FP64"
+    return "BOOL" if dtype == pl.Boolean else "BYTES"
+
+
+def metadata(definition: FeatureDefinition, name: str, version: int) -> dict[str, Any]:
+    """What the protocol says of a model: its inputs and outputs."""
+    inputs = [
+        {"name": column, "datatype": datatype(dtype), "shape": [-1]} for column, dtype in definition.row_schema.items()
+    ]
+    outputs = [{"name": output, "datatype": kind, "shape": [-1]} for output, kind in _OUTPUTS.items()]
+    described = {"name": name, "versions": [str(version)], "platform": "ml_platform"}
+    return {**described, "inputs": inputs, "outputs": outputs}
+
+
+def rows_of(request: InferenceRequest, definition: FeatureDefinition) -> list[dict[str, Any]]:
+    """The examples of a request as JSON values, by row.
+
+    Raises:
+        FeatureError: For a tensor that is none of the columns, of another datatype or shape, sent twice, with a NaN, or
+            as binary data.
+    """
+    columns: dict[str, list[Any]] = {}
+    for tensor in request.inputs:
+        dtype = definition.row_schema.get(tensor.name)
+        if dtype is None:
+            raise FeatureError(f"{tensor.name} is no input.", remedy=f"Send {', '.join(definition.row_schema)}.")
+        if tensor.name in columns:
+            raise FeatureError(f"{tensor.name} is sent twice.", remedy="Send each input once.")
+        if tensor.datatype != datatype(dtype):
+            raise FeatureError(
+                f"{tensor.name} has the datatype {tensor.datatype}.", remedy=f"Send it as {datatype(dtype)}."
+            )
+        columns[tensor.name] = _values(tensor)
+    if len({len(values) for values in columns.values()}) != 1:
+        raise FeatureError("The inputs have different numbers of rows.", remedy="Send one value a row in each of them.")
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def check_outputs(request: InferenceRequest) -> None:
+    """Raise FeatureError when a request asks for an output that there is not."""
+    for output in request.outputs or ():
+        if output.name not in _OUTPUTS:
+            raise FeatureError(f"{output.name} is no output.", remedy=f"Ask for {', '.join(_OUTPUTS)}.")
+
+
+def response(
+    request: InferenceRequest, name: str, version: int, answers: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The answers as tensors; those that the request names, else all that have values."""
+    asked = [output.name for output in request.outputs or ()]
+    outputs = []
+    for output, kind in _OUTPUTS.items():
+        values = [answer[output] for answer in answers]
+        shape = [len(values)]
+        if output == "scores":
+            if values[0] is None:
+                continue  # it has one score only
+            shape.append(len(values[0]))
+            values = [score for scores in values for score in scores]
+        if (output in asked) if asked else any(value is not None for value in values):
+            outputs.append({"name": output, "datatype": kind, "shape": shape, "data": values})
+    echoed = {"id": request.id} if request.id is not None else {}
+    return {"model_name": name, "model_version": str(version), **echoed, "outputs": outputs}
+
+
+_OUTPUTS = {"score": "FP64", "scores": "FP64", "class": "BYTES", "id": "BYTES", "key": "BYTES"}
+
+
+def _values(tensor: Tensor) -> list[Any]:
+    """The values of a tensor, one a row: data may come flat or nested."""
+    if tensor.parameters and "binary_data_size" in tensor.parameters:
+        raise FeatureError(f"{tensor.name} comes as binary data.", remedy="Send its values as JSON: binary_data=False.")
+    values = tensor.data
+    if len(tensor.shape) == 2 and all(isinstance(value, list) and len(value) == 1 for value in values):
+        values = [value for (value,) in values]
+    if tensor.shape != [len(values), 1][: len(tensor.shape)]:
+        problem = f"{tensor.name} has {len(values)} values and the shape {tensor.shape}."
+        raise FeatureError(problem, remedy="Send the shape [n] or [n, 1].")
+    if any(isinstance(value, float) and math.isnan(value) for value in values):
+        raise FeatureError(f"{tensor.name} holds NaN.", remedy="Send null for a missing value.")
+    return values
