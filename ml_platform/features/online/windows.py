@@ -1,4 +1,4 @@
-"""Windows from stored rows (S9): running sums over the rows of the widest span, looked up where each span begins."""
+"""Windows from stored rows (S9): sums over the rows of each span, found by where it begins in the order of clocks."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
