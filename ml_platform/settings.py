@@ -24,6 +24,7 @@ _LEAST = 10_000_000  # bytes; with less DuckDB opens no lake
 _CENTURY = 36_500.0  # days
 DEEPEST = 100  # the greatest nesting that the readers of JSON and Parquet take
 _FILLED = re.compile(r"\{[A-Z_]+\}")  # a placeholder of DuckLake's statements, such as {DATA_PATH}
+_REDIS = ("redis://", "rediss://", "unix://")
 _BETWEEN = re.compile(r"[,\s]+(?=[A-Za-z][\w+-]*://)")  # an address may hold commas of its own
 
 
@@ -90,6 +91,7 @@ class Settings(FileLimits, BaseSettings):
     lock_timeout: float = Field(default=600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
+    online_store: SecretStr = SecretStr("")  # redis:// address of the online store; empty: a file below `data`
     online_days: float = Field(
         default=1.0, ge=0, le=_CENTURY, allow_inf_nan=False
     )  # how long before the newest row a request's prediction time may lie
@@ -139,6 +141,15 @@ class Settings(FileLimits, BaseSettings):
         for address in _addresses(alerts.get_secret_value()):
             hide_alert_address(address)
         return alerts
+
+    @field_validator("online_store")
+    @classmethod
+    def _is_of_redis(cls, online_store: SecretStr) -> SecretStr:
+        address = online_store.get_secret_value()
+        hide_database_address(address)
+        if address and not address.startswith(_REDIS):
+            raise ValueError("it is no address of Redis: write redis://:password@host:6379/0")
+        return online_store
 
     @field_validator("api_keys")
     @classmethod

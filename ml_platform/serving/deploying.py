@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.filling import fill
-from ml_platform.serving.filling_predictions import fill_predictions
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, OnlineStore
 from ml_platform.serving.stored_predictions import predictions_fingerprint
@@ -29,7 +28,6 @@ def deploy_champion(
     version = versions.version(stores.state, pipeline, champion)
     bundle = bundles.load(stores.blobs, version.bundle)
     fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span)
-    fill_predictions(stores, pipeline, store, answered_span)
     deployed = store.deployments().get(pipeline)
     if deployed is not None and (deployed.version, deployed.bundle) == (champion, version.bundle):
         return deployed

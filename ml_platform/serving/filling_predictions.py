@@ -38,24 +38,28 @@ def fill_predictions(stores: Stores, pipeline: str, store: OnlineStore, span: ti
 
 
 def _values(stores: Stores, pipeline: str, prefix: bytes, horizon: datetime | None) -> Iterator[tuple[bytes, bytes]]:
-    scored_at = {
-        record.partition: record.recorded_at.isoformat()
-        for record in ledger.latest(stores.state, f"{pipeline}/predictions").values()
-    }
+    # A pipeline without partitions keeps the rows of earlier runs beside those of its newest record.
+    records = ledger.history(stores.state, f"{pipeline}/predictions")
+    by_run = {(one.partition, one.run_id): one.recorded_at.isoformat() for one in records}
+    newest_of = {one.partition: one.recorded_at.isoformat() for one in records}
     newest = stores.lake.connection.execute(
-        f'SELECT key, epoch_us("at"), score, scores, class, version, _partition FROM {quoted(pipeline)}.predictions '
-        f"WHERE role = 'champion' AND (? IS NULL OR epoch_us(\"at\") >= ?) QUALIFY row_number() OVER "
-        f'(PARTITION BY key ORDER BY "at" DESC NULLS LAST, _partition DESC) = 1',
+        f'SELECT key, epoch_us("at"), score, scores, class, version, _partition, run_id '
+        f"FROM {quoted(pipeline)}.predictions WHERE role = 'champion' AND (? IS NULL OR epoch_us(\"at\") >= ?) "
+        f"QUALIFY row_number() OVER "
+        f'(PARTITION BY key ORDER BY "at" DESC NULLS LAST, version DESC, _partition DESC) = 1',
         [None if horizon is None else since_epoch(horizon)] * 2,
     )
     while rows := newest.fetchmany(_ROWS):
-        for key, at, score, scores, class_name, version, partition in rows:
+        for key, at, score, scores, class_name, version, partition, run_id in rows:
+            scored_at = by_run.get((partition, run_id)) or newest_of.get(partition)
+            if scored_at is None:
+                continue  # its record comes a moment later, and the filling after that
             value = {
                 "at": None if at is None else (EPOCH + timedelta(microseconds=at)).isoformat(timespec="microseconds"),
                 "score": score,
                 "scores": scores,
                 "class": class_name,
                 "version": version,
-                "scored_at": scored_at[partition],
+                "scored_at": scored_at,
             }
             yield prediction_name(prefix, key), json.dumps(value).encode()

@@ -111,7 +111,7 @@ def _move_some(stores: Stores, pipeline: str, segments: list[Path], damages: dic
             except ValueError as damage:
                 damages[segment] = str(damage)
         for day, rows in _by_day(frames):
-            count += tx.append(pipeline, SERVED, rows, partition=day)
+            count += tx.append(pipeline, SERVED, rows, partition=day, evolve=True)
         after(tx, stores.state)
     for segment in segments:
         if segment not in damages:

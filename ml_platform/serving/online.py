@@ -25,7 +25,8 @@ class Prediction:
 
     score, scores and class_name are as in the table of predictions. features: outputs by name. statuses: of each
     looked-up feature, `<prefix>__status` → ok, unknown, assumed, stale or overridden. ages: of the rows behind
-    features that may be stale, `<prefix>__status` → microseconds before the prediction time.
+    features that may be stale, `<prefix>__status` → microseconds from their event to the prediction time, less the
+    offset of the feature: what its `max_age` is compared with.
     """
 
     version: int
@@ -58,6 +59,16 @@ class OnlinePredictor:
     def definition_of(bundle: Bundle) -> FeatureDefinition:
         """The features that a bundle's model reads."""
         return FeatureDefinition.from_json(bundle.definition)
+
+    @property
+    def task(self) -> str:
+        """binary, multiclass or regression."""
+        return self._model.task
+
+    @property
+    def classes(self) -> Sequence[Any]:
+        """The classes, in the order of `scores`."""
+        return self._model.classes or ()
 
     @property
     def by_polars(self) -> tuple[str, ...]:

@@ -1,10 +1,11 @@
 """The online store: what a request cannot bring, by key, filled from the lake."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from struct import Struct
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 from ml_platform.spec.durations import since_epoch
 
@@ -26,6 +27,18 @@ class Filling:
     values: int = 0
     value_bytes: int = 0
 
+    def to_json(self) -> str:
+        """As a store keeps it."""
+        return json.dumps(asdict(self), default=datetime.isoformat)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` gave."""
+        data: dict[str, Any] = json.loads(text)
+        for name in ("horizon", "since", "filled_at"):
+            data[name] = datetime.fromisoformat(data[name]) if data[name] else None
+        return cls(**data)
+
     @property
     def bounds(self) -> "Bounds":
         """What readers need of it."""
@@ -41,6 +54,16 @@ class Deployment:
     version: int
     bundle: str
     deployed_at: datetime
+
+    def to_json(self) -> str:
+        """As a store keeps it."""
+        return json.dumps(asdict(self), default=datetime.isoformat)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """What `to_json` gave."""
+        data = json.loads(text)
+        return cls(**{**data, "deployed_at": datetime.fromisoformat(data["deployed_at"])})
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,13 @@
 """The online store in one SQLite file (WAL): readers never wait, and a filling is one transaction."""
 
-import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from ml_platform.errors import ServingError
 from ml_platform.private_files import create_private
@@ -70,14 +68,14 @@ class SQLiteStore:
             )
             counted = replace(filling, values=count, value_bytes=size)
             connection.execute(
-                "INSERT OR REPLACE INTO fillings VALUES (?, ?, ?)", [fingerprint, number, _to_json(counted)]
+                "INSERT OR REPLACE INTO fillings VALUES (?, ?, ?)", [fingerprint, number, counted.to_json()]
             )
         return counted
 
     def fillings(self) -> Mapping[bytes, Filling]:
         with self._connected() as connection:
             rows = connection.execute("SELECT fingerprint, filling FROM fillings").fetchall()
-        return {fingerprint: _from_json(text) for fingerprint, text in rows}
+        return {fingerprint: Filling.from_json(text) for fingerprint, text in rows}
 
     def forget(self, fingerprint: bytes) -> None:
         with self._writing() as connection:
@@ -178,14 +176,3 @@ def _format_of(connection: sqlite3.Connection) -> int:
 def _range(fingerprint: bytes) -> list[bytes]:
     """Bounds of the names of a layout: a join key is JSON and never begins with 255."""
     return [fingerprint, fingerprint + b"\xff"]
-
-
-def _to_json(filling: Filling) -> str:
-    return json.dumps(asdict(filling), default=datetime.isoformat)
-
-
-def _from_json(text: str) -> Filling:
-    data: dict[str, Any] = json.loads(text)
-    for name in ("horizon", "since", "filled_at"):
-        data[name] = datetime.fromisoformat(data[name]) if data[name] else None
-    return Filling(**data)

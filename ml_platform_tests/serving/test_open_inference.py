@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 import tritonclient.http as triton
-from tritonclient.utils import InferenceServerException
+from tritonclient.utils import InferenceServerException, triton_to_np_dtype
 
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
@@ -21,7 +21,6 @@ from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.serving.service import json_rows, served
 
 NAME = "trip_delay"
-TYPES = {"INT64": np.int64, "FP64": np.float64, "BYTES": np.object_}
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def test_a_client_of_triton_reads_the_model_and_gets_its_predictions(asked: tupl
         inputs = []
         for column in described["inputs"]:
             tensor = triton.InferInput(column["name"], [len(rows)], column["datatype"])
-            values: Any = np.array([row[column["name"]] for row in rows], TYPES[column["datatype"]])
+            values: Any = np.array([row[column["name"]] for row in rows], triton_to_np_dtype(column["datatype"]))
             inputs.append(tensor.set_data_from_numpy(values, binary_data=False))
         wanted = [triton.InferRequestedOutput(name, binary_data=False) for name in ("score", "class")]
         answer = client.infer(NAME, inputs, outputs=wanted, request_id="7", model_version=version)
@@ -61,14 +60,20 @@ def test_a_client_of_triton_reads_the_model_and_gets_its_predictions(asked: tupl
             client.infer(NAME, inputs, outputs=wanted, headers={"content-type": "application/json"})
 
 
-DEFINITION = FeatureDefinition.of(scenario.trips())
+class Trips:
+    """Of a predictor what its inputs are."""
+
+    definition = FeatureDefinition.of(scenario.trips())
+
+
+PREDICTOR: Any = Trips()
 ROW = {"trip": 7, "ordered_at": "2024-02-03T09:00:00Z", "driver": "a", "zone": None, "km": 1.5}
 
 
 def tensors(**changes: Any) -> dict[str, Any]:
     inputs = {
         name: {"name": name, "shape": [1], "datatype": datatype(dtype), "data": [ROW[name]]}
-        for name, dtype in DEFINITION.row_schema.items()
+        for name, dtype in PREDICTOR.definition.row_schema.items()
     }
     return {"inputs": [{**tensor, **changes.get(name, {})} for name, tensor in inputs.items()]}
 
@@ -76,7 +81,7 @@ def tensors(**changes: Any) -> dict[str, Any]:
 def test_null_is_missing_and_data_may_be_nested() -> None:
     nested = tensors(km={"shape": [1, 1], "data": [[1.5]]}, trip={"shape": [1, 1]})
     for body in (tensors(), nested):
-        assert rows_of(InferenceRequest.model_validate_json(json.dumps(body)), DEFINITION) == [ROW]
+        assert rows_of(InferenceRequest.model_validate_json(json.dumps(body)), PREDICTOR) == [ROW]
 
 
 @pytest.mark.parametrize(
@@ -90,11 +95,12 @@ def test_null_is_missing_and_data_may_be_nested() -> None:
         ({"km": {"data": [float("nan")]}}, "km holds NaN"),
         ({"km": {"parameters": {"binary_data_size": 8}}}, "binary data"),
         ({"km": {"name": "trip", "datatype": "INT64"}}, "sent twice"),
+        ({"km": {"shape": [1001], "data": [1.0] * 1001}}, "1,001 values"),
     ],
 )
 def test_what_is_no_example_is_refused_by_name(changes: dict[str, Any], problem: str) -> None:
     with pytest.raises(FeatureError, match=problem):
-        rows_of(InferenceRequest.model_validate_json(json.dumps(tensors(**changes))), DEFINITION)
+        rows_of(InferenceRequest.model_validate_json(json.dumps(tensors(**changes))), PREDICTOR)
 
 
 def test_every_type_of_a_contract_has_a_datatype() -> None:

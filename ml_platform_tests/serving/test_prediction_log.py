@@ -17,12 +17,14 @@ from threading import Barrier
 from typing import Any
 from unittest.mock import patch
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ml_platform.errors import LakeError, ServingError
+from ml_platform.lake.transaction import Author, write
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving import log_mover, prediction_log
 from ml_platform.serving.prediction_log import PredictionLog
@@ -66,6 +68,25 @@ def test_what_was_appended_reaches_the_lake_in_the_partitions_of_its_days(stores
     days = stores.lake.rows("SELECT _partition, count(*) FROM trip_delay.served GROUP BY ALL ORDER BY ALL")
     assert days == [("2024-02-01", 20), ("2024-02-02", 20)]
     assert log_mover.move(stores, "trip_delay", tmp_path / "log") == 0
+
+
+def test_a_table_of_older_code_gets_the_columns_that_it_lacks(stores: Stores, tmp_path: Path) -> None:
+    older = {name: kind for name, kind in log_mover.SCHEMA.items() if name not in ("ages", "overridden")}
+    with write(stores.lake, Author("trip_delay/served")) as tx:
+        tx.append(
+            "trip_delay",
+            "served",
+            pl.DataFrame([{**dict.fromkeys(older), "id": "000000"}], schema=older),
+            partition="2024-01-31",
+        )
+    log = PredictionLog(tmp_path / "log", budget=10_000_000)
+    log.append([line(1, overridden=["years"])])
+    log.seal()
+    assert log_mover.move(stores, "trip_delay", tmp_path / "log") == 1
+    assert stores.lake.rows("SELECT id, overridden FROM trip_delay.served ORDER BY id") == [
+        ("000000", None),
+        ("000001", ["years"]),
+    ]
 
 
 def test_a_segment_whose_mover_was_killed_after_the_commit_is_not_appended_again(

@@ -63,7 +63,7 @@ def test_a_champion_answers_as_the_batch_does_and_each_answer_is_in_the_lake_onc
     assert [answer["score"] for answer in answers] == scores
     for model, answer in ((DeployedVersion, described), (StoredPrediction, stored[0]), (Refusal, absent.json())):
         model.model_validate(answer)  # as the description of the service says
-    assert {"traffic__status", "drivers__status"} >= set(answers[0]["ages"])
+    assert any(answer["ages"].keys() == {"traffic__status"} for answer in answers)
     assert [(one["key"], one["score"]) for one in stored] == [(one["key"], one["score"]) for one in answers[:3]]
     assert all(one["age_seconds"] > 0 for one in stored) and absent.status_code == 404
     assert {answer["version"] for answer in answers} == {january} == {described["version"]}

@@ -5,9 +5,10 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from ml_platform.serving.deploying import deploy_champion
+from ml_platform.lake.transaction import Author, write
 from ml_platform.serving.filling_predictions import fill_predictions
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.serving.stored_predictions import stored_prediction
@@ -25,7 +26,7 @@ def test_each_key_has_its_newest_prediction_of_the_batch(
 ) -> None:
     world = open_world(february)
     name = world.pipeline.name
-    deploy_champion(world.ws, name, store, None)
+    fill_predictions(world.ws, name, store, None)
     rows = world.ws.lake.rows(f'SELECT key, "at", score, class, version FROM {name}.predictions')
     assert len(rows) == len({row[0] for row in rows}) > 100
     before = datetime.now(UTC)
@@ -56,3 +57,19 @@ def test_a_pipeline_without_predictions_has_none_stored(open_world: OpenWorld, s
     world = open_world(None)
     assert fill_predictions(world.ws, world.pipeline.name, store, None).values == 0
     assert stored_prediction(store, world.pipeline.name, "1") is None
+
+
+def test_of_several_versions_the_newest_counts_with_the_time_of_its_run(
+    open_world: OpenWorld, february: Path, store: SQLiteStore
+) -> None:
+    # A pipeline without partitions keeps what earlier versions predicted.
+    world = open_world(february)
+    name = world.pipeline.name
+    rows = world.ws.lake.frame(f"SELECT * FROM {name}.predictions WHERE _partition = '2024-02'").drop("_partition")
+    newer = rows.with_columns(score=pl.lit(0.25), version=pl.lit(99, pl.Int64))
+    with write(world.ws.lake, Author("trip_delay/predictions", "2024-02", run_id="later")) as tx:
+        tx.append(name, "predictions", newer, partition="2024-02")
+    fill_predictions(world.ws, name, store, None)
+    stored = [stored_prediction(store, name, key) for key in rows["key"]]
+    assert {(one["version"], one["score"]) for one in stored if one is not None} == {(99, 0.25)}
+    assert None not in stored

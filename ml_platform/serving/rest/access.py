@@ -3,13 +3,13 @@
 import hmac
 from collections.abc import Mapping
 from hashlib import sha256
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from ml_platform.api_keys import ApiKey, Scope
-
-_HOSTS = ("127.0.0.1", "localhost")
 
 
 class Access:
@@ -33,7 +33,7 @@ class Access:
         A page of another site may point its own name at this machine (DNS rebinding). It has no key, so where keys are
         needed any Host will do.
         """
-        return self.needs_key or request.headers.get("host", "").partition(":")[0] in _HOSTS
+        return self.needs_key or _is_loopback(request.headers.get("host", ""))
 
     def require(self, request: HTTPConnection, scope: Scope) -> None:
         """Raise HTTPException unless the request has a key of that scope: 401 without a key, 403 without the scope.
@@ -42,14 +42,32 @@ class Access:
         """
         if not self._keys:
             return
+        scopes = self._scopes(request)
+        if scopes is None:
+            raise HTTPException(401, "The API key is missing or unknown", {"WWW-Authenticate": "Bearer"})
+        if scope not in scopes:
+            raise HTTPException(403, f"The API key has no scope {scope!r}")
+
+    def allows(self, request: HTTPConnection, scope: Scope) -> bool:
+        """Whether `require` would let the request go on."""
+        return not self._keys or scope in (self._scopes(request) or ())
+
+    def _scopes(self, request: HTTPConnection) -> frozenset[Scope] | None:
+        """The scopes of the request's key; None without one that is known."""
         kind, _, key = request.headers.get("authorization", "").partition(" ")
         given = _digest(key.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", ""))
         scopes = [scopes for digest, scopes in self._keys if hmac.compare_digest(digest, given)]
-        if not scopes:
-            raise HTTPException(401, "The request has no API key that is known", {"WWW-Authenticate": "Bearer"})
-        if scope not in scopes[0]:
-            raise HTTPException(403, f"The API key has no scope {scope!r}")
+        return scopes[0] if scopes else None
+
+
+def _is_loopback(host: str) -> bool:
+    """Whether a Host, with or without a port, is `localhost` or an address of the loopback."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def _digest(key: str) -> bytes:
-    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+    return sha256(key.encode()).digest()

@@ -30,9 +30,7 @@ class OnlinePrediction(Score):
 
     id: Annotated[str, Field(description="of this answer, as in the lake table `served`")]
     statuses: Annotated[dict[str, str], Field(description="of features: ok, stale, assumed, unknown, overridden")]
-    ages: Annotated[
-        dict[str, float], Field(description="of the rows behind features that may be stale: seconds before `at`")
-    ]
+    ages: Annotated[dict[str, float], Field(description="of the rows behind features that may be stale, in seconds")]
 
     contributions: Annotated[
         dict[str, float] | None,
@@ -83,7 +81,9 @@ class Readiness(Answer):
     """Whether predictions can be asked for, and what is in the way."""
 
     ready: bool
-    faults: Annotated[dict[str, str], Field(description="pipeline → why its champion does not answer")]
+    faults: Annotated[
+        dict[str, str], Field(description="pipeline → why it does not answer; empty without a key that may read")
+    ]
 
 
 class Refusal(Answer):

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ml_platform.errors import PlatformError
+from ml_platform.errors import ServingError
 from ml_platform.serving.rest import open_inference_routes
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.answers import (
@@ -55,11 +55,12 @@ def create_app(
     open_inference_routes.add_routes(app, service, access, all_faults)
 
     @app.get("/readyz", **route("Whether predictions can be asked for", Readiness, {503: Readiness}))
-    async def readyz() -> Response:
+    async def readyz(request: Request) -> Response:
         faults = all_faults()
         if not faults and not service.served:
             faults[SERVICE] = "No pipeline has a champion that answers yet."
-        return as_json({"ready": not faults, "faults": faults}, 503 if faults else 200)
+        shown = faults if access.allows(request, "read") else {}  # their texts name pipelines and files
+        return as_json({"ready": not faults, "faults": shown}, 503 if faults else 200)
 
     @app.get("/metrics", **_METRICS)
     async def metrics(request: Request) -> Response:
@@ -107,6 +108,10 @@ def create_app(
     async def refused_by_the_router(request: Request, error: HTTPException) -> Response:
         return Refused.of_router(error).response(service)
 
+    @app.exception_handler(ServingError)
+    async def unable(request: Request, error: ServingError) -> Response:
+        return Refused.of_platform(503, error).response(service)
+
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
         return error.response(service)
@@ -146,14 +151,11 @@ class _WithoutTraces:
 
         try:
             await self._app(scope, receive, noticed)
-        except Exception as error:  # a bug: the log has its trace, the caller has none
+        except Exception:  # a bug: the log has its trace, the caller has none
             if begun:
                 raise
-            if isinstance(error, PlatformError):
-                refused = Refused.of_platform(500, error)
-            else:
-                _log.exception("A request failed")
-                refused = Refused(500, "The service failed.", "Its log says why.")
+            _log.exception("A request failed")
+            refused = Refused(500, "The service failed.", "Its log says why.")
             await refused.response(self._service)(scope, receive, send)
 
 

@@ -10,7 +10,7 @@ from ml_platform.serving.rest.answers import Answer, InvalidRequest, Refusal
 from ml_platform.serving.rest.open_inference import InferenceRequest
 from ml_platform.serving.rest.service import ServedVersion
 
-READING: dict[int, type[Answer]] = dict.fromkeys([401, 403], Refusal)
+READING: dict[int, type[Answer]] = dict.fromkeys([401, 403, 503], Refusal)
 OF_PIPELINE: dict[int, type[Answer]] = {**READING, 404: Refusal, 503: Refusal}
 PREDICTING: dict[int, type[Answer]] = {
     **OF_PIPELINE,

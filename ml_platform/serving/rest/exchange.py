@@ -17,7 +17,8 @@ from ml_platform.serving.rest.service import ServedVersion, Service
 BODY_BYTES = 4_000_000
 BODY_SECONDS = 20.0  # for a body to arrive
 WAITING = 32  # requests that may wait for the thread of larger ones
-_INLINE = 4  # rows that are answered without another thread; more would keep health checks waiting
+_NAMED = 1_000  # wrong fields
+_INLINE_ROWS, _INLINE_BYTES = 4, 50_000  # are answered without another thread; more would keep health checks waiting
 _LATER = {"retry-after": "1"}
 _REMEDIES = {
     401: "Send one of ML_PLATFORM_API_KEYS as `Authorization: Bearer KEY`.",
@@ -59,11 +60,15 @@ class Refused(Exception):  # it is an answer
 
     @classmethod
     def of_invalid(cls, error: ValidationError, pipeline: str) -> "Refused":
-        """Which fields are wrong, and why; the first ten."""
-        fields = [
-            {"field": ".".join(str(part) for part in one["loc"]) or "body", "reason": one["msg"]}
-            for one in error.errors(include_url=False, include_context=False, include_input=False)[:10]
-        ]
+        """Which fields are wrong, and why; the first ten. Where thousands are, to name them would take seconds."""
+        fields = (
+            []
+            if error.error_count() > _NAMED
+            else [
+                {"field": ".".join(str(part) for part in one["loc"]) or "body", "reason": one["msg"]}
+                for one in error.errors(include_url=False, include_context=False, include_input=False)[:10]
+            ]
+        )
         remedy = "See /openapi.json for the fields of a request."
         return cls(422, "The request is not valid.", remedy, pipeline, fields=fields, count=error.error_count())
 
@@ -131,14 +136,19 @@ async def answers_of(
         Refused: When the body is not valid, cannot be answered, or has to wait for too many others.
     """
     name = served.deployment.pipeline
-    try:
-        asked = parsed(body)
+
+    def asked() -> Asked:
+        request = parsed(body)
         service.metrics.stage(name, "parse", time.perf_counter() - started)
-        if len(asked.rows) <= _INLINE:
-            return service.predict(served, asked)
+        return request
+
+    try:
+        request = asked() if len(body) <= _INLINE_BYTES else None
+        if request is not None and len(request.rows) <= _INLINE_ROWS and not request.contributions:
+            return service.predict(served, request)
         if service.waiting >= WAITING:
             raise Refused(429, "Too many larger requests wait.", "Ask again in a second.", name, _LATER)
-        return await service.predict_beside(served, asked)
+        return await service.beside(lambda: service.predict(served, request or asked()))
     except ValidationError as error:
         raise Refused.of_invalid(error, name) from None
     except (FeatureError, ScoringError) as error:

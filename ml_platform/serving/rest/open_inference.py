@@ -12,7 +12,8 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
 
 from ml_platform.errors import FeatureError
-from ml_platform.features.definition import FeatureDefinition
+from ml_platform.serving.online import OnlinePredictor
+from ml_platform.serving.rest.request_model import MAX_ROWS
 
 _INTEGERS = {"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"}
 _CONFIG = ConfigDict(extra="forbid", allow_inf_nan=True)
@@ -63,17 +64,21 @@ def datatype(dtype: pl.DataType) -> str:
     return "BOOL" if dtype == pl.Boolean else "BYTES"
 
 
-def metadata(definition: FeatureDefinition, name: str, version: int) -> dict[str, Any]:
+def metadata(predictor: OnlinePredictor, name: str) -> dict[str, Any]:
     """What the protocol says of a model: its inputs and outputs."""
     inputs = [
-        {"name": column, "datatype": datatype(dtype), "shape": [-1]} for column, dtype in definition.row_schema.items()
+        {"name": column, "datatype": datatype(dtype), "shape": [-1]}
+        for column, dtype in predictor.definition.row_schema.items()
     ]
-    outputs = [{"name": output, "datatype": kind, "shape": [-1]} for output, kind in _OUTPUTS.items()]
-    described = {"name": name, "versions": [str(version)], "platform": "ml_platform"}
+    outputs = [
+        {"name": output, "datatype": kind, "shape": [-1, len(predictor.classes)] if output == "scores" else [-1]}
+        for output, kind in _outputs(predictor).items()
+    ]
+    described = {"name": name, "versions": [str(predictor.version)], "platform": "ml_platform"}
     return {**described, "inputs": inputs, "outputs": outputs}
 
 
-def rows_of(request: InferenceRequest, definition: FeatureDefinition) -> list[dict[str, Any]]:
+def rows_of(request: InferenceRequest, predictor: OnlinePredictor) -> list[dict[str, Any]]:
     """The examples of a request as JSON values, by row.
 
     Raises:
@@ -81,10 +86,11 @@ def rows_of(request: InferenceRequest, definition: FeatureDefinition) -> list[di
             as binary data.
     """
     columns: dict[str, list[Any]] = {}
+    types = predictor.definition.row_schema
     for tensor in request.inputs:
-        dtype = definition.row_schema.get(tensor.name)
+        dtype = types.get(tensor.name)
         if dtype is None:
-            raise FeatureError(f"{tensor.name} is no input.", remedy=f"Send {', '.join(definition.row_schema)}.")
+            raise FeatureError(f"{tensor.name} is no input.", remedy=f"Send {', '.join(types)}.")
         if tensor.name in columns:
             raise FeatureError(f"{tensor.name} is sent twice.", remedy="Send each input once.")
         if tensor.datatype != datatype(dtype):
@@ -97,34 +103,45 @@ def rows_of(request: InferenceRequest, definition: FeatureDefinition) -> list[di
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
-def check_outputs(request: InferenceRequest) -> None:
-    """Raise FeatureError when a request asks for an output that there is not."""
+def check_outputs(request: InferenceRequest, predictor: OnlinePredictor) -> None:
+    """Raise FeatureError when a request asks for an output that the model does not have."""
+    outputs = _outputs(predictor)
     for output in request.outputs or ():
-        if output.name not in _OUTPUTS:
-            raise FeatureError(f"{output.name} is no output.", remedy=f"Ask for {', '.join(_OUTPUTS)}.")
+        if output.name not in outputs:
+            raise FeatureError(f"{output.name} is no output.", remedy=f"Ask for {', '.join(outputs)}.")
 
 
 def response(
-    request: InferenceRequest, name: str, version: int, answers: Sequence[Mapping[str, Any]]
+    request: InferenceRequest, predictor: OnlinePredictor, name: str, answers: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The answers as tensors; those that the request names, else all that have values."""
-    asked = [output.name for output in request.outputs or ()]
+    """The answers as tensors: those that the request names, else all that the model has.
+
+    Args:
+        request: Checked by `check_outputs`.
+        predictor: What answered.
+        name: Of the model.
+        answers: One a row, as the service's own requests get them.
+    """
+    asked = {output.name for output in request.outputs or ()}
     outputs = []
-    for output, kind in _OUTPUTS.items():
+    for output, kind in _outputs(predictor).items():
+        if asked and output not in asked:
+            continue
         values = [answer[output] for answer in answers]
         shape = [len(values)]
         if output == "scores":
-            if values[0] is None:
-                continue  # it has one score only
-            shape.append(len(values[0]))
+            shape.append(len(predictor.classes))
             values = [score for scores in values for score in scores]
-        if (output in asked) if asked else any(value is not None for value in values):
-            outputs.append({"name": output, "datatype": kind, "shape": shape, "data": values})
+        outputs.append({"name": output, "datatype": kind, "shape": shape, "data": values})
     echoed = {"id": request.id} if request.id is not None else {}
-    return {"model_name": name, "model_version": str(version), **echoed, "outputs": outputs}
+    return {"model_name": name, "model_version": str(predictor.version), **echoed, "outputs": outputs}
 
 
-_OUTPUTS = {"score": "FP64", "scores": "FP64", "class": "BYTES", "id": "BYTES", "key": "BYTES"}
+def _outputs(predictor: OnlinePredictor) -> dict[str, str]:
+    """Name → datatype of what a model answers."""
+    several = {"scores": "FP64"} if predictor.task == "multiclass" else {}
+    decided = {"class": "BYTES"} if predictor.task != "regression" else {}
+    return {"score": "FP64", **several, **decided, "id": "BYTES", "key": "BYTES"}
 
 
 def _values(tensor: Tensor) -> list[Any]:
@@ -132,6 +149,8 @@ def _values(tensor: Tensor) -> list[Any]:
     if tensor.parameters and "binary_data_size" in tensor.parameters:
         raise FeatureError(f"{tensor.name} comes as binary data.", remedy="Send its values as JSON: binary_data=False.")
     values = tensor.data
+    if len(values) > MAX_ROWS:  # before a row is made of them
+        raise FeatureError(f"{tensor.name} has {len(values):,} values.", remedy=f"Send at most {MAX_ROWS:,} rows.")
     if len(tensor.shape) == 2 and all(isinstance(value, list) and len(value) == 1 for value in values):
         values = [value for (value,) in values]
     if tensor.shape != [len(values), 1][: len(tensor.shape)]:

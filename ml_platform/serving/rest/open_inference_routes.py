@@ -39,7 +39,7 @@ def add_routes(app: FastAPI, service: Service, access: Access, faults: Callable[
     async def metadata(request: Request, name: str, number: str | None = None) -> Response:
         access.require(request, "read")
         served = _of_number(service, name, number)
-        return as_json(open_inference.metadata(served.predictor.definition, name, served.deployment.version))
+        return as_json(open_inference.metadata(served.predictor, name))
 
     @app.get("/v2/models/{name}/ready", **route("Whether a model can be asked", None, OF_PIPELINE))
     @app.get("/v2/models/{name}/versions/{number}/ready", **route("Whether it can be asked", None, OF_PIPELINE))
@@ -60,12 +60,12 @@ def add_routes(app: FastAPI, service: Service, access: Access, faults: Callable[
 
         def rows(body: bytes) -> Asked:
             tensors.append(InferenceRequest.model_validate_json(body))
-            rows = open_inference.rows_of(tensors[0], served.predictor.definition)
-            open_inference.check_outputs(tensors[0])  # before anything is predicted and logged
+            rows = open_inference.rows_of(tensors[0], served.predictor)
+            open_inference.check_outputs(tensors[0], served.predictor)  # before anything is predicted and logged
             return parsed(served.request.validate_json(json.dumps({"rows": rows})))
 
         answers = await answers_of(service, served, body, rows, started)
-        return as_json(open_inference.response(tensors[0], name, served.deployment.version, answers))
+        return as_json(open_inference.response(tensors[0], served.predictor, name, answers))
 
 
 def _of_number(service: Service, name: str, number: str | None) -> ServedVersion:

@@ -6,14 +6,14 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -29,6 +29,7 @@ from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.request_model import Request, request_adapter
 from ml_platform.serving.stored_predictions import stored_prediction
 
+T = TypeVar("T")
 POLL = 0.5  # seconds between looks for another champion
 _RETRY = 2.0  # seconds, while something cannot be loaded: loading takes time from requests
 SERVICE = "the service"  # what has a fault that is of no single pipeline
@@ -141,12 +142,11 @@ class Service:
         age = datetime.now(UTC) - datetime.fromisoformat(prediction["scored_at"])
         return {"key": key, **prediction, "age_seconds": age.total_seconds()}
 
-    async def predict_beside(self, served_version: ServedVersion, request: Request) -> list[dict[str, Any]]:
-        """`predict` in the thread of larger requests, so that the event loop answers others meanwhile."""
+    async def beside(self, work: Callable[[], T]) -> T:
+        """What `work` gives, in the thread of larger requests, so that the event loop answers others meanwhile."""
         self.waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self.large_requests, self.predict, served_version, request)
+            return await asyncio.get_running_loop().run_in_executor(self.large_requests, work)
         finally:
             self.waiting -= 1
 

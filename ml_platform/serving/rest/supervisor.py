@@ -13,15 +13,15 @@ from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.filling import newest_validated_record
-from ml_platform.serving.filling_predictions import newest_record
+from ml_platform.serving.filling_predictions import fill_predictions, newest_record
 from ml_platform.serving.log_mover import move
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment
+from ml_platform.serving.opening_store import open_store
 from ml_platform.serving.rest import filling_faults
-from ml_platform.serving.rest.folders import logs_folder, store_path
+from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.workers import Workers
-from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
@@ -45,9 +45,9 @@ class Supervisor:
     ) -> None:
         self._stores, self._pipelines, self._report = stores, pipelines, report
         self._online = stores.settings.online
-        self._store = SQLiteStore(store_path(self._online))
+        self._store = open_store(stores.settings)
         self._answered_span = timedelta(days=stores.settings.online_days)
-        self._deployed_marks: dict[str, tuple[int | None, tuple[int, ...]]] = {}
+        self._deployed_marks: dict[str, tuple[object, ...]] = {}
         self._tables: dict[tuple[str, int], tuple[str, ...]] = {}  # that a version's features read
         self._faults: dict[str, str] = {}
         self._published_faults: dict[str, str] | None = None
@@ -113,14 +113,30 @@ class Supervisor:
 
     def _deploy_changes(self, name: str) -> None:
         champion = champion_at(self._stores.state, name)
-        marks = (champion, self._records(name, champion))
-        if self._deployed_marks.get(name) == marks:
-            return
+        records = self._records(name, champion)
         previous = self._store.deployments().get(name)
+        if self._deployed_marks.get(name) == (champion, records, previous, self._filled()):
+            return
         deployment = deploy_champion(self._stores, name, self._store, self._answered_span)
-        self._deployed_marks[name] = marks
+        if champion is not None:
+            self._fill_predictions(name)
+        self._deployed_marks[name] = (champion, records, deployment, self._filled())
         if deployment != previous:
             self._report(_deployment_message(name, deployment))
+
+    def _fill_predictions(self, name: str) -> None:
+        """Store what the batch predicted. Where that fails the champion answers all the same."""
+        what = f"stored predictions of {name}"
+        try:
+            fill_predictions(self._stores, name, self._store, self._answered_span)
+            self._faults.pop(what, None)
+        except Exception as error:  # of any library, such as a full disk: it is tried again with the next rows
+            interrupts.stop_if_arrived()
+            self._fault(what, error)
+
+    def _filled(self) -> frozenset[bytes]:
+        """The layouts that the store has: a server may lose them."""
+        return frozenset(self._store.fillings())
 
     def _records(self, name: str, champion: int | None) -> tuple[int, ...]:
         """The newest records of predictions and of each table that the champion's features read.

@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ml_platform.serving.rest.folders import logs_folder, store_path
+from ml_platform.serving.rest.folders import logs_folder
 
 if TYPE_CHECKING:
     import uvicorn
@@ -28,16 +28,16 @@ def main() -> None:
     import uvicorn
 
     from ml_platform.lake.blobs import Blobs
+    from ml_platform.serving.opening_store import open_store
     from ml_platform.serving.rest import filling_faults
     from ml_platform.serving.rest.access import Access
     from ml_platform.serving.rest.app import create_app
     from ml_platform.serving.rest.service import Service
-    from ml_platform.serving.sqlite_store import SQLiteStore
     from ml_platform.settings import Settings
 
     settings = Settings()
     listening, lifeline = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
-    store = SQLiteStore(store_path(settings.online))
+    store = open_store(settings)
     logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[5:]
     service = Service(Blobs(settings), store, logs, budget, pipelines)
     certificate, certificate_key = sys.argv[3:5]
