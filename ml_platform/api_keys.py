@@ -23,12 +23,12 @@ class ApiKey(BaseModel):
 _KEYS = TypeAdapter(dict[Annotated[str, Field(min_length=1, max_length=100)], ApiKey])
 
 
-def parsed(text: str) -> Mapping[str, ApiKey]:
+def parse_api_keys(text: str) -> Mapping[str, ApiKey]:
     """Keys by the name of the client, from a JSON object; nothing for an empty text.
 
     Raises ValueError, which quotes nothing of the text: it may be a key.
 
-    >>> parsed('{"checkout": {"key": "0123456789abcdef", "scopes": ["predict"]}}')["checkout"].scopes
+    >>> parse_api_keys('{"checkout": {"key": "0123456789abcdef", "scopes": ["predict"]}}')["checkout"].scopes
     frozenset({'predict'})
     """
     if not text.strip():

@@ -34,21 +34,21 @@ class ChildEnded(Exception):
         self.how, self.last_line, self.signal_number = how, last_line, signal_number
 
 
-class Withdrawal:
+class Cancellation:
     """With this another thread takes back a question that was asked with it. It ends the process that answers it."""
 
     def __init__(self) -> None:
-        self._hears, self._wakes = os.pipe()
-        for end in (self._hears, self._wakes):
+        self._read_end, self._write_end = os.pipe()
+        for end in (self._read_end, self._write_end):
             weakref.finalize(self, os.close, end)
 
     def fileno(self) -> int:
         """What becomes readable, and stays so, once the question is taken back."""
-        return self._hears
+        return self._read_end
 
-    def take_back(self) -> None:
+    def cancel(self) -> None:
         """Take the question back, whether it was asked, is yet to be asked, or was answered."""
-        os.write(self._wakes, b" ")
+        os.write(self._write_end, b" ")
 
 
 class ChildProcess:
@@ -78,7 +78,7 @@ class ChildProcess:
         with self._turn:
             self._begin()
 
-    def ask(self, question: Mapping[str, Any], withdrawal: Withdrawal | None = None) -> dict[str, Any]:
+    def ask(self, question: Mapping[str, Any], cancellation: Cancellation | None = None) -> dict[str, Any]:
         """The answer to a question.
 
         Raises ChildEnded when the process fails, dies or takes too long, and when the question is taken back.
@@ -87,12 +87,12 @@ class ChildProcess:
             process = self._begin()
             try:
                 if not self._ready:
-                    self._line(process, self._start_limit, "to start", withdrawal)
+                    self._line(process, self._start_limit, "to start", cancellation)
                     self._ready = True
                 assert process.stdin is not None  # piped below
                 process.stdin.write(json.dumps(question).encode() + b"\n")
                 process.stdin.flush()
-                answer: dict[str, Any] = json.loads(self._line(process, self._answer_limit, "to answer", withdrawal))
+                answer: dict[str, Any] = json.loads(self._line(process, self._answer_limit, "to answer", cancellation))
             except BrokenPipeError:
                 raise self._ended("ended before it was asked") from None
             except BaseException:  # an interrupt too: the answer would be taken for that of the next question
@@ -131,21 +131,21 @@ class ChildProcess:
         return self._process
 
     def _line(
-        self, process: "subprocess.Popen[bytes]", seconds: float | None, what: str, withdrawal: Withdrawal | None
+        self, process: "subprocess.Popen[bytes]", seconds: float | None, what: str, cancellation: Cancellation | None
     ) -> bytes:
         """The next line of its answers, within that time and before the question is taken back."""
         assert process.stdout is not None  # piped above
         deadline, line = None if seconds is None else time.monotonic() + seconds, b""
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ)
-            if withdrawal is not None:
-                selector.register(withdrawal, selectors.EVENT_READ)
+            if cancellation is not None:
+                selector.register(cancellation, selectors.EVENT_READ)
             while not line.endswith(b"\n"):
                 remaining = None if deadline is None else deadline - time.monotonic()
                 ready = [] if remaining is not None and remaining <= 0 else selector.select(remaining)
                 if not ready:
                     raise self._ended(f"took more than {seconds:g} s {what} and was stopped")
-                if any(key.fileobj is withdrawal for key, _ in ready):
+                if any(key.fileobj is cancellation for key, _ in ready):
                     raise self._ended("was stopped, because nobody waits for its answer")
                 some = os.read(process.stdout.fileno(), 65_536)
                 if not some:

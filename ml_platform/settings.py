@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from ml_platform.api_keys import ApiKey
-from ml_platform.api_keys import parsed as parsed_api_keys
+from ml_platform.api_keys import ApiKey, parse_api_keys
 from ml_platform.database_address import fault
 from ml_platform.redaction import hide, hide_alert_address, hide_database_address
 
@@ -154,7 +153,7 @@ class Settings(FileLimits, BaseSettings):
     @field_validator("api_keys")
     @classmethod
     def _are_keys(cls, api_keys: SecretStr) -> SecretStr:
-        hide(*(one.key for one in parsed_api_keys(api_keys.get_secret_value()).values()))
+        hide(*(one.key for one in parse_api_keys(api_keys.get_secret_value()).values()))
         return api_keys
 
     @field_validator("reports_url")
@@ -177,9 +176,9 @@ class Settings(FileLimits, BaseSettings):
         return _addresses(self.alerts.get_secret_value())
 
     @property
-    def clients(self) -> Mapping[str, ApiKey]:
+    def api_keys_by_client(self) -> Mapping[str, ApiKey]:
         """The clients of `api_keys`, by name. They hold secrets."""
-        return parsed_api_keys(self.api_keys.get_secret_value())
+        return parse_api_keys(self.api_keys.get_secret_value())
 
     @property
     def landing(self) -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.child_process import ChildEnded, ChildProcess, Withdrawal
+from ml_platform.child_process import Cancellation, ChildEnded, ChildProcess
 
 
 @pytest.fixture
@@ -20,12 +20,12 @@ def child() -> Iterator[ChildProcess]:
 def test_a_question_that_is_taken_back_ends_its_process_and_a_new_one_answers_the_next(
     child: ChildProcess, tmp_path: Path
 ) -> None:
-    first, withdrawal, begun = child.ask({})["pid"], Withdrawal(), tmp_path / "begun"
+    first, cancellation, begun = child.ask({})["pid"], Cancellation(), tmp_path / "begun"
     os.mkfifo(begun)
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(child.ask, {"begin": str(begun)}, withdrawal)
+        asked = pool.submit(child.ask, {"begin": str(begun)}, cancellation)
         begun.read_bytes()  # waits until the process opens it
-        withdrawal.take_back()
+        cancellation.cancel()
         with pytest.raises(ChildEnded, match="nobody waits"):
             asked.result(60)
     with pytest.raises(ProcessLookupError):
@@ -34,15 +34,15 @@ def test_a_question_that_is_taken_back_ends_its_process_and_a_new_one_answers_th
 
 
 def test_a_question_that_was_taken_back_before_is_not_answered(child: ChildProcess, tmp_path: Path) -> None:
-    withdrawal = Withdrawal()
-    withdrawal.take_back()
+    cancellation = Cancellation()
+    cancellation.cancel()
     with pytest.raises(ChildEnded, match="nobody waits"):
-        child.ask({"begin": str(tmp_path / "begun")}, withdrawal)
+        child.ask({"begin": str(tmp_path / "begun")}, cancellation)
     assert not (tmp_path / "begun").exists()
 
 
 def test_an_answer_that_came_before_stands(child: ChildProcess) -> None:
-    withdrawal = Withdrawal()
-    assert child.ask({}, withdrawal)["pid"] == child.pid
-    withdrawal.take_back()
+    cancellation = Cancellation()
+    assert child.ask({}, cancellation)["pid"] == child.pid
+    cancellation.cancel()
     assert child.ask({})["pid"] == child.pid

@@ -54,8 +54,8 @@ def serve(
     try:
         workspace = opening.writing(declared)
         tls = Certificate(certificate, certificate_key) if certificate and certificate_key else None
-        listener = Listener(host, port, tls, has_keys=bool(workspace.settings.clients))
-        if listener.is_readable_on_the_way:
+        listener = Listener(host, port, tls, has_keys=bool(workspace.settings.api_keys_by_client))
+        if listener.sends_plaintext:
             note("Keys and rows are sent unencrypted: name a --certificate, or put a proxy with TLS in front.")
         with (
             marked(workspace.settings.lake, f"serve-{uuid4().hex}"),

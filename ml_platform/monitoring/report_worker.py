@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from ml_platform.child_process import ChildEnded, ChildProcess, Withdrawal
+from ml_platform.child_process import Cancellation, ChildEnded, ChildProcess
 from ml_platform.errors import ReportError
 
 START = 120.0  # seconds until it is ready; measured 4 to 6 on a quiet machine
@@ -19,10 +19,10 @@ class ReportWorker(ChildProcess):
     def __init__(self, *, module: str = _MODULE, start: float = START, limit: float = LIMIT) -> None:
         super().__init__(module, start_limit=start, answer_limit=limit)
 
-    def ask(self, question: Mapping[str, Any], withdrawal: Withdrawal | None = None) -> dict[str, Any]:
+    def ask(self, question: Mapping[str, Any], cancellation: Cancellation | None = None) -> dict[str, Any]:
         """What `evidently_report.rendered` answers. Raises ReportError when it fails, dies or takes too long."""
         try:
-            answer = super().ask(question, withdrawal)
+            answer = super().ask(question, cancellation)
         except ChildEnded as ended:
             last = f" Its last words: {ended.last_line}" if ended.last_line else ""
             raise ReportError(

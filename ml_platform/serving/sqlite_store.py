@@ -17,12 +17,12 @@ from ml_platform.serving.online_store import Deployment, Filling
 _TABLES = {
     "lake": "identity TEXT NOT NULL",
     "fillings": "fingerprint BLOB PRIMARY KEY, number INTEGER NOT NULL, filling TEXT NOT NULL",
-    "layout_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
+    "stored_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
     "deployments": "pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT",
 }
-_LAYOUT = 1  # of the tables: a file of another one is emptied, and filled again
+_TABLES_NUMBER = 1  # of the tables: a file of another one is emptied, and filled again
 _UPSERT = (
-    "INSERT INTO layout_values VALUES (?, ?, ?) "
+    "INSERT INTO stored_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
 )
 _BUSY_SECONDS = 60.0  # that a filling waits for another one
@@ -42,7 +42,9 @@ class SQLiteStore:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         create_private(path)
         with self._connected() as connection:
-            if _format_of(connection) != _LAYOUT:  # asked first: a filling that is under way would have to end
+            if (
+                _tables_number_of(connection) != _TABLES_NUMBER
+            ):  # asked first: a filling that is under way would have to end
                 self._begin_anew()
 
     def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
@@ -63,7 +65,7 @@ class SQLiteStore:
                 connection.execute(_UPSERT, (name, value, number))
                 count, size = count + 1, size + len(value)
             connection.execute(
-                "DELETE FROM layout_values WHERE name >= ? AND name < ? AND filling_number < ?",
+                "DELETE FROM stored_values WHERE name >= ? AND name < ? AND filling_number < ?",
                 [*_range(fingerprint), number],
             )
             counted = replace(filling, values=count, value_bytes=size)
@@ -79,7 +81,7 @@ class SQLiteStore:
 
     def forget(self, fingerprint: bytes) -> None:
         with self._writing() as connection:
-            connection.execute("DELETE FROM layout_values WHERE name >= ? AND name < ?", _range(fingerprint))
+            connection.execute("DELETE FROM stored_values WHERE name >= ? AND name < ?", _range(fingerprint))
             connection.execute("DELETE FROM fillings WHERE fingerprint = ?", [fingerprint])
 
     def belong_to(self, lake: str) -> None:
@@ -120,12 +122,12 @@ class SQLiteStore:
 
     def _begin_anew(self) -> None:
         with self._writing() as connection:
-            if _format_of(connection) == _LAYOUT:
+            if _tables_number_of(connection) == _TABLES_NUMBER:
                 return
             for table, columns in _TABLES.items():
                 connection.execute(f"DROP TABLE IF EXISTS {table}")
                 connection.execute(f"CREATE TABLE {table} ({columns})")
-            connection.execute(f"PRAGMA user_version = {_LAYOUT}")
+            connection.execute(f"PRAGMA user_version = {_TABLES_NUMBER}")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -166,10 +168,10 @@ class SQLiteStore:
 
 @cache
 def _select(count: int) -> str:
-    return f"SELECT name, value FROM layout_values WHERE name IN ({', '.join('?' * count)})"
+    return f"SELECT name, value FROM stored_values WHERE name IN ({', '.join('?' * count)})"
 
 
-def _format_of(connection: sqlite3.Connection) -> int:
+def _tables_number_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 

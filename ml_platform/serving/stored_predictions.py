@@ -6,12 +6,12 @@ from typing import Any
 
 from ml_platform.serving.online_store import OnlineStore
 
-_LAYOUT = 1  # of a stored value
+_VALUE_NUMBER = 1  # of a stored value
 
 
 def predictions_fingerprint(pipeline: str) -> bytes:
     """What the names of a pipeline's stored predictions begin with."""
-    return hashlib.sha256(json.dumps(["predictions", _LAYOUT, pipeline]).encode()).digest()[:8]
+    return hashlib.sha256(json.dumps(["predictions", _VALUE_NUMBER, pipeline]).encode()).digest()[:8]
 
 
 def stored_prediction(store: OnlineStore, pipeline: str, key: str) -> dict[str, Any] | None:

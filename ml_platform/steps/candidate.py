@@ -24,7 +24,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.results import CandidateResult
 from ml_platform.state.versions import Training, Version, by_key, register
 from ml_platform.steps.decision import of as decision_of
-from ml_platform.steps.proofs import begin_to_train_again, given_up_on_error
+from ml_platform.steps.proofs import begin_to_train_again, cancelled_on_error
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
@@ -68,7 +68,7 @@ class CandidateStep(Step):
         if stored is None:
             return record(ws, author, skipped(decision_of(ws, pipeline, partition).reason, CandidateResult()))
         version = by_key(ws.state, pipeline.name, author.content_key)
-        with given_up_on_error(ws.blobs, stored.digest):
+        with cancelled_on_error(ws.blobs, stored.digest):
             if version is None:
                 version = register(ws.state, _trained(ws, pipeline, partition, author, stored))
             elif not ws.blobs.whole(version.bundle):

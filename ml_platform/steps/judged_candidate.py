@@ -21,7 +21,7 @@ from ml_platform.state.results import TrainingSetResult
 from ml_platform.state.versions import Version
 from ml_platform.steps import features
 from ml_platform.steps.incumbent import incumbent
-from ml_platform.steps.proofs import Background, Replayed, training_again
+from ml_platform.steps.proofs import BackgroundTraining, Replayed, training_again
 from ml_platform.steps.provenance import column_origins
 from ml_platform.training.training_set import TrainingSet
 
@@ -41,7 +41,7 @@ def candidate_of(
             again.start()
         yield _with_evidence(ws, pipeline, partition, version, wanted, again)
     finally:
-        again.give_up()
+        again.cancel()
 
 
 def _with_evidence(
@@ -50,7 +50,7 @@ def _with_evidence(
     partition: str,
     version: Version,
     wanted: Collection[Evidence],
-    again: Background,
+    again: BackgroundTraining,
 ) -> Candidate:
     stored = _training_set(ws, pipeline, version)
     candidate = stored_candidate(

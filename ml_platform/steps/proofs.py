@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Thread
 
-from ml_platform.child_process import Withdrawal
+from ml_platform.child_process import Cancellation
 from ml_platform.features.parity import ParityReport
 from ml_platform.lake.blobs import Blobs
 from ml_platform.training.reproduction import Reproduction, reproduce
 
 
-class Background:
+class BackgroundTraining:
     """A training that `start` begins, or `result` if it was not started. It ends with this process."""
 
-    def __init__(self, work: Callable[[Withdrawal], Reproduction]) -> None:
-        self._work, self._withdrawal = work, Withdrawal()
+    def __init__(self, work: Callable[[Cancellation], Reproduction]) -> None:
+        self._work, self._cancellation = work, Cancellation()
         self._begun: Future[Reproduction] | None = None
 
     def start(self) -> None:
@@ -31,20 +31,20 @@ class Background:
         assert self._begun is not None  # started above
         return self._begun.result()
 
-    def give_up(self) -> None:
+    def cancel(self) -> None:
         """End what was started, and wait for its end. `result` then raises TrainingError."""
-        self._withdrawal.take_back()
+        self._cancellation.cancel()
         if self._begun is not None:
             wait([self._begun])
 
     def _finish(self, begun: Future[Reproduction]) -> None:
         try:
-            begun.set_result(self._work(self._withdrawal))
+            begun.set_result(self._work(self._cancellation))
         except BaseException as error:  # whatever it is, who asks for the result is told
             begun.set_exception(error)
 
 
-_begun: dict[tuple[str, str, str], Background] = {}
+_begun: dict[tuple[str, str, str], BackgroundTraining] = {}
 
 
 def begin_to_train_again(blobs: Blobs, training_set: str, bundle: str) -> None:
@@ -53,20 +53,20 @@ def begin_to_train_again(blobs: Blobs, training_set: str, bundle: str) -> None:
     begun.start()
 
 
-def training_again(blobs: Blobs, training_set: str, bundle: str) -> Background:
+def training_again(blobs: Blobs, training_set: str, bundle: str) -> BackgroundTraining:
     """Training a version again: that which was begun, once, or a new one that is not started."""
     begun = _begun.pop((str(blobs.folder), training_set, bundle), None)
-    return begun or Background(lambda withdrawal: reproduce(blobs, training_set, bundle, withdrawal))
+    return begun or BackgroundTraining(lambda cancellation: reproduce(blobs, training_set, bundle, cancellation))
 
 
 @contextmanager
-def given_up_on_error(blobs: Blobs, training_set: str) -> Iterator[None]:
+def cancelled_on_error(blobs: Blobs, training_set: str) -> Iterator[None]:
     """When the body raises, end what it began to train again on the set: no gate will ask. An interrupt counts, too."""
     try:
         yield
     except BaseException:
         for key in [key for key in _begun if key[:2] == (str(blobs.folder), training_set)]:
-            _begun.pop(key).give_up()
+            _begun.pop(key).cancel()
         raise
 
 

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
-from ml_platform.child_process import ChildEnded, ChildProcess, Withdrawal
+from ml_platform.child_process import Cancellation, ChildEnded, ChildProcess
 from ml_platform.errors import BlobError, ProcessKilled, TrainingError
 from ml_platform.lake.blobs import Blobs
 
@@ -30,10 +30,10 @@ class Reproduction:
     detail: str
 
 
-def reproduce(blobs: Blobs, training_set: str, bundle: str, withdrawal: Withdrawal | None = None) -> Reproduction:
+def reproduce(blobs: Blobs, training_set: str, bundle: str, cancellation: Cancellation | None = None) -> Reproduction:
     """Train again in a fresh process and compare model, categories and classes.
 
-    With `withdrawal` another thread ends the process; TrainingError is raised then. Raises BlobError when a blob is
+    With `cancellation` another thread ends the process; TrainingError is raised then. Raises BlobError when a blob is
     missing or damaged, TrainingError when training itself fails, and ProcessKilled when the process was ended from
     outside.
     """
@@ -43,7 +43,7 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str, withdrawal: Withdraw
                 "arguments": [str(blobs.folder.absolute()), training_set, bundle],
                 "environment": {"OMP_WAIT_POLICY": "passive", **os.environ},
             },
-            withdrawal,
+            cancellation,
         )
     except ChildEnded as ended:
         answer = {"ended": ended.how, "last_line": ended.last_line, "signal": ended.signal_number}

@@ -67,7 +67,7 @@ def test_after_an_interrupt_the_next_run_publishes_what_was_left(stores: Stores)
 
 
 def test_a_long_series_of_runs_is_published_meanwhile(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(publication, "_AT_LEAST_EVERY", 0.0)
+    monkeypatch.setattr(publication, "_MOST_SECONDS_BETWEEN", 0.0)
     with published_together(stores):
         run(stores, "a")
         assert published(stores) == ["a"]

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from ml_platform.api_keys import parsed
+from ml_platform.api_keys import parse_api_keys
 from ml_platform.errors import ServingError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.redaction import without_secrets
@@ -43,7 +43,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 
 def app_of(service: Service, keys: str) -> FastAPI:
-    return create_app(service, Access(parsed(keys)), started=lambda: None, filling_faults=dict)
+    return create_app(service, Access(parse_api_keys(keys)), started=lambda: None, filling_faults=dict)
 
 
 def asked(app: FastAPI, method: str, path: str, *, host: str = "127.0.0.1", **headers: str) -> httpx.Response:
@@ -105,14 +105,14 @@ SECRETS = st.text("abcdefgh", min_size=1, max_size=15)
 def test_a_key_that_is_too_short_is_refused_and_neither_it_nor_its_client_is_quoted(keys: dict[str, str]) -> None:
     text = json.dumps({client: {"key": key[:15], "scopes": ["read"]} for client, key in keys.items()})
     with pytest.raises(ValueError, match="16 to 512") as refused:
-        parsed(text)
+        parse_api_keys(text)
     assert not any(part in str(refused.value) for client, key in keys.items() for part in (client, f'"{key}'))
 
 
 @given(st.text(max_size=60))
 def test_what_is_no_setting_of_keys_is_a_value_error(text: str) -> None:
     try:
-        assert parsed(text) == {}
+        assert parse_api_keys(text) == {}
     except ValueError as error:
         assert "JSON object" in str(error)
 
@@ -156,10 +156,10 @@ def test_an_address_of_version_6_is_written_in_brackets() -> None:
         assert listener.url.startswith("http://[::1]:")
 
 
-def test_an_address_beyond_this_machine_without_tls_is_readable_on_the_way() -> None:
+def test_an_address_beyond_this_machine_without_tls_sends_plaintext() -> None:
     for certificate, readable in ((None, True), (Certificate(CHAIN, KEY), False)):
         with closing(Listener("0.0.0.0", 0, certificate, has_keys=True)) as listener:  # no request comes
-            assert listener.is_readable_on_the_way == readable
+            assert listener.sends_plaintext == readable
 
 
 def test_files_that_are_no_certificate_are_refused_by_name(tmp_path: Path) -> None:

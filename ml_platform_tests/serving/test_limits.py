@@ -60,10 +60,10 @@ def test_a_body_that_does_not_arrive_is_given_up(
 def test_more_larger_requests_than_may_wait_are_asked_to_come_again(
     service: tuple[Service, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "WAITING", 2)
+    monkeypatch.setattr(exchange, "MAX_QUEUED", 2)
     answers = posted(service[0], *[service[1]] * 4)
     assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
     assert {answer.headers.get("retry-after") for answer in answers if answer.status_code == 429} == {"1"}
-    assert service[0].waiting == 0
+    assert service[0].queued == 0
     [afterwards] = posted(service[0], service[1])
     assert afterwards.status_code == 200

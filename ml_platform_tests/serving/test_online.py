@@ -146,7 +146,7 @@ def test_a_value_of_another_layout_is_never_read(open_world: OpenWorld, february
     online = predictor(world, store)
     row = batch(world)[0]
     with store._writing() as connection:
-        connection.execute("UPDATE layout_values SET value = zeroblob(64) WHERE length(name) > 8")
+        connection.execute("UPDATE stored_values SET value = zeroblob(64) WHERE length(name) > 8")
     with pytest.raises(FeatureError, match="another layout"):
         online.predict(row)
 
@@ -240,8 +240,8 @@ def test_what_no_deployed_version_reads_is_forgotten(open_world: OpenWorld, febr
 def test_a_store_with_tables_of_another_format_is_emptied_once_and_then_kept(tmp_path: Path) -> None:
     path, name = tmp_path / "online.sqlite", b"layout01"
     with closing(sqlite3.connect(path)) as older:
-        older.execute("CREATE TABLE layout_values (name BLOB PRIMARY KEY, value BLOB, n INTEGER) WITHOUT ROWID")
-        older.execute("INSERT INTO layout_values VALUES (?, ?, 1)", [name, b"old"])
+        older.execute("CREATE TABLE stored_values (name BLOB PRIMARY KEY, value BLOB, n INTEGER) WITHOUT ROWID")
+        older.execute("INSERT INTO stored_values VALUES (?, ?, 1)", [name, b"old"])
         older.commit()
     store = SQLiteStore(path)
     assert store.read([name]) == [None]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_platform.child_process import Withdrawal
+from ml_platform.child_process import Cancellation
 from ml_platform.errors import TrainingError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.settings import Settings
@@ -21,7 +21,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The bundles that were trained again, which costs a process each."""
     bundles: list[str] = []
 
-    def reproduce(_: Blobs, training_set: str, bundle: str, withdrawal: Withdrawal) -> Reproduction:
+    def reproduce(_: Blobs, training_set: str, bundle: str, cancellation: Cancellation) -> Reproduction:
         bundles.append(bundle)
         return Reproduction(True, bundle, bundle, training_set)
 
@@ -50,16 +50,16 @@ def test_what_is_not_asked_for_is_not_trained(trainings: list[str], tmp_path: Pa
     assert not trainings
 
 
-def ended_when_taken_back(_: Blobs, training_set: str, bundle: str, withdrawal: Withdrawal) -> Reproduction:
+def ended_when_taken_back(_: Blobs, training_set: str, bundle: str, cancellation: Cancellation) -> Reproduction:
     """Training again as `reproduce` ends it: it goes on until it is taken back."""
-    select.select([withdrawal], [], [])
+    select.select([cancellation], [], [])
     raise TrainingError(f"{training_set}/{bundle} was stopped.", remedy="None is needed.")
 
 
 def test_a_step_that_fails_ends_the_training_that_it_began(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(proofs, "reproduce", ended_when_taken_back)
     blobs = Blobs(Settings(data=tmp_path))
-    with pytest.raises(KeyboardInterrupt), proofs.given_up_on_error(blobs, "set"):
+    with pytest.raises(KeyboardInterrupt), proofs.cancelled_on_error(blobs, "set"):
         proofs.begin_to_train_again(blobs, "set", "one")
         begun = proofs._begun[str(blobs.folder), "set", "one"]
         raise KeyboardInterrupt
@@ -70,7 +70,7 @@ def test_a_step_that_fails_ends_the_training_that_it_began(monkeypatch: pytest.M
 
 def test_a_training_that_the_gates_took_over_is_left_to_them(trainings: list[str], tmp_path: Path) -> None:
     blobs = Blobs(Settings(data=tmp_path))
-    with proofs.given_up_on_error(blobs, "set"):
+    with proofs.cancelled_on_error(blobs, "set"):
         proofs.begin_to_train_again(blobs, "set", "one")
     assert proofs.training_again(blobs, "set", "one").result().actual == "one"
     assert trainings == ["one"]
@@ -80,7 +80,7 @@ def test_giving_up_what_is_finished_keeps_its_result(trainings: list[str], tmp_p
     again = proofs.training_again(Blobs(Settings(data=tmp_path)), "set", "one")
     again.start()
     assert again.result().actual == "one"
-    again.give_up()
+    again.cancel()
     assert again.result().actual == "one"
     assert trainings == ["one"]
 

@@ -72,7 +72,7 @@ def is_in(value: Scalar, listed: Sequence[Any], nulls_equal: bool) -> Scalar:
 
 
 def both(a: Scalar, b: Scalar) -> Scalar:
-    """a and b, where null and false are false."""
+    """Kleene logic: false if either is false, else null if either is null."""
     first, second = _conditions(a, b)
 
     def of(row: Row) -> bool | None:
@@ -85,7 +85,7 @@ def both(a: Scalar, b: Scalar) -> Scalar:
 
 
 def either(a: Scalar, b: Scalar) -> Scalar:
-    """a or b, where null or true is true."""
+    """Kleene logic: true if either is true, else null if either is null."""
     first, second = _conditions(a, b)
 
     def of(row: Row) -> bool | None:
@@ -137,7 +137,7 @@ def of_floats(function: Callable[[float], bool]) -> Callable[[Scalar], Scalar]:
 
 
 def when(condition: Scalar, then: Scalar, otherwise: Scalar) -> Scalar:
-    """One of two values; the other one has no fault."""
+    """One of two values. The branch that is not chosen is not evaluated."""
     (chosen,) = _conditions(condition)
     branches = unified([then, otherwise])
     if_true, if_not = branches[0].of, branches[1].of

@@ -25,13 +25,13 @@ from ml_platform.serving.rest.answers import (
     Readiness,
     StoredPrediction,
 )
-from ml_platform.serving.rest.description import OF_PIPELINE, PREDICTING, READING, described, route
-from ml_platform.serving.rest.exchange import Refused, answers_of, as_json, body_of, served_version
-from ml_platform.serving.rest.request_model import parsed
+from ml_platform.serving.rest.description import PIPELINE_REFUSALS, PREDICT_REFUSALS, READ_REFUSALS, described, route
+from ml_platform.serving.rest.exchange import RequestRefused, answers_of, as_json, body_of, served_version
+from ml_platform.serving.rest.request_model import to_predict_request
 from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
 
 _log = logging.getLogger(__name__)
-_METRICS = route("Figures in Prometheus' text format", None, READING) | {"response_class": PlainTextResponse}
+_METRICS = route("Figures in Prometheus' text format", None, READ_REFUSALS) | {"response_class": PlainTextResponse}
 
 
 def create_app(
@@ -69,19 +69,19 @@ def create_app(
             service.metrics.prediction_log_bytes.labels(name).set(served.log.backlog)
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    @app.get("/v1/pipelines", **route("The pipelines that answer", DeployedVersions, READING))
+    @app.get("/v1/pipelines", **route("The pipelines that answer", DeployedVersions, READ_REFUSALS))
     async def pipelines(request: Request) -> Response:
         access.require(request, "read")
         return as_json({"pipelines": [_described(served) for served in service.served.values()]})
 
-    @app.get("/v1/pipelines/{name}/model", **route("The version that answers", DeployedVersion, OF_PIPELINE))
+    @app.get("/v1/pipelines/{name}/model", **route("The version that answers", DeployedVersion, PIPELINE_REFUSALS))
     async def model(name: str, request: Request) -> Response:
         access.require(request, "read")
         return as_json(_described(served_version(service, name)))
 
     @app.get(
         "/v1/pipelines/{name}/predictions/{key:path}",
-        **route("The prediction of the batch", StoredPrediction, OF_PIPELINE),
+        **route("The prediction of the batch", StoredPrediction, PIPELINE_REFUSALS),
     )
     async def prediction(name: str, key: str, request: Request) -> Response:
         access.require(request, "predict")
@@ -89,34 +89,34 @@ def create_app(
         stored = service.stored_prediction(name, key)
         if stored is None:
             remedy = f"`POST /v1/pipelines/{name}/predict` answers for any example."
-            raise Refused(404, "The batch made no prediction of that key lately.", remedy, name)
+            raise RequestRefused(404, "No stored prediction has that key.", remedy, name)
         return as_json(stored)
 
-    @app.post("/v1/pipelines/{name}/predict", **route("Predictions for examples", OnlinePredictions, PREDICTING))
+    @app.post("/v1/pipelines/{name}/predict", **route("Predictions for examples", OnlinePredictions, PREDICT_REFUSALS))
     async def predict(name: str, request: Request) -> Response:
         access.require(request, "predict")
         served, started = served_version(service, name), time.perf_counter()
         body = await body_of(request, name)
         answers = await answers_of(
-            service, served, body, lambda body: parsed(served.request.validate_json(body)), started
+            service, served, body, lambda body: to_predict_request(served.request.validate_json(body)), started
         )
         return as_json({"predictions": answers})
 
-    app.add_middleware(_WithoutTraces, service=service, access=access)
+    app.add_middleware(_ErrorBoundary, service=service, access=access)
 
     @app.exception_handler(HTTPException)
     async def refused_by_the_router(request: Request, error: HTTPException) -> Response:
-        return Refused.of_router(error).response(service)
+        return RequestRefused.of_router(error).response(service)
 
     @app.exception_handler(ServingError)
     async def unable(request: Request, error: ServingError) -> Response:
-        return Refused.of_platform(503, error).response(service)
+        return RequestRefused.of_platform(503, error).response(service)
 
-    @app.exception_handler(Refused)
-    async def refused(request: Request, error: Refused) -> Response:
+    @app.exception_handler(RequestRefused)
+    async def refused(request: Request, error: RequestRefused) -> Response:
         return error.response(service)
 
-    @app.get("/openapi.json", **route("This description", None, READING))
+    @app.get("/openapi.json", **route("This description", None, READ_REFUSALS))
     async def openapi(request: Request) -> Response:
         access.require(request, "read")
         return as_json(described(app, service.served.values(), needs_key=access.needs_key))
@@ -128,7 +128,7 @@ async def _healthz() -> dict[str, bool]:
     return {"alive": True}
 
 
-class _WithoutTraces:
+class _ErrorBoundary:
     """Around all routes: refuses foreign hosts, and answers what fails without a trace. Plain ASGI costs least."""
 
     def __init__(self, app: ASGIApp, service: Service, access: Access) -> None:
@@ -139,23 +139,23 @@ class _WithoutTraces:
             await self._app(scope, receive, send)
             return
         if not self._access.names_this_machine(HTTPConnection(scope)):
-            refused = Refused(400, "The Host of the request is another one.", "Name 127.0.0.1 or localhost.")
+            refused = RequestRefused(400, "The Host header does not name this machine.", "Name 127.0.0.1 or localhost.")
             await refused.response(self._service)(scope, receive, send)
             return
-        begun = False
+        response_started = False
 
-        async def noticed(message: Message) -> None:
-            nonlocal begun
-            begun = True
+        async def tracking_send(message: Message) -> None:
+            nonlocal response_started
+            response_started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, noticed)
+            await self._app(scope, receive, tracking_send)
         except Exception:  # a bug: the log has its trace, the caller has none
-            if begun:
+            if response_started:
                 raise
             _log.exception("A request failed")
-            refused = Refused(500, "The service failed.", "Its log says why.")
+            refused = RequestRefused(500, "The service failed.", "Its log says why.")
             await refused.response(self._service)(scope, receive, send)
 
 

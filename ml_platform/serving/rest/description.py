@@ -10,10 +10,10 @@ from ml_platform.serving.rest.answers import Answer, InvalidRequest, Refusal
 from ml_platform.serving.rest.open_inference import InferenceRequest
 from ml_platform.serving.rest.service import ServedVersion
 
-READING: dict[int, type[Answer]] = dict.fromkeys([401, 403, 503], Refusal)
-OF_PIPELINE: dict[int, type[Answer]] = {**READING, 404: Refusal, 503: Refusal}
-PREDICTING: dict[int, type[Answer]] = {
-    **OF_PIPELINE,
+READ_REFUSALS: dict[int, type[Answer]] = dict.fromkeys([401, 403, 503], Refusal)
+PIPELINE_REFUSALS: dict[int, type[Answer]] = {**READ_REFUSALS, 404: Refusal, 503: Refusal}
+PREDICT_REFUSALS: dict[int, type[Answer]] = {
+    **PIPELINE_REFUSALS,
     **dict.fromkeys([408, 413, 415, 429, 500], Refusal),
     422: InvalidRequest,
 }
@@ -33,7 +33,10 @@ _MEANINGS = {
 }
 _PART = "#/components/schemas/{model}"
 _PREDICT = "/v1/pipelines/{name}/predict"
-_KEY = {"type": "http", "scheme": "bearer"}
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
 
 
 def route(
@@ -67,10 +70,12 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
         post |= {"requestBody": body, "operationId": f"predict_{name}", "summary": f"Predictions of {name}"}
         document["paths"][_PREDICT.format(name=name)] = {"post": post}
     if needs_key:
-        document["components"]["securitySchemes"] = {"key": _KEY}
+        document["components"]["securitySchemes"] = _SECURITY_SCHEMES
         operations = [operation for path in document["paths"].values() for operation in path.values()]
         for operation in operations:
-            operation["security"] = [{"key": []}] if "401" in operation["responses"] else []
+            operation["security"] = (
+                [{name: []} for name in _SECURITY_SCHEMES] if "401" in operation["responses"] else []
+            )
     return document
 
 

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
-from ml_platform.serving.rest.request_model import Request as Asked
+from ml_platform.serving.rest.request_model import PredictRequest
 from ml_platform.serving.rest.service import ServedVersion, Service
 
 BODY_BYTES = 4_000_000
 BODY_SECONDS = 20.0  # for a body to arrive
-WAITING = 32  # requests that may wait for the thread of larger ones
+MAX_QUEUED = 32  # requests that may wait for the thread of larger ones
 _NAMED = 1_000  # wrong fields
 _INLINE_ROWS, _INLINE_BYTES = 4, 50_000  # are answered without another thread; more would keep health checks waiting
 _LATER = {"retry-after": "1"}
@@ -27,7 +27,7 @@ _REMEDIES = {
 _AS_TEXT = json.JSONEncoder(separators=(",", ":")).encode
 
 
-class Refused(Exception):  # it is an answer
+class RequestRefused(Exception):  # it is an answer
     """A request that is not answered.
 
     Args:
@@ -53,13 +53,13 @@ class Refused(Exception):  # it is an answer
         self.body = {"error": error, "remedy": remedy, **details}
 
     @classmethod
-    def of_router(cls, error: HTTPException) -> "Refused":
+    def of_router(cls, error: HTTPException) -> "RequestRefused":
         """What the router or a missing key refuses."""
         remedy = _REMEDIES.get(error.status_code, "See /openapi.json for what can be asked.")
         return cls(error.status_code, f"{error.detail}.", remedy, headers=error.headers)
 
     @classmethod
-    def of_invalid(cls, error: ValidationError, pipeline: str) -> "Refused":
+    def of_invalid(cls, error: ValidationError, pipeline: str) -> "RequestRefused":
         """Which fields are wrong, and why; the first ten. Where thousands are, to name them would take seconds."""
         fields = (
             []
@@ -73,7 +73,7 @@ class Refused(Exception):  # it is an answer
         return cls(422, "The request is not valid.", remedy, pipeline, fields=fields, count=error.error_count())
 
     @classmethod
-    def of_platform(cls, code: int, error: PlatformError, pipeline: str = "") -> "Refused":
+    def of_platform(cls, code: int, error: PlatformError, pipeline: str = "") -> "RequestRefused":
         """An error of the platform, by its own sentences."""
         return cls(code, error.what, error.remedy, pipeline)
 
@@ -89,39 +89,43 @@ def as_json(value: Any, code: int = 200, headers: Mapping[str, str] | None = Non
 
 
 def served_version(service: Service, pipeline: str) -> ServedVersion:
-    """The version that answers for a pipeline. Raises Refused when none does."""
+    """The version that answers for a pipeline. Raises RequestRefused when none does."""
     served = service.served.get(pipeline)
     if served is not None:
         return served
     if fault := service.faults.get(pipeline):
-        raise Refused(503, fault, "See /readyz.", pipeline)
+        raise RequestRefused(503, fault, "See /readyz.", pipeline)
     names = ", ".join(sorted(service.served)) or "none"
-    raise Refused(404, "There is no such pipeline.", f"Those that answer: {names}.")
+    raise RequestRefused(404, "There is no such pipeline.", f"Those that answer: {names}.")
 
 
 async def body_of(request: Request, pipeline: str) -> bytes:
-    """The body of a request. Raises Refused for one that is not declared as JSON, too large or too slow."""
+    """The body of a request. Raises RequestRefused for one that is not declared as JSON, too large or too slow."""
     # A page of another site may send plain text or a form without being asked, and JSON only with our consent. Its
     # browser names the page as the Origin; clients of the Open Inference Protocol name neither it nor a type.
     kind = request.headers.get("content-type", "" if "origin" in request.headers else "application/json")
     if kind.partition(";")[0].strip().lower() != "application/json":
         remedy = "Send the header `content-type: application/json`."
-        raise Refused(415, "The body is not declared as JSON.", remedy, pipeline)
+        raise RequestRefused(415, "The body is not declared as JSON.", remedy, pipeline)
     parts, size = [], 0
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for part in request.stream():
                 size += len(part)
                 if size > BODY_BYTES:  # whatever its header says
-                    raise Refused(413, f"The body is larger than {BODY_BYTES:,} bytes.", "Send fewer rows.", pipeline)
+                    raise RequestRefused(
+                        413, f"The body is larger than {BODY_BYTES:,} bytes.", "Send fewer rows.", pipeline
+                    )
                 parts.append(part)
     except TimeoutError:
-        raise Refused(408, f"The body took more than {BODY_SECONDS:.0f} seconds.", "Send it again.", pipeline) from None
+        raise RequestRefused(
+            408, f"The body took more than {BODY_SECONDS:.0f} seconds.", "Send it again.", pipeline
+        ) from None
     return b"".join(parts)
 
 
 async def answers_of(
-    service: Service, served: ServedVersion, body: bytes, parsed: Callable[[bytes], Asked], started: float
+    service: Service, served: ServedVersion, body: bytes, parsed: Callable[[bytes], PredictRequest], started: float
 ) -> list[dict[str, Any]]:
     """The answers for a body, in the order of its rows.
 
@@ -133,11 +137,11 @@ async def answers_of(
         started: When the request came, by `time.perf_counter`.
 
     Raises:
-        Refused: When the body is not valid, cannot be answered, or has to wait for too many others.
+        RequestRefused: When the body is not valid, cannot be answered, or has to wait for too many others.
     """
     name = served.deployment.pipeline
 
-    def asked() -> Asked:
+    def asked() -> PredictRequest:
         request = parsed(body)
         service.metrics.stage(name, "parse", time.perf_counter() - started)
         return request
@@ -146,12 +150,12 @@ async def answers_of(
         request = asked() if len(body) <= _INLINE_BYTES else None
         if request is not None and len(request.rows) <= _INLINE_ROWS and not request.contributions:
             return service.predict(served, request)
-        if service.waiting >= WAITING:
-            raise Refused(429, "Too many larger requests wait.", "Ask again in a second.", name, _LATER)
+        if service.queued >= MAX_QUEUED:
+            raise RequestRefused(429, "Too many larger requests wait.", "Ask again in a second.", name, _LATER)
         return await service.beside(lambda: service.predict(served, request or asked()))
     except ValidationError as error:
-        raise Refused.of_invalid(error, name) from None
+        raise RequestRefused.of_invalid(error, name) from None
     except (FeatureError, ScoringError) as error:
-        raise Refused.of_platform(422, error, name) from None
+        raise RequestRefused.of_platform(422, error, name) from None
     except ServingError as error:
-        raise Refused.of_platform(503, error, name) from None
+        raise RequestRefused.of_platform(503, error, name) from None

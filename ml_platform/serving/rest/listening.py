@@ -21,7 +21,9 @@ class Certificate:
 
     def __post_init__(self) -> None:
         try:
-            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.chain, self.key, password=_none)
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                self.chain, self.key, password=_refuse_encrypted_key
+            )
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise ServingError(
                 f"The certificate {self.chain} with the key {self.key} cannot be used: {first_line(error)}.",
@@ -46,7 +48,7 @@ class Listener:
         address = _address(host)
         if not address.is_loopback and not has_keys:
             raise ServingError(
-                f"Whoever reaches {host} could ask, because no API key is set.",
+                f"Without API keys the service would be open to every machine that reaches {host}.",
                 remedy="Set ML_PLATFORM_API_KEYS, or listen on 127.0.0.1 behind a proxy that asks who it is.",
             )
         self.certificate, self._address = certificate, address
@@ -68,7 +70,7 @@ class Listener:
         return f"{'https' if self.certificate else 'http'}://{host}:{self.socket.getsockname()[1]}"
 
     @property
-    def is_readable_on_the_way(self) -> bool:
+    def sends_plaintext(self) -> bool:
         """Whether keys and rows leave this machine unencrypted."""
         return self.certificate is None and not self._address.is_loopback
 
@@ -86,6 +88,6 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
         ) from None
 
 
-def _none() -> str:
+def _refuse_encrypted_key() -> str:
     """The password of an encrypted key: nobody sits at a service to type it."""
     raise ValueError("the private key is encrypted")

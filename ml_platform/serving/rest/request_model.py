@@ -35,7 +35,7 @@ def request_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
     """Validates the body of a request: `{"rows": [...], "overrides": [...], "max_staleness": {...},
     "contributions": false}`.
 
-    All but the rows may be left out (S44). `parsed` turns what it gives into examples and adjustments.
+    All but the rows may be left out (S44). `to_predict_request` turns what it gives into examples and adjustments.
     """
     fields: dict[str, Any] = {
         "rows": (GenericAlias(list, (row_model(definition),)), Field(min_length=1, max_length=MAX_ROWS))
@@ -59,7 +59,7 @@ def request_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
 
 
 @dataclass(frozen=True)
-class Request:
+class PredictRequest:
     """The examples of a request, and what the caller wants otherwise, one entry a row."""
 
     rows: Sequence[Mapping[str, Any]]
@@ -67,7 +67,7 @@ class Request:
     contributions: bool = False
 
 
-def parsed(request: Any) -> Request:
+def to_predict_request(request: Any) -> PredictRequest:
     """What the adapter gave, as Python values.
 
     Raises FeatureError when there is not one entry of `overrides` for each row.
@@ -84,7 +84,7 @@ def parsed(request: Any) -> Request:
         Adjustments({name: getattr(one, name) for name in one.model_fields_set} if one is not None else {}, staleness)
         for one in overrides
     ]
-    return Request(
+    return PredictRequest(
         rows, [one if one.overrides or one.max_staleness else None for one in adjustments], request.contributions
     )
 

@@ -26,7 +26,7 @@ from ml_platform.serving.online import OnlinePredictor, Prediction
 from ml_platform.serving.online_store import Deployment, OnlineStore
 from ml_platform.serving.prediction_log import PredictionLog
 from ml_platform.serving.rest.metrics import Metrics
-from ml_platform.serving.rest.request_model import Request, request_adapter
+from ml_platform.serving.rest.request_model import PredictRequest, request_adapter
 from ml_platform.serving.stored_predictions import stored_prediction
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Service:
         self.served: Mapping[str, ServedVersion] = {}  # replaced as a whole: the event loop iterates over it
         self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
         self.large_requests = ThreadPoolExecutor(1, "large requests")  # one thread, so one connection to the store
-        self.waiting = 0  # requests in the queue of that thread; the event loop counts them
+        self.queued = 0  # requests in the queue of that thread; the event loop counts them
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
         self._pipelines = frozenset(pipelines)
         self._open_logs: dict[str, PredictionLog] = {}
@@ -110,7 +110,7 @@ class Service:
                 faults[name] = f"Version {deployment.version} cannot be loaded: {first_line(error)}."
         self.served, self.faults, self._changes = served, faults, changes
 
-    def predict(self, served_version: ServedVersion, request: Request) -> list[dict[str, Any]]:
+    def predict(self, served_version: ServedVersion, request: PredictRequest) -> list[dict[str, Any]]:
         """Answer a validated request and log it before anybody hears the answers."""
         predictor, name = served_version.predictor, served_version.deployment.pipeline
         answers, lines, predictions = [], [], []
@@ -144,11 +144,11 @@ class Service:
 
     async def beside(self, work: Callable[[], T]) -> T:
         """What `work` gives, in the thread of larger requests, so that the event loop answers others meanwhile."""
-        self.waiting += 1
+        self.queued += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self.large_requests, work)
         finally:
-            self.waiting -= 1
+            self.queued -= 1
 
     def _watch(self) -> None:
         while True:

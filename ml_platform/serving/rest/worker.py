@@ -44,7 +44,7 @@ def main() -> None:
     config = uvicorn.Config(
         create_app(
             service,
-            Access(settings.clients),
+            Access(settings.api_keys_by_client),
             started=lambda: lifeline.sendall(READY),
             filling_faults=partial(filling_faults.read, settings.online),
         ),
