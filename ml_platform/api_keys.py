@@ -16,7 +16,7 @@ class ApiKey(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    key: Annotated[str, Field(min_length=_LEAST, max_length=512, pattern=r"^[!-~]+$")]
+    key: Annotated[str, Field(min_length=_LEAST, max_length=512, pattern=r"^[!-~]+$", repr=False)]
     scopes: Annotated[frozenset[Scope], Field(min_length=1)]
 
 

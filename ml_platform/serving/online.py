@@ -1,5 +1,6 @@
 """Online predictions: one version's features from the online store, then its model, as the batch does (S13)."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.errors import FeatureError, ServingError
+from ml_platform.errors import FeatureError, ScoringError, ServingError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import Adjustments, OnlineFeatures
 from ml_platform.models.bundle import Bundle
@@ -100,6 +101,8 @@ class OnlinePredictor:
         features = answers.values
         row = {**{name: example[name] for name in self.definition.row_schema}, **features}
         answer = self._model.score_row(row)
+        if not all(map(math.isfinite, answer if isinstance(answer, list) else (answer,))):
+            raise ScoringError(f"The model gave {answer}, which is no score.", remedy="Look at the values of the row.")
         statuses = {name: features.pop(name) for name in self.definition.status_columns}
         scores = answer if isinstance(answer, list) else None
         score = max(answer) if isinstance(answer, list) else answer

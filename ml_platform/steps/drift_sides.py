@@ -117,7 +117,7 @@ def _population(ws: Workspace, relation: str, rows: int, kinds: dict[str, Any]) 
 
     def levels(name: str) -> dict[str | None, int]:
         # Grouped as they are: a group for each text costs four times as much where the column has Booleans.
-        counted = f"SELECT {quoted(name)} AS level, count(*) AS n FROM {relation} GROUP BY level"
+        counted = f"SELECT {quoted(name)} AS level, count(*) AS n FROM {relation} GROUP BY 1"
         return dict(ws.lake.rows(f"SELECT level::VARCHAR, n FROM ({counted})"))
 
     return Population(rows, kinds, numbers, levels)

@@ -67,3 +67,23 @@ def test_more_larger_requests_than_may_wait_are_asked_to_come_again(
     assert service[0].queued == 0
     [afterwards] = posted(service[0], service[1])
     assert afterwards.status_code == 200
+
+
+def test_thousands_of_wrong_fields_are_counted_and_not_named(service: tuple[Service, bytes]) -> None:
+    body = json.loads(service[1])
+    many = {"rows": [{**body["rows"][0], **dict.fromkeys(map(str, range(5_000)), 1)}]}
+    overrides = {"rows": body["rows"], "overrides": [1] * 100_000}
+    unknown, longer = posted(service[0], json.dumps(many).encode(), json.dumps(overrides).encode())
+    assert (unknown.status_code, unknown.json()["count"], unknown.json()["fields"]) == (422, 5_000, [])
+    assert longer.status_code == 422 and longer.json()["count"] <= 1_001
+
+
+def test_a_compressed_body_is_refused_as_such(service: tuple[Service, bytes]) -> None:
+    app = create_app(service[0], Access({}), started=lambda: None, filling_faults=dict)
+
+    async def post() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+            return await client.post(PREDICT, content=service[1], headers={**JSON, "content-encoding": "gzip"})
+
+    answer = asyncio.run(post())
+    assert answer.status_code == 415 and "compressed" in answer.json()["error"]

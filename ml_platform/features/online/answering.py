@@ -109,8 +109,9 @@ class OnlineFeatures:
                 if status in ages and ages[status] > adjustments.max_staleness.get(status, NEVER):
                     row.update({**dict.fromkeys(form.outputs), status: "stale"})
             overridden = {name: adjustments.overrides[name] for name in form.outputs if name in adjustments.overrides}
-            if overridden:
-                row.update({**overridden, **dict.fromkeys(form.statuses, "overridden")})
+            row.update(overridden)
+            if overridden and len(overridden) == len(form.outputs):  # else the status is that of the others
+                row.update(dict.fromkeys(form.statuses, "overridden"))
 
 
 def value_name(online_pass: OnlinePass, key: Sequence[Any]) -> bytes | None:

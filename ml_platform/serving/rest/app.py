@@ -46,7 +46,10 @@ def create_app(
         yield
         await run_in_threadpool(service.stop)
 
-    app = FastAPI(title="ml_platform", version=version("ml_platform"), lifespan=lifespan, openapi_url=None)
+    # No redirects: they would lead a client, and the key that it sends, to whatever Host it named.
+    app = FastAPI(
+        title="ml_platform", version=version("ml_platform"), lifespan=lifespan, openapi_url=None, redirect_slashes=False
+    )
     app.get("/healthz", **route("Whether the process answers", Alive))(_healthz)
 
     def all_faults() -> dict[str, str]:

@@ -107,6 +107,8 @@ async def body_of(request: Request, pipeline: str) -> bytes:
     if kind.partition(";")[0].strip().lower() != "application/json":
         remedy = "Send the header `content-type: application/json`."
         raise RequestRefused(415, "The body is not declared as JSON.", remedy, pipeline)
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise RequestRefused(415, "The body is compressed.", "Send it as it is, without `content-encoding`.", pipeline)
     parts, size = [], 0
     try:
         async with asyncio.timeout(BODY_SECONDS):

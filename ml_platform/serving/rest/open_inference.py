@@ -16,7 +16,8 @@ from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.rest.request_model import MAX_ROWS
 
 _INTEGERS = {"Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64"}
-_CONFIG = ConfigDict(extra="forbid", allow_inf_nan=True)
+_MOST_TENSORS = 10_000  # as columns of a contract
+_CONFIG = ConfigDict(extra="forbid", strict=True, allow_inf_nan=True)
 
 
 class Tensor(BaseModel):
@@ -24,9 +25,9 @@ class Tensor(BaseModel):
 
     model_config = _CONFIG
 
-    name: str
+    name: Annotated[str, Field(max_length=500)]
     shape: Annotated[list[int], Field(min_length=1, max_length=2)]
-    datatype: str
+    datatype: Annotated[str, Field(max_length=20)]
     parameters: dict[str, Any] | None = None
     data: list[Any]
 
@@ -36,7 +37,7 @@ class RequestedOutput(BaseModel):
 
     model_config = _CONFIG
 
-    name: str
+    name: Annotated[str, Field(max_length=500)]
     parameters: dict[str, Any] | None = None
 
 
@@ -47,8 +48,8 @@ class InferenceRequest(BaseModel):
 
     id: str | None = None
     parameters: dict[str, Any] | None = None
-    inputs: Annotated[list[Tensor], Field(min_length=1)]
-    outputs: list[RequestedOutput] | None = None
+    inputs: Annotated[list[Tensor], Field(min_length=1, max_length=_MOST_TENSORS)]
+    outputs: Annotated[list[RequestedOutput], Field(max_length=_MOST_TENSORS)] | None = None
 
 
 def datatype(dtype: pl.DataType) -> str:

@@ -46,7 +46,8 @@ def request_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
             "Overrides", __config__=_CONFIG, **{name: _optional(dtype) for name, dtype in overrides.items()}
         )
         described = "values that take the place of looked-up features, for each row; null: for none of it"
-        fields["overrides"] = (GenericAlias(list, (model | None,)) | None, Field(None, description=described))
+        entries: Any = Annotated[GenericAlias(list, (model | None,)), Field(max_length=MAX_ROWS)]
+        fields["overrides"] = (entries | None, Field(None, description=described))
     aging = [status for form in definition.joined if definition.tables[form.table].timed for status in form.statuses]
     if aging:
         limits: Any = {name: (_Seconds | None, None) for name in aging}
@@ -73,7 +74,8 @@ def to_predict_request(request: Any) -> PredictRequest:
     Raises FeatureError when there is not one entry of `overrides` for each row.
     """
     rows = [dict(vars(row)) for row in request.rows]
-    overrides = getattr(request, "overrides", None) or [None] * len(rows)
+    overrides = getattr(request, "overrides", None)
+    overrides = [None] * len(rows) if overrides is None else overrides
     if len(overrides) != len(rows):
         raise FeatureError(
             f"overrides: there are {len(overrides)} for {len(rows)} rows.", remedy="Send one for each row, or null."

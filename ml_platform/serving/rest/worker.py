@@ -32,6 +32,7 @@ def main() -> None:
     from ml_platform.serving.rest import filling_faults
     from ml_platform.serving.rest.access import Access
     from ml_platform.serving.rest.app import create_app
+    from ml_platform.serving.rest.connections import ImpatientProtocol
     from ml_platform.serving.rest.service import Service
     from ml_platform.settings import Settings
 
@@ -53,6 +54,7 @@ def main() -> None:
         timeout_graceful_shutdown=20,
         server_header=False,
         limit_concurrency=_CONNECTIONS,
+        http=ImpatientProtocol,
         ssl_certfile=certificate or None,
         ssl_keyfile=certificate_key or None,
     )
