@@ -58,7 +58,8 @@ def derive(frame: pl.DataFrame, steps: Layers) -> pl.DataFrame:
     """`frame` with the derived columns appended.
 
     A single row gets a row of nulls beside it: polars computes one row by one literal with another kernel than many,
-    and the last bits differ. Raises FeatureError, with the row, for a value that does not fit its type.
+    and the last bits differ. What does not fit a type there is no fault. Raises FeatureError, with the row, for a value
+    that does not fit its type.
     """
     single = frame.height == 1
     wide = pl.concat([frame, frame.clear(1)], rechunk=True) if single else frame
@@ -66,7 +67,7 @@ def derive(frame: pl.DataFrame, steps: Layers) -> pl.DataFrame:
         wide = wide.with_columns(expression for column in columns for expression in column.expressions)
         fallible = [column for column in columns if column.fault is not None]
         for column in fallible:
-            _check(column, wide)
+            _check(column, wide.head(1) if single else wide)
         wide = wide.drop(column.fault_name for column in fallible)
     return wide.head(1) if single else wide
 

@@ -310,3 +310,12 @@ def test_conditions_and_aggregates_follow_the_rule_in_batch_online_and_from_a_st
     assert batch["rate_mean_2d"].to_list() == [None, 0.25, 0.25, 0.5]
     assert batch["rate_n_unique_2d"].to_list() == [None, 1, 1, 2]
     assert batch["since_high"].to_list() == [None, None, None, 3600.0]
+
+
+def test_a_single_row_has_no_faults_but_its_own() -> None:
+    largest = 2**63 - 1
+    expression = pl.sum_horizontal(pl.lit(largest), -pl.coalesce(pl.col("int8"), pl.lit(-1)))  # a null has no sum
+    frame = pl.DataFrame({"int8": [126]}, schema={"int8": pl.Int8()})
+    assert made(expression, frame).to_list() == [largest - 126]
+    with pytest.raises(FeatureError, match="1 value does not fit its type; the first is of int8 = None"):
+        made(expression, frame.clear(1))
