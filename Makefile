@@ -54,7 +54,7 @@ test: install ## The suite
 	$(PYTEST) -m "not slow"
 	rm -rf $(MEMORY)
 
-test-all: install ## The suite and the slow tests; these want a PostgreSQL server installed
+test-all: install ## The suite and the slow tests; these want the servers of PostgreSQL and Redis installed
 	$(PYTEST) --hypothesis-profile=thorough -m "slow or not slow"
 	rm -rf $(MEMORY)
 
