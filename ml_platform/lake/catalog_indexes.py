@@ -4,8 +4,11 @@ For our own questions about files. DuckLake's pass through DuckDB, which reads w
 the files of a partition 2 ms instead of 7, those of a table 5 instead of 100. Writing is not measurably slower.
 """
 
+import duckdb
+
 from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import METADATA, Lake
+from ml_platform.lake.disk_faults import exhausted
 
 _INDEXES = {  # name → the table and its columns
     "ml_platform_data_files": "ducklake_data_file (table_id, partition_id)",
@@ -17,7 +20,10 @@ _INDEXES = {  # name → the table and its columns
 
 
 def tend(lake: Lake) -> None:
-    """Make the indexes that are missing, as in a lake of older code. For whoever opens it for writing."""
+    """Make the indexes that are missing, as in a lake of older code. For whoever opens it for writing.
+
+    On a full disk they stay missing until the next opening: nothing needs them, and what frees space opens the lake.
+    """
     if lake.settings.catalog.get_secret_value():
         return
     present = {name for (name,) in catalog_rows(lake, "SELECT name FROM sqlite_master WHERE type = 'index'")}
@@ -25,4 +31,9 @@ def tend(lake: Lake) -> None:
         return
     with lake.locked("the indexes of the catalog"):
         for name, of in _INDEXES.items():
-            lake.connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {METADATA}.main.{of}")
+            try:
+                lake.connection.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {METADATA}.main.{of}")
+            except duckdb.Error as error:
+                if exhausted(error, lake.settings.lake) is None:
+                    raise
+                return

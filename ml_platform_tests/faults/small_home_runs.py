@@ -23,6 +23,7 @@ def command(folder: Path, home: Path, *words: str) -> "subprocess.CompletedProce
         **os.environ,
         "ML_PLATFORM_DATA": str(folder / "data"),
         "ML_PLATFORM_PIPELINES": '["ml_platform_tests.declarations.trips_and_churn"]',
+        "PYTHONPATH": str(Path(__file__).parents[2]),  # the declarations of tests are not installed
         "ML_PLATFORM_THREADS": "1",
         "DAGSTER_HOME": str(home),
         "DAGSTER_DISABLE_TELEMETRY": "1",
