@@ -13,7 +13,7 @@ from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.features.online.filling import columns_read, online_values
-from ml_platform.features.replayed_rows import kept_rows
+from ml_platform.features.replayed_rows import materialized_rows
 from ml_platform.features.rowwise import derive
 from ml_platform.spec.durations import since_epoch
 
@@ -94,9 +94,9 @@ def _answered(
     for name in dict.fromkeys(online_pass.table_name for online_pass in features.passes):
         passes = [online_pass for online_pass in features.passes if online_pass.table_name == name]
         columns = dict.fromkeys(column for online_pass in passes for column in columns_read(online_pass))
-        with kept_rows(connection, definition, name, early, tables[name], columns) as kept:
+        with materialized_rows(connection, definition, name, early, tables[name], columns) as materialized:
             for online_pass in passes:
-                touched = dict(online_values(connection, online_pass, kept))
+                touched = dict(online_values(connection, online_pass, materialized))
                 rows += sum(online_pass.layout.read(value).rows for value in touched.values())
                 values |= touched
     moments = available_since(connection, definition, tables)

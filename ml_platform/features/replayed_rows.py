@@ -72,7 +72,7 @@ def touching(
 
 
 @contextmanager
-def kept_rows(
+def materialized_rows(
     connection: duckdb.DuckDBPyConnection,
     definition: FeatureDefinition,
     name: str,
@@ -81,14 +81,14 @@ def kept_rows(
     columns: Iterable[str],
 ) -> Iterator[str]:
     """A query of these columns of the rows that matter to examples. The table is read once, however often it runs."""
-    kept = f"touched_rows_{secrets.token_hex(6)}"
+    table_name = f"touched_rows_{secrets.token_hex(6)}"
     listed = ", ".join(f"e.{quoted(column)}" for column in columns)
     with touching(connection, definition, name, examples, sql) as rows:
-        connection.execute(f"CREATE TEMP TABLE {kept} AS SELECT {listed} {rows}")
+        connection.execute(f"CREATE TEMP TABLE {table_name} AS SELECT {listed} {rows}")
     try:
-        yield f"SELECT * FROM temp.main.{kept}"
+        yield f"SELECT * FROM temp.main.{table_name}"
     finally:
-        connection.execute(f"DROP TABLE temp.main.{kept}")
+        connection.execute(f"DROP TABLE temp.main.{table_name}")
 
 
 def _joins(definition: FeatureDefinition, name: str) -> list[On]:

@@ -64,7 +64,7 @@ def cancelled_on_error(blobs: Blobs, training_set: str) -> Iterator[None]:
     """When the body raises, end what it began to train again on the set: no gate will ask. An interrupt counts, too."""
     try:
         yield
-    except BaseException:
+    except BaseException:  # an interrupt too: nobody else ends the training
         for key in [key for key in _begun if key[:2] == (str(blobs.folder), training_set)]:
             _begun.pop(key).cancel()
         raise

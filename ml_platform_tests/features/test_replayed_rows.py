@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ml_platform import Latest, Lookup, Window
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.parity import parity
-from ml_platform.features.replayed_rows import _affordable, kept_rows, replayed_examples
+from ml_platform.features.replayed_rows import _affordable, materialized_rows, replayed_examples
 from ml_platform_tests.features.relations import batch_features, connect, validated
 from ml_platform_tests.scenario.flights import example, flight, hour, pipeline, plane, weather
 
@@ -91,8 +91,8 @@ def test_a_replay_leaves_no_temporary_table() -> None:
         made = batch_features(connection, definition, EXAMPLES, relations)
         before = connection.execute("SHOW ALL TABLES").fetchall()
         parity(connection, definition, made.head(10), relations, made)
-        rows = kept_rows(connection, definition, "flights", made.head(10), relations["flights"], ["carrier"])
-        with pytest.raises(ZeroDivisionError), rows as kept:
-            assert connection.execute(f"SELECT count(*) FROM ({kept})").fetchone() != (0,)
+        rows = materialized_rows(connection, definition, "flights", made.head(10), relations["flights"], ["carrier"])
+        with pytest.raises(ZeroDivisionError), rows as materialized:
+            assert connection.execute(f"SELECT count(*) FROM ({materialized})").fetchone() != (0,)
             raise ZeroDivisionError
         assert connection.execute("SHOW ALL TABLES").fetchall() == before

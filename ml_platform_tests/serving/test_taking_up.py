@@ -4,18 +4,22 @@ import dataclasses
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
-from ml_platform.serving.online_store import Deployment
+from ml_platform.serving.filling_predictions import fill_predictions
+from ml_platform.serving.online_store import Deployment, Filling
 from ml_platform.serving.rest import filling_faults
+from ml_platform.serving.rest import supervisor as supervisor_module
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.service import Service
 from ml_platform.serving.rest.supervisor import Supervisor
 from ml_platform.serving.sqlite_store import SQLiteStore
+from ml_platform.serving.stored_predictions import stored_prediction
 from ml_platform.state import promotions
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.serving.service import until
@@ -88,3 +92,29 @@ def test_an_error_of_any_library_is_reported_once_and_leaves_the_supervisor_runn
         supervisor.run_once()
     assert sum(line.startswith(f"log of {name}: IsADirectoryError") for line in reported) == 1
     assert filling_faults.read(trips.settings.online) == {}  # the champion answers all the same
+
+
+def test_stored_predictions_that_cannot_be_filled_are_tried_again_and_the_champion_answers_meanwhile(
+    trips: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, tries = trips.pipeline.name, []
+
+    def full_at_first(*arguments: Any) -> Filling:
+        tries.append(arguments)
+        if len(tries) <= 2:
+            raise OSError("no space left on device")
+        return fill_predictions(*arguments)
+
+    monkeypatch.setattr(supervisor_module, "fill_predictions", full_at_first)
+    reported: list[str] = []
+    with Supervisor(trips.ws, [name], Listener("127.0.0.1", 0, None, has_keys=False), 0, reported.append) as supervisor:
+        for _ in range(4):
+            supervisor.run_once()
+        assert supervisor._store.deployments().keys() == {name}
+        assert stored_prediction(supervisor._store, name, newest_key(trips)) is not None
+    assert sum("no space left" in line for line in reported) == 1
+    assert len(tries) == 3  # then there is nothing to do
+
+
+def newest_key(world: World) -> str:
+    return str(world.ws.lake.value(f'SELECT key FROM {world.pipeline.name}.predictions ORDER BY "at" DESC LIMIT 1'))

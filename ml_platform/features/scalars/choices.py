@@ -73,26 +73,23 @@ def is_in(value: Scalar, listed: Sequence[Any], nulls_equal: bool) -> Scalar:
 
 def both(a: Scalar, b: Scalar) -> Scalar:
     """Kleene logic: false if either is false, else null if either is null."""
-    first, second = _conditions(a, b)
-
-    def of(row: Row) -> bool | None:
-        x, y = first(row), second(row)
-        if x is False or y is False:
-            return False
-        return None if x is None or y is None else True
-
-    return Scalar(_BOOLEAN, of)
+    return _decided_by(False, a, b)
 
 
 def either(a: Scalar, b: Scalar) -> Scalar:
     """Kleene logic: true if either is true, else null if either is null."""
+    return _decided_by(True, a, b)
+
+
+def _decided_by(decisive: bool, a: Scalar, b: Scalar) -> Scalar:
+    """`decisive` if either is, else null if either is null, else its opposite."""
     first, second = _conditions(a, b)
 
     def of(row: Row) -> bool | None:
-        x, y = first(row), second(row)
-        if x is True or y is True:
-            return True
-        return None if x is None or y is None else False
+        values = first(row), second(row)
+        if decisive in values:
+            return decisive
+        return None if None in values else not decisive
 
     return Scalar(_BOOLEAN, of)
 

@@ -118,21 +118,22 @@ class Supervisor:
         if self._deployed_marks.get(name) == (champion, records, previous, self._filled()):
             return
         deployment = deploy_champion(self._stores, name, self._store, self._answered_span)
-        if champion is not None:
-            self._fill_predictions(name)
-        self._deployed_marks[name] = (champion, records, deployment, self._filled())
+        if champion is None or self._fill_predictions(name):
+            self._deployed_marks[name] = (champion, records, deployment, self._filled())
         if deployment != previous:
             self._report(_deployment_message(name, deployment))
 
-    def _fill_predictions(self, name: str) -> None:
-        """Store what the batch predicted. Where that fails the champion answers all the same."""
+    def _fill_predictions(self, name: str) -> bool:
+        """Store what the batch predicted; whether that went well. Where it fails the champion answers all the same."""
         what = f"stored predictions of {name}"
         try:
             fill_predictions(self._stores, name, self._store, self._answered_span)
-            self._faults.pop(what, None)
-        except Exception as error:  # of any library, such as a full disk: it is tried again with the next rows
+        except Exception as error:  # of any library, such as a full disk: it is tried again in a second
             interrupts.stop_if_arrived()
             self._fault(what, error)
+            return False
+        self._faults.pop(what, None)
+        return True
 
     def _filled(self) -> frozenset[bytes]:
         """The layouts that the store has: a server may lose them."""
