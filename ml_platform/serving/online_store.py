@@ -91,15 +91,19 @@ _BOUNDS = Struct("<qq")
 _ABSENT = -(2**63)
 
 
-class OnlineStore(Protocol):
+class StoredValues(Protocol):
+    """Values by name, as a prediction reads them."""
+
+    def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
+        """The values in the order of the names, in one round trip; None where there is none."""
+
+
+class OnlineStore(StoredValues, Protocol):
     """Values by name, and what was filled by the layout's fingerprint, which every name begins with.
 
     The name that is the fingerprint alone holds the layout's `Bounds`. Readers see a filling whole or not at all: what
     one `read` gives is of one moment. It may be shared between threads and processes.
     """
-
-    def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
-        """The values in the order of the names, in one round trip; None where there is none."""
 
     def fill(self, fingerprint: bytes, values: Iterable[tuple[bytes, bytes]], filling: Filling) -> Filling:
         """Replace all values and the bounds of a layout, and record how; the record with the counted values.
