@@ -42,7 +42,7 @@ def package(
     ] = TOLERANCE,
     as_json: AsJson = False,
 ) -> None:
-    """Package a version, to be used without the platform's lake: as a wheel.
+    """Package a version, to be used without the platform's lake.
 
     The same version gives the same bytes. See docs/packaging.md.
     """

@@ -5,6 +5,7 @@ import sys
 import zipfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -20,6 +21,7 @@ from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.packaging import wheel
 from ml_platform.serving.packaging.packaged_version import PackagedVersion, version_number
 from ml_platform.serving.sqlite_store import SQLiteStore
+from ml_platform.spec.tasks import Task
 from ml_platform.training.environment import environment
 from ml_platform_tests.world import World
 
@@ -57,10 +59,15 @@ def alone(folder: Path, program: str, *arguments: str, forbidden: tuple[str, ...
 
 def flight_delay(folder: Path) -> PackagedVersion:
     """A version of the shipped pipeline, which learnt from rows of chance: its scores mean nothing."""
+    return chance_version(folder, "binary")
+
+
+def chance_version(folder: Path, task: Task, seed: int = 7) -> PackagedVersion:
+    """A version of the features of flights, which learnt labels of chance for that task."""
     from ml_platform.pipelines.flight_delay import flight_delay as pipeline
 
     definition = FeatureDefinition.of(pipeline)
-    random, rows = np.random.default_rng(7), 300
+    random, rows = np.random.default_rng(seed), 300
     columns: dict[str, pl.Series] = {}
     for name, dtype in definition.model_columns.items():
         if dtype == pl.String:
@@ -68,13 +75,17 @@ def flight_delay(folder: Path) -> PackagedVersion:
         else:
             columns[name] = pl.Series(random.integers(0, 2 if dtype == pl.Boolean else 100, rows)).cast(dtype)
     parts = np.repeat(["train", "validation", "holdout"], rows // 3)
-    labels = random.random(rows) < 0.5
+    labels: dict[Task, Any] = {
+        "binary": random.random(rows) < 0.5,
+        "multiclass": random.choice(["a", "b", "c"], rows),
+        "regression": random.random(rows) * 10,
+    }
     training_set = folder / "training_set.parquet"
-    pl.DataFrame(columns).with_columns(_label=labels, _part=parts).write_parquet(training_set)
+    pl.DataFrame(columns).with_columns(_label=pl.Series(labels[task]), _part=parts).write_parquet(training_set)
     types = {name: str(dtype) for name, dtype in definition.model_columns.items()}
-    trainer = trainer_of(LightGBM(rounds=5))
-    data = TrainingData(training_set, "binary", types)
-    model = trainer.fit(data, trainer.config(LightGBM(rounds=5, min_data_in_leaf=5), "binary"), threads=1)
+    word = LightGBM(rounds=5, min_data_in_leaf=5)
+    trainer = trainer_of(word)
+    model = trainer.fit(TrainingData(training_set, task, types), trainer.config(word, task), threads=1)
     bundle = Bundle(
         pipeline=pipeline.name,
         signature=model.signature,

@@ -16,6 +16,7 @@ class Format(StrEnum):
     """What a version can be packaged as. A value is the name of the module that builds it."""
 
     WHEEL = "wheel"
+    ONNX = "onnx"
 
     def build(self, version: "PackagedVersion", folder: Path, tolerance: float = TOLERANCE) -> "Built":
         """Write the package into a folder, which is made where it is missing. The same version gives the same bytes.
