@@ -82,6 +82,10 @@ class OnlinePredictor:
         _, horizon = self._bounded(self._store.read(self._layouts))
         return None if horizon is None else EPOCH + timedelta(microseconds=horizon)
 
+    def warm_up(self) -> None:
+        """Prepare what the first prediction would have to: it scores a row of nulls."""
+        self._model.score_row(dict.fromkeys(self._model.columns))
+
     def predict(self, example: Mapping[str, Any], adjustments: Adjustments | None = None) -> Prediction:
         """Answer for an example's own columns (`definition.row_schema`).
 

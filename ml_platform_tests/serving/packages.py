@@ -25,7 +25,18 @@ from ml_platform.spec.tasks import Task
 from ml_platform.training.environment import environment
 from ml_platform_tests.world import World
 
-FORBIDDEN = ("ml_platform", "dagster", "duckdb", "sqlalchemy", "evidently", "pandas", "pyarrow", "sklearn")
+FORBIDDEN = (
+    "ml_platform",
+    "dagster",
+    "duckdb",
+    "sqlalchemy",
+    "evidently",
+    "pandas",
+    "pyarrow",
+    "sklearn",
+    "fastapi",
+    "uvicorn",
+)
 CARD = "# Model card\n\nOf a test.\n"
 _ALONE = """
 import sys

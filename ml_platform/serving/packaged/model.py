@@ -55,6 +55,10 @@ class PackagedModel:
         """Pipeline, version, hash of the bundle, model card, libraries, and the schema of a request."""
         return asdict(self.manifest)
 
+    def warm_up(self) -> None:
+        """Read the model now, which the first prediction would do otherwise."""
+        self.predictor.warm_up()
+
     def predict(
         self, rows: Sequence[Row] | pl.DataFrame, state: Sequence[Row | None] | None = None
     ) -> list[PackagedPrediction]:

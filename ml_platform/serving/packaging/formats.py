@@ -16,6 +16,7 @@ class Format(StrEnum):
     """What a version can be packaged as. A value is the name of the module that builds it."""
 
     WHEEL = "wheel"
+    FUNCTION = "function"
     ONNX = "onnx"
 
     def build(self, version: "PackagedVersion", folder: Path, tolerance: float = TOLERANCE) -> "Built":
