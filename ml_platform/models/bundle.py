@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from ml_platform.errors import BlobError
 from ml_platform.models.archive import archived
@@ -112,12 +112,19 @@ class Bundle:
         return len(self.packed)
 
 
+class BlobReader(Protocol):
+    """Where bundles are read from."""
+
+    def get(self, digest: str) -> Path:
+        """The path of a blob whose bytes were checked. Raises BlobError when missing or damaged."""
+
+
 def save(blobs: "Blobs", bundle: Bundle) -> str:
     """Store a bundle; its digest."""
     return blobs.put_bytes(bundle.packed)
 
 
-def load(blobs: "Blobs", digest: str) -> Bundle:
+def load(blobs: BlobReader, digest: str) -> Bundle:
     """The bundle of that digest. Raises BlobError when it is missing, damaged or no bundle."""
     return read(blobs.get(digest), digest)
 

@@ -98,7 +98,17 @@ class StoredValues(Protocol):
         """The values in the order of the names, in one round trip; None where there is none."""
 
 
-class OnlineStore(StoredValues, Protocol):
+class ServedStore(StoredValues, Protocol):
+    """What a service needs of a store: values, and which versions answer."""
+
+    def deployments(self) -> Mapping[str, Deployment]:
+        """Which version answers, by pipeline."""
+
+    def changes(self) -> int:
+        """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""
+
+
+class OnlineStore(ServedStore, Protocol):
     """Values by name, and what was filled by the layout's fingerprint, which every name begins with.
 
     The name that is the fingerprint alone holds the layout's `Bounds`. Readers see a filling whole or not at all: what
@@ -125,12 +135,6 @@ class OnlineStore(StoredValues, Protocol):
 
     def withdraw(self, pipeline: str) -> None:
         """Let no version answer for a pipeline."""
-
-    def deployments(self) -> Mapping[str, Deployment]:
-        """Which version answers, by pipeline."""
-
-    def changes(self) -> int:
-        """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""
 
     def close(self) -> None:
         """Give back files and connections."""

@@ -17,6 +17,7 @@ class Format(StrEnum):
 
     WHEEL = "wheel"
     FUNCTION = "function"
+    IMAGE = "image"
     ONNX = "onnx"
 
     def build(self, version: "PackagedVersion", folder: Path, tolerance: float = TOLERANCE) -> "Built":

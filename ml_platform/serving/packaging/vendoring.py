@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from ml_platform import __version__
 from ml_platform.errors import ServingError
 from ml_platform.spec.trainers import TRAINERS
 
@@ -32,7 +33,10 @@ def vendored(roots: Iterable[str], package: str) -> dict[str, bytes]:
     return files
 
 
-_ROOT_TEXT = '"""Modules of ml_platform that answer for the packaged model, as they were when it was packaged."""\n'
+_ROOT_TEXT = f'''"""Modules of ml_platform that answer for the packaged model, as they were when it was packaged."""
+
+__version__ = "{__version__}"
+'''
 
 
 def _closure(roots: Iterable[str]) -> set[str]:
