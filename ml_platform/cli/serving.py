@@ -1,4 +1,4 @@
-"""The command that serves champions over HTTP: serve."""
+"""Commands of the service: serve, compare."""
 
 import signal
 import threading
@@ -10,8 +10,9 @@ from uuid import uuid4
 import typer
 
 from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
-from ml_platform.cli.output import note, say
+from ml_platform.cli.output import emit_json, emit_lines, emit_table, note, say
 from ml_platform.errors import ServingError
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command(cls=Command)(serve)
+    """Add the commands to the app."""
+    for command in (serve, compare):
+        app.command(cls=Command)(command)
 
 
 def serve(
@@ -73,6 +75,38 @@ def serve(
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
     note("Stopped.")
+
+
+def compare(pipeline: PipelineName, as_json: AsJson = False) -> None:
+    """Compute the newest logged answers of the service again from the lake, and compare them bit by bit.
+
+    Each answer is compared once. Without new ones it shows the comparison before.
+    """
+    from ml_platform.runtime.step_alerts import raise_alerts
+    from ml_platform.spec.partitions import WHOLE
+    from ml_platform.state.results import ComparisonResult
+    from ml_platform.steps.served_parity import asset_name, compare_served
+
+    workspace = opening.writing()
+    name = opening.declared_or_recorded(workspace, pipeline).name
+    outcome = compare_served(workspace, name, "")
+    raise_alerts(workspace, asset_name(name), WHOLE, outcome, kind="check", run_id="", say=note)
+    (check,) = outcome.checks
+    result = outcome.result if isinstance(outcome.result, ComparisonResult) else ComparisonResult()
+    counts = {key: getattr(result, key) for key in _COUNTS}
+    differences = check.metadata.get("first differences", [])
+    if as_json:
+        emit_json({"pipeline": name, "passed": check.passed, **counts, "differences": differences})
+    else:
+        emit_lines({"pipeline": name, **counts})
+        say(check.description)
+        if differences:
+            emit_table(differences)
+    if not check.passed:
+        raise typer.Exit(1)
+
+
+_COUNTS = ("compared", "wrong", "late", "undecided", "other_inputs", "left_out")
 
 
 def _servable(declared: "Declarations") -> list[str]:
