@@ -5,7 +5,6 @@ import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
 
 import typer
 
@@ -45,9 +44,9 @@ def serve(
     _require_extra()
     if (certificate is None) != (certificate_key is None):
         raise typer.BadParameter("--certificate and --certificate-key go together")
-    from ml_platform.lake.work_marks import marked
     from ml_platform.serving.rest.listening import Certificate, Listener
     from ml_platform.serving.rest.supervisor import Supervisor
+    from ml_platform.serving.running import announced
 
     declared = opening.declarations()
     names = [declared.find(name).name for name in pipelines] if pipelines else _servable(declared)
@@ -60,7 +59,7 @@ def serve(
         if listener.sends_plaintext:
             note("Keys and rows are sent unencrypted: name a --certificate, or put a proxy with TLS in front.")
         with (
-            marked(workspace.settings.lake, f"serve-{uuid4().hex}"),
+            announced(workspace.settings, listener.url, names),
             Supervisor(workspace, names, listener, workers, note) as supervisor,
         ):
             while not supervisor.listens and not stop_requested.wait(0.1):
@@ -82,15 +81,12 @@ def compare(pipeline: PipelineName, as_json: AsJson = False) -> None:
 
     Each answer is compared once. Without new ones it shows the comparison before.
     """
-    from ml_platform.runtime.step_alerts import raise_alerts
-    from ml_platform.spec.partitions import WHOLE
     from ml_platform.state.results import ComparisonResult
-    from ml_platform.steps.served_parity import asset_name, compare_served
+    from ml_platform.steps.served_parity import compare_served
 
     workspace = opening.writing()
     name = opening.declared_or_recorded(workspace, pipeline).name
     outcome = compare_served(workspace, name, "")
-    raise_alerts(workspace, asset_name(name), WHOLE, outcome, kind="check", run_id="", say=note)
     (check,) = outcome.checks
     result = outcome.result if isinstance(outcome.result, ComparisonResult) else ComparisonResult()
     counts = {key: getattr(result, key) for key in _COUNTS}

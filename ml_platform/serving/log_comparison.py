@@ -83,8 +83,8 @@ def compare(stores: Stores, pipeline: str, rows: pl.DataFrame) -> Comparison:
         wrong = _compare_features(stores, answered, findings)
         _compare_scores(answered, Predictor(bundle, threads=stores.settings.threads), ~wrong, findings)
         _compare_inputs(stores, answered, findings)
-    counts = (findings.counts[kind] for kind in (_WRONG, _LATE, _UNDECIDED, _INPUTS))
-    return Comparison(rows.height, *counts, findings.first)
+    wrong, late, undecided, inputs = (findings.counts[kind] for kind in (_WRONG, _LATE, _UNDECIDED, _INPUTS))
+    return Comparison(rows.height, wrong, late, undecided, inputs, findings.first)
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ class _Findings:
         self.counts[kind] += int(mask.sum())
         kept = self.differences[kind]
         for index in np.flatnonzero(mask).tolist():
-            row = answered.log.select("key", "id", "version").row(index)
+            key, identity, version = answered.log.select("key", "id", "version").row(index)
             for name in logged.columns:
                 if len(kept) == SHOWN:
                     return
                 mine, other = logged[name].slice(index, 1), again[name].slice(index, 1)
                 if not _same(mine, other)[0]:
-                    kept.append(Difference(*row, name, mine[0], other[0], reason))
+                    kept.append(Difference(key, identity, version, name, mine[0], other[0], reason))
 
 
 def _compare_features(stores: Stores, answered: _Answered, findings: _Findings) -> _Mask:

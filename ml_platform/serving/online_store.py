@@ -44,8 +44,8 @@ class Filling:
     @property
     def bounds(self) -> "Bounds":
         """What readers need of it."""
-        moments = (since_epoch(moment) if moment is not None else None for moment in (self.horizon, self.since))
-        return Bounds(*moments, self.snapshot)
+        horizon, since = (None if moment is None else since_epoch(moment) for moment in (self.horizon, self.since))
+        return Bounds(horizon, since, self.snapshot)
 
 
 @dataclass(frozen=True)

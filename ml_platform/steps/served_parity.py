@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any
 
@@ -22,6 +22,7 @@ from ml_platform.state.results import ComparisonResult
 PARITY_CHECK = "parity"
 PARITY_DESCRIPTION = "What the service answered has the features and scores that the lake gives for the same rows."
 CODE_VERSION = 1  # of how answers are compared
+_REST = timedelta(hours=1)  # between comparisons that nobody asked for
 _START = ("0001-01-01T00:00:00+00:00", "")
 
 
@@ -59,6 +60,18 @@ def compare_served(ws: Workspace, pipeline: str, run_id: str) -> Outcome:
         comparison.compared, result=result, display=display, checks=(_check(comparison),), content_key=key
     )
     return record(ws, Author(asset_name(pipeline), WHOLE, key, run_id), outcome)
+
+
+def comparison_is_due(ws: Workspace, pipeline: str, now: datetime | None = None) -> bool:
+    """Whether the service answered since the last comparison, which is an hour old or older."""
+    if not ws.lake.columns(pipeline, SERVED):
+        return False
+    before = ledger.latest_of(ws.state, asset_name(pipeline), WHOLE)
+    if before is None:
+        return _newest(ws, pipeline, _START) is not None
+    if (now or datetime.now(UTC)) - before.recorded_at < _REST:
+        return False
+    return _newest(ws, pipeline, before.result_as(ComparisonResult).through or _START) is not None
 
 
 def _newest(ws: Workspace, pipeline: str, since: tuple[str, ...]) -> tuple[str, str] | None:
