@@ -14,7 +14,7 @@ from ml_platform.features.online.answering import Adjustments, OnlineFeatures
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.batch import decided
-from ml_platform.serving.online_store import Bounds, OnlineStore
+from ml_platform.serving.online_store import Bounds, StoredValues
 from ml_platform.spec.durations import EPOCH
 
 
@@ -57,7 +57,7 @@ class OnlinePredictor:
     Raises ServingError when the store lacks a layout that the version's features need.
     """
 
-    def __init__(self, bundle: Bundle, version: int, store: OnlineStore) -> None:
+    def __init__(self, bundle: Bundle, version: int, store: StoredValues) -> None:
         self.version = version
         self.definition = self.definition_of(bundle)
         self._features = OnlineFeatures(self.definition)
@@ -93,6 +93,10 @@ class OnlinePredictor:
         """The earliest `at` that is answered now; None: any."""
         horizon = self._bounded(self._store.read(self._layouts)).horizon
         return None if horizon is None else EPOCH + timedelta(microseconds=horizon)
+
+    def warm_up(self) -> None:
+        """Prepare what the first prediction would have to: it scores a row of nulls."""
+        self._model.score_row(dict.fromkeys(self._model.columns))
 
     def predict(self, example: Mapping[str, Any], adjustments: Adjustments | None = None) -> Prediction:
         """Answer for an example's own columns (`definition.row_schema`).

@@ -97,15 +97,29 @@ _BOUNDS = Struct("<qqq")
 _ABSENT = -(2**63)
 
 
-class OnlineStore(Protocol):
+class StoredValues(Protocol):
+    """Values by name, as a prediction reads them."""
+
+    def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
+        """The values in the order of the names, in one round trip; None where there is none."""
+
+
+class ServedStore(StoredValues, Protocol):
+    """What a service needs of a store: values, and which versions answer."""
+
+    def deployments(self) -> Mapping[str, Deployment]:
+        """Which version answers, by pipeline."""
+
+    def changes(self) -> int:
+        """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""
+
+
+class OnlineStore(ServedStore, Protocol):
     """Values by name, and what was filled by the layout's fingerprint, which every name begins with.
 
     The name that is the fingerprint alone holds the layout's `Bounds`. Readers see a filling whole or not at all: what
     one `read` gives is of one moment. It may be shared between threads and processes.
     """
-
-    def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
-        """The values in the order of the names, in one round trip; None where there is none."""
 
     def fill(self, fingerprint: bytes, values: Iterable[tuple[bytes, bytes]], filling: Filling) -> Filling:
         """Replace all values and the bounds of a layout, and record how; the record with the counted values.
@@ -127,12 +141,6 @@ class OnlineStore(Protocol):
 
     def withdraw(self, pipeline: str) -> None:
         """Let no version answer for a pipeline."""
-
-    def deployments(self) -> Mapping[str, Deployment]:
-        """Which version answers, by pipeline."""
-
-    def changes(self) -> int:
-        """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""
 
     def close(self) -> None:
         """Give back files and connections."""
