@@ -111,7 +111,8 @@ class OnlinePredictor:
             raise FeatureError(
                 f"{self.definition.at} = {example[self.definition.at or '']} is before {earliest.isoformat()}, "
                 "the earliest moment that the online store answers.",
-                remedy="Ask the predictions of the batch for the past.",
+                remedy="It keeps what the last ML_PLATFORM_ONLINE_DAYS days before the newest row need. `ml-platform "
+                "sql` shows what the batch predicted for earlier moments.",
             )
         answers = self._features.answer(question, values[len(self._layouts) :], bounds.since, adjustments)
         features = answers.values
