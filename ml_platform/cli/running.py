@@ -144,7 +144,7 @@ def example(
         return
     wanted = find(name)
     if add(settings, name):
-        note(f"{name} is added: it shows in every command, and in Dagster when the code location is reloaded.")
+        note(f"{name} is added: it shows in every command, and in Dagster after Lineage → Reload definitions.")
     declared = opening.declared(name)
     if through and declared.partitions is None:
         raise typer.BadParameter(f"{name} has no partitions, so --through does not apply")
@@ -283,11 +283,12 @@ def _tell_end(
         note(f"Everything is up to date; nothing was launched ({seconds:.1f} s).")
     if published:
         note(f"Lost rows of lineage and registry were written again: {counted(published, 'row')}.")
-    for awaited in planner.awaited():
-        note(awaited)
+    awaited = dict.fromkeys(planner.awaited())
+    for sentence in awaited:
+        note(sentence)
     if planner.unlearnt():
         tell_outdated(planner)
-    for sentence in (sentence for look in looks for sentence in [*look.problems, *look.remarks]):
+    for sentence in dict.fromkeys(sentence for look in looks for sentence in [*look.problems, *look.remarks]):
         if not was_alarmed(sentence.removeprefix("Refused: "), alarms):
             note(sentence)
     tell_strays(planner.ws.settings, declared)
