@@ -208,6 +208,7 @@ def _line(
         "ages": json.dumps(answer["ages"]),
         "overridden": sorted(adjustments.overrides) if adjustments else [],
         "max_staleness": json.dumps(_in_seconds(adjustments.max_staleness) if adjustments else {}),
+        "snapshots": json.dumps(dict(prediction.snapshots)),
     }
 
 
