@@ -88,18 +88,21 @@ def test_its_service_answers_by_the_package_alone_and_ends_with_a_sealed_log(
     version: PackagedVersion, tmp_path: Path
 ) -> None:
     context = image.build(version, tmp_path, 0).path
-    command = [sys.executable, "serve.py", "--port", "0"]
+    command = [sys.executable, "serve.py", "--port", "0", "--host", "0.0.0.0"]
     data = tmp_path / "state"
-    with started(command, context / "app", ML_PLATFORM_DATA=str(data)) as (url, process):
+    settings = {"ML_PLATFORM_DATA": str(data), "ML_PLATFORM_API_KEYS": KEYS}
+    with started(command, context / "app", **settings) as (url, process):
+        url = url.replace("0.0.0.0", "127.0.0.1")
         ready(url)
-        answer = httpx.post(f"{url}/v1/pipelines/flight_delay/predict", json={"rows": [ROW]})
+        headers, route = {"x-api-key": KEY}, f"{url}/v1/pipelines/flight_delay"
+        answer = httpx.post(f"{route}/predict", json={"rows": [ROW]}, headers=headers)
         assert answer.status_code == 200, answer.text
         (prediction,) = answer.json()["predictions"]
         assert (prediction["version"], prediction["statuses"]["weather__status"]) == (3, "unknown")
         given = {"rows": [ROW], "overrides": [{"weather__temp": 21.5}]}
-        assert httpx.post(f"{url}/v1/pipelines/flight_delay/predict", json=given).status_code == 200
-        missing = httpx.get(f"{url}/v1/pipelines/flight_delay/predictions/{ROW['flight_id']}")
-        assert missing.status_code == 404
+        assert httpx.post(f"{route}/predict", json=given, headers=headers).status_code == 200
+        assert httpx.post(f"{route}/predict", json=given).status_code == 401
+        assert httpx.get(f"{route}/predictions/{ROW['flight_id']}", headers=headers).status_code == 404
         steps = instructions(context / "Dockerfile")
         (check,) = [step.command for step in steps if step.name == "HEALTHCHECK"]
         healthy = [sys.executable, *(word.replace("http://127.0.0.1:8000", url) for word in check[1:])]
@@ -109,18 +112,12 @@ def test_its_service_answers_by_the_package_alone_and_ends_with_a_sealed_log(
     assert len(segment.read_text().splitlines()) == 2
 
 
-def test_every_address_is_served_with_keys_only(version: PackagedVersion, tmp_path: Path) -> None:
+def test_without_keys_it_serves_no_other_machine(version: PackagedVersion, tmp_path: Path) -> None:
     app = image.build(version, tmp_path, 0).path / "app"
-    command = [sys.executable, "serve.py", "--port", "0", "--host", "0.0.0.0"]
     without = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "ML_PLATFORM_API_KEYS")}
+    command = [sys.executable, "serve.py", "--port", "0", "--host", "0.0.0.0"]
     refused = subprocess.run(command, env=without, cwd=app, capture_output=True, text=True, timeout=60)
     assert refused.returncode == 1 and "ML_PLATFORM_API_KEYS" in refused.stderr and "Traceback" not in refused.stderr
-    with started(command, app, ML_PLATFORM_DATA=str(tmp_path / "state"), ML_PLATFORM_API_KEYS=KEYS) as (url, _):
-        url = url.replace("0.0.0.0", "127.0.0.1")
-        ready(url)
-        predict = f"{url}/v1/pipelines/flight_delay/predict"
-        assert httpx.post(predict, json={"rows": [ROW]}).status_code == 401
-        assert httpx.post(predict, json={"rows": [ROW]}, headers={"x-api-key": KEY}).status_code == 200
 
 
 def test_over_a_store_that_the_platform_fills_it_looks_up_what_the_platform_does(

@@ -3,9 +3,12 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import venv
 import zipfile
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import polars as pl
@@ -17,9 +20,11 @@ from ml_platform.features.online.answering import Adjustments
 from ml_platform.serving.packaged.model import PackagedModel
 from ml_platform.serving.packaging import wheel
 from ml_platform.serving.packaging.packaged_version import PackagedVersion, version_number
+from ml_platform_tests import scenario
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.serving.packages import CARD, alone, champion, february_rows, flight_delay, predictor, unpack
 from ml_platform_tests.world import World
+from ml_platform_tests.world import world as opened
 
 _PREDICT = """
 import json
@@ -39,15 +44,19 @@ print(json.dumps(trip_delay_model.about()))
 """
 
 
-@pytest.fixture
-def world(open_world: OpenWorld, february: Path) -> World:
-    return open_world(february)
+@pytest.fixture(scope="module")
+def world(february: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Trips of two months, which the tests of this module read."""
+    folder = tmp_path_factory.mktemp("world") / "data"
+    shutil.copytree(february, folder)
+    with closing(opened(folder, scenario.trips(), pictures=False)) as one:
+        yield one
 
 
-@pytest.fixture
-def unpacked(world: World, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def unpacked(world: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an installed wheel."""
-    return unpack(champion(world), tmp_path)
+    return unpack(champion(world), tmp_path_factory.mktemp("wheel"))
 
 
 def test_without_the_platform_it_gives_the_platforms_scores_classes_and_features(
@@ -115,8 +124,8 @@ def test_a_column_that_is_left_out_and_state_that_is_none_are_refused(world: Wor
         model.predict(rows, [None, None])
 
 
-def test_a_damaged_bundle_and_other_libraries_are_refused(unpacked: Path) -> None:
-    folder = unpacked / "trip_delay_model"
+def test_a_damaged_bundle_and_other_libraries_are_refused(unpacked: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(unpacked / "trip_delay_model", tmp_path / "copy")
     manifest = folder / "manifest.json"
     text = manifest.read_text()
     facts = json.loads(text)

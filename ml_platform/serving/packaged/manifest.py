@@ -11,7 +11,7 @@ from typing import Any, Self
 from ml_platform.errors import BlobError, ServingError
 
 MANIFEST, BUNDLE = "manifest.json", "bundle.zip"
-_FORMAT = 1
+_LAYOUT_NUMBER = 1
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class Manifest:
 
     def to_json(self) -> str:
         """As a package holds it; equal manifests have equal text."""
-        return json.dumps({"format": _FORMAT, **asdict(self)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        return (
+            json.dumps({"format": _LAYOUT_NUMBER, **asdict(self)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        )
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -43,8 +45,8 @@ class Manifest:
         try:
             data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             number = data.pop("format")
-            if number != _FORMAT:
-                raise BlobError(f"The package has format {number}; this code reads {_FORMAT}.", remedy=_AGAIN)
+            if number != _LAYOUT_NUMBER:
+                raise BlobError(f"The package has format {number}; this code reads {_LAYOUT_NUMBER}.", remedy=_AGAIN)
             return cls(**data)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise BlobError(f"{folder / MANIFEST} is missing or damaged.", remedy=_AGAIN) from None
