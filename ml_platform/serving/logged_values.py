@@ -1,11 +1,23 @@
-"""Values of the prediction log as columns of their types: the way back from its JSON."""
+"""Values as the prediction log has them in JSON, and the way back to columns of their types."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import polars as pl
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON has it; NaN and infinity as text."""
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, date | Decimal):
+        return str(value)
+    return value
 
 
 def logged_frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
