@@ -56,9 +56,9 @@ def newest_row(lake: Lake, schema: str, table: str, number: str, columns: Sequen
     if not lake.columns(schema, table):
         return None
     # Not ORDER BY … LIMIT, for which DuckLake looks into its statistics of all files.
-    of_newest = ", ".join(f"arg_max({quoted(name)}, {quoted(number)})" for name in columns)
+    of_newest = ", ".join(f"arg_max({quoted(name)}, {quoted(number)})" for name in (number, *columns))
     source = f"{quoted(schema)}.{quoted(table)}"
-    rows = lake.rows(f"SELECT max({quoted(number)}), {of_newest} FROM {source} HAVING count(*) > 0")
+    rows = lake.rows(f"SELECT {of_newest} FROM {source} HAVING count(*) > 0")
     return rows[0] if rows else None
 
 
