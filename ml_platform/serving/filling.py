@@ -6,6 +6,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.features.online.filling import online_values
 from ml_platform.features.relations import relation
+from ml_platform.lake import snapshots
 from ml_platform.serving.online_store import Filling, OnlineStore
 from ml_platform.spec.durations import since_epoch
 from ml_platform.state import ledger
@@ -29,6 +30,7 @@ def fill(
     fillings_before = store.fillings()
     fillings = []
     with stores.reading():
+        snapshot = snapshots.current(stores.lake)
         for online_pass in OnlineFeatures(definition).passes:
             name, fingerprint = online_pass.table_name, online_pass.layout.fingerprint
             table = definition.tables[name]
@@ -37,7 +39,7 @@ def fill(
             now = datetime.now(UTC)
             # A row from the future, such as a forecast or a wrong date, says nothing about what may be asked.
             horizon = min(last, now) - answered_span if last is not None and answered_span is not None else None
-            filling = Filling(name, records[name], horizon, first, now)
+            filling = Filling(name, records[name], horizon, first, now, snapshot=snapshot)
             earlier_filling = fillings_before.get(fingerprint)
             if earlier_filling is not None and _still_answers(earlier_filling, filling):
                 fillings.append(earlier_filling)
