@@ -1,9 +1,12 @@
 """Three tables that take events, of every kind that features read, over a lake of their own."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
 import dataframely as dy
@@ -26,18 +29,20 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import compute
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.lake.transaction import Author
+from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.events.keeping import EventKeeper
 from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.events.taking import EventTaker, Taken
 from ml_platform.serving.filling import fill
 from ml_platform.serving.online_store import Bounds, OnlineStore
 from ml_platform.serving.opening_store import open_store
+from ml_platform.settings import Settings
 from ml_platform.sources.landing import land
 from ml_platform.sources.raw import ingest
-from ml_platform.spec.durations import since_epoch
 from ml_platform.state.stores import Stores
 from ml_platform.validation.validated import build_validated, touched
 from ml_platform.validation.version_order import with_paths
+from ml_platform_tests.examples import threads
 
 Row = dict[str, Any]
 BASE = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -77,10 +82,10 @@ class Visits(dy.Schema):
     at = dy.Datetime(time_zone="UTC")
     sensor = dy.String()
     person = dy.Int64()
-    good = dy.Bool()
+    good = dy.Bool(nullable=True)
 
 
-def pipeline(on_conflict: Any = "latest", **of_readings: Any) -> ModelPipeline:
+def pipeline(on_conflict: Any = "latest", of_visits: Any = "quarantine", **of_readings: Any) -> ModelPipeline:
     """Features of all kinds over the tables."""
     return ModelPipeline(
         "visits_go_well",
@@ -93,7 +98,7 @@ def pipeline(on_conflict: Any = "latest", **of_readings: Any) -> ModelPipeline:
             ),
             Table("clicks", Files("clicks/*.parquet"), Clicks, event_time="at"),
             Table("people", Files("people.csv"), People, on_conflict=on_conflict),
-            Table("visits", Files("visits/*.csv"), Visits, event_time="at"),
+            Table("visits", Files("visits/*.csv"), Visits, event_time="at", on_conflict=of_visits),
         ),
         examples=Examples("visits", key="visit", at="at", inputs=["sensor", "person"], label="good"),
         features=(
@@ -226,6 +231,14 @@ def visits(*moments: datetime, sensors: Sequence[str] = ("s0", "s1"), people: Se
     ]
 
 
-def micros(moment: datetime) -> int:
-    """A moment in microseconds."""
-    return since_epoch(moment)
+@contextmanager
+def copied(
+    folder: Path, on_conflict: str = "latest", *, span: timedelta | None = None, **changes: Any
+) -> Iterator[EventWorld]:
+    """A copy of the fixture `events_lake`, whose store is filled for a span of None."""
+    declared = pipeline(on_conflict, **changes)
+    with TemporaryDirectory() as own:
+        shutil.copytree(folder, Path(own) / "data")
+        settings = Settings(data=Path(own) / "data", threads=threads(), lock_timeout=20)
+        with closing(Workspace.open(settings, declared.slices)) as stores, EventWorld(stores, declared, span) as world:
+            yield world

@@ -1,24 +1,18 @@
 """After any events the online store answers as the batch does after they were ingested (S36)."""
 
-import shutil
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.events.taking import EventsRefused
-from ml_platform.settings import Settings
-from ml_platform_tests.examples import threads, tries
-from ml_platform_tests.serving.event_world import BASE, EventWorld, Row, pipeline, reading, visits
+from ml_platform_tests.examples import tries
+from ml_platform_tests.serving.event_world import BASE, Row, copied, reading, visits
 from ml_platform_tests.serving.test_events import same
 
 HOURS = st.sampled_from([0.5, 1, 1, 2, 3, 5, 30, 49, 1000])
@@ -69,27 +63,6 @@ STEPS = st.lists(
 )
 
 
-@contextmanager
-def copied(folder: Path, on_conflict: str, span: timedelta | None) -> Iterator[EventWorld]:
-    declared = pipeline(on_conflict)
-    with TemporaryDirectory() as own:
-        shutil.copytree(folder, Path(own) / "data")
-        settings = Settings(data=Path(own) / "data", threads=threads(), lock_timeout=20)
-        with closing(Workspace.open(settings, declared.slices)) as stores, EventWorld(stores, declared, span) as world:
-            yield world
-
-
-@pytest.fixture(scope="module")
-def ready(tmp_path_factory: pytest.TempPathFactory, empty_lake: Path) -> Path:
-    """A lake with one row of each table, long ago."""
-    folder = tmp_path_factory.mktemp("events") / "data"
-    shutil.copytree(empty_lake, folder / "lake")
-    settings = Settings(data=folder, threads=1, lock_timeout=20)
-    with closing(Workspace.open(settings, pipeline().slices)) as stores, EventWorld(stores, pipeline()) as world:
-        world.ready()
-    return folder
-
-
 @hypothesis_settings(max_examples=tries(12))
 @given(
     steps=STEPS,
@@ -97,9 +70,9 @@ def ready(tmp_path_factory: pytest.TempPathFactory, empty_lake: Path) -> Path:
     span=st.sampled_from([None, timedelta(days=1), timedelta(hours=4)]),
 )
 def test_after_any_events_the_store_answers_as_the_batch_does_once_they_are_ingested(
-    ready: Path, steps: list[Any], on_conflict: str, span: timedelta | None
+    events_lake: Path, steps: list[Any], on_conflict: str, span: timedelta | None
 ) -> None:
-    with copied(ready, on_conflict, span) as world:
+    with copied(events_lake, on_conflict, span=span) as world:
         world.fill()
         moments = [BASE - timedelta(hours=4), BASE - timedelta(hours=1)]
         for kind, table, rows in steps:

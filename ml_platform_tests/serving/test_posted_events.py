@@ -1,8 +1,11 @@
 """Events over HTTP: from the request to the next prediction and, once, to the lake."""
 
-from contextlib import closing
+import os
+import signal
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -10,7 +13,7 @@ import pytest
 
 from ml_platform.serving.rest.answers import EventsTaken, InvalidRequest
 from ml_platform_tests.conftest import OpenWorld
-from ml_platform_tests.serving.service import json_rows, served
+from ml_platform_tests.serving.service import children, json_rows, served
 from ml_platform_tests.world import World
 
 TRIPS = "ml_platform_tests.declarations.trips_monthly"
@@ -70,3 +73,52 @@ def test_the_next_prediction_sees_an_event_and_the_lake_has_it_once(trips: World
     trips.step("raw/traffic", "all")
     trips.step("validated/traffic", "2024-02")
     assert trips.ws.lake.rows("SELECT count(*) FROM validated.traffic WHERE jam = 0.875") == [(1,)]
+
+
+def test_a_kill_of_everything_loses_and_doubles_no_event(trips: World) -> None:
+    row, data, name = example(trips), trips.settings.data, trips.pipeline.name
+    trips.close()
+    posted = [[jam_at(row, 10 * number + second) for second in range(10)] for number in range(12)]
+    acknowledged, begun = [], Event()
+    with served(data, TRIPS) as (url, process):
+
+        def post() -> None:
+            with closing(httpx.Client(base_url=url, timeout=30)) as client, suppress(httpx.TransportError):
+                for rows in posted:
+                    answer = client.post(f"/v1/pipelines/{name}/events", json={"table": "traffic", "rows": rows})
+                    assert answer.json()["taken"] == 10, answer.text
+                    acknowledged.append(rows)
+                    begun.set()
+
+        thread = Thread(target=post)
+        thread.start()
+        assert begun.wait(60)
+        workers = children(process.pid)
+        process.kill()
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+        thread.join()
+    with served(data, TRIPS) as (url, _):
+        for rows in posted[max(0, len(acknowledged) - 1) :]:  # the last answer may not have arrived
+            body = {"table": "traffic", "rows": rows}
+            answer = httpx.post(f"{url}/v1/pipelines/{name}/events", json=body, timeout=30)
+            assert answer.status_code == 200 and sum(answer.json()[one] for one in ("taken", "repeated")) == 10
+    assert in_the_lake(trips) == [(120, 120)]
+
+
+def jam_at(row: Row, second: int) -> Row:
+    """What the traffic was, so many seconds after the first of February."""
+    seen = f"2024-02-01T00:{second // 60:02}:{second % 60:02}.5Z"
+    return {"zone": row["zone"], "observed_at": seen, "published_at": seen, "jam": 0.25}
+
+
+def in_the_lake(world: World) -> list[tuple[int, int]]:
+    """How many events of `jam_at` are in the lake once they are ingested, and how many different ones."""
+    world.declare()
+    world.step("raw/traffic", "all")
+    world.step("validated/traffic", "2024-02")
+    return world.ws.lake.rows(
+        "SELECT count(*), count(DISTINCT v.observed_at) "
+        "FROM raw.traffic r JOIN validated.traffic v USING (_file, _row) "
+        "WHERE v.jam = 0.25 AND extract('microsecond' FROM v.observed_at) % 1000000 = 500000"
+    )

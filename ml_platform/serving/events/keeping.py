@@ -10,8 +10,11 @@ from ml_platform.serving.events.landing import land_events
 from ml_platform.serving.events.rows import EventRows
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.events.taking import database_path
+from ml_platform.serving.online_store import OnlineStore
 from ml_platform.settings import Settings
 from ml_platform.state.database import State
+
+_WAIT = 1.0  # seconds, for who takes events
 
 
 class EventKeeper:
@@ -53,6 +56,15 @@ class EventKeeper:
             database = EventDatabase(database_path(self._folder, table))
             self._rows[table] = EventRows(self._tables[table], database)
         return self._rows[table]
+
+    def catch_up(self, store: OnlineStore) -> None:
+        """Let the online store have what a worker had journalled when it was killed."""
+        for name in sorted(self.taking):
+            rows = self.rows_of(name)
+            assert rows is not None  # it is one of `taking`
+            with rows.database.locked(_WAIT):
+                if rows.database.meta().get("filled"):
+                    rows.catch_up(store)
 
     def land(self, state: State, *, all_of_them: bool = False) -> int:
         """Land what was taken (`land_events`); how many files.

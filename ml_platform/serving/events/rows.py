@@ -20,7 +20,7 @@ from ml_platform.features.online.rows import key_bytes
 from ml_platform.serving.events.database import EventDatabase
 from ml_platform.serving.events.encoding import as_text, decoded, digests, encoded
 from ml_platform.serving.events.tables import EventTable
-from ml_platform.serving.online_store import Bounds
+from ml_platform.serving.online_store import Bounds, OnlineStore
 from ml_platform.validation.version_order import PATH, ROW
 
 Status = Literal["first", "correction", "repeated", "conflict"]
@@ -217,6 +217,12 @@ class EventRows:
         if (meta.get("since_number") or 0) > number:
             values |= dict.fromkeys((one.layout.fingerprint for one in self.passes), self.bounds().packed())
         return values
+
+    def catch_up(self, store: OnlineStore) -> None:
+        """Let the online store have what is in the journal and not there, as a process leaves it that was killed."""
+        seen, number = store.mark(self.table.name), self.database.meta()["number"]
+        if seen < number:
+            store.change(self.values_after(seen), self.table.name, number)
 
     def all_values(self, online_pass: OnlinePass) -> Iterator[tuple[bytes, bytes]]:
         """Names and values of all keys of a pass."""

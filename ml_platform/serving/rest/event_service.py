@@ -2,9 +2,11 @@
 
 import asyncio
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from ml_platform.serving.events.labels import LabelEvents
 from ml_platform.serving.events.tables import EventTable, tables_with_events
 from ml_platform.serving.events.taking import EventTaker, Taken
 from ml_platform.serving.online_store import OnlineStore
-from ml_platform.serving.rest.event_requests import events_adapter, labels_adapter
+from ml_platform.serving.rest.event_requests import MAX_EVENTS, events_adapter, labels_adapter
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.spec.pipeline import ModelPipeline
 
@@ -66,6 +68,7 @@ class EventService:
         self._lock = threading.Lock()
         self._pipelines: Mapping[str, EventsOfPipeline] | None = None
         self._takers: dict[str, EventTaker] = {}
+        self._waiting: deque[_Waiting] = deque()
 
     def stop(self) -> None:
         """Finish what is under way, and close the files."""
@@ -89,9 +92,13 @@ class EventService:
 
         outcomes: whether they are outcomes of rows that are there (`EventTaker.take_outcomes`).
         """
+        request = _Waiting(table, rows)
+        if not outcomes:
+            self._waiting.append(request)
         self.queued += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._take, table, rows, outcomes)
+            self._thread.submit(self._take_outcomes, request) if outcomes else self._thread.submit(self._take_waiting)
+            return await asyncio.wrap_future(request.taken)
         finally:
             self.queued -= 1
 
@@ -101,12 +108,57 @@ class EventService:
         for name, size in backlogs.items():
             metrics.event_backlog_bytes.labels(name).set(size)
 
-    def _take(self, table: EventTable, rows: Sequence[Mapping[str, Any]], outcomes: bool) -> Taken:
+    def _taker(self, table: EventTable) -> EventTaker:
         if table.name not in self._takers:
             self._takers[table.name] = EventTaker(table, self._folder, self._store, self._budget)
-        taker = self._takers[table.name]
-        return taker.take_outcomes(rows) if outcomes else taker.take(rows)
+        return self._takers[table.name]
+
+    def _take_outcomes(self, request: "_Waiting") -> None:
+        _settle(request, lambda: self._taker(request.table).take_outcomes(request.rows))
+
+    def _take_waiting(self) -> None:
+        """Take the request that waits longest, and in one go those behind it for the same table, if none is awkward."""
+        together = list[_Waiting]()
+        rows = 0
+        while self._waiting and (not together or self._waiting[0].table is together[0].table):
+            rows += len(self._waiting[0].rows)
+            if together and rows > MAX_EVENTS:
+                break
+            together.append(self._waiting.popleft())
+        if len(together) > 1 and self._taken_together(together):
+            return
+        for request in together:
+            _settle(request, partial(self._take_one, request))
+
+    def _take_one(self, request: "_Waiting") -> Taken:
+        return self._taker(request.table).take(request.rows)
+
+    def _taken_together(self, together: Sequence["_Waiting"]) -> bool:
+        try:
+            taken = self._taker(together[0].table).take_together([request.rows for request in together])
+        except Exception:  # of any library: it is each request's own, when it is taken by itself
+            return False
+        for request, of_request in zip(together, taken or (), strict=bool(taken)):
+            request.taken.set_result(of_request)
+        return taken is not None
 
     def _close(self) -> None:
         for taker in self._takers.values():
             taker.close()
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A request on its way to the thread, and what becomes of it."""
+
+    table: EventTable
+    rows: Sequence[Mapping[str, Any]]
+    taken: "Future[Taken]" = field(default_factory=Future)
+
+
+def _settle(request: _Waiting, take: Callable[[], Taken]) -> None:
+    """Let whoever waits have what `take` gives, or raises."""
+    try:
+        request.taken.set_result(take())
+    except BaseException as error:  # it is raised where it is awaited
+        request.taken.set_exception(error)

@@ -189,6 +189,7 @@ class Supervisor:
 
     def _land_events(self, *, stopping: bool) -> None:
         try:
+            self._keeper.catch_up(self._store)
             self._keeper.land(self._stores.state, all_of_them=stopping)
             self._faults.pop(_EVENTS, None)
         except Exception as error:  # of any library: the events stay, and are landed later
