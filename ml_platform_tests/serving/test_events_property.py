@@ -15,6 +15,7 @@ from ml_platform_tests.examples import tries
 from ml_platform_tests.serving.event_world import BASE, Row, copied, reading, visits
 from ml_platform_tests.serving.test_events import same
 
+EXAMPLES = 12
 HOURS = st.sampled_from([0.5, 1, 1, 2, 3, 5, 30, 49, 1000])
 SEEN = st.sampled_from(["at", "later", "future", "never"])
 VALUES = st.sampled_from([None, 1.0, 20.0, 0.0, -0.0, 0.1])
@@ -63,7 +64,7 @@ STEPS = st.lists(
 )
 
 
-@hypothesis_settings(max_examples=tries(12))
+@hypothesis_settings(max_examples=tries(EXAMPLES))
 @given(
     steps=STEPS,
     on_conflict=st.sampled_from(["latest", "latest", "quarantine"]),
