@@ -90,6 +90,7 @@ class Settings(FileLimits, BaseSettings):
     lock_timeout: float = Field(default=600.0, ge=0, allow_inf_nan=False)  # seconds to wait for another writer
     pipelines: list[str] = ["ml_platform.pipelines"]  # modules and packages that declare pipelines
     reports_url: str = "http://127.0.0.1:3001"  # where `ml-platform reports` serves; links lead there
+    service_url: str = "http://127.0.0.1:8000"  # where clients reach `ml-platform serve`; links lead there
     online_store: SecretStr = SecretStr("")  # redis:// address of the online store; empty: a file below `data`
     online_days: float = Field(
         default=1.0, ge=0, le=_CENTURY, allow_inf_nan=False
@@ -161,7 +162,7 @@ class Settings(FileLimits, BaseSettings):
         hide(*(one.key for one in parse_api_keys(api_keys.get_secret_value()).values()))
         return api_keys
 
-    @field_validator("reports_url")
+    @field_validator("reports_url", "service_url")
     @classmethod
     def _is_address_without_password(cls, url: str) -> str:
         try:
@@ -173,7 +174,7 @@ class Settings(FileLimits, BaseSettings):
             raise ValueError("it is no URL: write http://host:port")
         if parts.password is not None:
             raise ValueError("it holds a password, and alerts and pages show it: leave user and password out")
-        return url
+        return url.rstrip("/")
 
     @property
     def alert_addresses(self) -> list[str]:

@@ -1,17 +1,17 @@
-"""The command that serves champions over HTTP: serve."""
+"""Commands of the service: serve, compare."""
 
 import signal
 import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from uuid import uuid4
 
 import typer
 
 from ml_platform.cli import opening
+from ml_platform.cli.arguments import AsJson, PipelineName
 from ml_platform.cli.command import Command
-from ml_platform.cli.output import note, say
+from ml_platform.cli.output import emit_json, emit_lines, emit_table, note, say
 from ml_platform.errors import ServingError
 
 if TYPE_CHECKING:
@@ -22,8 +22,9 @@ _DECLARED_BY = "ml_platform.discovery:pipelines"
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command to the app."""
-    app.command(cls=Command)(serve)
+    """Add the commands to the app."""
+    for command in (serve, compare):
+        app.command(cls=Command)(command)
 
 
 def serve(
@@ -46,9 +47,9 @@ def serve(
     _require_extra()
     if (certificate is None) != (certificate_key is None):
         raise typer.BadParameter("--certificate and --certificate-key go together")
-    from ml_platform.lake.work_marks import marked
     from ml_platform.serving.rest.listening import Certificate, Listener
     from ml_platform.serving.rest.supervisor import Supervisor
+    from ml_platform.serving.running import announced
 
     declared = opening.declarations()
     names = [declared.find(name).name for name in pipelines] if pipelines else _servable(declared)
@@ -61,7 +62,7 @@ def serve(
         if listener.sends_plaintext:
             note("Keys and rows are sent unencrypted: name a --certificate, or put a proxy with TLS in front.")
         with (
-            marked(workspace.settings.lake, f"serve-{uuid4().hex}"),
+            announced(workspace.settings, listener.url, names),
             Supervisor(workspace, names, listener, workers, note, declared.pipelines, _DECLARED_BY) as supervisor,
         ):
             while not supervisor.listens and not stop_requested.wait(0.1):
@@ -76,6 +77,35 @@ def serve(
     finally:
         signal.signal(signal.SIGTERM, previous_handler)
     note("Stopped.")
+
+
+def compare(pipeline: PipelineName, as_json: AsJson = False) -> None:
+    """Compute the newest logged answers of the service again from the lake, and compare them bit by bit.
+
+    Each answer is compared once. Without new ones it shows the comparison before.
+    """
+    from ml_platform.state.results import ComparisonResult
+    from ml_platform.steps.served_parity import compare_served
+
+    workspace = opening.writing()
+    name = opening.declared_or_recorded(workspace, pipeline).name
+    outcome = compare_served(workspace, name, "")
+    (check,) = outcome.checks
+    result = outcome.result if isinstance(outcome.result, ComparisonResult) else ComparisonResult()
+    counts = {key: getattr(result, key) for key in _COUNTS}
+    differences = check.metadata.get("first differences", [])
+    if as_json:
+        emit_json({"pipeline": name, "passed": check.passed, **counts, "differences": differences})
+    else:
+        emit_lines({"pipeline": name, **counts})
+        say(check.description)
+        if differences:
+            emit_table(differences)
+    if not check.passed:
+        raise typer.Exit(1)
+
+
+_COUNTS = ("compared", "wrong", "late", "undecided", "other_inputs", "left_out")
 
 
 def _servable(declared: "Declarations") -> list[str]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from ml_platform.evaluation.intervals import Interval, interval, share
 from ml_platform.evaluation.metrics import Statistic, proportion, statistic
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 from ml_platform.validation.provenance import Movements
 
 Array = npt.NDArray[Any]

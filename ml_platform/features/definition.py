@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
@@ -14,8 +14,9 @@ from ml_platform.features.forms import Form, TableForm, longest_lookback
 from ml_platform.features.kinds import form_from_json, form_of
 from ml_platform.features.kinds.derived import DerivedForm, derived_forms
 from ml_platform.features.types import type_form, type_of
-from ml_platform.spec.canonical import content_key
-from ml_platform.spec.pipeline import ModelPipeline
+
+if TYPE_CHECKING:
+    from ml_platform.spec.pipeline import ModelPipeline
 
 _FORMAT = 1
 
@@ -41,7 +42,7 @@ class FeatureDefinition:
     model_columns: dict[str, pl.DataType]
 
     @classmethod
-    def of(cls, pipeline: ModelPipeline) -> Self:
+    def of(cls, pipeline: "ModelPipeline") -> Self:
         """The definition that `pipeline` declares."""
         joined = tuple(form_of(feature).of_table(pipeline.table(feature.table)) for feature in pipeline.joined)
         read: dict[str, set[str]] = {}
@@ -71,6 +72,8 @@ class FeatureDefinition:
     @cached_property
     def key(self) -> str:
         """The content key: SHA-256 of the JSON form."""
+        from ml_platform.spec.canonical import content_key  # loads all forms of code, which answering does without
+
         return content_key(json.loads(self.to_json()))
 
     @property

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
 import polars as pl
 
-from ml_platform.spec.features import JoinedFeature
-from ml_platform.spec.tables import Table
-
 if TYPE_CHECKING:
     from ml_platform.features.online.passes import OnlinePass
     from ml_platform.features.relations import Batch
+    from ml_platform.spec.features import JoinedFeature
+    from ml_platform.spec.tables import Table
 
 On = tuple[tuple[str, str], ...]  # (example column, table column)
-Word = TypeVar("Word", bound=JoinedFeature)
+Word = TypeVar("Word", bound="JoinedFeature")
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,13 @@ class TableForm:
 class JoinedForm(ABC, Generic[Word]):
     """A feature that reads a table, as a frozen dataclass of JSON values. One subclass a kind, in `kinds`.
 
-    word:                 the declaration's word for it.
+    word:                 the name of the declaration's word for it.
     kind:                 its name in the stored JSON.
     null_until_available: whether its outputs are null for `at` up to the moment the table's first row
                           was usable (S14).
     """
 
-    word: ClassVar[type]
+    word: ClassVar[str]
     kind: ClassVar[str]
     null_until_available: ClassVar[bool] = False
 
@@ -57,7 +56,7 @@ class JoinedForm(ABC, Generic[Word]):
     def from_word(cls, feature: Word) -> Self:
         """The form of a declared feature."""
 
-    def of_table(self, table: Table) -> Self:
+    def of_table(self, table: "Table") -> Self:
         """The form for a table of that contract; the same unless the contract matters to it."""
         return self
 

@@ -1,8 +1,9 @@
 """Parity of serving and training: examples answered singly from stored rows, compared bit for bit with the batch."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 
 import duckdb
 import numpy as np
@@ -13,6 +14,7 @@ from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.features.online.filling import columns_read, online_values
+from ml_platform.features.online.passes import OnlinePass
 from ml_platform.features.replayed_rows import materialized_rows
 from ml_platform.features.rowwise import derive
 from ml_platform.spec.durations import since_epoch
@@ -46,6 +48,41 @@ class ParityReport:
         return self.differing == 0
 
 
+@dataclass(frozen=True)
+class TouchedRows:
+    """What the online store holds of the keys that some examples have, all versions of it.
+
+    values: by pass its names and packed values. count: of rows in these. since: when the first row of each table with
+    time became usable (S14).
+    """
+
+    values: tuple[tuple[OnlinePass, Mapping[bytes, bytes]], ...]
+    count: int
+    since: Mapping[str, datetime | None]
+
+    @classmethod
+    def by(
+        cls,
+        connection: duckdb.DuckDBPyConnection,
+        definition: FeatureDefinition,
+        examples: pl.DataFrame,
+        tables: Mapping[str, str],
+    ) -> Self:
+        """What examples touch, given by the columns of row_schema."""
+        features = OnlineFeatures(definition)
+        early = derive(examples, layers([form for form in definition.derived if form.early], definition.schema))
+        values, count = [], 0
+        for name in dict.fromkeys(online_pass.table_name for online_pass in features.passes):
+            passes = [online_pass for online_pass in features.passes if online_pass.table_name == name]
+            columns = dict.fromkeys(column for online_pass in passes for column in columns_read(online_pass))
+            with materialized_rows(connection, definition, name, early, tables[name], columns) as materialized:
+                for online_pass in passes:
+                    touched = dict(online_values(connection, online_pass, materialized))
+                    count += sum(online_pass.layout.read(value).rows for value in touched.values())
+                    values.append((online_pass, touched))
+        return cls(tuple(values), count, available_since(connection, definition, tables))
+
+
 def parity(
     connection: duckdb.DuckDBPyConnection,
     definition: FeatureDefinition,
@@ -59,9 +96,35 @@ def parity(
     training set, which holds no statuses, is compared by the others.
     The rows whose keys the examples touch are packed as the online store holds them, all versions of them.
     """
+    examples = in_order(definition, examples)
+    touched = TouchedRows.by(connection, definition, examples, tables)
+    features = OnlineFeatures(definition)
+    values = {name: value for _, of_pass in touched.values for name, value in of_pass.items()}
+    since = {name: since_epoch(moment) if moment is not None else None for name, moment in touched.since.items()}
+    answers = []
+    for example in examples.iter_rows(named=True):
+        question = features.question(example)
+        read = [values.get(name) if name is not None else None for name in question.keys]
+        answers.append(features.answer(question, read, since).values)
+    return compared(definition, examples, batch, answers, touched.count)
+
+
+def in_order(definition: FeatureDefinition, examples: pl.DataFrame) -> pl.DataFrame:
+    """The columns of row_schema, in the order of time."""
+    return examples.select(list(definition.row_schema)).sort(definition.at or list(definition.keys))
+
+
+def compared(
+    definition: FeatureDefinition,
+    examples: pl.DataFrame,
+    batch: pl.DataFrame,
+    answers: Sequence[Mapping[str, Any]],
+    rows_read: int,
+) -> ParityReport:
+    """Compare online answers, features and statuses of each example, with the columns of `batch` that it has."""
     names = definition.identity
-    examples = examples.select(list(definition.row_schema)).sort(definition.at or list(definition.keys))
-    online, rows_read = _answered(connection, definition, examples, tables)
+    schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
+    online = pl.DataFrame(answers, schema=schema, orient="row")
     outputs = [name for name in (*definition.outputs, *definition.status_columns) if name in batch.columns]
     theirs = examples.select(names).join(
         batch.select(*names, *outputs).unique(names, keep="any"),
@@ -73,7 +136,7 @@ def parity(
     differences: list[Difference] = []
     differing = 0
     for column in outputs:
-        for index in np.flatnonzero(~_equal(theirs[column], online[column])).tolist():
+        for index in np.flatnonzero(~equal_bits(theirs[column], online[column])).tolist():
             differing += 1
             if len(differences) < SHOWN:
                 example = examples.select(names).row(index, named=True)
@@ -81,36 +144,7 @@ def parity(
     return ParityReport(len(examples), len(examples) * len(outputs), rows_read, differing, tuple(differences))
 
 
-def _answered(
-    connection: duckdb.DuckDBPyConnection,
-    definition: FeatureDefinition,
-    examples: pl.DataFrame,
-    tables: Mapping[str, str],
-) -> tuple[pl.DataFrame, int]:
-    features = OnlineFeatures(definition)
-    early = derive(examples, layers([form for form in definition.derived if form.early], definition.schema))
-    values: dict[bytes, bytes] = {}
-    rows = 0
-    for name in dict.fromkeys(online_pass.table_name for online_pass in features.passes):
-        passes = [online_pass for online_pass in features.passes if online_pass.table_name == name]
-        columns = dict.fromkeys(column for online_pass in passes for column in columns_read(online_pass))
-        with materialized_rows(connection, definition, name, early, tables[name], columns) as materialized:
-            for online_pass in passes:
-                touched = dict(online_values(connection, online_pass, materialized))
-                rows += sum(online_pass.layout.read(value).rows for value in touched.values())
-                values |= touched
-    moments = available_since(connection, definition, tables)
-    since = {name: since_epoch(moment) if moment is not None else None for name, moment in moments.items()}
-    answers = []
-    for example in examples.iter_rows(named=True):
-        question = features.question(example)
-        read = [values.get(name) if name is not None else None for name in question.keys]
-        answers.append(features.answer(question, read, since).values)
-    schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
-    return pl.DataFrame(answers, schema=schema, orient="row"), rows
-
-
-def _equal(a: pl.Series, b: pl.Series) -> Any:
+def equal_bits(a: pl.Series, b: pl.Series) -> Any:
     """Whether each cell has the same bits; null equals null and NaN equals NaN."""
     same = a.eq_missing(b)
     if a.dtype.is_float():

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import polars as pl
 
@@ -17,6 +16,7 @@ from ml_platform.naming import quoted
 from ml_platform.spec.durations import EPOCH, since_epoch
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from ml_platform.features.conditions import Condition
@@ -29,7 +29,7 @@ TIMELESS = 2**61  # `at` of examples without time, in microseconds: after everyt
 class Batch:
     """Some examples with their early features, and what joins share."""
 
-    connection: duckdb.DuckDBPyConnection
+    connection: "duckdb.DuckDBPyConnection"
     frame: pl.DataFrame
     at: Integers
     tables: Mapping[str, str]

@@ -18,7 +18,8 @@ from ml_platform.features.rowwise import derive
 from ml_platform.naming import quoted
 
 MOST_ROWS = 500_000  # that a replay reads where its examples can be chosen so; 1 s a join
-_STRETCH = 40  # examples to choose each one from
+_STRETCH = 40  # examples to choose each one from, as far as they are few
+_LONGEST = 8_000  # examples to choose from, unless more are wanted: each choice looks at all of them
 
 _Prices = npt.NDArray[np.int64]
 
@@ -41,7 +42,7 @@ def replayed_examples(
         if sum(counted(connection, definition, name, wide, sql) for name, sql in tables.items()) <= most_rows:
             return spread
     ordered = examples.sort(definition.at, maintain_order=True) if definition.at else examples
-    length = count * _STRETCH
+    length = max(count, min(count * _STRETCH, _LONGEST))
     stretch = ordered.slice(max(0, (ordered.height - length) // 2), length)
     prices, keys = _priced(connection, definition, _wide(definition, stretch), tables)
     return stretch[_affordable(prices, keys, count, most_rows)]

@@ -1,6 +1,7 @@
 """Lake snapshots: every commit is a version of all tables, with a number that only grows."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,6 +47,13 @@ def marked(lake: Lake, mark: str) -> int | None:
         [mark],
     )
     return None if number is None else int(number)
+
+
+def kept(lake: Lake, numbers: Collection[int]) -> set[int]:
+    """Those of the snapshots that can still be read."""
+    listed = ", ".join(str(int(number)) for number in numbers) or "NULL"
+    rows = lake.rows(f"SELECT snapshot_id FROM {CATALOG}.snapshots() WHERE snapshot_id IN ({listed})")
+    return {number for (number,) in rows}
 
 
 def _snapshot(row: tuple[Any, ...]) -> Snapshot:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ml_platform.models.protocol import Model
 from ml_platform.models.registry import trainer_of
 from ml_platform.models.training_data import TrainingData
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 from ml_platform.spec.training import Linear
 
 

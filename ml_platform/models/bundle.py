@@ -9,22 +9,24 @@ holds the bytes as `model/<format>`.
 """
 
 import hashlib
-import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from ml_platform.errors import BlobError
-from ml_platform.lake.blobs import Blobs
+from ml_platform.models.archive import archived
 from ml_platform.models.protocol import Model, Signature
 from ml_platform.models.registry import FIRST_FORMAT, model_of_format
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
+
+if TYPE_CHECKING:
+    from ml_platform.lake.blobs import Blobs
 
 FORMAT = 2  # raised when an older reader could not understand a newer bundle
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment
 
 
 @dataclass(frozen=True)
@@ -97,15 +99,7 @@ class Bundle:
             "training.json": _json(self.training),
             "versions.json": _json(self.versions),
         }
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w") as archive:
-            for name, data in sorted(parts.items()):
-                entry = zipfile.ZipInfo(name, _EPOCH)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.create_system = 3
-                entry.external_attr = 0o644 << 16
-                archive.writestr(entry, data, compresslevel=6)
-        return buffer.getvalue()
+        return archived(parts)
 
     @property
     def digest(self) -> str:
@@ -118,16 +112,27 @@ class Bundle:
         return len(self.packed)
 
 
-def save(blobs: Blobs, bundle: Bundle) -> str:
+class BlobReader(Protocol):
+    """Where bundles are read from."""
+
+    def get(self, digest: str) -> Path:
+        """The path of a blob whose bytes were checked. Raises BlobError when missing or damaged."""
+
+
+def save(blobs: "Blobs", bundle: Bundle) -> str:
     """Store a bundle; its digest."""
     return blobs.put_bytes(bundle.packed)
 
 
-def load(blobs: Blobs, digest: str) -> Bundle:
+def load(blobs: BlobReader, digest: str) -> Bundle:
     """The bundle of that digest. Raises BlobError when it is missing, damaged or no bundle."""
-    path = blobs.get(digest)
+    return read(blobs.get(digest), digest)
+
+
+def read(file: Path | IO[bytes], digest: str) -> Bundle:
+    """The bundle in a file with that hash, which the caller has checked. Raises BlobError for what is no bundle."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(file) as archive:
             parts = {name: archive.read(name) for name in archive.namelist()}
         schema = json.loads(parts["schema.json"])
         if schema["format"] > FORMAT:

@@ -19,11 +19,12 @@ from ml_platform.models.lightgbm_row import RowScorer
 from ml_platform.models.lightgbm_targets import TARGET, Target, target_of
 from ml_platform.models.protocol import FitReport, Model, Signature, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
-from ml_platform.spec.pipeline import Task
-from ml_platform.spec.training import LightGBM
+from ml_platform.spec.tasks import Task
 
 if TYPE_CHECKING:
     import lightgbm
+
+    from ml_platform.spec.training import LightGBM
 
 
 class LightGBMModel:
@@ -128,7 +129,7 @@ class LightGBMTrainer:
     def code_version(self, task: Task) -> int:
         return 2 if task == "regression" else 1  # 2: targets are moved where float32 needs it
 
-    def config(self, declared: LightGBM, task: Task) -> dict[str, Any]:
+    def config(self, declared: "LightGBM", task: Task) -> dict[str, Any]:
         """`parameters` of LightGBM, complete but for threads; `rounds` and `early_stopping` apart.
 
         A regression has `target`, which a version that was trained before targets were moved lacks.
@@ -140,7 +141,7 @@ class LightGBMTrainer:
             **({TARGET: "moved where float32 needs it"} if task == "regression" else {}),
         }
 
-    def uses_validation(self, declared: LightGBM) -> bool:
+    def uses_validation(self, declared: "LightGBM") -> bool:
         """For early stopping."""
         return declared.early_stopping is not None
 

@@ -1,12 +1,14 @@
 """Parameters of LightGBM: which a declaration may pass on, and which the platform sets."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_platform.errors import TrainingError, did_you_mean
 from ml_platform.models.lightgbm_library import lightgbm_library
-from ml_platform.spec.pipeline import Task
-from ml_platform.spec.training import LightGBM
+from ml_platform.spec.tasks import Task
+
+if TYPE_CHECKING:
+    from ml_platform.spec.training import LightGBM
 
 OBJECTIVES: dict[Task, tuple[str, ...]] = {
     "binary": ("binary", "cross_entropy"),
@@ -64,7 +66,7 @@ _OURS = (
 )
 
 
-def parameters_of(declared: LightGBM, task: Task) -> dict[str, Any]:
+def parameters_of(declared: "LightGBM", task: Task) -> dict[str, Any]:
     """LightGBM's parameters, complete but for threads. Raises TrainingError for one that it does not know."""
     extra = check_extra(declared.extra, task)
     return {

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,10 @@ from ml_platform.models.encoding import RowEncoder, encode
 from ml_platform.models.lbfgs import minimised
 from ml_platform.models.protocol import FitReport, Model, Signature, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
-from ml_platform.spec.pipeline import Task
-from ml_platform.spec.training import Linear
+from ml_platform.spec.tasks import Task
+
+if TYPE_CHECKING:
+    from ml_platform.spec.training import Linear
 
 Array = npt.NDArray[np.float64]
 
@@ -132,11 +134,11 @@ class LinearTrainer:
     def code_version(self, task: Task) -> int:
         return 1
 
-    def config(self, declared: Linear, task: Task) -> dict[str, Any]:
+    def config(self, declared: "Linear", task: Task) -> dict[str, Any]:
         """`parameters`: the penalty."""
         return {"parameters": {"l2": declared.l2}}
 
-    def uses_validation(self, declared: Linear) -> bool:
+    def uses_validation(self, declared: "Linear") -> bool:
         return False
 
     def fit(self, data: TrainingData, config: Mapping[str, Any], *, threads: int = 0) -> LinearModel:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.models.training_data import TrainingData
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 
 
 @dataclass(frozen=True)

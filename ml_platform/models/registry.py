@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ml_platform.errors import BlobError
 from ml_platform.models.protocol import Model, Trainer
-from ml_platform.spec.training import TRAINERS, DeclaredTrainer
+from ml_platform.spec.trainers import TRAINERS
+
+if TYPE_CHECKING:
+    from ml_platform.spec.training import DeclaredTrainer
 
 FIRST_FORMAT = "lightgbm-text"  # of every version that was trained before formats were recorded
 
 
-def trainer_of(declared: DeclaredTrainer) -> Trainer:
+def trainer_of(declared: "DeclaredTrainer") -> Trainer:
     """The implementation of a declared trainer, such as `LightGBM(…)`."""
-    return _load(TRAINERS[type(declared)])
+    return _load(TRAINERS[type(declared).__name__])
 
 
 def trainer_of_format(name: str) -> Trainer:
@@ -39,7 +42,7 @@ def _of_format(name: str) -> tuple[Trainer, type[Model]]:
 
 
 def trainers() -> Iterator[Trainer]:
-    """Every trainer, in the order of `ml_platform.spec.training.TRAINERS`."""
+    """Every trainer, in the order of `ml_platform.spec.trainers.TRAINERS`."""
     return (_load(module) for module in TRAINERS.values())
 
 
@@ -49,4 +52,4 @@ def recorded_format(metrics: Mapping[str, Any]) -> str:
 
 
 def _load(module: str) -> Trainer:
-    return cast(Trainer, import_module(f"ml_platform.models.{module}").TRAINER)
+    return cast(Trainer, import_module(f"{__package__}.{module}").TRAINER)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import TrainingError
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 
 IN_MEMORY = 16_000_000  # values of a training set: the rows of a larger one are read in chunks
 CHUNK = 100_000  # rows of the file

@@ -113,6 +113,23 @@ def of_clock(behind: timedelta, now: datetime) -> Alert:
     )
 
 
+def of_lagging_service(asset: str, answering: str, champion: str, evidence: str, grace: timedelta) -> Alert:
+    """An alert for a service that answers with another version than the promotion log says.
+
+    answering: which version answers, as a clause; champion: the version of the log. grace: the time that it had.
+    """
+    return alert(
+        "service",
+        asset,
+        WHOLE,
+        "version",
+        evidence=evidence,
+        title=f"Service behind: {answering}, and the champion is {champion}",
+        text=f"A service takes up a champion within seconds, and had {grace.total_seconds():.0f}. Its output and "
+        "/readyz say why it could not; until then the version before it answers.",
+    )
+
+
 def of_stuck_run(asset: str, outcome: str, reason: str, evidence: str) -> Alert:
     """An alert for a run that failed and is not started again.
 

@@ -7,6 +7,7 @@ import dagster as dg
 from ml_platform.discovery import check_shared_tables, slices_of
 from ml_platform.orchestration.alerting import alert_sensor
 from ml_platform.orchestration.assets.pipeline import pipeline_assets
+from ml_platform.orchestration.assets.serving import serving_assets
 from ml_platform.orchestration.assets.tables import table_assets
 from ml_platform.orchestration.jobs import JobLike, data_job, train_job
 from ml_platform.orchestration.range_runs import range_job
@@ -52,7 +53,7 @@ def pipeline_definitions(pipeline: ModelPipeline, addresses: Sequence[str] = ())
         "train": [train_job(pipeline)],
     }
     return dg.Definitions(
-        assets=pipeline_assets(pipeline),
+        assets=[*pipeline_assets(pipeline), *serving_assets(pipeline)],
         jobs=[*jobs["data"], *jobs["train"]],
         sensors=sensors_of(pipeline, jobs, addresses),
         schedules=schedules_of(pipeline, addresses),

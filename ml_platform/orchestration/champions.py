@@ -7,6 +7,7 @@ promotion log, from which `status`, `models`, cards and notebooks read (S42).
 import dagster as dg
 
 from ml_platform.escaping import printable
+from ml_platform.orchestration.latest_events import newest_metadata
 from ml_platform.spec.canonical import content_key
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.state import promotions
@@ -18,7 +19,7 @@ def report(instance: dg.DagsterInstance, state: State, pipeline: str) -> bool:
     log = promotions.history(state, pipeline)
     changed = promotions.changes(log)
     key = dg.AssetKey([pipeline, "champion"])
-    if not changed or _shown(instance, key) == f"{pipeline}@{changed[-1].version}":
+    if not changed or newest_metadata(instance, key, "champion") == f"{pipeline}@{changed[-1].version}":
         return False
     entry = changed[-1]
     partitions = [one.partition for one in log if one.partition not in ("", WHOLE)]
@@ -40,12 +41,3 @@ def report(instance: dg.DagsterInstance, state: State, pipeline: str) -> bool:
         )
     )
     return True
-
-
-def _shown(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
-    """The champion that the newest event of the asset names."""
-    event = instance.get_latest_materialization_event(key)
-    if event is None or event.asset_materialization is None:
-        return None
-    value = event.asset_materialization.metadata.get("champion")
-    return None if value is None else str(value.value)

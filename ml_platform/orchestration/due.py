@@ -5,14 +5,15 @@ in progress, and no second run for the same state.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
+from ml_platform import interrupts
 from ml_platform.discovery import pipelines
-from ml_platform.orchestration import champions
+from ml_platform.orchestration import champions, services
 from ml_platform.orchestration.alive import terminal_works
 from ml_platform.orchestration.earlier_runs import STATE_TAG, WANTED_TAG, GivenUp, earlier_runs
 from ml_platform.orchestration.jobs import PIPELINE_TAG, range_job_name, table_keys
@@ -24,6 +25,7 @@ from ml_platform.runtime.ranges import may_begin
 from ml_platform.runtime.run_state import RunState, first_state, source_marks, state_of
 from ml_platform.runtime.step import Job
 from ml_platform.runtime.workspace import Workspace
+from ml_platform.serving.service_state import ServiceState
 from ml_platform.settings import Settings
 from ml_platform.sources.scan import Pending
 from ml_platform.spec.pipeline import ModelPipeline
@@ -47,6 +49,7 @@ class Answer:
     stands:   how long it stands while nothing changes that the sensor's fingerprint covers; zero: the next tick looks.
     looked:   whether the states of the job were looked at, so that `given_up` tells all that needs a person.
     given_up: the state whose runs failed or are killed each time; None: there is none, or nothing was looked at.
+    service:  what is on record of the pipeline's service; None: it was not looked at.
     """
 
     request: dg.RunRequest | None
@@ -54,6 +57,7 @@ class Answer:
     stands: timedelta = timedelta()
     looked: bool = False
     given_up: GivenUp | None = None
+    service: ServiceState | None = None
 
 
 def due(
@@ -74,7 +78,19 @@ def due(
     if ws is None:
         return _first(instance, pipeline, job, settings)
     with ws.reading():
-        return _planned(instance, ws, pipeline, job, many)
+        answer = _planned(instance, ws, pipeline, job, many)
+        return _with_service(instance, ws, pipeline, answer) if job == "train" else answer
+
+
+def _with_service(instance: dg.DagsterInstance, ws: Workspace, pipeline: ModelPipeline, answer: Answer) -> Answer:
+    """The answer with what is on record of the service. One that may still take up the champion is looked at soon."""
+    try:
+        state = services.looked_at(instance, ws, pipeline.name)
+    except Exception:  # a store that is gone, of whatever kind: trainings go on, and the checks of the store say so
+        interrupts.stop_if_arrived()
+        return answer
+    waits = state.lags and not state.lags_for_long()
+    return replace(answer, service=state, stands=min(answer.stands, services.SOON) if waits else answer.stands)
 
 
 def _planned(instance: dg.DagsterInstance, ws: Workspace, pipeline: ModelPipeline, job: Job, many: bool) -> Answer:

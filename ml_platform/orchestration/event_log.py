@@ -8,9 +8,9 @@ An event that is written survives the end of its process. A power failure may ta
 run may then lack its last lines. Nothing is decided by them; the operational state of the platform waits for the disk.
 
 It relies on these private parts of Dagster 1.13, which `ml_platform_tests/orchestration/test_event_log.py` exercises:
-`SqliteEventLogStorage` with `_connect` and `_initdb` (overridden), `_initialized_dbs` and `_db_lock`, and that a run's
-file has the same tables and nothing of the run when it is made; the modules of
-`SQLITE_BUSY_TIMEOUT_SECONDS` and `ConfigurableClassData`.
+`SqliteEventLogStorage` with `_connect`, `_initdb` and `fetch_materializations` (overridden), `_initialized_dbs` and
+`_db_lock`, and that a run's file has the same tables and nothing of the run when it is made; the tables `event_logs`
+and `asset_keys` of the index; the modules of `SQLITE_BUSY_TIMEOUT_SECONDS` and `ConfigurableClassData`.
 """
 
 import os
@@ -19,20 +19,26 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
+from dagster import AssetKey, AssetRecordsFilter, EventRecordsResult
 from dagster._core.storage.event_log.base import EventLogStorage
 from dagster._core.storage.event_log.sqlite import SqliteEventLogStorage
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 
 from ml_platform.orchestration.opened_in_home import OpenedInHome
 from ml_platform.orchestration.private_home import make_dagster_home_private
 from ml_platform.orchestration.storage_faults import EVENTS
 from ml_platform.private_files import create_private, make_database_private
 
+_NEWEST = text(
+    "SELECT (SELECT max(id) FROM event_logs WHERE dagster_event_type = 'ASSET_MATERIALIZATION' "
+    "AND asset_key = :asset AND partition = :partition), "
+    "(SELECT max(wipe_timestamp) FROM asset_keys WHERE asset_key = :asset)"
+)
 _OPEN = 8  # databases: one for each run that is written or looked at, and the index
 
 
@@ -44,6 +50,7 @@ class PooledSqliteEventLogStorage(OpenedInHome, SqliteEventLogStorage):
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._engines: OrderedDict[str, Engine] = OrderedDict()
         self._tables: set[str] = set()  # of the index, which were seen
+        self._last_read: tuple[tuple[Any, ...], EventRecordsResult] | None = None
         self._empty_log = b""  # the file of a run without events, once this process has made one
         super().__init__(base_dir, inst_data)
 
@@ -75,6 +82,32 @@ class PooledSqliteEventLogStorage(OpenedInHome, SqliteEventLogStorage):
         if table_name not in self._tables and super().has_table(table_name):
             self._tables.add(table_name)
         return table_name in self._tables
+
+    def fetch_materializations(
+        self,
+        records_filter: AssetKey | AssetRecordsFilter,
+        limit: int,
+        cursor: str | None = None,
+        ascending: bool = False,
+    ) -> EventRecordsResult:
+        """As Dagster does. The newest of one partition is read again only when there is a newer one, or a wipe since.
+
+        Dagster asks for it twice for each check of a step, which has dozens; that takes 0.1 ms instead of 1.6.
+        """
+        whole = super().fetch_materializations
+        if limit != 1 or cursor is not None or ascending or not _is_of_one_partition(records_filter):
+            return whole(records_filter, limit, cursor, ascending)
+        state = self._materialized(records_filter)
+        last_read = self._last_read  # of whichever thread
+        if last_read is None or last_read[0] != state:
+            self._last_read = last_read = state, whole(records_filter, limit, cursor, ascending)
+        return last_read[1]
+
+    def _materialized(self, of: AssetRecordsFilter) -> tuple[Any, ...]:
+        """Which asset and partition, the number of its newest materialization, and when the asset was wiped last."""
+        names = {"asset": of.asset_key.to_string(), "partition": (of.asset_partitions or [""])[0]}
+        with self.index_connection() as connection:
+            return (*names.values(), *connection.execute(_NEWEST, names).one())
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -117,6 +150,14 @@ class PooledSqliteEventLogStorage(OpenedInHome, SqliteEventLogStorage):
     def _close(self) -> None:
         while self._engines:
             self._engines.popitem()[1].dispose()
+
+
+def _is_of_one_partition(records_filter: AssetKey | AssetRecordsFilter) -> TypeGuard[AssetRecordsFilter]:
+    """Whether the filter names an asset and one partition, and nothing else."""
+    if not isinstance(records_filter, AssetRecordsFilter) or len(records_filter.asset_partitions or []) != 1:
+        return False
+    named = AssetRecordsFilter(records_filter.asset_key, asset_partitions=records_filter.asset_partitions)
+    return records_filter == named
 
 
 def _written_anew(path: Path, content: bytes) -> bool:

@@ -5,6 +5,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.all_steps import STEPS
+from ml_platform.steps.service_checks import SERVICE, STORE
 
 JobLike = dg.JobDefinition | UnresolvedAssetJobDefinition
 PIPELINE_TAG = "ml_platform/pipeline"  # of the runs of its jobs; dagster.yaml lets one of a pipeline go at a time
@@ -24,8 +25,14 @@ def table_keys(pipeline: ModelPipeline) -> list[list[str]]:
 
 
 def asset_keys(pipeline: ModelPipeline) -> list[list[str]]:
-    """The keys of all its assets: those of its tables and of its steps."""
-    return [*table_keys(pipeline), *([pipeline.name, step.name] for step in STEPS)]
+    """The keys of all its assets: those of its tables, of its steps and of its service."""
+    steps = ([pipeline.name, step.name] for step in STEPS)
+    return [*table_keys(pipeline), *steps, *service_keys(pipeline)]
+
+
+def service_keys(pipeline: ModelPipeline) -> list[list[str]]:
+    """The keys of the assets that show its service."""
+    return [[pipeline.name, STORE], [pipeline.name, SERVICE]]
 
 
 def data_job(pipeline: ModelPipeline) -> UnresolvedAssetJobDefinition:

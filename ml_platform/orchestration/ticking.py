@@ -17,20 +17,23 @@ from ml_platform.errors import PlatformError, first_line
 from ml_platform.monitoring import delivery
 from ml_platform.monitoring.alert_rules import of_sensor, of_stuck_run
 from ml_platform.monitoring.channels import channels
-from ml_platform.orchestration import quiet
+from ml_platform.orchestration import quiet, services
 from ml_platform.orchestration.due import due
 from ml_platform.orchestration.earlier_runs import GivenUp
 from ml_platform.orchestration.workspaces import reading_workspace_for, settings_of
 from ml_platform.redaction import without_secrets
 from ml_platform.runtime.step import Job
 from ml_platform.secret_free_errors import secret_free_errors
+from ml_platform.serving.service_state import ServiceState
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import alerts, database
 from ml_platform.state.alerts import Alert, Kind
 from ml_platform.state.database import State
+from ml_platform.steps.service_checks import SERVICE
 
 _OURS: tuple[Kind, ...] = ("sensor", "run")
+_OF_SERVICE: tuple[Kind, ...] = ("service",)
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,8 @@ def answered(
         answer = due(opened_instance(), pipeline, job, settings, many=many)
         if answer.looked:
             _tell_given_up(settings, asset, answer.given_up, log)
+        if answer.service is not None:
+            _tell_service(settings, answer.service, log)
     except Exception as error:  # whatever it is: a sensor goes on, and a person hears of it
         log(without_secrets(traceback.format_exc()))
         if not database.exists(settings):
@@ -85,6 +90,13 @@ def answered(
     return Tick(None, answer.reason, before.after(fingerprint, answer.reason, now, until).text())
 
 
+def _tell_service(settings: Settings, state: ServiceState, log: Callable[[str], None]) -> None:
+    """Raise the alert about a service that does not follow the promotion log, or resolve that of an earlier tick."""
+    ws, asset, problem = reading_workspace_for(settings), f"{state.pipeline}/{SERVICE}", services.problem_of(state)
+    if ws is not None and _news(ws.state, asset, problem, _OF_SERVICE):
+        _tell(settings, asset, problem, _OF_SERVICE, log, "The service follows the promotion log, or does not run.")
+
+
 def _tell_given_up(settings: Settings, asset: str, given_up: GivenUp | None, log: Callable[[str], None]) -> None:
     """Raise the alert about a state that needs a person, or resolve that of an earlier tick.
 
@@ -96,20 +108,25 @@ def _tell_given_up(settings: Settings, asset: str, given_up: GivenUp | None, log
             raise PlatformError(given_up.reason)
         return
     problem = of_stuck_run(asset, given_up.outcome, given_up.reason, given_up.state) if given_up else None
-    if _news(ws.state, asset, problem):
+    if _news(ws.state, asset, problem, _OURS):
         _tell(settings, asset, problem, _OURS, log)
 
 
-def _news(state: State, asset: str, problem: Alert | None) -> bool:
+def _news(state: State, asset: str, problem: Alert | None, kinds: Sequence[Kind]) -> bool:
     """Whether a tick has an alert to raise, or one of an earlier tick to resolve."""
     stands = alerts.latest_of(state, problem) if problem else None
     if problem and (stands is None or stands.resolved_by == alerts.PLATFORM):
         return True
-    return any(stands is None or item.alert_id != stands.alert_id for item in alerts.open_alerts(state, _OURS, asset))
+    return any(stands is None or item.alert_id != stands.alert_id for item in alerts.open_alerts(state, kinds, asset))
 
 
 def _tell(
-    settings: Settings, asset: str, problem: Alert | None, kinds: Sequence[Kind], log: Callable[[str], None]
+    settings: Settings,
+    asset: str,
+    problem: Alert | None,
+    kinds: Sequence[Kind],
+    log: Callable[[str], None],
+    why_over: str = "The sensor goes on, or has another problem.",
 ) -> None:
     """Raise the alert of a tick, deliver it if it is new, and resolve those of earlier ticks.
 
@@ -123,6 +140,6 @@ def _tell(
             for item in alerts.open_alerts(state, kinds, asset)
             if stands is None or item.alert_id != stands.alert_id
         ]
-        alerts.resolve(state, dict.fromkeys(over, "The sensor goes on, or has another problem."))
+        alerts.resolve(state, dict.fromkeys(over, why_over))
         if new:
             delivery.deliver(state, channels(settings, log))

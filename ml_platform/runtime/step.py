@@ -48,6 +48,7 @@ class Step(ABC):
     freezes:      whether its output is kept once the partition is settled (S6).
     stands_until: the step whose newer record makes this one stale in a settled partition, too; empty: none.
     alerts:       the kind of alert that its failed checks raise.
+    is_served:    whether a service answers with its output: its page links there.
     """
 
     name: ClassVar[str]
@@ -61,6 +62,7 @@ class Step(ABC):
     freezes: ClassVar[bool] = True
     stands_until: ClassVar[str] = ""
     alerts: ClassVar[Kind] = "check"
+    is_served: ClassVar[bool] = False
 
     @abstractmethod
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:

@@ -1,7 +1,7 @@
 """Prediction rows of many examples at once. No input or output."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,7 +9,9 @@ import polars as pl
 
 from ml_platform.evaluation.metrics import decisions
 from ml_platform.models.predictor import Predictor
-from ml_platform.spec.pipeline import ModelPipeline
+
+if TYPE_CHECKING:
+    from ml_platform.spec.pipeline import ModelPipeline
 
 SCHEMA = {
     "pipeline": pl.String(),
@@ -25,7 +27,7 @@ SCHEMA = {
 
 
 def scored(
-    pipeline: ModelPipeline,
+    pipeline: "ModelPipeline",
     frame: pl.DataFrame,
     predictor: Predictor,
     version: int,

@@ -6,6 +6,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.features.online.filling import online_values
 from ml_platform.features.relations import relation
+from ml_platform.lake import snapshots
 from ml_platform.serving.events.keeping import EventKeeper
 from ml_platform.serving.events.refilling import Reach, refill
 from ml_platform.serving.online_store import Filling, OnlineStore
@@ -36,6 +37,7 @@ def fill(
     fillings_before = store.fillings()
     fillings = []
     with stores.reading():
+        snapshot = snapshots.current(stores.lake)
         for online_pass in OnlineFeatures(definition).passes:
             name, fingerprint = online_pass.table_name, online_pass.layout.fingerprint
             table = definition.tables[name]
@@ -44,11 +46,11 @@ def fill(
             now = datetime.now(UTC)
             # A row from the future, such as a forecast or a wrong date, says nothing about what may be asked.
             horizon = min(last, now) - answered_span if last is not None and answered_span is not None else None
-            filling = Filling(name, records[name], horizon, first, now)
+            filling = Filling(name, records[name], horizon, first, now, snapshot=snapshot)
             earlier_filling = fillings_before.get(fingerprint)
             if keeper is not None and (event_rows := keeper.rows_of(name)) is not None:
                 reach = Reach.of(event_rows.table, last, answered_span, keeper.event_span)
-                of_table = refill(stores, event_rows, definition, store, reach, records[name], first)
+                of_table = refill(stores, event_rows, definition, store, reach, records[name], first, snapshot)
                 fillings.append(of_table[fingerprint])
                 continue
             if earlier_filling is not None and _still_answers(earlier_filling, filling):
@@ -58,7 +60,7 @@ def fill(
             values = online_values(stores.lake.connection, online_pass, rows, horizon_us)
             fillings.append(store.fill(fingerprint, values, filling))
         if keeper is not None:
-            _fill_others(stores, definition, store, answered_span, keeper)
+            _fill_others(stores, definition, store, answered_span, keeper, snapshot)
     return fillings
 
 
@@ -68,6 +70,7 @@ def _fill_others(
     store: OnlineStore,
     answered_span: timedelta | None,
     keeper: EventKeeper,
+    snapshot: int,
 ) -> None:
     """Read the rows of tables that take events and that no feature of the definition reads: labels are corrections."""
     for name in sorted(keeper.taking - definition.tables.keys()):
@@ -77,9 +80,8 @@ def _fill_others(
         first = last = None
         if rows.table.table.event_time is not None and stores.lake.columns("validated", name):
             first, last = _usable(stores, validated(stores.state, name, keyed=True))
-        refill(
-            stores, rows, definition, store, Reach.of(rows.table, last, answered_span, keeper.event_span), record, first
-        )
+        reach = Reach.of(rows.table, last, answered_span, keeper.event_span)
+        refill(stores, rows, definition, store, reach, record, first, snapshot)
 
 
 def newest_validated_record(state: State, table: str) -> int:

@@ -33,6 +33,7 @@ SCHEMA = {
     "ages": pl.String(),
     "overridden": pl.List(pl.String()),
     "max_staleness": pl.String(),
+    "snapshots": pl.String(),
     "segment": pl.String(),
 }
 

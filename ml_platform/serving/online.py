@@ -14,10 +14,20 @@ from ml_platform.features.online.answering import Adjustments, OnlineFeatures
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.batch import decided
-from ml_platform.serving.online_store import Bounds, OnlineStore
+from ml_platform.serving.online_store import Bounds, StoredValues
 from ml_platform.spec.durations import EPOCH
 
-_ReadBounds = tuple[dict[str, int | None], int | None]
+
+@dataclass(frozen=True)
+class _TableBounds:
+    """By table: when its first row became usable, and the snapshot of the lake that it was filled from.
+
+    horizon: the earliest `at` that all layouts answer; None: any.
+    """
+
+    since: Mapping[str, int | None]
+    snapshots: Mapping[str, int | None]
+    horizon: int | None
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,8 @@ class Prediction:
     score, scores and class_name are as in the table of predictions. features: outputs by name. statuses: of each
     looked-up feature, `<prefix>__status` → ok, unknown, assumed, stale or overridden. ages: of the rows behind
     features that may be stale, `<prefix>__status` → microseconds from their event to the prediction time, less the
-    offset of the feature: what its `max_age` is compared with.
+    offset of the feature: what its `max_age` is compared with. snapshots: table → the snapshot of the lake whose rows
+    answered; None where layouts of the table are of several.
     """
 
     version: int
@@ -37,6 +48,7 @@ class Prediction:
     features: Mapping[str, Any]
     statuses: Mapping[str, str]
     ages: Mapping[str, int]
+    snapshots: Mapping[str, int | None]
 
 
 class OnlinePredictor:
@@ -45,7 +57,7 @@ class OnlinePredictor:
     Raises ServingError when the store lacks a layout that the version's features need.
     """
 
-    def __init__(self, bundle: Bundle, version: int, store: OnlineStore) -> None:
+    def __init__(self, bundle: Bundle, version: int, store: StoredValues) -> None:
         self.version = version
         self.definition = self.definition_of(bundle)
         self._features = OnlineFeatures(self.definition)
@@ -54,7 +66,7 @@ class OnlinePredictor:
         self._layouts = [online_pass.layout.fingerprint for online_pass in self._features.passes]
         self._tables = [online_pass.table_name for online_pass in self._features.passes]
         bounds = self._store.read(self._layouts)
-        self._last_bounds: tuple[Sequence[bytes | None], _ReadBounds] = bounds, self._read_bounds(bounds)
+        self._last_bounds: tuple[Sequence[bytes | None], _TableBounds] = bounds, self._read_bounds(bounds)
 
     @staticmethod
     def definition_of(bundle: Bundle) -> FeatureDefinition:
@@ -79,8 +91,12 @@ class OnlinePredictor:
     @property
     def horizon(self) -> datetime | None:
         """The earliest `at` that is answered now; None: any."""
-        _, horizon = self._bounded(self._store.read(self._layouts))
+        horizon = self._bounded(self._store.read(self._layouts)).horizon
         return None if horizon is None else EPOCH + timedelta(microseconds=horizon)
+
+    def warm_up(self) -> None:
+        """Prepare what the first prediction would have to: it scores a row of nulls."""
+        self._model.score_row(dict.fromkeys(self._model.columns))
 
     def predict(self, example: Mapping[str, Any], adjustments: Adjustments | None = None) -> Prediction:
         """Answer for an example's own columns (`definition.row_schema`).
@@ -89,15 +105,15 @@ class OnlinePredictor:
         """
         question = self._features.question(example)
         values = self._store.read([*self._layouts, *question.keys])
-        since, horizon = self._bounded(values[: len(self._layouts)])
-        if horizon is not None and question.at < horizon:
-            earliest = EPOCH + timedelta(microseconds=horizon)
+        bounds = self._bounded(values[: len(self._layouts)])
+        if bounds.horizon is not None and question.at < bounds.horizon:
+            earliest = EPOCH + timedelta(microseconds=bounds.horizon)
             raise FeatureError(
                 f"{self.definition.at} = {example[self.definition.at or '']} is before {earliest.isoformat()}, "
                 "the earliest moment that the online store answers.",
                 remedy="Ask the predictions of the batch for the past.",
             )
-        answers = self._features.answer(question, values[len(self._layouts) :], since, adjustments)
+        answers = self._features.answer(question, values[len(self._layouts) :], bounds.since, adjustments)
         features = answers.values
         row = {**{name: example[name] for name in self.definition.row_schema}, **features}
         answer = self._model.score_row(row)
@@ -107,7 +123,7 @@ class OnlinePredictor:
         scores = answer if isinstance(answer, list) else None
         score = max(answer) if isinstance(answer, list) else answer
         (class_name,) = decided(self._model, [answer])
-        return Prediction(self.version, score, scores, class_name, features, statuses, answers.ages)
+        return Prediction(self.version, score, scores, class_name, features, statuses, answers.ages, bounds.snapshots)
 
     def contributions(
         self, examples: Sequence[Mapping[str, Any]], predictions: Sequence[Prediction]
@@ -129,16 +145,16 @@ class OnlinePredictor:
             dict(zip(schema, of_row[place].tolist(), strict=True)) for of_row, place in zip(added, chosen, strict=True)
         ]
 
-    def _bounded(self, bounds: Sequence[bytes | None]) -> _ReadBounds:
-        """When the first row of each table became usable, and the earliest `at`, by the bounds of the layouts."""
+    def _bounded(self, bounds: Sequence[bytes | None]) -> _TableBounds:
         earlier_bounds, read = self._last_bounds
         if bounds != earlier_bounds:
             read = self._read_bounds(bounds)
             self._last_bounds = bounds, read
         return read
 
-    def _read_bounds(self, bounds: Sequence[bytes | None]) -> _ReadBounds:
+    def _read_bounds(self, bounds: Sequence[bytes | None]) -> _TableBounds:
         since: dict[str, int | None] = {}
+        snapshots: dict[str, int | None] = {}
         horizons = []
         for table, value in zip(self._tables, bounds, strict=True):
             if value is None:
@@ -148,6 +164,8 @@ class OnlinePredictor:
                 )
             of_table = Bounds.of(value)
             since[table] = of_table.since
+            is_same = of_table.snapshot and snapshots.get(table, of_table.snapshot) == of_table.snapshot
+            snapshots[table] = of_table.snapshot if is_same else None
             if of_table.horizon is not None:
                 horizons.append(of_table.horizon)
-        return since, max(horizons, default=None)
+        return _TableBounds(since, snapshots, max(horizons, default=None))

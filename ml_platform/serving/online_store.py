@@ -17,6 +17,7 @@ class Filling:
     record_number: the newest record of the validated table that it was filled from.
     horizon:       the earliest `at` that it answers; None: any.
     since:         when the first row of its table became usable (S14); None: no row is, or the table has no time.
+    snapshot:      of the lake, from which it was filled; 0: none.
     """
 
     table: str
@@ -26,6 +27,7 @@ class Filling:
     filled_at: datetime
     values: int = 0
     value_bytes: int = 0
+    snapshot: int = 0
 
     def to_json(self) -> str:
         """As a store keeps it."""
@@ -42,8 +44,8 @@ class Filling:
     @property
     def bounds(self) -> "Bounds":
         """What readers need of it."""
-        moments = (since_epoch(moment) if moment is not None else None for moment in (self.horizon, self.since))
-        return Bounds(*moments)
+        horizon, since = (None if moment is None else since_epoch(moment) for moment in (self.horizon, self.since))
+        return Bounds(horizon, since, self.snapshot)
 
 
 @dataclass(frozen=True)
@@ -71,36 +73,54 @@ class Bounds:
     """From which moments on a layout answers, in microseconds. It is stored under the layout's fingerprint alone.
 
     horizon: the earliest `at`; None: any. since: when the first row of its table became usable; None: none is.
+    snapshot: of the lake, whose rows it answers from; 0: none.
     """
 
     horizon: int | None
     since: int | None
+    snapshot: int = 0
 
     def packed(self) -> bytes:
         """The bytes that are stored."""
-        return _BOUNDS.pack(*(_ABSENT if moment is None else moment for moment in (self.horizon, self.since)))
+        moments = (_ABSENT if moment is None else moment for moment in (self.horizon, self.since))
+        return _BOUNDS.pack(*moments, self.snapshot)
 
     @classmethod
     def of(cls, value: bytes) -> "Bounds":
         """What `packed` gave."""
-        horizon, since = (None if moment == _ABSENT else moment for moment in _BOUNDS.unpack(value))
-        return cls(horizon, since)
+        *moments, snapshot = _BOUNDS.unpack(value)
+        horizon, since = (None if moment == _ABSENT else moment for moment in moments)
+        return cls(horizon, since, snapshot)
 
 
 FINGERPRINT_BYTES = 8  # that every name begins with
-_BOUNDS = Struct("<qq")
+_BOUNDS = Struct("<qqq")
 _ABSENT = -(2**63)
 
 
-class OnlineStore(Protocol):
+class StoredValues(Protocol):
+    """Values by name, as a prediction reads them."""
+
+    def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
+        """The values in the order of the names, in one round trip; None where there is none."""
+
+
+class ServedStore(StoredValues, Protocol):
+    """What a service needs of a store: values, and which versions answer."""
+
+    def deployments(self) -> Mapping[str, Deployment]:
+        """Which version answers, by pipeline."""
+
+    def changes(self) -> int:
+        """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""
+
+
+class OnlineStore(ServedStore, Protocol):
     """Values by name, and what was filled by the layout's fingerprint, which every name begins with.
 
     The name that is the fingerprint alone holds the layout's `Bounds`. Readers see a filling whole or not at all: what
     one `read` gives is of one moment. It may be shared between threads and processes.
     """
-
-    def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
-        """The values in the order of the names, in one round trip; None where there is none."""
 
     def fill(self, fingerprint: bytes, values: Iterable[tuple[bytes, bytes]], filling: Filling) -> Filling:
         """Replace all values and the bounds of a layout, and record how; the record with the counted values.
@@ -132,12 +152,6 @@ class OnlineStore(Protocol):
 
     def withdraw(self, pipeline: str) -> None:
         """Let no version answer for a pipeline."""
-
-    def deployments(self) -> Mapping[str, Deployment]:
-        """Which version answers, by pipeline."""
-
-    def changes(self) -> int:
-        """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""
 
     def close(self) -> None:
         """Give back files and connections."""

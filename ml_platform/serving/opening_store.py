@@ -5,6 +5,16 @@ from ml_platform.serving.online_store import OnlineStore
 from ml_platform.settings import Settings
 
 
+def existing_store(settings: Settings) -> OnlineStore | None:
+    """The online store for reading what is on record; None where none was made, or by other code."""
+    if not settings.online_store.get_secret_value():
+        from ml_platform.serving.sqlite_store import is_current
+
+        if not is_current(settings.online / "store.sqlite"):
+            return None
+    return open_store(settings)
+
+
 def open_store(settings: Settings) -> OnlineStore:
     """The online store: a Redis database where the settings name one, else a SQLite file below `online`.
 

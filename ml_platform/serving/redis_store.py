@@ -17,7 +17,9 @@ from ml_platform.errors import ServingError, first_line
 from ml_platform.redaction import without_secrets
 from ml_platform.serving.online_store import FINGERPRINT_BYTES, Deployment, Filling, OnlineStore
 
-_PREFIX = "ml_platform:online:1:"  # 1 is the layout of these keys: other code never reads them as its own
+_PREFIX = (
+    "ml_platform:online:2:"  # 2 is the layout of these keys and of `Bounds`: other code never reads them as its own
+)
 _LAKE, _NUMBERS, _CHANGES = (f"{_PREFIX}{name}" for name in ("lake", "numbers", "changes"))
 _CURRENT, _FILLINGS, _DEPLOYMENTS, _MARKS = (
     f"{_PREFIX}{name}" for name in ("current", "fillings", "deployments", "marks")

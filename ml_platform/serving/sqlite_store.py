@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from functools import cache
@@ -21,7 +21,7 @@ _TABLES = {
     "marks": "table_name TEXT PRIMARY KEY, number INTEGER NOT NULL",
     "deployments": "pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT",
 }
-_TABLES_NUMBER = 2  # of the tables: a file of another one is emptied, and filled again
+_TABLES_NUMBER = 3  # of the tables and `Bounds`: a file of another one is emptied, and filled again
 _UPSERT = (
     "INSERT INTO stored_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
@@ -183,6 +183,17 @@ class SQLiteStore:
         with self._lock:
             self._connections.append(connection)
         return connection
+
+
+def is_current(path: Path) -> bool:
+    """Whether a store is in the file, and of this code: to open another one would empty it."""
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return _tables_number_of(connection) == _TABLES_NUMBER
+    except sqlite3.Error:
+        return False
 
 
 @cache

@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from ml_platform.serving.online_store import OnlineStore
+from ml_platform.serving.online_store import StoredValues
 
 _VALUE_NUMBER = 1  # of a stored value
 
@@ -14,7 +14,7 @@ def predictions_fingerprint(pipeline: str) -> bytes:
     return hashlib.sha256(json.dumps(["predictions", _VALUE_NUMBER, pipeline]).encode()).digest()[:8]
 
 
-def stored_prediction(store: OnlineStore, pipeline: str, key: str) -> dict[str, Any] | None:
+def stored_prediction(store: StoredValues, pipeline: str, key: str) -> dict[str, Any] | None:
     """The newest prediction of a key: `at`, `score`, `scores`, `class`, `version`, `scored_at`; None without one."""
     [value] = store.read([prediction_name(predictions_fingerprint(pipeline), key)])
     return None if value is None else dict(json.loads(value))

@@ -173,28 +173,30 @@ class Reproduction(DeclaredGate):
 
 @word
 class Parity(DeclaredGate):
-    """Holdout examples, answered one at a time as a service does, have the bits of the batch (S13).
+    """Holdout examples, answered one at a time as a service does, have the features and scores of the batch (S13).
 
     This gate is always judged.
 
     Args:
-        examples: How many to replay. They are spread evenly over the holdout; where these touch more than 500,000
-            rows, they are of few keys and from one stretch of time.
+        examples: How many to replay, of a smaller holdout all. They are spread evenly over it; where these touch more
+            than 500,000 rows, they are of few keys and from one stretch of time, and fewer where more do not fit.
         severity: "warn" for a gate that warns and never stands in the way of a promotion.
 
     >>> Parity().phrase
-    '50 examples replayed through the serving state give the same bits'
+    '2000 examples replayed through the online store give the same bits'
     """
 
-    examples: int = 50
+    examples: int = 2_000
     severity: Severity = "block"
 
-    why = "Examples are replayed one at a time, as a service would, and must get the same features to the bit."
+    why = (
+        "Examples are answered one at a time, as a service does, and must get the same features and scores to the bit."
+    )
 
     @property
     def phrase(self) -> str:
-        """Such as "50 examples replayed through the serving state give the same bits"."""
-        return f"{self.examples} examples replayed through the serving state give the same bits"
+        """Such as "2000 examples replayed through the online store give the same bits"."""
+        return f"{self.examples} examples replayed through the online store give the same bits"
 
 
 _OnMetric = AtLeast | AtMost | NoWorseThanChampion | NoWorseThanBaseline | OverfitGap

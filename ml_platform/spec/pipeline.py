@@ -2,7 +2,6 @@
 
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import Literal
 
 import polars as pl
 
@@ -19,10 +18,10 @@ from ml_platform.spec.gates import Gate, with_always_judged
 from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.tables import Table
+from ml_platform.spec.tasks import Task
 from ml_platform.spec.training import DeclaredTrainer, Retrain, Split
 from ml_platform.spec.vocabulary import Several, word
 
-Task = Literal["binary", "multiclass", "regression"]
 _HEADLINES: dict[Task, str] = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "rmse"}
 
 

@@ -59,7 +59,6 @@ class Linear:
 
 
 DeclaredTrainer = LightGBM | Linear
-TRAINERS: dict[type, str] = {LightGBM: "lightgbm", Linear: "linear"}  # word → its module in `ml_platform.models`
 
 
 @word

@@ -28,6 +28,7 @@ Kind = Literal[
     "run",
     "sensor",
     "clock",
+    "service",
 ]
 Severity = Literal["error", "warn"]
 

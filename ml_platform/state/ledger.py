@@ -115,6 +115,12 @@ def newest_number(state: State, asset: str | None = None) -> int:
     return int(state.value(chosen if asset is None else chosen.where(records.c.asset == asset)) or 0)
 
 
+def recorded_at(state: State, number: int) -> datetime | None:
+    """When the record of that number was made; None where there is none."""
+    moment: datetime | None = state.value(select(records.c.recorded_at).where(records.c.id == number))
+    return moment
+
+
 def latest(state: State, asset: str) -> Mapping[Key, Record]:
     """The newest record of every partition of an asset, in one query; inside `reading()` asked once."""
     return state.once(f"ledger of {asset}", lambda: _latest(state, asset))

@@ -208,6 +208,24 @@ class ChampionResult(Result):
         return self.outcome in ("blocked", "waiting")
 
 
+@dataclass(frozen=True)
+class ComparisonResult(Result):
+    """How many logged answers of the service were computed again, and what came of them (`serving.log_comparison`).
+
+    left_out: how many of the same time count in no comparison, because the request changed features (S44).
+    through:  when the newest of them was requested, in ISO 8601, and its id. The next comparison begins after it.
+    """
+
+    kind: ClassVar[str] = "comparison"
+    compared: int = 0
+    wrong: int = 0
+    late: int = 0
+    undecided: int = 0
+    other_inputs: int = 0
+    left_out: int = 0
+    through: tuple[str, ...] = ()
+
+
 KINDS[Result.kind] = Result
 
 

@@ -42,6 +42,7 @@ class ChampionStep(Step):
     )
     changes_with = "the verdicts, or a failed check on the data behind them"
     alerts = "blocked"
+    is_served = True
     advice = (
         "*blocked*: a failed check stands on its data. Correct the file and run again, or "
         "`ml-platform promote PIPELINE@N --why`. *waiting*: a gate is measured again by the next run. "

@@ -11,8 +11,6 @@ from ml_platform.errors import NotFoundError
 from ml_platform.evaluation.candidate import Candidate, Champion, Compared, Evidence
 from ml_platform.evaluation.stored import stored_candidate, stored_champion
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.parity import parity
-from ml_platform.features.replayed_rows import replayed_examples
 from ml_platform.models import bundle as bundles
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.spec.pipeline import ModelPipeline
@@ -21,8 +19,9 @@ from ml_platform.state.results import TrainingSetResult
 from ml_platform.state.versions import Version
 from ml_platform.steps import features
 from ml_platform.steps.incumbent import incumbent
-from ml_platform.steps.proofs import BackgroundTraining, Replayed, training_again
+from ml_platform.steps.proofs import BackgroundTraining, training_again
 from ml_platform.steps.provenance import column_origins
+from ml_platform.steps.replaying import replayed
 from ml_platform.training.training_set import TrainingSet
 
 
@@ -59,11 +58,7 @@ def _with_evidence(
     holdout = candidate.holdout.frame
 
     def replay(examples: int) -> Compared:
-        definition = FeatureDefinition.of(pipeline)
-        tables = features.relations(ws, definition)
-        chosen = replayed_examples(ws.lake.connection, definition, holdout, tables, examples)
-        rows = chosen.select(list(definition.row_schema))
-        return Replayed(parity(ws.lake.connection, definition, rows, tables, chosen))
+        return replayed(ws, version, holdout, examples)
 
     champion = _champion(ws, pipeline, partition, version, holdout) if Evidence.CHAMPION in wanted else None
     return replace(

@@ -1,13 +1,11 @@
-"""Evidence for gates: training again in the background, and the online replay."""
+"""Evidence for gates: training again in the background."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Thread
 
 from ml_platform.child_process import Cancellation
-from ml_platform.features.parity import ParityReport
 from ml_platform.lake.blobs import Blobs
 from ml_platform.training.reproduction import Reproduction, reproduce
 
@@ -68,27 +66,3 @@ def cancelled_on_error(blobs: Blobs, training_set: str) -> Iterator[None]:
         for key in [key for key in _begun if key[:2] == (str(blobs.folder), training_set)]:
             _begun.pop(key).cancel()
         raise
-
-
-@dataclass(frozen=True)
-class Replayed:
-    """A parity report in the form that the gate reads."""
-
-    report: ParityReport
-
-    @property
-    def compared(self) -> int:
-        return self.report.examples
-
-    @property
-    def differing(self) -> int:
-        return len({str(difference.example) for difference in self.report.differences})
-
-    @property
-    def detail(self) -> str:
-        compared = f"{self.report.cells:,} values compared, answered from {self.report.rows_read:,} stored rows."
-        first = [
-            f"{d.column} of {d.example} is {d.batch!r} in batch and {d.online!r} online"
-            for d in self.report.differences[:3]
-        ]
-        return f"{compared} {'; '.join(first)}".strip()

@@ -6,7 +6,8 @@ from typing import Any
 
 from ml_platform.errors import TrainingError
 from ml_platform.models.registry import trainer_of
-from ml_platform.spec.pipeline import ModelPipeline, Task
+from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.spec.tasks import Task
 from ml_platform.training.training_set import TrainingSet
 
 

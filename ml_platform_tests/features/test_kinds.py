@@ -20,7 +20,7 @@ OWN = (PACKAGE / "features", PACKAGE / "spec" / "features")
 
 def test_every_word_that_reads_a_table_has_one_form_and_every_form_a_kind_of_its_own() -> None:
     joined = [word for word in WORDS if issubclass(word, JoinedFeature)]
-    assert {form.word for form in JOINED} == set(joined)
+    assert {form.word for form in JOINED} == {word.__name__ for word in joined}
     assert len({form.kind for form in JOINED}) == len(JOINED) == len(joined)
 
 

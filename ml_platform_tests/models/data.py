@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from ml_platform.models.training_data import TrainingData
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 
 COLUMNS = {
     "km": "Float64",

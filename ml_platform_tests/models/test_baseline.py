@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ml_platform.models.baseline import fit_baseline
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 from ml_platform_tests.models import data
 from ml_platform_tests.models.data import COLUMNS, TASKS
 

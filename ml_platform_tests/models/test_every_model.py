@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -19,8 +19,8 @@ from ml_platform.models.bundle import load
 from ml_platform.models.predictor import Predictor
 from ml_platform.models.protocol import Model
 from ml_platform.models.registry import trainer_of, trainer_of_format, trainers
-from ml_platform.spec.pipeline import Task
-from ml_platform.spec.training import TRAINERS, DeclaredTrainer
+from ml_platform.spec.tasks import Task
+from ml_platform.spec.training import DeclaredTrainer
 from ml_platform.training import fitting, training_set
 from ml_platform.training.reproduction import reproduce
 from ml_platform_tests.examples import tries
@@ -28,7 +28,7 @@ from ml_platform_tests.models import data
 from ml_platform_tests.models.data import COLUMNS, TASKS
 from ml_platform_tests.scenario import labelled_trips
 
-WORDS: list[DeclaredTrainer] = [word() for word in TRAINERS]
+WORDS: list[DeclaredTrainer] = [word() for word in get_args(DeclaredTrainer)]
 _LATER = """
 import json, sys
 from pathlib import Path

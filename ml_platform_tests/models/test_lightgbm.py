@@ -9,7 +9,7 @@ import pytest
 
 from ml_platform import LightGBM
 from ml_platform.models.lightgbm import TRAINER, gain_shares
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 from ml_platform_tests.models import data
 
 

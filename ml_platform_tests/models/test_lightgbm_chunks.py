@@ -15,7 +15,7 @@ from ml_platform.errors import TrainingError
 from ml_platform.models.lightgbm import TRAINER
 from ml_platform.models.protocol import Model
 from ml_platform.models.training_data import TrainingData
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 from ml_platform_tests.models import data
 
 WORDS = {

@@ -16,7 +16,7 @@ from ml_platform import LightGBM
 from ml_platform.models import lightgbm_row
 from ml_platform.models.lightgbm import TRAINER, LightGBMModel
 from ml_platform.models.lightgbm_library import lightgbm_library
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 from ml_platform_tests.models import data
 
 

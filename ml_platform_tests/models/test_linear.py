@@ -18,7 +18,7 @@ from ml_platform.errors import DeclarationError
 from ml_platform.models.lbfgs import minimised
 from ml_platform.models.linear import TRAINER, LinearModel
 from ml_platform.models.training_data import TrainingData
-from ml_platform.spec.pipeline import Task
+from ml_platform.spec.tasks import Task
 from ml_platform.spec.training import Linear
 from ml_platform_tests.models import data
 from ml_platform_tests.models.data import TASKS

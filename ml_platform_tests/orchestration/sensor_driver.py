@@ -12,6 +12,8 @@ import pytest
 from ml_platform.discovery import pipelines
 from ml_platform.orchestration import ticking, workspaces
 from ml_platform.orchestration.build import build_definitions
+from ml_platform.orchestration.instigators import ALERT_SENSOR
+from ml_platform.orchestration.resources import KEY, WorkspaceResource
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform_tests.orchestration.dagster_platform import Platform, platform_in
@@ -65,10 +67,16 @@ class SensorDriver:
         """Let a sensor tick once. Its cursor is kept as Dagster keeps it."""
         definition = self.repository.get_sensor_def(sensor)
         self.now += 60
-        with dg.DagsterInstance.get() as instance:
-            context = dg.build_sensor_context(
-                instance, self.cursors.get(sensor), repository_def=self.repository, sensor_name=sensor
-            )
+        with (
+            dg.DagsterInstance.get() as instance,
+            dg.build_sensor_context(
+                instance,
+                self.cursors.get(sensor),
+                repository_def=self.repository,
+                sensor_name=sensor,
+                resources={KEY: WorkspaceResource()} if sensor == ALERT_SENSOR else None,
+            ) as context,
+        ):
             tick_result = definition.evaluate_tick(context)
         self.cursors[sensor] = tick_result.cursor
         self.skipped[sensor] = tick_result.skip_message or ""
@@ -93,7 +101,7 @@ class SensorDriver:
     def settle(self, *sensors: str, rounds: int = 60) -> list[Ran]:
         """Let the sensors tick in turn, and execute what they ask for, until none asks; what ran."""
         began = len(self.ran)
-        names = sensors or tuple(sensor.name for sensor in self.repository.sensor_defs if sensor.targets)
+        names = sensors or tuple(s.name for s in self.repository.sensor_defs if s.name != ALERT_SENSOR)
         for _ in range(rounds):
             asked = False
             for name in names:

@@ -98,3 +98,28 @@ def test_an_event_waits_for_no_disk_in_a_file_that_a_power_failure_leaves_whole(
                     connection.exec_driver_sql(f"PRAGMA {one}").scalar() for one in ("journal_mode", "synchronous")
                 ]
             assert modes == ["wal", 1]
+
+
+def test_the_newest_materialization_of_a_partition_follows_new_ones_of_any_process_and_a_wipe(opening: Opening) -> None:
+    key = dg.AssetKey("table")
+
+    def newest(instance: dg.DagsterInstance, partition: str) -> int | None:
+        result = instance.fetch_materializations(dg.AssetRecordsFilter(key, asset_partitions=[partition]), limit=1)
+        return result.records[0].storage_id if result.records else None
+
+    def materialize(instance: dg.DagsterInstance, partition: str) -> None:
+        instance.report_runless_asset_event(dg.AssetMaterialization(key, partition=partition))
+
+    with opening(True) as ours, opening(False) as another:
+        for partition in ("January", "February"):
+            assert newest(ours, partition) is None
+            materialize(ours, partition)
+            first = newest(ours, partition)
+            assert first == newest(another, partition) == newest(ours, partition) is not None
+            materialize(another, partition)
+            assert newest(ours, partition) == newest(another, partition) > first
+        assert newest(ours, "January") == newest(another, "January")
+        another.wipe_assets([key])
+        assert newest(ours, "January") is None
+        materialize(ours, "January")
+        assert newest(ours, "January") == newest(another, "January")

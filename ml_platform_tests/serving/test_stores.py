@@ -161,7 +161,7 @@ def test_what_redis_loses_while_it_serves_is_filled_again(server: str, open_worl
     ):
         predict = f"{url}/v1/pipelines/{name}/predict"
         before = httpx.post(predict, json={"rows": [row]}).json()["predictions"][0]["score"]
-        layouts = list(client.scan_iter("ml_platform:online:1:values:*"))
+        layouts = list(client.scan_iter("ml_platform:online:2:values:*"))
         assert layouts
         client.delete(*layouts)  # as an eviction
         assert httpx.post(predict, json={"rows": [row]}).status_code == 503

@@ -106,10 +106,10 @@ GATES: list[tuple[Gate, str, str, str, str]] = [
     ),
     (
         Parity(),
-        "9728f59b1e4f8472121a075a83ff5a174c13a829da92ef19b3a4b405fbfd33cf",
+        "55adca14598d72764ba9e75f98cfe1002c9dc494bfe6c5df304f84c3ef615dd3",
         "parity",
-        "50 examples replayed through the serving state give the same bits",
-        "Examples are replayed one at a time, as a service would, and must get the same features to the bit.",
+        "2000 examples replayed through the online store give the same bits",
+        "Examples are answered one at a time, as a service does, and must get the same features and scores to the bit.",
     ),
 ]
 

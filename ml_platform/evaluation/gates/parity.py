@@ -1,4 +1,4 @@
-"""Whether examples of the holdout get the same features when they are replayed one at a time (S13)."""
+"""Whether examples of the holdout get the same features and scores when they are replayed one at a time (S13)."""
 
 from ml_platform.evaluation.candidate import Candidate, Evidence, Finding
 from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence
@@ -16,7 +16,7 @@ def _measure(gate: Parity, candidate: Candidate) -> list[Finding]:
     differing = outcome.differing
     examples = counted(outcome.compared, "replayed example of the holdout has", "replayed examples of the holdout have")
     detail = (
-        f"{differing} of {examples} other features than in the table; none may: "
+        f"{differing} of {examples} other features or another score than in batch; none may: "
         f"the gate {'fails' if differing else 'passes'}. {outcome.detail}"
     ).strip()
     return [Finding("differing", differing == 0, detail, float(differing), 0.0, rows=outcome.compared)]

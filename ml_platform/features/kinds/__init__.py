@@ -4,7 +4,7 @@ A new kind is a word in `spec.features`, a module here, and a line in JOINED.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ml_platform.errors import FeatureError
 from ml_platform.features.forms import Form
@@ -13,16 +13,18 @@ from ml_platform.features.kinds.lookup import LookupForm
 from ml_platform.features.kinds.since import SinceForm
 from ml_platform.features.kinds.time_since import TimeSinceForm
 from ml_platform.features.kinds.window import WindowForm
-from ml_platform.spec.features import JoinedFeature
+
+if TYPE_CHECKING:
+    from ml_platform.spec.features import JoinedFeature
 
 JOINED: tuple[type[Form], ...] = (LatestForm, LookupForm, SinceForm, TimeSinceForm, WindowForm)
 _BY_WORD = {form.word: form for form in JOINED}
 _BY_KIND = {form.kind: form for form in JOINED}
 
 
-def form_of(feature: JoinedFeature) -> Form:
+def form_of(feature: "JoinedFeature") -> Form:
     """The form of a declared feature that reads a table."""
-    return _BY_WORD[type(feature)].from_word(feature)
+    return _BY_WORD[type(feature).__name__].from_word(feature)
 
 
 def form_from_json(data: Mapping[str, Any]) -> Form:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -11,7 +11,9 @@ from ml_platform.features.scalars.compiling import compiled
 from ml_platform.features.scalars.values import Deferred, Function
 from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.expressions import columns_read, to_portable
-from ml_platform.spec.pipeline import ModelPipeline
+
+if TYPE_CHECKING:
+    from ml_platform.spec.pipeline import ModelPipeline
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class DerivedForm:
     early: bool
 
 
-def derived_forms(pipeline: ModelPipeline) -> tuple[DerivedForm, ...]:
+def derived_forms(pipeline: "ModelPipeline") -> tuple[DerivedForm, ...]:
     """The derived features of a pipeline, each after those it reads."""
     return tuple(
         DerivedForm(name, to_portable(expression, f"Derived({name}=…)"), name in pipeline.early_derived)

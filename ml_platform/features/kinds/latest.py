@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -11,14 +11,16 @@ from ml_platform.features.forms import On
 from ml_platform.features.picks import PickForm
 from ml_platform.features.places import NEVER, Integers
 from ml_platform.spec.durations import microseconds
-from ml_platform.spec.features import Latest
+
+if TYPE_CHECKING:
+    from ml_platform.spec.features import Latest
 
 
 @dataclass(frozen=True)
-class LatestForm(PickForm[Latest]):
+class LatestForm(PickForm["Latest"]):
     """`offset` and `max_age` are microseconds."""
 
-    word: ClassVar[type] = Latest
+    word: ClassVar[str] = "Latest"
     kind: ClassVar[str] = "latest"
 
     table: str
@@ -30,7 +32,7 @@ class LatestForm(PickForm[Latest]):
     max_age: int | None
 
     @classmethod
-    def from_word(cls, feature: Latest) -> Self:
+    def from_word(cls, feature: "Latest") -> Self:
         return cls(
             feature.table,
             tuple(feature.keys.items()),

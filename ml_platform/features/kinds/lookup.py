@@ -10,17 +10,17 @@ import polars as pl
 from ml_platform.features.forms import On, TableForm
 from ml_platform.features.places import ALWAYS, NEVER, Integers
 from ml_platform.features.ranked import RankedForm
-from ml_platform.spec.features import Lookup
 
 if TYPE_CHECKING:
     from ml_platform.features.online.passes import OnlinePass
+    from ml_platform.spec.features import Lookup
 
 
 @dataclass(frozen=True)
-class LookupForm(RankedForm[Lookup]):
+class LookupForm(RankedForm["Lookup"]):
     """Columns of a table without time."""
 
-    word: ClassVar[type] = Lookup
+    word: ClassVar[str] = "Lookup"
     kind: ClassVar[str] = "lookup"
 
     table: str
@@ -30,7 +30,7 @@ class LookupForm(RankedForm[Lookup]):
     status: str
 
     @classmethod
-    def from_word(cls, feature: Lookup) -> Self:
+    def from_word(cls, feature: "Lookup") -> Self:
         return cls(feature.table, tuple(feature.keys.items()), tuple(feature.take), feature.outputs, feature.status)
 
     @property

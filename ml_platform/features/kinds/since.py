@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import polars as pl
@@ -10,14 +10,16 @@ import polars as pl
 from ml_platform.features.forms import On
 from ml_platform.features.picks import PickForm, seconds_of, seconds_since
 from ml_platform.features.places import Integers
-from ml_platform.spec.features import Since
+
+if TYPE_CHECKING:
+    from ml_platform.spec.features import Since
 
 
 @dataclass(frozen=True)
-class SinceForm(PickForm[Since]):
+class SinceForm(PickForm["Since"]):
     """Seconds since the latest usable row."""
 
-    word: ClassVar[type] = Since
+    word: ClassVar[str] = "Since"
     kind: ClassVar[str] = "since"
     null_until_available: ClassVar[bool] = True
     take: ClassVar[tuple[str, ...]] = ()
@@ -28,7 +30,7 @@ class SinceForm(PickForm[Since]):
     outputs: tuple[str, ...]
 
     @classmethod
-    def from_word(cls, feature: Since) -> Self:
+    def from_word(cls, feature: "Since") -> Self:
         return cls(feature.table, tuple(feature.keys.items()), feature.outputs)
 
     def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:

@@ -15,17 +15,17 @@ from ml_platform.features.places import ALWAYS, Extremes
 from ml_platform.features.relations import Batch
 from ml_platform.naming import quoted
 from ml_platform.spec.expressions import columns_read, to_portable
-from ml_platform.spec.features import TimeSince
 
 if TYPE_CHECKING:
     from ml_platform.features.online.passes import OnlinePass
+    from ml_platform.spec.features import TimeSince
 
 
 @dataclass(frozen=True)
-class TimeSinceForm(JoinedForm[TimeSince]):
+class TimeSinceForm(JoinedForm["TimeSince"]):
     """Seconds since the latest usable row for which the portable expression `where` is true."""
 
-    word: ClassVar[type] = TimeSince
+    word: ClassVar[str] = "TimeSince"
     kind: ClassVar[str] = "time_since"
     null_until_available: ClassVar[bool] = True
     take: ClassVar[tuple[str, ...]] = ()
@@ -37,7 +37,7 @@ class TimeSinceForm(JoinedForm[TimeSince]):
     outputs: tuple[str, ...]
 
     @classmethod
-    def from_word(cls, feature: TimeSince) -> Self:
+    def from_word(cls, feature: "TimeSince") -> Self:
         where = to_portable(feature.where, "TimeSince.where")
         return cls(feature.table, tuple(feature.keys.items()), where, feature.outputs)
 

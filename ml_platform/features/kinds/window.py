@@ -11,24 +11,24 @@ from ml_platform.features.arithmetic import NUMERIC
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import JoinedForm, On, TableForm
 from ml_platform.features.relations import Batch
+from ml_platform.spec.aggregates import COUNTED
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.expressions import columns_read, to_portable
-from ml_platform.spec.features import Window
-from ml_platform.spec.features.window import COUNTED
-from ml_platform.spec.tables import Table
 
 if TYPE_CHECKING:
     from ml_platform.features.online.passes import OnlinePass
+    from ml_platform.spec.features import Window
+    from ml_platform.spec.tables import Table
 
 
 @dataclass(frozen=True)
-class WindowForm(JoinedForm[Window]):
+class WindowForm(JoinedForm["Window"]):
     """`outputs` are in the order of spans, within a span in that of aggregates. Spans are microseconds.
 
     nan: "null" where values that may be NaN are counted; None there means that the form was stored when NaN counted.
     """
 
-    word: ClassVar[type] = Window
+    word: ClassVar[str] = "Window"
     kind: ClassVar[str] = "window"
     null_until_available: ClassVar[bool] = True
 
@@ -49,7 +49,7 @@ class WindowForm(JoinedForm[Window]):
         return [(name, *cell) for name, cell in zip(self.outputs, cells, strict=True)]
 
     @classmethod
-    def from_word(cls, feature: Window) -> Self:
+    def from_word(cls, feature: "Window") -> Self:
         return cls(
             feature.table,
             tuple(feature.keys.items()),
@@ -62,7 +62,7 @@ class WindowForm(JoinedForm[Window]):
             feature.outputs,
         )
 
-    def of_table(self, table: Table) -> Self:
+    def of_table(self, table: "Table") -> Self:
         allowed = self.of is not None and getattr(table.contract.columns()[self.of], "allow_nan", False)
         return replace(self, nan="null") if allowed and COUNTED.intersection(self.aggregates) else self
 

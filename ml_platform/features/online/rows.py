@@ -30,7 +30,8 @@ Integers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 _LAYOUT = 1  # part of every fingerprint: raise it when the bytes mean something else
-_HEAD = struct.Struct("<8sIxxxxq")
+FINGERPRINT_BYTES = 8
+_HEAD = struct.Struct(f"<{FINGERPRINT_BYTES}sIxxxxq")
 _OFFSETS = struct.Struct("<II")
 _NUMBERS: dict[Kind, npt.DTypeLike] = {"whole": np.int64, "unsigned": np.uint64, "fraction": np.float64}
 _SCALAR_FORMAT: dict[Kind, str] = {"whole": "<q", "unsigned": "<Q", "fraction": "<d"}
@@ -91,7 +92,7 @@ class Layout:
     def __init__(self, meaning: Any, columns: Mapping[str, Kind]) -> None:
         self.columns = dict(columns)
         text = json.dumps([_LAYOUT, meaning, list(self.columns.items())], sort_keys=True, ensure_ascii=False)
-        self.fingerprint = hashlib.sha256(text.encode()).digest()[:8]
+        self.fingerprint = hashlib.sha256(text.encode()).digest()[:FINGERPRINT_BYTES]
         self._offset_positions = {name: _HEAD.size + index * _OFFSETS.size for index, name in enumerate(self.columns)}
         self._start = _HEAD.size + len(self.columns) * _OFFSETS.size
 
@@ -116,7 +117,7 @@ class Layout:
 
     def read(self, data: bytes) -> "StoredRows":
         """The rows of a value. Raises FeatureError for one of another layout."""
-        if len(data) < self._start or data[:8] != self.fingerprint:
+        if len(data) < self._start or data[:FINGERPRINT_BYTES] != self.fingerprint:
             raise FeatureError(
                 "A value of the online store has another layout than the features that read it.",
                 remedy="Fill the store again.",

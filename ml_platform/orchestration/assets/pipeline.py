@@ -8,9 +8,11 @@ from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
 from ml_platform.orchestration.events import Metadata, StepContext, materialized
 from ml_platform.orchestration.jobs import pool_of
+from ml_platform.orchestration.links import service_links
 from ml_platform.orchestration.partitions import partition_of, partitions_of
 from ml_platform.orchestration.prose import step_description
 from ml_platform.orchestration.resources import WorkspaceResource
+from ml_platform.orchestration.workspaces import settings_of
 from ml_platform.runtime.progress import announce
 from ml_platform.runtime.step import Step
 from ml_platform.secret_free_errors import secret_free_errors
@@ -29,6 +31,7 @@ def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
     table = step.table(pipeline)
     metadata: Metadata = {"dagster/table_name": f"lake.{table}"} if table else {}
     about = columns.of_step(pipeline, step)
+    links = service_links(settings_of(()), pipeline.name) if step.is_served else {}
 
     @dg.asset(
         key=key,
@@ -38,7 +41,7 @@ def step_asset(pipeline: ModelPipeline, step: Step) -> dg.AssetsDefinition:
         deps=[dg.AssetKey(list(upstream)) for upstream in step.upstream(pipeline)],
         partitions_def=partitions_of(pipeline.partitions),
         description=step_description(pipeline, step),
-        metadata={**metadata, **about},
+        metadata={**metadata, **about, **links},
         check_specs=check_specs(key, step.checks(pipeline)),
         pool=pool_of(pipeline),
     )

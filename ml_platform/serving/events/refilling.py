@@ -65,12 +65,14 @@ def refill(
     reach: Reach,
     record_number: int,
     since: datetime | None,
+    snapshot: int,
 ) -> dict[bytes, Filling]:
     """Fill the layouts of a definition over an event table, and those that are filled already; what is on record.
 
     Nothing is done where they are filled from these rows. Meanwhile events wait.
 
-    record_number: the newest record of the validated table, read before its rows. since: as in `Filling`.
+    record_number: the newest record of the validated table, read before its rows. since, snapshot: as in `Filling`.
+    Where events were added to the rows, no snapshot has them all.
     """
     name, database = rows.table.name, rows.database
     wanted = {one.layout.fingerprint for one in OnlineFeatures(definition).passes if one.table_name == name}
@@ -89,11 +91,12 @@ def refill(
     kept = {one: of_layout for one, of_layout in layouts.items() if one in filled} | dict.fromkeys(wanted, text)
     with database.locked(_WAIT):
         with database.writing():
-            _begin(database, kept, rows, reach, record_number, since)
+            _begin(database, kept, rows, reach, record_number, since, snapshot)
             _add_validated(stores, rows, reach)
             _add_pending(stores, rows)
         bounds = rows.bounds()
-        filling = Filling(name, record_number, reach.horizon, _moment(bounds.since), datetime.now(UTC))
+        moment = _moment(bounds.since)
+        filling = Filling(name, record_number, reach.horizon, moment, datetime.now(UTC), snapshot=bounds.snapshot)
         fillings = {
             one.layout.fingerprint: store.fill(one.layout.fingerprint, rows.all_values(one), filling)
             for one in rows.passes
@@ -116,6 +119,7 @@ def _begin(
     reach: Reach,
     record_number: int,
     since: datetime | None,
+    snapshot: int,
 ) -> None:
     meta = database.meta()
     database.execute("DELETE FROM layouts")
@@ -130,7 +134,8 @@ def _begin(
         packing_horizon=_microseconds(reach.packing),
         earliest_partition=reach.earliest,
         since=_microseconds(since),
-        since_number=0,
+        snapshot=snapshot,
+        bounds_number=0,
     )
 
 

@@ -159,7 +159,7 @@ class EventRows:
             [(path, place) for place in places],
             number,
         )
-        self._note_times([moment for _, moment, *_ in times if moment is not None], number)
+        self._note_change([moment for _, moment, *_ in times if moment is not None], number)
 
     def add_validated(self, frame: pl.DataFrame) -> None:
         """Add row versions of the validated layout with `_partition`; those that are there already are left out."""
@@ -188,19 +188,21 @@ class EventRows:
             ),
         )
 
-    def _note_times(self, moments: Sequence[int], number: int) -> None:
-        if not moments or self.table.table.event_time is None:
-            return
-        since = self.database.meta().get("since")
-        if since is None or min(moments) < since:
-            self.database.note(since=min(moments), since_number=number)
+    def _note_change(self, moments: Sequence[int], number: int) -> None:
+        """From now on the table answers from rows that no snapshot of the lake has, and perhaps from earlier on."""
+        meta = self.database.meta()
+        since = meta.get("since")
+        if self.table.table.event_time is not None:
+            since = min((*moments, *(() if since is None else (since,))), default=None)
+        if (since, 0) != (meta.get("since"), meta.get("snapshot")):
+            self.database.note(since=since, snapshot=0, bounds_number=number)
 
     # -- values ------------------------------------------------------------------------------
 
     def bounds(self) -> Bounds:
         """What the layouts answer."""
         meta = self.database.meta()
-        return Bounds(meta.get("horizon"), meta.get("since"))
+        return Bounds(meta.get("horizon"), meta.get("since"), meta.get("snapshot") or 0)
 
     def values_after(self, number: int) -> dict[bytes, bytes | None]:
         """Names and values of what changed by changes after that number; None: nothing is left under the name."""
@@ -214,7 +216,7 @@ class EventRows:
             for online_pass in (one for one in self.passes if one.by == by):
                 values |= dict.fromkeys(online_pass.layout.fingerprint + key for key in keys)
                 values |= packed(online_pass, frame, meta.get("packing_horizon"))
-        if (meta.get("since_number") or 0) > number:
+        if (meta.get("bounds_number") or 0) > number:
             values |= dict.fromkeys((one.layout.fingerprint for one in self.passes), self.bounds().packed())
         return values
 

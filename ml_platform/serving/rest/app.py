@@ -4,7 +4,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -14,6 +13,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ml_platform import __version__
 from ml_platform.errors import ServingError
 from ml_platform.serving.rest import event_routes, open_inference_routes
 from ml_platform.serving.rest.access import Access
@@ -64,9 +64,7 @@ def create_app(
             await run_in_threadpool(events.stop)
 
     # No redirects: they would lead a client, and the key that it sends, to whatever Host it named.
-    app = FastAPI(
-        title="ml_platform", version=version("ml_platform"), lifespan=lifespan, openapi_url=None, redirect_slashes=False
-    )
+    app = FastAPI(title="ml_platform", version=__version__, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.get("/healthz", **route("Whether the process answers", Alive))(_healthz)
 
     def all_faults() -> dict[str, str]:

@@ -11,13 +11,12 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, ServingError
-from ml_platform.serving.rest.request_model import PredictRequest
+from ml_platform.serving.rest.request_model import BODY_BYTES, PredictRequest
 from ml_platform.serving.rest.service import ServedVersion, Service
+from ml_platform.serving.rest.wrong_fields import wrong_fields
 
-BODY_BYTES = 4_000_000
 BODY_SECONDS = 20.0  # for a body to arrive
 MAX_QUEUED = 32  # requests that may wait for the thread of larger ones
-_NAMED = 1_000  # wrong fields
 _INLINE_ROWS, _INLINE_BYTES = 4, 50_000  # are answered without another thread; more would keep health checks waiting
 _LATER = {"retry-after": "1"}
 _REMEDIES = {
@@ -60,17 +59,9 @@ class RequestRefused(Exception):  # it is an answer
 
     @classmethod
     def of_invalid(cls, error: ValidationError, pipeline: str) -> "RequestRefused":
-        """Which fields are wrong, and why; the first ten. Where thousands are, to name them would take seconds."""
-        fields = (
-            []
-            if error.error_count() > _NAMED
-            else [
-                {"field": ".".join(str(part) for part in one["loc"]) or "body", "reason": one["msg"]}
-                for one in error.errors(include_url=False, include_context=False, include_input=False)[:10]
-            ]
-        )
+        """Which fields are wrong, and why: see `wrong_fields`."""
         remedy = "See /openapi.json for the fields of a request."
-        return cls(422, "The request is not valid.", remedy, pipeline, fields=fields, count=error.error_count())
+        return cls(422, "The request is not valid.", remedy, pipeline, **wrong_fields(error))
 
     @classmethod
     def of_platform(cls, code: int, error: PlatformError, pipeline: str = "") -> "RequestRefused":

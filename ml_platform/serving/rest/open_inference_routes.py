@@ -3,10 +3,10 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 
 from fastapi import FastAPI, Request, Response
 
+from ml_platform import __version__
 from ml_platform.serving.rest import open_inference
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.description import PIPELINE_REFUSALS, PREDICT_REFUSALS, READ_REFUSALS, route
@@ -22,7 +22,7 @@ def add_routes(app: FastAPI, service: Service, access: Access, faults: Callable[
     @app.get("/v2", **route("The server, by the Open Inference Protocol", None, READ_REFUSALS))
     async def server(request: Request) -> Response:
         access.require(request, "read")
-        return as_json({"name": "ml_platform", "version": version("ml_platform"), "extensions": []})
+        return as_json({"name": "ml_platform", "version": __version__, "extensions": []})
 
     @app.get("/v2/health/live", **route("Whether the process answers", None))
     async def live() -> Response:

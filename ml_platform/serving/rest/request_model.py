@@ -14,6 +14,7 @@ from ml_platform.features.online.answering import Adjustments
 from ml_platform.serving.rest.field_types import field_type
 
 MAX_ROWS = 1_000  # of one JSON request
+BODY_BYTES = 4_000_000
 
 
 def row_model(definition: FeatureDefinition) -> type[BaseModel]:

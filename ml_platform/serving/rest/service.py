@@ -19,11 +19,10 @@ from pydantic import TypeAdapter
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, first_line
 from ml_platform.features.online.answering import Adjustments
-from ml_platform.lake.blobs import Blobs
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.batch import key_of
 from ml_platform.serving.online import OnlinePredictor, Prediction
-from ml_platform.serving.online_store import Deployment, OnlineStore
+from ml_platform.serving.online_store import Deployment, ServedStore
 from ml_platform.serving.prediction_log import PredictionLog
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.request_model import PredictRequest, request_adapter
@@ -58,7 +57,9 @@ class Service:
         pipelines: Which pipelines answer; others in the store do not.
     """
 
-    def __init__(self, blobs: Blobs, store: OnlineStore, logs: Path, budget: int, pipelines: Collection[str]) -> None:
+    def __init__(
+        self, blobs: bundles.BlobReader, store: ServedStore, logs: Path, budget: int, pipelines: Collection[str]
+    ) -> None:
         self.metrics = Metrics()
         self.served: Mapping[str, ServedVersion] = {}  # replaced as a whole: the event loop iterates over it
         self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
@@ -207,6 +208,7 @@ def _line(
         "ages": json.dumps(answer["ages"]),
         "overridden": sorted(adjustments.overrides) if adjustments else [],
         "max_staleness": json.dumps(_in_seconds(adjustments.max_staleness) if adjustments else {}),
+        "snapshots": json.dumps(dict(prediction.snapshots)),
     }
 
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
 
 READY = b"r"  # what a worker sends once it answers
-_CONNECTIONS = 1_000  # of one worker; each takes a file descriptor
 
 
 def main() -> None:
@@ -30,15 +29,13 @@ def main() -> None:
     """
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one row at a time; threads would only wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import uvicorn
-
     from ml_platform.lake.blobs import Blobs
     from ml_platform.serving.opening_store import open_store
     from ml_platform.serving.rest import filling_faults
     from ml_platform.serving.rest.access import Access
     from ml_platform.serving.rest.app import create_app
-    from ml_platform.serving.rest.connections import ImpatientProtocol
     from ml_platform.serving.rest.event_service import EventService
+    from ml_platform.serving.rest.server import server_of
     from ml_platform.serving.rest.service import Service
     from ml_platform.settings import Settings
 
@@ -49,24 +46,14 @@ def main() -> None:
     service = Service(Blobs(settings), store, logs, budget, pipelines)
     certificate, certificate_key = sys.argv[3:5]
     events = EventService(partial(_declared, sys.argv[5]), settings.events, store, budget)
-    config = uvicorn.Config(
-        create_app(
-            service,
-            Access(settings.api_keys_by_client),
-            started=lambda: lifeline.sendall(READY),
-            filling_faults=partial(filling_faults.read, settings.online),
-            events=events,
-        ),
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=20,
-        server_header=False,
-        limit_concurrency=_CONNECTIONS,
-        http=ImpatientProtocol,
-        ssl_certfile=certificate or None,
-        ssl_keyfile=certificate_key or None,
+    app = create_app(
+        service,
+        Access(settings.api_keys_by_client),
+        started=lambda: lifeline.sendall(READY),
+        filling_faults=partial(filling_faults.read, settings.online),
+        events=events,
     )
-    server = uvicorn.Server(config)
+    server = server_of(app, certificate, certificate_key)
     threading.Thread(target=_stop_with_supervisor, args=(lifeline, server), name="supervisor", daemon=True).start()
     server.run(sockets=[listening])
 

@@ -7,6 +7,7 @@ import polars as pl
 from pydantic import Field
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.aggregates import COUNTED
 from ml_platform.spec.durations import microseconds
 from ml_platform.spec.expression_wording import expression_in_words, span_in_words
 from ml_platform.spec.expressions import to_portable
@@ -16,7 +17,6 @@ from ml_platform.spec.tables import Table
 from ml_platform.spec.vocabulary import Several, word
 
 Aggregate = Literal["count", "sum", "mean", "std", "min", "max", "n_unique"]
-COUNTED = frozenset({"count", "n_unique"})  # whole numbers, of values of any type
 _IN_WORDS = {
     "mean": "mean",
     "sum": "sum",

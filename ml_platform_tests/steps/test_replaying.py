@@ -1,0 +1,61 @@
+"""The gate Parity: examples of the holdout, answered by the packaged predictor from an online store."""
+
+from pathlib import Path
+from unittest.mock import patch
+
+import polars as pl
+import pytest
+
+from ml_platform.evaluation.candidate import Candidate, Evidence
+from ml_platform.features.online.passes import OnlinePass
+from ml_platform.models.predictor import Predictor
+from ml_platform.state import versions
+from ml_platform.steps.judged_candidate import candidate_of
+from ml_platform.steps.replaying import replayed
+from ml_platform_tests.conftest import OpenWorld
+from ml_platform_tests.world import World
+
+
+@pytest.fixture
+def trips(open_world: OpenWorld, january: Path) -> World:
+    return open_world(january)
+
+
+def candidate(world: World) -> Candidate:
+    version = versions.version(world.ws.state, world.pipeline.name, 1)
+    with candidate_of(world.ws, world.pipeline, "2024-01", version, [Evidence.REPLAY]) as one:
+        return one
+
+
+def test_the_whole_of_a_small_holdout_is_answered_with_the_features_and_scores_of_the_batch(trips: World) -> None:
+    judged = candidate(trips)
+    assert judged.parity is not None
+    outcome = judged.parity(2_000)
+    assert outcome.compared == len(judged.holdout) > 50
+    assert outcome.differing == 0, outcome.detail
+    assert judged.parity(7).compared == 7
+
+
+def test_another_value_or_score_than_in_the_batch_is_counted_once_an_example_and_named(trips: World) -> None:
+    version = versions.version(trips.ws.state, trips.pipeline.name, 1)
+    holdout = candidate(trips).holdout.frame
+    column = next(name for name in trips.pipeline.feature_schema if name in holdout.columns)
+    damaged = holdout.with_columns(pl.lit(None, holdout.schema[column]).alias(column))
+    outcome = replayed(trips.ws, version, damaged, 20)
+    assert 0 < outcome.differing <= 20 and f"{column} of " in outcome.detail
+    row = Predictor.score_row
+    with patch.object(Predictor, "score_row", lambda self, values: row(self, values) / 2):
+        outcome = replayed(trips.ws, version, holdout, 20)
+    assert outcome.differing == 20 and "online" in outcome.detail
+
+
+def test_a_store_that_lacks_a_row_is_noticed(trips: World) -> None:
+    version = versions.version(trips.ws.state, trips.pipeline.name, 1)
+    holdout = candidate(trips).holdout.frame
+    select_rows = OnlinePass.select_rows
+
+    def without_some(online_pass: OnlinePass, frame: pl.DataFrame):  # type: ignore[no-untyped-def]  # as `select_rows`
+        return select_rows(online_pass, frame.gather_every(2))
+
+    with patch.object(OnlinePass, "select_rows", without_some):
+        assert replayed(trips.ws, version, holdout, 50).differing > 0
