@@ -1,5 +1,8 @@
 """Events (S36): the next prediction has of them what the batch has once they are in the lake."""
 
+import asyncio
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import Mock
@@ -8,10 +11,14 @@ import pytest
 
 from ml_platform.errors import ServingError
 from ml_platform.lake import durable
+from ml_platform.pipelines.card_fraud import card_fraud
 from ml_platform.serving.events.labels import LabelEvents
 from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.events.taking import EventsRefused, EventTaker, Taken
+from ml_platform.serving.rest.event_requests import to_event_request
+from ml_platform.serving.rest.event_service import EventService, EventsOfPipeline
 from ml_platform.state.files import versions
+from ml_platform_tests import scenario
 from ml_platform_tests.features.test_properties import bits
 from ml_platform_tests.serving.event_world import BASE, Row, copied, pipeline, reading, visits
 
@@ -142,3 +149,35 @@ def test_an_event_of_long_ago_is_refused_and_an_event_of_no_partition_too(events
             world.take("readings", [reading(2, "s1", 24 * 60)])
         with pytest.raises(EventsRefused, match="none of the partitions"):
             world.take("readings", [reading(2, "s1", 24 * 365 * 40)])
+
+
+def test_requests_that_wait_together_are_each_answered_for_themselves(events_lake: Path) -> None:
+    with copied(events_lake, "quarantine") as world:
+        world.fill()
+        service = EventService(dict, world.stores.settings.events, world.store, 1_000_000)
+        table = world.tables["readings"]
+        good = [[reading(10 * number, "s1", 1), reading(10 * number + 1, "s1", 2)] for number in range(8)]
+        awkward = [good[3], [reading(10, "s0", 1)], [reading(90, "s1", 1, 1000.0)]]  # again, a conflict, out of bounds
+
+        async def post(requests: list[list[Row]]) -> list[Taken | BaseException]:
+            return await asyncio.gather(*(service.take(table, rows) for rows in requests), return_exceptions=True)
+
+        assert asyncio.run(post(good)) == [Taken(2, 0)] * 8
+        again, conflict, outside, new = asyncio.run(post([*awkward, [reading(91, "s1", 1)]]))
+        service.stop()
+        assert (again, new) == (Taken(0, 2), Taken(1, 0))
+        assert isinstance(conflict, EventsRefused) and isinstance(outside, EventsRefused)
+        world.validate()
+        assert world.stores.lake.rows("SELECT count(*), sum(id) FROM validated.readings") == [(18, 659)]
+
+
+def test_the_examples_of_the_docs_are_events_and_labels() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    body = re.search(r"/events -H 'content-type: application/json' -d '(.*?)'\n", page, re.DOTALL)
+    adapter = EventsOfPipeline.of(card_fraud).request
+    assert body is not None and adapter is not None
+    assert to_event_request(adapter.validate_json(body[1])).table == "payments"
+    label = re.search(r'\{"rows": \[(\{"trip".*?\})\]\}', page)
+    trips = scenario.trips()
+    assert label is not None
+    assert set(json.loads(label[1])) == set(LabelEvents.of(trips, tables_with_events(trips)).outcomes or ())

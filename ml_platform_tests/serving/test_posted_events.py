@@ -122,3 +122,32 @@ def in_the_lake(world: World) -> list[tuple[int, int]]:
         "FROM raw.traffic r JOIN validated.traffic v USING (_file, _row) "
         "WHERE v.jam = 0.25 AND extract('microsecond' FROM v.observed_at) % 1000000 = 500000"
     )
+
+
+@pytest.mark.slow
+def test_twenty_kills_under_load_lose_and_double_no_event(trips: World) -> None:
+    row, data, name = example(trips), trips.settings.data, trips.pipeline.name
+    trips.close()
+    waiting = [[jam_at(row, 4 * number + second) for second in range(4)] for number in range(300)]
+    acknowledged: list[int] = []
+    with served(data, TRIPS, "--workers", "2") as (url, process):
+        stopped = Event()
+
+        def kill() -> None:
+            for _ in range(20):
+                if stopped.wait(1.0):
+                    return
+                for worker in children(process.pid)[:1]:
+                    os.kill(worker, signal.SIGKILL)
+
+        killer = Thread(target=kill)
+        killer.start()
+        while killer.is_alive() or len(acknowledged) < len(waiting):
+            rows = waiting[len(acknowledged) % len(waiting)]  # after the last from the first on, which are repetitions
+            with suppress(httpx.TransportError):
+                body = {"table": "traffic", "rows": rows}
+                answer = httpx.post(f"{url}/v1/pipelines/{name}/events", json=body, timeout=30)
+                if answer.status_code == 200:
+                    acknowledged.append(len(rows))
+        killer.join()
+    assert in_the_lake(trips) == [(1200, 1200)]

@@ -134,7 +134,7 @@ class Supervisor:
         champion = champion_at(self._stores.state, name)
         records = self._records(name, champion)
         previous = self._store.deployments().get(name)
-        taking = self._keeper.taking
+        taking = {table: newest_validated_record(self._stores.state, table) for table in self._keeper.taking}
         if self._deployed_marks.get(name) == (champion, records, previous, self._filled(), taking):
             return
         deployment = deploy_champion(self._stores, name, self._store, self._answered_span, self._keeper)
