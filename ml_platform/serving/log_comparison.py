@@ -80,8 +80,8 @@ def compare(stores: Stores, pipeline: str, rows: pl.DataFrame) -> Comparison:
     for (number,), log in rows.partition_by("version", as_dict=True, maintain_order=True).items():
         bundle = bundles.load(stores.blobs, versions.version(stores.state, pipeline, number).bundle)
         answered = _Answered.of(FeatureDefinition.from_json(bundle.definition), log)
-        wrong = _compare_features(stores, answered, findings)
-        _compare_scores(answered, Predictor(bundle, threads=stores.settings.threads), ~wrong, findings)
+        wrong_rows = _compare_features(stores, answered, findings)
+        _compare_scores(answered, Predictor(bundle, threads=stores.settings.threads), ~wrong_rows, findings)
         _compare_inputs(stores, answered, findings)
     wrong, late, undecided, inputs = (findings.counts[kind] for kind in (_WRONG, _LATE, _UNDECIDED, _INPUTS))
     return Comparison(rows.height, wrong, late, undecided, inputs, findings.first)
