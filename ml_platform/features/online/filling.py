@@ -1,6 +1,6 @@
 """From validated rows to the values of the online store."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -64,6 +64,31 @@ def packed(online_pass: OnlinePass, frame: pl.DataFrame, horizon: int | None = N
             chosen = {column: values.take(reachable_rows) for column, values in chosen.items()}
         if len(chosen[CLOCK].data):
             yield name, online_pass.layout.pack(len(chosen[CLOCK].data), first, chosen)
+
+
+def appended(
+    online_pass: OnlinePass, frame: pl.DataFrame, read: Callable[[list[bytes]], Sequence[bytes | None]]
+) -> tuple[dict[bytes, bytes], set[bytes]]:
+    """Values with the rows of a frame behind those that they have, and the names of which that is not the order.
+
+    frame: rows of the validated layout that are new. read: the values under names.
+    """
+    ordered, columns = online_pass.select_rows(_typed(online_pass, frame))
+    spans = [(value_name(online_pass, key) or b"", start, end) for key, start, end in _keys(online_pass, ordered)]
+    values: dict[bytes, bytes] = {}
+    out_of_order: set[bytes] = set()
+    for (name, start, end), value in zip(spans, read([name for name, *_ in spans]), strict=True):
+        chosen = {column: values_of.slice(start, end) for column, values_of in columns.items()}
+        if value is None:
+            out_of_order.add(name)
+            continue
+        clock = online_pass.layout.read(value).numbers(CLOCK)
+        if len(clock) and int(chosen[CLOCK].data[0]) <= int(clock[-1]):
+            out_of_order.add(name)
+            continue
+        first = int(chosen[USABLE].data.min())
+        values[name] = online_pass.layout.append(value, end - start, first, chosen)
+    return values, out_of_order
 
 
 def reachable_rows(online_pass: OnlinePass, frame: pl.DataFrame, horizon: int) -> pl.DataFrame:

@@ -14,7 +14,7 @@ import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import OnlineFeatures
-from ml_platform.features.online.filling import packed
+from ml_platform.features.online.filling import appended, packed
 from ml_platform.features.online.passes import OnlinePass
 from ml_platform.features.online.rows import key_bytes
 from ml_platform.serving.events.database import EventDatabase
@@ -206,25 +206,50 @@ class EventRows:
 
     def values_after(self, number: int) -> dict[bytes, bytes | None]:
         """Names and values of what changed by changes after that number; None: nothing is left under the name."""
-        meta = self.database.meta()
         values: dict[bytes, bytes | None] = {}
         for index, by in enumerate(self.joins):
             touched = f"SELECT DISTINCT join_{index} FROM rows WHERE number > ? AND join_{index} IS NOT NULL"
             keys = [key for (key,) in self.database.rows(touched, [number])]
-            sql = f"SELECT {_SELECTED} FROM rows WHERE join_{index} IN ({{listed}})"
-            frame = self._frame(self.database.rows_in(sql, keys))
+            values |= self._packed_anew(index, keys, [one for one in self.passes if one.by == by])
+        return values | self._bounds_after(number)
+
+    def values_with(self, number: int, store: OnlineStore) -> dict[bytes, bytes | None]:
+        """The same after one change that only added rows, from the values that the store has."""
+        ((latest,),) = self.database.rows("SELECT min(superseded) FROM rows WHERE number = ?", [number])
+        if latest is not None:
+            return self.values_after(number - 1)
+        frame = self._frame(self.database.rows(f"SELECT {_SELECTED} FROM rows WHERE number = ? ORDER BY id", [number]))
+        values: dict[bytes, bytes | None] = {}
+        for index, by in enumerate(self.joins):
             for online_pass in (one for one in self.passes if one.by == by):
-                values |= dict.fromkeys(online_pass.layout.fingerprint + key for key in keys)
-                values |= packed(online_pass, frame, meta.get("packing_horizon"))
-        if (meta.get("bounds_number") or 0) > number:
-            values |= dict.fromkeys((one.layout.fingerprint for one in self.passes), self.bounds().packed())
+                in_order, others = appended(online_pass, frame, store.read)
+                values |= in_order
+                keys = [name.removeprefix(online_pass.layout.fingerprint) for name in sorted(others)]
+                values |= self._packed_anew(index, keys, [online_pass])
+        return values | self._bounds_after(number - 1)
+
+    def _packed_anew(self, join: int, keys: Sequence[bytes], passes: Sequence[OnlinePass]) -> dict[bytes, bytes | None]:
+        """The values of keys of a join, from all of their rows."""
+        sql = f"SELECT {_SELECTED} FROM rows WHERE join_{join} IN ({{listed}})"
+        frame = self._frame(self.database.rows_in(sql, keys))
+        horizon = self.database.meta().get("packing_horizon")
+        values: dict[bytes, bytes | None] = {}
+        for online_pass in passes:
+            values |= dict.fromkeys(online_pass.layout.fingerprint + key for key in keys)
+            values |= packed(online_pass, frame, horizon)
         return values
+
+    def _bounds_after(self, number: int) -> dict[bytes, bytes]:
+        if (self.database.meta().get("bounds_number") or 0) <= number:
+            return {}
+        return dict.fromkeys((one.layout.fingerprint for one in self.passes), self.bounds().packed())
 
     def catch_up(self, store: OnlineStore) -> None:
         """Let the online store have what is in the journal and not there, as a process leaves it that was killed."""
         seen, number = store.mark(self.table.name), self.database.meta()["number"]
         if seen < number:
-            store.change(self.values_after(seen), self.table.name, number)
+            values = self.values_with(number, store) if seen == number - 1 else self.values_after(seen)
+            store.change(values, self.table.name, number)
 
     def all_values(self, online_pass: OnlinePass) -> Iterator[tuple[bytes, bytes]]:
         """Names and values of all keys of a pass."""
