@@ -65,7 +65,7 @@ class FeaturesStep(Step):
         definition, key = ws.state.once(f"definition of {pipeline.name}", lambda: _definition(pipeline))
         start, end = window_of(pipeline, partition)
         reads = reading.validated(ws, pipeline, definition, start, end)
-        since = reading.available_since(ws, definition) if reads else {}
+        since = _since_before(end, reading.available_since(ws, definition)) if reads else {}
         version = code_version(pipeline, definition)
         return recipe("features", *version, key, partition, reads, since, libraries("duckdb", "polars"))
 
