@@ -26,6 +26,7 @@ _UPSERT = (
     "INSERT INTO stored_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
 )
+_MOST_NAMES = 1_000  # that one statement reads
 _BUSY_SECONDS = 60.0  # that a filling waits for another one
 
 
@@ -53,7 +54,10 @@ class SQLiteStore:
         if not present_names:
             return [None] * len(names)
         with self._connected() as connection:
-            values = dict(connection.execute(_select(len(present_names)), present_names).fetchall())
+            if len(present_names) <= _MOST_NAMES:
+                values = dict(connection.execute(_select(len(present_names)), present_names).fetchall())
+            else:
+                values = _read_many(connection, present_names)
         return [values.get(name) for name in names]
 
     def fill(self, fingerprint: bytes, values: Iterable[tuple[bytes, bytes]], filling: Filling) -> Filling:
@@ -183,6 +187,20 @@ class SQLiteStore:
         with self._lock:
             self._connections.append(connection)
         return connection
+
+
+def _read_many(connection: sqlite3.Connection, names: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The values of more names than one statement takes, all of one moment."""
+    values: dict[bytes, bytes] = {}
+    connection.execute("BEGIN")
+    try:
+        for first in range(0, len(names), _MOST_NAMES):
+            some = names[first : first + _MOST_NAMES]
+            padding = [None] * (_MOST_NAMES - len(some))
+            values.update(connection.execute(_select(_MOST_NAMES), [*some, *padding]).fetchall())
+    finally:
+        connection.execute("COMMIT")  # nothing was written
+    return values
 
 
 def is_current(path: Path) -> bool:

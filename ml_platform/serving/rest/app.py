@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_platform import __version__
 from ml_platform.errors import ServingError
-from ml_platform.serving.rest import open_inference_routes
+from ml_platform.serving.rest import batches, open_inference_routes
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.answers import (
     Alive,
@@ -117,6 +117,8 @@ def create_app(
     async def predict(name: str, request: Request) -> Response:
         access.require(request, "predict")
         served, started = served_version(service, name), time.perf_counter()
+        if batches.is_arrow(request):
+            return await batches.predict(service, served, request)
         body = await body_of(request, name)
         answers = await answers_of(
             service, served, body, lambda body: to_predict_request(served.request.validate_json(body)), started
