@@ -34,6 +34,7 @@ def main() -> None:
     from ml_platform.serving.rest import filling_faults
     from ml_platform.serving.rest.access import Access
     from ml_platform.serving.rest.app import create_app
+    from ml_platform.serving.rest.event_routes import EventRoutes
     from ml_platform.serving.rest.event_service import EventService
     from ml_platform.serving.rest.server import server_of
     from ml_platform.serving.rest.service import Service
@@ -51,7 +52,7 @@ def main() -> None:
         Access(settings.api_keys_by_client),
         started=lambda: lifeline.sendall(READY),
         filling_faults=partial(filling_faults.read, settings.online),
-        events=events,
+        more=EventRoutes(events),
     )
     server = server_of(app, certificate, certificate_key)
     threading.Thread(target=_stop_with_supervisor, args=(lifeline, server), name="supervisor", daemon=True).start()
