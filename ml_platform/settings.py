@@ -94,7 +94,12 @@ class Settings(FileLimits, BaseSettings):
     online_days: float = Field(
         default=1.0, ge=0, le=_CENTURY, allow_inf_nan=False
     )  # how long before the newest row a request's prediction time may lie
-    log_budget_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000  # of the prediction log of one pipeline on disk
+    event_days: float = Field(
+        default=7.0, ge=0, le=_CENTURY, allow_inf_nan=False
+    )  # how long before the newest row a posted event may have happened
+    log_budget_bytes: Annotated[int, Field(ge=1)] = (
+        1_000_000_000  # on disk: of the prediction log of one pipeline, and of the events of one table until they land
+    )
     keep_snapshots_days: float = Field(
         default=7.0, ge=0, le=_CENTURY, allow_inf_nan=False
     )  # `maintain` expires older ones
@@ -221,6 +226,11 @@ class Settings(FileLimits, BaseSettings):
     def landing(self) -> Path:
         """The landing folder of files."""
         return self.data / "landing"
+
+    @property
+    def events(self) -> Path:
+        """Posted events that have not landed yet, one file a table."""
+        return self.online / "events"
 
     @property
     def lake(self) -> Path:

@@ -1,4 +1,4 @@
-"""Values as the prediction log has them in JSON, and the way back to columns of their types."""
+"""Values as answers and the prediction log have them in JSON, and the way back to columns of their types."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
@@ -10,7 +10,11 @@ import polars as pl
 
 
 def json_value(value: Any) -> Any:
-    """A value as JSON has it; NaN and infinity as text."""
+    """A value as JSON has it; NaN and infinity as text.
+
+    >>> json_value(float("nan")), json_value(date(2024, 1, 31)), json_value(Decimal("1.50"))
+    ('nan', '2024-01-31', '1.50')
+    """
     if isinstance(value, float):
         return value if isfinite(value) else str(value)
     if isinstance(value, datetime):

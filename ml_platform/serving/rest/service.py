@@ -64,6 +64,7 @@ class Service:
         self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
         self.large_requests = ThreadPoolExecutor(1, "large requests")  # one thread, so one connection to the store
         self.queued = 0  # requests in the queue of that thread; the event loop counts them
+        self.batches = 0  # requests of many rows whose body is being read or answered; likewise
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
         self._pipelines = frozenset(pipelines)
         self._open_logs: dict[str, PredictionLog] = {}
