@@ -1,4 +1,5 @@
-"""Parity of serving and training: examples answered singly from stored rows, compared bit for bit with the batch."""
+"""Parity of serving and training: examples answered from stored rows, singly and together, compared bit for bit
+with the batch."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.online.answering import OnlineFeatures
+from ml_platform.features.online.answering_many import OnlineFeaturesOfMany
 from ml_platform.features.online.filling import columns_read, online_values
 from ml_platform.features.online.passes import OnlinePass
 from ml_platform.features.replayed_rows import materialized_rows
@@ -90,7 +92,7 @@ def parity(
     tables: Mapping[str, str],
     batch: pl.DataFrame,
 ) -> ParityReport:
-    """Answer each example at its own time as a service does, and compare with `batch`.
+    """Answer each example at its own time as a service does, alone and with all others, and compare with `batch`.
 
     examples: the columns of row_schema. batch: `compute`'s columns for (at least) these examples; a
     training set, which holds no statuses, is compared by the others.
@@ -106,7 +108,12 @@ def parity(
         question = features.question(example)
         read = [values.get(name) if name is not None else None for name in question.keys]
         answers.append(features.answer(question, read, since).values)
-    return compared(definition, examples, batch, answers, touched.count)
+    singly = compared(definition, examples, batch, answers, touched.count)
+    of_many = OnlineFeaturesOfMany(features)
+    asked = of_many.question(examples)
+    answered = of_many.answer(asked, [[values.get(name) for name in names] for names in asked.names], since)
+    together = answered.columns.drop(list(definition.row_schema)).to_dicts()
+    return compared(definition, examples, batch, together, touched.count) if singly.identical else singly
 
 
 def in_order(definition: FeatureDefinition, examples: pl.DataFrame) -> pl.DataFrame:

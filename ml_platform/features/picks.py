@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from ml_platform.features.forms import TableForm, Word
+from ml_platform.features.places import Integers
 from ml_platform.features.ranked import RankedForm
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ class Pick(Protocol):
 
     @property
     def statuses(self) -> tuple[str, ...]: ...
+
+    def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:
+        """As `RankedForm.covered`."""
+
+    def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
+        """As `RankedForm.picked`."""
 
     def of_row(self, age: int | None, values: Mapping[str, Any]) -> dict[str, Any]:
         """Outputs and status from a row that happened `age` microseconds before at - offset; None: from no row."""

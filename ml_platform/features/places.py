@@ -52,6 +52,45 @@ class Places:
         """The first place whose example is later than the key's time, or the end of its group."""
         return np.searchsorted(self._keys, keys, side="right")
 
+    def groups_at(self, places: Integers) -> Integers:
+        """The groups of places; past the last one its group. There is at least one place."""
+        return self.groups[np.minimum(places, self.size - 1)]
+
+
+_NO_RANK = -1  # ranks begin at 0
+
+
+class HighestRanks:
+    """The highest rank of the rows that cover each place, for rows of which most are never replaced."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._standing = np.full(places.size + 1, _NO_RANK, np.int64)  # of rows that nothing replaced
+        self._replaced = Extremes(places.size, np.maximum, _NO_RANK, np.int64)
+        self._ranks = 0
+
+    def add(self, rank: Integers, group: Integers, start: Integers, last: Integers) -> None:
+        """More rows: each counts for the examples of its group with start < at ≤ last. Ranks differ."""
+        places = self._places
+        self._ranks = max(self._ranks, int(rank.max(initial=_NO_RANK)) + 1)
+        first = places.after(places.keys(group, start))
+        current = last == NEVER
+        # A row that begins after its group's last example would land on the next group.
+        begun = current & (first < places.size) & (places.groups_at(first) == group)
+        np.maximum.at(self._standing, first[begun], rank[begun])
+        over = np.flatnonzero(~current)
+        until = places.after(places.keys(group[over], last[over]))
+        covers = until > first[over]
+        over = over[covers]
+        self._replaced.add(first[over], until[covers], rank[over])
+
+    def result(self) -> Integers:
+        """The rank at each place, and at one more that no row covers; -1 where there is none."""
+        base = self._places.groups * (self._ranks + 1)
+        carried = np.maximum.accumulate(base + self._standing[:-1] + 1) - base - 1  # the greatest so far of its group
+        ranks: Integers = np.maximum(np.append(carried, _NO_RANK), self._replaced.result())
+        return ranks
+
 
 class Extremes:
     """The least (or greatest) value of the rows that cover each place.

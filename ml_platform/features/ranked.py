@@ -9,12 +9,10 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.forms import JoinedForm, TableForm, Word
-from ml_platform.features.places import NEVER, Extremes, Integers, Places
+from ml_platform.features.places import HighestRanks, Integers, Places
 from ml_platform.features.relations import ROWS, Batch, micros, superseded
 from ml_platform.naming import quoted
 from ml_platform.validation.version_order import PATH, ROW
-
-_NONE = -1  # no row: ranks begin at 0
 
 
 class RankedForm(JoinedForm[Word]):
@@ -93,33 +91,11 @@ class _RankedRows:
         return rank.join(typed, on="_rank", how="left", maintain_order="left")
 
     def _ranks(self, form: RankedForm[Any], places: Places) -> Integers:
-        standing = np.full(places.size + 1, _NONE, np.int64)  # of rows that nothing replaced
-        replaced = Extremes(places.size, np.maximum, _NONE, np.int64)
+        highest = HighestRanks(places)
         reader = self.batch.connection.execute(
             f"SELECT _rank, _group, _clock, _usable, _end FROM {self.name}"
         ).to_arrow_reader(ROWS)
-        count = 0
         for rows in reader:
             rank, group, clock, usable, end = (np.asarray(column, np.int64) for column in rows.columns)
-            count += len(rank)
-            start, last = form.covered(clock, usable, end)
-            first = places.after(places.keys(group, start))
-            current = last == NEVER
-            # A row that begins after its group's last example would land on the next group.
-            begun = current & (first < places.size) & (places.groups[np.minimum(first, places.size - 1)] == group)
-            np.maximum.at(standing, first[begun], rank[begun])
-            over = np.flatnonzero(~current)
-            until = places.after(places.keys(group[over], last[over]))
-            covers = until > first[over]
-            over = over[covers]
-            replaced.add(first[over], until[covers], rank[over])
-        ranks: Integers = np.maximum(_carried(standing, places.groups, count), replaced.result())
-        return ranks
-
-
-def _carried(standing: Integers, groups: Integers, count: int) -> Integers:
-    """The greatest rank so far within each group."""
-    stride = count + 1
-    base = groups * stride
-    carried = np.maximum.accumulate(base + standing[:-1] + 1) - base - 1
-    return np.append(carried, _NONE)
+            highest.add(rank, group, *form.covered(clock, usable, end))
+        return highest.result()

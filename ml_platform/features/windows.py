@@ -1,47 +1,60 @@
-"""Windows of a batch of examples (S9, S13): one pass over the rows of a join, in any order."""
+"""Windows of many examples (S9, S13): one pass over the rows of a join, in any order, wherever they come from."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import pyarrow as pa
 
 from ml_platform.errors import FeatureError
-from ml_platform.features.arithmetic import NUMERIC, Floats, RunningSums, means_of, stds_of, sums_of, units
+from ml_platform.features.arithmetic import Floats, RunningSums, means_of, stds_of, sums_of, units
 from ml_platform.features.distinct import DistinctCounts
-from ml_platform.features.forms import TableForm
-from ml_platform.features.kinds.window import WindowForm, columns_without_nan
+from ml_platform.features.kinds.window import WindowForm
 from ml_platform.features.places import Extremes, Integers, Places
-from ml_platform.features.relations import Batch
-from ml_platform.naming import quoted
+
+Mask = npt.NDArray[np.bool_]
 
 
-def windows(forms: Sequence[WindowForm], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
-    """The outputs of windows that read the same rows, for the examples of `batch`, in their order."""
-    return _Pass(forms, table, batch).run()
+class Times(NamedTuple):
+    """The group of each of some rows, and its times in microseconds."""
+
+    group: Integers
+    clock: Integers
+    usable: Integers
+    until: Integers
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Rows of one table that share a fate: the places they cover for one span."""
+class CountedRows:
+    """Some rows of a table.
 
-    first: Integers
-    end: Integers
-    kept: npt.NDArray[np.bool_]  # first < end: it covers any
+    values: by column what is counted or summed, as doubles, and which of them are present (None: all).
+    """
+
+    times: Times
+    values: Mapping[str, tuple[Floats, Mask | None]] = field(default_factory=dict)
 
 
-class _Pass:
+class WindowRows(Protocol):
+    """Where the rows of a pass come from. Rows for which its condition is not true are left out."""
+
+    def counted(self, columns: Sequence[str]) -> Iterator[CountedRows]:
+        """The rows with these columns, in any order."""
+
+    def distinct(self, of: str) -> Iterator[tuple[CountedRows, pl.DataFrame]]:
+        """The rows in which `of` is present, and their group and value, in order of (group, value, start).
+
+        The start of a row is the later one of its clock and the moment at which it was usable.
+        """
+
+
+class WindowPass:
     """The windows that read the same rows: one table, join, clock and condition."""
 
-    def __init__(self, forms: Sequence[WindowForm], table: TableForm, batch: Batch) -> None:
-        self.forms, self.table, self.batch = forms, table, batch
-        self.head = forms[0]
-        self.condition = self.head.condition(table)
-        self.without_nan = columns_without_nan(forms, table)
-        self.places: Places = batch.places(self.head.on)
+    def __init__(self, forms: Sequence[WindowForm], places: Places) -> None:
+        self.forms, self.places = forms, places
         self.spans = sorted({span for form in forms for span in form.spans})
         summed = [form for form in forms if set(form.aggregates) != {"n_unique"}]
         self.columns = sorted({form.of for form in summed if form.of is not None})
@@ -56,16 +69,15 @@ class _Pass:
                 distinct.setdefault(form.of, set()).update(form.spans)
         self.distinct = {of: DistinctCounts(self.places.size, sorted(spans)) for of, spans in distinct.items()}
 
-    def run(self) -> dict[str, pl.Series]:
+    def run(self, source: WindowRows) -> dict[str, pl.Series]:
+        """The outputs, in the order of the examples."""
         if self.places.size and self.cells:
-            for rows in self._rows(self._numbers()):
+            for rows in source.counted(self.columns):
                 self._take(rows)
         if self.places.size:
             for of, counts in self.distinct.items():
-                value, start = self._value_or_null(of), f"greatest({self.clock}, e._usable_at)"
-                order = f"ORDER BY k._group, {value}, {start}"
-                for rows in self._rows([f"{value} AS _of"], f"AND {value} IS NOT NULL", order):
-                    self._tell_apart(rows, counts)
+                for rows, values in source.distinct(of):
+                    self._tell_apart(rows, values, counts)
         outputs = {}
         rank = pl.Series(self.places.place_of)
         for form in self.forms:
@@ -77,38 +89,13 @@ class _Pass:
                 outputs[output] = series.gather(rank)
         return outputs
 
-    @property
-    def clock(self) -> str:
-        return "e._known_at" if self.head.clock == "known_at" else f"e.{quoted(self.table.event_time or '')}"
-
-    def _numbers(self) -> list[str]:
-        """What is counted and summed, as doubles `_of0`, `_of1`, …"""
-        chosen = []
-        for index, column in enumerate(self.columns):
-            numeric = any(form.of == column and NUMERIC & set(form.aggregates) for form in self.forms)
-            known_expression = self._value_or_null(column)
-            if isinstance(self.table.columns[column], pl.Decimal):  # DuckDB rounds twice on the direct way
-                known_expression = f"CAST({known_expression} AS VARCHAR)"
-            value = f"CAST({known_expression} AS DOUBLE)" if numeric else f"if({known_expression} IS NULL, NULL, 0e0)"
-            chosen.append(f"{value} AS _of{index}")
-        return chosen
-
-    def _value_or_null(self, of: str) -> str:
-        """The value of a column in SQL, NULL for a null."""
-        value = f"e.{quoted(of)}"
-        return f"CASE WHEN NOT isnan({value}) THEN {value} END" if of in self.without_nan else value
-
-    def _rows(self, values: list[str], only: str = "", order: str = "") -> Iterator[pa.RecordBatch]:
-        near = f"AND {self.batch.near(self.clock, self.spans[-1])}"
-        return self.batch.rows(self.head, self.clock, values, self.condition, f"{near} {only} {order}")
-
-    def _take(self, rows: Any) -> None:
-        group, clock, usable, until = (_integers(rows[name]) for name in ("_group", "_clock", "_usable", "_end"))
-        keys = self.places.keys(group, np.maximum(clock, usable))
+    def _take(self, rows: CountedRows) -> None:
+        times = rows.times
+        keys = self.places.keys(times.group, np.maximum(times.clock, times.usable))
         order = np.argsort(keys)
-        group, clock, until = group[order], clock[order], until[order]
+        group, clock, until = times.group[order], times.clock[order], times.until[order]
         first = self.places.after(keys[order])
-        values = {column: _Values(rows[f"_of{index}"], order) for index, column in enumerate(self.columns)}
+        values = {column: _Values(*rows.values[column], order) for column in self.columns}
         for span in self.spans:
             end = self.places.after(self.places.keys(group, np.minimum(clock + span, until)))
             part = _Part(first, end, end > first)
@@ -116,26 +103,30 @@ class _Pass:
                 if width == span:
                     cell.add(part, values[of] if of is not None else None, resolution)
 
-    def _tell_apart(self, rows: Any, counts: DistinctCounts) -> None:
-        """As `_take`, of rows in order of (group, value, start)."""
-        group, clock, usable, until = (_integers(rows[name]) for name in ("_group", "_clock", "_usable", "_end"))
+    def _tell_apart(self, rows: CountedRows, values: pl.DataFrame, counts: DistinctCounts) -> None:
+        group, clock, usable, until = rows.times
         first = self.places.after(self.places.keys(group, np.maximum(clock, usable)))
         ends = {
             span: self.places.after(self.places.keys(group, np.minimum(clock + span, until))) for span in counts.spans
         }
-        values = pl.from_arrow(rows.select(["_group", "_of"]))
-        assert isinstance(values, pl.DataFrame)
         counts.add(values, first, ends)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Rows of one table that share a fate: the places they cover for one span."""
+
+    first: Integers
+    end: Integers
+    kept: Mask  # first < end: it covers any
 
 
 class _Values:
     """One column of some rows, in the order of their keys. Units are made once."""
 
-    def __init__(self, column: Any, order: Integers) -> None:
-        nulls = column.null_count
-        self.present = np.asarray(column.is_valid())[order] if nulls else None
-        filled = column.fill_null(0.0) if nulls else column
-        self.values: Floats = np.asarray(filled, np.float64)[order]
+    def __init__(self, values: Floats, present: Mask | None, order: Integers) -> None:
+        self.present = present[order] if present is not None else None
+        self.values: Floats = values[order]
         self._units: dict[float, Integers] = {}
 
     def units(self, resolution: float, where: str) -> Integers:
@@ -206,7 +197,3 @@ class _Cell:
             case _:
                 values, least = frame[aggregate], 1
         return frame.select(pl.when(n >= least).then(values.alias(output)))[output]
-
-
-def _integers(column: Any) -> Integers:
-    return np.asarray(column, np.int64)

@@ -91,4 +91,5 @@ def decided(predictor: Predictor, scores: npt.ArrayLike) -> list[str | None]:
     if predictor.task == "regression":
         return [None] * len(values)
     classes = decisions(predictor.task, values, predictor.classes)
-    return [str(one).lower() if predictor.task == "binary" else str(one) for one in classes]
+    text = {one: str(one).lower() if predictor.task == "binary" else str(one) for one in set(classes)}
+    return [text[one] for one in classes]

@@ -10,11 +10,12 @@ from ml_platform.errors import ServingError, first_line
 from ml_platform.lake.locking import hold_lock_file
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import literal, quoted
-from ml_platform.serving import prediction_log
+from ml_platform.serving import column_segments, prediction_log
 from ml_platform.state.stores import Stores, after
 
 SERVED = "served"
 _TRANSACTION_BYTES = 32_000_000  # of segments
+_EXPANSION = 10  # how much larger columns are as JSON
 _LOCK = "moving.lock"
 _TIME = pl.Datetime("us", "UTC")
 SCHEMA = {
@@ -39,6 +40,8 @@ SCHEMA = {
 
 
 _AS_WRITTEN = {name: pl.String() if kind == _TIME else kind for name, kind in SCHEMA.items() if name != "segment"}
+_COLUMNS = pl.Schema({name: kind for name, kind in SCHEMA.items() if name != "segment"})
+_NO_RECORD = "it is not the record of a prediction"
 _NEVER_NULL = ("id", "requested_at", "version", "role")
 
 
@@ -78,7 +81,8 @@ def _move_all(stores: Stores, pipeline: str, folder: Path) -> int:
         raise ServingError(
             f"Segments of the prediction log are damaged and were set aside: {' '.join(damages.values())}",
             remedy=f"Mend or remove the line, and rename the file from *{prediction_log.DAMAGED} to "
-            f"*{prediction_log.SEALED}: its other rows are moved then.",
+            f"*{prediction_log.SEALED}: its other rows are moved then. "
+            f"A segment of columns has no lines: put a copy of it back as *{column_segments.COLUMNS}, or remove it.",
         )
     return moved
 
@@ -87,7 +91,7 @@ def _in_transactions(segments: Sequence[Path]) -> Iterator[list[Path]]:
     """The segments in groups that one transaction moves: a group is parsed in memory as a whole."""
     group, size = list[Path](), 0
     for segment in segments:
-        more = segment.stat().st_size
+        more = segment.stat().st_size * (_EXPANSION if segment.suffix == column_segments.COLUMNS else 1)
         if group and size + more > _TRANSACTION_BYTES:
             yield group
             group, size = [], 0
@@ -131,9 +135,16 @@ def _appended(stores: Stores, pipeline: str, segments: list[Path]) -> set[str]:
 
 def _rows_of(segment: Path) -> pl.DataFrame:
     """The rows of a segment. Raises ValueError, with the segment and the line, for a damaged one."""
+    name = pl.lit(segment.stem)
+    if segment.suffix == column_segments.COLUMNS:
+        try:
+            rows = pl.concat(part.select(list(_COLUMNS)).cast(_COLUMNS) for part in column_segments.records(segment))
+            return _checked(rows).with_columns(segment=name)
+        except (ValueError, pl.exceptions.PolarsError) as error:
+            raise ValueError(f"{segment}: {first_line(error)}.") from None
     lines = prediction_log.whole_lines(segment)
     try:
-        return _parsed(lines).with_columns(segment=pl.lit(segment.stem))
+        return _parsed(lines).with_columns(segment=name)
     except ValueError as error:
         for number, line in enumerate(io.BytesIO(lines), 1):
             try:
@@ -151,8 +162,14 @@ def _parsed(lines: bytes) -> pl.DataFrame:
         )
     except pl.exceptions.PolarsError as error:
         raise ValueError(first_line(error)) from None
-    if frame.height != lines.count(b"\n") or any(frame[name].has_nulls() for name in _NEVER_NULL):
-        raise ValueError("it is not the record of a prediction")
+    if frame.height != lines.count(b"\n"):
+        raise ValueError(_NO_RECORD)
+    return _checked(frame)
+
+
+def _checked(frame: pl.DataFrame) -> pl.DataFrame:
+    if any(frame[name].has_nulls() for name in _NEVER_NULL):
+        raise ValueError(_NO_RECORD)
     return frame
 
 

@@ -4,16 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain, islice
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from ml_platform.errors import FeatureError, ScoringError, ServingError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import Adjustments, OnlineFeatures
+from ml_platform.features.online.answering_many import OnlineFeaturesOfMany
 from ml_platform.models.bundle import Bundle
 from ml_platform.models.predictor import Predictor
-from ml_platform.serving.batch import decided
+from ml_platform.serving.batch import answers, decided
 from ml_platform.serving.online_store import Bounds, StoredValues
 from ml_platform.spec.durations import EPOCH
 
@@ -51,6 +54,21 @@ class Prediction:
     snapshots: Mapping[str, int | None]
 
 
+@dataclass(frozen=True)
+class ManyPredictions:
+    """The answers for many examples, in their order, as columns of what a `Prediction` has.
+
+    answers: score, scores and class. features: the columns of `definition.schema`. ages: in microseconds, null where
+    there is none. snapshots: as of a `Prediction`.
+    """
+
+    version: int
+    answers: pl.DataFrame
+    features: pl.DataFrame
+    ages: Mapping[str, pl.Series]
+    snapshots: Mapping[str, int | None]
+
+
 class OnlinePredictor:
     """Answers for one version. It is safe to share between threads where the store is.
 
@@ -61,6 +79,7 @@ class OnlinePredictor:
         self.version = version
         self.definition = self.definition_of(bundle)
         self._features = OnlineFeatures(self.definition)
+        self._features_of_many = OnlineFeaturesOfMany(self._features)
         self._model = Predictor(bundle, threads=1)
         self._store = store
         self._layouts = [online_pass.layout.fingerprint for online_pass in self._features.passes]
@@ -107,14 +126,9 @@ class OnlinePredictor:
         values = self._store.read([*self._layouts, *question.keys])
         bounds = self._bounded(values[: len(self._layouts)])
         if bounds.horizon is not None and question.at < bounds.horizon:
-            earliest = EPOCH + timedelta(microseconds=bounds.horizon)
-            raise FeatureError(
-                f"{self.definition.at} = {example[self.definition.at or '']} is before {earliest.isoformat()}, "
-                "the earliest moment that the online store answers.",
-                remedy="Ask the predictions of the batch for the past.",
-            )
-        answers = self._features.answer(question, values[len(self._layouts) :], bounds.since, adjustments)
-        features = answers.values
+            raise self._too_early(example[self.definition.at or ""], bounds.horizon)
+        answered = self._features.answer(question, values[len(self._layouts) :], bounds.since, adjustments)
+        features = answered.values
         row = {**{name: example[name] for name in self.definition.row_schema}, **features}
         answer = self._model.score_row(row)
         if not all(map(math.isfinite, answer if isinstance(answer, list) else (answer,))):
@@ -123,7 +137,32 @@ class OnlinePredictor:
         scores = answer if isinstance(answer, list) else None
         score = max(answer) if isinstance(answer, list) else answer
         (class_name,) = decided(self._model, [answer])
-        return Prediction(self.version, score, scores, class_name, features, statuses, answers.ages, bounds.snapshots)
+        return Prediction(self.version, score, scores, class_name, features, statuses, answered.ages, bounds.snapshots)
+
+    def predict_many(self, examples: pl.DataFrame) -> ManyPredictions:
+        """Answer for many examples, to the bits of `predict`: the columns of `definition.row_schema`, of its types.
+
+        Raises FeatureError as `predict` does, and ScoringError where a score is no number.
+        """
+        question = self._features_of_many.question(examples)
+        names: list[bytes | None] = [*self._layouts, *chain.from_iterable(question.names)]
+        values = iter(self._store.read(names))
+        bounds = self._bounded(list(islice(values, len(self._layouts))))
+        if bounds.horizon is not None and (question.at < bounds.horizon).any():
+            row = int(np.argmax(question.at < bounds.horizon))
+            raise self._too_early(examples[self.definition.at or ""][row], bounds.horizon, f"rows.{row}: ")
+        by_pass = [list(islice(values, len(of_pass))) for of_pass in question.names]
+        features = self._features_of_many.answer(question, by_pass, bounds.since)
+        scored = answers(features.columns, self._model)
+        of_classes = scored["scores"].list.eval(pl.element().is_finite()).list.all().fill_null(value=True)
+        finite = scored["score"].is_finite() & of_classes
+        if not finite.all():
+            row = int((~finite).arg_true()[0])
+            raise ScoringError(
+                f"rows.{row}: The model gave {scored['score'][row]}, which is no score.",
+                remedy="Look at the values of the row.",
+            )
+        return ManyPredictions(self.version, scored, features.columns, features.ages, bounds.snapshots)
 
     def contributions(
         self, examples: Sequence[Mapping[str, Any]], predictions: Sequence[Prediction]
@@ -144,6 +183,14 @@ class OnlinePredictor:
         return [
             dict(zip(schema, of_row[place].tolist(), strict=True)) for of_row, place in zip(added, chosen, strict=True)
         ]
+
+    def _too_early(self, at: object, horizon: int, where: str = "") -> FeatureError:
+        earliest = EPOCH + timedelta(microseconds=horizon)
+        return FeatureError(
+            f"{where}{self.definition.at} = {at} is before {earliest.isoformat()}, "
+            "the earliest moment that the online store answers.",
+            remedy="Ask the predictions of the batch for the past.",
+        )
 
     def _bounded(self, bounds: Sequence[bytes | None]) -> _TableBounds:
         earlier_bounds, read = self._last_bounds

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_platform.errors import ServingError
+from ml_platform.serving import column_segments
 
 OPEN, SEALED, DAMAGED = ".open", ".jsonl", ".damaged"
 _NEW = ".new"
@@ -66,11 +67,7 @@ class PredictionLog:
         data = b"".join(_AS_TEXT(line).encode() + b"\n" for line in lines)
         if time.monotonic() - self._counted_at > _RECOUNT_SECONDS:
             self._counted, self._counted_at = self.backlog, time.monotonic()
-        if self._counted + len(data) > self.budget:
-            raise ServingError(
-                f"The prediction log {self.folder} holds {self._counted:,} bytes, and its budget is {self.budget:,}.",
-                remedy="See why it is not moved to the lake, or raise ML_PLATFORM_LOG_BUDGET_BYTES.",
-            )
+        self._check_budget(self._counted, len(data))
         try:
             self._write(data)
         except OSError as error:
@@ -81,6 +78,24 @@ class PredictionLog:
                 self.seal()
             except ServingError as error:
                 self._seal_error = error
+
+    def append_columns(self, data: bytes) -> None:
+        """Write a segment of columns (`column_segments.packed`). Threads may do so beside `append`.
+
+        Raises ServingError as `append` does.
+        """
+        self._check_budget(self.backlog, len(data))
+        try:
+            column_segments.write(self.folder, data, _NEW)
+        except OSError as error:
+            raise _unwritable(self.folder, error) from error
+
+    def _check_budget(self, size: int, more: int) -> None:
+        if size + more > self.budget:
+            raise ServingError(
+                f"The prediction log {self.folder} holds {size:,} bytes, and its budget is {self.budget:,}.",
+                remedy="See why it is not moved to the lake, or raise ML_PLATFORM_LOG_BUDGET_BYTES.",
+            )
 
     def seal_old(self) -> None:
         """Seal the segment when it is old or large enough, so that what it holds reaches the lake.
@@ -201,8 +216,8 @@ def _is_unlocked(path: Path) -> bool:
 
 
 def sealed_segments(folder: Path) -> list[Path]:
-    """The sealed segments, oldest first."""
-    return sorted(folder.glob(f"*{SEALED}"))
+    """The sealed segments, oldest first: of lines of JSON, and of columns."""
+    return sorted([*folder.glob(f"*{SEALED}"), *folder.glob(f"*{column_segments.COLUMNS}")])
 
 
 def whole_lines(segment: Path) -> bytes:

@@ -11,20 +11,22 @@ from pathlib import Path
 
 from ml_platform.errors import ServingError
 from ml_platform.private_files import create_private
-from ml_platform.serving.online_store import Deployment, Filling
+from ml_platform.serving.online_store import FINGERPRINT_BYTES, Deployment, Filling
 
 # Values stand in a table with rowids: without, SQLite looks for their names among them, and reads take twice as long.
 _TABLES = {
     "lake": "identity TEXT NOT NULL",
     "fillings": "fingerprint BLOB PRIMARY KEY, number INTEGER NOT NULL, filling TEXT NOT NULL",
     "stored_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
+    "marks": "table_name TEXT PRIMARY KEY, number INTEGER NOT NULL",
     "deployments": "pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT",
 }
-_TABLES_NUMBER = 2  # of the tables and `Bounds`: a file of another one is emptied, and filled again
+_TABLES_NUMBER = 3  # of the tables and `Bounds`: a file of another one is emptied, and filled again
 _UPSERT = (
     "INSERT INTO stored_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
 )
+_MOST_NAMES = 1_000  # that one statement reads
 _BUSY_SECONDS = 60.0  # that a filling waits for another one
 
 
@@ -52,7 +54,10 @@ class SQLiteStore:
         if not present_names:
             return [None] * len(names)
         with self._connected() as connection:
-            values = dict(connection.execute(_select(len(present_names)), present_names).fetchall())
+            if len(present_names) <= _MOST_NAMES:
+                values = dict(connection.execute(_select(len(present_names)), present_names).fetchall())
+            else:
+                values = _read_many(connection, present_names)
         return [values.get(name) for name in names]
 
     def fill(self, fingerprint: bytes, values: Iterable[tuple[bytes, bytes]], filling: Filling) -> Filling:
@@ -73,6 +78,24 @@ class SQLiteStore:
                 "INSERT OR REPLACE INTO fillings VALUES (?, ?, ?)", [fingerprint, number, counted.to_json()]
             )
         return counted
+
+    def change(self, values: Mapping[bytes, bytes | None], table: str, number: int) -> None:
+        with self._writing() as connection:
+            numbers = dict(connection.execute("SELECT fingerprint, number FROM fillings").fetchall())
+            filled = [(name, value) for name, value in values.items() if name[:FINGERPRINT_BYTES] in numbers]
+            connection.executemany(
+                _UPSERT,
+                [(name, value, numbers[name[:FINGERPRINT_BYTES]]) for name, value in filled if value is not None],
+            )
+            connection.executemany(
+                "DELETE FROM stored_values WHERE name = ?", [(name,) for name, value in filled if value is None]
+            )
+            connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", [table, number])
+
+    def mark(self, table: str) -> int:
+        with self._connected() as connection:
+            row = connection.execute("SELECT number FROM marks WHERE table_name = ?", [table]).fetchone()
+        return int(row[0]) if row else 0
 
     def fillings(self) -> Mapping[bytes, Filling]:
         with self._connected() as connection:
@@ -164,6 +187,20 @@ class SQLiteStore:
         with self._lock:
             self._connections.append(connection)
         return connection
+
+
+def _read_many(connection: sqlite3.Connection, names: Sequence[bytes]) -> dict[bytes, bytes]:
+    """The values of more names than one statement takes, all of one moment."""
+    values: dict[bytes, bytes] = {}
+    connection.execute("BEGIN")
+    try:
+        for first in range(0, len(names), _MOST_NAMES):
+            some = names[first : first + _MOST_NAMES]
+            padding = [None] * (_MOST_NAMES - len(some))
+            values.update(connection.execute(_select(_MOST_NAMES), [*some, *padding]).fetchall())
+    finally:
+        connection.execute("COMMIT")  # nothing was written
+    return values
 
 
 def is_current(path: Path) -> bool:

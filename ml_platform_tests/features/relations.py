@@ -6,9 +6,11 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.offline import available_since, compute
 from ml_platform.features.online.answering import OnlineFeatures
+from ml_platform.features.online.answering_many import OnlineFeaturesOfMany
 from ml_platform.features.online.filling import online_values
 from ml_platform.spec.durations import since_epoch
 from ml_platform.spec.pipeline import ModelPipeline
@@ -81,7 +83,37 @@ def online_answers(
         question = features.question(example)
         read = [values.get(name) if name is not None else None for name in question.keys]
         answers.append(features.answer(question, read, since).values)
+    _check_of_many(features, values, since, examples, answers)
     return answers
+
+
+def _check_of_many(
+    features: OnlineFeatures,
+    values: dict[bytes, bytes],
+    since: dict[str, int | None],
+    examples: list[Row],
+    answers: list[Row],
+) -> None:
+    """Check that all examples at once are answered as one at a time, to the same bits."""
+    definition = features.definition
+    frame = pl.DataFrame(
+        [{name: example[name] for name in definition.row_schema} for example in examples],
+        schema=definition.row_schema,
+        orient="row",
+    )
+    of_many = OnlineFeaturesOfMany(features)
+    question = of_many.question(frame)
+    read = [[values.get(name) for name in names] for names in question.names]
+    try:
+        many = of_many.answer(question, read, since).columns.select(list(answers[0]))
+    except FeatureError as error:  # as the batch refuses it; one example has no such bound
+        assert "126 bits" in str(error)
+        return
+    assert [list(map(_bits, row.values())) for row in answers] == [list(map(_bits, row)) for row in many.rows()]
+
+
+def _bits(value: Any) -> Any:
+    return value.hex() if isinstance(value, float) else value
 
 
 def version(

@@ -264,6 +264,7 @@ ROWS = st.fixed_dictionaries(
         "ages": TEXTS,
         "overridden": st.lists(TEXTS, max_size=3),
         "max_staleness": TEXTS,
+        "snapshots": TEXTS | st.none(),
     }
 )
 

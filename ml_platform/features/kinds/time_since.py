@@ -11,7 +11,7 @@ import polars as pl
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import JoinedForm, On, TableForm
 from ml_platform.features.picks import seconds_of, seconds_since
-from ml_platform.features.places import ALWAYS, Extremes
+from ml_platform.features.places import ALWAYS, Extremes, Integers
 from ml_platform.features.relations import Batch
 from ml_platform.naming import quoted
 from ml_platform.spec.expressions import columns_read, to_portable
@@ -62,8 +62,8 @@ class TimeSinceForm(JoinedForm["TimeSince"]):
         for rows in batch.rows(head, event, condition=head.condition(table)):
             columns = (rows[name] for name in ("_group", "_clock", "_usable", "_end"))
             group, clock, usable, until = (np.asarray(column, np.int64) for column in columns)
-            first = places.after(places.keys(group, np.maximum(usable, clock - 1)))
-            end = places.after(places.keys(group, until))
+            start, last = head.covered(clock, usable, until)
+            first, end = places.after(places.keys(group, start)), places.after(places.keys(group, last))
             covers = end > first
             latest.add(first[covers], end[covers], clock[covers])
         clocks = pl.Series(latest.result()[places.place_of])
@@ -80,3 +80,11 @@ class TimeSinceForm(JoinedForm["TimeSince"]):
     def of_row(self, age: int | None, values: Mapping[str, Any]) -> dict[str, Any]:
         """As `Pick` says."""
         return {self.outputs[0]: seconds_of(age)}
+
+    def covered(self, clock: Integers, usable: Integers, end: Integers) -> tuple[Integers, Integers]:
+        """As `Pick` says."""
+        return np.maximum(usable, clock - 1), end
+
+    def picked(self, rows: pl.DataFrame, at: pl.Series) -> dict[str, pl.Series]:
+        """As `Pick` says."""
+        return {self.outputs[0]: seconds_since(rows["_clock"], at)}

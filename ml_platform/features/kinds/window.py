@@ -96,7 +96,7 @@ class WindowForm(JoinedForm["Window"]):
 
     @classmethod
     def compute(cls, forms: Sequence[Self], table: TableForm, batch: Batch) -> dict[str, pl.Series]:
-        from ml_platform.features.windows import windows  # loads pyarrow, which answering online does without
+        from ml_platform.features.window_rows import windows  # reads by pyarrow, which answering online does without
 
         return windows(forms, table, batch)
 

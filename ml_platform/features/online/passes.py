@@ -10,6 +10,7 @@ import polars as pl
 
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import Form, TableForm
+from ml_platform.features.online.keyed_rows import KeyedRows, ManyAnswers, ManyAsked
 from ml_platform.features.online.rows import Integers, Kind, Layout, Mask, StoredRows, Values
 from ml_platform.features.places import NEVER
 from ml_platform.features.types import type_form
@@ -85,6 +86,13 @@ class OnlinePass(ABC):
     @abstractmethod
     def answer(self, rows: StoredRows, at: int) -> Answers:
         """What one example has of the rows; without rows, what a key has that nobody has seen."""
+
+    @abstractmethod
+    def answer_many(self, rows: KeyedRows, asked: ManyAsked) -> ManyAnswers:
+        """What `answer` gives for each of many examples, to the same bits.
+
+        The groups of `asked` are those of `rows`.
+        """
 
     # -- what all share --------------------------------------------------------------------
 

@@ -8,10 +8,11 @@ import polars as pl
 
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import TableForm
+from ml_platform.features.online.keyed_rows import KeyedRows, ManyAnswers, ManyAsked
 from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, Answers, OnlinePass
 from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
 from ml_platform.features.picks import Pick
-from ml_platform.features.places import NEVER
+from ml_platform.features.places import NEVER, HighestRanks
 from ml_platform.validation.version_order import PATH, ROW
 
 
@@ -67,6 +68,22 @@ class OnlinePicks(OnlinePass):
             age = at - form.offset - int(clock[index])
             answers.values |= form.of_row(age, values)
             answers.ages |= dict.fromkeys(form.statuses, age)
+        return answers
+
+    def answer_many(self, rows: KeyedRows, asked: ManyAsked) -> ManyAnswers:
+        clock, usable, until = rows.numbers(CLOCK), rows.numbers(USABLE), rows.numbers(UNTIL)
+        at, rank = pl.Series(asked.at), np.arange(rows.count)
+        types = {name: self.table.columns[name] for name in self._taken}
+        answers, picked_by_offset = ManyAnswers(), dict[int, pl.DataFrame]()
+        for form in self.picks:
+            picked = picked_by_offset.get(form.offset)
+            if picked is None:
+                highest = HighestRanks(asked.places)
+                highest.add(rank, rows.group, *form.covered(clock, usable, until))
+                picked = rows.picked(highest.result()[asked.places.place_of], clock, types)
+                picked_by_offset[form.offset] = picked
+            answers.values |= form.picked(picked, at)
+            answers.ages |= dict.fromkeys(form.statuses, at - form.offset - picked["_clock"])
         return answers
 
 

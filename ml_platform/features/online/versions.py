@@ -8,8 +8,10 @@ import polars as pl
 
 from ml_platform.features.forms import TableForm
 from ml_platform.features.kinds.lookup import LookupForm
+from ml_platform.features.online.keyed_rows import KeyedRows, ManyAnswers, ManyAsked
 from ml_platform.features.online.passes import UNTIL, USABLE, Answers, OnlinePass
 from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
+from ml_platform.features.places import HighestRanks
 from ml_platform.validation.version_order import PATH, ROW
 
 
@@ -56,3 +58,14 @@ class OnlineVersions(OnlinePass):
                 answers[output] = None if index is None else rows.value(f"take {name}", index, dtype)
             answers[form.status] = status
         return Answers(answers)
+
+    def answer_many(self, rows: KeyedRows, asked: ManyAsked) -> ManyAnswers:
+        usable, until, first = rows.numbers(USABLE), rows.numbers(UNTIL), rows.first
+        highest = HighestRanks(asked.places)
+        highest.add(np.arange(rows.count), rows.group, *self.lookups[0].covered(first, usable, until))
+        types = {name: self.table.columns[name] for name in self._taken}
+        picked = rows.picked(highest.result()[asked.places.place_of], first, types)
+        answers, at = ManyAnswers(), pl.Series(asked.at)
+        for form in self.lookups:
+            answers.values |= form.picked(picked, at)
+        return answers

@@ -1,6 +1,6 @@
 """Windows from stored rows (S9): sums over the rows of each span, found by where it begins in the order of clocks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,8 +11,11 @@ from ml_platform.errors import FeatureError
 from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units_and_bound
 from ml_platform.features.forms import TableForm
 from ml_platform.features.kinds.window import WindowForm, columns_without_nan
+from ml_platform.features.online.keyed_rows import KeyedRows, ManyAnswers, ManyAsked
 from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, Answers, OnlinePass, unreplaced
 from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
+from ml_platform.features.places import Places
+from ml_platform.features.windows import CountedRows, Times, WindowPass
 
 _EXACT = 1 << 62  # no sum of int64 below it overflows
 _SUMS = frozenset({"sum", "mean", "std"})
@@ -78,6 +81,57 @@ class OnlineWindows(OnlinePass):
             for output, aggregate, span in named:
                 answers[output] = stretches[cell].aggregate(aggregate, start_by_span[span])
         return Answers(answers)
+
+    def answer_many(self, rows: KeyedRows, asked: ManyAsked) -> ManyAnswers:
+        return ManyAnswers(WindowPass(self.windows, asked.places).run(_KeyedWindowRows(self, rows, asked.places)))
+
+    def counted(self, of: str) -> "_Counted":
+        """How a column is stored."""
+        return self._counted[of]
+
+
+class _KeyedWindowRows:
+    """A `WindowRows` over stored rows. Rows that no example's widest span reaches are left out, as for one example."""
+
+    def __init__(self, windows: OnlineWindows, rows: KeyedRows, places: Places) -> None:
+        self._windows, self._rows = windows, rows
+        group, clock, usable, until = rows.group, rows.numbers(CLOCK), rows.numbers(USABLE), rows.numbers(UNTIL)
+        first = places.after(places.keys(group, np.maximum(clock, usable)))
+        end = places.after(places.keys(group, np.minimum(clock + windows.spans[-1], until)))
+        self._kept = np.flatnonzero(end > first)
+        self._times = Times(*(column[self._kept] for column in (group, clock, usable, until)))
+
+    def counted(self, columns: Sequence[str]) -> Iterator[CountedRows]:
+        values = {}
+        for of in columns:
+            counted = self._windows.counted(of)
+            if counted.numbers:
+                numbers = self._rows.numbers(counted.numbers)[self._kept].astype(np.float64)
+            else:
+                numbers = np.zeros(len(self._kept))
+            values[of] = numbers, self._present(counted)
+        yield CountedRows(self._times, values)
+
+    def distinct(self, of: str) -> Iterator[tuple[CountedRows, pl.DataFrame]]:
+        counted = self._windows.counted(of)
+        name, present = counted.columns[-1][0], self._present(counted)
+        if self._rows.layout.columns[name] == "text":
+            value = pl.Series("_of", self._rows.texts(name, self._kept), pl.String)
+        else:
+            value = pl.Series("_of", self._rows.numbers(name)[self._kept])
+        group, clock, usable = self._times[:3]
+        frame = pl.DataFrame(
+            {"_group": group, "_of": value, "_start": np.maximum(clock, usable), "_row": np.arange(len(group))}
+        )
+        if present is not None:
+            frame = frame.filter(pl.Series(present))
+        frame = frame.sort("_group", "_of", "_start")
+        order = frame["_row"].to_numpy()
+        yield CountedRows(Times(*(column[order] for column in self._times))), frame.select("_group", "_of")
+
+    def _present(self, counted: "_Counted") -> Mask | None:
+        present = self._rows.present(counted.present)
+        return None if present is None else present[self._kept]
 
 
 class _Counted:

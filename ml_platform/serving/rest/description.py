@@ -25,12 +25,13 @@ _MEANINGS = {
     404: "There is no such pipeline or prediction",
     408: "The body did not arrive in time",
     413: "The body is too large",
-    415: "The body is not declared as JSON",
+    415: "The body is not declared as JSON, nor as an Arrow IPC stream",
     422: "The request is not valid",
     429: "Too many larger requests wait",
     500: "The service failed",
     503: "Not ready",
 }
+ARROW = "application/vnd.apache.arrow.stream"
 _PART = "#/components/schemas/{model}"
 _PREDICT = "/v1/pipelines/{name}/predict"
 _SECURITY_SCHEMES = {
@@ -60,12 +61,13 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
         parts.pop(unused, None)
     for path, operations in document["paths"].items():
         if path.endswith("/infer"):
-            operations["post"]["requestBody"] = _body(InferenceRequest.model_json_schema(ref_template=_PART), parts)
+            operations["post"]["requestBody"] = body_in(InferenceRequest.model_json_schema(ref_template=_PART), parts)
     generic = document["paths"].pop(_PREDICT)["post"]
     for served_version in served:
         name = served_version.deployment.pipeline
         schema = served_version.request.json_schema(ref_template=_PART.replace("{model}", f"{name}_{{model}}"))
-        body = _body(schema, parts, f"{name}_")
+        body = body_in(schema, parts, f"{name}_")
+        body["content"][ARROW] = {"schema": {"type": "string", "format": "binary"}}
         post = {key: item for key, item in generic.items() if key != "parameters"}
         post |= {"requestBody": body, "operationId": f"predict_{name}", "summary": f"Predictions of {name}"}
         document["paths"][_PREDICT.format(name=name)] = {"post": post}
@@ -79,7 +81,7 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
     return document
 
 
-def _body(schema: dict[str, Any], parts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def body_in(schema: dict[str, Any], parts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """A request body of that schema, whose definitions go to `parts`."""
     for part, definition in schema.pop("$defs", {}).items():
         parts[f"{prefix}{part}"] = definition

@@ -98,6 +98,11 @@ async def body_of(request: Request, pipeline: str) -> bytes:
     if kind.partition(";")[0].strip().lower() != "application/json":
         remedy = "Send the header `content-type: application/json`."
         raise RequestRefused(415, "The body is not declared as JSON.", remedy, pipeline)
+    return await read_body(request, pipeline, BODY_BYTES)
+
+
+async def read_body(request: Request, pipeline: str, most: int) -> bytes:
+    """A body of at most that many bytes. Raises RequestRefused for one that is compressed, too large or too slow."""
     if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
         raise RequestRefused(415, "The body is compressed.", "Send it as it is, without `content-encoding`.", pipeline)
     parts, size = [], 0
@@ -105,10 +110,8 @@ async def body_of(request: Request, pipeline: str) -> bytes:
         async with asyncio.timeout(BODY_SECONDS):
             async for part in request.stream():
                 size += len(part)
-                if size > BODY_BYTES:  # whatever its header says
-                    raise RequestRefused(
-                        413, f"The body is larger than {BODY_BYTES:,} bytes.", "Send fewer rows.", pipeline
-                    )
+                if size > most:  # whatever its header says
+                    raise RequestRefused(413, f"The body is larger than {most:,} bytes.", "Send fewer rows.", pipeline)
                 parts.append(part)
     except TimeoutError:
         raise RequestRefused(

@@ -4,10 +4,24 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _SCORES = tuple(step / 10 for step in range(1, 11))
+
+
+class _ManyValuesHistogram(Histogram):
+    """A histogram that takes many values at once, as so many calls of `observe` would."""
+
+    def observe_many(self, values: npt.NDArray[np.float64]) -> None:
+        """Observe each of the values; none of them is NaN."""
+        buckets = np.searchsorted(np.asarray(self._upper_bounds), values)
+        counts = np.bincount(buckets, minlength=len(self._upper_bounds)).tolist()
+        self._sum.inc(float(values.sum()))
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            bucket.inc(count)
 
 
 class Metrics:
@@ -26,7 +40,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=self.registry,
         )
-        self._scores = Histogram(
+        self._scores = _ManyValuesHistogram(
             "ml_platform_score", "Scores", ["pipeline", "version"], buckets=_SCORES, registry=self.registry
         )
         self._statuses = Counter(
@@ -39,6 +53,15 @@ class Metrics:
             "ml_platform_unanswered_requests",
             "Requests that were not answered",
             ["pipeline", "code"],
+            registry=self.registry,
+        )
+        self._events = Counter(
+            "ml_platform_events", "Rows of tables that were posted", ["table", "outcome"], registry=self.registry
+        )
+        self.event_backlog_bytes = Gauge(
+            "ml_platform_event_backlog_bytes",
+            "Bytes of events that are not landed yet",
+            ["table"],
             registry=self.registry,
         )
         self.prediction_log_bytes = Gauge(
@@ -67,9 +90,34 @@ class Metrics:
             for feature, status in answer["statuses"].items():
                 self._of(self._statuses, pipeline, feature, status).inc()
 
+    def of_many(
+        self,
+        pipeline: str,
+        version: int,
+        scores: npt.NDArray[np.float64],
+        statuses: Mapping[str, Mapping[str, int]],
+        predict_seconds: float,
+        log_seconds: float,
+    ) -> None:
+        """As `of_request`, of many rows: their scores, and how many have each status, by feature."""
+        named = str(version)
+        self._of(self._predictions, pipeline, named).inc(len(scores))
+        self.stage(pipeline, "predict", predict_seconds)
+        self.stage(pipeline, "log", log_seconds)
+        self._of(self._scores, pipeline, named).observe_many(scores)
+        for feature, counts in statuses.items():
+            for status, count in counts.items():
+                self._of(self._statuses, pipeline, feature, status).inc(count)
+
     def stage(self, pipeline: str, name: str, seconds: float) -> None:
         """Seconds that one stage of a request took."""
         self._of(self._stages, pipeline, name).observe(seconds)
+
+    def events(self, table: str, *, taken: int = 0, repeated: int = 0, refused: int = 0) -> None:
+        """Count the rows of a request by what became of them."""
+        for outcome, rows in (("taken", taken), ("repeated", repeated), ("refused", refused)):
+            if rows:
+                self._of(self._events, table, outcome).inc(rows)
 
     def error(self, pipeline: str, code: int) -> None:
         """Count a request that was refused or failed."""

@@ -9,9 +9,7 @@ import uuid
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from decimal import Decimal
-from math import isfinite
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +19,7 @@ from ml_platform.errors import FeatureError, PlatformError, ScoringError, first_
 from ml_platform.features.online.answering import Adjustments
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.batch import key_of
+from ml_platform.serving.logged_values import json_value
 from ml_platform.serving.online import OnlinePredictor, Prediction
 from ml_platform.serving.online_store import Deployment, ServedStore
 from ml_platform.serving.prediction_log import PredictionLog
@@ -65,6 +64,7 @@ class Service:
         self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
         self.large_requests = ThreadPoolExecutor(1, "large requests")  # one thread, so one connection to the store
         self.queued = 0  # requests in the queue of that thread; the event loop counts them
+        self.batches = 0  # requests of many rows whose body is being read or answered; likewise
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
         self._pipelines = frozenset(pipelines)
         self._open_logs: dict[str, PredictionLog] = {}
@@ -178,7 +178,7 @@ def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Pred
     return {
         "id": uuid.uuid4().hex,
         "key": key_of(row, {name: predictor.definition.row_schema[name] for name in predictor.definition.keys}),
-        "at": _json_value(row[at]) if at else None,
+        "at": json_value(row[at]) if at else None,
         "version": prediction.version,
         "score": prediction.score,
         "scores": prediction.scores,
@@ -196,8 +196,8 @@ def _line(
     answer: Mapping[str, Any],
     requested: str,
 ) -> dict[str, Any]:
-    inputs = {name: _json_value(row[name]) for name in predictor.definition.row_schema}
-    features = {name: _json_value(value) for name, value in prediction.features.items()}
+    inputs = {name: json_value(row[name]) for name in predictor.definition.row_schema}
+    features = {name: json_value(value) for name, value in prediction.features.items()}
     return {
         **{name: answer[name] for name in ("id", "key", "at", "version", "score", "scores", "class")},
         "requested_at": requested,
@@ -214,14 +214,3 @@ def _line(
 
 def _in_seconds(microseconds: Mapping[str, int]) -> dict[str, float]:
     return {name: value / 1e6 for name, value in microseconds.items()}
-
-
-def _json_value(value: Any) -> Any:
-    """A value as JSON has it; NaN and infinity as text."""
-    if isinstance(value, float):
-        return value if isfinite(value) else str(value)
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
-    if isinstance(value, date | Decimal):
-        return str(value)
-    return value
