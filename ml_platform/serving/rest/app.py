@@ -109,7 +109,10 @@ def create_app(
         served_version(service, name)
         stored = service.stored_prediction(name, key)
         if stored is None:
-            remedy = f"`POST /v1/pipelines/{name}/predict` answers for any example."
+            remedy = (
+                "Those of the last ML_PLATFORM_ONLINE_DAYS days are here; `ml-platform sql` shows all of "
+                f"{name}.predictions. `POST /v1/pipelines/{name}/predict` answers for a new example."
+            )
             raise RequestRefused(404, "No stored prediction has that key.", remedy, name)
         return as_json(stored)
 
