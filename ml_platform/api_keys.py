@@ -5,7 +5,7 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-Scope = Literal["predict", "read"]
+Scope = Literal["predict", "events", "labels", "read"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _LEAST = 16  # characters of a key
 _FORM = '\'{"checkout": {"key": "…", "scopes": ["predict"]}}\''

@@ -4,20 +4,18 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ml_platform.api_keys import ApiKey, parse_api_keys
 from ml_platform.database_address import fault
+from ml_platform.environments import ENVIRONMENT, PREFIX, check_name, sources
 from ml_platform.redaction import hide, hide_alert_address, hide_database_address
 
-_PREFIX = "ML_PLATFORM_"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(i?)b", re.IGNORECASE)  # of what DuckDB reads; it takes more for a size
 _LEAST = 10_000_000  # bytes; with less DuckDB opens no lake
 _CENTURY = 36_500.0  # days
@@ -77,13 +75,14 @@ class Settings(FileLimits, BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
+        env_prefix=PREFIX,
         env_file=".env",  # of the working directory, as Dagster reads it
         extra="ignore",
         hide_input_in_errors=True,
     )
 
-    data: Path = Path("data")
+    environment: str = ""  # such as staging; its own variables are ML_PLATFORM_STAGING__DATA and so on
+    data: Path = Path("data")  # of an environment data-<environment>
     catalog: SecretStr = SecretStr("")
     alerts: SecretStr = SecretStr("")
     api_keys: SecretStr = SecretStr("")  # of the service: a JSON object of clients with key and scopes
@@ -95,13 +94,55 @@ class Settings(FileLimits, BaseSettings):
     online_days: float = Field(
         default=1.0, ge=0, le=_CENTURY, allow_inf_nan=False
     )  # how long before the newest row a request's prediction time may lie
-    log_budget_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000  # of the prediction log of one pipeline on disk
+    event_days: float = Field(
+        default=7.0, ge=0, le=_CENTURY, allow_inf_nan=False
+    )  # how long before the newest row a posted event may have happened
+    log_budget_bytes: Annotated[int, Field(ge=1)] = (
+        1_000_000_000  # on disk: of the prediction log of one pipeline, and of the events of one table until they land
+    )
     keep_snapshots_days: float = Field(
         default=7.0, ge=0, le=_CENTURY, allow_inf_nan=False
     )  # `maintain` expires older ones
     keep_history_days: float = Field(
         default=90.0, ge=0, le=_CENTURY, allow_inf_nan=False
     )  # of Dagster's runs, ticks and logs
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What is given, then the variables of the environment, then those of all environments."""
+        chosen = (source().get(ENVIRONMENT) for source in (init_settings, env_settings, dotenv_settings))
+        name = str(next((one for one in chosen if one is not None), ""))
+        try:
+            check_name(name)
+        except ValueError:  # the validator of the field says it
+            name = ""
+        return init_settings, *sources(settings_cls, name, env_settings, dotenv_settings)
+
+    @classmethod
+    def of_environment(cls, name: str) -> "Settings":
+        """The settings of another environment, by the variables of this process and `.env`.
+
+        Raises pydantic's ValidationError for a name or a value that cannot be.
+        """
+        return cls(environment=name)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _folder_of_environment(cls, values: Any) -> Any:
+        name = values.get(ENVIRONMENT) if isinstance(values, dict) else None
+        return {**values, "data": f"data-{name}"} if name and "data" not in values else values
+
+    @field_validator("environment")
+    @classmethod
+    def _is_name(cls, environment: str) -> str:
+        return check_name(environment)
 
     @field_validator("data")
     @classmethod
@@ -187,6 +228,11 @@ class Settings(FileLimits, BaseSettings):
         return self.data / "landing"
 
     @property
+    def events(self) -> Path:
+        """Posted events that have not landed yet, one file a table."""
+        return self.online / "events"
+
+    @property
     def lake(self) -> Path:
         """Parquet files of the tables, the SQLite catalog and the write lock."""
         return self.data / "lake"
@@ -205,37 +251,6 @@ class Settings(FileLimits, BaseSettings):
     def artifacts(self) -> Path:
         """Content-addressed blobs: training sets, model bundles, screened files."""
         return self.data / "artifacts"
-
-
-def unreadable_lines(file: Path) -> list[int]:
-    """The lines of a `.env` that are no settings: what they were to set has no effect. A missing file has none.
-
-    Raises UnicodeDecodeError for a file that is not UTF-8.
-    """
-    from dotenv.parser import parse_stream
-
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError:
-        return []
-    return [binding.original.line for binding in parse_stream(StringIO(text)) if binding.error]
-
-
-def misspelt_settings(settings: Settings) -> dict[str, str]:
-    """Variables of the environment or of `.env` that begin like a setting and are none → the setting that is meant.
-
-    The latter is empty where none is alike.
-    """
-    setting_names = {name.upper() for name in type(settings).model_fields}
-    names = {name.upper() for name in os.environ}
-    try:
-        lines = Path(".env").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        lines = []
-    names |= {line.removeprefix("export ").partition("=")[0].strip().upper() for line in lines if "=" in line}
-    unknown = {name.removeprefix(_PREFIX) for name in names if name.startswith(_PREFIX)} - setting_names
-    alike = {name: get_close_matches(name, setting_names, 1) for name in sorted(unknown)}
-    return {f"{_PREFIX}{name}": f"{_PREFIX}{matches[0]}" if matches else "" for name, matches in alike.items()}
 
 
 def _bytes(size: str) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ml_platform.lake.connection import load_extensions
+from ml_platform.lake.extensions import load_extensions
 
 
 def _programs() -> Path:

@@ -49,6 +49,11 @@ def test_listing_versions_loads_no_screening_and_no_arrays() -> None:
     assert not {"numpy", "pyarrow", "dataframely", "lightgbm", "dagster"} & loaded
 
 
+def test_what_status_and_a_plan_need_loads_no_arrow_no_migrations_and_no_trainer() -> None:
+    loaded = _loaded("import ml_platform.steps.all_steps, ml_platform.views.alert_health, ml_platform.cli.notes")
+    assert not {"pyarrow", "alembic", "lightgbm", "scipy", "matplotlib", "dagster"} & loaded
+
+
 def test_the_code_location_loads_no_trainer_and_no_report() -> None:
     quiet = "import warnings; warnings.simplefilter('ignore')"  # pinned in pyproject's filterwarnings
     loaded = _loaded(f"{quiet}\nfrom ml_platform.definitions import defs\ndefs()")

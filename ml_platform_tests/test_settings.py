@@ -8,6 +8,7 @@ import pytest
 from ml_platform.cli import opening
 from ml_platform.discovery import find, pipelines
 from ml_platform.errors import DeclarationError
+from ml_platform.setting_lines import misspelt_settings
 from ml_platform.settings import Settings
 
 TWO_PIPELINES = "ml_platform_tests.declarations.two_over_trips"
@@ -103,3 +104,34 @@ def test_a_line_of_the_env_file_that_sets_nothing_is_refused_instead_of_another_
         opening.settings()
     (tmp_path / ".env").write_text("# mine\nexport OTHER='a b'\n\nML_PLATFORM_THREADS=2\n")
     assert opening.settings().threads == 2
+
+
+def test_an_environment_has_its_own_values_and_never_the_lake_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ML_PLATFORM_DATA", "/srv/all")
+    monkeypatch.setenv("ML_PLATFORM_ONLINE_STORE", "redis://all")
+    monkeypatch.setenv("ML_PLATFORM_THREADS", "3")
+    monkeypatch.setenv("ML_PLATFORM_PRODUCTION__DATA", "/srv/production")
+    monkeypatch.setenv("ML_PLATFORM_PRODUCTION__THREADS", "5")
+    Path(".env").write_text(
+        "ML_PLATFORM_CATALOG=postgresql://db/all\nML_PLATFORM_STAGING__KEEP_HISTORY_DAYS=2\nML_PLATFORM_STAGING__DATA=/srv/s\n"
+    )
+
+    def shown(settings: Settings) -> tuple[str, str, str, int, float]:
+        catalog, store = settings.catalog.get_secret_value(), settings.online_store.get_secret_value()
+        return str(settings.data), catalog, store, settings.threads, settings.keep_history_days
+
+    assert shown(Settings()) == ("/srv/all", "postgresql://db/all", "redis://all", 3, 90.0)
+    assert shown(Settings.of_environment("production")) == ("/srv/production", "", "", 5, 90.0)
+    assert shown(Settings.of_environment("staging")) == ("/srv/s", "", "", 3, 2.0)
+    assert shown(Settings.of_environment("qa")) == ("data-qa", "", "", 3, 90.0)
+    assert misspelt_settings(Settings()) == {}
+    monkeypatch.setenv("ML_PLATFORM_ENVIRONMENT", "production")
+    assert Settings() == Settings.of_environment("production")
+    assert shown(Settings.of_environment("staging")) == ("/srv/s", "", "", 3, 2.0)
+    monkeypatch.setenv("ML_PLATFORM_PRODUCTION__THREDS", "5")
+    assert misspelt_settings(Settings()) == {"ML_PLATFORM_PRODUCTION__THREDS": "ML_PLATFORM_PRODUCTION__THREADS"}
+    with pytest.raises(ValueError, match="is no name"):
+        Settings.of_environment("Pro duction")

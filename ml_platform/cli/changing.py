@@ -112,11 +112,32 @@ def withdraw(
         )
 
 
-def promote(version: VersionName, why: Why, as_json: AsJson = False) -> None:
+def promote(
+    version: Annotated[
+        str, typer.Argument(metavar="PIPELINE[@N]", help="A model version; with --to the champion where none is named.")
+    ],
+    why: Why,
+    to: Annotated[
+        str | None, typer.Option(metavar="ENVIRONMENT", help="Promote it there, such as production (environments.md).")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="With --to: say whether it may be, and change nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Make a version the champion manually. A failed verdict still blocks the promotion.
 
-    Failed checks on its data do not: the log keeps what you passed over, with your reason.
+    Failed checks on its data do not: the log keeps what you passed over, with your reason. With --to the version goes
+    to another environment after its integration test passed, and failed checks on its data block it.
     """
+    if to is not None:
+        from ml_platform.cli.promoting import promote_to
+
+        pipeline, number = parse_version(version) if "@" in version else (version, None)
+        promote_to(pipeline, number, to, why, dry_run=dry_run, as_json=as_json)
+        return
+    if dry_run:
+        raise typer.BadParameter("--dry-run goes with --to")
     from ml_platform.runtime.data_blocks import data_blocks
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish

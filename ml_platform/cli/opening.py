@@ -22,7 +22,8 @@ def settings() -> "Settings":
     from pydantic import ValidationError
     from pydantic_settings import SettingsError
 
-    from ml_platform.settings import Settings, unreadable_lines
+    from ml_platform.setting_lines import unreadable_lines
+    from ml_platform.settings import Settings
 
     try:
         if lines := unreadable_lines(Path(".env")):
@@ -69,7 +70,7 @@ def _noted(line: str) -> None:
 
 def _tell_misspelt(here: "Settings") -> None:
     """Print one line for each variable that looks like a setting and is none, once a process."""
-    from ml_platform.settings import misspelt_settings
+    from ml_platform.setting_lines import misspelt_settings
 
     for name, meant in misspelt_settings(here).items():
         _noted(f"{name} is no setting and has no effect." + (f" Did you mean {meant}?" if meant else ""))

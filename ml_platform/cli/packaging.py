@@ -47,6 +47,7 @@ def package(
     The same version gives the same bytes. See docs/packaging.md.
     """
     from ml_platform.serving.packaging.packaged_version import PackagedVersion, version_number
+    from ml_platform.state.promotions import champion_at
     from ml_platform.views.version_card import card_of
 
     there = opening.declarations()
@@ -55,6 +56,10 @@ def package(
     with workspace.reading():
         number = version_number(workspace, pipeline.name, version.partition("@")[2])
         note(f"Packaging {pipeline.name}@{number}: {package_format.value}.")
+        champion = champion_at(workspace.state, pipeline.name)
+        if number != champion:
+            serving = f"the champion is {pipeline.name}@{champion}" if champion else "no version does"
+            note(f"It does not serve: {serving}.")
         packaged = PackagedVersion.of(
             workspace, pipeline.name, number, card_of(workspace, pipeline, number, stored=True)
         )

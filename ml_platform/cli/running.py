@@ -62,7 +62,10 @@ def run(
     declared.partition_keys(through or only)  # a partition that does not exist is refused before anything is opened
     check_dagster()
     alarms: list[str] = []
-    run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json, alarms=alarms)
+    from ml_platform.lake.known_files import one_look
+
+    with one_look():  # from the opening on
+        run_pipeline(declared, settings, through, only, recompute=recompute, quiet=as_json, alarms=alarms)
     from ml_platform.orchestration.workspaces import workspace_for
     from ml_platform.steps.decision import of
     from ml_platform.views.status import SHOWN, months

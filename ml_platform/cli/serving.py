@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ml_platform.spec.declarations import Declarations
 
 
+_DECLARED_BY = "ml_platform.discovery:pipelines"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands to the app."""
     for command in (serve, compare):
@@ -60,7 +63,7 @@ def serve(
             note("Keys and rows are sent unencrypted: name a --certificate, or put a proxy with TLS in front.")
         with (
             announced(workspace.settings, listener.url, names),
-            Supervisor(workspace, names, listener, workers, note) as supervisor,
+            Supervisor(workspace, names, listener, workers, note, declared.pipelines, _DECLARED_BY) as supervisor,
         ):
             while not supervisor.listens and not stop_requested.wait(0.1):
                 supervisor.run_once()

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ml_platform.lake import file_hashes
 from ml_platform.lake.connection import METADATA, Lake
+from ml_platform.lake.known_files import HASHES, has_hashes
 
 
 @dataclass(frozen=True)
@@ -33,14 +33,14 @@ class CatalogFile:
 
 def files_of(lake: Lake) -> list[CatalogFile]:
     """The files that the catalog of an open lake names."""
-    return _files(lake.rows(_query(f"{METADATA}.", hashed=file_hashes.exist(lake))))
+    return _files(lake.rows(_query(f"{METADATA}.", hashed=has_hashes(lake))))
 
 
 def files_in(catalog: Path) -> list[CatalogFile]:
     """The files that the copy of a SQLite catalog names. Nobody else may have the copy open."""
     with closing(sqlite3.connect(catalog)) as copy:
         there = "SELECT count(*) FROM sqlite_master WHERE name = ?"
-        (hashed,) = copy.execute(there, [file_hashes.TABLE]).fetchone()
+        (hashed,) = copy.execute(there, [HASHES]).fetchone()
         return _files(copy.execute(_query("", hashed=bool(hashed))))
 
 
@@ -56,7 +56,7 @@ def _files(rows: Iterable[Sequence[Any]]) -> list[CatalogFile]:
 def _query(prefix: str, *, hashed: bool) -> str:
     """The query. `hashed`: whether the catalog has a table of hashes; that of an older lake has none."""
     sha256 = "max(h.sha256)" if hashed else "NULL"
-    hashes = f"LEFT JOIN {prefix}{file_hashes.TABLE} h ON h.kind = f.kind AND h.file_id = f.file_id" if hashed else ""
+    hashes = f"LEFT JOIN {prefix}{HASHES} h ON h.kind = f.kind AND h.file_id = f.file_id" if hashed else ""
     columns = "table_id, path, path_is_relative, file_size_bytes, end_snapshot"
     return f"""
     SELECT CASE WHEN f.path_is_relative THEN

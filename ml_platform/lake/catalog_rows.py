@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from ml_platform.lake.connection import METADATA, Lake
+from ml_platform.lake.connection import CATALOG, METADATA, Lake
 from ml_platform.naming import literal
+
+SNAPSHOT = f"SELECT id FROM system.main.ducklake_current_snapshot({literal(CATALOG)})"
 
 
 def catalog_rows(lake: Lake, sql: str) -> list[tuple[Any, ...]]:
@@ -14,6 +16,8 @@ def catalog_rows(lake: Lake, sql: str) -> list[tuple[Any, ...]]:
     """
     if lake.settings.catalog.get_secret_value():
         return lake.rows(sql.format(catalog=f"{METADATA}."))
+    if lake.is_reading:
+        lake.once("the snapshot", lambda: lake.rows(SNAPSHOT, qualified=True))
     # DuckDB looks for an unqualified function in the lake first, which takes a snapshot: three quarters of the time.
-    function = "sqlite_query" if lake.is_reading else "system.main.sqlite_query"
-    return lake.rows(f"FROM {function}('{METADATA}', {literal(sql.format(catalog=''))})")
+    question = f"FROM system.main.sqlite_query('{METADATA}', {literal(sql.format(catalog=''))})"
+    return lake.rows(question, qualified=True)

@@ -19,12 +19,11 @@ import polars as pl
 from ml_platform.errors import LakeError, first_line
 from ml_platform.lake import inlining, lake_format, lifetime
 from ml_platform.lake.catalog_faults import cannot_open, damage_named, page_damage_named
-from ml_platform.lake.disk_faults import exhausted, exhaustion_explained, explained
-from ml_platform.lake.extensions import load_extensions
+from ml_platform.lake.disk_faults import exhausted, exhaustion_explained
+from ml_platform.lake.duckdb_start import started
 from ml_platform.lake.locking import advisory_lock, file_lock
-from ml_platform.lake.lost_catalog import catalog_file, is_missing, refuse_to_replace, refuse_unfinished_restore
+from ml_platform.lake.lost_catalog import catalog_file, is_missing, refuse_to_replace
 from ml_platform.lake.new_catalog import make_catalog
-from ml_platform.lake.pandas_stays_out import keep_pandas_out
 from ml_platform.lake.spilling import SpillFolder
 from ml_platform.naming import literal
 from ml_platform.settings import Settings
@@ -60,7 +59,7 @@ class Lake:
         self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self.identity = ""  # what tells this lake from every other; the copy of a lake has the same
         self._spilling = SpillFolder(self.folder, read_only=read_only)
-        self._root = _start(self.settings, self.folder, read_only, self._spilling.path)
+        self._root = started(self.settings, self.folder, read_only, self._spilling.path)
         try:
             if not read_only:  # nobody sweeps the folder of temporary files
                 self._spilling.hold()
@@ -85,6 +84,14 @@ class Lake:
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
         """This thread's cursor; its default catalog is the lake, its time zone UTC."""
+        cursor = self._cursor()
+        if not self._local.in_lake:
+            cursor.execute(f"USE {CATALOG}")  # 50 ms for the first of all: DuckLake learns which tables there are
+            self._local.in_lake = True
+        return cursor
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        """This thread's cursor. Without a default catalog until `connection` is asked for."""
         if os.getpid() != self._pid:
             raise LakeError(
                 "This lake was opened before the process forked.",
@@ -93,9 +100,8 @@ class Lake:
         cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
         if cursor is None:
             cursor = self._root.cursor()
-            cursor.execute(f"USE {CATALOG}")
             cursor.execute("SET TimeZone = 'UTC'")
-            self._local.cursor = cursor
+            self._local.cursor, self._local.in_lake = cursor, False
             self._cursors.add(cursor)
         return cursor
 
@@ -109,14 +115,19 @@ class Lake:
         with exhaustion_explained(self.spill_folder), page_damage_named(self.settings):
             return self.connection.execute(sql, parameters).to_arrow_reader(100_000)
 
-    def rows(self, sql: str, parameters: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:
-        """The result of a query as Python tuples. Inside `reading()` equal queries run once."""
+    def rows(
+        self, sql: str, parameters: Sequence[Any] | None = None, *, qualified: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """The result of a query as Python tuples. Inside `reading()` equal queries run once.
+
+        `qualified`: every name in it is said with its catalog, so that it needs no default one.
+        """
         remembered: dict[tuple[str, str], list[tuple[Any, ...]]] | None = getattr(self._local, "remembered", None)
         question = (sql, repr(parameters))
         if remembered is not None and question in remembered:
             return remembered[question]
         with exhaustion_explained(self.spill_folder), page_damage_named(self.settings):
-            rows = self.connection.execute(sql, parameters).fetchall()
+            rows = (self._cursor() if qualified else self.connection).execute(sql, parameters).fetchall()
         if remembered is not None:
             remembered[question] = rows
         return rows
@@ -131,7 +142,7 @@ class Lake:
         if getattr(self._local, "remembered", None) is not None:
             yield
             return
-        connection = self.connection
+        connection = self._cursor()
         connection.execute("BEGIN")
         self._local.remembered, self._local.values = {}, {}
         try:
@@ -268,33 +279,3 @@ class Lake:
     def _set_up(self) -> None:
         inlining.set_up(self._root, CATALOG)
         lake_format.raise_to_current(self._root, METADATA)
-
-
-def _start(settings: Settings, folder: Path, read_only: bool, spill: Path) -> duckdb.DuckDBPyConnection:
-    catalog = settings.catalog.get_secret_value()
-    refuse_unfinished_restore(settings)
-    if not catalog and read_only and is_missing(catalog_file(settings)):
-        refuse_to_replace(settings)
-        raise LakeError(f"There is no lake in {folder}.", remedy="Run a pipeline first: `ml-platform run PIPELINE`.")
-    with explained(folder):
-        if not read_only:
-            (folder / "tables").mkdir(parents=True, exist_ok=True)
-            (folder / "staging").mkdir(exist_ok=True)
-    keep_pandas_out()
-    connection = duckdb.connect(
-        config={
-            "autoinstall_known_extensions": False,
-            "autoload_known_extensions": False,
-            "allow_unsigned_extensions": True,  # until `load_extensions` has loaded the wheels'
-            "memory_limit": settings.memory_limit,
-            "threads": settings.thread_count,
-            "temp_directory": str(spill),
-        }
-    )
-    load_extensions(connection, ["ducklake", "postgres_scanner" if catalog else "sqlite_scanner"])
-    if catalog:
-        # A foreign writer takes no lock of ours. Waits that grow (1.5 by default) would reach minutes at attempt 20.
-        connection.execute("SET ducklake_max_retry_count = 200")
-        connection.execute("SET ducklake_retry_backoff = 1.0")
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection

@@ -6,28 +6,25 @@ of an older lake, are hashed by the next process that opens the lake for writing
 a second to compare.
 """
 
-import weakref
 from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-import duckdb
-
 from ml_platform.errors import LakeError
+from ml_platform.lake import known_files
 from ml_platform.lake.blobs import file_hash, unchanged
 from ml_platform.lake.catalog_rows import catalog_rows
 from ml_platform.lake.connection import METADATA, Lake
 from ml_platform.lake.data_files import DataFile, TablePartition, current, damaged, not_made_again, set_aside
+from ml_platform.lake.known_files import HASHES, has_hashes
 
-TABLE = "ml_platform_file_hashes"  # kind, file_id, sha256; beside DuckLake's own tables
-_TABLE = f"{METADATA}.{TABLE}"
+_TABLE = f"{METADATA}.{HASHES}"
 _UNHASHED = " UNION ALL ".join(
     f"SELECT {kind}_file_id FROM {{catalog}}ducklake_{kind}_file WHERE end_snapshot IS NULL "
-    f"AND {kind}_file_id NOT IN (SELECT file_id FROM {{catalog}}{TABLE} WHERE kind = '{kind}')"
+    f"AND {kind}_file_id NOT IN (SELECT file_id FROM {{catalog}}{HASHES} WHERE kind = '{kind}')"
     for kind in ("data", "delete")
 )
 _FEW = 40  # of a table; one question for each partition costs more than all files from there on
-_ready: "weakref.WeakSet[Lake]" = weakref.WeakSet()  # lakes whose table of hashes was seen
 
 
 def note_committed(lake: Lake, committed: Collection[DataFile], taken_hashes: Mapping[Path, str]) -> None:
@@ -49,7 +46,7 @@ def tend(lake: Lake) -> None:
 
 def forget_removed(lake: Lake) -> None:
     """Forget the hashes of files that no snapshot has any more. Under the write lock."""
-    if exist(lake):
+    if has_hashes(lake):
         for kind in ("data", "delete"):
             lake.connection.execute(
                 f"DELETE FROM {_TABLE} WHERE kind = '{kind}' AND file_id NOT IN "
@@ -77,11 +74,13 @@ def _changed_of(
     others = [one for one in partitions if (one.schema, one.table) not in tables]
     counts = Counter((one.schema, one.table) for one in others)
     whole = {*tables, *(table for table, count in counts.items() if count > _FEW)}
-    files = current(lake, tables=whole) if whole else []
-    for one in others:
-        if (one.schema, one.table) not in whole:
-            files += current(lake, of=one)
-    return _changed(lake, files)
+    lost = list[DataFile]()
+    if not known_files.all_unchanged(lake, whole):
+        lost = _changed(lake, current(lake, tables=whole))
+        if not lost:
+            known_files.forget(lake)
+    parts = [current(lake, of=one) for one in others if (one.schema, one.table) not in whole]
+    return [*lost, *_changed(lake, [file for part in parts for file in part])]
 
 
 def check(lake: Lake, tables: Collection[tuple[str, str]], read: Collection[TablePartition] = ()) -> None:
@@ -118,39 +117,28 @@ def _as_committed(file: DataFile, digest: str | None) -> bool:
 
 def _hashes(lake: Lake, files: Collection[DataFile] | None = None) -> dict[tuple[str, int], str]:
     """(kind, id) → SHA-256 in hex; of a few files, or of all."""
-    if not exist(lake):
+    if not has_hashes(lake):
         return {}
     few = files is not None and len(files) <= _FEW
     numbers = ", ".join(str(file.own_id) for file in files or ())
     which = f" WHERE file_id IN ({numbers})" if few else ""
-    rows = catalog_rows(lake, f"SELECT kind, file_id, sha256 FROM {{catalog}}{TABLE}{which}")
+    rows = catalog_rows(lake, f"SELECT kind, file_id, sha256 FROM {{catalog}}{HASHES}{which}")
     return {(kind, int(number)): digest for kind, number, digest in rows}
 
 
 def without_hash(lake: Lake) -> list[DataFile]:
     """The current files that nobody hashed yet."""
-    if exist(lake) and not catalog_rows(lake, _UNHASHED):
+    if has_hashes(lake) and not catalog_rows(lake, _UNHASHED):
         return []  # as nearly always
     hashes = _hashes(lake)
     return [file for file in current(lake) if (file.kind, file.own_id) not in hashes and file.is_complete]
 
 
 def _note(lake: Lake, files: Collection[DataFile], taken_hashes: Mapping[Path, str]) -> int:
-    if not exist(lake):
+    if not has_hashes(lake):
         lake.connection.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (kind VARCHAR, file_id BIGINT, sha256 VARCHAR)")
     rows = [(file.kind, file.own_id, taken_hashes.get(file.path) or file_hash(file.path)) for file in files]
     if rows:
         listed = ", ".join(f"('{kind}', {number}, '{digest}')" for kind, number, digest in rows)
         lake.connection.execute(f"INSERT INTO {_TABLE} VALUES {listed}")
     return len(rows)
-
-
-def exist(lake: Lake) -> bool:
-    """Whether the catalog has a table of hashes; that of an older lake has none until it is opened for writing."""
-    if lake not in _ready:
-        try:
-            lake.connection.execute(f"SELECT 1 FROM {_TABLE} LIMIT 0")
-        except duckdb.CatalogException:
-            return False
-        _ready.add(lake)
-    return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ml_platform.lake.catalog_rows import catalog_rows
+from ml_platform.lake.catalog_rows import SNAPSHOT, catalog_rows
 from ml_platform.lake.connection import CATALOG, Lake
 
 # Content keys never hold these numbers (S31): two lakes with the same content have other ones.
@@ -25,7 +25,7 @@ class Snapshot:
 
 def current(lake: Lake) -> int:
     """The newest data version; read older ones with `SELECT … FROM table AT (VERSION => number)`."""
-    return int(lake.value(f"SELECT id FROM {CATALOG}.current_snapshot()"))
+    return int(lake.rows(SNAPSHOT, qualified=True)[0][0])
 
 
 def newest(lake: Lake) -> int:

@@ -5,6 +5,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.steps.all_steps import STEPS
+from ml_platform.steps.integration_test import NAME as TEST
 from ml_platform.steps.service_checks import SERVICE, STORE
 
 JobLike = dg.JobDefinition | UnresolvedAssetJobDefinition
@@ -27,7 +28,7 @@ def table_keys(pipeline: ModelPipeline) -> list[list[str]]:
 def asset_keys(pipeline: ModelPipeline) -> list[list[str]]:
     """The keys of all its assets: those of its tables, of its steps and of its service."""
     steps = ([pipeline.name, step.name] for step in STEPS)
-    return [*table_keys(pipeline), *steps, *service_keys(pipeline)]
+    return [*table_keys(pipeline), *steps, *service_keys(pipeline), [pipeline.name, TEST]]
 
 
 def service_keys(pipeline: ModelPipeline) -> list[list[str]]:

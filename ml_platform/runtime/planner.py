@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from ml_platform.errors import NotFoundError, OrderError
+from ml_platform.errors import OrderError
+from ml_platform.runtime.current_keys import CurrentKeys
 from ml_platform.runtime.settled import lacked_examples, settled_steps
 from ml_platform.runtime.stale_tables import Assets, lost_needs, stale_ingestion, stale_tables
 from ml_platform.runtime.standing import Standing, code_stamps, is_current, may_stand, settled_plan, standing
@@ -57,6 +59,7 @@ class Planner:
         self.pipeline = pipeline
         self.steps = steps
         self._recompute = recompute
+        self._keys = CurrentKeys(ws, pipeline)
         code_stamps()
 
     def work(self, through: str | None = None, only: str | None = None) -> Iterator[Work]:
@@ -152,15 +155,16 @@ class Planner:
             if not partitions:
                 return None
             stands = self._standing()
-            others = [
-                p
-                for p in partitions
-                if p not in stands.partitions
-                if self._stale(p) or not may_stand(self.ws, self.pipeline, self.steps, p)
-            ]
-            return settled_plan(
-                self.ws, self.pipeline, self.steps, partitions[-1], others, self._outdated(partitions, stands)
-            )
+            others, outdated = set[str](), set(stands.outdated)
+            for partition in partitions:
+                if partition in stands.partitions:
+                    continue
+                stale, leaves = self._stale_and_left(partition)
+                if stale or not may_stand(self.ws, self.pipeline, self.steps, partition):
+                    others.add(partition)
+                if leaves:
+                    outdated.add(partition)
+            return settled_plan(self.ws, self.pipeline, self.steps, partitions[-1], others, outdated)
 
     def unlearnt(self) -> bool:
         """Whether the newest partition is settled and would train a different model now."""
@@ -169,9 +173,7 @@ class Planner:
 
     def _outdated(self, partitions: list[str], stands: Standing) -> list[str]:
         return [
-            p
-            for p in partitions
-            if (p in stands.outdated if p in stands.partitions else self._leaves("data", p) or self._leaves("train", p))
+            p for p in partitions if (p in stands.outdated if p in stands.partitions else self._stale_and_left(p)[1])
         ]
 
     def _standing(self) -> Standing:
@@ -183,6 +185,11 @@ class Planner:
         stand = self._standing().partitions if begin < len(partitions) else frozenset()
         rest = range(begin, len(partitions))
         return next((i for i in rest if partitions[i] not in stand and self._stale(partitions[i])), None)
+
+    def _stale_and_left(self, partition: str) -> tuple[bool, bool]:
+        """Whether a partition needs work, and whether settled results of it would be made otherwise now."""
+        stale, outdated = zip(*(self._plan(job, partition, with_outdated=True) for job in get_args(Job)), strict=True)
+        return any(stale), any(outdated)
 
     def _leaves(self, job: Job, partition: str) -> bool:
         return bool(self._plan(job, partition, with_outdated=True)[1])
@@ -277,7 +284,7 @@ class Planner:
 
     def _step_is_stale(self, step: Step, partition: str) -> bool:
         last = self._record(step, partition)
-        if last is None or last.content_key != self._key(step, partition):
+        if last is None or last.content_key != self._keys.of(step, partition):
             return True
         return not intact(self.ws, last, step.table(self.pipeline))
 
@@ -286,14 +293,7 @@ class Planner:
         last = self._record(step, partition)
         if last is None or intact(self.ws, last, step.table(self.pipeline)):
             return False
-        return last.content_key == self._key(step, partition)
+        return last.content_key == self._keys.of(step, partition)
 
     def _record(self, step: Step, partition: str) -> ledger.Record | None:
         return ledger.latest_of(self.ws.state, step.asset(self.pipeline), partition)
-
-    def _key(self, step: Step, partition: str) -> str | None:
-        """The current content key; None while an upstream asset was never made."""
-        try:
-            return step.key(self.ws, self.pipeline, partition).content_key
-        except (OrderError, NotFoundError):
-            return None

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ml_platform.errors import OrderError
 from ml_platform.features.definition import FeatureDefinition
+from ml_platform.lake.catalog_tables import has_table
 from ml_platform.lake.recipes import Read
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace
@@ -124,11 +125,15 @@ def available_since(ws: Workspace, definition: FeatureDefinition) -> dict[str, d
     return {
         name: _first_usable(ws, name)
         for name, table in sorted(definition.tables.items())
-        if table.timed and ws.lake.columns("validated", name)
+        if table.timed and has_table(ws.lake, "validated", name)
     }
 
 
 def _first_usable(ws: Workspace, table: str) -> datetime | None:
+    return ws.state.once(f"first usable of {table}", lambda: _first_usable_now(ws, table))
+
+
+def _first_usable_now(ws: Workspace, table: str) -> datetime | None:
     recorded = spans.of_table(ws.state, table)
     if recorded is None:
         first: datetime | None = ws.lake.value(f"SELECT min(_usable_at) FROM validated.{quoted(table)}")
@@ -144,7 +149,7 @@ def _moment(microseconds: int | None) -> datetime | None:
 def reached(ws: Workspace, pipeline: ModelPipeline) -> datetime | None:
     """The newest event time of the validated examples; None without rows, and where they have no time."""
     table = pipeline.table(pipeline.examples.table)
-    if table.event_time is None or not ws.lake.columns("validated", table.name):
+    if table.event_time is None or not has_table(ws.lake, "validated", table.name):
         return None
     return ws.state.once(f"newest of {table.name}", lambda: _newest_event(ws, table))
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ml_platform.serving.json_values import json_value
+from ml_platform.serving.logged_values import json_value
 
 COLUMNS = ".columns"
 ROWS = 20_000  # that become JSON at a time

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models import bundle as bundles
+from ml_platform.serving.events.keeping import EventKeeper
 from ml_platform.serving.filling import fill
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, OnlineStore
@@ -14,12 +15,16 @@ from ml_platform.state.stores import Stores
 
 
 def deploy_champion(
-    stores: Stores, pipeline: str, store: OnlineStore, answered_span: timedelta | None
+    stores: Stores,
+    pipeline: str,
+    store: OnlineStore,
+    answered_span: timedelta | None,
+    keeper: EventKeeper | None = None,
 ) -> Deployment | None:
     """Fill what the champion of a pipeline needs and let it answer; None without a champion, and then none answers.
 
-    answered_span: see `filling.fill`. A champion that answers already keeps its deployment, over newer values. What
-    neither a deployed version nor the champion before it reads is forgotten.
+    answered_span, keeper: see `filling.fill`. A champion that answers already keeps its deployment, over newer values.
+    What neither a deployed version nor the champion before it reads is forgotten.
     """
     champion = champion_at(stores.state, pipeline)
     if champion is None:
@@ -27,7 +32,7 @@ def deploy_champion(
         return None
     version = versions.version(stores.state, pipeline, champion)
     bundle = bundles.load(stores.blobs, version.bundle)
-    fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span)
+    fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span, keeper)
     deployed = store.deployments().get(pipeline)
     if deployed is not None and (deployed.version, deployed.bundle) == (champion, version.bundle):
         return deployed

@@ -7,6 +7,8 @@ from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.features.online.filling import online_values
 from ml_platform.features.relations import relation
 from ml_platform.lake import snapshots
+from ml_platform.serving.events.keeping import EventKeeper
+from ml_platform.serving.events.refilling import Reach, refill
 from ml_platform.serving.online_store import Filling, OnlineStore
 from ml_platform.spec.durations import since_epoch
 from ml_platform.state import ledger
@@ -16,13 +18,18 @@ from ml_platform.validation.version_order import validated
 
 
 def fill(
-    stores: Stores, definition: FeatureDefinition, store: OnlineStore, answered_span: timedelta | None = None
+    stores: Stores,
+    definition: FeatureDefinition,
+    store: OnlineStore,
+    answered_span: timedelta | None = None,
+    keeper: EventKeeper | None = None,
 ) -> list[Filling]:
     """Fill every layout of a definition from the validated tables as they are now; what is on record of each.
 
     A layout that was filled from these rows already is left as it is. A store of another lake is emptied first.
     answered_span: how long before the newest usable row of a table an `at` may be asked for; None: any `at`. Rows
     that no such example can use are left out.
+    keeper: of the tables that take events: theirs are filled with the events that the validated tables lack (S36).
     """
     store.belong_to(stores.lake.identity)
     # Before the rows: a number that is too old only fills once more, and one that is too new would hide rows.
@@ -41,13 +48,40 @@ def fill(
             horizon = min(last, now) - answered_span if last is not None and answered_span is not None else None
             filling = Filling(name, records[name], horizon, first, now, snapshot=snapshot)
             earlier_filling = fillings_before.get(fingerprint)
+            if keeper is not None and (event_rows := keeper.rows_of(name)) is not None:
+                reach = Reach.of(event_rows.table, last, answered_span, keeper.event_span)
+                of_table = refill(stores, event_rows, definition, store, reach, records[name], first, snapshot)
+                fillings.append(of_table[fingerprint])
+                continue
             if earlier_filling is not None and _still_answers(earlier_filling, filling):
                 fillings.append(earlier_filling)
                 continue
             horizon_us = since_epoch(horizon) if horizon is not None else None
             values = online_values(stores.lake.connection, online_pass, rows, horizon_us)
             fillings.append(store.fill(fingerprint, values, filling))
+        if keeper is not None:
+            _fill_others(stores, definition, store, answered_span, keeper, snapshot)
     return fillings
+
+
+def _fill_others(
+    stores: Stores,
+    definition: FeatureDefinition,
+    store: OnlineStore,
+    answered_span: timedelta | None,
+    keeper: EventKeeper,
+    snapshot: int,
+) -> None:
+    """Read the rows of tables that take events and that no feature of the definition reads: labels are corrections."""
+    for name in sorted(keeper.taking - definition.tables.keys()):
+        rows = keeper.rows_of(name)
+        assert rows is not None  # it is one of `taking`
+        record = newest_validated_record(stores.state, name)
+        first = last = None
+        if rows.table.table.event_time is not None and stores.lake.columns("validated", name):
+            first, last = _usable(stores, validated(stores.state, name, keyed=True))
+        reach = Reach.of(rows.table, last, answered_span, keeper.event_span)
+        refill(stores, rows, definition, store, reach, record, first, snapshot)
 
 
 def newest_validated_record(state: State, table: str) -> int:

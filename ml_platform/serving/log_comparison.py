@@ -83,8 +83,8 @@ def compare(stores: Stores, pipeline: str, rows: pl.DataFrame) -> Comparison:
         wrong_rows = _compare_features(stores, answered, findings)
         _compare_scores(answered, Predictor(bundle, threads=stores.settings.threads), ~wrong_rows, findings)
         _compare_inputs(stores, answered, findings)
-    wrong, late, undecided, inputs = (findings.counts[kind] for kind in (_WRONG, _LATE, _UNDECIDED, _INPUTS))
-    return Comparison(rows.height, wrong, late, undecided, inputs, findings.first)
+    counts = findings.counts
+    return Comparison(rows.height, counts[_WRONG], counts[_LATE], counts[_UNDECIDED], counts[_INPUTS], findings.first)
 
 
 @dataclass(frozen=True)

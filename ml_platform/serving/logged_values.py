@@ -1,11 +1,27 @@
-"""Values of the prediction log as columns of their types: the way back from its JSON."""
+"""Values as answers and the prediction log have them in JSON, and the way back to columns of their types."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from math import isfinite
 from typing import Any
 
 import polars as pl
+
+
+def json_value(value: Any) -> Any:
+    """A value as JSON has it; NaN and infinity as text.
+
+    >>> json_value(float("nan")), json_value(date(2024, 1, 31)), json_value(Decimal("1.50"))
+    ('nan', '2024-01-31', '1.50')
+    """
+    if isinstance(value, float):
+        return value if isfinite(value) else str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, date | Decimal):
+        return str(value)
+    return value
 
 
 def logged_frame(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, pl.DataType]) -> pl.DataFrame:

@@ -93,6 +93,7 @@ class Bounds:
         return cls(horizon, since, snapshot)
 
 
+FINGERPRINT_BYTES = 8  # that every name begins with
 _BOUNDS = Struct("<qqq")
 _ABSENT = -(2**63)
 
@@ -126,6 +127,16 @@ class OnlineStore(ServedStore, Protocol):
 
         fingerprint: of the layout. values: name and value, each name once and beginning with the fingerprint.
         """
+
+    def change(self, values: Mapping[bytes, bytes | None], table: str, number: int) -> None:
+        """Put values in place of those under the same names, and note the number of the change; all or nothing.
+
+        values: names begin with a fingerprint, and values of layouts that are not filled are left out. None: the name
+        has no value any more. One caller at a time changes values of a table, and fills its layouts.
+        """
+
+    def mark(self, table: str) -> int:
+        """The number of the newest change of a table; 0 without one."""
 
     def fillings(self) -> Mapping[bytes, Filling]:
         """What is filled, by fingerprint."""

@@ -15,15 +15,16 @@ import redis
 
 from ml_platform.errors import ServingError, first_line
 from ml_platform.redaction import without_secrets
-from ml_platform.serving.online_store import Deployment, Filling, OnlineStore
+from ml_platform.serving.online_store import FINGERPRINT_BYTES, Deployment, Filling, OnlineStore
 
 _PREFIX = (
     "ml_platform:online:2:"  # 2 is the layout of these keys and of `Bounds`: other code never reads them as its own
 )
 _LAKE, _NUMBERS, _CHANGES = (f"{_PREFIX}{name}" for name in ("lake", "numbers", "changes"))
-_CURRENT, _FILLINGS, _DEPLOYMENTS = (f"{_PREFIX}{name}" for name in ("current", "fillings", "deployments"))
+_CURRENT, _FILLINGS, _DEPLOYMENTS, _MARKS = (
+    f"{_PREFIX}{name}" for name in ("current", "fillings", "deployments", "marks")
+)
 _VALUES = f"{_PREFIX}values:".encode()  # then the fingerprint, and the number of the filling
-_FINGERPRINT = 8  # bytes
 _AT_ONCE = 1_000  # values that are sent together
 _ABANDONED = 3_600  # seconds after which a filling that nobody ended is removed
 _SECONDS = 2.0  # to connect, and for an answer: a worker waits for no server longer
@@ -49,6 +50,18 @@ redis.call('INCR', KEYS[3])
 if earlier then redis.call('UNLINK', ARGV[1] .. ARGV[2] .. ':' .. earlier) end
 return 'in place'
 """
+# A hash that the server lost is not begun anew: it would lack all other values.
+_CHANGE = """
+for i = 4, #ARGV, 3 do
+  local number = redis.call('HGET', KEYS[1], ARGV[i])
+  local name = number and ARGV[1] .. ARGV[i] .. ':' .. number
+  if name and redis.call('EXISTS', name) == 1 then
+    if ARGV[i + 2] == '' then redis.call('HDEL', name, ARGV[i + 1])
+    else redis.call('HSET', name, ARGV[i + 1], ARGV[i + 2]) end
+  end
+end
+redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
+"""
 _FORGET = """
 local number = redis.call('HGET', KEYS[1], ARGV[2])
 redis.call('HDEL', KEYS[1], ARGV[2])
@@ -70,15 +83,15 @@ class RedisStore(OnlineStore):
             # Any: its types hold text and bytes alike, whatever the client was made for.
             self._client: Any = redis.Redis.from_url(address, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS)
             self._client.ping()
-        self._read, self._put_in_place, self._forget = (
-            self._client.register_script(script) for script in (_READ, _PUT_IN_PLACE, _FORGET)
+        self._read, self._put_in_place, self._change, self._forget = (
+            self._client.register_script(script) for script in (_READ, _PUT_IN_PLACE, _CHANGE, _FORGET)
         )
 
     def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
         present_names = [name for name in names if name is not None]
         if not present_names:
             return [None] * len(names)
-        asked = [part for name in present_names for part in (name[:_FINGERPRINT], name[_FINGERPRINT:])]
+        asked = [part for name in present_names for part in (name[:FINGERPRINT_BYTES], name[FINGERPRINT_BYTES:])]
         with _explained():
             values = iter(self._read(keys=[_CURRENT], args=[_VALUES, *asked]))
         return [None if name is None else next(values) for name in names]
@@ -95,7 +108,7 @@ class RedisStore(OnlineStore):
                 together.hset(name, mapping=fields)
                 together.expire(name, _ABANDONED)
                 together.execute()
-            fields = {key[_FINGERPRINT:]: value for key, value in islice(remaining, _AT_ONCE)}
+            fields = {key[FINGERPRINT_BYTES:]: value for key, value in islice(remaining, _AT_ONCE)}
             count, size = count + len(fields), size + sum(map(len, fields.values()))
         counted = replace(filling, values=count, value_bytes=size)
         with _explained():
@@ -105,6 +118,19 @@ class RedisStore(OnlineStore):
         if outcome == b"abandoned":
             raise ServingError("Redis removed a filling of the online store before it was whole.", remedy=_MEMORY)
         return counted
+
+    def change(self, values: Mapping[bytes, bytes | None], table: str, number: int) -> None:
+        changes = [
+            part
+            for name, value in values.items()
+            for part in (name[:FINGERPRINT_BYTES], name[FINGERPRINT_BYTES:], value or b"")
+        ]
+        with _explained():
+            self._change(keys=[_CURRENT, _MARKS], args=[_VALUES, table, number, *changes])
+
+    def mark(self, table: str) -> int:
+        with _explained():
+            return int(self._client.hget(_MARKS, table) or 0)
 
     def fillings(self) -> Mapping[bytes, Filling]:
         with _explained():

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from ml_platform.errors import ServingError
 from ml_platform.private_files import create_private
-from ml_platform.serving.online_store import Deployment, Filling
+from ml_platform.serving.online_store import FINGERPRINT_BYTES, Deployment, Filling
 
 # Values stand in a table with rowids: without, SQLite looks for their names among them, and reads take twice as long.
 _TABLES = {
     "lake": "identity TEXT NOT NULL",
     "fillings": "fingerprint BLOB PRIMARY KEY, number INTEGER NOT NULL, filling TEXT NOT NULL",
     "stored_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
+    "marks": "table_name TEXT PRIMARY KEY, number INTEGER NOT NULL",
     "deployments": "pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT",
 }
-_TABLES_NUMBER = 2  # of the tables and `Bounds`: a file of another one is emptied, and filled again
+_TABLES_NUMBER = 3  # of the tables and `Bounds`: a file of another one is emptied, and filled again
 _UPSERT = (
     "INSERT INTO stored_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
@@ -77,6 +78,24 @@ class SQLiteStore:
                 "INSERT OR REPLACE INTO fillings VALUES (?, ?, ?)", [fingerprint, number, counted.to_json()]
             )
         return counted
+
+    def change(self, values: Mapping[bytes, bytes | None], table: str, number: int) -> None:
+        with self._writing() as connection:
+            numbers = dict(connection.execute("SELECT fingerprint, number FROM fillings").fetchall())
+            filled = [(name, value) for name, value in values.items() if name[:FINGERPRINT_BYTES] in numbers]
+            connection.executemany(
+                _UPSERT,
+                [(name, value, numbers[name[:FINGERPRINT_BYTES]]) for name, value in filled if value is not None],
+            )
+            connection.executemany(
+                "DELETE FROM stored_values WHERE name = ?", [(name,) for name, value in filled if value is None]
+            )
+            connection.execute("INSERT OR REPLACE INTO marks VALUES (?, ?)", [table, number])
+
+    def mark(self, table: str) -> int:
+        with self._connected() as connection:
+            row = connection.execute("SELECT number FROM marks WHERE table_name = ?", [table]).fetchone()
+        return int(row[0]) if row else 0
 
     def fillings(self) -> Mapping[bytes, Filling]:
         with self._connected() as connection:

@@ -11,6 +11,7 @@ from ml_platform.errors import SourceUnavailable
 from ml_platform.lake.blobs import remembered_hash
 from ml_platform.settings import Settings
 from ml_platform.sources.content import Content
+from ml_platform.sources.event_files import format_of
 from ml_platform.sources.faults import RAISED, refusal
 from ml_platform.sources.file_reading import read_into, unopened
 from ml_platform.sources.guard import Guard
@@ -50,7 +51,8 @@ class FileSource(Source):
         try:
             check_file(file, Guard(path, self._settings))  # to hash what is no regular file would take for ever
             can_be_hashed = True
-            read_into(rows, content, path, files_of(self._table), self._settings)
+            source = format_of(file, self._settings.landing, files_of(self._table))
+            read_into(rows, content, path, source, self._settings)
         except (FileNotFoundError, SourceUnavailable):
             raise
         except OSError as fault:

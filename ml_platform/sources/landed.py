@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ml_platform.errors import IngestionError, SourceUnavailable
 from ml_platform.settings import Settings
+from ml_platform.sources.event_files import pattern_of
 from ml_platform.sources.listing import listing
 from ml_platform.sources.source import Stamp
 from ml_platform.spec.completeness import Marker
@@ -30,10 +31,14 @@ def files_of(table: Table) -> Files:
 def landed(settings: Settings, table: Table) -> dict[str, Path]:
     """The table's files, by path relative to the landing folder, sorted; hidden and unfinished ones left out.
 
+    The files of its events (S36) are among them.
+
     Raises SourceUnavailable when the pattern matches more files than `max_files` of the settings.
     """
     folder, pattern, most = settings.landing, files_of(table).pattern, settings.max_files
-    listed = listing(folder, pattern, most + 1).files
+    listed = sorted(
+        {file for one in (pattern, pattern_of(table.name)) for file in listing(folder, one, most + 1).files}
+    )
     if len(listed) > most:
         raise SourceUnavailable(
             pattern,

@@ -10,6 +10,7 @@ import builtins
 import importlib
 import inspect
 import json
+import os
 import textwrap
 from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType, ModuleType
@@ -88,7 +89,7 @@ class CodeForms:
         while name in self.sources:  # two functions of one name, such as lambdas
             name, number = f"{module}.{code.co_qualname}#{number}", number + 1
         self._functions[id(function)] = function, name
-        self.sources[name] = source = _source(code)
+        self.sources[name] = source = _source(code, module)
         before, self._reader = self._reader, name
         self._follow(function, module)
         self._bound(function, name, source)
@@ -249,12 +250,15 @@ def _says(form: Mapping[str, Any], name: str) -> bool:
 _SOURCE_SAYS = ("polars.", "datetime.", "dataframely.", "duckdb.")
 
 
-def _source(code: CodeType) -> str:
-    """The source of a function as it was when it was first asked for; its bytecode where there is no source.
+def _source(code: CodeType, module: str) -> str:
+    """The source of a function of a module as it was when it was first asked for; its bytecode where there is none.
 
     A file may be edited while the process goes on with what it imported.
     """
     if id(code) not in _sources:
+        if os.path.exists(code.co_filename):  # noqa: PTH110 - a Path costs more than the question
+            # Else `inspect` looks through all modules for the one of this file, 50 ms, to ask its loader for the text.
+            inspect.modulesbyfile.setdefault(code.co_filename, module)
         try:
             text = textwrap.dedent(inspect.getsource(code))
         except (OSError, TypeError):

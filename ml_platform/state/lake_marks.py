@@ -11,8 +11,10 @@ from sqlalchemy import Connection, func, insert, select
 from ml_platform.errors import StateError
 from ml_platform.lake import data_files, snapshots
 from ml_platform.lake.catalog_faults import damage_named
-from ml_platform.lake.connection import CATALOG, METADATA, Lake
+from ml_platform.lake.catalog_rows import catalog_rows
+from ml_platform.lake.connection import CATALOG, Lake
 from ml_platform.lake.lost_catalog import RESTORE, damaged_catalog, missing_state
+from ml_platform.lake.newest_row import newest_row
 from ml_platform.state import schema
 from ml_platform.state.database import State
 
@@ -59,7 +61,7 @@ def _refuse_mismatch(state: State, lake: Lake) -> None:
     if marks and lake.identity not in {mark.lake for mark in marks}:
         raise _of_another_lake(state, lake)
     marked = max((mark.snapshot for mark in marks if mark.lake == lake.identity), default=0)
-    if marked and marked > (current := snapshots.current(lake)):
+    if marked and marked > (current := snapshots.newest(lake)):
         raise StateError(
             f"The lake in {lake.folder} is older than its operational state: its last snapshot is {current:,}, and the "
             f"state has records of snapshot {marked:,}. Nothing was changed.",
@@ -78,17 +80,15 @@ def _of_another_lake(state: State, lake: Lake) -> StateError:
 
 
 def _refuse_older(state: State, lake: Lake, newest_id: int) -> None:
-    if not lake.columns("lineage", "records"):
-        return
     try:
-        # Not ORDER BY … LIMIT, for which DuckLake looks into its statistics of all files.
-        of_newest = ", ".join(f"arg_max({name}, id)" for name in ("asset", "partition", "content_key"))
-        rows = lake.rows(f"SELECT max(id), {of_newest} FROM lineage.records HAVING count(*) > 0")
+        newest = newest_row(lake, "lineage", "records", "id", ("asset", "partition", "content_key"))
     except duckdb.Error:
         if data_files.whole(lake, "lineage", "records"):
             raise
         return  # a file of it is lost: whoever opens the lake for writing sets it aside, and `run` fills it anew
-    published, *what = rows[0] if rows else (0,)
+    if newest is None:
+        return
+    published, *what = newest
     # Asked anew where needed: another process may have recorded and published in between.
     if published > newest_id and published > (newest_id := state.value(select(func.max(schema.records.c.id))) or 0):
         if newest_id == 0:
@@ -110,7 +110,7 @@ def _refuse_emptied(state: State, lake: Lake, newest_id: int) -> None:
         if not any(state.value(select(func.count()).select_from(table)) for table in touched) and ran(lake):
             raise missing_state(state.location, lake.folder)
         return
-    if lake.value(f"SELECT 1 FROM {METADATA}.ducklake_data_file LIMIT 1") is not None:
+    if catalog_rows(lake, "SELECT 1 FROM {catalog}ducklake_data_file LIMIT 1"):
         return
     stored = select(schema.files.c.id).where(schema.files.c.rows > 0).limit(1)
     if state.value(stored) is not None and any(path.is_file() for path in lake.tables.rglob("*")):

@@ -126,6 +126,13 @@ def latest(state: State, asset: str) -> Mapping[Key, Record]:
     return state.once(f"ledger of {asset}", lambda: _latest(state, asset))
 
 
+def latest_unlike(state: State, asset: str, result: Result) -> list[Record]:
+    """The newest records of the partitions of an asset, without those whose result is stored as `result` is."""
+    newest = select(func.max(records.c.id)).where(records.c.asset == asset).group_by(records.c.partition)
+    unlike = records.c.id.in_(newest) & (records.c.result != to_json(result))
+    return [_record(row) for row in state.rows(select(records).where(unlike).order_by(records.c.partition))]
+
+
 def latest_of(state: State, asset: str, partition: str) -> Record | None:
     """The newest record of one partition of an asset; None when there is none.
 

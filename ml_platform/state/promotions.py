@@ -169,6 +169,16 @@ def keep(
         return _append(connection, entry)
 
 
+def note(state: State, pipeline: str, *, reason: str, actor: str) -> Promotion:
+    """Record what a person did that changes no champion here, such as promoting a version to another environment."""
+    with state.writing() as connection:
+        log = history(state, pipeline)
+        serving, moment = _serving(log, None), _now_in(state, log)
+        stays = serving.version if serving else None
+        entry = Promotion(0, pipeline, stays, "kept", stays, "", moment, reason, actor, "", state.stamp())
+        return _append(connection, entry)
+
+
 def rollback(
     state: State, pipeline: str, *, why: str, actor: str, to: int | None = None, run_id: str = ""
 ) -> Promotion:

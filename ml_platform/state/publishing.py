@@ -17,9 +17,11 @@ import polars as pl
 from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, Table, select
 from sqlalchemy.types import TypeEngine
 
+from ml_platform.lake.catalog_tables import has_table
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import current, made_again, not_made_again, set_aside_damaged
 from ml_platform.lake.filled_in import plain
+from ml_platform.lake.newest_row import newest_row
 from ml_platform.lake.transaction import Author, Transaction, write
 from ml_platform.naming import literal, quoted
 from ml_platform.spec.canonical import content_key
@@ -133,7 +135,7 @@ def publish(stores: Stores) -> int:
             if target != _PROFILES:  # of which checks compute those that they miss
                 tx.execute(f"DELETE FROM {quoted(schema_name)}.{quoted(table)}")
             made_again(stores.lake, schema_name, table, None)
-        marks = _marks(stores.lake)
+        marks = _marks(stores.lake) if lost else _committed_marks(stores.lake)
         for stream in STREAMS:
             rows = _new(stores.state, stream, marks.get(stream.target, 0))
             if rows.height or stream.target not in marks:
@@ -160,7 +162,7 @@ def _behind(stores: Stores) -> bool:
     """Whether the state has rows that the lake does not have."""
     if _lost(stores.lake):
         return True
-    marks = _marks(stores.lake)
+    marks = _committed_marks(stores.lake)
     if len(marks) < len(STREAMS):
         return True
     newest = [
@@ -182,8 +184,19 @@ def _lost(lake: Lake) -> list[str]:
     return sorted(lost)
 
 
+def _committed_marks(lake: Lake) -> dict[str, int]:
+    """The highest row number of each table of the lake, for the last commit."""
+    marks = dict[str, int]()
+    for stream in STREAMS:
+        schema_name, _, table = stream.target.partition(".")
+        if has_table(lake, schema_name, table):
+            newest = newest_row(lake, schema_name, table, stream.number, ())
+            marks[stream.target] = 0 if newest is None else int(newest[0])
+    return marks
+
+
 def _marks(lake: Lake) -> dict[str, int]:
-    """The highest row number of each existing table of the lake."""
+    """The same for this thread's transaction."""
     present = [stream for stream in STREAMS if lake.has(*stream.target.split("."))]
     if not present:
         return {}
@@ -214,7 +227,7 @@ def _new_reads(state: State, after: int) -> pl.DataFrame:
 
 def publish_reads(stores: Stores, numbers: Sequence[int]) -> None:
     """Append inputs that were recorded after their records had been published (`runtime.lineage_recording`)."""
-    published = _marks(stores.lake).get("lineage.records", 0)
+    published = _committed_marks(stores.lake).get("lineage.records", 0)
     late = [number for number in numbers if number <= published]
     if not late:
         return

@@ -226,6 +226,16 @@ class ComparisonResult(Result):
     through: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class IntegrationResult(Result):
+    """The integration test of a version: its bundle, and whether it passed; None: the machine was too busy to tell."""
+
+    kind: ClassVar[str] = "integration"
+    tested: int = 0
+    bundle: str = ""
+    passed: bool | None = None
+
+
 KINDS[Result.kind] = Result
 
 

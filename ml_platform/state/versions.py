@@ -83,10 +83,15 @@ def versions(state: State, pipeline: str) -> list[Version]:
 
 def version(state: State, pipeline: str, number: int) -> Version:
     """One version. Raises NotFoundError, which lists the existing ones."""
-    row = state.first(select(*_SELECTED).where(table.c.pipeline == pipeline, table.c.version == number))
-    if row is None:
+    there = state.once(f"version {number} of {pipeline}", lambda: _version_of(state, pipeline, number))
+    if there is None:
         raise NotFoundError("version", f"{pipeline}@{number}", [v.name for v in versions(state, pipeline)])
-    return _version(row)
+    return there
+
+
+def _version_of(state: State, pipeline: str, number: int) -> Version | None:
+    row = state.first(select(*_SELECTED).where(table.c.pipeline == pipeline, table.c.version == number))
+    return None if row is None else _version(row)
 
 
 def by_key(state: State, pipeline: str, content_key: str) -> Version | None:

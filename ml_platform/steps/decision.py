@@ -261,5 +261,5 @@ def _since_triggered(ws: Workspace, pipeline: ModelPipeline, partition: str) -> 
 
 def _trained(ws: Workspace, pipeline: ModelPipeline) -> list[str]:
     """The partitions whose decision led to a training, in order."""
-    records = ledger.latest(ws.state, f"{pipeline.name}/decision")
-    return sorted(key for (_, key), record in records.items() if record.result_as(DecisionResult).trains)
+    others = ledger.latest_unlike(ws.state, f"{pipeline.name}/decision", DecisionResult("skipped"))
+    return sorted(record.partition for record in others if record.result_as(DecisionResult).trains)

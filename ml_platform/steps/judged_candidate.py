@@ -51,7 +51,7 @@ def _with_evidence(
     wanted: Collection[Evidence],
     again: BackgroundTraining,
 ) -> Candidate:
-    stored = _training_set(ws, pipeline, version)
+    stored = training_set_of(ws, pipeline, version)
     candidate = stored_candidate(
         ws.blobs, pipeline, stored, version.bundle, version.version, wanted=wanted, threads=ws.settings.threads
     )
@@ -70,8 +70,11 @@ def _with_evidence(
     )
 
 
-def _training_set(ws: Workspace, pipeline: ModelPipeline, version: Version) -> TrainingSet:
-    """The training set that the version was trained on, which need not be the newest of its partition."""
+def training_set_of(ws: Workspace, pipeline: ModelPipeline, version: Version) -> TrainingSet:
+    """The training set that the version was trained on, which need not be the newest of its partition.
+
+    Raises NotFoundError when it is not on record.
+    """
     for record in reversed(ledger.history(ws.state, f"{pipeline.name}/training_set")):
         details = record.result_as(TrainingSetResult).details
         if record.output == version.training_set and details is not None:

@@ -16,7 +16,7 @@ from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.batch import answers
-from ml_platform.serving.online import OnlinePredictor, Prediction
+from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Filling, OnlineStore
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.state.versions import Version
@@ -66,13 +66,32 @@ def replayed(ws: Workspace, version: Version, holdout: pl.DataFrame, count: int)
     with TemporaryDirectory(prefix="ml_platform_replay_") as folder:
         store = SQLiteStore(Path(folder) / "store.sqlite")
         try:
-            _fill(store, touched)
+            fill_touched(store, touched)
             predictor = OnlinePredictor(bundle, version.version, store)
             online = [predictor.predict(example) for example in examples.iter_rows(named=True)]
         finally:
             store.close()
     values = [{**one.features, **one.statuses} for one in online]
-    report = compared(definition, examples, chosen, values, touched.count)
+    scores = [{"score": one.score, "scores": one.scores, "class": one.class_name} for one in online]
+    return comparison(ws, bundle, chosen, examples, values, scores, touched.count)
+
+
+def comparison(
+    ws: Workspace,
+    bundle: bundles.Bundle,
+    chosen: pl.DataFrame,
+    examples: pl.DataFrame,
+    values: Sequence[Mapping[str, Any]],
+    scores: Sequence[Mapping[str, Any]],
+    rows_read: int,
+) -> Replayed:
+    """Compare online answers with the batch.
+
+    chosen: rows of the training set. examples: their own columns, in the order of the answers. values: features and
+    statuses of each answer. scores: its `score`, `scores` and `class`.
+    """
+    definition = OnlinePredictor.definition_of(bundle)
+    report = compared(definition, examples, chosen, values, rows_read)
     batch = answers(chosen, Predictor(bundle, threads=ws.settings.threads))
     on = definition.identity
     theirs = examples.select(on).join(
@@ -82,22 +101,24 @@ def replayed(ws: Workspace, version: Version, holdout: pl.DataFrame, count: int)
         nulls_equal=True,
         maintain_order="left",
     )
-    return Replayed(report, _other_scores(definition, theirs, online))
+    return Replayed(report, _other_scores(definition, theirs, scores))
 
 
-def _fill(store: OnlineStore, touched: TouchedRows) -> None:
+def fill_touched(store: OnlineStore, touched: TouchedRows) -> None:
+    """Fill an online store with these rows."""
     now = datetime.now(UTC)
     for online_pass, values in touched.values:
         name = online_pass.table_name
         store.fill(online_pass.layout.fingerprint, values.items(), Filling(name, 0, None, touched.since.get(name), now))
 
 
-def _other_scores(definition: FeatureDefinition, batch: pl.DataFrame, online: Sequence[Prediction]) -> dict[str, str]:
+def _other_scores(
+    definition: FeatureDefinition, batch: pl.DataFrame, online: Sequence[Mapping[str, Any]]
+) -> dict[str, str]:
     """Example → what the batch and the service gave it, where these are not the same."""
     others = {}
     for row, answer in zip(batch.iter_rows(named=True), online, strict=True):
-        given: dict[str, Any] = {"score": answer.score, "scores": answer.scores, "class": answer.class_name}
-        if any(row[name] != given[name] for name in _SCORE):
+        if any(row[name] != answer[name] for name in _SCORE):
             example = {name: row[name] for name in definition.identity}
-            others[str(example)] = f"{example} has the score {row['score']!r} in batch and {answer.score!r} online"
+            others[str(example)] = f"{example} has the score {row['score']!r} in batch and {answer['score']!r} online"
     return others

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ml_platform.errors import FeatureError, TrainingError
 from ml_platform.features.rowwise import DerivedColumn, derive
@@ -27,6 +26,9 @@ from ml_platform.spec.features import join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tables import Table
 from ml_platform.validation.version_order import PATH, ROW, newest_first
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _EXACT = 2**53  # whole numbers up to it are doubles
 CODE_VERSION = 2  # of which version and which row answers; see `order_version`
@@ -132,6 +134,8 @@ def _write_values(
             f"SELECT * FROM ({rows}) QUALIFY row_number() OVER "
             f"(PARTITION BY {', '.join(map(quoted, on))} ORDER BY {order}) = 1"
         )
+    import pyarrow.parquet as pq
+
     answers = [f"{quoted(column)} AS k{index}" for index, column in enumerate(on)]
     operands = [f"{quoted(column)} AS c{index}" for index, column in enumerate(read)]
     needed = ", ".join([*answers, *operands, "_known_at"])
@@ -167,6 +171,8 @@ def _check_exact(labels: pl.Series, pipeline: str) -> None:
 
 def _frames(lake: Lake, sql: str) -> Iterator[pl.DataFrame]:
     """The result as frames, one at least, so that its types are known."""
+    import pyarrow as pa  # 30 ms, which a plan does without
+
     reader = lake.stream(sql)
     empty = True
     for batch in reader:
@@ -176,7 +182,7 @@ def _frames(lake: Lake, sql: str) -> Iterator[pl.DataFrame]:
         yield _frame(reader.schema.empty_table())
 
 
-def _frame(table: pa.Table) -> pl.DataFrame:
+def _frame(table: "pa.Table") -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ml_platform.errors import TrainingError
 from ml_platform.features.types import type_form, type_of
@@ -19,6 +17,9 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.training.labels import check_labels, labelled, moment_sql, order_version
 from ml_platform.training.parts import PartsSummary, judged_parts
 from ml_platform.training.splits import PARTS, part_sql
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CODE_VERSION = 1  # of how a training set is made; part of its content key (S31)
 ROW_GROUP = 100_000  # rows; fixed, so that equal rows are equal bytes
@@ -151,6 +152,8 @@ def build(
         "_part": pl.String(),
     }
     at, keys = pipeline.examples.at, pipeline.examples.keys
+    import pyarrow.parquet as pq  # 30 ms, which only who makes one needs
+
     part = part_sql(pipeline.split, moment, at, keys)
     order = ", ".join(map(quoted, ([at] if at else []) + list(keys)))
     listed = ", ".join(part + " AS _part" if name == "_part" else quoted(name) for name in schema)
@@ -216,8 +219,10 @@ def _label_type(pipeline: ModelPipeline) -> pl.DataType:
     return {"binary": pl.Boolean(), "multiclass": pl.String(), "regression": pl.Float64()}[pipeline.task]
 
 
-def _row_groups(reader: pa.RecordBatchReader, schema: Mapping[str, pl.DataType]) -> Iterator[pl.DataFrame]:
+def _row_groups(reader: "pa.RecordBatchReader", schema: Mapping[str, pl.DataType]) -> Iterator[pl.DataFrame]:
     """The rows in frames of exactly ROW_GROUP rows, whatever pieces they came in; the last may be short."""
+    import pyarrow as pa
+
     waiting: list[pa.RecordBatch] = []
     rows = 0
     for batch in reader:
@@ -232,7 +237,7 @@ def _row_groups(reader: pa.RecordBatchReader, schema: Mapping[str, pl.DataType])
         yield _frame(pa.Table.from_batches(waiting), schema)
 
 
-def _frame(table: pa.Table, schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
+def _frame(table: "pa.Table", schema: Mapping[str, pl.DataType]) -> pl.DataFrame:
     frame = pl.from_arrow(table)
     assert isinstance(frame, pl.DataFrame)
     return frame.cast(pl.Schema(schema)).rechunk()

@@ -212,7 +212,8 @@ def needed_rows(lake: Lake, table: Table) -> dict[str, pl.DataFrame]:
     """The current rows of the tables that `clean` needs, by name, without the platform's own columns."""
     frames = {}
     needed = [("validated", name) for name in table.needs]
-    file_hashes.check(lake, needed, [one for one in unusable(lake) if (one.schema, one.table) in needed])
+    if needed:
+        file_hashes.check(lake, needed, [one for one in unusable(lake) if (one.schema, one.table) in needed])
     for name in table.needs:
         own = [column for column in lake.columns("validated", name) if not column.startswith("_")]
         listed = ", ".join(quoted(column) for column in own)

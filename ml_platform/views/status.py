@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from ml_platform.lake.data_files import may_hold_rows
-from ml_platform.lake.pruning import rows_of
+from ml_platform.lake.pruning import asked_of
 from ml_platform.naming import quoted
 from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.spec.partitions import WHOLE
@@ -121,16 +121,12 @@ def _champion(ws: Workspace, name: str, end: datetime | None) -> str | None:
 def _realised(ws: Workspace, name: str, metric: str, partitions: list[str]) -> dict[str, float]:
     if not partitions or not may_hold_rows(ws.lake, name, "performance"):
         return {}
-    few = len(partitions) <= _FEW
-    source = rows_of(ws.lake, name, "performance", partitions) if few else f"{quoted(name)}.performance"
     # DuckLake reads its statistics of all files once for each column in a WHERE: 0.1 s each at 10,000 partitions.
     wanted = "sliced_by = '' AND role = 'champion' AND metric = ?"
-    return dict(
-        ws.lake.rows(
-            f"SELECT _partition, arg_max(value, version) FILTER (WHERE {wanted}) FROM {source} GROUP BY _partition",
-            [metric],
-        )
-    )
+    query = f"SELECT _partition, arg_max(value, version) FILTER (WHERE {wanted}) FROM {{rows}} GROUP BY _partition"
+    if len(partitions) <= _FEW:
+        return dict(asked_of(ws.lake, name, "performance", partitions, query, [metric]))
+    return dict(ws.lake.rows(query.format(rows=f"{quoted(name)}.performance"), [metric]))
 
 
 def version_rows(ws: Workspace, pipeline: ModelPipeline | Undeclared) -> list[dict[str, Any]]:

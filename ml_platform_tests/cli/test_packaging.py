@@ -15,6 +15,7 @@ def test_a_champion_becomes_a_wheel_twice_the_same(shared_platform: Path, tmp_pa
     name = f"trip_delay@{facts['version']}"
     again = invoke("package", name, "--format", "wheel", "--to", str(tmp_path / "again"))
     assert f"Packaging {name}: wheel." in again.stderr and facts["sha256"] in again.stdout
+    assert "does not serve" not in again.stderr
     assert [file.read_bytes() for file in (tmp_path / "again").iterdir()] == [path.read_bytes()]
 
 
@@ -28,7 +29,9 @@ def test_what_cannot_be_packaged_is_refused_with_a_remedy(shared_platform: Path,
     _refused("is not a version", 2, "package", "trip_delay", *to)
     _refused("trip_delay@2", 2, "package", "trip_delay@9", *to)
     _refused("churn@champion", 2, "package", "churn@champion", *to)
+    other = invoke("package", "trip_delay@1", "--format", "wheel", "--to", str(tmp_path / "other"))
+    assert "It does not serve: the champion is trip_delay@2." in other.stderr
     file = tmp_path / "file"
     file.touch()
     _refused("--to", 1, "package", "trip_delay@1", "--format", "wheel", "--to", str(file / "in"))
-    assert not list(tmp_path.rglob("*.whl"))
+    assert not list(tmp_path.glob("*.whl"))

@@ -6,8 +6,9 @@ import duckdb
 import polars as pl
 import pytest
 
-from ml_platform.lake import connection
-from ml_platform.lake.connection import METADATA, Lake, load_extensions
+from ml_platform.lake.connection import METADATA, Lake
+from ml_platform.lake.duckdb_start import started
+from ml_platform.lake.extensions import load_extensions
 from ml_platform.lake.transaction import Author, stage, write
 from ml_platform.settings import Settings
 
@@ -97,10 +98,10 @@ def test_deletes_are_still_lost_where_newer_snapshots_are_expired_meanwhile(tmp_
 def test_on_postgresql_the_waits_between_retries_of_a_commit_do_not_grow(tmp_path: Path) -> None:
     # By default each is half as long again as the one before: hours at the thirtieth of the 200 that we allow.
     settings = Settings.model_validate({"data": tmp_path, "catalog": "host=nowhere dbname=lake"})
-    started = connection._start(settings, settings.lake, False, tmp_path / "spill")  # it connects to no server yet
+    duck = started(settings, settings.lake, False, tmp_path / "spill")  # it connects to no server yet
     asked = "SELECT current_setting('ducklake_retry_backoff'), current_setting('ducklake_max_retry_count')"
-    assert started.execute(asked).fetchone() == (1.0, 200)
-    started.close()
+    assert duck.execute(asked).fetchone() == (1.0, 200)
+    duck.close()
 
 
 def test_ducklake_fills_words_of_a_text_in_and_hides_its_rows(lake: Lake) -> None:

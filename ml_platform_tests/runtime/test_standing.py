@@ -352,6 +352,33 @@ def test_a_plan_that_finds_nothing_asks_for_no_key(
     assert asked == []
 
 
+def test_a_plan_of_everything_asks_for_each_key_once_and_again_after_a_change(
+    open_shop: Callable[[str], World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, asked = open_shop("own"), list[tuple[str, str]]()
+    for kind in {type(step) for step in STEPS}:
+        key = kind.key
+        monkeypatch.setattr(
+            kind,
+            "key",
+            lambda self, ws, pipeline, partition, key=key: (
+                asked.append((self.name, partition)),
+                key(self, ws, pipeline, partition),
+            )[1],
+        )
+    planner = Planner(shop.ws, shop.pipeline, STEPS, recompute=True)  # for which nothing stands
+    for _ in range(2):
+        with shop.ws.reading():
+            assert not any(planner._stale(partition) for partition in planner.complete())
+    planner.outdated()
+    assert sorted(asked) == sorted(set(asked)) != []
+    change_rows(shop, 1)
+    asked.clear()
+    with shop.ws.reading():
+        assert any(planner._stale(partition) for partition in planner.complete())
+    assert asked
+
+
 def test_spans_of_older_records_are_added_by_the_next_validation(open_shop: Callable[[str], World]) -> None:
     shop = open_shop("own")
     with shop.ws.state.reading():

@@ -67,6 +67,12 @@ def ready(url: str, code: int = 200, verify: ssl.SSLContext | bool = True) -> No
         time.sleep(0.05)
 
 
+def children(pid: int) -> list[int]:
+    """The worker processes of a service."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(one) for one in listed if "rest.worker" in Path(f"/proc/{one}/cmdline").read_text()]
+
+
 def until(condition: Callable[[], bool]) -> None:
     """Wait for what another thread does."""
     deadline = time.monotonic() + 30

@@ -123,7 +123,7 @@ def test_what_is_no_setting_of_keys_is_a_value_error(text: str) -> None:
         ('{"a": {"key": "sesame", "scopes": ["read"]}}', "16 to 512"),
         ('{"a": {"key": "0123456789 abcdefg", "scopes": ["read"]}}', "without blanks"),
         ('{"a": {"key": "0123456789abcdef", "scopes": []}}', "scopes"),
-        ('{"a": {"key": "0123456789abcdef", "scopes": ["admin"]}}', "predict, read"),
+        ('{"a": {"key": "0123456789abcdef", "scopes": ["admin"]}}', "predict, events, labels, read"),
         ('{"a": {"key": "0123456789abcdef"}}', "JSON object"),
         ('["0123456789abcdef"]', "JSON object"),
         (

@@ -13,8 +13,12 @@ from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.events.keeping import EventKeeper
+from ml_platform.serving.events.tables import tables_with_events
+from ml_platform.serving.events.taking import EventTaker
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.app import create_app
+from ml_platform.serving.rest.event_service import EventService
 from ml_platform.serving.rest.service import Service
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform_tests.conftest import OpenWorld
@@ -30,10 +34,15 @@ def schema(open_world: OpenWorld, february: Path, tmp_path: Path) -> Iterator[sc
     """The description of a service with a champion, over the service itself."""
     world = open_world(february)
     with closing(SQLiteStore(tmp_path / "store.sqlite")) as store:
-        deploy_champion(world.ws, world.pipeline.name, store, None)
+        events = EventService(lambda: {"trip_delay": world.pipeline}, world.settings.events, store, 100_000_000)
+        tables = tables_with_events(world.pipeline)
+        for name in ("drivers", "traffic"):
+            EventTaker(tables[name], world.settings.events, store, 0).close()  # from now on it is filled
+        with EventKeeper(world.settings, tables) as keeper:
+            deploy_champion(world.ws, world.pipeline.name, store, None, keeper)
         service = Service(world.ws.blobs, store, tmp_path / "log", 100_000_000, [world.pipeline.name])
         service.take_up_changes()
-        app = create_app(service, Access({}), started=lambda: None, filling_faults=dict)
+        app = create_app(service, Access({}), started=lambda: None, filling_faults=dict, events=events)
         yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=SENT)
 
 
@@ -41,7 +50,11 @@ def test_every_answer_is_described_and_none_is_a_fault_of_the_service(schema: sc
     results = list(schema.get_all_operations())
     operations = [result.ok() for result in results if isinstance(result, Ok)]
     assert len(operations) == len(results)
-    assert {operation.path for operation in operations} >= {"/v1/pipelines/trip_delay/predict", "/readyz", "/metrics"}
+    assert {operation.path for operation in operations} >= {
+        *(f"/v1/pipelines/trip_delay/{name}" for name in ("predict", "events")),
+        "/readyz",
+        "/metrics",
+    }
     for operation in operations:
         valid = [schemathesis.GenerationMode.POSITIVE]  # a name in a path may be any text
         for mode in schemathesis.GenerationMode if operation.method == "post" else valid:

@@ -23,7 +23,7 @@ from ml_platform.serving.rest.answers import (
 )
 from ml_platform.state import promotions, versions
 from ml_platform_tests.conftest import OpenWorld
-from ml_platform_tests.serving.service import json_rows, ready, served
+from ml_platform_tests.serving.service import children, json_rows, ready, served
 from ml_platform_tests.world import World
 
 JSON = {"content-type": "application/json"}
@@ -187,7 +187,7 @@ def test_a_killed_worker_loses_no_acknowledged_prediction_and_another_one_takes_
             for _ in range(20):
                 response = httpx.post(f"{url}/v1/pipelines/{name}/predict", json={"rows": [row]}, timeout=30)
                 acknowledged.append(response.json()["predictions"][0]["id"])
-            (worker,) = _children(process.pid)
+            (worker,) = children(process.pid)
             os.kill(worker, signal.SIGKILL)
             ready(url)
     trips.declare()
@@ -198,7 +198,7 @@ def test_workers_of_a_killed_supervisor_end_and_give_the_port_back(trips: World)
     data = trips.settings.data
     trips.close()
     with served(data, TRIPS, "--workers", "2") as (url, process):
-        handles = [os.pidfd_open(worker) for worker in _children(process.pid)]
+        handles = [os.pidfd_open(worker) for worker in children(process.pid)]
         process.kill()
         for handle in handles:
             assert select.select([handle], [], [], 40)[0], "A worker outlived its supervisor."
@@ -218,9 +218,3 @@ def test_what_cannot_be_filled_is_said_by_readyz(trips: World) -> None:
     with served(data, TRIPS, ready_with=503) as (url, _):
         answer = httpx.get(f"{url}/readyz").json()
     assert not answer["ready"] and set(answer["faults"]) == {name} and "blob" in answer["faults"][name]
-
-
-def _children(pid: int) -> list[int]:
-    """The worker processes of a service."""
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(one) for one in listed if "rest.worker" in Path(f"/proc/{one}/cmdline").read_text()]

@@ -63,6 +63,17 @@ def test_a_filling_replaces_the_one_before_it_whole(store: OnlineStore) -> None:
     assert Bounds.of(FILLING.bounds.packed()) == FILLING.bounds
 
 
+def test_a_change_replaces_single_values_of_layouts_that_are_filled(store: OnlineStore) -> None:
+    store.fill(ONE, values(1, 2), FILLING)
+    assert store.mark("traffic") == 0
+    changed = {ONE + b"[1]": b"other", ONE + b"[2]": None, ONE + b"[3]": b"new", OTHER + b"[1]": b"nowhere"}
+    store.change(changed, "traffic", 7)
+    assert store.read([ONE + b"[1]", ONE + b"[2]", ONE + b"[3]", OTHER + b"[1]"]) == [b"other", None, b"new", None]
+    assert (store.mark("traffic"), store.mark("drivers")) == (7, 0)
+    store.fill(ONE, values(2), FILLING)
+    assert store.read([ONE + b"[1]", ONE + b"[2]", ONE + b"[3]"]) == [None, b"value 2", None]
+
+
 def test_more_values_than_are_sent_together_are_all_there(store: OnlineStore) -> None:
     store.fill(ONE, values(*range(2_500)), FILLING)
     assert store.read([name for name, _ in values(0, 999, 1_000, 2_499, 2_500)])[-2:] == [b"value 2499", None]

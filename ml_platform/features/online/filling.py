@@ -1,13 +1,15 @@
 """From validated rows to the values of the online store."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 import duckdb
 import numpy as np
 import polars as pl
 
 from ml_platform.features.online.answering import value_name
-from ml_platform.features.online.passes import CLOCK, TIMES, UNTIL, USABLE, OnlinePass
+from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, OnlinePass
+from ml_platform.features.online.rows import Mask, Values
 from ml_platform.features.relations import relation
 from ml_platform.naming import quoted
 
@@ -36,8 +38,7 @@ def online_values(
     for part in range(parts):
         near = f" AND hash({by}) % {parts} = {part}" if parts > 1 else ""
         frame = connection.execute(f"SELECT {columns} FROM {source}{near}").pl()
-        types = [pl.col(name).cast(dtype) for name, dtype in online_pass.table.columns.items() if name in frame.columns]
-        yield from _packed(online_pass, frame.with_columns(types), horizon)
+        yield from packed(online_pass, frame, horizon)
 
 
 def columns_read(online_pass: OnlinePass) -> list[str]:
@@ -47,27 +48,79 @@ def columns_read(online_pass: OnlinePass) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _packed(online_pass: OnlinePass, frame: pl.DataFrame, horizon: int | None) -> Iterator[tuple[bytes, bytes]]:
-    ordered, columns = online_pass.select_rows(frame)
-    if not ordered.height:
-        return
-    times = {name: columns[name].data for name in TIMES}
-    if online_pass.by:
-        counts = ordered.group_by(online_pass.by, maintain_order=True).len(name="_rows")
-        keys = counts.select(online_pass.by).iter_rows()
-        ends = np.cumsum(counts["_rows"].to_numpy()).tolist()
-    else:
-        keys, ends = iter([()]), [ordered.height]
-    start = 0
-    for key, end in zip(keys, ends, strict=True):
+def packed(online_pass: OnlinePass, frame: pl.DataFrame, horizon: int | None = None) -> Iterator[tuple[bytes, bytes]]:
+    """Names and values of a pass for the keys of a frame, which has all their rows in the validated layout.
+
+    horizon: as in `online_values`. A key of which no row can count has no value.
+    """
+    ordered, columns = online_pass.select_rows(_typed(online_pass, frame))
+    for key, start, end in _keys(online_pass, ordered):
         name = value_name(online_pass, key)
         assert name is not None  # `select_rows` leaves out keys with nulls
-        first = int(times[USABLE][start:end].min())
+        first = int(columns[USABLE].data[start:end].min())
         chosen = {column: values.slice(start, end) for column, values in columns.items()}
         if horizon is not None:
-            of_key = {column: chosen[column].data for column in (CLOCK, USABLE, UNTIL)}
-            reachable_rows = np.flatnonzero(online_pass.reachable(of_key, horizon))
+            reachable_rows = np.flatnonzero(_reachable(online_pass, chosen, horizon))
             chosen = {column: values.take(reachable_rows) for column, values in chosen.items()}
-        start = end
         if len(chosen[CLOCK].data):
             yield name, online_pass.layout.pack(len(chosen[CLOCK].data), first, chosen)
+
+
+def appended(
+    online_pass: OnlinePass, frame: pl.DataFrame, read: Callable[[list[bytes]], Sequence[bytes | None]]
+) -> tuple[dict[bytes, bytes], set[bytes]]:
+    """Values with the rows of a frame behind those that they have, and the names of which that is not the order.
+
+    frame: rows of the validated layout that are new. read: the values under names.
+    """
+    ordered, columns = online_pass.select_rows(_typed(online_pass, frame))
+    spans = [(value_name(online_pass, key) or b"", start, end) for key, start, end in _keys(online_pass, ordered)]
+    values: dict[bytes, bytes] = {}
+    out_of_order: set[bytes] = set()
+    for (name, start, end), value in zip(spans, read([name for name, *_ in spans]), strict=True):
+        chosen = {column: values_of.slice(start, end) for column, values_of in columns.items()}
+        if value is None:
+            out_of_order.add(name)
+            continue
+        clock = online_pass.layout.read(value).numbers(CLOCK)
+        if len(clock) and int(chosen[CLOCK].data[0]) <= int(clock[-1]):
+            out_of_order.add(name)
+            continue
+        first = int(chosen[USABLE].data.min())
+        values[name] = online_pass.layout.append(value, end - start, first, chosen)
+    return values, out_of_order
+
+
+def reachable_rows(online_pass: OnlinePass, frame: pl.DataFrame, horizon: int) -> pl.DataFrame:
+    """The rows of a frame, which has all rows of its keys, that `packed` packs; with all columns of the frame."""
+    ordered, columns = online_pass.select_rows(_typed(online_pass, frame))
+    kept = np.zeros(ordered.height, np.bool_)
+    for _, start, end in _keys(online_pass, ordered):
+        kept[start:end] = _reachable(
+            online_pass, {name: columns[name].slice(start, end) for name in (CLOCK, USABLE, UNTIL)}, horizon
+        )
+    return ordered.filter(pl.Series(kept, dtype=pl.Boolean))
+
+
+def _typed(online_pass: OnlinePass, frame: pl.DataFrame) -> pl.DataFrame:
+    return frame.with_columns(
+        pl.col(name).cast(dtype) for name, dtype in online_pass.table.columns.items() if name in frame.columns
+    )
+
+
+def _keys(online_pass: OnlinePass, ordered: pl.DataFrame) -> Iterator[tuple[tuple[Any, ...], int, int]]:
+    """Each join key of ordered rows, with where its rows begin and end."""
+    if not ordered.height:
+        return
+    if not online_pass.by:
+        yield (), 0, ordered.height
+        return
+    counts = ordered.group_by(online_pass.by, maintain_order=True).len(name="_rows")
+    start = 0
+    for key, count in zip(counts.select(online_pass.by).iter_rows(), counts["_rows"].to_list(), strict=True):
+        yield key, start, start + count
+        start += count
+
+
+def _reachable(online_pass: OnlinePass, columns: Mapping[str, Values], horizon: int) -> Mask:
+    return online_pass.reachable({name: columns[name].data for name in (CLOCK, USABLE, UNTIL)}, horizon)

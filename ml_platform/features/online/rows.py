@@ -80,6 +80,14 @@ class Values:
         """Some rows of it."""
         return Values(self.kind, self.data[first:end], None if self.present is None else self.present[first:end])
 
+    def with_more(self, more: "Values") -> "Values":
+        """These values, and after them others of the same kind."""
+        data = [*self.data, *more.data] if self.kind == "text" else np.concatenate([self.data, more.data])
+        if self.present is None and more.present is None:
+            return Values(self.kind, data)
+        masks = [np.ones(len(one.data), np.bool_) if one.present is None else one.present for one in (self, more)]
+        return Values(self.kind, data, np.concatenate(masks))
+
     def take(self, indexes: Integers) -> "Values":
         """The rows at `indexes`, in that order."""
         data = [self.data[index] for index in indexes.tolist()] if self.kind == "text" else self.data[indexes]
@@ -114,6 +122,12 @@ class Layout:
                 packed += np.ascontiguousarray(values.data, _NUMBERS[kind]).tobytes()
             _OFFSETS.pack_into(packed, self._offset_positions[name], presence, data)
         return bytes(packed)
+
+    def append(self, data: bytes, rows: int, first: int, columns: Mapping[str, Values]) -> bytes:
+        """The bytes of the rows of a value with `rows` more behind them. Raises FeatureError as `read` does."""
+        stored = self.read(data)
+        together = {name: stored.values(name).with_more(columns[name]) for name in self.columns}
+        return self.pack(stored.rows + rows, min(first, stored.first) if stored.rows else first, together)
 
     def read(self, data: bytes) -> "StoredRows":
         """The rows of a value. Raises FeatureError for one of another layout."""
@@ -156,6 +170,13 @@ class StoredRows:
         """Which rows have a value; None: all."""
         presence, _ = self.layout.offsets(self._data, name)
         return np.frombuffer(self._data, np.bool_, self.rows, presence) if presence else None
+
+    def values(self, name: str) -> Values:
+        """A column as it is stored."""
+        kind = self.layout.columns[name]
+        if kind == "text":
+            return Values(kind, [self.text(name, index) for index in range(self.rows)], self.present(name))
+        return Values(kind, self.numbers(name), self.present(name))
 
     def value(self, name: str, index: int, dtype: pl.DataType) -> Any:
         """One value as polars would give it to Python."""

@@ -1,9 +1,10 @@
-"""The online store and the deployed service of a pipeline: assets that show what `ml-platform serve` made."""
+"""Assets of serving: the online store and the service that `ml-platform serve` made, and the integration test."""
 
 from collections.abc import Callable
 
 import dagster as dg
 
+from ml_platform.errors import OrderError
 from ml_platform.orchestration.alerting import tell_alerts
 from ml_platform.orchestration.checks import check_specs
 from ml_platform.orchestration.events import materialized
@@ -15,6 +16,8 @@ from ml_platform.runtime.workspace import Outcome, Workspace
 from ml_platform.secret_free_errors import secret_free_errors
 from ml_platform.spec.partitions import WHOLE
 from ml_platform.spec.pipeline import ModelPipeline
+from ml_platform.state.promotions import champion_at
+from ml_platform.steps import integration_test
 from ml_platform.steps.service_checks import (
     SERVICE,
     SERVICE_CHECKS,
@@ -39,8 +42,18 @@ _SERVICE_DESCRIPTION = (
 )
 
 
+_TEST_DESCRIPTION = (
+    "A real service of the champion answers held-out examples over HTTP, on a free port of this machine.\n\n"
+    "`ml-platform promote --to` takes a version to another environment only after this test passed here. Its answers "
+    "are no predictions: they reach no log.\n\n"
+    "**Changes with** the champion's bundle. A bundle that passed is not tested again.\n\n"
+    "**When a check fails:** its description names what differs; latency warns where the machine was busy, and is "
+    "measured again by the next test."
+)
+
+
 def serving_assets(pipeline: ModelPipeline) -> list[dg.AssetsDefinition]:
-    """The assets of the online store and of the service. Any champion can be served, so every pipeline has them."""
+    """The assets of the online store, the service and its test. Any champion can be served: every pipeline has them."""
     tables = [["validated", table.name] for table in pipeline.tables]
     name = pipeline.name
     return [
@@ -62,7 +75,23 @@ def serving_assets(pipeline: ModelPipeline) -> list[dg.AssetsDefinition]:
             _SERVICE_DESCRIPTION,
             lambda ws, run_id: service_outcome(ws, name, run_id),
         ),
+        _asset(
+            pipeline,
+            integration_test.NAME,
+            {"fastapi"},
+            [[name, "champion"]],
+            integration_test.CHECKS,
+            _TEST_DESCRIPTION,
+            lambda ws, run_id: _test_of_champion(ws, pipeline, run_id),
+        ),
     ]
+
+
+def _test_of_champion(ws: Workspace, pipeline: ModelPipeline, run_id: str) -> Outcome:
+    champion = champion_at(ws.state, pipeline.name)
+    if champion is None:
+        raise OrderError(f"{pipeline.name} has no champion to test.", remedy="Materialize its champion first.")
+    return integration_test.integration_test(ws, pipeline, champion, run_id)
 
 
 def _asset(

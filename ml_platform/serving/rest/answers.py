@@ -44,6 +44,16 @@ class OnlinePredictions(Answer):
     predictions: list[OnlinePrediction]
 
 
+class EventsTaken(Answer):
+    """What became of the rows of a request."""
+
+    table: str
+    taken: Annotated[int, Field(ge=0, description="rows that are new, or corrections")]
+    repeated: Annotated[
+        int, Field(ge=0, description="rows that were there already, such as those of a repeated request")
+    ]
+
+
 class StoredPrediction(Score):
     """The newest prediction that the batch made for a key."""
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_platform import __version__
 from ml_platform.errors import ServingError
-from ml_platform.serving.rest import batches, open_inference_routes
+from ml_platform.serving.rest import batches, event_routes, open_inference_routes
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.answers import (
     Alive,
@@ -26,6 +26,8 @@ from ml_platform.serving.rest.answers import (
     StoredPrediction,
 )
 from ml_platform.serving.rest.description import PIPELINE_REFUSALS, PREDICT_REFUSALS, READ_REFUSALS, described, route
+from ml_platform.serving.rest.event_description import describe_events
+from ml_platform.serving.rest.event_service import EventService
 from ml_platform.serving.rest.exchange import RequestRefused, answers_of, as_json, body_of, served_version
 from ml_platform.serving.rest.request_model import to_predict_request
 from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
@@ -35,9 +37,22 @@ _METRICS = route("Figures in Prometheus' text format", None, READ_REFUSALS) | {"
 
 
 def create_app(
-    service: Service, access: Access, *, started: Callable[[], None], filling_faults: Callable[[], Mapping[str, str]]
+    service: Service,
+    access: Access,
+    *,
+    started: Callable[[], None],
+    filling_faults: Callable[[], Mapping[str, str]],
+    events: EventService | None = None,
 ) -> FastAPI:
-    """The application of one worker. `started` is called once it answers; `filling_faults` are the supervisor's."""
+    """The application of one worker.
+
+    Args:
+        service: Answers.
+        access: Who may ask.
+        started: Called once it answers.
+        filling_faults: Those of the supervisor.
+        events: Takes events; without it there is no such route.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -45,6 +60,8 @@ def create_app(
         started()
         yield
         await run_in_threadpool(service.stop)
+        if events is not None:
+            await run_in_threadpool(events.stop)
 
     # No redirects: they would lead a client, and the key that it sends, to whatever Host it named.
     app = FastAPI(title="ml_platform", version=__version__, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
@@ -54,6 +71,8 @@ def create_app(
         return {**filling_faults(), **service.faults}
 
     open_inference_routes.add_routes(app, service, access, all_faults)
+    if events is not None:
+        event_routes.add_routes(app, service, access, events)
 
     @app.get("/readyz", **route("Whether predictions can be asked for", Readiness, {503: Readiness}))
     async def readyz(request: Request) -> Response:
@@ -68,6 +87,8 @@ def create_app(
         access.require(request, "read")
         for name, served in service.served.items():
             service.metrics.prediction_log_bytes.labels(name).set(served.log.backlog)
+        if events is not None:
+            await run_in_threadpool(events.note_backlogs, service.metrics)
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/v1/pipelines", **route("The pipelines that answer", DeployedVersions, READ_REFUSALS))
@@ -125,7 +146,10 @@ def create_app(
     @app.get("/openapi.json", **route("This description", None, READ_REFUSALS))
     async def openapi(request: Request) -> Response:
         access.require(request, "read")
-        return as_json(described(app, service.served.values(), needs_key=access.needs_key))
+        description = described(app, service.served.values(), needs_key=access.needs_key)
+        if events is not None:
+            await run_in_threadpool(describe_events, description, service.served, events)
+        return as_json(description)
 
     return app
 

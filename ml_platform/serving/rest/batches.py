@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from ml_platform.errors import FeatureError, ScoringError, ServingError
 from ml_platform.serving import column_segments
 from ml_platform.serving.batch import key_text
-from ml_platform.serving.json_values import json_value
+from ml_platform.serving.logged_values import json_value
 from ml_platform.serving.online import ManyPredictions, OnlinePredictor
 from ml_platform.serving.rest.arrow_rows import RowsRefused, rows_of
 from ml_platform.serving.rest.description import ARROW

@@ -61,12 +61,12 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
         parts.pop(unused, None)
     for path, operations in document["paths"].items():
         if path.endswith("/infer"):
-            operations["post"]["requestBody"] = _body(InferenceRequest.model_json_schema(ref_template=_PART), parts)
+            operations["post"]["requestBody"] = body_in(InferenceRequest.model_json_schema(ref_template=_PART), parts)
     generic = document["paths"].pop(_PREDICT)["post"]
     for served_version in served:
         name = served_version.deployment.pipeline
         schema = served_version.request.json_schema(ref_template=_PART.replace("{model}", f"{name}_{{model}}"))
-        body = _body(schema, parts, f"{name}_")
+        body = body_in(schema, parts, f"{name}_")
         body["content"][ARROW] = {"schema": {"type": "string", "format": "binary"}}
         post = {key: item for key, item in generic.items() if key != "parameters"}
         post |= {"requestBody": body, "operationId": f"predict_{name}", "summary": f"Predictions of {name}"}
@@ -81,7 +81,7 @@ def described(app: FastAPI, served: Iterable[ServedVersion], *, needs_key: bool)
     return document
 
 
-def _body(schema: dict[str, Any], parts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def body_in(schema: dict[str, Any], parts: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """A request body of that schema, whose definitions go to `parts`."""
     for part, definition in schema.pop("$defs", {}).items():
         parts[f"{prefix}{part}"] = definition

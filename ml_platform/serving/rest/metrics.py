@@ -62,6 +62,16 @@ class Metrics:
             ["pipeline", "code"],
             registry=self.registry,
         )
+        self._events = Counter(
+            "ml_platform_events", "Rows of tables that were posted", ["table", "outcome"], registry=self.registry
+        )
+        self.event_backlog_bytes = Gauge(
+            "ml_platform_event_backlog_bytes",
+            "Bytes of events that are not landed yet",
+            ["table"],
+            multiprocess_mode="mostrecent",
+            registry=self.registry,
+        )
         self.prediction_log_bytes = Gauge(
             "ml_platform_prediction_log_bytes",
             "Bytes of the log not in the lake yet",
@@ -122,6 +132,12 @@ class Metrics:
     def stage(self, pipeline: str, name: str, seconds: float) -> None:
         """Seconds that one stage of a request took."""
         self._of(self._stages, pipeline, name).observe(seconds)
+
+    def events(self, table: str, *, taken: int = 0, repeated: int = 0, refused: int = 0) -> None:
+        """Count the rows of a request by what became of them."""
+        for outcome, rows in (("taken", taken), ("repeated", repeated), ("refused", refused)):
+            if rows:
+                self._of(self._events, table, outcome).inc(rows)
 
     def error(self, pipeline: str, code: int) -> None:
         """Count a request that was refused or failed."""

@@ -19,7 +19,7 @@ from ml_platform.errors import FeatureError, PlatformError, ScoringError, first_
 from ml_platform.features.online.answering import Adjustments
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.batch import key_of
-from ml_platform.serving.json_values import json_value
+from ml_platform.serving.logged_values import json_value
 from ml_platform.serving.online import OnlinePredictor, Prediction
 from ml_platform.serving.online_store import Deployment, ServedStore
 from ml_platform.serving.prediction_log import PredictionLog

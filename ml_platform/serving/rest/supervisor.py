@@ -2,16 +2,18 @@
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from ml_platform import interrupts
 from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.events.keeping import EventKeeper
+from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.filling import newest_validated_record
 from ml_platform.serving.filling_predictions import fill_predictions, newest_record
 from ml_platform.serving.log_mover import move
@@ -23,12 +25,14 @@ from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.metrics_folder import MetricsFolder
 from ml_platform.serving.rest.workers import Workers
+from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
 _WORKER = (sys.executable, "-m", "ml_platform.serving.rest.worker")
 _MOVE_INTERVAL = 10.0  # seconds
+_EVENTS = "events"
 
 
 class Supervisor:
@@ -40,10 +44,19 @@ class Supervisor:
         listener: Where requests arrive. The supervisor closes it.
         workers: How many processes answer.
         report: Hears of deployments and faults, one line each.
+        declared: The pipelines that load, by name: their tables may take events.
+        declared_by: `module:name` of the function that gives them to workers.
     """
 
     def __init__(
-        self, stores: Stores, pipelines: Sequence[str], listener: Listener, workers: int, report: Callable[[str], None]
+        self,
+        stores: Stores,
+        pipelines: Sequence[str],
+        listener: Listener,
+        workers: int,
+        report: Callable[[str], None],
+        declared: Mapping[str, ModelPipeline] = MappingProxyType({}),
+        declared_by: str = "",
     ) -> None:
         self._stores, self._pipelines, self._report = stores, pipelines, report
         self._online = stores.settings.online
@@ -56,6 +69,11 @@ class Supervisor:
         self._last_move = 0.0
         self._listener = listener
         self._metrics = MetricsFolder()
+        served = [declared[name] for name in pipelines if name in declared]
+        self._keeper = EventKeeper(
+            stores.settings, {name: table for one in served for name, table in tables_with_events(one).items()}
+        )
+        self._declared_by = declared_by
         self._workers = Workers(workers, self._command, [listener.socket.fileno()], report)
 
     def __enter__(self) -> Self:
@@ -90,6 +108,7 @@ class Supervisor:
         with ExitStack() as closing:
             closing.callback(self._metrics.close)
             closing.callback(self._store.close)
+            closing.callback(self._keeper.close)
             closing.callback(self._listener.close)
             closing.callback(self._move, stopping=True)
             closing.callback(self._workers.stop)
@@ -120,11 +139,12 @@ class Supervisor:
         champion = champion_at(self._stores.state, name)
         records = self._records(name, champion)
         previous = self._store.deployments().get(name)
-        if self._deployed_marks.get(name) == (champion, records, previous, self._filled()):
+        taking = {table: newest_validated_record(self._stores.state, table) for table in self._keeper.taking}
+        if self._deployed_marks.get(name) == (champion, records, previous, self._filled(), taking):
             return
-        deployment = deploy_champion(self._stores, name, self._store, self._answered_span)
+        deployment = deploy_champion(self._stores, name, self._store, self._answered_span, self._keeper)
         if champion is None or self._fill_predictions(name):
-            self._deployed_marks[name] = (champion, records, deployment, self._filled())
+            self._deployed_marks[name] = (champion, records, deployment, self._filled(), taking)
         if deployment != previous:
             self._report(_deployment_message(name, deployment))
 
@@ -160,6 +180,7 @@ class Supervisor:
 
     def _move(self, *, stopping: bool = False) -> None:
         self._last_move = time.monotonic()
+        self._land_events(stopping=stopping)
         for name in self._pipelines:
             folder = logs_folder(self._online) / name
             try:
@@ -170,6 +191,16 @@ class Supervisor:
                 if not stopping:  # else Ctrl-C arrived long ago
                     interrupts.stop_if_arrived()
                 self._fault(f"log of {name}", error)
+
+    def _land_events(self, *, stopping: bool) -> None:
+        try:
+            self._keeper.catch_up(self._store)
+            self._keeper.land(self._stores.state, all_of_them=stopping)
+            self._faults.pop(_EVENTS, None)
+        except Exception as error:  # of any library: the events stay, and are landed later
+            if not stopping:
+                interrupts.stop_if_arrived()
+            self._fault(_EVENTS, error)
 
     def _fault(self, what: str, error: Exception) -> None:
         """Report a fault once, until it is another one."""
@@ -182,7 +213,7 @@ class Supervisor:
         certificate = self._listener.certificate
         files = [str(certificate.chain), str(certificate.key)] if certificate else ["", ""]
         descriptors = [str(self._listener.socket.fileno()), str(lifeline)]
-        return [*_WORKER, *descriptors, *files, str(self._metrics.path), *self._pipelines]
+        return [*_WORKER, *descriptors, *files, str(self._metrics.path), self._declared_by, *self._pipelines]
 
 
 def _deployment_message(name: str, deployment: Deployment | None) -> str:

@@ -4,8 +4,10 @@ import os
 import socket
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ml_platform.serving.rest import metrics_folder
@@ -14,6 +16,8 @@ from ml_platform.serving.rest.folders import logs_folder
 if TYPE_CHECKING:
     import uvicorn
 
+    from ml_platform.spec.pipeline import ModelPipeline
+
 READY = b"r"  # what a worker sends once it answers
 
 
@@ -21,7 +25,8 @@ def main() -> None:
     """Serve until SIGTERM or the end of the supervisor, then finish the requests that are under way.
 
     The arguments are the file descriptors of the listening socket and of the socket to the supervisor, the files of the
-    TLS certificate and of its key (empty: none), the folder of figures, and the names of the pipelines that answer.
+    TLS certificate and of its key (empty: none), the folder of figures, the function `module:name` that gives the
+    declared pipelines by name, and the names of the pipelines that answer.
     """
     metrics_folder.use(sys.argv[5])
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one row at a time; threads would only wait for one another
@@ -31,6 +36,7 @@ def main() -> None:
     from ml_platform.serving.rest import filling_faults
     from ml_platform.serving.rest.access import Access
     from ml_platform.serving.rest.app import create_app
+    from ml_platform.serving.rest.event_service import EventService
     from ml_platform.serving.rest.server import server_of
     from ml_platform.serving.rest.service import Service
     from ml_platform.settings import Settings
@@ -38,18 +44,27 @@ def main() -> None:
     settings = Settings()
     listening, lifeline = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     store = open_store(settings)
-    logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[6:]
+    logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[7:]
     service = Service(Blobs(settings), store, logs, budget, pipelines)
     certificate, certificate_key = sys.argv[3:5]
+    events = EventService(partial(_declared, sys.argv[6]), settings.events, store, budget)
     app = create_app(
         service,
         Access(settings.api_keys_by_client),
         started=lambda: lifeline.sendall(READY),
         filling_faults=partial(filling_faults.read, settings.online),
+        events=events,
     )
     server = server_of(app, certificate, certificate_key)
     threading.Thread(target=_stop_with_supervisor, args=(lifeline, server), name="supervisor", daemon=True).start()
     server.run(sockets=[listening])
+
+
+def _declared(address: str) -> Mapping[str, "ModelPipeline"]:
+    """The declared pipelines by name. Whoever finds them is no part of what serves them."""
+    module, _, name = address.partition(":")
+    pipelines: Mapping[str, ModelPipeline] = getattr(import_module(module), name)()
+    return pipelines
 
 
 def _stop_with_supervisor(lifeline: socket.socket, server: "uvicorn.Server") -> None:

@@ -4,7 +4,7 @@ import socket
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_platform import interrupts
@@ -45,11 +45,18 @@ class Workers:
         command: Makes the command of a worker from the file descriptor of its end of the lifeline.
         inherited: File descriptors that workers have besides.
         report: Hears of ends, one line each.
+        environment: Variables of the processes; None: those of this one.
     """
 
     def __init__(
-        self, count: int, command: Callable[[int], list[str]], inherited: Sequence[int], report: Callable[[str], None]
+        self,
+        count: int,
+        command: Callable[[int], list[str]],
+        inherited: Sequence[int],
+        report: Callable[[str], None],
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        self._environment = environment
         self._count, self._command, self._inherited, self._report = count, command, tuple(inherited), report
         self._workers: list[_Worker] = []
         self._unready_ends: deque[float] = deque()
@@ -118,5 +125,7 @@ class Workers:
         ours, theirs = socket.socketpair()
         with theirs, interrupts.not_inherited():  # this process ends its workers, after Ctrl-C too
             number = theirs.fileno()
-            process = subprocess.Popen(self._command(number), pass_fds=[*self._inherited, number])  # noqa: S603  # ours
+            process = subprocess.Popen(  # noqa: S603  # ours
+                self._command(number), pass_fds=[*self._inherited, number], env=self._environment
+            )
         return _Worker(process, ours)

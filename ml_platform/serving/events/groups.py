@@ -1,0 +1,85 @@
+"""Groups of events: the rows that land as one file, with one path and one arrival.
+
+The first content of a key is known as declared, whenever it arrived, so such rows share the group that is open. What
+counts from its arrival on, a correction or a row of a table without time, lands with the others of its request.
+"""
+
+import json
+from dataclasses import dataclass
+
+from ml_platform.features.types import type_form
+from ml_platform.serving.events.database import CLOSED, OPEN, EventDatabase
+from ml_platform.serving.events.tables import EventTable
+from ml_platform.sources.event_files import event_file_path
+
+SECONDS = 60.0  # after which an open group is closed
+BYTES = 32_000_000  # from which on it is
+
+
+@dataclass
+class Group:
+    """A group as it is on record. `columns`: name and type of each column, as JSON."""
+
+    number: int
+    path: str
+    arrival: int
+    columns: str
+    rows: int
+    status: str
+
+    def append(self, database: EventDatabase, text: str, rows: int) -> None:
+        """Write encoded rows to the journal, within a transaction."""
+        database.execute("INSERT INTO journal (group_number, rows) VALUES (?, ?)", [self.number, text])
+        database.execute(
+            "UPDATE groups SET rows = rows + ?, bytes = bytes + ?, "
+            "status = CASE WHEN bytes + ? >= ? THEN ? ELSE status END WHERE number = ?",
+            [rows, len(text.encode()), len(text), BYTES, CLOSED, self.number],
+        )
+
+
+def columns_of(table: EventTable) -> str:
+    """The columns of a table's events, as groups note them."""
+    return json.dumps([[name, type_form(dtype, name)] for name, dtype in table.columns.items()])
+
+
+def groups(database: EventDatabase, *statuses: str) -> list[Group]:
+    """The groups of these statuses, oldest first."""
+    listed = ", ".join("?" * len(statuses))
+    sql = f"SELECT number, path, arrival, columns, rows, status FROM groups WHERE status IN ({listed}) ORDER BY number"
+    return [Group(*row) for row in database.rows(sql, statuses)]
+
+
+def open_group(database: EventDatabase, table: EventTable, arrival: int, now: float) -> Group:
+    """The group that is open; a new one that arrives then where none is, or its columns are others."""
+    columns = columns_of(table)
+    for group in groups(database, OPEN):
+        if group.columns == columns:
+            return group
+        close(database)
+    return _begun(database, table, arrival, now, OPEN)
+
+
+def group_of_its_own(database: EventDatabase, table: EventTable, arrival: int, now: float) -> Group:
+    """A group for rows that arrive then."""
+    return _begun(database, table, arrival, now, CLOSED)
+
+
+def close(database: EventDatabase, opened_before: float | None = None) -> None:
+    """Close the open group, if it was opened before then, by `time.time`."""
+    if opened_before is None:
+        database.execute("UPDATE groups SET status = ? WHERE status = ?", [CLOSED, OPEN])
+    else:
+        database.execute(
+            "UPDATE groups SET status = ? WHERE status = ? AND opened_at < ?", [CLOSED, OPEN, opened_before]
+        )
+
+
+def _begun(database: EventDatabase, table: EventTable, arrival: int, now: float, status: str) -> Group:
+    columns = columns_of(table)
+    path = event_file_path(table.name, arrival)
+    database.execute(
+        "INSERT INTO groups (path, arrival, columns, opened_at, rows, bytes, status) VALUES (?, ?, ?, ?, 0, 0, ?)",
+        [path, arrival, columns, now, status],
+    )
+    ((number,),) = database.rows("SELECT max(number) FROM groups")
+    return Group(number, path, arrival, columns, 0, status)

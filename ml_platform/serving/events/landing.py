@@ -1,0 +1,73 @@
+"""Landing events: each group becomes one file of the landing folder, which ingestion reads like any other, once."""
+
+import json
+import time
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+
+from ml_platform.features.types import type_of
+from ml_platform.lake import durable
+from ml_platform.lake.blobs import file_hash
+from ml_platform.lake.disk_faults import explained
+from ml_platform.serving.events.database import CLOSED, LANDED, OPEN, EventDatabase
+from ml_platform.serving.events.encoding import decoded
+from ml_platform.serving.events.groups import SECONDS, Group, close, groups
+from ml_platform.settings import Settings
+from ml_platform.spec.durations import EPOCH
+from ml_platform.state import files as file_records
+from ml_platform.state.database import State
+
+_WAIT = 1.0  # seconds, for who takes events
+
+
+def land_events(state: State, table: str, database: EventDatabase, *, all_of_them: bool = False) -> int:
+    """Land the groups that are whole, and the open one when it is old; how many files.
+
+    A group that a killed process landed is landed again under the same name with the same rows, which changes nothing.
+
+    all_of_them: the open group, too, however old it is.
+    """
+    with database.locked(_WAIT), database.writing():
+        close(database, None if all_of_them else time.time() - SECONDS)
+    waiting = groups(database, CLOSED)  # nobody changes these any more
+    for group in waiting:
+        _land(state, table, group, rows_of(state.settings, database, group))
+        with database.writing():
+            database.execute("UPDATE groups SET status = ? WHERE number = ?", [LANDED, group.number])
+            database.execute("DELETE FROM journal WHERE group_number = ?", [group.number])
+    return len(waiting)
+
+
+def rows_of(settings: Settings, database: EventDatabase, group: Group) -> pl.DataFrame:
+    """The rows of a group, from the journal or where they landed; none where that file is gone."""
+    schema = {name: type_of(form) for name, form in json.loads(group.columns)}
+    if group.status in (OPEN, CLOSED):
+        sql = "SELECT rows FROM journal WHERE group_number = ? ORDER BY number"
+        return decoded([row for (text,) in database.rows(sql, [group.number]) for row in json.loads(text)], schema)
+    file = settings.landing / group.path
+    return pl.read_parquet(file) if file.exists() else pl.DataFrame(schema=schema)
+
+
+def _land(state: State, table: str, group: Group, rows: pl.DataFrame) -> None:
+    target = state.settings.landing / group.path
+    with explained(state.settings.landing):
+        durable.make_folder(target.parent)
+        whole = target.parent / f".{uuid.uuid4().hex}.tmp"
+        try:
+            rows.write_parquet(whole)
+            durable.sync_file(whole)
+            arrival = EPOCH + timedelta(microseconds=group.arrival)
+            file_records.declare_arrivals(state, table, [(group.path, file_hash(whole))], arrival)
+            _put(whole, target)
+        finally:
+            whole.unlink(missing_ok=True)
+        durable.sync_folder(target.parent)
+
+
+def _put(whole: Path, target: Path) -> None:
+    """Give a file its name, unless one of the same bytes has it: a new time of change would have it read again."""
+    if not target.exists() or file_hash(target) != file_hash(whole):
+        whole.replace(target)

@@ -1,0 +1,183 @@
+"""Events (S36): the next prediction has of them what the batch has once they are in the lake."""
+
+import asyncio
+import json
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from ml_platform.errors import ServingError
+from ml_platform.lake import durable
+from ml_platform.pipelines.card_fraud import card_fraud
+from ml_platform.serving.events.labels import LabelEvents
+from ml_platform.serving.events.tables import tables_with_events
+from ml_platform.serving.events.taking import EventsRefused, EventTaker, Taken
+from ml_platform.serving.rest.event_requests import to_event_request
+from ml_platform.serving.rest.event_service import EventService, EventsOfPipeline
+from ml_platform.state.files import versions
+from ml_platform_tests import scenario
+from ml_platform_tests.features.test_properties import bits
+from ml_platform_tests.serving.event_world import BASE, Row, copied, pipeline, reading, visits
+
+
+def same(online: list[Row], batch: list[Row]) -> None:
+    for one, other in zip(online, batch, strict=True):
+        if one:
+            assert {name: bits(value) for name, value in one.items()} == {
+                name: bits(value) for name, value in other.items()
+            }
+
+
+def test_the_next_prediction_sees_an_event_as_the_batch_does_later(events_lake: Path) -> None:
+    with copied(events_lake) as world:
+        assert world.take("readings", [reading(1, "s1", 2, 20.0), reading(2, "s1", 5, 3.5)]).taken == 2
+        assert world.take("clicks", [{"person": 1, "at": BASE - timedelta(hours=1), "page": "b"}]).taken == 1
+        assert world.take("people", [{"person": 1, "name": "Bob", "born": None}]).taken == 1
+        examples = visits(datetime.now(UTC), BASE + timedelta(hours=1), BASE - timedelta(hours=4))
+        seen = world.online(examples)
+        assert [row["people__name"] for row in seen[:4]] == ["Ada", "Bob", "Ada", "Bob"]
+        world.validate()
+        same(seen, world.batch(examples))
+        world.fill()
+        same(world.online(examples), seen)
+        paths = [version.path for version in versions(world.stores.state, "readings")]
+        assert [path for path in paths if path.startswith("_events/readings/")]
+
+
+def test_what_the_batch_would_refuse_is_refused_whole(events_lake: Path) -> None:
+    with copied(events_lake, "quarantine") as world:
+        with pytest.raises(EventsRefused, match="value") as refused:
+            world.take("readings", [reading(1, "s1", 1), reading(2, "s1", 1, 1000.0)])
+        assert refused.value.reasons.keys() == {1}
+        assert world.take("readings", [reading(1, "s1", 1)]).taken == 1
+        assert world.take("readings", [reading(1, "s1", 1)]).repeated == 1
+        with pytest.raises(EventsRefused, match="other content"):
+            world.take("readings", [reading(1, "s1", 2)])
+
+
+def test_what_a_killed_worker_journalled_is_seen_once_another_one_looks(
+    events_lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with copied(events_lake) as world:
+        killed = world.taker("readings")
+        with monkeypatch.context() as context:
+            context.setattr(world.store, "change", Mock(side_effect=SystemExit))
+            with pytest.raises(SystemExit):
+                killed.take([reading(1, "s1", 1, 20.0)])
+        examples = visits(BASE + timedelta(hours=1))
+        assert {row["readings__value"] for row in world.online(examples)} == {None}
+        world.keeper.catch_up(world.store)
+        seen = world.online(examples)
+        assert 20.0 in {row["readings__value"] for row in seen}
+        assert world.take("readings", [reading(1, "s1", 1, 20.0)]).repeated == 1
+        world.validate()
+        same(seen, world.batch(examples))
+
+
+@pytest.mark.parametrize("after", ["sync_file", "make_folder", "sync_folder"])
+def test_a_kill_while_events_land_lands_them_once(
+    events_lake: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    with copied(events_lake) as world:
+        world.take("readings", [reading(1, "s1", 1), reading(2, "s1", 1)])
+        world.take("readings", [reading(1, "s1", 1, 7.0)])
+        with monkeypatch.context() as context:
+            context.setattr(durable, after, Mock(side_effect=SystemExit))
+            with pytest.raises(SystemExit):
+                world.keeper.land(world.stores.state, all_of_them=True)
+        world.validate()
+        assert world.keeper.land(world.stores.state, all_of_them=True) == 0
+        world.validate()
+        standing = world.stores.lake.rows(
+            "SELECT id, value FROM validated.readings WHERE _superseded_at IS NULL AND id > 0 ORDER BY id"
+        )
+        assert standing == [(1, 7.0), (2, 1.0)]
+        assert len(list(world.stores.settings.landing.glob("_events/*/*"))) == 2
+
+
+def test_events_that_cannot_land_are_refused_once_they_take_their_budget(events_lake: Path) -> None:
+    with (
+        copied(events_lake) as world,
+        EventTaker(world.tables["readings"], world.stores.settings.events, world.store, 200) as taker,
+    ):
+        taker.take([reading(1, "s1", 1)])
+        with pytest.raises(ServingError, match="their budget is 200"):
+            taker.take([reading(number, "s1", 1) for number in range(2, 6)])
+        world.keeper.land(world.stores.state, all_of_them=True)
+        assert (taker.backlog, taker.take([reading(2, "s1", 1)]).taken) == (0, 1)
+
+
+def test_a_label_corrects_the_row_of_its_example(events_lake: Path) -> None:
+    with copied(events_lake, of_visits="latest") as world:
+        world.fill()
+        labels = LabelEvents.of(world.pipeline, world.tables)
+        assert (labels.refusal, labels.outcomes) == (None, ("visit", "good"))
+        visit = {"visit": 7, "at": BASE - timedelta(hours=3), "sensor": "s0", "person": 1, "good": None}
+        world.take("visits", [visit])
+        taker = world.taker("visits")
+        assert taker.take_outcomes([{"visit": 7, "good": True}]) == Taken(1, 0)
+        assert taker.take_outcomes([{"visit": 7, "good": True}]) == Taken(0, 1)
+        with pytest.raises(EventsRefused, match="no row has its key"):
+            taker.take_outcomes([{"visit": 8, "good": True}])
+        world.validate()
+        versions_of = "SELECT good, _superseded_at IS NULL FROM validated.visits WHERE visit = 7 ORDER BY _arrival"
+        assert world.stores.lake.rows(versions_of) == [(None, False), (True, True)]
+
+
+def test_a_label_that_would_be_a_conflict_is_refused_with_the_reason() -> None:
+    declared = pipeline()
+    labels = LabelEvents.of(declared, tables_with_events(declared))
+    assert labels.refusal is not None and "on_conflict='quarantine'" in labels.refusal
+
+
+def test_tables_that_take_no_events_say_why() -> None:
+    refreshed = tables_with_events(pipeline(refresh="1d"))["readings"]
+    cleaned = tables_with_events(pipeline(clean=lambda rows: rows))["readings"]
+    assert refreshed.refusal is not None and "refresh='1d'" in refreshed.refusal
+    assert cleaned.refusal is not None and "clean" in cleaned.refusal
+
+
+def test_an_event_of_long_ago_is_refused_and_an_event_of_no_partition_too(events_lake: Path) -> None:
+    with copied(events_lake, span=timedelta(days=1)) as world:
+        world.take("readings", [reading(1, "s1", 1)])
+        world.validate()
+        world.fill()
+        with pytest.raises(EventsRefused, match="events are taken from"):
+            world.take("readings", [reading(2, "s1", 24 * 60)])
+        with pytest.raises(EventsRefused, match="none of the partitions"):
+            world.take("readings", [reading(2, "s1", 24 * 365 * 40)])
+
+
+def test_requests_that_wait_together_are_each_answered_for_themselves(events_lake: Path) -> None:
+    with copied(events_lake, "quarantine") as world:
+        world.fill()
+        service = EventService(dict, world.stores.settings.events, world.store, 1_000_000)
+        table = world.tables["readings"]
+        good = [[reading(10 * number, "s1", 1), reading(10 * number + 1, "s1", 2)] for number in range(8)]
+        awkward = [good[3], [reading(10, "s0", 1)], [reading(90, "s1", 1, 1000.0)]]  # again, a conflict, out of bounds
+
+        async def post(requests: list[list[Row]]) -> list[Taken | BaseException]:
+            return await asyncio.gather(*(service.take(table, rows) for rows in requests), return_exceptions=True)
+
+        assert asyncio.run(post(good)) == [Taken(2, 0)] * 8
+        again, conflict, outside, new = asyncio.run(post([*awkward, [reading(91, "s1", 1)]]))
+        service.stop()
+        assert (again, new) == (Taken(0, 2), Taken(1, 0))
+        assert isinstance(conflict, EventsRefused) and isinstance(outside, EventsRefused)
+        world.validate()
+        assert world.stores.lake.rows("SELECT count(*), sum(id) FROM validated.readings") == [(18, 659)]
+
+
+def test_the_examples_of_the_docs_are_events_and_labels() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "serving.md").read_text()
+    body = re.search(r"/events -H 'content-type: application/json' -d '(.*?)'\n", page, re.DOTALL)
+    adapter = EventsOfPipeline.of(card_fraud).request
+    assert body is not None and adapter is not None
+    assert to_event_request(adapter.validate_json(body[1])).table == "payments"
+    label = re.search(r'\{"rows": \[(\{"trip".*?\})\]\}', page)
+    trips = scenario.trips()
+    assert label is not None
+    assert set(json.loads(label[1])) == set(LabelEvents.of(trips, tables_with_events(trips)).outcomes or ())
