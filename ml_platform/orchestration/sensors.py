@@ -13,7 +13,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 
 # Seconds between ticks, at least: most of what an idle daemon costs. A landed file waits for two data runs until it is
 # scored, a decision for one training.
-_INTERVAL: dict[Job, int] = {"data": 5, "train": 15}
+_INTERVAL: dict[Job, int] = {"data": 6, "train": 30}
 
 
 def sensors_of(

@@ -1,6 +1,6 @@
 """The features step: a partition's examples with every declared feature as known at prediction time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -63,8 +63,9 @@ class FeaturesStep(Step):
     def key(self, ws: Workspace, pipeline: ModelPipeline, partition: str) -> Recipe:
         """From the definition and the validated partitions that can matter."""
         definition, key = ws.state.once(f"definition of {pipeline.name}", lambda: _definition(pipeline))
-        reads = reading.validated(ws, pipeline, definition, *window_of(pipeline, partition))
-        since = reading.available_since(ws, definition) if reads else {}
+        start, end = window_of(pipeline, partition)
+        reads = reading.validated(ws, pipeline, definition, start, end)
+        since = _since_before(end, reading.available_since(ws, definition)) if reads else {}
         version = code_version(pipeline, definition)
         return recipe("features", *version, key, partition, reads, since, libraries("duckdb", "polars"))
 
@@ -89,6 +90,14 @@ class FeaturesStep(Step):
 def relations(ws: Workspace, definition: FeatureDefinition) -> dict[str, str]:
     """The validated rows of each table of the definition, as `offline.compute` reads them."""
     return {name: validated(ws.state, name, keyed=bool(table.key)) for name, table in definition.tables.items()}
+
+
+def _since_before(end: datetime | None, since: Mapping[str, datetime | None]) -> dict[str, datetime | None]:
+    """The dates of S14 that matter to examples before `end`: a later one is the same to them as none."""
+    return {
+        table: moment if moment is not None and (end is None or moment < end) else None
+        for table, moment in since.items()
+    }
 
 
 def _definition(pipeline: ModelPipeline) -> tuple[FeatureDefinition, str]:

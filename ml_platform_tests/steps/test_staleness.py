@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
+from polars.testing import assert_frame_equal
 from sqlalchemy import func, select
 
 from ml_platform import AtLeast, Derived
@@ -186,3 +187,24 @@ def test_a_refused_row_of_a_far_time_completes_no_month_and_is_in_quarantine_S20
     assert plan.complete() == ["2024-01"]
     refused = trips.frame("SELECT rule, _partition FROM quarantine.trips").rows()
     assert refused == [("km|min", "2024-01")]
+
+
+def test_the_first_row_of_another_table_leaves_the_features_of_partitions_before_it_as_they_are_S14(
+    open_world: OpenWorld,
+) -> None:
+    trips = open_world(None)
+    trips.land("drivers", "drivers.csv", scenario.driver_rows())
+    trips.land("traffic", "traffic.csv", scenario.traffic_rows("2024-02"), datetime(2024, 3, 1, tzinfo=UTC))
+    for month in ("2024-01", "2024-02", "2024-03"):
+        over = datetime(2024, int(month[-2:]) + 1, 1, tzinfo=UTC)
+        trips.land("trips", f"trips_{month}.csv", scenario.trip_rows(month), over)
+    trips.run("2024-01")
+    before = trips.records()["trip_delay/features", "2024-01"]
+    made = _made(trips.run("2024-02"))
+    assert "features" in made["2024-02"]
+    assert "2024-01" not in made
+    assert trips.records()["trip_delay/features", "2024-01"] == before
+    stored = "SELECT * FROM trip_delay.features WHERE _partition = '2024-01' ORDER BY ALL"
+    features = trips.frame(stored)
+    trips.step("trip_delay/features", "2024-01")
+    assert_frame_equal(trips.frame(stored), features)
