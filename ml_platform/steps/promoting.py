@@ -11,6 +11,7 @@ from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import database, promotions, verdicts, versions
+from ml_platform.state.objections import objections_of
 from ml_platform.state.versions import Training, Version
 from ml_platform.steps.integration_test import integration_test, passed_test
 
@@ -57,7 +58,7 @@ def objections(source: Workspace, target: Workspace, pipeline: ModelPipeline, ve
     number, state = version.version, source.state
     if _is_same_lake(source, target):
         return [f"{environment_name(target.settings)} has the same lake"]
-    reasons = promotions.missing_or_failed(state, pipeline.name, number, pipeline.required_gates)
+    reasons = [why for why, _ in objections_of(state, pipeline.name, number, pipeline.required_gates)]
     champion = promotions.champion_at(state, pipeline.name)
     reasons += [block.phrase for block in data_blocks(source, pipeline, number, champion)]
     bundle = bundles.load(source.blobs, version.bundle)
