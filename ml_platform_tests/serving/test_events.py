@@ -24,6 +24,8 @@ from ml_platform_tests.serving.event_world import BASE, Row, copied, pipeline, r
 
 
 def same(online: list[Row], batch: list[Row]) -> None:
+    """Whether each online answer is the batch's. What an `at` before the horizon asks for has none."""
+    assert any(online)
     for one, other in zip(online, batch, strict=True):
         if one:
             assert {name: bits(value) for name, value in one.items()} == {
@@ -45,6 +47,29 @@ def test_the_next_prediction_sees_an_event_as_the_batch_does_later(events_lake: 
         same(world.online(examples), seen)
         paths = [version.path for version in versions(world.stores.state, "readings")]
         assert [path for path in paths if path.startswith("_events/readings/")]
+
+
+def test_a_correction_lands_after_the_row_that_it_corrects_however_new_that_is(events_lake: Path) -> None:
+    with copied(events_lake, of_visits="latest") as world:
+        visit = {"visit": 7, "at": BASE - timedelta(hours=3), "sensor": "s0", "person": 1, "good": None}
+        world.take("visits", [visit])
+        world.fill()
+        arrived = datetime.now(UTC)
+        world.taker("visits").take_outcomes([{"visit": 7, "good": True}])
+        world.validate(all_of_them=False)
+        known = "SELECT good, _known_at FROM validated.visits WHERE visit = 7 ORDER BY _arrival"
+        (first, at), (label, known_at) = world.stores.lake.rows(known)
+        assert (first, at, label) == (None, visit["at"], True)
+        assert known_at >= arrived
+
+
+def test_a_first_row_that_no_correction_waits_for_lands_with_those_of_a_minute(events_lake: Path) -> None:
+    with copied(events_lake) as world:
+        world.take("readings", [reading(1, "s1", 1)])
+        assert world.keeper.land(world.stores.state) == 0
+        world.take("readings", [reading(1, "s1", 1, 7.0)])
+        world.take("readings", [reading(2, "s1", 1)])  # comes to the group of the first
+        assert world.keeper.land(world.stores.state) == 2
 
 
 def test_what_the_batch_would_refuse_is_refused_whole(events_lake: Path) -> None:

@@ -65,12 +65,14 @@ def group_of_its_own(database: EventDatabase, table: EventTable, arrival: int, n
 
 
 def close(database: EventDatabase, opened_before: float | None = None) -> None:
-    """Close the open group, if it was opened before then, by `time.time`."""
+    """Close the open group; with a time, by `time.time`, if it was opened before then or a newer group waits to land."""
     if opened_before is None:
         database.execute("UPDATE groups SET status = ? WHERE status = ?", [CLOSED, OPEN])
     else:
         database.execute(
-            "UPDATE groups SET status = ? WHERE status = ? AND opened_at < ?", [CLOSED, OPEN, opened_before]
+            "UPDATE groups SET status = ?1 WHERE status = ?2 "
+            "AND (opened_at < ?3 OR number < (SELECT max(number) FROM groups WHERE status = ?1))",
+            [CLOSED, OPEN, opened_before],
         )
 
 
