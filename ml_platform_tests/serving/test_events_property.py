@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -64,12 +64,20 @@ STEPS = st.lists(
 )
 
 
+CORRECTED = [  # and only the correction is whole
+    ("events", "readings", [reading(1, "s1", 2, 20.0)]),
+    ("events", "readings", [reading(1, "s1", 2, 0.1)]),
+    ("validate some", "", []),
+]
+
+
 @hypothesis_settings(max_examples=tries(EXAMPLES))
 @given(
     steps=STEPS,
     on_conflict=st.sampled_from(["latest", "latest", "quarantine"]),
     span=st.sampled_from([None, timedelta(days=1), timedelta(hours=4)]),
 )
+@example(steps=CORRECTED, on_conflict="latest", span=None)
 def test_after_any_events_the_store_answers_as_the_batch_does_once_they_are_ingested(
     events_lake: Path, steps: list[Any], on_conflict: str, span: timedelta | None
 ) -> None:
@@ -92,7 +100,7 @@ def test_after_any_events_the_store_answers_as_the_batch_does_once_they_are_inge
             moments.append(datetime.now(UTC))
         examples = visits(*moments, BASE + timedelta(hours=2), BASE + timedelta(hours=30))
         seen = world.online(examples)
-        world.keeper.land(world.stores.state, all_of_them=True)
+        world.land_events()
         world.fill()  # over validated rows that lack them
         same(world.online(examples), seen)
         world.validate()
