@@ -173,7 +173,9 @@ class Reproduction(DeclaredGate):
 
 @word
 class Parity(DeclaredGate):
-    """Holdout examples, answered one at a time as a service does, have the features and scores of the batch (S13).
+    """Holdout examples, answered as a service does, have the features and scores of the batch (S13).
+
+    They are answered one at a time, as a request of few rows is, and all together, as one of many rows is.
 
     This gate is always judged.
 
@@ -189,9 +191,7 @@ class Parity(DeclaredGate):
     examples: int = 2_000
     severity: Severity = "block"
 
-    why = (
-        "Examples are answered one at a time, as a service does, and must get the same features and scores to the bit."
-    )
+    why = "Examples are answered as a service does, singly and together, and must get the same bits as in batch."
 
     @property
     def phrase(self) -> str:

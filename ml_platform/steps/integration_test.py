@@ -14,7 +14,7 @@ import polars as pl
 
 from ml_platform.errors import ServingError
 from ml_platform.evaluation.stored import stored_candidate
-from ml_platform.features.parity import TouchedRows, in_order
+from ml_platform.features.parity import TouchedRows, answer_schema, in_order
 from ml_platform.features.replayed_rows import replayed_examples
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
@@ -32,7 +32,7 @@ from ml_platform.state.results import IntegrationResult
 from ml_platform.state.versions import Version
 from ml_platform.steps import features
 from ml_platform.steps.judged_candidate import training_set_of
-from ml_platform.steps.replaying import comparison, fill_touched
+from ml_platform.steps.replaying import OnlineAnswers, comparison, fill_touched
 
 NAME = "integration_test"  # of the asset
 CHECKS = (
@@ -122,10 +122,9 @@ class _Trial:
         if refusals or len(logged) != len(rows):
             parity = _check("parity", False, f"{len(logged):,} of {len(rows):,} examples have an answer to compare.")
             return cls(ready, answers, parity, latency, {})
-        schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
         outputs = [{**json.loads(one["features"]), **json.loads(one["statuses"])} for one in logged]
-        values = logged_frame(outputs, schema).to_dicts()
-        outcome = comparison(ws, bundle, chosen, examples, values, logged, touched.count)
+        over_http = OnlineAnswers("over HTTP", logged_frame(outputs, answer_schema(definition)), logged)
+        outcome = comparison(ws, bundle, chosen, examples, [over_http], touched.count)
         detail = f"{outcome.differing} of {outcome.compared:,} answers differ from the batch. {outcome.detail}"
         parity = _check("parity", outcome.differing == 0 < outcome.compared, detail.strip())
         return cls(ready, answers, parity, latency, {"examples": outcome.compared, "p99 ms of rounds": rounds})

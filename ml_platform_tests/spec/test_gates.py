@@ -109,7 +109,7 @@ GATES: list[tuple[Gate, str, str, str, str]] = [
         "55adca14598d72764ba9e75f98cfe1002c9dc494bfe6c5df304f84c3ef615dd3",
         "parity",
         "2000 examples replayed through the online store give the same bits",
-        "Examples are answered one at a time, as a service does, and must get the same features and scores to the bit.",
+        "Examples are answered as a service does, singly and together, and must get the same bits as in batch.",
     ),
 ]
 

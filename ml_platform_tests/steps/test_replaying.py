@@ -1,5 +1,6 @@
 """The gate Parity: examples of the holdout, answered by the packaged predictor from an online store."""
 
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -9,6 +10,7 @@ import pytest
 from ml_platform.evaluation.candidate import Candidate, Evidence
 from ml_platform.features.online.passes import OnlinePass
 from ml_platform.models.predictor import Predictor
+from ml_platform.serving.online import ManyPredictions, OnlinePredictor
 from ml_platform.state import versions
 from ml_platform.steps.judged_candidate import candidate_of
 from ml_platform.steps.replaying import replayed
@@ -46,7 +48,28 @@ def test_another_value_or_score_than_in_the_batch_is_counted_once_an_example_and
     row = Predictor.score_row
     with patch.object(Predictor, "score_row", lambda self, values: row(self, values) / 2):
         outcome = replayed(trips.ws, version, holdout, 20)
-    assert outcome.differing == 20 and "online" in outcome.detail
+    assert outcome.differing == 20 and "online" in outcome.detail and "answered one at a time from" in outcome.detail
+
+
+def test_other_features_or_scores_of_many_rows_together_are_counted_too(trips: World) -> None:
+    version = versions.version(trips.ws.state, trips.pipeline.name, 1)
+    holdout = candidate(trips).holdout.frame
+    assert "answered one at a time and together from" in replayed(trips.ws, version, holdout, 20).detail
+    predict_many = OnlinePredictor.predict_many
+
+    def with_another_score(predictor: OnlinePredictor, examples: pl.DataFrame) -> ManyPredictions:
+        answers = predict_many(predictor, examples)
+        return replace(answers, answers=answers.answers.with_columns(pl.col("score") / 2))
+
+    def with_another_feature(predictor: OnlinePredictor, examples: pl.DataFrame) -> ManyPredictions:
+        answers = predict_many(predictor, examples)
+        column = next(iter(trips.pipeline.feature_schema))
+        return replace(answers, features=answers.features.with_columns(pl.col(column).shift()))
+
+    for wrong in (with_another_score, with_another_feature):
+        with patch.object(OnlinePredictor, "predict_many", wrong):
+            outcome = replayed(trips.ws, version, holdout, 20)
+        assert outcome.differing > 0 and "answered together from" in outcome.detail
 
 
 def test_a_store_that_lacks_a_row_is_noticed(trips: World) -> None:
