@@ -11,11 +11,15 @@ from ml_platform.evaluation.candidate import Candidate, Evidence
 from ml_platform.features.online.passes import OnlinePass
 from ml_platform.models.predictor import Predictor
 from ml_platform.serving.online import ManyPredictions, OnlinePredictor
+from ml_platform.spec.gates import Parity
 from ml_platform.state import versions
+from ml_platform.state.objections import objections_of
 from ml_platform.steps.judged_candidate import candidate_of
 from ml_platform.steps.replaying import replayed
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
+
+FIRST_DEFAULT = "9728f59b1e4f8472121a075a83ff5a174c13a829da92ef19b3a4b405fbfd33cf"  # the key of `Parity()` in old lakes
 
 
 @pytest.fixture
@@ -82,3 +86,15 @@ def test_a_store_that_lacks_a_row_is_noticed(trips: World) -> None:
 
     with patch.object(OnlinePass, "select_rows", without_some):
         assert replayed(trips.ws, version, holdout, 50).differing > 0
+
+
+def test_a_version_that_was_judged_under_the_default_of_older_code_is_promoted_by_hand(trips: World) -> None:
+    state, name = trips.ws.state, trips.pipeline.name
+    with state.writing() as connection:  # as older lakes have it
+        found = connection.exec_driver_sql(
+            "UPDATE verdicts SET gate_key = ?, gate = '50 examples replayed', rows = 50 WHERE gate_key = ?",
+            (FIRST_DEFAULT, Parity().key),
+        )
+        assert found.rowcount == 1
+    assert objections_of(state, name, 1, trips.pipeline.required_gates) == []
+    assert "train" not in [work.job for work in trips.planned()], "and its verdicts stand"
