@@ -49,13 +49,10 @@ _ROUNDS, _ROUND, _PAUSE = 5, 40, 0.05  # rounds of single rows, with seconds bet
 _BATCH = 100  # rows of the other requests
 
 
-def passed_test(ws: Workspace, pipeline: str, version: Version) -> IntegrationResult | None:
-    """The newest test of the version's bundle; None where it was never tested."""
-    for one in reversed(ledger.history(ws.state, _asset(pipeline))):
-        result = one.result_as(IntegrationResult)
-        if result.bundle == version.bundle and one.content_key == _key(pipeline, version):
-            return result
-    return None
+def newest_test(ws: Workspace, pipeline: str, version: Version) -> IntegrationResult | None:
+    """The outcome of the newest test of the version's bundle; None where it was never tested."""
+    newest = _newest(ws, pipeline, version)
+    return None if newest is None else newest.result_as(IntegrationResult)
 
 
 def integration_test(ws: Workspace, pipeline: ModelPipeline, number: int, run_id: str) -> Outcome:
@@ -65,8 +62,8 @@ def integration_test(ws: Workspace, pipeline: ModelPipeline, number: int, run_id
     """
     version = versions.version(ws.state, pipeline.name, number)
     key = _key(pipeline.name, version)
-    newest = ledger.latest_of(ws.state, _asset(pipeline.name), WHOLE)
-    if newest is not None and newest.content_key == key and newest.result_as(IntegrationResult).passed:
+    newest = _newest(ws, pipeline.name, version)
+    if newest is not None and newest.result_as(IntegrationResult).passed:
         return recorded(ws, newest)
     trial = _Trial.of(ws, pipeline, version)
     checks = (trial.ready, trial.answers, trial.parity, trial.latency.check)
@@ -188,6 +185,12 @@ def _check(name: str, passed: bool, detail: str) -> CheckResult:
 
 def _asset(pipeline: str) -> str:
     return f"{pipeline}/{NAME}"
+
+
+def _newest(ws: Workspace, pipeline: str, version: Version) -> ledger.Record | None:
+    """The newest test of the version's bundle. Other versions may have been tested since."""
+    tests, key = ledger.history(ws.state, _asset(pipeline)), _key(pipeline, version)
+    return next((one for one in reversed(tests) if one.content_key == key), None)
 
 
 def _key(pipeline: str, version: Version) -> str:
