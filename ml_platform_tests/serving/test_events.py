@@ -80,6 +80,28 @@ def test_a_first_row_that_no_correction_waits_for_lands_with_those_of_a_minute(e
         assert world.land_events(all_of_them=False) == 2
 
 
+@pytest.mark.parametrize(
+    ("on_conflict", "are_corrections"), [("latest", False), ("latest", True), ("quarantine", False)]
+)
+def test_the_same_key_in_two_partitions_lands_as_two_rows(
+    events_lake: Path, on_conflict: str, are_corrections: bool
+) -> None:
+    with copied(events_lake, on_conflict, of_visits="latest") as world:
+        if are_corrections:
+            world.take("readings", [reading(4, "s0", 20, 8.0)])
+            world.take("readings", [reading(4, "s0", 1000, 8.0)])
+            world.fill()
+        for value, hours_ago in ((1.0, 20), (2.0, 1000)):
+            assert world.take("readings", [reading(4, "s0", hours_ago, value)]).taken == 1
+        examples = visits(datetime.now(UTC))
+        seen = world.online(examples)
+        world.validate()
+        same(seen, world.batch(examples))
+        current = "SELECT value FROM validated.readings WHERE id = 4 AND _superseded_at IS NULL ORDER BY value"
+        assert world.stores.lake.rows(current) == [(1.0,), (2.0,)]
+        assert world.take("readings", [reading(4, "s0", 20, 1.0), reading(5, "s0", 20)]).repeated == 1
+
+
 def test_what_the_batch_would_refuse_is_refused_whole(events_lake: Path) -> None:
     with copied(events_lake, "quarantine") as world:
         with pytest.raises(EventsRefused, match="value") as refused:
@@ -205,7 +227,9 @@ def test_what_a_label_corrects_is_found_without_reading_all_rows(
 def test_a_file_of_events_as_they_were_kept_before_is_filled_anew(events_lake: Path) -> None:
     with copied(events_lake, of_visits="latest") as world:
         with closing(sqlite3.connect(database_path(world.stores.settings.events, "visits"))) as connection:
-            connection.executescript("DROP TABLE row_partitions; PRAGMA user_version = 1;")
+            connection.executescript(
+                "DROP TABLE row_partitions; ALTER TABLE groups DROP COLUMN partition; PRAGMA user_version = 1;"
+            )
         rows = world.keeper.event_rows("visits")
         assert rows is not None and rows.database.meta()["filled"] == 0
         world.fill()

@@ -14,7 +14,7 @@ from ml_platform.errors import ServingError
 from ml_platform.lake.locking import hold_lock_file
 from ml_platform.private_files import create_private
 
-TABLES_NUMBER = 2
+TABLES_NUMBER = 3
 OPEN, CLOSED, LANDED = (
     "open",
     "closed",
@@ -25,7 +25,8 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value);
 CREATE TABLE layouts (fingerprint BLOB PRIMARY KEY, definition TEXT NOT NULL);
 CREATE TABLE groups (
     number INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, arrival INTEGER NOT NULL, columns TEXT NOT NULL,
-    opened_at REAL NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, status TEXT NOT NULL
+    opened_at REAL NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, status TEXT NOT NULL,
+    partition TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE journal (
     number INTEGER PRIMARY KEY AUTOINCREMENT, group_number INTEGER NOT NULL, rows TEXT NOT NULL
@@ -34,7 +35,11 @@ CREATE INDEX journal_by_group ON journal (group_number, number);
 PRAGMA user_version = {TABLES_NUMBER};
 """
 # Files of the first number have no `row_partitions`: they are filled again, which makes it.
-_UPGRADE = f"UPDATE meta SET value = 0 WHERE name = 'filled'; PRAGMA user_version = {TABLES_NUMBER};"
+_UPGRADE = f"""
+UPDATE meta SET value = 0 WHERE name = 'filled';
+ALTER TABLE groups ADD COLUMN partition TEXT NOT NULL DEFAULT '';
+PRAGMA user_version = {TABLES_NUMBER};
+"""
 _ROWS = """
 id INTEGER PRIMARY KEY, partition TEXT NOT NULL, key BLOB NOT NULL, content BLOB NOT NULL, arrival INTEGER NOT NULL,
 known INTEGER, usable INTEGER, superseded INTEGER, path TEXT NOT NULL, row INTEGER NOT NULL, number INTEGER NOT NULL,

@@ -190,9 +190,12 @@ class EventTaker:
             meta = self._database.meta()
             number = meta["number"] + 1
             arrival = max(since_epoch(datetime.now(UTC)), meta["newest_arrival"] + 1)
-            for indexes, group_for in ((shared, open_group), (own, group_of_its_own)):
-                if not indexes:
-                    continue
+            parts = [
+                (group_for, partition, [index for index in indexes if arriving.partitions[index] == partition])
+                for group_for, indexes in ((open_group, shared), (group_of_its_own, own))
+                for partition in sorted({arriving.partitions[index] for index in indexes})
+            ]
+            for group_for, partition, indexes in parts:
                 text = as_text(encoded(arriving.frame[indexes]))
                 size = len(text.encode())
                 if backlog + size > self._budget:
@@ -201,7 +204,7 @@ class EventTaker:
                         f"{self._budget:,}.",
                         remedy="See why they are not landed, or raise ML_PLATFORM_LOG_BUDGET_BYTES.",
                     )
-                group = group_for(self._database, self.table, arrival, time.time())
+                group = group_for(self._database, self.table, partition, arrival, time.time())
                 places = range(group.rows, group.rows + len(indexes))
                 self._rows.add(arriving, indexes, group.arrival, group.path, places, number)
                 group.append(self._database, text, len(indexes))
