@@ -103,7 +103,9 @@ def test_the_terminal_waits_neither_for_a_run_that_was_killed_nor_for_one_in_the
 ) -> None:
     dead = _run(trips, instance)
     _leave_mark(trips, dead)
-    _run(trips, instance, status=dg.DagsterRunStatus.QUEUED)
+    queued = _run(trips, instance, status=dg.DagsterRunStatus.NOT_STARTED)
+    instance.report_dagster_event(dg.DagsterEvent.job_enqueue(queued), queued.run_id)
+    assert _status(instance, queued) == "QUEUED"
     runner = Runner(find("trip_delay"), trips.settings, lambda asset, partition: None)
     assert not runner.waited_for_others(pytest.fail)
     assert _status(instance, dead) == "FAILURE"

@@ -126,7 +126,10 @@ def create_app(
         answers = await answers_of(
             service, served, body, lambda body: to_predict_request(served.request.validate_json(body)), started
         )
-        return as_json({"predictions": answers})
+        answered = time.perf_counter()
+        response = as_json({"predictions": answers})
+        service.metrics.stage(name, "serialize", time.perf_counter() - answered)
+        return response
 
     app.add_middleware(_ErrorBoundary, service=service, access=access)
 

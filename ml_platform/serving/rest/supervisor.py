@@ -23,12 +23,14 @@ from ml_platform.serving.opening_store import open_store
 from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
+from ml_platform.serving.rest.metrics_folder import MetricsFolder
 from ml_platform.serving.rest.workers import Workers
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
+_WORKER = (sys.executable, "-m", "ml_platform.serving.rest.worker")
 _MOVE_INTERVAL = 10.0  # seconds
 
 
@@ -65,6 +67,7 @@ class Supervisor:
         self._published_faults: dict[str, str] | None = None
         self._last_move = 0.0
         self._listener = listener
+        self._metrics = MetricsFolder()
         tables = {name: tables_with_events(declared[name]) if name in declared else {} for name in pipelines}
         self._event_tables = {name: frozenset(of_pipeline) for name, of_pipeline in tables.items()}
         self._keeper = EventKeeper(
@@ -97,11 +100,13 @@ class Supervisor:
         """
         self._deploy()
         self._workers.restart()
+        self._metrics.keep_alive(self._workers.pids)
         if time.monotonic() - self._last_move >= _MOVE_INTERVAL:
             self._move()
 
     def _close(self) -> None:
         with ExitStack() as closing:
+            closing.callback(self._metrics.close)
             closing.callback(self._store.close)
             closing.callback(self._keeper.close)
             closing.callback(self._listener.close)
@@ -216,15 +221,7 @@ class Supervisor:
         certificate = self._listener.certificate
         files = [str(certificate.chain), str(certificate.key)] if certificate else ["", ""]
         descriptors = [str(self._listener.socket.fileno()), str(lifeline)]
-        return [
-            sys.executable,
-            "-m",
-            "ml_platform.serving.rest.worker",
-            *descriptors,
-            *files,
-            self._declared_by,
-            *self._pipelines,
-        ]
+        return [*_WORKER, *descriptors, *files, str(self._metrics.path), self._declared_by, *self._pipelines]
 
 
 def _deployment_message(name: str, deployment: Deployment | None) -> str:
