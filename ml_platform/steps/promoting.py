@@ -13,7 +13,7 @@ from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import database, promotions, verdicts, versions
 from ml_platform.state.objections import objections_of
 from ml_platform.state.versions import Training, Version
-from ml_platform.steps.integration_test import integration_test, passed_test
+from ml_platform.steps.integration_test import integration_test, newest_test
 
 UNNAMED = "default"  # how an environment without name is called
 
@@ -83,7 +83,7 @@ def promote_to(
     reasons = objections(source, target, pipeline, version)
     if not reasons:
         integration_test(source, pipeline, number, "")
-        result = passed_test(source, name, version)
+        result = newest_test(source, name, version)
         if result is None or not result.passed:
             waits = result is not None and result.passed is None
             outcome = "could not be judged, because the machine is busy" if waits else "failed"

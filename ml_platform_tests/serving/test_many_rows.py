@@ -164,6 +164,7 @@ def segment(folder: Path) -> Path:
             "key": ["7"],
             "version": [1],
             "role": ["champion"],
+            "shadow": [False],
             "score": [0.25],
             "class": ["false"],
             "snapshots": ["{}"],

@@ -11,7 +11,7 @@ from typing import Self
 from ml_platform import interrupts
 from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
-from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.deploying import deploy_challenger, deploy_champion
 from ml_platform.serving.events.keeping import EventKeeper
 from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.filling import newest_validated_record
@@ -26,7 +26,7 @@ from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.metrics_folder import MetricsFolder
 from ml_platform.serving.rest.workers import Workers
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import versions
+from ml_platform.state import challenges, versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
@@ -62,6 +62,7 @@ class Supervisor:
         self._store = open_store(stores.settings)
         self._answered_span = timedelta(days=stores.settings.online_days)
         self._deployed_marks: dict[str, tuple[object, ...]] = {}
+        self._challenger_marks: dict[str, tuple[object, ...]] = {}
         self._tables: dict[tuple[str, int], tuple[str, ...]] = {}  # that a version's features read
         self._faults: dict[str, str] = {}
         self._published_faults: dict[str, str] | None = None
@@ -121,6 +122,13 @@ class Supervisor:
             except Exception as error:  # of any library, such as a full disk: what is deployed answers meanwhile
                 interrupts.stop_if_arrived()
                 self._fault(name, error)
+            challenger = f"challenger of {name}"
+            try:
+                self._deploy_challenger(name)
+                self._faults.pop(challenger, None)
+            except Exception as error:  # likewise: the champion answers without its challenger
+                interrupts.stop_if_arrived()
+                self._fault(challenger, error)
         self._publish_faults()
 
     def _publish_faults(self) -> None:
@@ -149,6 +157,21 @@ class Supervisor:
         if deployment != previous:
             self._report(_deployment_message(name, deployment))
 
+    def _deploy_challenger(self, name: str) -> None:
+        number, previous = challenges.challenger(self._stores.state, name), self._store.deployments("challenger")
+        if number is None and name not in previous:
+            return
+        champion = self._store.deployments().get(name)
+        records = self._records(name, number)
+        taking = {table: newest_validated_record(self._stores.state, table) for table in self._keeper.taking}
+        if self._challenger_marks.get(name) == (number, champion, records, previous.get(name), self._filled(), taking):
+            return
+        deployment = deploy_challenger(self._stores, name, self._store, self._answered_span, self._keeper)
+        self._challenger_marks[name] = (number, champion, records, deployment, self._filled(), taking)
+        if deployment != previous.get(name):
+            shadows = f"{name}@{deployment.version} is the challenger" if deployment else f"{name} has no challenger"
+            self._report(f"{shadows} now.")
+
     def _fill_predictions(self, name: str) -> bool:
         """Store what the batch predicted; whether that went well. Where it fails the champion answers all the same."""
         what = f"stored predictions of {name}"
@@ -165,18 +188,18 @@ class Supervisor:
         """The layouts that the store has: a server may lose them."""
         return frozenset(self._store.fillings())
 
-    def _records(self, name: str, champion: int | None) -> tuple[int, ...]:
-        """The newest records of predictions and of each table that the champion's features read.
+    def _records(self, name: str, number: int | None) -> tuple[int, ...]:
+        """The newest records of predictions and of each table that a version's features read.
 
         While they stand, no other rows are to be filled.
         """
-        if champion is None:
+        if number is None:
             return ()
-        if (name, champion) not in self._tables:
-            version = versions.version(self._stores.state, name, champion)
+        if (name, number) not in self._tables:
+            version = versions.version(self._stores.state, name, number)
             definition = OnlinePredictor.definition_of(bundles.load(self._stores.blobs, version.bundle))
-            self._tables[name, champion] = tuple(definition.tables)
-        tables = (newest_validated_record(self._stores.state, table) for table in self._tables[name, champion])
+            self._tables[name, number] = tuple(definition.tables)
+        tables = (newest_validated_record(self._stores.state, table) for table in self._tables[name, number])
         return (newest_record(self._stores, name), *tables)
 
     def _move(self, *, stopping: bool = False) -> None:
