@@ -100,7 +100,6 @@ class Bounds:
         return cls(horizon, since, snapshot)
 
 
-FINGERPRINT_BYTES = 8  # that every name begins with
 _BOUNDS = Struct("<qqq")
 _ABSENT = -(2**63)
 

@@ -14,8 +14,9 @@ from typing import Any
 import redis
 
 from ml_platform.errors import ServingError, first_line
+from ml_platform.features.online.rows import FINGERPRINT_BYTES
 from ml_platform.redaction import without_secrets
-from ml_platform.serving.online_store import FINGERPRINT_BYTES, Deployment, Filling, OnlineStore, Role
+from ml_platform.serving.online_store import Deployment, Filling, OnlineStore, Role
 
 _PREFIX = (
     "ml_platform:online:2:"  # 2 is the layout of these keys and of `Bounds`: other code never reads them as its own

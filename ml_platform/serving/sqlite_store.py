@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 
 from ml_platform.errors import ServingError
+from ml_platform.features.online.rows import FINGERPRINT_BYTES
 from ml_platform.private_files import create_private
-from ml_platform.serving.online_store import FINGERPRINT_BYTES, Deployment, Filling, Role
+from ml_platform.serving.online_store import Deployment, Filling, Role
 
 # Values stand in a table with rowids: without, SQLite looks for their names among them, and reads take twice as long.
 _TABLES = {

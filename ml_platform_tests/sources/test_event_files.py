@@ -27,7 +27,10 @@ def test_no_pattern_of_another_table_reads_events(tmp_path: Path, pattern: str) 
         file = settings.landing / path
         file.parent.mkdir(parents=True, exist_ok=True)
         pl.DataFrame({"id": [1]}).write_parquet(file)
-    other, events = Table("other", Files(pattern), Numbers), Table("events", Files("events/*.csv"), Numbers)
+    other, events = (
+        Table("other", Files(pattern, format="parquet"), Numbers),
+        Table("events", Files("events/*.csv"), Numbers),
+    )
     assert list(landed(settings, other)) == [own]
     assert event in landed(settings, events)
     assert strays(settings, [other, events]) == []

@@ -8,6 +8,7 @@ from typing import Self
 
 from ml_platform.serving.events.database import EventDatabase
 from ml_platform.serving.events.landing import land_events
+from ml_platform.serving.events.layout_values import LayoutValues
 from ml_platform.serving.events.rows import EventRows
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.events.taking import database_path
@@ -73,7 +74,7 @@ class EventKeeper:
             return
         with rows.database.locked(_WAIT):
             if rows.database.meta().get("filled"):
-                rows.catch_up(store)
+                LayoutValues(rows).catch_up(store)
 
     def land(self, state: State, table: str, *, all_of_them: bool = False) -> int:
         """Land what was taken of one of the `posted` tables (`land_events`); how many files.

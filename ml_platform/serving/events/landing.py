@@ -37,14 +37,14 @@ def land_events(state: State, table: str, database: EventDatabase, *, all_of_the
             close(database, None if all_of_them else time.time() - SECONDS)
         waiting = groups(database, CLOSED)  # nobody changes these any more, and newer ones wait for the next time
     for group in waiting:
-        _land(state, table, group, rows_of(state.settings, database, group))
+        _land(state, table, group, group_rows(state.settings, database, group))
         with database.writing():
             database.execute("UPDATE groups SET status = ? WHERE number = ?", [LANDED, group.number])
             database.execute("DELETE FROM journal WHERE group_number = ?", [group.number])
     return len(waiting)
 
 
-def rows_of(settings: Settings, database: EventDatabase, group: Group) -> pl.DataFrame:
+def group_rows(settings: Settings, database: EventDatabase, group: Group) -> pl.DataFrame:
     """The rows of a group, from the journal or where they landed; none where that file is gone."""
     schema = {name: type_of(form) for name, form in json.loads(group.columns)}
     if group.status in (OPEN, CLOSED):

@@ -12,8 +12,8 @@ import polars as pl
 
 from ml_platform.errors import PlatformError, ServingError
 from ml_platform.serving.events.database import EventDatabase
-from ml_platform.serving.events.encoding import as_text, encoded
 from ml_platform.serving.events.groups import group_of_its_own, open_group
+from ml_platform.serving.events.layout_values import LayoutValues
 from ml_platform.serving.events.rows import Arriving, EventRows
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.online_store import OnlineStore
@@ -68,6 +68,7 @@ class EventTaker:
         # Once the file is there, the supervisor fills it: who posts no events of a table pays nothing for them.
         self._database = EventDatabase(database_path(folder, table.name))
         self._rows = EventRows(table, self._database)
+        self._values = LayoutValues(self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -135,7 +136,7 @@ class EventTaker:
         self._require_filled()
         with self._database.locked(max(0.0, deadline - time.monotonic())):
             self._require_filled()
-            self._rows.catch_up(self._store)
+            self._values.catch_up(self._store)
             yield
 
     def _take(self, judgement: Judged) -> Taken:
@@ -161,7 +162,7 @@ class EventTaker:
         first, corrections = arriving.of_status("first"), arriving.of_status("correction")
         if first or corrections:
             self._write(arriving, first, corrections)
-            self._rows.catch_up(self._store)
+            self._values.catch_up(self._store)
 
     def _merged(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         key = self.table.table.key
@@ -196,7 +197,10 @@ class EventTaker:
                 for partition in sorted({arriving.partitions[index] for index in indexes})
             ]
             for group_for, partition, indexes in parts:
-                text = as_text(encoded(arriving.frame[indexes]))
+                group = group_for(self._database, self.table, partition, arrival, time.time())
+                places = range(group.rows, group.rows + len(indexes))
+                texts = self._rows.add(arriving, indexes, group.arrival, group.path, places, number)
+                text = f"[{','.join(texts)}]"
                 size = len(text.encode())
                 if backlog + size > self._budget:
                     raise ServingError(
@@ -204,9 +208,6 @@ class EventTaker:
                         f"{self._budget:,}.",
                         remedy="See why they are not landed, or raise ML_PLATFORM_LOG_BUDGET_BYTES.",
                     )
-                group = group_for(self._database, self.table, partition, arrival, time.time())
-                places = range(group.rows, group.rows + len(indexes))
-                self._rows.add(arriving, indexes, group.arrival, group.path, places, number)
                 group.append(self._database, text, len(indexes))
                 backlog += size
                 arrival += 1

@@ -226,7 +226,7 @@ class Supervisor:
                     landed = self._keeper.land(self._stores.state, table, all_of_them=stopping)
                     refusal = self._keeper.refusal_of(table)
                     if landed and refusal is not None:
-                        self._report(f"{what}: {landed} files of earlier ones landed, and no more are taken. {refusal}")
+                        self._report(f"{what}: what was taken before has landed, and no more is taken. {refusal}")
                 self._faults.pop(what, None)
             except Exception as error:  # of any library: the events stay, and are landed later
                 if not stopping:
