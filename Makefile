@@ -24,13 +24,31 @@ $(VENV)/installed: requirements.lock pyproject.toml
 demo: install ## Six months of real New York flights become a champion, through Dagster
 	$(BIN)/ml-platform demo --through 2013-06
 
-dev: install ## The Dagster UI on 127.0.0.1:3000, and the reports that its links lead to on 127.0.0.1:3001
+# The reports are on the port after that of the UI. The default of ML_PLATFORM_REPORTS_URL, to which links lead, is so.
+PORT ?= 3000
+REPORTS_PORT = $(shell expr $(PORT) + 1)
+ifneq ($(PORT),3000)
+dev: export ML_PLATFORM_REPORTS_URL := http://127.0.0.1:$(REPORTS_PORT)
+endif
+define PORTS_ARE_FREE
+import socket, sys
+for port in map(int, sys.argv[1:]):
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind(('127.0.0.1', port))
+        except OSError as error:
+            sys.exit(f'Port {port} cannot be used: {error.strerror}. make dev PORT=4000 takes 4000 and 4001.')
+endef
+dev: export PORTS_ARE_FREE := $(PORTS_ARE_FREE)
+dev: install ## The Dagster UI on 127.0.0.1:3000, and the reports that its links lead to on 127.0.0.1:3001; PORT=4000 moves both
 	mkdir -p $(DAGSTER_HOME)
 	@# Both in the background: a shell that waits for a command in the foreground acts on no signal until that ends.
 	@# A shell has what it starts there ignore SIGINT, and Dagster then ignores SIGTERM, too: SIG_DFL undoes that.
+	@$(BIN)/python -c "$$PORTS_ARE_FREE" $(PORT) $(REPORTS_PORT)
 	@$(BIN)/ml-platform reports & reports=$$!; \
 	$(BIN)/python -c 'import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); \
-	  os.execv(sys.argv[1], sys.argv[1:])' $(BIN)/dagster dev --host 127.0.0.1 --port 3000 & dagster=$$!; \
+	  os.execv(sys.argv[1], sys.argv[1:])' $(BIN)/dagster dev --host 127.0.0.1 --port $(PORT) & dagster=$$!; \
 	trap 'kill $$reports 2>/dev/null; wait' EXIT; trap 'exit 130' INT; trap 'kill $$dagster; exit 143' TERM; \
 	wait $$dagster
 

@@ -108,7 +108,8 @@ class PlatformError(Exception):
     def __init__(self, what: str, *, remedy: str = "") -> None:
         self.what = lines(without_secrets(what))
         self.remedy = lines(without_secrets(remedy))
-        super().__init__(f"{self.what} {self.remedy}".strip())
+        between = "\n" if self.what.endswith("^") else " "  # a caret stays alone on its line
+        super().__init__(f"{self.what}{between}{self.remedy}".strip())
 
 
 class DeclarationError(PlatformError):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ml_platform.errors import NotFoundError, did_you_mean, first_line
+from ml_platform.errors import NotFoundError, PlatformError, did_you_mean, first_line
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,12 @@ from ml_platform.errors import NotFoundError, did_you_mean, first_line
 )
 def test_the_first_line_of_an_error_can_stand_in_another_message(error: BaseException, line: str) -> None:
     assert first_line(error) == line
+
+
+def test_a_remedy_stands_on_a_line_of_its_own_below_a_caret() -> None:
+    error = PlatformError('syntax error at "SELEC"\nLINE 1: SELEC 1\n        ^', remedy="Write DuckDB's dialect.")
+    assert str(error).splitlines()[-2:] == ["        ^", "Write DuckDB's dialect."]
+    assert str(PlatformError("It is full.", remedy="Make room.")) == "It is full. Make room."
 
 
 NAMES = st.lists(st.from_regex("[a-z][a-z0-9_]{3,20}", fullmatch=True), min_size=1, max_size=30, unique=True)

@@ -165,6 +165,7 @@ def _explain(draft: "Draft", proof: "Proof", choices: Choices, where: "Destinati
     say("")
     emit_table([{"written": str(path)} for path in (where.declaration, where.tests)])
     say("", "Read it, then:", *(f"  {command}" for command in following))
+    note("A Dagster UI that is open shows it after Lineage → Reload definitions.")
     if draft.parts.first:
         note("--through limits the run to the first months that can be trained. Without it, all months run.")
 

@@ -276,4 +276,11 @@ def _entry(entry: "Promotion") -> dict[str, Any]:
 
 
 def _emit(value: dict[str, Any], *, as_json: bool) -> None:
-    emit_json(value) if as_json else emit_lines(value)
+    if as_json:
+        emit_json(value)
+        return
+    emit_lines({name: _to_the_second(one) if isinstance(one, datetime) else one for name, one in value.items()})
+
+
+def _to_the_second(moment: datetime) -> str:  # one on record, which is in UTC
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

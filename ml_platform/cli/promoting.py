@@ -23,7 +23,7 @@ def promote_to(name: str, number: int | None, environment: str, why: str, *, dry
     from ml_platform.state.publishing import publish
     from ml_platform.state.versions import version as find_version
     from ml_platform.steps import promoting
-    from ml_platform.steps.integration_test import passed_test
+    from ml_platform.steps.integration_test import newest_test
 
     there = opening.declarations()
     pipeline = there.find(name)
@@ -46,7 +46,7 @@ def promote_to(name: str, number: int | None, environment: str, why: str, *, dry
         if dry_run:
             if reasons := promoting.objections(source, target, pipeline, version):
                 raise PromotionRefused(name, number, reasons)
-            result = passed_test(source, name, version)
+            result = newest_test(source, name, version)
             tested = "to be run" if result is None or result.passed is None else "passed" if result.passed else "failed"
             facts |= {"changed": False, "version_there": None, "integration_test": tested}
         else:

@@ -12,6 +12,8 @@ from ml_platform.cli.output import emit_json, note, say
 from ml_platform.errors import LakeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.settings import Settings
     from ml_platform.spec.pipeline import ModelPipeline
@@ -34,15 +36,21 @@ def reports(
     from ml_platform.discovery import pipelines as declared
     from ml_platform.views.report_index import reports as listed
 
-    wanted = [opening.declared(pipeline)] if pipeline else list(declared(opening.settings()).values())
+    settings = opening.settings()
+    one = opening.declared(pipeline) if pipeline else None
+
+    def wanted() -> "list[ModelPipeline]":
+        """Asked for by each page: a pipeline may be added while the server runs."""
+        return [one] if one is not None else list(declared(settings).values())
+
     if as_json:
         workspace = opening.reading()
-        emit_json([row for one in wanted for row in listed(workspace, one)])
+        emit_json([row for each in wanted() for row in listed(workspace, each)])
         return
-    _serve(opening.settings(), wanted, port)
+    _serve(settings, wanted, port)
 
 
-def _serve(settings: "Settings", wanted: "list[ModelPipeline]", port: int | None) -> None:
+def _serve(settings: "Settings", wanted: "Callable[[], list[ModelPipeline]]", port: int | None) -> None:
     from urllib.parse import urlsplit
 
     from ml_platform.cli.report_server import ReportServer
@@ -65,15 +73,16 @@ def _serve(settings: "Settings", wanted: "list[ModelPipeline]", port: int | None
         if rest not in ("", INDEX):
             return None
         if name in ("", INDEX):
-            return overview_page({one.name: (one.description, _listed(one)) for one in wanted})
-        declared = next((one for one in wanted if one.name == name), None)
+            return overview_page({one.name: (one.description, _listed(one)) for one in wanted()})
+        declared = next((one for one in wanted() if one.name == name), None)
         return None if declared is None else index_page(declared, _listed(declared))
 
     if port is None:
         port = urlsplit(settings.reports_url).port or 80
     name = urlsplit(settings.reports_url).hostname
     with ReportServer(settings.reports, page, port, [name] if name else []) as server:
-        where = f"{server.url}/{wanted[0].name}/" if len(wanted) == 1 else f"{server.url}/"
+        shown = wanted()
+        where = f"{server.url}/{shown[0].name}/" if len(shown) == 1 else f"{server.url}/"
         say(f"Reports: {where}")
         note("Press Ctrl-C to stop.")
         try:

@@ -147,7 +147,7 @@ def example(
         return
     wanted = find(name)
     if add(settings, name):
-        note(f"{name} is added: it shows in every command, and in Dagster when the code location is reloaded.")
+        note(f"{name} is added: it shows in every command, and in Dagster after Lineage → Reload definitions.")
     declared = opening.declared(name)
     if through and declared.partitions is None:
         raise typer.BadParameter(f"{name} has no partitions, so --through does not apply")
@@ -193,6 +193,7 @@ def run_pipeline(
 ) -> int:
     """Run stale assets with progress on the terminal. Returns the number of Dagster runs launched.
 
+    Waits for the end of a run that somebody else began of the same assets, and then plans anew.
     `alarms` gets the lines of the alerts that were printed.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -235,22 +236,32 @@ def run_pipeline(
                     note(wanted.title)
                 yield wanted
 
-        for run in divided(pipeline, shown(planner.work(through, only))):
-            if runner is None:
-                from ml_platform.orchestration.runner import Runner
+        def waits(active: str) -> None:
+            note(f"Waiting for another run of the same assets: {active} Ctrl-C ends this command and not that run.")
+            progress.update(task, description="waiting for another run")
 
-                runner = opened.enter_context(
-                    Runner(
-                        pipeline,
-                        settings,
-                        lambda asset, partition: progress.update(
-                            task, description=f"{asset} {'' if partition == 'all' else partition}"
-                        ),
-                        on_alert=tell,
+        waited = True
+        while waited:
+            waited = False
+            for run in divided(pipeline, shown(planner.work(through, only))):
+                if runner is None:
+                    from ml_platform.orchestration.runner import Runner
+
+                    runner = opened.enter_context(
+                        Runner(
+                            pipeline,
+                            settings,
+                            lambda asset, partition: progress.update(
+                                task, description=f"{asset} {'' if partition == 'all' else partition}"
+                            ),
+                            on_alert=tell,
+                        )
                     )
-                )
-            runner.run_all(run)
-            launched += 1
+                waited = runner.waited_for_others(waits)
+                if waited:
+                    break  # the other run may have made what was planned
+                runner.run_all(run)
+                launched += 1
         if not launched:  # a Dagster run does it at its end
             published = publish_again(planner.ws)
     if through is None and only is None:
@@ -275,11 +286,12 @@ def _tell_end(
         note(f"Everything is up to date; nothing was launched ({seconds:.1f} s).")
     if published:
         note(f"Lost rows of lineage and registry were written again: {counted(published, 'row')}.")
-    for awaited in planner.awaited():
-        note(awaited)
+    awaited = dict.fromkeys(planner.awaited())
+    for sentence in awaited:
+        note(sentence)
     if planner.unlearnt():
         tell_outdated(planner)
-    for sentence in (sentence for look in looks for sentence in [*look.problems, *look.remarks]):
+    for sentence in dict.fromkeys(sentence for look in looks for sentence in [*look.problems, *look.remarks]):
         if not was_alarmed(sentence.removeprefix("Refused: "), alarms):
             note(sentence)
     tell_strays(planner.ws.settings, declared)

@@ -1,7 +1,8 @@
 """The model card of a version, its verdicts and its limits, as Markdown."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from ml_platform.escaping import markdown_code, markdown_text
 from ml_platform.evaluation.intervals import Interval
@@ -66,10 +67,10 @@ def model_card(
                 if v.slice == ""
             ),
         ),
-        "Segments": table(
-            ("segment", "metric", "value", "95 % interval", "rows", "outcome"),
+        "Parts of the gates": table(
+            ("gate", "part", "metric", "value", "95 % interval", "rows", "outcome"),
             (
-                (v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v))
+                (v.gate, v.slice, v.metric, _number(v.value), _between(v.low, v.high), v.rows, _outcome(v))
                 for v in verdicts
                 if v.slice
             ),
@@ -80,7 +81,7 @@ def model_card(
         ),
         "Available since": table(("null before", "features"), _by_date(features)),
         "Parameters": table(("parameter", "value"), version.parameters.items()),
-        "Environment": table(("what", "version"), version.environment.items()),
+        "Environment": table(("what", "version"), _versions(version.environment)),
         "Limits": [f"- {limit}" for limit in limits],
     }
     lines = [f"# {version.name}"]
@@ -88,6 +89,12 @@ def model_card(
         if any(body):
             lines += ["", *([f"## {title}"] if title else []), *body]
     return "\n".join(lines) + "\n"
+
+
+def _versions(environment: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """A row for each library, then one for each other part of the environment."""
+    yield from environment.get("libraries", {}).items()
+    yield from ((name, value) for name, value in environment.items() if name != "libraries")
 
 
 def _by_date(features: Mapping[str, datetime | None]) -> list[tuple[str, str]]:

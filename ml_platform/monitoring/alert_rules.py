@@ -150,7 +150,8 @@ def _of_check(output: CheckedOutput, check: CheckResult) -> Alert:
     remedies = {
         "gate": f"It is not promoted. `ml-platform models {version}` shows every verdict.",
         "contract": "Land a corrected file or change the contract, and run again.",
-        "blocked": f"Scoring goes on. Correct the file and run again, or `ml-platform promote {version} --why`.",
+        "blocked": f"Scoring goes on. Correct the file and run again. Where its data are right: "
+        f"`ml-platform promote {version} --why TEXT`.",
         "drift": f"See {output.asset} for the cause; `ml-platform status {pipeline}` shows the decision.",
     }
     return alert(

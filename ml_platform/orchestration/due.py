@@ -12,12 +12,11 @@ import dagster as dg
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform import interrupts
-from ml_platform.discovery import pipelines
 from ml_platform.orchestration import champions, services
+from ml_platform.orchestration.active_runs import active_run
 from ml_platform.orchestration.alive import terminal_works
 from ml_platform.orchestration.earlier_runs import STATE_TAG, WANTED_TAG, GivenUp, earlier_runs
-from ml_platform.orchestration.jobs import PIPELINE_TAG, range_job_name, table_keys
-from ml_platform.orchestration.killed_runs import IN_FLIGHT, end_if_gone, end_if_killed
+from ml_platform.orchestration.jobs import PIPELINE_TAG, range_job_name
 from ml_platform.orchestration.workspaces import reading_workspace_for
 from ml_platform.runtime.measuring_again import REST, rests_until
 from ml_platform.runtime.planner import Work
@@ -35,7 +34,6 @@ from ml_platform.steps.all_steps import planner
 
 REASON_TAG = "ml_platform/reason"  # why it was started, in words
 DECISION_TAG = "ml_platform/decision"  # triggered, skipped or manual
-_LONG = timedelta(minutes=15)  # in flight: worth a look
 # How long an answer stands while no source, commit or partition changes. Dagster's runs tell of no change.
 _UP_TO_DATE = timedelta(minutes=15)  # an output may be damaged, or Dagster's history removed
 _GIVEN_UP = timedelta(minutes=1)  # a person may remove the runs that it was given up for
@@ -164,28 +162,7 @@ def _busy(instance: dg.DagsterInstance, pipeline: ModelPipeline, settings: Setti
     """Which run works on the pipeline now, as a skip reason; empty when there is none."""
     if terminal_works(settings, pipeline.name):
         return f"`ml-platform run {pipeline.name}` is running in a terminal."
-    own = {dg.AssetKey(key) for key in table_keys(pipeline)}
-    for record in instance.get_run_records(dg.RunsFilter(statuses=IN_FLIGHT)):
-        run = record.dagster_run
-        chosen = run.asset_selection or frozenset()
-        other = run.tags.get(PIPELINE_TAG)
-        mine = other == pipeline.name or any(key.path[0] == pipeline.name for key in chosen)
-        touched = chosen & own if chosen else _shares_tables(pipeline, other, settings)
-        if not mine and not touched:
-            end_if_killed(instance, settings, record)  # it would take a place in Dagster's queue for ever
-            continue
-        if end_if_gone(instance, settings, record):
-            continue
-        state = f"{run.job_name} is {run.status.value.lower().replace('_', ' ')} (run {run.run_id})."
-        since = datetime.now(UTC) - record.create_timestamp.replace(tzinfo=UTC)
-        return state if since < _LONG else f"{state} If its process is gone, terminate the run in the UI."
-    return ""
-
-
-def _shares_tables(pipeline: ModelPipeline, other: str | None, settings: Settings) -> bool:
-    """Whether a full run of another pipeline's job ingests tables of this pipeline."""
-    declared = pipelines(settings).get(other or "")
-    return declared is not None and bool({t.name for t in declared.tables} & {t.name for t in pipeline.tables})
+    return active_run(instance, pipeline, settings)
 
 
 def _request(ws: Workspace | None, pipeline: ModelPipeline, work: Work, state: RunState, killed: int) -> dg.RunRequest:

@@ -1,6 +1,7 @@
 """Running a pipeline through Dagster from the terminal: only what is stale, partition by partition (S32)."""
 
 import re
+import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from ml_platform import interrupts
 from ml_platform.discovery import pipelines
 from ml_platform.errors import PlatformError
 from ml_platform.orchestration import range_runs
+from ml_platform.orchestration.active_runs import BEGUN, active_run
 from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.code_location import repository_origin, runs_belong_to
 from ml_platform.orchestration.instances import faults_explained, opened_instance
@@ -30,6 +32,7 @@ from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 
 _OWN_TYPE = re.compile(r"^ml_platform\.[\w.]+: ")  # as Dagster writes the type of an error before its message
+_LOOK_AGAIN = 1.0  # seconds between two looks at the runs of others
 _QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -87,6 +90,21 @@ class Runner:
         opened, self._opened, self._kept = self._opened, None, None
         if opened is not None:
             opened.__exit__(kind, error, at)
+
+    def waited_for_others(self, on_wait: Callable[[str], None]) -> bool:
+        """Wait while another process runs the pipeline or ingests its tables. Returns whether one did.
+
+        `on_wait` gets a sentence about each such run. What was planned before may be made by now: plan again.
+        """
+        waits_for = ""
+        with self._instance() as instance:
+            while active := active_run(instance, self._pipeline, self._settings, BEGUN):
+                if active != waits_for:
+                    on_wait(active)
+                waits_for = active
+                interrupts.stop_if_arrived()
+                time.sleep(_LOOK_AGAIN)
+        return bool(waits_for)
 
     def run(self, job: str, partition: str, only: list[list[str]] | None = None) -> Run:
         """Run the job `data` or `train` for one partition.

@@ -7,7 +7,7 @@ without earlier partitions.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from statistics import median
 
 import polars as pl
@@ -82,31 +82,48 @@ def frozen(history: History) -> list[Finding]:
 
 
 def units(history: History) -> list[Finding]:
-    """The spread of a number column, as a ratio to the usual one. Minutes that became seconds are 60 times wider.
+    """The factor by which a number column is wider than usual. Minutes that became seconds are 60 times wider.
 
-    The spread is the interquartile range. Where that is 0, now or before, it is the range from q01 to q99. That range
-    depends on how often a rare value occurs, so it must differ by 16 times.
+    Another unit multiplies the interquartile range and the range from q01 to q99 by the same factor. A season widens
+    one more than the other, so the factor is the one nearer to 1, and 1 where one grew and the other shrank. Where the
+    interquartile range is 0, now or before, only the range from q01 to q99 counts. That range depends on how often a
+    rare value occurs, so it must then differ by 16 times.
     """
     findings = []
     for now, earlier in _numbers(history):
-        wide, tolerance = _iqr, _SPREAD
+        spreads, tolerance = [_iqr, _range], _SPREAD
         if any(_iqr(c) <= 0 for c in [now, *earlier]):
-            wide, tolerance = _range, _RARE_SPREAD
-        if wide(now) <= 0 or any(wide(c) <= 0 for c in earlier):
+            spreads, tolerance = [_range], _RARE_SPREAD
+        if any(_range(c) <= 0 for c in [now, *earlier]):
             continue
-        spreads = [math.log2(wide(c)) for c in earlier]
-        ratio = math.log2(wide(now)) - median(spreads)
-        allowed = tolerance.of(movements(spreads))
-        times, usual = 2**ratio, 2 ** median(spreads)
+        factors = _factors([[math.log2(spread(c)) for spread in spreads] for c in [*earlier, now]])
+        (ratio, which), allowed = factors[-1], tolerance.of([factor for factor, _ in factors[:-1]])
+        wide = spreads[which]
+        usual = 2 ** median(math.log2(wide(c)) for c in earlier)
+        low, high = usual / 2**allowed, usual * 2**allowed
         description = (
-            f"{now.name}: the spread of {now.values:,} values is {_times(times)} the usual one ({wide(now):,.4g}, "
-            f"before {usual:,.4g}); {_times(2**-allowed)} it to {_times(2**allowed)} it are allowed."
+            f"{now.name}: the spread of {now.values:,} values is {_times(2**ratio)} the usual one ({wide(now):,.4g}, "
+            f"before {usual:,.4g}); {low:,.4g} to {high:,.4g} is allowed."
         )
-        draw = series(f"{now.name}: spread", [wide(c) for c in [*earlier, now]], usual / 2**allowed, usual * 2**allowed)
+        draw = series(f"{now.name}: spread", [wide(c) for c in [*earlier, now]], low, high)
         findings.append(
             Finding(now.name, 2 ** abs(ratio), 2**allowed, f"{usual:,.4g}", f"{wide(now):,.4g}", description, draw)
         )
     return findings
+
+
+def _factors(logs: Sequence[Sequence[float]]) -> list[tuple[float, int]]:
+    """How far each partition's spreads, as log2, are from the medians of those before it, from the second on.
+
+    Of several spreads the one that moved least counts, with its position; 0 where they moved to different sides.
+    """
+    factors = []
+    for i in range(1, len(logs)):
+        moved = [log - median(before[j] for before in logs[:i]) for j, log in enumerate(logs[i])]
+        which = min(range(len(moved)), key=lambda j: abs(moved[j]))
+        same_side = min(moved) >= 0 or max(moved) <= 0
+        factors.append((moved[which] if same_side else 0.0, which))
+    return factors
 
 
 def direction(history: History) -> list[Finding]:
@@ -201,4 +218,4 @@ def _quartiles(column: Column) -> str:
 
 
 def _times(ratio: float) -> str:
-    return f"{ratio:,.1f} times" if ratio >= 1 else f"1/{1 / ratio:,.1f} of"
+    return f"{ratio:,.2g} times" if ratio < 10 else f"{ratio:,.0f} times"

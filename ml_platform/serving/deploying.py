@@ -1,5 +1,6 @@
 """Deploying: a champion answers online once everything that its features need is filled (S27)."""
 
+from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 
 from ml_platform.errors import ServingError
@@ -21,11 +22,12 @@ def deploy_champion(
     store: OnlineStore,
     answered_span: timedelta | None,
     keeper: EventKeeper | None = None,
+    event_tables: Set[str] = frozenset(),
 ) -> Deployment | None:
     """Fill what the champion of a pipeline needs and let it answer; None without a champion, and then none answers.
 
-    answered_span, keeper: see `filling.fill`. A champion that answers already keeps its deployment, over newer values.
-    What neither a deployed version nor the champion before it reads is forgotten.
+    answered_span, keeper, event_tables: see `filling.fill`. A champion that answers already keeps its deployment, over
+    newer values. What neither a deployed version nor the champion before it reads is forgotten.
     """
     champion = champion_at(stores.state, pipeline)
     if champion is None:
@@ -33,7 +35,7 @@ def deploy_champion(
         return None
     version = versions.version(stores.state, pipeline, champion)
     bundle = bundles.load(stores.blobs, version.bundle)
-    fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span, keeper)
+    fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span, keeper, event_tables)
     deployed = store.deployments().get(pipeline)
     if deployed is not None and (deployed.version, deployed.bundle) == (champion, version.bundle):
         return deployed

@@ -189,7 +189,8 @@ class OnlinePredictor:
         return FeatureError(
             f"{where}{self.definition.at} = {at} is before {earliest.isoformat()}, "
             "the earliest moment that the online store answers.",
-            remedy="Ask the predictions of the batch for the past.",
+            remedy="It keeps what the last ML_PLATFORM_ONLINE_DAYS days before the newest row need. `ml-platform sql` "
+            "shows what the batch predicted for earlier moments.",
         )
 
     def _bounded(self, bounds: Sequence[bytes | None]) -> _TableBounds:

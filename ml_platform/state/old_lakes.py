@@ -6,7 +6,6 @@ the process is killed in between, the next opening completes the migration. The 
 """
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
@@ -15,8 +14,10 @@ import polars as pl
 from sqlalchemy import Table, insert, select
 
 from ml_platform.errors import LakeError
+from ml_platform.lake import sqlite_copies
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.locking import hold_lock_file
+from ml_platform.lake.lost_catalog import catalog_file
 from ml_platform.lake.transaction import Author, write
 from ml_platform.naming import quoted
 from ml_platform.private_files import make_private
@@ -102,13 +103,14 @@ def _back_up(lake: Lake, old: set[str]) -> None:
         return
     unfinished = target.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
-    source, copy = sqlite3.connect(lake.folder / "catalog.sqlite"), sqlite3.connect(unfinished)
-    try:
-        with lake.locked("the catalog's backup"):
-            source.backup(copy)
-    finally:
-        source.close()
-        copy.close()
+    catalog = catalog_file(lake.settings)
+    with lake.locked("the catalog's backup"):
+        problem = sqlite_copies.copy({catalog: unfinished})
+    if problem:
+        raise LakeError(
+            f"The catalog {catalog} could not be copied before its lake is migrated: {problem}.",
+            remedy="`ml-platform doctor` says what is damaged. Nothing was changed.",
+        )
     make_private(unfinished)
     unfinished.rename(target)
 

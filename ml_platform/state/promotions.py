@@ -14,10 +14,9 @@ from typing import Literal
 from sqlalchemy import Connection, insert, select
 
 from ml_platform.errors import DataBlocked, GateWaits, NotFoundError, PromotionRefused, RollbackRefused
-from ml_platform.state import verdicts
 from ml_platform.state.database import State
+from ml_platform.state.objections import objections_of
 from ml_platform.state.schema import promotions as table
-from ml_platform.state.verdicts import Verdict
 from ml_platform.state.versions import version as find_version
 
 Action = Literal["promoted", "rolled_back", "kept"]
@@ -133,7 +132,7 @@ def promote(
                     return entry
         if serving is not None and serving.version == version:
             return serving
-        objections = _objections(verdicts.of(state, pipeline, version), required_gates)
+        objections = objections_of(state, pipeline, version, required_gates)
         refusals = [why for why, _ in objections]
         if data_blocks and not by_hand:
             raise DataBlocked(pipeline, version, [*data_blocks, *refusals])
@@ -210,30 +209,6 @@ def rollback(
         now, last, moment = state.stamp(), log[-1].partition, _now_in(state, log)
         entry = Promotion(0, pipeline, target, "rolled_back", standing[-1], last, moment, why, actor, run_id, now)
         return _append(connection, entry)
-
-
-def missing_or_failed(state: State, pipeline: str, version: int, required_gates: Mapping[str, str]) -> list[str]:
-    """Why the verdicts do not allow promotion, one phrase per gate; empty when they do.
-
-    A missing verdict is a failed one; "not judged" does not stand in the way (S24, S26), unless the gate is still to be
-    measured (S40).
-    """
-    return [why for why, _ in _objections(verdicts.of(state, pipeline, version), required_gates)]
-
-
-def _objections(recorded: Sequence[Verdict], required_gates: Mapping[str, str]) -> list[tuple[str, bool]]:
-    """Why each gate does not allow promotion, and whether that is only because it is still to be measured."""
-    objections = []
-    for gate_key, phrase in required_gates.items():
-        mine = [v for v in recorded if v.gate_key == gate_key]
-        if not any(v.slice == "" for v in mine):
-            objections.append((f"there is no verdict on “{phrase}”", False))
-        failed = [v for v in mine if v.passed is False]
-        if failed:
-            outcome = next((v for v in failed if v.slice == ""), failed[0])
-            objections.append((f"“{outcome.gate}” failed: {outcome.detail.rstrip('.')}", False))
-        objections += [(f"“{v.gate}” waits: {v.detail.rstrip('.')}", True) for v in mine if v.waits]
-    return objections
 
 
 def changes(log: list[Promotion]) -> list[Promotion]:

@@ -231,7 +231,7 @@ class IntegrationResult(Result):
     """The integration test of a version: its bundle, and whether it passed; None: the machine was too busy to tell."""
 
     kind: ClassVar[str] = "integration"
-    tested: int = 0
+    tested_version: int = 0
     bundle: str = ""
     passed: bool | None = None
 

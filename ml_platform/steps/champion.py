@@ -44,10 +44,10 @@ class ChampionStep(Step):
     alerts = "blocked"
     is_served = True
     advice = (
-        "*blocked*: a failed check stands on its data. Correct the file and run again, or "
-        "`ml-platform promote PIPELINE@N --why`. *waiting*: a gate is measured again by the next run. "
-        "`ml-platform models PIPELINE --history` lists who changed the champion and why. `ml-platform rollback` "
-        "makes an earlier one serve again."
+        "*blocked*: a failed check stands on its data. Correct the file and run again. Where its "
+        "data are right: `ml-platform promote PIPELINE@N --why TEXT`. *waiting*: a gate is measured again by the "
+        "next run. `ml-platform models PIPELINE --history` lists who changed the champion and why. "
+        "`ml-platform rollback` makes an earlier one serve again."
     )
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:

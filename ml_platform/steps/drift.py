@@ -12,7 +12,7 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.models.bundle import Bundle
 from ml_platform.monitoring.calendar import calendar_columns
-from ml_platform.monitoring.drift import CALENDAR, ColumnDrift, arrays, compared, weighted
+from ml_platform.monitoring.drift import CALENDAR, CAP, ColumnDrift, arrays, compared, weighted
 from ml_platform.monitoring.drift_checks import check_names, run_checks
 from ml_platform.monitoring.drift_rules import alarming
 from ml_platform.monitoring.population import Population
@@ -236,6 +236,7 @@ def _display(
                 "psi": round(float(psi), 3),
                 "distance": by_name[name].distance,
                 "importance": round(float(share), 3),
+                "importance × psi": round(float(share) * min(float(psi), CAP), 3),  # the order
             }
             for name, psi, share in zip(names, moved, shares, strict=True)
         ],

@@ -11,8 +11,9 @@ from ml_platform.runtime.workspace import Workspace
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import database, promotions, verdicts, versions
+from ml_platform.state.objections import objections_of
 from ml_platform.state.versions import Training, Version
-from ml_platform.steps.integration_test import integration_test, passed_test
+from ml_platform.steps.integration_test import integration_test, newest_test
 
 UNNAMED = "default"  # how an environment without name is called
 
@@ -57,7 +58,7 @@ def objections(source: Workspace, target: Workspace, pipeline: ModelPipeline, ve
     number, state = version.version, source.state
     if _is_same_lake(source, target):
         return [f"{environment_name(target.settings)} has the same lake"]
-    reasons = promotions.missing_or_failed(state, pipeline.name, number, pipeline.required_gates)
+    reasons = [why for why, _ in objections_of(state, pipeline.name, number, pipeline.required_gates)]
     champion = promotions.champion_at(state, pipeline.name)
     reasons += [block.phrase for block in data_blocks(source, pipeline, number, champion)]
     bundle = bundles.load(source.blobs, version.bundle)
@@ -82,7 +83,7 @@ def promote_to(
     reasons = objections(source, target, pipeline, version)
     if not reasons:
         integration_test(source, pipeline, number, "")
-        result = passed_test(source, name, version)
+        result = newest_test(source, name, version)
         if result is None or not result.passed:
             waits = result is not None and result.passed is None
             outcome = "could not be judged, because the machine is busy" if waits else "failed"

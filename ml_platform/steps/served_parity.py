@@ -21,7 +21,7 @@ from ml_platform.state.results import ComparisonResult
 
 PARITY_CHECK = "parity"
 PARITY_DESCRIPTION = "What the service answered has the features and scores that the lake gives for the same rows."
-CODE_VERSION = 1  # of how answers are compared
+_COMPARISON_NUMBER = 1  # of how answers are compared
 _REST = timedelta(hours=1)  # between comparisons that nobody asked for
 _START = ("0001-01-01T00:00:00+00:00", "")
 
@@ -54,7 +54,7 @@ def compare_served(ws: Workspace, pipeline: str, run_id: str) -> Outcome:
     comparison = compare(ws, pipeline, rows.reverse())
     counts = {name: value for name, value in asdict(comparison).items() if name != "differences"}
     result = ComparisonResult(**counts, left_out=left_out, through=newest)
-    key = content_key("log comparison", CODE_VERSION, pipeline, since, newest)
+    key = content_key("log comparison", _COMPARISON_NUMBER, pipeline, since, newest)
     display = {**{name.replace("_", " "): value for name, value in counts.items()}, "left out": left_out}
     outcome = Outcome(
         comparison.compared, result=result, display=display, checks=(_check(comparison),), content_key=key

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from ml_platform.monitoring.alert_rules import of_clock
 from ml_platform.monitoring.delivery import deliveries
+from ml_platform.naming import counted
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.alerts import PLATFORM, Alert, latest_of, open_alerts
 from ml_platform.state.database import State
@@ -29,12 +30,22 @@ def given_up(state: State, pipeline: str) -> list[Alert]:
 
 
 def standing_alerts(state: State, pipelines: Sequence[ModelPipeline]) -> Iterator[Finding]:
-    """A finding for each open alert, but for those that other checks tell: of data, and of a newest candidate."""
+    """A finding for each open alert, but for those that other checks tell: of data, and of a newest candidate.
+
+    Of several about the same part of one asset, in other partitions or versions, the newest tells how many there are.
+    """
     of_candidates = candidate_alerts(state, pipelines)
     items = [item for item in open_alerts(state) if item.kind not in _SEEN and item.alert_id not in of_candidates]
+    alike: dict[tuple[str, ...], list[Alert]] = {}
     for item in items:
-        remedy = f"{item.text} `ml-platform alerts resolve {item.alert_id} --why TEXT` closes it."
-        yield Finding("open alert", "bad" if item.severity == "error" else "warn", item.title, remedy)
+        alike.setdefault((item.severity, item.kind, item.asset, item.about), []).append(item)
+    for newest, *older in alike.values():
+        detail = newest.title
+        remedy = f"{newest.text} `ml-platform alerts resolve {newest.alert_id} --why TEXT` closes it."
+        if older:
+            detail += f", and {counted(len(older), 'older one', 'older ones')} of the same cause"
+            remedy += " `ml-platform alerts --open` lists the older ones."
+        yield Finding("open alert", "bad" if newest.severity == "error" else "warn", detail, remedy)
     if not items:
         yield Finding("open alert", "ok", "none")
 

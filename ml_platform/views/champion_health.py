@@ -84,7 +84,7 @@ def _alerts_about(state: State, name: str, record: ledger.Record, result: Champi
 
 _REMEDIES: Mapping[ChampionOutcome, str] = {
     "kept": "`ml-platform models {name}` shows every verdict.",
-    "blocked": "Correct the file and run again, or `ml-platform promote {name} --why TEXT`.",
+    "blocked": "Correct the file and run again. Where its data are right: `ml-platform promote {name} --why TEXT`.",
     "waiting": "The next run measures it again, or `ml-platform rejudge {name}`.",
 }
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from contextlib import closing
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def test_a_person_passes_over_a_failed_check_and_the_log_keeps_it_S37(platform: 
         assert rows is not None
         about = ("trips", "2024-02", rows.content_key, "units", "error", False, 9.0, 4.0, "km spreads 9 times as wide.")
         checks.add(state, "trips", [CheckRow(*about)])
-    invoke_json("rollback", "trip_delay", "--why", "to try it")
+    shown = " ".join(invoke("rollback", "trip_delay", "--why", "to try it").stdout.split())
+    assert re.search(r"recorded at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", shown)
     answer = invoke("promote", "trip_delay@2", "--why", "miles since February", "--json")
     entry = json.loads(answer.stdout)
     passed_over = "blocked by data: units of trips 2024-02 failed: km spreads 9 times as wide"

@@ -127,7 +127,7 @@ def test_in_production_the_version_is_shown_rolled_back_in_a_second_and_served(
 def count_as_tested(monkeypatch: pytest.MonkeyPatch, *, passed: bool | None) -> None:
     """Take the integration test, which takes seconds, to have had that outcome."""
     monkeypatch.setattr(promoting, "integration_test", lambda *_: None)
-    monkeypatch.setattr(promoting, "passed_test", lambda *_: IntegrationResult(1, "", passed))
+    monkeypatch.setattr(promoting, "newest_test", lambda *_: IntegrationResult(1, "", passed))
 
 
 def test_a_version_whose_test_failed_or_whose_data_a_check_refused_stays(

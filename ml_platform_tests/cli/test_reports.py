@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_platform import shipped
 from ml_platform.cli.report_server import ReportServer
 from ml_platform.errors import PlatformError
 from ml_platform.escaping import NO_SCRIPT, page_policy, with_policy
@@ -172,6 +173,27 @@ def test_it_serves_until_ctrl_c_and_ends_cleanly(reported: Path) -> None:
     os.kill(serving.process.pid, signal.SIGINT)
     code, _, err = serving.end()
     assert (code, "Traceback" in err) == (0, False)
+
+
+def test_a_pipeline_that_is_added_while_it_serves_has_a_page(
+    data_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ML_PLATFORM_PIPELINES")
+    serving = start_command("reports", "--port", "0")
+    assert serving.process.stdout is not None
+    port = int(serving.process.stdout.readline().strip().rstrip("/").rsplit(":", 1)[1].split("/")[0])
+    statuses = []
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+        for before in (lambda: None, lambda: shipped.add(Settings(), "bike_rentals")):
+            before()
+            connection.request("GET", "/bike_rentals/")
+            response = connection.getresponse()
+            response.read()
+            statuses.append(response.status)
+        connection.request("GET", "/")
+        assert "bike_rentals" in connection.getresponse().read().decode()
+    os.kill(serving.process.pid, signal.SIGINT)
+    assert (statuses, serving.end()[0]) == ([404, 200], 0)
 
 
 def test_an_unknown_pipeline_and_a_missing_lake_are_sentences(data_folder: Path) -> None:

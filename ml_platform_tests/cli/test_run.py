@@ -4,15 +4,19 @@ import os
 import signal
 import subprocess
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from ml_platform.cli.inspecting import show_months
+from ml_platform.orchestration import alive
+from ml_platform.orchestration.jobs import PIPELINE_TAG
+from ml_platform.settings import Settings
 from ml_platform_tests.cli.terminal import RunningCommand, invoke, invoke_json, start_command
-from ml_platform_tests.declarations import trips_waiting_at_a_fifo
+from ml_platform_tests.declarations import trips_and_churn, trips_waiting_at_a_fifo
+from ml_platform_tests.orchestration import home_openers
 from ml_platform_tests.world import world
 
 
@@ -52,6 +56,24 @@ def test_what_an_alert_of_the_run_says_is_not_said_again(platform: Path, capsys:
         capsys.readouterr()
         show_months("trip_delay", [row], alarms=alarms)
         assert capsys.readouterr().err.count("units failed") == times
+
+
+def test_a_run_waits_for_the_end_of_one_that_somebody_else_began_and_plans_anew(platform: Path) -> None:
+    with closing(world(platform, trips_and_churn.trip_delay)) as other, dg.DagsterInstance.get() as instance:
+        other.land_trips("2024-04")
+        begun = instance.create_run_for_job(
+            home_openers.nothing, status=dg.DagsterRunStatus.STARTED, tags={PIPELINE_TAG: "trip_delay"}
+        )
+        with alive.marked(Settings(), begun.run_id):
+            waiting = start_command("run", "trip_delay")
+            assert waiting.process.stderr is not None
+            said = next(line for line in waiting.process.stderr if line.startswith("Waiting"))
+            assert f"nothing is started (run {begun.run_id})" in said
+            other.run()  # what the command had planned
+            instance.report_run_canceled(begun)
+    code, _, err = waiting.end()
+    assert code == 0 and "nothing was launched" in err, err
+    assert [run.run_id for run in _runs()] == [begun.run_id]
 
 
 def test_a_run_that_is_interrupted_prints_two_lines_is_canceled_and_its_rerun_goes_on(gate: Path) -> None:

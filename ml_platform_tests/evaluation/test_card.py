@@ -21,7 +21,7 @@ VERSION = Version(
     decided_at=MOMENT,
     parameters={"num_leaves": 31},
     metrics={},
-    environment={"lightgbm": "4.6"},
+    environment={"libraries": {"lightgbm": "4.6"}, "python": "3.11.7"},
     code_version="abc",
     durations={},
     run_id="r1",
@@ -51,10 +51,13 @@ def test_the_card_tells_data_metrics_gates_slices_and_limits() -> None:
         "| 2013-04-01 00:00 UTC | temp |",
         "- Not for other airports.",
         "| num_leaves | 31 |",
+        "| lightgbm | 4.6 |",
+        "| python | 3.11.7 |",
     ):
         assert line in card.splitlines()
     assert "| bundle at most 1 MB | 1.5 | 1 | **failed** |" in card
-    assert "| origin=EWR | roc_auc |" in card
+    part = next(verdict for verdict in verdicts if verdict.slice == "origin=EWR")
+    assert "## Parts of the gates" in card and f"| {part.gate} | origin=EWR | roc_auc |" in card
     assert "| hour | 2013" not in card
 
 

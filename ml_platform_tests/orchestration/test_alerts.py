@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from ml_platform.discovery import find
 from ml_platform.monitoring.delivery import BACK_OFF, deliveries
 from ml_platform.orchestration.alerting import alert_sensor
+from ml_platform.orchestration.build import build_definitions
 from ml_platform.orchestration.resources import WorkspaceResource
 from ml_platform.orchestration.runner import Runner
 from ml_platform.state import schema
@@ -72,7 +73,10 @@ def test_a_channel_that_is_down_does_not_fail_the_run_and_the_sensor_tries_again
     assert (newest.kind, end.state) == ("refused_file", "failed")
     server.refuses = False
     _time_passes(trained_churn)
-    with dg.build_sensor_context(resources={"ml_platform_workspace": WorkspaceResource()}) as context:
+    with dg.build_sensor_context(
+        resources={"ml_platform_workspace": WorkspaceResource()},
+        repository_def=build_definitions([find("churn")]).get_repository_def(),
+    ) as context:
         said = alert_sensor([find("churn")]).evaluate_tick(context)
     assert said.skip_message is not None and "1 delivered" in said.skip_message
     assert server.titles[heard:] == [newest.title]

@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from sqlalchemy import delete
 
 from ml_platform.discovery import find
@@ -16,6 +17,7 @@ from ml_platform.orchestration import alive, earlier_runs, killed_runs
 from ml_platform.orchestration.earlier_runs import ATTEMPTS, STATE_TAG
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.orchestration.killed_runs import KILLED_TAG, end_if_gone, start_timeout
+from ml_platform.orchestration.runner import Runner
 from ml_platform.orchestration.ticking import answered
 from ml_platform.state import alerts, ledger, schema
 from ml_platform_tests.cli.terminal import invoke, invoke_json
@@ -95,6 +97,19 @@ def test_a_run_whose_process_is_gone_keeps_nobody_waiting(trips: SensorDriver, i
     assert len(trips.tick(LANDING)) == 1
     assert _status(instance, dead) == "FAILURE"
     assert not _mark_of(trips, dead).exists()
+
+
+def test_the_terminal_waits_neither_for_a_run_that_was_killed_nor_for_one_in_the_queue(
+    trips: SensorDriver, instance: dg.DagsterInstance
+) -> None:
+    dead = _run(trips, instance)
+    _leave_mark(trips, dead)
+    job = trips.definitions.resolve_job_def("trip_delay_data")
+    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("town"), "__repository__").get_job_origin(job.name)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.QUEUED, tags=OURS, remote_job_origin=origin)
+    runner = Runner(find("trip_delay"), trips.settings, lambda asset, partition: None)
+    assert not runner.waited_for_others(pytest.fail)
+    assert _status(instance, dead) == "FAILURE"
 
 
 def test_a_dead_run_of_another_pipeline_is_ended_too_so_that_it_takes_no_place_in_the_queue(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ml_platform.quality import distribution, mixes, rhythm
 from ml_platform.quality.findings import Finding
-from ml_platform.quality.history import History, Profile
+from ml_platform.quality.history import Column, History, Profile
 from ml_platform.quality.profile import LEVELS
 from ml_platform.quality.tolerance import Tolerance, deviation
 from ml_platform_tests.examples import tries
@@ -109,6 +109,37 @@ def test_another_unit_is_a_ratio_whatever_the_direction(times: float) -> None:
     [finding] = judged(distribution.units, numbers(9, scale=times), *months)
     assert not finding.passed
     assert finding.value == pytest.approx(max(times, 1 / times), rel=0.3)
+
+
+def test_a_season_that_widens_the_middle_more_than_the_tails_is_no_other_unit() -> None:
+    def hours(scale: float) -> pl.DataFrame:  # rentals by guests: most in few hours, and never above 400
+        drawn = np.random.default_rng(int(scale)).lognormal(sigma=1.4, size=720) * scale
+        return pl.DataFrame({"x": np.minimum(drawn, 150).astype(int)})
+
+    winter, spring = [hours(5), hours(6), hours(7)], hours(28)
+    [finding] = judged(distribution.units, spring, *winter)
+    assert finding.passed
+    [minutes] = judged(distribution.units, spring.select(pl.col("x") * 60), *winter)
+    assert not minutes.passed
+    assert " to " in minutes.description and "1/" not in minutes.description
+
+
+def test_the_casual_rentals_of_the_first_spring_are_in_the_usual_unit() -> None:
+    quantiles = {
+        "2011-01": (0, 1, 2, 6, 29),
+        "2011-02": (0, 1, 4, 10, 84),
+        "2011-03": (0, 2, 9, 22, 144),
+        "2011-04": (0, 4, 17, 41, 184),
+    }
+    *winter, spring = [
+        Profile(month, {"casual": Column("casual", "Int32", rows=700, distinct=90, quantiles=quantiles[month])})
+        for month in quantiles
+    ]
+    [finding] = distribution.units(History(spring, tuple(winter)))
+    assert finding.passed
+    assert finding.description == (
+        "casual: the spread of 700 values is 2.2 times the usual one (184, before 84); 21 to 336 is allowed."
+    )
 
 
 def test_a_negated_column_turns_round_and_a_symmetric_one_cannot_be_judged() -> None:

@@ -18,6 +18,7 @@ from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.events.taking import EventTaker
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.app import create_app
+from ml_platform.serving.rest.event_routes import EventRoutes
 from ml_platform.serving.rest.event_service import EventService
 from ml_platform.serving.rest.service import Service
 from ml_platform.serving.sqlite_store import SQLiteStore
@@ -39,10 +40,10 @@ def schema(open_world: OpenWorld, february: Path, tmp_path: Path) -> Iterator[sc
         for name in ("drivers", "traffic"):
             EventTaker(tables[name], world.settings.events, store, 0).close()  # from now on it is filled
         with EventKeeper(world.settings, tables) as keeper:
-            deploy_champion(world.ws, world.pipeline.name, store, None, keeper)
+            deploy_champion(world.ws, world.pipeline.name, store, None, keeper, keeper.taking)
         service = Service(world.ws.blobs, store, tmp_path / "log", 100_000_000, [world.pipeline.name])
         service.take_up_changes()
-        app = create_app(service, Access({}), started=lambda: None, filling_faults=dict, events=events)
+        app = create_app(service, Access({}), started=lambda: None, filling_faults=dict, more=EventRoutes(events))
         yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=SENT)
 
 

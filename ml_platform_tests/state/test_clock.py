@@ -248,6 +248,9 @@ ASK_THE_CLOCK = {
     "state/alerts.py": "a finding that is not stored yet; `raise_` stamps it",
     "sources/raw.py": "no arrival, where nothing waits",
     "sources/landing.py": "whether a declared arrival is a slip, which is refused",
+    "steps/served_parity.py": "whether an hour has passed since the last comparison",
+    "steps/service_checks.py": "whether a service had the time to take up rows",
+    "steps/replaying.py": "when a store for a replay was filled, which nobody reads",
     "sources/files.py": "whether a file changed just now, and its fingerprint is not to be kept",
 }
 

@@ -64,6 +64,8 @@ def test_the_step_tells_figures_a_picture_and_sentences(open_world: OpenWorld, f
     assert isinstance(told["weighted drift"], float) and isinstance(told["score psi"], float)
     picture = trips.ws.blobs.get(told["drift by feature"]["picture"])
     assert b"<svg" in picture.read_bytes()
+    order = [row["importance × psi"] for row in told["most drifted"]]
+    assert order == sorted(order, reverse=True) and order[0] > 0
     assert list(checks) == ["weighted_drift", "score_drift", "important_columns", "null_share", "unseen_categories"]
     assert {check["severity"] for check in checks.values()} == {"warn"}
     assert checks["weighted_drift"]["value"] == told["weighted drift"]

@@ -141,6 +141,20 @@ def test_a_candidate_that_does_not_serve_is_named_also_when_the_next_month_has_n
         assert _finding(platform, "candidate").detail.endswith("Resolved by ada: we know")
 
 
+def test_open_alerts_of_one_cause_are_one_finding(platform: Settings) -> None:
+    with closing(State(platform)) as state:
+        for month in ("2024-01", "2024-02", "2024-03"):
+            about = (f"{TRIPS.name}/drift", month, "score_drift")
+            alerts.raise_(state, [alert("drift", *about, evidence=month, title=f"Drift: {month}", text="It moved.")])
+        other = alert("drift", f"{TRIPS.name}/drift", "2024-01", "nulls", evidence="x", title="Nulls", text="More.")
+        alerts.raise_(state, [other])
+        newest = alerts.open_alerts(state, ["drift"])[1]
+    nulls, moved = (finding for finding in _findings(platform) if finding.name == "open alert")
+    assert nulls.detail == "Nulls"
+    assert moved.detail == "Drift: 2024-03, and 2 older ones of the same cause"
+    assert newest.alert_id in moved.remedy and "alerts --open" in moved.remedy
+
+
 def test_libraries_that_changed_since_the_last_training_are_named(platform: Settings) -> None:
     column = schema.versions.c.environment
     with closing(State(platform)) as state, state.writing() as connection:

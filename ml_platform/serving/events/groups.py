@@ -29,11 +29,12 @@ class Group:
 
     def append(self, database: EventDatabase, text: str, rows: int) -> None:
         """Write encoded rows to the journal, within a transaction."""
+        size = len(text.encode())
         database.execute("INSERT INTO journal (group_number, rows) VALUES (?, ?)", [self.number, text])
         database.execute(
             "UPDATE groups SET rows = rows + ?, bytes = bytes + ?, "
             "status = CASE WHEN bytes + ? >= ? THEN ? ELSE status END WHERE number = ?",
-            [rows, len(text.encode()), len(text), BYTES, CLOSED, self.number],
+            [rows, size, size, BYTES, CLOSED, self.number],
         )
 
 
@@ -65,12 +66,17 @@ def group_of_its_own(database: EventDatabase, table: EventTable, arrival: int, n
 
 
 def close(database: EventDatabase, opened_before: float | None = None) -> None:
-    """Close the open group, if it was opened before then, by `time.time`."""
+    """Close the open group.
+
+    opened_before: by `time.time`, if it was opened before then, or a newer group waits to land.
+    """
     if opened_before is None:
         database.execute("UPDATE groups SET status = ? WHERE status = ?", [CLOSED, OPEN])
     else:
         database.execute(
-            "UPDATE groups SET status = ? WHERE status = ? AND opened_at < ?", [CLOSED, OPEN, opened_before]
+            "UPDATE groups SET status = ?1 WHERE status = ?2 "
+            "AND (opened_at < ?3 OR number < (SELECT max(number) FROM groups WHERE status = ?1))",
+            [CLOSED, OPEN, opened_before],
         )
 
 

@@ -24,15 +24,18 @@ _WAIT = 1.0  # seconds, for who takes events
 
 
 def land_events(state: State, table: str, database: EventDatabase, *, all_of_them: bool = False) -> int:
-    """Land the groups that are whole, and the open one when it is old; how many files.
+    """Land groups in the order in which they arrived; how many files.
 
-    A group that a killed process landed is landed again under the same name with the same rows, which changes nothing.
+    The open group lands when it is old, and with a newer one that is whole: a correction that landed before the row
+    that it corrects would be the first content of its key. A group that a killed process landed is landed again under
+    the same name with the same rows, which changes nothing.
 
     all_of_them: the open group, too, however old it is.
     """
-    with database.locked(_WAIT), database.writing():
-        close(database, None if all_of_them else time.time() - SECONDS)
-    waiting = groups(database, CLOSED)  # nobody changes these any more
+    with database.locked(_WAIT):
+        with database.writing():
+            close(database, None if all_of_them else time.time() - SECONDS)
+        waiting = groups(database, CLOSED)  # nobody changes these any more, and newer ones wait for the next time
     for group in waiting:
         _land(state, table, group, rows_of(state.settings, database, group))
         with database.writing():

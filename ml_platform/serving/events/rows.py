@@ -118,16 +118,16 @@ class EventRows:
 
     def standing(self, keys: pl.DataFrame) -> list[list[dict[str, Any]]]:
         """The current rows of each key, by column; of every partition in which it stands."""
-        partitions = [partition for (partition,) in self.database.rows("SELECT DISTINCT partition FROM rows")]
-        names: dict[bytes, int] = {}
-        for partition in partitions:
-            for index, name in enumerate(digests(keys, [partition] * keys.height)):
-                names[name] = index
+        indexes: dict[bytes, list[int]] = {}
+        for (partition,) in self.database.rows("SELECT partition FROM row_partitions"):
+            for index, key in enumerate(digests(keys, [partition] * keys.height)):
+                indexes.setdefault(key, []).append(index)
         rows: list[list[dict[str, Any]]] = [[] for _ in range(keys.height)]
         sql = "SELECT key, values_of FROM rows WHERE superseded IS NULL AND key IN ({listed})"
-        for name, text in self.database.rows_in(sql, list(names)):
+        for key, text in self.database.rows_in(sql, list(indexes)):
             (row,) = decoded([json.loads(text)], self.table.columns).to_dicts()
-            rows[names[name]].append(row)
+            for index in indexes[key]:
+                rows[index].append(row)
         return rows
 
     def add(
@@ -179,6 +179,8 @@ class EventRows:
     ) -> None:
         joins = [_join_keys(frame, by) for by in self.joins]
         texts = [as_text(row) for row in encoded(frame)]
+        partitions = {partition for partition, *_ in identities}
+        self.database.execute_many("INSERT OR IGNORE INTO row_partitions VALUES (?)", [(one,) for one in partitions])
         names = [*_COLUMNS, *(f"join_{index}" for index in range(len(joins)))]
         self.database.execute_many(
             f"INSERT OR IGNORE INTO rows ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ml_platform import __version__
 from ml_platform.errors import ServingError
-from ml_platform.serving.rest import batches, event_routes, open_inference_routes
+from ml_platform.serving.rest import batches, open_inference_routes
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.answers import (
     Alive,
@@ -26,9 +26,8 @@ from ml_platform.serving.rest.answers import (
     StoredPrediction,
 )
 from ml_platform.serving.rest.description import PIPELINE_REFUSALS, PREDICT_REFUSALS, READ_REFUSALS, described, route
-from ml_platform.serving.rest.event_description import describe_events
-from ml_platform.serving.rest.event_service import EventService
 from ml_platform.serving.rest.exchange import RequestRefused, answers_of, as_json, body_of, served_version
+from ml_platform.serving.rest.more_routes import MoreRoutes
 from ml_platform.serving.rest.request_model import to_predict_request
 from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
 
@@ -42,7 +41,7 @@ def create_app(
     *,
     started: Callable[[], None],
     filling_faults: Callable[[], Mapping[str, str]],
-    events: EventService | None = None,
+    more: MoreRoutes | None = None,
 ) -> FastAPI:
     """The application of one worker.
 
@@ -51,7 +50,7 @@ def create_app(
         access: Who may ask.
         started: Called once it answers.
         filling_faults: Those of the supervisor.
-        events: Takes events; without it there is no such route.
+        more: Further routes.
     """
 
     @asynccontextmanager
@@ -60,8 +59,8 @@ def create_app(
         started()
         yield
         await run_in_threadpool(service.stop)
-        if events is not None:
-            await run_in_threadpool(events.stop)
+        if more is not None:
+            await run_in_threadpool(more.stop)
 
     # No redirects: they would lead a client, and the key that it sends, to whatever Host it named.
     app = FastAPI(title="ml_platform", version=__version__, lifespan=lifespan, openapi_url=None, redirect_slashes=False)
@@ -71,8 +70,8 @@ def create_app(
         return {**filling_faults(), **service.faults}
 
     open_inference_routes.add_routes(app, service, access, all_faults)
-    if events is not None:
-        event_routes.add_routes(app, service, access, events)
+    if more is not None:
+        more.add_to(app, service, access)
 
     @app.get("/readyz", **route("Whether predictions can be asked for", Readiness, {503: Readiness}))
     async def readyz(request: Request) -> Response:
@@ -87,8 +86,8 @@ def create_app(
         access.require(request, "read")
         for name, served in service.served.items():
             service.metrics.prediction_log_bytes.labels(name).set(served.log.backlog)
-        if events is not None:
-            await run_in_threadpool(events.note_backlogs, service.metrics)
+        if more is not None:
+            await run_in_threadpool(more.note, service.metrics)
         return Response(service.metrics.page(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @app.get("/v1/pipelines", **route("The pipelines that answer", DeployedVersions, READ_REFUSALS))
@@ -110,7 +109,10 @@ def create_app(
         served_version(service, name)
         stored = service.stored_prediction(name, key)
         if stored is None:
-            remedy = f"`POST /v1/pipelines/{name}/predict` answers for any example."
+            remedy = (
+                "Those of the last ML_PLATFORM_ONLINE_DAYS days are here; `ml-platform sql` shows all of "
+                f"{name}.predictions. `POST /v1/pipelines/{name}/predict` answers for a new example."
+            )
             raise RequestRefused(404, "No stored prediction has that key.", remedy, name)
         return as_json(stored)
 
@@ -124,7 +126,10 @@ def create_app(
         answers = await answers_of(
             service, served, body, lambda body: to_predict_request(served.request.validate_json(body)), started
         )
-        return as_json({"predictions": answers})
+        answered = time.perf_counter()
+        response = as_json({"predictions": answers})
+        service.metrics.stage(name, "serialize", time.perf_counter() - answered)
+        return response
 
     app.add_middleware(_ErrorBoundary, service=service, access=access)
 
@@ -144,8 +149,8 @@ def create_app(
     async def openapi(request: Request) -> Response:
         access.require(request, "read")
         description = described(app, service.served.values(), needs_key=access.needs_key)
-        if events is not None:
-            await run_in_threadpool(describe_events, description, service.served, events)
+        if more is not None:
+            await run_in_threadpool(more.describe, description, service.served)
         return as_json(description)
 
     return app

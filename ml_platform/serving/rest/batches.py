@@ -82,7 +82,10 @@ def _answered(service: Service, served: ServedVersion, body: bytes, started: flo
     scores = answers["score"].to_numpy()
     service.metrics.stage(name, "parse", parsed - started)
     service.metrics.of_many(name, predictor.version, scores, counts, predicted - parsed, logged - predicted)
-    return _json(answers, statuses, predictions) if as_json else _stream(answers, statuses, predictions)
+    logged = time.perf_counter()
+    content = _json(answers, statuses, predictions) if as_json else _stream(answers, statuses, predictions)
+    service.metrics.stage(name, "serialize", time.perf_counter() - logged)
+    return content
 
 
 def _stream(answers: pl.DataFrame, statuses: pl.DataFrame, predictions: ManyPredictions) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -14,9 +14,12 @@ from ml_platform.serving.events.taking import EventsRefused
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.answers import EventsTaken
 from ml_platform.serving.rest.description import PREDICT_REFUSALS, route
+from ml_platform.serving.rest.event_description import describe_events
 from ml_platform.serving.rest.event_requests import EventRequest, to_event_request
 from ml_platform.serving.rest.event_service import MAX_QUEUED, EventService, EventsOfPipeline
 from ml_platform.serving.rest.exchange import RequestRefused, as_json, body_of, served_version
+from ml_platform.serving.rest.metrics import Metrics
+from ml_platform.serving.rest.more_routes import MoreRoutes
 from ml_platform.serving.rest.service import Service
 
 _LATER = {"retry-after": "1"}
@@ -24,8 +27,26 @@ _INLINE_BYTES = 50_000  # are validated without another thread
 _AS_FILES = "Land its rows as files."
 
 
-def add_routes(app: FastAPI, service: Service, access: Access, events: EventService) -> None:
-    """Add the routes."""
+class EventRoutes(MoreRoutes):
+    """The routes of events and labels."""
+
+    def __init__(self, events: EventService) -> None:
+        self._events = events
+
+    def add_to(self, app: FastAPI, service: Service, access: Access) -> None:
+        _add_routes(app, service, access, self._events)
+
+    def describe(self, document: dict[str, Any], pipelines: Iterable[str]) -> None:
+        describe_events(document, pipelines, self._events)
+
+    def note(self, metrics: Metrics) -> None:
+        self._events.note_backlogs(metrics)
+
+    def stop(self) -> None:
+        self._events.stop()
+
+
+def _add_routes(app: FastAPI, service: Service, access: Access, events: EventService) -> None:
 
     @app.post("/v1/pipelines/{name}/events", **route("Take rows of a table", EventsTaken, PREDICT_REFUSALS))
     async def take_events(name: str, request: Request) -> Response:
@@ -58,8 +79,9 @@ def add_routes(app: FastAPI, service: Service, access: Access, events: EventServ
 async def _answer(
     service: Service, events: EventService, name: str, table: EventTable, parsed: EventRequest, *, outcomes: bool
 ) -> Response:
-    if events.queued >= MAX_QUEUED:
-        raise RequestRefused(429, "Too many requests with events wait.", "Send them again.", name, _LATER)
+    if events.queued(table.name) >= MAX_QUEUED:
+        error = f"Too many requests with events of {table.name} wait."
+        raise RequestRefused(429, error, "Send them again.", name, _LATER)
     try:
         taken = await events.take(table, parsed.rows, outcomes=outcomes)
     except EventsRefused as error:

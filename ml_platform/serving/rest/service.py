@@ -170,6 +170,7 @@ class Service:
     def _watch(self) -> None:
         while True:
             try:
+                self.metrics.memory()
                 self.take_up_changes()
                 with self._log_lock:
                     for log in self._open_logs.values():

@@ -23,14 +23,15 @@ from ml_platform.serving.opening_store import open_store
 from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
+from ml_platform.serving.rest.metrics_folder import MetricsFolder
 from ml_platform.serving.rest.workers import Workers
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import challenges, versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
+_WORKER = (sys.executable, "-m", "ml_platform.serving.rest.worker")
 _MOVE_INTERVAL = 10.0  # seconds
-_EVENTS = "events"
 
 
 class Supervisor:
@@ -67,9 +68,11 @@ class Supervisor:
         self._published_faults: dict[str, str] | None = None
         self._last_move = 0.0
         self._listener = listener
-        served = [declared[name] for name in pipelines if name in declared]
+        self._metrics = MetricsFolder()
+        tables = {name: tables_with_events(declared[name]) if name in declared else {} for name in pipelines}
+        self._event_tables = {name: frozenset(of_pipeline) for name, of_pipeline in tables.items()}
         self._keeper = EventKeeper(
-            stores.settings, {name: table for one in served for name, table in tables_with_events(one).items()}
+            stores.settings, {name: table for one in tables.values() for name, table in one.items()}
         )
         self._declared_by = declared_by
         self._workers = Workers(workers, self._command, [listener.socket.fileno()], report)
@@ -98,11 +101,13 @@ class Supervisor:
         """
         self._deploy()
         self._workers.restart()
+        self._metrics.keep_alive(self._workers.pids)
         if time.monotonic() - self._last_move >= _MOVE_INTERVAL:
             self._move()
 
     def _close(self) -> None:
         with ExitStack() as closing:
+            closing.callback(self._metrics.close)
             closing.callback(self._store.close)
             closing.callback(self._keeper.close)
             closing.callback(self._listener.close)
@@ -142,10 +147,11 @@ class Supervisor:
         champion = champion_at(self._stores.state, name)
         records = self._records(name, champion)
         previous = self._store.deployments().get(name)
-        taking = {table: newest_validated_record(self._stores.state, table) for table in self._keeper.taking}
+        event_tables = self._keeper.taking & self._event_tables[name]
+        taking = {table: newest_validated_record(self._stores.state, table) for table in event_tables}
         if self._deployed_marks.get(name) == (champion, records, previous, self._filled(), taking):
             return
-        deployment = deploy_champion(self._stores, name, self._store, self._answered_span, self._keeper)
+        deployment = deploy_champion(self._stores, name, self._store, self._answered_span, self._keeper, event_tables)
         if champion is None or self._fill_predictions(name):
             self._deployed_marks[name] = (champion, records, deployment, self._filled(), taking)
         if deployment != previous:
@@ -211,14 +217,21 @@ class Supervisor:
                 self._fault(f"log of {name}", error)
 
     def _land_events(self, *, stopping: bool) -> None:
-        try:
-            self._keeper.catch_up(self._store)
-            self._keeper.land(self._stores.state, all_of_them=stopping)
-            self._faults.pop(_EVENTS, None)
-        except Exception as error:  # of any library: the events stay, and are landed later
-            if not stopping:
-                interrupts.stop_if_arrived()
-            self._fault(_EVENTS, error)
+        for table in self._keeper.posted:
+            what = f"events of {table}"
+            try:
+                try:
+                    self._keeper.catch_up(table, self._store)
+                finally:  # whatever the store does
+                    landed = self._keeper.land(self._stores.state, table, all_of_them=stopping)
+                    refusal = self._keeper.refusal_of(table)
+                    if landed and refusal is not None:
+                        self._report(f"{what}: {landed} files of earlier ones landed, and no more are taken. {refusal}")
+                self._faults.pop(what, None)
+            except Exception as error:  # of any library: the events stay, and are landed later
+                if not stopping:
+                    interrupts.stop_if_arrived()
+                self._fault(what, error)
 
     def _fault(self, what: str, error: Exception) -> None:
         """Report a fault once, until it is another one."""
@@ -231,15 +244,7 @@ class Supervisor:
         certificate = self._listener.certificate
         files = [str(certificate.chain), str(certificate.key)] if certificate else ["", ""]
         descriptors = [str(self._listener.socket.fileno()), str(lifeline)]
-        return [
-            sys.executable,
-            "-m",
-            "ml_platform.serving.rest.worker",
-            *descriptors,
-            *files,
-            self._declared_by,
-            *self._pipelines,
-        ]
+        return [*_WORKER, *descriptors, *files, str(self._metrics.path), self._declared_by, *self._pipelines]
 
 
 def _deployment_message(name: str, deployment: Deployment | None) -> str:

@@ -28,6 +28,7 @@ from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.settings import Settings
 
 _SECONDS = 60.0  # until it is ready, and for one answer
+_NO_EVENTS = "builtins:dict"  # declares no pipeline, so no table takes events
 # What would lead the worker to another store or ask its caller for a key, also where `.env` sets it.
 _UNSET = ("ENVIRONMENT", "CATALOG", "ONLINE_STORE", "API_KEYS")
 
@@ -107,7 +108,7 @@ def trial_service(
 
         def command(lifeline: int) -> list[str]:
             descriptors = [str(listener.socket.fileno()), str(lifeline)]
-            return [sys.executable, "-m", "ml_platform.serving.rest.worker", *descriptors, "", "", pipeline]
+            return [sys.executable, "-m", "ml_platform.serving.rest.worker", *descriptors, "", "", _NO_EVENTS, pipeline]
 
         variables = {f"ML_PLATFORM_{name}": "" for name in _UNSET} | {"ML_PLATFORM_DATA": str(folder)}
         descriptors = [listener.socket.fileno()]
