@@ -115,7 +115,7 @@ def promote_to(
     what = f"{version.name} to {environment_name(target.settings)} as {there.name}"
     log = promotions.history(source.state, name)
     if changed or not any(entry.reason.startswith(f"{what}: ") for entry in log):  # else a kill came between both logs
-        promotions.note(source.state, name, reason=f"{what}: {why}", actor=actor)
+        promotions.note_departure(source.state, name, reason=f"{what}: {why}", actor=actor)
     return Promoted(environment_name(target.settings), there.version, version.bundle, changed)
 
 
