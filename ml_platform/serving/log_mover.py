@@ -25,6 +25,7 @@ SCHEMA = {
     "requested_at": _TIME,
     "version": pl.Int64(),
     "role": pl.String(),
+    "shadow": pl.Boolean(),
     "score": pl.Float64(),
     "scores": pl.List(pl.Float64()),
     "class": pl.String(),
@@ -158,7 +159,8 @@ def _parsed(lines: bytes) -> pl.DataFrame:
     """Records from lines of JSON. Raises ValueError for what is none."""
     try:
         frame = pl.read_ndjson(lines, schema=_AS_WRITTEN).with_columns(
-            pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC") for name in ("at", "requested_at")
+            *(pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC") for name in ("at", "requested_at")),
+            pl.col("shadow").fill_null(value=False),  # of code before there were challengers
         )
     except pl.exceptions.PolarsError as error:
         raise ValueError(first_line(error)) from None

@@ -43,10 +43,10 @@ def compare_served(ws: Workspace, pipeline: str, run_id: str) -> Outcome:
     earlier = before.result_as(ComparisonResult) if before is not None else ComparisonResult()
     since = earlier.through or _START
     columns = ws.lake.columns(pipeline, SERVED)
-    newest = _newest(ws, pipeline, since) if columns else None
+    newest = _newest(ws, pipeline, columns, since) if columns else None
     if newest is None:
         return recorded(ws, before) if before is not None else Outcome(0, "skipped", checks=(_check(None),))
-    new, comparable = f"FROM {_new(pipeline, since)}", _comparable(columns)
+    new, comparable = f"FROM {_new(pipeline, columns, since)}", _comparable(columns)
     left_out = int(ws.lake.value(f"SELECT count(*) {new} AND NOT ({comparable})"))
     rows = ws.lake.frame(f"SELECT * {new} AND {comparable} ORDER BY requested_at DESC, id DESC LIMIT {SAMPLE}")
     if "snapshots" not in rows.columns:  # a table of older code
@@ -64,20 +64,26 @@ def compare_served(ws: Workspace, pipeline: str, run_id: str) -> Outcome:
 
 def comparison_is_due(ws: Workspace, pipeline: str, now: datetime | None = None) -> bool:
     """Whether the service answered since the last comparison, which is an hour old or older."""
-    if not ws.lake.columns(pipeline, SERVED):
+    columns = ws.lake.columns(pipeline, SERVED)
+    if not columns:
         return False
     before = ledger.latest_of(ws.state, asset_name(pipeline), WHOLE)
     if before is None:
-        return _newest(ws, pipeline, _START) is not None
+        return _newest(ws, pipeline, columns, _START) is not None
     if (now or datetime.now(UTC)) - before.recorded_at < _REST:
         return False
-    return _newest(ws, pipeline, before.result_as(ComparisonResult).through or _START) is not None
+    return _newest(ws, pipeline, columns, before.result_as(ComparisonResult).through or _START) is not None
 
 
-def _newest(ws: Workspace, pipeline: str, since: tuple[str, ...]) -> tuple[str, str] | None:
+def _newest(ws: Workspace, pipeline: str, columns: Collection[str], since: tuple[str, ...]) -> tuple[str, str] | None:
     """When the newest answer after `since` was requested, and its id; None without one."""
-    rows = ws.lake.rows(f"SELECT requested_at, id FROM {_new(pipeline, since)} ORDER BY ALL DESC LIMIT 1")
+    rows = ws.lake.rows(f"SELECT requested_at, id FROM {_new(pipeline, columns, since)} ORDER BY ALL DESC LIMIT 1")
     return (rows[0][0].isoformat(), rows[0][1]) if rows else None
+
+
+def _answered(columns: Collection[str]) -> str:
+    """A condition that leaves out what challengers would have answered (S28). Older code logged no such rows."""
+    return "shadow IS NOT TRUE" if "shadow" in columns else "true"
 
 
 def _comparable(columns: Collection[str]) -> str:
@@ -89,12 +95,13 @@ def _comparable(columns: Collection[str]) -> str:
     return " AND ".join(sql for name, sql in unchanged.items() if name in columns) or "true"
 
 
-def _new(pipeline: str, since: tuple[str, ...]) -> str:
+def _new(pipeline: str, columns: Collection[str], since: tuple[str, ...]) -> str:
+    """The answers after `since` that somebody heard."""
     moment, identity = since
     checked = datetime.fromisoformat(moment).isoformat()  # it becomes SQL
     day = checked[:10]
     return (
-        f"{quoted(pipeline)}.{SERVED} WHERE _partition >= '{day}' "
+        f"{quoted(pipeline)}.{SERVED} WHERE {_answered(columns)} AND _partition >= '{day}' "
         f"AND (requested_at, id) > (TIMESTAMPTZ '{checked}', {literal(identity)})"
     )
 

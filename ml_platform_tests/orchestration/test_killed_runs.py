@@ -8,6 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
 from sqlalchemy import delete
 
 from ml_platform.discovery import find
@@ -103,7 +104,9 @@ def test_the_terminal_waits_neither_for_a_run_that_was_killed_nor_for_one_in_the
 ) -> None:
     dead = _run(trips, instance)
     _leave_mark(trips, dead)
-    _run(trips, instance, status=dg.DagsterRunStatus.QUEUED)
+    job = trips.definitions.resolve_job_def("trip_delay_data")
+    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("town"), "__repository__").get_job_origin(job.name)
+    instance.create_run_for_job(job, status=dg.DagsterRunStatus.QUEUED, tags=OURS, remote_job_origin=origin)
     runner = Runner(find("trip_delay"), trips.settings, lambda asset, partition: None)
     assert not runner.waited_for_others(pytest.fail)
     assert _status(instance, dead) == "FAILURE"

@@ -1,13 +1,20 @@
-"""What Prometheus reads of a worker."""
+"""What Prometheus reads of a service."""
 
+import os
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
+from ml_platform.serving.rest import metrics_folder
+
+_MEMORY = Path("/proc/self/statm")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _SECONDS = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 _SCORES = tuple(step / 10 for step in range(1, 11))
 
@@ -58,10 +65,17 @@ class Metrics:
         self._events = Counter(
             "ml_platform_events", "Rows of tables that were posted", ["table", "outcome"], registry=self.registry
         )
+        self._shadows = Counter(
+            "ml_platform_shadow_predictions",
+            "Rows for the challenger beside the champion, by what became of them",
+            ["pipeline", "version", "outcome"],
+            registry=self.registry,
+        )
         self.event_backlog_bytes = Gauge(
             "ml_platform_event_backlog_bytes",
             "Bytes of events that are not landed yet",
             ["table"],
+            multiprocess_mode="mostrecent",
             registry=self.registry,
         )
         self.prediction_log_bytes = Gauge(
@@ -69,7 +83,19 @@ class Metrics:
             "Bytes of the log not in the lake yet",
             ["pipeline"],
             registry=self.registry,
+            multiprocess_mode="mostrecent",
         )
+        self._memory = Gauge(
+            "ml_platform_worker_resident_bytes",
+            "Resident memory of a worker",
+            registry=self.registry,
+            multiprocess_mode="liveall",
+        )
+
+    def memory(self) -> None:
+        """Note how much memory this process has now; call it from time to time."""
+        pages = int(_MEMORY.read_text().split()[1])
+        self._memory.set(pages * _PAGE)
 
     def of_request(
         self,
@@ -119,10 +145,19 @@ class Metrics:
             if rows:
                 self._of(self._events, table, outcome).inc(rows)
 
+    def shadows(self, pipeline: str, version: int, outcome: str, rows: int) -> None:
+        """Count rows of a challenger: answered, failed, or dropped because too many waited."""
+        if rows:
+            self._of(self._shadows, pipeline, str(version), outcome).inc(rows)
+
     def error(self, pipeline: str, code: int) -> None:
         """Count a request that was refused or failed."""
         self._of(self._errors, pipeline, str(code)).inc()
 
     def page(self) -> bytes:
-        """All figures in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """All figures in Prometheus' text format: those of all workers, where this process is one of several."""
+        if not metrics_folder.is_used():
+            return generate_latest(self.registry)
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types
+        return generate_latest(registry)

@@ -10,6 +10,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from ml_platform.serving.rest import metrics_folder
 from ml_platform.serving.rest.folders import logs_folder
 
 if TYPE_CHECKING:
@@ -24,9 +25,10 @@ def main() -> None:
     """Serve until SIGTERM or the end of the supervisor, then finish the requests that are under way.
 
     The arguments are the file descriptors of the listening socket and of the socket to the supervisor, the files of the
-    TLS certificate and of its key (empty: none), the function `module:name` that gives the declared pipelines by name,
-    and the names of the pipelines that answer.
+    TLS certificate and of its key (empty: none), the folder of figures, the function `module:name` that gives the
+    declared pipelines by name, and the names of the pipelines that answer.
     """
+    metrics_folder.use(sys.argv[5])
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one row at a time; threads would only wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from ml_platform.lake.blobs import Blobs
@@ -43,10 +45,10 @@ def main() -> None:
     settings = Settings()
     listening, lifeline = (socket.socket(fileno=int(number)) for number in sys.argv[1:3])
     store = open_store(settings)
-    logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[6:]
+    logs, budget, pipelines = logs_folder(settings.online), settings.log_budget_bytes, sys.argv[7:]
     service = Service(Blobs(settings), store, logs, budget, pipelines)
     certificate, certificate_key = sys.argv[3:5]
-    events = EventService(partial(_declared, sys.argv[5]), settings.events, store, budget)
+    events = EventService(partial(_declared, sys.argv[6]), settings.events, store, budget)
     app = create_app(
         service,
         Access(settings.api_keys_by_client),

@@ -81,6 +81,11 @@ class Workers:
                 self._workers.append(self._started())
 
     @property
+    def pids(self) -> list[int]:
+        """Of the processes."""
+        return [worker.process.pid for worker in self._workers]
+
+    @property
     def any_ready(self) -> bool:
         """Whether a worker has answered."""
         return any(worker.has_answered() for worker in self._workers)
