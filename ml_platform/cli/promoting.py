@@ -15,8 +15,10 @@ def promote_to(name: str, number: int | None, environment: str, why: str, *, dry
     Raises PromotionRefused with every reason, and DeclarationError for settings of the environment that cannot be.
     """
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from ml_platform.discovery import slices_of
+    from ml_platform.environments import variable_of
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.settings import Settings
     from ml_platform.state import promotions
@@ -38,6 +40,10 @@ def promote_to(name: str, number: int | None, environment: str, why: str, *, dry
     except ValidationError as error:
         problem = error.errors(include_input=False, include_context=False)[0]
         raise DeclarationError(f"--to {environment}", problem["msg"], remedy="Name another environment.") from None
+    except SettingsError:  # only lists are parsed before they are checked, and there is one
+        where = variable_of(environment, "PIPELINES")
+        remedy = f"""Write {where}, or ML_PLATFORM_PIPELINES, as '["package.module"]'."""
+        raise DeclarationError(where, "not a JSON list of modules", remedy=remedy) from None
     promoting.check_environment(source.settings, settings, name, number)
     slices = slices_of(there.pipelines.values())
     opened = Workspace.open_for_reading(settings, slices) if dry_run else Workspace.open(settings, slices)

@@ -25,6 +25,7 @@ _PLAIN = ("id", "key", "at", "requested_at", "version", "role", "shadow", "score
 _JSON = ("inputs", "features", "statuses")
 _DIGEST = hashlib.sha256().digest_size  # bytes in front of the columns
 _SECOND = 1e6  # microseconds
+_MOMENT = "%Y-%m-%dT%H:%M:%S%.6f"
 
 
 def packed(
@@ -141,7 +142,12 @@ def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
     """A column that JSON shows as `json_value` does."""
     column = pl.col(name)
     if isinstance(dtype, pl.Datetime):
-        return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f" + ("%:z" if dtype.time_zone else ""))
+        if dtype.time_zone is None:
+            return column.dt.strftime(_MOMENT)
+        if dtype.time_zone == "UTC":
+            return column.dt.strftime(f"{_MOMENT}%:z")
+        # Before standard time zones had seconds.
+        return column.dt.strftime(f"{_MOMENT}%::z").str.replace(r"([+-]\d\d:\d\d):00$", "${1}")
     return column.cast(pl.Float64) if dtype == pl.Float32 else column
 
 

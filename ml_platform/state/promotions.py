@@ -168,8 +168,8 @@ def keep(
         return _append(connection, entry)
 
 
-def note(state: State, pipeline: str, *, reason: str, actor: str) -> Promotion:
-    """Record what a person did that changes no champion here, such as promoting a version to another environment."""
+def note_departure(state: State, pipeline: str, *, reason: str, actor: str) -> Promotion:
+    """Record that a person promoted a version to another environment, which changes no champion here."""
     with state.writing() as connection:
         log = history(state, pipeline)
         serving, moment = _serving(log, None), _now_in(state, log)

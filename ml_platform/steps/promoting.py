@@ -3,6 +3,7 @@
 import shutil
 from dataclasses import dataclass, fields, replace
 
+from ml_platform.environments import variable_of
 from ml_platform.errors import BlobError, PromotionRefused
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models import bundle as bundles
@@ -43,8 +44,8 @@ def check_environment(source: Settings, target: Settings, pipeline: str, number:
         raise PromotionRefused(pipeline, number, [f"it is in the environment {name} already"])
     if not database.lake_exists(target):
         missing = (
-            f"the environment {name} has no lake in {target.lake}. Set ML_PLATFORM_{name.upper()}__DATA, and run "
-            f"`ml-platform run {pipeline}` there first: a service needs its tables"
+            f"the environment {name} has no lake in {target.lake}. Set {variable_of(target.environment, 'DATA')}, and "
+            f"run `ml-platform run {pipeline}` there first: a service needs its tables"
         )
         raise PromotionRefused(pipeline, number, [missing])
 
@@ -114,7 +115,7 @@ def promote_to(
     what = f"{version.name} to {environment_name(target.settings)} as {there.name}"
     log = promotions.history(source.state, name)
     if changed or not any(entry.reason.startswith(f"{what}: ") for entry in log):  # else a kill came between both logs
-        promotions.note(source.state, name, reason=f"{what}: {why}", actor=actor)
+        promotions.note_departure(source.state, name, reason=f"{what}: {why}", actor=actor)
     return Promoted(environment_name(target.settings), there.version, version.bundle, changed)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ml_platform.errors import PromotionRefused
 from ml_platform.runtime.workspace import Workspace
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.sqlite_store import SQLiteStore
@@ -147,6 +148,13 @@ def test_a_version_whose_test_failed_or_whose_data_a_check_refused_stays(
     assert champion("production") is None
 
 
+def test_an_environment_without_a_lake_is_refused_with_the_variable_of_its_folder(tmp_path: Path) -> None:
+    source = Settings(environment="staging")
+    for name, variable in {"": "Set ML_PLATFORM_DATA,", "production": "Set ML_PLATFORM_PRODUCTION__DATA,"}.items():
+        with pytest.raises(PromotionRefused, match=variable):
+            promoting.check_environment(source, Settings(environment=name, data=tmp_path / "none"), NAME, 1)
+
+
 def test_what_may_not_be_promoted_is_refused_with_every_reason(staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "is in the environment staging already" in " ".join(
         invoke("promote", NAME, *WHY, "--to", "staging").stderr.split()
@@ -154,6 +162,9 @@ def test_what_may_not_be_promoted_is_refused_with_every_reason(staging: Path, mo
     assert "has no lake" in invoke("promote", NAME, *WHY, "--to", "nowhere").stderr.replace("\n", " ")
     assert "is no name" in invoke("promote", NAME, *WHY, "--to", "No Where").stderr
     assert invoke("promote", NAME, *WHY, "--dry-run").exit_code == 2
+    with monkeypatch.context() as unreadable:
+        unreadable.setenv("ML_PLATFORM_PRODUCTION__PIPELINES", "nonsense")
+        assert "ML_PLATFORM_PRODUCTION__PIPELINES: not a JSON list of modules" in refused(NAME)
     mine = champion("staging")
     assert mine is not None
     with closing(opened("staging")) as ws:

@@ -1,4 +1,4 @@
-"""The gate Parity: examples of the holdout, answered by the packaged predictor from an online store."""
+"""The gate Parity: examples of the holdout, answered by the predictor of its bundle from an online store."""
 
 from dataclasses import replace
 from pathlib import Path
