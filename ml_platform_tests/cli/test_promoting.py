@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from ml_platform.discovery import find
 from ml_platform.errors import PromotionRefused
-from ml_platform.runtime.workspace import Workspace
+from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.settings import Settings
@@ -123,6 +124,40 @@ def test_in_production_the_version_is_shown_rolled_back_in_a_second_and_served(
         deployed = deploy_champion(ws, NAME, store, timedelta(days=365))
         assert time.process_time() - began < 1.0
         assert deployed is not None and deployed.version == 1
+
+
+def test_a_first_champion_of_production_serves_since_it_was_trained_and_a_kill_between_the_logs_is_made_good(
+    staging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_as_tested(monkeypatch, passed=True)
+    with closing(opened("staging")) as source, closing(opened("production")) as target:
+        served = sorted({e.version for e in promotions.changed(source.state, NAME) if e.version is not None})
+        number, other = served[:2]
+        pipeline = find(NAME)
+
+        def promote(version: int) -> None:
+            promoting.promote_to(source, target, pipeline, version, why="fits", actor="ann")
+
+        promote(number)
+        trained = versions.version(source.state, NAME, number)
+        (entry,) = promotions.history(target.state, NAME)
+        assert entry.effective_at == window_of(pipeline, trained.partition)[1]
+        promote(other)
+        with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+            killed.setattr(promotions, "note_departure", raise_interrupt)
+            promote(number)
+        for _ in range(2):
+            promote(number)
+        departures = [
+            entry.reason.split(" to ")[0]
+            for entry in promotions.history(source.state, NAME)
+            if entry.run_id.startswith("production ")
+        ]
+        assert departures == [f"{NAME}@{one}" for one in (number, other, number)]
+
+
+def raise_interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def count_as_tested(monkeypatch: pytest.MonkeyPatch, *, passed: bool | None) -> None:

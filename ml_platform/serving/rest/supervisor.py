@@ -1,6 +1,5 @@
 """The service as a whole: workers that answer, and the one process that fills the store and moves the log."""
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -24,13 +23,12 @@ from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.metrics_folder import MetricsFolder
-from ml_platform.serving.rest.workers import Workers
+from ml_platform.serving.rest.workers import Workers, worker_command
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import challenges, versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
-_WORKER = (sys.executable, "-m", "ml_platform.serving.rest.worker")
 _MOVE_INTERVAL = 10.0  # seconds
 
 
@@ -241,10 +239,7 @@ class Supervisor:
             self._report(f"{what}: {text}")
 
     def _command(self, lifeline: int) -> list[str]:
-        certificate = self._listener.certificate
-        files = [str(certificate.chain), str(certificate.key)] if certificate else ["", ""]
-        descriptors = [str(self._listener.socket.fileno()), str(lifeline)]
-        return [*_WORKER, *descriptors, *files, str(self._metrics.path), self._declared_by, *self._pipelines]
+        return worker_command(self._listener, lifeline, self._metrics.path, self._declared_by, self._pipelines)
 
 
 def _deployment_message(name: str, deployment: Deployment | None) -> str:
