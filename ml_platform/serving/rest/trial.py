@@ -105,10 +105,13 @@ def trial_service(
         finally:
             store.close()
         listener, problems = Listener("127.0.0.1", 0, None, has_keys=False), list[str]()
+        metrics = folder / "metrics"  # of nobody
+        metrics.mkdir()
 
         def command(lifeline: int) -> list[str]:
             descriptors = [str(listener.socket.fileno()), str(lifeline)]
-            return [sys.executable, "-m", "ml_platform.serving.rest.worker", *descriptors, "", "", _NO_EVENTS, pipeline]
+            more = ["", "", str(metrics), _NO_EVENTS, pipeline]
+            return [sys.executable, "-m", "ml_platform.serving.rest.worker", *descriptors, *more]
 
         variables = {f"ML_PLATFORM_{name}": "" for name in _UNSET} | {"ML_PLATFORM_DATA": str(folder)}
         descriptors = [listener.socket.fileno()]
