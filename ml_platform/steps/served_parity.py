@@ -52,6 +52,7 @@ def compare_served(ws: Workspace, pipeline: str, run_id: str) -> Outcome:
     if "snapshots" not in rows.columns:  # a table of older code
         rows = rows.with_columns(snapshots=pl.lit(None, pl.String))
     comparison = compare(ws, pipeline, rows.reverse())
+    left_out += rows.height - comparison.compared
     counts = {name: value for name, value in asdict(comparison).items() if name != "differences"}
     result = ComparisonResult(**counts, left_out=left_out, through=newest)
     key = content_key("log comparison", _COMPARISON_NUMBER, pipeline, since, newest)
