@@ -9,8 +9,10 @@ import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from packaging.metadata import Metadata
@@ -102,6 +104,14 @@ def test_what_a_row_does_not_give_is_missing_and_named(world: World, unpacked: P
         ({"km": "far"}, "rows.1.km: 'far' is no"),
         ({"km": float("nan")}, "rows.1.km: nan is no"),
         ({"trip": None}, "rows.1.trip is None"),
+        ({"km": 10**400}, "rows.1.km: 1000"),
+        ({"km": 10**5000}, "rows.1.km: that int is no"),
+        ({"km": Decimal("sNaN")}, "rows.1.km: "),
+        ({"km": np.array([1.0, 2.0])}, "rows.1.km: "),
+        ({"zone": "\ud800"}, r"rows.1.zone: '\\ud800' is no"),
+        ({"zone": "a\0"}, r"rows.1.zone: 'a\\x00' is no"),
+        ({5: 1, "colour": "red"}, "rows.1 has 5, colour"),
+        ({"\ud800": 1}, r"rows.1 has \\ud800"),
         ({"colour": "red"}, "rows.1 has colour"),
         ({"ordered_at": "2024-02-01T00:00:00Z"}, "rows.1.ordered_at: '2024-02-01T00:00:00Z' is no"),
     ],
@@ -122,6 +132,12 @@ def test_a_column_that_is_left_out_and_state_that_is_none_are_refused(world: Wor
         model.predict(rows, [{"km": 3.0}])
     with pytest.raises(FeatureError, match="2 entries for 1 rows"):
         model.predict(rows, [None, None])
+    for state, message in (([5], r"state\.0 is int"), ("x", "state is str"), (5, "state is int"), ([[]], "is list")):
+        with pytest.raises(FeatureError, match=message):
+            model.predict(rows, state)  # type: ignore[arg-type]  # what somebody may give
+    for given, message in (([5], r"rows\.0 is int"), (rows[0], "rows is dict"), (None, "rows is NoneType")):
+        with pytest.raises(FeatureError, match=message):
+            model.predict(given)  # type: ignore[arg-type]  # what somebody may give
 
 
 def test_a_damaged_bundle_and_other_libraries_are_refused(unpacked: Path, tmp_path: Path) -> None:
