@@ -154,7 +154,12 @@ def test_an_event_of_long_ago_is_refused_and_an_event_of_no_partition_too(events
 def test_a_time_more_than_a_year_ahead_is_refused_and_a_forecast_is_not(events_lake: Path) -> None:
     with copied(events_lake) as world:
         now, later = datetime.now(UTC), datetime.now(UTC) + timedelta(days=367)
-        for slip in ({"at": later, "seen": now}, {"at": now, "seen": later}, {"at": datetime(2199, 1, 1, tzinfo=UTC)}):
+        slips: tuple[Row, ...] = (
+            {"at": later, "seen": now},
+            {"at": now, "seen": later},
+            {"at": datetime(2199, 1, 1, tzinfo=UTC)},
+        )
+        for slip in slips:
             with pytest.raises(EventsRefused, match="more than a year ahead") as refused:
                 world.take("readings", [reading(1, "s1", 1), reading(2, "s1", 1, **slip)])
             assert refused.value.reasons.keys() == {1}
