@@ -33,6 +33,15 @@ def setting_of(variable: str) -> str:
     return specific[1] if specific else variable
 
 
+def variable_of(environment: str, setting: str) -> str:
+    """The variable of a setting in an environment.
+
+    >>> variable_of("production", "DATA"), variable_of("", "DATA")
+    ('ML_PLATFORM_PRODUCTION__DATA', 'ML_PLATFORM_DATA')
+    """
+    return f"{PREFIX}{environment.upper()}__{setting}" if environment else f"{PREFIX}{setting}"
+
+
 class _General(PydanticBaseSettingsSource):
     """What an environment takes from the variables of all of them."""
 

@@ -25,6 +25,7 @@
     │   ├── DataBlocked         a failed check stands on its data
     │   └── GateWaits           a gate is still to be measured
     ├── RollbackRefused         there is no earlier champion, or no reason was given
+    ├── ChallengeRefused        a champion cannot challenge itself, or there is no challenger
     ├── RetrainRefused          a manual training has too few labels
     ├── DeliveryFailed          a channel did not accept an alert
     └── OrderError              a partition is requested before the previous one is decided
@@ -273,6 +274,10 @@ class ReportError(PlatformError):
 
 class RollbackRefused(PlatformError):
     """The champion stays: there is no earlier champion, or no reason was given."""
+
+
+class ChallengeRefused(PlatformError):
+    """The challenger stays as it is: a champion cannot challenge itself, or there is nothing to stop."""
 
 
 class RetrainRefused(PlatformError):

@@ -41,7 +41,10 @@ def misspelt_settings(settings: Settings) -> dict[str, str]:
         for name in sorted(unknown)
         if setting_of(name) not in setting_names - {ENVIRONMENT.upper()}
     }
-    return {
-        f"{PREFIX}{name}": f"{PREFIX}{name.removesuffix(setting_of(name))}{matches[0]}" if matches else ""
-        for name, matches in alike.items()
-    }
+    return {f"{PREFIX}{name}": _meant(name, matches[0]) if matches else "" for name, matches in alike.items()}
+
+
+def _meant(name: str, setting: str) -> str:
+    """The variable of a setting, of the environment that `name` is about. No environment names another one."""
+    before = "" if setting == ENVIRONMENT.upper() else name.removesuffix(setting_of(name))
+    return f"{PREFIX}{before}{setting}"

@@ -132,6 +132,10 @@ def test_an_environment_has_its_own_values_and_never_the_lake_of_another(
     assert Settings() == Settings.of_environment("production")
     assert shown(Settings.of_environment("staging")) == ("/srv/s", "", "", 3, 2.0)
     monkeypatch.setenv("ML_PLATFORM_PRODUCTION__THREDS", "5")
-    assert misspelt_settings(Settings()) == {"ML_PLATFORM_PRODUCTION__THREDS": "ML_PLATFORM_PRODUCTION__THREADS"}
+    monkeypatch.setenv("ML_PLATFORM_STAGING__ENVIRONMENT", "x")
+    assert misspelt_settings(Settings()) == {
+        "ML_PLATFORM_PRODUCTION__THREDS": "ML_PLATFORM_PRODUCTION__THREADS",
+        "ML_PLATFORM_STAGING__ENVIRONMENT": "ML_PLATFORM_ENVIRONMENT",
+    }
     with pytest.raises(ValueError, match="is no name"):
         Settings.of_environment("Pro duction")

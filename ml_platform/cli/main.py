@@ -18,6 +18,7 @@ from ml_platform.cli import (
     asking,
     authoring,
     backing_up,
+    challenging,
     changing,
     deciding,
     inspecting,
@@ -53,6 +54,7 @@ _GROUPS = (
     asking,
     deciding,
     changing,
+    challenging,
     maintaining,
 )
 for module in (*_GROUPS, backing_up):

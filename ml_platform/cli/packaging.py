@@ -9,7 +9,7 @@ from ml_platform.cli import opening
 from ml_platform.cli.arguments import AsJson, parse_version
 from ml_platform.cli.command import Command
 from ml_platform.cli.output import emit_json, emit_lines, note
-from ml_platform.serving.packaging.formats import TOLERANCE, Format
+from ml_platform.serving.packaging.formats import Format
 
 CHAMPION = "champion"
 
@@ -38,8 +38,9 @@ def package(
     package_format: Annotated[Format, typer.Option("--format", help="What to make of it.")],
     to: Annotated[Path, typer.Option(metavar="FOLDER", file_okay=False, help="Where to write it.")],
     tolerance: Annotated[
-        float, typer.Option(min=0.0, help="The largest difference of a score that `--format onnx` accepts.")
-    ] = TOLERANCE,
+        float | None,
+        typer.Option(min=0.0, help="The largest difference of a score that `--format onnx` accepts, else 0.00001."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Package a version, to be used without the platform's lake.
@@ -50,6 +51,8 @@ def package(
     from ml_platform.state.promotions import champion_at
     from ml_platform.views.version_card import card_of
 
+    if tolerance is not None and not package_format.may_change_scores:
+        raise typer.BadParameter("--tolerance is for --format onnx: other formats change no score")
     there = opening.declarations()
     pipeline = there.find(version.partition("@")[0])
     workspace = opening.reading(there)

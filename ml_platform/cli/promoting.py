@@ -15,15 +15,17 @@ def promote_to(name: str, number: int | None, environment: str, why: str, *, dry
     Raises PromotionRefused with every reason, and DeclarationError for settings of the environment that cannot be.
     """
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from ml_platform.discovery import slices_of
+    from ml_platform.environments import variable_of
     from ml_platform.runtime.workspace import Workspace
     from ml_platform.settings import Settings
     from ml_platform.state import promotions
     from ml_platform.state.publishing import publish
     from ml_platform.state.versions import version as find_version
     from ml_platform.steps import promoting
-    from ml_platform.steps.integration_test import passed_test
+    from ml_platform.steps.integration_test import newest_test
 
     there = opening.declarations()
     pipeline = there.find(name)
@@ -38,6 +40,10 @@ def promote_to(name: str, number: int | None, environment: str, why: str, *, dry
     except ValidationError as error:
         problem = error.errors(include_input=False, include_context=False)[0]
         raise DeclarationError(f"--to {environment}", problem["msg"], remedy="Name another environment.") from None
+    except SettingsError:  # only lists are parsed before they are checked, and there is one
+        where = variable_of(environment, "PIPELINES")
+        remedy = f"""Write {where}, or ML_PLATFORM_PIPELINES, as '["package.module"]'."""
+        raise DeclarationError(where, "not a JSON list of modules", remedy=remedy) from None
     promoting.check_environment(source.settings, settings, name, number)
     slices = slices_of(there.pipelines.values())
     opened = Workspace.open_for_reading(settings, slices) if dry_run else Workspace.open(settings, slices)
@@ -46,7 +52,7 @@ def promote_to(name: str, number: int | None, environment: str, why: str, *, dry
         if dry_run:
             if reasons := promoting.objections(source, target, pipeline, version):
                 raise PromotionRefused(name, number, reasons)
-            result = passed_test(source, name, version)
+            result = newest_test(source, name, version)
             tested = "to be run" if result is None or result.passed is None else "passed" if result.passed else "failed"
             facts |= {"changed": False, "version_there": None, "integration_test": tested}
         else:

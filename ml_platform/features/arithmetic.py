@@ -15,13 +15,10 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import FeatureError
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
+from ml_platform.features.arrays import Floats, Integers
 
 _LARGEST = 2.0**62  # of a value in units
 _WIDEST = 2.0**126  # of n·r

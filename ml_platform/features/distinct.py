@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from ml_platform.features.places import Integers
+from ml_platform.features.arrays import Integers
 
 
 class DistinctCounts:

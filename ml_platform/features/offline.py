@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 
 from ml_platform.errors import FeatureError
+from ml_platform.features.arrays import Integers
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.forms import passes
 from ml_platform.features.kinds.derived import layers
-from ml_platform.features.places import Integers
 from ml_platform.features.relations import TIMELESS, Batch, plain, relation
 from ml_platform.features.rowwise import derive
 from ml_platform.naming import counted, quoted

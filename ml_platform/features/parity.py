@@ -1,5 +1,5 @@
-"""Parity of serving and training: examples answered from stored rows, singly and together, compared bit for bit
-with the batch."""
+"""Parity of serving and training: what examples touch in the online store, and the comparison of their answers with
+the batch, bit for bit."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,10 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.kinds.derived import layers
 from ml_platform.features.offline import available_since
 from ml_platform.features.online.answering import OnlineFeatures
-from ml_platform.features.online.answering_many import OnlineFeaturesOfMany
 from ml_platform.features.online.filling import columns_read, online_values
 from ml_platform.features.online.passes import OnlinePass
 from ml_platform.features.replayed_rows import materialized_rows
 from ml_platform.features.rowwise import derive
-from ml_platform.spec.durations import since_epoch
 
 SHOWN = 100  # differences kept in a report
 
@@ -85,53 +83,26 @@ class TouchedRows:
         return cls(tuple(values), count, available_since(connection, definition, tables))
 
 
-def parity(
-    connection: duckdb.DuckDBPyConnection,
-    definition: FeatureDefinition,
-    examples: pl.DataFrame,
-    tables: Mapping[str, str],
-    batch: pl.DataFrame,
-) -> ParityReport:
-    """Answer each example at its own time as a service does, alone and with all others, and compare with `batch`.
-
-    examples: the columns of row_schema. batch: `compute`'s columns for (at least) these examples; a
-    training set, which holds no statuses, is compared by the others.
-    The rows whose keys the examples touch are packed as the online store holds them, all versions of them.
-    """
-    examples = in_order(definition, examples)
-    touched = TouchedRows.by(connection, definition, examples, tables)
-    features = OnlineFeatures(definition)
-    values = {name: value for _, of_pass in touched.values for name, value in of_pass.items()}
-    since = {name: since_epoch(moment) if moment is not None else None for name, moment in touched.since.items()}
-    answers = []
-    for example in examples.iter_rows(named=True):
-        question = features.question(example)
-        read = [values.get(name) if name is not None else None for name in question.keys]
-        answers.append(features.answer(question, read, since).values)
-    singly = compared(definition, examples, batch, answers, touched.count)
-    of_many = OnlineFeaturesOfMany(features)
-    asked = of_many.question(examples)
-    answered = of_many.answer(asked, [[values.get(name) for name in names] for names in asked.names], since)
-    together = answered.columns.drop(list(definition.row_schema)).to_dicts()
-    return compared(definition, examples, batch, together, touched.count) if singly.identical else singly
-
-
 def in_order(definition: FeatureDefinition, examples: pl.DataFrame) -> pl.DataFrame:
     """The columns of row_schema, in the order of time."""
     return examples.select(list(definition.row_schema)).sort(definition.at or list(definition.keys))
 
 
+def answer_frame(definition: FeatureDefinition, answers: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+    """The features and statuses of single answers as columns, in their order."""
+    return pl.DataFrame(answers, schema=answer_schema(definition), orient="row")
+
+
+def answer_schema(definition: FeatureDefinition) -> dict[str, pl.DataType]:
+    """The columns of features and statuses."""
+    return {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
+
+
 def compared(
-    definition: FeatureDefinition,
-    examples: pl.DataFrame,
-    batch: pl.DataFrame,
-    answers: Sequence[Mapping[str, Any]],
-    rows_read: int,
+    definition: FeatureDefinition, examples: pl.DataFrame, batch: pl.DataFrame, online: pl.DataFrame, rows_read: int
 ) -> ParityReport:
     """Compare online answers, features and statuses of each example, with the columns of `batch` that it has."""
     names = definition.identity
-    schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
-    online = pl.DataFrame(answers, schema=schema, orient="row")
     outputs = [name for name in (*definition.outputs, *definition.status_columns) if name in batch.columns]
     theirs = examples.select(names).join(
         batch.select(*names, *outputs).unique(names, keep="any"),

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
+from ml_platform.features.arrays import Integers
 from ml_platform.features.forms import TableForm, Word
-from ml_platform.features.places import Integers
 from ml_platform.features.ranked import RankedForm
 
 if TYPE_CHECKING:

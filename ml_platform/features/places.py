@@ -10,8 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
+from ml_platform.features.arrays import Integers
 
 NEVER = np.iinfo(np.int64).max  # an end that does not come
 ALWAYS = np.iinfo(np.int64).min  # a start before everything

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers
 from ml_platform.features.forms import JoinedForm, TableForm, Word
-from ml_platform.features.places import HighestRanks, Integers, Places
+from ml_platform.features.places import HighestRanks, Places
 from ml_platform.features.relations import ROWS, Batch, micros, superseded
 from ml_platform.naming import quoted
 from ml_platform.validation.version_order import PATH, ROW

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers
 from ml_platform.features.forms import Form, On
-from ml_platform.features.places import NEVER, Integers, Places
+from ml_platform.features.places import NEVER, Places
 from ml_platform.naming import quoted
 from ml_platform.spec.durations import EPOCH, since_epoch
 

@@ -5,16 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import FeatureError
-from ml_platform.features.arithmetic import Floats, RunningSums, means_of, stds_of, sums_of, units
+from ml_platform.features.arithmetic import RunningSums, means_of, stds_of, sums_of, units
+from ml_platform.features.arrays import Floats, Integers, Mask
 from ml_platform.features.distinct import DistinctCounts
 from ml_platform.features.kinds.window import WindowForm
-from ml_platform.features.places import Extremes, Integers, Places
-
-Mask = npt.NDArray[np.bool_]
+from ml_platform.features.places import Extremes, Places
 
 
 class Times(NamedTuple):

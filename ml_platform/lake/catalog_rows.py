@@ -8,6 +8,15 @@ from ml_platform.naming import literal
 SNAPSHOT = f"SELECT id FROM system.main.ducklake_current_snapshot({literal(CATALOG)})"
 
 
+def braced(sql: str) -> str:
+    """A part of a query of `catalog_rows`, whose braces stand for themselves.
+
+    >>> braced(literal("a{b}"))
+    "'a{{b}}'"
+    """
+    return sql.replace("{", "{{").replace("}", "}}")
+
+
 def catalog_rows(lake: Lake, sql: str) -> list[tuple[Any, ...]]:
     """The result of a query of the catalog's tables, in which {catalog} stands before each name.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ml_platform.errors import LakeError
 from ml_platform.lake import known_files, snapshots
-from ml_platform.lake.catalog_rows import catalog_rows
+from ml_platform.lake.catalog_rows import braced, catalog_rows
 from ml_platform.lake.connection import CATALOG, METADATA, Lake
 from ml_platform.naming import literal
 
@@ -125,7 +125,7 @@ def current(
         of_tables = _OF_TABLES.format(tables=named)
         condition = f"{condition} AND {of_tables}"
         if of is not None and of.partition is not None:
-            which = _OF_PARTITION.format(partition=_plain(of.partition), of_tables=of_tables)
+            which = _OF_PARTITION.format(partition=braced(literal(of.partition)), of_tables=of_tables)
             condition = f"{condition} AND {which}"
     return [
         DataFile(
@@ -188,8 +188,14 @@ def may_hold_rows(lake: Lake, schema: str, table: str, partition: str | None = N
     What this thread did in a transaction that is still open does not count. Asking takes 5 ms at 10,000 partitions;
     there DuckLake takes half a second to look for the rows of a partition that has none.
     """
-    of = "1 = 1" if partition is None else f"(v.partition_value IS NULL OR v.partition_value = {_plain(partition)})"
-    return bool(catalog_rows(lake, _HOLDING.format(schema=_plain(schema), table=_plain(table), of=of)))
+    of = (
+        "1 = 1"
+        if partition is None
+        else f"(v.partition_value IS NULL OR v.partition_value = {braced(literal(partition))})"
+    )
+    return bool(
+        catalog_rows(lake, _HOLDING.format(schema=braced(literal(schema)), table=braced(literal(table)), of=of))
+    )
 
 
 def set_aside_damaged(lake: Lake) -> set[TablePartition]:
@@ -236,12 +242,7 @@ def made_again(lake: Lake, schema: str, table: str, partition: str | None) -> No
 
 
 def _named(schema: str, table: str) -> str:
-    return f"(s.schema_name = {_plain(schema)} AND t.table_name = {_plain(table)})"
-
-
-def _plain(text: str) -> str:
-    """A text in a query of the catalog, whose braces stand for themselves."""
-    return literal(text).replace("{", "{{").replace("}", "}}")
+    return f"(s.schema_name = {braced(literal(schema))} AND t.table_name = {braced(literal(table))})"
 
 
 def not_made_again(lake: Lake) -> set[TablePartition]:

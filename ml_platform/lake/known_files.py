@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from ml_platform.lake.blobs import unchanged
-from ml_platform.lake.catalog_rows import catalog_rows
+from ml_platform.lake.catalog_rows import braced, catalog_rows
 from ml_platform.lake.connection import METADATA, Lake
 from ml_platform.naming import literal
 
@@ -96,7 +96,9 @@ def all_unchanged(lake: Lake, tables: Collection[tuple[str, str]]) -> bool:
     if not tables:
         return True
     known = _up_to_date(lake)
-    named = " OR ".join(f"(s.schema_name = {_plain(one)} AND t.table_name = {_plain(two)})" for one, two in tables)
+    named = " OR ".join(
+        f"(s.schema_name = {braced(literal(one))} AND t.table_name = {braced(literal(two))})" for one, two in tables
+    )
     of_tables = [int(number) for (number,) in catalog_rows(lake, _TABLES.format(named=named))]
     with known.lock:
         files = [one for number in of_tables for one in known.files.get(number, {}).items()]
@@ -154,8 +156,3 @@ def _has_size(file: _File) -> bool:
         return os.stat(file[0]).st_size == file[1]  # noqa: PTH116 - a Path takes three times as long
     except OSError:
         return False
-
-
-def _plain(text: str) -> str:
-    """A text in a query of the catalog, whose braces stand for themselves."""
-    return literal(text).replace("{", "{{").replace("}", "}}")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ml_platform.lake.catalog_rows import catalog_rows
+from ml_platform.lake.catalog_rows import braced, catalog_rows
 from ml_platform.lake.connection import Lake
 from ml_platform.naming import literal, quoted
 
@@ -37,7 +37,8 @@ def newest_row(lake: Lake, schema: str, table: str, number: str, columns: Sequen
     `number`: a column of whole numbers. `columns`: columns of texts. Raises duckdb.Error where a data file is lost.
     """
     if not lake.settings.catalog.get_secret_value():
-        about = catalog_rows(lake, _TABLE.format(number=literal(number), schema=literal(schema), table=literal(table)))
+        named = {"number": number, "schema": schema, "table": table}
+        about = catalog_rows(lake, _TABLE.format(**{of: braced(literal(name)) for of, name in named.items()}))
         if not about:
             return None
         if len(about) == 1 and int(about[0][1]) and not int(about[0][3]) and about[0][4] is not None:
@@ -66,5 +67,6 @@ def _inlined(lake: Lake, table_id: str, number: str, listed: str) -> list[tuple[
     """The newest row of each of the catalog's own tables with rows of the table."""
     rows = list[tuple[Any, ...]]()
     for (name,) in catalog_rows(lake, _INLINED.format(table_id=table_id)):
-        rows += catalog_rows(lake, _OF_INLINED.format(columns=listed, table=quoted(name), number=number))
+        newest = _OF_INLINED.format(columns=braced(listed), table=braced(quoted(name)), number=braced(number))
+        rows += catalog_rows(lake, newest)
     return rows

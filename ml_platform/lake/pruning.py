@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_platform.lake import snapshots
-from ml_platform.lake.catalog_rows import catalog_rows
+from ml_platform.lake.catalog_rows import braced, catalog_rows
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import PARTITION
 from ml_platform.lake.key_bounds import Bounds
@@ -133,7 +133,7 @@ def rows_within(lake: Lake, schema: str, table: str, bounds: Bounds) -> str:
 
 def _rows_of(lake: Lake, schema: str, table: str, which: str) -> str:
     every = f"(SELECT * FROM {quoted(schema)}.{quoted(table)} WHERE {PARTITION} {which})"
-    return _rows(lake, schema, table, f"v.partition_value {_braced(which)}") or every
+    return _rows(lake, schema, table, f"v.partition_value {braced(which)}") or every
 
 
 def _rows(lake: Lake, schema: str, table: str, which: str | Bounds) -> str | None:
@@ -150,7 +150,7 @@ def _described(lake: Lake, schema: str, table: str) -> _Table | None:
     """The table, or None where its files cannot be read as they are."""
     snapshot = snapshots.current(lake)
     stood = _STOOD.format(snapshot=snapshot)
-    schema, table = (_braced(literal(name)) for name in (schema, table))
+    schema, table = (braced(literal(name)) for name in (schema, table))
     about = catalog_rows(lake, _TABLE.format(schema=schema, table=table, snapshot=snapshot, stood=stood))
     if len(about) != 1:
         return None
@@ -192,7 +192,7 @@ def _within(table: _Table, bounds: Bounds) -> str:
     conditions = ["1 = 1"]
     for name, (kind, least, greatest) in bounds.ranges.items():
         number, stored_kind = table.columns.get(name, (0, ""))
-        low, high = (_braced(literal(end)) for end in (least, greatest))
+        low, high = (braced(literal(end)) for end in (least, greatest))
         if kind != stored_kind:
             continue
         if kind in _WHOLE:
@@ -254,8 +254,3 @@ def _select(table: _Table, partition: str | None, paths: list[str]) -> str:
     listed = ", ".join(map(literal, paths))
     source = f"read_parquet([{listed}], hive_partitioning = false)" if paths else "(SELECT 1) WHERE false"
     return f"SELECT {', '.join(columns)} FROM {source}"
-
-
-def _braced(sql: str) -> str:
-    """A part of a query of the catalog, whose braces stand for themselves."""
-    return sql.replace("{", "{{").replace("}", "}}")

@@ -4,6 +4,7 @@ Sensors, schedules and `ml-platform run` all ask the planner. A tick requests no
 in progress, and no second run for the same state.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import dagster as dg
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 
 from ml_platform import interrupts
+from ml_platform.errors import first_line
 from ml_platform.orchestration import champions, services
 from ml_platform.orchestration.active_runs import active_run
 from ml_platform.orchestration.alive import terminal_works
@@ -32,6 +34,7 @@ from ml_platform.state import decisions
 from ml_platform.state import files as file_records
 from ml_platform.steps.all_steps import planner
 
+_logger = logging.getLogger(__name__)
 REASON_TAG = "ml_platform/reason"  # why it was started, in words
 DECISION_TAG = "ml_platform/decision"  # triggered, skipped or manual
 # How long an answer stands while no source, commit or partition changes. Dagster's runs tell of no change.
@@ -83,9 +86,10 @@ def due(
 def _with_service(instance: dg.DagsterInstance, ws: Workspace, pipeline: ModelPipeline, answer: Answer) -> Answer:
     """The answer with what is on record of the service. One that may still take up the champion is looked at soon."""
     try:
-        state = services.looked_at(instance, ws, pipeline.name)
-    except Exception:  # a store that is gone, of whatever kind: trainings go on, and the checks of the store say so
+        state = services.report_service(instance, ws, pipeline.name)
+    except Exception as error:  # a store that is gone, of whatever kind: trainings go on, and its checks say so
         interrupts.stop_if_arrived()
+        _logger.warning("The service of %s cannot be looked at: %s", pipeline.name, first_line(error))
         return answer
     waits = state.lags and not state.lags_for_long()
     return replace(answer, service=state, stands=min(answer.stands, services.SOON) if waits else answer.stands)

@@ -17,7 +17,7 @@ from ml_platform.steps.service_checks import SERVICE
 SOON = timedelta(seconds=20)  # until a service is looked at again that has not taken up the champion yet
 
 
-def looked_at(instance: dg.DagsterInstance, stores: Stores, pipeline: str) -> ServiceState:
+def report_service(instance: dg.DagsterInstance, stores: Stores, pipeline: str) -> ServiceState:
     """What is on record of the service of a pipeline. Dagster is told where it answers with another version now."""
     store = existing_store(stores.settings)
     with closing(store) if store is not None else nullcontext():

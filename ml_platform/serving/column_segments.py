@@ -21,10 +21,11 @@ from ml_platform.serving.logged_values import json_value
 
 COLUMNS = ".columns"
 ROWS = 20_000  # that become JSON at a time
-_PLAIN = ("id", "key", "at", "requested_at", "version", "role", "score", "scores", "class", "snapshots")
+_PLAIN = ("id", "key", "at", "requested_at", "version", "role", "shadow", "score", "scores", "class", "snapshots")
 _JSON = ("inputs", "features", "statuses")
 _DIGEST = hashlib.sha256().digest_size  # bytes in front of the columns
 _SECOND = 1e6  # microseconds
+_MOMENT = "%Y-%m-%dT%H:%M:%S%.6f"
 
 
 def packed(
@@ -38,7 +39,7 @@ def packed(
 
     Args:
         answers: The columns that a record has beside JSON: `id`, `key`, `at`, `requested_at`, `version`, `role`,
-            `score`, `scores`, `class`, and `snapshots` as JSON.
+            `shadow`, `score`, `scores`, `class`, and `snapshots` as JSON.
         inputs: Of each example.
         features: Outputs of each.
         statuses: Of its looked-up features.
@@ -88,6 +89,8 @@ def records(segment: Path) -> Iterator[pl.DataFrame]:
     if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
         raise ValueError("it is not what was written")
     frame = pl.read_ipc(io.BytesIO(content[_DIGEST:]))
+    if "shadow" not in frame.columns:  # of code before there were challengers
+        frame = frame.with_columns(shadow=pl.lit(value=False))
     for part in frame.iter_slices(ROWS):
         groups = {name: _group(part, name) for name in _JSON}
         yield part.select(_PLAIN).with_columns(
@@ -139,7 +142,12 @@ def _plain(name: str, dtype: pl.DataType) -> pl.Expr:
     """A column that JSON shows as `json_value` does."""
     column = pl.col(name)
     if isinstance(dtype, pl.Datetime):
-        return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f" + ("%:z" if dtype.time_zone else ""))
+        if dtype.time_zone is None:
+            return column.dt.strftime(_MOMENT)
+        if dtype.time_zone == "UTC":
+            return column.dt.strftime(f"{_MOMENT}%:z")
+        # Before standard time zones had seconds.
+        return column.dt.strftime(f"{_MOMENT}%::z").str.replace(r"([+-]\d\d:\d\d):00$", "${1}")
     return column.cast(pl.Float64) if dtype == pl.Float32 else column
 
 

@@ -1,7 +1,9 @@
 """Deploying: a champion answers online once everything that its features need is filled (S27)."""
 
+from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 
+from ml_platform.errors import ServingError
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.events.keeping import EventKeeper
@@ -9,7 +11,7 @@ from ml_platform.serving.filling import fill
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, OnlineStore
 from ml_platform.serving.stored_predictions import predictions_fingerprint
-from ml_platform.state import versions
+from ml_platform.state import challenges, versions
 from ml_platform.state.promotions import champion_at, changed
 from ml_platform.state.stores import Stores
 
@@ -20,11 +22,12 @@ def deploy_champion(
     store: OnlineStore,
     answered_span: timedelta | None,
     keeper: EventKeeper | None = None,
+    event_tables: Set[str] = frozenset(),
 ) -> Deployment | None:
     """Fill what the champion of a pipeline needs and let it answer; None without a champion, and then none answers.
 
-    answered_span, keeper: see `filling.fill`. A champion that answers already keeps its deployment, over newer values.
-    What neither a deployed version nor the champion before it reads is forgotten.
+    answered_span, keeper, event_tables: see `filling.fill`. A champion that answers already keeps its deployment, over
+    newer values. What neither a deployed version nor the champion before it reads is forgotten.
     """
     champion = champion_at(stores.state, pipeline)
     if champion is None:
@@ -32,7 +35,7 @@ def deploy_champion(
         return None
     version = versions.version(stores.state, pipeline, champion)
     bundle = bundles.load(stores.blobs, version.bundle)
-    fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span, keeper)
+    fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span, keeper, event_tables)
     deployed = store.deployments().get(pipeline)
     if deployed is not None and (deployed.version, deployed.bundle) == (champion, version.bundle):
         return deployed
@@ -42,10 +45,54 @@ def deploy_champion(
     return deployment
 
 
+def deploy_challenger(
+    stores: Stores,
+    pipeline: str,
+    store: OnlineStore,
+    answered_span: timedelta | None,
+    keeper: EventKeeper | None = None,
+) -> Deployment | None:
+    """Fill what the challenger of a pipeline needs and let it shadow the deployed champion; None without one (S28).
+
+    answered_span, keeper: see `filling.fill`. Raises ServingError for a version that requests to the champion do not
+    give all inputs, and whatever loading a bundle raises; it does not shadow then.
+    """
+    number, champion = challenges.challenger(stores.state, pipeline), store.deployments().get(pipeline)
+    before = store.deployments("challenger").get(pipeline)
+    if number is None or champion is None:
+        if before is not None:
+            store.withdraw(pipeline, "challenger")
+            _forget_unread(stores, store)
+        return None
+    if before is not None and before.version != number:
+        store.withdraw(pipeline, "challenger")
+    version = versions.version(stores.state, pipeline, number)
+    bundle = bundles.load(stores.blobs, version.bundle)
+    definition = OnlinePredictor.definition_of(bundle)
+    asked = OnlinePredictor.definition_of(bundles.load(stores.blobs, champion.bundle)).row_schema
+    missing = [name for name, dtype in definition.row_schema.items() if asked.get(name) != dtype]
+    if missing:
+        store.withdraw(pipeline, "challenger")
+        raise ServingError(
+            f"{pipeline}@{number} cannot shadow {pipeline}@{champion.version}: its inputs {', '.join(missing)} are not "
+            "in requests to the champion, or of another type.",
+            remedy=f"`ml-platform challenge {pipeline} --stop` ends it.",
+        )
+    fill(stores, definition, store, answered_span, keeper)
+    if before is not None and (before.version, before.bundle) == (number, version.bundle):
+        return before
+    OnlinePredictor(bundle, number, store).warm_up()  # what cannot answer is a fault here, and costs no worker anything
+    deployment = Deployment(pipeline, number, version.bundle, datetime.now(UTC), "challenger")
+    store.deploy(deployment)
+    _forget_unread(stores, store)
+    return deployment
+
+
 def _forget_unread(stores: Stores, store: OnlineStore) -> None:
     """Remove the layouts that no deployed version reads, nor the champion that a rollback of it leads to."""
     read: set[bytes] = set()
-    for deployment in store.deployments().values():
+    deployments = [*store.deployments().values(), *store.deployments("challenger").values()]
+    for deployment in deployments:
         read.add(predictions_fingerprint(deployment.pipeline))
         earlier = [entry.previous for entry in changed(stores.state, deployment.pipeline)[-1:]]
         for number in {deployment.version, *(version for version in earlier if version is not None)}:

@@ -1,5 +1,6 @@
 """Filling the online store from the validated tables of one snapshot of the lake."""
 
+from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 
 from ml_platform.features.definition import FeatureDefinition
@@ -23,6 +24,7 @@ def fill(
     store: OnlineStore,
     answered_span: timedelta | None = None,
     keeper: EventKeeper | None = None,
+    event_tables: Set[str] = frozenset(),
 ) -> list[Filling]:
     """Fill every layout of a definition from the validated tables as they are now; what is on record of each.
 
@@ -30,6 +32,7 @@ def fill(
     answered_span: how long before the newest usable row of a table an `at` may be asked for; None: any `at`. Rows
     that no such example can use are left out.
     keeper: of the tables that take events: theirs are filled with the events that the validated tables lack (S36).
+    event_tables: those of them that the pipeline has, with rows that no feature of the definition reads among them.
     """
     store.belong_to(stores.lake.identity)
     # Before the rows: a number that is too old only fills once more, and one that is too new would hide rows.
@@ -48,7 +51,7 @@ def fill(
             horizon = min(last, now) - answered_span if last is not None and answered_span is not None else None
             filling = Filling(name, records[name], horizon, first, now, snapshot=snapshot)
             earlier_filling = fillings_before.get(fingerprint)
-            if keeper is not None and (event_rows := keeper.rows_of(name)) is not None:
+            if keeper is not None and (event_rows := keeper.event_rows(name)) is not None:
                 reach = Reach.of(event_rows.table, last, answered_span, keeper.event_span)
                 of_table = refill(stores, event_rows, definition, store, reach, records[name], first, snapshot)
                 fillings.append(of_table[fingerprint])
@@ -60,12 +63,14 @@ def fill(
             values = online_values(stores.lake.connection, online_pass, rows, horizon_us)
             fillings.append(store.fill(fingerprint, values, filling))
         if keeper is not None:
-            _fill_others(stores, definition, store, answered_span, keeper, snapshot)
+            unread = event_tables - definition.tables.keys()
+            _fill_unread(stores, unread, definition, store, answered_span, keeper, snapshot)
     return fillings
 
 
-def _fill_others(
+def _fill_unread(
     stores: Stores,
+    tables: Set[str],
     definition: FeatureDefinition,
     store: OnlineStore,
     answered_span: timedelta | None,
@@ -73,9 +78,9 @@ def _fill_others(
     snapshot: int,
 ) -> None:
     """Read the rows of tables that take events and that no feature of the definition reads: labels are corrections."""
-    for name in sorted(keeper.taking - definition.tables.keys()):
-        rows = keeper.rows_of(name)
-        assert rows is not None  # it is one of `taking`
+    for name in sorted(tables):
+        rows = keeper.event_rows(name)
+        assert rows is not None  # some were posted
         record = newest_validated_record(stores.state, name)
         first = last = None
         if rows.table.table.event_time is not None and stores.lake.columns("validated", name):

@@ -157,7 +157,7 @@ def _compare_features(stores: Stores, answered: _Answered, findings: _Findings) 
     for index in np.flatnonzero(_differing(logged, now)).tolist():
         masks.setdefault(answered.snapshots(index), np.zeros(count, np.bool_))[index] = True
     all_wrong = np.zeros(count, np.bool_)
-    readable = _readable(stores, [tables for tables in masks if tables])
+    readable = _readable(stores, [tables for tables in masks if tables is not None])
     for tables, mask in masks.items():
         if tables not in readable:
             why = "the lake has another value now, and the rows of then cannot be read"

@@ -25,6 +25,7 @@ SCHEMA = {
     "requested_at": _TIME,
     "version": pl.Int64(),
     "role": pl.String(),
+    "shadow": pl.Boolean(),
     "score": pl.Float64(),
     "scores": pl.List(pl.Float64()),
     "class": pl.String(),
@@ -36,11 +37,11 @@ SCHEMA = {
     "max_staleness": pl.String(),
     "snapshots": pl.String(),
     "segment": pl.String(),
+    "moved_at": _TIME,
 }
 
-
-_AS_WRITTEN = {name: pl.String() if kind == _TIME else kind for name, kind in SCHEMA.items() if name != "segment"}
-_COLUMNS = pl.Schema({name: kind for name, kind in SCHEMA.items() if name != "segment"})
+_COLUMNS = pl.Schema({name: kind for name, kind in SCHEMA.items() if name not in ("segment", "moved_at")})
+_AS_WRITTEN = {name: pl.String() if kind == _TIME else kind for name, kind in _COLUMNS.items()}
 _NO_RECORD = "it is not the record of a prediction"
 _NEVER_NULL = ("id", "requested_at", "version", "role")
 
@@ -53,7 +54,8 @@ def move(stores: Stores, pipeline: str, folder: Path) -> int:
     """Append the sealed segments of a pipeline to the lake table `<pipeline>.served` and remove them; rows moved.
 
     A segment that a killed mover had appended already is only removed. Rows are partitioned by the day of the
-    request (UTC). While another process moves the segments of the folder, this one moves none.
+    request (UTC). `moved_at` is later than that of all rows that were moved before. While another process moves the
+    segments of the folder, this one moves none.
 
     Raises ServingError, when all others are moved, for segments with a damaged line. They are kept under another name
     and not tried again.
@@ -115,8 +117,9 @@ def _move_some(stores: Stores, pipeline: str, segments: list[Path], damages: dic
                 frames.append(_rows_of(segment))
             except ValueError as damage:
                 damages[segment] = str(damage)
+        moved_at = pl.lit(stores.state.stamp(), _TIME)  # under the write lock: in the order of commits
         for day, rows in _by_day(frames):
-            count += tx.append(pipeline, SERVED, rows, partition=day, evolve=True)
+            count += tx.append(pipeline, SERVED, rows.with_columns(moved_at=moved_at), partition=day, evolve=True)
         after(tx, stores.state)
     for segment in segments:
         if segment not in damages:
@@ -158,7 +161,8 @@ def _parsed(lines: bytes) -> pl.DataFrame:
     """Records from lines of JSON. Raises ValueError for what is none."""
     try:
         frame = pl.read_ndjson(lines, schema=_AS_WRITTEN).with_columns(
-            pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC") for name in ("at", "requested_at")
+            *(pl.col(name).str.to_datetime(time_unit="us", time_zone="UTC") for name in ("at", "requested_at")),
+            pl.col("shadow").fill_null(value=False),  # of code before there were challengers
         )
     except pl.exceptions.PolarsError as error:
         raise ValueError(first_line(error)) from None

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from struct import Struct
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from ml_platform.spec.durations import since_epoch
 
@@ -48,14 +48,21 @@ class Filling:
         return Bounds(horizon, since, self.snapshot)
 
 
+Role = Literal["champion", "challenger"]
+
+
 @dataclass(frozen=True)
 class Deployment:
-    """Which version answers for a pipeline. `bundle` is the digest of its blob; its layouts are filled."""
+    """Which version answers for a pipeline, or shadows the one that does.
+
+    `bundle` is the digest of its blob; its layouts are filled.
+    """
 
     pipeline: str
     version: int
     bundle: str
     deployed_at: datetime
+    role: Role = "champion"
 
     def to_json(self) -> str:
         """As a store keeps it."""
@@ -93,7 +100,6 @@ class Bounds:
         return cls(horizon, since, snapshot)
 
 
-FINGERPRINT_BYTES = 8  # that every name begins with
 _BOUNDS = Struct("<qqq")
 _ABSENT = -(2**63)
 
@@ -108,8 +114,8 @@ class StoredValues(Protocol):
 class ServedStore(StoredValues, Protocol):
     """What a service needs of a store: values, and which versions answer."""
 
-    def deployments(self) -> Mapping[str, Deployment]:
-        """Which version answers, by pipeline."""
+    def deployments(self, role: Role = "champion") -> Mapping[str, Deployment]:
+        """Which version has the role, by pipeline: champions answer, and challengers shadow them."""
 
     def changes(self) -> int:
         """A number that differs after every change by others; cheap to ask. Compare only answers of one thread."""
@@ -148,10 +154,10 @@ class OnlineStore(ServedStore, Protocol):
         """Empty the store unless it was filled from the lake of that identity."""
 
     def deploy(self, deployment: Deployment) -> None:
-        """Let a version answer for its pipeline from now on."""
+        """Let a version have its role for its pipeline from now on."""
 
-    def withdraw(self, pipeline: str) -> None:
-        """Let no version answer for a pipeline."""
+    def withdraw(self, pipeline: str, role: Role = "champion") -> None:
+        """Let no version of a pipeline have a role."""
 
     def close(self) -> None:
         """Give back files and connections."""

@@ -14,16 +14,16 @@ from typing import Any
 import redis
 
 from ml_platform.errors import ServingError, first_line
+from ml_platform.features.online.rows import FINGERPRINT_BYTES
 from ml_platform.redaction import without_secrets
-from ml_platform.serving.online_store import FINGERPRINT_BYTES, Deployment, Filling, OnlineStore
+from ml_platform.serving.online_store import Deployment, Filling, OnlineStore, Role
 
 _PREFIX = (
     "ml_platform:online:2:"  # 2 is the layout of these keys and of `Bounds`: other code never reads them as its own
 )
 _LAKE, _NUMBERS, _CHANGES = (f"{_PREFIX}{name}" for name in ("lake", "numbers", "changes"))
-_CURRENT, _FILLINGS, _DEPLOYMENTS, _MARKS = (
-    f"{_PREFIX}{name}" for name in ("current", "fillings", "deployments", "marks")
-)
+_CURRENT, _FILLINGS, _MARKS = (f"{_PREFIX}{name}" for name in ("current", "fillings", "marks"))
+_DEPLOYMENTS: Mapping[Role, str] = {"champion": f"{_PREFIX}deployments", "challenger": f"{_PREFIX}challengers"}
 _VALUES = f"{_PREFIX}values:".encode()  # then the fingerprint, and the number of the filling
 _AT_ONCE = 1_000  # values that are sent together
 _ABANDONED = 3_600  # seconds after which a filling that nobody ended is removed
@@ -160,14 +160,14 @@ class RedisStore(OnlineStore):
             self._client.incr(_CHANGES)
 
     def deploy(self, deployment: Deployment) -> None:
-        self._changed("hset", _DEPLOYMENTS, deployment.pipeline, deployment.to_json())
+        self._changed("hset", _DEPLOYMENTS[deployment.role], deployment.pipeline, deployment.to_json())
 
-    def withdraw(self, pipeline: str) -> None:
-        self._changed("hdel", _DEPLOYMENTS, pipeline)
+    def withdraw(self, pipeline: str, role: Role = "champion") -> None:
+        self._changed("hdel", _DEPLOYMENTS[role], pipeline)
 
-    def deployments(self) -> Mapping[str, Deployment]:
+    def deployments(self, role: Role = "champion") -> Mapping[str, Deployment]:
         with _explained():
-            texts = self._client.hgetall(_DEPLOYMENTS)
+            texts = self._client.hgetall(_DEPLOYMENTS[role])
         return {pipeline.decode(): Deployment.from_json(text.decode()) for pipeline, text in texts.items()}
 
     def changes(self) -> int:

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 
 from ml_platform.errors import ServingError
+from ml_platform.features.online.rows import FINGERPRINT_BYTES
 from ml_platform.private_files import create_private
-from ml_platform.serving.online_store import FINGERPRINT_BYTES, Deployment, Filling
+from ml_platform.serving.online_store import Deployment, Filling, Role
 
 # Values stand in a table with rowids: without, SQLite looks for their names among them, and reads take twice as long.
 _TABLES = {
@@ -19,9 +20,10 @@ _TABLES = {
     "fillings": "fingerprint BLOB PRIMARY KEY, number INTEGER NOT NULL, filling TEXT NOT NULL",
     "stored_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
     "marks": "table_name TEXT PRIMARY KEY, number INTEGER NOT NULL",
-    "deployments": "pipeline TEXT PRIMARY KEY, version INTEGER, bundle TEXT, deployed_at TEXT",
+    "deployments": "pipeline TEXT, version INTEGER, bundle TEXT, deployed_at TEXT, role TEXT, "
+    "PRIMARY KEY (pipeline, role)",
 }
-_TABLES_NUMBER = 3  # of the tables and `Bounds`: a file of another one is emptied, and filled again
+_TABLES_NUMBER = 4  # of the tables and `Bounds`: a file of another one is emptied, and filled again
 _UPSERT = (
     "INSERT INTO stored_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
@@ -117,19 +119,21 @@ class SQLiteStore:
             connection.execute("INSERT INTO lake VALUES (?)", [lake])
 
     def deploy(self, deployment: Deployment) -> None:
-        values = (deployment.pipeline, deployment.version, deployment.bundle, deployment.deployed_at.isoformat())
+        moment = deployment.deployed_at.isoformat()
+        values = (deployment.pipeline, deployment.version, deployment.bundle, moment, deployment.role)
         with self._writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?)", values)
+            connection.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?)", values)
 
-    def withdraw(self, pipeline: str) -> None:
+    def withdraw(self, pipeline: str, role: Role = "champion") -> None:
         with self._writing() as connection:
-            connection.execute("DELETE FROM deployments WHERE pipeline = ?", [pipeline])
+            connection.execute("DELETE FROM deployments WHERE pipeline = ? AND role = ?", [pipeline, role])
 
-    def deployments(self) -> Mapping[str, Deployment]:
+    def deployments(self, role: Role = "champion") -> Mapping[str, Deployment]:
+        selected = "SELECT pipeline, version, bundle, deployed_at FROM deployments WHERE role = ?"
         with self._connected() as connection:
-            rows = connection.execute("SELECT pipeline, version, bundle, deployed_at FROM deployments").fetchall()
+            rows = connection.execute(selected, [role]).fetchall()
         return {
-            pipeline: Deployment(pipeline, version, bundle, datetime.fromisoformat(moment))
+            pipeline: Deployment(pipeline, version, bundle, datetime.fromisoformat(moment), role)
             for pipeline, version, bundle, moment in rows
         }
 

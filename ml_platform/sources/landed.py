@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ml_platform.errors import IngestionError, SourceUnavailable
 from ml_platform.settings import Settings
-from ml_platform.sources.event_files import pattern_of
+from ml_platform.sources.event_files import FOLDER, pattern_of
 from ml_platform.sources.listing import listing
 from ml_platform.sources.source import Stamp
 from ml_platform.spec.completeness import Marker
@@ -31,14 +31,13 @@ def files_of(table: Table) -> Files:
 def landed(settings: Settings, table: Table) -> dict[str, Path]:
     """The table's files, by path relative to the landing folder, sorted; hidden and unfinished ones left out.
 
-    The files of its events (S36) are among them.
+    The files of its events (S36) are among them, and those of the events of other tables never, whatever its pattern.
 
     Raises SourceUnavailable when the pattern matches more files than `max_files` of the settings.
     """
     folder, pattern, most = settings.landing, files_of(table).pattern, settings.max_files
-    listed = sorted(
-        {file for one in (pattern, pattern_of(table.name)) for file in listing(folder, one, most + 1).files}
-    )
+    declared = listing(folder, pattern, most + 1, left_out=FOLDER).files
+    listed = sorted({*declared, *listing(folder, pattern_of(table.name), most + 1).files})
     if len(listed) > most:
         raise SourceUnavailable(
             pattern,
@@ -113,9 +112,16 @@ def strays(settings: Settings, tables: Iterable[Table]) -> list[Stray]:
         if len(names) > 1:
             stray_files.append(Stray(readable(path), f"is read by {len(names)} tables, {', '.join(names)}"))
         elif not names and not any(matches(marker.pattern, path.as_posix()) for marker in markers):
-            covering = [table.name for table in tables if table.source.covers(path.as_posix())]
+            covering = [table.name for table in tables if _covers(table, path)]
             stray_files += [Stray(readable(path), why) for why in _why(file, covering, too_many)]
     return stray_files
+
+
+def _covers(table: Table, path: Path) -> bool:
+    """Whether the table reads files of that name."""
+    if path.is_relative_to(FOLDER):
+        return matches(pattern_of(table.name), path.as_posix())
+    return table.source.covers(path.as_posix())
 
 
 def _everything(folder: Path, unlistable: Callable[[OSError], None]) -> Iterator[Path]:

@@ -16,15 +16,20 @@ class Listing:
     unlistable: dict[Path, str] = field(default_factory=dict)
 
 
-def listing(folder: Path, pattern: str, most: int) -> Listing:
+def listing(folder: Path, pattern: str, most: int, left_out: str = "") -> Listing:
     """The regular files below `folder` that the pattern matches, at most so many; hidden ones are left out.
 
     `*` stands for anything within a name and follows links to folders, `**` for any folders, and follows none. A `**`
     at the end stands for the files in them.
+
+    left_out: a folder in `folder` of which no file is listed or counted.
     """
     parts = PurePosixPath(pattern).parts
     matches = Listing()
     files = _files(folder, (*parts, "*") if parts[-1:] == ("**",) else parts, matches.unlistable)
+    if left_out:
+        prefix = f"{folder / left_out}{os.sep}"
+        files = (file for file in files if not str(file).startswith(prefix))
     matches.files = sorted(set(islice(files, most)))
     return matches
 

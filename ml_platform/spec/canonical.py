@@ -56,7 +56,8 @@ def canonical(value: Any) -> Any:
             value, "unkeyed", frozenset()
         )  # what changes no output (`spec.declared_gate`)
         named = [f.name for f in dataclasses.fields(value) if f.name not in unkeyed]
-        fields = {name: canonical(getattr(value, name)) for name in named}
+        keyed_as: Mapping[str, Any] = getattr(value, "keyed_as", {})
+        fields = {name: canonical(keyed_as.get(name, getattr(value, name))) for name in named}
         return {"kind": type(value).__name__, **fields}
     if isinstance(value, Mapping):
         return {str(name): canonical(item) for name, item in value.items()}

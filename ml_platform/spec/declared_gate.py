@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from ml_platform.errors import DeclarationError
@@ -36,6 +37,11 @@ class DeclaredGate(ABC):
     def unkeyed(self) -> frozenset[str]:
         """The fields that are not part of the canonical form."""
         return frozenset({"severity"})
+
+    @property
+    def keyed_as(self) -> Mapping[str, object]:
+        """Fields that have another value in the canonical form, such as a default that was raised since."""
+        return {}
 
     @property
     def key(self) -> str:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, func, insert, select, update
 
 from ml_platform.state import schema
+from ml_platform.state.challenge_tables import challenges
 from ml_platform.state.check_tables import checks
 from ml_platform.state.schema import clock
 
@@ -57,6 +58,7 @@ _STAMPED = (
     schema.promotions.c.recorded_at,
     schema.decisions.c.recorded_at,
     checks.c.recorded_at,
+    challenges.c.recorded_at,
     schema.alerts.c.raised_at,
     schema.alerts.c.resolved_at,
     schema.alert_deliveries.c.recorded_at,

@@ -100,8 +100,8 @@ def promote(
     Idempotent: the entry that says the same already is returned, unless another promotion of the partition
     came after it, which this one replaces. A version that the partition promoted later than `effective_at` serves from
     that later moment again. `by_hand` is a person's decision:
-    it takes effect at the greatest effective_at in the log (in an empty log now), whatever was
-    given, and may bring back a version that was rolled back; it cannot pass over a verdict.
+    it takes effect at the greatest effective_at in the log, whatever was given (only in an empty log then, or now), and
+    may bring back a version that was rolled back; it cannot pass over a verdict.
 
     `data_blocks` says which failed checks stand on the version's data, one phrase each (S37). They refuse the
     promotion, but not a person's: the entry records what was passed over. `waited`: the version was kept waiting
@@ -113,7 +113,7 @@ def promote(
     find_version(state, pipeline, version)
     with state.writing() as connection:
         log = history(state, pipeline)
-        moment = _now_in(state, log) if by_hand or effective_at is None else effective_at
+        moment = _now_in(state, log) if effective_at is None or (by_hand and log) else effective_at
         undone = _undone(log, version)
         if undone is not None and not by_hand:
             problem = f"it was rolled back by {undone.actor} ({undone.reason}), so only a person promotes it again"
@@ -168,13 +168,19 @@ def keep(
         return _append(connection, entry)
 
 
-def note(state: State, pipeline: str, *, reason: str, actor: str) -> Promotion:
-    """Record what a person did that changes no champion here, such as promoting a version to another environment."""
+def note_departure(state: State, pipeline: str, *, arrival: str, reason: str, actor: str) -> Promotion:
+    """Record that a person promoted a version to another environment, which changes no champion here.
+
+    arrival: names the entry of the other log; it stands as `run_id`. The entry that names it already is returned.
+    """
     with state.writing() as connection:
         log = history(state, pipeline)
+        for entry in log:
+            if (entry.action, entry.run_id) == ("kept", arrival):
+                return entry
         serving, moment = _serving(log, None), _now_in(state, log)
         stays = serving.version if serving else None
-        entry = Promotion(0, pipeline, stays, "kept", stays, "", moment, reason, actor, "", state.stamp())
+        entry = Promotion(0, pipeline, stays, "kept", stays, "", moment, reason, actor, arrival, state.stamp())
         return _append(connection, entry)
 
 

@@ -213,7 +213,7 @@ class ComparisonResult(Result):
     """How many logged answers of the service were computed again, and what came of them (`serving.log_comparison`).
 
     left_out: how many of the same time count in no comparison, because the request changed features (S44).
-    through:  when the newest of them was requested, in ISO 8601, and its id. The next comparison begins after it.
+    through:  when the newest of them was moved to the lake, in ISO 8601. The next comparison begins after it.
     """
 
     kind: ClassVar[str] = "comparison"
@@ -223,7 +223,7 @@ class ComparisonResult(Result):
     undecided: int = 0
     other_inputs: int = 0
     left_out: int = 0
-    through: tuple[str, ...] = ()
+    through: str = ""
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ class IntegrationResult(Result):
     """The integration test of a version: its bundle, and whether it passed; None: the machine was too busy to tell."""
 
     kind: ClassVar[str] = "integration"
-    tested: int = 0
+    tested_version: int = 0
     bundle: str = ""
     passed: bool | None = None
 

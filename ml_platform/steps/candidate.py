@@ -23,8 +23,8 @@ from ml_platform.spec.canonical import libraries
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.results import CandidateResult
 from ml_platform.state.versions import Training, Version, by_key, register
+from ml_platform.steps.background_training import begin_to_train_again, cancelled_on_error
 from ml_platform.steps.decision import of as decision_of
-from ml_platform.steps.proofs import begin_to_train_again, cancelled_on_error
 from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training_set
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet

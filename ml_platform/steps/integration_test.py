@@ -14,7 +14,7 @@ import polars as pl
 
 from ml_platform.errors import ServingError
 from ml_platform.evaluation.stored import stored_candidate
-from ml_platform.features.parity import TouchedRows, in_order
+from ml_platform.features.parity import TouchedRows, answer_schema, in_order
 from ml_platform.features.replayed_rows import replayed_examples
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
@@ -32,7 +32,7 @@ from ml_platform.state.results import IntegrationResult
 from ml_platform.state.versions import Version
 from ml_platform.steps import features
 from ml_platform.steps.judged_candidate import training_set_of
-from ml_platform.steps.replaying import comparison, fill_touched
+from ml_platform.steps.replaying import OnlineAnswers, comparison, fill_touched
 
 NAME = "integration_test"  # of the asset
 CHECKS = (
@@ -49,13 +49,10 @@ _ROUNDS, _ROUND, _PAUSE = 5, 40, 0.05  # rounds of single rows, with seconds bet
 _BATCH = 100  # rows of the other requests
 
 
-def passed_test(ws: Workspace, pipeline: str, version: Version) -> IntegrationResult | None:
-    """The newest test of the version's bundle; None where it was never tested."""
-    for one in reversed(ledger.history(ws.state, _asset(pipeline))):
-        result = one.result_as(IntegrationResult)
-        if result.bundle == version.bundle and one.content_key == _key(pipeline, version):
-            return result
-    return None
+def newest_test(ws: Workspace, pipeline: str, version: Version) -> IntegrationResult | None:
+    """The outcome of the newest test of the version's bundle; None where it was never tested."""
+    newest = _newest(ws, pipeline, version)
+    return None if newest is None else newest.result_as(IntegrationResult)
 
 
 def integration_test(ws: Workspace, pipeline: ModelPipeline, number: int, run_id: str) -> Outcome:
@@ -65,8 +62,8 @@ def integration_test(ws: Workspace, pipeline: ModelPipeline, number: int, run_id
     """
     version = versions.version(ws.state, pipeline.name, number)
     key = _key(pipeline.name, version)
-    newest = ledger.latest_of(ws.state, _asset(pipeline.name), WHOLE)
-    if newest is not None and newest.content_key == key and newest.result_as(IntegrationResult).passed:
+    newest = _newest(ws, pipeline.name, version)
+    if newest is not None and newest.result_as(IntegrationResult).passed:
         return recorded(ws, newest)
     trial = _Trial.of(ws, pipeline, version)
     checks = (trial.ready, trial.answers, trial.parity, trial.latency.check)
@@ -122,10 +119,9 @@ class _Trial:
         if refusals or len(logged) != len(rows):
             parity = _check("parity", False, f"{len(logged):,} of {len(rows):,} examples have an answer to compare.")
             return cls(ready, answers, parity, latency, {})
-        schema = {name: dtype for name, dtype in definition.schema.items() if name not in definition.row_schema}
         outputs = [{**json.loads(one["features"]), **json.loads(one["statuses"])} for one in logged]
-        values = logged_frame(outputs, schema).to_dicts()
-        outcome = comparison(ws, bundle, chosen, examples, values, logged, touched.count)
+        over_http = OnlineAnswers("over HTTP", logged_frame(outputs, answer_schema(definition)), logged)
+        outcome = comparison(ws, bundle, chosen, examples, [over_http], touched.count)
         detail = f"{outcome.differing} of {outcome.compared:,} answers differ from the batch. {outcome.detail}"
         parity = _check("parity", outcome.differing == 0 < outcome.compared, detail.strip())
         return cls(ready, answers, parity, latency, {"examples": outcome.compared, "p99 ms of rounds": rounds})
@@ -189,6 +185,12 @@ def _check(name: str, passed: bool, detail: str) -> CheckResult:
 
 def _asset(pipeline: str) -> str:
     return f"{pipeline}/{NAME}"
+
+
+def _newest(ws: Workspace, pipeline: str, version: Version) -> ledger.Record | None:
+    """The newest test of the version's bundle. Other versions may have been tested since."""
+    tests, key = ledger.history(ws.state, _asset(pipeline)), _key(pipeline, version)
+    return next((one for one in reversed(tests) if one.content_key == key), None)
 
 
 def _key(pipeline: str, version: Version) -> str:

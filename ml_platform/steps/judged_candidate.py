@@ -18,8 +18,8 @@ from ml_platform.state import ledger, versions
 from ml_platform.state.results import TrainingSetResult
 from ml_platform.state.versions import Version
 from ml_platform.steps import features
+from ml_platform.steps.background_training import BackgroundTraining, training_again
 from ml_platform.steps.incumbent import incumbent
-from ml_platform.steps.proofs import BackgroundTraining, training_again
 from ml_platform.steps.provenance import column_origins
 from ml_platform.steps.replaying import replayed
 from ml_platform.training.training_set import TrainingSet

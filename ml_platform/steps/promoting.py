@@ -3,17 +3,18 @@
 import shutil
 from dataclasses import dataclass, fields, replace
 
+from ml_platform.environments import variable_of
 from ml_platform.errors import BlobError, PromotionRefused
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models import bundle as bundles
 from ml_platform.runtime.data_blocks import data_blocks
-from ml_platform.runtime.workspace import Workspace
+from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.settings import Settings
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import database, promotions, verdicts, versions
 from ml_platform.state.objections import objections_of
 from ml_platform.state.versions import Training, Version
-from ml_platform.steps.integration_test import integration_test, passed_test
+from ml_platform.steps.integration_test import integration_test, newest_test
 
 UNNAMED = "default"  # how an environment without name is called
 
@@ -43,8 +44,8 @@ def check_environment(source: Settings, target: Settings, pipeline: str, number:
         raise PromotionRefused(pipeline, number, [f"it is in the environment {name} already"])
     if not database.lake_exists(target):
         missing = (
-            f"the environment {name} has no lake in {target.lake}. Set ML_PLATFORM_{name.upper()}__DATA, and run "
-            f"`ml-platform run {pipeline}` there first: a service needs its tables"
+            f"the environment {name} has no lake in {target.lake}. Set {variable_of(target.environment, 'DATA')}, and "
+            f"run `ml-platform run {pipeline}` there first: a service needs its tables"
         )
         raise PromotionRefused(pipeline, number, [missing])
 
@@ -83,7 +84,7 @@ def promote_to(
     reasons = objections(source, target, pipeline, version)
     if not reasons:
         integration_test(source, pipeline, number, "")
-        result = passed_test(source, name, version)
+        result = newest_test(source, name, version)
         if result is None or not result.passed:
             waits = result is not None and result.passed is None
             outcome = "could not be judged, because the machine is busy" if waits else "failed"
@@ -100,22 +101,26 @@ def promote_to(
     verdicts.record(target.state, evidence, "")
     before = promotions.champion_at(target.state, name)
     where = f"{environment_name(source.settings)}: {version.name}, bundle {version.bundle[:12]}"
-    promotions.promote(
+    arrived = promotions.promote(
         target.state,
         name,
         there.version,
         pipeline.required_gates,
         partition="",
+        effective_at=window_of(pipeline, version.partition)[1],  # of the first champion there: since it was trained
         reason=f"from {where}: {why}",
         actor=actor,
         by_hand=True,
     )
-    changed = before != there.version
-    what = f"{version.name} to {environment_name(target.settings)} as {there.name}"
-    log = promotions.history(source.state, name)
-    if changed or not any(entry.reason.startswith(f"{what}: ") for entry in log):  # else a kill came between both logs
-        promotions.note(source.state, name, reason=f"{what}: {why}", actor=actor)
-    return Promoted(environment_name(target.settings), there.version, version.bundle, changed)
+    # A kill may come between both logs: the entry of the other one is named, and named once.
+    promotions.note_departure(
+        source.state,
+        name,
+        arrival=f"{environment_name(target.settings)} {target.lake.identity}#{arrived.seq}",
+        reason=f"{version.name} to {environment_name(target.settings)} as {there.name}: {why}",
+        actor=actor,
+    )
+    return Promoted(environment_name(target.settings), there.version, version.bundle, before != there.version)
 
 
 def _is_same_lake(one: Workspace, other: Workspace) -> bool:

@@ -1,4 +1,4 @@
-"""Evidence for a gate: examples of the holdout, answered one at a time by the packaged predictor (S13)."""
+"""Evidence for a gate: examples of the holdout, answered by the predictor of the bundle (S13)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.parity import ParityReport, TouchedRows, compared, in_order
+from ml_platform.features.parity import ParityReport, TouchedRows, answer_frame, answer_schema, compared, in_order
 from ml_platform.features.replayed_rows import replayed_examples
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
@@ -26,11 +26,28 @@ _SCORE = ("score", "scores", "class")
 
 
 @dataclass(frozen=True)
+class OnlineAnswers:
+    """Answers for examples, in their order.
+
+    way: how they were asked for, in words, such as "one at a time". values: features and statuses. scores: `score`,
+    `scores` and `class` of each.
+    """
+
+    way: str
+    values: pl.DataFrame
+    scores: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class Replayed:
-    """A replay in the form that the gate reads. `scores` tells which examples have another score, in words."""
+    """A replay in the form that the gate reads.
+
+    scores: which examples have another score, in words. way: how the examples were asked for, in words.
+    """
 
     report: ParityReport
     scores: Mapping[str, str]
+    way: str
 
     @property
     def compared(self) -> int:
@@ -48,12 +65,13 @@ class Replayed:
             for d in self.report.differences[:3]
         ]
         shown = [*first, *list(self.scores.values())[: 3 - len(first)]]
-        return f"{values}, answered from {self.report.rows_read:,} stored rows. {'; '.join(shown)}".strip()
+        return f"{values}, answered {self.way} from {self.report.rows_read:,} stored rows. {'; '.join(shown)}".strip()
 
 
 def replayed(ws: Workspace, version: Version, holdout: pl.DataFrame, count: int) -> Replayed:
     """Answer examples of a version's holdout from its bundle and an online store, and compare with the batch.
 
+    A service answers few examples one at a time and many together: both must give the bits of the batch.
     The store is a SQLite file of its own, filled with the rows whose keys the examples touch. Features are compared
     with those of the training set, scores with those that the batch gives for these.
     """
@@ -69,11 +87,15 @@ def replayed(ws: Workspace, version: Version, holdout: pl.DataFrame, count: int)
             fill_touched(store, touched)
             predictor = OnlinePredictor(bundle, version.version, store)
             online = [predictor.predict(example) for example in examples.iter_rows(named=True)]
+            of_many = predictor.predict_many(examples)
         finally:
             store.close()
-    values = [{**one.features, **one.statuses} for one in online]
+    values = answer_frame(definition, [{**one.features, **one.statuses} for one in online])
     scores = [{"score": one.score, "scores": one.scores, "class": one.class_name} for one in online]
-    return comparison(ws, bundle, chosen, examples, values, scores, touched.count)
+    singly = OnlineAnswers("one at a time", values, scores)
+    values = of_many.features.select(list(answer_schema(definition)))
+    together = OnlineAnswers("together", values, of_many.answers.to_dicts())
+    return comparison(ws, bundle, chosen, examples, [singly, together], touched.count)
 
 
 def comparison(
@@ -81,17 +103,15 @@ def comparison(
     bundle: bundles.Bundle,
     chosen: pl.DataFrame,
     examples: pl.DataFrame,
-    values: Sequence[Mapping[str, Any]],
-    scores: Sequence[Mapping[str, Any]],
+    answered: Sequence[OnlineAnswers],
     rows_read: int,
 ) -> Replayed:
-    """Compare online answers with the batch.
+    """Compare online answers with the batch: the first that differ, or all.
 
-    chosen: rows of the training set. examples: their own columns, in the order of the answers. values: features and
-    statuses of each answer. scores: its `score`, `scores` and `class`.
+    chosen: rows of the training set. examples: their own columns, in the order of the answers. answered: by way of
+    asking, at least one.
     """
     definition = OnlinePredictor.definition_of(bundle)
-    report = compared(definition, examples, chosen, values, rows_read)
     batch = answers(chosen, Predictor(bundle, threads=ws.settings.threads))
     on = definition.identity
     theirs = examples.select(on).join(
@@ -101,7 +121,12 @@ def comparison(
         nulls_equal=True,
         maintain_order="left",
     )
-    return Replayed(report, _other_scores(definition, theirs, scores))
+    for one in answered:
+        report = compared(definition, examples, chosen, one.values, rows_read)
+        others = _other_scores(definition, theirs, one.scores)
+        if report.differing or others:
+            return Replayed(report, others, one.way)
+    return Replayed(report, others, " and ".join(one.way for one in answered))
 
 
 def fill_touched(store: OnlineStore, touched: TouchedRows) -> None:

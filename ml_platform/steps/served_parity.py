@@ -1,15 +1,12 @@
 """Log and compare: a sample of what the service answered is computed again from the lake, on record as a check."""
 
-from collections.abc import Collection
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Any
 
-import polars as pl
-
 from ml_platform.lake.transaction import Author
-from ml_platform.naming import counted, literal, quoted
+from ml_platform.naming import counted, quoted
 from ml_platform.quality.check_result import CheckResult
 from ml_platform.runtime.workspace import Outcome, Workspace, record, recorded
 from ml_platform.serving.log_comparison import SAMPLE, Comparison, compare
@@ -23,7 +20,9 @@ PARITY_CHECK = "parity"
 PARITY_DESCRIPTION = "What the service answered has the features and scores that the lake gives for the same rows."
 _COMPARISON_NUMBER = 1  # of how answers are compared
 _REST = timedelta(hours=1)  # between comparisons that nobody asked for
-_START = ("0001-01-01T00:00:00+00:00", "")
+# Of answers whose request did not change features (S44).
+_COMPARABLE = "coalesce(len(overridden), 0) = 0 AND coalesce(max_staleness, '{}') = '{}'"
+_START = "0001-01-01T00:00:00+00:00"
 
 
 def asset_name(pipeline: str) -> str:
@@ -42,15 +41,12 @@ def compare_served(ws: Workspace, pipeline: str, run_id: str) -> Outcome:
     before = ledger.latest_of(ws.state, asset_name(pipeline), WHOLE)
     earlier = before.result_as(ComparisonResult) if before is not None else ComparisonResult()
     since = earlier.through or _START
-    columns = ws.lake.columns(pipeline, SERVED)
-    newest = _newest(ws, pipeline, since) if columns else None
+    newest = _newest(ws, pipeline, since)
     if newest is None:
         return recorded(ws, before) if before is not None else Outcome(0, "skipped", checks=(_check(None),))
-    new, comparable = f"FROM {_new(pipeline, since)}", _comparable(columns)
-    left_out = int(ws.lake.value(f"SELECT count(*) {new} AND NOT ({comparable})"))
-    rows = ws.lake.frame(f"SELECT * {new} AND {comparable} ORDER BY requested_at DESC, id DESC LIMIT {SAMPLE}")
-    if "snapshots" not in rows.columns:  # a table of older code
-        rows = rows.with_columns(snapshots=pl.lit(None, pl.String))
+    new = f"FROM {_new(pipeline, since)}"
+    left_out = int(ws.lake.value(f"SELECT count(*) {new} AND NOT ({_COMPARABLE})"))
+    rows = ws.lake.frame(f"SELECT * {new} AND {_COMPARABLE} ORDER BY requested_at DESC, id DESC LIMIT {SAMPLE}")
     comparison = compare(ws, pipeline, rows.reverse())
     left_out += rows.height - comparison.compared
     counts = {name: value for name, value in asdict(comparison).items() if name != "differences"}
@@ -65,8 +61,6 @@ def compare_served(ws: Workspace, pipeline: str, run_id: str) -> Outcome:
 
 def comparison_is_due(ws: Workspace, pipeline: str, now: datetime | None = None) -> bool:
     """Whether the service answered since the last comparison, which is an hour old or older."""
-    if not ws.lake.columns(pipeline, SERVED):
-        return False
     before = ledger.latest_of(ws.state, asset_name(pipeline), WHOLE)
     if before is None:
         return _newest(ws, pipeline, _START) is not None
@@ -75,29 +69,21 @@ def comparison_is_due(ws: Workspace, pipeline: str, now: datetime | None = None)
     return _newest(ws, pipeline, before.result_as(ComparisonResult).through or _START) is not None
 
 
-def _newest(ws: Workspace, pipeline: str, since: tuple[str, ...]) -> tuple[str, str] | None:
-    """When the newest answer after `since` was requested, and its id; None without one."""
-    rows = ws.lake.rows(f"SELECT requested_at, id FROM {_new(pipeline, since)} ORDER BY ALL DESC LIMIT 1")
-    return (rows[0][0].isoformat(), rows[0][1]) if rows else None
+def _newest(ws: Workspace, pipeline: str, since: str) -> str | None:
+    """When the newest answers after `since` were moved to the lake; None without one."""
+    if "moved_at" not in ws.lake.columns(pipeline, SERVED):  # nothing was moved yet, or by older code alone
+        return None
+    moved: datetime | None = ws.lake.value(f"SELECT max(moved_at) FROM {_new(pipeline, since)}")
+    return moved.isoformat() if moved is not None else None
 
 
-def _comparable(columns: Collection[str]) -> str:
-    """A condition that leaves out answers whose request changed features. Older code logged no such requests."""
-    unchanged = {
-        "overridden": "coalesce(len(overridden), 0) = 0",
-        "max_staleness": "coalesce(max_staleness, '{}') = '{}'",
-    }
-    return " AND ".join(sql for name, sql in unchanged.items() if name in columns) or "true"
+def _new(pipeline: str, since: str) -> str:
+    """The answers that somebody heard, not of a challenger (S28), and that were moved to the lake after `since`.
 
-
-def _new(pipeline: str, since: tuple[str, ...]) -> str:
-    moment, identity = since
-    checked = datetime.fromisoformat(moment).isoformat()  # it becomes SQL
-    day = checked[:10]
-    return (
-        f"{quoted(pipeline)}.{SERVED} WHERE _partition >= '{day}' "
-        f"AND (requested_at, id) > (TIMESTAMPTZ '{checked}', {literal(identity)})"
-    )
+    Not those that were asked for since: of two workers, and after a fault, the later answer may be moved first.
+    """
+    moment = datetime.fromisoformat(since).isoformat()  # it becomes SQL
+    return f"{quoted(pipeline)}.{SERVED} WHERE shadow IS NOT TRUE AND moved_at > TIMESTAMPTZ '{moment}'"
 
 
 def _check(comparison: Comparison | None) -> CheckResult:

@@ -176,3 +176,16 @@ def test_after_a_rule_was_mended_replay_tells_what_passes_and_what_to_run(
     assert "trips" in shown and "`ml-platform run trip_delay` recomputes the stale partitions" in shown
     (trips,) = [row for row in invoke_json("quarantine", "trip_delay", "--replay") if row["table"] == "trips"]
     assert (trips["passing"], trips["still"]) == (3, 0) and "2024-02" in trips["stale"]
+
+
+def test_a_challenger_is_named_listed_and_stopped(platform: Path) -> None:
+    named = invoke_json("challenge", "trip_delay@1", "--why", "a trial")
+    assert (named["version"], named["action"], named["reason"]) == (1, "started", "a trial")
+    assert "is the challenger already" in invoke("challenge", "trip_delay@1").stderr
+    assert invoke_json("challenge", "trip_delay")["challenger"] == 1
+    assert invoke("challenge", "trip_delay@1", "--stop").exit_code == 2
+    assert invoke_json("challenge", "trip_delay", "--stop")["action"] == "stopped"
+    listed = invoke_json("challenge", "trip_delay")
+    assert listed["challenger"] is None and [row["action"] for row in listed["log"]] == ["stopped", "started"]
+    assert "has no challenger now" in invoke("challenge", "trip_delay").stderr
+    assert "cannot challenge itself" in invoke("challenge", "trip_delay@2").stderr

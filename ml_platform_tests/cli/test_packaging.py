@@ -31,6 +31,7 @@ def test_what_cannot_be_packaged_is_refused_with_a_remedy(shared_platform: Path,
     _refused("churn@champion", 2, "package", "churn@champion", *to)
     other = invoke("package", "trip_delay@1", "--format", "wheel", "--to", str(tmp_path / "other"))
     assert "It does not serve: the champion is trip_delay@2." in other.stderr
+    _refused("--tolerance is for --format onnx", 2, "package", "trip_delay@1", *to, "--tolerance", "0.1")
     file = tmp_path / "file"
     file.touch()
     _refused("--to", 1, "package", "trip_delay@1", "--format", "wheel", "--to", str(file / "in"))

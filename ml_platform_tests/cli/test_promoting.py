@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from ml_platform.runtime.workspace import Workspace
+from ml_platform.discovery import find
+from ml_platform.errors import PromotionRefused
+from ml_platform.runtime.workspace import Workspace, window_of
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.settings import Settings
@@ -124,10 +126,44 @@ def test_in_production_the_version_is_shown_rolled_back_in_a_second_and_served(
         assert deployed is not None and deployed.version == 1
 
 
+def test_a_first_champion_of_production_serves_since_it_was_trained_and_a_kill_between_the_logs_is_made_good(
+    staging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count_as_tested(monkeypatch, passed=True)
+    with closing(opened("staging")) as source, closing(opened("production")) as target:
+        served = sorted({e.version for e in promotions.changed(source.state, NAME) if e.version is not None})
+        number, other = served[:2]
+        pipeline = find(NAME)
+
+        def promote(version: int) -> None:
+            promoting.promote_to(source, target, pipeline, version, why="fits", actor="ann")
+
+        promote(number)
+        trained = versions.version(source.state, NAME, number)
+        (entry,) = promotions.history(target.state, NAME)
+        assert entry.effective_at == window_of(pipeline, trained.partition)[1]
+        promote(other)
+        with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+            killed.setattr(promotions, "note_departure", raise_interrupt)
+            promote(number)
+        for _ in range(2):
+            promote(number)
+        departures = [
+            entry.reason.split(" to ")[0]
+            for entry in promotions.history(source.state, NAME)
+            if entry.run_id.startswith("production ")
+        ]
+        assert departures == [f"{NAME}@{one}" for one in (number, other, number)]
+
+
+def raise_interrupt(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
+
+
 def count_as_tested(monkeypatch: pytest.MonkeyPatch, *, passed: bool | None) -> None:
     """Take the integration test, which takes seconds, to have had that outcome."""
     monkeypatch.setattr(promoting, "integration_test", lambda *_: None)
-    monkeypatch.setattr(promoting, "passed_test", lambda *_: IntegrationResult(1, "", passed))
+    monkeypatch.setattr(promoting, "newest_test", lambda *_: IntegrationResult(1, "", passed))
 
 
 def test_a_version_whose_test_failed_or_whose_data_a_check_refused_stays(
@@ -147,6 +183,13 @@ def test_a_version_whose_test_failed_or_whose_data_a_check_refused_stays(
     assert champion("production") is None
 
 
+def test_an_environment_without_a_lake_is_refused_with_the_variable_of_its_folder(tmp_path: Path) -> None:
+    source = Settings(environment="staging")
+    for name, variable in {"": "Set ML_PLATFORM_DATA,", "production": "Set ML_PLATFORM_PRODUCTION__DATA,"}.items():
+        with pytest.raises(PromotionRefused, match=variable):
+            promoting.check_environment(source, Settings(environment=name, data=tmp_path / "none"), NAME, 1)
+
+
 def test_what_may_not_be_promoted_is_refused_with_every_reason(staging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "is in the environment staging already" in " ".join(
         invoke("promote", NAME, *WHY, "--to", "staging").stderr.split()
@@ -154,6 +197,9 @@ def test_what_may_not_be_promoted_is_refused_with_every_reason(staging: Path, mo
     assert "has no lake" in invoke("promote", NAME, *WHY, "--to", "nowhere").stderr.replace("\n", " ")
     assert "is no name" in invoke("promote", NAME, *WHY, "--to", "No Where").stderr
     assert invoke("promote", NAME, *WHY, "--dry-run").exit_code == 2
+    with monkeypatch.context() as unreadable:
+        unreadable.setenv("ML_PLATFORM_PRODUCTION__PIPELINES", "nonsense")
+        assert "ML_PLATFORM_PRODUCTION__PIPELINES: not a JSON list of modules" in refused(NAME)
     mine = champion("staging")
     assert mine is not None
     with closing(opened("staging")) as ws:

@@ -12,7 +12,7 @@ import pytest
 from ml_platform import Derived, Latest, Lookup, ModelPipeline, Since, TimeSince, Window
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.parity import parity
+from ml_platform_tests.features.parity import parity
 from ml_platform_tests.features.relations import batch_features, connect, online_answers, validated
 from ml_platform_tests.scenario.flights import Row, example, flight, hour, pipeline, plane, weather
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.parity import parity
 from ml_platform_tests.examples import tries
 from ml_platform_tests.features.naive import naive_features
+from ml_platform_tests.features.parity import parity
 from ml_platform_tests.features.relations import batch_features, connect, ghost, validated
 from ml_platform_tests.features.strategies import Case, cases
 

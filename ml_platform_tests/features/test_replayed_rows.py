@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from ml_platform import Latest, Lookup, Window
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.parity import parity
 from ml_platform.features.replayed_rows import _affordable, materialized_rows, replayed_examples
+from ml_platform_tests.features.parity import parity
 from ml_platform_tests.features.relations import batch_features, connect, validated
 from ml_platform_tests.scenario.flights import example, flight, hour, pipeline, plane, weather
 

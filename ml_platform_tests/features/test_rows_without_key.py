@@ -8,7 +8,7 @@ import pytest
 
 from ml_platform import Examples, Files, Latest, LightGBM, ModelPipeline, Table
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.features.parity import parity
+from ml_platform_tests.features.parity import parity
 from ml_platform_tests.features.relations import Row, batch_features, connect, version
 from ml_platform_tests.features.relations import validated as relations_of
 from ml_platform_tests.scenario.flights import DAY, example, pipeline

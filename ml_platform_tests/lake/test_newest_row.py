@@ -71,3 +71,12 @@ def test_the_newest_row_is_found_without_loading_the_tables_of_the_lake(lake: La
         newest_row(reader, "lineage", "records", "id", ("asset",))
         assert not reader._local.in_lake  # what takes 50 ms
         assert reader.connection.execute("SELECT current_database()").fetchall() == [("lake",)]
+
+
+@pytest.mark.parametrize("count", [_FEW, _MANY])
+def test_names_may_hold_braces(lake: Lake, count: int) -> None:
+    rows = pl.DataFrame({"{id}": range(count), "a{0}": [f"a{i}" for i in range(count)]})
+    with write(lake, Author("t")) as tx:
+        tx.append("lineage", "{records}", rows, evolve=False)
+    with Lake(lake.settings, read_only=True) as reader:
+        assert newest_row(reader, "lineage", "{records}", "{id}", ("a{0}",)) == (count - 1, f"a{count - 1}")

@@ -139,12 +139,13 @@ def test_the_sensor_tells_once_of_a_service_that_is_behind_and_resolves_it(
     assert not [one for one in alerts_of_service(trips) if one.is_open]
 
 
-def test_a_store_that_cannot_be_read_keeps_no_training_back(
-    trips: SensorDriver, monkeypatch: pytest.MonkeyPatch
+def test_a_store_that_cannot_be_read_keeps_no_training_back_and_is_logged(
+    trips: SensorDriver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(services, "existing_store", lambda settings: 1 / 0)
     trips.tick(DECISIONS)
     assert trips.skipped[DECISIONS] and "ZeroDivisionError" not in trips.skipped[DECISIONS]
+    assert f"The service of {NAME} cannot be looked at: division by zero" in caplog.messages
 
 
 def test_answers_are_compared_by_a_run_that_the_sensor_of_alerts_asks_for_once_an_hour(trips: SensorDriver) -> None:

@@ -161,9 +161,14 @@ class EventWorld:
         frame.write_parquet(outside) if suffix == "parquet" else frame.write_csv(outside)
         land(self.stores.settings, declared, [outside], replace=True)
 
-    def validate(self) -> None:
-        """Land the events, and run ingestion."""
-        self.keeper.land(self.stores.state, all_of_them=True)
+    def land_events(self, *, all_of_them: bool = True) -> int:
+        """Land the events of all tables; how many files."""
+        keeper, state = self.keeper, self.stores.state
+        return sum(keeper.land(state, table, all_of_them=all_of_them) for table in keeper.posted)
+
+    def validate(self, *, all_of_them: bool = True) -> None:
+        """Land the events, all of them or those that the service would land by now, and run ingestion."""
+        self.land_events(all_of_them=all_of_them)
         for name, table in self.tables.items():
             report = ingest(self.stores, table.table, "run")
             assert not report.refused and not report.waiting, report
@@ -172,7 +177,7 @@ class EventWorld:
 
     def fill(self) -> None:
         """Fill the store, as the service does after a run, for tables of which events were posted."""
-        fill(self.stores, self.definition, self.store, self.span, self.keeper)
+        fill(self.stores, self.definition, self.store, self.span, self.keeper, self.keeper.taking)
 
     def online(self, examples: Sequence[Row]) -> list[Row]:
         """The features of examples from the online store."""

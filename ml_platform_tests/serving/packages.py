@@ -111,7 +111,7 @@ def chance_version(folder: Path, task: Task, seed: int = 7) -> PackagedVersion:
 
 def unpack(version: PackagedVersion, folder: Path) -> Path:
     """The folder of the installed wheel of a version."""
-    built = wheel.build(version, folder, 0)
+    built = wheel.build(version, folder)
     with zipfile.ZipFile(built.path) as archive:
         archive.extractall(folder / "site")
     return folder / "site"

@@ -40,7 +40,7 @@ def schema(open_world: OpenWorld, february: Path, tmp_path: Path) -> Iterator[sc
         for name in ("drivers", "traffic"):
             EventTaker(tables[name], world.settings.events, store, 0).close()  # from now on it is filled
         with EventKeeper(world.settings, tables) as keeper:
-            deploy_champion(world.ws, world.pipeline.name, store, None, keeper)
+            deploy_champion(world.ws, world.pipeline.name, store, None, keeper, keeper.taking)
         service = Service(world.ws.blobs, store, tmp_path / "log", 100_000_000, [world.pipeline.name])
         service.take_up_changes()
         app = create_app(service, Access({}), started=lambda: None, filling_faults=dict, more=EventRoutes(events))

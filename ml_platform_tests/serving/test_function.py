@@ -53,11 +53,11 @@ def of_gateway(request: Any, **fields: Any) -> dict[str, Any]:
 
 
 def test_a_fresh_process_answers_its_first_event_within_seconds(version: PackagedVersion, tmp_path: Path) -> None:
-    built = function.build(version, tmp_path, 0)
+    built = function.build(version, tmp_path)
     assert built.path.name == "flight_delay_function-3"
     pins = (built.path / "requirements.txt").read_text().split()
     assert [pin.partition("==")[0] for pin in pins] == ["lightgbm", "polars", "pydantic"]
-    again = function.build(version, tmp_path / "again", 0)
+    again = function.build(version, tmp_path / "again")
     assert (built.sha256, built.size) == (again.sha256, again.size)
     events = [{"rows": [ROW]}, of_gateway({"rows": [ROW], "overrides": [{"weather__temp": 21.5}]})]
     plain, gateway, used = alone(built.path, _RUNTIME, json.dumps(events), forbidden=FORBIDDEN).splitlines()

@@ -56,9 +56,9 @@ def started(command: Sequence[str], folder: Path, **settings: str) -> Iterator[t
 def test_the_dockerfile_has_two_stages_no_root_no_secret_and_a_health_check(
     version: PackagedVersion, tmp_path: Path
 ) -> None:
-    built = image.build(version, tmp_path, 0)
+    built = image.build(version, tmp_path)
     assert built.path.name == "flight_delay_image-3"
-    assert image.build(version, tmp_path / "again", 0).sha256 == built.sha256
+    assert image.build(version, tmp_path / "again").sha256 == built.sha256
     steps = instructions(built.path / "Dockerfile")
     names = [step.name for step in steps]
     assert names.count("FROM") == 2 and names.count("HEALTHCHECK") == names.count("ENTRYPOINT") == 1
@@ -76,7 +76,7 @@ def test_the_dockerfile_has_two_stages_no_root_no_secret_and_a_health_check(
 def test_it_installs_pinned_what_the_service_imports_and_no_orchestrator(
     version: PackagedVersion, tmp_path: Path
 ) -> None:
-    lines = (image.build(version, tmp_path, 0).path / "requirements.txt").read_text().splitlines()
+    lines = (image.build(version, tmp_path).path / "requirements.txt").read_text().splitlines()
     pinned = dict(line.split("==") for line in lines)
     assert {"fastapi", "uvicorn", "starlette", "pydantic-core", "lightgbm", "polars", "numpy", "redis"} <= set(pinned)
     assert not {"dagster", "duckdb", "pandas", "evidently", "sqlalchemy", "ml-platform", "ml_platform"} & set(pinned)
@@ -87,7 +87,7 @@ def test_it_installs_pinned_what_the_service_imports_and_no_orchestrator(
 def test_its_service_answers_by_the_package_alone_and_ends_with_a_sealed_log(
     version: PackagedVersion, tmp_path: Path
 ) -> None:
-    context = image.build(version, tmp_path, 0).path
+    context = image.build(version, tmp_path).path
     command = [sys.executable, "serve.py", "--port", "0", "--host", "0.0.0.0"]
     data = tmp_path / "state"
     settings = {"ML_PLATFORM_DATA": str(data), "ML_PLATFORM_API_KEYS": KEYS}
@@ -113,7 +113,7 @@ def test_its_service_answers_by_the_package_alone_and_ends_with_a_sealed_log(
 
 
 def test_without_keys_it_serves_no_other_machine(version: PackagedVersion, tmp_path: Path) -> None:
-    app = image.build(version, tmp_path, 0).path / "app"
+    app = image.build(version, tmp_path).path / "app"
     without = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "ML_PLATFORM_API_KEYS")}
     command = [sys.executable, "serve.py", "--port", "0", "--host", "0.0.0.0"]
     refused = subprocess.run(command, env=without, cwd=app, capture_output=True, text=True, timeout=60)
@@ -142,7 +142,7 @@ def test_over_a_store_that_the_platform_fills_it_looks_up_what_the_platform_does
 
 @pytest.mark.slow
 def test_the_steps_of_the_dockerfile_give_a_service_that_answers(version: PackagedVersion, tmp_path: Path) -> None:
-    context = image.build(version, tmp_path, 0).path
+    context = image.build(version, tmp_path).path
     steps = instructions(context / "Dockerfile")
     machine = Machine(context, tmp_path / "root")
     machine.carry_out(steps)

@@ -1,6 +1,8 @@
 """A request of many rows gets the answers, and leaves the records, that each of its rows would alone."""
 
 import asyncio
+import hashlib
+import io
 import json
 import math
 import subprocess
@@ -164,6 +166,7 @@ def segment(folder: Path) -> Path:
             "key": ["7"],
             "version": [1],
             "role": ["champion"],
+            "shadow": [False],
             "score": [0.25],
             "class": ["false"],
             "snapshots": ["{}"],
@@ -188,6 +191,15 @@ def test_a_record_of_columns_has_the_values_that_a_line_would_have(tmp_path: Pat
     assert json.loads(record["inputs"]) == {"text": 'a "quoted" \n word', "n": 2**60}
     assert (record["statuses"], json.loads(record["ages"])) == ("{}", {"b__status": 1.5})
     assert record["at"] is None and record["overridden"] == []
+
+
+def test_a_segment_of_code_before_there_were_challengers_is_of_answers_that_were_heard(tmp_path: Path) -> None:
+    path = segment(tmp_path / "log")
+    buffer = io.BytesIO()
+    pl.read_ipc(io.BytesIO(path.read_bytes()[32:])).drop("shadow").write_ipc(buffer)
+    path.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
+    [records] = column_segments.records(path)
+    assert records["shadow"].to_list() == [False]
 
 
 def test_a_damaged_segment_of_columns_is_set_aside_and_nothing_of_it_is_moved(world: World, tmp_path: Path) -> None:

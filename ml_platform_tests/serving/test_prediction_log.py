@@ -255,6 +255,7 @@ ROWS = st.fixed_dictionaries(
         "requested_at": MOMENTS,
         "version": st.integers(-(2**63), 2**63 - 1),
         "role": TEXTS,
+        "shadow": st.booleans(),
         "score": SCORES | st.none(),
         "scores": st.lists(SCORES | st.none(), max_size=4) | st.none(),
         "class": TEXTS | st.none(),
@@ -289,8 +290,16 @@ def test_rows_of_a_segment_are_what_was_appended_with_types_and_nulls(
     log.seal()
     (segment,) = prediction_log.sealed_segments(folder)
     frame = log_mover._rows_of(segment)
-    assert frame.schema == log_mover.SCHEMA
+    assert frame.schema == {name: kind for name, kind in log_mover.SCHEMA.items() if name != "moved_at"}
     assert frame.to_dicts() == [row | {"segment": segment.stem} for row in rows]
+
+
+def test_a_record_of_code_before_there_were_challengers_is_of_an_answer_that_was_heard(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, budget=10_000_000)
+    log.append([line(1)])
+    log.seal()
+    (segment,) = prediction_log.sealed_segments(tmp_path)
+    assert log_mover._rows_of(segment)["shadow"].to_list() == [False]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.events.tables import tables_with_events
+from ml_platform.serving.events.taking import EventTaker
 from ml_platform.serving.filling_predictions import fill_predictions
 from ml_platform.serving.online_store import Deployment, Filling
 from ml_platform.serving.rest import filling_faults
@@ -92,6 +94,23 @@ def test_an_error_of_any_library_is_reported_once_and_leaves_the_supervisor_runn
         supervisor.run_once()
     assert sum(line.startswith(f"log of {name}: IsADirectoryError") for line in reported) == 1
     assert filling_faults.read(trips.settings.online) == {}  # the champion answers all the same
+
+
+def test_a_table_whose_events_cannot_land_keeps_those_of_no_other_from_landing(trips: World) -> None:
+    name, settings, traffic = trips.pipeline.name, trips.settings, tables_with_events(trips.pipeline)["traffic"]
+    at = datetime(2024, 2, 20, tzinfo=UTC)
+    reported: list[str] = []
+    listener = Listener("127.0.0.1", 0, None, has_keys=False)
+    settings.events.mkdir(parents=True, exist_ok=True)
+    (settings.events / "broken.sqlite").write_text("no database, whatever it is called" * 100)
+    with (
+        Supervisor(trips.ws, [name], listener, 0, reported.append, {name: trips.pipeline}) as supervisor,
+        EventTaker(traffic, settings.events, supervisor._store, BUDGET) as taker,
+    ):
+        supervisor.run_once()  # fills the table
+        taker.take([{"zone": "a", "observed_at": at, "published_at": at, "jam": 0.5}])
+    assert len(list(settings.landing.glob("_events/traffic/*.parquet"))) == 1
+    assert sum(line.startswith("events of broken: ") for line in reported) == 1
 
 
 def test_stored_predictions_that_cannot_be_filled_are_tried_again_and_the_champion_answers_meanwhile(

@@ -214,7 +214,7 @@ def test_the_example_of_the_page_runs(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_it_installs_beside_its_libraries_alone_and_answers(world: World, tmp_path: Path) -> None:
-    built = wheel.build(champion(world), tmp_path, 0)
+    built = wheel.build(champion(world), tmp_path)
     rows = february_rows(world, 3)
     rows.write_parquet(tmp_path / "rows.parquet")
     expected = [answer.score for answer in _model(champion(world), tmp_path).predict(rows)]

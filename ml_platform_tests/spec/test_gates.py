@@ -106,10 +106,10 @@ GATES: list[tuple[Gate, str, str, str, str]] = [
     ),
     (
         Parity(),
-        "55adca14598d72764ba9e75f98cfe1002c9dc494bfe6c5df304f84c3ef615dd3",
+        "9728f59b1e4f8472121a075a83ff5a174c13a829da92ef19b3a4b405fbfd33cf",
         "parity",
         "2000 examples replayed through the online store give the same bits",
-        "Examples are answered one at a time, as a service does, and must get the same features and scores to the bit.",
+        "Examples are answered as a service does, singly and together, and must get the same bits as in batch.",
     ),
 ]
 
@@ -133,6 +133,12 @@ def test_how_the_undecided_is_settled_is_part_of_the_key_unless_it_is_the_defaul
     assert NoWorseThanChampion("roc_auc", tolerance=0.01, undecided="point").key == plain.key
     keys = {NoWorseThanChampion("roc_auc", 0.01, undecided=settled).key for settled in ("point", "pass", "fail")}
     assert len(keys) == 3
+
+
+def test_the_default_number_of_replayed_examples_is_no_part_of_the_key_and_a_declared_one_is() -> None:
+    assert Parity().key == Parity(examples=50).key  # the default of older lakes
+    assert canonical([Parity()]) == canonical([Parity(examples=50)])
+    assert len({Parity(examples=count).key for count in (20, 50, 5_000)}) == 3
 
 
 def test_a_gate_that_only_warns_is_judged_and_not_required() -> None:

@@ -6,8 +6,12 @@ from unittest.mock import patch
 import pytest
 
 from ml_platform.models.predictor import Predictor
+from ml_platform.quality.check_result import CheckResult
+from ml_platform.runtime.workspace import Workspace
+from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import ledger, versions
 from ml_platform.state.results import IntegrationResult
+from ml_platform.state.versions import Version
 from ml_platform.steps import integration_test as tested
 from ml_platform_tests.conftest import OpenWorld
 from ml_platform_tests.world import World
@@ -27,13 +31,30 @@ def test_a_real_service_answers_the_holdout_as_the_batch_does_and_is_tested_once
         one.description for one in outcome.checks
     ]
     version = versions.version(trips.ws.state, trips.pipeline.name, 1)
-    result = tested.passed_test(trips.ws, trips.pipeline.name, version)
+    result = tested.newest_test(trips.ws, trips.pipeline.name, version)
     assert result == IntegrationResult(1, version.bundle, True)
     assert not trips.ws.lake.columns(trips.pipeline.name, "served"), "answers of a test are no predictions"
     with patch.object(tested, "trial_service", side_effect=AssertionError("a second test")):
         again = tested.integration_test(trips.ws, trips.pipeline, 1, "")
     assert again.status == "unchanged" and again.checks == outcome.checks
     assert len(ledger.history(trips.ws.state, f"{trips.pipeline.name}/integration_test")) == 1
+
+
+def test_a_bundle_that_passed_is_not_tested_again_after_another_one_was(
+    open_world: OpenWorld, february: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trips = open_world(february)
+    asked = []
+
+    def passing(ws: Workspace, pipeline: ModelPipeline, version: Version) -> tested._Trial:
+        asked.append(version.version)
+        check = CheckResult("ready", True, "error", None, None, "")
+        return tested._Trial(check, check, check, tested._Latency(True, check), {})
+
+    monkeypatch.setattr(tested._Trial, "of", passing)
+    outcomes = [tested.integration_test(trips.ws, trips.pipeline, number, "") for number in (1, 2, 1, 2)]
+    assert asked == [1, 2]
+    assert [one.result for one in outcomes[:2]] == [one.result for one in outcomes[2:]]
 
 
 def test_another_score_than_the_batch_has_fails_the_test_by_name(trips: World, monkeypatch: pytest.MonkeyPatch) -> None:

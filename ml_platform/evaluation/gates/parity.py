@@ -1,4 +1,4 @@
-"""Whether examples of the holdout get the same features and scores when they are replayed one at a time (S13)."""
+"""Whether examples of the holdout get the same features and scores when they are replayed (S13)."""
 
 from ml_platform.evaluation.candidate import Candidate, Evidence, Finding
 from ml_platform.evaluation.gates.evaluator import Evaluator, no_evidence

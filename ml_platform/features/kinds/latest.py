@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers
 from ml_platform.features.forms import On
 from ml_platform.features.picks import PickForm
-from ml_platform.features.places import NEVER, Integers
+from ml_platform.features.places import NEVER
 from ml_platform.spec.durations import microseconds
 
 if TYPE_CHECKING:

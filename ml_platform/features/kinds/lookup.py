@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers
 from ml_platform.features.forms import On, TableForm
-from ml_platform.features.places import ALWAYS, NEVER, Integers
+from ml_platform.features.places import ALWAYS, NEVER
 from ml_platform.features.ranked import RankedForm
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers
 from ml_platform.features.forms import On
 from ml_platform.features.picks import PickForm, seconds_of, seconds_since
-from ml_platform.features.places import Integers
 
 if TYPE_CHECKING:
     from ml_platform.spec.features import Since

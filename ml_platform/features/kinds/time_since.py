@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import JoinedForm, On, TableForm
 from ml_platform.features.picks import seconds_of, seconds_since
-from ml_platform.features.places import ALWAYS, Extremes, Integers
+from ml_platform.features.places import ALWAYS, Extremes
 from ml_platform.features.relations import Batch
 from ml_platform.naming import quoted
 from ml_platform.spec.expressions import columns_read, to_portable

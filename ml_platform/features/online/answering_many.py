@@ -6,10 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers
 from ml_platform.features.kinds.derived import layers
 from ml_platform.features.online.answering import OnlineFeatures, value_name
 from ml_platform.features.online.keyed_rows import KeyedRows, ManyAsked
-from ml_platform.features.places import Integers, Places
+from ml_platform.features.places import Places
 from ml_platform.features.relations import TIMELESS
 from ml_platform.features.rowwise import Layers, derive
 

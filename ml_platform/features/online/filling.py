@@ -7,9 +7,10 @@ import duckdb
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Mask
 from ml_platform.features.online.answering import value_name
 from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, OnlinePass
-from ml_platform.features.online.rows import Mask, Values
+from ml_platform.features.online.rows import Values
 from ml_platform.features.relations import relation
 from ml_platform.naming import quoted
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ml_platform.features.online.rows import Integers, Layout, Mask, StoredRows
+from ml_platform.features.arrays import Integers, Mask
+from ml_platform.features.online.rows import Layout, StoredRows
 from ml_platform.features.places import Places
 
 

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers, Mask
 from ml_platform.features.conditions import Condition
 from ml_platform.features.forms import Form, TableForm
 from ml_platform.features.online.keyed_rows import KeyedRows, ManyAnswers, ManyAsked
-from ml_platform.features.online.rows import Integers, Kind, Layout, Mask, StoredRows, Values
+from ml_platform.features.online.rows import Kind, Layout, StoredRows, Values
 from ml_platform.features.places import NEVER
 from ml_platform.features.types import type_form
 

@@ -23,11 +23,10 @@ import numpy.typing as npt
 import polars as pl
 
 from ml_platform.errors import FeatureError
+from ml_platform.features.arrays import Integers, Mask
 from ml_platform.spec.durations import EPOCH, since_epoch
 
 Kind = Literal["whole", "unsigned", "fraction", "text"]
-Integers = npt.NDArray[np.int64]
-Mask = npt.NDArray[np.bool_]
 
 _LAYOUT = 1  # part of every fingerprint: raise it when the bytes mean something else
 FINGERPRINT_BYTES = 8

@@ -6,11 +6,12 @@ from typing import Any, ClassVar
 import numpy as np
 import polars as pl
 
+from ml_platform.features.arrays import Integers, Mask
 from ml_platform.features.forms import TableForm
 from ml_platform.features.kinds.lookup import LookupForm
 from ml_platform.features.online.keyed_rows import KeyedRows, ManyAnswers, ManyAsked
 from ml_platform.features.online.passes import UNTIL, USABLE, Answers, OnlinePass
-from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
+from ml_platform.features.online.rows import Kind, StoredRows, Values, kind_of
 from ml_platform.features.places import HighestRanks
 from ml_platform.validation.version_order import PATH, ROW
 

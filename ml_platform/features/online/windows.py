@@ -9,11 +9,12 @@ import polars as pl
 
 from ml_platform.errors import FeatureError
 from ml_platform.features.arithmetic import NUMERIC, mean_of, std_of, sum_of, units_and_bound
+from ml_platform.features.arrays import Integers, Mask
 from ml_platform.features.forms import TableForm
 from ml_platform.features.kinds.window import WindowForm, columns_without_nan
 from ml_platform.features.online.keyed_rows import KeyedRows, ManyAnswers, ManyAsked
 from ml_platform.features.online.passes import CLOCK, UNTIL, USABLE, Answers, OnlinePass, unreplaced
-from ml_platform.features.online.rows import Integers, Kind, Mask, StoredRows, Values, kind_of
+from ml_platform.features.online.rows import Kind, StoredRows, Values, kind_of
 from ml_platform.features.places import Places
 from ml_platform.features.windows import CountedRows, Times, WindowPass
 

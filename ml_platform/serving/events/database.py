@@ -14,7 +14,7 @@ from ml_platform.errors import ServingError
 from ml_platform.lake.locking import hold_lock_file
 from ml_platform.private_files import create_private
 
-TABLES_NUMBER = 1
+TABLES_NUMBER = 3
 OPEN, CLOSED, LANDED = (
     "open",
     "closed",
@@ -25,12 +25,19 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value);
 CREATE TABLE layouts (fingerprint BLOB PRIMARY KEY, definition TEXT NOT NULL);
 CREATE TABLE groups (
     number INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, arrival INTEGER NOT NULL, columns TEXT NOT NULL,
-    opened_at REAL NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, status TEXT NOT NULL
+    opened_at REAL NOT NULL, rows INTEGER NOT NULL, bytes INTEGER NOT NULL, status TEXT NOT NULL,
+    partition TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE journal (
     number INTEGER PRIMARY KEY AUTOINCREMENT, group_number INTEGER NOT NULL, rows TEXT NOT NULL
 );
 CREATE INDEX journal_by_group ON journal (group_number, number);
+PRAGMA user_version = {TABLES_NUMBER};
+"""
+# Files of the first number have no `row_partitions`: they are filled again, which makes it.
+_UPGRADE = f"""
+UPDATE meta SET value = 0 WHERE name = 'filled';
+ALTER TABLE groups ADD COLUMN partition TEXT NOT NULL DEFAULT '';
 PRAGMA user_version = {TABLES_NUMBER};
 """
 _ROWS = """
@@ -58,8 +65,9 @@ class EventDatabase:
                 for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
                     self._connection.execute(f"PRAGMA {pragma}")
                 with self.locked(60.0):
-                    if self._connection.execute("PRAGMA user_version").fetchone()[0] != TABLES_NUMBER:
-                        self._connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} COMMIT;")
+                    number = self._connection.execute("PRAGMA user_version").fetchone()[0]
+                    if number != TABLES_NUMBER:
+                        self._connection.executescript(f"BEGIN IMMEDIATE; {_UPGRADE if number else _TABLES} COMMIT;")
             except BaseException:
                 self._connection.close()
                 raise
@@ -72,12 +80,13 @@ class EventDatabase:
     def locked(self, seconds: float) -> Iterator[None]:
         """Be the only one that changes events of the table, or what the online store has of them.
 
-        Raises ServingError when another one does so for longer than that.
+        seconds: to wait for another one that does so; ServingError after them.
         """
 
         def busy() -> ServingError:
             return ServingError(
-                f"Events of {self.path.stem} are not taken while the online store is filled.", remedy="Send them again."
+                f"Events of {self.path.stem} are in use: others are taken, or landed, or the online store is filled.",
+                remedy="Try it again.",
             )
 
         with hold_lock_file(self.path.with_suffix(".lock"), seconds, busy, poll=0.001):
@@ -141,6 +150,8 @@ class EventDatabase:
             self.execute(f"CREATE INDEX rows_by_{name} ON rows ({name})")
         self.execute("CREATE UNIQUE INDEX rows_by_place ON rows (path, row, arrival)")
         self.execute("CREATE INDEX rows_by_number ON rows (number)")
+        self.execute("DROP TABLE IF EXISTS row_partitions")
+        self.execute("CREATE TABLE row_partitions (partition TEXT PRIMARY KEY)")
 
     def meta(self) -> dict[str, Any]:
         """What is on record of the rows, by name."""

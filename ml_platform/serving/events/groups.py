@@ -2,6 +2,8 @@
 
 The first content of a key is known as declared, whenever it arrived, so such rows share the group that is open. What
 counts from its arrival on, a correction or a row of a table without time, lands with the others of its request.
+
+A group is of one partition of the table: the same key may stand in two, and in one file that would be a conflict.
 """
 
 import json
@@ -26,14 +28,16 @@ class Group:
     columns: str
     rows: int
     status: str
+    partition: str
 
     def append(self, database: EventDatabase, text: str, rows: int) -> None:
         """Write encoded rows to the journal, within a transaction."""
+        size = len(text.encode())
         database.execute("INSERT INTO journal (group_number, rows) VALUES (?, ?)", [self.number, text])
         database.execute(
             "UPDATE groups SET rows = rows + ?, bytes = bytes + ?, "
             "status = CASE WHEN bytes + ? >= ? THEN ? ELSE status END WHERE number = ?",
-            [rows, len(text.encode()), len(text), BYTES, CLOSED, self.number],
+            [rows, size, size, BYTES, CLOSED, self.number],
         )
 
 
@@ -45,41 +49,50 @@ def columns_of(table: EventTable) -> str:
 def groups(database: EventDatabase, *statuses: str) -> list[Group]:
     """The groups of these statuses, oldest first."""
     listed = ", ".join("?" * len(statuses))
-    sql = f"SELECT number, path, arrival, columns, rows, status FROM groups WHERE status IN ({listed}) ORDER BY number"
+    columns = "number, path, arrival, columns, rows, status, partition"
+    sql = f"SELECT {columns} FROM groups WHERE status IN ({listed}) ORDER BY number"
     return [Group(*row) for row in database.rows(sql, statuses)]
 
 
-def open_group(database: EventDatabase, table: EventTable, arrival: int, now: float) -> Group:
-    """The group that is open; a new one that arrives then where none is, or its columns are others."""
+def open_group(database: EventDatabase, table: EventTable, partition: str, arrival: int, now: float) -> Group:
+    """The group of a partition that is open; a new one that arrives then where none is, or its columns are others."""
     columns = columns_of(table)
     for group in groups(database, OPEN):
-        if group.columns == columns:
+        if group.columns != columns:
+            close(database)
+            break
+        if group.partition == partition:
             return group
-        close(database)
-    return _begun(database, table, arrival, now, OPEN)
+    return _begun(database, table, partition, arrival, now, OPEN)
 
 
-def group_of_its_own(database: EventDatabase, table: EventTable, arrival: int, now: float) -> Group:
-    """A group for rows that arrive then."""
-    return _begun(database, table, arrival, now, CLOSED)
+def group_of_its_own(database: EventDatabase, table: EventTable, partition: str, arrival: int, now: float) -> Group:
+    """A group for rows of a partition that arrive then."""
+    return _begun(database, table, partition, arrival, now, CLOSED)
 
 
 def close(database: EventDatabase, opened_before: float | None = None) -> None:
-    """Close the open group, if it was opened before then, by `time.time`."""
+    """Close the open group.
+
+    opened_before: by `time.time`, if it was opened before then, or a newer group waits to land.
+    """
     if opened_before is None:
         database.execute("UPDATE groups SET status = ? WHERE status = ?", [CLOSED, OPEN])
     else:
         database.execute(
-            "UPDATE groups SET status = ? WHERE status = ? AND opened_at < ?", [CLOSED, OPEN, opened_before]
+            "UPDATE groups SET status = ?1 WHERE status = ?2 "
+            "AND (opened_at < ?3 OR number < (SELECT max(number) FROM groups WHERE status = ?1))",
+            [CLOSED, OPEN, opened_before],
         )
 
 
-def _begun(database: EventDatabase, table: EventTable, arrival: int, now: float, status: str) -> Group:
+def _begun(database: EventDatabase, table: EventTable, partition: str, arrival: int, now: float, status: str) -> Group:
     columns = columns_of(table)
     path = event_file_path(table.name, arrival)
     database.execute(
-        "INSERT INTO groups (path, arrival, columns, opened_at, rows, bytes, status) VALUES (?, ?, ?, ?, 0, 0, ?)",
-        [path, arrival, columns, now, status],
+        "INSERT INTO groups (path, arrival, columns, opened_at, rows, bytes, status, partition) "
+        "VALUES (?, ?, ?, ?, 0, 0, ?, ?)",
+        [path, arrival, columns, now, status, partition],
     )
     ((number,),) = database.rows("SELECT max(number) FROM groups")
-    return Group(number, path, arrival, columns, 0, status)
+    return Group(number, path, arrival, columns, 0, status, partition)

@@ -24,24 +24,27 @@ _WAIT = 1.0  # seconds, for who takes events
 
 
 def land_events(state: State, table: str, database: EventDatabase, *, all_of_them: bool = False) -> int:
-    """Land the groups that are whole, and the open one when it is old; how many files.
+    """Land groups in the order in which they arrived; how many files.
 
-    A group that a killed process landed is landed again under the same name with the same rows, which changes nothing.
+    The open group lands when it is old, and with a newer one that is whole: a correction that landed before the row
+    that it corrects would be the first content of its key. A group that a killed process landed is landed again under
+    the same name with the same rows, which changes nothing.
 
     all_of_them: the open group, too, however old it is.
     """
-    with database.locked(_WAIT), database.writing():
-        close(database, None if all_of_them else time.time() - SECONDS)
-    waiting = groups(database, CLOSED)  # nobody changes these any more
+    with database.locked(_WAIT):
+        with database.writing():
+            close(database, None if all_of_them else time.time() - SECONDS)
+        waiting = groups(database, CLOSED)  # nobody changes these any more, and newer ones wait for the next time
     for group in waiting:
-        _land(state, table, group, rows_of(state.settings, database, group))
+        _land(state, table, group, group_rows(state.settings, database, group))
         with database.writing():
             database.execute("UPDATE groups SET status = ? WHERE number = ?", [LANDED, group.number])
             database.execute("DELETE FROM journal WHERE group_number = ?", [group.number])
     return len(waiting)
 
 
-def rows_of(settings: Settings, database: EventDatabase, group: Group) -> pl.DataFrame:
+def group_rows(settings: Settings, database: EventDatabase, group: Group) -> pl.DataFrame:
     """The rows of a group, from the journal or where they landed; none where that file is gone."""
     schema = {name: type_of(form) for name, form in json.loads(group.columns)}
     if group.status in (OPEN, CLOSED):

@@ -13,7 +13,8 @@ from ml_platform.features.online.passes import OnlinePass
 from ml_platform.naming import literal, quoted
 from ml_platform.serving.events.database import CLOSED, LANDED, OPEN, EventDatabase
 from ml_platform.serving.events.groups import close, groups
-from ml_platform.serving.events.landing import rows_of
+from ml_platform.serving.events.landing import group_rows
+from ml_platform.serving.events.layout_values import LayoutValues
 from ml_platform.serving.events.rows import EventRows
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.events.taking import judged
@@ -94,11 +95,12 @@ def refill(
             _begin(database, kept, rows, reach, record_number, since, snapshot)
             _add_validated(stores, rows, reach)
             _add_pending(stores, rows)
-        bounds = rows.bounds()
+        values = LayoutValues(rows)
+        bounds = values.bounds()
         moment = _moment(bounds.since)
         filling = Filling(name, record_number, reach.horizon, moment, datetime.now(UTC), snapshot=bounds.snapshot)
         fillings = {
-            one.layout.fingerprint: store.fill(one.layout.fingerprint, rows.all_values(one), filling)
+            one.layout.fingerprint: store.fill(one.layout.fingerprint, values.all_values(one), filling)
             for one in rows.passes
         }
         store.change({}, name, database.meta()["number"])
@@ -177,7 +179,7 @@ def _add_pending(stores: Stores, rows: EventRows) -> None:
     withdrawn = withdrawals.standing(stores.state, name)
     number = database.meta()["number"]
     for group in groups(database, OPEN, CLOSED, LANDED):
-        judgement = judged(rows.table, _as_declared(rows.table, rows_of(stores.settings, database, group)))
+        judgement = judged(rows.table, _as_declared(rows.table, group_rows(stores.settings, database, group)))
         is_pending = [
             group.path not in withdrawn and group.path not in _files(stores, name, partition)
             for partition in judgement.partitions

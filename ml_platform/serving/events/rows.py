@@ -1,12 +1,11 @@
-"""The rows of a table that takes events: which versions there are, and the values of the online store made from them.
+"""The rows of a table that takes events, and which versions of them there are.
 
 A row version is decided on as validation does when a file arrives (S6, S35): the first content of a key is known as
-declared, an equal row is a repetition, other content is a correction or a conflict. Values are packed by the functions
-that fill the store from the lake.
+declared, an equal row is a repetition, other content is a correction or a conflict.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,19 +13,15 @@ import polars as pl
 
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import OnlineFeatures
-from ml_platform.features.online.filling import appended, packed
 from ml_platform.features.online.passes import OnlinePass
 from ml_platform.features.online.rows import key_bytes
 from ml_platform.serving.events.database import EventDatabase
 from ml_platform.serving.events.encoding import as_text, decoded, digests, encoded
 from ml_platform.serving.events.tables import EventTable
-from ml_platform.serving.online_store import Bounds, OnlineStore
 from ml_platform.validation.version_order import PATH, ROW
 
 Status = Literal["first", "correction", "repeated", "conflict"]
-INSTANT = pl.Datetime("us", "UTC")
-_TIMES = ("_arrival", "_known_at", "_usable_at", "_superseded_at")
-_SELECTED = "values_of, arrival, known, usable, superseded, path, row"
+TIMES = ("_arrival", "_known_at", "_usable_at", "_superseded_at")
 _COLUMNS = (
     "partition",
     "key",
@@ -40,7 +35,6 @@ _COLUMNS = (
     "number",
     "values_of",
 )
-_CHUNK = 200_000  # rows that are decoded at once
 
 
 @dataclass(frozen=True)
@@ -69,8 +63,6 @@ class EventRows:
         self.table, self.database = table, database
         self._known_layouts: tuple[list[Any], list[OnlinePass]] = [], []
 
-    # -- layouts -----------------------------------------------------------------------------
-
     @property
     def passes(self) -> list[OnlinePass]:
         """The passes whose values are made from these rows."""
@@ -89,8 +81,6 @@ class EventRows:
     def joins(self) -> list[list[str]]:
         """The columns by which passes join, each combination once."""
         return [list(by) for by in sorted({tuple(one.by) for one in self.passes})]
-
-    # -- rows --------------------------------------------------------------------------------
 
     def arriving(self, frame: pl.DataFrame, partitions: Sequence[str]) -> Arriving:
         """What rows would be against those there are."""
@@ -118,27 +108,27 @@ class EventRows:
 
     def standing(self, keys: pl.DataFrame) -> list[list[dict[str, Any]]]:
         """The current rows of each key, by column; of every partition in which it stands."""
-        partitions = [partition for (partition,) in self.database.rows("SELECT DISTINCT partition FROM rows")]
-        names: dict[bytes, int] = {}
-        for partition in partitions:
-            for index, name in enumerate(digests(keys, [partition] * keys.height)):
-                names[name] = index
+        indexes: dict[bytes, list[int]] = {}
+        for (partition,) in self.database.rows("SELECT partition FROM row_partitions"):
+            for index, key in enumerate(digests(keys, [partition] * keys.height)):
+                indexes.setdefault(key, []).append(index)
         rows: list[list[dict[str, Any]]] = [[] for _ in range(keys.height)]
         sql = "SELECT key, values_of FROM rows WHERE superseded IS NULL AND key IN ({listed})"
-        for name, text in self.database.rows_in(sql, list(names)):
+        for key, text in self.database.rows_in(sql, list(indexes)):
             (row,) = decoded([json.loads(text)], self.table.columns).to_dicts()
-            rows[names[name]].append(row)
+            for index in indexes[key]:
+                rows[index].append(row)
         return rows
 
     def add(
         self, arriving: Arriving, indexes: Sequence[int], arrival: int, path: str, places: Sequence[int], number: int
-    ) -> None:
-        """Add some of the rows, within a transaction, as those of a file that arrives then.
+    ) -> list[str]:
+        """Add some of the rows, within a transaction, as those of a file that arrives then; each as it is kept.
 
         places: their numbers in the file. number: of this change; later ones have greater numbers.
         """
         if not indexes:
-            return
+            return []
         frame = arriving.frame[list(indexes)]
         known = self._known(frame, arrival)
         times, ends = [], []
@@ -152,7 +142,7 @@ class EventRows:
             "UPDATE rows SET superseded = ?1, number = ?2 WHERE key = ?3 AND (superseded IS NULL OR superseded > ?1)",
             ends,
         )
-        self._insert(
+        texts = self._insert(
             frame,
             [(arriving.partitions[index], arriving.keys[index], arriving.contents[index]) for index in indexes],
             times,
@@ -160,6 +150,7 @@ class EventRows:
             number,
         )
         self._note_change([moment for _, moment, *_ in times if moment is not None], number)
+        return texts
 
     def add_validated(self, frame: pl.DataFrame) -> None:
         """Add row versions of the validated layout with `_partition`; those that are there already are left out."""
@@ -167,7 +158,7 @@ class EventRows:
         rows = frame.select(pl.col(name).cast(dtype) for name, dtype in self.table.columns.items())
         keys = digests(rows.select(self.table.identity), partitions)
         contents = digests(rows, partitions) if self.table.table.key else keys
-        times = frame.select(pl.col(name).dt.epoch("us") for name in _TIMES).rows()
+        times = frame.select(pl.col(name).dt.epoch("us") for name in TIMES).rows()
         self._insert(rows, list(zip(partitions, keys, contents, strict=True)), times, frame.select(PATH, ROW).rows(), 0)
 
     def _known(self, frame: pl.DataFrame, arrival: int) -> list[int | None]:
@@ -176,9 +167,11 @@ class EventRows:
 
     def _insert(
         self, frame: pl.DataFrame, identities: Sequence[Any], times: Sequence[Any], places: Sequence[Any], number: int
-    ) -> None:
+    ) -> list[str]:
         joins = [_join_keys(frame, by) for by in self.joins]
         texts = [as_text(row) for row in encoded(frame)]
+        partitions = {partition for partition, *_ in identities}
+        self.database.execute_many("INSERT OR IGNORE INTO row_partitions VALUES (?)", [(one,) for one in partitions])
         names = [*_COLUMNS, *(f"join_{index}" for index in range(len(joins)))]
         self.database.execute_many(
             f"INSERT OR IGNORE INTO rows ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",
@@ -187,6 +180,7 @@ class EventRows:
                 for identity, moments, place, text, *keys in zip(identities, times, places, texts, *joins, strict=True)
             ),
         )
+        return texts
 
     def _note_change(self, moments: Sequence[int], number: int) -> None:
         """From now on the table answers from rows that no snapshot of the lake has, and perhaps from earlier on."""
@@ -196,90 +190,6 @@ class EventRows:
             since = min((*moments, *(() if since is None else (since,))), default=None)
         if (since, 0) != (meta.get("since"), meta.get("snapshot")):
             self.database.note(since=since, snapshot=0, bounds_number=number)
-
-    # -- values ------------------------------------------------------------------------------
-
-    def bounds(self) -> Bounds:
-        """What the layouts answer."""
-        meta = self.database.meta()
-        return Bounds(meta.get("horizon"), meta.get("since"), meta.get("snapshot") or 0)
-
-    def values_after(self, number: int) -> dict[bytes, bytes | None]:
-        """Names and values of what changed by changes after that number; None: nothing is left under the name."""
-        values: dict[bytes, bytes | None] = {}
-        for index, by in enumerate(self.joins):
-            touched = f"SELECT DISTINCT join_{index} FROM rows WHERE number > ? AND join_{index} IS NOT NULL"
-            keys = [key for (key,) in self.database.rows(touched, [number])]
-            values |= self._packed_anew(index, keys, [one for one in self.passes if one.by == by])
-        return values | self._bounds_after(number)
-
-    def values_with(self, number: int, store: OnlineStore) -> dict[bytes, bytes | None]:
-        """The same after one change that only added rows, from the values that the store has."""
-        ((latest,),) = self.database.rows("SELECT min(superseded) FROM rows WHERE number = ?", [number])
-        if latest is not None:
-            return self.values_after(number - 1)
-        frame = self._frame(self.database.rows(f"SELECT {_SELECTED} FROM rows WHERE number = ? ORDER BY id", [number]))
-        values: dict[bytes, bytes | None] = {}
-        for index, by in enumerate(self.joins):
-            for online_pass in (one for one in self.passes if one.by == by):
-                in_order, others = appended(online_pass, frame, store.read)
-                values |= in_order
-                keys = [name.removeprefix(online_pass.layout.fingerprint) for name in sorted(others)]
-                values |= self._packed_anew(index, keys, [online_pass])
-        return values | self._bounds_after(number - 1)
-
-    def _packed_anew(self, join: int, keys: Sequence[bytes], passes: Sequence[OnlinePass]) -> dict[bytes, bytes | None]:
-        """The values of keys of a join, from all of their rows."""
-        sql = f"SELECT {_SELECTED} FROM rows WHERE join_{join} IN ({{listed}})"
-        frame = self._frame(self.database.rows_in(sql, keys))
-        horizon = self.database.meta().get("packing_horizon")
-        values: dict[bytes, bytes | None] = {}
-        for online_pass in passes:
-            values |= dict.fromkeys(online_pass.layout.fingerprint + key for key in keys)
-            values |= packed(online_pass, frame, horizon)
-        return values
-
-    def _bounds_after(self, number: int) -> dict[bytes, bytes]:
-        if (self.database.meta().get("bounds_number") or 0) <= number:
-            return {}
-        return dict.fromkeys((one.layout.fingerprint for one in self.passes), self.bounds().packed())
-
-    def catch_up(self, store: OnlineStore) -> None:
-        """Let the online store have what is in the journal and not there, as a process leaves it that was killed."""
-        seen, number = store.mark(self.table.name), self.database.meta()["number"]
-        if seen < number:
-            values = self.values_with(number, store) if seen == number - 1 else self.values_after(seen)
-            store.change(values, self.table.name, number)
-
-    def all_values(self, online_pass: OnlinePass) -> Iterator[tuple[bytes, bytes]]:
-        """Names and values of all keys of a pass."""
-        horizon = self.database.meta().get("packing_horizon")
-        column = f"join_{self.joins.index(online_pass.by)}"
-        rows: list[Any] = []
-        last_key = None
-        for key, *row in self.database.each(
-            f"SELECT {column}, {_SELECTED} FROM rows WHERE {column} IS NOT NULL ORDER BY {column}"
-        ):
-            if key != last_key and len(rows) >= _CHUNK:
-                yield from packed(online_pass, self._frame(rows), horizon)
-                rows = []
-            rows.append(row)
-            last_key = key
-        yield from packed(online_pass, self._frame(rows), horizon)
-
-    def _frame(self, rows: Sequence[Any]) -> pl.DataFrame:
-        """Rows as the validated layout has them."""
-        own = json.loads(f"[{','.join(row[0] for row in rows)}]")
-        frame = decoded(own, self.table.columns)
-        times = [
-            pl.Series(name, [row[place] for row in rows], dtype=pl.Int64).cast(INSTANT)
-            for place, name in enumerate(_TIMES, 1)
-        ]
-        places = [
-            pl.Series(PATH, [row[5] for row in rows], dtype=pl.String),
-            pl.Series(ROW, [row[6] for row in rows], dtype=pl.Int64),
-        ]
-        return frame.with_columns(*times, *places)
 
 
 def _join_keys(frame: pl.DataFrame, by: Sequence[str]) -> list[bytes | None]:

@@ -12,14 +12,14 @@ import polars as pl
 
 from ml_platform.errors import PlatformError, ServingError
 from ml_platform.serving.events.database import EventDatabase
-from ml_platform.serving.events.encoding import as_text, encoded
 from ml_platform.serving.events.groups import group_of_its_own, open_group
+from ml_platform.serving.events.layout_values import LayoutValues
 from ml_platform.serving.events.rows import Arriving, EventRows
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.online_store import OnlineStore
 from ml_platform.spec.durations import since_epoch
 
-_WAIT = 10.0  # seconds, for whoever else changes events of the table, or fills it
+WAIT = 10.0  # seconds from the arrival of a request, for whoever else changes events of the table, or fills it
 _POLL = 0.02  # seconds
 _AHEAD = timedelta(days=366)  # of the clock, as for files: forecasts lie ahead, and a time beyond it is a slip
 
@@ -69,6 +69,7 @@ class EventTaker:
         # Once the file is there, the supervisor fills it: who posts no events of a table pays nothing for them.
         self._database = EventDatabase(database_path(folder, table.name))
         self._rows = EventRows(table, self._database)
+        self._values = LayoutValues(self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -85,18 +86,22 @@ class EventTaker:
         """Bytes of the events that are not landed."""
         return self._database.backlog
 
-    def take(self, rows: Sequence[Mapping[str, Any]]) -> Taken:
+    def take(self, rows: Sequence[Mapping[str, Any]], deadline: float | None = None) -> Taken:
         """Take all rows of a request or none. Once this returns no kill loses them, and predictions see them.
+
+        deadline: until when to wait for others, by `time.monotonic`; None: `WAIT` seconds from now on.
 
         Raises:
             EventsRefused: For rows that the batch would refuse.
             ServingError: When the budget is used up, the disk is full, or the store is being filled.
         """
         judgement = judged(self.table, pl.DataFrame(list(rows), schema=self.table.columns, orient="row"))
-        with self._changing():
+        with self._changing(deadline):
             return self._take(judgement)
 
-    def take_together(self, requests: Sequence[Sequence[Mapping[str, Any]]]) -> list[Taken] | None:
+    def take_together(
+        self, requests: Sequence[Sequence[Mapping[str, Any]]], deadline: float | None = None
+    ) -> list[Taken] | None:
         """Take several requests in one go, which costs hardly more than one of them, where all of their rows are new.
 
         None where they are not: nothing was taken then. Raises ServingError as `take`.
@@ -105,7 +110,7 @@ class EventTaker:
         judgement = judged(self.table, pl.DataFrame(rows, schema=self.table.columns, orient="row"))
         if judgement.identical:
             return None
-        with self._changing():
+        with self._changing(deadline):
             try:
                 arriving = self._arriving(judgement)
             except EventsRefused:
@@ -115,21 +120,24 @@ class EventTaker:
             self._accept(arriving)
         return [Taken(len(request), 0) for request in requests]
 
-    def take_outcomes(self, rows: Sequence[Mapping[str, Any]]) -> Taken:
+    def take_outcomes(self, rows: Sequence[Mapping[str, Any]], deadline: float | None = None) -> Taken:
         """Take new values of some columns of rows that are there, each with the key of its row, as corrections.
 
         Raises as `take`, and EventsRefused for a key of which no row, or more than one, is on record.
         """
-        with self._changing():
+        with self._changing(deadline):
             return self._take(judged(self.table, self._merged(rows)))
 
     @contextmanager
-    def _changing(self) -> Iterator[None]:
+    def _changing(self, deadline: float | None) -> Iterator[None]:
         """Be the only one that takes events of the table, over rows that the online store has."""
-        self._wait_until_filled()
-        with self._database.locked(_WAIT):
+        deadline = time.monotonic() + WAIT if deadline is None else deadline
+        while not self._database.meta().get("filled") and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        self._require_filled()
+        with self._database.locked(max(0.0, deadline - time.monotonic())):
             self._require_filled()
-            self._rows.catch_up(self._store)
+            self._values.catch_up(self._store)
             yield
 
     def _take(self, judgement: Judged) -> Taken:
@@ -156,7 +164,7 @@ class EventTaker:
         first, corrections = arriving.of_status("first"), arriving.of_status("correction")
         if first or corrections:
             self._write(arriving, first, corrections)
-            self._rows.catch_up(self._store)
+            self._values.catch_up(self._store)
 
     def _merged(self, rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         key = self.table.table.key
@@ -185,28 +193,27 @@ class EventTaker:
             meta = self._database.meta()
             number = meta["number"] + 1
             arrival = max(since_epoch(datetime.now(UTC)), meta["newest_arrival"] + 1)
-            for indexes, group_for in ((shared, open_group), (own, group_of_its_own)):
-                if not indexes:
-                    continue
-                text = as_text(encoded(arriving.frame[indexes]))
-                if backlog + len(text) > self._budget:
+            parts = [
+                (group_for, partition, [index for index in indexes if arriving.partitions[index] == partition])
+                for group_for, indexes in ((open_group, shared), (group_of_its_own, own))
+                for partition in sorted({arriving.partitions[index] for index in indexes})
+            ]
+            for group_for, partition, indexes in parts:
+                group = group_for(self._database, self.table, partition, arrival, time.time())
+                places = range(group.rows, group.rows + len(indexes))
+                texts = self._rows.add(arriving, indexes, group.arrival, group.path, places, number)
+                text = f"[{','.join(texts)}]"
+                size = len(text.encode())
+                if backlog + size > self._budget:
                     raise ServingError(
                         f"Events of {self.table.name} that are not landed take {backlog:,} bytes, and their budget is "
                         f"{self._budget:,}.",
                         remedy="See why they are not landed, or raise ML_PLATFORM_LOG_BUDGET_BYTES.",
                     )
-                group = group_for(self._database, self.table, arrival, time.time())
-                places = range(group.rows, group.rows + len(indexes))
-                self._rows.add(arriving, indexes, group.arrival, group.path, places, number)
                 group.append(self._database, text, len(indexes))
-                backlog += len(text)
+                backlog += size
                 arrival += 1
             self._database.note(number=number, newest_arrival=arrival)
-
-    def _wait_until_filled(self) -> None:
-        deadline = time.monotonic() + _WAIT
-        while not self._database.meta().get("filled") and time.monotonic() < deadline:
-            time.sleep(_POLL)
 
     def _require_filled(self) -> None:
         if not self._database.meta().get("filled"):

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ml_platform.errors import PlatformError
-from ml_platform.serving.online_store import Deployment, ServedStore
+from ml_platform.serving.online_store import Deployment, Role, ServedStore
 from ml_platform.serving.packaged.manifest import BUNDLE, Manifest
 from ml_platform.serving.packaged.stateless import NoState
 from ml_platform.serving.rest.access import Access
@@ -43,8 +43,8 @@ class PackagedStore:
     def read(self, names: Sequence[bytes | None]) -> list[bytes | None]:
         return self._values.read(names)
 
-    def deployments(self) -> Mapping[str, Deployment]:
-        return {self._deployment.pipeline: self._deployment}
+    def deployments(self, role: Role = "champion") -> Mapping[str, Deployment]:
+        return {self._deployment.pipeline: self._deployment} if role == self._deployment.role else {}
 
     def changes(self) -> int:
         return self._others.changes() if self._others else 0

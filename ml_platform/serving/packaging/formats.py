@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from ml_platform.serving.packaging.built import Built
     from ml_platform.serving.packaging.packaged_version import PackagedVersion
 
-TOLERANCE = 1e-5  # of scores, where a format may change them
-
 
 class Format(StrEnum):
     """What a version can be packaged as. A value is the name of the module that builds it."""
@@ -20,12 +18,19 @@ class Format(StrEnum):
     IMAGE = "image"
     ONNX = "onnx"
 
-    def build(self, version: "PackagedVersion", folder: Path, tolerance: float = TOLERANCE) -> "Built":
+    @property
+    def may_change_scores(self) -> bool:
+        """Whether the package computes scores otherwise, so that a tolerance may be given."""
+        return self is Format.ONNX
+
+    def build(self, version: "PackagedVersion", folder: Path, tolerance: float | None = None) -> "Built":
         """Write the package into a folder, which is made where it is missing. The same version gives the same bytes.
 
-        tolerance: the largest difference of a score that is accepted, for formats that compute it otherwise.
+        tolerance: the largest difference of a score that is accepted, for a format that may change scores; None: its
+        default.
 
         Raises ServingError where it cannot be written, or for a version that the format cannot hold.
         """
-        built: Built = import_module(f"{__package__}.{self.value}").build(version, folder, tolerance)
+        given = () if tolerance is None else (tolerance,)
+        built: Built = import_module(f"{__package__}.{self.value}").build(version, folder, *given)
         return built

@@ -10,8 +10,8 @@ _RUNTIME = "ml_platform.serving.packaged.function"
 _BESIDE = ("pydantic",)  # it checks requests
 
 
-def build(version: PackagedVersion, folder: Path, tolerance: float) -> Built:
-    """Write the folder `<pipeline>_function-<version>`. `tolerance` is of no use to it."""
+def build(version: PackagedVersion, folder: Path) -> Built:
+    """Write the folder `<pipeline>_function-<version>`."""
     name = f"{version.module.removesuffix('_model')}_function-{version.manifest.version}"
     return write_files(folder / name, function_files(version))
 

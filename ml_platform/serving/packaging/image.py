@@ -11,8 +11,8 @@ _RUNTIME = ("ml_platform.serving.packaged.rest_service", "ml_platform.serving.re
 _BESIDE = ("fastapi", "prometheus-client", "pydantic", "pydantic-settings", "redis", "uvicorn")
 
 
-def build(version: PackagedVersion, folder: Path, tolerance: float) -> Built:
-    """Write the folder `<pipeline>_image-<version>`. `tolerance` is of no use to it."""
+def build(version: PackagedVersion, folder: Path) -> Built:
+    """Write the folder `<pipeline>_image-<version>`."""
     name = f"{version.module.removesuffix('_model')}_image-{version.manifest.version}"
     return write_files(folder / name, context_files(version))
 

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 INPUT = "features"
+TOLERANCE = 1e-5  # of scores
 _LIBRARIES = ("onnx", "onnxmltools", "onnxruntime")
 
 
-def build(version: PackagedVersion, folder: Path, tolerance: float) -> Built:
+def build(version: PackagedVersion, folder: Path, tolerance: float = TOLERANCE) -> Built:
     """Write `<pipeline>_model-<version>.onnx`, its metadata and its parity report into a folder.
 
     Raises ServingError for a model that has no equal in ONNX, which nothing is written of.

@@ -9,8 +9,8 @@ from ml_platform.serving.packaging.built import Built, write_file
 from ml_platform.serving.packaging.packaged_version import PackagedVersion
 
 
-def build(version: PackagedVersion, folder: Path, tolerance: float) -> Built:
-    """Write `<pipeline>_model-<version>-py3-none-any.whl` into a folder. `tolerance` is of no use to it."""
+def build(version: PackagedVersion, folder: Path) -> Built:
+    """Write `<pipeline>_model-<version>-py3-none-any.whl` into a folder."""
     name, data = wheel_of(version)
     return write_file(folder / name, data)
 

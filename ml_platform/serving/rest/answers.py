@@ -68,6 +68,7 @@ class DeployedVersion(Answer):
     version: int
     bundle: Annotated[str, Field(description="SHA-256 of the version's bundle")]
     deployed_at: _Moment
+    challenger: Annotated[int | None, Field(description="the version that shadows it")]
     keys: list[str]
     at: Annotated[str | None, Field(description="the field of the prediction time")]
     inputs: list[str]

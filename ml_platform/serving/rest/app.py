@@ -94,12 +94,12 @@ def create_app(
     @app.get("/v1/pipelines", **route("The pipelines that answer", DeployedVersions, READ_REFUSALS))
     async def pipelines(request: Request) -> Response:
         access.require(request, "read")
-        return as_json({"pipelines": [_described(served) for served in service.served.values()]})
+        return as_json({"pipelines": [_described(service, served) for served in service.served.values()]})
 
     @app.get("/v1/pipelines/{name}/model", **route("The version that answers", DeployedVersion, PIPELINE_REFUSALS))
     async def model(name: str, request: Request) -> Response:
         access.require(request, "read")
-        return as_json(_described(served_version(service, name)))
+        return as_json(_described(service, served_version(service, name)))
 
     @app.get(
         "/v1/pipelines/{name}/predictions/{key:path}",
@@ -192,7 +192,8 @@ class _ErrorBoundary:
             await refused.response(self._service)(scope, receive, send)
 
 
-def _described(served: ServedVersion) -> Mapping[str, Any]:
+def _described(service: Service, served: ServedVersion) -> Mapping[str, Any]:
+    challenger = service.challengers.get(served.deployment.pipeline)
     horizon = served.predictor.horizon
     deployment, definition = served.deployment, served.predictor.definition
     return {
@@ -200,6 +201,7 @@ def _described(served: ServedVersion) -> Mapping[str, Any]:
         "version": deployment.version,
         "bundle": deployment.bundle,
         "deployed_at": deployment.deployed_at.isoformat(),
+        "challenger": challenger.version if challenger else None,
         "keys": list(definition.keys),
         "at": definition.at,
         "inputs": [name for name in definition.row_schema if name not in definition.identity],

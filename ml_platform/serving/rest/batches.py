@@ -2,24 +2,22 @@
 
 import io
 import json
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
-import numpy as np
 import polars as pl
 from fastapi import Request, Response
 
 from ml_platform.errors import FeatureError, ScoringError, ServingError
 from ml_platform.serving import column_segments
-from ml_platform.serving.batch import key_text
 from ml_platform.serving.logged_values import json_value
-from ml_platform.serving.online import ManyPredictions, OnlinePredictor
+from ml_platform.serving.online import ManyPredictions
 from ml_platform.serving.rest.arrow_rows import RowsRefused, rows_of
 from ml_platform.serving.rest.description import ARROW
 from ml_platform.serving.rest.exchange import RequestRefused, read_body
+from ml_platform.serving.rest.records import answers_of_many, new_identities, packed_records
 from ml_platform.serving.rest.service import ServedVersion, Service
 
 BODY_BYTES = 64_000_000
@@ -74,14 +72,12 @@ def _answered(service: Service, served: ServedVersion, body: bytes, started: flo
     rows = rows_of(body, predictor.definition)
     parsed = time.perf_counter()
     predictions = predictor.predict_many(rows)
-    answers = _answers(predictor, rows, predictions, requested)
+    answers = answers_of_many(predictor, rows, predictions, new_identities(rows.height), requested)
     predicted = time.perf_counter()
-    definition, features = predictor.definition, predictions.features
-    statuses = features.select(definition.status_columns)
-    served.log.append_columns(
-        column_segments.packed(answers, rows, features.select(list(definition.outputs)), statuses, predictions.ages)
-    )
+    statuses = predictions.features.select(predictor.definition.status_columns)
+    served.log.append_columns(packed_records(predictor, rows, predictions, answers))
     logged = time.perf_counter()
+    service.shadow_many(name, requested, answers["id"], rows)
     counts = {status: dict(statuses[status].value_counts().iter_rows()) for status in statuses.columns}
     scores = answers["score"].to_numpy()
     service.metrics.stage(name, "parse", parsed - started)
@@ -90,31 +86,6 @@ def _answered(service: Service, served: ServedVersion, body: bytes, started: flo
     content = _json(answers, statuses, predictions) if as_json else _stream(answers, statuses, predictions)
     service.metrics.stage(name, "serialize", time.perf_counter() - logged)
     return content
-
-
-def _answers(
-    predictor: OnlinePredictor, rows: pl.DataFrame, predictions: ManyPredictions, requested: datetime
-) -> pl.DataFrame:
-    """What a record of the log has beside JSON; an answer has `_SHOWN` of it."""
-    definition = predictor.definition
-    at = pl.col(definition.at) if definition.at else pl.lit(None, pl.Datetime("us", "UTC"))
-    return rows.select(
-        id=_ids(rows.height), key=key_text(definition.keys), at=at, version=pl.lit(predictions.version, pl.Int64)
-    ).with_columns(
-        *predictions.answers.get_columns(),
-        requested_at=pl.lit(requested, pl.Datetime("us", "UTC")),
-        role=pl.lit("champion"),
-        snapshots=pl.lit(json.dumps(dict(predictions.snapshots))),
-    )
-
-
-def _ids(count: int) -> pl.Series:
-    """As many random UUIDs (version 4) as text."""
-    octets = np.frombuffer(bytearray(os.urandom(16 * count)), np.uint8).reshape(count, 16)
-    octets[:, 6] = octets[:, 6] & 0x0F | 0x40
-    octets[:, 8] = octets[:, 8] & 0x3F | 0x80
-    text = octets.tobytes().hex()
-    return pl.Series([text[first : first + 32] for first in range(0, 32 * count, 32)], dtype=pl.String)
 
 
 def _stream(answers: pl.DataFrame, statuses: pl.DataFrame, predictions: ManyPredictions) -> bytes:

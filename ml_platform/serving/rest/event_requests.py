@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from types import GenericAlias
 from typing import Annotated, Any, Literal, Union
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.rest.field_types import field_type
+from ml_platform.serving.rest.models import CONFIG, model_of_columns, values_of
 
 MAX_EVENTS = 1_000  # of one request
-_CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ def event_model(table: EventTable, columns: Collection[str] | None = None) -> ty
         if columns is not None and name not in columns:
             continue
         kind = field_type(dtype)
-        fields[name] = (kind | None if contract[name].nullable else kind, Field(description=_described(table, name)))
+        fields[name] = (kind | None if contract[name].nullable else kind, {"description": _described(table, name)})
     kind_of_row = "Event" if columns is None else "Outcome"
-    return create_model(f"{table.name}_{kind_of_row}", __config__=_CONFIG, **fields)
+    return model_of_columns(f"{table.name}_{kind_of_row}", fields)
 
 
 def _described(table: EventTable, name: str) -> str:
@@ -47,7 +47,7 @@ def events_adapter(tables: Iterable[EventTable]) -> TypeAdapter[Any]:
     for table in tables:
         named: Any = (Literal[table.name], Field(description=f"the table {table.name}"))
         fields: Any = {"table": named, "rows": _rows_of(event_model(table))}
-        models.append(create_model(f"{table.name}_Events", __config__=_CONFIG, **fields))
+        models.append(create_model(f"{table.name}_Events", __config__=CONFIG, **fields))
     if len(models) == 1:
         return TypeAdapter(models[0])
     union: Any = Annotated[Union[tuple(models)], Field(discriminator="table")]  # noqa: UP007  # as many as there are
@@ -57,7 +57,7 @@ def events_adapter(tables: Iterable[EventTable]) -> TypeAdapter[Any]:
 def labels_adapter(table: EventTable, columns: Collection[str] | None) -> TypeAdapter[Any]:
     """Validates `{"rows": [...]}` with those columns of a table; None: all of them."""
     fields: Any = {"rows": _rows_of(event_model(table, columns))}
-    return TypeAdapter(create_model(f"{table.name}_Labels", __config__=_CONFIG, **fields))
+    return TypeAdapter(create_model(f"{table.name}_Labels", __config__=CONFIG, **fields))
 
 
 def _rows_of(model: type[BaseModel]) -> Any:
@@ -66,4 +66,4 @@ def _rows_of(model: type[BaseModel]) -> Any:
 
 def to_event_request(request: Any, table: str = "") -> EventRequest:
     """What an adapter gave, as Python values. `table`: where the request names none."""
-    return EventRequest(getattr(request, "table", table), [vars(row) for row in request.rows])
+    return EventRequest(getattr(request, "table", table), values_of(request.rows))

@@ -80,8 +80,9 @@ def _add_routes(app: FastAPI, service: Service, access: Access, events: EventSer
 async def _answer(
     service: Service, events: EventService, name: str, table: EventTable, parsed: EventRequest, *, outcomes: bool
 ) -> Response:
-    if events.queued >= MAX_QUEUED:
-        raise RequestRefused(429, "Too many requests with events wait.", "Send them again.", name, _LATER)
+    if events.queued(table.name) >= MAX_QUEUED:
+        error = f"Too many requests with events of {table.name} wait."
+        raise RequestRefused(429, error, "Send them again.", name, _LATER)
     try:
         taken = await events.take(table, parsed.rows, outcomes=outcomes)
     except EventsRefused as error:

@@ -1,10 +1,11 @@
-"""What a worker holds to take events: the declarations of its pipelines, and one thread that takes them."""
+"""What a worker holds to take events: the declarations of its pipelines, and a thread for each table."""
 
 import asyncio
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,13 +16,14 @@ from pydantic import TypeAdapter
 from ml_platform.errors import ServingError
 from ml_platform.serving.events.labels import LabelEvents
 from ml_platform.serving.events.tables import EventTable, tables_with_events
-from ml_platform.serving.events.taking import EventTaker, Taken
+from ml_platform.serving.events.taking import WAIT, EventTaker, Taken
 from ml_platform.serving.online_store import OnlineStore
 from ml_platform.serving.rest.event_requests import MAX_EVENTS, events_adapter, labels_adapter
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.spec.pipeline import ModelPipeline
 
-MAX_QUEUED = 32  # requests that may wait for the thread
+MAX_QUEUED = 32  # requests that may wait for the thread of a table
+_METRICS_WAIT = 0.5  # seconds, for tables that are busy
 
 
 @dataclass(frozen=True)
@@ -62,18 +64,15 @@ class EventService:
     def __init__(
         self, load: Callable[[], Mapping[str, ModelPipeline]], folder: Path, store: OnlineStore, budget: int
     ) -> None:
-        self.queued = 0  # requests that wait for the thread; the event loop counts them
         self._load, self._folder, self._store, self._budget = load, folder, store, budget
-        self._thread = ThreadPoolExecutor(1, "events")
         self._lock = threading.Lock()
         self._pipelines: Mapping[str, EventsOfPipeline] | None = None
-        self._takers: dict[str, EventTaker] = {}
-        self._waiting: deque[_Waiting] = deque()
+        self._threads: dict[str, _TableThread] = {}  # by table; the event loop adds to it
 
     def stop(self) -> None:
         """Finish what is under way, and close the files."""
-        self._thread.submit(self._close)
-        self._thread.shutdown()
+        for thread in self._threads.values():
+            thread.stop()
 
     def of_pipeline(self, name: str) -> EventsOfPipeline:
         """What a pipeline takes. Raises ServingError for one whose declaration does not load."""
@@ -87,12 +86,47 @@ class EventService:
             )
         return self._pipelines[name]
 
+    def queued(self, table: str) -> int:
+        """How many requests with events of a table wait."""
+        return self._threads[table].queued if table in self._threads else 0
+
     async def take(self, table: EventTable, rows: Sequence[Mapping[str, Any]], *, outcomes: bool = False) -> Taken:
         """Take the rows of a request, while the event loop answers others.
 
+        A table that is being filled, or is in use elsewhere, keeps its own requests waiting and no others.
+
         outcomes: whether they are outcomes of rows that are there (`EventTaker.take_outcomes`).
         """
-        request = _Waiting(table, rows)
+        if table.name not in self._threads:
+            self._threads[table.name] = _TableThread(
+                table.name, lambda: EventTaker(table, self._folder, self._store, self._budget)
+            )
+        return await self._threads[table.name].take(_Waiting(rows), outcomes=outcomes)
+
+    def note_backlogs(self, metrics: Metrics) -> None:
+        """Let the metrics show how many bytes are not landed, by table of which this worker took events.
+
+        A table that is busy keeps the figure that it had.
+        """
+        backlogs = {name: thread.backlog() for name, thread in list(self._threads.items())}
+        wait(backlogs.values(), _METRICS_WAIT)
+        for name, backlog in backlogs.items():
+            if backlog.done():
+                metrics.event_backlog_bytes.labels(name).set(backlog.result())
+
+
+class _TableThread:
+    """The one thread that takes events of a table. `opened` gives what it takes them with."""
+
+    def __init__(self, table: str, opened: Callable[[], EventTaker]) -> None:
+        self.queued = 0  # requests that wait; the event loop counts them
+        self._opened = opened
+        self._thread = ThreadPoolExecutor(1, f"events of {table}")
+        self._opened_taker: EventTaker | None = None
+        self._waiting: deque[_Waiting] = deque()
+
+    async def take(self, request: "_Waiting", *, outcomes: bool) -> Taken:
+        """As `EventService.take`."""
         if not outcomes:
             self._waiting.append(request)
         self.queued += 1
@@ -102,25 +136,33 @@ class EventService:
         finally:
             self.queued -= 1
 
-    def note_backlogs(self, metrics: Metrics) -> None:
-        """Let the metrics show how many bytes are not landed, by table of which this worker took events."""
-        backlogs = self._thread.submit(lambda: {name: taker.backlog for name, taker in self._takers.items()}).result()
-        for name, size in backlogs.items():
-            metrics.event_backlog_bytes.labels(name).set(size)
+    def backlog(self) -> "Future[int]":
+        """Bytes that are not landed."""
+        return self._thread.submit(lambda: self._taker.backlog)
 
-    def _taker(self, table: EventTable) -> EventTaker:
-        if table.name not in self._takers:
-            self._takers[table.name] = EventTaker(table, self._folder, self._store, self._budget)
-        return self._takers[table.name]
+    def stop(self) -> None:
+        """Finish what is under way, and close the file."""
+        self._thread.submit(self._close)
+        self._thread.shutdown()
+
+    @property
+    def _taker(self) -> EventTaker:
+        if self._opened_taker is None:
+            self._opened_taker = self._opened()
+        return self._opened_taker
+
+    def _close(self) -> None:
+        if self._opened_taker is not None:
+            self._opened_taker.close()
 
     def _take_outcomes(self, request: "_Waiting") -> None:
-        _settle(request, lambda: self._taker(request.table).take_outcomes(request.rows))
+        _settle(request, lambda: self._taker.take_outcomes(request.rows, request.deadline))
 
     def _take_waiting(self) -> None:
-        """Take the request that waits longest, and in one go those behind it for the same table, if none is awkward."""
+        """Take the request that waits longest, and in one go those behind it, if none is awkward."""
         together = list[_Waiting]()
         rows = 0
-        while self._waiting and (not together or self._waiting[0].table is together[0].table):
+        while self._waiting:
             rows += len(self._waiting[0].rows)
             if together and rows > MAX_EVENTS:
                 break
@@ -131,28 +173,28 @@ class EventService:
             _settle(request, partial(self._take_one, request))
 
     def _take_one(self, request: "_Waiting") -> Taken:
-        return self._taker(request.table).take(request.rows)
+        return self._taker.take(request.rows, request.deadline)
 
     def _taken_together(self, together: Sequence["_Waiting"]) -> bool:
         try:
-            taken = self._taker(together[0].table).take_together([request.rows for request in together])
+            taken = self._taker.take_together([request.rows for request in together], together[0].deadline)
+        except ServingError as error:  # the table takes none of them now
+            for request in together:
+                request.taken.set_exception(error)
+            return True
         except Exception:  # of any library: it is each request's own, when it is taken by itself
             return False
         for request, of_request in zip(together, taken or (), strict=bool(taken)):
             request.taken.set_result(of_request)
         return taken is not None
 
-    def _close(self) -> None:
-        for taker in self._takers.values():
-            taker.close()
-
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    """A request on its way to the thread, and what becomes of it."""
+    """A request on its way to the thread, and what becomes of it. `deadline`: by `time.monotonic`."""
 
-    table: EventTable
     rows: Sequence[Mapping[str, Any]]
+    deadline: float = field(default_factory=lambda: time.monotonic() + WAIT)
     taken: "Future[Taken]" = field(default_factory=Future)
 
 

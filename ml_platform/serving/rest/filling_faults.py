@@ -4,17 +4,15 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from ml_platform.private_files import create_private
+from ml_platform.lake import durable
 
 _FILE = "faults.json"
 
 
 def write(online: Path, faults: Mapping[str, str]) -> None:
     """Replace the faults, by pipeline, in the folder of the service. Readers see the old ones or the new ones."""
-    unfinished = online / f"{_FILE}.new"
-    create_private(unfinished)
-    unfinished.write_text(json.dumps(dict(faults)))
-    unfinished.replace(online / _FILE)
+    online.mkdir(parents=True, exist_ok=True)
+    durable.write(online / _FILE, json.dumps(dict(faults)).encode(), 0o600, synced=False)
 
 
 def read(online: Path) -> Mapping[str, str]:

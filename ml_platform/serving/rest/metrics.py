@@ -65,6 +65,12 @@ class Metrics:
         self._events = Counter(
             "ml_platform_events", "Rows of tables that were posted", ["table", "outcome"], registry=self.registry
         )
+        self._shadows = Counter(
+            "ml_platform_shadow_predictions",
+            "Rows for the challenger beside the champion, by what became of them",
+            ["pipeline", "version", "outcome"],
+            registry=self.registry,
+        )
         self.event_backlog_bytes = Gauge(
             "ml_platform_event_backlog_bytes",
             "Bytes of events that are not landed yet",
@@ -138,6 +144,11 @@ class Metrics:
         for outcome, rows in (("taken", taken), ("repeated", repeated), ("refused", refused)):
             if rows:
                 self._of(self._events, table, outcome).inc(rows)
+
+    def shadows(self, pipeline: str, version: int, outcome: str, rows: int) -> None:
+        """Count rows of a challenger: answered, failed, or dropped because too many waited."""
+        if rows:
+            self._of(self._shadows, pipeline, str(version), outcome).inc(rows)
 
     def error(self, pipeline: str, code: int) -> None:
         """Count a request that was refused or failed."""

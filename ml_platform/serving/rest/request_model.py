@@ -6,12 +6,13 @@ from types import GenericAlias
 from typing import Annotated, Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, create_model
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from ml_platform.errors import FeatureError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import Adjustments
 from ml_platform.serving.rest.field_types import field_type
+from ml_platform.serving.rest.models import CONFIG, model_of_columns, values_of, values_that_were_set
 
 MAX_ROWS = 1_000  # of one JSON request
 BODY_BYTES = 4_000_000
@@ -28,8 +29,8 @@ def row_model(definition: FeatureDefinition) -> type[BaseModel]:
     for name, dtype in definition.row_schema.items():
         kind = field_type(dtype)
         title = "prediction time" if name == definition.at else "key" if name in definition.keys else "input"
-        fields[name] = (kind if name in required else kind | None, Field(description=f"{title}, {dtype}"))
-    return create_model("Row", __config__=_CONFIG, **fields)
+        fields[name] = (kind if name in required else kind | None, {"description": f"{title}, {dtype}"})
+    return model_of_columns("Row", fields)
 
 
 def request_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
@@ -43,21 +44,18 @@ def request_adapter(definition: FeatureDefinition) -> TypeAdapter[Any]:
     }
     overrides = {output: definition.outputs[output] for form in definition.joined for output in form.outputs}
     if overrides:
-        model = create_model(
-            "Overrides", __config__=_CONFIG, **{name: _optional(dtype) for name, dtype in overrides.items()}
-        )
+        model = model_of_columns("Overrides", {name: _optional(dtype) for name, dtype in overrides.items()})
         described = "values that take the place of looked-up features, for each row; null: for none of it"
         entries: Any = Annotated[GenericAlias(list, (model | None,)), Field(max_length=MAX_ROWS)]
         fields["overrides"] = (entries | None, Field(None, description=described))
     aging = [status for form in definition.joined if definition.tables[form.table].timed for status in form.statuses]
     if aging:
-        limits: Any = {name: (_Seconds | None, None) for name in aging}
-        model = create_model("MaxStaleness", __config__=_CONFIG, **limits)
+        model = model_of_columns("MaxStaleness", {name: (_Seconds | None, {"default": None}) for name in aging})
         described = "seconds that the rows behind looked-up features may be old; older ones are stale"
         fields["max_staleness"] = (model | None, Field(None, description=described))
     described = "whether to say what each model column added to each prediction"
     fields["contributions"] = (bool, Field(False, description=described))
-    return TypeAdapter(create_model("PredictRequest", __config__=_CONFIG, **fields))
+    return TypeAdapter(create_model("PredictRequest", __config__=CONFIG, **fields))
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ def to_predict_request(request: Any) -> PredictRequest:
 
     Raises FeatureError when there is not one entry of `overrides` for each row.
     """
-    rows = [dict(vars(row)) for row in request.rows]
+    rows = values_of(request.rows)
     overrides = getattr(request, "overrides", None)
     overrides = [None] * len(rows) if overrides is None else overrides
     if len(overrides) != len(rows):
@@ -82,20 +80,17 @@ def to_predict_request(request: Any) -> PredictRequest:
             f"overrides: there are {len(overrides)} for {len(rows)} rows.", remedy="Send one for each row, or null."
         )
     limits = getattr(request, "max_staleness", None)
-    staleness = {name: round(seconds * 1e6) for name, seconds in limits or () if seconds is not None}
-    adjustments = [
-        Adjustments({name: getattr(one, name) for name in one.model_fields_set} if one is not None else {}, staleness)
-        for one in overrides
-    ]
+    (seconds,) = [{}] if limits is None else values_of([limits])
+    staleness = {name: round(most * 1e6) for name, most in seconds.items() if most is not None}
+    adjustments = [Adjustments(values_that_were_set(one) if one is not None else {}, staleness) for one in overrides]
     return PredictRequest(
         rows, [one if one.overrides or one.max_staleness else None for one in adjustments], request.contributions
     )
 
 
-_CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
 _Seconds = Annotated[float, Field(ge=0, le=1e9)]
 
 
 def _optional(dtype: pl.DataType) -> Any:
     """A field that may be null, which is an unknown value, or left out."""
-    return (field_type(dtype) | None, Field(None, description=str(dtype)))
+    return (field_type(dtype) | None, {"default": None, "description": str(dtype)})

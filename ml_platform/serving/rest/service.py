@@ -1,7 +1,6 @@
 """What a worker of the REST service holds: the versions that answer now, and the log of what it answered."""
 
 import asyncio
-import json
 import logging
 import threading
 import time
@@ -13,18 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+import polars as pl
 from pydantic import TypeAdapter
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError, first_line
-from ml_platform.features.online.answering import Adjustments
 from ml_platform.models import bundle as bundles
-from ml_platform.serving.batch import key_of
-from ml_platform.serving.logged_values import json_value
-from ml_platform.serving.online import OnlinePredictor, Prediction
+from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, ServedStore
 from ml_platform.serving.prediction_log import PredictionLog
 from ml_platform.serving.rest.metrics import Metrics
+from ml_platform.serving.rest.records import answer_of, record_of
 from ml_platform.serving.rest.request_model import PredictRequest, request_adapter
+from ml_platform.serving.rest.shadow_requests import ShadowBatch, ShadowRequest
+from ml_platform.serving.rest.shadows import Shadows
 from ml_platform.serving.stored_predictions import stored_prediction
 
 T = TypeVar("T")
@@ -60,11 +60,13 @@ class Service:
         self, blobs: bundles.BlobReader, store: ServedStore, logs: Path, budget: int, pipelines: Collection[str]
     ) -> None:
         self.metrics = Metrics()
+        self.challengers: Mapping[str, Deployment] = {}  # by pipeline; likewise replaced as a whole
         self.served: Mapping[str, ServedVersion] = {}  # replaced as a whole: the event loop iterates over it
         self.faults: Mapping[str, str] = {}  # pipeline → why its newest deployment does not answer; likewise
         self.large_requests = ThreadPoolExecutor(1, "large requests")  # one thread, so one connection to the store
         self.queued = 0  # requests in the queue of that thread; the event loop counts them
         self.batches = 0  # requests of many rows whose body is being read or answered; likewise
+        self._shadows = Shadows(self.metrics)
         self._blobs, self._store, self._logs, self._budget = blobs, store, logs, budget
         self._pipelines = frozenset(pipelines)
         self._open_logs: dict[str, PredictionLog] = {}
@@ -81,6 +83,7 @@ class Service:
         """End the looking, and seal the log."""
         self._stopped.set()
         self.large_requests.shutdown()
+        self._shadows.stop()
         with self._log_lock:
             for log in self._open_logs.values():
                 log.seal()
@@ -109,13 +112,16 @@ class Service:
             except Exception as error:  # a bundle may hold anything: one pipeline's fault stops no other pipeline
                 _log.exception("Version %s of %s cannot be loaded", deployment.version, name)
                 faults[name] = f"Version {deployment.version} cannot be loaded: {first_line(error)}."
+        challengers = self._store.deployments("challenger")
+        self.challengers = {name: one for name, one in challengers.items() if name in served}
         self.served, self.faults, self._changes = served, faults, changes
 
     def predict(self, served_version: ServedVersion, request: PredictRequest) -> list[dict[str, Any]]:
         """Answer a validated request and log it before anybody hears the answers."""
         predictor, name = served_version.predictor, served_version.deployment.pipeline
         answers, lines, predictions = [], [], []
-        requested = datetime.now(UTC).isoformat(timespec="microseconds")
+        moment = datetime.now(UTC)
+        requested = moment.isoformat(timespec="microseconds")
         started = time.perf_counter()
         for index, (row, adjustments) in enumerate(zip(request.rows, request.adjustments, strict=True)):
             try:
@@ -123,9 +129,9 @@ class Service:
             except (FeatureError, ScoringError) as error:
                 raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
             predictions.append(prediction)
-            answer = _answer(predictor, row, prediction)
+            answer = answer_of(predictor, row, prediction, uuid.uuid4().hex)
             answers.append(answer)
-            lines.append(_line(predictor, row, adjustments, prediction, answer, requested))
+            lines.append(record_of(predictor, row, adjustments, prediction, answer, requested))
         if request.contributions:
             for answer, added in zip(answers, predictor.contributions(request.rows, predictions), strict=True):
                 answer["contributions"] = added
@@ -133,7 +139,17 @@ class Service:
         with self._log_lock:
             served_version.log.append(lines)
         self.metrics.of_request(name, predictor.version, answers, predicted - started, time.perf_counter() - predicted)
+        challenger = self.challengers.get(name)
+        if challenger is not None:
+            identities = [answer["id"] for answer in answers]
+            self._shadows.offer(ShadowRequest(challenger, moment, identities, request.rows, request.adjustments))
         return answers
+
+    def shadow_many(self, name: str, requested: datetime, identities: pl.Series, rows: pl.DataFrame) -> None:
+        """Let the challenger of a pipeline answer, too, what was answered and logged; nobody waits for it."""
+        challenger = self.challengers.get(name)
+        if challenger is not None:
+            self._shadows.offer(ShadowBatch(challenger, requested, identities, rows))
 
     def stored_prediction(self, name: str, key: str) -> dict[str, Any] | None:
         """The newest prediction that the batch made for a key, with its age in seconds; None without one."""
@@ -172,46 +188,3 @@ class Service:
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
         return ServedVersion(deployment, predictor, request_adapter(predictor.definition), self._open_logs[name])
-
-
-def _answer(predictor: OnlinePredictor, row: Mapping[str, Any], prediction: Prediction) -> dict[str, Any]:
-    at = predictor.definition.at
-    return {
-        "id": uuid.uuid4().hex,
-        "key": key_of(row, {name: predictor.definition.row_schema[name] for name in predictor.definition.keys}),
-        "at": json_value(row[at]) if at else None,
-        "version": prediction.version,
-        "score": prediction.score,
-        "scores": prediction.scores,
-        "class": prediction.class_name,
-        "statuses": dict(prediction.statuses),
-        "ages": _in_seconds(prediction.ages),
-    }
-
-
-def _line(
-    predictor: OnlinePredictor,
-    row: Mapping[str, Any],
-    adjustments: Adjustments | None,
-    prediction: Prediction,
-    answer: Mapping[str, Any],
-    requested: str,
-) -> dict[str, Any]:
-    inputs = {name: json_value(row[name]) for name in predictor.definition.row_schema}
-    features = {name: json_value(value) for name, value in prediction.features.items()}
-    return {
-        **{name: answer[name] for name in ("id", "key", "at", "version", "score", "scores", "class")},
-        "requested_at": requested,
-        "role": "champion",
-        "inputs": json.dumps(inputs),
-        "features": json.dumps(features),
-        "statuses": json.dumps(answer["statuses"]),
-        "ages": json.dumps(answer["ages"]),
-        "overridden": sorted(adjustments.overrides) if adjustments else [],
-        "max_staleness": json.dumps(_in_seconds(adjustments.max_staleness) if adjustments else {}),
-        "snapshots": json.dumps(dict(prediction.snapshots)),
-    }
-
-
-def _in_seconds(microseconds: Mapping[str, int]) -> dict[str, float]:
-    return {name: value / 1e6 for name, value in microseconds.items()}

@@ -1,6 +1,5 @@
 """The service as a whole: workers that answer, and the one process that fills the store and moves the log."""
 
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,7 +10,7 @@ from typing import Self
 from ml_platform import interrupts
 from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
-from ml_platform.serving.deploying import deploy_champion
+from ml_platform.serving.deploying import deploy_challenger, deploy_champion
 from ml_platform.serving.events.keeping import EventKeeper
 from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.filling import newest_validated_record
@@ -24,15 +23,13 @@ from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.metrics_folder import MetricsFolder
-from ml_platform.serving.rest.workers import Workers
+from ml_platform.serving.rest.workers import Workers, worker_command
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import versions
+from ml_platform.state import challenges, versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
-_WORKER = (sys.executable, "-m", "ml_platform.serving.rest.worker")
 _MOVE_INTERVAL = 10.0  # seconds
-_EVENTS = "events"
 
 
 class Supervisor:
@@ -63,15 +60,17 @@ class Supervisor:
         self._store = open_store(stores.settings)
         self._answered_span = timedelta(days=stores.settings.online_days)
         self._deployed_marks: dict[str, tuple[object, ...]] = {}
+        self._challenger_marks: dict[str, tuple[object, ...]] = {}
         self._tables: dict[tuple[str, int], tuple[str, ...]] = {}  # that a version's features read
         self._faults: dict[str, str] = {}
         self._published_faults: dict[str, str] | None = None
         self._last_move = 0.0
         self._listener = listener
         self._metrics = MetricsFolder()
-        served = [declared[name] for name in pipelines if name in declared]
+        tables = {name: tables_with_events(declared[name]) if name in declared else {} for name in pipelines}
+        self._event_tables = {name: frozenset(of_pipeline) for name, of_pipeline in tables.items()}
         self._keeper = EventKeeper(
-            stores.settings, {name: table for one in served for name, table in tables_with_events(one).items()}
+            stores.settings, {name: table for one in tables.values() for name, table in one.items()}
         )
         self._declared_by = declared_by
         self._workers = Workers(workers, self._command, [listener.socket.fileno()], report)
@@ -121,6 +120,13 @@ class Supervisor:
             except Exception as error:  # of any library, such as a full disk: what is deployed answers meanwhile
                 interrupts.stop_if_arrived()
                 self._fault(name, error)
+            challenger = f"challenger of {name}"
+            try:
+                self._deploy_challenger(name)
+                self._faults.pop(challenger, None)
+            except Exception as error:  # likewise: the champion answers without its challenger
+                interrupts.stop_if_arrived()
+                self._fault(challenger, error)
         self._publish_faults()
 
     def _publish_faults(self) -> None:
@@ -139,14 +145,30 @@ class Supervisor:
         champion = champion_at(self._stores.state, name)
         records = self._records(name, champion)
         previous = self._store.deployments().get(name)
-        taking = {table: newest_validated_record(self._stores.state, table) for table in self._keeper.taking}
+        event_tables = self._keeper.taking & self._event_tables[name]
+        taking = {table: newest_validated_record(self._stores.state, table) for table in event_tables}
         if self._deployed_marks.get(name) == (champion, records, previous, self._filled(), taking):
             return
-        deployment = deploy_champion(self._stores, name, self._store, self._answered_span, self._keeper)
+        deployment = deploy_champion(self._stores, name, self._store, self._answered_span, self._keeper, event_tables)
         if champion is None or self._fill_predictions(name):
             self._deployed_marks[name] = (champion, records, deployment, self._filled(), taking)
         if deployment != previous:
             self._report(_deployment_message(name, deployment))
+
+    def _deploy_challenger(self, name: str) -> None:
+        number, previous = challenges.challenger(self._stores.state, name), self._store.deployments("challenger")
+        if number is None and name not in previous:
+            return
+        champion = self._store.deployments().get(name)
+        records = self._records(name, number)
+        taking = {table: newest_validated_record(self._stores.state, table) for table in self._keeper.taking}
+        if self._challenger_marks.get(name) == (number, champion, records, previous.get(name), self._filled(), taking):
+            return
+        deployment = deploy_challenger(self._stores, name, self._store, self._answered_span, self._keeper)
+        self._challenger_marks[name] = (number, champion, records, deployment, self._filled(), taking)
+        if deployment != previous.get(name):
+            shadows = f"{name}@{deployment.version} is the challenger" if deployment else f"{name} has no challenger"
+            self._report(f"{shadows} now.")
 
     def _fill_predictions(self, name: str) -> bool:
         """Store what the batch predicted; whether that went well. Where it fails the champion answers all the same."""
@@ -164,18 +186,18 @@ class Supervisor:
         """The layouts that the store has: a server may lose them."""
         return frozenset(self._store.fillings())
 
-    def _records(self, name: str, champion: int | None) -> tuple[int, ...]:
-        """The newest records of predictions and of each table that the champion's features read.
+    def _records(self, name: str, number: int | None) -> tuple[int, ...]:
+        """The newest records of predictions and of each table that a version's features read.
 
         While they stand, no other rows are to be filled.
         """
-        if champion is None:
+        if number is None:
             return ()
-        if (name, champion) not in self._tables:
-            version = versions.version(self._stores.state, name, champion)
+        if (name, number) not in self._tables:
+            version = versions.version(self._stores.state, name, number)
             definition = OnlinePredictor.definition_of(bundles.load(self._stores.blobs, version.bundle))
-            self._tables[name, champion] = tuple(definition.tables)
-        tables = (newest_validated_record(self._stores.state, table) for table in self._tables[name, champion])
+            self._tables[name, number] = tuple(definition.tables)
+        tables = (newest_validated_record(self._stores.state, table) for table in self._tables[name, number])
         return (newest_record(self._stores, name), *tables)
 
     def _move(self, *, stopping: bool = False) -> None:
@@ -193,14 +215,21 @@ class Supervisor:
                 self._fault(f"log of {name}", error)
 
     def _land_events(self, *, stopping: bool) -> None:
-        try:
-            self._keeper.catch_up(self._store)
-            self._keeper.land(self._stores.state, all_of_them=stopping)
-            self._faults.pop(_EVENTS, None)
-        except Exception as error:  # of any library: the events stay, and are landed later
-            if not stopping:
-                interrupts.stop_if_arrived()
-            self._fault(_EVENTS, error)
+        for table in self._keeper.posted:
+            what = f"events of {table}"
+            try:
+                try:
+                    self._keeper.catch_up(table, self._store)
+                finally:  # whatever the store does
+                    landed = self._keeper.land(self._stores.state, table, all_of_them=stopping)
+                    refusal = self._keeper.refusal_of(table)
+                    if landed and refusal is not None:
+                        self._report(f"{what}: what was taken before has landed, and no more is taken. {refusal}")
+                self._faults.pop(what, None)
+            except Exception as error:  # of any library: the events stay, and are landed later
+                if not stopping:
+                    interrupts.stop_if_arrived()
+                self._fault(what, error)
 
     def _fault(self, what: str, error: Exception) -> None:
         """Report a fault once, until it is another one."""
@@ -210,10 +239,7 @@ class Supervisor:
             self._report(f"{what}: {text}")
 
     def _command(self, lifeline: int) -> list[str]:
-        certificate = self._listener.certificate
-        files = [str(certificate.chain), str(certificate.key)] if certificate else ["", ""]
-        descriptors = [str(self._listener.socket.fileno()), str(lifeline)]
-        return [*_WORKER, *descriptors, *files, str(self._metrics.path), self._declared_by, *self._pipelines]
+        return worker_command(self._listener, lifeline, self._metrics.path, self._declared_by, self._pipelines)
 
 
 def _deployment_message(name: str, deployment: Deployment | None) -> str:

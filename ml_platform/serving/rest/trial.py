@@ -6,7 +6,6 @@ It shares nothing with the lake: the folder has the bundle, a store that the cal
 import json
 import os
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +22,8 @@ from ml_platform.serving import prediction_log
 from ml_platform.serving.online_store import Deployment, OnlineStore
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
-from ml_platform.serving.rest.workers import Workers
+from ml_platform.serving.rest.metrics_folder import MetricsFolder
+from ml_platform.serving.rest.workers import Workers, worker_command
 from ml_platform.serving.sqlite_store import SQLiteStore
 from ml_platform.settings import Settings
 
@@ -104,11 +104,10 @@ def trial_service(
             store.deploy(Deployment(pipeline, version, bundle, datetime.now(UTC)))
         finally:
             store.close()
-        listener, problems = Listener("127.0.0.1", 0, None, has_keys=False), list[str]()
+        listener, figures, problems = Listener("127.0.0.1", 0, None, has_keys=False), MetricsFolder(), list[str]()
 
         def command(lifeline: int) -> list[str]:
-            descriptors = [str(listener.socket.fileno()), str(lifeline)]
-            return [sys.executable, "-m", "ml_platform.serving.rest.worker", *descriptors, "", "", _NO_EVENTS, pipeline]
+            return worker_command(listener, lifeline, figures.path, _NO_EVENTS, [pipeline])
 
         variables = {f"ML_PLATFORM_{name}": "" for name in _UNSET} | {"ML_PLATFORM_DATA": str(folder)}
         descriptors = [listener.socket.fileno()]
@@ -120,6 +119,7 @@ def trial_service(
         finally:
             service.close()
             workers.stop()
+            figures.close()
             listener.close()
 
 

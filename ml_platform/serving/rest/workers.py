@@ -2,17 +2,34 @@
 
 import socket
 import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ml_platform import interrupts
 from ml_platform.errors import ServingError
+from ml_platform.serving.rest.listening import Listener
 
 _GRACE = 25.0  # seconds until a worker that was asked to end is killed
 _TRIES = 5  # ends of a worker within _WITHIN, never ready, after which the service gives up
 _WITHIN = 60.0  # seconds
+
+
+def worker_command(
+    listener: Listener, lifeline: int, figures: Path, declared_by: str, pipelines: Sequence[str]
+) -> list[str]:
+    """The command of a process that answers (`rest.worker`).
+
+    lifeline: the descriptor of its end. figures: the folder of its figures. declared_by: see the supervisor.
+    """
+    certificate = listener.certificate
+    files = [str(certificate.chain), str(certificate.key)] if certificate else ["", ""]
+    descriptors = [str(listener.socket.fileno()), str(lifeline)]
+    module = "ml_platform.serving.rest.worker"
+    return [sys.executable, "-m", module, *descriptors, *files, str(figures), declared_by, *pipelines]
 
 
 @dataclass
