@@ -48,6 +48,7 @@ def compare_served(ws: Workspace, pipeline: str, run_id: str) -> Outcome:
     left_out = int(ws.lake.value(f"SELECT count(*) {new} AND NOT ({_COMPARABLE})"))
     rows = ws.lake.frame(f"SELECT * {new} AND {_COMPARABLE} ORDER BY requested_at DESC, id DESC LIMIT {SAMPLE}")
     comparison = compare(ws, pipeline, rows.reverse())
+    left_out += rows.height - comparison.compared
     counts = {name: value for name, value in asdict(comparison).items() if name != "differences"}
     result = ComparisonResult(**counts, left_out=left_out, through=newest)
     key = content_key("log comparison", _COMPARISON_NUMBER, pipeline, since, newest)

@@ -12,6 +12,7 @@ _SENTENCES = {
     "dtype": "is not {named}",
     "exact": "is not exactly a value of {kind}: to take it would change it",
     "double": "is a double so great that it stands for several whole numbers: which one it was cannot be told",
+    "zero": "holds the character U+0000, at which a filter of the lake would end",
     "fraction": "is a fraction, in a column that is part of the key",
     "zone": "is a local time and the table declares no time_zone",
     "gap": "does not exist in {zone}: the clocks skip it",

@@ -2,7 +2,8 @@
 
 Each conversion keeps the value: cast back, it is the same. What it would change is null, and named by the rule
 under which it failed: "dtype" (there is no such value), "exact" (the type cannot hold it exactly), "double" (a double
-that stands for several whole numbers), "fraction" (an identifier that is not whole), and those of times.
+that stands for several whole numbers), "fraction" (an identifier that is not whole), "zero" (a text with U+0000, which
+no filter of the lake can name), and those of times.
 """
 
 import polars as pl
@@ -18,6 +19,19 @@ def convert(column: pl.Series, kind: pl.DataType, purpose: Purpose = Purpose()) 
     >>> convert(pl.Series(["2.0", "1.5"]), pl.Int64()).values.to_list()
     [2, None]
     """
+    converted = _converted(column, kind, purpose)
+    return _without_zeros(converted) if kind in (pl.String, pl.Categorical, pl.Enum) else converted
+
+
+def _without_zeros(converted: Converted) -> Converted:
+    """Texts without those that hold U+0000."""
+    zeros = converted.values.cast(pl.String).str.contains("\0", literal=True).fill_null(False)
+    if not zeros.any():
+        return converted
+    return Converted(blank(converted.values, zeros), {**converted.failed, "zero": zeros})
+
+
+def _converted(column: pl.Series, kind: pl.DataType, purpose: Purpose) -> Converted:
     if column.dtype == kind:
         return Converted(column)
     if column.dtype in (pl.Categorical, pl.Enum):

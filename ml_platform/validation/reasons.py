@@ -20,7 +20,7 @@ def quoted_cells(cells: pl.Series) -> pl.Series:
     >>> quoted_cells(pl.Series(["k.A.", "1.5 (written unlike the others)"])).to_list()
     ["'k.A.'", "'1.5' (written unlike the others)"]
     """
-    cell = pl.lit(cells).fill_null("?")
+    cell = pl.lit(cells).fill_null("?").str.replace_all("\0", r"\u0000", literal=True)
     value, mark = cell.str.strip_suffix(UNLIKE), pl.when(cell.str.ends_with(UNLIKE)).then(pl.lit(UNLIKE))
     return pl.select(pl.format("'{}'{}", value.str.slice(0, LONGEST), mark.fill_null(""))).to_series()
 

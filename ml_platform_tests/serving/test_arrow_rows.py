@@ -82,6 +82,7 @@ def test_values_are_brought_to_the_type_of_the_column(dtype: pl.DataType, sent: 
         (pl.Boolean(), pl.Series([1])),
         (pl.String(), pl.Series([b"x"])),
         (pl.String(), pl.Series(["x"], dtype=pl.Categorical)),
+        (pl.String(), pl.Series(["x", None, "a\0"])),
         (pl.Int8(), pl.Series([128])),
         (pl.Int64(), pl.Series([7.0])),
         (pl.Float32(), pl.Series([1e39])),
@@ -99,7 +100,7 @@ def test_values_are_brought_to_the_type_of_the_column(dtype: pl.DataType, sent: 
         (MOMENT, pl.Series([2**62], dtype=pl.Int64).cast(pl.Datetime("ms", "UTC"))),
         (MOMENT, pl.Series([date(2024, 1, 1)])),
     ],
-    ids=range(19),
+    ids=range(20),
 )
 def test_what_a_column_cannot_hold_unchanged_is_refused(dtype: pl.DataType, sent: pl.Series) -> None:
     with pytest.raises(RowsRefused):

@@ -271,6 +271,27 @@ def test_an_event_of_long_ago_is_refused_and_an_event_of_no_partition_too(events
             world.take("readings", [reading(2, "s1", 24 * 365 * 40)])
 
 
+def test_a_time_more_than_a_year_ahead_is_refused_and_a_forecast_is_not(events_lake: Path) -> None:
+    with copied(events_lake) as world:
+        now, later = datetime.now(UTC), datetime.now(UTC) + timedelta(days=367)
+        slips: tuple[Row, ...] = (
+            {"at": later, "seen": now},
+            {"at": now, "seen": later},
+            {"at": datetime(2199, 1, 1, tzinfo=UTC)},
+        )
+        for slip in slips:
+            with pytest.raises(EventsRefused, match="more than a year ahead") as refused:
+                world.take("readings", [reading(1, "s1", 1), reading(2, "s1", 1, **slip)])
+            assert refused.value.reasons.keys() == {1}
+        forecast = reading(3, "s1", 1, at=now + timedelta(days=365), seen=now)
+        assert world.take("readings", [forecast]).taken == 1
+
+
+def test_an_event_with_a_text_that_no_filter_can_name_is_refused(events_lake: Path) -> None:
+    with copied(events_lake) as world, pytest.raises(EventsRefused, match=r"sensor is 's.u0000L'"):
+        world.take("readings", [reading(1, "s\0L", 1)])
+
+
 def test_requests_that_wait_together_are_each_answered_for_themselves(events_lake: Path) -> None:
     with copied(events_lake, "quarantine") as world:
         world.fill()

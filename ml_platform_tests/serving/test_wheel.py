@@ -9,14 +9,18 @@ import venv
 import zipfile
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from packaging.metadata import Metadata
 
 from ml_platform.errors import BlobError, FeatureError, NotFoundError, ServingError
 from ml_platform.features.online.answering import Adjustments
+from ml_platform.serving.packaged.manifest import Manifest
 from ml_platform.serving.packaged.model import PackagedModel
 from ml_platform.serving.packaging import wheel
 from ml_platform.serving.packaging.packaged_version import PackagedVersion, version_number
@@ -102,6 +106,14 @@ def test_what_a_row_does_not_give_is_missing_and_named(world: World, unpacked: P
         ({"km": "far"}, "rows.1.km: 'far' is no"),
         ({"km": float("nan")}, "rows.1.km: nan is no"),
         ({"trip": None}, "rows.1.trip is None"),
+        ({"km": 10**400}, "rows.1.km: 1000"),
+        ({"km": 10**5000}, "rows.1.km: that int is no"),
+        ({"km": Decimal("sNaN")}, "rows.1.km: "),
+        ({"km": np.array([1.0, 2.0])}, "rows.1.km: "),
+        ({"zone": "\ud800"}, r"rows.1.zone: '\\ud800' is no"),
+        ({"zone": "a\0"}, r"rows.1.zone: 'a\\x00' is no"),
+        ({5: 1, "colour": "red"}, "rows.1 has 5, colour"),
+        ({"\ud800": 1}, r"rows.1 has \\ud800"),
         ({"colour": "red"}, "rows.1 has colour"),
         ({"ordered_at": "2024-02-01T00:00:00Z"}, "rows.1.ordered_at: '2024-02-01T00:00:00Z' is no"),
     ],
@@ -122,6 +134,12 @@ def test_a_column_that_is_left_out_and_state_that_is_none_are_refused(world: Wor
         model.predict(rows, [{"km": 3.0}])
     with pytest.raises(FeatureError, match="2 entries for 1 rows"):
         model.predict(rows, [None, None])
+    for state, message in (([5], r"state\.0 is int"), ("x", "state is str"), (5, "state is int"), ([[]], "is list")):
+        with pytest.raises(FeatureError, match=message):
+            model.predict(rows, state)  # type: ignore[arg-type]  # what somebody may give
+    for given, message in (([5], r"rows\.0 is int"), (rows[0], "rows is dict"), (None, "rows is NoneType")):
+        with pytest.raises(FeatureError, match=message):
+            model.predict(given)  # type: ignore[arg-type]  # what somebody may give
 
 
 def test_a_damaged_bundle_and_other_libraries_are_refused(unpacked: Path, tmp_path: Path) -> None:
@@ -129,8 +147,16 @@ def test_a_damaged_bundle_and_other_libraries_are_refused(unpacked: Path, tmp_pa
     manifest = folder / "manifest.json"
     text = manifest.read_text()
     facts = json.loads(text)
-    facts["libraries"]["polars"] = "0.1"
-    manifest.write_text(json.dumps(facts))
+    changes = [("version", 99), ("pipeline", "zzz"), ("libraries", {}), ("libraries", [1]), ("bundle", None)]
+    for name, value in changes:
+        manifest.write_text(json.dumps({**facts, name: value}))
+        with pytest.raises(BlobError, match="its facts have another hash"):
+            PackagedModel(folder)
+    read = Manifest.read(shutil.copytree(unpacked / "trip_delay_model", tmp_path / "whole"))
+    manifest.write_text(replace(read, pipeline="zzz").to_json())
+    with pytest.raises(BlobError, match="The manifest is of zzz and the bundle of trip_delay"):
+        PackagedModel(folder)
+    manifest.write_text(replace(read, libraries={**read.libraries, "polars": "0.1"}).to_json())
     with pytest.raises(ServingError, match=r"polars 0\.1 is needed"):
         PackagedModel(folder)
     manifest.write_text(text)
@@ -157,6 +183,14 @@ def test_the_same_version_gives_the_same_bytes_and_its_record_names_every_file(w
         metadata = Metadata.from_email(archive.read(f"{info}/METADATA"))
     assert {requirement.name for requirement in metadata.requires_dist or ()} == {"lightgbm", "polars"}
     assert "`drivers__years`" in (metadata.description or "") and "Of a test." in (metadata.description or "")
+
+
+def test_pipelines_whose_names_differ_in_underscores_alone_have_packages_of_their_own(tmp_path: Path) -> None:
+    version = flight_delay(tmp_path)
+    names = ("a_b", "a__b", "a___b", "a_b_", "_a_b")
+    modules = [replace(version, manifest=replace(version.manifest, pipeline=name)).module for name in names]
+    assert modules[0] == "a_b_model" and len(set(modules)) == len(names)
+    assert not any("__" in module for module in modules)
 
 
 def test_a_version_of_other_libraries_is_not_packaged(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,6 +74,19 @@ def test_every_answer_of_a_correct_service_is_computed_again_to_the_bit_and_only
     assert compared(trips).compared == 4
 
 
+def test_answers_to_texts_that_no_row_can_hold_are_left_out_and_the_others_compared(trips: World) -> None:
+    answer(trips, examples(trips, 5))
+    name = trips.pipeline.name
+    with write(trips.ws.lake, Author(f"{name}/served")) as tx:
+        rows = trips.ws.lake.frame(f"SELECT * EXCLUDE (_partition) FROM {name}.served ORDER BY id")
+        texts = [json.dumps({**json.loads(text), "zone": "a\0b"}) for text in rows["inputs"][:2]]
+        (day,) = trips.ws.lake.frame(f"SELECT DISTINCT _partition FROM {name}.served")["_partition"]
+        older = rows.with_columns(inputs=pl.Series([*texts, *rows["inputs"][2:]]))
+        tx.replace(name, "served", older, partition=day)
+    result = compared(trips)
+    assert (result.compared, result.left_out, result.wrong, result.undecided) == (3, 2, 0, 0)
+
+
 def test_an_answer_that_reaches_the_lake_after_later_ones_were_compared_is_compared_too(trips: World) -> None:
     first, *others = examples(trips, 4)
     folder = trips.settings.data / "online" / "log" / trips.pipeline.name

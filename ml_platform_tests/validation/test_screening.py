@@ -96,6 +96,19 @@ def test_a_refused_row_says_which_rule_which_value_and_which_bound(cells: dict[s
     assert good["id"].to_list() == [7] and good.schema["kind"] == pl.Enum(["red", "green"])
 
 
+def test_a_text_with_a_zero_character_is_refused_however_it_came() -> None:
+    for cells in ({"code": "A\0"}, {"kind": "red\0"}, {"id": "1\0"}):
+        [(rule, why)] = refusals(screened(wide(), [row(**cells), row(id="7")])).values()
+        (column,) = cells
+        assert rule.startswith(f"{column}|") and r"\u0000" in why and "\0" not in why
+
+    def clean(raw: pl.DataFrame) -> pl.DataFrame:
+        return raw.with_columns(pl.col("code") + "\0", pl.col("id").cast(pl.Int32))
+
+    [(rule, _)] = refusals(screened(wide(clean=clean), [row()])).values()
+    assert rule == "code|zero"
+
+
 def test_every_reason_is_told_and_the_first_names_the_row() -> None:
     [(rule, why)] = refusals(screened(wide(), [row(share="7", yes="?", code="abcd")])).values()
     assert rule == "yes|dtype"

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from ml_platform.spec.durations import since_epoch
 
 WAIT = 10.0  # seconds from the arrival of a request, for whoever else changes events of the table, or fills it
 _POLL = 0.02  # seconds
+_AHEAD = timedelta(days=366)  # of the clock, as for files: forecasts lie ahead, and a time beyond it is a slip
 
 
 class EventsRefused(PlatformError):
@@ -150,6 +151,7 @@ class EventTaker:
         if judgement.refused:
             raise EventsRefused(self.table.name, judgement.refused)
         valid = judgement.valid
+        _check_times(self.table, valid)
         self._check_partitions(judgement)
         arriving = self._rows.arriving(valid.select(list(self.table.columns)), judgement.partitions)
         conflicts = arriving.of_status("conflict")
@@ -232,6 +234,20 @@ class EventTaker:
                 reasons[index] = f"it is of {partition}, and events are taken from {earliest} on: land it in a file"
         if reasons:
             raise EventsRefused(self.table.name, reasons)
+
+
+def _check_times(table: EventTable, valid: pl.DataFrame) -> None:
+    """Raise EventsRefused for times more than a year ahead: a slip there would pass every watermark before it (S20)."""
+    from ml_platform.validation.times import INSTANT
+
+    limit = datetime.now(UTC) + _AHEAD
+    reasons: dict[int, str] = {}
+    for name in dict.fromkeys(one for one in (table.table.event_time, table.table.known_at) if one):
+        far = valid.filter(pl.col(name).cast(INSTANT) > limit)
+        for row, moment in far.select("_row", pl.col(name).cast(pl.String)).iter_rows():
+            reasons[row] = f"{name} is {moment}, which lies more than a year ahead"
+    if reasons:
+        raise EventsRefused(table.name, reasons)
 
 
 def judged(table: EventTable, frame: pl.DataFrame) -> Judged:

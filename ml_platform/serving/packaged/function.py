@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from ml_platform.errors import FeatureError, PlatformError, ScoringError
 from ml_platform.serving.packaged.model import PackagedModel
+from ml_platform.serving.rest.json_bodies import validated
 from ml_platform.serving.rest.request_model import BODY_BYTES, request_adapter, to_predict_request
 from ml_platform.serving.rest.wrong_fields import wrong_fields
 
@@ -65,7 +66,7 @@ class Function:
         if len(body) > BODY_BYTES:
             return _refusal(413, f"The body is larger than {BODY_BYTES:,} bytes.", "Send fewer rows.")
         try:
-            request = to_predict_request(self._request.validate_json(body))
+            request = to_predict_request(validated(self._request, body))
             return 200, {"predictions": self._predictions(request.rows, request.adjustments, request.contributions)}
         except ValidationError as error:
             refusal = _refusal(422, "The request is not valid.", "`about()` of the package describes a request.")

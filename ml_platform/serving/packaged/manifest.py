@@ -11,7 +11,7 @@ from typing import Any, Self
 from ml_platform.errors import BlobError, ServingError
 
 MANIFEST, BUNDLE = "manifest.json", "bundle.zip"
-_LAYOUT_NUMBER = 1
+_LAYOUT_NUMBER = 2
 
 
 @dataclass(frozen=True)
@@ -35,21 +35,32 @@ class Manifest:
 
     def to_json(self) -> str:
         """As a package holds it; equal manifests have equal text."""
-        return (
-            json.dumps({"format": _LAYOUT_NUMBER, **asdict(self)}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-        )
+        facts = {"format": _LAYOUT_NUMBER, "facts": self.digest, **asdict(self)}
+        return json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the facts, which the file holds beside them."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The manifest of a package's folder. Raises BlobError for one that is missing or of a newer format."""
+        """The manifest of a package's folder.
+
+        Raises BlobError for one that is missing, damaged or of another format.
+        """
         try:
             data = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
             number = data.pop("format")
             if number != _LAYOUT_NUMBER:
                 raise BlobError(f"The package has format {number}; this code reads {_LAYOUT_NUMBER}.", remedy=_AGAIN)
-            return cls(**data)
+            digest = data.pop("facts")
+            manifest = cls(**data)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             raise BlobError(f"{folder / MANIFEST} is missing or damaged.", remedy=_AGAIN) from None
+        if digest != manifest.digest:
+            raise BlobError(f"{folder / MANIFEST} is damaged: its facts have another hash.", remedy=_AGAIN)
+        return manifest
 
     def bundle_bytes(self, folder: Path) -> bytes:
         """The bundle beside the manifest. Raises BlobError when it is missing, or its bytes have another hash."""

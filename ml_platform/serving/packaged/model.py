@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.errors import FeatureError, ScoringError
+from ml_platform.errors import BlobError, FeatureError, ScoringError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import Adjustments
 from ml_platform.models import bundle as bundles
@@ -41,6 +41,11 @@ class PackagedModel:
         self.manifest = Manifest.read(folder)
         self.manifest.check_libraries()
         bundle = bundles.read(BytesIO(self.manifest.bundle_bytes(folder)), self.manifest.bundle)
+        if bundle.pipeline != self.manifest.pipeline:
+            raise BlobError(
+                f"The manifest is of {self.manifest.pipeline} and the bundle of {bundle.pipeline}.",
+                remedy="Build the package again with `ml-platform package`.",
+            )
         self.predictor = OnlinePredictor(bundle, self.manifest.version, NoState())
         definition = self.definition
         self.looked_up = {name: definition.outputs[name] for form in definition.joined for name in form.outputs}

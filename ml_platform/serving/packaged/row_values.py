@@ -1,8 +1,7 @@
 """Python values become exactly the values that the batch reads from the lake (S13), or are refused by name."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import partial
@@ -29,7 +28,7 @@ def example_rows(
     Raises FeatureError, with row and column, for a missing or unknown column and for a value that its type cannot hold
     unchanged. Numbers of 32 bits are rounded to 32 bits, and times get the zone of the column.
     """
-    given = rows.to_dicts() if isinstance(rows, pl.DataFrame) else rows
+    given = rows.to_dicts() if isinstance(rows, pl.DataFrame) else _listed(rows, "rows")
     for index, row in enumerate(given):
         _check_names(row, schema, f"rows.{index}")
     columns = {
@@ -52,14 +51,15 @@ def state_rows(
 
     Raises FeatureError for another number of entries, for a name that is no looked-up feature, and as `example_rows`.
     """
-    entries = [entry or {} for entry in state] if state is not None else [{}] * count
+    entries = [{} if one is None else one for one in _listed(state, "state")] if state is not None else [{}] * count
     if len(entries) != count:
         raise FeatureError(
             f"state: there are {len(entries)} entries for {count} rows.", remedy="Give one for each row, or None."
         )
     rows: list[dict[str, Any]] = [{} for _ in entries]
     for index, entry in enumerate(entries):
-        if unknown := sorted(set(entry) - set(schema)):
+        _check_mapping(entry, f"state.{index}")
+        if unknown := _sorted_names(set(entry) - set(schema)):
             raise FeatureError(
                 f"state.{index}: {', '.join(unknown)} is no looked-up feature.",
                 remedy=f"Those of this model: {', '.join(schema) or 'none'}.",
@@ -77,7 +77,7 @@ def column_values(values: Sequence[Any], dtype: pl.DataType, where: Callable[[in
     fitting = [_fitting(value, dtype, where, place) for place, value in enumerate(values)]
     try:
         held = pl.Series(fitting, dtype=dtype, strict=True).to_list()
-    except (PolarsError, TypeError, OverflowError):
+    except _UNFIT:
         for place, value in enumerate(fitting):
             if not _holds(value, dtype):
                 raise _refused(where(place), values[place], dtype) from None
@@ -90,25 +90,35 @@ def column_values(values: Sequence[Any], dtype: pl.DataType, where: Callable[[in
 
 
 def _fitting(value: Any, dtype: pl.DataType, where: Callable[[int], str], place: int) -> Any:
-    """A value of the Python type that the column takes. Polars would take more, such as a time without zone as UTC."""
+    """A value of the Python type that the column takes. Raises FeatureError for others."""
+    try:
+        fits, fitting = _converted(value, dtype)
+    except _UNFIT:  # a value's own conversion, or a number beyond those of the type
+        fits, fitting = False, None
+    if not fits:
+        raise _refused(where(place), value, dtype)
+    return fitting
+
+
+def _converted(value: Any, dtype: pl.DataType) -> tuple[bool, Any]:
+    """Whether the column takes a value, and as what. Polars would take more, such as a time without zone as UTC."""
     if value is None:
-        return None
+        return True, None
     if dtype.is_integer() and not isinstance(value, bool) and hasattr(value, "__index__"):
-        return int(value)
+        return True, int(value)
     if dtype.is_float() and _is_number(value) and math.isfinite(value):
-        return float(value) if not isinstance(value, int) else value
+        return True, float(value) if not isinstance(value, int) else value
     if isinstance(dtype, pl.Decimal) and type(value) in (int, Decimal) and Decimal(value).is_finite():
-        return Decimal(value) or Decimal(0)  # the lake knows no negative zero
+        return True, Decimal(value) or Decimal(0)  # the lake knows no negative zero
     if isinstance(dtype, pl.Datetime) and isinstance(value, datetime):
         zone = dtype.time_zone
         if zone is None and value.tzinfo is None:
-            return value
+            return True, value
         if zone is not None and value.tzinfo is not None:
-            with suppress(OverflowError):
-                return value.astimezone(ZoneInfo(zone))
-    if type(value) is _PLAIN.get(dtype.base_type()):
-        return value
-    raise _refused(where(place), value, dtype)
+            return True, value.astimezone(ZoneInfo(zone))
+    if type(value) is str and "\0" in value:  # the lake holds no such text
+        return False, None
+    return type(value) is _PLAIN.get(dtype.base_type()), value
 
 
 def _is_number(value: Any) -> bool:
@@ -118,19 +128,25 @@ def _is_number(value: Any) -> bool:
 def _holds(value: Any, dtype: pl.DataType) -> bool:
     try:
         pl.Series([value], dtype=dtype, strict=True)
-    except (PolarsError, TypeError, OverflowError):
+    except _UNFIT:
         return False
     return True
 
 
 def _refused(where: str, value: Any, dtype: pl.DataType) -> FeatureError:
-    return FeatureError(f"{where}: {value!r:.100} is no {dtype}.", remedy=_REMEDIES.get(dtype.base_type(), _OTHERWISE))
+    try:
+        shown = f"{value!r:.100}"
+    except _UNFIT:  # Python writes no number of more than some thousand digits
+        shown = f"that {type(value).__name__}"
+    return FeatureError(f"{where}: {shown} is no {dtype}.", remedy=_REMEDIES.get(dtype.base_type(), _OTHERWISE))
 
 
 _PLAIN: dict[Any, type] = {pl.Boolean: bool, pl.String: str, pl.Date: date}
+_UNFIT = (PolarsError, TypeError, ValueError, ArithmeticError)
 _OTHERWISE = "Give a value that the column can hold unchanged, or None for an unknown one."
 _REMEDIES = {
     pl.Datetime: "Give a datetime, with a time zone where the column has one and without where it has none.",
+    pl.String: "Give a text without U+0000 and without halves of characters, or None for an unknown one.",
     pl.Float32: "Give a finite number, or None for an unknown one.",
     pl.Float64: "Give a finite number, or None for an unknown one.",
 }
@@ -140,10 +156,27 @@ def _place(part: str, indices: Sequence[int], name: str, place: int) -> str:
     return f"{part}.{indices[place]}.{name}"
 
 
+def _listed(given: Any, part: str) -> list[Any]:
+    if isinstance(given, str | bytes | Mapping) or not isinstance(given, Iterable):
+        raise FeatureError(f"{part} is {type(given).__name__}.", remedy="Give a list with one entry for each row.")
+    return list(given)
+
+
+def _check_mapping(entry: Any, where: str) -> None:
+    if not isinstance(entry, Mapping):
+        raise FeatureError(f"{where} is {type(entry).__name__}.", remedy="Give a mapping from column to value.")
+
+
+def _sorted_names(names: Iterable[Any]) -> list[str]:
+    """Names as an error may print them: what is no text, or cannot be encoded, is escaped."""
+    return sorted(name if isinstance(name, str) and name.isprintable() else ascii(name).strip("'") for name in names)
+
+
 def _check_names(row: Row, schema: Mapping[str, pl.DataType], where: str) -> None:
+    _check_mapping(row, where)
     if missing := [name for name in schema if name not in row]:
         raise FeatureError(
             f"{where} lacks {', '.join(missing)}.", remedy="Give every column; None is an unknown value."
         )
-    if unknown := sorted(set(row) - set(schema)):
+    if unknown := _sorted_names(set(row) - set(schema)):
         raise FeatureError(f"{where} has {', '.join(unknown)}, which the model does not read.", remedy="Leave it out.")

@@ -70,8 +70,16 @@ class PackagedVersion:
 
     @property
     def module(self) -> str:
-        """The Python package that holds it, such as flight_delay_model."""
-        return re.sub("_+", "_", f"{self.manifest.pipeline}_model")
+        """The Python package that holds it, such as flight_delay_model.
+
+        No name of a wheel may have two underscores in a row. A name that has them is told from the one with a single
+        one by digits of its hash.
+        """
+        pipeline = self.manifest.pipeline
+        name = re.sub("_+", "_", f"{pipeline}_model")
+        if name == f"{pipeline}_model":
+            return name
+        return f"{name.removesuffix('_model')}_{hashlib.sha256(pipeline.encode()).hexdigest()[:8]}_model"
 
     @cached_property
     def definition(self) -> FeatureDefinition:

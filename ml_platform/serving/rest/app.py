@@ -27,6 +27,7 @@ from ml_platform.serving.rest.answers import (
 )
 from ml_platform.serving.rest.description import PIPELINE_REFUSALS, PREDICT_REFUSALS, READ_REFUSALS, described, route
 from ml_platform.serving.rest.exchange import RequestRefused, answers_of, as_json, body_of, served_version
+from ml_platform.serving.rest.json_bodies import validated
 from ml_platform.serving.rest.more_routes import MoreRoutes
 from ml_platform.serving.rest.request_model import to_predict_request
 from ml_platform.serving.rest.service import SERVICE, ServedVersion, Service
@@ -124,7 +125,7 @@ def create_app(
             return await batches.predict(service, served, request)
         body = await body_of(request, name)
         answers = await answers_of(
-            service, served, body, lambda body: to_predict_request(served.request.validate_json(body)), started
+            service, served, body, lambda body: to_predict_request(validated(served.request, body)), started
         )
         answered = time.perf_counter()
         response = as_json({"predictions": answers})

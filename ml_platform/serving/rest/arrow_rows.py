@@ -109,6 +109,8 @@ def _expected(dtype: pl.DataType) -> str:
     if isinstance(dtype, pl.Datetime):
         zone = "with a zone" if dtype.time_zone else "without a zone"
         return f"Input should be a time {zone}, in whole microseconds, of the years 1 to 9999"
+    if dtype == pl.String:
+        return "Input should be String without the character U+0000"
     return f"Input should be {dtype}"
 
 
@@ -128,6 +130,8 @@ def _columns_of(given: pl.Series, dtype: pl.DataType) -> tuple[pl.Series | None,
         return _time(given, dtype) if aware else (None, None)
     if dtype == pl.Date and given.dtype == pl.Date:
         return given, given.is_between(date.min, date.max)
+    if dtype == pl.String and given.dtype == pl.String:
+        return given, ~given.str.contains("\0", literal=True)
     return (given, None) if given.dtype == dtype else (None, None)
 
 

@@ -18,6 +18,7 @@ from ml_platform.serving.rest.event_description import describe_events
 from ml_platform.serving.rest.event_requests import EventRequest, to_event_request
 from ml_platform.serving.rest.event_service import MAX_QUEUED, EventService, EventsOfPipeline
 from ml_platform.serving.rest.exchange import RequestRefused, as_json, body_of, served_version
+from ml_platform.serving.rest.json_bodies import validated
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.more_routes import MoreRoutes
 from ml_platform.serving.rest.service import Service
@@ -108,7 +109,7 @@ def _of_pipeline(events: EventService, name: str) -> EventsOfPipeline:
 
 def _valid(adapter: TypeAdapter[Any], body: bytes, name: str, table: str) -> EventRequest:
     try:
-        return to_event_request(adapter.validate_json(body), table)
+        return to_event_request(validated(adapter, body), table)
     except ValidationError as error:
         raise RequestRefused.of_invalid(error, name) from None
 

@@ -33,7 +33,16 @@ def field_type(dtype: pl.DataType) -> Any:
         return Annotated[Any, whole, BeforeValidator(_whole)]
     if dtype == pl.Float32:
         return Annotated[float, AfterValidator(_single)]
-    return bool if dtype == pl.Boolean else float if dtype.is_numeric() else str
+    if dtype == pl.Boolean or dtype.is_numeric():
+        return bool if dtype == pl.Boolean else float
+    return Annotated[str, AfterValidator(_text)]
+
+
+def _text(value: str) -> str:
+    """Refuse U+0000, at which a filter that the lake pushes down to its catalog would end."""
+    if "\0" in value:
+        raise PydanticCustomError("text", "Input should be text without the character U+0000")
+    return value
 
 
 def _whole(value: Any) -> Any:

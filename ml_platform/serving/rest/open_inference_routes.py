@@ -5,15 +5,19 @@ import time
 from collections.abc import Callable, Mapping
 
 from fastapi import FastAPI, Request, Response
+from pydantic import TypeAdapter
 
 from ml_platform import __version__
 from ml_platform.serving.rest import open_inference
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.description import PIPELINE_REFUSALS, PREDICT_REFUSALS, READ_REFUSALS, route
 from ml_platform.serving.rest.exchange import RequestRefused, answers_of, as_json, body_of, served_version
+from ml_platform.serving.rest.json_bodies import validated
 from ml_platform.serving.rest.open_inference import InferenceRequest
 from ml_platform.serving.rest.request_model import PredictRequest, to_predict_request
 from ml_platform.serving.rest.service import ServedVersion, Service
+
+_TENSORS = TypeAdapter(InferenceRequest)
 
 
 def add_routes(app: FastAPI, service: Service, access: Access, faults: Callable[[], Mapping[str, str]]) -> None:
@@ -58,7 +62,7 @@ def add_routes(app: FastAPI, service: Service, access: Access, faults: Callable[
         tensors: list[InferenceRequest] = []
 
         def rows(body: bytes) -> PredictRequest:
-            tensors.append(InferenceRequest.model_validate_json(body))
+            tensors.append(validated(_TENSORS, body))
             rows = open_inference.rows_of(tensors[0], served.predictor)
             open_inference.check_outputs(tensors[0], served.predictor)  # before anything is predicted and logged
             return to_predict_request(served.request.validate_json(json.dumps({"rows": rows})))
