@@ -28,7 +28,7 @@ from ml_platform.state.withdrawals import NO_CONTENT
 from ml_platform.validation.file_batches import batches
 from ml_platform.validation.file_screening import screen_batch
 
-SCREENING_VERSION = 3  # raise it when the same file, contract and clean would be screened otherwise
+SCREENING_VERSION = 2  # raise it when the same file, contract and clean would be screened otherwise
 
 
 @dataclass(frozen=True)
