@@ -91,8 +91,8 @@ def test_make_dev_starts_nothing_where_a_port_is_taken(tmp_path: Path, taken: in
         other.bind(("127.0.0.1", port + taken))
         other.listen()
         done = subprocess.run(_command(tmp_path, port), cwd=ROOT, capture_output=True, text=True, check=False)
-    said = [line for line in done.stderr.splitlines() if not line.startswith("make")]
+    complaint = [line for line in done.stderr.splitlines() if not line.startswith("make")]
     assert done.returncode != 0
-    assert said == [
+    assert complaint == [
         f"Port {port + taken} cannot be used: Address already in use. make dev PORT=4000 takes 4000 and 4001."
     ]

@@ -49,10 +49,10 @@ def newest_row(lake: Lake, schema: str, table: str, number: str, columns: Sequen
             if all(int(plain) for *_, plain in files):
                 for path, relative, greatest, _ in files:
                     source = literal(f"{lake.tables}/{folder}{path}" if int(relative) else path)
-                    found = (
+                    newest = (
                         f"SELECT {listed} FROM read_parquet({source}) WHERE {quoted(number)} = {int(greatest)} LIMIT 1"
                     )
-                    rows += lake.rows(found, qualified=True)
+                    rows += lake.rows(newest, qualified=True)
                 return max(((int(first), *others) for first, *others in rows), default=None)
     if not lake.columns(schema, table):
         return None

@@ -19,7 +19,6 @@ from ml_platform.lake.key_bounds import Bounds
 from ml_platform.lake.writers import is_writing
 from ml_platform.naming import literal, quoted
 
-_FROM_FILES = "( "  # how the rows of files begin, and those that DuckLake reads do not
 _FEW = 100  # files; a query of more costs what DuckLake does
 _GLOB = re.compile(r"[*?\[\]{}]")  # of a path; read_parquet would look for other files
 _TYPES = {
@@ -103,8 +102,10 @@ def asked_of(
 
     It names no other table. Then DuckLake need not load which tables there are (50 ms), where the files are read.
     """
-    rows = rows_of(lake, schema, table, partitions)
-    return lake.rows(query.format(rows=rows), parameters, qualified=rows.startswith(_FROM_FILES))
+    which = _which(partitions)
+    of_files = _rows_of_files(lake, schema, table, which)
+    rows = of_files or _every_row(schema, table, which)
+    return lake.rows(query.format(rows=rows), parameters, qualified=of_files is not None)
 
 
 def rows_of(lake: Lake, schema: str, table: str, partitions: str | Collection[str]) -> str:
@@ -113,11 +114,7 @@ def rows_of(lake: Lake, schema: str, table: str, partitions: str | Collection[st
     The rows and types are those of `SELECT * FROM schema.table WHERE _partition = …`. They are those of the lake at
     this moment: ask again after a write.
     """
-    wanted = [partitions] if isinstance(partitions, str) else sorted(set(partitions))
-    if not wanted:
-        return f"(SELECT * FROM {quoted(schema)}.{quoted(table)} WHERE false)"
-    which = f"IN ({', '.join(map(literal, wanted))})" if len(wanted) > 1 else f"= {literal(wanted[0])}"
-    return _rows_of(lake, schema, table, which)
+    return _rows_of(lake, schema, table, _which(partitions))
 
 
 def rows_between(lake: Lake, schema: str, table: str, first: str, last: str) -> str:
@@ -131,9 +128,25 @@ def rows_within(lake: Lake, schema: str, table: str, bounds: Bounds) -> str:
     return _rows(lake, schema, table, bounds) or every if bounds.ranges else every
 
 
-def _rows_of(lake: Lake, schema: str, table: str, which: str) -> str:
-    every = f"(SELECT * FROM {quoted(schema)}.{quoted(table)} WHERE {PARTITION} {which})"
-    return _rows(lake, schema, table, f"v.partition_value {braced(which)}") or every
+def _which(partitions: str | Collection[str]) -> str | None:
+    """The condition on the partition, without its column; None: no partition."""
+    wanted = [partitions] if isinstance(partitions, str) else sorted(set(partitions))
+    if not wanted:
+        return None
+    return f"IN ({', '.join(map(literal, wanted))})" if len(wanted) > 1 else f"= {literal(wanted[0])}"
+
+
+def _rows_of(lake: Lake, schema: str, table: str, which: str | None) -> str:
+    return _rows_of_files(lake, schema, table, which) or _every_row(schema, table, which)
+
+
+def _rows_of_files(lake: Lake, schema: str, table: str, which: str | None) -> str | None:
+    return _rows(lake, schema, table, f"v.partition_value {braced(which)}") if which is not None else None
+
+
+def _every_row(schema: str, table: str, which: str | None) -> str:
+    condition = f"{PARTITION} {which}" if which is not None else "false"
+    return f"(SELECT * FROM {quoted(schema)}.{quoted(table)} WHERE {condition})"
 
 
 def _rows(lake: Lake, schema: str, table: str, which: str | Bounds) -> str | None:
@@ -233,7 +246,7 @@ def _read(lake: Lake, table: _Table, which: str | Bounds) -> str | None:
     if any(_GLOB.search(path) for of_one in paths.values() for path in of_one):
         return None
     parts = [_select(table, partition, of_one) for partition, of_one in paths.items()]
-    return f"{_FROM_FILES}{' UNION ALL '.join(parts) or _select(table, None, [])})"
+    return f"({' UNION ALL '.join(parts) or _select(table, None, [])})"
 
 
 def _has_all_columns(lake: Lake, table: _Table, mapping: str | int | None) -> bool:

@@ -89,18 +89,18 @@ def test_a_version_goes_to_production_once_with_its_evidence_and_both_logs_say_s
     with closing(opened("production")) as ws, closing(opened("staging")) as source:
         evidence = [(one.gate_key, one.slice, one.passed) for one in verdicts.of(ws.state, NAME, 1)]
         assert evidence == [(o.gate_key, o.slice, o.passed) for o in verdicts.of(source.state, NAME, mine.version)]
-        entry, told = promotions.history(ws.state, NAME)[-1], promotions.history(source.state, NAME)[-1]
+        entry, departure = promotions.history(ws.state, NAME)[-1], promotions.history(source.state, NAME)[-1]
         assert promotions.champion_at(source.state, NAME) == mine.version
         assert ws.blobs.whole(mine.bundle) and ws.blobs.whole(mine.training_set)
     assert entry.reason == f"from staging: {mine.name}, bundle {mine.bundle[:12]}: fits"
-    assert told.reason == f"{mine.name} to production as {NAME}@1: fits" and told.actor == entry.actor
+    assert departure.reason == f"{mine.name} to production as {NAME}@1: fits" and departure.actor == entry.actor
     again = invoke_json("promote", mine.name, "--to", "production", *WHY)
     assert again["changed"] is False
     shown = invoke_json("models", NAME, "--history")[0]
     assert (shown["action"], shown["candidate"]) == ("kept", None)
     with closing(opened("production")) as ws, closing(opened("staging")) as source:
         assert promotions.history(ws.state, NAME)[-1] == entry
-        assert promotions.history(source.state, NAME)[-1] == told
+        assert promotions.history(source.state, NAME)[-1] == departure
 
 
 def test_in_production_the_version_is_shown_rolled_back_in_a_second_and_served(

@@ -67,8 +67,8 @@ def test_a_run_waits_for_the_end_of_one_that_somebody_else_began_and_plans_anew(
         with alive.marked(Settings(), begun.run_id):
             waiting = start_command("run", "trip_delay")
             assert waiting.process.stderr is not None
-            said = next(line for line in waiting.process.stderr if line.startswith("Waiting"))
-            assert f"nothing is started (run {begun.run_id})" in said
+            notice = next(line for line in waiting.process.stderr if line.startswith("Waiting"))
+            assert f"nothing is started (run {begun.run_id})" in notice
             other.run()  # what the command had planned
             instance.report_run_canceled(begun)
     code, _, err = waiting.end()

@@ -156,6 +156,9 @@ def test_a_damaged_bundle_and_other_libraries_are_refused(unpacked: Path, tmp_pa
     manifest.write_text(replace(read, pipeline="zzz").to_json())
     with pytest.raises(BlobError, match="The manifest is of zzz and the bundle of trip_delay"):
         PackagedModel(folder)
+    manifest.write_text(replace(read, libraries=["polars"]).to_json())  # type: ignore[arg-type]  # what a file may hold
+    with pytest.raises(BlobError, match="its libraries have no versions"):
+        PackagedModel(folder)
     manifest.write_text(replace(read, libraries={**read.libraries, "polars": "0.1"}).to_json())
     with pytest.raises(ServingError, match=r"polars 0\.1 is needed"):
         PackagedModel(folder)

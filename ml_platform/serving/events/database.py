@@ -68,7 +68,7 @@ class EventDatabase:
                     number = self._connection.execute("PRAGMA user_version").fetchone()[0]
                     if number != TABLES_NUMBER:
                         self._connection.executescript(f"BEGIN IMMEDIATE; {_UPGRADE if number else _TABLES} COMMIT;")
-            except BaseException:
+            except BaseException:  # an interrupt too: nobody else has this connection, and so could close it
                 self._connection.close()
                 raise
 

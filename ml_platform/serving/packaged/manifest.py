@@ -60,6 +60,8 @@ class Manifest:
             raise BlobError(f"{folder / MANIFEST} is missing or damaged.", remedy=_AGAIN) from None
         if digest != manifest.digest:
             raise BlobError(f"{folder / MANIFEST} is damaged: its facts have another hash.", remedy=_AGAIN)
+        if not isinstance(manifest.libraries, dict):  # whoever edits it may compute its hash, too
+            raise BlobError(f"{folder / MANIFEST} is damaged: its libraries have no versions.", remedy=_AGAIN)
         return manifest
 
     def bundle_bytes(self, folder: Path) -> bytes:
