@@ -58,14 +58,13 @@ def package(
     workspace = opening.reading(there)
     with workspace.reading():
         number = version_number(workspace, pipeline.name, version.partition("@")[2])
+        card = card_of(workspace, pipeline, number, stored=True)  # raises for a version that does not exist
         note(f"Packaging {pipeline.name}@{number}: {package_format.value}.")
         champion = champion_at(workspace.state, pipeline.name)
         if number != champion:
             serving = f"the champion is {pipeline.name}@{champion}" if champion else "no version does"
             note(f"It does not serve: {serving}.")
-        packaged = PackagedVersion.of(
-            workspace, pipeline.name, number, card_of(workspace, pipeline, number, stored=True)
-        )
+        packaged = PackagedVersion.of(workspace, pipeline.name, number, card)
         built = package_format.build(packaged, to, tolerance)
     facts = {
         "pipeline": pipeline.name,
