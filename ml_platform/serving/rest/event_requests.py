@@ -9,9 +9,11 @@ from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.rest.field_types import field_type
-from ml_platform.serving.rest.models import CONFIG, model_of_columns, values_of
+from ml_platform.serving.rest.models import CONFIG, column_description, model_of_columns, values_of
+from ml_platform.spec.contract_rules import contract_rules
 
 MAX_EVENTS = 1_000  # of one request
+_APPLIED = "A row that breaks a rule of the contract (`x-contract`) is refused."
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,19 @@ class EventRequest:
 def event_model(table: EventTable, columns: Collection[str] | None = None) -> type[BaseModel]:
     """One event: all columns of the contract, or some, and nothing else. One that may be null may not be left out."""
     contract = table.table.contract.columns()
+    rules = contract_rules(table.table.contract, table.columns)
     fields: dict[str, Any] = {}
     for name, dtype in table.columns.items():
         if columns is not None and name not in columns:
             continue
         kind = field_type(dtype)
-        fields[name] = (kind | None if contract[name].nullable else kind, {"description": _described(table, name)})
+        described = column_description(_title(table, name), rules[name])
+        fields[name] = (kind | None if contract[name].nullable else kind, described)
     kind_of_row = "Event" if columns is None else "Outcome"
-    return model_of_columns(f"{table.name}_{kind_of_row}", fields)
+    return model_of_columns(f"{table.name}_{kind_of_row}", fields, _APPLIED)
 
 
-def _described(table: EventTable, name: str) -> str:
+def _title(table: EventTable, name: str) -> str:
     roles = ((table.table.event_time, "event time"), (table.table.known_at, "when it became known"))
     role = [role for column, role in roles if column == name] or ["key" if name in table.table.key else "column"]
     return f"{role[0]}, {table.table.columns[name]}"

@@ -187,4 +187,5 @@ class Service:
         name = deployment.pipeline
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
-        return ServedVersion(deployment, predictor, request_adapter(predictor.definition), self._open_logs[name])
+        request = request_adapter(predictor.definition, bundle.contract)
+        return ServedVersion(deployment, predictor, request, self._open_logs[name])
