@@ -82,6 +82,8 @@ def _answered(service: Service, served: ServedVersion, body: bytes, started: flo
     scores = answers["score"].to_numpy()
     service.metrics.stage(name, "parse", parsed - started)
     service.metrics.of_many(name, predictor.version, scores, counts, predicted - parsed, logged - predicted)
+    ages = _ages(predictions)
+    service.metrics.ages_of_many(name, {age: ages[age].drop_nulls().to_numpy() for age in ages.columns})
     logged = time.perf_counter()
     content = _json(answers, statuses, predictions) if as_json else _stream(answers, statuses, predictions)
     service.metrics.stage(name, "serialize", time.perf_counter() - logged)

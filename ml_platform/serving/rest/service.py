@@ -159,6 +159,11 @@ class Service:
         age = datetime.now(UTC) - datetime.fromisoformat(prediction["scored_at"])
         return {"key": key, **prediction, "age_seconds": age.total_seconds()}
 
+    def note_backlogs(self) -> None:
+        """Set the figures of what the logs hold that is not in the lake yet."""
+        for name, served in self.served.items():
+            self.metrics.prediction_log_bytes.labels(name).set(served.log.backlog)
+
     async def beside(self, work: Callable[[], T]) -> T:
         """What `work` gives, in the thread of larger requests, so that the event loop answers others meanwhile."""
         self.queued += 1

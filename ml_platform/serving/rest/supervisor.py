@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ml_platform import interrupts
 from ml_platform.errors import PlatformError, first_line
@@ -17,12 +17,13 @@ from ml_platform.serving.filling import newest_validated_record
 from ml_platform.serving.filling_predictions import fill_predictions, newest_record
 from ml_platform.serving.log_mover import move
 from ml_platform.serving.online import OnlinePredictor
-from ml_platform.serving.online_store import Deployment
+from ml_platform.serving.online_store import Deployment, OnlineStore
 from ml_platform.serving.opening_store import open_store
 from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.metrics_folder import MetricsFolder
+from ml_platform.serving.rest.version_records import VersionRecords
 from ml_platform.serving.rest.workers import Workers, worker_command
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state import challenges, versions
@@ -43,6 +44,7 @@ class Supervisor:
         report: Hears of deployments and faults, one line each.
         declared: The pipelines that load, by name: their tables may take events.
         declared_by: `module:name` of the function that gives them to workers.
+        look_up: What is on record of a pipeline, for the pages of the service, over its online store.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Supervisor:
         report: Callable[[str], None],
         declared: Mapping[str, ModelPipeline] = MappingProxyType({}),
         declared_by: str = "",
+        look_up: Callable[[str, OnlineStore], Mapping[str, Any]] | None = None,
     ) -> None:
         self._stores, self._pipelines, self._report = stores, pipelines, report
         self._online = stores.settings.online
@@ -73,6 +76,9 @@ class Supervisor:
             stores.settings, {name: table for one in tables.values() for name, table in one.items()}
         )
         self._declared_by = declared_by
+        self._version_records = (
+            VersionRecords(self._online, lambda name: look_up(name, self._store)) if look_up else None
+        )
         self._workers = Workers(workers, self._command, [listener.socket.fileno()], report)
 
     def __enter__(self) -> Self:
@@ -127,7 +133,20 @@ class Supervisor:
             except Exception as error:  # likewise: the champion answers without its challenger
                 interrupts.stop_if_arrived()
                 self._fault(challenger, error)
+            self._publish_record(name)
         self._publish_faults()
+
+    def _publish_record(self, name: str) -> None:
+        """Let the pages of workers tell what is on record of the version that answers."""
+        if self._version_records is None:
+            return
+        what = f"record of {name}"
+        try:
+            self._version_records.publish(name, (self._deployed_marks.get(name), self._challenger_marks.get(name)))
+            self._faults.pop(what, None)
+        except Exception as error:  # of any library: the pages say less, and the champion answers
+            interrupts.stop_if_arrived()
+            self._fault(what, error)
 
     def _publish_faults(self) -> None:
         """Let /readyz of the workers tell what cannot be filled."""
