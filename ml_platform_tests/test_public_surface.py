@@ -10,6 +10,7 @@ WORDS = [
     "Drift",
     "Examples",
     "Files",
+    "Frames",
     "Hourly",
     "Label",
     "LakeDuckDB",
