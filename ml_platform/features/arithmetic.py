@@ -42,12 +42,13 @@ def units(values: Floats, resolution: float, where: str) -> Integers:
 
 def units_and_bound(values: Floats, resolution: float, where: str) -> tuple[Integers, int]:
     """The same, with a whole number that none of them exceeds in size."""
-    with np.errstate(over="ignore"):
-        ratios = values / resolution
-    sizes = np.abs(ratios)
-    peak = float(sizes.max(initial=0.0))
+    largest, least = np.maximum.reduce(values, initial=0.0), np.minimum.reduce(values, initial=0.0)
+    peak = max(float(largest), -float(least)) / resolution  # the largest quotient, since rounding keeps order
     if not peak < _LARGEST:  # NaN is not
-        raise _beyond(float(values[~(sizes < _LARGEST)][0]), resolution, where)
+        with np.errstate(over="ignore"):
+            beyond = ~(np.abs(values / resolution) < _LARGEST)
+        raise _beyond(float(values[beyond][0]), resolution, where)
+    ratios = values / resolution
     return np.rint(ratios, out=ratios).astype(np.int64), int(peak) + 1
 
 

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -184,6 +185,8 @@ class Service:
     def _loaded(self, deployment: Deployment) -> ServedVersion:
         bundle = bundles.load(self._blobs, deployment.bundle)
         predictor = OnlinePredictor(bundle, deployment.version, self._store)
+        with suppress(Exception):  # a model of any library may refuse a row of nulls, and answer all others
+            predictor.warm_up()  # else the first request would load the library and read the model
         name = deployment.pipeline
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
