@@ -74,12 +74,13 @@ class ManyPredictions:
 
     def each(self) -> list[Prediction]:
         """The answers one by one."""
-        outputs, statuses = list(self.definition.outputs), self.definition.status_columns
-        columns = {
-            "features": self.features.select(outputs).rows(named=True),
-            "statuses": self.features.select(statuses).rows(named=True) if statuses else [{}] * self.answers.height,
-            "ages": pl.DataFrame(dict(self.ages)).rows(named=True) if self.ages else [{}] * self.answers.height,
-        }
+        frames = (
+            self.features.select(list(self.definition.outputs)),
+            self.features.select(self.definition.status_columns),
+            pl.DataFrame(dict(self.ages)),
+        )
+        count = self.answers.height
+        columns = [frame.rows(named=True) if frame.width else [{} for _ in range(count)] for frame in frames]
         return [
             Prediction(
                 self.version,
@@ -92,7 +93,7 @@ class ManyPredictions:
                 self.snapshots,
             )
             for (score, scores, class_name), features, of_statuses, ages in zip(
-                self.answers.iter_rows(), *columns.values(), strict=True
+                self.answers.iter_rows(), *columns, strict=True
             )
         ]
 
