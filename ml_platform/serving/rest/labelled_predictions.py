@@ -34,8 +34,8 @@ def with_keys(request: EventRequest, labels: LabelEvents, predictions: LoggedPre
     except PlatformError as error:
         raise RequestRefused.of_platform(503, error, name) from None
     if reasons:
-        error = f"{len(reasons)} of {len(identities)} labels name no prediction of {name}."
+        what = f"{len(reasons)} of {len(identities)} labels name no prediction of {name}."
         fields = [{"field": f"predictions.{row}.id", "reason": why} for row, why in list(reasons.items())[:_NAMED]]
         remedy = "Send the ids that its answers gave, or the keys of the rows. None of the request was taken."
-        raise RequestRefused(422, error, remedy, name, fields=fields, count=len(reasons))
+        raise RequestRefused(422, what, remedy, name, fields=fields, count=len(reasons))
     return replace(request, rows=rows)
