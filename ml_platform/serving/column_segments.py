@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -92,8 +92,10 @@ def write(folder: Path, data: bytes, new: str) -> None:
         raise
 
 
-def records(segment: Path) -> Iterator[pl.DataFrame]:
+def records(segment: Path, identities: Collection[str] | None = None) -> Iterator[pl.DataFrame]:
     """The records of a segment, some at a time, as a table of records has them, but for the name of the segment.
+
+    identities: only the records with these ids; None: all.
 
     Raises ValueError for a damaged segment.
     """
@@ -103,6 +105,8 @@ def records(segment: Path) -> Iterator[pl.DataFrame]:
     frame = pl.read_ipc(io.BytesIO(content[_DIGEST:]))
     if "shadow" not in frame.columns:  # of code before there were challengers
         frame = frame.with_columns(shadow=pl.lit(value=False))
+    if identities is not None:
+        frame = frame.filter(pl.col("id").is_in(list(identities)))
     for part in frame.iter_slices(ROWS):
         groups = {name: _group(part, name) for name in _JSON}
         yield part.select(_PLAIN).with_columns(
