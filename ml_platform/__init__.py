@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.plausibility import Plausible
     from ml_platform.spec.sources import Files, Sql
     from ml_platform.spec.tables import Table
-    from ml_platform.spec.training import LightGBM, Linear, Retrain, Split
+    from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
 
 __version__ = "0.1.0"
 
@@ -62,7 +62,7 @@ _HOMES = {
     "spec.plausibility": ("Plausible",),
     "spec.sources": ("Files", "Sql"),
     "spec.tables": ("Table",),
-    "spec.training": ("LightGBM", "Linear", "Retrain", "Split"),
+    "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -105,6 +105,7 @@ __all__ = [
     "Watermark",
     "Weekly",
     "Window",
+    "XGBoost",
     "__version__",
     "open",
 ]

@@ -41,6 +41,7 @@ WORDS = [
     "Watermark",
     "Weekly",
     "Window",
+    "XGBoost",
     "open",
 ]
 

@@ -129,7 +129,6 @@ class LinearTrainer:
 
     model: ClassVar[type[Model]] = LinearModel
     variants: ClassVar[tuple[type[Model], ...]] = ()
-    avoidable: ClassVar[tuple[str, ...]] = ()
 
     def code_version(self, task: Task) -> int:
         return 1

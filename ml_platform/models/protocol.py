@@ -96,14 +96,12 @@ class Contributing(Protocol):
 class Trainer(Protocol):
     """Fits the models of one library.
 
-    model:        the class of what it fits.
-    variants:     further classes that it fits where the data need it, each with a format of its own.
-    avoidable:    modules that the library imports when it can and that are never used here.
+    model:    the class of what it fits.
+    variants: further classes that it fits where the data need it, each with a format of its own.
     """
 
     model: ClassVar[type[Model]]
     variants: ClassVar[tuple[type[Model], ...]]
-    avoidable: ClassVar[tuple[str, ...]]
 
     def code_version(self, task: Task) -> int:
         """Of how it fits; part of a candidate's content key (S31). Raise it to train anew."""

@@ -37,7 +37,7 @@ class ModelPipeline:
         tables: The tables that it reads.
         examples: What is predicted.
         features: What is computed for each example, besides its inputs.
-        trainer: `LightGBM(…)` or `Linear(…)`.
+        trainer: `LightGBM(…)`, `XGBoost(…)` or `Linear(…)`.
         gates: The rules that a candidate must pass. Leakage, Parity and Reproduction are always judged.
         split: The training, validation and holdout parts.
         retrain: When to train again.

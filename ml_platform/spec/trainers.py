@@ -1,3 +1,4 @@
 """Which module implements a declared trainer."""
 
-TRAINERS = {"LightGBM": "lightgbm", "Linear": "linear"}  # the name of a word → its module in `ml_platform.models`
+# The name of a word → its module in `ml_platform.models`.
+TRAINERS = {"LightGBM": "lightgbm", "XGBoost": "xgboost", "Linear": "linear"}

@@ -11,7 +11,7 @@ from ml_platform import LightGBM, Linear
 from ml_platform.errors import TrainingError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models.bundle import Bundle, load, save
-from ml_platform.models.lightgbm_targets import Target, target_of
+from ml_platform.models.moved_targets import Target, target_of
 from ml_platform.models.predictor import Predictor
 from ml_platform.models.protocol import Contributing, Model
 from ml_platform.models.registry import trainer_of
