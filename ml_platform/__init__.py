@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.plausibility import Plausible
+    from ml_platform.spec.scikit_learn import ScikitLearn
     from ml_platform.spec.sources import Files, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
@@ -60,6 +61,7 @@ _HOMES = {
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
+    "spec.scikit_learn": ("ScikitLearn",),
     "spec.sources": ("Files", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
@@ -96,6 +98,7 @@ __all__ = [
     "Provenance",
     "Reproduction",
     "Retrain",
+    "ScikitLearn",
     "Since",
     "Size",
     "Split",

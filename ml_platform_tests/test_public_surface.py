@@ -32,6 +32,7 @@ WORDS = [
     "Provenance",
     "Reproduction",
     "Retrain",
+    "ScikitLearn",
     "Since",
     "Size",
     "Split",

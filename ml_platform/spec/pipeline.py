@@ -37,7 +37,7 @@ class ModelPipeline:
         tables: The tables that it reads.
         examples: What is predicted.
         features: What is computed for each example, besides its inputs.
-        trainer: `LightGBM(…)`, `XGBoost(…)` or `Linear(…)`.
+        trainer: `LightGBM(…)`, `XGBoost(…)`, `Linear(…)` or `ScikitLearn(…)`.
         gates: The rules that a candidate must pass. Leakage, Parity and Reproduction are always judged.
         split: The training, validation and holdout parts.
         retrain: When to train again.
@@ -92,6 +92,7 @@ class ModelPipeline:
         checking.check_tables(self, where)
         checking.check_examples(self, f"{where}.examples")
         _ = self.feature_schema  # checks every feature
+        self.trainer.check(self.task, f"{where}.trainer")
         checking.check_gates(self, where)
         checking.check_retrain(self, where)
 

@@ -5,12 +5,14 @@ from typing import Any
 from pydantic import Field
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.declared_trainer import TrainerWord
 from ml_platform.spec.durations import microseconds, shortest
+from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.vocabulary import word
 
 
 @word
-class LightGBM:
+class LightGBM(TrainerWord):
     """Gradient-boosted trees.
 
     Args:
@@ -39,7 +41,7 @@ class LightGBM:
 
 
 @word
-class XGBoost:
+class XGBoost(TrainerWord):
     """Gradient-boosted trees of XGBoost, which sees numbers as float32. It is installed by `ml_platform[xgboost]`.
 
     Args:
@@ -68,7 +70,7 @@ class XGBoost:
 
 
 @word
-class Linear:
+class Linear(TrainerWord):
     """A regularised linear model: logistic for a Boolean label, multinomial for text, least squares for a number.
 
     Numbers are standardised and texts are one-hot encoded, by the training part.
@@ -87,7 +89,7 @@ class Linear:
     l2: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 
 
-DeclaredTrainer = LightGBM | XGBoost | Linear
+DeclaredTrainer = LightGBM | XGBoost | Linear | ScikitLearn
 
 
 @word
