@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ml_platform.orchestration.lake_duckdb import LakeDuckDB
     from ml_platform.orchestration.lake_io import LakeIOManager
     from ml_platform.spec.completeness import Marker, Watermark
+    from ml_platform.spec.composed_trainers import Calibrated, Choose
     from ml_platform.spec.examples import Examples, Label
     from ml_platform.spec.features import Derived, Latest, Lookup, Since, TimeSince, Window
     from ml_platform.spec.gates import (
@@ -61,6 +62,7 @@ _HOMES = {
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
+    "spec.composed_trainers": ("Calibrated", "Choose"),
     "spec.scikit_learn": ("ScikitLearn",),
     "spec.sources": ("Files", "Sql"),
     "spec.tables": ("Table",),
@@ -71,6 +73,8 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 __all__ = [
     "AtLeast",
     "AtMost",
+    "Calibrated",
+    "Choose",
     "Daily",
     "Derived",
     "Drift",

@@ -5,6 +5,8 @@ import ml_platform
 WORDS = [
     "AtLeast",
     "AtMost",
+    "Calibrated",
+    "Choose",
     "Daily",
     "Derived",
     "Drift",

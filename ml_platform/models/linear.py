@@ -18,7 +18,7 @@ import polars as pl
 
 from ml_platform.models.encoding import RowEncoder, encode
 from ml_platform.models.lbfgs import minimised
-from ml_platform.models.protocol import FitReport, Model, Signature, ranked
+from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
 from ml_platform.spec.tasks import Task
 
@@ -127,10 +127,12 @@ class LinearModel:
 class LinearTrainer:
     """Fits `Linear(…)` by L-BFGS (Nocedal & Wright 2006, 7.2). The validation part is not used."""
 
-    model: ClassVar[type[Model]] = LinearModel
-    variants: ClassVar[tuple[type[Model], ...]] = ()
+    models: tuple[type[Model], ...] = (LinearModel,)
 
-    def code_version(self, task: Task) -> int:
+    def libraries(self, declared: "Linear") -> tuple[str, ...]:
+        return LinearModel.libraries
+
+    def code_version(self, declared: "Linear", task: Task) -> TrainerVersion:
         return 1
 
     def config(self, declared: "Linear", task: Task) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import polars as pl
 from ml_platform import interrupts
 from ml_platform.errors import ScoringError, TrainingError, did_you_mean, first_line
 from ml_platform.models.encoding import RowEncoder, encode
-from ml_platform.models.protocol import FitReport, Model, Signature, ranked
+from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.sklearn_bytes import dumped, loaded
 from ml_platform.models.sklearn_design import Design
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
@@ -97,10 +97,12 @@ class ScikitLearnModel:
 class ScikitLearnTrainer:
     """Fits `ScikitLearn(…)`. The validation part is not used."""
 
-    model: ClassVar[type[Model]] = ScikitLearnModel
-    variants: ClassVar[tuple[type[Model], ...]] = ()
+    models: tuple[type[Model], ...] = (ScikitLearnModel,)
 
-    def code_version(self, task: Task) -> int:
+    def libraries(self, declared: "ScikitLearn") -> tuple[str, ...]:
+        return ScikitLearnModel.libraries
+
+    def code_version(self, declared: "ScikitLearn", task: Task) -> TrainerVersion:
         return 1
 
     def config(self, declared: "ScikitLearn", task: Task) -> dict[str, Any]:

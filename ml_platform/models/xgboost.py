@@ -16,7 +16,7 @@ import polars as pl
 from ml_platform.errors import ScoringError, TrainingError, first_line
 from ml_platform.models.encoding import RowEncoder
 from ml_platform.models.moved_targets import TARGET, XGBOOST_SPREADS, Target, target_of
-from ml_platform.models.protocol import FitReport, Model, Signature, ranked
+from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
 from ml_platform.models.xgboost_dataset import binned, feature_types, in_chunks, matrix, singles
 from ml_platform.models.xgboost_library import xgboost_library
@@ -118,10 +118,12 @@ class XGBoostModel:
 class XGBoostTrainer:
     """Fits `XGBoost(…)`. The validation part only stops early."""
 
-    model: ClassVar[type[Model]] = XGBoostModel
-    variants: ClassVar[tuple[type[Model], ...]] = ()
+    models: tuple[type[Model], ...] = (XGBoostModel,)
 
-    def code_version(self, task: Task) -> int:
+    def libraries(self, declared: "XGBoost") -> tuple[str, ...]:
+        return XGBoostModel.libraries
+
+    def code_version(self, declared: "XGBoost", task: Task) -> TrainerVersion:
         return 1
 
     def config(self, declared: "XGBoost", task: Task) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which module implements a declared trainer."""
+"""Which module of `ml_platform.models` implements a declared trainer, by the name of its word."""
 
-# The name of a word → its module in `ml_platform.models`.
-TRAINERS = {"LightGBM": "lightgbm", "XGBoost": "xgboost", "Linear": "linear", "ScikitLearn": "sklearn"}
+PLAIN = {"LightGBM": "lightgbm", "XGBoost": "xgboost", "Linear": "linear", "ScikitLearn": "sklearn"}
+TRAINERS = {**PLAIN, "Choose": "choose", "Calibrated": "calibrated"}

@@ -7,7 +7,6 @@ from pydantic import Field
 from ml_platform.errors import DeclarationError
 from ml_platform.spec.declared_trainer import TrainerWord
 from ml_platform.spec.durations import microseconds, shortest
-from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.vocabulary import word
 
 
@@ -87,9 +86,6 @@ class Linear(TrainerWord):
     """
 
     l2: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-
-
-DeclaredTrainer = LightGBM | XGBoost | Linear | ScikitLearn
 
 
 @word

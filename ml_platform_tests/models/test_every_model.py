@@ -18,9 +18,12 @@ from ml_platform.lake.connection import Lake
 from ml_platform.models.bundle import load
 from ml_platform.models.predictor import Predictor
 from ml_platform.models.protocol import Model
-from ml_platform.models.registry import trainer_of, trainer_of_format, trainers
+from ml_platform.models.registry import model_of_format, trainer_of, trainers
+from ml_platform.spec.canonical import libraries
+from ml_platform.spec.composed_trainers import Calibrated, Choose, DeclaredTrainer
+from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.tasks import Task
-from ml_platform.spec.training import DeclaredTrainer, LightGBM, Linear, ScikitLearn, XGBoost
+from ml_platform.spec.training import LightGBM, Linear, XGBoost
 from ml_platform.training import fitting, training_set
 from ml_platform.training.reproduction import reproduce
 from ml_platform_tests.examples import tries
@@ -37,6 +40,11 @@ CASES: dict[str, Words] = {
         "binary": ScikitLearn("sklearn.ensemble.HistGradientBoostingClassifier", max_iter=15),
         "multiclass": ScikitLearn("sklearn.ensemble.RandomForestClassifier", n_estimators=10, min_samples_leaf=5),
         "regression": ScikitLearn("sklearn.linear_model.Ridge"),
+    },
+    "composed": {
+        "binary": Calibrated(Choose([LightGBM(), XGBoost(early_stopping=5)])),
+        "multiclass": Choose([LightGBM(num_leaves=3), XGBoost(rounds=20)]),
+        "regression": Choose([LightGBM(rounds=20), Linear()]),
     },
 }
 _LATER = """
@@ -81,13 +89,14 @@ def test_every_word_of_a_trainer_is_among_these(word: Words) -> None:
     assert {type(each) for words in CASES.values() for each in words.values()} == set(get_args(DeclaredTrainer))
 
 
-def test_a_format_names_one_trainer_and_its_libraries_are_installed(word: Words) -> None:
-    trainer = trainer_of(word["binary"])
-    formats = [model.format for each in trainers() for model in (each.model, *each.variants)]
-    assert formats.count(trainer.model.format) == 1 and trainer_of_format(trainer.model.format) is trainer
-    assert "/" not in trainer.model.format and trainer.model.libraries
+def test_a_format_names_one_model_and_its_libraries_are_installed(word: Words) -> None:
+    formats = [model.format for each in trainers() for model in each.models]
+    for model in (model for declared in word.values() for model in trainer_of(declared).models):
+        assert formats.count(model.format) == 1 and model_of_format(model.format) is model
+        assert "/" not in model.format and model.libraries
+    assert all(libraries(*trainer_of(declared).libraries(declared)) for declared in word.values())
     with pytest.raises(BlobError, match="model format 'clay' is unknown"):
-        trainer_of_format("clay")
+        model_of_format("clay")
 
 
 @every_task
@@ -252,7 +261,7 @@ def test_a_bundle_holds_the_model_and_a_fresh_process_makes_it_again_s16(
     )
     trained = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     bundle = load(blobs, trained.digest)
-    assert (bundle.digest, bundle.model_format) == (trained.digest, trainer_of(word[task]).model.format)
+    assert (bundle.digest, bundle.model_format) == (trained.digest, trained.record["format"])
     holdout = pl.read_parquet(blobs.path(stored.digest)).filter(pl.col("_part") == "holdout")
     assert Predictor(bundle).scores(holdout).tobytes() == Predictor(trained.bundle).scores(holdout).tobytes()
     again = reproduce(blobs, stored.digest, trained.digest)
