@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.plausibility import Plausible
     from ml_platform.spec.scikit_learn import ScikitLearn
-    from ml_platform.spec.sources import Files, Sql
+    from ml_platform.spec.sources import Files, Objects, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
 
@@ -44,6 +44,7 @@ _HOMES = {
     "orchestration.lake_duckdb": ("LakeDuckDB",),
     "orchestration.lake_io": ("LakeIOManager",),
     "spec.completeness": ("Marker", "Watermark"),
+    "spec.composed_trainers": ("Calibrated", "Choose"),
     "spec.examples": ("Examples", "Label"),
     "spec.features": ("Derived", "Latest", "Lookup", "Since", "TimeSince", "Window"),
     "spec.gates": (
@@ -62,9 +63,8 @@ _HOMES = {
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
-    "spec.composed_trainers": ("Calibrated", "Choose"),
     "spec.scikit_learn": ("ScikitLearn",),
-    "spec.sources": ("Files", "Sql"),
+    "spec.sources": ("Files", "Objects", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
 }
@@ -95,6 +95,7 @@ __all__ = [
     "Monthly",
     "NoWorseThanBaseline",
     "NoWorseThanChampion",
+    "Objects",
     "OverfitGap",
     "Parity",
     "PipelineComponent",

@@ -27,6 +27,7 @@ WORDS = [
     "Monthly",
     "NoWorseThanBaseline",
     "NoWorseThanChampion",
+    "Objects",
     "OverfitGap",
     "Parity",
     "PipelineComponent",
