@@ -5,6 +5,8 @@ import ml_platform
 WORDS = [
     "AtLeast",
     "AtMost",
+    "Calibrated",
+    "Choose",
     "Daily",
     "Derived",
     "Drift",
@@ -34,6 +36,7 @@ WORDS = [
     "Provenance",
     "Reproduction",
     "Retrain",
+    "ScikitLearn",
     "Since",
     "Size",
     "Split",
@@ -43,6 +46,7 @@ WORDS = [
     "Watermark",
     "Weekly",
     "Window",
+    "XGBoost",
     "open",
 ]
 
