@@ -80,7 +80,9 @@ class ManyPredictions:
             pl.DataFrame(dict(self.ages)),
         )
         count = self.answers.height
-        columns = [frame.rows(named=True) if frame.width else [{} for _ in range(count)] for frame in frames]
+        columns: list[list[dict[str, Any]]] = [
+            frame.rows(named=True) if frame.width else [{} for _ in range(count)] for frame in frames
+        ]
         return [
             Prediction(
                 self.version,
