@@ -92,6 +92,8 @@ def test_a_browser_sends_a_key_as_a_password_which_counts_for_reading_only(servi
         for wrong in (READER, b64encode(READER.encode()).decode(), b64encode(b"\xff:\xff").decode()):
             assert asked(app, "GET", path, authorization=f"Basic {wrong}").status_code == 401, (path, wrong)
     assert asked(app, "POST", "/v1/pipelines/trips/predict", authorization=f"Basic {caller}").status_code == 401
+    by_proxy = asked(app, "GET", "/v1/pipelines", authorization="Basic dXNlcjpwYXNzd29yZA==", x_api_key=READER)
+    assert by_proxy.status_code == 200
 
 
 def test_what_is_not_ready_is_said_to_keys_that_may_read_only(service: Service) -> None:

@@ -61,8 +61,8 @@ class Access:
         """The scopes of the request's key; None without one that is known."""
         kind, _, key = request.headers.get("authorization", "").partition(" ")
         sent = key.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key", "")
-        if kind.lower() == "basic" and request.scope["method"] in ("GET", "HEAD"):
-            sent = _password(key)
+        if not sent and kind.lower() == "basic" and request.scope["method"] in ("GET", "HEAD"):
+            sent = _password(key)  # a proxy may hand on a password of its own beside the header
         given = _digest(sent)
         scopes = [scopes for digest, scopes in self._keys if hmac.compare_digest(digest, given)]
         return scopes[0] if scopes else None
