@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.plausibility import Plausible
-    from ml_platform.spec.sources import Files, Sql
+    from ml_platform.spec.sources import Files, Objects, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split
 
@@ -60,7 +60,7 @@ _HOMES = {
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
-    "spec.sources": ("Files", "Sql"),
+    "spec.sources": ("Files", "Objects", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split"),
 }
@@ -89,6 +89,7 @@ __all__ = [
     "Monthly",
     "NoWorseThanBaseline",
     "NoWorseThanChampion",
+    "Objects",
     "OverfitGap",
     "Parity",
     "PipelineComponent",

@@ -25,6 +25,7 @@ WORDS = [
     "Monthly",
     "NoWorseThanBaseline",
     "NoWorseThanChampion",
+    "Objects",
     "OverfitGap",
     "Parity",
     "PipelineComponent",
