@@ -26,14 +26,13 @@ class CanaryShare:
 
     def __init__(self, pipeline: str, version: int, share: float) -> None:
         self._hash = blake2b(f"{pipeline}@{version}\0".encode(), digest_size=_BYTES)
-        self._limit = ceil(share * 2 ** (8 * _BYTES)).to_bytes(_BYTES)
+        self._limit: bytes = ceil(share * 2 ** (8 * _BYTES)).to_bytes(_BYTES)
 
     def has(self, key: str) -> bool:
         """Whether the canary answers for a key, as text (`serving.batch.key_of`)."""
         digest = self._hash.copy()
         digest.update(key.encode())
-        hashed: bytes = digest.digest()
-        return hashed < self._limit
+        return digest.digest() < self._limit
 
     def of(self, keys: Sequence[str]) -> npt.NDArray[np.bool_]:
         """The same of many keys."""
