@@ -1,12 +1,12 @@
 """What a challenger and a canary cost the requests of a service over HTTP.
 
-    python -m bench.beside_the_champion --data FOLDER [--pipeline flight_delay] [--requests 1000] [--rounds 5]
+    python -m bench.beside_the_champion --data FOLDER [--pipeline flight_delay] [--requests 200] [--rounds 12]
 
 FOLDER is the data folder of a lake with a champion and an earlier one, such as `ml-platform demo` makes; a copy is
 served with one worker. In each round the champion answers alone, then beside a challenger, then beside a canary of
 10 % of the keys; both are the earlier champion. Each time the same rows are asked for, one by one over one connection.
-CPU of the worker and of the challenger's process is what the kernel counts of them, per request; a round without work
-beside it comes before and after, so a busy machine is as busy for all.
+CPU of the worker and of the challenger's process is what the kernel counts of them, per request. What a mode costs is
+compared with the champion alone in the same round, because other work on the machine makes all of them dearer.
 """
 
 import argparse
@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -60,18 +61,24 @@ def measured(data: Path, name: str, bodies: list[str], earlier: int, rounds: int
     """Medians over the rounds, by what is beside the champion."""
     import httpx
 
+    from ml_platform.settings import Settings
+    from ml_platform.state import canaries, challenges
+    from ml_platform.state.database import State
+
     environment = {**os.environ, "ML_PLATFORM_DATA": str(data), "ML_PLATFORM_ONLINE_DAYS": KEEPS_DAYS}
     command = [sys.executable, "-m", "ml_platform.cli.main"]
-
-    def change(*arguments: str) -> None:
-        subprocess.run([*command, *arguments], env=environment, check=True, stdout=subprocess.DEVNULL)
-
-    modes = {
-        "alone": (),
-        "challenger": (("challenge", f"{name}@{earlier}"), ("challenge", name, "--stop")),
+    state = State(Settings(data=data))
+    who = {"reason": "a measurement", "actor": "bench"}
+    bounds = {"share": 0.1, "max_errors": 0.0, "max_latency": 1_000.0}
+    modes: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        "alone": (lambda: None, lambda: None),
+        "challenger": (
+            lambda: challenges.start(state, name, earlier, **who),
+            lambda: challenges.stop(state, name, **who),
+        ),
         "canary 10 %": (
-            ("canary", f"{name}@{earlier}", "--share", "0.1", "--max-latency", "1000"),
-            ("canary", name, "--stop"),
+            lambda: canaries.start(state, name, earlier, {}, **bounds, **who),
+            lambda: canaries.stop(state, name, **who),
         ),
     }
     figures: dict[str, list[dict[str, float]]] = {mode: [] for mode in modes}
@@ -94,9 +101,8 @@ def measured(data: Path, name: str, bodies: list[str], earlier: int, rounds: int
                     return time.perf_counter() - began
 
                 for turn in range(rounds + 1):  # the first is not counted
-                    for mode, commands in modes.items():
-                        if commands:
-                            change(*commands[0])
+                    for mode, (begin, end) in modes.items():
+                        begin()
                         wanted = {
                             "challenger": earlier if mode == "challenger" else None,
                             "canary": earlier if mode == "canary 10 %" else None,
@@ -114,12 +120,12 @@ def measured(data: Path, name: str, bodies: list[str], earlier: int, rounds: int
                             one["its process CPU µs"] = (sum(map(cpu_seconds, shadows)) - beside) / len(bodies)
                         if turn:
                             figures[mode].append({what: round(1e6 * value, 1) for what, value in one.items()})
-                        if commands:
-                            change(*commands[1])
+                        end()
                 page = client.get("/metrics").text
         finally:
             process.terminate()
             process.wait(60)
+            state.close()
     rows = {
         role: _figure(page, f'row_cpu_seconds_sum{{pipeline="{name}",role="{role}"')
         / max(1.0, _figure(page, f'row_cpu_seconds_count{{pipeline="{name}",role="{role}"'))
@@ -129,8 +135,15 @@ def measured(data: Path, name: str, bodies: list[str], earlier: int, rounds: int
         mode: {what: round(statistics.median(one[what] for one in all_rounds), 1) for what in all_rounds[0]}
         for mode, all_rounds in figures.items()
     }
+    times_alone = {
+        mode: statistics.median(
+            one["worker CPU µs"] / alone["worker CPU µs"] for one, alone in zip(of_mode, figures["alone"], strict=True)
+        )
+        for mode, of_mode in figures.items()
+    }
     return {
         "medians": medians,
+        "worker CPU of a round, in times of alone": {mode: round(value, 3) for mode, value in times_alone.items()},
         "rounds": figures,
         "CPU µs of a row beside a canary": {role: round(1e6 * seconds, 1) for role, seconds in rows.items()},
     }
@@ -163,8 +176,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pipeline", default="flight_delay")
-    parser.add_argument("--requests", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=200)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
