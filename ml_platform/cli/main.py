@@ -18,6 +18,7 @@ from ml_platform.cli import (
     asking,
     authoring,
     backing_up,
+    canaries,
     challenging,
     changing,
     deciding,
@@ -54,6 +55,7 @@ _GROUPS = (
     asking,
     deciding,
     changing,
+    canaries,
     challenging,
     maintaining,
 )

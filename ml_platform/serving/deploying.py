@@ -4,12 +4,13 @@ from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 
 from ml_platform.errors import ServingError
+from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.events.keeping import EventKeeper
 from ml_platform.serving.filling import fill
 from ml_platform.serving.online import OnlinePredictor
-from ml_platform.serving.online_store import Deployment, OnlineStore
+from ml_platform.serving.online_store import Deployment, OnlineStore, Role
 from ml_platform.serving.stored_predictions import predictions_fingerprint
 from ml_platform.state import challenges, versions
 from ml_platform.state.promotions import champion_at, changed
@@ -41,7 +42,7 @@ def deploy_champion(
         return deployed
     deployment = Deployment(pipeline, champion, version.bundle, datetime.now(UTC))
     store.deploy(deployment)
-    _forget_unread(stores, store)
+    forget_unread(stores, store)
     return deployment
 
 
@@ -62,15 +63,15 @@ def deploy_challenger(
     if number is None or champion is None:
         if before is not None:
             store.withdraw(pipeline, "challenger")
-            _forget_unread(stores, store)
+            forget_unread(stores, store)
         return None
     if before is not None and before.version != number:
         store.withdraw(pipeline, "challenger")
     version = versions.version(stores.state, pipeline, number)
     bundle = bundles.load(stores.blobs, version.bundle)
     definition = OnlinePredictor.definition_of(bundle)
-    asked = OnlinePredictor.definition_of(bundles.load(stores.blobs, champion.bundle)).row_schema
-    missing = [name for name, dtype in definition.row_schema.items() if asked.get(name) != dtype]
+    asked = OnlinePredictor.definition_of(bundles.load(stores.blobs, champion.bundle))
+    missing = inputs_missing(definition, asked)
     if missing:
         store.withdraw(pipeline, "challenger")
         raise ServingError(
@@ -84,15 +85,23 @@ def deploy_challenger(
     OnlinePredictor(bundle, number, store).warm_up()  # what cannot answer is a fault here, and costs no worker anything
     deployment = Deployment(pipeline, number, version.bundle, datetime.now(UTC), "challenger")
     store.deploy(deployment)
-    _forget_unread(stores, store)
+    forget_unread(stores, store)
     return deployment
 
 
-def _forget_unread(stores: Stores, store: OnlineStore) -> None:
+def inputs_missing(definition: FeatureDefinition, champion: FeatureDefinition) -> list[str]:
+    """The inputs that requests to the champion do not have, or of another type."""
+    return [name for name, dtype in definition.row_schema.items() if champion.row_schema.get(name) != dtype]
+
+
+def forget_unread(stores: Stores, store: OnlineStore) -> None:
     """Remove the layouts that no deployed version reads, nor the champion that a rollback of it leads to."""
     read: set[bytes] = set()
-    deployments = [*store.deployments().values(), *store.deployments("challenger").values()]
+    roles: tuple[Role, ...] = ("champion", "challenger", "canary")
+    deployments = [deployment for role in roles for deployment in store.deployments(role).values()]
     for deployment in deployments:
+        if deployment.terms is not None and deployment.terms.ended:
+            continue
         read.add(predictions_fingerprint(deployment.pipeline))
         earlier = [entry.previous for entry in changed(stores.state, deployment.pipeline)[-1:]]
         for number in {deployment.version, *(version for version in earlier if version is not None)}:

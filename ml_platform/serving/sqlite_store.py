@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -20,10 +19,9 @@ _TABLES = {
     "fillings": "fingerprint BLOB PRIMARY KEY, number INTEGER NOT NULL, filling TEXT NOT NULL",
     "stored_values": "name BLOB PRIMARY KEY, value BLOB NOT NULL, filling_number INTEGER NOT NULL",
     "marks": "table_name TEXT PRIMARY KEY, number INTEGER NOT NULL",
-    "deployments": "pipeline TEXT, version INTEGER, bundle TEXT, deployed_at TEXT, role TEXT, "
-    "PRIMARY KEY (pipeline, role)",
+    "deployments": "pipeline TEXT, role TEXT, deployment TEXT NOT NULL, PRIMARY KEY (pipeline, role)",
 }
-_TABLES_NUMBER = 4  # of the tables and `Bounds`: a file of another one is emptied, and filled again
+_TABLES_NUMBER = 5  # of the tables and `Bounds`: a file of another one is emptied, and filled again
 _UPSERT = (
     "INSERT INTO stored_values VALUES (?, ?, ?) "
     "ON CONFLICT (name) DO UPDATE SET value = excluded.value, filling_number = excluded.filling_number"
@@ -119,23 +117,19 @@ class SQLiteStore:
             connection.execute("INSERT INTO lake VALUES (?)", [lake])
 
     def deploy(self, deployment: Deployment) -> None:
-        moment = deployment.deployed_at.isoformat()
-        values = (deployment.pipeline, deployment.version, deployment.bundle, moment, deployment.role)
+        values = (deployment.pipeline, deployment.role, deployment.to_json())
         with self._writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?, ?, ?)", values)
+            connection.execute("INSERT OR REPLACE INTO deployments VALUES (?, ?, ?)", values)
 
     def withdraw(self, pipeline: str, role: Role = "champion") -> None:
         with self._writing() as connection:
             connection.execute("DELETE FROM deployments WHERE pipeline = ? AND role = ?", [pipeline, role])
 
     def deployments(self, role: Role = "champion") -> Mapping[str, Deployment]:
-        selected = "SELECT pipeline, version, bundle, deployed_at FROM deployments WHERE role = ?"
+        selected = "SELECT pipeline, deployment FROM deployments WHERE role = ?"
         with self._connected() as connection:
             rows = connection.execute(selected, [role]).fetchall()
-        return {
-            pipeline: Deployment(pipeline, version, bundle, datetime.fromisoformat(moment), role)
-            for pipeline, version, bundle, moment in rows
-        }
+        return {pipeline: Deployment.from_json(text) for pipeline, text in rows}
 
     def changes(self) -> int:
         with self._connected() as connection:

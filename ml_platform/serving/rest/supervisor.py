@@ -11,6 +11,7 @@ from ml_platform import interrupts
 from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.deploying import deploy_challenger, deploy_champion
+from ml_platform.serving.deploying_canary import deploy_canary
 from ml_platform.serving.events.keeping import EventKeeper
 from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.filling import newest_validated_record
@@ -20,12 +21,13 @@ from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment
 from ml_platform.serving.opening_store import open_store
 from ml_platform.serving.rest import filling_faults
+from ml_platform.serving.rest.canary_watch import CanaryWatch
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.metrics_folder import MetricsFolder
 from ml_platform.serving.rest.workers import Workers, worker_command
 from ml_platform.spec.pipeline import ModelPipeline
-from ml_platform.state import challenges, versions
+from ml_platform.state import canaries, challenges, versions
 from ml_platform.state.promotions import champion_at
 from ml_platform.state.stores import Stores
 
@@ -61,6 +63,7 @@ class Supervisor:
         self._answered_span = timedelta(days=stores.settings.online_days)
         self._deployed_marks: dict[str, tuple[object, ...]] = {}
         self._challenger_marks: dict[str, tuple[object, ...]] = {}
+        self._canary_marks: dict[str, tuple[object, ...]] = {}
         self._tables: dict[tuple[str, int], tuple[str, ...]] = {}  # that a version's features read
         self._faults: dict[str, str] = {}
         self._published_faults: dict[str, str] | None = None
@@ -73,6 +76,7 @@ class Supervisor:
             stores.settings, {name: table for one in tables.values() for name, table in one.items()}
         )
         self._declared_by = declared_by
+        self._canaries = CanaryWatch(stores.state, self._store, pipelines, self._metrics.path, report)
         self._workers = Workers(workers, self._command, [listener.socket.fileno()], report)
 
     def __enter__(self) -> Self:
@@ -80,6 +84,7 @@ class Supervisor:
             failed.callback(self._close)
             self._deploy()
             self._workers.restart()
+            self._canaries.start()
             failed.pop_all()
         return self
 
@@ -110,6 +115,7 @@ class Supervisor:
             closing.callback(self._keeper.close)
             closing.callback(self._listener.close)
             closing.callback(self._move, stopping=True)
+            closing.callback(self._canaries.stop)
             closing.callback(self._workers.stop)
 
     def _deploy(self) -> None:
@@ -120,13 +126,13 @@ class Supervisor:
             except Exception as error:  # of any library, such as a full disk: what is deployed answers meanwhile
                 interrupts.stop_if_arrived()
                 self._fault(name, error)
-            challenger = f"challenger of {name}"
-            try:
-                self._deploy_challenger(name)
-                self._faults.pop(challenger, None)
-            except Exception as error:  # likewise: the champion answers without its challenger
-                interrupts.stop_if_arrived()
-                self._fault(challenger, error)
+            for role, deploy in (("challenger", self._deploy_challenger), ("canary", self._deploy_canary)):
+                try:
+                    deploy(name)
+                    self._faults.pop(f"{role} of {name}", None)
+                except Exception as error:  # likewise: the champion answers without it
+                    interrupts.stop_if_arrived()
+                    self._fault(f"{role} of {name}", error)
         self._publish_faults()
 
     def _publish_faults(self) -> None:
@@ -169,6 +175,24 @@ class Supervisor:
         if deployment != previous.get(name):
             shadows = f"{name}@{deployment.version} is the challenger" if deployment else f"{name} has no challenger"
             self._report(f"{shadows} now.")
+
+    def _deploy_canary(self, name: str) -> None:
+        entry, previous = canaries.newest(self._stores.state, name), self._store.deployments("canary").get(name)
+        if entry is None and previous is None:
+            return
+        number = entry.version if entry is not None and entry.action == "started" else None
+        champion, records = self._store.deployments().get(name), self._records(name, number)
+        taking = {table: newest_validated_record(self._stores.state, table) for table in self._keeper.taking}
+        if self._canary_marks.get(name) == (entry, champion, records, previous, self._filled(), taking):
+            return
+        if entry is not None and number is not None:
+            self._canaries.expect(name, number, entry.seq)
+        deployment = deploy_canary(self._stores, name, self._store, self._answered_span, self._keeper)
+        self._canary_marks[name] = (entry, champion, records, deployment, self._filled(), taking)
+        if deployment is not None and deployment.terms is not None and deployment != previous:
+            self._report(
+                f"{name}@{deployment.version} is a canary now: it answers {deployment.terms.share:.3g} of keys."
+            )
 
     def _fill_predictions(self, name: str) -> bool:
         """Store what the batch predicted; whether that went well. Where it fails the champion answers all the same."""
