@@ -39,4 +39,5 @@ def partition_of(context: dg.AssetExecutionContext, slices: Partitions | None) -
                 remedy="Launch a backfill of several runs. For days and hours, the job <pipeline>_data_range makes "
                 "many partitions in one run, one after the other: launch it from its Launchpad.",
             )
-    return context.partition_key
+    key: str = context.partition_key
+    return key
