@@ -39,5 +39,4 @@ def partition_of(context: dg.AssetExecutionContext, slices: Partitions | None) -
                 remedy="Launch a backfill of several runs. For days and hours, the job <pipeline>_data_range makes "
                 "many partitions in one run, one after the other: launch it from its Launchpad.",
             )
-    key: str = context.partition_key
-    return key
+    return str(context.partition_key)
