@@ -45,14 +45,26 @@ def packed(
         statuses: Of its looked-up features.
         ages: In microseconds, by status column, null where there is none.
     """
-    groups = {"inputs": inputs, "features": features, "statuses": statuses, "ages": pl.DataFrame(dict(ages))}
+    groups = {
+        "inputs": _narrowed(inputs),
+        "features": _narrowed(features),
+        "statuses": statuses,
+        "ages": pl.DataFrame(dict(ages)),
+    }
     columns = [answers.select(_PLAIN)]
     for group, frame in groups.items():
         columns.append(frame.rename({name: f"{group} {name}" for name in frame.columns}))
     buffer = io.BytesIO()
+    buffer.write(bytes(_DIGEST))
     pl.concat(columns, how="horizontal").write_ipc(buffer, compression="lz4")
-    content = buffer.getbuffer()
-    return hashlib.sha256(content).digest() + content
+    with buffer.getbuffer() as content:
+        content[:_DIGEST] = hashlib.sha256(content[_DIGEST:]).digest()
+    return buffer.getvalue()
+
+
+def _narrowed(frame: pl.DataFrame) -> pl.DataFrame:
+    """Whole numbers in as few bytes as they need: they are packed sooner, and JSON shows them alike."""
+    return frame.with_columns(frame[name].shrink_dtype() for name, dtype in frame.schema.items() if dtype.is_integer())
 
 
 def write(folder: Path, data: bytes, new: str) -> None:

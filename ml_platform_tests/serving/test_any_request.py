@@ -63,7 +63,7 @@ def test_every_answer_is_described_and_none_is_a_fault_of_the_service(schema: sc
         for mode in schemathesis.GenerationMode if operation.method == "post" else valid:
 
             @given(case=operation.as_strategy(generation_mode=mode))
-            @settings(max_examples=tries(200), suppress_health_check=list(HealthCheck))
+            @settings(max_examples=tries(200, share=16), suppress_health_check=list(HealthCheck))
             def answers_as_described(case: Case[Any]) -> None:
                 case.call_and_validate(headers=SENT, excluded_checks=[positive_data_acceptance])
 
