@@ -10,7 +10,7 @@ import pytest
 from ml_platform.errors import DeclarationError, TrainingError
 from ml_platform.models import choose, registry
 from ml_platform.models.protocol import Model
-from ml_platform.spec.canonical import content_key
+from ml_platform.spec.canonical import content_key, libraries
 from ml_platform.spec.composed_trainers import Choose, PlainTrainer
 from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.tasks import Task
@@ -97,6 +97,11 @@ def test_the_key_covers_every_candidate_its_code_and_its_libraries() -> None:
     pipelines = [labelled_trips.pipeline(trainer=each) for each in (one, other)]
     assert fitting.declaration(pipelines[0])[0] == [1, 1, 1]
     assert choose.TRAINER.libraries(one) == ("xgboost-cpu", "numpy")
+
+
+def test_a_library_that_is_not_installed_is_named() -> None:
+    with pytest.raises(DeclarationError, match="no-such-boosting: it is not installed.*pip install no-such-boosting"):
+        libraries("no-such-boosting")
 
 
 def test_one_trainer_is_no_choice_and_each_must_fit_the_label() -> None:
