@@ -100,7 +100,7 @@ def test_the_key_covers_every_candidate_its_code_and_its_libraries() -> None:
 
 
 def test_a_library_that_is_not_installed_is_named() -> None:
-    with pytest.raises(DeclarationError, match="no-such-boosting: it is not installed.*pip install no-such-boosting"):
+    with pytest.raises(DeclarationError, match=r"no-such-boosting: it is not installed.*pip install no-such-boosting"):
         libraries("no-such-boosting")
 
 
