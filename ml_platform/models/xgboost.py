@@ -73,7 +73,7 @@ class XGBoostModel:
     def importance(self) -> dict[str, float]:
         """Shares of the total gain of all splits; a column that no split uses has 0."""
         with self._turn:
-            gains = self._own_booster.get_score(importance_type="total_gain")
+            gains: dict[str, Any] = self._own_booster.get_score(importance_type="total_gain")
         return ranked({name: float(gains.get(f"f{at}", 0.0)) for at, name in enumerate(self.signature.columns)})
 
     def to_bytes(self) -> bytes:
