@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.plausibility import Plausible
     from ml_platform.spec.scikit_learn import ScikitLearn
-    from ml_platform.spec.sources import Files, Objects, Sql
+    from ml_platform.spec.sources import Files, Frames, Objects, Sql
     from ml_platform.spec.tables import Table
     from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
 
@@ -64,7 +64,7 @@ _HOMES = {
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
     "spec.scikit_learn": ("ScikitLearn",),
-    "spec.sources": ("Files", "Objects", "Sql"),
+    "spec.sources": ("Files", "Frames", "Objects", "Sql"),
     "spec.tables": ("Table",),
     "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
 }
@@ -80,6 +80,7 @@ __all__ = [
     "Drift",
     "Examples",
     "Files",
+    "Frames",
     "Hourly",
     "Label",
     "LakeDuckDB",

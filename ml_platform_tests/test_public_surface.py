@@ -12,6 +12,7 @@ WORDS = [
     "Drift",
     "Examples",
     "Files",
+    "Frames",
     "Hourly",
     "Label",
     "LakeDuckDB",

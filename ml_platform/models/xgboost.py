@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -73,8 +73,9 @@ class XGBoostModel:
     def importance(self) -> dict[str, float]:
         """Shares of the total gain of all splits; a column that no split uses has 0."""
         with self._turn:
-            gains: dict[str, Any] = self._own_booster.get_score(importance_type="total_gain")
-        return ranked({name: float(gains.get(f"f{at}", 0.0)) for at, name in enumerate(self.signature.columns)})
+            gains = self._own_booster.get_score(importance_type="total_gain")
+        of_columns = cast(dict[str, float], gains)  # lists are of linear boosters alone
+        return ranked({name: of_columns.get(f"f{at}", 0.0) for at, name in enumerate(self.signature.columns)})
 
     def to_bytes(self) -> bytes:
         """The target, whose digits give each double back, and XGBoost's UBJSON."""
