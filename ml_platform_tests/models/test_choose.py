@@ -79,6 +79,12 @@ def test_without_an_example_to_choose_by_nothing_is_chosen(tmp_path: Path) -> No
         fit(tmp_path, "binary", Linear(), STRONG, frame=frame)
 
 
+def test_what_is_too_far_off_to_be_compared_is_not_kept(tmp_path: Path) -> None:
+    frame = data.rows("regression").with_columns(pl.col("_label") * 1e200)
+    with pytest.raises(TrainingError, match="too far off to be compared"):
+        fit(tmp_path, "regression", Linear(), STRONG, frame=frame)
+
+
 def test_a_choice_reads_chunks_as_it_reads_memory(tmp_path: Path) -> None:
     stored = data.stored(tmp_path, "multiclass")
     config = choose.TRAINER.config(Choose([Linear(), STRONG]), "multiclass")
