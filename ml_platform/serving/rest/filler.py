@@ -101,6 +101,11 @@ class Filler:
         self._thread.submit(self._finish).result()
         self._thread.shutdown()
 
+    def marks(self, name: str) -> tuple[object, ...]:
+        """What changes with the deployments of a pipeline and the rows that they answer over."""
+        marks = (self._deployed_marks, self._challenger_marks, self._canary_marks, self._announced)
+        return tuple(of_pipelines.get(name) for of_pipelines in marks)
+
     def deploy_filled(self) -> None:
         """While a round is under way: let champions answer that need no filling, such as after a rollback."""
         for name in self._pipelines:

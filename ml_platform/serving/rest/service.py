@@ -201,6 +201,11 @@ class Service:
         age = datetime.now(UTC) - datetime.fromisoformat(prediction["scored_at"])
         return {"key": key, **prediction, "age_seconds": age.total_seconds()}
 
+    def note_backlogs(self) -> None:
+        """Set the figures of what the logs hold that is not in the lake yet."""
+        for name, served in self.served.items():
+            self.metrics.prediction_log_bytes.labels(name).set(served.log.backlog)
+
     async def beside(self, work: Callable[[], T]) -> T:
         """What `work` gives, in the thread of larger requests, so that the event loop answers others meanwhile."""
         self.queued += 1
@@ -263,4 +268,5 @@ class Service:
         name = deployment.pipeline
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
-        return ServedVersion(deployment, predictor, request_adapter(predictor.definition), self._open_logs[name])
+        request = request_adapter(predictor.definition, bundle.contract)
+        return ServedVersion(deployment, predictor, request, self._open_logs[name])

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from types import MappingProxyType, TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ml_platform import interrupts
 from ml_platform.serving.log_mover import move
+from ml_platform.serving.online_store import OnlineStore
 from ml_platform.serving.opening_store import open_store
 from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest.canary_watch import CanaryWatch
@@ -16,6 +17,7 @@ from ml_platform.serving.rest.filler import Filler
 from ml_platform.serving.rest.folders import logs_folder
 from ml_platform.serving.rest.listening import Listener
 from ml_platform.serving.rest.metrics_folder import MetricsFolder
+from ml_platform.serving.rest.version_records import VersionRecords
 from ml_platform.serving.rest.workers import Workers, worker_command
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.state.stores import Stores
@@ -34,6 +36,7 @@ class Supervisor:
         report: Hears of deployments and faults, one line each.
         declared: The pipelines that load, by name: their tables may take events.
         declared_by: `module:name` of the function that gives them to workers.
+        look_up: What is on record of a pipeline, for the pages of the service, over its online store.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Supervisor:
         report: Callable[[str], None],
         declared: Mapping[str, ModelPipeline] = MappingProxyType({}),
         declared_by: str = "",
+        look_up: Callable[[str, OnlineStore], Mapping[str, Any]] | None = None,
     ) -> None:
         self._stores, self._pipelines = stores, pipelines
         self._online = stores.settings.online
@@ -57,6 +61,9 @@ class Supervisor:
         self._canaries = CanaryWatch(stores.state, self._store, pipelines, self._metrics.path, report)
         self._filler = Filler(stores, pipelines, self._store, self._faults, report, self._canaries.expect, declared)
         self._declared_by = declared_by
+        self._version_records = (
+            VersionRecords(self._online, lambda name: look_up(name, self._store)) if look_up else None
+        )
         self._workers = Workers(workers, self._command, [listener.socket.fileno()], report)
 
     def __enter__(self) -> Self:
@@ -87,6 +94,7 @@ class Supervisor:
         """
         if not self._filler.begin():
             self._filler.deploy_filled()
+        self._publish_records()
         self._publish_faults()
         self._workers.restart()
         self._metrics.keep_alive(self._workers.pids)
@@ -96,6 +104,7 @@ class Supervisor:
     def settle(self) -> None:
         """Wait until what `run_once` began to fill is filled."""
         self._filler.settle()
+        self._publish_records()
         self._publish_faults()
 
     def _close(self) -> None:
@@ -107,6 +116,19 @@ class Supervisor:
             closing.callback(self._filler.stop)
             closing.callback(self._canaries.stop)
             closing.callback(self._workers.stop)
+
+    def _publish_records(self) -> None:
+        """Let the pages of workers tell what is on record of the versions that answer."""
+        if self._version_records is None:
+            return
+        for name in self._pipelines:
+            what = f"record of {name}"
+            try:
+                self._version_records.publish(name, self._filler.marks(name))
+                self._faults.passed(what)
+            except Exception as error:  # of any library: the pages say less, and the champion answers
+                interrupts.stop_if_arrived()
+                self._faults.note(what, error)
 
     def _publish_faults(self) -> None:
         """Let /readyz of the workers tell what cannot be filled."""
