@@ -26,8 +26,10 @@ from ml_platform.cli import (
     packaging,
     reporting,
     running,
+    runs,
     serving,
     tracing,
+    trying,
 )
 from ml_platform.cli.output import complain, say
 from ml_platform.escaping import lines
@@ -55,6 +57,8 @@ _GROUPS = (
     deciding,
     changing,
     challenging,
+    trying,
+    runs,
     maintaining,
 )
 for module in (*_GROUPS, backing_up):
