@@ -55,6 +55,9 @@ def _values(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(value, Mapping):
         for name, item in value.items():
             yield from _values(f"{path}.{name}", item)
+    elif isinstance(value, list | tuple) and any(map(is_dataclass, value)):
+        for index, item in enumerate(value):
+            yield from _values(f"{path}.{index}", item)
     else:
         yield path, canonical(value)
 

@@ -272,7 +272,7 @@ def _key(data: ExperimentData, pipeline: ModelPipeline, champion: Version | None
         data.key,
         fitting.declaration(pipeline),
         FeatureDefinition.of(pipeline).key,
-        libraries(*trainer_of(pipeline.trainer).model.libraries, "polars", "pyarrow"),
+        libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
         None if champion is None else [champion.version, champion.bundle],
         [[canonical(gate), gate.severity] for gate in pipeline.all_gates],
         judging.segments_of(pipeline, request.by),

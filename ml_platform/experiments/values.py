@@ -73,16 +73,29 @@ def _word(text: str, path: str) -> Any:
     name = text.partition("(")[0].strip()
     if not name.isidentifier() or (name == text and name not in ml_platform.__all__):
         return text
-    words = [one for one in ml_platform.__all__ if one[0].isupper()]
-    if name not in words:
-        raise DeclarationError(path, f"there is no word {name!r}", remedy=did_you_mean(name, words))
     try:
-        call = ast.parse(text if "(" in text else f"{text}()", mode="eval").body
-        assert isinstance(call, ast.Call)  # the text is a name with brackets
-        arguments = [ast.literal_eval(one) for one in call.args]
-        named = {str(one.arg): ast.literal_eval(one.value) for one in call.keywords}
-    except (ValueError, SyntaxError, AssertionError):
+        return _built(ast.parse(text if "(" in text else f"{text}()", mode="eval").body, path)
+    except (ValueError, SyntaxError):
         raise DeclarationError(
             path, f"{text!r} cannot be read", remedy="Write it with plain values, as Linear(l2=10.0)."
         ) from None
-    return getattr(ml_platform, name)(*arguments, **named)
+
+
+def _built(node: ast.expr, path: str) -> Any:
+    """A word with its arguments, a list of values, or a literal. Raises ValueError for anything else."""
+    import ml_platform
+
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_built(item, path) for item in node.elts]
+    if not isinstance(node, ast.Call):
+        return ast.literal_eval(node)
+    if not isinstance(node.func, ast.Name) or any(keyword.arg is None for keyword in node.keywords):
+        raise ValueError
+    words = [one for one in ml_platform.__all__ if one[0].isupper()]
+    if node.func.id not in words:
+        if node.func.id[:1].isupper():
+            name = node.func.id
+            raise DeclarationError(path, f"there is no word {name!r}", remedy=did_you_mean(name, words))
+        raise ValueError
+    arguments = [_built(item, path) for item in node.args]
+    return getattr(ml_platform, node.func.id)(*arguments, **{str(k.arg): _built(k.value, path) for k in node.keywords})

@@ -18,12 +18,12 @@ from ml_platform.sources.json_reading import read_json, read_ndjson
 from ml_platform.sources.parquet_reading import read_parquet
 from ml_platform.sources.source import RowSink
 from ml_platform.sources.unpacking import PACKED, check_text, in_utf8, unpacked
-from ml_platform.spec.sources import Files
+from ml_platform.spec.declared_files import DeclaredFiles
 
 _DEFAULTS = FileLimits()
 
 
-def read(file: Path, path: str, source: Files, limits: FileLimits = _DEFAULTS) -> pl.DataFrame:
+def read(file: Path, path: str, source: DeclaredFiles, limits: FileLimits = _DEFAULTS) -> pl.DataFrame:
     """The rows of `file` in their order, for what is small enough to hold. Raises as `read_into` does."""
     rows = _Collected([])
     read_into(rows, Content(file), path, source, limits)
@@ -41,7 +41,9 @@ class _Collected(RowSink):
         self.frames.append(frame)
 
 
-def read_into(rows: RowSink, content: Content, path: str, source: Files, limits: FileLimits = _DEFAULTS) -> None:
+def read_into(
+    rows: RowSink, content: Content, path: str, source: DeclaredFiles, limits: FileLimits = _DEFAULTS
+) -> None:
     """Hand the rows of a file to `rows`. CSV columns are text, unquoted and otherwise as they came.
 
     Args:
@@ -90,7 +92,7 @@ def unopened(path: str, error: OSError) -> FileRefused:
     return FileRefused(path, reason, remedy="Make it readable.")
 
 
-def _frames(plain: Path, guard: Guard, source: Files) -> Generator[pl.DataFrame, None, None]:
+def _frames(plain: Path, guard: Guard, source: DeclaredFiles) -> Generator[pl.DataFrame, None, None]:
     """The rows in frames of one schema; at least one."""
     if source.row_format == "parquet":
         yield from read_parquet(plain, guard)

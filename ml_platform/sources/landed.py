@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ml_platform.errors import IngestionError, SourceUnavailable
 from ml_platform.settings import Settings
@@ -56,7 +56,7 @@ def landed(settings: Settings, table: Table) -> dict[str, Path]:
     return files
 
 
-def is_left_alone(path: Path) -> bool:
+def is_left_alone(path: PurePath) -> bool:
     """Whether a file is hidden, or one that is still being written."""
     return any(part.startswith(".") for part in path.parts) or path.suffix in _UNFINISHED
 

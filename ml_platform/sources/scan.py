@@ -33,7 +33,8 @@ class Refusal:
 class Pending:
     """What an ingest would do. `nothing` does not count what was refused and did not change.
 
-    gone: files that are not in the landing folder any more, while their rows stand.
+    gone: files, or objects, that are not there any more, while their rows stand.
+    lies_in: where they are not there any more.
     withdrawn: versions that the source still has and that a person withdrew.
     unavailable: why the source cannot be read now; None when it can. Nothing of it is on record.
     present:     the paths of all versions that the source has.
@@ -49,6 +50,7 @@ class Pending:
     unavailable: Refusal | None = None
     present: set[str] = field(default_factory=set)
     taking_back: str = ""
+    lies_in: str = ""
 
     @property
     def nothing(self) -> bool:
@@ -75,7 +77,7 @@ class Pending:
     @property
     def departed(self) -> str:
         """Which files left while their rows stand; empty when none did."""
-        return _absent(self.gone, "left the landing folder while {its} rows stand")
+        return _absent(self.gone, f"left {self.lies_in} while {{its}} rows stand")
 
     @property
     def withdrawing(self) -> str:
@@ -154,7 +156,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
     recorded, key = by_path(versions(state, table.name)), read_key(table)
     key_of_refused = read_key(table, state.settings)
     withdrawn = withdrawals.standing(state, table.name)
-    scan = Scan(Pending(table.name, taking_back=table.source.taking_back), [], [])
+    scan = Scan(Pending(table.name, taking_back=table.source.taking_back, lies_in=table.source.lies_in), [], [])
     try:
         for version in source.discover(recorded):
             before = recorded.get(version.path, [])
@@ -178,7 +180,7 @@ def look(state: State, table: Table, source: Source) -> Scan:
     except SourceUnavailable as unavailable:
         reason = Refusal(unavailable.path, str(unavailable))
         return replace(scan, pending=replace(scan.pending, unavailable=reason))
-    if table.source.in_landing_folder:
+    if table.source.lies_in:
         _note_absent(scan, {path: versions for path, versions in recorded.items() if path not in scan.pending.present})
     return scan
 

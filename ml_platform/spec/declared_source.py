@@ -61,6 +61,14 @@ class DeclaredSource(ABC):
         return False
 
     @property
+    def lies_in(self) -> str:
+        """Where its versions lie and may go away from while their rows stand, as a file does that is removed.
+
+        Empty where none goes away.
+        """
+        return ""
+
+    @property
     def null_texts(self) -> tuple[Any, ...]:
         """Texts that mean "no value" in its rows, and a mapping for single columns; part of screening's content key."""
         return ()

@@ -43,7 +43,7 @@ class CandidateStep(Step):
     advice = "a feature that dominates all others is suspect: it may leak the label."
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
-        return trainer_of(pipeline.trainer).model.libraries
+        return trainer_of(pipeline.trainer).libraries(pipeline.trainer)
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "training_set")
@@ -77,7 +77,7 @@ def recipe_of(pipeline: ModelPipeline, training_set: str, reads: Iterable[Read] 
         fitting.declaration(pipeline),
         FeatureDefinition.of(pipeline).key,
         training_set,
-        libraries(*trainer_of(pipeline.trainer).model.libraries, "polars", "pyarrow"),
+        libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
         by_content=reads,
     )
 

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 import polars as pl
 from pydantic import TypeAdapter
 
-from ml_platform.errors import FeatureError, PlatformError, ScoringError, first_line
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, ServedStore
@@ -119,16 +120,12 @@ class Service:
     def predict(self, served_version: ServedVersion, request: PredictRequest) -> list[dict[str, Any]]:
         """Answer a validated request and log it before anybody hears the answers."""
         predictor, name = served_version.predictor, served_version.deployment.pipeline
-        answers, lines, predictions = [], [], []
+        answers, lines = [], []
         moment = datetime.now(UTC)
         requested = moment.isoformat(timespec="microseconds")
         started = time.perf_counter()
-        for index, (row, adjustments) in enumerate(zip(request.rows, request.adjustments, strict=True)):
-            try:
-                prediction = predictor.predict(row, adjustments)
-            except (FeatureError, ScoringError) as error:
-                raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
-            predictions.append(prediction)
+        predictions = predictor.predict_each(request.rows, request.adjustments)
+        for row, adjustments, prediction in zip(request.rows, request.adjustments, predictions, strict=True):
             answer = answer_of(predictor, row, prediction, uuid.uuid4().hex)
             answers.append(answer)
             lines.append(record_of(predictor, row, adjustments, prediction, answer, requested))
@@ -184,6 +181,8 @@ class Service:
     def _loaded(self, deployment: Deployment) -> ServedVersion:
         bundle = bundles.load(self._blobs, deployment.bundle)
         predictor = OnlinePredictor(bundle, deployment.version, self._store)
+        with suppress(Exception):  # a model of any library may refuse a row of nulls, and answer all others
+            predictor.warm_up()  # else the first request would load the library and read the model
         name = deployment.pipeline
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
