@@ -128,9 +128,12 @@ def phrases(changes: Sequence[Mapping[str, Any]]) -> list[str]:
     ['num_leaves=63']
     """
     words, gone, other = list[str](), list[str](), list[str]()
+    replaced = {change["path"].removesuffix(".kind") for change in changes if change["path"].endswith(".kind")}
     for change in changes:
         section, _, name = change["path"].partition(".")
-        if section != "features":
+        if section in replaced:
+            words += [f"{section}={change['after']}"] if name == "kind" else []
+        elif section != "features":
             words.append(f"{name}={_short(change['after'])}")
         else:
             (gone if change["after"] is None else other).append(name)

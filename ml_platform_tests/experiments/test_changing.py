@@ -35,6 +35,8 @@ def test_a_path_reaches_trainer_split_label_features_and_gates() -> None:
 def test_a_word_can_take_the_place_of_another_and_be_set_further() -> None:
     assert changes("trainer=Linear(l2=2.0)")["trainer.kind"] == "Linear"
     assert changes("trainer=Linear", "trainer.l2=3")["trainer.l2"] == 3.0
+    nested = changes("trainer=Choose([LightGBM(num_leaves=5), Linear()])", "trainer.trainers.0.num_leaves=9")
+    assert (nested["trainer.trainers.0.num_leaves"], nested["trainer.trainers.1.kind"]) == (9, "Linear")
     (one,) = variants(scenario.trips(), values={"trainer": Linear(), "examples.label": pl.col("late") > 30})
     assert isinstance(one.model.trainer, Linear)
 

@@ -80,6 +80,10 @@ def test_changes_in_words_sum_up_dropped_features() -> None:
     dropped = [{"path": f"features.weather__{name}", "before": "x", "after": None} for name in ("temp", "dewp", "wind")]
     changes = [{"path": "trainer.num_leaves", "before": 31, "after": 63}, *dropped]
     assert runs.phrases(changes) == ["num_leaves=63", "without weather__temp, weather__dewp and 1 more"]
+    other = [
+        {"path": f"trainer.{name}", "before": 1, "after": after} for name, after in (("kind", "Linear"), ("l2", 1.0))
+    ]
+    assert runs.phrases(other) == ["trainer=Linear"]
 
 
 def test_a_column_of_json_is_read_when_it_is_first_looked_into() -> None:
