@@ -158,7 +158,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two runs: their declarations, parameters, data and metrics, side by side."""
-    from ml_platform.views.run_comparison import differences, run_of
+    from ml_platform.views.run_comparison import differences, run_of, with_curves
 
     with closing(_state()) as state:
         blobs = _blobs(state)
@@ -167,7 +167,7 @@ def compare(
     if html is not None:
         from ml_platform.views.run_page import page
 
-        html.write_text(page(*pair, lines))
+        html.write_text(page(*(with_curves(blobs, run) for run in pair), lines))
         note(f"Written: {html}")
     if as_json:
         listed_lines = [vars(line) for line in lines]

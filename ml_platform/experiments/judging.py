@@ -15,7 +15,6 @@ from ml_platform.evaluation.gates.no_worse_than_champion import no_common_holdou
 from ml_platform.evaluation.gates.registry import evaluator_of
 from ml_platform.evaluation.metrics import metric as value_of
 from ml_platform.evaluation.metrics import metrics_of
-from ml_platform.plots.holdout import calibration_points, roc_points
 from ml_platform.spec.canonical import canonical
 from ml_platform.spec.gates import Gate
 from ml_platform.spec.metrics import higher_is_better
@@ -145,32 +144,9 @@ def verdicts(pipeline: ModelPipeline, candidate: Candidate, measured: Collection
     return rows
 
 
-def curves_of(task: str, part: Part) -> dict[str, list[list[float]]]:
-    """Curves of a model on its holdout, name → points (x, y): of a binary one ROC and calibration."""
-    labels, scores = part.labels.to_numpy(), np.asarray(part.scores)
-    if task == "binary":
-        truth = labels.astype(float)
-        if len(truth) == 0 or truth.min() == truth.max():
-            return {}
-        mean_scores, observed, _ = calibration_points(truth, scores)
-        return {
-            "ROC": _rounded(roc_points(truth, scores)[::2]),
-            "calibration": _rounded(np.column_stack([mean_scores, observed])),
-        }
-    if task == "regression" and len(part):
-        errors = np.sort(np.abs(labels.astype(float) - scores))
-        shares = np.linspace(0, 1, 51)
-        return {"absolute error": _rounded(np.column_stack([shares, np.quantile(errors, shares)]))}
-    return {}
-
-
 def as_json(comparison: Comparison) -> Mapping[str, Any]:
     """A comparison with its conclusion, as JSON values."""
     return {**asdict(comparison), "conclusion": comparison.conclusion}
-
-
-def _rounded(points: Any) -> list[list[float]]:
-    return [[round(float(x), 6), round(float(y), 6)] for x, y in points]
 
 
 def _number(value: float) -> float | None:

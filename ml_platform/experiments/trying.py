@@ -12,6 +12,7 @@ from typing import Any
 from ml_platform import interrupts
 from ml_platform.errors import NotFoundError, OrderError
 from ml_platform.evaluation.candidate import Part
+from ml_platform.evaluation.curves import curves_of
 from ml_platform.evaluation.gates.registry import evidence_for
 from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds, stored_candidate
@@ -239,7 +240,7 @@ def _judged(
         provenance=lambda: column_origins(ws, pipeline, one.partition),
     )
     verdicts = judging.verdicts(pipeline, candidate, gates)
-    return _Judged(holdout, compared, why_not, verdicts, judging.curves_of(pipeline.task, holdout))
+    return _Judged(holdout, compared, why_not, verdicts, curves_of(pipeline.task, holdout))
 
 
 def _as_version(one: Experiment, stored: TrainingSet) -> Version:

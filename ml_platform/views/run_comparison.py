@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from ml_platform.lake.blobs import Blobs
@@ -83,6 +83,25 @@ def _of_version(state: State, row: Row) -> Run:
         {**{key: getattr(v, key) for key in shown}, "outcome": v.outcome} for v in verdicts.of(state, name, int(number))
     ]
     return Run(row, None, one.bounds, one.environment, one.durations, verdicts=judged)
+
+
+def with_curves(blobs: Blobs, run: Run) -> Run:
+    """The run with the curves of its model; those of a version are made from its bundle and training set.
+
+    Raises BlobError when one of these is missing or damaged.
+    """
+    if run.row["kind"] != "version":
+        return run
+    from ml_platform.evaluation.candidate import Rows
+    from ml_platform.evaluation.curves import curves_of
+    from ml_platform.models.bundle import load
+    from ml_platform.models.predictor import Predictor
+    from ml_platform.models.training_data import part
+
+    bundle = load(blobs, run.row["bundle"])
+    holdout = part(blobs.get(run.row["training_set"]), "holdout", [*bundle.columns, "_label"])
+    rows = Rows(holdout.drop("_label"), holdout["_label"], bundle.classes)
+    return replace(run, curves=curves_of(bundle.task, rows.scored(Predictor(bundle))))
 
 
 def differences(first: Run, second: Run) -> list[Difference]:

@@ -47,7 +47,8 @@ def test_experiments_are_tried_listed_shown_compared_annotated_and_removed(platf
     text = page.read_text()
     assert "fewer &lt;b&gt;leaves" in text and "<b>leaves" not in text and "is &lt;i&gt;fine" in text
     assert "data:image/svg+xml" in text and "http" not in text.replace("http-equiv", "")
-    with_version = invoke("runs", "compare", "1", "trip_delay@2")
+    with_version = invoke("runs", "compare", "1", "trip_delay@2", "--html", str(page))
+    assert page.read_text().count("data:image/svg+xml") == 3, "ROC, calibration and segments"
     assert with_version.exit_code == 0 and "num_leaves" in with_version.stdout
 
     assert invoke("runs", "remove", "1").exit_code == 0
