@@ -5,6 +5,7 @@ alone.
 """
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
@@ -113,10 +114,11 @@ def finish(
     """Put the end of an experiment on record, with the content keys of the outputs that it uses."""
     ended = replace(experiment, ended_at=datetime.now(UTC))
     with state.writing() as connection:
-        connection.execute(update(table).where(table.c.id == ended.id).values(_stored(ended)))
+        values = {name: value for name, value in _stored(ended).items() if name != "tags"}  # people add some meanwhile
+        connection.execute(update(table).where(table.c.id == ended.id).values(values))
         if details is not None:
-            values = {one.name: json.dumps(getattr(details, one.name), allow_nan=False) for one in fields(Details)}
-            connection.execute(insert(experiment_details).values(experiment_id=ended.id, **values))
+            more = {one.name: _json(getattr(details, one.name)) for one in fields(Details)}
+            connection.execute(insert(experiment_details).values(experiment_id=ended.id, **more))
         for key in sorted(uses):
             connection.execute(insert(experiment_uses).values(experiment_id=ended.id, content_key=key))
     return ended
@@ -247,7 +249,20 @@ def kept_blobs(state: State) -> set[str]:
 def _stored(one: Experiment) -> dict[str, Any]:
     values = {name: getattr(one, name) for name in _COLUMNS if name != "id"}
     values["changes"] = [vars(change) for change in one.changes]
-    return values | {name: json.dumps(values[name], allow_nan=False) for name in _JSON}
+    return values | {name: _json(values[name]) for name in _JSON}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(_plain(value), allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become texts."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _experiment(row: AnyRow) -> Experiment:
