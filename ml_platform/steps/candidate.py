@@ -1,5 +1,6 @@
 """The candidate step: a version fitted on the training set, with its number."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -8,7 +9,7 @@ from ml_platform.evaluation.gates.registry import evidence_for
 from ml_platform.evaluation.metrics import scorecard
 from ml_platform.evaluation.stored import bounds
 from ml_platform.features.definition import FeatureDefinition
-from ml_platform.lake.recipes import Recipe, recipe
+from ml_platform.lake.recipes import Read, Recipe, recipe
 from ml_platform.lake.transaction import Author
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
@@ -55,14 +56,7 @@ class CandidateStep(Step):
         reads = reading.own(ws, pipeline, "training_set", [partition])
         if stored is None:
             return recipe("candidate", SKIPPED_KEY, by_content=reads)
-        return recipe(
-            "candidate",
-            fitting.declaration(pipeline),
-            FeatureDefinition.of(pipeline).key,
-            stored.digest,
-            libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
-            by_content=reads,
-        )
+        return recipe_of(pipeline, stored.digest, reads)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:
         """Fit, bundle and register. Each content key gets one version number."""
@@ -76,6 +70,18 @@ class CandidateStep(Step):
             elif not ws.blobs.whole(version.bundle):
                 _store_again(ws, version, _trained(ws, pipeline, partition, author, stored))
             return record(ws, author, _outcome(ws, version))
+
+
+def recipe_of(pipeline: ModelPipeline, training_set: str, reads: Iterable[Read] = ()) -> Recipe:
+    """The recipe of a model of the declaration on the training set with that digest."""
+    return recipe(
+        "candidate",
+        fitting.declaration(pipeline),
+        FeatureDefinition.of(pipeline).key,
+        training_set,
+        libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
+        by_content=reads,
+    )
 
 
 def version_of(ws: Workspace, pipeline: ModelPipeline, partition: str) -> Version | None:

@@ -61,6 +61,14 @@ class StoredPrediction(Score):
     age_seconds: Annotated[float, Field(ge=0, description="since it was scored")]
 
 
+class CanaryShown(Answer):
+    """A version that answers a share of the keys, or did until the service took it back."""
+
+    version: int
+    share: Annotated[float, Field(description="of the keys that it answers; 0 since it was taken back")]
+    taken_back: Annotated[str | None, Field(description="why the service took it back; null while it answers")]
+
+
 class DeployedVersion(Answer):
     """A version that answers, and what a request for it names."""
 
@@ -69,6 +77,7 @@ class DeployedVersion(Answer):
     bundle: Annotated[str, Field(description="SHA-256 of the version's bundle")]
     deployed_at: _Moment
     challenger: Annotated[int | None, Field(description="the version that shadows it")]
+    canary: Annotated[CanaryShown | None, Field(description="the version that answers a share of the keys")]
     keys: list[str]
     at: Annotated[str | None, Field(description="the field of the prediction time")]
     inputs: list[str]

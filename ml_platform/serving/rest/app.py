@@ -237,9 +237,19 @@ def _described(service: Service, served: ServedVersion) -> Mapping[str, Any]:
         "bundle": deployment.bundle,
         "deployed_at": deployment.deployed_at.isoformat(),
         "challenger": challenger.version if challenger else None,
+        "canary": _canary(service, served.deployment.pipeline),
         "keys": list(definition.keys),
         "at": definition.at,
         "inputs": [name for name in definition.row_schema if name not in definition.identity],
         "answers_from": horizon.isoformat() if horizon else None,
         "features_by_polars": list(served.predictor.by_polars),
     }
+
+
+def _canary(service: Service, pipeline: str) -> Mapping[str, Any] | None:
+    canary, ended = service.canaries.get(pipeline), service.ended_canaries.get(pipeline)
+    if canary is not None:
+        return {"version": canary.deployment.version, "share": canary.terms.share, "taken_back": None}
+    if ended is not None and ended.terms is not None:
+        return {"version": ended.version, "share": 0.0, "taken_back": ended.terms.ended}
+    return None

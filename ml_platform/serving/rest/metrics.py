@@ -1,6 +1,7 @@
 """What Prometheus reads of a service."""
 
 import os
+from collections import Counter as Counts
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Metr
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ml_platform.serving.rest import metrics_folder
+from ml_platform.serving.rest.canary_metrics import CanaryMetrics
 
 _MEMORY = Path("/proc/self/statm")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -79,6 +81,7 @@ class Metrics:
             ["pipeline", "version", "outcome"],
             registry=self.registry,
         )
+        self.canaries = CanaryMetrics(self.registry)
         self.event_backlog_bytes = Gauge(
             "ml_platform_event_backlog_bytes",
             "Bytes of events that are not landed yet",
@@ -106,40 +109,26 @@ class Metrics:
         self._memory.set(pages * _PAGE)
 
     def of_request(
-        self,
-        pipeline: str,
-        version: int,
-        answers: Sequence[Mapping[str, Any]],
-        predict_seconds: float,
-        log_seconds: float,
+        self, pipeline: str, answers: Sequence[Mapping[str, Any]], predict_seconds: float, log_seconds: float
     ) -> None:
         """Count what one request was answered with; seconds of features and model, and of the log."""
-        named = str(version)
-        self._of(self._predictions, pipeline, named).inc(len(answers))
+        for version, rows in Counts(answer["version"] for answer in answers).items():
+            self._of(self._predictions, pipeline, str(version)).inc(rows)
         self.stage(pipeline, "predict", predict_seconds)
         self.stage(pipeline, "log", log_seconds)
-        scores = self._of(self._scores, pipeline, named)
         for answer in answers:
-            scores.observe(answer["score"])
+            self._of(self._scores, pipeline, str(answer["version"])).observe(answer["score"])
             for feature, status in answer["statuses"].items():
                 self._of(self._statuses, pipeline, feature, status).inc()
             for feature, age in answer["ages"].items():
                 self._of(self._ages, pipeline, feature).observe(age)
 
     def of_many(
-        self,
-        pipeline: str,
-        version: int,
-        scores: npt.NDArray[np.float64],
-        statuses: Mapping[str, Mapping[str, int]],
-        predict_seconds: float,
-        log_seconds: float,
+        self, pipeline: str, version: int, scores: npt.NDArray[np.float64], statuses: Mapping[str, Mapping[str, int]]
     ) -> None:
-        """As `of_request`, of many rows: their scores, and how many have each status, by feature."""
+        """As `of_request`, of many rows of one version: their scores, and how many have each status, by feature."""
         named = str(version)
         self._of(self._predictions, pipeline, named).inc(len(scores))
-        self.stage(pipeline, "predict", predict_seconds)
-        self.stage(pipeline, "log", log_seconds)
         self._of(self._scores, pipeline, named).observe_many(scores)
         for feature, counts in statuses.items():
             for status, count in counts.items():
