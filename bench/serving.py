@@ -1,157 +1,157 @@
-"""What one online prediction costs: the store, the features, the model, the log, and HTTP around them.
+"""What online predictions cost, beside MLflow, BentoML and Feast: `python -m bench.serving --data FOLDER`.
 
-    python -m bench.serving --data FOLDER [--pipeline flight_delay] [--requests 2000] [--json PATH]
+FOLDER is the data folder of a lake with a champion of LightGBM, such as `ml-platform demo` makes. It is copied: nothing
+in it changes. All servers run with one worker on loopback, with nothing but their defaults, and the loads alternate
+between them; the load has a process of its own (`bench.load`). Wall time depends on what else the machine does, so CPU
+stands beside it: user and system microseconds for each request, of the process that answers, and of all of the server.
 
-FOLDER is the data folder of a lake with a champion, such as `ml-platform demo` makes; only its folder `online/` is
-written. Examples are those of the newest day. Every figure is a median over single requests, one after the other,
-in this process (`store`, `features`, `model`, `log`, `in process`) or through `ml-platform serve` on loopback with one
-worker and one connection (`http`, `http busy`: 16 connections).
+The peers score the numbers that our model sees: they look up no features, check no values and log nothing. Each is
+installed into an environment of its own, in `--environments`, which is used again. A peer that cannot be installed or
+started is named in the output, and the others are measured.
 """
 
 import argparse
 import json
-import os
+import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from datetime import timedelta
+from collections import defaultdict
+from contextlib import ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("POLARS_MAX_THREADS", "1")  # as the worker of the service
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+from bench import peers
+from bench.serving_events import events
+from bench.serving_in_process import KEEPS, Predictions, predictions
+from bench.serving_processes import Server, load, our_service, write_requests
+from bench.serving_swaps import swaps
+
+Rounds = dict[str, list[dict[str, Any]]]
 
 
-KEEPS = timedelta(days=1)
-
-
-def medians(work: Callable[[Any], object], rows: Sequence[Any]) -> dict[str, float]:
-    """Median and 99th percentile of the microseconds that `work` takes for one row, and CPU."""
-    seconds, busy = [], []
-    for row in rows:
-        began, working = time.perf_counter(), time.process_time()
-        work(row)
-        seconds.append(time.perf_counter() - began)
-        busy.append(time.process_time() - working)
-    centiles = statistics.quantiles(seconds, n=100)
+def middle(rounds: Rounds) -> dict[str, dict[str, Any]]:
+    """The median of each figure over the rounds, by what was measured."""
     return {
-        "p50 µs": round(centiles[49] * 1e6, 1),
-        "p99 µs": round(centiles[98] * 1e6, 1),
-        "CPU p50 µs": round(statistics.median(busy) * 1e6, 1),
+        name: {key: round(statistics.median(one[key] for one in figures), 3) for key in figures[0]}
+        for name, figures in rounds.items()
     }
 
 
-def in_process(data: Path, name: str, requests: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The figures of this process, and the examples that were asked."""
-    from ml_platform.discovery import find
-    from ml_platform.features.online.answering import OnlineFeatures
-    from ml_platform.models import bundle as bundles
-    from ml_platform.models.predictor import Predictor
-    from ml_platform.runtime.workspace import Workspace
-    from ml_platform.serving.filling import fill
-    from ml_platform.serving.online import OnlinePredictor
-    from ml_platform.serving.prediction_log import PredictionLog
-    from ml_platform.serving.sqlite_store import SQLiteStore
-    from ml_platform.settings import Settings
-    from ml_platform.state import versions
-    from ml_platform.state.promotions import champion_at
-
-    pipeline = find(name)
-    figures: dict[str, Any] = {}
-    with (
-        closing(Workspace.open_for_reading(Settings(data=data), pipeline.slices)) as ws,
-        tempfile.TemporaryDirectory() as folder,
-        closing(SQLiteStore(Path(folder) / "store.sqlite")) as store,
-    ):
-        champion = champion_at(ws.state, name)
-        assert champion is not None, f"{name} has no champion in {data}"
-        bundle = bundles.load(ws.blobs, versions.version(ws.state, name, champion).bundle)
-        definition = OnlinePredictor.definition_of(bundle)
-        working = time.process_time()
-        fillings = fill(ws, definition, store, KEEPS)
-        figures["filling"] = {
-            "CPU s": round(time.process_time() - working, 2),
-            "values": sum(filling.values for filling in fillings),
-            "MB": round(sum(filling.value_bytes for filling in fillings) / 1e6, 1),
-        }
-        columns = ", ".join(definition.row_schema)
-        predictor, features = OnlinePredictor(bundle, champion, store), OnlineFeatures(definition)
-        model = Predictor(bundle)
-        since = f"WHERE {definition.at} >= TIMESTAMPTZ '{predictor.horizon}'" if definition.at else ""
-        examples = ws.lake.frame(f"SELECT {columns} FROM {name}.features {since} LIMIT {requests}").to_dicts()
-        examples = (examples * (1 + requests // max(1, len(examples))))[:requests]
-        log = PredictionLog(Path(folder) / "log", budget=10**9)
-        for example in examples[:50]:
-            predictor.predict(example)
-        questions = [features.question(example) for example in examples]
-        figures["store"] = medians(lambda question: store.read(question.keys), questions)
-        figures["features and model"] = medians(predictor.predict, examples)
-        full = [{**example, **predictor.predict(example).features} for example in examples[:500]]
-        figures["model"] = medians(model.score_row, full)
-        line = {"id": "0" * 32, "features": json.dumps({name: 0.1 for name in definition.outputs}), "score": 0.5}
-        figures["log"] = medians(lambda _: log.append([line]), examples)
-        log.seal()
-    return figures, examples
+def against_feast(ours: Predictions, peer: peers.Peer, folder: Path, rounds: int, reads: int) -> dict[str, Any]:
+    """Reads of our store and of Feast's, for as many features."""
+    feast = peers.FeastReads(peer, folder / "feast", ours.features)
+    figures: Rounds = defaultdict(list)
+    try:
+        for _ in range(rounds):
+            figures["ml_platform, all keys of an example"].append({"read p50 µs": ours.round()["store"]["p50 µs"]})
+            figures[f"{feast.name}, one key"].append(feast.reads(reads))
+    finally:
+        feast.close()
+    return {"features": ours.features, **middle(figures)}
 
 
-def over_http(data: Path, name: str, examples: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of the service."""
-    import httpx
+def over_http(servers: list[Server], rounds: int, seconds: float) -> dict[str, Any]:
+    """One connection, then sixteen: the servers take turns."""
+    figures: dict[int, Rounds] = {1: defaultdict(list), 16: defaultdict(list)}
+    for server in servers:
+        load(server, connections=1, seconds=1.0)
+    for _ in range(rounds):
+        for connections, by_server in figures.items():
+            for server in servers:
+                by_server[server.name].append(load(server, connections=connections, seconds=seconds))
+    return {f"{connections} connections": middle(by_server) for connections, by_server in figures.items()}
 
-    environment = {**os.environ, "ML_PLATFORM_DATA": str(data), "ML_PLATFORM_ONLINE_DAYS": str(KEEPS.days)}
-    command = [sys.executable, "-m", "ml_platform.cli.main", "serve", name, "--port", "0"]
-    bodies = [
-        json.dumps({"rows": [{k: v.isoformat() if hasattr(v, "isoformat") else v for k, v in example.items()}]})
-        for example in examples
-    ]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+
+def measured(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """All figures; `unavailable` names the peers without any, and why."""
+    figures: dict[str, Any] = {"versions": {name: version(name) for name in ("lightgbm", "fastapi", "uvicorn")}}
+    figures["unavailable"] = unavailable = {}
+    environments: dict[str, peers.Peer] = {}
+    for name in options.peers:
         try:
-            assert process.stdout is not None
-            url = process.stdout.readline().removeprefix("Service: ").strip()
-            started = time.perf_counter()
-            with httpx.Client(base_url=url, timeout=60) as client:
-                while True:
-                    try:
-                        if client.get("/readyz").status_code == 200:
-                            break
-                    except httpx.TransportError:
-                        time.sleep(0.02)  # it does not listen yet
-                ready = time.perf_counter() - started
-                path = f"/v1/pipelines/{name}/predict"
-
-                def ask(body: str) -> None:
-                    response = client.post(path, content=body, headers={"content-type": "application/json"})
-                    assert response.status_code == 200, response.text
-
-                for body in bodies[:50]:
-                    ask(body)
-                figures = {"ready after s": round(ready, 2), "one connection": medians(ask, bodies)}
-                with ThreadPoolExecutor(16) as pool:
-                    began = time.perf_counter()
-                    list(pool.map(ask, bodies))
-                    figures["16 connections, requests/s"] = round(len(bodies) / (time.perf_counter() - began))
-        finally:
-            process.terminate()
-            process.wait(60)
+            environments[name] = peers.Peer(name, options.environments)
+        except peers.PeerUnavailable as error:
+            unavailable[name] = str(error)
+    data = Path(shutil.copytree(options.data, folder / "data", ignore=shutil.ignore_patterns("online")))
+    with predictions(data, options.pipeline, options.requests) as ours, ExitStack() as started:
+        figures["filling the store"] = ours.filling
+        parts: Rounds = defaultdict(list)
+        for _ in range(options.rounds):
+            for name, one in ours.round().items():
+                parts[name].append(one)
+        figures["in process"] = middle(parts)
+        if "feast" in environments:
+            try:
+                feast = environments["feast"]
+                figures["store"] = against_feast(ours, feast, folder, options.rounds, options.requests)
+            except peers.PeerUnavailable as error:
+                unavailable["feast"] = str(error)
+        asked = [
+            {
+                "path": f"/v1/pipelines/{options.pipeline}/predict",
+                "type": "application/json",
+                "body": json.dumps({"rows": [example]}, default=lambda value: value.isoformat()),
+            }
+            for example in ours.examples
+        ]
+        requests = write_requests(folder / "ours.jsonl", asked)
+        service = started.enter_context(our_service(data, options.pipeline, KEEPS.days, folder, requests))
+        servers, model, rows = [service], folder / "model.txt", ours.rows
+        model.write_text(ours.model)
+        if "mlflow" in environments:
+            try:
+                forms = started.enter_context(peers.mlflow(environments["mlflow"], model, ours.columns, rows))
+                fastest, figures["forms of mlflow"] = peers.fastest(forms, options.seconds)
+                servers.append(fastest)
+            except (peers.PeerUnavailable, RuntimeError) as error:
+                unavailable["mlflow"] = str(error)
+        if "bentoml" in environments:
+            try:
+                servers.append(started.enter_context(peers.bentoml(environments["bentoml"], model, rows)))
+            except RuntimeError as error:
+                unavailable["bentoml"] = str(error)
+        figures["http"] = over_http(servers, options.rounds, options.seconds)
+        if options.pipeline == "flight_delay":
+            example = json.loads(asked[0]["body"])["rows"][0]
+            figures["events"] = events(service, options.pipeline, example, options.seconds)
+        if options.swaps:
+            figures["swaps"] = swaps(service, data, options.pipeline, options.swaps, rate=options.rate, folder=folder)
     return figures
+
+
+def table(figures: dict[str, Any], indent: str = "") -> list[str]:
+    """Lines for people: one a measurement, with its figures beside it."""
+    lines = []
+    for name, value in figures.items():
+        if isinstance(value, dict) and any(isinstance(one, dict) for one in value.values()):
+            lines += [f"{indent}{name}", *table(value, f"{indent}  ")]
+        else:
+            text = ", ".join(f"{key} {one}" for key, one in value.items()) if isinstance(value, dict) else value
+            lines.append(f"{f'{indent}{name}':<44} {text if text not in ('', {}) else '–'}")
+    return lines
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--pipeline", default="flight_delay")
-    parser.add_argument("--requests", type=int, default=2_000)
+    parser.add_argument("--requests", type=int, default=1_000, help="examples that are asked in turn")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of one load")
+    parser.add_argument("--swaps", type=int, default=0, help="changes of the champion, one in two seconds")
+    parser.add_argument("--rate", type=float, default=200.0, help="requests a second while the champion changes")
+    parser.add_argument("--peers", nargs="*", choices=list(peers.PACKAGES), default=list(peers.PACKAGES))
+    default = Path(tempfile.gettempdir()) / "ml_platform_bench_peers"
+    parser.add_argument("--environments", type=Path, default=default)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    data = options.data.resolve()
-    figures, examples = in_process(data, options.pipeline, options.requests)
-    figures["http"] = over_http(data, options.pipeline, examples)
-    print(json.dumps(figures, indent=1))
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measured(options, Path(folder))
+    print("\n".join(table(figures)))
+    for name, why in figures["unavailable"].items():
+        print(f"{name} was not measured: {why}", file=sys.stderr)
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1))
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ml_platform.orchestration.lake_duckdb import LakeDuckDB
     from ml_platform.orchestration.lake_io import LakeIOManager
     from ml_platform.spec.completeness import Marker, Watermark
+    from ml_platform.spec.composed_trainers import Calibrated, Choose
     from ml_platform.spec.examples import Examples, Label
     from ml_platform.spec.features import Derived, Latest, Lookup, Since, TimeSince, Window
     from ml_platform.spec.gates import (
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from ml_platform.spec.partitions import Daily, Hourly, Monthly, Weekly
     from ml_platform.spec.pipeline import ModelPipeline
     from ml_platform.spec.plausibility import Plausible
-    from ml_platform.spec.sources import Files, Objects, Sql
+    from ml_platform.spec.scikit_learn import ScikitLearn
+    from ml_platform.spec.sources import Files, Frames, Objects, Sql
     from ml_platform.spec.tables import Table
-    from ml_platform.spec.training import LightGBM, Linear, Retrain, Split
+    from ml_platform.spec.training import LightGBM, Linear, Retrain, Split, XGBoost
 
 __version__ = "0.1.0"
 
@@ -42,6 +44,7 @@ _HOMES = {
     "orchestration.lake_duckdb": ("LakeDuckDB",),
     "orchestration.lake_io": ("LakeIOManager",),
     "spec.completeness": ("Marker", "Watermark"),
+    "spec.composed_trainers": ("Calibrated", "Choose"),
     "spec.examples": ("Examples", "Label"),
     "spec.features": ("Derived", "Latest", "Lookup", "Since", "TimeSince", "Window"),
     "spec.gates": (
@@ -60,20 +63,24 @@ _HOMES = {
     "spec.partitions": ("Daily", "Hourly", "Monthly", "Weekly"),
     "spec.pipeline": ("ModelPipeline",),
     "spec.plausibility": ("Plausible",),
-    "spec.sources": ("Files", "Objects", "Sql"),
+    "spec.scikit_learn": ("ScikitLearn",),
+    "spec.sources": ("Files", "Frames", "Objects", "Sql"),
     "spec.tables": ("Table",),
-    "spec.training": ("LightGBM", "Linear", "Retrain", "Split"),
+    "spec.training": ("LightGBM", "Linear", "Retrain", "Split", "XGBoost"),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AtLeast",
     "AtMost",
+    "Calibrated",
+    "Choose",
     "Daily",
     "Derived",
     "Drift",
     "Examples",
     "Files",
+    "Frames",
     "Hourly",
     "Label",
     "LakeDuckDB",
@@ -97,6 +104,7 @@ __all__ = [
     "Provenance",
     "Reproduction",
     "Retrain",
+    "ScikitLearn",
     "Since",
     "Size",
     "Split",
@@ -106,6 +114,7 @@ __all__ = [
     "Watermark",
     "Weekly",
     "Window",
+    "XGBoost",
     "__version__",
     "open",
 ]

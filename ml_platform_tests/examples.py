@@ -22,11 +22,11 @@ def register_profiles() -> None:
     hypothesis.settings.load_profile(QUICK)
 
 
-def tries(thorough: int) -> int:
-    """The `max_examples` of a test that takes so many in `make test-all`."""
+def tries(thorough: int, share: int = 4) -> int:
+    """The `max_examples` of a test that takes so many in `make test-all`, and one in `share` of them in `make test`."""
     if hypothesis.settings.get_current_profile_name() == THOROUGH:
         return thorough
-    return min(thorough, max(FEWEST, thorough // 4))
+    return min(thorough, max(FEWEST, thorough // share))
 
 
 def threads() -> int:

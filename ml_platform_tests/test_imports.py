@@ -5,7 +5,7 @@ import sys
 import time
 
 HEAVY = {"polars", "duckdb", "dagster", "lightgbm", "sklearn", "scipy", "pandas", "pyarrow", "fastapi"}
-HEAVY |= {"evidently", "matplotlib"}
+HEAVY |= {"evidently", "matplotlib", "xgboost", "_ml_platform_xgboost", "skops"}
 SECONDS = 0.3  # beyond the start of the interpreter; measured 0.02
 
 

@@ -5,11 +5,14 @@ import ml_platform
 WORDS = [
     "AtLeast",
     "AtMost",
+    "Calibrated",
+    "Choose",
     "Daily",
     "Derived",
     "Drift",
     "Examples",
     "Files",
+    "Frames",
     "Hourly",
     "Label",
     "LakeDuckDB",
@@ -33,6 +36,7 @@ WORDS = [
     "Provenance",
     "Reproduction",
     "Retrain",
+    "ScikitLearn",
     "Since",
     "Size",
     "Split",
@@ -42,6 +46,7 @@ WORDS = [
     "Watermark",
     "Weekly",
     "Window",
+    "XGBoost",
     "open",
 ]
 

@@ -264,7 +264,7 @@ def run_pipeline(
                 launched += 1
         if not launched:  # a Dagster run does it at its end
             published = publish_again(planner.ws)
-    if through is None and only is None:
+    if only is None and (through is None or planner.complete()[-1:] <= [through]):
         planner.keep_settled()
     if not quiet:
         took = time.perf_counter() - started

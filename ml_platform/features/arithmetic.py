@@ -42,12 +42,13 @@ def units(values: Floats, resolution: float, where: str) -> Integers:
 
 def units_and_bound(values: Floats, resolution: float, where: str) -> tuple[Integers, int]:
     """The same, with a whole number that none of them exceeds in size."""
-    with np.errstate(over="ignore"):
-        ratios = values / resolution
-    sizes = np.abs(ratios)
-    peak = float(sizes.max(initial=0.0))
+    largest, least = np.maximum.reduce(values, initial=0.0), np.minimum.reduce(values, initial=0.0)
+    peak = max(float(largest), -float(least)) / resolution  # the largest quotient, since rounding keeps order
     if not peak < _LARGEST:  # NaN is not
-        raise _beyond(float(values[~(sizes < _LARGEST)][0]), resolution, where)
+        with np.errstate(over="ignore"):
+            beyond = ~(np.abs(values / resolution) < _LARGEST)
+        raise _beyond(float(values[beyond][0]), resolution, where)
+    ratios = values / resolution
     return np.rint(ratios, out=ratios).astype(np.int64), int(peak) + 1
 
 
@@ -78,20 +79,21 @@ def std_of(n: int, s: int, r: int, resolution: float) -> float | None:
 
 
 def sums_of(s: pl.Series, resolution: float) -> Floats:
-    """`sum_of` over a column of Int128."""
+    """`sum_of` over a column of whole numbers."""
     p, q = fraction(resolution)
     return _quotients(s, p, _whole(1), q)
 
 
 def means_of(n: pl.Series, s: pl.Series, resolution: float) -> Floats:
-    """`mean_of` over columns of Int128; any value where n is 0."""
+    """`mean_of` over columns of whole numbers; any value where n is 0."""
     p, q = fraction(resolution)
     return _quotients(s, p, n, q)
 
 
 def stds_of(n: pl.Series, s: pl.Series, r: pl.Series, resolution: float) -> Floats:
-    """`std_of` over columns of Int128; any value where n is under 2."""
+    """`std_of` over columns of whole numbers; any value where n is under 2."""
     p, q = fraction(resolution)
+    n, s, r = (numbers.cast(pl.Int128) for numbers in (n, s, r))
     return np.sqrt(_quotients(n * r - s * s, p * p, n * (n - _whole(1)), q * q))
 
 
@@ -136,7 +138,7 @@ class RunningSums:
             np.subtract.at(limb, end, part)
 
     def result(self, where: str, counts: Integers) -> pl.Series:
-        """The sum at each place, and at one more that nothing covers, as Int128."""
+        """The sum at each place, and at one more that nothing covers: Int64 where one limb holds them, or Int128."""
         sums = {weight: np.cumsum(limb) for weight, limb in self._limbs.items()}
         size = sum(
             (float(_LIMB) ** weight * np.abs(limb.astype(np.float64)) for weight, limb in sums.items()),
@@ -146,6 +148,8 @@ class RunningSums:
             raise FeatureError(
                 f"{where}: the squares in one window exceed 126 bits.", remedy="Give the window a coarser resolution."
             )
+        if sums.keys() <= {0}:  # values under 2^32, of fewer than 2^31 rows
+            return pl.Series(sums.get(0, np.zeros(self.size + 1, np.int64)))
         total = pl.Series(np.zeros(self.size + 1, np.int64)).cast(pl.Int128)
         for weight in range(max(sums, default=0), -1, -1):
             total = total * _whole(_LIMB)

@@ -26,7 +26,8 @@ class Condition:
 
     def mask(self, rows: pl.DataFrame) -> pl.Series:
         """Whether it is true of each row."""
-        typed = rows.with_columns(pl.col(name).cast(dtype) for name, dtype in self._types.items())
+        read = [rows[name].cast(dtype) for name, dtype in self._types.items()]
+        typed = pl.DataFrame(read) if read else rows
         return derive(typed, self._steps)[_HOLDS].fill_null(False)
 
     def kept(self, rows: Any) -> Any:

@@ -62,7 +62,7 @@ def derive(frame: pl.DataFrame, steps: Layers) -> pl.DataFrame:
     that does not fit its type.
     """
     single = frame.height == 1
-    wide = pl.concat([frame, frame.clear(1)], rechunk=True) if single else frame
+    wide = pl.concat([frame, _nulls(frame)], rechunk=True) if single else frame
     for columns in steps:
         wide = wide.with_columns(expression for column in columns for expression in column.expressions)
         fallible = [column for column in columns if column.fault is not None]
@@ -70,6 +70,11 @@ def derive(frame: pl.DataFrame, steps: Layers) -> pl.DataFrame:
             _check(column, wide.head(1) if single else wide)
         wide = wide.drop(column.fault_name for column in fallible)
     return wide.head(1) if single else wide
+
+
+def _nulls(frame: pl.DataFrame) -> pl.DataFrame:
+    """A row of nulls: what `clear(1)` gives, which takes 100 µs a column."""
+    return pl.DataFrame([pl.Series(name, [None], pl.Null()).cast(dtype) for name, dtype in frame.schema.items()])
 
 
 def _check(column: DerivedColumn, frame: pl.DataFrame) -> None:

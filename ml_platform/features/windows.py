@@ -177,7 +177,7 @@ class _Cell:
     def result(self, aggregate: str, output: str) -> pl.Series:
         if self._frame is None:
             counts = np.cumsum(self.count)
-            columns: dict[str, Any] = {"n": pl.Series(counts).cast(pl.Int128)}
+            columns: dict[str, Any] = {"n": pl.Series(counts)}
             columns |= {name: sums.result(self.where, counts) for name, sums in self.sums.items()}
             columns |= {name: extreme.result() for name, extreme in self.extremes.items()}
             self._frame = pl.DataFrame(columns)
@@ -185,7 +185,7 @@ class _Cell:
         n, least = frame["n"], 0
         match aggregate:
             case "count":
-                values = n.cast(pl.Int64)
+                values = n
             case "sum":
                 values = pl.Series(sums_of(frame["s"], self.resolution))
             case "mean":
@@ -194,4 +194,5 @@ class _Cell:
                 values, least = pl.Series(stds_of(n, frame["s"], frame["r"], self.resolution)), 2
             case _:
                 values, least = frame[aggregate], 1
-        return frame.select(pl.when(n >= least).then(values.alias(output)))[output]
+        values = values.zip_with(n >= least, pl.Series([None], dtype=values.dtype)) if least else values
+        return values.alias(output)

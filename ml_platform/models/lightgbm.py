@@ -13,11 +13,11 @@ import polars as pl
 from ml_platform.errors import ScoringError, TrainingError
 from ml_platform.models.encoding import RowEncoder, encode
 from ml_platform.models.lightgbm_dataset import binned, in_one_matrix, internal_names
-from ml_platform.models.lightgbm_library import AVOIDABLE, lightgbm_library
+from ml_platform.models.lightgbm_library import lightgbm_library
 from ml_platform.models.lightgbm_parameters import parameters_of
 from ml_platform.models.lightgbm_row import RowScorer
-from ml_platform.models.lightgbm_targets import TARGET, Target, target_of
-from ml_platform.models.protocol import FitReport, Model, Signature, ranked
+from ml_platform.models.moved_targets import TARGET, Target, target_of
+from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
 from ml_platform.spec.tasks import Task
 
@@ -122,11 +122,12 @@ class MovedLightGBMModel(LightGBMModel):
 class LightGBMTrainer:
     """Fits `LightGBM(…)`. The validation part only stops early."""
 
-    model: ClassVar[type[Model]] = LightGBMModel
-    variants: ClassVar[tuple[type[Model], ...]] = (MovedLightGBMModel,)
-    avoidable: ClassVar[tuple[str, ...]] = AVOIDABLE
+    models: tuple[type[Model], ...] = (LightGBMModel, MovedLightGBMModel)
 
-    def code_version(self, task: Task) -> int:
+    def libraries(self, declared: "LightGBM") -> tuple[str, ...]:
+        return LightGBMModel.libraries
+
+    def code_version(self, declared: "LightGBM", task: Task) -> TrainerVersion:
         return 2 if task == "regression" else 1  # 2: targets are moved where float32 needs it
 
     def config(self, declared: "LightGBM", task: Task) -> dict[str, Any]:

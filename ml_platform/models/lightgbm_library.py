@@ -7,30 +7,14 @@ imports lightgbm in the same process, such as a `clean` function or a notebook, 
 import importlib
 import sys
 import threading
-from collections.abc import Sequence
 from functools import cache
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
 
-AVOIDABLE = ("sklearn", "pandas")
+from ml_platform.models.imported_library import without_avoidable
+
 _LIBRARY = "lightgbm"
 _turn = threading.Lock()
-
-
-class _Refusal(MetaPathFinder):
-    """Makes imports of AVOIDABLE fail in one thread, as where they are not installed."""
-
-    def __init__(self) -> None:
-        self._thread = threading.get_ident()
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if fullname in AVOIDABLE and threading.get_ident() == self._thread:
-            raise ModuleNotFoundError(f"{fullname} is left out here", name=fullname)
-        return None
 
 
 def lightgbm_library() -> Any:
@@ -43,11 +27,8 @@ def lightgbm_library() -> Any:
 def _imported() -> ModuleType:
     if _LIBRARY in sys.modules:
         return sys.modules[_LIBRARY]
-    refusal = _Refusal()
-    sys.meta_path.insert(0, refusal)
     try:
-        return importlib.import_module(_LIBRARY)
+        return without_avoidable(lambda: importlib.import_module(_LIBRARY))
     finally:
-        sys.meta_path.remove(refusal)
         for name in [name for name in sys.modules if name.partition(".")[0] == _LIBRARY]:
             del sys.modules[name]

@@ -18,7 +18,7 @@ import polars as pl
 
 from ml_platform.models.encoding import RowEncoder, encode
 from ml_platform.models.lbfgs import minimised
-from ml_platform.models.protocol import FitReport, Model, Signature, ranked
+from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.training_data import TrainingData, learn_classes, learn_levels, numeric_labels
 from ml_platform.spec.tasks import Task
 
@@ -41,7 +41,7 @@ class Number:
 
     def of_many(self, values: Array) -> list[Array]:
         """What each value adds to each score; NaN and infinity are missing."""
-        present, scaled = np.isfinite(values), _standardised(values, self.centre, self.scale)
+        present, scaled = np.isfinite(values), standardised(values, self.centre, self.scale)
         return [np.where(present, scaled * w, m) for w, m in zip(self.weights, self.missing, strict=True)]
 
     def of_one(self, value: float) -> list[float]:
@@ -127,11 +127,12 @@ class LinearModel:
 class LinearTrainer:
     """Fits `Linear(…)` by L-BFGS (Nocedal & Wright 2006, 7.2). The validation part is not used."""
 
-    model: ClassVar[type[Model]] = LinearModel
-    variants: ClassVar[tuple[type[Model], ...]] = ()
-    avoidable: ClassVar[tuple[str, ...]] = ()
+    models: tuple[type[Model], ...] = (LinearModel,)
 
-    def code_version(self, task: Task) -> int:
+    def libraries(self, declared: "Linear") -> tuple[str, ...]:
+        return LinearModel.libraries
+
+    def code_version(self, declared: "Linear", task: Task) -> TrainerVersion:
         return 1
 
     def config(self, declared: "Linear", task: Task) -> dict[str, Any]:
@@ -149,8 +150,8 @@ class LinearTrainer:
         labels = numeric_labels(train["_label"], signature.classes)
         design = _Design(_columns(train, signature), signature)
         del train
-        centre, scale = _spread(labels) if data.task == "regression" else (0.0, 1.0)
-        labels = _standardised(labels, centre, scale)
+        centre, scale = spread(labels) if data.task == "regression" else (0.0, 1.0)
+        labels = standardised(labels, centre, scale)
         scores, count, l2 = max(1, len(signature.classes)), len(labels), config["parameters"]["l2"]
         curvature = 1.0 if data.task == "regression" else 0.25  # of the loss by its margin, at most
         penalty = np.array([0.0, *[l2 / count] * design.width])
@@ -185,8 +186,8 @@ class _Design:
                 self.texts[name] = (np.where(np.isnan(values), size, values).astype(np.intp), size)
                 continue
             present, start = np.isfinite(values), len(numbers)
-            self.spreads[name] = _spread(values[present])
-            numbers.append(np.where(present, _standardised(values, *self.spreads[name]), 0.0))
+            self.spreads[name] = spread(values[present])
+            numbers.append(np.where(present, standardised(values, *self.spreads[name]), 0.0))
             if present.any() and not present.all():
                 numbers.append((~present).astype(np.float64))
             self.slices[name] = slice(start, len(numbers))
@@ -238,7 +239,7 @@ def _columns(frame: pl.DataFrame, signature: Signature) -> list[Array]:
     return [column.cast(pl.Float64).fill_null(np.nan).to_numpy() for column in encoded]
 
 
-def _spread(values: Array) -> tuple[float, float]:
+def spread(values: Array) -> tuple[float, float]:
     """Mean and standard deviation; a constant has the deviation 1, as none at all has with the mean 0."""
     if not len(values) or values.min() == values.max():
         return (float(values[0]) if len(values) else 0.0), 1.0
@@ -248,7 +249,8 @@ def _spread(values: Array) -> tuple[float, float]:
     return largest * mean, largest * float(np.sqrt(np.mean((shares - mean) ** 2))) or 1.0
 
 
-def _standardised(values: Array, centre: float, scale: float) -> Array:
+def standardised(values: Array, centre: float | Array, scale: float | Array) -> Array:
+    """`(values - centre) / scale`, at most FARTHEST away from 0."""
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(np.clip((values - centre) / scale, -FARTHEST, FARTHEST))
 

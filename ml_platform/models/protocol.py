@@ -81,6 +81,9 @@ class Model(Protocol):
         """What `to_bytes` wrote."""
 
 
+TrainerVersion = int | list[Any]  # of a trainer that is made of trainers: its own, then theirs
+
+
 @runtime_checkable
 class Contributing(Protocol):
     """What a model may offer besides: how much each column moved a prediction."""
@@ -94,25 +97,24 @@ class Contributing(Protocol):
 
 
 class Trainer(Protocol):
-    """Fits the models of one library.
+    """Fits the models of one library, or one of other trainers' models."""
 
-    model:        the class of what it fits.
-    variants:     further classes that it fits where the data need it, each with a format of its own.
-    avoidable:    modules that the library imports when it can and that are never used here.
-    """
+    @property
+    def models(self) -> tuple[type[Model], ...]:
+        """The classes of what it fits that are its own, each with a format of its own."""
 
-    model: ClassVar[type[Model]]
-    variants: ClassVar[tuple[type[Model], ...]]
-    avoidable: ClassVar[tuple[str, ...]]
+    def libraries(self, declared: Any) -> tuple[str, ...]:
+        """Distributions whose version may change what it fits: part of a candidate's content key (S31)."""
 
-    def code_version(self, task: Task) -> int:
+    def code_version(self, declared: Any, task: Task) -> TrainerVersion:
         """Of how it fits; part of a candidate's content key (S31). Raise it to train anew."""
 
     def config(self, declared: Any, task: Task) -> dict[str, Any]:
         """All that `fit` needs besides data, as JSON values, of the declared word (`LightGBM(…)`).
 
-        It is stored in the bundle, so that a version can be made again. `parameters` among them are
-        for people. Raises TrainingError for what the library does not know or the task forbids.
+        It is stored in the bundle, so that a version can be made again. `parameters` among them are for people, and
+        `trainer` is the word where the model's format does not tell it. Raises TrainingError for what the library does
+        not know or the task forbids.
         """
 
     def uses_validation(self, declared: Any) -> bool:

@@ -6,22 +6,32 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ml_platform.errors import BlobError
 from ml_platform.models.protocol import Model, Trainer
-from ml_platform.spec.trainers import TRAINERS
+from ml_platform.spec.trainers import PLAIN, TRAINERS
 
 if TYPE_CHECKING:
-    from ml_platform.spec.training import DeclaredTrainer
+    from ml_platform.spec.composed_trainers import DeclaredTrainer
 
 FIRST_FORMAT = "lightgbm-text"  # of every version that was trained before formats were recorded
 
 
 def trainer_of(declared: "DeclaredTrainer") -> Trainer:
     """The implementation of a declared trainer, such as `LightGBM(…)`."""
-    return _load(TRAINERS[type(declared).__name__])
+    return trainer_named(type(declared).__name__)
 
 
-def trainer_of_format(name: str) -> Trainer:
-    """The trainer whose models have that format. Raises BlobError for a format that this version does not know."""
-    return _of_format(name)[0]
+def trainer_named(word: str) -> Trainer:
+    """The implementation of the word of that name, such as "LightGBM"."""
+    return _load(TRAINERS[word])
+
+
+def trainer_that_fitted(model_format: str, config: Mapping[str, Any]) -> Trainer:
+    """The trainer of a version, by its model's format and the configuration that it was fitted with.
+
+    Raises BlobError for a format that this version does not know.
+    """
+    if word := config.get("trainer"):
+        return trainer_named(word)
+    return _of_format(model_format)[0]
 
 
 def model_of_format(name: str) -> type[Model]:
@@ -30,9 +40,7 @@ def model_of_format(name: str) -> type[Model]:
 
 
 def _of_format(name: str) -> tuple[Trainer, type[Model]]:
-    by_format = {
-        model.format: (trainer, model) for trainer in trainers() for model in (trainer.model, *trainer.variants)
-    }
+    by_format = {model.format: (trainer, model) for trainer in trainers() for model in trainer.models}
     if name not in by_format:
         raise BlobError(
             f"The model format {name!r} is unknown; this version reads {', '.join(sorted(by_format))}.",
@@ -44,6 +52,11 @@ def _of_format(name: str) -> tuple[Trainer, type[Model]]:
 def trainers() -> Iterator[Trainer]:
     """Every trainer, in the order of `ml_platform.spec.trainers.TRAINERS`."""
     return (_load(module) for module in TRAINERS.values())
+
+
+def plain_models() -> Iterator[type[Model]]:
+    """Every class of models that is of one library."""
+    return (model for word in PLAIN for model in trainer_named(word).models)
 
 
 def recorded_format(metrics: Mapping[str, Any]) -> str:

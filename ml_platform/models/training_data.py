@@ -1,7 +1,8 @@
 """A stored training set as a trainer sees it: its parts, categories and labels."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ml_platform.spec.tasks import Task
 
 IN_MEMORY = 16_000_000  # values of a training set: the rows of a larger one are read in chunks
 CHUNK = 100_000  # rows of the file
+_INDEX = "__row"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class Rows:
 class TrainingData:
     """The training set at `path` (Parquet with `_label` and `_part`) and the model's columns, name → polars type.
 
-    `rows` reads a training set of more than `in_memory` values in chunks of `chunk` rows.
+    `rows` reads a training set of more than `in_memory` values in chunks of `chunk` rows. Of the validation part only
+    rows of the file in `validation` count (start, end; None: all).
     """
 
     path: Path
@@ -44,18 +47,26 @@ class TrainingData:
     columns: Mapping[str, str]
     in_memory: int = IN_MEMORY
     chunk: int = CHUNK
+    validation: tuple[int, int] | None = None
 
     def part(self, name: str) -> pl.DataFrame:
         """The model's columns and `_label` of one part: train, validation or holdout."""
-        return part(self.path, name, [*self.columns, "_label"])
+        stored, wanted = self._where(name)
+        return stored.filter(wanted).select(*self.columns, "_label").collect(engine="streaming")
+
+    def halves(self) -> tuple["TrainingData", "TrainingData"]:
+        """The training set with the earlier half of its validation part, and with the later half."""
+        stored = pl.scan_parquet(self.path, row_index_name=_INDEX)
+        rows = stored.filter(pl.col("_part") == "validation").select(_INDEX).collect(engine="streaming")[_INDEX]
+        middle = int(rows[len(rows) // 2]) if len(rows) else 0
+        return replace(self, validation=(0, middle)), replace(self, validation=(middle, sys.maxsize))
 
     def rows(self, name: str, classes: Sequence[str] = ()) -> Rows:
         """The rows of one part whose label is one of `classes` (empty: all).
 
         They come in chunks where the training set has more than `in_memory` values.
         """
-        stored = pl.scan_parquet(self.path)
-        wanted = pl.col("_part") == name
+        stored, wanted = self._where(name)
         if classes:
             wanted &= pl.col("_label").is_in(list(classes))
 
@@ -69,6 +80,15 @@ class TrainingData:
         is_wanted = stored.select(wanted).collect(engine="streaming").to_series()
         spans = [(int(is_wanted.slice(at, self.chunk).sum()), at) for at in range(0, total, self.chunk)]
         return Rows(chosen(stored), [(count, chosen(stored.slice(at, self.chunk))) for count, at in spans if count])
+
+    def _where(self, name: str) -> tuple[pl.LazyFrame, pl.Expr]:
+        """The stored rows, and which of them are in the part."""
+        wanted = pl.col("_part") == name
+        if name != "validation" or self.validation is None:
+            return pl.scan_parquet(self.path), wanted
+        start, end = self.validation
+        inside = (pl.col(_INDEX) >= start) & (pl.col(_INDEX) < end)
+        return pl.scan_parquet(self.path, row_index_name=_INDEX), wanted & inside
 
 
 def part(path: Path, name: str, columns: Sequence[str]) -> pl.DataFrame:

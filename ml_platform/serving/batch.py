@@ -61,7 +61,7 @@ def answers(frame: pl.DataFrame, predictor: Predictor) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "score": scores.max(axis=1) if several else scores,
-            "scores": scores.tolist() if several else [None] * len(scores),
+            "scores": scores.tolist() if several else pl.repeat(None, len(scores), dtype=SCHEMA["scores"], eager=True),
             "class": decided(predictor, scores),
         },
         schema={name: SCHEMA[name] for name in ("score", "scores", "class")},
@@ -90,6 +90,6 @@ def decided(predictor: Predictor, scores: npt.ArrayLike) -> list[str | None]:
     values = np.asarray(scores, np.float64)
     if predictor.task == "regression":
         return [None] * len(values)
-    classes = decisions(predictor.task, values, predictor.classes)
+    classes = decisions(predictor.task, values, predictor.classes).tolist()
     text = {one: str(one).lower() if predictor.task == "binary" else str(one) for one in set(classes)}
     return [text[one] for one in classes]

@@ -4,7 +4,6 @@ A version is a range of the cursor, `after < cursor <= upto`, and its path says 
 record are the only state of the cursor. Ranges follow each other without a gap.
 """
 
-import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from ml_platform.escaping import markdown_code
 from ml_platform.lake.storable import storable
 from ml_platform.settings import Settings
 from ml_platform.sources.chunks import bounded
+from ml_platform.sources.row_digest import digest_of
 from ml_platform.sources.source import Available, Reading, RowSink, Source, Stamp
 from ml_platform.sources.sql_connection import connected
 from ml_platform.spec.sources import Sql
@@ -73,7 +73,7 @@ class SqlSource(Source):
         except SourceUnavailable as failure:
             self._failed = failure
             raise
-        digest = _digest(frame)
+        digest = digest_of([frame])
         rows.begin(digest)
         try:
             for part in bounded([frame]):
@@ -255,11 +255,3 @@ def _as(family: type, value: Any) -> Any:
         return Decimal(value) if family is Decimal else family.fromisoformat(value)  # type: ignore[attr-defined]  # a time
     except (TypeError, ValueError, ArithmeticError):
         return None
-
-
-def _digest(rows: pl.DataFrame) -> str:
-    """The SHA-256 of column names and rows, in hex."""
-    plain = rows.with_columns(pl.col(pl.Binary).bin.encode("hex"), pl.col(pl.Decimal).cast(pl.String))
-    digest = hashlib.sha256(json.dumps(rows.columns).encode())
-    digest.update(plain.write_ndjson().encode())
-    return digest.hexdigest()

@@ -10,6 +10,7 @@ from ml_platform.naming import RESERVED, check_identifier
 from ml_platform.spec import checking
 from ml_platform.spec.column_names import folded
 from ml_platform.spec.column_types import for_model
+from ml_platform.spec.composed_trainers import DeclaredTrainer
 from ml_platform.spec.examples import Examples, Label
 from ml_platform.spec.expression_types import type_of
 from ml_platform.spec.expressions import columns_read, to_portable
@@ -19,7 +20,7 @@ from ml_platform.spec.monitoring import Drift
 from ml_platform.spec.partitions import WHOLE, Daily, Hourly, Monthly, Partitions, Weekly
 from ml_platform.spec.tables import Table
 from ml_platform.spec.tasks import Task
-from ml_platform.spec.training import DeclaredTrainer, Retrain, Split
+from ml_platform.spec.training import Retrain, Split
 from ml_platform.spec.vocabulary import Several, word
 
 _HEADLINES: dict[Task, str] = {"binary": "roc_auc", "multiclass": "macro_f1", "regression": "rmse"}
@@ -37,7 +38,8 @@ class ModelPipeline:
         tables: The tables that it reads.
         examples: What is predicted.
         features: What is computed for each example, besides its inputs.
-        trainer: `LightGBM(…)` or `Linear(…)`.
+        trainer: `LightGBM(…)`, `XGBoost(…)`, `Linear(…)` or `ScikitLearn(…)`, `Choose([…])` of
+            several, or `Calibrated(…)` of any.
         gates: The rules that a candidate must pass. Leakage, Parity and Reproduction are always judged.
         split: The training, validation and holdout parts.
         retrain: When to train again.
@@ -92,6 +94,7 @@ class ModelPipeline:
         checking.check_tables(self, where)
         checking.check_examples(self, f"{where}.examples")
         _ = self.feature_schema  # checks every feature
+        self.trainer.check(self.task, f"{where}.trainer")
         checking.check_gates(self, where)
         checking.check_retrain(self, where)
 

@@ -6,11 +6,12 @@ from dataclasses import field
 from ml_platform.errors import DeclarationError
 from ml_platform.escaping import markdown_code
 from ml_platform.spec.declared_files import DeclaredFiles
+from ml_platform.spec.frames_source import Frames
 from ml_platform.spec.patterns import matches
 from ml_platform.spec.sql_source import Sql
 from ml_platform.spec.vocabulary import word
 
-__all__ = ["SOURCES", "AnySource", "Files", "Objects", "Sql"]
+__all__ = ["SOURCES", "AnySource", "Files", "Frames", "Objects", "Sql"]
 
 
 @word
@@ -169,5 +170,6 @@ class Objects(DeclaredFiles):
         return f"no object of `{self.address}{self.pattern}` is there"
 
 
-AnySource = Files | Objects | Sql
-SOURCES: dict[type, str] = {Files: "files", Objects: "objects", Sql: "sql"}  # word → its module in `sources`
+AnySource = Files | Frames | Objects | Sql
+# word → its module in `ml_platform.sources`
+SOURCES: dict[type, str] = {Files: "files", Frames: "frames", Objects: "objects", Sql: "sql"}

@@ -1,3 +1,4 @@
-"""Which module implements a declared trainer."""
+"""Which module of `ml_platform.models` implements a declared trainer, by the name of its word."""
 
-TRAINERS = {"LightGBM": "lightgbm", "Linear": "linear"}  # the name of a word → its module in `ml_platform.models`
+PLAIN = {"LightGBM": "lightgbm", "XGBoost": "xgboost", "Linear": "linear", "ScikitLearn": "sklearn"}
+TRAINERS = {**PLAIN, "Choose": "choose", "Calibrated": "calibrated"}

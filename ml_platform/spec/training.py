@@ -5,12 +5,13 @@ from typing import Any
 from pydantic import Field
 
 from ml_platform.errors import DeclarationError
+from ml_platform.spec.declared_trainer import TrainerWord
 from ml_platform.spec.durations import microseconds, shortest
 from ml_platform.spec.vocabulary import word
 
 
 @word
-class LightGBM:
+class LightGBM(TrainerWord):
     """Gradient-boosted trees.
 
     Args:
@@ -39,7 +40,36 @@ class LightGBM:
 
 
 @word
-class Linear:
+class XGBoost(TrainerWord):
+    """Gradient-boosted trees of XGBoost, which sees numbers as float32. It is installed by `ml_platform[xgboost]`.
+
+    Args:
+        max_depth: Of a tree; 1 to 30.
+        learning_rate: Above 0, at most 1.
+        rounds: The number of boosting rounds, at most 100,000. Each adds a tree, or one a class.
+        min_child_weight: The least sum of second derivatives in a leaf; 0 or more.
+        early_stopping: Stop after so many rounds without gain on the validation part; None: never.
+        seed: Of everything that is drawn at random; 0 or more.
+        extra: Further parameters by XGBoost's names. An unknown one is refused.
+
+    Raises:
+        DeclarationError: For a value out of range.
+
+    >>> XGBoost(rounds=300, extra={"subsample": 0.8}).max_depth
+    6
+    """
+
+    max_depth: int = Field(default=6, ge=1, le=30)
+    learning_rate: float = Field(default=0.3, gt=0, le=1)
+    rounds: int = Field(default=100, ge=1, le=100_000)
+    min_child_weight: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    early_stopping: int | None = Field(default=None, ge=1)
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    extra: dict[str, Any] = Field(default_factory=dict)
+
+
+@word
+class Linear(TrainerWord):
     """A regularised linear model: logistic for a Boolean label, multinomial for text, least squares for a number.
 
     Numbers are standardised and texts are one-hot encoded, by the training part.
@@ -56,9 +86,6 @@ class Linear:
     """
 
     l2: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-
-
-DeclaredTrainer = LightGBM | Linear
 
 
 @word

@@ -43,6 +43,7 @@ _WORDS = {
 def word(cls: type[T]) -> type[T]:
     """Decorate a class as a declaration word: arguments by position or name, types checked, unknown names refused.
 
+    A word with a class variable `others` takes further arguments by name, and keeps them in the field of that name.
     Compare two words by their canonical form, not by `==`: they may contain expressions.
 
     Raises:
@@ -57,9 +58,14 @@ def word(cls: type[T]) -> type[T]:
     config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
     checked: Any = dataclass(frozen=True, eq=False, config=config)(cls)
     validated = checked.__init__
+    own, others = inspect.signature(cls).parameters, getattr(cls, "others", None)
 
     @wraps(validated)
     def __init__(self: T, *arguments: Any, **named: Any) -> None:
+        if others is not None:
+            named = {name: value for name, value in named.items() if name in own} | {
+                others: {**named.get(others, {}), **{name: named[name] for name in named if name not in own}}
+            }
         try:
             validated(self, *arguments, **named)
         except ValidationError as error:

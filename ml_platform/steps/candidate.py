@@ -42,7 +42,7 @@ class CandidateStep(Step):
     advice = "a feature that dominates all others is suspect: it may leak the label."
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
-        return trainer_of(pipeline.trainer).model.libraries
+        return trainer_of(pipeline.trainer).libraries(pipeline.trainer)
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "training_set")
@@ -58,7 +58,7 @@ class CandidateStep(Step):
             fitting.declaration(pipeline),
             FeatureDefinition.of(pipeline).key,
             stored.digest,
-            libraries(*trainer_of(pipeline.trainer).model.libraries, "polars", "pyarrow"),
+            libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer), "polars", "pyarrow"),
             by_content=reads,
         )
 

@@ -10,7 +10,7 @@ from ml_platform.lake.recipes import Recipe, recipe
 from ml_platform.lake.transaction import Author, write
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
-from ml_platform.models.registry import recorded_format, trainer_of, trainer_of_format
+from ml_platform.models.registry import model_of_format, recorded_format, trainer_of
 from ml_platform.naming import quoted
 from ml_platform.plots.holdout import histogram
 from ml_platform.plots.markdown import ROWS
@@ -62,7 +62,7 @@ class PredictionsStep(Step):
     advice = "an empty partition had no champion yet. Train and promote one first."
 
     def badges(self, pipeline: ModelPipeline) -> tuple[str, ...]:
-        return trainer_of(pipeline.trainer).model.libraries
+        return trainer_of(pipeline.trainer).libraries(pipeline.trainer)
 
     def upstream(self, pipeline: ModelPipeline) -> tuple[Asset, ...]:
         return own(pipeline, "features")
@@ -88,8 +88,10 @@ class PredictionsStep(Step):
         bundle = version.bundle if version else None
         reads = reading.own(ws, pipeline, "features", [partition])
         scorer = [reading.version(version)] if version else []
-        trainer = trainer_of_format(recorded_format(version.metrics)) if version else trainer_of(pipeline.trainer)
-        used = libraries(*trainer.model.libraries)
+        if version:
+            used = libraries(*model_of_format(recorded_format(version.metrics)).libraries)
+        else:
+            used = libraries(*trainer_of(pipeline.trainer).libraries(pipeline.trainer))
         return recipe("predictions", CODE_VERSION, champion, bundle, reads, used, by_content=scorer)
 
     def make(self, ws: Workspace, pipeline: ModelPipeline, partition: str, author: Author) -> Outcome:

@@ -30,7 +30,7 @@ class Trained:
 
 def declaration(pipeline: ModelPipeline) -> tuple[Any, ...]:
     """The parts of the declaration that a candidate depends on besides its training set, for its content key."""
-    code_version = trainer_of(pipeline.trainer).code_version(pipeline.task)
+    code_version = trainer_of(pipeline.trainer).code_version(pipeline.trainer, pipeline.task)
     return (code_version, pipeline.trainer, list(pipeline.model_columns))
 
 

@@ -7,7 +7,6 @@ Neither polars nor LightGBM is used before the fork, because their threads do no
 
 import json
 import os
-import sys
 import tempfile
 import traceback
 from dataclasses import asdict
@@ -17,8 +16,6 @@ from typing import Any
 from ml_platform.child_process import answer_questions, last_line_of
 from ml_platform.errors import PlatformError
 from ml_platform.lake.blobs import Blobs
-from ml_platform.models.bundle import load
-from ml_platform.models.registry import trainer_of_format
 from ml_platform.settings import Settings
 from ml_platform.training.reproduction import reproduce_here
 
@@ -62,8 +59,6 @@ def _reproduced(folder: str, training_set: str, bundle: str) -> dict[str, Any]:
     blobs = Blobs(settings)
     blobs.folder = Path(folder)
     try:
-        for name in trainer_of_format(load(blobs, bundle).model_format).avoidable:
-            sys.modules[name] = None  # type: ignore[assignment]  # the documented way to make an import fail
         return asdict(reproduce_here(blobs, training_set, bundle, threads=settings.threads))
     except PlatformError as error:
         return {"refused": str(error), "kind": type(error).__name__}
@@ -71,6 +66,8 @@ def _reproduced(folder: str, training_set: str, bundle: str) -> dict[str, Any]:
 
 def main() -> None:
     """Fork an answer to each question until there are no more."""
+    import ml_platform.models.bundle
+    import ml_platform.models.registry
     import ml_platform.models.training_data
     import ml_platform.training.environment
     import ml_platform.training.training_plan  # noqa: F401  # imported before the forks, which need them

@@ -61,7 +61,7 @@ def reproduce(blobs: Blobs, training_set: str, bundle: str, cancellation: Cancel
 def reproduce_here(blobs: Blobs, training_set: str, bundle: str, *, threads: int = 0) -> Reproduction:
     """The same in this process. `threads` 0 means all cores; the bytes do not depend on it."""
     from ml_platform.models.bundle import load
-    from ml_platform.models.registry import trainer_of_format
+    from ml_platform.models.registry import trainer_that_fitted
     from ml_platform.models.training_data import TrainingData
     from ml_platform.training.environment import differences, environment
     from ml_platform.training.training_plan import Plan
@@ -74,7 +74,7 @@ def reproduce_here(blobs: Blobs, training_set: str, bundle: str, *, threads: int
         )
     plan = Plan.from_json(stored.training)
     data = TrainingData(blobs.get(training_set), plan.task, plan.columns)
-    model = trainer_of_format(stored.model_format).fit(data, plan.config, threads=threads)
+    model = trainer_that_fitted(stored.model_format, plan.config).fit(data, plan.config, threads=threads)
     first = _first_difference(stored, model)
     moved = differences(stored.versions, environment(model.libraries))
     detail = first or "The same bytes."
@@ -92,6 +92,8 @@ def _first_difference(stored: "Bundle", model: "Model") -> str:
         return f"The categories of {', '.join(names)} differ."
     if then.classes != now.classes:
         return f"The classes were {list(then.classes)} and are {list(now.classes)}."
+    if stored.model_format != model.format:
+        return f"The model was a {stored.model_format} model and is a {model.format} model."
     if stored.model == model.to_bytes():
         return ""
     pairs = zip_longest(stored.model.splitlines(), model.to_bytes().splitlines(), fillvalue=b"(end)")

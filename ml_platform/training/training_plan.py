@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ml_platform.errors import TrainingError
+from ml_platform.models.protocol import TrainerVersion
 from ml_platform.models.registry import trainer_of
 from ml_platform.spec.pipeline import ModelPipeline
 from ml_platform.spec.tasks import Task
@@ -25,7 +26,7 @@ class Plan:
     config: dict[str, Any]
     training_set: str
     decided_at: str
-    code_version: int
+    code_version: TrainerVersion
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, the trainer's beside the others; the columns as pairs, because objects are sorted by name."""
@@ -56,5 +57,5 @@ def plan(pipeline: ModelPipeline, training_set: TrainingSet) -> Plan:
         trainer.config(pipeline.trainer, pipeline.task),
         training_set.digest,
         training_set.decided_at.isoformat(),
-        trainer.code_version(pipeline.task),
+        trainer.code_version(pipeline.trainer, pipeline.task),
     )

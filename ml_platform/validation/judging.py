@@ -6,6 +6,7 @@ Rows are judged as if they were the whole file; `_rule`, `_reason` and `_raw` sa
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import dataframely as dy
@@ -88,6 +89,8 @@ def row_hash(frame: pl.DataFrame, columns: Collection[str]) -> pl.Series:
 
 def _refuse(frame: pl.DataFrame, where: pl.Series, rule: str, why: pl.Expr) -> pl.DataFrame:
     """Mark rows; the first rule names the row, every reason is told."""
+    if not where.any():
+        return frame
     joined = pl.when(pl.col(REASON).is_null()).then(why).otherwise(pl.concat_str(REASON, why, separator="; "))
     mark = pl.lit(where)
     return frame.with_columns(
@@ -142,8 +145,7 @@ def _refuse_by_contract(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
     """What the dataframely contract says about the rows that could be read."""
     types = table.columns
     judged = frame.filter(RULE_HOLDS)
-    numbered: Any = type("Numbered", (table.contract,), {"platform_row_number": dy.Int64(alias=ROW)})
-    _, failure = numbered.filter(judged.select(*types, ROW), cast=False)
+    _, failure = _numbered(table.contract).filter(judged.select(*types, ROW), cast=False)
     counts = failure.counts()
     if not counts:
         return frame
@@ -155,6 +157,12 @@ def _refuse_by_contract(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
         joined = frame.select(ROW).join(broken, on=ROW, how="left", maintain_order="left")["why"]
         frame = _refuse(frame, joined.is_not_null(), rule, pl.lit(joined))
     return frame
+
+
+@lru_cache(128)
+def _numbered(contract: Any) -> Any:
+    """A contract whose rows have `_row`."""
+    return type("Numbered", (contract,), {"platform_row_number": dy.Int64(alias=ROW)})
 
 
 def _sliced(frame: pl.DataFrame, table: Table, partitions: Partitions | None) -> pl.DataFrame:

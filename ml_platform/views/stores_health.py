@@ -11,7 +11,7 @@ from ml_platform.lake.blobs import Blobs, file_hash, stored
 from ml_platform.lake.connection import Lake
 from ml_platform.lake.data_files import damaged, unusable
 from ml_platform.lake.lost_catalog import RESTORE, catalog_file, is_missing
-from ml_platform.models.registry import recorded_format, trainer_of_format
+from ml_platform.models.registry import model_of_format, recorded_format
 from ml_platform.naming import counted, listed
 from ml_platform.runtime.retention import stored_outputs
 from ml_platform.settings import Settings
@@ -154,7 +154,7 @@ def changed_libraries(state: State, pipelines: Sequence[ModelPipeline]) -> Itera
     if not newest:
         return
     last = max(newest, key=lambda version: version.created_at)
-    libraries = trainer_of_format(recorded_format(last.metrics)).model.libraries
+    libraries = model_of_format(recorded_format(last.metrics)).libraries
     now = environment(libraries)
     moved = differences(last.environment, now)
     if moved:

@@ -216,7 +216,7 @@ def test_a_refused_number_is_quoted_as_the_file_writes_it(tmp_path: Path) -> Non
     ]
 
 
-@settings(max_examples=tries(25), deadline=None)
+@settings(max_examples=tries(25, share=8), deadline=None)
 @given(st.dictionaries(NAME.map(lambda name: f"{name}?"), COLUMN, min_size=1, max_size=5))
 def test_whatever_the_columns_hold_and_are_called_the_draft_takes_its_own_rows(
     columns: dict[str, tuple[list[str], str | None, object]],

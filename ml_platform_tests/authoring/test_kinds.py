@@ -29,7 +29,7 @@ def test_only_numbers_without_decimals_are_integers(text: str, kind: str) -> Non
     assert _read(text, semicolons=True).kind == kind
 
 
-@settings(deadline=None, max_examples=tries(30))
+@settings(deadline=None, max_examples=tries(30, share=10))
 @given(st.lists(st.floats(-1e9, 1e9).map(lambda x: round(x, 2)), min_size=1))
 @example([0.0])
 def test_decimal_commas_are_read_back(numbers: list[float]) -> None:
@@ -39,7 +39,7 @@ def test_decimal_commas_are_read_back(numbers: list[float]) -> None:
     assert converted(texts, "number", reading.style).to_list() == numbers
 
 
-@settings(deadline=None, max_examples=tries(30))
+@settings(deadline=None, max_examples=tries(30, share=10))
 @given(
     st.lists(st.floats(-1e9, 1e9).map(lambda x: round(x, 2)), min_size=1),
     st.sampled_from(
@@ -54,7 +54,7 @@ def test_signs_and_marks_between_thousands_are_taken_off(numbers: list[float], f
     assert converted(texts, "number", reading.style).to_list() == [round(number, places) for number in numbers]
 
 
-@settings(deadline=None, max_examples=tries(30))
+@settings(deadline=None, max_examples=tries(30, share=10))
 @given(st.lists(DAYS, min_size=1), st.sampled_from(["%d.%m.%Y", "%Y/%m/%d"]))
 def test_dates_are_read_back(days: list[date], form: str) -> None:
     texts = pl.Series([f"{day:{form}}" for day in days])
@@ -63,7 +63,7 @@ def test_dates_are_read_back(days: list[date], form: str) -> None:
     assert converted(texts, "date", reading.style).to_list() == days
 
 
-@settings(deadline=None, max_examples=tries(30))
+@settings(deadline=None, max_examples=tries(30, share=10))
 @given(st.lists(st.tuples(DAYS, st.sampled_from(["%d.%m.%Y", "%Y/%m/%d", "%d %B %Y", "%Y-%m-%d"])), min_size=1))
 def test_dates_in_several_forms_are_read_back(written: list[tuple[date, str]]) -> None:
     texts = pl.Series([f"{day:{form}}" for day, form in written])
@@ -72,7 +72,7 @@ def test_dates_in_several_forms_are_read_back(written: list[tuple[date, str]]) -
     assert converted(texts, "date", reading.style).to_list() == [day for day, _ in written]
 
 
-@settings(deadline=None, max_examples=tries(30))
+@settings(deadline=None, max_examples=tries(30, share=10))
 @given(
     st.lists(st.datetimes(datetime(1990, 1, 2), datetime(2059, 1, 1)).map(lambda t: t.replace(tzinfo=UTC)), min_size=1),
     st.sampled_from([1, 10**3, 10**6, 10**9]),

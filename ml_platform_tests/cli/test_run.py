@@ -14,6 +14,8 @@ from ml_platform.cli.inspecting import show_months
 from ml_platform.orchestration import alive
 from ml_platform.orchestration.jobs import PIPELINE_TAG
 from ml_platform.settings import Settings
+from ml_platform.state import settled_plans
+from ml_platform.state.database import State
 from ml_platform_tests.cli.terminal import RunningCommand, invoke, invoke_json, start_command
 from ml_platform_tests.declarations import trips_and_churn, trips_waiting_at_a_fifo
 from ml_platform_tests.orchestration import home_openers
@@ -74,6 +76,16 @@ def test_a_run_waits_for_the_end_of_one_that_somebody_else_began_and_plans_anew(
     code, _, err = waiting.end()
     assert code == 0 and "nothing was launched" in err, err
     assert [run.run_id for run in _runs()] == [begun.run_id]
+
+
+@pytest.mark.parametrize(("through", "kept"), [("2024-01", None), ("2024-02", "2024-02")])
+def test_a_run_through_the_last_complete_partition_keeps_what_is_settled(
+    platform: Path, through: str, kept: str | None
+) -> None:
+    assert invoke("run", "trip_delay", "--through", through).exit_code == 0
+    with closing(State(Settings())) as state:
+        plan = settled_plans.last(state, "trip_delay")
+    assert (plan.through if plan else None) == kept
 
 
 def test_a_run_that_is_interrupted_prints_two_lines_is_canceled_and_its_rerun_goes_on(gate: Path) -> None:

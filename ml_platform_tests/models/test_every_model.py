@@ -18,9 +18,12 @@ from ml_platform.lake.connection import Lake
 from ml_platform.models.bundle import load
 from ml_platform.models.predictor import Predictor
 from ml_platform.models.protocol import Model
-from ml_platform.models.registry import trainer_of, trainer_of_format, trainers
+from ml_platform.models.registry import model_of_format, trainer_of, trainers
+from ml_platform.spec.canonical import libraries
+from ml_platform.spec.composed_trainers import Calibrated, Choose, DeclaredTrainer
+from ml_platform.spec.scikit_learn import ScikitLearn
 from ml_platform.spec.tasks import Task
-from ml_platform.spec.training import DeclaredTrainer
+from ml_platform.spec.training import LightGBM, Linear, XGBoost
 from ml_platform.training import fitting, training_set
 from ml_platform.training.reproduction import reproduce
 from ml_platform_tests.examples import tries
@@ -28,7 +31,22 @@ from ml_platform_tests.models import data
 from ml_platform_tests.models.data import COLUMNS, TASKS
 from ml_platform_tests.scenario import labelled_trips
 
-WORDS: list[DeclaredTrainer] = [word() for word in get_args(DeclaredTrainer)]
+Words = dict[Task, DeclaredTrainer]  # of one kind of model
+
+
+CASES: dict[str, Words] = {
+    **{word.__name__: dict.fromkeys(TASKS, word()) for word in (LightGBM, XGBoost, Linear)},
+    "ScikitLearn": {
+        "binary": ScikitLearn("sklearn.ensemble.HistGradientBoostingClassifier", max_iter=15),
+        "multiclass": ScikitLearn("sklearn.ensemble.RandomForestClassifier", n_estimators=10, min_samples_leaf=5),
+        "regression": ScikitLearn("sklearn.linear_model.Ridge"),
+    },
+    "composed": {
+        "binary": Calibrated(Choose([LightGBM(), XGBoost(early_stopping=5)])),
+        "multiclass": Choose([LightGBM(num_leaves=3), XGBoost(rounds=20)]),
+        "regression": Choose([LightGBM(rounds=20), Linear()]),
+    },
+}
 _LATER = """
 import json, sys
 from pathlib import Path
@@ -44,22 +62,22 @@ for folder in map(Path, sys.argv[1:]):
     scores = loaded.predict(pl.read_parquet(folder / "rows.parquet"))
     print(json.dumps([scores.tobytes().hex(), loaded.to_bytes() == stored, loaded.importance()]))
 """
-pytestmark = pytest.mark.parametrize("word", WORDS, ids=lambda word: type(word).__name__)
+pytestmark = pytest.mark.parametrize("word", CASES.values(), ids=CASES)
 every_task = pytest.mark.parametrize("task", TASKS)
 
 
-def fit(folder: Path, word: DeclaredTrainer, task: Task, frame: pl.DataFrame | None = None, threads: int = 1) -> Model:
-    trainer = trainer_of(word)
-    return trainer.fit(data.stored(folder, task, frame), trainer.config(word, task), threads=threads)
+def fit(folder: Path, word: Words, task: Task, frame: pl.DataFrame | None = None, threads: int = 1) -> Model:
+    trainer = trainer_of(word[task])
+    return trainer.fit(data.stored(folder, task, frame), trainer.config(word[task], task), threads=threads)
 
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Models of `data.rows`, each fitted once."""
-    models: dict[tuple[str, str], Model] = {}
+    models: dict[tuple[int, str], Model] = {}
 
-    def of(word: DeclaredTrainer, task: Task) -> Model:
-        name = (type(word).__name__, task)
+    def of(word: Words, task: Task) -> Model:
+        name = (id(word), task)
         if name not in models:
             models[name] = fit(tmp_path_factory.mktemp("fitted"), word, task)
         return models[name]
@@ -67,17 +85,22 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return of
 
 
-def test_a_format_names_one_trainer_and_its_libraries_are_installed(word: DeclaredTrainer) -> None:
-    trainer = trainer_of(word)
-    formats = [model.format for each in trainers() for model in (each.model, *each.variants)]
-    assert formats.count(trainer.model.format) == 1 and trainer_of_format(trainer.model.format) is trainer
-    assert "/" not in trainer.model.format and trainer.model.libraries
+def test_every_word_of_a_trainer_is_among_these(word: Words) -> None:
+    assert {type(each) for words in CASES.values() for each in words.values()} == set(get_args(DeclaredTrainer))
+
+
+def test_a_format_names_one_model_and_its_libraries_are_installed(word: Words) -> None:
+    formats = [model.format for each in trainers() for model in each.models]
+    for model in (model for declared in word.values() for model in trainer_of(declared).models):
+        assert formats.count(model.format) == 1 and model_of_format(model.format) is model
+        assert "/" not in model.format and model.libraries
+    assert all(libraries(*trainer_of(declared).libraries(declared)) for declared in word.values())
     with pytest.raises(BlobError, match="model format 'clay' is unknown"):
-        trainer_of_format("clay")
+        model_of_format("clay")
 
 
 @every_task
-def test_a_model_learns(word: DeclaredTrainer, task: Task, fitted: Any) -> None:
+def test_a_model_learns(word: Words, task: Task, fitted: Any) -> None:
     model, holdout = fitted(word, task), data.part(data.rows(task), "holdout")
     scores, labels = model.predict(holdout), holdout["_label"].to_numpy()
     if task == "multiclass":
@@ -92,9 +115,7 @@ def test_a_model_learns(word: DeclaredTrainer, task: Task, fitted: Any) -> None:
     assert model.report.parameters and json.loads(json.dumps(dict(model.report.parameters)))
 
 
-def test_another_process_reads_the_bytes_and_scores_to_the_same_bits(
-    word: DeclaredTrainer, fitted: Any, tmp_path: Path
-) -> None:
+def test_another_process_reads_the_bytes_and_scores_to_the_same_bits(word: Words, fitted: Any, tmp_path: Path) -> None:
     folders = [tmp_path / task for task in TASKS]
     for task, folder in zip(TASKS, folders, strict=True):
         model = fitted(word, task)
@@ -115,7 +136,7 @@ def test_another_process_reads_the_bytes_and_scores_to_the_same_bits(
 
 @every_task
 def test_the_same_training_gives_the_same_bytes_whatever_the_threads(
-    word: DeclaredTrainer, task: Task, fitted: Any, tmp_path: Path
+    word: Words, task: Task, fitted: Any, tmp_path: Path
 ) -> None:
     model = fitted(word, task)
     if model.reproducible:
@@ -144,7 +165,7 @@ _SCHEMA = {name: getattr(pl, dtype) for name, dtype in COLUMNS.items()}
 @given(rows=_ROWS)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=tries(50))
 def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(
-    word: DeclaredTrainer, task: Task, fitted: Any, rows: list[dict[str, Any]]
+    word: Words, task: Task, fitted: Any, rows: list[dict[str, Any]]
 ) -> None:
     model = fitted(word, task)
     frame = pl.DataFrame(rows, schema=_SCHEMA)
@@ -154,7 +175,7 @@ def test_one_row_scores_as_the_batch_does_bit_for_bit_s13(
 
 
 @every_task
-def test_many_rows_score_as_each_alone_and_none_as_none(word: DeclaredTrainer, task: Task, fitted: Any) -> None:
+def test_many_rows_score_as_each_alone_and_none_as_none(word: Words, task: Task, fitted: Any) -> None:
     model, frame = fitted(word, task), data.rows(task, seed=2)
     singles = np.array([model.predict_row(row) for row in frame.iter_rows(named=True)])
     for threads in (1, 2):
@@ -163,9 +184,7 @@ def test_many_rows_score_as_each_alone_and_none_as_none(word: DeclaredTrainer, t
 
 
 @every_task
-def test_a_missing_value_scores_and_so_does_a_category_that_train_lacks(
-    word: DeclaredTrainer, task: Task, fitted: Any
-) -> None:
+def test_a_missing_value_scores_and_so_does_a_category_that_train_lacks(word: Words, task: Task, fitted: Any) -> None:
     model = fitted(word, task)
     nothing = pl.DataFrame([dict.fromkeys(COLUMNS)], schema=_SCHEMA)
     assert np.isfinite(model.predict(nothing)).all()
@@ -178,7 +197,7 @@ def test_a_missing_value_scores_and_so_does_a_category_that_train_lacks(
 
 @every_task
 def test_importance_is_a_share_of_every_column_and_none_of_what_says_nothing(
-    word: DeclaredTrainer, task: Task, fitted: Any
+    word: Words, task: Task, fitted: Any
 ) -> None:
     shares = fitted(word, task).importance()
     assert set(shares) == set(COLUMNS) and sum(shares.values()) == pytest.approx(1)
@@ -188,9 +207,7 @@ def test_importance_is_a_share_of_every_column_and_none_of_what_says_nothing(
 
 
 @every_task
-def test_columns_that_say_nothing_train_and_have_no_importance(
-    word: DeclaredTrainer, task: Task, tmp_path: Path
-) -> None:
+def test_columns_that_say_nothing_train_and_have_no_importance(word: Words, task: Task, tmp_path: Path) -> None:
     constant = data.rows(task).with_columns(
         km=0.1, riders=7, rush=pl.lit(True), city=pl.lit("oslo"), same=pl.lit(1e308), empty=None, blank=None
     )
@@ -201,7 +218,7 @@ def test_columns_that_say_nothing_train_and_have_no_importance(
 
 
 @every_task
-def test_labels_that_are_all_the_same_are_refused(word: DeclaredTrainer, task: Task, tmp_path: Path) -> None:
+def test_labels_that_are_all_the_same_are_refused(word: Words, task: Task, tmp_path: Path) -> None:
     train = pl.col("_part") == "train"
     frame = data.rows(task)
     only = frame["_label"][0]
@@ -210,14 +227,14 @@ def test_labels_that_are_all_the_same_are_refused(word: DeclaredTrainer, task: T
 
 
 @pytest.mark.parametrize("bad", [None, float("nan"), float("inf"), float("-inf")])
-def test_labels_that_are_no_numbers_are_refused(word: DeclaredTrainer, bad: float | None, tmp_path: Path) -> None:
+def test_labels_that_are_no_numbers_are_refused(word: Words, bad: float | None, tmp_path: Path) -> None:
     frame = data.rows("regression").with_row_index("row")
     broken = frame.with_columns(_label=pl.when(pl.col("row") == 2).then(pl.lit(bad)).otherwise("_label"))
     with pytest.raises(TrainingError, match="null, NaN or infinite"):
         fit(tmp_path, word, "regression", broken)
 
 
-def test_columns_that_are_missing_or_of_another_type_are_refused_by_name(word: DeclaredTrainer, fitted: Any) -> None:
+def test_columns_that_are_missing_or_of_another_type_are_refused_by_name(word: Words, fitted: Any) -> None:
     model, frame = fitted(word, "binary"), data.rows("binary")
     row = frame.row(0, named=True)
     for wrong, name in ((frame.drop("km"), "km"), (frame.with_columns(city=1), "'city'")):
@@ -230,9 +247,9 @@ def test_columns_that_are_missing_or_of_another_type_are_refused_by_name(word: D
 
 @every_task
 def test_a_bundle_holds_the_model_and_a_fresh_process_makes_it_again_s16(
-    word: DeclaredTrainer, task: Task, lake: Lake, blobs: Blobs
+    word: Words, task: Task, lake: Lake, blobs: Blobs
 ) -> None:
-    pipeline = labelled_trips.pipeline(task, trainer=word)
+    pipeline = labelled_trips.pipeline(task, trainer=word[task])
     labelled_trips.fill(lake, pipeline, labelled_trips.rows())
     stored = training_set.build(
         lake,
@@ -244,7 +261,7 @@ def test_a_bundle_holds_the_model_and_a_fresh_process_makes_it_again_s16(
     )
     trained = fitting.make(blobs, pipeline, stored, "{}", threads=1)
     bundle = load(blobs, trained.digest)
-    assert (bundle.digest, bundle.model_format) == (trained.digest, trainer_of(word).model.format)
+    assert (bundle.digest, bundle.model_format) == (trained.digest, trained.record["format"])
     holdout = pl.read_parquet(blobs.path(stored.digest)).filter(pl.col("_part") == "holdout")
     assert Predictor(bundle).scores(holdout).tobytes() == Predictor(trained.bundle).scores(holdout).tobytes()
     again = reproduce(blobs, stored.digest, trained.digest)

@@ -11,11 +11,11 @@ from ml_platform import LightGBM, Linear
 from ml_platform.errors import TrainingError
 from ml_platform.lake.blobs import Blobs
 from ml_platform.models.bundle import Bundle, load, save
-from ml_platform.models.lightgbm_targets import Target, target_of
+from ml_platform.models.moved_targets import Target, target_of
 from ml_platform.models.predictor import Predictor
 from ml_platform.models.protocol import Contributing, Model
 from ml_platform.models.registry import trainer_of
-from ml_platform.spec.training import DeclaredTrainer
+from ml_platform.spec.composed_trainers import DeclaredTrainer
 from ml_platform.training.reproduction import reproduce_here
 from ml_platform_tests.models import data
 
@@ -75,7 +75,7 @@ def bundled(model: Model, folder: Path, blobs: Blobs, word: DeclaredTrainer, col
         "columns": [list(pair) for pair in columns.items()],
         "training_set": digest,
         "decided_at": "2024-01-01",
-        "code_version": trainer.code_version("regression"),
+        "code_version": trainer.code_version(word, "regression"),
         **trainer.config(word, "regression"),
     }
     versions = {"libraries": {}, "threads": 1}

@@ -2,7 +2,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,16 +12,16 @@ import pytest
 
 from ml_platform.errors import ReportError
 from ml_platform.escaping import page_policy, policy_of, printable
+from ml_platform.monitoring import report_worker
 from ml_platform.monitoring.evidently_report import DECISION, LABEL, PERFORMANCE, SCORE, _headed, shown_names
 from ml_platform.monitoring.report_worker import ReportWorker
 from ml_platform_tests.hostile_text import HOSTILE, RAN, Page, texts_of
 
 
-@pytest.fixture(scope="module")
-def worker() -> Iterator[ReportWorker]:
-    made = ReportWorker()
-    yield made
-    made.close()
+@pytest.fixture
+def worker() -> ReportWorker:
+    """The one of this process, which all tests share: Evidently takes seconds to load. It ends with the process."""
+    return report_worker.worker()
 
 
 def _frame(seed: int, rows: int = 300, task: str = "binary") -> pl.DataFrame:

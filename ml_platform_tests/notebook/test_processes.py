@@ -40,7 +40,7 @@ def _printed(program: str, folder: Path) -> str:
 
 
 def test_a_lake_opens_in_less_than_half_a_second(february: Path) -> None:
-    assert min(float(_printed(OPENS, february)) for _ in range(3)) < SECONDS
+    assert any(float(_printed(OPENS, february)) < SECONDS for _ in range(3))
 
 
 def test_reading_loads_neither_dagster_nor_pandas_nor_a_trainer(february: Path) -> None:

@@ -16,6 +16,7 @@ from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.events.keeping import EventKeeper
 from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.events.taking import EventTaker
+from ml_platform.serving.logged_predictions import LoggedPredictions
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.app import create_app
 from ml_platform.serving.rest.event_routes import EventRoutes
@@ -43,7 +44,8 @@ def schema(open_world: OpenWorld, february: Path, tmp_path: Path) -> Iterator[sc
             deploy_champion(world.ws, world.pipeline.name, store, None, keeper, keeper.taking)
         service = Service(world.ws.blobs, store, tmp_path / "log", 100_000_000, [world.pipeline.name])
         service.take_up_changes()
-        app = create_app(service, Access({}), started=lambda: None, filling_faults=dict, more=EventRoutes(events))
+        more = EventRoutes(events, LoggedPredictions(world.settings, tmp_path / "log"))
+        app = create_app(service, Access({}), started=lambda: None, filling_faults=dict, more=more)
         yield schemathesis.openapi.from_asgi("/openapi.json", app, headers=SENT)
 
 
@@ -61,7 +63,7 @@ def test_every_answer_is_described_and_none_is_a_fault_of_the_service(schema: sc
         for mode in schemathesis.GenerationMode if operation.method == "post" else valid:
 
             @given(case=operation.as_strategy(generation_mode=mode))
-            @settings(max_examples=tries(200), suppress_health_check=list(HealthCheck))
+            @settings(max_examples=tries(200, share=16), suppress_health_check=list(HealthCheck))
             def answers_as_described(case: Case[Any]) -> None:
                 case.call_and_validate(headers=SENT, excluded_checks=[positive_data_acceptance])
 

@@ -153,6 +153,22 @@ def test_a_kill_while_events_land_lands_them_once(
         assert len(list(world.stores.settings.landing.glob("_events/*/*"))) == 2
 
 
+def test_what_a_kill_left_of_a_file_is_written_over(events_lake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with copied(events_lake) as world:
+        world.take("readings", [reading(1, "s1", 1)])
+        with monkeypatch.context() as context:
+            context.setattr(Path, "unlink", Mock())  # nothing is tidied up after a kill
+            context.setattr(durable, "sync_file", Mock(side_effect=SystemExit))
+            with pytest.raises(SystemExit):
+                world.land_events()
+        folder = world.stores.settings.landing / "_events" / "readings"
+        (half,) = folder.iterdir()
+        assert half.name.endswith(".tmp")
+        assert world.land_events() == 1
+        (whole,) = folder.iterdir()
+        assert half.name == f".{whole.name}.tmp"
+
+
 def test_events_that_cannot_land_are_refused_once_they_take_their_budget(events_lake: Path) -> None:
     with (
         copied(events_lake) as world,
@@ -310,6 +326,19 @@ def test_requests_that_wait_together_are_each_answered_for_themselves(events_lak
         assert isinstance(conflict, EventsRefused) and isinstance(outside, EventsRefused)
         world.validate()
         assert world.stores.lake.rows("SELECT count(*), sum(id) FROM validated.readings") == [(18, 659)]
+
+
+def test_a_repetition_is_taken_together_with_new_events(events_lake: Path) -> None:
+    with copied(events_lake) as world:
+        world.fill()
+        world.take("readings", [reading(1, "s1", 1), reading(2, "s1", 1)])
+        requests = [[reading(3, "s1", 1), reading(1, "s1", 1)], [reading(2, "s1", 1)], [reading(4, "s1", 1)]]
+        taker = world.taker("readings")
+        assert taker.take_together(requests) == [Taken(1, 1), Taken(0, 1), Taken(1, 0)]
+        assert taker.take_together(requests) == [Taken(0, 2), Taken(0, 1), Taken(0, 1)]
+        assert taker.take_together([[reading(5, "s1", 1)], [reading(5, "s1", 1)]]) is None
+        world.validate()
+        assert world.stores.lake.rows("SELECT count(*), sum(id) FROM validated.readings") == [(5, 10)]
 
 
 def test_a_table_that_is_not_filled_keeps_its_own_requests_waiting_once_and_no_others(

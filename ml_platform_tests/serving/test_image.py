@@ -79,6 +79,7 @@ def test_it_installs_pinned_what_the_service_imports_and_no_orchestrator(
     lines = (image.build(version, tmp_path).path / "requirements.txt").read_text().splitlines()
     pinned = dict(line.split("==") for line in lines)
     assert {"fastapi", "uvicorn", "starlette", "pydantic-core", "lightgbm", "polars", "numpy", "redis"} <= set(pinned)
+    assert {"httptools", "uvloop"} <= set(pinned)
     assert not {"dagster", "duckdb", "pandas", "evidently", "sqlalchemy", "ml-platform", "ml_platform"} & set(pinned)
     with pytest.raises(ServingError, match="no-such-distribution is not installed"):
         pins.pins(["no-such-distribution"], "Install it.")

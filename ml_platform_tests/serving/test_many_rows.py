@@ -7,7 +7,8 @@ import json
 import math
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import polars as pl
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ml_platform.serving import column_segments, log_mover, prediction_log
+from ml_platform.errors import FeatureError
+from ml_platform.serving import column_segments, log_mover, online, prediction_log
 from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.prediction_log import PredictionLog
 from ml_platform.serving.rest import batches
@@ -43,8 +45,14 @@ def world(open_world: OpenWorld, february: Path) -> World:
 
 @pytest.fixture
 def service(world: World, tmp_path: Path) -> Iterator[Service]:
+    with service_of(world, tmp_path) as one:
+        yield one
+
+
+@contextmanager
+def service_of(world: World, tmp_path: Path, answered_span: timedelta | None = None) -> Iterator[Service]:
     with closing(SQLiteStore(tmp_path / "store.sqlite")) as store:
-        deploy_champion(world.ws, world.pipeline.name, store, None)
+        deploy_champion(world.ws, world.pipeline.name, store, answered_span)
         one = Service(world.ws.blobs, store, tmp_path / "log", 1_000_000, [world.pipeline.name])
         one.take_up_changes()
         yield one
@@ -83,6 +91,33 @@ def test_many_rows_are_answered_as_each_of_them_alone(world: World, service: Ser
         assert {name: age[row] for name, age in together.ages.items() if age[row] is not None} == alone.ages
 
 
+def test_any_rows_of_one_request_are_answered_together_as_each_of_them_alone(
+    world: World, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor, random = service.served[NAME].predictor, np.random.default_rng(5)
+    frame = examples(world)
+    fixed = {*predictor.definition.keys, predictor.definition.at}
+    columns = {name: [*frame[name].unique(), *([] if name in fixed else [None])] for name in frame.columns}
+    for count in random.integers(1, 40, 20).tolist():
+        rows = [{name: values[random.integers(len(values))] for name, values in columns.items()} for _ in range(count)]
+        alone = [predictor.predict(row) for row in rows]
+        monkeypatch.setattr(online, "TOGETHER", 1)
+        together = predictor.predict_each(rows, [None] * count)
+        assert list(map(repr, together)) == list(map(repr, alone))  # of the same order, type and sign, too
+
+
+def test_what_cannot_be_answered_among_many_rows_is_named_as_among_few(world: World, tmp_path: Path) -> None:
+    frame = examples(world)
+    with service_of(world, tmp_path, timedelta(days=14)) as service:
+        predictor = service.served[NAME].predictor
+        early = frame[predictor.definition.at or ""] < predictor.horizon
+        rows = frame.filter(~early).head(online.TOGETHER).to_dicts()
+        assert len(predictor.predict_each(rows, [None] * len(rows))) == online.TOGETHER
+        [rows[17]] = frame.filter(early).head(1).to_dicts()
+        with pytest.raises(FeatureError, match=r"^rows\.17: .* is before"):
+            predictor.predict_each(rows, [None] * len(rows))
+
+
 def test_a_stream_is_answered_as_json_is_and_leaves_the_same_records(
     world: World, service: Service, tmp_path: Path
 ) -> None:
@@ -99,6 +134,10 @@ def test_a_stream_is_answered_as_json_is_and_leaves_the_same_records(
         body = json.dumps({"rows": sent[first : first + 4]}).encode()
         [answer] = posted(service, body, **{"content-type": "application/json"})
         singly += answer.json()["predictions"]
+    [together] = posted(service, json.dumps({"rows": sent}).encode(), **{"content-type": "application/json"})
+    assert len(sent) >= online.TOGETHER
+    assert [_unnamed(one) for one in together.json()["predictions"]] == [_unnamed(one) for one in singly]
+    singly += together.json()["predictions"]
     by_key = {one["key"]: _unnamed(one) for one in singly}
     assert len(by_key) == 200
     assert {one["key"]: _unnamed(one) for one in as_json.json()["predictions"]} == by_key
@@ -106,12 +145,12 @@ def test_a_stream_is_answered_as_json_is_and_leaves_the_same_records(
     assert table.columns == ["id", "key", "at", "version", "score", "scores", "class", "statuses", "ages"]
     assert dict(table.select("key", "score").iter_rows()) == {key: one["score"] for key, one in by_key.items()}
     service.stop()
-    assert log_mover.move(world.ws, NAME, tmp_path / "log" / NAME) == 600
+    assert log_mover.move(world.ws, NAME, tmp_path / "log" / NAME) == 800
     records = world.ws.lake.frame(f"SELECT * EXCLUDE (requested_at, segment, _partition) FROM {NAME}.served").to_dicts()
     ids = {one["id"] for one in (*as_json.json()["predictions"], *table.to_dicts(), *singly)}
-    assert {one["id"] for one in records} == ids and len(ids) == 600
+    assert {one["id"] for one in records} == ids and len(ids) == 800
     texts = {json.dumps(_read(record), sort_keys=True, default=str) for record in records}
-    assert len(texts) == 200  # three records a key, which say the same
+    assert len(texts) == 200  # four records a key, which say the same
 
 
 def _unnamed(answer: dict[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ import select
 import signal
 import socket
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -23,7 +24,7 @@ from ml_platform.serving.rest.answers import (
 )
 from ml_platform.state import promotions, versions
 from ml_platform_tests.conftest import OpenWorld
-from ml_platform_tests.serving.service import children, json_rows, ready, served
+from ml_platform_tests.serving.service import children, json_rows, ready, served, until
 from ml_platform_tests.world import World
 
 JSON = {"content-type": "application/json"}
@@ -192,6 +193,39 @@ def test_a_killed_worker_loses_no_acknowledged_prediction_and_another_one_takes_
             ready(url)
     trips.declare()
     assert [one for (one,) in trips.ws.lake.rows(f"SELECT id FROM {name}.served ORDER BY id")] == sorted(acknowledged)
+
+
+@pytest.mark.slow
+def test_twenty_kills_under_load_lose_and_double_no_prediction(trips: World) -> None:
+    (row,) = json_rows(trips, 1)
+    row.pop("_score")
+    data, name = trips.settings.data, trips.pipeline.name
+    trips.close()
+    acknowledged: list[str] = []
+    with served(data, TRIPS, "--workers", "2") as (url, process):
+        killed = 0
+
+        def kill() -> None:
+            nonlocal killed
+            for _ in range(20):
+                answered = len(acknowledged)
+                until(lambda: len(acknowledged) >= answered + 20 and len(children(process.pid)) == 2)  # noqa: B023
+                os.kill(children(process.pid)[0], signal.SIGKILL)
+                killed += 1
+
+        killer = Thread(target=kill)
+        killer.start()
+        while killer.is_alive():
+            with suppress(httpx.TransportError), closing(httpx.Client(base_url=url, timeout=30)) as client:
+                while killer.is_alive():
+                    answer = client.post(f"/v1/pipelines/{name}/predict", json={"rows": [row]})
+                    if answer.status_code == 200:
+                        acknowledged.append(answer.json()["predictions"][0]["id"])
+        killer.join()
+    assert killed == 20
+    trips.declare()
+    logged = [one for (one,) in trips.ws.lake.rows(f"SELECT id FROM {name}.served")]
+    assert len(logged) == len(set(logged)) and set(acknowledged) <= set(logged)
 
 
 def test_workers_of_a_killed_supervisor_end_and_give_the_port_back(trips: World) -> None:

@@ -13,6 +13,7 @@ from ml_platform.serving.deploying import deploy_champion
 from ml_platform.serving.events.tables import tables_with_events
 from ml_platform.serving.events.taking import EventTaker
 from ml_platform.serving.filling_predictions import fill_predictions
+from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, Filling
 from ml_platform.serving.rest import filling_faults
 from ml_platform.serving.rest import supervisor as supervisor_module
@@ -58,6 +59,24 @@ def test_a_deployment_right_after_the_start_is_served(trips: World, tmp_path: Pa
         deploy_champion(trips.ws, name, store, timedelta(days=365))
         until(lambda: worker.served[name].deployment.version == rollback.version != first)
         worker.stop()
+
+
+def test_a_version_is_warm_before_it_answers_and_answers_although_its_model_refuses_a_row_of_nulls(
+    trips: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = trips.pipeline.name
+    warmed: list[int] = []
+
+    def warm_up(predictor: OnlinePredictor) -> None:
+        assert worker.served == {}
+        warmed.append(predictor.version)
+        raise ValueError("Input contains NaN.")
+
+    with closing(deployed(trips, tmp_path)[0]):
+        monkeypatch.setattr(OnlinePredictor, "warm_up", warm_up)
+        worker = service(trips, tmp_path, name)
+        worker.take_up_changes()
+    assert warmed == [worker.served[name].deployment.version] and not worker.faults
 
 
 def test_a_fault_of_one_pipeline_stops_no_other_one_and_passes_without_a_change_of_the_store(

@@ -32,6 +32,7 @@ def test_nothing_settled_of_an_old_lake_is_to_be_made_again(old: World) -> None:
     assert asked.isdisjoint(f"trip_delay/{step}" for step in SETTLED)
 
 
+@pytest.mark.slow  # the first test says so of the plan, and those below of every record and row
 def test_running_an_old_lake_leaves_its_settled_history_as_it_was_and_then_nothing_is_to_be_done(
     tmp_path: Path,
 ) -> None:

@@ -5,7 +5,6 @@ rows in its catalog and many in files.
 """
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -34,7 +33,6 @@ from ml_platform import (
 from ml_platform.errors import DeclarationError
 from ml_platform.models import bundle as bundles
 from ml_platform.models.predictor import Predictor
-from ml_platform.monitoring.report_worker import worker
 from ml_platform.notebook.opening import open as open_platform
 from ml_platform.sources.landing import land
 from ml_platform.spec.canonical import canonical
@@ -150,7 +148,7 @@ def put(one: World, table: str, name: str, frame: pl.DataFrame, arrived: datetim
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("typed") / "data"
     one = world(folder, pipeline())
     put(one, "kinds", "kinds.parquet", kind_rows(), START)
@@ -158,8 +156,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         put(one, "things", f"{month}.parquet", rows(month, count), datetime(2024, month + 1, 1, tzinfo=UTC))
     one.run("2024-02")
     one.close()
-    yield folder
-    worker().close()
+    return folder
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -165,7 +164,7 @@ def put(one: World, table: str, name: str, frame: pl.DataFrame, arrived: datetim
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("named") / "data"
     one = world(folder, pipeline(), pictures=True)
     few = pl.DataFrame({"version": ["2.0", "3.1"], "score": [7.0, 8.0], FAR: ["p", "q"]})
@@ -174,8 +173,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         put(one, "order", f"{month}.parquet", rows(month, count), datetime(2024, month + 1, 1, tzinfo=UTC))
     one.run("2024-02")
     one.close()
-    yield folder
-    worker().close()
+    return folder
 
 
 @pytest.fixture

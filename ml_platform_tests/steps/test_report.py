@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from ml_platform import Drift, ModelPipeline
 from ml_platform.errors import ReportError
-from ml_platform.monitoring.report_worker import worker
 from ml_platform.steps import report
 from ml_platform.views.report_index import reports
 from ml_platform_tests import scenario
@@ -22,13 +20,6 @@ from ml_platform_tests.world import World, world
 NAME = "trip_delay"
 FEBRUARY = "2024-02"
 STEP = (f"{NAME}/report", FEBRUARY)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def drawn() -> Iterator[None]:
-    """One process draws all reports here, and ends with them."""
-    yield
-    worker().close()
 
 
 @pytest.fixture(scope="module")

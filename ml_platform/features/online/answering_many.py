@@ -8,8 +8,9 @@ import polars as pl
 
 from ml_platform.features.arrays import Integers
 from ml_platform.features.kinds.derived import layers
-from ml_platform.features.online.answering import OnlineFeatures, value_name
+from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.features.online.keyed_rows import KeyedRows, ManyAsked
+from ml_platform.features.online.rows import key_bytes
 from ml_platform.features.places import Places
 from ml_platform.features.relations import TIMELESS
 from ml_platform.features.rowwise import Layers, derive
@@ -65,9 +66,7 @@ class OnlineFeaturesOfMany:
         names, groups = [], []
         for online_pass in self._features.passes:
             group, keys = keys_by_columns[_own(online_pass.on)]
-            named = [value_name(online_pass, key) for key in keys]
-            names.append(tuple(name for name in named if name is not None))
-            assert len(names[-1]) == len(named)  # keys with a null have no group
+            names.append(tuple(map(online_pass.layout.fingerprint.__add__, keys)))
             groups.append(group)
         return ManyQuestion(frame, at, tuple(names), tuple(groups))
 
@@ -83,36 +82,37 @@ class OnlineFeaturesOfMany:
         ages: dict[str, pl.Series] = {}
         places: dict[tuple[str, ...], Places] = {}
         for online_pass, group, read in zip(self._features.passes, question.groups, values, strict=True):
-            layout, own = online_pass.layout, _own(online_pass.on)
+            own = _own(online_pass.on)
             if own not in places:
                 places[own] = Places(group, question.at)
-            rows = KeyedRows(layout, [layout.read(value) if value is not None else layout.empty for value in read])
-            answers = online_pass.answer_many(rows, ManyAsked(places[own], question.at))
+            answers = online_pass.answer_many(KeyedRows(online_pass.layout, read), ManyAsked(places[own], question.at))
             joined |= answers.values
             ages |= answers.ages
+        columns: dict[str, pl.Series | pl.Expr] = {**joined}
         for form in definition.joined:
             if form.null_until_available:
                 began = since.get(form.table)
                 available = pl.Series(question.at > began) if began is not None else pl.lit(False)
-                for output in form.outputs:
-                    joined[output] = pl.select(pl.when(available).then(joined[output])).to_series()
-        wide = question.frame.with_columns(series.alias(name) for name, series in joined.items())
+                columns |= {output: pl.when(available).then(joined[output]) for output in form.outputs}
+        wide = question.frame.with_columns(column.alias(name) for name, column in columns.items())
         wide = _derived(wide, self._after)
-        columns = wide.select(pl.col(name).cast(dtype) for name, dtype in definition.schema.items())
-        return ManyFeatures(columns, ages)
+        return ManyFeatures(wide.select(pl.col(name).cast(dtype) for name, dtype in definition.schema.items()), ages)
 
 
 def _own(on: Sequence[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(own for own, _ in on)
 
 
-def _groups(frame: pl.DataFrame, own: tuple[str, ...]) -> tuple[Integers, list[tuple[object, ...]]]:
-    """By example the position of its join key, -1 for one with a null, and the keys."""
+def _groups(frame: pl.DataFrame, own: tuple[str, ...]) -> tuple[Integers, list[bytes]]:
+    """By example the position of its join key, -1 for one with a null, and the keys as bytes."""
     if not own:
-        return np.zeros(frame.height, np.int64), [()]
-    keys = frame.select(own).drop_nulls().unique(maintain_order=True)
-    joined = frame.select(own).join(keys.with_row_index("_group"), on=list(own), how="left", maintain_order="left")
-    return joined["_group"].cast(pl.Int64).fill_null(-1).to_numpy(), keys.rows()
+        return np.zeros(frame.height, np.int64), [key_bytes(()) or b""]
+    rows_by_key = frame.select(own).with_row_index("_row").drop_nulls().group_by(own, maintain_order=True).agg("_row")
+    group, rows = np.full(frame.height, -1, np.int64), rows_by_key["_row"]
+    group[rows.explode().to_numpy()] = np.repeat(np.arange(len(rows)), rows.list.len().to_numpy())
+    keys = [key for key in map(key_bytes, rows_by_key.drop("_row").rows()) if key is not None]
+    assert len(keys) == len(rows)  # those with a null have no group
+    return group, keys
 
 
 def _derived(frame: pl.DataFrame, steps: Layers) -> pl.DataFrame:

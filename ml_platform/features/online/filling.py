@@ -104,9 +104,9 @@ def reachable_rows(online_pass: OnlinePass, frame: pl.DataFrame, horizon: int) -
 
 
 def _typed(online_pass: OnlinePass, frame: pl.DataFrame) -> pl.DataFrame:
-    return frame.with_columns(
-        pl.col(name).cast(dtype) for name, dtype in online_pass.table.columns.items() if name in frame.columns
-    )
+    types = frame.schema
+    others = [name for name, dtype in online_pass.table.columns.items() if types.get(name, dtype) != dtype]
+    return frame.with_columns(frame[name].cast(online_pass.table.columns[name]) for name in others) if others else frame
 
 
 def _keys(online_pass: OnlinePass, ordered: pl.DataFrame) -> Iterator[tuple[tuple[Any, ...], int, int]]:
@@ -115,6 +115,9 @@ def _keys(online_pass: OnlinePass, ordered: pl.DataFrame) -> Iterator[tuple[tupl
         return
     if not online_pass.by:
         yield (), 0, ordered.height
+        return
+    if ordered.height == 1:
+        yield tuple(ordered[name].item() for name in online_pass.by), 0, 1
         return
     counts = ordered.group_by(online_pass.by, maintain_order=True).len(name="_rows")
     start = 0

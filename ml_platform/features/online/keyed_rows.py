@@ -10,8 +10,12 @@ import numpy as np
 import polars as pl
 
 from ml_platform.features.arrays import Integers, Mask
-from ml_platform.features.online.rows import Layout, StoredRows
+from ml_platform.features.online.rows import NUMBERS, Layout, other_layout
 from ml_platform.features.places import Places
+
+_WORD, _HALF = 8, 4  # bytes
+_HEAD_WORDS = 3  # of a value, before the offsets of its columns: fingerprint, rows and first
+_LOW = (1 << 32) - 1
 
 
 @dataclass
@@ -36,51 +40,90 @@ class ManyAsked:
 class KeyedRows:
     """The rows of several keys one after the other, in the order of the keys and within a key as they are stored.
 
+    All values stand in one run of bytes, so that a column is gathered at once: a key costs no Python.
+
     Args:
         layout: Of all of them.
-        stored: By group, the rows of its key.
+        values: By group, what the store has of its key; None: nothing.
+
+    Raises:
+        FeatureError: For a value of another layout.
     """
 
-    def __init__(self, layout: Layout, stored: Sequence[StoredRows]) -> None:
-        self.layout, self._stored = layout, stored
-        self.counts = np.array([rows.rows for rows in stored], np.int64)
+    def __init__(self, layout: Layout, values: Sequence[bytes | None]) -> None:
+        self.layout = layout
+        self._names = {name: number for number, name in enumerate(layout.columns)}
+        stored = [layout.empty_bytes if value is None else value for value in values]
+        sizes = np.fromiter(map(len, stored), np.int64, len(stored))
+        if (sizes < layout.start).any():
+            raise other_layout()
+        padding = -sizes % _WORD
+        for group in np.flatnonzero(padding).tolist():  # such as those that end with texts
+            stored[group] += bytes(int(padding[group]))
+        self._bytes = b"".join(stored)
+        self._bases = np.cumsum(sizes + padding) - (sizes + padding)
+        self._ends = self._bases + sizes
+        words = np.frombuffer(self._bytes, np.int64)
+        heads = words[self._bases[:, None] // _WORD + np.arange(layout.start // _WORD)]
+        if (heads[:, 0] != np.frombuffer(layout.fingerprint, np.int64)).any():
+            raise other_layout()
+        self.counts = heads[:, 1] & _LOW
+        self._firsts, self._offsets = heads[:, 2], heads[:, _HEAD_WORDS:]
         self.starts = np.concatenate([np.zeros(1, np.int64), np.cumsum(self.counts)])
         self.count = int(self.starts[-1])
+        self._within = np.arange(self.count) - np.repeat(self.starts[:-1], self.counts)
 
     @cached_property
     def group(self) -> Integers:
         """The group of each row."""
-        return np.repeat(np.arange(len(self._stored)), self.counts)
+        return np.repeat(np.arange(len(self.counts)), self.counts)
 
     @cached_property
     def first(self) -> Integers:
         """By row, when the first version of its key was usable."""
-        return np.repeat(np.array([rows.first for rows in self._stored], np.int64), self.counts)
+        return np.repeat(self._firsts, self.counts)
 
     def numbers(self, name: str) -> Any:
         """A column of numbers, 0 where it is null."""
-        return np.concatenate([rows.numbers(name) for rows in self._stored]) if self._stored else np.empty(0, np.int64)
+        positions = self._checked(self._bases + (self._offsets[:, self._names[name]] >> 32), _WORD) // _WORD
+        numbers = np.frombuffer(self._bytes, NUMBERS[self.layout.columns[name]])
+        return numbers[np.repeat(positions, self.counts) + self._within]
 
     def present(self, name: str) -> Mask | None:
         """Which rows have a value; None: all."""
-        masks = [rows.present(name) for rows in self._stored]
-        if all(mask is None for mask in masks):
+        offsets = self._offsets[:, self._names[name]] & _LOW
+        if not offsets.any():
             return None
-        pairs = zip(self._stored, masks, strict=True)
-        return np.concatenate([np.ones(rows.rows, np.bool_) if mask is None else mask for rows, mask in pairs])
+        of_group = self._checked(self._bases + offsets, 1)
+        marked = np.repeat(offsets > 0, self.counts)
+        present = np.ones(self.count, np.bool_)
+        at = (np.repeat(of_group, self.counts) + self._within)[marked]
+        present[marked] = np.frombuffer(self._bytes, np.bool_)[at]
+        return present
 
     def texts(self, name: str, indexes: Integers) -> list[str | None]:
         """A column of texts at rows; None for a null."""
-        groups = np.searchsorted(self.starts, indexes, side="right") - 1
-        within = indexes - self.starts[groups]
+        group, within = self.group[indexes], self._within[indexes]
+        positions = self._checked(self._bases + (self._offsets[:, self._names[name]] >> 32), _HALF)
+        ends = np.frombuffer(self._bytes, np.uint32)
+        last = positions[group] // _HALF + within
+        base = positions[group] + _HALF * self.counts[group]
+        begin = np.where(within > 0, ends[np.maximum(last - 1, 0)], 0) + base
+        end = ends[last] + base
+        if (end > self._ends[group]).any():
+            raise other_layout()
+        spans = zip(begin.tolist(), end.tolist(), strict=True)
+        texts = [self._bytes[first:after].decode() for first, after in spans]
         present = self.present(name)
-        texts = [
-            self._stored[group].text(name, index).decode()
-            for group, index in zip(groups.tolist(), within.tolist(), strict=True)
-        ]
         if present is None:
             return list(texts)
         return [text if kept else None for text, kept in zip(texts, present[indexes].tolist(), strict=True)]
+
+    def _checked(self, positions: Integers, size: int) -> Integers:
+        """Where the block of a column begins in each value, which has room for its rows of `size` bytes."""
+        if (positions + size * self.counts > self._ends).any():
+            raise other_layout()
+        return positions
 
     def column(self, name: str, indexes: Integers, dtype: pl.DataType) -> pl.Series:
         """A column at rows, as values of its type."""
@@ -96,16 +139,17 @@ class KeyedRows:
 
     def picked(self, indexes: Integers, clock: Integers, columns: Mapping[str, pl.DataType]) -> pl.DataFrame:
         """`_clock` and the columns `take …` of the row that each example takes, by name; nulls for the index -1."""
-        rows, row_of = np.unique(indexes, return_inverse=True)
-        absent = bool(len(rows)) and rows[0] < 0
-        chosen = rows[1:] if absent else rows
+        is_chosen = np.zeros(self.count + 1, np.bool_)
+        is_chosen[indexes] = True  # the last one stands for -1
+        chosen = np.flatnonzero(is_chosen[:-1])
+        row_of = np.cumsum(is_chosen) - 1
         frame = pl.DataFrame(
             {"_clock": pl.Series(clock[chosen], dtype=pl.Int64)}
             | {name: self.column(f"take {name}", chosen, dtype) for name, dtype in columns.items()}
         )
-        if absent:
-            frame = pl.concat([frame.clear(1), frame])
-        return frame.select(pl.all().gather(pl.Series(row_of, dtype=pl.UInt32)))
+        if is_chosen[-1]:
+            frame = pl.concat([frame, frame.clear(1)])
+        return frame.select(pl.all().gather(pl.Series(row_of[indexes], dtype=pl.UInt32)))
 
 
 def _of_type(series: pl.Series, dtype: pl.DataType) -> pl.Series:

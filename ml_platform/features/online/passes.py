@@ -114,15 +114,18 @@ class OnlinePass(ABC):
 
         A row that was never usable, that has no clock, or for which the condition is not true is left out.
         """
-        rows = frame.filter(pl.col("_usable_at").is_not_null(), pl.col(self.clock).is_not_null())
-        rows = rows.drop_nulls(self.by) if self.by else rows
+        # Of one event each step of polars costs more than all that it computes, so what changes nothing is left out.
+        with_nulls = [name for name in ("_usable_at", self.clock, *self.by) if frame[name].null_count()]
+        rows = frame.drop_nulls(with_nulls) if with_nulls else frame
         if self.condition is not None:
             rows = rows.filter(self.condition.mask(rows))
-        rows = rows.sort([*self.by, *self.order], maintain_order=True)
+        if rows.height > 1:
+            rows = rows.sort([*self.by, *self.order], maintain_order=True)
+        until = Values.of(rows["_superseded_at"])
         times = {
             CLOCK: Values.of(rows[self.clock]),
             USABLE: Values.of(rows["_usable_at"]),
-            UNTIL: Values.whole(rows["_superseded_at"].dt.epoch("us").fill_null(NEVER).to_numpy()),
+            UNTIL: until if until.present is None else Values.whole(np.where(until.present, until.data, NEVER)),
         }
         return rows, {**times, **self.values(rows)}
 

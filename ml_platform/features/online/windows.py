@@ -1,6 +1,7 @@
 """Windows from stored rows (S9): sums over the rows of each span, found by where it begins in the order of clocks."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,6 +32,8 @@ class OnlineWindows(OnlinePass):
         self.windows = forms
         self._answers = [(form, form.named()) for form in forms]
         self.spans = sorted({span for form in forms for span in form.spans})
+        self._reaches = np.array([0, *self.spans], np.int64)
+        self._place_of = {span: place for place, span in enumerate(self.spans)}
         self._without_nan = columns_without_nan(forms, table)
         wanted: dict[str, set[str]] = {}
         for form in forms:
@@ -68,19 +71,20 @@ class OnlineWindows(OnlinePass):
 
     def answer(self, rows: StoredRows, at: int) -> Answers:
         clock = rows.numbers(CLOCK)
-        bounds = np.searchsorted(clock, [at, *(at - span for span in self.spans)]).tolist()
-        end, first = bounds[0], bounds[-1]
+        end, *bounds = clock.searchsorted(at - self._reaches).tolist()
+        first = bounds[-1]
         live = unreplaced(rows.numbers(USABLE)[first:end], rows.numbers(UNTIL)[first:end], at)
-        start_by_span = {span: bound - first for span, bound in zip(self.spans, bounds[1:], strict=True)}
+        starts = [bound - first for bound in bounds]
         stretches: dict[Any, _Stretch] = {}
         answers: dict[str, Any] = {}
         for form, named in self._answers:
             cell = (form.of, form.resolution)
             if cell not in stretches:
                 counted = self._counted[form.of] if form.of is not None else None
-                stretches[cell] = _Stretch(rows, counted, form, slice(first, end), live)
+                stretches[cell] = _Stretch(rows, counted, form, slice(first, end), live, starts)
+            stretch = stretches[cell]
             for output, aggregate, span in named:
-                answers[output] = stretches[cell].aggregate(aggregate, start_by_span[span])
+                answers[output] = stretch.aggregate(aggregate, self._place_of[span])
         return Answers(answers)
 
     def answer_many(self, rows: KeyedRows, asked: ManyAsked) -> ManyAnswers:
@@ -172,60 +176,76 @@ class _Counted:
 
 
 class _Stretch:
-    """What is asked of one column, at one resolution, over the rows of the widest span."""
+    """What is asked of one column, at one resolution, over the rows of the widest span.
+
+    starts: by place of a span, the shortest first, where its rows begin; they end with those of the widest span.
+    """
 
     def __init__(
-        self, rows: StoredRows, counted: _Counted | None, form: WindowForm, stretch: slice, live: Mask
+        self,
+        rows: StoredRows,
+        counted: _Counted | None,
+        form: WindowForm,
+        stretch: slice,
+        live: Mask,
+        starts: Sequence[int],
     ) -> None:
-        self._rows, self._counted, self._stretch = rows, counted, stretch
+        self._rows, self._counted, self._stretch, self._starts = rows, counted, stretch, starts
         self._resolution = form.resolution
         self._where = f"Window({form.table!r}, of={form.of!r})"
         present = rows.present(counted.present) if counted is not None else None
         self._unreplaced = live
         self._live = live if present is None else live & present[stretch]
-        self._totals: dict[tuple[str, int], int] = {}
-        self._whole: Integers | None = None
-        self._peak = 0  # none of `_whole` exceeds it in size
+        self._counts = [int(np.count_nonzero(self._live[start:])) for start in starts]
 
-    def aggregate(self, name: str, start: int) -> Any:
-        """One aggregate of the rows from `start` on."""
-        if name == "n_unique":
-            return self._distinct(start)
-        n = self._total("n", start)
+    def aggregate(self, name: str, place: int) -> Any:
+        """One aggregate of the rows of the span at that place."""
+        n = self._counts[place]
         match name:
             case "count":
                 return n
-            case "sum":
-                return sum_of(self._total("s", start), self._resolution)
             case "mean":
-                return mean_of(n, self._total("s", start), self._resolution)
+                return mean_of(n, self._sums[place], self._resolution)
+            case "sum":
+                return sum_of(self._sums[place], self._resolution)
             case "std":
-                return std_of(n, self._total("s", start), self._total("r", start), self._resolution)
+                return std_of(n, self._sums[place], self._squares[place], self._resolution)
+            case "n_unique":
+                return self._distinct(self._starts[place])
             case _:
-                return self._extreme(name, start) if n else None
+                return self._extreme(name, self._starts[place]) if n else None
 
-    def _total(self, name: str, start: int) -> int:
-        """Of the rows from `start` on: how many values (`n`), their sum in units (`s`), that of their squares (`r`)."""
-        total = self._totals.get((name, start))
-        if total is None:
-            counted = name == "n"
-            total = int(np.count_nonzero(self._live[start:])) if counted else self._sum(start, squared=name == "r")
-            self._totals[name, start] = total
-        return total
+    @cached_property
+    def _units(self) -> tuple[Integers, int]:
+        """The values in whole units, and a number that none of them exceeds in size."""
+        return units_and_bound(self._doubles(), self._resolution, self._where)
 
-    def _sum(self, start: int, *, squared: bool) -> int:
-        if self._whole is None:
-            self._whole, self._peak = units_and_bound(self._doubles(), self._resolution, self._where)
-        whole = self._whole[start:]
-        if (self._peak**2 if squared else self._peak) * len(whole) < _EXACT:
-            return int(whole @ whole) if squared else int(np.add.reduce(whole))
-        return sum(unit * unit for unit in whole.tolist()) if squared else sum(whole.tolist())
+    @cached_property
+    def _sums(self) -> list[int]:
+        """By place the sum in units."""
+        units, peak = self._units
+        if peak * len(units) >= _EXACT:
+            return [sum(units[start:].tolist()) for start in self._starts]
+        begins = sorted({start for start in self._starts if start < len(units)})
+        sum_from, total = dict.fromkeys(self._starts, 0), 0
+        if begins:  # the sums of the rows between two starts, added up from the newest
+            for begin, part in zip(reversed(begins), reversed(np.add.reduceat(units, begins).tolist()), strict=True):
+                sum_from[begin] = total = total + part
+        return [sum_from[start] for start in self._starts]
+
+    @cached_property
+    def _squares(self) -> list[int]:
+        """By place the sum of squares in units."""
+        units, peak = self._units
+        if peak**2 * len(units) >= _EXACT:
+            return [sum(unit * unit for unit in units[start:].tolist()) for start in self._starts]
+        return [int(units[start:] @ units[start:]) for start in self._starts]
 
     def _doubles(self) -> npt.NDArray[np.float64]:
         """The values of the rows that count as doubles, 0 for the others: a null is stored as 0."""
         assert self._counted is not None  # what sums or orders has a column
         values = self._rows.numbers(self._counted.numbers)[self._stretch].astype(np.float64, copy=False)
-        return values if self._unreplaced.all() else np.where(self._unreplaced, values, 0.0)
+        return values if np.count_nonzero(self._unreplaced) == len(values) else np.where(self._unreplaced, values, 0.0)
 
     def _extreme(self, name: str, start: int) -> float:
         values = self._doubles()[start:][self._live[start:]] + 0.0  # no zero is negative

@@ -46,7 +46,9 @@ def digests(frame: pl.DataFrame, partitions: Iterable[str]) -> list[bytes]:
     Zeros of both signs are equal, and so are all NaN.
     """
     floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
-    alike = frame.with_columns((pl.col(name) + 0.0).fill_nan(float("nan")).alias(name) for name in floats)
+    alike = frame
+    if floats:
+        alike = frame.with_columns((pl.col(name) + 0.0).fill_nan(float("nan")).alias(name) for name in floats)
     return [
         blake2b(_AS_TEXT([partition, row]).encode(), digest_size=16).digest()
         for partition, row in zip(partitions, encoded(alike), strict=True)
@@ -74,6 +76,9 @@ def _decoded_column(name: str, items: list[Any], dtype: pl.DataType) -> pl.Serie
         if dtype == pl.Date:
             whole = whole.cast(pl.Int32)
         return whole.cast(dtype)
-    bits = whole.fill_null(0).to_numpy().view(np.float64 if kind == "fraction" else np.uint64)
+    viewed = np.float64 if kind == "fraction" else np.uint64
+    if not whole.null_count():
+        return pl.Series(name, whole.to_numpy().view(viewed)).cast(dtype)
+    bits = whole.fill_null(0).to_numpy().view(viewed)
     values = pl.Series(name, bits).to_frame().select(pl.when(pl.lit(whole.is_not_null())).then(pl.col(name)))
     return values.to_series().alias(name).cast(dtype)

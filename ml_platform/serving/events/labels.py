@@ -1,10 +1,18 @@
-"""How late truth is posted: as rows of the label's table, or as outcomes of the examples' own rows."""
+"""How late truth is posted: as rows of the label's table, or as outcomes of the examples' own rows.
+
+Either names the key of its row, or the id of the prediction that it is the truth about.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
 
 from ml_platform.serving.events.tables import EventTable
+from ml_platform.serving.logged_values import logged_frame
 from ml_platform.spec.examples import Label
+from ml_platform.spec.features.word import join_keys
 from ml_platform.spec.pipeline import ModelPipeline
 
 
@@ -15,19 +23,27 @@ class LabelEvents:
     table:    whose rows labels are, or are columns of.
     outcomes: the columns of a posted label, with the key of its row; None: labels are whole rows.
     refusal:  why no label is taken, as a sentence; None where they are.
+    known:    the columns of a label that the request of a prediction had: column → column of the example. A label with
+              the id of a prediction leaves them out. Empty: labels are not taken by prediction.
+    examples: the types of the examples' columns.
     """
 
     table: EventTable
     outcomes: tuple[str, ...] | None
     refusal: str | None
+    known: Mapping[str, str]
+    examples: Mapping[str, pl.DataType]
 
     @classmethod
     def of(cls, pipeline: ModelPipeline, tables: Mapping[str, EventTable]) -> "LabelEvents":
         """As the pipeline declares its label. A label of its own row is a correction of that row."""
-        examples = pipeline.examples
+        examples, types = pipeline.examples, tables[pipeline.examples.table].columns
+        requested = {*examples.inputs, *examples.identity}
         if isinstance(examples.label, Label):
             table = tables[examples.label.table]
-            return cls(table, None, table.refusal)
+            on = join_keys(examples.label.on)
+            known = {theirs: own for own, theirs in on.items()} if requested.issuperset(on) else {}
+            return cls(table, None, table.refusal, known, types)
         table = tables[examples.table]
         known_before = {*examples.inputs, *examples.identity, *table.table.key}
         outcomes = tuple(name for name in table.columns if name in table.table.key or name not in known_before)
@@ -37,4 +53,24 @@ class LabelEvents:
                 "The label is a column of the example's own row, which a later value would correct, and the table "
                 "declares on_conflict='quarantine'."
             )
-        return cls(table, outcomes, refusal)
+        known = {name: name for name in table.table.key} if requested.issuperset(table.table.key) else {}
+        return cls(table, outcomes, refusal, known, types)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of a label that names its key."""
+        return tuple(self.table.columns) if self.outcomes is None else self.outcomes
+
+    def known_values(self, inputs: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The values of `known` for a prediction with these logged inputs; None where they have no such values.
+
+        That is so for a version with other inputs than the declaration has now.
+        """
+        if not inputs.keys() >= set(self.known.values()):
+            return None
+        try:
+            row = logged_frame([inputs], {own: self.examples[own] for own in self.known.values()})
+            columns = [row[own].cast(self.table.columns[name]).alias(name) for name, own in self.known.items()]
+        except (pl.exceptions.PolarsError, ValueError, TypeError, ArithmeticError):
+            return None
+        return pl.DataFrame(columns).row(0, named=True)

@@ -2,16 +2,17 @@
 
 import json
 import time
-import uuid
 from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 
+from ml_platform.errors import ServingError
 from ml_platform.features.types import type_of
 from ml_platform.lake import durable
 from ml_platform.lake.blobs import file_hash
 from ml_platform.lake.disk_faults import explained
+from ml_platform.lake.locking import hold_lock_file
 from ml_platform.serving.events.database import CLOSED, LANDED, OPEN, EventDatabase
 from ml_platform.serving.events.encoding import decoded
 from ml_platform.serving.events.groups import SECONDS, Group, close, groups
@@ -31,7 +32,18 @@ def land_events(state: State, table: str, database: EventDatabase, *, all_of_the
     the same name with the same rows, which changes nothing.
 
     all_of_them: the open group, too, however old it is.
+
+    Raises ServingError while another process lands groups of the table.
     """
+
+    def busy() -> ServingError:
+        return ServingError(f"Another process lands the events of {table}.", remedy="It is tried again.")
+
+    with hold_lock_file(database.path.with_suffix(".landing.lock"), _WAIT, busy):
+        return _land_waiting(state, table, database, all_of_them=all_of_them)
+
+
+def _land_waiting(state: State, table: str, database: EventDatabase, *, all_of_them: bool) -> int:
     with database.locked(_WAIT):
         with database.writing():
             close(database, None if all_of_them else time.time() - SECONDS)
@@ -58,7 +70,7 @@ def _land(state: State, table: str, group: Group, rows: pl.DataFrame) -> None:
     target = state.settings.landing / group.path
     with explained(state.settings.landing):
         durable.make_folder(target.parent)
-        whole = target.parent / f".{uuid.uuid4().hex}.tmp"
+        whole = target.with_name(f".{target.name}.tmp")  # what a kill left of it is written over
         try:
             rows.write_parquet(whole)
             durable.sync_file(whole)

@@ -58,6 +58,8 @@ class LayoutValues:
 
     def _packed_anew(self, join: int, keys: Sequence[bytes], passes: Sequence[OnlinePass]) -> dict[bytes, bytes | None]:
         """The values of keys of a join, from all of their rows."""
+        if not keys or not passes:
+            return {}
         sql = f"SELECT {_SELECTED} FROM rows WHERE join_{join} IN ({{listed}})"
         frame = self._frame(self._database.rows_in(sql, keys))
         horizon = self._database.meta().get("packing_horizon")
@@ -107,4 +109,4 @@ class LayoutValues:
             pl.Series(PATH, [row[5] for row in rows], dtype=pl.String),
             pl.Series(ROW, [row[6] for row in rows], dtype=pl.Int64),
         ]
-        return frame.with_columns(*times, *places)
+        return frame.hstack([*times, *places])

@@ -102,9 +102,9 @@ class EventTaker:
     def take_together(
         self, requests: Sequence[Sequence[Mapping[str, Any]]], deadline: float | None = None
     ) -> list[Taken] | None:
-        """Take several requests in one go, which costs hardly more than one of them, where all of their rows are new.
+        """Take several requests in one go, which costs hardly more than one of them.
 
-        None where they are not: nothing was taken then. Raises ServingError as `take`.
+        None where a row would be refused, or two have one key: nothing was taken then. Raises ServingError as `take`.
         """
         rows = [row for request in requests for row in request]
         judgement = judged(self.table, pl.DataFrame(rows, schema=self.table.columns, orient="row"))
@@ -115,10 +115,10 @@ class EventTaker:
                 arriving = self._arriving(judgement)
             except EventsRefused:
                 return None
-            if arriving.of_status("repeated"):
-                return None
             self._accept(arriving)
-        return [Taken(len(request), 0) for request in requests]
+        statuses = iter(arriving.statuses)  # in the order of the rows, of which none is missing
+        repeated = [sum(next(statuses) == "repeated" for _ in request) for request in requests]
+        return [Taken(len(request) - count, count) for request, count in zip(requests, repeated, strict=True)]
 
     def take_outcomes(self, rows: Sequence[Mapping[str, Any]], deadline: float | None = None) -> Taken:
         """Take new values of some columns of rows that are there, each with the key of its row, as corrections.
@@ -243,6 +243,9 @@ def _check_times(table: EventTable, valid: pl.DataFrame) -> None:
     limit = datetime.now(UTC) + _AHEAD
     reasons: dict[int, str] = {}
     for name in dict.fromkeys(one for one in (table.table.event_time, table.table.known_at) if one):
+        latest: Any = valid[name].cast(INSTANT).max()
+        if latest is None or latest <= limit:
+            continue
         far = valid.filter(pl.col(name).cast(INSTANT) > limit)
         for row, moment in far.select("_row", pl.col(name).cast(pl.String)).iter_rows():
             reasons[row] = f"{name} is {moment}, which lies more than a year ahead"

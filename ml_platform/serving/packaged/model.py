@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from ml_platform.errors import BlobError, FeatureError, ScoringError
+from ml_platform.errors import BlobError
 from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import Adjustments
 from ml_platform.models import bundle as bundles
@@ -88,11 +88,8 @@ class PackagedModel:
     ) -> list[PackagedPrediction]:
         """Answers for examples whose values were checked, and what the caller wants otherwise (S44)."""
         answers = []
-        for index, (example, adjustment) in enumerate(zip(examples, adjustments, strict=True)):
-            try:
-                prediction = self.predictor.predict(example, adjustment)
-            except (FeatureError, ScoringError) as error:
-                raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
+        predictions = self.predictor.predict_each(examples, adjustments)
+        for example, adjustment, prediction in zip(examples, adjustments, predictions, strict=True):
             given = adjustment.overrides if adjustment else {}
             missing = tuple(name for name in self.looked_up if name not in given)
             answers.append(PackagedPrediction(**vars(prediction), key=key_of(example, self._keys), missing=missing))

@@ -8,7 +8,7 @@ from ml_platform.serving.packaging.packaged_version import PackagedVersion
 from ml_platform.serving.packaging.pins import pins
 
 _RUNTIME = ("ml_platform.serving.packaged.rest_service", "ml_platform.serving.redis_store")
-_BESIDE = ("fastapi", "prometheus-client", "pydantic", "pydantic-settings", "redis", "uvicorn")
+_BESIDE = ("fastapi", "httptools", "prometheus-client", "pydantic", "pydantic-settings", "redis", "uvicorn", "uvloop")
 
 
 def build(version: PackagedVersion, folder: Path) -> Built:

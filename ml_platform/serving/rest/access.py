@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
+from functools import lru_cache
 from hashlib import sha256
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -60,6 +61,7 @@ class Access:
         return scopes[0] if scopes else None
 
 
+@lru_cache(maxsize=16)  # clients name one or two; to take one apart takes longer than all other checks
 def _is_loopback(host: str) -> bool:
     """Whether a Host, with or without a port, is `localhost` or an address of the loopback."""
     try:

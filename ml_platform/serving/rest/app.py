@@ -26,6 +26,7 @@ from ml_platform.serving.rest.answers import (
     StoredPrediction,
 )
 from ml_platform.serving.rest.description import PIPELINE_REFUSALS, PREDICT_REFUSALS, READ_REFUSALS, described, route
+from ml_platform.serving.rest.direct_predictions import DirectPredictions
 from ml_platform.serving.rest.exchange import RequestRefused, answers_of, as_json, body_of, served_version
 from ml_platform.serving.rest.json_bodies import validated
 from ml_platform.serving.rest.more_routes import MoreRoutes
@@ -132,6 +133,7 @@ def create_app(
         service.metrics.stage(name, "serialize", time.perf_counter() - answered)
         return response
 
+    app.add_middleware(DirectPredictions, service=service, predict=predict)
     app.add_middleware(_ErrorBoundary, service=service, access=access)
 
     @app.exception_handler(HTTPException)

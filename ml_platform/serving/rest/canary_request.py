@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -113,6 +113,18 @@ class CanaryRequest:
             return answered
         self.counts.answered += 1
         self.counts.canary_seconds.append(seconds)
+        return answered
+
+    def answer_each(
+        self, rows: Sequence[Mapping[str, Any]], adjustments: Sequence[Adjustments | None]
+    ) -> list[AnsweredRow]:
+        """Answer some rows, one by one. Raises FeatureError and ScoringError of the champion, which name the row."""
+        answered = []
+        for index, (row, wanted) in enumerate(zip(rows, adjustments, strict=True)):
+            try:
+                answered.append(self.answer(row, wanted))
+            except (FeatureError, ScoringError) as error:
+                raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
         return answered
 
     def answer_many(self, rows: pl.DataFrame) -> list[AnsweredRows]:

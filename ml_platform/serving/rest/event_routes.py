@@ -9,16 +9,25 @@ from fastapi import FastAPI, Request, Response
 from pydantic import TypeAdapter, ValidationError
 
 from ml_platform.errors import ServingError
+from ml_platform.serving.events.labels import LabelEvents
 from ml_platform.serving.events.tables import EventTable
 from ml_platform.serving.events.taking import EventsRefused
+from ml_platform.serving.logged_predictions import LoggedPredictions
 from ml_platform.serving.rest.access import Access
 from ml_platform.serving.rest.answers import EventsTaken
 from ml_platform.serving.rest.description import PREDICT_REFUSALS, route
 from ml_platform.serving.rest.event_description import describe_events
-from ml_platform.serving.rest.event_requests import EventRequest, to_event_request
+from ml_platform.serving.rest.event_requests import (
+    BY_KEY,
+    BY_PREDICTION,
+    EventRequest,
+    to_event_request,
+    to_label_request,
+)
 from ml_platform.serving.rest.event_service import MAX_QUEUED, EventService, EventsOfPipeline
 from ml_platform.serving.rest.exchange import RequestRefused, as_json, body_of, served_version
 from ml_platform.serving.rest.json_bodies import validated
+from ml_platform.serving.rest.labelled_predictions import with_keys
 from ml_platform.serving.rest.metrics import Metrics
 from ml_platform.serving.rest.more_routes import MoreRoutes
 from ml_platform.serving.rest.service import Service
@@ -31,11 +40,11 @@ _AS_FILES = "Land its rows as files."
 class EventRoutes(MoreRoutes):
     """The routes of events and labels."""
 
-    def __init__(self, events: EventService) -> None:
-        self._events = events
+    def __init__(self, events: EventService, predictions: LoggedPredictions) -> None:
+        self._events, self._predictions = events, predictions
 
     def add_to(self, app: FastAPI, service: Service, access: Access) -> None:
-        _add_routes(app, service, access, self._events)
+        _add_routes(app, service, access, self._events, self._predictions)
 
     def describe(self, document: dict[str, Any], pipelines: Iterable[str]) -> None:
         describe_events(document, pipelines, self._events)
@@ -45,9 +54,12 @@ class EventRoutes(MoreRoutes):
 
     def stop(self) -> None:
         self._events.stop()
+        self._predictions.close()
 
 
-def _add_routes(app: FastAPI, service: Service, access: Access, events: EventService) -> None:
+def _add_routes(
+    app: FastAPI, service: Service, access: Access, events: EventService, predictions: LoggedPredictions
+) -> None:
 
     @app.post("/v1/pipelines/{name}/events", **route("Take rows of a table", EventsTaken, PREDICT_REFUSALS))
     async def take_events(name: str, request: Request) -> Response:
@@ -71,9 +83,9 @@ def _add_routes(app: FastAPI, service: Service, access: Access, events: EventSer
             error = f"{name} takes no labels, which are of its table {labels.table.name}. {labels.refusal}"
             raise RequestRefused(404, error, _AS_FILES, name)
         adapter = taking.label_request
-        parsed = await _in_time(
-            await body_of(request, name), lambda body: _valid(adapter, body, name, labels.table.name)
-        )
+        parsed = await _in_time(await body_of(request, name), lambda body: _labels(labels, adapter, body, name))
+        if parsed.predictions is not None:
+            parsed = await asyncio.to_thread(with_keys, parsed, labels, predictions, name)
         return await _answer(service, events, name, labels.table, parsed, outcomes=labels.outcomes is not None)
 
 
@@ -87,7 +99,9 @@ async def _answer(
         taken = await events.take(table, parsed.rows, outcomes=outcomes)
     except EventsRefused as error:
         service.metrics.events(table.name, refused=len(parsed.rows))
-        fields = [{"field": f"rows.{row}", "reason": reason} for row, reason in list(error.reasons.items())[:10]]
+        fields = [
+            {"field": f"{parsed.field}.{row}", "reason": reason} for row, reason in list(error.reasons.items())[:10]
+        ]
         raise RequestRefused(422, error.what, error.remedy, name, fields=fields, count=len(error.reasons)) from None
     except ServingError as error:
         raise RequestRefused.of_platform(503, error, name) from None
@@ -107,16 +121,27 @@ def _of_pipeline(events: EventService, name: str) -> EventsOfPipeline:
         raise RequestRefused.of_platform(503, error, name) from None
 
 
-def _valid(adapter: TypeAdapter[Any], body: bytes, name: str, table: str) -> EventRequest:
+def _valid(adapter: TypeAdapter[Any], body: bytes, name: str) -> Any:
     try:
-        return to_event_request(validated(adapter, body), table)
+        return validated(adapter, body)
     except ValidationError as error:
         raise RequestRefused.of_invalid(error, name) from None
 
 
+def _labels(labels: LabelEvents, adapter: TypeAdapter[Any], body: bytes, name: str) -> EventRequest:
+    try:
+        return to_label_request(_valid(adapter, body, name), labels.table.name)
+    except RequestRefused as refused:
+        for one in refused.body["fields"]:  # in a union a field begins with the name of its part
+            kind, _, field = one["field"].partition(".")
+            if kind in (BY_KEY, BY_PREDICTION):
+                one["field"] = field or "body"
+        raise
+
+
 def _events(taking: EventsOfPipeline, adapter: TypeAdapter[Any], body: bytes, name: str) -> EventRequest:
     try:
-        return _valid(adapter, body, name, "")
+        return to_event_request(_valid(adapter, body, name))
     except RequestRefused as refused:
         refusal = _refusal_of_table(taking, body)
         if refusal is not None:

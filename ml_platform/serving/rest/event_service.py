@@ -47,7 +47,7 @@ class EventsOfPipeline:
         tables = tables_with_events(pipeline)
         taking = [table for table in tables.values() if table.refusal is None]
         labels = LabelEvents.of(pipeline, tables)
-        label_request = labels_adapter(labels.table, labels.outcomes) if labels.refusal is None else None
+        label_request = labels_adapter(labels) if labels.refusal is None else None
         return cls(tables, events_adapter(taking) if taking else None, labels, label_request)
 
 

@@ -100,8 +100,7 @@ def new_identities(count: int) -> pl.Series:
     octets = np.frombuffer(bytearray(os.urandom(16 * count)), np.uint8).reshape(count, 16)
     octets[:, 6] = octets[:, 6] & 0x0F | 0x40
     octets[:, 8] = octets[:, 8] & 0x3F | 0x80
-    text = octets.tobytes().hex()
-    return pl.Series([text[first : first + 32] for first in range(0, 32 * count, 32)], dtype=pl.String)
+    return pl.Series(octets).arr.to_list().cast(pl.Binary).bin.encode("hex")
 
 
 def _in_seconds(microseconds: Mapping[str, int]) -> dict[str, float]:

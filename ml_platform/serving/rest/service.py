@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 import polars as pl
 from pydantic import TypeAdapter
 
-from ml_platform.errors import FeatureError, PlatformError, ScoringError, first_line
+from ml_platform.errors import PlatformError, first_line
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, ServedStore
@@ -128,20 +129,19 @@ class Service:
         shared = (
             CanaryRequest(served_version.predictor, canary, contributions=request.contributions) if canary else None
         )
-        answers, lines, rows = [], [], list[AnsweredRow]()
+        answers, lines = [], []
         predictor, moment = served_version.predictor, datetime.now(UTC)
         requested = moment.isoformat(timespec="microseconds")
         started = time.perf_counter()
-        for index, (row, adjustments) in enumerate(zip(request.rows, request.adjustments, strict=True)):
-            try:
-                answered = (
-                    shared.answer(row, adjustments)
-                    if shared
-                    else AnsweredRow(predictor, "champion", predictor.predict(row, adjustments))
-                )
-            except (FeatureError, ScoringError) as error:
-                raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
-            rows.append(answered)
+        answered_rows = (
+            shared.answer_each(request.rows, request.adjustments)
+            if shared
+            else [
+                AnsweredRow(predictor, "champion", prediction)
+                for prediction in predictor.predict_each(request.rows, request.adjustments)
+            ]
+        )
+        for row, adjustments, answered in zip(request.rows, request.adjustments, answered_rows, strict=True):
             answer = answer_of(answered.predictor, row, answered.prediction, uuid.uuid4().hex)
             answers.append(answer)
             lines.append(
@@ -149,12 +149,12 @@ class Service:
                     answered.predictor, row, adjustments, answered.prediction, answer, requested, role=answered.role
                 )
             )
-        champions = [number for number, one in enumerate(rows) if one.role == "champion"]
+        champions = [number for number, one in enumerate(answered_rows) if one.role == "champion"]
         if request.contributions:
-            predictions = [rows[number].prediction for number in champions]
+            predictions = [answered_rows[number].prediction for number in champions]
             asked = [request.rows[number] for number in champions]
             added = predictor.contributions(asked, predictions) if champions else []
-            for answer, one in zip(answers, rows, strict=True):
+            for answer, one in zip(answers, answered_rows, strict=True):
                 answer["contributions"] = one.contributions
             for number, of_row in zip(champions, added, strict=True):
                 answers[number]["contributions"] = of_row
@@ -258,6 +258,8 @@ class Service:
     def _loaded(self, deployment: Deployment) -> ServedVersion:
         bundle = bundles.load(self._blobs, deployment.bundle)
         predictor = OnlinePredictor(bundle, deployment.version, self._store)
+        with suppress(Exception):  # a model of any library may refuse a row of nulls, and answer all others
+            predictor.warm_up()  # else the first request would load the library and read the model
         name = deployment.pipeline
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)

@@ -10,7 +10,7 @@ from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ml_platform.serving.rest import metrics_folder
+from ml_platform.serving.rest import freed_memory, metrics_folder
 from ml_platform.serving.rest.folders import logs_folder
 
 if TYPE_CHECKING:
@@ -29,9 +29,11 @@ def main() -> None:
     declared pipelines by name, and the names of the pipelines that answer.
     """
     metrics_folder.use(sys.argv[5])
+    freed_memory.keep()
     os.environ.setdefault("POLARS_MAX_THREADS", "1")  # one row at a time; threads would only wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from ml_platform.lake.blobs import Blobs
+    from ml_platform.serving.logged_predictions import LoggedPredictions
     from ml_platform.serving.opening_store import open_store
     from ml_platform.serving.rest import filling_faults
     from ml_platform.serving.rest.access import Access
@@ -54,7 +56,7 @@ def main() -> None:
         Access(settings.api_keys_by_client),
         started=lambda: lifeline.sendall(READY),
         filling_faults=partial(filling_faults.read, settings.online),
-        more=EventRoutes(events),
+        more=EventRoutes(events, LoggedPredictions(settings, logs)),
     )
     server = server_of(app, certificate, certificate_key)
     threading.Thread(target=_stop_with_supervisor, args=(lifeline, server), name="supervisor", daemon=True).start()

@@ -1,0 +1,101 @@
+"""The best of several trainers on the validation part. What it fits is a model of one of them, and nothing else."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+
+from ml_platform.errors import TrainingError
+from ml_platform.models.protocol import FitReport, Model, TrainerVersion
+from ml_platform.models.registry import trainer_named, trainer_of
+from ml_platform.models.training_data import TrainingData, numeric_labels
+from ml_platform.spec.tasks import Task
+
+if TYPE_CHECKING:
+    from ml_platform.spec.composed_trainers import Choose
+
+_SMALLEST = 1e-15  # probability that counts
+
+
+class ChooseTrainer:
+    """Fits `Choose(…)`."""
+
+    models: tuple[type[Model], ...] = ()
+
+    def libraries(self, declared: "Choose") -> tuple[str, ...]:
+        used = [name for trainer in declared.trainers for name in trainer_of(trainer).libraries(trainer)]
+        return tuple(dict.fromkeys(used))
+
+    def code_version(self, declared: "Choose", task: Task) -> TrainerVersion:
+        return [1, *(trainer_of(trainer).code_version(trainer, task) for trainer in declared.trainers)]
+
+    def config(self, declared: "Choose", task: Task) -> dict[str, Any]:
+        """`candidates`: the name, the word and the configuration of each."""
+        words = [type(trainer).__name__ for trainer in declared.trainers]
+        names = [
+            word if words.count(word) == 1 else f"{word} {words[: at + 1].count(word)}" for at, word in enumerate(words)
+        ]
+        configs = [trainer_of(trainer).config(trainer, task) for trainer in declared.trainers]
+        candidates = [
+            {"name": name, "trainer": word, "config": config}
+            for name, word, config in zip(names, words, configs, strict=True)
+        ]
+        return {"trainer": "Choose", "parameters": {"candidates": ", ".join(names)}, "candidates": candidates}
+
+    def uses_validation(self, declared: "Choose") -> bool:
+        return True
+
+    def fit(self, data: TrainingData, config: Mapping[str, Any], *, threads: int = 0) -> Model:
+        """See `Trainer.fit`. A candidate that cannot be fitted is left out, and the report says why."""
+        metric = "rmse" if data.task == "regression" else "log_loss"
+        best: tuple[float, str, Model] | None = None
+        refusals: list[TrainingError] = []
+        outcomes: dict[str, str] = {}
+        evaluations: dict[str, float] = {}
+        for candidate in config["candidates"]:
+            name = candidate["name"]
+            try:
+                model = trainer_named(candidate["trainer"]).fit(data, candidate["config"], threads=threads)
+            except TrainingError as error:
+                refusals.append(error)
+                outcomes[name] = error.what
+                continue
+            loss = _loss(model, data, threads)
+            evaluations[f"{metric} of {name}"] = loss
+            outcomes[name] = f"{metric} {loss:.6g}"
+            if best is None or loss < best[0]:
+                best = loss, name, model
+        if best is None:
+            raise refusals[0]
+        _, name, chosen = best
+        listed = "; ".join(f"{each}: {outcome}" for each, outcome in outcomes.items())
+        chosen.report = FitReport(
+            {"chosen": name, "candidates on validation": listed, **chosen.report.parameters},
+            {**evaluations, **chosen.report.evaluations},
+        )
+        return chosen
+
+
+TRAINER = ChooseTrainer()
+
+
+def _loss(model: Model, data: TrainingData, threads: int) -> float:
+    """Log loss or RMSE on the validation part. Raises TrainingError where there is none."""
+    classes = model.signature.classes
+    total, count = 0.0, 0
+    for _, chunk in data.rows("validation", classes).chunks:
+        frame: pl.DataFrame = chunk.collect(engine="streaming")
+        labels, scores = numeric_labels(frame["_label"], classes), model.predict(frame, threads=threads)
+        if data.task == "regression":
+            losses = (scores - labels) ** 2
+        elif classes:
+            losses = -np.log(np.maximum(scores[np.arange(len(labels)), labels.astype(np.intp)], _SMALLEST))
+        else:
+            losses = -np.log(np.maximum(np.where(labels == 1.0, scores, 1.0 - scores), _SMALLEST))
+        total, count = total + float(np.sum(losses)), count + len(labels)
+    if not count:
+        raise TrainingError(
+            "The validation part has no example to choose by.", remedy="Change Split(validation=…), or wait for labels."
+        )
+    return float(np.sqrt(total / count)) if data.task == "regression" else total / count
