@@ -27,8 +27,10 @@ from ml_platform.cli import (
     packaging,
     reporting,
     running,
+    runs,
     serving,
     tracing,
+    trying,
 )
 from ml_platform.cli.output import complain, say
 from ml_platform.escaping import lines
@@ -57,6 +59,8 @@ _GROUPS = (
     changing,
     canaries,
     challenging,
+    trying,
+    runs,
     maintaining,
 )
 for module in (*_GROUPS, backing_up):

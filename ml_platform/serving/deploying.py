@@ -1,5 +1,6 @@
 """Deploying: a champion answers online once everything that its features need is filled (S27)."""
 
+import threading
 from collections.abc import Set
 from datetime import UTC, datetime, timedelta
 
@@ -8,13 +9,15 @@ from ml_platform.features.definition import FeatureDefinition
 from ml_platform.features.online.answering import OnlineFeatures
 from ml_platform.models import bundle as bundles
 from ml_platform.serving.events.keeping import EventKeeper
-from ml_platform.serving.filling import fill
+from ml_platform.serving.filling import fill, newest_validated_record
 from ml_platform.serving.online import OnlinePredictor
 from ml_platform.serving.online_store import Deployment, OnlineStore, Role
 from ml_platform.serving.stored_predictions import predictions_fingerprint
 from ml_platform.state import challenges, versions
 from ml_platform.state.promotions import champion_at, changed
 from ml_platform.state.stores import Stores
+
+_turn = threading.Lock()  # of the threads that deploy champions: none puts an earlier one back
 
 
 def deploy_champion(
@@ -37,13 +40,57 @@ def deploy_champion(
     version = versions.version(stores.state, pipeline, champion)
     bundle = bundles.load(stores.blobs, version.bundle)
     fill(stores, OnlinePredictor.definition_of(bundle), store, answered_span, keeper, event_tables)
-    deployed = store.deployments().get(pipeline)
-    if deployed is not None and (deployed.version, deployed.bundle) == (champion, version.bundle):
-        return deployed
-    deployment = Deployment(pipeline, champion, version.bundle, datetime.now(UTC))
-    store.deploy(deployment)
+    with _turn:
+        deployed = store.deployments().get(pipeline)
+        if deployed is not None and (deployed.version, deployed.bundle) == (champion, version.bundle):
+            return deployed
+        if champion_at(stores.state, pipeline) != champion:
+            return deployed  # another one was promoted while this one's store was filled
+        deployment = Deployment(pipeline, champion, version.bundle, datetime.now(UTC))
+        store.deploy(deployment)
     forget_unread(stores, store)
     return deployment
+
+
+def deploy_filled_champion(stores: Stores, pipeline: str, store: OnlineStore) -> Deployment | None:
+    """Let another champion answer where that needs no filling, while another thread fills something else.
+
+    None where nothing changed: the champion answers, or its layouts are missing, or over older rows than those that
+    answer now. Call `forget_unread` once nothing is being filled.
+    """
+    champion, deployed = champion_at(stores.state, pipeline), store.deployments().get(pipeline)
+    if champion is None or deployed is None or deployed.version == champion:
+        return None
+    version = versions.version(stores.state, pipeline, champion)
+    if not _is_filled(stores, version.bundle, deployed.bundle, store):
+        return None
+    with _turn:
+        if champion_at(stores.state, pipeline) != champion:
+            return None
+        deployment = Deployment(pipeline, champion, version.bundle, datetime.now(UTC))
+        store.deploy(deployment)
+    challenger = store.deployments("challenger").get(pipeline)
+    if challenger is not None and challenger.version == champion:
+        store.withdraw(pipeline, "challenger")
+    return deployment
+
+
+def _is_filled(stores: Stores, bundle: str, deployed: str, store: OnlineStore) -> bool:
+    """Whether the store has what a bundle needs, over rows that are no older than those of the deployed one."""
+    needed, answering = (
+        OnlineFeatures(OnlinePredictor.definition_of(bundles.load(stores.blobs, one))).passes
+        for one in (bundle, deployed)
+    )
+    fillings = store.fillings()
+    for one in needed:
+        filling = fillings.get(one.layout.fingerprint)
+        if filling is None:
+            return False
+        of_table = [fillings.get(other.layout.fingerprint) for other in answering if other.table_name == one.table_name]
+        now = [other.record_number for other in of_table if other is not None]
+        if filling.record_number < (max(now) if now else newest_validated_record(stores.state, one.table_name)):
+            return False
+    return True
 
 
 def deploy_challenger(

@@ -23,11 +23,12 @@ from sqlalchemy import (
 import ml_platform.state.canary_tables  # these add their tables to the metadata
 import ml_platform.state.challenge_tables
 import ml_platform.state.check_tables
+import ml_platform.state.experiment_tables
 import ml_platform.state.plan_tables  # noqa: F401 - as above
 from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
-REVISION = "0010"  # the newest migration
+REVISION = "0011"  # the newest migration
 
 metadata = METADATA  # of the tables here and in the modules above
 
@@ -39,9 +40,8 @@ lake_marks = Table("lake_marks", metadata, Column("lake", Text, primary_key=True
 # The newest time that the platform stamped; one row (`state.clock`).
 clock = Table("clock", metadata, Column("name", Text, primary_key=True), time_column("newest"))
 
-# Everything that was produced, from which content key (S31, S32). The newest row of an asset and
-# partition counts. `result` is the typed result as JSON (`state.results`); `files` names written
-# files outside lake and blobs, as JSON path → SHA-256.
+# Everything that was produced, from which content key (S31, S32). The newest row of an asset and partition counts.
+# `result` is the typed result (`state.results`), `files` names files outside lake and blobs: JSON, path → SHA-256.
 records = Table(
     "records",
     metadata,

@@ -140,6 +140,19 @@ def test_a_filling_that_ends_early_changes_nothing(store: OnlineStore) -> None:
     assert store.read([ONE + b"[1]", ONE + b"[2]"]) == [None, b"value 2"]
 
 
+def test_others_write_while_values_of_a_filling_are_made(store: OnlineStore, settings_of_store: Settings) -> None:
+    def slow() -> Iterator[tuple[bytes, bytes]]:
+        yield from values(1)
+        with closing(open_store(settings_of_store)) as other:
+            other.deploy(DEPLOYMENT)
+            other.change({}, "traffic", 7)
+        yield from values(2)
+
+    store.fill(ONE, slow(), FILLING)
+    assert (store.deployments(), store.mark("traffic")) == ({DEPLOYMENT.pipeline: DEPLOYMENT}, 7)
+    assert None not in store.read([name for name, _ in values(1, 2)])
+
+
 def test_readers_see_one_filling_at_a_time(store: OnlineStore, settings_of_store: Settings) -> None:
     def fill(number: int) -> None:
         with closing(open_store(settings_of_store)) as other:

@@ -86,6 +86,9 @@ def _answered(service: Service, served: ServedVersion, body: bytes, started: flo
         counts = {status: dict(statuses[status].value_counts().iter_rows()) for status in statuses.columns}
         scores = part.answers["score"].to_numpy()
         service.metrics.of_many(name, part.answered.predictor.version, scores, counts)
+        service.metrics.ages_of_many(
+            name, {age: values.drop_nulls().to_numpy() for age, values in part.ages.to_dict().items()}
+        )
     for stage, seconds in (("parse", parsed - started), ("predict", predicted - parsed), ("log", logged - predicted)):
         service.metrics.stage(name, stage, seconds)
     logged = time.perf_counter()

@@ -95,6 +95,18 @@ class CanaryRequest:
         self._keys = {name: champion.definition.row_schema[name] for name in champion.definition.keys}
         self.counts = CanaryCounts()
 
+    def answer_each(
+        self, rows: Sequence[Mapping[str, Any]], adjustments: Sequence[Adjustments | None]
+    ) -> list[AnsweredRow]:
+        """`answer` for each of some rows. Raises what it raises, and names the row."""
+        answered = []
+        for index, (row, adjustment) in enumerate(zip(rows, adjustments, strict=True)):
+            try:
+                answered.append(self.answer(row, adjustment))
+            except (FeatureError, ScoringError) as error:
+                raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
+        return answered
+
     def answer(self, row: Mapping[str, Any], adjustments: Adjustments | None) -> AnsweredRow:
         """Answer one row. Raises what the champion raises."""
         if not self._is_canarys(row, adjustments):
@@ -113,18 +125,6 @@ class CanaryRequest:
             return answered
         self.counts.answered += 1
         self.counts.canary_seconds.append(seconds)
-        return answered
-
-    def answer_each(
-        self, rows: Sequence[Mapping[str, Any]], adjustments: Sequence[Adjustments | None]
-    ) -> list[AnsweredRow]:
-        """Answer some rows, one by one. Raises FeatureError and ScoringError of the champion, which name the row."""
-        answered = []
-        for index, (row, wanted) in enumerate(zip(rows, adjustments, strict=True)):
-            try:
-                answered.append(self.answer(row, wanted))
-            except (FeatureError, ScoringError) as error:
-                raise type(error)(f"rows.{index}: {error.what}", remedy=error.remedy) from error
         return answered
 
     def answer_many(self, rows: pl.DataFrame) -> list[AnsweredRows]:

@@ -129,11 +129,10 @@ class Service:
         shared = (
             CanaryRequest(served_version.predictor, canary, contributions=request.contributions) if canary else None
         )
-        answers, lines = [], []
         predictor, moment = served_version.predictor, datetime.now(UTC)
         requested = moment.isoformat(timespec="microseconds")
         started = time.perf_counter()
-        answered_rows = (
+        rows = (
             shared.answer_each(request.rows, request.adjustments)
             if shared
             else [
@@ -141,7 +140,8 @@ class Service:
                 for prediction in predictor.predict_each(request.rows, request.adjustments)
             ]
         )
-        for row, adjustments, answered in zip(request.rows, request.adjustments, answered_rows, strict=True):
+        answers, lines = [], []
+        for row, adjustments, answered in zip(request.rows, request.adjustments, rows, strict=True):
             answer = answer_of(answered.predictor, row, answered.prediction, uuid.uuid4().hex)
             answers.append(answer)
             lines.append(
@@ -149,12 +149,12 @@ class Service:
                     answered.predictor, row, adjustments, answered.prediction, answer, requested, role=answered.role
                 )
             )
-        champions = [number for number, one in enumerate(answered_rows) if one.role == "champion"]
+        champions = [number for number, one in enumerate(rows) if one.role == "champion"]
         if request.contributions:
-            predictions = [answered_rows[number].prediction for number in champions]
+            predictions = [rows[number].prediction for number in champions]
             asked = [request.rows[number] for number in champions]
             added = predictor.contributions(asked, predictions) if champions else []
-            for answer, one in zip(answers, answered_rows, strict=True):
+            for answer, one in zip(answers, rows, strict=True):
                 answer["contributions"] = one.contributions
             for number, of_row in zip(champions, added, strict=True):
                 answers[number]["contributions"] = of_row
@@ -200,6 +200,11 @@ class Service:
             return None
         age = datetime.now(UTC) - datetime.fromisoformat(prediction["scored_at"])
         return {"key": key, **prediction, "age_seconds": age.total_seconds()}
+
+    def note_backlogs(self) -> None:
+        """Set the figures of what the logs hold that is not in the lake yet."""
+        for name, served in self.served.items():
+            self.metrics.prediction_log_bytes.labels(name).set(served.log.backlog)
 
     async def beside(self, work: Callable[[], T]) -> T:
         """What `work` gives, in the thread of larger requests, so that the event loop answers others meanwhile."""
@@ -263,4 +268,5 @@ class Service:
         name = deployment.pipeline
         if name not in self._open_logs:  # one log a pipeline: requests under way may write to it after a change
             self._open_logs[name] = PredictionLog(self._logs / name, budget=self._budget)
-        return ServedVersion(deployment, predictor, request_adapter(predictor.definition), self._open_logs[name])
+        request = request_adapter(predictor.definition, bundle.contract)
+        return ServedVersion(deployment, predictor, request, self._open_logs[name])
