@@ -20,7 +20,8 @@ from sqlalchemy import (
     text,
 )
 
-import ml_platform.state.challenge_tables  # these add their tables to the metadata
+import ml_platform.state.canary_tables  # these add their tables to the metadata
+import ml_platform.state.challenge_tables
 import ml_platform.state.check_tables
 import ml_platform.state.experiment_tables
 import ml_platform.state.plan_tables  # noqa: F401 - as above

@@ -30,6 +30,8 @@ from ml_platform.steps.training_set import SKIPPED_KEY, skipped, stored_training
 from ml_platform.training import fitting
 from ml_platform.training.training_set import TrainingSet
 
+_KEPT = ("evaluations", "format", "bytes", "contract")  # of a fit, beside the metrics
+
 
 class CandidateStep(Step):
     """A trained version that no gate has judged yet."""
@@ -105,7 +107,7 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
         bounds=bounds(stored, pipeline.split),
         decided_at=stored.decided_at,
         parameters=fitted.record["parameters"],
-        metrics={"holdout": metrics, **{name: fitted.record[name] for name in ("evaluations", "format", "bytes")}},
+        metrics={"holdout": metrics, **{name: fitted.record[name] for name in _KEPT}},
         environment=fitted.record["environment"],
         code_version=str(fitted.record["code_version"]),
         durations=fitted.record["durations"],
@@ -114,9 +116,16 @@ def _trained(ws: Workspace, pipeline: ModelPipeline, partition: str, author: Aut
 
 
 def _store_again(ws: Workspace, version: Version, again: Training) -> None:
-    """Store a lost bundle under its digest. Early ones held the number of threads beside the libraries."""
-    if again.bundle != version.bundle:
-        bundles.save(ws.blobs, replace(bundles.load(ws.blobs, again.bundle), versions=version.environment))
+    """Store a lost bundle under its digest, with the contract of its time, which changes no content key.
+
+    Early ones had no contract, and the number of threads beside the libraries.
+    """
+    if again.bundle == version.bundle:
+        return
+    made = replace(bundles.load(ws.blobs, again.bundle), contract=version.metrics.get("contract", {}))
+    for early in (made, replace(made, versions=version.environment)):
+        if early.digest == version.bundle:
+            bundles.save(ws.blobs, early)
 
 
 def _outcome(ws: Workspace, version: Version) -> Outcome:
