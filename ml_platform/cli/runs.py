@@ -101,14 +101,14 @@ def _columns(state: "State", wanted: str | None, rows: list[dict[str, Any]]) -> 
     from ml_platform.state import annotations
     from ml_platform.views import runs
 
-    who = getpass.getuser()
+    actor = getpass.getuser()
     if wanted is None:
-        return annotations.chosen_columns(state, who) or list(runs.COLUMNS)
+        return annotations.chosen_columns(state, actor) or list(runs.COLUMNS)
     names = list(runs.COLUMNS) if wanted == "default" else [one.strip() for one in wanted.split(",") if one.strip()]
     for name in names:
         if name not in runs.COLUMNS and not any(runs.has_field(row, name) for row in rows):
             raise NotFoundError("column", name, sorted(runs.fields_of(rows)))
-    annotations.choose_columns(state, who, names)
+    annotations.choose_columns(state, actor, names)
     return names
 
 
@@ -136,7 +136,7 @@ def show(run: RunName, as_json: AsJson = False) -> None:
         emit_json(one.to_json())
         return
     row = one.to_json()
-    facts = ("run", "name", "status", "error", "pipeline", "partition", "who", "started_at", "seconds", "tags")
+    facts = ("run", "name", "status", "error", "pipeline", "partition", "actor", "started_at", "seconds", "tags")
     row["started_at"] = row["started_at"].replace(microsecond=0)
     emit_lines({name: row[name] for name in facts if row[name] not in ("", [], None)})
     parts = {part: one.bounds[part].get("rows") for part in ("train", "validation", "holdout") if part in one.bounds}
@@ -148,7 +148,7 @@ def show(run: RunName, as_json: AsJson = False) -> None:
     emit_verdicts(row["verdicts"])
     emit_lines(row["parameters"])
     for written in one.notes:
-        say(f"{written['written_at']:%Y-%m-%d %H:%M} {written['who']}: {written['text']}")
+        say(f"{written['written_at']:%Y-%m-%d %H:%M} {written['actor']}: {written['text']}")
 
 
 def compare(

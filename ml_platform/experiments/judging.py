@@ -41,7 +41,7 @@ class Comparison:
     slice: str
     rows: int
     value: float | None
-    champion: float | None
+    champion_value: float | None
     difference: float | None = None
     low: float | None = None
     high: float | None = None
@@ -62,7 +62,7 @@ def other_label(base: ModelPipeline, changed: ModelPipeline) -> bool:
     return bool(labels[0] != labels[1])
 
 
-def incomparable(candidate: Candidate, champion: Champion) -> str:
+def why_incomparable(candidate: Candidate, champion: Champion) -> str:
     """Why the two have no common holdout to be compared on; empty where they have one."""
     reason = no_common_holdout(candidate, champion)
     return f"there is no common holdout: {reason}" if reason else ""

@@ -56,19 +56,19 @@ class Request:
 
 @dataclass(frozen=True)
 class Tried:
-    """An experiment on record. `known`: it was before, and nothing was computed."""
+    """An experiment on record. `reused`: it was before, and nothing was computed."""
 
     experiment: Experiment
-    known: bool
+    reused: bool
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """How an experiment does on its holdout. incomparable: why it is not compared with the champion."""
+    """How an experiment does on its holdout. why_incomparable: why it is not compared with the champion."""
 
     holdout: Part
     comparisons: list[judging.Comparison]
-    incomparable: str
+    why_incomparable: str
     verdicts: list[dict[str, Any]]
     curves: dict[str, Any]
 
@@ -107,17 +107,17 @@ def attempt(ws: Workspace, base: ModelPipeline, variant: Variant, request: Reque
     key = _key(data, variant.model, champion, request)
     earlier = experiments.done_by_key(ws.state, key)
     if earlier is not None and ws.blobs.whole(earlier.bundle):
-        return Tried(_annotated(ws, earlier, request), known=True)
+        return Tried(_annotated(ws, earlier, request), reused=True)
     flat = declared.flat(base)
     begun = Experiment(
         pipeline=base.name,
         partition=partition,
         content_key=key,
         training_key="",
-        base=ws.blobs.put_bytes(_text(flat)),
+        base_declaration=ws.blobs.put_bytes(_text(flat)),
         changes=declared.differences(flat, declared.flat(variant.model)),
         metric=variant.model.headline,
-        who=getpass.getuser(),
+        actor=getpass.getuser(),
         started_at=datetime.now(UTC),
         name=request.name,
         champion=number,
@@ -125,7 +125,7 @@ def attempt(ws: Workspace, base: ModelPipeline, variant: Variant, request: Reque
     with _on_record(ws, begun, data) as running:
         annotated = _annotated(ws, running, request)
         done, details = _tried(ws, data, annotated, champion, request, tell)
-        return Tried(experiments.finish(ws.state, done, details, data.uses), known=False)
+        return Tried(experiments.finish(ws.state, done, details, data.uses), reused=False)
 
 
 @contextmanager
@@ -188,7 +188,7 @@ def _tried(
         comparisons=[judging.as_json(row) for row in judged.comparisons],
         verdicts=judged.verdicts,
         curves=judged.curves,
-        incomparable=judged.incomparable,
+        why_incomparable=judged.why_incomparable,
     )
     return done, details
 
@@ -229,7 +229,7 @@ def _judged(
     elif champion is not None:
         against = rival(ws, data.variant.data, champion, holdout.frame, stored.decided_at)
         candidate = replace(candidate, champion=against)
-        why_not = judging.incomparable(candidate, against)
+        why_not = judging.why_incomparable(candidate, against)
         if not why_not:
             segments = judging.segments_of(pipeline, request.by)
             compared = judging.comparisons(pipeline, candidate, against, segments)

@@ -37,8 +37,10 @@ class Change:
 class Experiment:
     """One experiment. `id` is 0 before it is on record.
 
-    training_key: the content key of the model, as of a candidate. training_set, bundle, base: digests of blobs, empty
-                  before they are made; `base` is the declaration that was changed.
+    training_key: the content key of the model, as of a candidate.
+    training_set, bundle, base_declaration: digests of blobs, empty before they are made; the last is of the declaration
+                  that was changed.
+    actor:        the user of the operating system who tried it.
     champion:     the version that it is compared with; None without one.
     value:        the headline `metric` on the holdout. difference, low, high: from the champion on the same rows, with
                   the 95 % interval, positive where the experiment is better; None where they are not comparable.
@@ -49,10 +51,10 @@ class Experiment:
     partition: str
     content_key: str
     training_key: str
-    base: str
+    base_declaration: str
     changes: tuple[Change, ...]
     metric: str
-    who: str
+    actor: str
     started_at: datetime
     name: str = ""
     tags: tuple[str, ...] = ()
@@ -83,7 +85,7 @@ class Details:
     bounds:      of the parts of its training set, as of a version.
     comparisons: with the champion, one for each metric and segment (`experiments.judging.Comparison`).
     verdicts:    one for each gate and segment. curves: name → points.
-    incomparable: why it is not compared with the champion; empty where it is, or where there is no champion.
+    why_incomparable: why it is not compared with the champion; empty where it is, or where there is no champion.
     """
 
     bounds: Mapping[str, Any] = field(default_factory=dict)
@@ -92,7 +94,7 @@ class Details:
     comparisons: Sequence[Mapping[str, Any]] = ()
     verdicts: Sequence[Mapping[str, Any]] = ()
     curves: Mapping[str, Any] = field(default_factory=dict)
-    incomparable: str = ""
+    why_incomparable: str = ""
 
 
 MARK = "experiment-"  # of the process that works on it, before its number
@@ -242,7 +244,7 @@ def keep_output(state: State, content_key: str, digest: str, kept: Mapping[str, 
 
 def kept_blobs(state: State) -> set[str]:
     """The digests of the blobs of all experiments."""
-    columns = (table.c.training_set, table.c.bundle, table.c.base, experiment_outputs.c.digest)
+    columns = (table.c.training_set, table.c.bundle, table.c.base_declaration, experiment_outputs.c.digest)
     return {digest for column in columns for (digest,) in state.rows(select(column).where(column != "").distinct())}
 
 

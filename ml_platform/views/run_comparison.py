@@ -29,7 +29,7 @@ class Run:
     curves: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[Mapping[str, Any]] = ()
     changes: Sequence[Mapping[str, Any]] = ()
-    incomparable: str = ""
+    why_incomparable: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """All of it in one object; `changed` has the words of a list, `changes` the values."""
@@ -57,7 +57,7 @@ def run_of(state: State, blobs: Blobs, name: str) -> Run:
         return _of_version(state, row)
     number = int(row["run"])
     one, more = experiments.experiment(state, number), experiments.details(state, number)
-    base = json.loads(blobs.get(one.base).read_bytes()) if one.base else {}
+    base = json.loads(blobs.get(one.base_declaration).read_bytes()) if one.base_declaration else {}
     gone = {change.path for change in one.changes if change.after is None and change.before is not None}
     changed = {**base, **{change.path: change.after for change in one.changes}}
     return Run(
@@ -71,7 +71,7 @@ def run_of(state: State, blobs: Blobs, name: str) -> Run:
         more.curves,
         [asdict(note) for note in annotations.notes(state, number)],
         [asdict(change) for change in one.changes],
-        more.incomparable,
+        more.why_incomparable,
     )
 
 

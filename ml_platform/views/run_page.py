@@ -20,7 +20,7 @@ def page(first: Run, second: Run, lines: Sequence[Difference]) -> str:
     """The page that compares two runs."""
     names = [first.row["run"], second.row["run"]]
     title = f"Runs {names[0]} and {names[1]} of {first.row['pipeline']}"
-    facts = ("name", "status", "partition", "who", "started_at", "seconds", "tags", "changes", "metric", "value")
+    facts = ("name", "status", "partition", "actor", "started_at", "seconds", "tags", "changes", "metric", "value")
     parts = [
         f"<h1>{html_text(title)}</h1>",
         _table(["", *names], ([name, first.row[name], second.row[name]] for name in facts)),
@@ -35,7 +35,7 @@ def page(first: Run, second: Run, lines: Sequence[Difference]) -> str:
             rows = ([v["gate"], v["slice"], v["outcome"], v.get("value"), v.get("detail", "")] for v in run.verdicts)
             parts += [f"<h2>Gates of {html_text(run.row['run'])}</h2>"]
             parts.append(_table(["gate", "segment", "outcome", "value", ""], rows))
-        parts += [f"<p>{html_text(note['who'])}: {html_text(note['text'])}</p>" for note in run.notes]
+        parts += [f"<p>{html_text(note['actor'])}: {html_text(note['text'])}</p>" for note in run.notes]
     head = f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{html_text(title)}</title>'
     text = f"{head}<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
     return with_policy(text, NO_SCRIPT)

@@ -20,7 +20,7 @@ def test_experiments_are_tried_listed_shown_compared_annotated_and_removed(platf
     assert tried.exit_code == 0, tried.output
     assert "changed: num_leaves=3" in tried.stdout and "gates passed" in tried.stdout
     (again,) = invoke_json("try", NAME, "--set", "trainer.num_leaves=5", "--through", "2024-02", "--tag", "small")
-    assert again["known"] and again["run"] == "2" and again["tags"] == ["small"]
+    assert again["reused"] and again["run"] == "2" and again["tags"] == ["small"]
 
     rows = invoke_json("runs", NAME)
     assert {row["run"] for row in rows} >= {"1", "2", "trip_delay@1", "trip_delay@2"}
