@@ -167,7 +167,7 @@ def compare(
     if html is not None:
         from ml_platform.views.run_page import page
 
-        html.write_text(page(*(with_curves(blobs, run) for run in pair), lines))
+        html.write_text(page(with_curves(blobs, pair[0]), with_curves(blobs, pair[1]), lines))
         note(f"Written: {html}")
     if as_json:
         listed_lines = [vars(line) for line in lines]

@@ -29,7 +29,6 @@ from ml_platform.state.column_types import ID, text_column, time_column
 from ml_platform.state.metadata import METADATA
 
 REVISION = "0011"  # the newest migration
-
 metadata = METADATA  # of the tables here and in the modules above
 
 # What was carried over from a lake that kept these rows itself: "copied", then "done".

@@ -200,6 +200,8 @@ class Filler:
             self._expect_canary(name, number, entry.seq)
         deployment = deploy_canary(self._stores, name, self._store, self._answered_span, self._keeper)
         self._canary_marks[name] = (entry, champion, records, deployment, self._filled(), taking)
+        if deployment is None and previous is not None and previous.terms is not None and not previous.terms.ended:
+            self._report(f"{name}@{previous.version} is no canary any more.")  # else the watch has said it
         if deployment is not None and deployment.terms is not None and deployment != previous:
             self._report(
                 f"{name}@{deployment.version} is a canary now: it answers {deployment.terms.share:.3g} of keys."

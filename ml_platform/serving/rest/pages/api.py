@@ -27,6 +27,7 @@ def api_page(document: Mapping[str, Any]) -> str:
         for method, operation in by_method.items()
         if method in _METHODS
     ]
+    operations.sort(key=lambda one: (one[0] != "post", one[1].startswith("/v2")))
     index = "".join(
         f'<li><a href="#{_anchor(operation)}"><code>{method.upper()} {html_text(path)}</code></a> '
         f"{html_text(operation['summary'])}</li>"
@@ -48,14 +49,10 @@ def _anchor(operation: Mapping[str, Any]) -> str:
 def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
     bodies = operation.get("requestBody", {}).get("content", {})
     sent = [(kind, _type(content["schema"])) for kind, content in bodies.items()]
-    codes = [
-        (
-            html_text(code),
-            html_text(answer["description"]),
-            " ".join(_type(content.get("schema", {})) for content in answer.get("content", {}).values()),
-        )
+    codes = "".join(
+        f"<li><b>{html_text(code)}</b> {html_text(answer['description'])} {_body(answer)}</li>"
         for code, answer in sorted(operation["responses"].items())
-    ]
+    )
     fields = "".join(
         f"<h3>Fields of the request</h3>{_fields(content['schema'])}"
         for content in bodies.values()
@@ -65,8 +62,13 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> str:
         f'<h2 id="{_anchor(operation)}">{html_text(operation["summary"])}</h2>'
         f"<p><code>{method.upper()} {html_text(path)}</code></p>"
         f"{facts((f'Body as {kind}', shown) for kind, shown in sent) if sent else ''}{fields}"
-        f"<h3>Answers</h3>{table(('code', 'meaning', 'body'), codes)}"
+        f"<h3>Answers</h3><ul>{codes}</ul>"
     )
+
+
+def _body(answer: Mapping[str, Any]) -> str:
+    schemas = [content["schema"] for content in answer.get("content", {}).values() if content.get("schema")]
+    return " ".join(map(_type, schemas))
 
 
 def _schema(name: str, schema: Mapping[str, Any]) -> str:
