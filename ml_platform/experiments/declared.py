@@ -38,13 +38,6 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Ch
     )
 
 
-def changed(base: Mapping[str, Any], changes: tuple[Change, ...]) -> dict[str, Any]:
-    """The flat declaration that came of the changes."""
-    values = {**base, **{change.path: change.after for change in changes}}
-    gone = {change.path for change in changes if change.after is None and change.before is not None}
-    return {path: value for path, value in values.items() if path not in gone}
-
-
 def _values(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, pl.Expr):
         yield path, _words(value)

@@ -56,7 +56,7 @@ class CanaryTerms:
     """What a canary answers, and within which bounds (S58).
 
     entry: of the log of canaries. champion: the version beside which it answers, and beside no other. share: of the
-    keys. max_error_share: the share of its rows that it may fail to answer. max_latency_ratio: how many times the champion's CPU
+    keys. max_error_share: of its rows that it may fail to answer. max_latency_ratio: how many times the champion's CPU
     time a row may take. ended: why it answers nothing any more; empty while it answers. evidence: what was measured
     when the service took it back, as JSON; empty otherwise.
     """

@@ -6,7 +6,7 @@ alone.
 
 import json
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
@@ -31,6 +31,20 @@ class Change:
     path: str
     before: Any
     after: Any
+
+
+def with_changes(base: Mapping[str, Any], changes: Iterable[Change]) -> dict[str, Any]:
+    """The flat declaration, path → value, that came of the changes of `base`.
+
+    >>> with_changes({"split.holdout": "7d", "gates.auc": 0.7}, [Change("gates.auc", 0.7, None)])
+    {'split.holdout': '7d'}
+    """
+    values = dict(base)
+    for change in changes:
+        values[change.path] = change.after
+        if change.after is None and change.before is not None:
+            del values[change.path]
+    return values
 
 
 @dataclass(frozen=True)

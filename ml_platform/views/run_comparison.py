@@ -58,20 +58,12 @@ def run_of(state: State, blobs: Blobs, name: str) -> Run:
     number = int(row["run"])
     one, more = experiments.experiment(state, number), experiments.details(state, number)
     base = json.loads(blobs.get(one.base_declaration).read_bytes()) if one.base_declaration else {}
-    gone = {change.path for change in one.changes if change.after is None and change.before is not None}
-    changed = {**base, **{change.path: change.after for change in one.changes}}
     return Run(
         row,
-        {path: value for path, value in changed.items() if path not in gone},
-        more.bounds,
-        more.environment,
-        more.durations,
-        list(more.comparisons),
-        list(more.verdicts),
-        more.curves,
-        [asdict(note) for note in annotations.notes(state, number)],
-        [asdict(change) for change in one.changes],
-        more.why_incomparable,
+        experiments.with_changes(base, one.changes),
+        **vars(more),
+        notes=[asdict(note) for note in annotations.notes(state, number)],
+        changes=[asdict(change) for change in one.changes],
     )
 
 
