@@ -25,7 +25,7 @@ def flat(pipeline: ModelPipeline) -> dict[str, Any]:
         parts = canonical(feature)
         for output in feature.outputs:
             expression = feature.expressions.get(output)
-            shared = {name: value for name, value in parts.items() if name not in ("take", "agg", "over")}
+            shared = {name: value for name, value in parts.items() if name not in feature.output_parameters}
             values[f"features.{output}"] = _words(expression) if expression is not None else json.dumps(shared)
     return values
 

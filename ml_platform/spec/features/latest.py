@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import polars as pl
 
@@ -34,6 +34,8 @@ class Latest(JoinedFeature):
     >>> Latest("weather", on="airport", take=["temp"], offset="1d").outputs
     ('weather_1d_ago__temp',)
     """
+
+    output_parameters: ClassVar[tuple[str, ...]] = ("take",)
 
     table: str
     on: On | None

@@ -29,6 +29,7 @@ class Lookup(JoinedFeature):
     """
 
     timed: ClassVar[bool] = False
+    output_parameters: ClassVar[tuple[str, ...]] = ("take",)
 
     table: str
     on: On
