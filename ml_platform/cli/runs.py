@@ -235,16 +235,16 @@ def patch(number: Number, as_json: AsJson = False) -> None:
 
     with closing(_state()) as state:
         one = experiments.experiment(state, number)
-    made = patch_of(opening.declared(one.pipeline), one.changes)
+    result = patch_of(opening.declared(one.pipeline), one.changes)
     if as_json:
-        emit_json(vars(made))
+        emit_json(vars(result))
         return
-    sys.stdout.write(made.text)
+    sys.stdout.write(result.text)
     if not one.changes:
         note(f"Run {number} changed nothing.")
-    for sentence in made.by_hand:
+    for sentence in result.by_hand:
         note(sentence)
-    if made.by_hand:
+    if result.by_hand:
         raise typer.Exit(1)
 
 

@@ -141,8 +141,8 @@ def _stages(title: str, *, quiet: bool) -> "Iterator[Callable[[str], None]]":
 
 def _show(row: dict[str, Any]) -> None:
     """One finished run for people."""
-    said = " is on record already; nothing was computed" if row["reused"] else ""
-    title = f"Run {row['run']}{said}: {row['pipeline']} at {row['partition']}"
+    repeated = " is on record already; nothing was computed" if row["reused"] else ""
+    title = f"Run {row['run']}{repeated}: {row['pipeline']} at {row['partition']}"
     say("", title, style="bold")
     say(f"  changed: {'; '.join(row['changed']) or 'nothing'}")
     emit_comparisons(row)

@@ -75,16 +75,17 @@ class _Judged:
 
 def partition_of(ws: Workspace, pipeline: ModelPipeline, wanted: str | None) -> str:
     """The partition at whose end the experiment is trained. Raises OrderError when the pipeline did not run so far."""
-    made = sorted(ledger.partitions(ws.state, f"{pipeline.name}/decision"))
-    if not made:
+    decided = sorted(ledger.partitions(ws.state, f"{pipeline.name}/decision"))
+    if not decided:
         raise OrderError(
             f"{pipeline.name} has no data yet.", remedy=f"Run it first: `ml-platform run {pipeline.name}`."
         )
     if wanted is None:
-        return made[-1]
-    if wanted not in made:
+        return decided[-1]
+    if wanted not in decided:
         raise OrderError(
-            f"{pipeline.name} did not run through {wanted}.", remedy=f"It ran through {made[-1]}; name one until then."
+            f"{pipeline.name} did not run through {wanted}.",
+            remedy=f"It ran through {decided[-1]}; name one until then.",
         )
     return wanted
 
@@ -130,10 +131,10 @@ def attempt(ws: Workspace, base: ModelPipeline, variant: Variant, request: Reque
 
 @contextmanager
 def _on_record(ws: Workspace, begun: Experiment, data: ExperimentData) -> Iterator[Experiment]:
-    with ExitStack() as held:
+    with ExitStack() as open_marks:
         with ws.state.writing():  # whoever sees the row sees the mark
             one = experiments.begin(ws.state, begun)
-            held.enter_context(marked(ws.settings.lake, f"{experiments.MARK}{one.id}"))
+            open_marks.enter_context(marked(ws.settings.lake, f"{experiments.MARK}{one.id}"))
         with _end_on_record(ws, one, data):
             yield one
 
@@ -146,8 +147,8 @@ def _end_on_record(ws: Workspace, one: Experiment, data: ExperimentData) -> Iter
     except BaseException as error:  # an interrupt too, which is on record as that
         stopped = interrupts.arrived() or isinstance(error, KeyboardInterrupt)
         why = "Stopped." if stopped else without_secrets(f"{type(error).__name__}: {error}")
-        there = experiments.experiment(ws.state, one.id)
-        ended = replace(there, status="interrupted" if stopped else "failed", error=why)
+        recorded = experiments.experiment(ws.state, one.id)
+        ended = replace(recorded, status="interrupted" if stopped else "failed", error=why)
         experiments.finish(ws.state, ended, uses=data.uses)
         raise
 
@@ -156,7 +157,7 @@ def _tried(
     ws: Workspace, data: ExperimentData, one: Experiment, champion: Version | None, request: Request, tell: Tell
 ) -> tuple[Experiment, Details]:
     pipeline, started = data.variant.model, time.perf_counter()
-    stored = data.made(tell)
+    stored = data.training_set(tell)
     interrupts.stop_if_arrived()
     gathered = time.perf_counter()
     training_key = recipe_of(pipeline, stored.digest).content_key
@@ -202,12 +203,12 @@ def _bundle(
         return version.bundle, {"parameters": version.parameters, "environment": version.environment}
     earlier = experiments.done_by_training(ws.state, training_key)
     if earlier is not None and ws.blobs.whole(earlier.bundle):
-        made_in = experiments.details(ws.state, earlier.id).environment
-        return earlier.bundle, {"parameters": earlier.parameters, "environment": made_in}
+        environment = experiments.details(ws.state, earlier.id).environment
+        return earlier.bundle, {"parameters": earlier.parameters, "environment": environment}
     tell("training")
     definition = FeatureDefinition.of(pipeline).to_json()
-    made = fitting.make(ws.blobs, pipeline, stored, definition, threads=ws.settings.threads)
-    return made.digest, made.record
+    fitted = fitting.make(ws.blobs, pipeline, stored, definition, threads=ws.settings.threads)
+    return fitted.digest, fitted.record
 
 
 def _judged(
