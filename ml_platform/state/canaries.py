@@ -9,12 +9,13 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Literal
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from ml_platform.errors import CanaryRefused
 from ml_platform.state import alerts, promotions
 from ml_platform.state.canary_tables import canaries as table
 from ml_platform.state.database import State
+from ml_platform.state.log_entries import append
 from ml_platform.state.objections import objections_of
 from ml_platform.state.versions import version as find_version
 
@@ -159,9 +160,5 @@ def _asset(pipeline: str) -> str:
 
 
 def _append(state: State, entry: Canary) -> Canary:
-    values = asdict(entry)
-    del values["seq"]  # the database numbers the log
     with state.writing() as connection:
-        key = connection.execute(insert(table).values(values)).inserted_primary_key
-    assert key is not None  # the database numbers every entry
-    return replace(entry, seq=key[0])
+        return replace(entry, seq=append(connection, table, asdict(entry)))
