@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Stage:
+class SecondsHistogram:
     """Seconds that were measured: how many times, their sum, and how many were at most each bound."""
 
     count: float = 0
@@ -35,8 +35,8 @@ class Figures:
     refused: Counter[str] = field(default_factory=Counter)
     shadows: Counter[str] = field(default_factory=Counter)
     statuses: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    stages: dict[str, Stage] = field(default_factory=lambda: defaultdict(Stage))
-    ages: dict[str, Stage] = field(default_factory=lambda: defaultdict(Stage))
+    stages: dict[str, SecondsHistogram] = field(default_factory=lambda: defaultdict(SecondsHistogram))
+    ages: dict[str, SecondsHistogram] = field(default_factory=lambda: defaultdict(SecondsHistogram))
     log_bytes: float = 0.0
 
     @property

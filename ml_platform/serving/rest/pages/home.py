@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ml_platform.escaping import html_text
-from ml_platform.serving.rest.pages.figures import Figures, Stage
+from ml_platform.serving.rest.pages.figures import Figures, SecondsHistogram
 from ml_platform.serving.rest.pages.layout import facts, links, moment, page, span, table, tag
 
 _STAGES = ("parse", "predict", "log", "serialize")
@@ -62,8 +62,8 @@ def _champion(model: Mapping[str, Any]) -> list[tuple[str, str]]:
     shown = [("Champion", answers)]
     if promotion is not None:
         action = str(promotion["action"]).replace("_", " ")
-        told = f"{action} by {promotion['by']} at {moment(promotion['at'])}: {promotion['why']}"
-        shown.append(("On record", html_text(told)))
+        entry = f"{action} by {promotion['by']} at {moment(promotion['at'])}: {promotion['why']}"
+        shown.append(("On record", html_text(entry)))
     if model["metrics"]:
         values = ", ".join(f"{metric} {value:.4g}" for metric, value in model["metrics"].items())
         shown.append(("On the holdout", html_text(values)))
@@ -77,8 +77,8 @@ def _challenger(model: Mapping[str, Any], mine: Figures) -> list[tuple[str, str]
     number = shadowing if declared is None else declared["version"]
     shown = f"<b>{html_text(model['pipeline'])}@{number}</b>"
     if declared is not None:
-        told = f" by {declared['by']} at {moment(declared['at'])}{': ' if declared['why'] else ''}{declared['why']}"
-        shown += html_text(told)
+        entry = f" by {declared['by']} at {moment(declared['at'])}{': ' if declared['why'] else ''}{declared['why']}"
+        shown += html_text(entry)
     if shadowing != number:
         shown += f" {tag('does not shadow', good=False)}"
     if mine.shadows:
@@ -121,7 +121,7 @@ def _features(mine: Figures) -> str:
     return f"<h3>Looked-up features</h3>{table(('feature', 'statuses', 'mean age'), cells)}"
 
 
-def _mean_age(ages: Stage | None) -> str:
+def _mean_age(ages: SecondsHistogram | None) -> str:
     return span(ages.seconds / ages.count) if ages is not None and ages.count else "–"
 
 
