@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from ml_platform.escaping import NO_SCRIPT, html_text, one_line, with_policy
+from ml_platform.escaping import html_text, one_line, page_without_script
 from ml_platform.plots import runs as plots
 from ml_platform.runtime.display import drawn_or_why_not
 from ml_platform.views.run_comparison import Difference, Run
@@ -36,9 +36,7 @@ def page(first: Run, second: Run, lines: Sequence[Difference]) -> str:
             parts += [f"<h2>Gates of {html_text(run.row['run'])}</h2>"]
             parts.append(_table(["gate", "segment", "outcome", "value", ""], rows))
         parts += [f"<p>{html_text(note['actor'])}: {html_text(note['text'])}</p>" for note in run.notes]
-    head = f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{html_text(title)}</title>'
-    text = f"{head}<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
-    return with_policy(text, NO_SCRIPT)
+    return page_without_script(title, _STYLE, "".join(parts))
 
 
 def _plots(first: Run, second: Run) -> Iterable[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from ml_platform.escaping import NO_SCRIPT, html_text, with_policy
+from ml_platform.escaping import html_text, page_without_script
 
 _STYLE = """
 body { font: 15px/1.55 system-ui, sans-serif; color: #1f2933; margin: 0 auto; max-width: 66rem; padding: 2rem 1.5rem }
@@ -40,13 +40,8 @@ pre { white-space: pre-wrap; margin: 0 }
 
 
 def page(title: str, body: str) -> str:
-    """A whole page of a title and the HTML of its body, with its policy: no script, nothing from elsewhere."""
-    html = (
-        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html_text(title)}</title><style>{_STYLE}</style></head><body>{body}</body></html>\n"
-    )
-    return with_policy(html, NO_SCRIPT)
+    """A whole page of a title and the HTML of its body."""
+    return page_without_script(title, _STYLE, body)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
