@@ -207,8 +207,8 @@ def tag(number: Number, tags: Annotated[list[str], typer.Argument(metavar="TAGâ€
     from ml_platform.state import annotations
 
     with closing(_state(write=True)) as state:
-        kept = annotations.tag(state, number, tags)
-    emit_json({"run": number, "tags": list(kept)}) if as_json else say(f"Run {number}: {', '.join(kept)}")
+        all_tags = annotations.tag(state, number, tags)
+    emit_json({"run": number, "tags": list(all_tags)}) if as_json else say(f"Run {number}: {', '.join(all_tags)}")
 
 
 def remove(

@@ -74,12 +74,12 @@ class DeclarationText:
         undropped, emptied = list[str](), set[int]()
         for index, (feature, node) in enumerate(zip(features, nodes, strict=True)):
             gone = [name for name in feature.outputs if name in dropped]
-            kept = feature.without(gone) if gone else (feature,)
+            reduced = feature.without(gone) if gone else (feature,)
             try:
-                if not kept:
+                if not reduced:
                     emptied.add(index)
                 elif gone:
-                    self._reduce(node, feature, kept)
+                    self._reduce(node, feature, reduced)
             except CannotEdit:
                 undropped += gone
         self._remove(nodes, emptied)
@@ -111,17 +111,17 @@ class DeclarationText:
 
     # -- parts -------------------------------------------------------------------------------
 
-    def _reduce(self, node: ast.expr, feature: Feature, kept: Sequence[Feature]) -> None:
-        if not isinstance(node, ast.Call) or len(kept) != 1:
+    def _reduce(self, node: ast.expr, feature: Feature, reduced: Sequence[Feature]) -> None:
+        if not isinstance(node, ast.Call) or len(reduced) != 1:
             raise CannotEdit
         if feature.expressions:
-            gone = {i for i, one in enumerate(node.keywords) if one.arg not in kept[0].outputs}
-            if node.args or len(node.keywords) - len(gone) != len(kept[0].outputs):
+            gone = {i for i, one in enumerate(node.keywords) if one.arg not in reduced[0].outputs}
+            if node.args or len(node.keywords) - len(gone) != len(reduced[0].outputs):
                 raise CannotEdit
             self._remove(node.keywords, gone)
             return
         for name in feature.output_parameters:
-            new = getattr(kept[0], name)
+            new = getattr(reduced[0], name)
             if new != getattr(feature, name):
                 there = _argument(node, name)
                 if not isinstance(there, ast.List):

@@ -168,8 +168,11 @@ def _class_of(name: str) -> Any:
     module, _, kind = name.rpartition(".")
     home = importlib.import_module(module)
     member = getattr(home, kind, None)
-    if kind not in getattr(home, "__all__", ()) or not inspect.isclass(member):
-        raise TrainingError(f"{module} has no class {kind}.", remedy=did_you_mean(kind, home.__all__))
+    classes = [name for name in home.__all__ if name[:1].isupper()]
+    if kind not in classes or not inspect.isclass(member):
+        raise TrainingError(
+            f"{module} has no class {kind}.", remedy=did_you_mean(kind, classes) or f"It has {', '.join(classes)}."
+        )
     return member
 
 

@@ -40,11 +40,11 @@ def notes(state: State, number: int) -> list[Note]:
 def tag(state: State, number: int, tags: Collection[str]) -> tuple[str, ...]:
     """Add tags to an experiment; all of its tags, sorted. Raises NotFoundError."""
     with state.writing() as connection:
-        kept = tuple(sorted({*experiments.experiment(state, number).tags, *tags}))
+        all_tags = tuple(sorted({*experiments.experiment(state, number).tags, *tags}))
         connection.execute(
-            update(experiments_table).where(experiments_table.c.id == number).values(tags=json.dumps(kept))
+            update(experiments_table).where(experiments_table.c.id == number).values(tags=json.dumps(all_tags))
         )
-    return kept
+    return all_tags
 
 
 def chosen_columns(state: State, actor: str) -> list[str] | None:

@@ -248,11 +248,11 @@ def output(state: State, content_key: str) -> tuple[str, dict[str, Any]] | None:
     return None if row is None else (row[0], json.loads(row[1]))
 
 
-def keep_output(state: State, content_key: str, digest: str, kept: Mapping[str, Any]) -> None:
+def keep_output(state: State, content_key: str, digest: str, details: Mapping[str, Any]) -> None:
     """Record what an experiment made, in place of what was there under the key."""
     with state.writing() as connection:
         connection.execute(delete(experiment_outputs).where(experiment_outputs.c.content_key == content_key))
-        values = {"content_key": content_key, "digest": digest, "details": json.dumps(dict(kept))}
+        values = {"content_key": content_key, "digest": digest, "details": json.dumps(dict(details))}
         connection.execute(insert(experiment_outputs).values(values))
 
 

@@ -58,8 +58,8 @@ class Latest(JoinedFeature):
         return tuple(f"{self.prefix}__{column}" for column in self.take)
 
     def without(self, outputs: Collection[str]) -> tuple[Self, ...]:
-        kept = [column for column, output in zip(self.take, self.outputs, strict=True) if output not in outputs]
-        return (replace(self, take=kept),) if kept else ()
+        remaining = [column for column, output in zip(self.take, self.outputs, strict=True) if output not in outputs]
+        return (replace(self, take=remaining),) if remaining else ()
 
     @property
     def status(self) -> str:

@@ -19,8 +19,8 @@ class SecondsHistogram:
 
     def bound(self, share: float) -> float:
         """The least bound that at least that share of requests kept; infinity where none is."""
-        kept = [bound for bound, count in self.within.items() if self.count and count >= share * self.count]
-        return min(kept, default=float("inf"))
+        bounds = [bound for bound, count in self.within.items() if self.count and count >= share * self.count]
+        return min(bounds, default=float("inf"))
 
 
 @dataclass
