@@ -19,7 +19,7 @@ import polars as pl
 
 from ml_platform import interrupts
 from ml_platform.errors import ScoringError, TrainingError, did_you_mean, first_line
-from ml_platform.models.encoding import RowEncoder, encode
+from ml_platform.models.encoding import RowEncoder, encoded_matrix
 from ml_platform.models.protocol import FitReport, Model, Signature, TrainerVersion, ranked
 from ml_platform.models.sklearn_bytes import dumped, loaded
 from ml_platform.models.sklearn_design import Design
@@ -206,8 +206,7 @@ def _check_task(estimator: Any, task: Task) -> None:
 
 def _values(frame: pl.DataFrame, signature: Signature) -> Array:
     """The model's columns, shape (n, columns); texts as codes, missing values as NaN."""
-    encoded = encode(frame, tuple(signature.columns), signature.levels)
-    return encoded.cast(pl.Float64).fill_null(float("nan")).to_numpy(order="c")
+    return encoded_matrix(frame, tuple(signature.columns), signature.levels)
 
 
 def _scores(estimator: Any, matrix: Array, task: Task) -> Array:

@@ -58,7 +58,7 @@ def test_several_values_make_one_variant_for_each_combination() -> None:
         ("tables.0.description=x", ["tables.0.description", "reads the validated rows as they are"]),
         ("retrain.every=2", ["retrain.every", "when a training takes place"]),
         ("trainer=Linaer()", ["trainer", "Did you mean 'Linear'?"]),
-        ("trainer=Forest()", ["trainer", "no word 'Forest'", "There are", "LightGBM"]),
+        ("trainer=Prophet2()", ["trainer", "no word 'Prophet2'", "There are", "LightGBM"]),
         ("trainer=Linear(l2=open('x'))", ["trainer", "cannot be read"]),
         ("examples.label=pl.col('late') > 5", ["examples.label", "Give it from Python"]),
         ("num_leaves", ["no PATH=VALUE"]),
