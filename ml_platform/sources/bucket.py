@@ -15,7 +15,7 @@ from ml_platform.spec.sources import Objects
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
-    from obstore.store import S3Store
+    from obstore.store import S3Credential, S3Store
 
 _AT_ONCE = 8 << 20  # bytes of an object in memory
 _RETRIES = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
@@ -116,6 +116,10 @@ class Bucket:
                 f"the environment variable {self._declared.environment}_{missing} is not set",
                 remedy="Set both the key's id and its secret, or neither for a bucket that anybody may read.",
             )
+
+        def credential() -> "S3Credential":
+            return {"access_key_id": key, "secret_access_key": secret, "token": token or None, "expires_at": None}
+
         # All of it is given: what is not, obstore takes from the variables of AWS, which may be of another store.
         endpoint = address.rstrip("/") or f"https://s3.{region}.amazonaws.com"
         return S3Store(
@@ -125,12 +129,7 @@ class Bucket:
             aws_endpoint_url_s3=endpoint,
             virtual_hosted_style_request=False,
             skip_signature=not key,
-            credential_provider=lambda: {
-                "access_key_id": key,
-                "secret_access_key": secret,
-                "token": token or None,
-                "expires_at": None,
-            },
+            credential_provider=credential,
             client_options={
                 "allow_http": address.startswith("http://"),
                 "connect_timeout": timedelta(seconds=10),
