@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 8 << 20  # bytes of an object in memory
 _RETRIES = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 _NO_RETRIES = {"max_retries": 0, "retry_timeout": timedelta(seconds=1)}
+_GIVEN_UP = 3
 _PATIENCE = timedelta(seconds=60)  # until an answer goes on
 _LITTLE_PATIENCE = timedelta(seconds=10)  # a sensor that takes a minute is stopped by Dagster
 _SAFE_ADDRESS = re.compile(r"https?://(\w[\w.-]*|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?/?", re.ASCII)
@@ -44,12 +45,14 @@ _REMEDIES = {  # by the store's code, where its status says too little
 class Bucket:
     """The bucket of a declared source, with address and credentials from the environment.
 
-    Failures that pass are tried again, a copy from where it broke off; whatever stays raises SourceUnavailable.
+    Failures that pass are tried again, a copy from where it broke off; whatever stays raises SourceUnavailable. After
+    three failures in a row of a store that does not answer, no object is asked for any more.
     """
 
     def __init__(self, declared: Objects, settings: Settings) -> None:
         self._declared = declared
         self._settings = settings
+        self._silent = 0  # failures in a row of a store that does not answer
 
     def objects(self, folder: str, *, retries: bool) -> Iterator["ObjectMeta"]:
         """Every object below a folder, in no order. `retries`: whether failures are tried again."""
@@ -65,6 +68,12 @@ class Bucket:
         from obstore.exceptions import PreconditionError
 
         path, came = self._declared.address + key, 0
+        if self._silent >= _GIVEN_UP:  # a thousand objects would be a thousand times the retries
+            raise SourceUnavailable(
+                path,
+                f"it was not asked for: the store did not answer {_GIVEN_UP} times in a row",
+                remedy="Nothing was lost: the next run tries again.",
+            )
         with self._named_failures(path):
             try:
                 got = self._store(_RETRIES).get(key, options={"if_match": tag} if tag else None)
@@ -184,4 +193,7 @@ class Bucket:
                 case _:
                     problem = f"the store does not answer as it should: {answered or first_line(error)}"
                     remedy = f"Nothing was lost: the next run tries again. {environment}_ENDPOINT_URL is its address."
+            self._silent = 0 if status and status[1].startswith("4") else self._silent + 1
             raise SourceUnavailable(path, problem, remedy=special.format(environment) or remedy) from None
+        else:
+            self._silent = 0

@@ -379,6 +379,19 @@ def test_a_withdrawn_object_is_not_copied_at_every_look_and_a_refused_one_can_be
     assert sandbox.ingest(orders()).ingested == ["s3://shop-data/orders/a.csv"]
 
 
+def test_a_store_that_stopped_answering_is_not_asked_for_every_object(
+    sandbox: IngestionSandbox, bucket: S3Store, connection: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        bucket.put(f"orders/{number}.csv", b"id,price\n%d,1.5\n" % number)
+    monkeypatch.setattr(bucket_module, "_RETRIES", {"max_retries": 0, "retry_timeout": timedelta(seconds=1)})
+    connection.on, connection.answers = ".csv", [503, 503, 400, 503, 503, 503]
+    report = sandbox.ingest(orders())
+    assert len(report.waiting) == 7 and len(connection.requests) == 1 + 6
+    assert "did not answer 3 times in a row" in report.waiting[6].error
+    assert len(sandbox.ingest(orders()).ingested) == 7
+
+
 def test_a_tick_does_not_wait_for_a_store_that_never_answers(
     sandbox: IngestionSandbox, connection: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
